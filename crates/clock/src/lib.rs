@@ -1,0 +1,16 @@
+//! Time and chance, as doors: the only reader of wall time and of entropy.
+//!
+//! Both doors have a simulated half. Simulated time is tokio's paused clock: in a
+//! paused runtime a sleep ends as soon as nothing else can run, so hours pass in
+//! milliseconds and in a fixed order. Simulated chance is a seeded generator.
+//!
+//! **Invariant:** nothing else in haar calls `Instant::now`, `SystemTime::now`,
+//! `tokio::time` or `getrandom`.
+
+#![allow(clippy::disallowed_methods)] // this is the door that the ban points to
+
+mod clock;
+mod id_source;
+
+pub use clock::{Clock, Elapsed, Moment};
+pub use id_source::{IdSource, Ids};
