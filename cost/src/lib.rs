@@ -1,0 +1,1 @@
+//! The bill, over metering records.

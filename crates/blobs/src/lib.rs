@@ -1,0 +1,1 @@
+//! Customer bytes, addressed by digest, streamed.

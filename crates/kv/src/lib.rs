@@ -1,0 +1,1 @@
+//! Customer records too many for memory: ordered, durable, range scans.

@@ -1,0 +1,1 @@
+//! Control state: typed tables in memory, a durable log below.

@@ -1,0 +1,1 @@
+//! IAM evaluation: statements and request context in, decision with its reason out.

@@ -1,0 +1,1 @@
+//! The trait that runs things, and its words.

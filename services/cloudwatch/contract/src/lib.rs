@@ -1,0 +1,1 @@
+//! Contract of the cloudwatch room: generated model, peeks, events.

@@ -1,0 +1,1 @@
+//! Contract of the iam room: generated model, peeks, events.

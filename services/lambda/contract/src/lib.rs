@@ -1,0 +1,1 @@
+//! Contract of the lambda room: generated model, peeks, events.

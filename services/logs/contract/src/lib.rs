@@ -1,0 +1,1 @@
+//! Contract of the logs room: generated model, peeks, events.

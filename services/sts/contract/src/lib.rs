@@ -1,0 +1,1 @@
+//! Contract of the sts room: generated model, peeks, events.

@@ -1,0 +1,1 @@
+//! The embedded runtime: namespaces, cgroups, overlayfs, no daemon.
