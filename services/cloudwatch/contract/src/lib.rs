@@ -1,1 +1,3 @@
-//! Contract of the cloudwatch room: generated model, peeks, events.
+//! What other rooms may know of CloudWatch: its shapes, and the sink for metric values.
+
+pub mod peek;

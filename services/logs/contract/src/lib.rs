@@ -1,1 +1,3 @@
-//! Contract of the logs room: generated model, peeks, events.
+//! What other rooms may know of CloudWatch Logs: its shapes, and the sink for log lines.
+
+pub mod peek;
