@@ -1,0 +1,3 @@
+//! Pure rules of CloudWatch Logs.
+
+pub(crate) mod filter_pattern;
