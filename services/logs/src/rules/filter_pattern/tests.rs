@@ -104,8 +104,18 @@ fn json_conditions_combine_with_precedence() {
 #[test]
 fn broken_json_patterns_are_refused() {
     for pattern in [
-        "{}", "{ $.a }", "{ $.a = }", "{ $.a = 1", "{ $ = 1 }", "{ ($.a = 1 }", "{ $.a = 1 && }",
-        "{ a = 1 }", "{ $.a IS MAYBE }", "{ $.a[x] = 1 }", "{ $.a = 1 $.b = 2 }", "{ $.a & 1 }",
+        "{}",
+        "{ $.a }",
+        "{ $.a = }",
+        "{ $.a = 1",
+        "{ $ = 1 }",
+        "{ ($.a = 1 }",
+        "{ $.a = 1 && }",
+        "{ a = 1 }",
+        "{ $.a IS MAYBE }",
+        "{ $.a[x] = 1 }",
+        "{ $.a = 1 $.b = 2 }",
+        "{ $.a & 1 }",
     ] {
         assert_eq!(refuse(pattern), PatternError::Syntax, "{pattern}");
     }

@@ -1,0 +1,6 @@
+//! Pure rules of CloudWatch metrics.
+
+pub(crate) mod digest;
+pub(crate) mod math;
+pub(crate) mod period;
+pub(crate) mod statistic;
