@@ -1,0 +1,70 @@
+//! A policy document.
+
+use std::collections::BTreeSet;
+
+use crate::statement::Statement;
+
+/// What a statement does with the requests that it matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Allows them.
+    Allow,
+    /// Denies them, whatever else allows them.
+    Deny,
+}
+
+/// Where a policy is to stand, which decides what it must and must not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grammar {
+    /// A managed policy: no principal, resources, version 2012-10-17.
+    Managed,
+    /// An identity's inline policy: no principal, resources.
+    Inline,
+    /// A session policy of `AssumeRole` and its kin.
+    Session,
+    /// A role's trust policy: principals, no resources.
+    Trust,
+    /// A resource's policy: principals.
+    Resource,
+}
+
+/// Why a policy is refused, in AWS's words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PolicyError(pub(crate) String);
+
+/// A policy that was read and understood.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Document {
+    pub(crate) statements: Vec<Statement>,
+}
+
+impl Document {
+    /// Reads a policy.
+    ///
+    /// # Errors
+    /// The first fault, in the words of AWS's `MalformedPolicyDocument`.
+    pub fn parse(text: &str, grammar: Grammar) -> Result<Self, PolicyError> {
+        crate::parse::document(text, grammar)
+    }
+
+    /// Condition keys that the policy asks for, in conditions and as variables, in lower case.
+    pub fn context_keys(&self) -> BTreeSet<String> {
+        self.statements.iter().flat_map(Statement::context_keys).collect()
+    }
+
+    /// Principals that the policy names in its `AWS` lists.
+    pub fn aws_principals(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(Statement::aws_principals)
+    }
+
+    /// Services that the policy names as principals.
+    pub fn service_principals(&self) -> impl Iterator<Item = &str> {
+        self.statements.iter().flat_map(Statement::service_principals)
+    }
+
+    /// Each statement's `Sid`, if it has one.
+    pub fn sids(&self) -> impl Iterator<Item = Option<&str>> {
+        self.statements.iter().map(|statement| statement.sid.as_deref())
+    }
+}

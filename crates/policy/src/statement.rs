@@ -1,0 +1,90 @@
+//! One statement of a policy.
+
+use crate::condition::Clause;
+use crate::context::RequestContext;
+use crate::document::Effect;
+use crate::glob::{Glob, matches};
+use crate::principal::{AwsPrincipal, Naming, Principals};
+use crate::resource::ResourcePattern;
+
+/// A statement that was read and understood.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Statement {
+    pub(crate) sid: Option<String>,
+    pub(crate) effect: Effect,
+    /// `None` in identities' policies, whose principal is the identity.
+    pub(crate) principal: Option<Scope<Principals>>,
+    pub(crate) action: Scope<Vec<Vec<Glob>>>,
+    /// `None` in trust policies, whose resource is the role.
+    pub(crate) resource: Option<Scope<Vec<ResourcePattern>>>,
+    pub(crate) condition: Vec<Clause>,
+}
+
+/// What an element covers: what it lists, or (`NotAction`) all the rest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Scope<T> {
+    Listed(T),
+    Unlisted(T),
+}
+
+impl<T> Scope<T> {
+    pub(crate) fn list(&self) -> &T {
+        match self {
+            Self::Listed(list) | Self::Unlisted(list) => list,
+        }
+    }
+
+    fn covers(&self, is_listed: impl Fn(&T) -> bool) -> bool {
+        match self {
+            Self::Listed(list) => is_listed(list),
+            Self::Unlisted(list) => !is_listed(list),
+        }
+    }
+}
+
+impl Statement {
+    /// How the statement names who asks, if it is about this request at all. A statement
+    /// without principals names them as they are.
+    pub(crate) fn applies(&self, context: &RequestContext) -> Option<Naming> {
+        let naming = match &self.principal {
+            None => Naming::Self_,
+            Some(Scope::Listed(principals)) => principals.names(&context.principal)?,
+            Some(Scope::Unlisted(principals)) => {
+                if principals.names(&context.principal).is_some() {
+                    return None;
+                }
+                Naming::Anyone
+            }
+        };
+        (self.covers(context) && self.condition.iter().all(|clause| clause.holds(context)))
+            .then_some(naming)
+    }
+
+    fn covers(&self, context: &RequestContext) -> bool {
+        let action = |list: &Vec<Vec<Glob>>| {
+            list.iter().any(|pattern| matches(pattern, &context.action, true))
+        };
+        let resource =
+            |list: &Vec<ResourcePattern>| list.iter().any(|pattern| pattern.covers(context));
+        self.action.covers(action)
+            && self.resource.as_ref().is_none_or(|scope| scope.covers(resource))
+    }
+
+    pub(crate) fn context_keys(&self) -> Vec<String> {
+        let resources = self.resource.iter().flat_map(|scope| scope.list());
+        let variables = resources.flat_map(ResourcePattern::keys).map(str::to_owned);
+        let values = self.condition.iter().flat_map(|clause| &clause.values);
+        let in_values = values.flat_map(|template| template.keys()).map(str::to_owned);
+        let tested = self.condition.iter().map(|clause| clause.key.clone());
+        variables.chain(in_values).chain(tested).collect()
+    }
+
+    pub(crate) fn aws_principals(&self) -> impl Iterator<Item = &str> {
+        let listed = self.principal.iter().flat_map(|scope| &scope.list().aws);
+        listed.map(AwsPrincipal::text)
+    }
+
+    pub(crate) fn service_principals(&self) -> impl Iterator<Item = &str> {
+        self.principal.iter().flat_map(|scope| &scope.list().services).map(String::as_str)
+    }
+}
