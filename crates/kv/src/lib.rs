@@ -1,1 +1,25 @@
-//! Customer records too many for memory: ordered, durable, range scans.
+//! Customer records that are too many for memory: log events, metric values, queue messages,
+//! items. Ordered byte keys in named keyspaces, read at once, written buffered or synced.
+//!
+//! A *buffered* write is visible at once and survives the death of haar, but not that of the
+//! machine; a *synced* one survives both, and all that wait share one flush of the disk.
+//!
+//! **Invariant:** a batch is there as a whole or not at all, also after a crash.
+//! **Invariant:** what was written before a synced batch is on disk with it.
+//!
+//! Begin reading at [`Kv`], then [`Keyspace`].
+
+mod batch;
+mod disk;
+mod error;
+mod keyspace;
+mod kv;
+mod memory;
+mod range;
+mod syncer;
+
+pub use batch::{Batch, Durability};
+pub use error::KvError;
+pub use keyspace::Keyspace;
+pub use kv::Kv;
+pub use range::{Entry, Range};

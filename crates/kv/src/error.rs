@@ -1,0 +1,25 @@
+//! What may fail.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Why records could not be read or written. None passes by waiting.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum KvError {
+    /// Another process has the data directory open.
+    #[error("the data directory {0} is in use by another haar; stop it, or choose another one")]
+    Locked(PathBuf),
+    /// The disk or the engine failed.
+    #[error("could not reach the records on disk: {0}")]
+    Backend(#[source] Arc<dyn Error + Send + Sync>),
+    /// The store was closed while a write waited for the disk.
+    #[error("the records were closed before the write reached the disk")]
+    Closed,
+}
+
+impl From<fjall::Error> for KvError {
+    fn from(error: fjall::Error) -> Self {
+        Self::Backend(Arc::new(error))
+    }
+}

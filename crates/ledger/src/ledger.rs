@@ -1,0 +1,319 @@
+//! The ledger itself: one writer lock, one flush at a time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+
+use arc_swap::ArcSwap;
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{broadcast, oneshot};
+
+use crate::change::lost;
+use crate::commit::Ack;
+use crate::snapshot::State;
+use crate::store::{Batch, Store};
+use crate::tx::Finished;
+use crate::{ChangeFeed, ChangeSet, Committed, LedgerError, Snapshot, StoreError, Tables, Tx};
+
+/// Change sets that a slow reader of the feed may be behind before it must look at everything.
+const FEED_LENGTH: usize = 1024;
+
+/// Control state. Cheap to clone; the last clone to go writes what waits and closes the store.
+#[derive(Clone)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    core: Arc<Core>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Core {
+    tables: Arc<Tables>,
+    store: Option<Arc<dyn Store>>,
+    flusher: Flusher,
+    writer: Mutex<Writer>,
+    wake: Condvar,
+    /// Held while a batch is written and published, so that batches stay in order.
+    flushing: Mutex<()>,
+    published: ArcSwap<State>,
+    feed: broadcast::Sender<Arc<ChangeSet>>,
+    flushes: AtomicU64,
+}
+
+/// Who writes what waits.
+#[derive(Clone, Copy, PartialEq)]
+enum Flusher {
+    /// A thread of the ledger, as soon as something waits.
+    Thread,
+    /// The caller of `transact`, before it returns.
+    Caller,
+    /// Whoever calls `Ledger::flush`.
+    Told,
+}
+
+struct Writer {
+    newest: Snapshot,
+    waiting: Waiting,
+    failed: Option<Arc<StoreError>>,
+    closed: bool,
+}
+
+#[derive(Default)]
+struct Waiting {
+    batch: Batch,
+    sets: Vec<Arc<ChangeSet>>,
+    acks: Vec<oneshot::Sender<Result<(), LedgerError>>>,
+}
+
+/// Figures for the metrics page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LedgerStats {
+    /// Commits since the ledger opened, on disk or on their way.
+    pub commits: u64,
+    /// Batches written; commits divided by it is the size of a group.
+    pub flushes: u64,
+    /// Rows over all tables.
+    pub rows: usize,
+    /// False after a failed disk write.
+    pub healthy: bool,
+}
+
+impl Ledger {
+    /// Loads the rows from `store` and keeps it. Rows of unknown tables stay there untouched.
+    pub fn open(tables: Tables, store: Arc<dyn Store>) -> Result<Self, LedgerError> {
+        Self::start(tables, Some(store), Flusher::Thread)
+    }
+
+    /// In memory only: a commit is acknowledged at once and gone with the process.
+    pub fn ephemeral(tables: Tables) -> Self {
+        Self::start(tables, None, Flusher::Caller).expect("memory opens")
+    }
+
+    /// Writes to `store` only when [`Self::flush`] is called, on that thread: for simulations.
+    pub fn open_manual(tables: Tables, store: Arc<dyn Store>) -> Result<Self, LedgerError> {
+        Self::start(tables, Some(store), Flusher::Told)
+    }
+
+    fn start(
+        tables: Tables,
+        store: Option<Arc<dyn Store>>,
+        flusher: Flusher,
+    ) -> Result<Self, LedgerError> {
+        let tables = Arc::new(tables);
+        let newest = load(&tables, store.as_deref())?;
+        let core = Arc::new(Core {
+            tables,
+            store,
+            flusher,
+            published: ArcSwap::new(Arc::clone(&newest.state)),
+            writer: Mutex::new(Writer {
+                newest,
+                waiting: Waiting::default(),
+                failed: None,
+                closed: false,
+            }),
+            wake: Condvar::new(),
+            flushing: Mutex::new(()),
+            feed: broadcast::Sender::new(FEED_LENGTH),
+            flushes: AtomicU64::new(0),
+        });
+        let thread = (flusher == Flusher::Thread).then(|| spawn(&core)).transpose()?;
+        Ok(Self { inner: Arc::new(Inner { core, thread }) })
+    }
+
+    /// The newest state that is on disk.
+    pub fn snapshot(&self) -> Snapshot {
+        let core = &self.inner.core;
+        Snapshot { tables: Arc::clone(&core.tables), state: core.published.load_full() }
+    }
+
+    /// Runs `work` on the newest state, which may not be on disk yet, and commits its writes;
+    /// on an error they are as if never made. Nested calls deadlock.
+    pub fn transact<T, E>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, E>,
+    ) -> Result<Committed<T>, E> {
+        let core = &self.inner.core;
+        let mut writer = core.writer.lock();
+        if let Some(failed) = &writer.failed {
+            let error = LedgerError::Store(Arc::clone(failed));
+            let value = work(&mut Tx::new(writer.newest.clone()))?;
+            return Ok(Committed { value, ack: Ack::Done(Err(error)) });
+        }
+        let mut tx = Tx::new(writer.newest.clone());
+        let value = work(&mut tx)?;
+        let ack = match tx.finish(core.store.is_some()) {
+            Ok(finished) => writer.accept(finished, core.published.load().version),
+            Err(error) => Ack::Done(Err(error)),
+        };
+        drop(writer);
+        match (core.flusher, &ack) {
+            (Flusher::Caller, Ack::Waits(_)) => core.flush(),
+            (Flusher::Thread, Ack::Waits(_)) => _ = core.wake.notify_one(),
+            _ => {}
+        }
+        Ok(Committed { value, ack })
+    }
+
+    /// Follows all commits from now on.
+    pub fn changes(&self) -> ChangeFeed {
+        ChangeFeed { receiver: self.inner.core.feed.subscribe() }
+    }
+
+    /// Writes what waits, on this thread.
+    pub fn flush(&self) {
+        self.inner.core.flush();
+    }
+
+    /// Removes all rows, also on disk, within milliseconds. Followers are told that all is lost.
+    pub fn reset(&self) -> Result<(), LedgerError> {
+        let core = &self.inner.core;
+        core.flush();
+        let _one = core.flushing.lock();
+        let mut writer = core.writer.lock();
+        if let Some(failed) = &writer.failed {
+            return Err(LedgerError::Store(Arc::clone(failed)));
+        }
+        if let Some(store) = &core.store {
+            let cleared = store.clear().map_err(Arc::new);
+            cleared.map_err(|error| writer.fail(error))?;
+        }
+        let version = writer.newest.version() + 1;
+        writer.newest = Snapshot::empty(Arc::clone(&core.tables), version);
+        core.published.store(Arc::clone(&writer.newest.state));
+        let waiting = std::mem::take(&mut writer.waiting);
+        waiting.acks.into_iter().for_each(|ack| _ = ack.send(Ok(())));
+        _ = core.feed.send(lost(version));
+        Ok(())
+    }
+
+    /// Figures for the metrics page.
+    pub fn stats(&self) -> LedgerStats {
+        let core = &self.inner.core;
+        let rows = self.snapshot().row_counts().iter().map(|(_, count)| count).sum();
+        let writer = core.writer.lock();
+        LedgerStats {
+            commits: writer.newest.version(),
+            flushes: core.flushes.load(Ordering::Relaxed),
+            rows,
+            healthy: writer.failed.is_none(),
+        }
+    }
+}
+
+impl Writer {
+    /// Makes a judged transaction the newest state and queues it for the disk.
+    fn accept(&mut self, finished: Finished, published: u64) -> Ack {
+        let Finished { mut state, changes, batch } = finished;
+        if changes.is_empty() && self.newest.version() == published {
+            return Ack::Done(Ok(()));
+        }
+        if !changes.is_empty() {
+            Arc::make_mut(&mut state.state).version += 1;
+            let version = state.version();
+            self.newest = state;
+            self.waiting.batch.append(batch);
+            self.waiting.sets.push(Arc::new(ChangeSet { version, changes, lost: false }));
+        }
+        let (ack, waits) = oneshot::channel();
+        self.waiting.acks.push(ack);
+        Ack::Waits(waits)
+    }
+
+    /// From here on nothing is acknowledged.
+    fn fail(&mut self, error: Arc<StoreError>) -> LedgerError {
+        tracing::error!(%error, "the ledger failed to write; no change is kept until a restart");
+        self.failed = Some(Arc::clone(&error));
+        for ack in std::mem::take(&mut self.waiting).acks {
+            _ = ack.send(Err(LedgerError::Store(Arc::clone(&error))));
+        }
+        LedgerError::Store(error)
+    }
+}
+
+impl Core {
+    fn flush(&self) {
+        let _one = self.flushing.lock();
+        let (waiting, state) = {
+            let mut writer = self.writer.lock();
+            (std::mem::take(&mut writer.waiting), Arc::clone(&writer.newest.state))
+        };
+        if waiting.acks.is_empty() {
+            return;
+        }
+        if let Err(error) = self.write(&waiting.batch) {
+            let error = self.writer.lock().fail(Arc::new(error));
+            waiting.acks.into_iter().for_each(|ack| _ = ack.send(Err(error.clone())));
+            return;
+        }
+        self.published.store(state);
+        self.flushes.fetch_add(1, Ordering::Relaxed);
+        waiting.sets.into_iter().for_each(|set| _ = self.feed.send(set));
+        waiting.acks.into_iter().for_each(|ack| _ = ack.send(Ok(())));
+    }
+
+    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+        match &self.store {
+            Some(store) if !batch.is_empty() => store.commit(batch),
+            _ => Ok(()),
+        }
+    }
+
+    /// The writing thread: flushes until the ledger is closed and nothing waits.
+    fn run(&self) {
+        loop {
+            let mut writer = self.writer.lock();
+            while writer.waiting.acks.is_empty() {
+                if writer.closed {
+                    return;
+                }
+                self.wake.wait(&mut writer);
+            }
+            drop(writer);
+            self.flush();
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.core.writer.lock().closed = true;
+        self.core.wake.notify_one();
+        if let Some(thread) = self.thread.take() {
+            _ = thread.join();
+        }
+    }
+}
+
+fn spawn(core: &Arc<Core>) -> Result<JoinHandle<()>, LedgerError> {
+    let core = Arc::clone(core);
+    std::thread::Builder::new()
+        .name("ledger".to_owned())
+        .spawn(move || core.run())
+        .map_err(|error| LedgerError::Open(Arc::new(StoreError::backend(error))))
+}
+
+fn load(tables: &Arc<Tables>, store: Option<&dyn Store>) -> Result<Snapshot, LedgerError> {
+    let mut snapshot = Snapshot::empty(Arc::clone(tables), 0);
+    let mut broken = None;
+    let Some(store) = store else {
+        return Ok(snapshot);
+    };
+    let scanned = store.scan(&mut |table, _, value| {
+        let Some(slot) = tables.slot_named(table) else {
+            return true;
+        };
+        match snapshot.slot_mut(slot).load(value) {
+            Ok(()) => true,
+            Err(reason) => {
+                let table = tables.names().find(|(_, at)| *at == slot).map_or("", |(name, _)| name);
+                broken = Some(LedgerError::Decode { table, reason });
+                false
+            }
+        }
+    });
+    scanned.map_err(|error| LedgerError::Open(Arc::new(error)))?;
+    broken.map_or(Ok(snapshot), Err)
+}

@@ -1,0 +1,125 @@
+//! Reading.
+
+use std::ops::{Bound, RangeBounds};
+use std::sync::Arc;
+
+use crate::table::{AnyTable, Edge, Table};
+use crate::{Row, Tables};
+
+/// All rows at one moment. Cheap to clone, never changes; [`Tx`](crate::Tx) derefs to it.
+#[derive(Clone)]
+pub struct Snapshot {
+    pub(crate) tables: Arc<Tables>,
+    pub(crate) state: Arc<State>,
+}
+
+#[derive(Clone)]
+pub(crate) struct State {
+    pub(crate) version: u64,
+    pub(crate) slots: Vec<Arc<dyn AnyTable>>,
+}
+
+impl Snapshot {
+    pub(crate) fn empty(tables: Arc<Tables>, version: u64) -> Self {
+        let state = Arc::new(State { version, slots: tables.empty() });
+        Self { tables, state }
+    }
+
+    pub(crate) fn table<R: Row>(&self) -> &Table<R> {
+        self.state.slots[self.tables.slot::<R>()].of()
+    }
+
+    pub(crate) fn slot_mut(&mut self, slot: usize) -> &mut dyn AnyTable {
+        let table = &mut Arc::make_mut(&mut self.state).slots[slot];
+        if Arc::get_mut(table).is_none() {
+            *table = table.fork();
+        }
+        Arc::get_mut(table).expect("a forked table has one owner")
+    }
+
+    /// Counts the commits since the ledger opened.
+    pub fn version(&self) -> u64 {
+        self.state.version
+    }
+
+    /// The row of that key.
+    pub fn get<R: Row>(&self, key: &R::Key) -> Option<Arc<R>> {
+        self.table::<R>().rows.get(key).cloned()
+    }
+
+    /// True when there is a row of that key.
+    pub fn contains<R: Row>(&self, key: &R::Key) -> bool {
+        self.table::<R>().rows.contains_key(key)
+    }
+
+    /// The rows within `bounds`, by key, lazily; also from the end. All keys that begin alike:
+    /// a range from the first of them, with `take_while`.
+    pub fn range<R: Row>(
+        &self,
+        bounds: impl RangeBounds<R::Key>,
+    ) -> impl DoubleEndedIterator<Item = Arc<R>> + '_ {
+        self.table::<R>().rows.range(checked(bounds)).map(|(_, row)| Arc::clone(row))
+    }
+
+    /// All rows of a table, by key.
+    pub fn all<R: Row>(&self) -> impl DoubleEndedIterator<Item = Arc<R>> + '_ {
+        self.range::<R>(..)
+    }
+
+    /// How many rows a table has.
+    pub fn len<R: Row>(&self) -> usize {
+        self.table::<R>().rows.len()
+    }
+
+    /// True when a table has no row.
+    pub fn is_empty<R: Row>(&self) -> bool {
+        self.table::<R>().rows.is_empty()
+    }
+
+    /// The rows under one entry of an index, by key.
+    pub fn by_index<R: Row>(
+        &self,
+        name: &'static str,
+        key: &str,
+    ) -> impl DoubleEndedIterator<Item = Arc<R>> + '_ {
+        let (low, high) = ((name, key.to_owned(), Edge::Low), (name, key.to_owned(), Edge::High));
+        self.table::<R>().index.range(low..high).map(|(_, row)| Arc::clone(row))
+    }
+
+    /// The rows whose entry in an index begins with `prefix`, by entry, then by key.
+    pub fn by_index_prefix<R: Row>(
+        &self,
+        name: &'static str,
+        prefix: &str,
+    ) -> impl Iterator<Item = Arc<R>> + '_ {
+        let prefix = prefix.to_owned();
+        let low = (name, prefix.clone(), Edge::Low);
+        self.table::<R>()
+            .index
+            .range(low..)
+            .take_while(move |((index, key, _), _)| *index == name && key.starts_with(&prefix))
+            .map(|(_, row)| Arc::clone(row))
+    }
+
+    /// Rows per table, by table name.
+    pub fn row_counts(&self) -> Vec<(&'static str, usize)> {
+        self.tables.names().map(|(name, slot)| (name, self.state.slots[slot].len())).collect()
+    }
+}
+
+/// Turns bounds that hold nothing, which the map would refuse by a panic, into an empty range.
+fn checked<K: Ord + Clone>(bounds: impl RangeBounds<K>) -> (Bound<K>, Bound<K>) {
+    use Bound::{Excluded, Included, Unbounded};
+    let (low, high) = (bounds.start_bound().cloned(), bounds.end_bound().cloned());
+    let nothing = match (&low, &high) {
+        (Unbounded, _) | (_, Unbounded) => None,
+        (Included(low), Included(high)) => (low > high).then(|| high.clone()),
+        (Included(low) | Excluded(low), Excluded(high)) | (Excluded(low), Included(high)) => {
+            (low >= high).then(|| high.clone())
+        }
+    };
+    match nothing {
+        Some(key) => (Included(key.clone()), Excluded(key)),
+        None => (low, high),
+    }
+}

@@ -1,0 +1,54 @@
+//! The durable half: a small trait, so that a backend is a few dozen lines.
+
+use std::collections::BTreeMap;
+
+use crate::StoreError;
+
+mod fjall_store;
+mod memory;
+
+pub use fjall_store::FjallStore;
+pub use memory::MemoryStore;
+
+/// Keeps rows as bytes. One suite tests all backends.
+pub trait Store: Send + Sync + 'static {
+    /// Writes a batch as a whole or not at all; on return it survives a crash of the machine.
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
+
+    /// Shows every row (table, key, value) until `visit` answers false.
+    fn scan(&self, visit: &mut Visit<'_>) -> Result<(), StoreError>;
+
+    /// Removes all rows, durably.
+    fn clear(&self) -> Result<(), StoreError>;
+}
+
+/// Sees table, key and value of a row; false ends the scan.
+pub type Visit<'a> = dyn FnMut(&str, &[u8], &[u8]) -> bool + 'a;
+
+/// Writes that belong together, each row once.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    rows: BTreeMap<(&'static str, Vec<u8>), Option<Vec<u8>>>,
+}
+
+impl Batch {
+    /// Writes a row, or removes it with `None`; the last word on a row holds.
+    pub fn set(&mut self, table: &'static str, key: Vec<u8>, value: Option<Vec<u8>>) {
+        self.rows.insert((table, key), value);
+    }
+
+    /// Adds the writes of a later batch.
+    pub fn append(&mut self, mut later: Self) {
+        self.rows.append(&mut later.rows);
+    }
+
+    /// True when there is nothing to write.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The writes: table, key, and the value or `None` for a removal.
+    pub fn iter(&self) -> impl Iterator<Item = (&'static str, &[u8], Option<&[u8]>)> {
+        self.rows.iter().map(|((table, key), value)| (*table, key.as_slice(), value.as_deref()))
+    }
+}
