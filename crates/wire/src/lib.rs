@@ -1,1 +1,3 @@
 //! The AWS protocols; knows no service.
+
+pub mod sigv4;

@@ -1,0 +1,126 @@
+//! Why a signature is refused, in each dialect's codes.
+
+use std::fmt;
+
+/// What is wrong with a signature.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SigFault {
+    /// The request has no signature.
+    Missing,
+    /// The signature lacks a part, or a part cannot be read.
+    Incomplete,
+    /// Nobody has this access key, or the session token is not one of ours.
+    UnknownKey,
+    /// The session's time is over.
+    ExpiredToken,
+    /// It does not match what was signed.
+    Mismatch,
+    /// It is too old, or from the future.
+    Skewed,
+    /// A presigned request's time is over.
+    ExpiredRequest,
+    /// A header that must be signed is not.
+    UnsignedHeaders,
+    /// The body is not what its announced hash says.
+    BodyMismatch,
+    /// The body's chunks are not framed as announced.
+    BadChunk,
+}
+
+/// Whose codes an error takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// JSON and CBOR services: `InvalidSignatureException`.
+    Json,
+    /// Query and EC2 services: `SignatureDoesNotMatch`.
+    Query,
+    /// S3.
+    S3,
+}
+
+/// A refused signature, with AWS's message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SigError {
+    /// What is wrong.
+    pub fault: SigFault,
+    /// AWS's words.
+    pub message: String,
+}
+
+impl fmt::Display for SigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for SigError {}
+
+impl SigError {
+    pub(crate) fn new(fault: SigFault, message: impl Into<String>) -> Self {
+        Self { fault, message: message.into() }
+    }
+
+    /// The refusal of a request without a signature.
+    pub fn missing() -> Self {
+        Self::new(SigFault::Missing, "Missing Authentication Token")
+    }
+
+    /// The refusal of an access key that nobody has, or of a token that is not ours.
+    pub fn unknown_key() -> Self {
+        let message = "The security token included in the request is invalid.";
+        Self::new(SigFault::UnknownKey, message)
+    }
+
+    /// The refusal of a session that is over.
+    pub fn expired_token() -> Self {
+        let message = "The security token included in the request is expired";
+        Self::new(SigFault::ExpiredToken, message)
+    }
+
+    pub(crate) fn mismatch() -> Self {
+        Self::new(
+            SigFault::Mismatch,
+            "The request signature we calculated does not match the signature you provided. \
+             Check your AWS Secret Access Key and signing method. Consult the service \
+             documentation for details.",
+        )
+    }
+
+    /// AWS's error code.
+    pub fn code(&self, dialect: Dialect) -> &'static str {
+        use Dialect::{Json, Query, S3};
+        match (self.fault, dialect) {
+            (SigFault::Missing, S3) => "AccessDenied",
+            (SigFault::Missing, Query) => "MissingAuthenticationToken",
+            (SigFault::Missing, Json) => "MissingAuthenticationTokenException",
+            (SigFault::Incomplete, S3) => "AuthorizationHeaderMalformed",
+            (SigFault::Incomplete, Query) => "IncompleteSignature",
+            (SigFault::Incomplete, Json) => "IncompleteSignatureException",
+            (SigFault::UnknownKey, S3) => "InvalidAccessKeyId",
+            (SigFault::UnknownKey, Query) => "InvalidClientTokenId",
+            (SigFault::UnknownKey, Json) => "UnrecognizedClientException",
+            (SigFault::ExpiredToken, Json) => "ExpiredTokenException",
+            (SigFault::ExpiredToken, Query | S3) => "ExpiredToken",
+            (SigFault::Skewed, S3) => "RequestTimeTooSkewed",
+            (SigFault::ExpiredRequest, S3) => "AccessDenied",
+            (SigFault::UnsignedHeaders, S3) => "AccessDenied",
+            (SigFault::BodyMismatch, S3) => "XAmzContentSHA256Mismatch",
+            (SigFault::BadChunk, S3) => "IncompleteBody",
+            (SigFault::ExpiredRequest, Query) => "RequestExpired",
+            (SigFault::Mismatch, Query | S3) => "SignatureDoesNotMatch",
+            (_, Query) => "SignatureDoesNotMatch",
+            (_, Json) => "InvalidSignatureException",
+        }
+    }
+
+    /// The HTTP status that goes with it.
+    pub fn status(&self, dialect: Dialect) -> u16 {
+        match (self.fault, dialect) {
+            (SigFault::Incomplete | SigFault::BodyMismatch | SigFault::BadChunk, _) => 400,
+            (SigFault::ExpiredToken | SigFault::UnknownKey, Dialect::Json) => 400,
+            (SigFault::Missing | SigFault::Mismatch | SigFault::Skewed, Dialect::Json) => 403,
+            (SigFault::ExpiredToken, Dialect::S3) => 400,
+            _ => 403,
+        }
+    }
+}
