@@ -1,0 +1,226 @@
+//! What event source mappings can read from, and how each kind is set up.
+
+use crate::refusal::Refusal;
+
+/// A kind of event source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    /// An SQS queue.
+    Queue,
+    /// An SQS queue that keeps order.
+    FifoQueue,
+    /// A Kinesis stream or consumer.
+    Kinesis,
+    /// A DynamoDB stream.
+    DynamoDb,
+    /// Amazon MSK.
+    ManagedKafka,
+    /// Apache Kafka elsewhere.
+    SelfManagedKafka,
+    /// Amazon MQ.
+    Broker,
+    /// Amazon DocumentDB.
+    DocumentDb,
+}
+
+impl SourceKind {
+    /// Tells a source's kind by its ARN.
+    ///
+    /// # Errors
+    /// When nothing can be read from there.
+    pub fn of_arn(arn: &str) -> Result<Self, Refusal> {
+        let parts: Vec<&str> = arn.splitn(6, ':').collect();
+        let (service, resource) = match parts[..] {
+            [_, _, service, _, _, resource] => (service, resource),
+            _ => ("", ""),
+        };
+        match service {
+            "sqs" if resource.ends_with(".fifo") => Ok(Self::FifoQueue),
+            "sqs" => Ok(Self::Queue),
+            "kinesis" if resource.starts_with("stream/") => Ok(Self::Kinesis),
+            "dynamodb" if resource.contains("/stream/") => Ok(Self::DynamoDb),
+            "kafka" => Ok(Self::ManagedKafka),
+            "mq" => Ok(Self::Broker),
+            "rds" | "docdb" | "docdb-elastic" => Ok(Self::DocumentDb),
+            _ => Err(Refusal::invalid("Unrecognized event source.")),
+        }
+    }
+
+    /// Records are read from a position on.
+    pub fn has_position(self) -> bool {
+        !matches!(self, Self::Queue | Self::FifoQueue | Self::Broker)
+    }
+
+    /// A stream of shards, with the settings that only these have.
+    pub fn has_shards(self) -> bool {
+        matches!(self, Self::Kinesis | Self::DynamoDb)
+    }
+
+    /// `BatchSize` where none is given.
+    pub fn batch_size_default(self) -> i32 {
+        if matches!(self, Self::Queue | Self::FifoQueue) { 10 } else { 100 }
+    }
+}
+
+/// What is asked of a mapping, as far as its kind has a say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked {
+    /// `BatchSize`.
+    pub batch_size: Option<i32>,
+    /// `MaximumBatchingWindowInSeconds`.
+    pub batching_window_s: Option<i32>,
+    /// `StartingPosition` is given.
+    pub position: bool,
+    /// `StartingPosition` is `AT_TIMESTAMP`.
+    pub at_timestamp: bool,
+    /// `StartingPositionTimestamp` is given.
+    pub timestamp: bool,
+    /// A setting that only streams of shards have is given: parallelization, bisecting,
+    /// tumbling windows.
+    pub shard_settings: bool,
+    /// `ScalingConfig`'s `MaximumConcurrency`.
+    pub maximum_concurrency: Option<i32>,
+}
+
+/// Refuses what a kind of source does not take. `new` is true for a mapping that is created.
+///
+/// # Errors
+/// With AWS's words.
+pub fn check(kind: SourceKind, asked: &Asked, new: bool) -> Result<(), Refusal> {
+    if new {
+        check_position(kind, asked)?;
+    }
+    check_batch(kind, asked)?;
+    if asked.shard_settings && !kind.has_shards() {
+        return Err(Refusal::invalid("Unsupported parameter for given event source mapping type."));
+    }
+    if asked.maximum_concurrency.is_some()
+        && !matches!(kind, SourceKind::Queue | SourceKind::FifoQueue)
+    {
+        return Err(Refusal::invalid(
+            "Unsupported 'scalingConfig' parameter for given event source mapping type.",
+        ));
+    }
+    Ok(())
+}
+
+fn check_position(kind: SourceKind, asked: &Asked) -> Result<(), Refusal> {
+    if !kind.has_position() {
+        if !asked.position {
+            return Ok(());
+        }
+        let name = if kind == SourceKind::Broker { "AMAZON_MQ" } else { "SQS" };
+        let text = format!("StartingPosition is not valid for {name} event sources.");
+        return Err(Refusal::invalid(text));
+    }
+    if !asked.position {
+        return Err(Refusal::constraint_null("startingPosition"));
+    }
+    if asked.at_timestamp && !asked.timestamp {
+        return Err(Refusal::invalid("Need to specify a timestamp"));
+    }
+    if asked.at_timestamp && kind == SourceKind::DynamoDb {
+        return Err(Refusal::invalid(
+            "Unsupported starting position for arn type. Please specify either TRIM_HORIZON or LATEST",
+        ));
+    }
+    if asked.timestamp && !asked.at_timestamp {
+        return Err(Refusal::invalid(
+            "Timestamp must not be specified when starting position is not AT_TIMESTAMP",
+        ));
+    }
+    Ok(())
+}
+
+fn check_batch(kind: SourceKind, asked: &Asked) -> Result<(), Refusal> {
+    let size = asked.batch_size.unwrap_or_else(|| kind.batch_size_default());
+    let window = asked.batching_window_s.unwrap_or(0);
+    match kind {
+        SourceKind::FifoQueue if size > 10 => Err(Refusal::invalid(
+            "Batch size must be less than or equal to 10 for FIFO event source mappings.",
+        )),
+        SourceKind::FifoQueue if window > 0 => {
+            Err(Refusal::invalid("Batching window is not supported for FIFO queues"))
+        }
+        SourceKind::Queue if size > 10 && window == 0 => Err(Refusal::invalid(
+            "Maximum batch window in seconds must be greater than 0 if maximum batch size is \
+             greater than 10",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// `MaximumConcurrency` of a mapping: 2 to 1,000.
+///
+/// # Errors
+/// With AWS's words.
+pub fn check_poller_concurrency(
+    maximum: Option<i32>,
+    reserved: Option<u32>,
+) -> Result<(), Refusal> {
+    let (Some(maximum), Some(reserved)) = (maximum, reserved) else { return Ok(()) };
+    if i64::from(maximum) > i64::from(reserved) {
+        return Err(Refusal::invalid(
+            "MaximumConcurrency must not be greater than the function's reserved concurrency.",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUEUE: &str = "arn:aws:sqs:us-east-1:000000000000:q";
+
+    #[test]
+    fn a_source_is_told_by_its_arn() {
+        let kind = |arn: &str| SourceKind::of_arn(arn);
+        assert_eq!(kind(QUEUE), Ok(SourceKind::Queue));
+        assert_eq!(kind("arn:aws:sqs:us-east-1:000000000000:q.fifo"), Ok(SourceKind::FifoQueue));
+        let table =
+            "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/2026-01-01T00:00:00.000";
+        assert_eq!(kind(table), Ok(SourceKind::DynamoDb));
+        let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
+        assert_eq!(kind(stream), Ok(SourceKind::Kinesis));
+        let refused = Err(Refusal::invalid("Unrecognized event source."));
+        assert_eq!(kind("arn:aws:s3:::bucket"), refused);
+        assert_eq!(kind("arn:aws:dynamodb:us-east-1:000000000000:table/t"), refused);
+    }
+
+    #[test]
+    fn streams_need_a_position_and_queues_take_none() {
+        let none = Asked::default();
+        let some = Asked { position: true, ..none };
+        assert_eq!(check(SourceKind::Queue, &none, true), Ok(()));
+        let text = "StartingPosition is not valid for SQS event sources.";
+        assert_eq!(check(SourceKind::Queue, &some, true), Err(Refusal::invalid(text)));
+        assert!(check(SourceKind::Kinesis, &none, true).is_err());
+        assert_eq!(check(SourceKind::Kinesis, &none, false), Ok(()));
+        assert_eq!(check(SourceKind::Kinesis, &some, true), Ok(()));
+        let at = Asked { at_timestamp: true, ..some };
+        assert!(check(SourceKind::Kinesis, &at, true).is_err());
+        let timed = Asked { timestamp: true, ..at };
+        assert_eq!(check(SourceKind::Kinesis, &timed, true), Ok(()));
+        assert!(check(SourceKind::DynamoDb, &timed, true).is_err());
+    }
+
+    #[test]
+    fn large_batches_of_a_queue_need_a_window_and_fifo_has_neither() {
+        let large = Asked { batch_size: Some(11), ..Asked::default() };
+        assert!(check(SourceKind::Queue, &large, true).is_err());
+        assert!(check(SourceKind::FifoQueue, &large, true).is_err());
+        let windowed = Asked { batching_window_s: Some(1), ..large };
+        assert_eq!(check(SourceKind::Queue, &windowed, true), Ok(()));
+    }
+
+    #[test]
+    fn what_only_shards_have_is_refused_elsewhere() {
+        let asked = Asked { shard_settings: true, ..Asked::default() };
+        assert!(check(SourceKind::Queue, &asked, true).is_err());
+        let asked = Asked { position: true, ..asked };
+        assert_eq!(check(SourceKind::Kinesis, &asked, true), Ok(()));
+        let limited = Asked { maximum_concurrency: Some(2), position: true, ..Asked::default() };
+        assert!(check(SourceKind::Kinesis, &limited, true).is_err());
+    }
+}

@@ -1,0 +1,44 @@
+//! Provisioned concurrency.
+
+use haar_ledger::Row;
+use haar_types::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::QualifiedKey;
+
+/// The provisioned concurrency of a version or an alias.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ProvisionedRow {
+    /// Key. The qualifier is never empty.
+    pub key: QualifiedKey,
+    /// Writer: operations.
+    pub requested: u32,
+    /// Writer: `controllers::provisioned`. Environments that wait.
+    pub available: u32,
+    /// Writer: `controllers::provisioned`. Environments that are there.
+    pub allocated: u32,
+    /// Writer: operations (`InProgress`) and `controllers::provisioned`.
+    pub status: ProvisionedStatus,
+    /// When it was last asked for.
+    pub last_modified_at: Timestamp,
+}
+
+/// `Status`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProvisionedStatus {
+    /// Environments are being made.
+    InProgress,
+    /// All are there.
+    Ready,
+    /// They could not be made.
+    Failed(String),
+}
+
+impl Row for ProvisionedRow {
+    type Key = QualifiedKey;
+    const TABLE: &'static str = "lambda.provisioned_concurrency";
+
+    fn key(&self) -> QualifiedKey {
+        self.key.clone()
+    }
+}
