@@ -1,0 +1,113 @@
+//! The command line: one file per command.
+//!
+//! `up` is the cloud; all others are its clients, or look at this machine.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)] // the command line's own output
+
+mod client;
+mod completions;
+mod cost;
+mod doctor;
+mod env;
+mod logs;
+mod reset;
+mod runtimes;
+mod status;
+mod table;
+mod tour;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use crate::up::UpArguments;
+
+/// What haar can be told to do.
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Start the cloud and stay in the foreground until stopped.
+    Up(UpArguments),
+    /// Tell whether a cloud is up, and what it serves.
+    Status(status::StatusArguments),
+    /// Print what functions logged; -f goes on until interrupted.
+    Logs(logs::LogsArguments),
+    /// Print the exports that point AWS clients of this shell at the cloud: eval "$(haar env)".
+    Env(env::EnvArguments),
+    /// Show on real inputs that everything works, on a cloud of its own.
+    Tour(tour::TourArguments),
+    /// Tell what this machine allows, and what is missing.
+    Doctor,
+    /// List AWS's runtimes and what each runs on here.
+    Runtimes,
+    /// Print what was used this month and what AWS would charge for it.
+    Cost(cost::CostArguments),
+    /// Bring the cloud back to its initial state.
+    Reset(reset::ResetArguments),
+    /// Print the completions for a shell.
+    Completions(completions::CompletionsArguments),
+}
+
+/// Runs one command to its end.
+pub(crate) fn run(command: Command, json: bool) -> ExitCode {
+    let output = Output { json };
+    let outcome = match command {
+        Command::Up(arguments) => return crate::up::run(&arguments),
+        Command::Status(arguments) => status::run(&arguments, output),
+        Command::Logs(arguments) => logs::run(&arguments, output),
+        Command::Env(arguments) => env::run(&arguments, output),
+        Command::Tour(arguments) => tour::run(&arguments, output),
+        Command::Doctor => doctor::run(output),
+        Command::Runtimes => runtimes::run(output),
+        Command::Cost(arguments) => cost::run(&arguments, output),
+        Command::Reset(arguments) => reset::run(&arguments, output),
+        Command::Completions(arguments) => completions::run(&arguments),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) if json => {
+            println!("{}", json!({ "error": message }));
+            ExitCode::FAILURE
+        }
+        Err(message) => {
+            complain(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Tells the operator what went wrong.
+pub(crate) fn complain(message: &str) {
+    eprintln!("haar: {message}");
+}
+
+/// Tells the operator, or the program that started this one, at once.
+pub(crate) fn announce(message: &str) {
+    let mut out = std::io::stdout().lock();
+    // A reader that went away is no reason to stop.
+    let _ = writeln!(out, "{message}").and_then(|()| out.flush());
+}
+
+/// How a command prints: text for people, or JSON for programs.
+#[derive(Clone, Copy)]
+struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// Prints one document, or the text that says the same.
+    fn show(self, document: &Value, text: impl FnOnce() -> String) {
+        if self.json {
+            announce(&document.to_string());
+        } else {
+            announce(text().trim_end());
+        }
+    }
+}
+
+/// Runs a client's future on this thread.
+fn block_on<T>(work: impl Future<Output = Result<T, String>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|error| format!("could not start: {error}"))?.block_on(work)
+}

@@ -1,0 +1,135 @@
+//! A small HTTP client for a cloud on this machine.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::Args;
+use haar_clock::Clock;
+use http::{HeaderMap, Method, Request, Response, Uri, header};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+
+/// Longest wait for an answer; a synchronous invocation takes at most 15 minutes.
+const ANSWER_MAX: Duration = Duration::from_secs(16 * 60);
+
+/// Which cloud a command talks to.
+#[derive(Args, Clone, Debug)]
+pub(super) struct EndpointArguments {
+    /// The cloud to talk to.
+    #[arg(long, env = "HAAR_ENDPOINT", default_value = "http://127.0.0.1:4566")]
+    pub(super) endpoint: String,
+}
+
+impl EndpointArguments {
+    pub(super) fn client(&self) -> Result<Client, String> {
+        Client::new(&self.endpoint)
+    }
+}
+
+/// One cloud.
+#[derive(Clone)]
+pub(super) struct Client {
+    authority: String,
+}
+
+/// What a cloud answered.
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+}
+
+impl Answer {
+    pub(super) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The document of an answer that is no error.
+    pub(super) fn document(&self) -> Result<Value, String> {
+        if self.status >= 300 {
+            return Err(format!("the cloud answered {}: {}", self.status, self.text().trim()));
+        }
+        serde_json::from_slice(&self.body)
+            .map_err(|error| format!("the cloud's answer is no JSON: {error}"))
+    }
+}
+
+impl Client {
+    pub(super) fn new(endpoint: &str) -> Result<Self, String> {
+        let uri: Uri = endpoint.parse().map_err(|_| format!("{endpoint} is no URL"))?;
+        if uri.scheme_str() != Some("http") {
+            return Err(format!("{endpoint} must begin with http://"));
+        }
+        let authority = uri.authority().ok_or_else(|| format!("{endpoint} names no host"))?;
+        let port = uri.port_u16().unwrap_or(80);
+        Ok(Self { authority: format!("{}:{port}", authority.host()) })
+    }
+
+    /// As `http://HOST:PORT`.
+    pub(super) fn endpoint(&self) -> String {
+        format!("http://{}", self.authority)
+    }
+
+    /// Reads one of haar's own pages.
+    pub(super) async fn page(&self, method: Method, path: &str) -> Result<Value, String> {
+        self.send(method, path, &[], Bytes::new()).await?.document()
+    }
+
+    /// Sends one request on a connection of its own.
+    pub(super) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Bytes,
+    ) -> Result<Answer, String> {
+        let mut request = Request::builder().method(method).uri(path);
+        request = request.header(header::HOST, &self.authority);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
+        let exchange = self.exchange(request);
+        match Clock::system().timeout(ANSWER_MAX, exchange).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("{} did not answer in time", self.endpoint())),
+        }
+    }
+
+    async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        let stream = TcpStream::connect(&self.authority).await.map_err(|error| {
+            format!(
+                "no cloud answers on {} ({error}): start one with `haar up`, or name another \
+                 with --endpoint",
+                self.endpoint(),
+            )
+        })?;
+        let failed = |error: hyper::Error| format!("{} hung up: {error}", self.endpoint());
+        let (mut sender, connection) =
+            http1::handshake(TokioIo::new(stream)).await.map_err(failed)?;
+        let answer = async move {
+            let response: Response<_> = sender.send_request(request).await?;
+            let (parts, body) = response.into_parts();
+            let body = body.collect().await?.to_bytes();
+            drop(sender); // ends the connection beside
+            Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
+        };
+        let (answer, _ended) = tokio::join!(answer, connection);
+        answer.map_err(failed)
+    }
+}
+
+/// The header that names service and region to a cloud that lets everybody in.
+pub(super) fn scope(service: &str, region: &str) -> String {
+    format!(
+        "AWS4-HMAC-SHA256 Credential=test/20260101/{region}/{service}/aws4_request, \
+         SignedHeaders=host, Signature=0",
+    )
+}

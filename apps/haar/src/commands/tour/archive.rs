@@ -1,0 +1,58 @@
+//! The tour's inputs: three functions, as the zip files that a user would make.
+
+use std::io::{Cursor, Write as _};
+use std::path::Path;
+use std::process::Command;
+
+use zip::ZipWriter;
+use zip::write::SimpleFileOptions;
+
+const PYTHON: &str = include_str!("inputs/hello.py");
+const NODE: &str = include_str!("inputs/hello.mjs");
+const STATIC: &str = include_str!("inputs/bootstrap.c");
+
+/// One function of the tour.
+pub(super) struct Input {
+    pub(super) name: &'static str,
+    pub(super) runtime: &'static str,
+    pub(super) handler: &'static str,
+    pub(super) zip: Vec<u8>,
+}
+
+/// `hello.py`, as `python3.13` would run it.
+pub(super) fn python() -> Result<Input, String> {
+    let zip = archive("hello.py", PYTHON.as_bytes())?;
+    Ok(Input { name: "hello-python", runtime: "python3.13", handler: "hello.handler", zip })
+}
+
+/// `hello.mjs`.
+pub(super) fn node() -> Result<Input, String> {
+    let zip = archive("hello.mjs", NODE.as_bytes())?;
+    Ok(Input { name: "hello-node", runtime: "nodejs22.x", handler: "hello.handler", zip })
+}
+
+/// A static binary that speaks the Runtime API by itself, compiled here; `None` without a
+/// C compiler.
+pub(super) fn provided(folder: &Path) -> Result<Option<Input>, String> {
+    let (source, binary) = (folder.join("bootstrap.c"), folder.join("bootstrap"));
+    std::fs::write(&source, STATIC).map_err(|error| format!("could not write: {error}"))?;
+    let compiled =
+        Command::new("cc").args(["-Os", "-static", "-s", "-o"]).arg(&binary).arg(&source).output();
+    let Ok(compiled) = compiled else { return Ok(None) };
+    if !compiled.status.success() {
+        return Err(format!("cc: {}", String::from_utf8_lossy(&compiled.stderr)));
+    }
+    let program = std::fs::read(&binary).map_err(|error| format!("could not read: {error}"))?;
+    let zip = archive("bootstrap", &program)?;
+    Ok(Some(Input { name: "hello-static", runtime: "provided.al2023", handler: "bootstrap", zip }))
+}
+
+fn archive(name: &str, content: &[u8]) -> Result<Vec<u8>, String> {
+    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+    let options = SimpleFileOptions::default().unix_permissions(0o755);
+    let written = zip
+        .start_file(name, options)
+        .and_then(|()| Ok(zip.write_all(content)?))
+        .and_then(|()| zip.finish());
+    written.map(Cursor::into_inner).map_err(|error| format!("could not zip {name}: {error}"))
+}
