@@ -3,3 +3,4 @@
 //! Begin with [`rules`] for how values become statistics.
 
 mod rules;
+mod store;

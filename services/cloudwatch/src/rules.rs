@@ -4,3 +4,4 @@ pub(crate) mod digest;
 pub(crate) mod math;
 pub(crate) mod period;
 pub(crate) mod statistic;
+pub(crate) mod unit;

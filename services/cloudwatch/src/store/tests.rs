@@ -1,0 +1,108 @@
+use std::time::Duration;
+
+use haar_clock::IdSource;
+use haar_kv::Kv;
+use haar_types::{AccountId, Region, Timestamp};
+
+use super::{MetricKey, MetricStore, Point, Span};
+use crate::rules::digest::Digest;
+use crate::rules::period::Resolution;
+use crate::rules::unit::Unit;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const NOON: Timestamp = Timestamp(1_799_971_200_000);
+
+fn store(kv: &Kv) -> MetricStore {
+    MetricStore::open(kv, &IdSource::seeded(1)).unwrap()
+}
+
+fn metric(name: &str) -> MetricKey {
+    let place = (&AccountId::default(), &Region::default());
+    MetricKey::new(place, "App", name, vec![("b".into(), "2".into()), ("a".into(), "1".into())])
+}
+
+fn add(store: &MetricStore, name: &str, at: Timestamp, value: f64) {
+    let (resolution, unit) = (Resolution::Minute, Unit::NONE);
+    store.record(&metric(name), &Point { at, resolution, unit, digest: Digest::of(value, 1.0) });
+}
+
+/// Sums by seconds after noon.
+fn sums(store: &MetricStore, name: &str, period: Duration) -> Vec<(u64, f64)> {
+    let span = Span { start: NOON, end: NOON + DAY, period, unit: None };
+    let read = store.read(&metric(name), span).unwrap().into_iter();
+    read.map(|((at, _), digest)| (at.since(NOON).as_secs(), digest.sum)).collect()
+}
+
+#[test]
+fn values_are_found_by_period_before_and_after_a_restart() {
+    let kv = Kv::ephemeral();
+    let one = store(&kv);
+    add(&one, "x", NOON, 1.0);
+    add(&one, "x", NOON + Duration::from_secs(59), 2.0);
+    one.flush().unwrap();
+    add(&one, "x", NOON + Duration::from_secs(30), 4.0);
+    add(&one, "x", NOON + MINUTE, 8.0);
+    one.flush().unwrap();
+    let other = store(&kv);
+    assert_eq!(sums(&other, "x", MINUTE), [(0, 7.0), (60, 8.0)]);
+    assert_eq!(sums(&other, "x", 5 * MINUTE), [(0, 15.0)]);
+    assert_eq!(sums(&other, "x", Duration::from_secs(10)), []);
+    assert_eq!(sums(&other, "y", MINUTE), []);
+}
+
+#[test]
+fn units_are_kept_apart() {
+    let store = store(&Kv::ephemeral());
+    for name in ["Bytes", "Count"] {
+        let unit = Unit::parse(name).unwrap();
+        let digest = Digest::of(1.0, 1.0);
+        let point = Point { at: NOON, resolution: Resolution::Minute, unit, digest };
+        store.record(&metric("x"), &point);
+    }
+    store.flush().unwrap();
+    let unit = Unit::parse("Bytes");
+    let span = Span { start: NOON, end: NOON + MINUTE, period: MINUTE, unit };
+    assert_eq!(store.read(&metric("x"), span).unwrap().len(), 1);
+    assert_eq!(store.read(&metric("x"), Span { unit: None, ..span }).unwrap().len(), 2);
+}
+
+#[test]
+fn metrics_are_listed_by_name_from_anywhere() {
+    let store = store(&Kv::ephemeral());
+    for name in ["c", "a", "b"] {
+        add(&store, name, NOON, 1.0);
+    }
+    store.flush().unwrap();
+    let place = (&AccountId::default(), &Region::default());
+    let names = |namespace: Option<&str>, after: Option<&MetricKey>| {
+        let listed = store.list(place, namespace, after);
+        listed.map(|listed| listed.unwrap().key.name).collect::<String>()
+    };
+    assert_eq!(names(None, None), "abc");
+    assert_eq!(names(Some("App"), Some(&metric("a"))), "bc");
+    assert_eq!(names(Some("Ap"), None), "");
+    let first = store.list(place, None, None).next().unwrap().unwrap();
+    assert_eq!(first.key, metric("a"));
+    assert_eq!(first.last_at, NOON);
+}
+
+#[test]
+fn old_values_are_merged_and_let_go() {
+    let store = store(&Kv::ephemeral());
+    for minute in 0..10 {
+        add(&store, "x", NOON + minute * MINUTE, 1.0);
+    }
+    store.sweep(NOON + 14 * DAY).unwrap();
+    assert_eq!(sums(&store, "x", MINUTE).len(), 10);
+    store.sweep(NOON + 16 * DAY).unwrap();
+    assert_eq!(sums(&store, "x", MINUTE), []);
+    assert_eq!(sums(&store, "x", 5 * MINUTE), [(0, 5.0), (300, 5.0)]);
+    store.sweep(NOON + 64 * DAY).unwrap();
+    store.sweep(NOON + 64 * DAY).unwrap();
+    assert_eq!(sums(&store, "x", 5 * MINUTE), []);
+    assert_eq!(sums(&store, "x", 60 * MINUTE), [(0, 10.0)]);
+    store.sweep(NOON + 456 * DAY).unwrap();
+    assert_eq!(sums(&store, "x", 60 * MINUTE), []);
+    assert!(store.list((&AccountId::default(), &Region::default()), None, None).next().is_none());
+}
