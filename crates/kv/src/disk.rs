@@ -1,9 +1,11 @@
 //! Keyspaces in a fjall database.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::path::Path;
 
-use fjall::{Database, KeyspaceCreateOptions, PersistMode};
+use bytes::Bytes;
+use fjall::{Database, KeyspaceCreateOptions, PersistMode, Readable};
 
 use crate::syncer::Syncer;
 use crate::{Batch, KvError};
@@ -38,6 +40,15 @@ impl Disk {
     pub(crate) fn keyspace(&self, name: &str) -> Result<fjall::Keyspace, KvError> {
         let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
         Ok(self.database.keyspace(name, options)?)
+    }
+
+    /// Reads as of now. A keyspace's own `range` would show writes that come later.
+    pub(crate) fn range(
+        &self,
+        keyspace: &fjall::Keyspace,
+        bounds: (Bound<Bytes>, Bound<Bytes>),
+    ) -> fjall::Iter {
+        self.database.snapshot().range(keyspace, bounds)
     }
 
     /// Hands a batch to the operating system; each key once, since a batch has one moment.

@@ -51,7 +51,7 @@ impl Keyspace {
         let (low, high) = range::owned(&bounds);
         match &self.disk {
             _ if range::holds_nothing(&low, &high) => Range::nothing(),
-            Some(disk) => Range::on_disk(disk.range((low, high))),
+            Some(disk) => Range::on_disk(self.kv.disk().range(disk, (low, high))),
             None => Range::in_memory(self.kv.memory().map(self.name), low, high),
         }
     }

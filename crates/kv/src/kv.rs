@@ -85,4 +85,12 @@ impl Kv {
             Engine::Disk(_) => unreachable!("a keyspace on disk has a handle"),
         }
     }
+
+    /// The database of a store on disk; asked only by keyspaces with a handle there.
+    pub(crate) fn disk(&self) -> &Disk {
+        match &*self.engine {
+            Engine::Disk(disk) => disk,
+            Engine::Memory(_) => unreachable!("a keyspace in memory has no handle"),
+        }
+    }
 }

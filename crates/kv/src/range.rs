@@ -86,9 +86,7 @@ fn read(guard: fjall::Guard) -> Result<Entry, KvError> {
     Ok(Entry { key: Bytes::copy_from_slice(&key), value: Bytes::copy_from_slice(&value) })
 }
 
-pub(crate) fn owned<K: AsRef<[u8]>>(
-    bounds: &impl RangeBounds<K>,
-) -> (Bound<Bytes>, Bound<Bytes>) {
+pub(crate) fn owned<K: AsRef<[u8]>>(bounds: &impl RangeBounds<K>) -> (Bound<Bytes>, Bound<Bytes>) {
     let own = |key: &K| Bytes::copy_from_slice(key.as_ref());
     (bounds.start_bound().map(own), bounds.end_bound().map(own))
 }

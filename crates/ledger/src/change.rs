@@ -7,6 +7,9 @@ use tokio::sync::broadcast;
 
 use crate::Row;
 
+/// A row before and after a commit; at least one of the two is there.
+pub type BeforeAfter<R> = (Option<Arc<R>>, Option<Arc<R>>);
+
 type AnyRow = Arc<dyn Any + Send + Sync>;
 
 /// One row that a commit touched.
@@ -19,8 +22,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// The row before and after, when it is an `R`; at least one of the two is there.
-    pub fn row<R: Row>(&self) -> Option<(Option<Arc<R>>, Option<Arc<R>>)> {
+    /// The row before and after, when it is an `R`.
+    pub fn row<R: Row>(&self) -> Option<BeforeAfter<R>> {
         let typed = |row: &Option<AnyRow>| Arc::downcast::<R>(row.clone()?).ok();
         (self.table == R::TABLE).then(|| (typed(&self.old), typed(&self.new)))
     }
@@ -45,7 +48,7 @@ pub struct ChangeSet {
 
 impl ChangeSet {
     /// The rows of `R` that it touched, before and after.
-    pub fn rows<R: Row>(&self) -> impl Iterator<Item = (Option<Arc<R>>, Option<Arc<R>>)> + '_ {
+    pub fn rows<R: Row>(&self) -> impl Iterator<Item = BeforeAfter<R>> + '_ {
         self.changes.iter().filter_map(Change::row::<R>)
     }
 

@@ -30,11 +30,15 @@ impl<T> Committed<T> {
         Ok(self.value)
     }
 
-    /// Waits likewise by blocking the thread; never from async code.
+    /// Waits likewise by blocking the thread: from async code only with an ephemeral ledger,
+    /// where there is nothing to wait for.
     pub fn wait(self) -> Result<T, LedgerError> {
         match self.ack {
             Ack::Done(outcome) => outcome?,
-            Ack::Waits(ack) => ack.blocking_recv().unwrap_or(Err(LedgerError::Closed))?,
+            Ack::Waits(mut ack) => match ack.try_recv() {
+                Ok(outcome) => outcome?,
+                Err(_) => ack.blocking_recv().unwrap_or(Err(LedgerError::Closed))?,
+            },
         }
         Ok(self.value)
     }

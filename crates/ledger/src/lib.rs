@@ -22,7 +22,7 @@ mod table;
 mod tables;
 mod tx;
 
-pub use change::{Change, ChangeFeed, ChangeSet};
+pub use change::{BeforeAfter, Change, ChangeFeed, ChangeSet};
 pub use commit::Committed;
 pub use error::{LedgerError, StoreError};
 pub use ledger::{Ledger, LedgerStats};

@@ -30,9 +30,7 @@ impl FjallStore {
             .open()
             .map_err(|error| open_error(dir, error))?;
         let rows = database
-            .keyspace("rows", || {
-                KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES)
-            })
+            .keyspace("rows", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))
             .map_err(StoreError::backend)?;
         Ok(Self { database, rows })
     }

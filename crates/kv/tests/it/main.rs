@@ -1,0 +1,198 @@
+//! Keyspaces through their public door, in memory and on disk alike.
+
+#![allow(clippy::unwrap_used)] // a test ends where it cannot go on
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use haar_kv::{Batch, Durability, Entry, Keyspace, Kv, KvError, Range};
+use proptest::collection::vec;
+use proptest::prelude::*;
+
+/// Runs a test on both kinds of store.
+fn both(test: impl Fn(Kv)) {
+    test(Kv::ephemeral());
+    let dir = tempfile::tempdir().unwrap();
+    test(Kv::open(dir.path()).unwrap());
+}
+
+fn keys(range: impl Iterator<Item = Result<Entry, KvError>>) -> Vec<String> {
+    range.map(|entry| String::from_utf8(entry.unwrap().key.to_vec()).unwrap()).collect()
+}
+
+fn filled(kv: &Kv, names: &[&'static str]) -> Keyspace {
+    let keyspace = kv.keyspace("test").unwrap();
+    for name in names {
+        keyspace.put(*name, *name).unwrap();
+    }
+    keyspace
+}
+
+#[test]
+fn records_are_read_in_order_from_both_ends() {
+    both(|kv| {
+        let keyspace = filled(&kv, &["b", "a/2", "a/1", "a0", "a/3"]);
+        assert_eq!(keys(keyspace.all()), ["a/1", "a/2", "a/3", "a0", "b"]);
+        assert_eq!(keys(keyspace.all().rev()), ["b", "a0", "a/3", "a/2", "a/1"]);
+        assert_eq!(keys(keyspace.prefix("a/")), ["a/1", "a/2", "a/3"]);
+        assert_eq!(keys(keyspace.prefix("a/").rev().take(2)), ["a/3", "a/2"]);
+        assert_eq!(keys(keyspace.range("a/2"..="a0")), ["a/2", "a/3", "a0"]);
+        assert_eq!(keys(keyspace.range("a/2".."a0")), ["a/2", "a/3"]);
+        assert_eq!(keys(keyspace.range("c".."b")), [""; 0]);
+        let mut ends = keyspace.prefix("a/");
+        assert_eq!(ends.next().unwrap().unwrap().key, "a/1");
+        assert_eq!(ends.next_back().unwrap().unwrap().key, "a/3");
+        assert_eq!(keys(ends), ["a/2"]);
+    });
+}
+
+#[test]
+fn a_range_shows_the_records_as_they_were_when_it_was_made() {
+    both(|kv| {
+        let keyspace = filled(&kv, &["a", "b", "c"]);
+        let range = keyspace.all();
+        keyspace.remove("b").unwrap();
+        keyspace.put("d", "d").unwrap();
+        assert_eq!(keys(range), ["a", "b", "c"]);
+        assert_eq!(keys(keyspace.all()), ["a", "c", "d"]);
+    });
+}
+
+#[test]
+fn the_last_word_of_a_batch_on_a_key_holds_and_keyspaces_are_apart() {
+    both(|kv| {
+        let (one, other) = (kv.keyspace("one").unwrap(), kv.keyspace("other").unwrap());
+        let mut batch = Batch::new();
+        batch.put(&one, "k", "1");
+        batch.put(&other, "k", "other");
+        batch.put(&one, "k", "2");
+        batch.put(&one, "gone", "x");
+        batch.remove(&one, "gone");
+        kv.apply(batch).unwrap();
+        assert_eq!(one.get("k").unwrap().unwrap(), "2");
+        assert_eq!(one.get("gone").unwrap(), None);
+        assert_eq!(other.get("k").unwrap().unwrap(), "other");
+    });
+}
+
+#[test]
+fn a_prefix_is_removed_and_its_neighbours_stay() {
+    both(|kv| {
+        let keyspace = filled(&kv, &["a", "b", "b/1", "b/2", "b0"]);
+        keyspace.put(&b"\xff\xff1"[..], "x").unwrap();
+        assert_eq!(keyspace.remove_prefix("b/").unwrap(), 2);
+        assert_eq!(keyspace.remove_prefix(b"\xff\xff").unwrap(), 1);
+        assert_eq!(keys(keyspace.all()), ["a", "b", "b0"]);
+    });
+}
+
+#[test]
+fn a_reset_empties_all_keyspaces_and_leaves_their_handles_good() {
+    both(|kv| {
+        let (one, other) = (filled(&kv, &["a"]), kv.keyspace("other").unwrap());
+        other.put("b", "b").unwrap();
+        kv.reset().unwrap();
+        assert_eq!(keys(one.all()), [""; 0]);
+        assert_eq!(keys(other.all()), [""; 0]);
+        one.put("c", "c").unwrap();
+        assert_eq!(keys(one.all()), ["c"]);
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn synced_writes_of_many_share_the_disk_and_outlive_a_reopening() {
+    let dir = tempfile::tempdir().unwrap();
+    let kv = Kv::open(dir.path()).unwrap();
+    let keyspace = kv.keyspace("test").unwrap();
+    let writes = (0..64_u8).map(|at| {
+        let (kv, keyspace) = (kv.clone(), keyspace.clone());
+        async move {
+            let mut batch = Batch::new();
+            batch.put(&keyspace, vec![at], vec![at]);
+            kv.commit(batch, Durability::Synced).await.unwrap();
+        }
+    });
+    let tasks: Vec<_> =
+        writes.map(|write| tokio::runtime::Handle::current().spawn(write)).collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    keyspace.put_synced("z", "z").await.unwrap();
+    drop((kv, keyspace));
+    let again = Kv::open(dir.path()).unwrap().keyspace("test").unwrap();
+    assert_eq!(again.all().count(), 65);
+}
+
+#[test]
+fn a_second_opening_of_a_data_directory_is_refused_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Kv::open(dir.path()).unwrap();
+    assert!(matches!(Kv::open(dir.path()), Err(KvError::Locked(at)) if at == dir.path()));
+    drop(first);
+    Kv::open(dir.path()).unwrap();
+}
+
+#[derive(Clone, Debug)]
+enum Deed {
+    Put(Vec<u8>, u8),
+    Remove(Vec<u8>),
+    RemovePrefix(Vec<u8>),
+}
+
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    vec(prop_oneof![Just(0_u8), Just(1), Just(0x7f), Just(0xff)], 0..4)
+        .prop_map(|tail| [&[7], &*tail].concat())
+}
+
+fn deed() -> impl Strategy<Value = Deed> {
+    prop_oneof![
+        4 => (key(), any::<u8>()).prop_map(|(key, value)| Deed::Put(key, value)),
+        1 => key().prop_map(Deed::Remove),
+        1 => key().prop_map(Deed::RemovePrefix),
+    ]
+}
+
+type Model = BTreeMap<Vec<u8>, u8>;
+
+fn perform(keyspace: &Keyspace, model: &mut Model, deed: &Deed) {
+    match deed {
+        Deed::Put(key, value) => {
+            keyspace.put(key.clone(), vec![*value]).unwrap();
+            model.insert(key.clone(), *value);
+        }
+        Deed::Remove(key) => {
+            keyspace.remove(key.clone()).unwrap();
+            model.remove(key);
+        }
+        Deed::RemovePrefix(prefix) => {
+            let count = keyspace.remove_prefix(prefix).unwrap();
+            let before = model.len();
+            model.retain(|key, _| !key.starts_with(prefix));
+            assert_eq!(count, before - model.len());
+        }
+    }
+}
+
+fn listed(range: Range) -> Vec<(Bytes, Bytes)> {
+    range.map(|entry| entry.map(|entry| (entry.key, entry.value)).unwrap()).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, cases: 24, ..Default::default() })]
+
+    #[test]
+    fn keyspaces_agree_with_a_map(deeds in vec(deed(), 1..60), low in key(), high in key()) {
+        both(|kv| {
+            let keyspace = kv.keyspace("test").unwrap();
+            let mut model = Model::new();
+            deeds.iter().for_each(|deed| perform(&keyspace, &mut model, deed));
+            let within = model.iter().filter(|(key, _)| low <= **key && **key < high);
+            let within: Vec<_> = within
+                .map(|(key, value)| (Bytes::from(key.clone()), Bytes::from(vec![*value])))
+                .collect();
+            assert_eq!(listed(keyspace.range(low.clone()..high.clone())), within);
+            assert_eq!(keyspace.all().count(), model.len());
+            assert_eq!(keyspace.get(&low).unwrap().map(|value| value[0]), model.get(&low).copied());
+        });
+    }
+}

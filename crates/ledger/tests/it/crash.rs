@@ -1,0 +1,102 @@
+//! `kill -9` at random moments: what was acknowledged is there, nothing is there by half.
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use haar_clock::IdSource;
+use haar_ledger::store::FjallStore;
+use haar_ledger::{Ledger, LedgerError};
+
+use crate::rows::{VisitRow, tables};
+
+const ROUNDS: u64 = 10;
+const WRITERS: u32 = 4;
+/// The child's data directory.
+const DIR: &str = "HAAR_LEDGER_CRASH_DIR";
+/// Keys of a writer's entries count from 1; its tally stands at 0.
+const TALLY: u64 = 0;
+
+fn open(dir: &Path) -> Ledger {
+    Ledger::open(tables(), Arc::new(FjallStore::open(dir).unwrap())).unwrap()
+}
+
+/// The child: each writer adds an entry and raises its tally in one transaction, for ever.
+/// In an ordinary test run there is no directory and nothing to do.
+#[test]
+fn crash_child() {
+    let Some(dir) = std::env::var_os(DIR) else {
+        return;
+    };
+    let ledger = open(Path::new(&dir));
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let ledger = &ledger;
+            scope.spawn(move || {
+                loop {
+                    let count = add(ledger, writer);
+                    let mut out = std::io::stdout().lock();
+                    writeln!(out, "ack {writer} {count}").and_then(|()| out.flush()).unwrap();
+                }
+            });
+        }
+    });
+}
+
+fn add(ledger: &Ledger, writer: u32) -> u64 {
+    let added = ledger.transact(|tx| {
+        let count = tx.get::<VisitRow>(&(writer, TALLY)).map_or(0, |row| row.count) + 1;
+        tx.put(VisitRow { reader: (writer, TALLY), count });
+        tx.put(VisitRow { reader: (writer, count), count });
+        Ok::<_, LedgerError>(count)
+    });
+    added.unwrap().wait().unwrap()
+}
+
+/// Lets a child run for `lines` acknowledgements, kills it, and returns all that it printed.
+#[allow(clippy::disallowed_methods)] // a crash needs a process of its own
+fn run_and_kill(dir: &Path, lines: u64) -> Vec<(u32, u64)> {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "crash::crash_child", "--nocapture", "--test-threads=1"])
+        .env(DIR, dir)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (mut acks, mut killed) = (Vec::new(), false);
+    for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
+        let words: Vec<&str> = line.split(' ').collect();
+        if let ["ack", writer, count] = words[..] {
+            acks.push((writer.parse().unwrap(), count.parse().unwrap()));
+        }
+        if acks.len() as u64 == lines && !killed {
+            child.kill().unwrap();
+            killed = true;
+        }
+    }
+    child.wait().unwrap();
+    assert!(killed, "the child ended by itself after {} lines", acks.len());
+    acks
+}
+
+#[test]
+fn every_acknowledged_commit_outlives_kill_9_and_none_is_there_twice_or_by_half() {
+    let dir = tempfile::tempdir().unwrap();
+    let ids = IdSource::seeded(41);
+    let mut acknowledged = [0; WRITERS as usize];
+    for round in 0..ROUNDS {
+        for (writer, count) in run_and_kill(dir.path(), 1 + ids.draw() % 400) {
+            acknowledged[writer as usize] = count;
+        }
+        let now = open(dir.path()).snapshot();
+        for writer in 0..WRITERS {
+            let tally = now.get::<VisitRow>(&(writer, TALLY)).map_or(0, |row| row.count);
+            let entries: Vec<u64> =
+                now.range::<VisitRow>((writer, 1)..(writer + 1, 0)).map(|row| row.count).collect();
+            assert!(entries.iter().copied().eq(1..=tally), "round {round}: {entries:?}");
+            let acked = acknowledged[writer as usize];
+            assert!(tally >= acked, "round {round}: {acked} were acknowledged, {tally} are there");
+        }
+    }
+}
