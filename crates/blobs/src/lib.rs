@@ -1,1 +1,18 @@
-//! Customer bytes, addressed by digest, streamed.
+//! Customer bytes: code archives, layers, objects; addressed by what they are.
+//!
+//! A blob is a file named by its SHA-256 digest. It is written beside its place, flushed and
+//! renamed, so that a name that exists always holds the whole content. What is not referred
+//! to any more is removed by [`Blobs::sweep`], told by the rooms which digests they hold.
+//!
+//! **Invariant:** a digest's content never changes. **Invariant:** `put` returns after the
+//! bytes are on disk.
+//!
+//! Begin with [`Blobs`].
+
+#![allow(clippy::disallowed_methods)] // file work is handed to tokio's blocking threads
+
+mod digest;
+mod store;
+
+pub use digest::{Digest, DigestError};
+pub use store::{BlobError, Blobs};

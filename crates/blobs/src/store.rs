@@ -1,0 +1,246 @@
+//! The files.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _};
+use haar_clock::IdSource;
+use sha2::{Digest as _, Sha256};
+use tokio::io::AsyncWriteExt as _;
+
+use crate::Digest;
+
+/// Why bytes could not be kept or found.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// There is no blob of that digest.
+    #[error("no blob {0}")]
+    Missing(Digest),
+    /// The disk refused.
+    #[error("could not {0} a blob")]
+    Disk(&'static str, #[source] io::Error),
+    /// The sender broke off, or sent more than it may.
+    #[error("could not receive a blob: {0}")]
+    Sender(String),
+}
+
+impl BlobError {
+    /// True when the same call may succeed later.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Disk(..))
+    }
+}
+
+/// A store of blobs. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Blobs {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    root: PathBuf,
+    ids: IdSource,
+    /// Removes everything when the last clone goes.
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Blobs {
+    /// Opens or makes a store in a directory, and clears what a crash left half written.
+    ///
+    /// # Errors
+    /// When the directory cannot be made.
+    pub fn open(root: impl Into<PathBuf>, ids: IdSource) -> Result<Self, BlobError> {
+        let root = root.into();
+        let _ = fs::remove_dir_all(root.join("incoming")); // made anew below
+        for part in ["incoming", "sha256"] {
+            fs::create_dir_all(root.join(part)).map_err(disk("open"))?;
+        }
+        Ok(Self { inner: Arc::new(Inner { root, ids, _temporary: None }) })
+    }
+
+    /// A store that is removed with its last clone.
+    ///
+    /// # Errors
+    /// When no temporary directory can be made.
+    pub fn ephemeral(ids: IdSource) -> Result<Self, BlobError> {
+        let directory = tempfile::Builder::new().prefix("haar-blobs-").tempdir();
+        let directory = directory.map_err(disk("open"))?;
+        let mut opened = Self::open(directory.path(), ids)?;
+        let inner = Arc::get_mut(&mut opened.inner).expect("nobody else has it yet");
+        inner._temporary = Some(directory);
+        Ok(opened)
+    }
+
+    /// Keeps bytes at hand.
+    ///
+    /// # Errors
+    /// [`BlobError::Disk`].
+    pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
+        let store = self.clone();
+        let write = move || {
+            let digest = Digest::of(&bytes);
+            let path = store.path(&digest);
+            if path.exists() {
+                return Ok(digest);
+            }
+            let incoming = store.incoming();
+            let mut file = fs::File::create_new(&incoming)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            store.settle(&incoming, &path)?;
+            Ok(digest)
+        };
+        tokio::task::spawn_blocking(write)
+            .await
+            .map_err(|error| BlobError::Disk("write", io::Error::other(error)))?
+            .map_err(disk("write"))
+    }
+
+    /// Keeps bytes as they come, at most `limit` of them.
+    ///
+    /// # Errors
+    /// [`BlobError::Sender`] when the sender breaks off or sends too much; nothing is kept then.
+    pub async fn put_stream<S, E>(&self, stream: S, limit: u64) -> Result<(Digest, u64), BlobError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send,
+        E: std::fmt::Display,
+    {
+        let incoming = self.incoming();
+        let received = self.receive(&incoming, stream, limit).await;
+        let kept = match received {
+            Ok((digest, length)) => {
+                let path = self.path(&digest);
+                self.settle(&incoming, &path).map_err(disk("write")).map(|()| (digest, length))
+            }
+            Err(error) => Err(error),
+        };
+        if kept.is_err() {
+            let _ = fs::remove_file(&incoming); // best effort: swept at the next start
+        }
+        kept
+    }
+
+    async fn receive<S, E>(
+        &self,
+        incoming: &Path,
+        stream: S,
+        limit: u64,
+    ) -> Result<(Digest, u64), BlobError>
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send,
+        E: std::fmt::Display,
+    {
+        let mut file = tokio::fs::File::create_new(incoming).await.map_err(disk("write"))?;
+        let (mut hash, mut length) = (Sha256::new(), 0_u64);
+        let mut stream = std::pin::pin!(stream);
+        while let Some(chunk) = stream.next().await {
+            let chunk = chunk.map_err(|error| BlobError::Sender(error.to_string()))?;
+            length += chunk.len() as u64;
+            if length > limit {
+                return Err(BlobError::Sender(format!("more than {limit} bytes")));
+            }
+            hash.update(&chunk);
+            file.write_all(&chunk).await.map_err(disk("write"))?;
+        }
+        file.sync_all().await.map_err(disk("write"))?;
+        Ok((Digest::finish(hash), length))
+    }
+
+    /// All bytes of a blob.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`].
+    pub async fn bytes(&self, digest: &Digest) -> Result<Bytes, BlobError> {
+        match tokio::fs::read(self.path(digest)).await {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(BlobError::Missing(*digest))
+            }
+            Err(error) => Err(BlobError::Disk("read", error)),
+        }
+    }
+
+    /// Opens a blob for reading piece by piece.
+    ///
+    /// # Errors
+    /// [`BlobError::Missing`].
+    pub async fn open_file(&self, digest: &Digest) -> Result<tokio::fs::File, BlobError> {
+        match tokio::fs::File::open(self.path(digest)).await {
+            Ok(file) => Ok(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                Err(BlobError::Missing(*digest))
+            }
+            Err(error) => Err(BlobError::Disk("read", error)),
+        }
+    }
+
+    /// Where a blob's file is, or would be.
+    pub fn path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.hex();
+        self.inner.root.join("sha256").join(&hex[..2]).join(hex)
+    }
+
+    /// Removes one blob; none is fine.
+    ///
+    /// # Errors
+    /// [`BlobError::Disk`].
+    pub fn remove(&self, digest: &Digest) -> Result<(), BlobError> {
+        match fs::remove_file(self.path(digest)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(BlobError::Disk("remove", error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// All blobs there are.
+    ///
+    /// # Errors
+    /// [`BlobError::Disk`].
+    pub fn list(&self) -> Result<Vec<Digest>, BlobError> {
+        let mut found = Vec::new();
+        for shelf in fs::read_dir(self.inner.root.join("sha256")).map_err(disk("list"))? {
+            let shelf = shelf.map_err(disk("list"))?;
+            for file in fs::read_dir(shelf.path()).map_err(disk("list"))? {
+                let name = file.map_err(disk("list"))?.file_name();
+                found.extend(name.to_str().and_then(|name| name.parse::<Digest>().ok()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Removes every blob that is not in `held`, and counts them.
+    ///
+    /// # Errors
+    /// [`BlobError::Disk`].
+    pub fn sweep(&self, held: &BTreeSet<Digest>) -> Result<usize, BlobError> {
+        let orphans = self.list()?.into_iter().filter(|digest| !held.contains(digest));
+        let mut count = 0;
+        for digest in orphans {
+            self.remove(&digest)?;
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn incoming(&self) -> PathBuf {
+        self.inner.root.join("incoming").join(self.inner.ids.uuid())
+    }
+
+    /// Gives a finished file its name, and makes the name durable.
+    fn settle(&self, incoming: &Path, path: &Path) -> io::Result<()> {
+        let shelf = path.parent().expect("a blob lies on a shelf");
+        fs::create_dir_all(shelf)?;
+        fs::rename(incoming, path)?;
+        fs::File::open(shelf)?.sync_all()
+    }
+}
+
+fn disk(verb: &'static str) -> impl Fn(io::Error) -> BlobError {
+    move |error| BlobError::Disk(verb, error)
+}

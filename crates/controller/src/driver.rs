@@ -1,0 +1,224 @@
+//! The loops that drive controllers.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use haar_ledger::{ChangeFeed, ChangeSet};
+use haar_types::Timestamp;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::queue::Queue;
+use crate::stats::Gauges;
+use crate::{ActCx, ActError, Controller, ControllerStats};
+
+/// How often every key is looked at even though nothing changed.
+const RESYNC: Duration = Duration::from_secs(600);
+
+type Start = Box<dyn FnOnce(&ActCx, &TaskTracker, CancellationToken) + Send>;
+
+/// Collects controllers, then runs them.
+pub struct Driver {
+    cx: ActCx,
+    starts: Vec<Start>,
+    gauges: Vec<(&'static str, Arc<Gauges>)>,
+}
+
+/// A running driver.
+#[derive(Clone)]
+pub struct DriverHandle {
+    tasks: TaskTracker,
+    stopping: CancellationToken,
+    gauges: Arc<Vec<(&'static str, Arc<Gauges>)>>,
+}
+
+impl Driver {
+    /// A driver without controllers.
+    pub fn new(cx: ActCx) -> Self {
+        Self { cx, starts: Vec::new(), gauges: Vec::new() }
+    }
+
+    /// Adds a controller.
+    #[must_use]
+    pub fn add<C: Controller>(mut self, controller: Arc<C>) -> Self {
+        let gauges = Arc::new(Gauges::default());
+        self.gauges.push((C::NAME, Arc::clone(&gauges)));
+        self.starts.push(Box::new(move |cx, tasks, stopping| {
+            let (ended, endings) = mpsc::unbounded_channel();
+            let feed = cx.ledger.changes();
+            let driven = Driven {
+                controller,
+                cx: cx.clone(),
+                queue: Queue::new(),
+                ended,
+                endings,
+                tasks: tasks.clone(),
+                gauges,
+            };
+            tasks.spawn(driven.run(feed, stopping));
+        }));
+        self
+    }
+
+    /// Starts all loops on the current runtime; each first looks at every key.
+    pub fn run(self) -> DriverHandle {
+        let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        for start in self.starts {
+            start(&self.cx, &tasks, stopping.clone());
+        }
+        DriverHandle { tasks, stopping, gauges: Arc::new(self.gauges) }
+    }
+}
+
+impl DriverHandle {
+    /// Ends the loops, and waits for the acts under way.
+    pub async fn stop(&self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Each controller's figures.
+    pub fn stats(&self) -> Vec<ControllerStats> {
+        self.gauges.iter().map(|(name, gauges)| gauges.read(name)).collect()
+    }
+}
+
+/// How a round of acts ended.
+enum Ending {
+    Done,
+    Failed(ActError),
+    Panicked,
+}
+
+struct Driven<C: Controller> {
+    controller: Arc<C>,
+    cx: ActCx,
+    queue: Queue<C::Key>,
+    ended: mpsc::UnboundedSender<(C::Key, Ending)>,
+    endings: mpsc::UnboundedReceiver<(C::Key, Ending)>,
+    tasks: TaskTracker,
+    gauges: Arc<Gauges>,
+}
+
+impl<C: Controller> Driven<C> {
+    async fn run(mut self, mut feed: ChangeFeed, stopping: CancellationToken) {
+        self.resync();
+        let mut resync_at = self.cx.clock.now() + RESYNC;
+        loop {
+            self.dispatch();
+            let wake = self.queue.next_timer().map_or(resync_at, |at| at.min(resync_at));
+            tokio::select! {
+                biased;
+                () = stopping.cancelled() => return,
+                Some((key, ending)) = self.endings.recv() => self.end(&key, ending),
+                changes = feed.next() => match changes {
+                    Some(changes) => self.notice(&changes),
+                    None => return,
+                },
+                () = self.cx.clock.sleep_until_time(wake) => {
+                    let now = self.cx.clock.now();
+                    self.queue.advance(now);
+                    if now >= resync_at {
+                        self.resync();
+                        resync_at = now + RESYNC;
+                    }
+                }
+            }
+        }
+    }
+
+    fn notice(&mut self, changes: &ChangeSet) {
+        if changes.lost {
+            return self.resync();
+        }
+        for key in self.controller.keys(changes) {
+            self.queue.wake(key);
+        }
+    }
+
+    fn resync(&mut self) {
+        for key in self.controller.all(&self.cx.ledger.snapshot()) {
+            self.queue.resync(key);
+        }
+    }
+
+    /// Plans the keys that are due, as many as may be acted on at once.
+    fn dispatch(&mut self) {
+        while self.queue.counts().1 < C::CONCURRENCY
+            && let Some(key) = self.queue.take()
+        {
+            self.look(key);
+        }
+        let (queued, in_flight, quarantined) = self.queue.counts();
+        self.gauges.queued.store(queued, Relaxed);
+        self.gauges.in_flight.store(in_flight, Relaxed);
+        self.gauges.quarantined.store(quarantined, Relaxed);
+    }
+
+    fn look(&mut self, key: C::Key) {
+        let (snapshot, now) = (self.cx.ledger.snapshot(), self.cx.clock.now());
+        let plan = catch_unwind(AssertUnwindSafe(|| self.controller.plan(&snapshot, &key, now)));
+        let Ok(plan) = plan else {
+            tracing::error!(controller = C::NAME, ?key, "a plan panicked; the key is put aside");
+            self.queue.quarantine(&key);
+            return;
+        };
+        if let Some(at) = plan.wake_at {
+            self.queue.wake_at(key.clone(), at.max(now + Duration::from_millis(1)));
+        }
+        if plan.steps.is_empty() {
+            self.queue.settled(&key);
+            return;
+        }
+        self.queue.started(key.clone());
+        let (controller, cx) = (Arc::clone(&self.controller), self.cx.clone());
+        let ended = self.ended.clone();
+        self.tasks.spawn(async move {
+            let round = AssertUnwindSafe(act_all(&*controller, plan.steps, &cx)).catch_unwind();
+            let ending = match round.await {
+                Ok(Ok(())) => Ending::Done,
+                Ok(Err(error)) => Ending::Failed(error),
+                Err(_) => Ending::Panicked,
+            };
+            let _ = ended.send((key, ending)); // the loop has ended: so has the driver
+        });
+    }
+
+    fn end(&mut self, key: &C::Key, ending: Ending) {
+        let now: Timestamp = self.cx.clock.now();
+        match ending {
+            Ending::Done => {
+                self.gauges.rounds.fetch_add(1, Relaxed);
+                self.queue.succeeded(key);
+            }
+            Ending::Failed(error) => {
+                self.gauges.failures.fetch_add(1, Relaxed);
+                let reason = &error.reason;
+                tracing::warn!(controller = C::NAME, ?key, %reason, "a step failed");
+                self.queue.failed(key, now, !error.is_transient, self.cx.ids.draw());
+            }
+            Ending::Panicked => {
+                self.gauges.failures.fetch_add(1, Relaxed);
+                tracing::error!(controller = C::NAME, ?key, "an act panicked; put aside");
+                self.queue.quarantine(key);
+            }
+        }
+    }
+}
+
+async fn act_all<C: Controller>(
+    controller: &C,
+    steps: Vec<C::Step>,
+    cx: &ActCx,
+) -> Result<(), ActError> {
+    for step in steps {
+        tracing::debug!(controller = C::NAME, ?step, "acting");
+        controller.act(step, cx).await?;
+    }
+    Ok(())
+}

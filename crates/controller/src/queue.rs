@@ -1,0 +1,191 @@
+//! Which key is looked at when. Pure: told the time, tells what is due.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use haar_types::Timestamp;
+
+/// First wait after a failure; doubles with each further one.
+const BACK_OFF_MIN: Duration = Duration::from_millis(100);
+/// Longest wait after failures.
+const BACK_OFF_MAX: Duration = Duration::from_secs(60);
+
+/// The keys of one controller: due now, due later, being acted on, put aside.
+#[derive(Debug)]
+pub(crate) struct Queue<K> {
+    ready: BTreeSet<K>,
+    timers: BTreeSet<(Timestamp, K)>,
+    timer_of: BTreeMap<K, Timestamp>,
+    in_flight: BTreeSet<K>,
+    /// Changed while being acted on: due again as soon as that ends.
+    dirty: BTreeSet<K>,
+    failures: BTreeMap<K, u32>,
+    quarantined: BTreeSet<K>,
+}
+
+impl<K: Ord + Clone> Queue<K> {
+    pub(crate) fn new() -> Self {
+        Self {
+            ready: BTreeSet::new(),
+            timers: BTreeSet::new(),
+            timer_of: BTreeMap::new(),
+            in_flight: BTreeSet::new(),
+            dirty: BTreeSet::new(),
+            failures: BTreeMap::new(),
+            quarantined: BTreeSet::new(),
+        }
+    }
+
+    /// A key that changed is due; a change also ends its quarantine.
+    pub(crate) fn wake(&mut self, key: K) {
+        self.quarantined.remove(&key);
+        if self.in_flight.contains(&key) {
+            self.dirty.insert(key);
+        } else {
+            self.cancel_timer(&key);
+            self.ready.insert(key);
+        }
+    }
+
+    /// A key that a resync named is due, unless it is put aside or waits for its back-off.
+    pub(crate) fn resync(&mut self, key: K) {
+        if !self.quarantined.contains(&key) && !self.failures.contains_key(&key) {
+            self.wake(key);
+        }
+    }
+
+    /// Looks at a key again at a time.
+    pub(crate) fn wake_at(&mut self, key: K, at: Timestamp) {
+        self.cancel_timer(&key);
+        self.timer_of.insert(key.clone(), at);
+        self.timers.insert((at, key));
+    }
+
+    /// Moves what is due by `now` to the ready ones.
+    pub(crate) fn advance(&mut self, now: Timestamp) {
+        while let Some((at, _)) = self.timers.first()
+            && *at <= now
+        {
+            let (_, key) = self.timers.pop_first().expect("it was just seen");
+            self.timer_of.remove(&key);
+            self.ready.insert(key);
+        }
+    }
+
+    /// The next time at which a key becomes due.
+    pub(crate) fn next_timer(&self) -> Option<Timestamp> {
+        self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// Takes a key that is due.
+    pub(crate) fn take(&mut self) -> Option<K> {
+        self.ready.pop_first()
+    }
+
+    pub(crate) fn started(&mut self, key: K) {
+        self.in_flight.insert(key);
+    }
+
+    pub(crate) fn succeeded(&mut self, key: &K) {
+        self.failures.remove(key);
+        self.ended(key);
+    }
+
+    /// Looks again after a back-off; `chance` spreads keys that failed together.
+    pub(crate) fn failed(&mut self, key: &K, now: Timestamp, lasting: bool, chance: u64) {
+        let count = self.failures.entry(key.clone()).or_default();
+        *count = (*count + 1).min(16);
+        let wait = match lasting {
+            true => BACK_OFF_MAX,
+            false => (BACK_OFF_MIN * (1 << (*count - 1))).min(BACK_OFF_MAX),
+        };
+        let spread = wait.mul_f64(0.75 + 0.5 * (chance % 1024) as f64 / 1024.0);
+        if !self.ended(key) {
+            self.wake_at(key.clone(), now + spread);
+        }
+    }
+
+    /// Puts a key aside until it changes.
+    pub(crate) fn quarantine(&mut self, key: &K) {
+        self.failures.remove(key);
+        if !self.ended(key) {
+            self.quarantined.insert(key.clone());
+        }
+    }
+
+    /// Forgets what a plan that asks for nothing ends.
+    pub(crate) fn settled(&mut self, key: &K) {
+        self.failures.remove(key);
+    }
+
+    pub(crate) fn counts(&self) -> (usize, usize, usize) {
+        (self.ready.len() + self.dirty.len(), self.in_flight.len(), self.quarantined.len())
+    }
+
+    /// True when the key is due again at once.
+    fn ended(&mut self, key: &K) -> bool {
+        self.in_flight.remove(key);
+        let again = self.dirty.remove(key);
+        if again {
+            self.ready.insert(key.clone());
+        }
+        again
+    }
+
+    fn cancel_timer(&mut self, key: &K) {
+        if let Some(at) = self.timer_of.remove(key) {
+            self.timers.remove(&(at, key.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_changes_while_acted_on_is_due_again_once() {
+        let mut queue = Queue::new();
+        queue.wake("a");
+        queue.wake("a");
+        assert_eq!(queue.take(), Some("a"));
+        assert_eq!(queue.take(), None);
+        queue.started("a");
+        queue.wake("a");
+        queue.wake("a");
+        assert_eq!(queue.take(), None);
+        queue.succeeded(&"a");
+        assert_eq!((queue.take(), queue.take()), (Some("a"), None));
+    }
+
+    #[test]
+    fn failures_wait_longer_each_time_and_success_forgets_them() {
+        let mut queue = Queue::new();
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            queue.started("a");
+            queue.failed(&"a", Timestamp(0), false, 512);
+            waits.push(queue.next_timer().unwrap().0);
+            queue.advance(Timestamp(i64::MAX));
+            assert_eq!(queue.take(), Some("a"));
+        }
+        assert_eq!(&waits[..3], [100, 200, 400]);
+        assert_eq!(*waits.last().unwrap(), 60_000);
+        queue.started("a");
+        queue.succeeded(&"a");
+        queue.started("a");
+        queue.failed(&"a", Timestamp(0), false, 512);
+        assert_eq!(queue.next_timer(), Some(Timestamp(100)));
+    }
+
+    #[test]
+    fn a_quarantined_key_rests_until_it_changes() {
+        let mut queue = Queue::new();
+        queue.started("a");
+        queue.quarantine(&"a");
+        queue.resync("a");
+        assert_eq!(queue.take(), None);
+        queue.wake("a");
+        assert_eq!(queue.take(), Some("a"));
+    }
+}

@@ -1,0 +1,174 @@
+//! The driver, with a toy controller on simulated time.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+use std::time::Duration;
+
+use haar_clock::{Clock, IdSource};
+use haar_controller::{ActCx, ActError, Controller, Driver, DriverHandle, Plan};
+use haar_ledger::{ChangeSet, Ledger, Row, Snapshot, Tables};
+use haar_types::Timestamp;
+use serde::{Deserialize, Serialize};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct LampRow {
+    name: String,
+    wanted: bool,
+    lit: bool,
+    off_at: Option<Timestamp>,
+}
+
+impl Row for LampRow {
+    type Key = String;
+    const TABLE: &'static str = "toy.lamp";
+
+    fn key(&self) -> String {
+        self.name.clone()
+    }
+}
+
+#[derive(Debug)]
+enum Step {
+    Switch(String, bool),
+    Expire(String),
+}
+
+#[derive(Default)]
+struct Lamps {
+    failures_left: AtomicU32,
+    switched: AtomicU32,
+}
+
+impl Controller for Lamps {
+    type Key = String;
+    type Step = Step;
+    const NAME: &'static str = "toy.lamps";
+
+    fn keys(&self, changes: &ChangeSet) -> Vec<String> {
+        changes.keys::<LampRow>()
+    }
+
+    fn all(&self, snapshot: &Snapshot) -> Vec<String> {
+        snapshot.all::<LampRow>().map(|lamp| lamp.name.clone()).collect()
+    }
+
+    fn plan(&self, snapshot: &Snapshot, key: &String, now: Timestamp) -> Plan<Step> {
+        let Some(lamp) = snapshot.get::<LampRow>(key) else { return Plan::default() };
+        assert_ne!(lamp.name, "broken", "this lamp panics");
+        if lamp.wanted != lamp.lit {
+            return Plan::step(Step::Switch(key.clone(), lamp.wanted));
+        }
+        match lamp.off_at {
+            Some(at) if lamp.lit && now >= at => Plan::step(Step::Expire(key.clone())),
+            Some(at) if lamp.lit => Plan::default().wake_at(at),
+            _ => Plan::default(),
+        }
+    }
+
+    async fn act(&self, step: Step, cx: &ActCx) -> Result<(), ActError> {
+        if self.failures_left.load(SeqCst) > 0 {
+            self.failures_left.fetch_sub(1, SeqCst);
+            return Err(ActError::transient("the power is off"));
+        }
+        let change = |name: &String, change: &dyn Fn(&mut LampRow)| {
+            let committed = cx.ledger.transact(|tx| {
+                Ok::<_, std::convert::Infallible>(tx.update::<LampRow>(name, |row| change(row)))
+            });
+            committed.map_err(ActError::lasting)
+        };
+        match step {
+            Step::Switch(name, lit) => {
+                self.switched.fetch_add(1, SeqCst);
+                change(&name, &|row| row.lit = lit)?.durable().await?;
+            }
+            Step::Expire(name) => {
+                change(&name, &|row| row.wanted = false)?.durable().await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+struct House {
+    ledger: Ledger,
+    clock: Clock,
+    lamps: Arc<Lamps>,
+    driver: DriverHandle,
+}
+
+fn house() -> House {
+    let ledger = Ledger::ephemeral(Tables::new().with::<LampRow>());
+    let clock = Clock::simulated(Timestamp(0));
+    let cx = ActCx { ledger: ledger.clone(), clock: clock.clone(), ids: IdSource::seeded(1) };
+    let lamps = Arc::new(Lamps::default());
+    let driver = Driver::new(cx).add(Arc::clone(&lamps)).run();
+    House { ledger, clock, lamps, driver }
+}
+
+impl House {
+    async fn put(&self, name: &str, off_at: Option<Timestamp>) {
+        let row = LampRow { name: name.into(), wanted: true, lit: false, off_at };
+        let put = self.ledger.transact(|tx| {
+            tx.put(row);
+            Ok::<_, std::convert::Infallible>(())
+        });
+        let Ok(committed) = put;
+        committed.durable().await.unwrap();
+    }
+
+    fn lit(&self, name: &str) -> bool {
+        self.ledger.snapshot().get::<LampRow>(&name.to_owned()).unwrap().lit
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_row_that_appears_is_acted_on_once_and_again_at_its_time() {
+    let house = house();
+    house.put("hall", Some(Timestamp(3_600_000))).await;
+    house.clock.sleep(Duration::from_secs(1)).await;
+    assert!(house.lit("hall"));
+    assert_eq!(house.lamps.switched.load(SeqCst), 1);
+    house.clock.sleep(Duration::from_secs(3600)).await;
+    assert!(!house.lit("hall"));
+    assert_eq!(house.lamps.switched.load(SeqCst), 2);
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transient_failure_is_tried_again_until_it_passes() {
+    let house = house();
+    house.lamps.failures_left.store(5, SeqCst);
+    house.put("hall", None).await;
+    house.clock.sleep(Duration::from_secs(30)).await;
+    assert!(house.lit("hall"));
+    assert_eq!(house.driver.stats()[0].failures, 5);
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_panics_is_put_aside_and_harms_no_other() {
+    let house = house();
+    house.put("broken", None).await;
+    house.put("hall", None).await;
+    house.clock.sleep(Duration::from_secs(5)).await;
+    assert!(house.lit("hall"));
+    assert_eq!(house.driver.stats()[0].quarantined, 1);
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn rows_that_were_there_before_the_start_are_found() {
+    let first = house();
+    first.driver.stop().await;
+    first.put("hall", None).await;
+    assert!(!first.lit("hall"));
+    let cx = ActCx {
+        ledger: first.ledger.clone(),
+        clock: first.clock.clone(),
+        ids: IdSource::seeded(2),
+    };
+    let driver = Driver::new(cx).add(Arc::new(Lamps::default())).run();
+    first.clock.sleep(Duration::from_secs(1)).await;
+    assert!(first.lit("hall"));
+    driver.stop().await;
+}
