@@ -1,13 +1,22 @@
 //! AWS Lambda: functions that really run.
 //!
-//! Operations write rows ([`state`]) by pure [`rules`]; nothing here starts anything.
-//! Begin with [`lookup::resolve`], which finds what a caller names.
+//! Operations write rows ([`state`]) by pure [`rules`]; they start nothing. Begin there with
+//! [`lookup::resolve`], which finds what a caller names.
+//!
+//! The data plane is the [`fleet`]: it takes a [`fleet::FunctionTarget`] and an event and
+//! answers what the function answered. It never reads rows. Begin there with [`fleet::Fleet`].
 //!
 //! **Invariant:** a published version's code and settings never change.
 
+pub mod code;
+pub mod doors;
+pub mod fleet;
+mod log;
 pub mod lookup;
 mod refusal;
 pub mod rules;
+pub mod runtime_api;
+pub mod runtimes;
 pub mod state;
 
 pub use refusal::Refusal;

@@ -1,0 +1,234 @@
+//! Customers' code on disk: zip archives unpacked once, by their digest.
+//!
+//! **Invariant:** a directory under `code/` is whole: it is unpacked beside its place and
+//! renamed into it. **Invariant:** nothing in an archive reaches outside its directory.
+
+#![allow(clippy::disallowed_methods)] // writes the files that sandboxes mount
+
+mod unpack;
+
+use std::fs;
+use std::io::{self, Cursor};
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use sha2::{Digest, Sha256};
+
+pub use unpack::UNZIPPED_BYTES_MAX;
+
+/// Unpacked archives under one directory, shared by all functions and layers with the same code.
+#[derive(Clone, Debug)]
+pub struct CodeStore {
+    root: PathBuf,
+}
+
+/// An archive that has been unpacked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnpackedCode {
+    /// SHA-256 of the archive, base64, as `CodeSha256` shows it.
+    pub sha256: String,
+    /// Bytes of the archive.
+    pub code_size: u64,
+    /// Bytes of all files in it.
+    pub unzipped_size: u64,
+    /// Where the files are.
+    pub path: PathBuf,
+}
+
+/// Why an archive was not unpacked; its text is AWS's.
+#[derive(Debug, thiserror::Error)]
+pub enum CodeError {
+    /// No archive, a broken one, or one with entries that reach outside.
+    #[error("Could not unzip uploaded file. Please check your file, then try to upload again.")]
+    Broken(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// More than [`UNZIPPED_BYTES_MAX`] when unpacked.
+    #[error("Unzipped size must be smaller than {} bytes", UNZIPPED_BYTES_MAX)]
+    TooLarge,
+    /// An archive without entries.
+    #[error("Uploaded file must be a non-empty zip")]
+    Empty,
+    /// The disk did not take it.
+    #[error("could not write code")]
+    Disk(#[source] io::Error),
+}
+
+impl CodeStore {
+    /// A store under `data_dir`; directories are made as needed.
+    pub fn new(data_dir: &Path) -> Self {
+        Self { root: data_dir.join("code") }
+    }
+
+    /// Unpacks an archive unless it already is. Blocking: seconds for a large one.
+    ///
+    /// # Errors
+    /// When the archive is broken, hostile or too large, or the disk full.
+    pub fn unpack(&self, archive: &[u8]) -> Result<UnpackedCode, CodeError> {
+        let digest = Sha256::digest(archive);
+        let sha256 = base64::engine::general_purpose::STANDARD.encode(digest);
+        let path = self.directory(&sha256);
+        let size_note = path.with_extension("size");
+        let known = fs::read_to_string(&size_note).ok().and_then(|text| text.parse().ok());
+        let unzipped_size = match known.filter(|_| path.is_dir()) {
+            Some(size) => size,
+            None => self.unpack_anew(archive, &path, &size_note)?,
+        };
+        Ok(UnpackedCode { sha256, code_size: archive.len() as u64, unzipped_size, path })
+    }
+
+    /// Where the archive with this digest (base64) is or will be.
+    pub fn directory(&self, sha256: &str) -> PathBuf {
+        let name: String = sha256
+            .chars()
+            .map(|letter| match letter {
+                '/' => '_',
+                '+' => '-',
+                other => other,
+            })
+            .filter(|letter| *letter != '=')
+            .collect();
+        self.root.join(name)
+    }
+
+    /// Removes all directories but those of `keep`'s digests.
+    ///
+    /// # Errors
+    /// When the store's directory cannot be read.
+    pub fn sweep(&self, keep: &[String]) -> io::Result<()> {
+        let kept: Vec<PathBuf> = keep.iter().map(|sha256| self.directory(sha256)).collect();
+        let entries = match fs::read_dir(&self.root) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let path = entry?.path();
+            if kept.contains(&path.with_extension("")) {
+                continue;
+            }
+            let removed =
+                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+            if let Err(error) = removed {
+                tracing::warn!(path = %path.display(), %error, "could not remove old code");
+            }
+        }
+        Ok(())
+    }
+
+    fn unpack_anew(&self, archive: &[u8], path: &Path, note: &Path) -> Result<u64, CodeError> {
+        static TURN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let turn = TURN.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let partial = path.with_extension(format!("partial-{}-{turn}", std::process::id()));
+        fs::create_dir_all(&partial).map_err(CodeError::Disk)?;
+        let unpacked = unpack::unpack(Cursor::new(archive), &partial).and_then(|size| {
+            fs::write(note, size.to_string()).map_err(CodeError::Disk)?;
+            match fs::rename(&partial, path) {
+                Err(_) if path.is_dir() => fs::remove_dir_all(&partial), // another was faster
+                renamed => renamed,
+            }
+            .map_err(CodeError::Disk)?;
+            Ok(size)
+        });
+        if unpacked.is_err() {
+            let _ = fs::remove_dir_all(&partial); // the error that matters is the first
+        }
+        unpacked
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    use super::*;
+
+    fn zipped(entries: &[(&str, &[u8], u32)]) -> Vec<u8> {
+        let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes, mode) in entries {
+            let options = SimpleFileOptions::default().unix_permissions(*mode);
+            writer.start_file(*name, options).unwrap();
+            writer.write_all(bytes).unwrap();
+        }
+        writer.finish().unwrap().into_inner()
+    }
+
+    fn store() -> (tempfile::TempDir, CodeStore) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = CodeStore::new(dir.path());
+        (dir, store)
+    }
+
+    #[test]
+    fn an_archive_is_unpacked_once_with_its_modes() {
+        let (_dir, store) = store();
+        let archive = zipped(&[("bin/run", b"#!/bin/sh\n", 0o750), ("app.py", b"x = 1\n", 0o600)]);
+        let code = store.unpack(&archive).unwrap();
+        assert_eq!(code, store.unpack(&archive).unwrap());
+        assert_eq!(code.unzipped_size, 16);
+        let mode = |name: &str| code.path.join(name).metadata().unwrap().permissions().mode();
+        assert_eq!(mode("bin/run") & 0o777, 0o755);
+        assert_eq!(mode("app.py") & 0o777, 0o644);
+        assert_eq!(fs::read(code.path.join("app.py")).unwrap(), b"x = 1\n");
+    }
+
+    #[test]
+    fn what_is_no_archive_is_refused_in_awss_words() {
+        let (_dir, store) = store();
+        let error = store.unpack(b"PK nothing").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "Could not unzip uploaded file. Please check your file, then try to upload again."
+        );
+        assert!(matches!(store.unpack(&zipped(&[])), Err(CodeError::Empty)));
+    }
+
+    #[test]
+    fn entries_that_climb_out_are_refused_and_leave_nothing() {
+        let (dir, store) = store();
+        for name in ["../evil", "a/../../evil", "/etc/evil"] {
+            let refused = store.unpack(&zipped(&[(name, b"x", 0o644)]));
+            assert!(matches!(refused, Err(CodeError::Broken(_))), "{name}");
+        }
+        assert!(!dir.path().join("evil").exists());
+        assert_eq!(fs::read_dir(dir.path().join("code")).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn links_may_not_point_outside_and_nothing_is_written_through_them() {
+        let (_dir, store) = store();
+        let linked = |name: &str, target: &str, then: Option<&str>| {
+            let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
+            writer.add_symlink(name, target, SimpleFileOptions::default()).unwrap();
+            if let Some(then) = then {
+                writer.start_file(then, SimpleFileOptions::default()).unwrap();
+                writer.write_all(b"x").unwrap();
+            }
+            writer.finish().unwrap().into_inner()
+        };
+        for (target, then) in [("/etc", None), ("../..", None), (".", Some("link/file"))] {
+            let refused = store.unpack(&linked("link", target, then));
+            assert!(matches!(refused, Err(CodeError::Broken(_))), "{target}");
+        }
+        let code = store.unpack(&linked("lib/a.so", "a.so.1", None)).unwrap();
+        assert_eq!(fs::read_link(code.path.join("lib/a.so")).unwrap(), Path::new("a.so.1"));
+    }
+
+    #[test]
+    fn a_bomb_is_refused_by_what_it_unpacks_to() {
+        let (_dir, store) = store();
+        let zeros = vec![0_u8; 100 << 20];
+        let bomb = zipped(&[("a", &zeros, 0o644), ("b", &zeros, 0o644), ("c", &zeros, 0o644)]);
+        let error = store.unpack(&bomb).unwrap_err();
+        assert_eq!(error.to_string(), "Unzipped size must be smaller than 262144000 bytes");
+    }
+
+    #[test]
+    fn a_sweep_removes_what_is_not_kept() {
+        let (_dir, store) = store();
+        let one = store.unpack(&zipped(&[("a", b"1", 0o644)])).unwrap();
+        let other = store.unpack(&zipped(&[("a", b"2", 0o644)])).unwrap();
+        store.sweep(std::slice::from_ref(&one.sha256)).unwrap();
+        assert!(one.path.is_dir() && !other.path.exists());
+    }
+}

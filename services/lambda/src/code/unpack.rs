@@ -1,0 +1,139 @@
+//! Unpacks one archive that is not trusted.
+
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::io::{self, Read, Seek};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::path::{Component, Path, PathBuf};
+
+use zip::ZipArchive;
+use zip::read::ZipFile;
+
+use super::CodeError;
+
+/// Most bytes that a function's code may unpack to. AWS docs: *Lambda quotas*.
+pub const UNZIPPED_BYTES_MAX: u64 = 262_144_000;
+
+/// Most entries in one archive. *Ours*: AWS documents no such limit.
+const ENTRIES_MAX: usize = 200_000;
+
+/// Longest target of a symbolic link.
+const LINK_BYTES_MAX: u64 = 4096;
+
+/// Unpacks into an empty directory and answers the bytes written.
+pub(super) fn unpack<R: Read + Seek>(archive: R, into: &Path) -> Result<u64, CodeError> {
+    let mut archive = ZipArchive::new(archive).map_err(broken)?;
+    if archive.is_empty() {
+        return Err(CodeError::Empty);
+    }
+    if archive.len() > ENTRIES_MAX {
+        return Err(broken(format!("more than {ENTRIES_MAX} entries")));
+    }
+    if archive.decompressed_size().is_some_and(|size| size >= u128::from(UNZIPPED_BYTES_MAX)) {
+        return Err(CodeError::TooLarge);
+    }
+    let mut left = UNZIPPED_BYTES_MAX;
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index).map_err(broken)?;
+        left = left.checked_sub(unpack_entry(entry, into, left)?).ok_or(CodeError::TooLarge)?;
+    }
+    Ok(UNZIPPED_BYTES_MAX - left)
+}
+
+fn unpack_entry<R: Read>(
+    mut entry: ZipFile<'_, R>,
+    into: &Path,
+    left: u64,
+) -> Result<u64, CodeError> {
+    let relative = inner_path(&entry)?;
+    if relative.as_os_str().is_empty() {
+        return Ok(0);
+    }
+    let path = into.join(&relative);
+    if entry.is_dir() {
+        make_directories(into, &relative)?;
+        return Ok(0);
+    }
+    make_directories(into, relative.parent().unwrap_or(Path::new("")))?;
+    remove_existing(&path)?;
+    if entry.is_symlink() {
+        return unpack_link(&mut entry, &relative, &path);
+    }
+    let mode = readable(entry.unix_mode().unwrap_or(0o644));
+    let mut file = create(&path).map_err(CodeError::Disk)?;
+    let written = io::copy(&mut (&mut entry).take(left), &mut file).map_err(broken)?;
+    if written >= left {
+        return Err(CodeError::TooLarge);
+    }
+    file.set_permissions(Permissions::from_mode(mode)).map_err(CodeError::Disk)?;
+    Ok(written)
+}
+
+/// The entry's path, refused when it is absolute or climbs.
+fn inner_path<R: Read>(entry: &ZipFile<'_, R>) -> Result<PathBuf, CodeError> {
+    let name = entry.name().map_err(broken)?.replace('\\', "/");
+    let mut path = PathBuf::new();
+    for component in Path::new(&name).components() {
+        match component {
+            Component::Normal(part) => path.push(part),
+            Component::CurDir => {}
+            _ => return Err(broken(format!("entry {name:?} reaches outside"))),
+        }
+    }
+    if name.contains('\0') { Err(broken("an entry's name holds a zero")) } else { Ok(path) }
+}
+
+/// Makes each directory down to `relative`; a link on the way is refused.
+fn make_directories(into: &Path, relative: &Path) -> Result<(), CodeError> {
+    let mut path = into.to_owned();
+    for part in relative.components() {
+        path.push(part);
+        match fs::symlink_metadata(&path) {
+            Ok(found) if found.is_dir() => continue,
+            Ok(_) => return Err(broken(format!("{} is no directory", relative.display()))),
+            Err(_) => fs::create_dir(&path).map_err(CodeError::Disk)?,
+        }
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).map_err(CodeError::Disk)?;
+    }
+    Ok(())
+}
+
+fn remove_existing(path: &Path) -> Result<(), CodeError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Err(broken("an entry is a file and a directory")),
+        Ok(_) => fs::remove_file(path).map_err(CodeError::Disk),
+        Err(_) => Ok(()),
+    }
+}
+
+fn unpack_link<R: Read>(
+    entry: &mut ZipFile<'_, R>,
+    relative: &Path,
+    path: &Path,
+) -> Result<u64, CodeError> {
+    let mut target = String::new();
+    entry.take(LINK_BYTES_MAX).read_to_string(&mut target).map_err(broken)?;
+    let mut depth = relative.components().count().saturating_sub(1);
+    for component in Path::new(&target).components() {
+        match component {
+            Component::Normal(_) => depth += 1,
+            Component::CurDir => {}
+            Component::ParentDir if depth > 0 => depth -= 1,
+            _ => return Err(broken(format!("link {} points outside", relative.display()))),
+        }
+    }
+    symlink(&target, path).map_err(CodeError::Disk)?;
+    Ok(target.len() as u64)
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+/// Lambda lets every user read the code; who may execute, all may. Never setuid.
+fn readable(mode: u32) -> u32 {
+    if mode & 0o111 == 0 { 0o644 } else { 0o755 }
+}
+
+fn broken(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> CodeError {
+    CodeError::Broken(error.into())
+}

@@ -1,0 +1,265 @@
+//! The fleet: the environments in which functions run, and the way of one invocation.
+//!
+//! An environment serves one invocation at a time. It is frozen when it has been idle for a
+//! moment, thawed when it is taken, ended when it has been idle for long, when its function
+//! changes, or when it fails. A new one is made whenever none is idle, within the limits of
+//! account and function.
+//!
+//! **Invariant:** an invocation that has begun runs to its end, even when its caller hangs up.
+//! **Invariant:** nothing here is kept: what a crash leaves behind is swept at the next start.
+//!
+//! Begin with [`Fleet::invoke`]; its way is in `invocation`.
+
+mod admission;
+mod environment;
+mod invocation;
+mod metrics;
+mod outcome;
+mod pool;
+mod provision;
+mod spec;
+mod target;
+mod tend;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_substrate::WarmTemplate;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OnceCell, Semaphore};
+
+pub(crate) use metrics::record;
+pub(crate) use outcome::FunctionFailure;
+pub use outcome::{InvokeError, InvokeOutcome, StreamEvent, StreamOutcome, ThrottleReason, Usage};
+pub use provision::ProvisionedState;
+pub use target::{
+    Architecture, ConcurrencyLimits, FunctionTarget, InvokeRequest, LogFormat, Logging, PoolKey,
+    SystemLevel,
+};
+
+use crate::doors::FleetDoors;
+use crate::runtime_api::ShutdownReason;
+use crate::runtimes::Runtimes;
+use admission::Admission;
+use pool::Pool;
+
+/// Waiting interpreters of each runtime in use.
+const WARM_PER_TEMPLATE: usize = 2;
+
+/// Runtimes for which interpreters wait; the one used longest ago gives way.
+const WARM_TEMPLATES_MAX: usize = 4;
+
+/// What the operator may set.
+#[derive(Clone, Debug)]
+pub struct FleetSettings {
+    /// Where bootstraps are laid.
+    pub data_dir: PathBuf,
+    /// How long an environment stays without work. *Ours*: AWS names no figure.
+    pub idle_max: Duration,
+    /// Environments that may be starting at once; more wait for their turn.
+    pub starting_max: usize,
+}
+
+impl FleetSettings {
+    /// The usual settings.
+    pub fn new(data_dir: PathBuf) -> Self {
+        Self { data_dir, idle_max: Duration::from_secs(600), starting_max: 16 }
+    }
+}
+
+/// All environments. Cheap to clone.
+#[derive(Clone)]
+pub struct Fleet {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    doors: FleetDoors,
+    settings: FleetSettings,
+    runtimes: OnceCell<Arc<Runtimes>>,
+    pools: Mutex<BTreeMap<PoolKey, Arc<Pool>>>,
+    admission: Arc<Admission>,
+    starting: Semaphore,
+    /// Told when an environment goes idle.
+    tend: Arc<Notify>,
+    /// Templates in use, the latest first.
+    warm: Mutex<Vec<WarmTemplate>>,
+}
+
+impl Fleet {
+    /// A fleet without environments. Must be called inside a tokio runtime.
+    pub fn new(doors: FleetDoors, settings: FleetSettings) -> Self {
+        let shared = Arc::new(Shared {
+            starting: Semaphore::new(settings.starting_max.max(1)),
+            doors,
+            settings,
+            runtimes: OnceCell::new(),
+            pools: Mutex::default(),
+            admission: Arc::default(),
+            tend: Arc::default(),
+            warm: Mutex::default(),
+        });
+        tend::start(&shared);
+        Self { shared }
+    }
+
+    /// The host's runtimes; looked for at the first call.
+    ///
+    /// # Errors
+    /// In words for the operator, when haar's bootstraps cannot be written.
+    pub async fn runtimes(&self) -> Result<Arc<Runtimes>, String> {
+        self.shared.runtimes().await
+    }
+
+    /// Has an interpreter of a runtime waiting ahead of the first invocation.
+    pub async fn warm_up(&self, runtime: &str) {
+        if let Ok(runtimes) = self.shared.runtimes().await
+            && let Ok(launch) = runtimes.launch(runtime)
+            && let Some(template) = launch.template
+        {
+            self.shared.use_template(&template).await;
+        }
+    }
+
+    /// Runs a function once and answers what it answered. Goes on to the end even when the
+    /// future is dropped.
+    ///
+    /// # Errors
+    /// When the function was not reached; what it did itself is in the outcome.
+    pub async fn invoke(
+        &self,
+        target: Arc<FunctionTarget>,
+        request: InvokeRequest,
+    ) -> Result<InvokeOutcome, InvokeError> {
+        let shared = Arc::clone(&self.shared);
+        invocation::Detached::new(invocation::buffered(shared, target, request)).await
+    }
+
+    /// Runs a function once and answers what it answers as it comes.
+    ///
+    /// # Errors
+    /// When the function was not reached.
+    pub async fn invoke_streaming(
+        &self,
+        target: Arc<FunctionTarget>,
+        request: InvokeRequest,
+    ) -> Result<StreamOutcome, InvokeError> {
+        invocation::streaming(Arc::clone(&self.shared), target, request).await
+    }
+
+    /// Ends the environments of a function (of one version, or of all): it changed or is gone.
+    /// Those at work end when they have answered.
+    pub fn retire(&self, target: &FunctionTarget) {
+        let pool = self.shared.pools.lock().remove(&target.key());
+        if let Some(pool) = pool {
+            pool.retire();
+        }
+    }
+
+    /// Ends the environments of all versions of a function that is gone.
+    pub fn retire_function(
+        &self,
+        account: &haar_types::AccountId,
+        region: &haar_types::Region,
+        function_name: &str,
+    ) {
+        let retired: Vec<Arc<Pool>> = {
+            let mut pools = self.shared.pools.lock();
+            let is_it =
+                |key: &PoolKey| &key.0 == account && &key.1 == region && key.2 == function_name;
+            let keys: Vec<PoolKey> = pools.keys().filter(|key| is_it(key)).cloned().collect();
+            keys.iter().filter_map(|key| pools.remove(key)).collect()
+        };
+        for pool in retired {
+            pool.retire();
+        }
+    }
+
+    /// How many environments there are.
+    pub fn environment_count(&self) -> usize {
+        self.shared.pools.lock().values().map(|pool| pool.len()).sum()
+    }
+
+    /// Removes what an earlier server left behind. Call before the first invocation.
+    ///
+    /// # Errors
+    /// When the substrate does not answer.
+    pub async fn sweep(&self) -> Result<(), haar_substrate::SubstrateError> {
+        let substrate = &self.shared.doors.substrate;
+        for sandbox in substrate.list().await? {
+            if sandbox.labels.get(spec::LABEL).is_some_and(|room| room == "lambda") {
+                substrate.remove(&sandbox.id, Duration::ZERO).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends all environments and waits for it.
+    pub async fn shut_down(&self) {
+        let pools = std::mem::take(&mut *self.shared.pools.lock());
+        let mut ending = tokio::task::JoinSet::new();
+        for environment in pools.values().flat_map(|pool| pool.empty()) {
+            ending.spawn(environment.end_now(ShutdownReason::Spindown));
+        }
+        while ending.join_next().await.is_some() {}
+        let _ = self.shared.doors.substrate.prepare(Vec::new()).await; // it ends with the server
+    }
+}
+
+impl Shared {
+    async fn runtimes(&self) -> Result<Arc<Runtimes>, String> {
+        let data_dir = self.settings.data_dir.clone();
+        let discover = || async {
+            let found = tokio::task::spawn_blocking(move || Runtimes::discover(&data_dir)).await;
+            match found {
+                Ok(Ok(runtimes)) => Ok(Arc::new(runtimes)),
+                Ok(Err(error)) => Err(format!("could not write haar's bootstraps: {error}")),
+                Err(error) => Err(format!("could not look for interpreters: {error}")),
+            }
+        };
+        self.runtimes.get_or_try_init(discover).await.cloned()
+    }
+
+    /// The pool of a target; one of an older revision is retired.
+    fn pool(&self, target: &Arc<FunctionTarget>) -> Arc<Pool> {
+        let key = target.key();
+        let mut pools = self.pools.lock();
+        if let Some(pool) = pools.get(&key)
+            && pool.target.revision == target.revision
+        {
+            return Arc::clone(pool);
+        }
+        let clock = self.doors.clock.clone();
+        let pool = Pool::new(Arc::clone(target), clock, Arc::clone(&self.tend));
+        let old = pools.insert(key, Arc::clone(&pool));
+        drop(pools);
+        if let Some(old) = old {
+            old.retire();
+        }
+        pool
+    }
+
+    /// Keeps interpreters of this template waiting from now on.
+    async fn use_template(&self, template: &WarmTemplate) {
+        let wanted: Vec<(WarmTemplate, usize)> = {
+            let mut warm = self.warm.lock();
+            if warm.first() == Some(template) {
+                return;
+            }
+            let known = warm.len();
+            warm.retain(|one| one != template);
+            let is_new = warm.len() == known;
+            warm.insert(0, template.clone());
+            warm.truncate(WARM_TEMPLATES_MAX);
+            if !is_new {
+                return;
+            }
+            warm.iter().map(|one| (one.clone(), WARM_PER_TEMPLATE)).collect()
+        };
+        if let Err(error) = self.doors.substrate.prepare(wanted).await {
+            tracing::warn!(%error, "could not keep interpreters waiting");
+        }
+    }
+}

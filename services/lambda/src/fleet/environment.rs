@@ -1,0 +1,453 @@
+//! One environment: a sandbox with a runtime that takes one event at a time.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use haar_clock::Elapsed;
+use haar_substrate::{Exit, SandboxId, SandboxSpec, SubstrateError};
+use haar_types::RequestId;
+use tokio::sync::{Mutex, oneshot, watch};
+use tokio::task::AbortHandle;
+
+use super::pool::Returner;
+use super::spec::{Plan, RUNTIME};
+use super::{FunctionFailure, FunctionTarget, InvokeRequest};
+use crate::doors::FleetDoors;
+use crate::log::{Journal, JournalParts, Lines};
+use crate::runtime_api::{Answer, Identity, Init, InvokeNotice, RuntimeApi, ShutdownReason};
+use crate::runtimes::{API_PORT, Launch, RUNTIME_API_PORT};
+
+/// Time for extensions to end in. AWS docs: *Lambda execution environment > Shutdown phase*.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
+
+/// An exit is noticed before the last bytes that the process sent are read; they get this long.
+const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// One environment.
+pub(super) struct Environment {
+    pub(super) id: SandboxId,
+    pub(super) target: Arc<FunctionTarget>,
+    pub(super) journal: Journal,
+    pub(super) stream: String,
+    api: Arc<RuntimeApi>,
+    doors: FleetDoors,
+    exit: watch::Receiver<Option<Ended>>,
+    returner: OnceLock<Arc<Returner>>,
+    loops: Vec<AbortHandle>,
+    frozen: Mutex<bool>,
+    ending: AtomicBool,
+}
+
+/// A container has ended.
+#[derive(Clone, Debug)]
+pub(super) struct Ended {
+    container: String,
+    exit: Exit,
+}
+
+/// Why an environment did not come to be.
+pub(super) enum StartFailure {
+    /// The function's own program cannot be started.
+    EntryPoint(String),
+    /// haar could not.
+    Substrate(SubstrateError),
+}
+
+/// How an initialization ended.
+pub(super) enum InitEnd {
+    Done,
+    Failed(Init),
+    Exited(Ended),
+    TimedOut,
+}
+
+impl Environment {
+    /// Makes the sandbox and starts the runtime in it; answers word of its initialization too.
+    pub(super) async fn start(
+        doors: &FleetDoors,
+        target: &Arc<FunctionTarget>,
+        launch: &Launch,
+        initialization_type: &'static str,
+        stream: Option<String>,
+    ) -> Result<(Self, oneshot::Receiver<Init>), StartFailure> {
+        let ids = doors.ids.ids();
+        let id = SandboxId(format!("lambda-{}", ids.hex(16)));
+        let stream = stream.unwrap_or_else(|| stream_name(target, doors, &ids.hex32()));
+        let session = &target.function_name;
+        let credentials = doors.credentials.credentials(&target.account, &target.role_arn, session);
+        let credentials = credentials.await;
+        let plan = Plan {
+            id: id.clone(),
+            target,
+            launch,
+            stream: &stream,
+            initialization_type,
+            credentials,
+        };
+        let spec = plan.sandbox().map_err(StartFailure::EntryPoint)?;
+        let identity = Identity {
+            function_name: target.function_name.clone(),
+            version: target.version.clone(),
+            handler: target.handler.clone(),
+            account: target.account.to_string(),
+        };
+        let (api, initialized) = RuntimeApi::new(identity, doors.ids.clone());
+        let lines = Lines::new(target, &launch.version, initialization_type);
+        let made = Making { doors, target, api, lines, stream, spec };
+        match made.make().await {
+            Ok(environment) => {
+                environment.journal.init_start(launch.warning.clone());
+                Ok((environment, initialized))
+            }
+            Err(error) => {
+                let _ = doors.substrate.remove(&id, Duration::ZERO).await; // a sweep finds it
+                Err(error)
+            }
+        }
+    }
+
+    /// Waits until the runtime polls, fails, or `limit` has passed.
+    pub(super) async fn initialize(
+        &self,
+        initialized: oneshot::Receiver<Init>,
+        limit: Duration,
+    ) -> InitEnd {
+        let ended = async {
+            tokio::select! {
+                biased;
+                Ok(init) = initialized => match init {
+                    Init::Done => InitEnd::Done,
+                    failed => InitEnd::Failed(failed),
+                },
+                ended = self.ended() => InitEnd::Exited(ended),
+            }
+        };
+        self.doors.clock.timeout(limit, ended).await.unwrap_or(InitEnd::TimedOut)
+    }
+
+    /// Gives one event to the runtime and waits for its answer, at most `limit`.
+    pub(super) async fn invoke(
+        &self,
+        request: &InvokeRequest,
+        event: &Bytes,
+        trace: &str,
+        limit: Duration,
+    ) -> Result<Answer, FunctionFailure> {
+        let id = &request.request_id;
+        match self.doors.clock.timeout(limit, self.exchange(request, event, trace, limit)).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(ended)) => Err(ended.failure(id)),
+            Err(Elapsed) => Err(self.time_out(id)),
+        }
+    }
+
+    /// The function took too long: says so in its log.
+    pub(super) fn time_out(&self, id: &RequestId) -> FunctionFailure {
+        let limit = self.target.timeout;
+        self.journal.timed_out(id.as_str(), limit);
+        FunctionFailure::timed_out(id, limit)
+    }
+
+    async fn exchange(
+        &self,
+        request: &InvokeRequest,
+        event: &Bytes,
+        trace: &str,
+        limit: Duration,
+    ) -> Result<Answer, Ended> {
+        let deadline_ms = (self.doors.clock.now() + limit).0;
+        let head = next_head(request, event, trace, deadline_ms);
+        let notice = InvokeNotice {
+            request_id: request.request_id.as_str(),
+            deadline_ms,
+            function_arn: &request.invoked_arn,
+            trace,
+        };
+        let dispatched = self.api.dispatch(request.request_id.as_str(), &head, event, notice).await;
+        let Ok(mut answer) = dispatched else { return Err(self.ended().await) };
+        tokio::select! {
+            biased;
+            posted = &mut answer => match posted {
+                Ok(posted) => Ok(posted),
+                Err(_) => Err(self.ended().await), // it broke off; its end or the limit comes
+            },
+            ended = self.ended() => {
+                let last = self.doors.clock.timeout(LAST_WORDS, answer).await;
+                last.ok().and_then(Result::ok).ok_or(ended)
+            }
+        }
+    }
+
+    /// Resolves when a container of the environment has ended.
+    pub(super) async fn ended(&self) -> Ended {
+        let mut exit = self.exit.clone();
+        let ended = exit.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
+        match ended {
+            Some(ended) => ended,
+            None => std::future::pending().await, // the environment is being removed
+        }
+    }
+
+    pub(super) fn observe(&self, returner: Returner) {
+        let returner = Arc::new(returner);
+        let observer = Arc::downgrade(&returner);
+        let _ = self.returner.set(returner); // an environment joins one pool
+        self.api.observe(observer);
+    }
+
+    /// Lets its processes go on.
+    pub(super) async fn thaw(&self) -> Result<(), SubstrateError> {
+        let mut frozen = self.frozen.lock().await;
+        if *frozen {
+            self.doors.substrate.freeze(&self.id, false).await?;
+            *frozen = false;
+        }
+        Ok(())
+    }
+
+    /// Stops its processes where they are, if `still` says so.
+    pub(super) async fn freeze(&self, still: impl FnOnce() -> bool) {
+        let mut frozen = self.frozen.lock().await;
+        if *frozen || !still() || self.ending.load(Ordering::Relaxed) {
+            return;
+        }
+        match self.doors.substrate.freeze(&self.id, true).await {
+            Ok(()) => *frozen = true,
+            Err(error) => tracing::debug!(sandbox = %self.id, %error, "could not freeze"),
+        }
+    }
+
+    pub(super) async fn is_frozen(&self) -> bool {
+        *self.frozen.lock().await
+    }
+
+    /// Ends the environment in the background.
+    #[allow(clippy::disallowed_methods)] // the fleet's own future
+    pub(super) fn end(self: &Arc<Self>, reason: ShutdownReason) {
+        if !self.ending.swap(true, Ordering::Relaxed) {
+            tokio::spawn(Arc::clone(self).remove(reason));
+        }
+    }
+
+    /// Ends the environment and waits for it.
+    pub(super) async fn end_now(self: Arc<Self>, reason: ShutdownReason) {
+        if !self.ending.swap(true, Ordering::Relaxed) {
+            self.remove(reason).await;
+        }
+    }
+
+    async fn remove(self: Arc<Self>, reason: ShutdownReason) {
+        if let Err(error) = self.thaw().await {
+            tracing::debug!(sandbox = %self.id, %error, "could not thaw");
+        }
+        let mut grace = Duration::ZERO;
+        if self.api.has_extensions() {
+            let deadline = (self.doors.clock.now() + SHUTDOWN_GRACE).0;
+            if self.api.shut_down(reason, deadline).await {
+                grace = SHUTDOWN_GRACE;
+            }
+        }
+        if !grace.is_zero() {
+            let _ = self.doors.clock.timeout(grace, self.extensions_ended()).await; // then killed
+        }
+        self.journal.flush().await;
+        if let Err(error) = self.doors.substrate.remove(&self.id, Duration::ZERO).await {
+            tracing::warn!(sandbox = %self.id, %error, "could not remove an environment");
+        }
+        for running in &self.loops {
+            running.abort();
+        }
+    }
+
+    async fn extensions_ended(&self) {
+        loop {
+            match self.doors.substrate.list().await {
+                Ok(all) => {
+                    let running = all.iter().filter(|one| one.id == self.id).any(|one| {
+                        one.containers.iter().any(|(name, state)| {
+                            let runs =
+                                matches!(state, haar_substrate::ContainerState::Running { .. });
+                            name != RUNTIME && runs
+                        })
+                    });
+                    if !running {
+                        return;
+                    }
+                }
+                Err(_) => return,
+            }
+            self.doors.clock.sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Ended {
+    pub(super) fn failure(&self, id: &RequestId) -> FunctionFailure {
+        if self.container == RUNTIME {
+            return FunctionFailure::exited(id, self.exit);
+        }
+        let name = self.container.trim_start_matches("extension-");
+        let code = self.exit.code.unwrap_or(-1);
+        let text = format!("extension {name} exited with error: exit status {code}");
+        FunctionFailure::platform("Extension.Crash", id, &text)
+    }
+}
+
+/// An environment on its way.
+struct Making<'a> {
+    doors: &'a FleetDoors,
+    target: &'a Arc<FunctionTarget>,
+    api: Arc<RuntimeApi>,
+    lines: Lines,
+    stream: String,
+    spec: SandboxSpec,
+}
+
+impl Making<'_> {
+    #[allow(clippy::disallowed_methods)] // the environment's own loops
+    async fn make(self) -> Result<Environment, StartFailure> {
+        let substrate = &self.doors.substrate;
+        let id = self.spec.id.clone();
+        let names: Vec<String> = self.spec.containers.iter().map(|one| one.name.clone()).collect();
+        match substrate.ensure(self.spec).await {
+            Ok(_) => {}
+            Err(SubstrateError::Refused { program, reason }) => {
+                return Err(StartFailure::EntryPoint(format!("fork/exec {program}: {reason}")));
+            }
+            Err(error) => return Err(StartFailure::Substrate(error)),
+        }
+        let local = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let listener = substrate
+            .listener(&id, local(RUNTIME_API_PORT))
+            .await
+            .map_err(StartFailure::Substrate)?;
+        let api = Arc::clone(&self.api);
+        let serving = tokio::spawn(async move {
+            if let Err(error) = api.serve(listener).await {
+                tracing::warn!(%error, "could not serve the Runtime API");
+            }
+        });
+        let door =
+            substrate.listener(&id, local(API_PORT)).await.map_err(StartFailure::Substrate)?;
+        let door = tokio::spawn(open_door(Arc::clone(&self.doors.api), door));
+        let mut outputs = Vec::new();
+        let (ended, exit) = watch::channel(None);
+        let mut loops = vec![serving.abort_handle(), door.abort_handle()];
+        for name in names {
+            let output = substrate.output(&id, &name).await.map_err(StartFailure::Substrate)?;
+            outputs.push(output);
+            let watching = watch_exit(Arc::clone(substrate), id.clone(), name, ended.clone());
+            loops.push(tokio::spawn(watching).abort_handle());
+        }
+        let journal = Journal::start(JournalParts {
+            doors: self.doors.clone(),
+            target: Arc::clone(self.target),
+            lines: self.lines,
+            sandbox: id.clone(),
+            stream: self.stream.clone(),
+            outputs,
+        });
+        Ok(Environment {
+            id,
+            target: Arc::clone(self.target),
+            journal,
+            stream: self.stream,
+            api: self.api,
+            doors: self.doors.clone(),
+            exit,
+            returner: OnceLock::new(),
+            loops,
+            frozen: Mutex::new(false),
+            ending: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Environment {
+    /// Starts to watch for its end between invocations.
+    #[allow(clippy::disallowed_methods)] // the environment's own loop
+    pub(super) fn watch(self: &Arc<Self>) {
+        let (mut exit, weak) = (self.exit.clone(), Arc::downgrade(self));
+        tokio::spawn(async move {
+            let _ = exit.wait_for(Option::is_some).await; // or the environment is gone
+            if let Some(environment) = weak.upgrade()
+                && let Some(returner) = environment.returner.get()
+            {
+                returner.gone();
+            }
+        });
+    }
+}
+
+impl Drop for Environment {
+    fn drop(&mut self) {
+        for running in &self.loops {
+            running.abort();
+        }
+    }
+}
+
+async fn watch_exit(
+    substrate: Arc<dyn haar_substrate::Substrate>,
+    id: SandboxId,
+    container: String,
+    ended: watch::Sender<Option<Ended>>,
+) {
+    let exit = match substrate.wait(&id, &container).await {
+        Ok(exit) => exit,
+        Err(_) => Exit { code: None, signal: None, out_of_memory: false },
+    };
+    ended.send_if_modified(|known| {
+        let first = known.is_none();
+        if first {
+            *known = Some(Ended { container, exit });
+        }
+        first
+    });
+}
+
+async fn open_door(api: Arc<dyn crate::doors::ApiDoor>, listener: std::net::TcpListener) {
+    let prepared = listener.set_nonblocking(true);
+    let listener = prepared.and_then(|()| tokio::net::TcpListener::from_std(listener));
+    match listener {
+        Ok(listener) => loop {
+            if let Ok((stream, _)) = listener.accept().await {
+                api.serve(stream);
+            }
+        },
+        Err(error) => tracing::warn!(%error, "could not open the API inside a sandbox"),
+    }
+}
+
+/// AWS docs: *Viewing CloudWatch logs for Lambda functions*.
+fn stream_name(target: &FunctionTarget, doors: &FleetDoors, id: &str) -> String {
+    let day = doors.clock.now().strftime("%Y/%m/%d");
+    let (name, version) = (&target.function_name, &target.version);
+    match target.logging.group == format!("/aws/lambda/{name}") {
+        true => format!("{day}/[{version}]{id}"),
+        false => format!("{day}/{name}[{version}]{id}"),
+    }
+}
+
+/// The answer to the runtime's poll, up to its body.
+fn next_head(request: &InvokeRequest, event: &Bytes, trace: &str, deadline_ms: i64) -> Vec<u8> {
+    use std::fmt::Write as _;
+    let mut head = String::with_capacity(512);
+    let _ = write!(
+        head,
+        "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
+         Lambda-Runtime-Aws-Request-Id: {}\r\nLambda-Runtime-Deadline-Ms: {deadline_ms}\r\n\
+         Lambda-Runtime-Invoked-Function-Arn: {}\r\nLambda-Runtime-Trace-Id: {trace}\r\n",
+        request.request_id.as_str(),
+        request.invoked_arn
+    ); // writing to a String does not fail
+    if let Some(context) = &request.client_context {
+        let context = context.replace(|letter: char| letter.is_control(), " ");
+        let _ = write!(head, "Lambda-Runtime-Client-Context: {context}\r\n");
+    }
+    let _ = write!(head, "Content-Length: {}\r\n\r\n", event.len());
+    head.into_bytes()
+}

@@ -1,0 +1,311 @@
+//! The environments of one function version.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use haar_clock::{Clock, Moment};
+use haar_substrate::SandboxId;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, oneshot};
+
+use super::environment::Environment;
+use super::{FunctionTarget, ProvisionedState};
+use crate::runtime_api::{Readiness, ShutdownReason};
+
+/// How long an invocation waits for an environment that has answered and is about to poll,
+/// before it makes a new one. *Ours*.
+const FINISHING_WAIT: Duration = Duration::from_millis(20);
+
+/// The environments of one revision of one function version.
+pub(super) struct Pool {
+    pub(super) target: Arc<FunctionTarget>,
+    clock: Clock,
+    /// Told when an environment goes idle.
+    tend: Arc<Notify>,
+    state: Mutex<PoolState>,
+}
+
+#[derive(Default)]
+struct PoolState {
+    members: BTreeMap<SandboxId, Member>,
+    /// The one that went idle last is taken first.
+    idle: Vec<Arc<Environment>>,
+    waiters: VecDeque<oneshot::Sender<Lease>>,
+    finishing: usize,
+    /// The function has a newer revision or is gone: nothing is kept.
+    retired: bool,
+    provisioned: ProvisionedState,
+}
+
+struct Member {
+    environment: Arc<Environment>,
+    phase: Phase,
+    /// Counts its invocations, so that word of an earlier one does no harm.
+    turn: u64,
+    idle_since: Moment,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Busy,
+    /// It has answered but does not poll yet.
+    Finishing,
+    Idle,
+}
+
+/// An environment that is one invocation's own. Dropped without a word, it is discarded.
+pub(super) struct Lease {
+    pub(super) environment: Arc<Environment>,
+    pool: Arc<Pool>,
+    turn: u64,
+    settled: bool,
+}
+
+impl Pool {
+    pub(super) fn new(target: Arc<FunctionTarget>, clock: Clock, tend: Arc<Notify>) -> Arc<Self> {
+        Arc::new(Self { target, clock, tend, state: Mutex::default() })
+    }
+
+    /// An environment that waits for work, if there is one or is about to be.
+    pub(super) async fn take(self: &Arc<Self>) -> Option<Lease> {
+        let waiter = {
+            let mut state = self.state.lock();
+            if let Some(environment) = state.idle.pop() {
+                return Some(self.lease(&mut state, environment));
+            }
+            if state.finishing <= state.waiters.len() {
+                return None;
+            }
+            let (sender, receiver) = oneshot::channel();
+            state.waiters.push_back(sender);
+            receiver
+        };
+        self.wait(waiter).await
+    }
+
+    async fn wait(&self, mut waiter: oneshot::Receiver<Lease>) -> Option<Lease> {
+        match self.clock.timeout(FINISHING_WAIT, &mut waiter).await {
+            Ok(lease) => lease.ok(),
+            Err(_) => {
+                waiter.close();
+                waiter.try_recv().ok()
+            }
+        }
+    }
+
+    fn lease(self: &Arc<Self>, state: &mut PoolState, environment: Arc<Environment>) -> Lease {
+        let member = state.members.get_mut(&environment.id);
+        let turn = member.map_or(0, |member| {
+            member.phase = Phase::Busy;
+            member.turn += 1;
+            member.turn
+        });
+        Lease { environment, pool: Arc::clone(self), turn, settled: false }
+    }
+
+    /// Takes in a new environment for its maker's invocation.
+    pub(super) fn admit(self: &Arc<Self>, environment: Arc<Environment>) -> Lease {
+        let weak = Arc::downgrade(&environment);
+        let returner = Returner { pool: Arc::downgrade(self), environment: weak };
+        environment.observe(returner);
+        let mut state = self.state.lock();
+        let (phase, idle_since) = (Phase::Busy, self.clock.moment());
+        let member = Member { environment: Arc::clone(&environment), phase, turn: 0, idle_since };
+        state.members.insert(environment.id.clone(), member);
+        self.lease(&mut state, environment)
+    }
+
+    /// The environment's runtime waits for work.
+    fn give_back(self: &Arc<Self>, environment: Arc<Environment>) {
+        let mut state = self.state.lock();
+        let Some(member) = state.members.get_mut(&environment.id) else { return };
+        let was = std::mem::replace(&mut member.phase, Phase::Idle);
+        member.idle_since = self.clock.moment();
+        if was == Phase::Finishing {
+            state.finishing -= 1;
+        }
+        if was == Phase::Idle {
+            return;
+        }
+        if state.retired {
+            drop(state);
+            self.discard(&environment, ShutdownReason::Spindown);
+            return;
+        }
+        while let Some(waiter) = state.waiters.pop_front() {
+            let lease = self.lease(&mut state, Arc::clone(&environment));
+            match waiter.send(lease) {
+                Ok(()) => return,
+                Err(mut lease) => lease.settled = true, // it waits no longer: the next one
+            }
+        }
+        if let Some(member) = state.members.get_mut(&environment.id) {
+            member.phase = Phase::Idle;
+        }
+        state.idle.push(environment);
+        drop(state);
+        self.tend.notify_one();
+    }
+
+    /// Ends an environment; the caller does not wait for it.
+    pub(super) fn discard(&self, environment: &Arc<Environment>, reason: ShutdownReason) {
+        let mut state = self.state.lock();
+        let member = state.members.remove(&environment.id);
+        state.idle.retain(|idle| idle.id != environment.id);
+        if member.is_some_and(|member| member.phase == Phase::Finishing) {
+            state.finishing -= 1;
+        }
+        drop(state);
+        environment.end(reason);
+    }
+
+    /// Ends all that are idle now, and each of the others when it has answered.
+    pub(super) fn retire(&self) {
+        let idle = {
+            let mut state = self.state.lock();
+            state.retired = true;
+            std::mem::take(&mut state.idle)
+        };
+        for environment in idle {
+            self.discard(&environment, ShutdownReason::Spindown);
+        }
+    }
+
+    /// Idle environments, for freezing.
+    pub(super) fn idle_since(&self, before: Duration) -> Vec<Arc<Environment>> {
+        let now = self.clock.moment();
+        let state = self.state.lock();
+        let is_old = |member: &&Member| {
+            member.phase == Phase::Idle && now.since(member.idle_since) >= before
+        };
+        let members = state.members.values().filter(is_old);
+        members.map(|member| Arc::clone(&member.environment)).collect()
+    }
+
+    /// Takes out of the pool what has been idle for too long, but for the provisioned ones.
+    pub(super) fn reap(&self, idle_max: Duration) {
+        let reaped: Vec<Arc<Environment>> = {
+            let mut state = self.state.lock();
+            let now = self.clock.moment();
+            let spare = state.members.len().saturating_sub(state.provisioned.requested as usize);
+            let is_old = |environment: &&Arc<Environment>| {
+                let member = state.members.get(&environment.id);
+                member.is_some_and(|member| now.since(member.idle_since) >= idle_max)
+            };
+            let reaped: Vec<_> = state.idle.iter().filter(is_old).take(spare).cloned().collect();
+            state.idle.retain(|idle| reaped.iter().all(|one| one.id != idle.id));
+            reaped
+        };
+        for environment in reaped {
+            self.discard(&environment, ShutdownReason::Spindown);
+        }
+    }
+
+    pub(super) fn is_idle(&self, environment: &Environment) -> bool {
+        let state = self.state.lock();
+        let member = state.members.get(&environment.id);
+        member.is_some_and(|member| member.phase == Phase::Idle)
+    }
+
+    /// True when it is idle, but not for so long.
+    pub(super) fn idle_for_less(&self, environment: &Environment, than: Duration) -> bool {
+        let now = self.clock.moment();
+        let state = self.state.lock();
+        let member = state.members.get(&environment.id);
+        member.is_some_and(|member| {
+            member.phase == Phase::Idle && now.since(member.idle_since) < than
+        })
+    }
+
+    /// Takes all environments out, whatever they do.
+    pub(super) fn empty(&self) -> Vec<Arc<Environment>> {
+        let mut state = self.state.lock();
+        state.retired = true;
+        state.idle.clear();
+        let members = std::mem::take(&mut state.members);
+        members.into_values().map(|member| member.environment).collect()
+    }
+
+    /// True when nothing is in it and nothing is asked of it.
+    pub(super) fn is_empty(&self) -> bool {
+        let state = self.state.lock();
+        state.members.is_empty() && state.provisioned.requested == 0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.state.lock().members.len()
+    }
+
+    pub(super) fn provisioned<T>(&self, change: impl FnOnce(&mut ProvisionedState) -> T) -> T {
+        let mut state = self.state.lock();
+        let available = state.members.len() as u32;
+        state.provisioned.available = available.min(state.provisioned.requested);
+        change(&mut state.provisioned)
+    }
+}
+
+impl Lease {
+    /// The invocation has its answer; the environment comes back when it polls.
+    pub(super) fn answered(mut self) {
+        self.settled = true;
+        let mut state = self.pool.state.lock();
+        if let Some(member) = state.members.get_mut(&self.environment.id)
+            && member.turn == self.turn
+            && member.phase == Phase::Busy
+        {
+            member.phase = Phase::Finishing;
+            state.finishing += 1;
+        }
+    }
+
+    /// Puts an environment that was made ahead with those that wait for work.
+    pub(super) fn rest(mut self) {
+        self.settled = true;
+        self.pool.give_back(Arc::clone(&self.environment));
+    }
+
+    /// The environment cannot be used again.
+    pub(super) fn discard(mut self, reason: ShutdownReason) {
+        self.settled = true;
+        self.pool.discard(&self.environment, reason);
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if !self.settled {
+            self.pool.discard(&self.environment, ShutdownReason::Failure);
+        }
+    }
+}
+
+/// Brings an environment back when its runtime polls, or out when it ends by itself.
+pub(super) struct Returner {
+    pool: Weak<Pool>,
+    environment: Weak<Environment>,
+}
+
+impl Readiness for Returner {
+    fn ready(&self) {
+        if let (Some(pool), Some(environment)) = (self.pool.upgrade(), self.environment.upgrade()) {
+            pool.give_back(environment);
+        }
+    }
+}
+
+impl Returner {
+    /// Its process has ended while nobody was looking.
+    pub(super) fn gone(&self) {
+        if let (Some(pool), Some(environment)) = (self.pool.upgrade(), self.environment.upgrade()) {
+            let busy = {
+                let state = pool.state.lock();
+                let member = state.members.get(&environment.id);
+                member.is_some_and(|member| member.phase == Phase::Busy)
+            };
+            if !busy {
+                pool.discard(&environment, ShutdownReason::Failure);
+            }
+        }
+    }
+}

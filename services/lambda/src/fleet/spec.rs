@@ -1,0 +1,241 @@
+//! The sandbox of one environment.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use bytes::Bytes;
+use haar_substrate::{
+    ContainerSpec, Lifetime, Limits, Mount, Network, Root, SandboxId, SandboxSpec, WarmTemplate,
+};
+use haar_types::CpuUnits;
+
+use super::{FunctionTarget, LogFormat};
+use crate::doors::RoleCredentials;
+use crate::runtimes::{API_PORT, Family, Launch, SANDBOX_USER, listen, waiting_environment};
+
+/// The label that all of the fleet's sandboxes carry.
+pub(super) const LABEL: &str = "haar.room";
+
+/// The container that holds the runtime.
+pub(super) const RUNTIME: &str = "runtime";
+
+/// Memory that gives one whole vCPU. AWS docs: *Configure Lambda function memory*.
+const MEMORY_MB_PER_VCPU: u64 = 1769;
+
+/// Most processes and threads, and most open files of each process. AWS docs: *Lambda quotas*.
+const PIDS_MAX: u32 = 1024;
+const FILES_MAX: u64 = 1024;
+
+/// What an environment is made of.
+pub(super) struct Plan<'a> {
+    pub(super) id: SandboxId,
+    pub(super) target: &'a FunctionTarget,
+    pub(super) launch: &'a Launch,
+    pub(super) stream: &'a str,
+    pub(super) initialization_type: &'static str,
+    pub(super) credentials: Option<RoleCredentials>,
+}
+
+impl Plan<'_> {
+    /// The spec, or what is wrong with the function's entry point.
+    pub(super) fn sandbox(&self) -> Result<SandboxSpec, String> {
+        let target = self.target;
+        let cpu = CpuUnits(target.memory.0 * 1024 / MEMORY_MB_PER_VCPU);
+        let labels = [(LABEL, "lambda".to_owned()), ("haar.function", target.arn())];
+        let mut containers = self.extensions();
+        let has_extensions = !containers.is_empty();
+        containers.push(self.runtime(has_extensions)?);
+        Ok(SandboxSpec {
+            id: self.id.clone(),
+            labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
+            lifetime: Lifetime::Server,
+            hostname: "sandbox.localdomain".to_owned(),
+            network: Network::Loopback,
+            listen: listen(),
+            limits: Limits {
+                memory: Some(target.memory),
+                cpu: Some(cpu),
+                pids: Some(PIDS_MAX),
+                files: Some(FILES_MAX),
+            },
+            containers,
+        })
+    }
+
+    fn runtime(&self, has_extensions: bool) -> Result<ContainerSpec, String> {
+        let environment = self.environment();
+        let wrapper = self.target.environment.get("AWS_LAMBDA_EXEC_WRAPPER");
+        let Some(template) = &self.launch.template else {
+            let argv = vec![self.entry_point()?];
+            return Ok(self.container(RUNTIME, argv, Root::Host { also: Vec::new() }));
+        };
+        let assignment = serde_json::to_vec(&environment).expect("texts are JSON");
+        let root = template.root.clone();
+        let warm = !has_extensions && !needs_fresh_start(&self.target.environment);
+        let mut argv = template.argv.clone();
+        if let Some(wrapper) = wrapper {
+            argv.insert(0, wrapper.clone());
+        }
+        let mut container = self.container(RUNTIME, argv, root);
+        container.assignment = Some(Bytes::from(assignment));
+        match warm {
+            true => {
+                container.env = template.env.clone();
+                container.template = Some(template.clone());
+            }
+            false => container.mounts.splice(0..0, template.mounts.iter().cloned()).for_each(drop),
+        }
+        Ok(container)
+    }
+
+    fn container(&self, name: &str, argv: Vec<String>, root: Root) -> ContainerSpec {
+        ContainerSpec {
+            name: name.to_owned(),
+            root,
+            argv,
+            env: self.environment().into_iter().collect(),
+            cwd: "/var/task".to_owned(),
+            user: SANDBOX_USER,
+            mounts: self.mounts(),
+            template: None,
+            assignment: None,
+        }
+    }
+
+    fn mounts(&self) -> Vec<Mount> {
+        let target = self.target;
+        let read_only = |source: &Path, inside: &str| Mount::Bind {
+            source: source.to_owned(),
+            target: inside.to_owned(),
+            read_only: true,
+        };
+        let mut mounts = vec![read_only(&target.code, "/var/task")];
+        match target.layers.as_slice() {
+            [] => {}
+            [layer] => mounts.push(read_only(layer, "/opt")),
+            layers => {
+                mounts.push(Mount::Union { sources: layers.to_vec(), target: "/opt".to_owned() });
+            }
+        }
+        let size_bytes = target.ephemeral_storage.bytes();
+        mounts.push(Mount::Scratch { target: "/tmp".to_owned(), size_bytes });
+        mounts
+    }
+
+    /// One container for each executable under `/opt/extensions`.
+    fn extensions(&self) -> Vec<ContainerSpec> {
+        let mut names = BTreeMap::new();
+        for layer in &self.target.layers {
+            for (name, executable) in extension_files(layer) {
+                names.insert(name, executable); // a later layer lies over an earlier one
+            }
+        }
+        let executable = names.into_iter().filter(|(_, executable)| *executable);
+        executable
+            .map(|(name, _)| {
+                let argv = vec![format!("/opt/extensions/{name}")];
+                let also = self.launch.template.as_ref().map(|template| template.root.clone());
+                let root = also.unwrap_or(Root::Host { also: Vec::new() });
+                self.container(&format!("extension-{name}"), argv, root)
+            })
+            .collect()
+    }
+
+    /// `bootstrap`, from the code or from a layer.
+    fn entry_point(&self) -> Result<String, String> {
+        let in_layer = || self.target.layers.iter().any(|layer| layer.join("bootstrap").exists());
+        if self.target.code.join("bootstrap").exists() {
+            return Ok("/var/task/bootstrap".to_owned());
+        }
+        if in_layer() {
+            return Ok("/opt/bootstrap".to_owned());
+        }
+        Err("Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]".to_owned())
+    }
+
+    /// AWS docs: *Defined runtime environment variables*.
+    fn environment(&self) -> BTreeMap<String, String> {
+        let target = self.target;
+        let mut all: BTreeMap<String, String> = waiting_environment().into_iter().collect();
+        let mut set = |name: &str, value: &str| {
+            all.insert(name.to_owned(), value.to_owned());
+        };
+        match self.launch.family {
+            Family::Python => set("PYTHONPATH", "/var/runtime"),
+            Family::Node => set("NODE_PATH", NODE_PATH),
+            Family::Ruby => set("GEM_PATH", "/var/task/vendor/bundle/ruby:/opt/ruby/gems"),
+            _ => {}
+        }
+        for (name, value) in &target.environment {
+            set(name, value);
+        }
+        set("_HANDLER", &target.handler);
+        set("AWS_REGION", target.region.as_str());
+        set("AWS_DEFAULT_REGION", target.region.as_str());
+        set("AWS_LAMBDA_FUNCTION_NAME", &target.function_name);
+        set("AWS_LAMBDA_FUNCTION_VERSION", &target.version);
+        set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &target.memory.0.to_string());
+        set("AWS_LAMBDA_LOG_GROUP_NAME", &target.logging.group);
+        set("AWS_LAMBDA_LOG_STREAM_NAME", self.stream);
+        set("AWS_LAMBDA_INITIALIZATION_TYPE", self.initialization_type);
+        set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+        set("AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000");
+        set("LAMBDA_TASK_ROOT", "/var/task");
+        set("LAMBDA_RUNTIME_DIR", "/var/runtime");
+        if self.launch.family != Family::Provided {
+            set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", target.runtime));
+        }
+        if target.logging.format == LogFormat::Json {
+            set("AWS_LAMBDA_LOG_FORMAT", "JSON");
+            set(
+                "AWS_LAMBDA_LOG_LEVEL",
+                target.logging.application_level.as_deref().unwrap_or("INFO"),
+            );
+        } else {
+            set("AWS_LAMBDA_LOG_FORMAT", "Text");
+        }
+        if !target.environment.contains_key("AWS_ENDPOINT_URL") {
+            set("AWS_ENDPOINT_URL", &format!("http://127.0.0.1:{API_PORT}"));
+        }
+        if let Some(credentials) = &self.credentials {
+            set("AWS_ACCESS_KEY_ID", &credentials.access_key_id);
+            set("AWS_SECRET_ACCESS_KEY", &credentials.secret_access_key);
+            set("AWS_SESSION_TOKEN", &credentials.session_token);
+        }
+        all
+    }
+}
+
+const NODE_PATH: &str = "/opt/nodejs/node24/node_modules:/opt/nodejs/node22/node_modules:\
+    /opt/nodejs/node20/node_modules:/opt/nodejs/node18/node_modules:/opt/nodejs/node_modules:\
+    /var/runtime/node_modules:/var/runtime:/var/task";
+
+/// Variables that an interpreter, its loader or its libraries read when they start.
+fn needs_fresh_start(environment: &BTreeMap<String, String>) -> bool {
+    const PREFIXES: &[&str] =
+        &["PYTHON", "NODE_", "LD_", "JAVA_", "_JAVA_", "JDK_", "RUBY", "MALLOC_", "GLIBC_", "UV_"];
+    environment.keys().any(|name| {
+        name == "AWS_LAMBDA_EXEC_WRAPPER" || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+    })
+}
+
+#[allow(clippy::disallowed_methods)] // looks into unpacked layers
+fn extension_files(layer: &Path) -> Vec<(String, bool)> {
+    let Ok(entries) = fs::read_dir(layer.join("extensions")) else { return Vec::new() };
+    let files = entries.flatten().filter_map(|entry| {
+        let metadata = fs::metadata(entry.path()).ok()?;
+        let name = entry.file_name().into_string().ok()?;
+        metadata.is_file().then(|| (name, metadata.permissions().mode() & 0o111 != 0))
+    });
+    files.collect()
+}
+
+/// The template whose waiting sandboxes a target's environments are taken from.
+pub(super) fn template_for<'a>(
+    target: &FunctionTarget,
+    launch: &'a Launch,
+) -> Option<&'a WarmTemplate> {
+    launch.template.as_ref().filter(|_| !needs_fresh_start(&target.environment))
+}

@@ -1,0 +1,181 @@
+//! The Runtime API (2018-06-01), the Extensions API (2020-01-01) and the Telemetry API
+//! (2022-07-01), as one environment's runtime sees them on 127.0.0.1:9001.
+//!
+//! An event goes straight onto the connection on which the runtime waits, by the invoker's own
+//! hand; what the runtime posts wakes the invoker first and is acknowledged after that.
+//!
+//! **Invariant:** whatever a runtime sends, only its own environment feels it.
+//!
+//! Begin with [`RuntimeApi`].
+
+mod connection;
+mod extension;
+mod http;
+mod state;
+
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use haar_clock::IdSource;
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, oneshot};
+
+pub(crate) use extension::{InvokeNotice, ShutdownReason};
+use state::State;
+
+/// Most bytes of a buffered response. AWS docs: *Lambda quotas > Invocation payload* (6 MB, and
+/// 100 bytes of grace).
+pub const RESPONSE_BYTES_MAX: u64 = 6_291_556;
+
+/// Most bytes of a streamed response. AWS docs: *Lambda quotas* (200 MB).
+pub const STREAM_BYTES_MAX: u64 = 200 << 20;
+
+/// Most connections that one environment may hold open.
+const CONNECTIONS_MAX: usize = 256;
+
+/// What the runtime posted for an invocation.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// A whole response.
+    Response(Bytes),
+    /// A response that is still coming.
+    Stream {
+        /// As the runtime gave it.
+        content_type: String,
+        /// Its pieces; the last is an end or an error, unless the runtime ends before.
+        pieces: mpsc::Receiver<StreamPiece>,
+    },
+    /// The function's error, as JSON, and its type.
+    Error {
+        /// From the header `Lambda-Runtime-Function-Error-Type`.
+        error_type: String,
+        /// The document.
+        document: Bytes,
+    },
+    /// A response of more than [`RESPONSE_BYTES_MAX`].
+    TooLarge,
+}
+
+/// A piece of a streamed response.
+#[derive(Debug)]
+pub(crate) enum StreamPiece {
+    /// Some bytes.
+    Data(Bytes),
+    /// All is said.
+    End,
+    /// The function failed midway.
+    Error {
+        /// From the trailer `Lambda-Runtime-Function-Error-Type`.
+        error_type: String,
+        /// From the trailer `Lambda-Runtime-Function-Error-Body`.
+        document: Bytes,
+    },
+}
+
+/// How an initialization ended, as far as the runtime says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Init {
+    /// The runtime and all extensions wait for work.
+    Done,
+    /// The runtime or an extension posted an error.
+    Error {
+        /// Such as `Runtime.ImportModuleError`.
+        error_type: String,
+        /// The document.
+        document: Bytes,
+    },
+}
+
+/// What an environment tells its extensions about itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Identity {
+    pub(crate) function_name: String,
+    pub(crate) version: String,
+    pub(crate) handler: String,
+    pub(crate) account: String,
+}
+
+/// Told when the environment can take the next event (after an invocation, not after init).
+pub(crate) trait Readiness: Send + Sync {
+    /// The runtime and all extensions wait again.
+    fn ready(&self);
+}
+
+/// One environment's API.
+pub(crate) struct RuntimeApi {
+    identity: Identity,
+    ids: IdSource,
+    state: Mutex<State>,
+}
+
+impl RuntimeApi {
+    /// An API whose runtime has yet to start, and word of how that ends.
+    pub(crate) fn new(identity: Identity, ids: IdSource) -> (Arc<Self>, oneshot::Receiver<Init>) {
+        let (init, initialized) = oneshot::channel();
+        let state = Mutex::new(State::new(init));
+        (Arc::new(Self { identity, ids, state }), initialized)
+    }
+
+    /// Names who is told of readiness.
+    pub(crate) fn observe(&self, observer: std::sync::Weak<dyn Readiness>) {
+        self.state.lock().observer = Some(observer);
+    }
+
+    /// Serves the connections that a listener accepts, until it is dropped.
+    pub(crate) async fn serve(self: Arc<Self>, listener: std::net::TcpListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let places = Arc::new(tokio::sync::Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = tokio::task::JoinSet::new();
+        loop {
+            let place = Arc::clone(&places).acquire_owned().await;
+            let Ok((stream, _)) = listener.accept().await else { continue };
+            let _ = stream.set_nodelay(true); // slower without, not wrong
+            let api = Arc::clone(&self);
+            connections.spawn(async move {
+                connection::serve(api, stream).await;
+                drop(place);
+            });
+            while connections.try_join_next().is_some() {}
+        }
+    }
+
+    /// Hands an event to the waiting runtime and word of it to the extensions; answers what
+    /// the runtime will post. `head` is the whole answer to its poll without the body.
+    pub(crate) async fn dispatch(
+        &self,
+        request_id: &str,
+        head: &[u8],
+        event: &Bytes,
+        notice: InvokeNotice<'_>,
+    ) -> io::Result<oneshot::Receiver<Answer>> {
+        let (posted, answer) = oneshot::channel();
+        let (runtime, extensions) = {
+            let mut state = self.state.lock();
+            let runtime = state.begin(request_id, posted, head, event);
+            (runtime, state.notify_extensions(&notice, &self.ids))
+        };
+        if let Some(parked) = runtime {
+            http::write_all(&parked.writer, &[&parked.prefix, head, event]).await?;
+        }
+        for (parked, message) in extensions {
+            let _ = http::write_all(&parked.writer, &[&message]).await; // its exit is noticed
+        }
+        Ok(answer)
+    }
+
+    /// Tells the extensions that asked for it that the environment ends; false when none did.
+    pub(crate) async fn shut_down(&self, reason: ShutdownReason, deadline_ms: i64) -> bool {
+        let told = self.state.lock().shut_down(reason, deadline_ms, &self.ids);
+        for (parked, message) in &told {
+            let _ = http::write_all(&parked.writer, &[message]).await; // it may be gone already
+        }
+        !told.is_empty()
+    }
+
+    /// True when extensions have registered.
+    pub(crate) fn has_extensions(&self) -> bool {
+        !self.state.lock().extensions.is_empty()
+    }
+}

@@ -1,0 +1,389 @@
+//! One connection to the Runtime API.
+
+use std::sync::Arc;
+
+use base64::Engine as _;
+use bytes::{Bytes, BytesMut};
+use serde_json::json;
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+
+use super::extension::Extension;
+use super::http::{Bad, Head, Piece, Reader, Writer, json_answer, write_all};
+use super::state::{NotNow, Parked, Polled};
+use super::{Answer, RESPONSE_BYTES_MAX, RuntimeApi, STREAM_BYTES_MAX, StreamPiece};
+
+const ACCEPTED: &str = r#"{"status":"OK"}"#;
+
+/// Longest body of a request that carries no response.
+const SMALL_BYTES_MAX: u64 = 1 << 20;
+
+struct Connection {
+    api: Arc<RuntimeApi>,
+    reader: Reader,
+    writer: Writer,
+    id: u64,
+    /// Answers held back because the next request has already arrived.
+    held: BytesMut,
+}
+
+/// Serves requests until the peer closes or sends nonsense.
+pub(super) async fn serve(api: Arc<RuntimeApi>, stream: TcpStream) {
+    let (read, write) = stream.into_split();
+    let id = {
+        let mut state = api.state.lock();
+        state.connection_count += 1;
+        state.connection_count
+    };
+    let (reader, writer) = (Reader::new(read), Arc::new(write));
+    let mut connection = Connection { api, reader, writer, id, held: BytesMut::new() };
+    loop {
+        let served = match connection.reader.head().await {
+            Ok(Some(head)) => connection.route(&head).await,
+            Ok(None) => break,
+            Err(bad) => Err(bad),
+        };
+        match served {
+            Ok(()) => {}
+            Err(Bad::TooLarge) => {
+                let refused = refusal("413 Payload Too Large", "RequestEntityTooLarge", "");
+                if connection.answer(refused).await.is_err() {
+                    break;
+                }
+            }
+            Err(Bad::Malformed(reason)) => {
+                let refused = refusal("400 Bad Request", "InvalidRequest", reason);
+                let _ = connection.answer(refused).await; // the connection ends anyway
+                break;
+            }
+            Err(Bad::Gone) => break,
+        }
+    }
+    connection.api.state.lock().forget(connection.id);
+}
+
+impl Connection {
+    async fn route(&mut self, head: &Head) -> Result<(), Bad> {
+        if let Some(path) = head.path.strip_prefix("/2018-06-01/runtime/") {
+            return match (head.method.as_str(), path) {
+                ("GET", "invocation/next") => self.next(head).await,
+                ("POST", "init/error") => self.init_error(head).await,
+                ("POST", path) => match path.strip_prefix("invocation/") {
+                    Some(rest) => match rest.split_once('/') {
+                        Some((id, "response")) => self.response(head, id).await,
+                        Some((id, "error")) => self.error(head, id).await,
+                        _ => self.not_found(head).await,
+                    },
+                    None => self.not_found(head).await,
+                },
+                _ => self.not_found(head).await,
+            };
+        }
+        match (head.method.as_str(), head.path.as_str()) {
+            ("POST", "/2020-01-01/extension/register") => self.register(head).await,
+            ("GET", "/2020-01-01/extension/event/next") => self.extension_next(head).await,
+            ("POST", "/2020-01-01/extension/init/error") => self.extension_error(head, true).await,
+            ("POST", "/2020-01-01/extension/exit/error") => self.extension_error(head, false).await,
+            _ => self.not_found(head).await,
+        }
+    }
+
+    /// Answers now, or together with the answer to a request that has already arrived.
+    async fn answer(&mut self, answer: Bytes) -> Result<(), Bad> {
+        if self.reader.has_more() && self.held.len() < 4096 {
+            self.held.extend_from_slice(&answer);
+            return Ok(());
+        }
+        let held = self.held.split();
+        Ok(write_all(&self.writer, &[&held, &answer]).await?)
+    }
+
+    fn park(&mut self) -> Parked {
+        let writer = Arc::clone(&self.writer);
+        Parked { writer, prefix: self.held.split().freeze(), connection: self.id }
+    }
+
+    /// `GET /runtime/invocation/next`
+    async fn next(&mut self, head: &Head) -> Result<(), Bad> {
+        self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
+        let parked = self.park();
+        let prefix = parked.prefix.clone();
+        let (polled, observer) = {
+            let mut state = self.api.state.lock();
+            (state.poll(parked), state.settle())
+        };
+        if let Some(observer) = observer.and_then(|observer| observer.upgrade()) {
+            observer.ready();
+        }
+        match polled {
+            Polled::Parked => Ok(()),
+            Polled::Event(event) => Ok(write_all(&self.writer, &[&prefix, &event]).await?),
+            Polled::Refused(from) => {
+                let refused = transition(from, "RuntimeReady");
+                Ok(write_all(&self.writer, &[&prefix, &refused]).await?)
+            }
+        }
+    }
+
+    /// `POST /runtime/invocation/ID/response`
+    async fn response(&mut self, head: &Head, id: &str) -> Result<(), Bad> {
+        let taken = self.api.state.lock().take_answer(id);
+        let answer = match taken {
+            Ok(answer) => answer,
+            Err(refused) => return self.refuse_answer(head, refused).await,
+        };
+        let streams = head.header("lambda-runtime-function-response-mode");
+        if streams.is_some_and(|mode| mode.eq_ignore_ascii_case("streaming")) {
+            return self.stream(head, answer).await;
+        }
+        match self.reader.body(head, &self.writer, RESPONSE_BYTES_MAX).await {
+            Ok(body) => self.accept(answer, Answer::Response(body)).await,
+            Err(Bad::TooLarge) => {
+                self.deliver(answer, Answer::TooLarge).await;
+                Err(Bad::TooLarge)
+            }
+            Err(bad) => Err(bad),
+        }
+    }
+
+    /// `POST /runtime/invocation/ID/error`
+    async fn error(&mut self, head: &Head, id: &str) -> Result<(), Bad> {
+        let taken = self.api.state.lock().take_answer(id);
+        let answer = match taken {
+            Ok(answer) => answer,
+            Err(refused) => return self.refuse_answer(head, refused).await,
+        };
+        match self.reader.body(head, &self.writer, RESPONSE_BYTES_MAX).await {
+            Ok(document) => {
+                let error_type = error_type(head, &document);
+                self.accept(answer, Answer::Error { error_type, document }).await
+            }
+            Err(Bad::TooLarge) => {
+                self.deliver(answer, Answer::TooLarge).await;
+                Err(Bad::TooLarge)
+            }
+            Err(bad) => Err(bad),
+        }
+    }
+
+    async fn accept(&mut self, to: oneshot::Sender<Answer>, answer: Answer) -> Result<(), Bad> {
+        self.deliver(to, answer).await;
+        self.answer(json_answer("202 Accepted", "", ACCEPTED)).await
+    }
+
+    /// Lets the invoker go on before this connection does.
+    async fn deliver(&self, to: oneshot::Sender<Answer>, answer: Answer) {
+        self.api.state.lock().mark_answered();
+        let _ = to.send(answer); // an invoker that is gone has timed out
+        tokio::task::yield_now().await;
+    }
+
+    async fn stream(&mut self, head: &Head, to: oneshot::Sender<Answer>) -> Result<(), Bad> {
+        let (sender, pieces) = mpsc::channel(16);
+        let content_type = head.header("content-type").unwrap_or("application/octet-stream");
+        let answer = Answer::Stream { content_type: content_type.to_owned(), pieces };
+        let _ = to.send(answer); // an invoker that is gone has timed out
+        let mut total = 0;
+        let last = loop {
+            match self.reader.piece(head).await? {
+                Piece::Data(data) => {
+                    total += data.len() as u64;
+                    if total <= STREAM_BYTES_MAX {
+                        let _ = sender.send(StreamPiece::Data(data)).await; // nobody listens
+                    }
+                }
+                Piece::End(trailers) => break stream_end(&trailers, total),
+            }
+        };
+        self.api.state.lock().mark_answered();
+        let _ = sender.send(last).await;
+        tokio::task::yield_now().await;
+        self.answer(json_answer("202 Accepted", "", ACCEPTED)).await
+    }
+
+    async fn refuse_answer(&mut self, head: &Head, refused: NotNow) -> Result<(), Bad> {
+        self.reader.body(head, &self.writer, RESPONSE_BYTES_MAX).await?;
+        let answer = match refused {
+            NotNow::WrongId => refusal("400 Bad Request", "InvalidRequestID", "Invalid request ID"),
+            NotNow::State(from) => transition(from, "RuntimeInvocationResponse"),
+        };
+        self.answer(answer).await
+    }
+
+    /// `POST /runtime/init/error`
+    async fn init_error(&mut self, head: &Head) -> Result<(), Bad> {
+        let document = self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
+        let error_type = error_type(head, &document);
+        let accepted = self.api.state.lock().fail_init(error_type, document);
+        let answer = match accepted {
+            true => json_answer("202 Accepted", "", ACCEPTED),
+            false => transition("RuntimeReady", "RuntimeInitError"),
+        };
+        self.answer(answer).await
+    }
+
+    /// `POST /extension/register`
+    async fn register(&mut self, head: &Head) -> Result<(), Bad> {
+        let body = self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
+        let answer = match self.registered(head, &body) {
+            Ok(answer) => answer,
+            Err((kind, reason)) => refusal("400 Bad Request", kind, &reason),
+        };
+        self.answer(answer).await
+    }
+
+    fn registered(&self, head: &Head, body: &[u8]) -> Result<Bytes, (&'static str, String)> {
+        let name = head.header("lambda-extension-name").unwrap_or_default();
+        if name.is_empty() || name.len() > 128 {
+            return Err(("Extension.InvalidExtensionName", "Empty extension name".to_owned()));
+        }
+        let request: serde_json::Value = match body {
+            b"" => json!({}),
+            body => serde_json::from_slice(body)
+                .map_err(|error| ("Extension.InvalidRequest", error.to_string()))?,
+        };
+        let mut extension = Extension { name: name.to_owned(), ..Extension::default() };
+        for event in request["events"].as_array().into_iter().flatten() {
+            match event.as_str() {
+                Some("INVOKE") => extension.wants_invoke = true,
+                Some("SHUTDOWN") => extension.wants_shutdown = true,
+                _ => {
+                    let reason = format!("Invalid event type {event}");
+                    return Err(("Extension.InvalidEventType", reason));
+                }
+            }
+        }
+        let mut state = self.api.state.lock();
+        if !state.is_init() {
+            let reason = "Extensions register while the environment initializes".to_owned();
+            return Err(("Extension.RegistrationClosed", reason));
+        }
+        if state.extensions.len() == 10 || state.extensions.values().any(|one| one.name == name) {
+            let reason = format!("Extension {name} is already registered, or there are ten");
+            return Err(("Extension.AlreadyRegistered", reason));
+        }
+        let id = self.api.ids.uuid();
+        state.extensions.insert(id.clone(), extension);
+        let identity = &self.api.identity;
+        let mut answer = json!({
+            "functionName": identity.function_name,
+            "functionVersion": identity.version,
+            "handler": identity.handler,
+        });
+        let features = head.header("lambda-extension-accept-feature").unwrap_or_default();
+        if features.split(',').any(|feature| feature.trim() == "accountId") {
+            answer["accountId"] = json!(identity.account);
+        }
+        let header = format!("Lambda-Extension-Identifier: {id}\r\n");
+        Ok(json_answer("200 OK", &header, &answer.to_string()))
+    }
+
+    /// `GET /extension/event/next`
+    async fn extension_next(&mut self, head: &Head) -> Result<(), Bad> {
+        self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
+        let id = head.header("lambda-extension-identifier").unwrap_or_default();
+        let held = self.held.split().freeze();
+        let (message, observer) = {
+            let mut state = self.api.state.lock();
+            let message = match state.extensions.get_mut(id) {
+                None => {
+                    let kind = "Extension.UnknownExtensionIdentifier";
+                    Some(refusal("403 Forbidden", kind, "Unknown extension"))
+                }
+                Some(extension) => {
+                    let queued = extension.queued.take();
+                    extension.waits = queued.is_none();
+                    if queued.is_none() {
+                        let writer = Arc::clone(&self.writer);
+                        let (prefix, connection) = (held.clone(), self.id);
+                        extension.parked = Some(Parked { writer, prefix, connection });
+                    }
+                    queued
+                }
+            };
+            (message, state.settle())
+        };
+        if let Some(observer) = observer.and_then(|observer| observer.upgrade()) {
+            observer.ready();
+        }
+        match message {
+            Some(message) => Ok(write_all(&self.writer, &[&held, &message]).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// `POST /extension/init/error` and `/extension/exit/error`
+    async fn extension_error(&mut self, head: &Head, in_init: bool) -> Result<(), Bad> {
+        let document = self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
+        let id = head.header("lambda-extension-identifier").unwrap_or_default().to_owned();
+        let kind = head.header("lambda-extension-function-error-type").unwrap_or_default();
+        let error_type = if kind.is_empty() { "Extension.InitError" } else { kind }.to_owned();
+        let known = {
+            let mut state = self.api.state.lock();
+            let known = state.extensions.contains_key(&id);
+            if known && (in_init || state.is_init()) {
+                state.fail_init(error_type, document);
+            }
+            known
+        };
+        let answer = match known {
+            true => json_answer("202 Accepted", "", ACCEPTED),
+            false => {
+                let kind = "Extension.UnknownExtensionIdentifier";
+                refusal("403 Forbidden", kind, "Unknown extension")
+            }
+        };
+        self.answer(answer).await
+    }
+
+    async fn not_found(&mut self, head: &Head) -> Result<(), Bad> {
+        self.reader.body(head, &self.writer, RESPONSE_BYTES_MAX).await?;
+        let reason = format!("{} {} is not part of this API", head.method, head.path);
+        self.answer(refusal("404 Not Found", "InvalidPath", &reason)).await
+    }
+}
+
+fn stream_end(trailers: &[(String, String)], total: u64) -> StreamPiece {
+    if total > STREAM_BYTES_MAX {
+        let document = json!({
+            "errorType": "Function.ResponseSizeTooLarge",
+            "errorMessage": format!(
+                "Response payload size exceeded maximum allowed payload size \
+                 ({STREAM_BYTES_MAX} bytes)."
+            ),
+        });
+        let error_type = "Function.ResponseSizeTooLarge".to_owned();
+        return StreamPiece::Error { error_type, document: document.to_string().into() };
+    }
+    let of = |name: &str| trailers.iter().find(|(known, _)| known == name).map(|(_, text)| text);
+    let Some(error_type) = of("lambda-runtime-function-error-type") else {
+        return StreamPiece::End;
+    };
+    let body = of("lambda-runtime-function-error-body").map(String::as_str).unwrap_or_default();
+    let decoded = base64::engine::general_purpose::STANDARD.decode(body);
+    let document = decoded.unwrap_or_else(|_| body.as_bytes().to_vec()).into();
+    StreamPiece::Error { error_type: error_type.clone(), document }
+}
+
+/// From the header; runtimes that send none name the type in the document.
+fn error_type(head: &Head, document: &[u8]) -> String {
+    if let Some(given) = head.header("lambda-runtime-function-error-type") {
+        return given.to_owned();
+    }
+    let document: serde_json::Value = serde_json::from_slice(document).unwrap_or_default();
+    document["errorType"].as_str().unwrap_or("Runtime.Unknown").to_owned()
+}
+
+fn transition(from: &str, to: &str) -> Bytes {
+    let reason = format!("Transition from {from} to {to} is not allowed");
+    refusal("403 Forbidden", "InvalidStateTransition", &reason)
+}
+
+fn refusal(status: &str, kind: &str, reason: &str) -> Bytes {
+    let reason = match reason {
+        "" => format!("Exceeded maximum allowed payload size ({RESPONSE_BYTES_MAX} bytes)."),
+        reason => reason.to_owned(),
+    };
+    let body = json!({ "errorMessage": reason, "errorType": kind }).to_string();
+    json_answer(status, "", &body)
+}

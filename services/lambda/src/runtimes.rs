@@ -1,0 +1,108 @@
+//! Managed runtimes: which of the host's interpreters stands in for which of AWS's.
+//!
+//! A runtime whose exact version is absent runs on the nearest of its family that is present,
+//! with a warning; none present: invoking says what to install.
+
+#![allow(clippy::disallowed_methods)] // looks for programs on the host and asks their versions
+
+mod discovery;
+mod launch;
+mod table;
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use haar_substrate::WarmTemplate;
+
+pub use discovery::Interpreter;
+pub use launch::{API_PORT, RUNTIME_API_PORT, SANDBOX_USER};
+pub(crate) use launch::{listen, waiting_environment};
+pub use table::Family;
+
+/// The runtimes that this host can offer.
+#[derive(Clone, Debug)]
+pub struct Runtimes {
+    found: Vec<Interpreter>,
+    rows: BTreeMap<&'static str, RuntimeRow>,
+    directory: PathBuf,
+}
+
+/// One of AWS's runtimes and what it runs on here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RuntimeRow {
+    /// AWS's identifier, such as `python3.12`.
+    pub id: &'static str,
+    /// Its language.
+    pub family: Family,
+    /// The interpreter that stands in for it; `None` for `provided` and where none is present.
+    pub interpreter: Option<Interpreter>,
+    /// True when functions of this runtime can run.
+    pub usable: bool,
+    /// What is not as on AWS, or what to install.
+    pub note: Option<String>,
+}
+
+/// How to start a function of a runtime.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// The waiting interpreter; `None` for `provided`.
+    pub template: Option<WarmTemplate>,
+    /// The family, for what differs by language.
+    pub family: Family,
+    /// As `INIT_START` shows it: `python:3.12`.
+    pub version: String,
+    /// A line for the log of a new environment: this is not the version asked for.
+    pub warning: Option<String>,
+}
+
+impl Runtimes {
+    /// Looks for interpreters and lays haar's bootstraps under `data_dir`. Blocking: asks some
+    /// programs for their version.
+    ///
+    /// # Errors
+    /// When the bootstraps cannot be written.
+    pub fn discover(data_dir: &Path) -> io::Result<Self> {
+        let found = discovery::discover();
+        let directory = launch::lay_bootstraps(data_dir, &found)?;
+        let rows = table::RUNTIMES
+            .iter()
+            .map(|(id, family, version)| (*id, table::row(id, *family, *version, &found)));
+        let rows = rows.collect();
+        Ok(Self { found, rows, directory })
+    }
+
+    /// AWS's runtimes in the order of their identifiers, for `haar runtimes`.
+    pub fn rows(&self) -> impl Iterator<Item = &RuntimeRow> {
+        self.rows.values()
+    }
+
+    /// How to start a function of runtime `id`.
+    ///
+    /// # Errors
+    /// In words for the customer: what is missing on this host.
+    pub fn launch(&self, id: &str) -> Result<Launch, String> {
+        let row = self.rows.get(id);
+        let row = row.ok_or_else(|| format!("The runtime {id} is not known to this haar."))?;
+        launch::launch(row, &self.found, &self.directory)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_runtime_is_offered_or_says_what_to_install() {
+        let dir = tempfile::tempdir().unwrap();
+        let runtimes = Runtimes::discover(dir.path()).unwrap();
+        for row in runtimes.rows() {
+            match runtimes.launch(row.id) {
+                Ok(launch) => assert!(row.usable && !launch.version.is_empty(), "{row:?}"),
+                Err(missing) => assert!(!row.usable && missing.contains("nstall"), "{missing}"),
+            }
+        }
+        assert!(runtimes.launch("provided.al2023").unwrap().template.is_none());
+        assert!(runtimes.launch("cobol85").is_err());
+    }
+}

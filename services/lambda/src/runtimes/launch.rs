@@ -1,0 +1,146 @@
+//! How functions of a runtime are started: templates, and haar's bootstraps on disk.
+
+use std::fs::{self, Permissions};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use haar_substrate::{Mount, Root, User, WarmTemplate};
+use sha2::{Digest, Sha256};
+
+use super::{Family, Interpreter, Launch, RuntimeRow};
+
+/// Who functions run as (`sbx_user1051` on AWS).
+pub const SANDBOX_USER: User = User { uid: 993, gid: 990 };
+
+/// Where the Runtime API listens inside a sandbox.
+pub const RUNTIME_API_PORT: u16 = 9001;
+
+/// Where haar's own API listens inside a sandbox, whatever port it has outside.
+pub const API_PORT: u16 = 4566;
+
+/// What AWS's Python runtimes bring along: boto3 and what it needs.
+const SDK_PACKAGES: &[&str] =
+    &["boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"];
+
+const FILES: &[(&str, &str)] = &[
+    ("bootstrap.py", include_str!("../bootstraps/python.py")),
+    ("bootstrap.cjs", include_str!("../bootstraps/node.cjs")),
+];
+
+/// Writes haar's bootstraps into a directory named by their digest, and empty places for the
+/// SDK's packages to be mounted on.
+pub(super) fn lay_bootstraps(data_dir: &Path, found: &[Interpreter]) -> io::Result<PathBuf> {
+    let mut digest = Sha256::new();
+    for (name, text) in FILES {
+        digest.update(name);
+        digest.update(text);
+    }
+    let name: String = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let directory = data_dir.join("runtimes").join(name);
+    let packages = directory.join("python-packages");
+    fs::create_dir_all(&packages)?;
+    for (name, text) in FILES {
+        fs::write(directory.join(name), text)?;
+        fs::set_permissions(directory.join(name), Permissions::from_mode(0o644))?;
+    }
+    for (source, name) in sdk(found) {
+        let place = packages.join(name);
+        if source.is_dir() { fs::create_dir_all(place)? } else { fs::write(place, "")? }
+    }
+    Ok(directory)
+}
+
+/// The newest interpreter's boto3, for Pythons that have none.
+fn sdk(found: &[Interpreter]) -> Vec<(PathBuf, &'static str)> {
+    let packages = found.iter().rev().find_map(|one| one.packages.as_ref());
+    let Some(packages) = packages else { return Vec::new() };
+    SDK_PACKAGES
+        .iter()
+        .map(|name| (packages.join(name), *name))
+        .filter(|(source, _)| source.exists())
+        .collect()
+}
+
+pub(super) fn launch(
+    row: &RuntimeRow,
+    found: &[Interpreter],
+    directory: &Path,
+) -> Result<Launch, String> {
+    if row.family == Family::Provided {
+        let version = row.id.replacen('.', ":", 1);
+        let (template, family, warning) = (None, row.family, None);
+        return Ok(Launch { template, family, version, warning });
+    }
+    let missing = || row.note.clone().unwrap_or_default();
+    let interpreter = row.interpreter.as_ref().ok_or_else(missing)?;
+    let (major, minor) = interpreter.version;
+    let version = match row.family {
+        Family::Python | Family::Ruby => format!("{}:{major}.{minor}", row.family.name()),
+        _ => format!("{}:{major}", row.family.name()),
+    };
+    let template = template(interpreter, found, directory)?;
+    let warning = row.note.clone();
+    Ok(Launch { template: Some(template), family: row.family, version, warning })
+}
+
+fn template(
+    interpreter: &Interpreter,
+    found: &[Interpreter],
+    directory: &Path,
+) -> Result<WarmTemplate, String> {
+    let program = interpreter.path.display().to_string();
+    let argv: Vec<String> = match interpreter.family {
+        Family::Python => vec![program, "-s".into(), "/var/runtime/bootstrap.py".into()],
+        Family::Node => vec![program, "/var/runtime/bootstrap.cjs".into()],
+        family => {
+            let name = family.name();
+            return Err(format!(
+                "haar does not run {name} yet. Install nothing: use a custom runtime."
+            ));
+        }
+    };
+    let source = directory.to_owned();
+    let mut mounts = vec![Mount::Bind { source, target: "/var/runtime".into(), read_only: true }];
+    if interpreter.family == Family::Python && interpreter.packages.is_none() {
+        mounts.extend(sdk(found).into_iter().map(|(source, name)| Mount::Bind {
+            source,
+            target: format!("/var/runtime/python-packages/{name}"),
+            read_only: true,
+        }));
+    }
+    Ok(WarmTemplate {
+        name: interpreter.label(),
+        root: Root::Host { also: interpreter.prefix.iter().cloned().collect() },
+        argv,
+        env: waiting_environment(),
+        mounts,
+        listen: listen(),
+        user: SANDBOX_USER,
+        mount_points: ["/var/task", "/opt", "/tmp"].map(str::to_owned).to_vec(),
+    })
+}
+
+/// Addresses that every environment's sandbox has.
+pub(crate) fn listen() -> Vec<SocketAddrV4> {
+    [RUNTIME_API_PORT, API_PORT].map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).to_vec()
+}
+
+/// The environment that is the same for all functions. AWS docs: *Defined runtime environment
+/// variables*.
+pub(crate) fn waiting_environment() -> Vec<(String, String)> {
+    [
+        ("PATH", "/var/lang/bin:/usr/local/bin:/usr/bin/:/bin:/opt/bin"),
+        (
+            "LD_LIBRARY_PATH",
+            "/var/lang/lib:/lib64:/usr/lib64:/var/runtime:/var/runtime/lib:/var/task:\
+             /var/task/lib:/opt/lib",
+        ),
+        ("LANG", "en_US.UTF-8"),
+        ("TZ", ":UTC"),
+        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+    .to_vec()
+}

@@ -1,0 +1,234 @@
+//! A substrate for tests: plain processes with `unshare`, their own loopback and mounts.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::Write as _;
+use std::net::{SocketAddrV4, TcpListener};
+use std::os::unix::net::UnixStream;
+use std::process::Stdio as Pipe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::StreamExt as _;
+use haar_substrate::*;
+use parking_lot::Mutex;
+use tokio::io::AsyncReadExt as _;
+use tokio::sync::watch;
+
+#[derive(Default)]
+pub struct Plain {
+    all: Mutex<BTreeMap<SandboxId, Arc<Sandbox>>>,
+    pub freezes: Mutex<Vec<bool>>,
+}
+
+struct Sandbox {
+    labels: BTreeMap<String, String>,
+    pid: i32,
+    listeners: Mutex<BTreeMap<SocketAddrV4, TcpListener>>,
+    output: Mutex<Option<BoxStream<'static, OutputChunk>>>,
+    exit: watch::Receiver<Option<Exit>>,
+}
+
+const SCRIPT: &str = r#"
+exec 3<&0 0</dev/null
+ip link set lo up
+mount -t tmpfs none /var && mkdir -p /var/task /var/runtime && mount -t tmpfs none /opt
+eval "$MOUNTS"
+read -r go < "$GATE"
+cd /var/task
+exec env -i HAAR_ASSIGN_FD=3 "$@"
+"#;
+
+#[async_trait]
+impl Substrate for Plain {
+    async fn ensure(&self, spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
+        let container = spec.containers.last().unwrap().clone();
+        let gate = std::env::temp_dir().join(format!("gate-{}", spec.id));
+        assert!(std::process::Command::new("mkfifo").arg(&gate).status().unwrap().success());
+        let mut mounts =
+            container.template.iter().flat_map(|t| t.mounts.clone()).collect::<Vec<_>>();
+        mounts.extend(container.mounts.clone());
+        let lines: Vec<String> = mounts
+            .iter()
+            .map(|mount| match mount {
+                Mount::Bind { source, target, .. } => {
+                    format!(
+                        "[ -e {target} ] || mkdir -p {target}; mount --bind {} {target}",
+                        source.display()
+                    )
+                }
+                Mount::Union { sources, target } => {
+                    let lower: Vec<String> =
+                        sources.iter().rev().map(|source| source.display().to_string()).collect();
+                    format!("mount -t overlay overlay -o lowerdir={} {target}", lower.join(":"))
+                }
+                _ => String::new(),
+            })
+            .collect();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut command = tokio::process::Command::new("unshare");
+        command.args(["-n", "-m", "sh", "-c", SCRIPT, "sh"]);
+        command.args(container.env.iter().map(|(name, value)| format!("{name}={value}")));
+        command.args(&container.argv);
+        command.env("MOUNTS", lines.join("\n")).env("GATE", &gate);
+        command
+            .stdin(std::os::fd::OwnedFd::from(theirs))
+            .stdout(Pipe::piped())
+            .stderr(Pipe::piped());
+        command.kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
+        let pid = child.id().unwrap();
+        drop(command); // our copy of their end
+        // a test may find the namespace not entered yet: wait for the shell at its gate
+        let gate_file = tokio::task::spawn_blocking({
+            let gate = gate.clone();
+            move || File::options().write(true).open(gate).unwrap()
+        });
+        let mut gate_file = gate_file.await.unwrap();
+        let _ = std::fs::remove_file(&gate);
+        let listen = spec.listen.clone();
+        let listeners = std::thread::spawn(move || {
+            let file = File::open(format!("/proc/{pid}/ns/net")).unwrap();
+            rustix::thread::move_into_link_name_space(
+                std::os::fd::AsFd::as_fd(&file),
+                Some(rustix::thread::LinkNameSpaceType::Network),
+            )
+            .unwrap();
+            listen.into_iter().map(|at| (at, TcpListener::bind(at).unwrap())).collect()
+        });
+        let listeners: BTreeMap<_, _> = listeners.join().unwrap();
+        gate_file.write_all(b"go\n").unwrap();
+        if let Some(assignment) = container.assignment {
+            std::thread::spawn(move || (&ours).write_all(&assignment));
+        }
+        let out = chunks(child.stdout.take().unwrap(), Stdio::Out);
+        let err = chunks(child.stderr.take().unwrap(), Stdio::Err);
+        let (ended, exit) = watch::channel(None);
+        tokio::spawn(async move {
+            use std::os::unix::process::ExitStatusExt as _;
+            let status = child.wait().await.unwrap();
+            let (code, signal) = (status.code(), status.signal());
+            let _ = ended.send(Some(Exit { code, signal, out_of_memory: false }));
+        });
+        let sandbox = Sandbox {
+            labels: spec.labels,
+            pid: pid as i32,
+            listeners: Mutex::new(listeners),
+            output: Mutex::new(Some(futures_util::stream::select(out, err).boxed())),
+            exit,
+        };
+        self.all.lock().insert(spec.id.clone(), Arc::new(sandbox));
+        let (labels, containers) = Default::default();
+        Ok(SandboxStatus { id: spec.id, labels, containers, warm: false })
+    }
+
+    async fn remove(&self, id: &SandboxId, _grace: Duration) -> Result<(), SubstrateError> {
+        let sandbox = self.all.lock().remove(id);
+        if let Some(sandbox) = sandbox {
+            let _ = self.kill(sandbox.pid, rustix::process::Signal::KILL);
+            let mut exit = sandbox.exit.clone();
+            let _ = exit.wait_for(Option::is_some).await;
+        }
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<SandboxStatus>, SubstrateError> {
+        let all = self.all.lock();
+        let status = |(id, sandbox): (&SandboxId, &Arc<Sandbox>)| SandboxStatus {
+            id: id.clone(),
+            labels: sandbox.labels.clone(),
+            containers: BTreeMap::new(),
+            warm: false,
+        };
+        Ok(all.iter().map(status).collect())
+    }
+
+    async fn listener(
+        &self,
+        id: &SandboxId,
+        at: SocketAddrV4,
+    ) -> Result<TcpListener, SubstrateError> {
+        let sandbox = self.get(id)?;
+        let taken = sandbox.listeners.lock().remove(&at);
+        taken.ok_or_else(|| SubstrateError::Gone(id.clone()))
+    }
+
+    async fn wait(&self, id: &SandboxId, _container: &str) -> Result<Exit, SubstrateError> {
+        let mut exit = self.get(id)?.exit.clone();
+        let ended = exit.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
+        ended.ok_or_else(|| SubstrateError::Gone(id.clone()))
+    }
+
+    async fn output(
+        &self,
+        id: &SandboxId,
+        _container: &str,
+    ) -> Result<BoxStream<'static, OutputChunk>, SubstrateError> {
+        let sandbox = self.get(id)?;
+        let taken = sandbox.output.lock().take();
+        taken.ok_or_else(|| SubstrateError::Gone(id.clone()))
+    }
+
+    async fn signal(&self, id: &SandboxId, _: &str, signal: i32) -> Result<(), SubstrateError> {
+        let signal = rustix::process::Signal::from_named_raw(signal).unwrap();
+        self.kill(self.get(id)?.pid, signal)
+    }
+
+    async fn freeze(&self, id: &SandboxId, frozen: bool) -> Result<(), SubstrateError> {
+        use rustix::process::Signal;
+        self.freezes.lock().push(frozen);
+        self.kill(self.get(id)?.pid, if frozen { Signal::STOP } else { Signal::CONT })
+    }
+
+    async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError> {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", self.get(id)?.pid));
+        let text = text.unwrap_or_default();
+        let peak = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kib = peak.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
+        Ok(Stats { memory_peak_bytes: kib.unwrap_or(0) << 10, ..Stats::default() })
+    }
+
+    async fn reset_peak(&self, _id: &SandboxId) -> Result<(), SubstrateError> {
+        Ok(())
+    }
+
+    async fn prepare(&self, _templates: Vec<(WarmTemplate, usize)>) -> Result<(), SubstrateError> {
+        Ok(())
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        Capabilities { findings: Vec::new(), usable: true }
+    }
+}
+
+impl Plain {
+    fn get(&self, id: &SandboxId) -> Result<Arc<Sandbox>, SubstrateError> {
+        self.all.lock().get(id).cloned().ok_or_else(|| SubstrateError::Gone(id.clone()))
+    }
+
+    fn kill(&self, pid: i32, signal: rustix::process::Signal) -> Result<(), SubstrateError> {
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let _ = rustix::process::kill_process(pid, signal);
+        Ok(())
+    }
+}
+
+fn chunks(
+    pipe: impl tokio::io::AsyncRead + Send + Unpin + 'static,
+    stream: Stdio,
+) -> BoxStream<'static, OutputChunk> {
+    futures_util::stream::unfold(pipe, move |mut pipe| async move {
+        let mut bytes = vec![0; 64 << 10];
+        match pipe.read(&mut bytes).await {
+            Ok(0) | Err(_) => None,
+            Ok(size) => {
+                bytes.truncate(size);
+                Some((OutputChunk { stream, bytes: Bytes::from(bytes) }, pipe))
+            }
+        }
+    })
+    .boxed()
+}
