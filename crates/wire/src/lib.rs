@@ -1,3 +1,43 @@
 //! The AWS protocols; knows no service.
+//!
+//! Generated code gives each shape a static table ([`Schema`]) and three small methods
+//! ([`Shape`]); one codec per protocol walks tables and values together, so code grows with
+//! shapes plus protocols, not with their product.
+//!
+//! **Invariant:** nothing a client sends makes this crate panic, and what it answers names
+//! neither memory nor files of the host.
+//!
+//! Begin with [`Shape`] and [`Value`] for what codecs see, [`Schema`] for the tables,
+//! [`detect`], [`decode`] and [`encode`] for one request.
 
+mod body;
+mod constraints;
+mod error;
+mod events;
+mod json;
+mod operation;
+mod pattern;
+mod report;
+mod schema;
+mod shape;
 pub mod sigv4;
+mod timestamp;
+mod value;
+
+pub use body::{Body, BodyError};
+pub use error::AwsError;
+pub use events::{Event, EventFrames, EventStream};
+pub use json::{from_json, from_json_into, to_json};
+pub use operation::{
+    ErrorStyle, Http, Lane, Operation, OperationSchema, Paginator, Protocol, ServiceSchema,
+    Unlisted,
+};
+pub use schema::{
+    ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,
+    StructSchema, TimestampFormat,
+};
+pub use shape::{Shape, ShapeError, debug, same, text_member};
+pub use value::{Json, List, Map, Refused, Scalar, Value, View};
+
+/// For the generated code's macros.
+pub use serde;

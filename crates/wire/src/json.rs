@@ -1,0 +1,36 @@
+//! JSON: the body of json 1.0, json 1.1 and rest-json, and the form for in-process use.
+
+mod read;
+mod write;
+
+pub(crate) use read::{read_object, read_value};
+pub(crate) use write::{Encoded, object};
+
+use crate::report::Report;
+use crate::value::Json;
+use crate::{Shape, ShapeError};
+
+/// A shape as JSON, all members in one object under their wire names; blobs are base64,
+/// timestamps seconds.
+pub fn to_json(shape: &dyn Shape) -> Json {
+    serde_json::to_value(object(shape)).unwrap_or(Json::Null)
+}
+
+/// A shape out of such JSON. Fails as a request would: wrong types, broken constraints.
+pub fn from_json<I: Shape + Default>(json: Json) -> Result<I, ShapeError> {
+    let mut shape = I::default();
+    from_json_into(json, &mut shape)?;
+    Ok(shape)
+}
+
+/// The same into a shape that is only known by its table.
+pub fn from_json_into(json: Json, shape: &mut dyn Shape) -> Result<(), ShapeError> {
+    let mut report = Report::default();
+    if read_object(json, shape, None, &mut report).is_ok() {
+        report.check(shape);
+    }
+    match report.message() {
+        Some(message) => Err(ShapeError(message)),
+        None => Ok(()),
+    }
+}

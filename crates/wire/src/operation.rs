@@ -1,0 +1,194 @@
+//! Operations and services: what the generator knows of them beside their shapes.
+
+use std::fmt;
+
+use crate::{Schema, Shape};
+
+/// One operation of AWS's, as a type without values.
+pub trait Operation: Send + Sync + 'static {
+    /// What it is asked with.
+    type Input: Shape + Default;
+    /// What it answers.
+    type Output: Shape + Default;
+    /// All else that is known of it.
+    const SCHEMA: &'static OperationSchema;
+}
+
+/// What is known of one operation.
+pub struct OperationSchema {
+    /// Such as `CreateFunction`.
+    pub name: &'static str,
+    /// Whose it is.
+    pub service: &'static ServiceSchema,
+    /// Method, path and status of the REST protocols.
+    pub http: Http,
+    /// Table of the input, always a structure.
+    pub input: &'static Schema,
+    /// Table of the output, always a structure.
+    pub output: &'static Schema,
+    /// Tables of the errors that the model lists.
+    pub errors: &'static [&'static Schema],
+    /// Which kind of handler it has.
+    pub lane: Lane,
+    /// IAM action, such as `lambda:InvokeFunction`.
+    pub action: &'static str,
+    /// Template of the resource's ARN: `{region}`, `{account}`, or a member of the input by name.
+    pub resource: &'static str,
+    /// How it is paged.
+    pub paginator: Option<Paginator>,
+    /// Element around the result in the query protocol.
+    pub result_wrapper: Option<&'static str>,
+    /// What clients put before the host name, such as `stream-`.
+    pub host_prefix: Option<&'static str>,
+    /// False for operations that anyone may call without a signature.
+    pub signed: bool,
+    /// True when the body is not part of the signature.
+    pub unsigned_payload: bool,
+}
+
+/// HTTP binding of an operation.
+#[derive(Clone, Copy, Debug)]
+pub struct Http {
+    /// `GET`, `POST`, …
+    pub method: &'static str,
+    /// Path with labels, and query parameters that must be there:
+    /// `/2018-10-31/layers/{LayerName}/versions`, `/layers?find=LayerVersion`.
+    pub uri: &'static str,
+    /// Status of success.
+    pub status: u16,
+}
+
+/// Which kind of handler an operation has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Reads one snapshot.
+    Query,
+    /// Is one transaction.
+    Command,
+    /// Waits or carries bytes; at most one commit at its end.
+    Flow,
+}
+
+/// How an operation is paged; names of members.
+#[derive(Clone, Copy, Debug)]
+pub struct Paginator {
+    /// Members of the input that take the token.
+    pub input_token: &'static [&'static str],
+    /// Paths in the output that give it.
+    pub output_token: &'static [&'static str],
+    /// Member of the input that bounds the page.
+    pub limit_key: Option<&'static str>,
+    /// Path in the output that says whether more follows.
+    pub more_results: Option<&'static str>,
+    /// Paths of what is paged.
+    pub result_key: &'static [&'static str],
+}
+
+/// A protocol of AWS's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// `X-Amz-Target`, JSON both ways, `application/x-amz-json-1.0`.
+    Json10,
+    /// The same as `application/x-amz-json-1.1`.
+    Json11,
+    /// Paths and verbs, JSON bodies.
+    RestJson,
+    /// Paths and verbs, XML bodies.
+    RestXml,
+    /// Form in, XML out.
+    Query,
+    /// EC2's dialect of query.
+    Ec2,
+    /// Smithy RPC v2, CBOR both ways.
+    RpcV2Cbor,
+}
+
+/// A service: its names, protocols, operations.
+pub struct ServiceSchema {
+    /// botocore's folder, such as `cloudwatch`.
+    pub id: &'static str,
+    /// Such as `CloudWatch Logs`.
+    pub service_id: &'static str,
+    /// First label of its host names, such as `monitoring`.
+    pub endpoint_prefix: &'static str,
+    /// Name in the credential scope.
+    pub signing_name: &'static str,
+    /// Such as `2015-03-31`.
+    pub api_version: &'static str,
+    /// What stands before the dot of `X-Amz-Target`.
+    pub target_prefix: Option<&'static str>,
+    /// Default namespace of its XML.
+    pub xml_namespace: Option<&'static str>,
+    /// In the model's order; the first is preferred.
+    pub protocols: &'static [Protocol],
+    /// JSON and CBOR errors also carry the query protocol's code.
+    pub query_compatible: bool,
+    /// Listed operations.
+    pub operations: &'static [&'static OperationSchema],
+    /// The model's other operations.
+    pub unlisted: &'static [Unlisted],
+    /// How it words violations of the model.
+    pub error_style: ErrorStyle,
+}
+
+/// An operation of the model that is not listed: known to AWS, not offered here.
+#[derive(Clone, Copy, Debug)]
+pub struct Unlisted {
+    /// Its name.
+    pub name: &'static str,
+    /// Its HTTP method.
+    pub method: &'static str,
+    /// Its path.
+    pub uri: &'static str,
+}
+
+/// How a service words violations of its model.
+#[derive(Clone, Copy, Debug)]
+pub struct ErrorStyle {
+    /// Code of a violated constraint, such as `ValidationException`.
+    pub validation_code: &'static str,
+    /// Code of an input that cannot be read, such as `SerializationException`.
+    pub malformed_code: &'static str,
+    /// Name of the message in errors that have no shape: `message` or `Message`.
+    pub message_key: &'static str,
+}
+
+impl ServiceSchema {
+    /// A listed operation by name.
+    pub fn operation(&self, name: &str) -> Option<&'static OperationSchema> {
+        self.operations.iter().find(|operation| operation.name == name).copied()
+    }
+
+    /// Whether the model has this operation though it is not listed.
+    pub fn is_unlisted(&self, name: &str) -> bool {
+        self.unlisted.iter().any(|operation| operation.name == name)
+    }
+
+    /// Whether it speaks this protocol.
+    pub fn speaks(&self, protocol: Protocol) -> bool {
+        self.protocols.contains(&protocol)
+    }
+}
+
+impl fmt::Debug for ServiceSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id)
+    }
+}
+
+impl fmt::Debug for OperationSchema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.service.id, self.name)
+    }
+}
+
+impl Lane {
+    /// `query`, `command` or `flow`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Query => "query",
+            Self::Command => "command",
+            Self::Flow => "flow",
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What is wrong with an input: all violations of its model, with AWS's paths and words.
+
+use std::fmt::Write;
+
+use crate::operation::ServiceSchema;
+use crate::schema::{Member, Schema};
+use crate::{AwsError, Shape};
+
+/// Violations quoted in one message at most; AWS's answers stay readable likewise.
+const VIOLATIONS_MAX: usize = 100;
+/// Nested lists, maps and structures at most.
+const DEPTH_MAX: usize = 64;
+
+/// Collects what is wrong while an input is read.
+#[derive(Default)]
+pub(crate) struct Report {
+    path: Vec<Step>,
+    violations: Vec<String>,
+    malformed: Option<String>,
+}
+
+enum Step {
+    Member(&'static str),
+    Index(usize),
+    Key(String),
+}
+
+/// The input cannot be read at all; the report knows why.
+#[derive(Debug)]
+pub(crate) struct Malformed;
+
+/// Which members of a structure were there.
+#[derive(Default)]
+pub(crate) struct Seen([u64; 8]);
+
+impl Seen {
+    pub(crate) fn add(&mut self, index: usize) {
+        if let Some(word) = self.0.get_mut(index / 64) {
+            *word |= 1 << (index % 64);
+        }
+    }
+
+    pub(crate) fn has(&self, index: usize) -> bool {
+        self.0.get(index / 64).is_none_or(|word| word & (1 << (index % 64)) != 0)
+    }
+}
+
+impl Report {
+    /// Runs `read` one step further down the path.
+    pub(crate) fn in_member<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.step(Step::Member(name), read)
+    }
+
+    /// The same for an item; positions count from one.
+    pub(crate) fn in_item<T>(&mut self, position: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.step(Step::Index(position), read)
+    }
+
+    /// The same for a map's value.
+    pub(crate) fn in_key<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.step(Step::Key(key.to_owned()), read)
+    }
+
+    fn step<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(step);
+        let result = read(self);
+        self.path.pop();
+        result
+    }
+
+    /// True when values nest deeper than any model does.
+    pub(crate) fn too_deep(&self) -> bool {
+        self.path.len() > DEPTH_MAX
+    }
+
+    /// Notes why the input cannot be read.
+    pub(crate) fn malformed(&mut self, why: impl Into<String>) -> Malformed {
+        self.malformed.get_or_insert_with(|| why.into());
+        Malformed
+    }
+
+    /// Notes members that the model requires and that were not there.
+    pub(crate) fn missing(&mut self, members: &'static [Member], seen: &Seen) {
+        for (index, member) in members.iter().enumerate() {
+            if member.required && !seen.has(index) {
+                self.in_member(member.name, |report| {
+                    report.violation(Some("null"), "Member must not be null");
+                });
+            }
+        }
+    }
+
+    /// Notes a text that its enum does not have.
+    pub(crate) fn not_in_enum(&mut self, schema: &Schema, text: &str, values: &[&str]) {
+        let quoted = (!schema.sensitive).then(|| format!("'{text}'"));
+        let constraint = format!("Member must satisfy enum value set: [{}]", values.join(", "));
+        self.violation(quoted.as_deref(), &constraint);
+    }
+
+    /// Notes a violation at the path reached; `value` as it is to be quoted, if it may be.
+    pub(crate) fn violation(&mut self, value: Option<&str>, constraint: &str) {
+        if self.violations.len() == VIOLATIONS_MAX {
+            return;
+        }
+        let mut text = String::from("Value ");
+        if let Some(value) = value {
+            text.push_str(value);
+            text.push(' ');
+        }
+        text.push_str("at '");
+        self.write_path(&mut text);
+        text.push_str("' failed to satisfy constraint: ");
+        text.push_str(constraint);
+        self.violations.push(text);
+    }
+
+    fn write_path(&self, out: &mut String) {
+        for (position, step) in self.path.iter().enumerate() {
+            if position > 0 {
+                out.push('.');
+            }
+            // Writing to a String cannot fail.
+            let _ = match step {
+                Step::Member(name) => write!(out, "{}", lower_first(name)),
+                Step::Index(index) => write!(out, "{index}.member"),
+                Step::Key(key) => write!(out, "{key}.member"),
+            };
+        }
+    }
+
+    /// The input's constraints, checked once it is read.
+    pub(crate) fn check(&mut self, shape: &dyn Shape) {
+        crate::constraints::check_shape(shape, self);
+    }
+
+    /// What the customer is told, if anything is wrong.
+    pub(crate) fn finish(self, service: &ServiceSchema) -> Result<(), AwsError> {
+        if let Some(why) = self.malformed {
+            let style = &service.error_style;
+            return Err(AwsError::new(style.malformed_code, 400, why).query_code("MalformedInput"));
+        }
+        match self.message() {
+            Some(message) => Err(AwsError::validation(service, message)),
+            None => Ok(()),
+        }
+    }
+
+    /// What is wrong in one text, if anything is.
+    pub(crate) fn message(&self) -> Option<String> {
+        if let Some(why) = &self.malformed {
+            return Some(why.clone());
+        }
+        let plural = match self.violations.len() {
+            0 => return None,
+            1 => "",
+            _ => "s",
+        };
+        let count = self.violations.len();
+        Some(format!(
+            "{count} validation error{plural} detected: {}",
+            self.violations.join("; ")
+        ))
+    }
+}
+
+/// `FunctionName` as AWS's messages name it: `functionName`.
+fn lower_first(name: &str) -> String {
+    let mut letters = name.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}

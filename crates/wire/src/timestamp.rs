@@ -1,0 +1,48 @@
+//! Points in time and special doubles as text.
+
+use haar_types::Timestamp;
+use jiff::fmt::rfc2822;
+
+use crate::schema::TimestampFormat;
+
+/// Writes a point in time.
+pub(crate) fn write(at: Timestamp, format: TimestampFormat) -> String {
+    match format {
+        TimestampFormat::EpochSeconds if at.0 % 1000 == 0 => at.seconds().to_string(),
+        TimestampFormat::EpochSeconds => at.seconds_f64().to_string(),
+        TimestampFormat::DateTime => at.iso(),
+        TimestampFormat::HttpDate => at.strftime("%a, %d %b %Y %H:%M:%S GMT"),
+    }
+}
+
+/// Reads a point in time in any of AWS's formats.
+pub(crate) fn read(text: &str) -> Option<Timestamp> {
+    if let Ok(seconds) = text.parse::<f64>() {
+        return seconds.is_finite().then(|| from_seconds(seconds));
+    }
+    if let Ok(at) = text.parse::<jiff::Timestamp>() {
+        return Some(Timestamp(at.as_millisecond()));
+    }
+    // Without an offset, UTC is meant.
+    if let Ok(at) = text.parse::<jiff::civil::DateTime>() {
+        let at = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
+        return Some(Timestamp(at.timestamp().as_millisecond()));
+    }
+    let at = rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    Some(Timestamp(at.as_millisecond()))
+}
+
+/// Seconds since 1970 with their fraction.
+pub(crate) fn from_seconds(seconds: f64) -> Timestamp {
+    Timestamp((seconds * 1000.0).round() as i64)
+}
+
+/// The doubles that JSON has no number for.
+pub(crate) fn special_double(text: &str) -> Option<f64> {
+    match text {
+        "NaN" => Some(f64::NAN),
+        "Infinity" => Some(f64::INFINITY),
+        "-Infinity" => Some(f64::NEG_INFINITY),
+        _ => None,
+    }
+}
