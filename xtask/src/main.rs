@@ -4,6 +4,7 @@
 
 mod check;
 mod dashboard;
+mod generate;
 mod graph;
 mod tidy;
 mod tree;
@@ -27,9 +28,19 @@ const CHORES: &[Chore] = &[
         run: check::run,
     },
     Chore {
+        name: "coverage",
+        about: "docs/coverage.md, from the operation lists",
+        run: generate::coverage,
+    },
+    Chore {
         name: "dashboard",
         about: "sizes of files and functions beside their targets",
         run: dashboard::run,
+    },
+    Chore {
+        name: "gen",
+        about: "Rust out of AWS's API models; --check: is it fresh?",
+        run: generate::run,
     },
     Chore { name: "graph", about: "which crate depends on which, by ring", run: graph::run },
     Chore {

@@ -139,10 +139,8 @@ impl AwsError {
 
     /// The service has no operation of this name.
     pub fn unknown_operation(service: &ServiceSchema, operation: &str) -> Self {
-        let message = format!(
-            "Could not find operation {operation} for version {}",
-            service.api_version
-        );
+        let message =
+            format!("Could not find operation {operation} for version {}", service.api_version);
         Self::new("UnknownOperationException", 400, message).query_code("InvalidAction")
     }
 

@@ -47,7 +47,11 @@ impl Seen {
 
 impl Report {
     /// Runs `read` one step further down the path.
-    pub(crate) fn in_member<T>(&mut self, name: &'static str, read: impl FnOnce(&mut Self) -> T) -> T {
+    pub(crate) fn in_member<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
         self.step(Step::Member(name), read)
     }
 
@@ -156,10 +160,7 @@ impl Report {
             _ => "s",
         };
         let count = self.violations.len();
-        Some(format!(
-            "{count} validation error{plural} detected: {}",
-            self.violations.join("; ")
-        ))
+        Some(format!("{count} validation error{plural} detected: {}", self.violations.join("; ")))
     }
 }
 

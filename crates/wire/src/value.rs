@@ -355,4 +355,3 @@ impl<T: Value> Map for BTreeMap<String, T> {
         }
     }
 }
-

@@ -289,9 +289,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 self.report.missing(self.schema.members(), &seen);
                 Ok(true)
             }
-            None => {
-                Err(refuse(self.report, "Start of structure or map found where not expected."))
-            }
+            None => Err(refuse(self.report, "Start of structure or map found where not expected.")),
         }
     }
 }

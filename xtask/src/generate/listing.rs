@@ -1,0 +1,61 @@
+//! A room's `operations.toml`.
+
+use std::fs;
+
+use crate::tree;
+
+/// What a room lists.
+pub(super) struct Listing {
+    pub(super) service: String,
+    pub(super) version: String,
+    pub(super) room: String,
+    pub(super) validation_code: Option<String>,
+    pub(super) malformed_code: Option<String>,
+    pub(super) operations: Vec<Listed>,
+}
+
+/// One listed operation.
+pub(super) struct Listed {
+    pub(super) name: String,
+    pub(super) lane: String,
+    pub(super) action: Option<String>,
+    pub(super) resource: String,
+}
+
+impl Listing {
+    pub(super) fn read(room: &str) -> Result<Self, String> {
+        let path = format!("services/{room}/operations.toml");
+        let fault = |message: String| format!("{path}: {message}");
+        let text =
+            fs::read_to_string(tree::root().join(&path)).map_err(|e| fault(e.to_string()))?;
+        let table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(e.to_string()))?;
+        let string = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let need = |key: &str| string(key).ok_or_else(|| fault(format!("no {key}")));
+        let operations = table.get("operation").and_then(toml::Value::as_array);
+        Ok(Self {
+            service: need("service")?,
+            version: need("version")?,
+            room: need("room")?,
+            validation_code: string("validation_code"),
+            malformed_code: string("malformed_code"),
+            operations: operations
+                .into_iter()
+                .flatten()
+                .map(|operation| Listed::read(operation).map_err(fault))
+                .collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl Listed {
+    fn read(operation: &toml::Value) -> Result<Self, String> {
+        let string = |key: &str| operation.get(key)?.as_str().map(str::to_owned);
+        let name = string("name").ok_or("an operation without a name")?;
+        Ok(Self {
+            lane: string("lane").ok_or_else(|| format!("{name} has no lane"))?,
+            action: string("action"),
+            resource: string("resource").unwrap_or_else(|| "*".to_owned()),
+            name,
+        })
+    }
+}
