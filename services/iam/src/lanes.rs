@@ -14,6 +14,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Iam>) {
     lanes.command::<model::CreateAccountAlias>();
     lanes.command::<model::CreateGroup>();
     lanes.command::<model::CreateInstanceProfile>();
+    lanes.command::<model::CreateLoginProfile>();
     lanes.command::<model::CreatePolicy>();
     lanes.command::<model::CreatePolicyVersion>();
     lanes.command::<model::CreateRole>();
@@ -21,9 +22,11 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Iam>) {
     lanes.command::<model::CreateUser>();
     lanes.command::<model::DeleteAccessKey>();
     lanes.command::<model::DeleteAccountAlias>();
+    lanes.command::<model::DeleteAccountPasswordPolicy>();
     lanes.command::<model::DeleteGroup>();
     lanes.command::<model::DeleteGroupPolicy>();
     lanes.command::<model::DeleteInstanceProfile>();
+    lanes.command::<model::DeleteLoginProfile>();
     lanes.command::<model::DeletePolicy>();
     lanes.command::<model::DeletePolicyVersion>();
     lanes.command::<model::DeleteRole>();
@@ -38,12 +41,14 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Iam>) {
     lanes.command::<model::DetachUserPolicy>();
     lanes.query::<model::GetAccessKeyLastUsed>();
     lanes.query::<model::GetAccountAuthorizationDetails>();
+    lanes.query::<model::GetAccountPasswordPolicy>();
     lanes.query::<model::GetAccountSummary>();
     lanes.query::<model::GetContextKeysForCustomPolicy>();
     lanes.query::<model::GetContextKeysForPrincipalPolicy>();
     lanes.query::<model::GetGroup>();
     lanes.query::<model::GetGroupPolicy>();
     lanes.query::<model::GetInstanceProfile>();
+    lanes.query::<model::GetLoginProfile>();
     lanes.query::<model::GetPolicy>();
     lanes.query::<model::GetPolicyVersion>();
     lanes.query::<model::GetRole>();
@@ -91,8 +96,10 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Iam>) {
     lanes.command::<model::UntagRole>();
     lanes.command::<model::UntagUser>();
     lanes.command::<model::UpdateAccessKey>();
+    lanes.command::<model::UpdateAccountPasswordPolicy>();
     lanes.command::<model::UpdateAssumeRolePolicy>();
     lanes.command::<model::UpdateGroup>();
+    lanes.command::<model::UpdateLoginProfile>();
     lanes.command::<model::UpdateRole>();
     lanes.command::<model::UpdateRoleDescription>();
     lanes.command::<model::UpdateUser>();

@@ -5,9 +5,9 @@ use haar_sts_contract::model;
 
 /// Every operation of this room, in its lane.
 pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Sts>) {
-    lanes.command::<model::AssumeRole>();
+    lanes.query::<model::AssumeRole>();
     lanes.query::<model::GetAccessKeyInfo>();
     lanes.query::<model::GetCallerIdentity>();
-    lanes.command::<model::GetFederationToken>();
-    lanes.command::<model::GetSessionToken>();
+    lanes.query::<model::GetFederationToken>();
+    lanes.query::<model::GetSessionToken>();
 }

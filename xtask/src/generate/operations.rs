@@ -12,7 +12,6 @@ use super::names;
 pub(super) fn file(listing: &Listing, model: &Model) -> String {
     let mut out = String::from(
         "//! Listed operations.\n\n\
-         
          use haar_wire::{Http, Lane, Operation, OperationSchema, Paginator};\n\n\
          use super::{service::SERVICE, shapes, tables};\n\n",
     );
@@ -137,7 +136,6 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
     let message = if text("protocol") == Some("rest-json") { "Message" } else { "message" };
     let mut out = String::from(
         "//! The service itself.\n\n\
-         
          use haar_wire::{ErrorStyle, Protocol, ServiceSchema, Unlisted};\n\n\
          use super::operations;\n\n",
     );

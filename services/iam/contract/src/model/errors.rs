@@ -70,6 +70,13 @@ shape!(NoSuchEntityException, tables::NO_SUCH_ENTITY_EXCEPTION, 0 message);
 
 error_shape!(NoSuchEntityException, message);
 #[derive(Clone, Default)]
+pub struct PasswordPolicyViolationException {
+    pub message: Option<String>,
+}
+shape!(PasswordPolicyViolationException, tables::PASSWORD_POLICY_VIOLATION_EXCEPTION, 0 message);
+
+error_shape!(PasswordPolicyViolationException, message);
+#[derive(Clone, Default)]
 pub struct PolicyEvaluationException {
     pub message: Option<String>,
 }

@@ -273,6 +273,37 @@ pub static CREATE_INSTANCE_PROFILE: OperationSchema = OperationSchema {
     unsigned_payload: false,
 };
 
+pub struct CreateLoginProfile;
+impl Operation for CreateLoginProfile {
+    type Input = shapes::CreateLoginProfileRequest;
+    type Output = shapes::CreateLoginProfileResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_LOGIN_PROFILE;
+}
+pub type CreateLoginProfileInput = shapes::CreateLoginProfileRequest;
+pub type CreateLoginProfileOutput = shapes::CreateLoginProfileResponse;
+pub static CREATE_LOGIN_PROFILE: OperationSchema = OperationSchema {
+    name: "CreateLoginProfile",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_LOGIN_PROFILE_REQUEST,
+    output: &tables::CREATE_LOGIN_PROFILE_RESPONSE,
+    errors: &[
+        &tables::ENTITY_ALREADY_EXISTS_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::PASSWORD_POLICY_VIOLATION_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    lane: Lane::Command,
+    action: "iam:CreateLoginProfile",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("CreateLoginProfileResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
 pub struct CreatePolicy;
 impl Operation for CreatePolicy {
     type Input = shapes::CreatePolicyRequest;
@@ -487,6 +518,33 @@ pub static DELETE_ACCOUNT_ALIAS: OperationSchema = OperationSchema {
     unsigned_payload: false,
 };
 
+pub struct DeleteAccountPasswordPolicy;
+impl Operation for DeleteAccountPasswordPolicy {
+    type Input = shapes::DeleteAccountPasswordPolicyInput;
+    type Output = shapes::DeleteAccountPasswordPolicyOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_ACCOUNT_PASSWORD_POLICY;
+}
+pub static DELETE_ACCOUNT_PASSWORD_POLICY: OperationSchema = OperationSchema {
+    name: "DeleteAccountPasswordPolicy",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_ACCOUNT_PASSWORD_POLICY_INPUT,
+    output: &tables::DELETE_ACCOUNT_PASSWORD_POLICY_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    lane: Lane::Command,
+    action: "iam:DeleteAccountPasswordPolicy",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
 pub struct DeleteGroup;
 impl Operation for DeleteGroup {
     type Input = shapes::DeleteGroupRequest;
@@ -566,6 +624,35 @@ pub static DELETE_INSTANCE_PROFILE: OperationSchema = OperationSchema {
     lane: Lane::Command,
     action: "iam:DeleteInstanceProfile",
     resource: "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
+pub struct DeleteLoginProfile;
+impl Operation for DeleteLoginProfile {
+    type Input = shapes::DeleteLoginProfileRequest;
+    type Output = shapes::DeleteLoginProfileOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_LOGIN_PROFILE;
+}
+pub type DeleteLoginProfileInput = shapes::DeleteLoginProfileRequest;
+pub static DELETE_LOGIN_PROFILE: OperationSchema = OperationSchema {
+    name: "DeleteLoginProfile",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_LOGIN_PROFILE_REQUEST,
+    output: &tables::DELETE_LOGIN_PROFILE_OUTPUT,
+    errors: &[
+        &tables::ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    lane: Lane::Command,
+    action: "iam:DeleteLoginProfile",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -976,6 +1063,30 @@ pub static GET_ACCOUNT_AUTHORIZATION_DETAILS: OperationSchema = OperationSchema 
     unsigned_payload: false,
 };
 
+pub struct GetAccountPasswordPolicy;
+impl Operation for GetAccountPasswordPolicy {
+    type Input = shapes::GetAccountPasswordPolicyInput;
+    type Output = shapes::GetAccountPasswordPolicyResponse;
+    const SCHEMA: &'static OperationSchema = &GET_ACCOUNT_PASSWORD_POLICY;
+}
+pub type GetAccountPasswordPolicyOutput = shapes::GetAccountPasswordPolicyResponse;
+pub static GET_ACCOUNT_PASSWORD_POLICY: OperationSchema = OperationSchema {
+    name: "GetAccountPasswordPolicy",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_ACCOUNT_PASSWORD_POLICY_INPUT,
+    output: &tables::GET_ACCOUNT_PASSWORD_POLICY_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::SERVICE_FAILURE_EXCEPTION],
+    lane: Lane::Query,
+    action: "iam:GetAccountPasswordPolicy",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("GetAccountPasswordPolicyResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
 pub struct GetAccountSummary;
 impl Operation for GetAccountSummary {
     type Input = shapes::GetAccountSummaryInput;
@@ -1126,6 +1237,31 @@ pub static GET_INSTANCE_PROFILE: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:instance-profile/{InstanceProfileName}",
     paginator: None,
     result_wrapper: Some("GetInstanceProfileResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
+pub struct GetLoginProfile;
+impl Operation for GetLoginProfile {
+    type Input = shapes::GetLoginProfileRequest;
+    type Output = shapes::GetLoginProfileResponse;
+    const SCHEMA: &'static OperationSchema = &GET_LOGIN_PROFILE;
+}
+pub type GetLoginProfileInput = shapes::GetLoginProfileRequest;
+pub type GetLoginProfileOutput = shapes::GetLoginProfileResponse;
+pub static GET_LOGIN_PROFILE: OperationSchema = OperationSchema {
+    name: "GetLoginProfile",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_LOGIN_PROFILE_REQUEST,
+    output: &tables::GET_LOGIN_PROFILE_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::SERVICE_FAILURE_EXCEPTION],
+    lane: Lane::Query,
+    action: "iam:GetLoginProfile",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("GetLoginProfileResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -2280,7 +2416,7 @@ pub static SIMULATE_PRINCIPAL_POLICY: OperationSchema = OperationSchema {
     ],
     lane: Lane::Query,
     action: "iam:SimulatePrincipalPolicy",
-    resource: "{PolicySourceArn}",
+    resource: "*",
     paginator: Some(Paginator {
         input_token: &["Marker"],
         output_token: &["Marker"],
@@ -2557,6 +2693,35 @@ pub static UPDATE_ACCESS_KEY: OperationSchema = OperationSchema {
     unsigned_payload: false,
 };
 
+pub struct UpdateAccountPasswordPolicy;
+impl Operation for UpdateAccountPasswordPolicy {
+    type Input = shapes::UpdateAccountPasswordPolicyRequest;
+    type Output = shapes::UpdateAccountPasswordPolicyOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_ACCOUNT_PASSWORD_POLICY;
+}
+pub type UpdateAccountPasswordPolicyInput = shapes::UpdateAccountPasswordPolicyRequest;
+pub static UPDATE_ACCOUNT_PASSWORD_POLICY: OperationSchema = OperationSchema {
+    name: "UpdateAccountPasswordPolicy",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_ACCOUNT_PASSWORD_POLICY_REQUEST,
+    output: &tables::UPDATE_ACCOUNT_PASSWORD_POLICY_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    lane: Lane::Command,
+    action: "iam:UpdateAccountPasswordPolicy",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
 pub struct UpdateAssumeRolePolicy;
 impl Operation for UpdateAssumeRolePolicy {
     type Input = shapes::UpdateAssumeRolePolicyRequest;
@@ -2609,6 +2774,36 @@ pub static UPDATE_GROUP: OperationSchema = OperationSchema {
     lane: Lane::Command,
     action: "iam:UpdateGroup",
     resource: "arn:aws:iam::{account}:group/{GroupName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
+pub struct UpdateLoginProfile;
+impl Operation for UpdateLoginProfile {
+    type Input = shapes::UpdateLoginProfileRequest;
+    type Output = shapes::UpdateLoginProfileOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_LOGIN_PROFILE;
+}
+pub type UpdateLoginProfileInput = shapes::UpdateLoginProfileRequest;
+pub static UPDATE_LOGIN_PROFILE: OperationSchema = OperationSchema {
+    name: "UpdateLoginProfile",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_LOGIN_PROFILE_REQUEST,
+    output: &tables::UPDATE_LOGIN_PROFILE_OUTPUT,
+    errors: &[
+        &tables::ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::PASSWORD_POLICY_VIOLATION_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    lane: Lane::Command,
+    action: "iam:UpdateLoginProfile",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,

@@ -165,6 +165,20 @@ pub struct CreateInstanceProfileResponse {
 shape!(CreateInstanceProfileResponse, tables::CREATE_INSTANCE_PROFILE_RESPONSE, 0 instance_profile);
 
 #[derive(Clone, Default)]
+pub struct CreateLoginProfileRequest {
+    pub user_name: Option<String>,
+    pub password: Option<String>,
+    pub password_reset_required: Option<bool>,
+}
+shape!(CreateLoginProfileRequest, tables::CREATE_LOGIN_PROFILE_REQUEST, 0 user_name, 1 password, 2 password_reset_required);
+
+#[derive(Clone, Default)]
+pub struct CreateLoginProfileResponse {
+    pub login_profile: LoginProfile,
+}
+shape!(CreateLoginProfileResponse, tables::CREATE_LOGIN_PROFILE_RESPONSE, 0 login_profile);
+
+#[derive(Clone, Default)]
 pub struct CreatePolicyRequest {
     pub policy_name: String,
     pub path: Option<String>,
@@ -263,6 +277,14 @@ pub struct DeleteAccountAliasRequest {
 shape!(DeleteAccountAliasRequest, tables::DELETE_ACCOUNT_ALIAS_REQUEST, 0 account_alias);
 
 #[derive(Clone, Default)]
+pub struct DeleteAccountPasswordPolicyInput {}
+shape!(DeleteAccountPasswordPolicyInput, tables::DELETE_ACCOUNT_PASSWORD_POLICY_INPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteAccountPasswordPolicyOutput {}
+shape!(DeleteAccountPasswordPolicyOutput, tables::DELETE_ACCOUNT_PASSWORD_POLICY_OUTPUT);
+
+#[derive(Clone, Default)]
 pub struct DeleteGroupOutput {}
 shape!(DeleteGroupOutput, tables::DELETE_GROUP_OUTPUT);
 
@@ -292,6 +314,16 @@ pub struct DeleteInstanceProfileRequest {
     pub instance_profile_name: String,
 }
 shape!(DeleteInstanceProfileRequest, tables::DELETE_INSTANCE_PROFILE_REQUEST, 0 instance_profile_name);
+
+#[derive(Clone, Default)]
+pub struct DeleteLoginProfileOutput {}
+shape!(DeleteLoginProfileOutput, tables::DELETE_LOGIN_PROFILE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteLoginProfileRequest {
+    pub user_name: Option<String>,
+}
+shape!(DeleteLoginProfileRequest, tables::DELETE_LOGIN_PROFILE_REQUEST, 0 user_name);
 
 #[derive(Clone, Default)]
 pub struct DeletePolicyOutput {}
@@ -475,6 +507,16 @@ pub struct GetAccountAuthorizationDetailsResponse {
 shape!(GetAccountAuthorizationDetailsResponse, tables::GET_ACCOUNT_AUTHORIZATION_DETAILS_RESPONSE, 0 user_detail_list, 1 group_detail_list, 2 role_detail_list, 3 policies, 4 is_truncated, 5 marker);
 
 #[derive(Clone, Default)]
+pub struct GetAccountPasswordPolicyInput {}
+shape!(GetAccountPasswordPolicyInput, tables::GET_ACCOUNT_PASSWORD_POLICY_INPUT);
+
+#[derive(Clone, Default)]
+pub struct GetAccountPasswordPolicyResponse {
+    pub password_policy: PasswordPolicy,
+}
+shape!(GetAccountPasswordPolicyResponse, tables::GET_ACCOUNT_PASSWORD_POLICY_RESPONSE, 0 password_policy);
+
+#[derive(Clone, Default)]
 pub struct GetAccountSummaryInput {}
 shape!(GetAccountSummaryInput, tables::GET_ACCOUNT_SUMMARY_INPUT);
 
@@ -546,6 +588,18 @@ pub struct GetInstanceProfileResponse {
     pub instance_profile: InstanceProfile,
 }
 shape!(GetInstanceProfileResponse, tables::GET_INSTANCE_PROFILE_RESPONSE, 0 instance_profile);
+
+#[derive(Clone, Default)]
+pub struct GetLoginProfileRequest {
+    pub user_name: Option<String>,
+}
+shape!(GetLoginProfileRequest, tables::GET_LOGIN_PROFILE_REQUEST, 0 user_name);
+
+#[derive(Clone, Default)]
+pub struct GetLoginProfileResponse {
+    pub login_profile: LoginProfile,
+}
+shape!(GetLoginProfileResponse, tables::GET_LOGIN_PROFILE_RESPONSE, 0 login_profile);
 
 #[derive(Clone, Default)]
 pub struct GetPolicyRequest {
@@ -1020,6 +1074,14 @@ pub struct ListUsersResponse {
 shape!(ListUsersResponse, tables::LIST_USERS_RESPONSE, 0 users, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
+pub struct LoginProfile {
+    pub user_name: String,
+    pub create_date: Timestamp,
+    pub password_reset_required: Option<bool>,
+}
+shape!(LoginProfile, tables::LOGIN_PROFILE, 0 user_name, 1 create_date, 2 password_reset_required);
+
+#[derive(Clone, Default)]
 pub struct ManagedPolicyDetail {
     pub policy_name: Option<String>,
     pub policy_id: Option<String>,
@@ -1041,6 +1103,21 @@ pub struct OrganizationsDecisionDetail {
     pub allowed_by_organizations: Option<bool>,
 }
 shape!(OrganizationsDecisionDetail, tables::ORGANIZATIONS_DECISION_DETAIL, 0 allowed_by_organizations);
+
+#[derive(Clone, Default)]
+pub struct PasswordPolicy {
+    pub minimum_password_length: Option<i32>,
+    pub require_symbols: Option<bool>,
+    pub require_numbers: Option<bool>,
+    pub require_uppercase_characters: Option<bool>,
+    pub require_lowercase_characters: Option<bool>,
+    pub allow_users_to_change_password: Option<bool>,
+    pub expire_passwords: Option<bool>,
+    pub max_password_age: Option<i32>,
+    pub password_reuse_prevention: Option<i32>,
+    pub hard_expiry: Option<bool>,
+}
+shape!(PasswordPolicy, tables::PASSWORD_POLICY, 0 minimum_password_length, 1 require_symbols, 2 require_numbers, 3 require_uppercase_characters, 4 require_lowercase_characters, 5 allow_users_to_change_password, 6 expire_passwords, 7 max_password_age, 8 password_reuse_prevention, 9 hard_expiry);
 
 #[derive(Clone, Default)]
 pub struct PermissionsBoundaryDecisionDetail {
@@ -1416,6 +1493,24 @@ pub struct UpdateAccessKeyRequest {
 shape!(UpdateAccessKeyRequest, tables::UPDATE_ACCESS_KEY_REQUEST, 0 user_name, 1 access_key_id, 2 status);
 
 #[derive(Clone, Default)]
+pub struct UpdateAccountPasswordPolicyOutput {}
+shape!(UpdateAccountPasswordPolicyOutput, tables::UPDATE_ACCOUNT_PASSWORD_POLICY_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UpdateAccountPasswordPolicyRequest {
+    pub minimum_password_length: Option<i32>,
+    pub require_symbols: Option<bool>,
+    pub require_numbers: Option<bool>,
+    pub require_uppercase_characters: Option<bool>,
+    pub require_lowercase_characters: Option<bool>,
+    pub allow_users_to_change_password: Option<bool>,
+    pub max_password_age: Option<i32>,
+    pub password_reuse_prevention: Option<i32>,
+    pub hard_expiry: Option<bool>,
+}
+shape!(UpdateAccountPasswordPolicyRequest, tables::UPDATE_ACCOUNT_PASSWORD_POLICY_REQUEST, 0 minimum_password_length, 1 require_symbols, 2 require_numbers, 3 require_uppercase_characters, 4 require_lowercase_characters, 5 allow_users_to_change_password, 6 max_password_age, 7 password_reuse_prevention, 8 hard_expiry);
+
+#[derive(Clone, Default)]
 pub struct UpdateAssumeRolePolicyOutput {}
 shape!(UpdateAssumeRolePolicyOutput, tables::UPDATE_ASSUME_ROLE_POLICY_OUTPUT);
 
@@ -1437,6 +1532,18 @@ pub struct UpdateGroupRequest {
     pub new_group_name: Option<String>,
 }
 shape!(UpdateGroupRequest, tables::UPDATE_GROUP_REQUEST, 0 group_name, 1 new_path, 2 new_group_name);
+
+#[derive(Clone, Default)]
+pub struct UpdateLoginProfileOutput {}
+shape!(UpdateLoginProfileOutput, tables::UPDATE_LOGIN_PROFILE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UpdateLoginProfileRequest {
+    pub user_name: String,
+    pub password: Option<String>,
+    pub password_reset_required: Option<bool>,
+}
+shape!(UpdateLoginProfileRequest, tables::UPDATE_LOGIN_PROFILE_REQUEST, 0 user_name, 1 password, 2 password_reset_required);
 
 #[derive(Clone, Default)]
 pub struct UpdateRoleDescriptionRequest {

@@ -182,6 +182,18 @@ pub static CREATE_INSTANCE_PROFILE_RESPONSE: Schema = Schema::structure(
     "CreateInstanceProfileResponse",
     &StructSchema::new(&[Member::new("InstanceProfile", &INSTANCE_PROFILE).required()]),
 );
+pub static CREATE_LOGIN_PROFILE_REQUEST: Schema = Schema::structure(
+    "CreateLoginProfileRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE),
+        Member::new("Password", &PASSWORD_TYPE),
+        Member::new("PasswordResetRequired", &BOOLEAN_TYPE),
+    ]),
+);
+pub static CREATE_LOGIN_PROFILE_RESPONSE: Schema = Schema::structure(
+    "CreateLoginProfileResponse",
+    &StructSchema::new(&[Member::new("LoginProfile", &LOGIN_PROFILE).required()]),
+);
 pub static CREATE_POLICY_REQUEST: Schema = Schema::structure(
     "CreatePolicyRequest",
     &StructSchema::new(&[
@@ -262,6 +274,10 @@ pub static DELETE_ACCOUNT_ALIAS_REQUEST: Schema = Schema::structure(
     "DeleteAccountAliasRequest",
     &StructSchema::new(&[Member::new("AccountAlias", &ACCOUNT_ALIAS_TYPE).required()]),
 );
+pub static DELETE_ACCOUNT_PASSWORD_POLICY_INPUT: Schema =
+    Schema::structure("DeleteAccountPasswordPolicyInput", &StructSchema::new(&[]));
+pub static DELETE_ACCOUNT_PASSWORD_POLICY_OUTPUT: Schema =
+    Schema::structure("DeleteAccountPasswordPolicyOutput", &StructSchema::new(&[]));
 pub static DELETE_CONFLICT_EXCEPTION: Schema = Schema::structure(
     "DeleteConflictException",
     &StructSchema::new(&[Member::new("message", &DELETE_CONFLICT_MESSAGE)]).error(
@@ -292,6 +308,12 @@ pub static DELETE_INSTANCE_PROFILE_REQUEST: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required()
     ]),
+);
+pub static DELETE_LOGIN_PROFILE_OUTPUT: Schema =
+    Schema::structure("DeleteLoginProfileOutput", &StructSchema::new(&[]));
+pub static DELETE_LOGIN_PROFILE_REQUEST: Schema = Schema::structure(
+    "DeleteLoginProfileRequest",
+    &StructSchema::new(&[Member::new("UserName", &USER_NAME_TYPE)]),
 );
 pub static DELETE_POLICY_OUTPUT: Schema =
     Schema::structure("DeletePolicyOutput", &StructSchema::new(&[]));
@@ -469,6 +491,12 @@ pub static GET_ACCOUNT_AUTHORIZATION_DETAILS_RESPONSE: Schema = Schema::structur
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
 );
+pub static GET_ACCOUNT_PASSWORD_POLICY_INPUT: Schema =
+    Schema::structure("GetAccountPasswordPolicyInput", &StructSchema::new(&[]));
+pub static GET_ACCOUNT_PASSWORD_POLICY_RESPONSE: Schema = Schema::structure(
+    "GetAccountPasswordPolicyResponse",
+    &StructSchema::new(&[Member::new("PasswordPolicy", &PASSWORD_POLICY).required()]),
+);
 pub static GET_ACCOUNT_SUMMARY_INPUT: Schema =
     Schema::structure("GetAccountSummaryInput", &StructSchema::new(&[]));
 pub static GET_ACCOUNT_SUMMARY_RESPONSE: Schema = Schema::structure(
@@ -531,6 +559,14 @@ pub static GET_INSTANCE_PROFILE_REQUEST: Schema = Schema::structure(
 pub static GET_INSTANCE_PROFILE_RESPONSE: Schema = Schema::structure(
     "GetInstanceProfileResponse",
     &StructSchema::new(&[Member::new("InstanceProfile", &INSTANCE_PROFILE).required()]),
+);
+pub static GET_LOGIN_PROFILE_REQUEST: Schema = Schema::structure(
+    "GetLoginProfileRequest",
+    &StructSchema::new(&[Member::new("UserName", &USER_NAME_TYPE)]),
+);
+pub static GET_LOGIN_PROFILE_RESPONSE: Schema = Schema::structure(
+    "GetLoginProfileResponse",
+    &StructSchema::new(&[Member::new("LoginProfile", &LOGIN_PROFILE).required()]),
 );
 pub static GET_POLICY_REQUEST: Schema = Schema::structure(
     "GetPolicyRequest",
@@ -1003,6 +1039,14 @@ pub static LIST_USERS_RESPONSE: Schema = Schema::structure(
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
 );
+pub static LOGIN_PROFILE: Schema = Schema::structure(
+    "LoginProfile",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("CreateDate", &DATE_TYPE).required(),
+        Member::new("PasswordResetRequired", &BOOLEAN_TYPE),
+    ]),
+);
 pub static MALFORMED_POLICY_DOCUMENT_EXCEPTION: Schema = Schema::structure(
     "MalformedPolicyDocumentException",
     &StructSchema::new(&[Member::new("message", &MALFORMED_POLICY_DOCUMENT_MESSAGE)]).error(
@@ -1046,6 +1090,29 @@ pub static NO_SUCH_ENTITY_EXCEPTION: Schema = Schema::structure(
 pub static ORGANIZATIONS_DECISION_DETAIL: Schema = Schema::structure(
     "OrganizationsDecisionDetail",
     &StructSchema::new(&[Member::new("AllowedByOrganizations", &BOOLEAN_TYPE)]),
+);
+pub static PASSWORD_POLICY: Schema = Schema::structure(
+    "PasswordPolicy",
+    &StructSchema::new(&[
+        Member::new("MinimumPasswordLength", &MINIMUM_PASSWORD_LENGTH_TYPE),
+        Member::new("RequireSymbols", &BOOLEAN_TYPE),
+        Member::new("RequireNumbers", &BOOLEAN_TYPE),
+        Member::new("RequireUppercaseCharacters", &BOOLEAN_TYPE),
+        Member::new("RequireLowercaseCharacters", &BOOLEAN_TYPE),
+        Member::new("AllowUsersToChangePassword", &BOOLEAN_TYPE),
+        Member::new("ExpirePasswords", &BOOLEAN_TYPE),
+        Member::new("MaxPasswordAge", &MAX_PASSWORD_AGE_TYPE),
+        Member::new("PasswordReusePrevention", &PASSWORD_REUSE_PREVENTION_TYPE),
+        Member::new("HardExpiry", &BOOLEAN_OBJECT_TYPE),
+    ]),
+);
+pub static PASSWORD_POLICY_VIOLATION_EXCEPTION: Schema = Schema::structure(
+    "PasswordPolicyViolationException",
+    &StructSchema::new(&[Member::new("message", &PASSWORD_POLICY_VIOLATION_MESSAGE)]).error(
+        "PasswordPolicyViolation",
+        400,
+        Fault::Sender,
+    ),
 );
 pub static PERMISSIONS_BOUNDARY_ATTACHMENT_TYPE: Schema = Schema::new(
     "PermissionsBoundaryAttachmentType",
@@ -1468,6 +1535,22 @@ pub static UPDATE_ACCESS_KEY_REQUEST: Schema = Schema::structure(
         Member::new("Status", &STATUS_TYPE).required(),
     ]),
 );
+pub static UPDATE_ACCOUNT_PASSWORD_POLICY_OUTPUT: Schema =
+    Schema::structure("UpdateAccountPasswordPolicyOutput", &StructSchema::new(&[]));
+pub static UPDATE_ACCOUNT_PASSWORD_POLICY_REQUEST: Schema = Schema::structure(
+    "UpdateAccountPasswordPolicyRequest",
+    &StructSchema::new(&[
+        Member::new("MinimumPasswordLength", &MINIMUM_PASSWORD_LENGTH_TYPE),
+        Member::new("RequireSymbols", &BOOLEAN_TYPE),
+        Member::new("RequireNumbers", &BOOLEAN_TYPE),
+        Member::new("RequireUppercaseCharacters", &BOOLEAN_TYPE),
+        Member::new("RequireLowercaseCharacters", &BOOLEAN_TYPE),
+        Member::new("AllowUsersToChangePassword", &BOOLEAN_TYPE),
+        Member::new("MaxPasswordAge", &MAX_PASSWORD_AGE_TYPE),
+        Member::new("PasswordReusePrevention", &PASSWORD_REUSE_PREVENTION_TYPE),
+        Member::new("HardExpiry", &BOOLEAN_OBJECT_TYPE),
+    ]),
+);
 pub static UPDATE_ASSUME_ROLE_POLICY_OUTPUT: Schema =
     Schema::structure("UpdateAssumeRolePolicyOutput", &StructSchema::new(&[]));
 pub static UPDATE_ASSUME_ROLE_POLICY_REQUEST: Schema = Schema::structure(
@@ -1485,6 +1568,16 @@ pub static UPDATE_GROUP_REQUEST: Schema = Schema::structure(
         Member::new("GroupName", &GROUP_NAME_TYPE).required(),
         Member::new("NewPath", &PATH_TYPE),
         Member::new("NewGroupName", &GROUP_NAME_TYPE),
+    ]),
+);
+pub static UPDATE_LOGIN_PROFILE_OUTPUT: Schema =
+    Schema::structure("UpdateLoginProfileOutput", &StructSchema::new(&[]));
+pub static UPDATE_LOGIN_PROFILE_REQUEST: Schema = Schema::structure(
+    "UpdateLoginProfileRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("Password", &PASSWORD_TYPE),
+        Member::new("PasswordResetRequired", &BOOLEAN_OBJECT_TYPE),
     ]),
 );
 pub static UPDATE_ROLE_DESCRIPTION_REQUEST: Schema = Schema::structure(
@@ -1566,6 +1659,7 @@ pub static ATTACHED_POLICIES_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &ATTACHED_POLICY), flattened: false }),
 );
 pub static ATTACHMENT_COUNT_TYPE: Schema = Schema::new("attachmentCountType", Kind::Integer);
+pub static BOOLEAN_OBJECT_TYPE: Schema = Schema::new("booleanObjectType", Kind::Boolean);
 pub static BOOLEAN_TYPE: Schema = Schema::new("booleanType", Kind::Boolean);
 pub static CUSTOM_SUFFIX_TYPE: Schema =
     Schema::new("customSuffixType", Kind::Text).min(1).max(64).pattern(&P2);
@@ -1608,10 +1702,20 @@ pub static MALFORMED_POLICY_DOCUMENT_MESSAGE: Schema =
     Schema::new("malformedPolicyDocumentMessage", Kind::Text);
 pub static MARKER_TYPE: Schema = Schema::new("markerType", Kind::Text).min(1).max(320).pattern(&P3);
 pub static MAX_ITEMS_TYPE: Schema = Schema::new("maxItemsType", Kind::Integer).min(1).max(1000);
+pub static MAX_PASSWORD_AGE_TYPE: Schema =
+    Schema::new("maxPasswordAgeType", Kind::Integer).min(1).max(1095);
+pub static MINIMUM_PASSWORD_LENGTH_TYPE: Schema =
+    Schema::new("minimumPasswordLengthType", Kind::Integer).min(6).max(128);
 pub static NO_SUCH_ENTITY_MESSAGE: Schema = Schema::new("noSuchEntityMessage", Kind::Text);
+pub static PASSWORD_POLICY_VIOLATION_MESSAGE: Schema =
+    Schema::new("passwordPolicyViolationMessage", Kind::Text);
+pub static PASSWORD_REUSE_PREVENTION_TYPE: Schema =
+    Schema::new("passwordReusePreventionType", Kind::Integer).min(1).max(24);
+pub static PASSWORD_TYPE: Schema =
+    Schema::new("passwordType", Kind::Text).min(1).max(128).pattern(&P4).sensitive();
 pub static PATH_PREFIX_TYPE: Schema =
-    Schema::new("pathPrefixType", Kind::Text).min(1).max(512).pattern(&P4);
-pub static PATH_TYPE: Schema = Schema::new("pathType", Kind::Text).min(1).max(512).pattern(&P5);
+    Schema::new("pathPrefixType", Kind::Text).min(1).max(512).pattern(&P5);
+pub static PATH_TYPE: Schema = Schema::new("pathType", Kind::Text).min(1).max(512).pattern(&P6);
 pub static POLICY_DESCRIPTION_TYPE: Schema =
     Schema::new("policyDescriptionType", Kind::Text).max(1000);
 pub static POLICY_DETAIL_LIST_TYPE: Schema = Schema::new(
@@ -1619,7 +1723,7 @@ pub static POLICY_DETAIL_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &POLICY_DETAIL), flattened: false }),
 );
 pub static POLICY_DOCUMENT_TYPE: Schema =
-    Schema::new("policyDocumentType", Kind::Text).min(1).max(131072).pattern(&P6);
+    Schema::new("policyDocumentType", Kind::Text).min(1).max(131072).pattern(&P4);
 pub static POLICY_DOCUMENT_VERSION_LIST_TYPE: Schema = Schema::new(
     "policyDocumentVersionListType",
     Kind::List(&ListSchema { item: Member::new("member", &POLICY_VERSION), flattened: false }),
@@ -1701,14 +1805,14 @@ pub static USER_LIST_TYPE: Schema = Schema::new(
 pub static USER_NAME_TYPE: Schema =
     Schema::new("userNameType", Kind::Text).min(1).max(64).pattern(&P2);
 static P7: Pattern = Pattern::new("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/");
-static P5: Pattern = Pattern::new("(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)");
+static P6: Pattern = Pattern::new("(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)");
 static P11: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
 static P10: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
 static P9: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*");
-static P6: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
+static P4: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
 static P3: Pattern = Pattern::new("[\\u0020-\\u00FF]+");
 static P2: Pattern = Pattern::new("[\\w+=,.@-]+");
 static P0: Pattern = Pattern::new("[\\w]+");
-static P4: Pattern = Pattern::new("\\u002F[\\u0021-\\u007F]*");
+static P5: Pattern = Pattern::new("\\u002F[\\u0021-\\u007F]*");
 static P1: Pattern = Pattern::new("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$");
 static P8: Pattern = Pattern::new("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?");
