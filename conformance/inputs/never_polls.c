@@ -1,0 +1,6 @@
+// A runtime that never asks for work.
+#include <unistd.h>
+
+int main(void) {
+    for (;;) pause();
+}

@@ -1,0 +1,83 @@
+"""The commands beside `haar up`."""
+
+import json
+import subprocess
+
+import pytest
+
+from support.cloud import BINARY, until
+
+
+@pytest.fixture
+def haar(cloud):
+    def run(*arguments, fails=False):
+        done = subprocess.run(
+            [BINARY, *arguments], capture_output=True, text=True, timeout=110,
+            env=cloud.environment(HAAR_ENDPOINT=cloud.endpoint),
+        )
+        assert (done.returncode != 0) == fails, (done.stdout, done.stderr)
+        return done.stderr if fails else done.stdout
+
+    return run
+
+
+def test_status_tells_what_is_served(haar, cloud):
+    assert "running" in haar("status")
+    assert json.loads(haar("status", "--json"))["services"]["lambda"]
+    complaint = haar("status", "--endpoint", "http://127.0.0.1:1", fails=True)
+    assert "haar up" in complaint
+
+
+def test_env_points_clients_at_the_cloud(haar, cloud):
+    exports = haar("env")
+    assert f"export AWS_ENDPOINT_URL={cloud.endpoint}" in exports
+    shell = subprocess.run(
+        ["sh", "-c", f"eval '{exports}'; echo $AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID"],
+        capture_output=True, text=True, check=True,
+    )
+    assert shell.stdout.split() == [cloud.endpoint, "test"]
+    assert json.loads(haar("env", "--json"))["AWS_REGION"] == "us-east-1"
+
+
+def test_logs_show_what_functions_print_and_go_on(haar, functions, cloud):
+    name = functions.python("def handler(event, context): print('said', event)")
+    functions.invoke(name, "first")
+    until(lambda: haar("logs", name), lambda text: "said first" in text and "REPORT" in text)
+    follower = subprocess.Popen(
+        [BINARY, "logs", "-f", name, "--endpoint", cloud.endpoint], stdout=subprocess.PIPE, text=True
+    )
+    try:
+        functions.invoke(name, "second")
+        for line in follower.stdout:
+            if "said second" in line:
+                break
+    finally:
+        follower.terminate()
+        follower.wait(10)
+
+
+def test_doctor_and_runtimes_look_at_this_machine(haar):
+    assert json.loads(haar("doctor", "--json"))["usable"] is True
+    rows = {row["runtime"]: row for row in json.loads(haar("runtimes", "--json"))}
+    assert rows["provided.al2023"]["usable"]
+    assert any(name.startswith("python3") and row["usable"] for name, row in rows.items())
+
+
+def test_cost_names_each_function(haar, functions):
+    name = functions.python("def handler(event, context): return 1")
+    functions.invoke(name)
+    until(lambda: haar("cost"), lambda text: name in text)
+
+
+def test_completions_are_printed(haar):
+    assert "haar" in haar("completions", "bash")
+
+
+@pytest.mark.parametrize("flags", [["--built-in"], []])
+def test_the_tour_shows_that_everything_works(haar, clients, flags, monkeypatch):
+    import os
+
+    monkeypatch.setenv("PATH", f"{clients / 'venv/bin'}:{os.environ['PATH']}")
+    shown = haar("tour", *flags)
+    assert "everything works" in shown
+    assert shown.count("REPORT RequestId") >= 4

@@ -1,0 +1,114 @@
+"""kill -9 under load, repeatedly: nothing acknowledged is lost, nothing runs without end."""
+
+import itertools
+import random
+import threading
+import time
+
+from support import leaks
+from support.cloud import Cloud, until
+from support.functions import Functions
+
+ROUNDS = 5
+
+
+def test_acknowledged_writes_survive(tmp_path):
+    random.seed(20261123)
+    cloud = Cloud("--wait-divisor", "60", data_dir=tmp_path / "data").start()
+    kept, numbers = {}, itertools.count()
+    name = Functions(cloud).python("def handler(event, context): return event")
+    for _ in range(ROUNDS):
+        stop = threading.Event()
+
+        def write():
+            client = cloud.client("lambda")
+            iam = cloud.client("iam")
+            while not stop.is_set():
+                number = next(numbers)
+                try:
+                    client.create_alias(FunctionName=name, Name=f"a{number}", FunctionVersion="$LATEST")
+                    kept[f"a{number}"] = True
+                    iam.create_user(UserName=f"u{number}")
+                    kept[f"u{number}"] = True
+                except Exception:  # the cloud was killed: not acknowledged
+                    return
+
+        writers = [threading.Thread(target=write) for _ in range(4)]
+        for writer in writers:
+            writer.start()
+        time.sleep(random.uniform(0.1, 0.6))
+        cloud.kill()
+        stop.set()
+        for writer in writers:
+            writer.join()
+        cloud.start()
+        aliases = names(cloud, "lambda", "list_aliases", "Aliases", "Name", FunctionName=name)
+        users = names(cloud, "iam", "list_users", "Users", "UserName")
+        missing = set(kept) - set(aliases) - set(users)
+        assert not missing, missing
+        assert len(aliases) == len(set(aliases)) and len(users) == len(set(users))
+    assert len(kept) > 20
+    assert Functions(cloud).invoke(name, 5).payload == 5
+    cloud.stop()
+
+
+def names(cloud, service, operation, items, key, **arguments):
+    pages = cloud.client(service).get_paginator(operation).paginate(**arguments)
+    return [item[key] for page in pages for item in page[items]]
+
+
+def test_accepted_events_run_after_a_crash_and_not_for_ever(tmp_path):
+    cloud = Cloud("--wait-divisor", "60", data_dir=tmp_path / "data").start()
+    functions = Functions(cloud)
+    name = functions.python(
+        """
+        import time
+        def handler(event, context):
+            time.sleep(0.1)
+            print("RAN", event)
+        """
+    )
+    accepted = []
+    for round_number in range(3):
+        for number in range(10):
+            event = f"event-{round_number}-{number}"
+            functions.invoke(name, event, InvocationType="Event")
+            accepted.append(event)
+        cloud.kill()
+        cloud.start()
+        functions = Functions(cloud)
+
+    def ran():
+        logs = cloud.client("logs")
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/{name}", filterPattern="RAN"
+        )
+        return [e["message"].split()[-1] for page in pages for e in page["events"] if "RAN" in e["message"]]
+
+    until(lambda: set(accepted) - set(ran()), lambda missing: not missing, limit=60, every=0.3)
+    time.sleep(2)
+    settled = len(ran())
+    time.sleep(2)
+    assert len(ran()) == settled, "events go on for ever"
+    assert settled <= len(accepted) * 3
+    cloud.stop()
+
+
+def test_a_killed_cloud_leaves_no_orphan(tmp_path):
+    leaks.reap()
+    before = leaks.processes()
+    cloud = Cloud(data_dir=tmp_path / "data").start()
+    functions = Functions(cloud)
+    name = functions.python("import time\ndef handler(event, context): time.sleep(event)")
+    functions.invoke(name, 0)
+    cloud.kill()
+
+    def orphans():
+        leaks.reap()
+        return leaks.processes() - before
+
+    until(orphans, lambda found: not found, limit=20)
+    cloud.start()
+    assert Functions(cloud).invoke(name, 0).error is None
+    cloud.stop()
+    until(orphans, lambda found: not found, limit=20)
