@@ -1,1 +1,20 @@
-//! The HTTP front door.
+//! The HTTP front door: one port for all APIs.
+//!
+//! Accepts connections, keeps browsers of foreign pages out, bounds bodies and headers, then
+//! hands the request to a site that claims it, to an admin page, or to the kernel. Knows no
+//! AWS service.
+//!
+//! **Invariant:** off loopback it listens only when every call is signed and decided by
+//! policies. **Invariant:** a request that was accepted is answered before haar stops, or the
+//! grace ends.
+//!
+//! Begin with [`Gateway::listen`].
+
+#![allow(clippy::disallowed_methods)] // spawns: one future per connection, all joined at stop
+
+mod admin;
+mod guard;
+mod server;
+
+pub use admin::AdminPage;
+pub use server::{Gateway, ListenError};

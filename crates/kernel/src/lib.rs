@@ -1,1 +1,39 @@
-//! The request pipeline.
+//! The request pipeline: who calls, may they, which lane, what they hear.
+//!
+//! Knows no AWS service by name. Rooms register typed handlers in [`Lanes`]; the kernel
+//! finds the operation of a request, asks the gate, runs the handler in its lane and encodes
+//! the answer in the caller's protocol.
+//!
+//! **Invariant:** a [`Query`] sees one snapshot, a [`Command`] makes one commit or none.
+//! **Invariant:** in `enforce` mode nothing runs that no policy allows.
+//!
+//! Begin with [`Kernel::serve`].
+
+mod call;
+mod doors;
+mod gate;
+mod handlers;
+mod identity;
+mod kernel;
+mod lanes;
+mod meter;
+mod operation;
+mod page;
+mod peeks;
+mod room;
+mod settings;
+mod site;
+mod telemetry;
+
+pub use call::{Call, Principal};
+pub use doors::{DoorParts, Doors};
+pub use handlers::{Answer, Command, Flow, Query};
+pub use identity::{Identities, Identity, IdentityError, NoIdentities};
+pub use kernel::{Inbound, Kernel, KernelBuilder};
+pub use lanes::Lanes;
+pub use meter::{Meter, NoMeter, UsageRecord};
+pub use page::{BadToken, Page, mint_token, page, read_token};
+pub use peeks::Peeks;
+pub use room::Room;
+pub use settings::{Auth, Settings};
+pub use site::Site;

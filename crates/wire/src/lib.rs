@@ -41,3 +41,7 @@ pub use value::{Json, List, Map, Refused, Scalar, Value, View};
 
 /// For the generated code's macros.
 pub use serde;
+
+#[allow(missing_docs)]
+mod route;
+pub use route::*;

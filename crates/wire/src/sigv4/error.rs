@@ -77,6 +77,12 @@ impl SigError {
         Self::new(SigFault::ExpiredToken, message)
     }
 
+    /// The refusal of a signature that was made for another service.
+    pub fn wrong_service(expected: &str) -> Self {
+        let message = format!("Credential should be scoped to correct service: '{expected}'. ");
+        Self::new(SigFault::Mismatch, message)
+    }
+
     pub(crate) fn mismatch() -> Self {
         Self::new(
             SigFault::Mismatch,

@@ -1,0 +1,79 @@
+//! Who calls, when, and with which ids.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use haar_clock::Ids;
+use haar_policy::Principal as Identity;
+use haar_types::{AccountId, Region, RequestId, Timestamp};
+
+/// One request's circumstances: all that a handler may know beside its input and the state.
+#[derive(Debug)]
+pub struct Call {
+    /// The account that acts and that owns what is made.
+    pub account: AccountId,
+    /// The region that the caller addressed.
+    pub region: Region,
+    /// Names the request in answers and logs.
+    pub request_id: RequestId,
+    /// When the request was accepted. Handlers know no other time.
+    pub now: Timestamp,
+    /// Where a handler draws ids from.
+    pub ids: Ids,
+    /// Who calls.
+    pub principal: Arc<Principal>,
+    /// The base of this haar's addresses as the caller sees them: `http://localhost:4566`.
+    pub endpoint: Arc<str>,
+    /// The caller's address; `None` for calls between rooms.
+    pub source_ip: Option<IpAddr>,
+    /// The caller's `User-Agent`.
+    pub user_agent: Option<Arc<str>>,
+}
+
+/// Who calls, and under which session. AWS docs: *IAM User Guide > Principals*.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// The account that it acts in.
+    pub account: AccountId,
+    /// Who it is, as policies see it.
+    pub identity: Identity,
+    /// The access key that signed, where one did.
+    pub access_key_id: Option<String>,
+    /// Policies that narrow this session (JSON documents), from `AssumeRole` and its kin.
+    pub session_policies: Vec<String>,
+    /// More condition keys of the session: `aws:PrincipalTag/x`, `aws:SourceIdentity` …
+    pub session_keys: Vec<(String, String)>,
+}
+
+impl Principal {
+    /// The account's root user.
+    pub fn root(account: AccountId) -> Self {
+        Self::of(account.clone(), Identity::Root { account })
+    }
+
+    /// A service that acts in an account, such as `lambda.amazonaws.com`.
+    pub fn service(account: AccountId, name: &str) -> Self {
+        Self::of(account, Identity::Service { name: name.to_owned() })
+    }
+
+    /// An unsigned caller.
+    pub fn anonymous(account: AccountId) -> Self {
+        Self::of(account, Identity::Anonymous)
+    }
+
+    /// A principal without session or key.
+    pub fn of(account: AccountId, identity: Identity) -> Self {
+        Self {
+            account,
+            identity,
+            access_key_id: None,
+            session_policies: Vec::new(),
+            session_keys: Vec::new(),
+        }
+    }
+
+    /// As `GetCallerIdentity` shows it: `arn:aws:sts::123456789012:assumed-role/r/s`.
+    pub fn arn(&self) -> String {
+        self.identity.shown()
+    }
+}

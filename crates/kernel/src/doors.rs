@@ -1,0 +1,96 @@
+//! All that a room may touch.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use haar_blobs::Blobs;
+use haar_clock::{Clock, IdSource};
+use haar_kv::Kv;
+use haar_ledger::Ledger;
+use haar_substrate::Substrate;
+use haar_wire::Operation;
+
+use crate::{Answer, Kernel, Meter, Peeks, Principal, Settings};
+
+/// All that a room may touch. Cheap to clone; every room gets the same.
+#[derive(Clone)]
+pub struct Doors {
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub ids: IdSource,
+    /// Control state.
+    pub ledger: Ledger,
+    /// Customer records.
+    pub kv: Kv,
+    /// Customer bytes.
+    pub blobs: Blobs,
+    /// What runs things.
+    pub substrate: Arc<dyn Substrate>,
+    /// The bill.
+    pub meter: Arc<dyn Meter>,
+    /// What the operator chose.
+    pub settings: Arc<Settings>,
+    /// The neighbours' facts.
+    pub peeks: Peeks,
+    kernel: Arc<OnceLock<Weak<Kernel>>>,
+}
+
+/// The parts that [`Doors`] are made of.
+pub struct DoorParts {
+    /// Time.
+    pub clock: Clock,
+    /// Chance.
+    pub ids: IdSource,
+    /// Control state.
+    pub ledger: Ledger,
+    /// Customer records.
+    pub kv: Kv,
+    /// Customer bytes.
+    pub blobs: Blobs,
+    /// What runs things.
+    pub substrate: Arc<dyn Substrate>,
+    /// The bill.
+    pub meter: Arc<dyn Meter>,
+    /// What the operator chose.
+    pub settings: Settings,
+}
+
+impl Doors {
+    /// Opens the doors, with no neighbours behind them yet.
+    pub fn new(parts: DoorParts) -> Self {
+        Self {
+            clock: parts.clock,
+            ids: parts.ids,
+            ledger: parts.ledger,
+            kv: parts.kv,
+            blobs: parts.blobs,
+            substrate: parts.substrate,
+            meter: parts.meter,
+            settings: Arc::new(parts.settings),
+            peeks: Peeks::default(),
+            kernel: Arc::default(),
+        }
+    }
+
+    /// Calls a neighbour's operation as `principal`, through the same authorisation as a
+    /// request from outside, in the principal's account and `region`.
+    ///
+    /// # Errors
+    /// The operation's, and an internal failure while haar stops.
+    pub async fn call<O: Operation>(
+        &self,
+        principal: Arc<Principal>,
+        region: &haar_types::Region,
+        input: O::Input,
+    ) -> Answer<O> {
+        let kernel = self.kernel.get().and_then(Weak::upgrade);
+        let Some(kernel) = kernel else {
+            return Err(haar_wire::AwsError::internal_failure("haar is stopping"));
+        };
+        kernel.call::<O>(principal, region.clone(), input).await
+    }
+
+    pub(crate) fn attach(&self, kernel: &Arc<Kernel>) {
+        let _ = self.kernel.set(Arc::downgrade(kernel)); // a second kernel keeps the first
+    }
+}

@@ -1,0 +1,237 @@
+//! The request pipeline.
+
+use std::any::{Any, TypeId};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use haar_types::{Region, RequestId};
+use haar_wire::{AwsError, Body, Catalogue, Operation, OperationSchema, Route, ServiceSchema};
+use http::Response;
+use http::request::Parts;
+use serde_json::json;
+
+use crate::gate::{self, Caller};
+use crate::operation::{Entry, InProcess};
+use crate::telemetry::Counts;
+use crate::{Answer, Call, Doors, Identities, Lanes, Principal, Room, Settings};
+
+/// A request as the gateway hands it over: whole, bounded, not yet understood.
+pub struct Inbound {
+    /// Method, path, headers.
+    pub parts: Parts,
+    /// The whole body.
+    pub body: Bytes,
+    /// The peer's address.
+    pub source_ip: Option<IpAddr>,
+}
+
+/// Serves requests: finds the operation, asks the gate, runs its lane, encodes the answer.
+pub struct Kernel {
+    doors: Doors,
+    identities: Arc<dyn Identities>,
+    catalogue: Catalogue,
+    /// By the address of the schema, which is static and unique.
+    entries: BTreeMap<usize, Arc<dyn Entry>>,
+    typed: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    services: Vec<&'static ServiceSchema>,
+    not_served: Counts,
+}
+
+/// Puts rooms together to a [`Kernel`].
+pub struct KernelBuilder {
+    doors: Doors,
+    identities: Arc<dyn Identities>,
+    entries: BTreeMap<usize, Arc<dyn Entry>>,
+    typed: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    services: Vec<&'static ServiceSchema>,
+}
+
+impl KernelBuilder {
+    /// A kernel without rooms.
+    pub fn new(doors: Doors, identities: Arc<dyn Identities>) -> Self {
+        let (entries, typed) = (BTreeMap::new(), BTreeMap::new());
+        Self { doors, identities, entries, typed, services: Vec::new() }
+    }
+
+    /// Adds a room with the operations that its generated `lanes.rs` lists.
+    #[must_use]
+    pub fn room<R: Room>(mut self, room: Arc<R>, lanes: impl FnOnce(&mut Lanes<R>)) -> Self {
+        let mut all = Lanes::new(room);
+        lanes(&mut all);
+        for entry in all.entries {
+            self.entries.insert(address(entry.schema()), entry);
+        }
+        self.typed.extend(all.typed);
+        self.services.push(R::SERVICE);
+        self
+    }
+
+    /// The kernel; the doors' `call` leads to it from now on.
+    pub fn build(self) -> Arc<Kernel> {
+        let kernel = Arc::new(Kernel {
+            catalogue: Catalogue::new(self.services.clone()),
+            doors: self.doors,
+            identities: self.identities,
+            entries: self.entries,
+            typed: self.typed,
+            services: self.services,
+            not_served: Counts::default(),
+        });
+        kernel.doors.attach(&kernel);
+        kernel
+    }
+}
+
+impl Kernel {
+    /// Answers one request; errors are answers too.
+    pub async fn serve(&self, inbound: Inbound) -> Response<Body> {
+        let request_id = RequestId::new(self.doors.ids.uuid());
+        let started = self.doors.clock.moment();
+        let Inbound { parts, body, source_ip } = inbound;
+        let (response, counts) = match haar_wire::detect(&self.catalogue, &parts, &body) {
+            Err(refusal) => (refusal.response(&request_id), &self.not_served),
+            Ok(route) => {
+                let entry = self.entries.get(&address(route.operation));
+                let served = self.serve_route(entry, &route, &parts, body, source_ip, &request_id);
+                let response = served
+                    .await
+                    .unwrap_or_else(|error| haar_wire::encode_error(&route, &error, &request_id));
+                (response, entry.map_or(&self.not_served, |entry| entry.counts()))
+            }
+        };
+        let took = self.doors.clock.moment().since(started);
+        counts.count(response.status().as_u16(), took);
+        tracing::debug!(
+            %request_id, method = %parts.method, path = parts.uri.path(),
+            status = response.status().as_u16(), ?took, "answered"
+        );
+        response
+    }
+
+    async fn serve_route(
+        &self,
+        entry: Option<&Arc<dyn Entry>>,
+        route: &Route,
+        parts: &Parts,
+        body: Bytes,
+        source_ip: Option<IpAddr>,
+        request_id: &RequestId,
+    ) -> Result<Response<Body>, AwsError> {
+        let Some(entry) = entry else {
+            return Err(AwsError::not_implemented(route.service, route.operation.name));
+        };
+        let caller = gate::identify(self, route, parts, &body)?;
+        let call = self.call_of(caller, request_id.clone(), parts, source_ip);
+        entry.serve(self, call, route, parts, body).await
+    }
+
+    /// Runs an operation for a neighbour.
+    pub(crate) async fn call<O: Operation>(
+        &self,
+        principal: Arc<Principal>,
+        region: Region,
+        input: O::Input,
+    ) -> Answer<O> {
+        let Some(found) = self.typed.get(&TypeId::of::<O>()) else {
+            return Err(AwsError::not_implemented(O::SCHEMA.service, O::SCHEMA.name));
+        };
+        let entry = found.downcast_ref::<Arc<dyn InProcess<O>>>().expect("inserted with this type");
+        let call = Call {
+            account: principal.account.clone(),
+            region,
+            request_id: RequestId::new(self.doors.ids.uuid()),
+            now: self.doors.clock.now(),
+            ids: self.doors.ids.ids(),
+            principal,
+            endpoint: self.own_endpoint(),
+            source_ip: None,
+            user_agent: None,
+        };
+        entry.call(self, call, input).await
+    }
+
+    fn call_of(
+        &self,
+        caller: Caller,
+        request_id: RequestId,
+        parts: &Parts,
+        source_ip: Option<IpAddr>,
+    ) -> Call {
+        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let endpoint = match header(http::header::HOST) {
+            Some(host) => format!("http://{host}").into(),
+            None => self.own_endpoint(),
+        };
+        Call {
+            account: caller.principal.account.clone(),
+            region: caller.region,
+            request_id,
+            now: self.doors.clock.now(),
+            ids: self.doors.ids.ids(),
+            principal: caller.principal,
+            endpoint,
+            source_ip,
+            user_agent: header(http::header::USER_AGENT).map(Arc::from),
+        }
+    }
+
+    fn own_endpoint(&self) -> Arc<str> {
+        format!("http://localhost:{}", self.settings().port).into()
+    }
+
+    /// What the rooms may touch.
+    pub fn doors(&self) -> &Doors {
+        &self.doors
+    }
+
+    /// What the operator chose.
+    pub fn settings(&self) -> &Settings {
+        &self.doors.settings
+    }
+
+    pub(crate) fn identities(&self) -> &dyn Identities {
+        &*self.identities
+    }
+
+    /// The health document: services by name, and this version.
+    pub fn health(&self) -> serde_json::Value {
+        let running =
+            |service: &&ServiceSchema| (service.signing_name.to_owned(), json!("running"));
+        let services: serde_json::Map<_, _> = self.services.iter().map(running).collect();
+        json!({
+            "status": "running",
+            "services": services,
+            "edition": "haar",
+            "version": env!("CARGO_PKG_VERSION"),
+        })
+    }
+
+    /// The counters as Prometheus text.
+    pub fn metrics(&self) -> String {
+        let mut text = String::from(
+            "# TYPE haar_requests_total counter\n# TYPE haar_request_seconds histogram\n",
+        );
+        for entry in self.entries.values() {
+            let schema = entry.schema();
+            entry.counts().write(schema.service.signing_name, schema.name, &mut text);
+        }
+        self.not_served.write("none", "none", &mut text);
+        text
+    }
+
+    pub(crate) fn authorise<R: Room>(
+        &self,
+        room: &R,
+        call: &Call,
+        operation: &'static OperationSchema,
+        input: &dyn haar_wire::Shape,
+    ) -> Result<(), AwsError> {
+        gate::authorise(self, room, call, operation, input)
+    }
+}
+
+fn address(schema: &'static OperationSchema) -> usize {
+    std::ptr::from_ref(schema).addr()
+}

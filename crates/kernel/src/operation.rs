@@ -1,0 +1,90 @@
+//! One operation, from bytes to bytes.
+
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use haar_wire::{AwsError, Body, Operation, OperationSchema, Route};
+use http::Response;
+use http::request::Parts;
+
+use crate::lanes::Handle;
+use crate::telemetry::Counts;
+use crate::{Answer, Call, Kernel, Room};
+
+/// An operation that can be served without knowing its types.
+pub(crate) trait Entry: Send + Sync {
+    fn schema(&self) -> &'static OperationSchema;
+
+    fn counts(&self) -> &Counts;
+
+    /// Decodes, authorises, handles, encodes.
+    fn serve<'a>(
+        &'a self,
+        kernel: &'a Kernel,
+        call: Call,
+        route: &'a Route,
+        parts: &'a Parts,
+        body: bytes::Bytes,
+    ) -> BoxFuture<'a, Result<Response<Body>, AwsError>>;
+}
+
+/// An operation that a room calls on another.
+pub(crate) trait InProcess<O: Operation>: Send + Sync {
+    /// Authorises and handles.
+    fn call<'a>(
+        &'a self,
+        kernel: &'a Kernel,
+        call: Call,
+        input: O::Input,
+    ) -> BoxFuture<'a, Answer<O>>;
+}
+
+pub(crate) struct TypedEntry<O: Operation, R> {
+    pub(crate) room: Arc<R>,
+    pub(crate) lane: Box<dyn Handle<O>>,
+    pub(crate) counts: Counts,
+    pub(crate) operation: PhantomData<fn() -> O>,
+}
+
+impl<O: Operation, R: Room> Entry for TypedEntry<O, R> {
+    fn schema(&self) -> &'static OperationSchema {
+        O::SCHEMA
+    }
+
+    fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    fn serve<'a>(
+        &'a self,
+        kernel: &'a Kernel,
+        call: Call,
+        route: &'a Route,
+        parts: &'a Parts,
+        body: bytes::Bytes,
+    ) -> BoxFuture<'a, Result<Response<Body>, AwsError>> {
+        async move {
+            let input = haar_wire::decode::<O>(route, parts, body)?;
+            let request_id = call.request_id.clone();
+            let output = self.call(kernel, call, input).await?;
+            Ok(haar_wire::encode::<O>(route, output, &request_id))
+        }
+        .boxed()
+    }
+}
+
+impl<O: Operation, R: Room> InProcess<O> for TypedEntry<O, R> {
+    fn call<'a>(
+        &'a self,
+        kernel: &'a Kernel,
+        call: Call,
+        input: O::Input,
+    ) -> BoxFuture<'a, Answer<O>> {
+        if let Err(denial) = kernel.authorise::<R>(&self.room, &call, O::SCHEMA, &input) {
+            return std::future::ready(Err(denial)).boxed();
+        }
+        self.lane.handle(&kernel.doors().ledger, call, input)
+    }
+}

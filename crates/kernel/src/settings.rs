@@ -1,0 +1,59 @@
+//! What the operator chose.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use haar_types::{AccountId, Region};
+
+/// Who is let in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Auth {
+    /// Any key works; a 12-digit key id names the account.
+    #[default]
+    Permissive,
+    /// Signatures and policies decide every call.
+    Enforce,
+}
+
+/// What the operator chose at start; the same for all rooms.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who is let in.
+    pub auth: Auth,
+    /// The account of callers whose key names none.
+    pub account: AccountId,
+    /// The region of callers that name none.
+    pub region: Region,
+    /// The port that the API listens on.
+    pub port: u16,
+    /// Where state is kept; a temporary directory when ephemeral.
+    pub data_dir: PathBuf,
+    /// Nothing is kept.
+    pub ephemeral: bool,
+    /// Documented waits are divided by this (1 is as on AWS): async retries, idle reaping.
+    pub wait_divisor: u32,
+    /// Signatures older than 15 minutes are refused.
+    pub clock_skew_check: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            auth: Auth::default(),
+            account: AccountId::default(),
+            region: Region::default(),
+            port: 4566,
+            data_dir: PathBuf::new(),
+            ephemeral: true,
+            wait_divisor: 1,
+            clock_skew_check: true,
+        }
+    }
+}
+
+impl Settings {
+    /// A wait that AWS documents, shortened as the operator asked.
+    pub fn wait(&self, documented: Duration) -> Duration {
+        documented / self.wait_divisor.max(1)
+    }
+}

@@ -1,0 +1,15 @@
+//! What answers plain HTTP beside AWS's operations: function URLs, downloads, admin pages.
+
+use futures_util::future::BoxFuture;
+use haar_wire::Body;
+use http::request::Parts;
+use http::{Request, Response};
+
+/// Answers the HTTP requests that it claims by host or path, with no operation behind them.
+pub trait Site: Send + Sync + 'static {
+    /// True for a request that is this site's. `host` is in lower case, without its port.
+    fn claims(&self, host: &str, parts: &Parts) -> bool;
+
+    /// Answers one.
+    fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>>;
+}

@@ -1,0 +1,209 @@
+//! Connections and what becomes of their requests.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use haar_clock::Clock;
+use haar_kernel::{Auth, Inbound, Kernel, Site};
+use haar_wire::Body;
+use http::request::Parts;
+use http::{Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Limited};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use serde_json::json;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::admin::{self, AdminPage, json_page};
+use crate::guard;
+
+/// Most bytes of one request's body. Lambda's 50 MB of code are 67 MB in base64.
+const BODY_MAX: usize = 80 << 20;
+/// Most bytes of one request's headers.
+const HEADERS_MAX: usize = 64 << 10;
+/// How long a client may take to send its headers.
+const HEADERS_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long requests under way may take once haar was told to stop.
+const STOP_GRACE: Duration = Duration::from_secs(10);
+
+/// The front door.
+pub struct Gateway {
+    kernel: Arc<Kernel>,
+    clock: Clock,
+    sites: Vec<Arc<dyn Site>>,
+    pages: Vec<AdminPage>,
+    connections: TaskTracker,
+    stopping: CancellationToken,
+}
+
+/// Why haar does not listen.
+#[derive(Debug)]
+pub enum ListenError {
+    /// The address is taken or not this machine's.
+    Bind(SocketAddr, io::Error),
+    /// Off loopback without `enforce`.
+    Open(SocketAddr),
+}
+
+impl std::fmt::Display for ListenError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Bind(address, error) if error.kind() == io::ErrorKind::AddrInUse => write!(
+                f,
+                "{address} is taken, perhaps by another haar; try --listen {}:{}",
+                address.ip(),
+                address.port().wrapping_add(1),
+            ),
+            Self::Bind(address, error) => write!(f, "could not listen on {address}: {error}"),
+            Self::Open(address) => write!(
+                f,
+                "{address} can be reached from other machines, and --auth permissive lets \
+                 everybody in; listen on 127.0.0.1, or add --auth enforce",
+            ),
+        }
+    }
+}
+
+impl std::error::Error for ListenError {}
+
+impl Gateway {
+    /// A door in front of a kernel; `stopping` ends it.
+    pub fn new(
+        kernel: Arc<Kernel>,
+        clock: Clock,
+        sites: Vec<Arc<dyn Site>>,
+        pages: Vec<AdminPage>,
+        stopping: CancellationToken,
+    ) -> Arc<Self> {
+        Arc::new(Self { kernel, clock, sites, pages, connections: TaskTracker::new(), stopping })
+    }
+
+    /// Opens the port. Off loopback only where every call is decided by policies.
+    ///
+    /// # Errors
+    /// [`ListenError`], whose text says what to do.
+    pub async fn bind(address: SocketAddr, auth: Auth) -> Result<TcpListener, ListenError> {
+        if !address.ip().is_loopback() && auth == Auth::Permissive {
+            return Err(ListenError::Open(address));
+        }
+        TcpListener::bind(address).await.map_err(|error| ListenError::Bind(address, error))
+    }
+
+    /// Accepts connections until told to stop, then waits for the requests under way.
+    pub async fn listen(self: &Arc<Self>, listener: TcpListener) {
+        loop {
+            tokio::select! {
+                () = self.stopping.cancelled() => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, peer)) => self.serve(stream, Some(peer.ip())),
+                    Err(error) => {
+                        tracing::warn!(%error, "could not accept a connection");
+                        self.clock.sleep(Duration::from_millis(20)).await;
+                    }
+                },
+            }
+        }
+        self.connections.close();
+        let _ = self.clock.timeout(STOP_GRACE, self.connections.wait()).await;
+    }
+
+    /// Serves one connection in the background; sandboxes bring theirs here too.
+    pub fn serve(self: &Arc<Self>, stream: TcpStream, peer: Option<IpAddr>) {
+        let gateway = Arc::clone(self);
+        self.connections.spawn(async move { gateway.converse(stream, peer).await });
+    }
+
+    async fn converse(self: Arc<Self>, stream: TcpStream, peer: Option<IpAddr>) {
+        let _ = stream.set_nodelay(true);
+        let service = service_fn(|request| {
+            let gateway = Arc::clone(&self);
+            async move { Ok::<_, std::convert::Infallible>(gateway.answer(request, peer).await) }
+        });
+        let mut builder = Builder::new(TokioExecutor::new());
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS_TIMEOUT)
+            .max_buf_size(HEADERS_MAX.max(8192))
+            .preserve_header_case(false);
+        builder.http2().timer(TokioTimer::new()).max_header_list_size(HEADERS_MAX as u32);
+        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
+        tokio::pin!(connection);
+        let ended = tokio::select! {
+            ended = connection.as_mut() => ended,
+            () = self.stopping.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
+            }
+        };
+        if let Err(error) = ended {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let host = guard::host(&parts);
+        if self.kernel.settings().auth == Auth::Permissive
+            && let Some(why) = guard::refusal(&parts, &host)
+        {
+            return json_page(StatusCode::FORBIDDEN, &json!({ "message": why }));
+        }
+        if let Some(page) = admin::answer(self, &parts).await {
+            return page;
+        }
+        let body = match collect(body).await {
+            Ok(body) => body,
+            Err(refusal) => return refusal,
+        };
+        if let Some(site) = self.sites.iter().find(|site| site.claims(&host, &parts)) {
+            let mut request = Request::from_parts(parts, Body::from(body));
+            request.extensions_mut().insert(peer);
+            return site.serve(request).await;
+        }
+        self.inbound(parts, body, peer).await
+    }
+
+    async fn inbound(&self, parts: Parts, body: Bytes, peer: Option<IpAddr>) -> Response<Body> {
+        self.kernel.serve(Inbound { parts, body, source_ip: peer }).await
+    }
+
+    /// The health document.
+    pub(crate) fn health(&self) -> serde_json::Value {
+        self.kernel.health()
+    }
+
+    /// The counters, as Prometheus text.
+    pub(crate) fn metrics(&self) -> String {
+        self.kernel.metrics()
+    }
+
+    /// The page of a method and a path below `/_haar/`.
+    pub(crate) fn page(&self, method: &http::Method, path: &str) -> Option<&AdminPage> {
+        self.pages.iter().find(|page| page.method == *method && page.path == path)
+    }
+}
+
+/// Reads a whole body, or answers why not.
+async fn collect(body: Incoming) -> Result<Bytes, Response<Body>> {
+    match Limited::new(body, BODY_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes()),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            let message = format!("Request must be smaller than {BODY_MAX} bytes");
+            let document = json!({ "__type": "RequestTooLargeException", "message": message });
+            Err(json_page(StatusCode::PAYLOAD_TOO_LARGE, &document))
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a body ended early");
+            let document = json!({ "__type": "IncompleteBody", "message": "the body ended early" });
+            Err(json_page(StatusCode::BAD_REQUEST, &document))
+        }
+    }
+}
