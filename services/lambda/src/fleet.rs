@@ -152,7 +152,12 @@ impl Fleet {
     /// Ends the environments of a function (of one version, or of all): it changed or is gone.
     /// Those at work end when they have answered.
     pub fn retire(&self, target: &FunctionTarget) {
-        let pool = self.shared.pools.lock().remove(&target.key());
+        self.retire_key(&target.key());
+    }
+
+    /// The same by name.
+    pub fn retire_key(&self, key: &PoolKey) {
+        let pool = self.shared.pools.lock().remove(key);
         if let Some(pool) = pool {
             pool.retire();
         }

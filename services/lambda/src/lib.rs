@@ -8,15 +8,24 @@
 //!
 //! **Invariant:** a published version's code and settings never change.
 
+mod authorisation;
+mod bridge;
 pub mod code;
+pub mod controllers;
 pub mod doors;
+mod downloads;
 pub mod fleet;
 mod log;
 pub mod lookup;
+mod ops;
 mod refusal;
+mod render;
+mod room;
 pub mod rules;
 pub mod runtime_api;
 pub mod runtimes;
 pub mod state;
 
+pub use downloads::Downloads;
 pub use refusal::Refusal;
+pub use room::Lambda;

@@ -2,6 +2,9 @@
 
 use std::fmt;
 
+use haar_lambda_contract::model;
+use haar_wire::AwsError;
+
 /// Why a request is refused; each becomes the error of the same name in the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refusal {
@@ -23,6 +26,8 @@ pub enum Refusal {
     ResourceInUse(String),
     /// `RequestEntityTooLargeException`, 413.
     RequestTooLarge(String),
+    /// `AccessDeniedException`, 403.
+    AccessDenied(String),
     /// `ValidationException`, 400: a constraint that the model does not state.
     Validation(String),
 }
@@ -73,5 +78,43 @@ impl Refusal {
             "1 validation error detected: Value '{value}' at '{member}' failed to satisfy \
              constraint: {constraint}"
         ))
+    }
+}
+
+impl From<Refusal> for AwsError {
+    fn from(refusal: Refusal) -> Self {
+        let user = || Some("User".to_owned());
+        match refusal {
+            Refusal::InvalidParameterValue(text) => {
+                model::InvalidParameterValueException { r#type: user(), message: Some(text) }.into()
+            }
+            Refusal::ResourceNotFound(text) => {
+                model::ResourceNotFoundException { r#type: user(), message: Some(text) }.into()
+            }
+            Refusal::ResourceConflict(text) => {
+                model::ResourceConflictException { r#type: user(), message: Some(text) }.into()
+            }
+            Refusal::PreconditionFailed(text) => {
+                model::PreconditionFailedException { r#type: user(), message: Some(text) }.into()
+            }
+            Refusal::PolicyLengthExceeded(text) => {
+                model::PolicyLengthExceededException { r#type: user(), message: Some(text) }.into()
+            }
+            Refusal::ProvisionedConcurrencyConfigNotFound(text) => {
+                let (r#type, message) = (user(), Some(text));
+                model::ProvisionedConcurrencyConfigNotFoundException { r#type, message }.into()
+            }
+            Refusal::CodeStorageExceeded(text) => {
+                model::CodeStorageExceededException { r#type: user(), message: Some(text) }.into()
+            }
+            Refusal::ResourceInUse(text) => {
+                model::ResourceInUseException { r#type: user(), message: Some(text) }.into()
+            }
+            Refusal::RequestTooLarge(text) => {
+                AwsError::new("RequestEntityTooLargeException", 413, text)
+            }
+            Refusal::AccessDenied(text) => AwsError::access_denied(text),
+            Refusal::Validation(text) => AwsError::new("ValidationException", 400, text),
+        }
     }
 }

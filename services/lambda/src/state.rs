@@ -16,7 +16,7 @@ mod version;
 
 pub use alias::AliasRow;
 pub use event_invoke::EventInvokeRow;
-pub use event_source_mapping::{EventSourceMappingKey, MappingState};
+pub use event_source_mapping::{EventSourceMappingKey, EventSourceMappingRow, MappingState};
 pub use function::{FunctionRow, RecursiveLoop};
 pub use keys::{FunctionKey, LayerKey, QualifiedKey, Version, VersionKey};
 pub use layer::{LayerRow, LayerVersionKey, LayerVersionRow};
@@ -40,4 +40,5 @@ pub fn tables() -> haar_ledger::Tables {
         .with::<ProvisionedRow>()
         .with::<LayerRow>()
         .with::<LayerVersionRow>()
+        .with::<EventSourceMappingRow>()
 }

@@ -195,6 +195,7 @@ pub fn runtime_version_arn(region: &str, runtime: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use haar_blobs::Digest;
     use haar_types::{AccountId, Region};
 
     use super::*;
@@ -275,7 +276,7 @@ mod tests {
             code_size: 1,
             unzipped_size: 200 << 20,
             sha256: String::new(),
-            digest: String::new(),
+            digest: Digest::of(b""),
         };
         let two = vec![layer("a", 1), layer("a", 2)];
         let twice = FunctionSettings { layers: two, ..settings() };

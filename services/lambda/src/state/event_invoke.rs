@@ -21,8 +21,6 @@ pub struct EventInvokeRow {
     pub on_success: Option<String>,
     /// Where a failure goes.
     pub on_failure: Option<String>,
-    /// True when destinations were given, be they empty.
-    pub has_destinations: bool,
 }
 
 impl Row for EventInvokeRow {

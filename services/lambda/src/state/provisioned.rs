@@ -4,13 +4,15 @@ use haar_ledger::Row;
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::QualifiedKey;
+use super::{QualifiedKey, Version};
 
 /// The provisioned concurrency of a version or an alias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ProvisionedRow {
     /// Key. The qualifier is never empty.
     pub key: QualifiedKey,
+    /// Writer: operations. The version that is provisioned: the key's own, or the alias's.
+    pub version: Version,
     /// Writer: operations.
     pub requested: u32,
     /// Writer: `controllers::provisioned`. Environments that wait.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use haar_blobs::Digest;
 use haar_ledger::Row;
 use haar_types::{MemoryMib, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -27,8 +28,10 @@ pub struct VersionRow {
     pub state: FunctionState,
     /// Writer: operations (`InProgress`) and `controllers::functions`; `None` while created.
     pub last_update: Option<UpdateStatus>,
-    /// A new UUID at each change.
+    /// A new UUID at each change: of code, settings, state or policy.
     pub revision_id: String,
+    /// A new UUID at each change of code or settings: what an environment is made from.
+    pub build_id: String,
     /// When code or settings last changed.
     pub last_modified_at: Timestamp,
     /// When the runtime's patch version changes.
@@ -76,7 +79,7 @@ pub struct Code {
     /// Bytes of all files in it.
     pub unzipped_size: u64,
     /// Where the archive is among the blobs.
-    pub digest: String,
+    pub digest: Digest,
 }
 
 /// What `UpdateFunctionConfiguration` can change, but the description.
@@ -134,7 +137,7 @@ pub struct LayerUse {
     /// SHA-256 of its archive, base64. It outlives the layer version.
     pub sha256: String,
     /// Where its archive is among the blobs.
-    pub digest: String,
+    pub digest: Digest,
 }
 
 /// `VpcConfig`.

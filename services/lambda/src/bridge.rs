@@ -1,0 +1,65 @@
+//! From rows to what the fleet must know.
+
+use std::time::Duration;
+
+use haar_ledger::Snapshot;
+
+use crate::Lambda;
+use crate::fleet::{
+    Architecture, ConcurrencyLimits, FunctionTarget, LogFormat, Logging, SystemLevel,
+};
+use crate::rules::concurrency::ACCOUNT_CONCURRENCY;
+use crate::state::{FunctionKey, FunctionRow, Logging as LoggingRow, VersionRow};
+
+impl Lambda {
+    /// What the fleet must know to run a version.
+    pub fn target(&self, version: &VersionRow) -> FunctionTarget {
+        let settings = &version.settings;
+        FunctionTarget {
+            account: version.function.account.clone(),
+            region: version.function.region.clone(),
+            function_name: version.function.name.clone(),
+            version: version.version.to_string(),
+            revision: version.build_id.clone(),
+            runtime: settings.runtime.clone().unwrap_or_default(),
+            handler: settings.handler.clone().unwrap_or_default(),
+            memory: settings.memory,
+            timeout: Duration::from_secs(u64::from(settings.timeout_s)),
+            ephemeral_storage: settings.ephemeral_storage,
+            environment: settings.environment.clone().unwrap_or_default(),
+            code: self.unpacked(&version.code.sha256),
+            layers: settings.layers.iter().map(|layer| self.unpacked(&layer.sha256)).collect(),
+            architecture: match settings.architecture.as_str() {
+                "arm64" => Architecture::Arm,
+                _ => Architecture::X86,
+            },
+            role_arn: settings.role.clone(),
+            logging: logging(&settings.logging),
+            traced: settings.tracing == "Active",
+        }
+    }
+
+    /// How much of a function may run at once.
+    pub fn limits(snapshot: &Snapshot, function: &FunctionRow) -> ConcurrencyLimits {
+        let all = FunctionKey::all(&function.key.account, &function.key.region);
+        let reserved: u32 =
+            snapshot.range::<FunctionRow>(all).filter_map(|row| row.reserved_concurrency).sum();
+        ConcurrencyLimits {
+            reserved: function.reserved_concurrency,
+            unreserved: ACCOUNT_CONCURRENCY.saturating_sub(reserved),
+        }
+    }
+}
+
+fn logging(row: &LoggingRow) -> Logging {
+    Logging {
+        format: if row.format == "JSON" { LogFormat::Json } else { LogFormat::Text },
+        application_level: row.application_level.clone(),
+        system_level: match row.system_level.as_deref() {
+            Some("DEBUG") => SystemLevel::Debug,
+            Some("WARN") => SystemLevel::Warn,
+            _ => SystemLevel::Info,
+        },
+        group: row.group.clone(),
+    }
+}

@@ -1,0 +1,66 @@
+//! What an account may use and uses.
+
+use std::collections::BTreeSet;
+
+use haar_kernel::{Answer, Call, Query};
+use haar_lambda_contract::model::{
+    AccountLimit, AccountUsage, GetAccountSettings, GetAccountSettingsResponse,
+};
+use haar_ledger::Snapshot;
+
+use super::Input;
+use crate::rules::concurrency::ACCOUNT_CONCURRENCY;
+use crate::rules::settings::{UNZIPPED_BYTES_MAX, ZIP_BYTES_MAX};
+use crate::state::{
+    FunctionKey, FunctionRow, LayerKey, LayerVersionKey, LayerVersionRow, VersionKey, VersionRow,
+};
+use crate::{Lambda, render};
+
+/// Bytes of all archives of an account in a region: 75 GB.
+pub(super) const CODE_BYTES_MAX: u64 = 75 << 30;
+
+/// AWS docs: *Lambda API Reference > GetAccountSettings*.
+impl Query<GetAccountSettings> for Lambda {
+    fn query(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        _input: Input<GetAccountSettings>,
+    ) -> Answer<GetAccountSettings> {
+        let all = FunctionKey::all(&call.account, &call.region);
+        let functions: Vec<_> = snapshot.range::<FunctionRow>(all).collect();
+        let reserved: u32 = functions.iter().filter_map(|row| row.reserved_concurrency).sum();
+        let limit = AccountLimit {
+            total_code_size: Some(render::size(CODE_BYTES_MAX)),
+            code_size_unzipped: Some(render::size(UNZIPPED_BYTES_MAX)),
+            code_size_zipped: Some(render::size(ZIP_BYTES_MAX as u64)),
+            concurrent_executions: Some(render::count(ACCOUNT_CONCURRENCY)),
+            unreserved_concurrent_executions: Some(render::count(
+                ACCOUNT_CONCURRENCY.saturating_sub(reserved),
+            )),
+        };
+        let usage = AccountUsage {
+            total_code_size: Some(render::size(code_bytes(call, snapshot))),
+            function_count: Some(render::size(functions.len() as u64)),
+        };
+        Ok(GetAccountSettingsResponse { account_limit: Some(limit), account_usage: Some(usage) })
+    }
+}
+
+/// Bytes of all archives of the caller, layers included. `$LATEST` and a version that was
+/// published from it count once.
+pub(super) fn code_bytes(call: &Call, snapshot: &Snapshot) -> u64 {
+    let functions = snapshot.range::<FunctionRow>(FunctionKey::all(&call.account, &call.region));
+    let of_functions = functions.map(|function| {
+        let versions = snapshot.range::<VersionRow>(VersionKey::all(&function.key));
+        let archives: BTreeSet<_> =
+            versions.map(|row| (row.code.sha256.clone(), row.code.size)).collect();
+        archives.iter().map(|(_, size)| size).sum::<u64>()
+    });
+    let first = LayerKey::all(&call.account, &call.region);
+    let first_version = LayerVersionKey { layer: first.start().clone(), version: 0 };
+    let last_version = LayerVersionKey { layer: first.end().clone(), version: u64::MAX };
+    let of_layers =
+        snapshot.range::<LayerVersionRow>(first_version..=last_version).map(|row| row.code.size);
+    of_functions.sum::<u64>() + of_layers.sum::<u64>()
+}

@@ -1,0 +1,70 @@
+//! A function's code, changed.
+
+use std::sync::Arc;
+
+use haar_kernel::{Answer, Call, Flow};
+use haar_lambda_contract::model::{FunctionConfiguration, UpdateFunctionCode};
+use haar_ledger::Tx;
+
+use super::Input;
+use super::code::CodeSource;
+use super::version::publish;
+use crate::lookup::{check_revision, check_settled, find_unqualified, find_version};
+use crate::rules::settings;
+use crate::state::{Code, UpdateStatus, VersionKey, VersionRow};
+use crate::{Lambda, Refusal, render};
+
+/// AWS docs: *Lambda API Reference > UpdateFunctionCode*.
+impl Flow<UpdateFunctionCode> for Lambda {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
+        mut input: Input<UpdateFunctionCode>,
+    ) -> Answer<UpdateFunctionCode> {
+        let snapshot = self.doors.ledger.snapshot();
+        find_unqualified(&snapshot, &call.account, &call.region, &input.function_name)?;
+        let source = CodeSource::of_update(&mut input)?;
+        let code = self.take_code(source).await?;
+        self.commit(|tx| Ok(update(&call, tx, &input, code)?)).await
+    }
+}
+
+fn update(
+    call: &Call,
+    tx: &mut Tx,
+    input: &Input<UpdateFunctionCode>,
+    code: Code,
+) -> Result<FunctionConfiguration, Refusal> {
+    let function = find_unqualified(tx, &call.account, &call.region, &input.function_name)?;
+    let latest = find_version(tx, &VersionKey::latest(&function.key))?;
+    let verbs = "GetFunction/GetAlias";
+    check_revision(input.revision_id.as_deref(), &latest.revision_id, verbs)?;
+    check_settled(&latest)?;
+    let mut settings = latest.settings.clone();
+    if settings.package_type != "Zip" {
+        return Err(Refusal::invalid(
+            "Please provide ImageUri when updating a function with packageType Image",
+        ));
+    }
+    if let Some([architecture, ..]) = input.architectures.as_deref() {
+        settings.architecture = architecture.as_str().to_owned();
+    }
+    settings::check_unzipped(code.unzipped_size, &settings)?;
+    let row = VersionRow {
+        code,
+        settings,
+        last_update: Some(UpdateStatus::InProgress),
+        revision_id: call.ids.uuid(),
+        build_id: call.ids.uuid(),
+        last_modified_at: call.now,
+        ..VersionRow::clone(&latest)
+    };
+    let mut shown = Arc::new(row.clone());
+    if input.dry_run != Some(true) {
+        tx.put(row.clone());
+        if input.publish == Some(true) {
+            shown = publish(call, tx, &row, None)?;
+        }
+    }
+    Ok(render::function_configuration(&shown, shown.version_key().arn()))
+}

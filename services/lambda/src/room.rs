@@ -1,0 +1,129 @@
+//! The room: what its handlers share.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use bytes::Bytes;
+use haar_blobs::{BlobError, Digest};
+use haar_kernel::{Auth, Call, Doors};
+use haar_ledger::{LedgerError, Snapshot, Tx};
+use haar_wire::AwsError;
+
+use crate::Refusal;
+use crate::code::CodeStore;
+use crate::downloads::Downloads;
+use crate::fleet::Fleet;
+use crate::state::{FunctionKey, LayerVersionRow, VersionRow};
+
+/// AWS Lambda's room: its doors, its code on disk, its fleet.
+pub struct Lambda {
+    pub(crate) doors: Doors,
+    pub(crate) code: CodeStore,
+    pub(crate) fleet: Fleet,
+    pub(crate) downloads: Downloads,
+}
+
+impl Lambda {
+    /// The room behind its doors; code is unpacked under the data directory.
+    pub fn new(doors: Doors, fleet: Fleet) -> Self {
+        let code = CodeStore::new(&doors.settings.data_dir);
+        let downloads = Downloads::new(&doors);
+        Self { doors, code, fleet, downloads }
+    }
+
+    /// What runs functions.
+    pub fn fleet(&self) -> &Fleet {
+        &self.fleet
+    }
+
+    /// Where customers download their code.
+    pub fn downloads(&self) -> Downloads {
+        self.downloads.clone()
+    }
+
+    /// All archives that rows hold, so that others can be swept from the blobs.
+    pub fn held_archives(snapshot: &Snapshot) -> BTreeSet<Digest> {
+        let mut held = BTreeSet::new();
+        for version in snapshot.all::<VersionRow>() {
+            held.insert(version.code.digest);
+            held.extend(version.settings.layers.iter().map(|layer| layer.digest));
+        }
+        held.extend(snapshot.all::<LayerVersionRow>().map(|layer| layer.code.digest));
+        held
+    }
+
+    /// Removes unpacked code that no row holds. Call at start only: code that is being taken
+    /// in has no row yet. Blocking.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn sweep_code(&self) -> std::io::Result<()> {
+        let held = Self::held_archives(&self.doors.ledger.snapshot());
+        let keep: Vec<String> = held.iter().map(Digest::base64).collect();
+        self.code.sweep(&keep)
+    }
+
+    /// Where an archive's files are.
+    pub(crate) fn unpacked(&self, sha256: &str) -> PathBuf {
+        self.code.directory(sha256)
+    }
+
+    /// Runs one transaction at the end of a flow, and waits for the disk.
+    pub(crate) async fn commit<T>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, AwsError>,
+    ) -> Result<T, AwsError> {
+        let committed = self.doors.ledger.transact(work)?;
+        committed.durable().await.map_err(|error: LedgerError| {
+            tracing::error!(%error, "a commit did not reach the disk");
+            AwsError::internal_failure("the state could not be written")
+        })
+    }
+
+    /// Keeps an archive among the blobs.
+    pub(crate) async fn keep_archive(&self, archive: Bytes) -> Result<Digest, AwsError> {
+        self.doors.blobs.put(archive).await.map_err(|error: BlobError| {
+            tracing::error!(%error, "an archive was not kept");
+            AwsError::internal_failure("the code could not be kept")
+        })
+    }
+
+    /// Refuses an execution role that Lambda could not assume. In permissive mode any
+    /// well-formed ARN will do.
+    pub(crate) fn check_role(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        role: &str,
+    ) -> Result<(), Refusal> {
+        let _ = (call, snapshot, role);
+        Ok(())
+    }
+
+    /// Refuses a layer of another account that it does not share. In permissive mode all
+    /// accounts share.
+    pub(crate) fn check_layer_use(
+        &self,
+        function: &FunctionKey,
+        layer: &LayerVersionRow,
+    ) -> Result<(), Refusal> {
+        let owner = &layer.key.layer.account;
+        if self.doors.settings.auth == Auth::Permissive || *owner == function.account {
+            return Ok(());
+        }
+        let arn = layer.key.arn();
+        let root = format!("\"arn:aws:iam::{}:root\"", function.account);
+        let is_shared = |json: &str| {
+            json.contains(r#""Principal":"*""#) && !json.contains("aws:PrincipalOrgID")
+                || json.contains(&root)
+        };
+        if layer.statements.iter().any(|statement| is_shared(&statement.json)) {
+            return Ok(());
+        }
+        Err(Refusal::AccessDenied(format!(
+            "Account {} is not authorized to perform: lambda:GetLayerVersion on resource: {arn} \
+             because no resource-based policy allows the lambda:GetLayerVersion action",
+            function.account
+        )))
+    }
+}
