@@ -1,0 +1,125 @@
+//! A keep-alive HTTP client, as thin as the echo server's.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use http::{Method, Request};
+use http_body_util::{BodyExt as _, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use crate::report::Samples;
+
+/// One request, to be sent many times.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) body: Bytes,
+}
+
+impl Ask {
+    pub(crate) fn new(method: Method, path: impl Into<String>, body: impl Into<Bytes>) -> Self {
+        Self { method, path: path.into(), headers: Vec::new(), body: body.into() }
+    }
+
+    /// Names the service to a cloud that lets everybody in.
+    pub(crate) fn at_service(mut self, service: &str) -> Self {
+        let scope = format!(
+            "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/{service}/aws4_request, \
+             SignedHeaders=host, Signature=0",
+        );
+        self.headers.push(("authorization", scope));
+        self
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+}
+
+/// One connection.
+pub(crate) struct Connection {
+    sender: SendRequest<Full<Bytes>>,
+    authority: String,
+}
+
+impl Connection {
+    pub(crate) async fn open(authority: &str) -> Result<Self, String> {
+        let stream = TcpStream::connect(authority).await.map_err(|error| error.to_string())?;
+        let _ = stream.set_nodelay(true);
+        let shaken = handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = shaken.map_err(|error| error.to_string())?;
+        tokio::spawn(connection);
+        Ok(Self { sender, authority: authority.to_owned() })
+    }
+
+    /// Sends one request, reads the whole answer.
+    pub(crate) async fn ask(&mut self, ask: &Ask) -> Result<(u16, Bytes), String> {
+        let mut request = Request::builder().method(&ask.method).uri(&ask.path);
+        request = request.header("host", &self.authority);
+        for (name, value) in &ask.headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(Full::new(ask.body.clone())).map_err(|e| e.to_string())?;
+        self.sender.ready().await.map_err(|error| error.to_string())?;
+        let answer = self.sender.send_request(request).await.map_err(|error| error.to_string())?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
+        Ok((status, body.to_bytes()))
+    }
+
+    /// As [`Self::ask`], but any other status than success is an error.
+    pub(crate) async fn must(&mut self, ask: &Ask) -> Result<Bytes, String> {
+        match self.ask(ask).await? {
+            (200..=299, body) => Ok(body),
+            (status, body) => Err(format!(
+                "{} {}: {status} {}",
+                ask.method,
+                ask.path,
+                String::from_utf8_lossy(&body)
+            )),
+        }
+    }
+}
+
+/// The times of so many requests, one after another on one connection.
+pub(crate) async fn in_turn(authority: &str, ask: &Ask, count: usize) -> Result<Samples, String> {
+    let mut connection = Connection::open(authority).await?;
+    let mut samples = Samples::default();
+    for _ in 0..count {
+        let begun = Instant::now();
+        connection.must(ask).await?;
+        samples.add(begun.elapsed());
+    }
+    Ok(samples)
+}
+
+/// Requests a second over so many connections, each asking again as soon as it is answered.
+pub(crate) async fn at_once(
+    authority: &str,
+    connections: usize,
+    length: Duration,
+    ask: impl Fn(usize) -> Ask,
+) -> Result<f64, String> {
+    let begun = Instant::now();
+    let callers = (0..connections).map(|number| {
+        let (authority, ask) = (authority.to_owned(), ask(number));
+        tokio::spawn(async move {
+            let mut connection = Connection::open(&authority).await?;
+            let mut count = 0_u64;
+            while begun.elapsed() < length {
+                connection.must(&ask).await?;
+                count += 1;
+            }
+            Ok::<_, String>(count)
+        })
+    });
+    let counts = try_join_all(callers).await.map_err(|error| error.to_string())?;
+    let total: u64 = counts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().sum();
+    Ok(total as f64 / begun.elapsed().as_secs_f64())
+}

@@ -1,0 +1,54 @@
+//! The peer: a hyper server that answers each request with its own body.
+
+use std::convert::Infallible;
+use std::process::{ExitCode, Stdio};
+
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncBufReadExt as _, BufReader};
+use tokio::net::TcpListener;
+use tokio::process::{Child, Command};
+
+/// Serves until it is killed.
+pub(crate) async fn serve() -> ExitCode {
+    let Ok(listener) = TcpListener::bind("127.0.0.1:0").await else { return ExitCode::FAILURE };
+    if let Ok(address) = listener.local_addr() {
+        println!("{address}");
+    }
+    loop {
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let _ = stream.set_nodelay(true);
+        tokio::spawn(async move {
+            let service = service_fn(echo);
+            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+        });
+    }
+}
+
+async fn echo(request: Request<Incoming>) -> Result<Response<Full<bytes::Bytes>>, Infallible> {
+    let body = request.into_body().collect().await.map(|body| body.to_bytes());
+    Ok(Response::new(Full::new(body.unwrap_or_default())))
+}
+
+/// An echo server in a process of its own; ends when dropped.
+pub(crate) struct Echo {
+    _child: Child,
+    pub(crate) authority: String,
+}
+
+impl Echo {
+    pub(crate) async fn start() -> Result<Self, String> {
+        let program = std::env::current_exe().map_err(|error| error.to_string())?;
+        let mut command = Command::new(program);
+        command.arg("echo").stdout(Stdio::piped()).kill_on_drop(true);
+        let mut child = command.spawn().map_err(|error| error.to_string())?;
+        let out = child.stdout.take().ok_or("no output")?;
+        let line = BufReader::new(out).lines().next_line().await;
+        let authority = line.ok().flatten().ok_or("the echo server did not start")?;
+        Ok(Self { _child: child, authority })
+    }
+}

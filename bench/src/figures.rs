@@ -1,0 +1,23 @@
+//! The figures, each beside its peer or its limit.
+
+mod cold;
+mod crowd;
+mod footprint;
+mod warm;
+mod writes;
+
+use futures_util::future::BoxFuture;
+
+use crate::Bench;
+
+/// One measurement.
+type Measure = for<'a> fn(&'a mut Bench) -> BoxFuture<'a, Result<(), String>>;
+
+/// All measurements, by name.
+pub(crate) const ALL: &[(&str, Measure)] = &[
+    ("cold", |bench| Box::pin(cold::measure(bench))),
+    ("warm", |bench| Box::pin(warm::measure(bench))),
+    ("writes", |bench| Box::pin(writes::measure(bench))),
+    ("footprint", |bench| Box::pin(footprint::measure(bench))),
+    ("crowd", |bench| Box::pin(crowd::measure(bench))),
+];

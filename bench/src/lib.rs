@@ -1,1 +1,0 @@
-//! Figures as ratios: haar against a peer or a limit, in one run.

@@ -1,0 +1,84 @@
+//! Figures as ratios: haar against a peer or a limit, in one run.
+//!
+//! Prints a markdown table and stops by itself. Nothing here fails for being slow: a machine's
+//! mood is no test. Begin with the list of [`figures`].
+
+#![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // measures
+
+mod client;
+mod cloud;
+mod echo;
+mod figures;
+mod functions;
+mod report;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::report::Report;
+
+/// Measures haar beside its peers and prints a table.
+#[derive(Parser)]
+struct Arguments {
+    /// The binary to measure; by default the one beside this one.
+    #[arg(long)]
+    haar: Option<PathBuf>,
+    /// Measure those alone whose name holds this.
+    #[arg(long)]
+    only: Option<String>,
+    /// Fewer rounds, to see whether all of it works.
+    #[arg(long)]
+    quick: bool,
+    #[command(subcommand)]
+    part: Option<Part>,
+}
+
+#[derive(Subcommand)]
+enum Part {
+    /// The peer: an echo server, which prints its address.
+    Echo,
+}
+
+/// What every measurement knows.
+struct Bench {
+    haar: PathBuf,
+    quick: bool,
+    report: Report,
+}
+
+impl Bench {
+    /// Rounds to make: fewer when asked to be quick.
+    fn rounds(&self, full: usize) -> usize {
+        if self.quick { full.div_ceil(10) } else { full }
+    }
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    if let Some(Part::Echo) = arguments.part {
+        return echo::serve().await;
+    }
+    let beside = || std::env::current_exe().ok()?.parent().map(|folder| folder.join("haar"));
+    let haar = arguments.haar.or_else(beside).filter(|path| path.is_file());
+    let Some(haar) = haar else {
+        eprintln!("no haar to measure: cargo build --release --package haar, or --haar PATH");
+        return ExitCode::FAILURE;
+    };
+    let mut bench = Bench { haar, quick: arguments.quick, report: Report::default() };
+    let mut failed = false;
+    for (name, measure) in figures::ALL {
+        if arguments.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {
+            continue;
+        }
+        eprintln!("measuring {name}");
+        if let Err(error) = measure(&mut bench).await {
+            eprintln!("{name}: {error}");
+            failed = true;
+        }
+    }
+    println!("{}", bench.report);
+    if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+}
