@@ -2,19 +2,30 @@
 //!
 //! AWS docs: *AWS Lambda Pricing*. Tiers and free tier hold for an account as a whole; here
 //! they are shared out among its functions so that the parts add up to the whole exactly: the
-//! free tier in proportion to use, tiers in the order of the functions' names (*Ours*).
+//! free tier in proportion to use, tiers (by region) in the order of the functions' names (*Ours*).
 
 use std::collections::BTreeMap;
+
+use haar_types::Region;
 
 use crate::money::Dollars;
 use crate::prices::LambdaPrices;
 use crate::usage::{Architecture, Usage};
 
-/// A month's charges of one account in one region.
+/// A month's charges of one account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Bill {
-    /// By function name.
-    pub functions: BTreeMap<String, FunctionBill>,
+    /// By region and name.
+    pub functions: BTreeMap<FunctionName, FunctionBill>,
+}
+
+/// A function, by where it is and what it is called.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FunctionName {
+    /// Where it ran; tiers count by region.
+    pub region: Region,
+    /// The function's name.
+    pub name: String,
 }
 
 /// One function's use and what it costs.
@@ -56,13 +67,13 @@ impl Charges {
 }
 
 impl Bill {
-    /// Charges a month's use, by function name.
-    pub fn of(usage: &BTreeMap<String, Usage>, prices: &LambdaPrices) -> Self {
+    /// Charges a month's use of one account.
+    pub fn of(usage: &BTreeMap<FunctionName, Usage>, prices: &LambdaPrices) -> Self {
         let free_requests = u128::from(prices.free_requests_per_month);
         let mut full = Month::new(prices, usage, (0, 0));
         let mut net = Month::new(prices, usage, (free_requests, prices.free_mib_ms_per_month()));
-        let charge = |(name, used): (&String, &Usage)| {
-            let (full, net) = (full.charge(used), net.charge(used));
+        let charge = |(name, used): (&FunctionName, &Usage)| {
+            let (full, net) = (full.charge(&name.region, used), net.charge(&name.region, used));
             (name.clone(), FunctionBill { usage: used.clone(), full, net })
         };
         Self { functions: usage.iter().map(charge).collect() }
@@ -85,8 +96,8 @@ struct Month<'a> {
     prices: &'a LambdaPrices,
     requests: FreeShare,
     duration: FreeShare,
-    /// Charged so far, by architecture.
-    charged_mib_ms: BTreeMap<Architecture, u128>,
+    /// Charged so far.
+    charged_mib_ms: BTreeMap<(Region, Architecture), u128>,
 }
 
 /// Shares out a free quantity in proportion to use, in whole units.
@@ -112,7 +123,7 @@ impl FreeShare {
 impl<'a> Month<'a> {
     fn new(
         prices: &'a LambdaPrices,
-        usage: &BTreeMap<String, Usage>,
+        usage: &BTreeMap<FunctionName, Usage>,
         (free_requests, free_mib_ms): (u128, u128),
     ) -> Self {
         let requests = usage.values().map(|used| u128::from(used.requests)).sum();
@@ -125,7 +136,7 @@ impl<'a> Month<'a> {
         }
     }
 
-    fn charge(&mut self, used: &Usage) -> Charges {
+    fn charge(&mut self, region: &Region, used: &Usage) -> Charges {
         let requests = self.requests.payable(u128::from(used.requests));
         let mut charges = Charges {
             requests: self.prices.request.times(requests),
@@ -137,7 +148,7 @@ impl<'a> Month<'a> {
         };
         for architecture in Architecture::ALL {
             let mib_ms = self.duration.payable(used.duration_on(architecture));
-            charges.duration += self.charge_tiers(architecture, mib_ms);
+            charges.duration += self.charge_tiers((region.clone(), architecture), mib_ms);
         }
         for (architecture, used) in &used.compute {
             let prices = self.prices.compute(*architecture);
@@ -150,8 +161,9 @@ impl<'a> Month<'a> {
         charges
     }
 
-    fn charge_tiers(&mut self, architecture: Architecture, mib_ms: u128) -> Dollars {
-        let charged = self.charged_mib_ms.entry(architecture).or_default();
+    fn charge_tiers(&mut self, place: (Region, Architecture), mib_ms: u128) -> Dollars {
+        let architecture = place.1;
+        let charged = self.charged_mib_ms.entry(place).or_default();
         let end = *charged + mib_ms;
         let mut sum = Dollars::default();
         for tier in &self.prices.compute(architecture).tiers {

@@ -3,14 +3,18 @@
 //! Use is summed up by account, region, day and function. **Invariant:** money is exact
 //! ([`Dollars`]) until it is printed, and a bill's parts add up to its total.
 //!
-//! Begin with [`Bill::of`]. Prices are in `prices.toml`, with their date and source.
+//! Begin with [`UsageBook`] for where use is noted, and [`Bill::of`] for what it costs. Prices are in `prices.toml`, with their date and source.
 
 mod bill;
+mod meter;
 mod money;
 mod prices;
+mod render;
 mod usage;
 
-pub use bill::{Bill, Charges, FunctionBill};
+pub use bill::{Bill, Charges, FunctionBill, FunctionName};
+pub use meter::{UsageBook, month_of};
 pub use money::{Dollars, Price};
 pub use prices::LambdaPrices;
+pub use render::{bill_json, bill_text};
 pub use usage::{Architecture, ComputeUsage, Usage};

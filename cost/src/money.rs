@@ -65,6 +65,21 @@ impl Dollars {
     }
 }
 
+impl FromStr for Dollars {
+    type Err = String;
+
+    /// Reads back what `Display` wrote.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = || format!("{text} is not a sum of dollars");
+        let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+        let digits = format!("{whole}{decimals:0<25}");
+        if decimals.len() > 25 || whole.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(refused());
+        }
+        digits.parse().map(Self).map_err(|_| refused())
+    }
+}
+
 impl fmt::Display for Dollars {
     /// All decimals, but at least two.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

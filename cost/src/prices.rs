@@ -20,7 +20,6 @@ pub struct LambdaPrices {
     pub(crate) request: Price,
     pub(crate) free_requests_per_month: u64,
     free_gb_seconds_per_month: u64,
-    pub(crate) free_ephemeral_storage_mib: u64,
     pub(crate) ephemeral_storage_gb_second: Price,
     x86_64: ComputePrices,
     arm64: ComputePrices,

@@ -52,6 +52,33 @@ pub struct ComputeUsage {
 }
 
 impl Usage {
+    /// Reads a metering record's quantities: `requests`, `mb-ms/ARCHITECTURE` (on demand),
+    /// `storage-mb-ms` (`/tmp` beyond 512 MB), `provisioned-mb-ms/ARCHITECTURE` (held ready),
+    /// `provisioned-duration-mb-ms/ARCHITECTURE`. Others are of no account.
+    pub(crate) fn of_quantities(quantities: &[(&'static str, u64)]) -> Self {
+        let mut usage = Self::default();
+        for (kind, quantity) in quantities {
+            let (kind, architecture) = kind.split_once('/').unwrap_or((kind, ""));
+            match kind {
+                "requests" => usage.requests += quantity,
+                "storage-mb-ms" => usage.ephemeral_storage_mib_ms += u128::from(*quantity),
+                _ => usage.add_compute(kind, architecture, u128::from(*quantity)),
+            }
+        }
+        usage
+    }
+
+    fn add_compute(&mut self, kind: &str, architecture: &str, mib_ms: u128) {
+        let known = Architecture::ALL.into_iter().find(|known| known.as_str() == architecture);
+        let sum = self.compute.entry(known.unwrap_or(Architecture::X86_64)).or_default();
+        match kind {
+            "mb-ms" => sum.duration_mib_ms += mib_ms,
+            "provisioned-mb-ms" => sum.provisioned_mib_ms += mib_ms,
+            "provisioned-duration-mb-ms" => sum.provisioned_duration_mib_ms += mib_ms,
+            _ => tracing::warn!(kind, "unknown kind of usage"),
+        }
+    }
+
     /// Takes in what was used besides.
     pub fn add(&mut self, other: &Self) {
         self.requests += other.requests;

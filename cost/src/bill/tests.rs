@@ -1,6 +1,8 @@
 use std::collections::BTreeMap;
 
-use super::{Bill, FunctionBill};
+use haar_types::Region;
+
+use super::{Bill, FunctionBill, FunctionName};
 use crate::money::MIB_MS_PER_GB_SECOND;
 use crate::prices::LambdaPrices;
 use crate::usage::{Architecture, ComputeUsage, Usage};
@@ -11,9 +13,13 @@ fn used(architecture: Architecture, requests: u64, gb_seconds: u128) -> Usage {
     Usage { requests, compute: [(architecture, compute)].into(), ephemeral_storage_mib_ms: 0 }
 }
 
+fn name(name: &str) -> FunctionName {
+    FunctionName { region: Region::default(), name: name.to_owned() }
+}
+
 fn bill(functions: &[(&str, Usage)]) -> Bill {
     let usage: BTreeMap<_, _> =
-        functions.iter().map(|(name, used)| ((*name).to_owned(), used.clone())).collect();
+        functions.iter().map(|(function, used)| (name(function), used.clone())).collect();
     Bill::of(&usage, &LambdaPrices::shipped())
 }
 
@@ -58,7 +64,7 @@ fn the_free_tier_is_shared_out_by_use_and_adds_up() {
     let alone = bill(&[("all", sum)]);
     assert_eq!(together.total().net, alone.total().net);
     assert_eq!(together.total().full, alone.total().full);
-    let (a, b) = (&together.functions["a"], &together.functions["b"]);
+    let (a, b) = (&together.functions[&name("a")], &together.functions[&name("b")]);
     assert!(a.net.duration > b.net.duration && a.net.duration < a.full.duration);
 }
 

@@ -8,8 +8,5 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Cloudwatch>) {
     lanes.flow::<model::GetMetricData>();
     lanes.flow::<model::GetMetricStatistics>();
     lanes.flow::<model::ListMetrics>();
-    lanes.query::<model::ListTagsForResource>();
     lanes.flow::<model::PutMetricData>();
-    lanes.command::<model::TagResource>();
-    lanes.command::<model::UntagResource>();
 }

@@ -2,5 +2,8 @@
 //!
 //! Begin with [`rules`] for how values become statistics.
 
+pub mod controllers;
 mod rules;
+mod sink;
+mod state;
 mod store;

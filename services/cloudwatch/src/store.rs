@@ -19,6 +19,7 @@ use haar_kv::{Batch, Keyspace, Kv, KvError};
 use haar_types::{AccountId, Region, Timestamp};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
 
 pub(crate) use key::MetricKey;
 use key::{PointKey, points_of};
@@ -37,6 +38,7 @@ pub(crate) struct MetricStore {
     metrics: Keyspace,
     points: Keyspace,
     pending: Mutex<Pending>,
+    arrived: Notify,
     /// Held while digests are read, merged and written back.
     writing: Mutex<()>,
 }
@@ -95,6 +97,7 @@ impl MetricStore {
             metrics: kv.keyspace("cloudwatch.metric")?,
             points: kv.keyspace("cloudwatch.point")?,
             pending: Mutex::default(),
+            arrived: Notify::new(),
             writing: Mutex::default(),
         })
     }
@@ -113,6 +116,13 @@ impl MetricStore {
         points.entry(key).or_default().merge(&point.digest);
         let added = points.len() - before;
         pending.count += added;
+        drop(pending);
+        self.arrived.notify_one();
+    }
+
+    /// Waits until a value waits in memory.
+    pub(crate) async fn arrived(&self) {
+        self.arrived.notified().await;
     }
 
     /// Writes what waits in memory, buffered.

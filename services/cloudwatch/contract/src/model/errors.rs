@@ -14,18 +14,6 @@ use super::{enums::*, tables};
 use super::shapes::*;
 
 #[derive(Clone, Default)]
-pub struct ConcurrentModificationException {}
-shape!(ConcurrentModificationException, tables::CONCURRENT_MODIFICATION_EXCEPTION);
-
-error_shape!(ConcurrentModificationException);
-#[derive(Clone, Default)]
-pub struct ConflictException {
-    pub message: Option<String>,
-}
-shape!(ConflictException, tables::CONFLICT_EXCEPTION, 0 message);
-
-error_shape!(ConflictException, message);
-#[derive(Clone, Default)]
 pub struct InternalServiceFault {
     pub message: Option<String>,
 }
@@ -60,11 +48,3 @@ pub struct MissingRequiredParameterException {
 shape!(MissingRequiredParameterException, tables::MISSING_REQUIRED_PARAMETER_EXCEPTION, 0 message);
 
 error_shape!(MissingRequiredParameterException, message);
-#[derive(Clone, Default)]
-pub struct ResourceNotFoundException {
-    pub resource_type: Option<String>,
-    pub resource_id: Option<String>,
-}
-shape!(ResourceNotFoundException, tables::RESOURCE_NOT_FOUND_EXCEPTION, 0 resource_type, 1 resource_id);
-
-error_shape!(ResourceNotFoundException);

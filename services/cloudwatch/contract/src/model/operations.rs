@@ -91,33 +91,6 @@ pub static LIST_METRICS: OperationSchema = OperationSchema {
     unsigned_payload: false,
 };
 
-pub struct ListTagsForResource;
-impl Operation for ListTagsForResource {
-    type Input = shapes::ListTagsForResourceInput;
-    type Output = shapes::ListTagsForResourceOutput;
-    const SCHEMA: &'static OperationSchema = &LIST_TAGS_FOR_RESOURCE;
-}
-pub static LIST_TAGS_FOR_RESOURCE: OperationSchema = OperationSchema {
-    name: "ListTagsForResource",
-    service: &SERVICE,
-    http: Http { method: "POST", uri: "/", status: 200 },
-    input: &tables::LIST_TAGS_FOR_RESOURCE_INPUT,
-    output: &tables::LIST_TAGS_FOR_RESOURCE_OUTPUT,
-    errors: &[
-        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
-        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
-        &tables::INTERNAL_SERVICE_FAULT,
-    ],
-    lane: Lane::Query,
-    action: "cloudwatch:ListTagsForResource",
-    resource: "{ResourceARN}",
-    paginator: None,
-    result_wrapper: Some("ListTagsForResourceResult"),
-    host_prefix: None,
-    signed: true,
-    unsigned_payload: false,
-};
-
 pub struct PutMetricData;
 impl Operation for PutMetricData {
     type Input = shapes::PutMetricDataInput;
@@ -141,64 +114,6 @@ pub static PUT_METRIC_DATA: OperationSchema = OperationSchema {
     resource: "*",
     paginator: None,
     result_wrapper: None,
-    host_prefix: None,
-    signed: true,
-    unsigned_payload: false,
-};
-
-pub struct TagResource;
-impl Operation for TagResource {
-    type Input = shapes::TagResourceInput;
-    type Output = shapes::TagResourceOutput;
-    const SCHEMA: &'static OperationSchema = &TAG_RESOURCE;
-}
-pub static TAG_RESOURCE: OperationSchema = OperationSchema {
-    name: "TagResource",
-    service: &SERVICE,
-    http: Http { method: "POST", uri: "/", status: 200 },
-    input: &tables::TAG_RESOURCE_INPUT,
-    output: &tables::TAG_RESOURCE_OUTPUT,
-    errors: &[
-        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
-        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
-        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
-        &tables::INTERNAL_SERVICE_FAULT,
-        &tables::CONFLICT_EXCEPTION,
-    ],
-    lane: Lane::Command,
-    action: "cloudwatch:TagResource",
-    resource: "{ResourceARN}",
-    paginator: None,
-    result_wrapper: Some("TagResourceResult"),
-    host_prefix: None,
-    signed: true,
-    unsigned_payload: false,
-};
-
-pub struct UntagResource;
-impl Operation for UntagResource {
-    type Input = shapes::UntagResourceInput;
-    type Output = shapes::UntagResourceOutput;
-    const SCHEMA: &'static OperationSchema = &UNTAG_RESOURCE;
-}
-pub static UNTAG_RESOURCE: OperationSchema = OperationSchema {
-    name: "UntagResource",
-    service: &SERVICE,
-    http: Http { method: "POST", uri: "/", status: 200 },
-    input: &tables::UNTAG_RESOURCE_INPUT,
-    output: &tables::UNTAG_RESOURCE_OUTPUT,
-    errors: &[
-        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
-        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
-        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
-        &tables::INTERNAL_SERVICE_FAULT,
-        &tables::CONFLICT_EXCEPTION,
-    ],
-    lane: Lane::Command,
-    action: "cloudwatch:UntagResource",
-    resource: "{ResourceARN}",
-    paginator: None,
-    result_wrapper: Some("UntagResourceResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,

@@ -19,10 +19,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::GET_METRIC_DATA,
         &operations::GET_METRIC_STATISTICS,
         &operations::LIST_METRICS,
-        &operations::LIST_TAGS_FOR_RESOURCE,
         &operations::PUT_METRIC_DATA,
-        &operations::TAG_RESOURCE,
-        &operations::UNTAG_RESOURCE,
     ],
     unlisted: &[
         Unlisted { name: "DeleteAlarmMuteRule", method: "POST", uri: "/" },
@@ -51,6 +48,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "ListDashboards", method: "POST", uri: "/" },
         Unlisted { name: "ListManagedInsightRules", method: "POST", uri: "/" },
         Unlisted { name: "ListMetricStreams", method: "POST", uri: "/" },
+        Unlisted { name: "ListTagsForResource", method: "POST", uri: "/" },
         Unlisted { name: "PutAlarmMuteRule", method: "POST", uri: "/" },
         Unlisted { name: "PutAnomalyDetector", method: "POST", uri: "/" },
         Unlisted { name: "PutCompositeAlarm", method: "POST", uri: "/" },
@@ -64,6 +62,8 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "StartOTelEnrichment", method: "POST", uri: "/" },
         Unlisted { name: "StopMetricStreams", method: "POST", uri: "/" },
         Unlisted { name: "StopOTelEnrichment", method: "POST", uri: "/" },
+        Unlisted { name: "TagResource", method: "POST", uri: "/" },
+        Unlisted { name: "UntagResource", method: "POST", uri: "/" },
     ],
     error_style: ErrorStyle {
         validation_code: "ValidationError",

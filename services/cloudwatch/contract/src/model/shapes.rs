@@ -120,18 +120,6 @@ pub struct ListMetricsOutput {
 shape!(ListMetricsOutput, tables::LIST_METRICS_OUTPUT, 0 metrics, 1 next_token, 2 owning_accounts);
 
 #[derive(Clone, Default)]
-pub struct ListTagsForResourceInput {
-    pub resource_arn: String,
-}
-shape!(ListTagsForResourceInput, tables::LIST_TAGS_FOR_RESOURCE_INPUT, 0 resource_arn);
-
-#[derive(Clone, Default)]
-pub struct ListTagsForResourceOutput {
-    pub tags: Option<Vec<Tag>>,
-}
-shape!(ListTagsForResourceOutput, tables::LIST_TAGS_FOR_RESOURCE_OUTPUT, 0 tags);
-
-#[derive(Clone, Default)]
 pub struct MessageData {
     pub code: Option<String>,
     pub value: Option<String>,
@@ -213,32 +201,3 @@ pub struct StatisticSet {
     pub maximum: f64,
 }
 shape!(StatisticSet, tables::STATISTIC_SET, 0 sample_count, 1 sum, 2 minimum, 3 maximum);
-
-#[derive(Clone, Default)]
-pub struct Tag {
-    pub key: String,
-    pub value: String,
-}
-shape!(Tag, tables::TAG, 0 key, 1 value);
-
-#[derive(Clone, Default)]
-pub struct TagResourceInput {
-    pub resource_arn: String,
-    pub tags: Vec<Tag>,
-}
-shape!(TagResourceInput, tables::TAG_RESOURCE_INPUT, 0 resource_arn, 1 tags);
-
-#[derive(Clone, Default)]
-pub struct TagResourceOutput {}
-shape!(TagResourceOutput, tables::TAG_RESOURCE_OUTPUT);
-
-#[derive(Clone, Default)]
-pub struct UntagResourceInput {
-    pub resource_arn: String,
-    pub tag_keys: Vec<String>,
-}
-shape!(UntagResourceInput, tables::UNTAG_RESOURCE_INPUT, 0 resource_arn, 1 tag_keys);
-
-#[derive(Clone, Default)]
-pub struct UntagResourceOutput {}
-shape!(UntagResourceOutput, tables::UNTAG_RESOURCE_OUTPUT);

@@ -9,21 +9,7 @@ use haar_wire::{
 use super::enums;
 
 pub static ACCOUNT_ID: Schema = Schema::new("AccountId", Kind::Text).min(1).max(255);
-pub static AMAZON_RESOURCE_NAME: Schema =
-    Schema::new("AmazonResourceName", Kind::Text).min(1).max(1024);
 pub static AWS_QUERY_ERROR_MESSAGE: Schema = Schema::new("AwsQueryErrorMessage", Kind::Text);
-pub static CONCURRENT_MODIFICATION_EXCEPTION: Schema = Schema::structure(
-    "ConcurrentModificationException",
-    &StructSchema::new(&[]).error("ConcurrentModificationException", 429, Fault::Sender),
-);
-pub static CONFLICT_EXCEPTION: Schema = Schema::structure(
-    "ConflictException",
-    &StructSchema::new(&[Member::new("Message", &ERROR_MESSAGE)]).error(
-        "ConflictException",
-        409,
-        Fault::Sender,
-    ),
-);
 pub static COUNTS: Schema = Schema::new(
     "Counts",
     Kind::List(&ListSchema { item: Member::new("member", &DATAPOINT_VALUE), flattened: false }),
@@ -238,14 +224,6 @@ pub static LIST_METRICS_OUTPUT: Schema = Schema::structure(
         Member::new("OwningAccounts", &OWNING_ACCOUNTS),
     ]),
 );
-pub static LIST_TAGS_FOR_RESOURCE_INPUT: Schema = Schema::structure(
-    "ListTagsForResourceInput",
-    &StructSchema::new(&[Member::new("ResourceARN", &AMAZON_RESOURCE_NAME).required()]),
-);
-pub static LIST_TAGS_FOR_RESOURCE_OUTPUT: Schema = Schema::structure(
-    "ListTagsForResourceOutput",
-    &StructSchema::new(&[Member::new("Tags", &TAG_LIST)]),
-);
 pub static MESSAGE_DATA: Schema = Schema::structure(
     "MessageData",
     &StructSchema::new(&[
@@ -361,16 +339,6 @@ pub static PUT_METRIC_DATA_OUTPUT: Schema =
     Schema::structure("PutMetricDataOutput", &StructSchema::new(&[]));
 pub static RECENTLY_ACTIVE: Schema =
     Schema::new("RecentlyActive", Kind::Enum(enums::RecentlyActive::TEXTS));
-pub static RESOURCE_ID: Schema = Schema::new("ResourceId", Kind::Text);
-pub static RESOURCE_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
-    "ResourceNotFoundException",
-    &StructSchema::new(&[
-        Member::new("ResourceType", &RESOURCE_TYPE),
-        Member::new("ResourceId", &RESOURCE_ID),
-    ])
-    .error("ResourceNotFoundException", 404, Fault::Sender),
-);
-pub static RESOURCE_TYPE: Schema = Schema::new("ResourceType", Kind::Text);
 pub static RETURN_DATA: Schema = Schema::new("ReturnData", Kind::Boolean);
 pub static SCAN_BY: Schema = Schema::new("ScanBy", Kind::Enum(enums::ScanBy::TEXTS));
 pub static STANDARD_UNIT: Schema =
@@ -395,46 +363,11 @@ pub static STATISTICS: Schema = Schema::new(
 pub static STATUS_CODE: Schema = Schema::new("StatusCode", Kind::Enum(enums::StatusCode::TEXTS));
 pub static STORAGE_RESOLUTION: Schema = Schema::new("StorageResolution", Kind::Integer).min(1);
 pub static STRICT_ENTITY_VALIDATION: Schema = Schema::new("StrictEntityValidation", Kind::Boolean);
-pub static TAG: Schema = Schema::structure(
-    "Tag",
-    &StructSchema::new(&[
-        Member::new("Key", &TAG_KEY).required(),
-        Member::new("Value", &TAG_VALUE).required(),
-    ]),
-);
-pub static TAG_KEY: Schema = Schema::new("TagKey", Kind::Text).min(1).max(128);
-pub static TAG_KEY_LIST: Schema = Schema::new(
-    "TagKeyList",
-    Kind::List(&ListSchema { item: Member::new("member", &TAG_KEY), flattened: false }),
-);
-pub static TAG_LIST: Schema = Schema::new(
-    "TagList",
-    Kind::List(&ListSchema { item: Member::new("member", &TAG), flattened: false }),
-);
-pub static TAG_RESOURCE_INPUT: Schema = Schema::structure(
-    "TagResourceInput",
-    &StructSchema::new(&[
-        Member::new("ResourceARN", &AMAZON_RESOURCE_NAME).required(),
-        Member::new("Tags", &TAG_LIST).required(),
-    ]),
-);
-pub static TAG_RESOURCE_OUTPUT: Schema =
-    Schema::structure("TagResourceOutput", &StructSchema::new(&[]));
-pub static TAG_VALUE: Schema = Schema::new("TagValue", Kind::Text).min(0).max(256);
 pub static TIMESTAMP: Schema = Schema::new("Timestamp", Kind::Timestamp(None));
 pub static TIMESTAMPS: Schema = Schema::new(
     "Timestamps",
     Kind::List(&ListSchema { item: Member::new("member", &TIMESTAMP), flattened: false }),
 );
-pub static UNTAG_RESOURCE_INPUT: Schema = Schema::structure(
-    "UntagResourceInput",
-    &StructSchema::new(&[
-        Member::new("ResourceARN", &AMAZON_RESOURCE_NAME).required(),
-        Member::new("TagKeys", &TAG_KEY_LIST).required(),
-    ]),
-);
-pub static UNTAG_RESOURCE_OUTPUT: Schema =
-    Schema::structure("UntagResourceOutput", &StructSchema::new(&[]));
 pub static VALUES: Schema = Schema::new(
     "Values",
     Kind::List(&ListSchema { item: Member::new("member", &DATAPOINT_VALUE), flattened: false }),

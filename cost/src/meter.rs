@@ -1,0 +1,212 @@
+//! The meter: sums up metering records by day and function, in memory and then in kv.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use haar_clock::Clock;
+use haar_kernel::{Meter, UsageRecord};
+use haar_kv::{Batch, Keyspace, Kv, KvError};
+use haar_types::{AccountId, Region, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::bill::FunctionName;
+use crate::usage::Usage;
+
+/// Sums that may wait in memory; what comes beyond is dropped, with a warning.
+const PENDING_COUNT_MAX: usize = 100_000;
+/// How often sums are written; readers do not wait for it.
+const FLUSH_EVERY: Duration = Duration::from_secs(1);
+
+/// What was used, by month, account, region, function and day.
+pub struct UsageBook {
+    kv: Kv,
+    days: Keyspace,
+    pending: Mutex<Pending>,
+    arrived: Notify,
+    /// Held while sums are read, added to and written back.
+    writing: Mutex<()>,
+}
+
+#[derive(Default)]
+struct Pending {
+    days: BTreeMap<DayKey, Usage>,
+    dropped_count: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct DayKey {
+    /// `2026-11`.
+    month: String,
+    account: AccountId,
+    region: Region,
+    function: String,
+    /// `23`.
+    day: String,
+}
+
+impl UsageBook {
+    /// Opens the sums in `kv`.
+    ///
+    /// # Errors
+    /// When kv does not open its keyspace.
+    pub fn open(kv: &Kv) -> Result<Self, KvError> {
+        Ok(Self {
+            kv: kv.clone(),
+            days: kv.keyspace("cost.day")?,
+            pending: Mutex::default(),
+            arrived: Notify::new(),
+            writing: Mutex::default(),
+        })
+    }
+
+    /// Writes sums as they come; never ends. The wiring runs it.
+    pub async fn run(self: Arc<Self>, clock: Clock) {
+        loop {
+            self.arrived.notified().await;
+            clock.sleep(FLUSH_EVERY).await;
+            if let Err(error) = self.flush() {
+                tracing::error!(%error, "could not write metering records");
+            }
+        }
+    }
+
+    /// Writes what waits in memory; also to be called before haar ends.
+    ///
+    /// # Errors
+    /// When kv fails.
+    pub fn flush(&self) -> Result<(), KvError> {
+        let _one = self.writing.lock();
+        let pending = std::mem::take(&mut *self.pending.lock());
+        if pending.dropped_count > 0 {
+            tracing::warn!(count = pending.dropped_count, "metering records were dropped");
+        }
+        let mut batch = Batch::new();
+        for (day, used) in pending.days {
+            let key = day.encode();
+            let mut sum = self.days.get(&key)?.map_or_else(Usage::default, |sum| decode(&sum));
+            sum.add(&used);
+            batch.put(&self.days, key, encode(&sum));
+        }
+        self.kv.apply(batch)
+    }
+
+    /// Drops what waits in memory, for a reset.
+    pub fn forget_pending(&self) {
+        *self.pending.lock() = Pending::default();
+    }
+
+    /// A month's use by account and function; `month` is `2026-11`.
+    ///
+    /// # Errors
+    /// When kv fails.
+    pub fn month(
+        &self,
+        month: &str,
+    ) -> Result<BTreeMap<AccountId, BTreeMap<FunctionName, Usage>>, KvError> {
+        self.flush()?;
+        let mut accounts: BTreeMap<AccountId, BTreeMap<FunctionName, Usage>> = BTreeMap::new();
+        for entry in self.days.prefix(format!("{month}\0")) {
+            let entry = entry?;
+            let Some(day) = DayKey::decode(&entry.key) else { continue };
+            let functions = accounts.entry(day.account).or_default();
+            let name = FunctionName { region: day.region, name: day.function };
+            functions.entry(name).or_default().add(&decode(&entry.value));
+        }
+        Ok(accounts)
+    }
+}
+
+/// The month of a time, as bills name it: `2026-11`.
+pub fn month_of(at: Timestamp) -> String {
+    at.strftime("%Y-%m")
+}
+
+impl Meter for UsageBook {
+    fn record(&self, usage: UsageRecord) {
+        let key = DayKey {
+            month: month_of(usage.at),
+            account: usage.account,
+            region: usage.region,
+            function: usage.resource,
+            day: usage.at.strftime("%d"),
+        };
+        let used = Usage::of_quantities(&usage.quantities);
+        let mut pending = self.pending.lock();
+        if pending.days.len() >= PENDING_COUNT_MAX && !pending.days.contains_key(&key) {
+            pending.dropped_count += 1;
+            return;
+        }
+        pending.days.entry(key).or_default().add(&used);
+        drop(pending);
+        self.arrived.notify_one();
+    }
+}
+
+impl DayKey {
+    fn encode(&self) -> Bytes {
+        let Self { month, account, region, function, day } = self;
+        format!("{month}\0{account}\0{region}\0{function}\0{day}").into()
+    }
+
+    fn decode(key: &[u8]) -> Option<Self> {
+        let mut texts = std::str::from_utf8(key).ok()?.split('\0');
+        Some(Self {
+            month: texts.next()?.to_owned(),
+            account: texts.next()?.parse().ok()?,
+            region: texts.next()?.parse().ok()?,
+            function: texts.next()?.to_owned(),
+            day: texts.next()?.to_owned(),
+        })
+    }
+}
+
+fn encode(usage: &Usage) -> Bytes {
+    rmp_serde::to_vec(usage).expect("plain data encode").into()
+}
+
+/// Nothing for sums that another version of haar wrote in a form of its own.
+fn decode(value: &[u8]) -> Usage {
+    rmp_serde::from_slice(value)
+        .inspect_err(|error| tracing::error!(%error, "a metering record is not readable"))
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Architecture;
+
+    fn record(book: &UsageBook, at: i64, quantities: &[(&'static str, u64)]) {
+        book.record(UsageRecord {
+            account: AccountId::default(),
+            region: Region::default(),
+            at: Timestamp(at),
+            service: "lambda",
+            resource: "hello".to_owned(),
+            quantities: quantities.to_vec(),
+        });
+    }
+
+    #[test]
+    fn records_are_summed_up_by_month_and_survive_a_restart() {
+        let kv = Kv::ephemeral();
+        let book = UsageBook::open(&kv).unwrap();
+        let november = 1_795_000_000_000;
+        assert_eq!(month_of(Timestamp(november)), "2026-11");
+        for day in 0..3 {
+            record(&book, november + day * 86_400_000, &[("requests", 1), ("mb-ms/arm64", 128)]);
+            book.flush().unwrap();
+        }
+        record(&book, november + 40 * 86_400_000, &[("requests", 1)]);
+        book.flush().unwrap();
+        let book = UsageBook::open(&kv).unwrap();
+        let month = book.month("2026-11").unwrap();
+        let used = month[&AccountId::default()].values().next().unwrap();
+        assert_eq!(used.requests, 3);
+        assert_eq!(used.compute[&Architecture::Arm64].duration_mib_ms, 384);
+        assert!(book.month("2026-1").unwrap().is_empty());
+    }
+}

@@ -1,0 +1,185 @@
+//! The bill for machines and for people.
+
+use comfy_table::{CellAlignment, Table, presets};
+use haar_kv::KvError;
+use serde_json::{Value, json};
+
+use crate::bill::{Bill, Charges, FunctionBill};
+use crate::meter::UsageBook;
+use crate::money::{Dollars, MIB_MS_PER_GB_SECOND};
+use crate::prices::LambdaPrices;
+use crate::usage::{ComputeUsage, Usage};
+
+/// The bill of a month (`2026-11`) over all accounts, as `GET /_haar/cost` answers it.
+///
+/// Money is in dollars, as text with all its decimals; quantities are numbers for reading.
+///
+/// # Errors
+/// When the records cannot be read.
+pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
+    let prices = LambdaPrices::shipped();
+    let (mut accounts, mut full, mut net) = (Vec::new(), Dollars::default(), Dollars::default());
+    for (account, usage) in book.month(month)? {
+        let bill = Bill::of(&usage, &prices);
+        let functions: Vec<Value> = bill
+            .functions
+            .iter()
+            .map(|(function, bill)| {
+                let mut shown = json!({ "region": function.region, "function": function.name });
+                merge(&mut shown, function_json(bill));
+                shown
+            })
+            .collect();
+        let total = bill.total();
+        full += total.full.total();
+        net += total.net.total();
+        accounts.push(json!({
+            "account": account,
+            "functions": functions,
+            "total": function_json(&total),
+        }));
+    }
+    Ok(json!({
+        "month": month,
+        "currency": "USD",
+        "prices": { "source": prices.source, "region": prices.region, "asOf": prices.as_of },
+        "accounts": accounts,
+        "total": { "cost": full.to_string(), "costAfterFreeTier": net.to_string() },
+    }))
+}
+
+fn merge(into: &mut Value, from: Value) {
+    if let (Value::Object(into), Value::Object(from)) = (into, from) {
+        into.extend(from);
+    }
+}
+
+fn function_json(bill: &FunctionBill) -> Value {
+    let Usage { requests, compute, ephemeral_storage_mib_ms } = &bill.usage;
+    let by_architecture = |part: fn(&ComputeUsage) -> u128| {
+        let shown = compute.iter().filter(|(_, used)| part(used) > 0);
+        let shown = shown
+            .map(|(architecture, used)| (architecture.as_str().to_owned(), gb_seconds(part(used))));
+        Value::Object(shown.collect())
+    };
+    json!({
+        "requests": requests,
+        "gbSeconds": by_architecture(|used| used.duration_mib_ms),
+        "provisionedGbSeconds": by_architecture(|used| used.provisioned_mib_ms),
+        "provisionedDurationGbSeconds": by_architecture(|used| used.provisioned_duration_mib_ms),
+        "ephemeralStorageGbSeconds": gb_seconds(*ephemeral_storage_mib_ms),
+        "cost": charges_json(&bill.full),
+        "costAfterFreeTier": charges_json(&bill.net),
+    })
+}
+
+fn gb_seconds(mib_ms: u128) -> Value {
+    json!(mib_ms as f64 / MIB_MS_PER_GB_SECOND as f64)
+}
+
+fn charges_json(charges: &Charges) -> Value {
+    json!({
+        "requests": charges.requests.to_string(),
+        "duration": charges.duration.to_string(),
+        "ephemeralStorage": charges.ephemeral_storage.to_string(),
+        "provisioned": charges.provisioned.to_string(),
+        "total": charges.total().to_string(),
+    })
+}
+
+/// The bill that [`bill_json`] made, as a table for a terminal.
+pub fn bill_text(bill: &Value) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "account",
+        "region",
+        "function",
+        "requests",
+        "GB-s",
+        "USD",
+        "after free tier",
+    ]);
+    for account in bill["accounts"].as_array().into_iter().flatten() {
+        for function in account["functions"].as_array().into_iter().flatten() {
+            let place = [&account["account"], &function["region"], &function["function"]];
+            table.add_row(row(place.map(text), function));
+        }
+        let whole = [text(&account["account"]), "all".to_owned(), "all".to_owned()];
+        table.add_row(row(whole, &account["total"]));
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let prices = &bill["prices"];
+    let source = format!(
+        "AWS Lambda in {}: what AWS would charge at the prices of {} ({}, {}).",
+        text(&bill["month"]),
+        text(&prices["region"]),
+        text(&prices["source"]),
+        text(&prices["asOf"]),
+    );
+    if bill["accounts"].as_array().is_none_or(Vec::is_empty) {
+        return format!("Nothing was used in {}.\n", text(&bill["month"]));
+    }
+    format!("{table}\n{source}\n")
+}
+
+fn row(place: [String; 3], used: &Value) -> Vec<String> {
+    let durations = ["gbSeconds", "provisionedDurationGbSeconds"];
+    let gb_seconds: f64 = durations
+        .into_iter()
+        .filter_map(|kind| used[kind].as_object())
+        .flat_map(|by_architecture| by_architecture.values().filter_map(Value::as_f64))
+        .sum();
+    let mut row = place.to_vec();
+    row.push(used["requests"].to_string());
+    row.push(format!("{gb_seconds:.3}"));
+    row.push(cents(&used["cost"]["total"]));
+    row.push(cents(&used["costAfterFreeTier"]["total"]));
+    row
+}
+
+/// Eight decimals: a single short invocation costs about 0.000000002 dollars.
+fn cents(dollars: &Value) -> String {
+    let dollars = text(dollars);
+    dollars.parse::<Dollars>().map_or(dollars, |exact| exact.rounded(8))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use haar_kernel::{Meter, UsageRecord};
+    use haar_kv::Kv;
+    use haar_types::{AccountId, Region, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_bill_is_shown_as_json_and_as_a_table() {
+        let book = UsageBook::open(&Kv::ephemeral()).unwrap();
+        for (function, mb_ms) in [("hello", 128_000), ("other", 512_000)] {
+            book.record(UsageRecord {
+                account: AccountId::default(),
+                region: Region::default(),
+                at: Timestamp(1_795_000_000_000),
+                service: "lambda",
+                resource: function.to_owned(),
+                quantities: vec![("requests", 1), ("mb-ms/x86_64", mb_ms)],
+            });
+        }
+        let bill = bill_json(&book, "2026-11").unwrap();
+        let account = &bill["accounts"][0];
+        assert_eq!(account["functions"][0]["function"], "hello");
+        assert_eq!(account["functions"][0]["gbSeconds"]["x86_64"], 0.125);
+        assert_eq!(account["functions"][0]["cost"]["total"], "0.0000022833375");
+        assert_eq!(bill["total"]["costAfterFreeTier"], "0.00");
+        let table = bill_text(&bill);
+        assert!(table.contains("hello") && table.contains("0.00000228"), "{table}");
+        let nothing = bill_text(&bill_json(&book, "2026-10").unwrap());
+        assert_eq!(nothing, "Nothing was used in 2026-10.\n");
+    }
+}
