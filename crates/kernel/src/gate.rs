@@ -151,7 +151,7 @@ fn is_service(call: &Call) -> bool {
 
 /// Fills an operation's resource template: `{region}`, `{account}`, and members by name.
 /// A member that was not given becomes `*`.
-pub(crate) fn resource_of(operation: &OperationSchema, call: &Call, input: &dyn Shape) -> String {
+pub fn resource_of(operation: &OperationSchema, call: &Call, input: &dyn Shape) -> String {
     let mut filled = String::with_capacity(operation.resource.len() + 32);
     let mut rest = operation.resource;
     while let Some((before, after)) = rest.split_once('{') {

@@ -27,6 +27,7 @@ mod telemetry;
 
 pub use call::{Call, Principal};
 pub use doors::{DoorParts, Doors};
+pub use gate::resource_of;
 pub use handlers::{Answer, Command, Flow, Query};
 pub use identity::{Identities, Identity, IdentityError, NoIdentities};
 pub use kernel::{Inbound, Kernel, KernelBuilder};

@@ -11,17 +11,19 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Logs>) {
     lanes.command::<model::DeleteLogStream>();
     lanes.command::<model::DeleteRetentionPolicy>();
     lanes.query::<model::DescribeLogGroups>();
-    lanes.query::<model::DescribeLogStreams>();
+    lanes.flow::<model::DescribeLogStreams>();
     lanes.flow::<model::FilterLogEvents>();
     lanes.flow::<model::GetLogEvents>();
     lanes.query::<model::ListLogGroups>();
     lanes.query::<model::ListTagsForResource>();
     lanes.query::<model::ListTagsLogGroup>();
     lanes.flow::<model::PutLogEvents>();
+    lanes.command::<model::PutLogGroupDeletionProtection>();
     lanes.command::<model::PutRetentionPolicy>();
     lanes.flow::<model::StartLiveTail>();
     lanes.command::<model::TagLogGroup>();
     lanes.command::<model::TagResource>();
+    lanes.query::<model::TestMetricFilter>();
     lanes.command::<model::UntagLogGroup>();
     lanes.command::<model::UntagResource>();
 }

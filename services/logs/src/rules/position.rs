@@ -14,6 +14,12 @@ pub(crate) struct Position {
     pub(crate) sequence: u64,
 }
 
+/// The latest multiple of `step` that is not after `at`.
+pub(crate) fn floor_to(at: Timestamp, step: std::time::Duration) -> Timestamp {
+    let step = i64::try_from(step.as_millis()).unwrap_or(i64::MAX);
+    Timestamp(at.0.div_euclid(step) * step)
+}
+
 /// Which way a token of `GetLogEvents` leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Direction {

@@ -27,7 +27,7 @@ pub static CREATE_LOG_GROUP: OperationSchema = OperationSchema {
     ],
     lane: Lane::Command,
     action: "logs:CreateLogGroup",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -86,7 +86,7 @@ pub static DELETE_LOG_GROUP: OperationSchema = OperationSchema {
     ],
     lane: Lane::Command,
     action: "logs:DeleteLogGroup",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -145,7 +145,7 @@ pub static DELETE_RETENTION_POLICY: OperationSchema = OperationSchema {
     ],
     lane: Lane::Command,
     action: "logs:DeleteRetentionPolicy",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -170,7 +170,7 @@ pub static DESCRIBE_LOG_GROUPS: OperationSchema = OperationSchema {
     errors: &[&tables::INVALID_PARAMETER_EXCEPTION, &tables::SERVICE_UNAVAILABLE_EXCEPTION],
     lane: Lane::Query,
     action: "logs:DescribeLogGroups",
-    resource: "arn:aws:logs:{region}:{account}:log-group:*",
+    resource: "arn:aws:logs:{region}:{account}:log-group::log-stream:*",
     paginator: Some(Paginator {
         input_token: &["nextToken"],
         output_token: &["nextToken"],
@@ -203,9 +203,9 @@ pub static DESCRIBE_LOG_STREAMS: OperationSchema = OperationSchema {
         &tables::RESOURCE_NOT_FOUND_EXCEPTION,
         &tables::SERVICE_UNAVAILABLE_EXCEPTION,
     ],
-    lane: Lane::Query,
+    lane: Lane::Flow,
     action: "logs:DescribeLogStreams",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: Some(Paginator {
         input_token: &["nextToken"],
         output_token: &["nextToken"],
@@ -240,7 +240,7 @@ pub static FILTER_LOG_EVENTS: OperationSchema = OperationSchema {
     ],
     lane: Lane::Flow,
     action: "logs:FilterLogEvents",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: Some(Paginator {
         input_token: &["nextToken"],
         output_token: &["nextToken"],
@@ -354,7 +354,7 @@ pub static LIST_TAGS_LOG_GROUP: OperationSchema = OperationSchema {
     errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::SERVICE_UNAVAILABLE_EXCEPTION],
     lane: Lane::Query,
     action: "logs:ListTagsLogGroup",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -394,6 +394,37 @@ pub static PUT_LOG_EVENTS: OperationSchema = OperationSchema {
     unsigned_payload: false,
 };
 
+pub struct PutLogGroupDeletionProtection;
+impl Operation for PutLogGroupDeletionProtection {
+    type Input = shapes::PutLogGroupDeletionProtectionRequest;
+    type Output = shapes::PutLogGroupDeletionProtectionOutput;
+    const SCHEMA: &'static OperationSchema = &PUT_LOG_GROUP_DELETION_PROTECTION;
+}
+pub type PutLogGroupDeletionProtectionInput = shapes::PutLogGroupDeletionProtectionRequest;
+pub static PUT_LOG_GROUP_DELETION_PROTECTION: OperationSchema = OperationSchema {
+    name: "PutLogGroupDeletionProtection",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::PUT_LOG_GROUP_DELETION_PROTECTION_REQUEST,
+    output: &tables::PUT_LOG_GROUP_DELETION_PROTECTION_OUTPUT,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::ACCESS_DENIED_EXCEPTION,
+        &tables::OPERATION_ABORTED_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+        &tables::INVALID_OPERATION_EXCEPTION,
+    ],
+    lane: Lane::Command,
+    action: "logs:PutLogGroupDeletionProtection",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
 pub struct PutRetentionPolicy;
 impl Operation for PutRetentionPolicy {
     type Input = shapes::PutRetentionPolicyRequest;
@@ -415,7 +446,7 @@ pub static PUT_RETENTION_POLICY: OperationSchema = OperationSchema {
     ],
     lane: Lane::Command,
     action: "logs:PutRetentionPolicy",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -446,7 +477,7 @@ pub static START_LIVE_TAIL: OperationSchema = OperationSchema {
     ],
     lane: Lane::Flow,
     action: "logs:StartLiveTail",
-    resource: "{logGroupIdentifiers}",
+    resource: "*",
     paginator: None,
     result_wrapper: None,
     host_prefix: Some("stream-"),
@@ -470,7 +501,7 @@ pub static TAG_LOG_GROUP: OperationSchema = OperationSchema {
     errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::INVALID_PARAMETER_EXCEPTION],
     lane: Lane::Command,
     action: "logs:TagLogGroup",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -507,6 +538,31 @@ pub static TAG_RESOURCE: OperationSchema = OperationSchema {
     unsigned_payload: false,
 };
 
+pub struct TestMetricFilter;
+impl Operation for TestMetricFilter {
+    type Input = shapes::TestMetricFilterRequest;
+    type Output = shapes::TestMetricFilterResponse;
+    const SCHEMA: &'static OperationSchema = &TEST_METRIC_FILTER;
+}
+pub type TestMetricFilterInput = shapes::TestMetricFilterRequest;
+pub type TestMetricFilterOutput = shapes::TestMetricFilterResponse;
+pub static TEST_METRIC_FILTER: OperationSchema = OperationSchema {
+    name: "TestMetricFilter",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::TEST_METRIC_FILTER_REQUEST,
+    output: &tables::TEST_METRIC_FILTER_RESPONSE,
+    errors: &[&tables::INVALID_PARAMETER_EXCEPTION, &tables::SERVICE_UNAVAILABLE_EXCEPTION],
+    lane: Lane::Query,
+    action: "logs:TestMetricFilter",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+};
+
 pub struct UntagLogGroup;
 impl Operation for UntagLogGroup {
     type Input = shapes::UntagLogGroupRequest;
@@ -523,7 +579,7 @@ pub static UNTAG_LOG_GROUP: OperationSchema = OperationSchema {
     errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION],
     lane: Lane::Command,
     action: "logs:UntagLogGroup",
-    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,

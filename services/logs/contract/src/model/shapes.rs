@@ -302,6 +302,14 @@ pub struct LogStream {
 shape!(LogStream, tables::LOG_STREAM, 0 log_stream_name, 1 creation_time, 2 first_event_timestamp, 3 last_event_timestamp, 4 last_ingestion_time, 5 upload_sequence_token, 6 arn, 7 stored_bytes);
 
 #[derive(Clone, Default)]
+pub struct MetricFilterMatchRecord {
+    pub event_number: Option<i64>,
+    pub event_message: Option<String>,
+    pub extracted_values: Option<BTreeMap<String, String>>,
+}
+shape!(MetricFilterMatchRecord, tables::METRIC_FILTER_MATCH_RECORD, 0 event_number, 1 event_message, 2 extracted_values);
+
+#[derive(Clone, Default)]
 pub struct OutputLogEvent {
     pub timestamp: Option<i64>,
     pub message: Option<String>,
@@ -326,6 +334,17 @@ pub struct PutLogEventsResponse {
     pub rejected_entity_info: Option<RejectedEntityInfo>,
 }
 shape!(PutLogEventsResponse, tables::PUT_LOG_EVENTS_RESPONSE, 0 next_sequence_token, 1 rejected_log_events_info, 2 rejected_entity_info);
+
+#[derive(Clone, Default)]
+pub struct PutLogGroupDeletionProtectionOutput {}
+shape!(PutLogGroupDeletionProtectionOutput, tables::PUT_LOG_GROUP_DELETION_PROTECTION_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct PutLogGroupDeletionProtectionRequest {
+    pub log_group_identifier: String,
+    pub deletion_protection_enabled: bool,
+}
+shape!(PutLogGroupDeletionProtectionRequest, tables::PUT_LOG_GROUP_DELETION_PROTECTION_REQUEST, 0 log_group_identifier, 1 deletion_protection_enabled);
 
 #[derive(Clone, Default)]
 pub struct PutRetentionPolicyOutput {}
@@ -407,6 +426,19 @@ pub struct TagResourceRequest {
     pub tags: BTreeMap<String, String>,
 }
 shape!(TagResourceRequest, tables::TAG_RESOURCE_REQUEST, 0 resource_arn, 1 tags);
+
+#[derive(Clone, Default)]
+pub struct TestMetricFilterRequest {
+    pub filter_pattern: String,
+    pub log_event_messages: Vec<String>,
+}
+shape!(TestMetricFilterRequest, tables::TEST_METRIC_FILTER_REQUEST, 0 filter_pattern, 1 log_event_messages);
+
+#[derive(Clone, Default)]
+pub struct TestMetricFilterResponse {
+    pub matches: Option<Vec<MetricFilterMatchRecord>>,
+}
+shape!(TestMetricFilterResponse, tables::TEST_METRIC_FILTER_RESPONSE, 0 matches);
 
 #[derive(Clone, Default)]
 pub struct UntagLogGroupOutput {}

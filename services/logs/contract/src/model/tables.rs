@@ -183,7 +183,16 @@ pub static ENTITY_REJECTION_ERROR_TYPE: Schema =
     Schema::new("EntityRejectionErrorType", Kind::Enum(enums::EntityRejectionErrorType::TEXTS));
 pub static EVENT_ID: Schema = Schema::new("EventId", Kind::Text);
 pub static EVENT_MESSAGE: Schema = Schema::new("EventMessage", Kind::Text).min(1);
+pub static EVENT_NUMBER: Schema = Schema::new("EventNumber", Kind::Long);
 pub static EVENTS_LIMIT: Schema = Schema::new("EventsLimit", Kind::Integer).min(1).max(10000);
+pub static EXTRACTED_VALUES: Schema = Schema::new(
+    "ExtractedValues",
+    Kind::Map(&MapSchema {
+        key: Member::new("key", &TOKEN),
+        value: Member::new("value", &VALUE),
+        flattened: false,
+    }),
+);
 pub static FIELD_INDEX_NAME: Schema =
     Schema::new("FieldIndexName", Kind::Text).min(1).max(512).pattern(&P2);
 pub static FIELD_INDEX_NAMES: Schema = Schema::new(
@@ -447,6 +456,21 @@ pub static LOG_STREAMS: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &LOG_STREAM), flattened: false }),
 );
 pub static MESSAGE: Schema = Schema::new("Message", Kind::Text);
+pub static METRIC_FILTER_MATCH_RECORD: Schema = Schema::structure(
+    "MetricFilterMatchRecord",
+    &StructSchema::new(&[
+        Member::new("eventNumber", &EVENT_NUMBER),
+        Member::new("eventMessage", &EVENT_MESSAGE),
+        Member::new("extractedValues", &EXTRACTED_VALUES),
+    ]),
+);
+pub static METRIC_FILTER_MATCHES: Schema = Schema::new(
+    "MetricFilterMatches",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &METRIC_FILTER_MATCH_RECORD),
+        flattened: false,
+    }),
+);
 pub static NEXT_TOKEN: Schema = Schema::new("NextToken", Kind::Text).min(1);
 pub static OPERATION_ABORTED_EXCEPTION: Schema = Schema::structure(
     "OperationAbortedException",
@@ -481,6 +505,15 @@ pub static PUT_LOG_EVENTS_RESPONSE: Schema = Schema::structure(
         Member::new("nextSequenceToken", &SEQUENCE_TOKEN),
         Member::new("rejectedLogEventsInfo", &REJECTED_LOG_EVENTS_INFO),
         Member::new("rejectedEntityInfo", &REJECTED_ENTITY_INFO),
+    ]),
+);
+pub static PUT_LOG_GROUP_DELETION_PROTECTION_OUTPUT: Schema =
+    Schema::structure("PutLogGroupDeletionProtectionOutput", &StructSchema::new(&[]));
+pub static PUT_LOG_GROUP_DELETION_PROTECTION_REQUEST: Schema = Schema::structure(
+    "PutLogGroupDeletionProtectionRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupIdentifier", &LOG_GROUP_IDENTIFIER).required(),
+        Member::new("deletionProtectionEnabled", &DELETION_PROTECTION_ENABLED).required(),
     ]),
 );
 pub static PUT_RETENTION_POLICY_OUTPUT: Schema =
@@ -643,7 +676,25 @@ pub static TAGS: Schema = Schema::new(
 )
 .min(1)
 .max(50);
+pub static TEST_EVENT_MESSAGES: Schema = Schema::new(
+    "TestEventMessages",
+    Kind::List(&ListSchema { item: Member::new("member", &EVENT_MESSAGE), flattened: false }),
+)
+.min(1)
+.max(50);
+pub static TEST_METRIC_FILTER_REQUEST: Schema = Schema::structure(
+    "TestMetricFilterRequest",
+    &StructSchema::new(&[
+        Member::new("filterPattern", &FILTER_PATTERN).required(),
+        Member::new("logEventMessages", &TEST_EVENT_MESSAGES).required(),
+    ]),
+);
+pub static TEST_METRIC_FILTER_RESPONSE: Schema = Schema::structure(
+    "TestMetricFilterResponse",
+    &StructSchema::new(&[Member::new("matches", &METRIC_FILTER_MATCHES)]),
+);
 pub static TIMESTAMP: Schema = Schema::new("Timestamp", Kind::Long).min(0);
+pub static TOKEN: Schema = Schema::new("Token", Kind::Text);
 pub static TOO_MANY_TAGS_EXCEPTION: Schema = Schema::structure(
     "TooManyTagsException",
     &StructSchema::new(&[
@@ -679,6 +730,7 @@ pub static VALIDATION_EXCEPTION: Schema = Schema::structure(
     "ValidationException",
     &StructSchema::new(&[]).error("ValidationException", 400, Fault::Sender),
 );
+pub static VALUE: Schema = Schema::new("Value", Kind::Text);
 static P5: Pattern =
     Pattern::new("(\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24})(\\|\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24}){0,4}");
 static P4: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]*");

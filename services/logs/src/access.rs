@@ -1,0 +1,47 @@
+//! Which resources a call is about, for its authorisation.
+
+use haar_kernel::{Call, Room};
+use haar_ledger::Snapshot;
+use haar_logs_contract::model::SERVICE;
+use haar_wire::{OperationSchema, ServiceSchema, Shape, View, text_member};
+
+use crate::Logs;
+use crate::lookup::identified_group;
+
+impl Room for Logs {
+    const SERVICE: &'static ServiceSchema = &SERVICE;
+
+    fn resources(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<String> {
+        // A name in an ARN's place and an ARN without its end mean the same group.
+        let of_group = |identifier: &str| {
+            let key = identified_group(call, identifier);
+            key.map_or_else(|_| identifier.to_owned(), |key| format!("{}:*", key.arn()))
+        };
+        if operation.name == "StartLiveTail" {
+            return live_tail_groups(input).iter().map(|group| of_group(group)).collect();
+        }
+        match text_member(input, "logGroupIdentifier") {
+            Some(identifier) => vec![of_group(&identifier)],
+            None => vec![haar_kernel::resource_of(operation, call, input)],
+        }
+    }
+}
+
+fn live_tail_groups(input: &dyn Shape) -> Vec<String> {
+    let mut members = input.schema().members().iter();
+    let index = members.position(|member| member.name == "logGroupIdentifiers");
+    let Some(View::List(list)) = index.map(|index| input.member(index).view()) else {
+        return Vec::new();
+    };
+    let texts = (0..list.len()).filter_map(|index| match list.item(index).view() {
+        View::Text(text) => Some(text.to_owned()),
+        _ => None,
+    });
+    texts.collect()
+}

@@ -1,0 +1,10 @@
+//! The room's operations, by noun.
+
+mod events;
+mod filter;
+mod group;
+mod live_tail;
+mod metric_filter;
+mod retention;
+mod stream;
+mod tags;

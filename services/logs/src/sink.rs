@@ -1,0 +1,174 @@
+//! Takes log lines from other rooms: buffered in memory, written by the flusher or by the
+//! next reader.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_clock::{Clock, IdSource};
+use haar_ledger::{Ledger, Tx};
+use haar_logs_contract::peek::{LogLine, LogSink};
+use haar_types::{AccountId, Region, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::{Mutex as AsyncMutex, Notify};
+
+use crate::events::{EventStore, StreamId};
+use crate::fault::Fault;
+use crate::state::{GroupKey, GroupRow, StreamKey, StreamRow};
+use crate::tail::{Arrived, Tail};
+
+/// Bytes of messages that may wait in memory; what comes beyond is dropped, with a warning.
+const PENDING_BYTES_MAX: usize = 64 << 20;
+/// Bytes of messages that are written without waiting for more.
+const PENDING_BYTES_EAGER: usize = 4 << 20;
+/// How long lines wait for more to be written together.
+const GATHER: Duration = Duration::from_millis(200);
+
+/// The room's hands: what writes events, for operations and for other rooms.
+pub(crate) struct Sink {
+    pub(crate) clock: Clock,
+    pub(crate) ids: IdSource,
+    pub(crate) ledger: Ledger,
+    pub(crate) events: EventStore,
+    pub(crate) tail: Tail,
+    pending: Mutex<Pending>,
+    arrived: Notify,
+    /// Held by who flushes: the next reader waits until lines on their way are there.
+    writing: AsyncMutex<()>,
+}
+
+#[derive(Default)]
+struct Pending {
+    streams: BTreeMap<StreamKey, Vec<LogLine>>,
+    bytes: usize,
+    dropped_count: u64,
+}
+
+impl Sink {
+    /// Opens the sink over ledger and events.
+    pub(crate) fn new(clock: Clock, ids: IdSource, ledger: Ledger, events: EventStore) -> Self {
+        Self {
+            clock,
+            ids,
+            ledger,
+            events,
+            tail: Tail::default(),
+            pending: Mutex::default(),
+            arrived: Notify::new(),
+            writing: AsyncMutex::default(),
+        }
+    }
+
+    /// Writes what waits, whenever something has waited for a moment; never ends.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            self.arrived.notified().await;
+            if self.pending.lock().bytes < PENDING_BYTES_EAGER {
+                self.clock.sleep(GATHER).await;
+            }
+            if let Err(error) = self.flush().await {
+                tracing::error!(%error, "could not write log lines");
+            }
+        }
+    }
+
+    /// Writes what waits, buffered.
+    pub(crate) async fn flush(&self) -> Result<(), Fault> {
+        let _one = self.writing.lock().await;
+        let pending = std::mem::take(&mut *self.pending.lock());
+        if pending.dropped_count > 0 {
+            tracing::warn!(count = pending.dropped_count, "log lines came too fast; dropped");
+        }
+        if pending.streams.is_empty() {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let ids = self.ensure_streams(&pending.streams, now).await?;
+        for ((key, lines), id) in pending.streams.into_iter().zip(ids) {
+            let lines = lines.into_iter().map(|line| (line.timestamp, line.message)).collect();
+            self.write(&key, id, lines, now)?;
+        }
+        Ok(())
+    }
+
+    /// Appends events to a stream that exists, and shows them to live tails.
+    pub(crate) fn write(
+        &self,
+        key: &StreamKey,
+        id: StreamId,
+        events: Vec<(Timestamp, String)>,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        self.events.append(id, &events, now)?;
+        self.tail.show(|| Arrived { stream: key.clone(), ingested_at: now, events });
+        Ok(())
+    }
+
+    /// Drops what waits in memory.
+    pub(crate) fn forget_pending(&self) {
+        *self.pending.lock() = Pending::default();
+    }
+
+    /// Makes groups and streams exist, and notes the lines in their rows.
+    async fn ensure_streams(
+        &self,
+        streams: &BTreeMap<StreamKey, Vec<LogLine>>,
+        now: Timestamp,
+    ) -> Result<Vec<StreamId>, Fault> {
+        let committed = self.ledger.transact(|tx| {
+            let ids = streams.iter().map(|(key, lines)| {
+                let group = ensure_group(tx, &key.group, &self.ids, now);
+                let known = tx.get::<StreamRow>(key).map(|row| (*row).clone());
+                let mut row =
+                    known.unwrap_or_else(|| StreamRow::new(key.clone(), self.ids.draw(), now));
+                for line in lines {
+                    row.note(line.timestamp, line.message.len(), now);
+                }
+                let id = StreamId { group, stream: row.id };
+                tx.put(row);
+                id
+            });
+            Ok::<_, Fault>(ids.collect())
+        })?;
+        Ok(committed.durable().await?)
+    }
+}
+
+fn ensure_group(tx: &mut Tx, key: &GroupKey, ids: &IdSource, now: Timestamp) -> u64 {
+    if let Some(row) = tx.get::<GroupRow>(key) {
+        return row.id;
+    }
+    let row = GroupRow::new(key.clone(), ids.draw(), now);
+    let id = row.id;
+    tx.put(row);
+    id
+}
+
+impl LogSink for Sink {
+    fn append(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        group: &str,
+        stream: &str,
+        events: Vec<LogLine>,
+    ) {
+        // AWS refuses empty messages.
+        let events: Vec<_> = events.into_iter().filter(|line| !line.message.is_empty()).collect();
+        let bytes: usize = events.iter().map(|line| line.message.len()).sum();
+        if events.is_empty() {
+            return;
+        }
+        let group = GroupKey::new(account, region, group);
+        let key = StreamKey { group, name: stream.to_owned() };
+        let mut pending = self.pending.lock();
+        if pending.bytes + bytes > PENDING_BYTES_MAX {
+            pending.dropped_count += events.len() as u64;
+            return;
+        }
+        pending.bytes += bytes;
+        pending.streams.entry(key).or_default().extend(events);
+        drop(pending);
+        self.arrived.notify_one();
+    }
+}
