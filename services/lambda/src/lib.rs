@@ -15,6 +15,7 @@ pub mod controllers;
 pub mod doors;
 mod downloads;
 pub mod fleet;
+pub mod invoke;
 mod log;
 pub mod lookup;
 mod ops;

@@ -460,9 +460,13 @@ function watch() {
   });
 }
 
-async function begin(environment) {
-  for (const name of Object.keys(process.env)) delete process.env[name];
-  Object.assign(process.env, environment);
+async function begin(given) {
+  if (Object.keys(given).length) { // else it was there from the start
+    for (const name of Object.keys(process.env)) delete process.env[name];
+    Object.assign(process.env, given);
+  }
+  delete process.env.HAAR_ASSIGN_FD;
+  const environment = process.env;
   const memory = Number(environment.AWS_LAMBDA_FUNCTION_MEMORY_SIZE || 128);
   require('v8').setFlagsFromString(`--max-old-space-size=${Math.floor(memory * 0.9)}`);
   require('module')._initPaths(); // reads NODE_PATH again

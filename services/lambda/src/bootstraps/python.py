@@ -1,7 +1,7 @@
 """haar's runtime for Python functions: waits, is given its work, polls the Runtime API.
 
 Started ahead of its work, it blocks on the descriptor HAAR_ASSIGN_FD until it reads the
-environment (JSON) to its end; then it imports the handler and serves invocations.
+environment (JSON; empty where it already has it) to its end; then it imports the handler and serves invocations.
 A 0x1E byte in the output stands for a line break inside one log event.
 """
 import codecs  # noqa: F401  (what the first invocation needs is loaded while we wait)
@@ -362,8 +362,10 @@ def main():
     if hasattr(gc, "freeze"):
         gc.freeze()
     environment = await_assignment()
-    os.environ.clear()
-    os.environ.update(environment)
+    if environment:  # else it was there from the start
+        os.environ.clear()
+        os.environ.update(environment)
+    os.environ.pop("HAAR_ASSIGN_FD", None)
     time.tzset()
     task_root = os.environ.get("LAMBDA_TASK_ROOT", "/var/task")
     try:

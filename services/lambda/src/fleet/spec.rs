@@ -71,7 +71,6 @@ impl Plan<'_> {
             let argv = vec![self.entry_point()?];
             return Ok(self.container(RUNTIME, argv, Root::Host { also: Vec::new() }));
         };
-        let assignment = serde_json::to_vec(&environment).expect("texts are JSON");
         let root = template.root.clone();
         let warm = !has_extensions && !needs_fresh_start(&self.target.environment);
         let mut argv = template.argv.clone();
@@ -79,13 +78,17 @@ impl Plan<'_> {
             argv.insert(0, wrapper.clone());
         }
         let mut container = self.container(RUNTIME, argv, root);
-        container.assignment = Some(Bytes::from(assignment));
         match warm {
             true => {
+                let assignment = serde_json::to_vec(&environment).expect("texts are JSON");
+                container.assignment = Some(Bytes::from(assignment));
                 container.env = template.env.clone();
                 container.template = Some(template.clone());
             }
-            false => container.mounts.splice(0..0, template.mounts.iter().cloned()).for_each(drop),
+            false => {
+                container.assignment = Some(Bytes::from_static(b"{}")); // it has its environment
+                container.mounts.splice(0..0, template.mounts.iter().cloned()).for_each(drop);
+            }
         }
         Ok(container)
     }

@@ -1,0 +1,21 @@
+//! Around an invocation: what a caller may send, the queue of asynchronous events, and
+//! function URLs.
+//!
+//! **Invariant:** an event is on disk before its caller hears 202. **Invariant:** an event is
+//! started at most once more than its retries allow, whatever crashes.
+//!
+//! Begin with [`AsyncQueue`]; `url` maps HTTP requests to events and answers back.
+
+mod async_event;
+mod destination;
+mod payload;
+mod queue;
+pub mod url;
+mod worker;
+
+pub use async_event::{AsyncConfig, AsyncEvent, AsyncTarget, EventTarget, FunctionDirectory};
+pub use payload::{
+    ASYNC_PAYLOAD_BYTES_MAX, PayloadError, SYNC_PAYLOAD_BYTES_MAX, check_async, check_sync,
+    decode_client_context,
+};
+pub use queue::{AsyncQueue, QueueParts, QueueSettings};

@@ -1,0 +1,245 @@
+//! The durable queue of asynchronous events.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use haar_clock::Clock;
+use haar_cloudwatch_contract::peek::MetricSink;
+use haar_kv::{Batch, Durability, Keyspace, Kv, KvError};
+use haar_types::{AccountId, Region, RequestId, Timestamp};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, Semaphore};
+
+use super::async_event::{AsyncEvent, EventTarget, FunctionDirectory};
+use super::worker;
+use crate::fleet::Fleet;
+
+/// What the operator may set.
+#[derive(Clone, Debug)]
+pub struct QueueSettings {
+    /// Documented waits are divided by this.
+    pub wait_divisor: u32,
+    /// Events that are worked on at once.
+    pub working_max: usize,
+}
+
+impl Default for QueueSettings {
+    fn default() -> Self {
+        Self { wait_divisor: 1, working_max: 256 }
+    }
+}
+
+/// What the queue needs.
+pub struct QueueParts {
+    /// Runs the functions.
+    pub fleet: Fleet,
+    /// Finds the functions.
+    pub directory: Arc<dyn FunctionDirectory>,
+    /// Delivers to what is not a function.
+    pub targets: Arc<dyn EventTarget>,
+    /// Keeps the events.
+    pub kv: Kv,
+    /// Time.
+    pub clock: Clock,
+    /// `AsyncEventsReceived` and its kin.
+    pub metrics: Arc<dyn MetricSink>,
+    /// What the operator chose.
+    pub settings: QueueSettings,
+}
+
+/// The durable queue of asynchronous events. Cheap to clone.
+#[derive(Clone)]
+pub struct AsyncQueue {
+    pub(super) inner: Arc<Inner>,
+}
+
+pub(super) struct Inner {
+    pub(super) parts: QueueParts,
+    events: Keyspace,
+    /// When each event is due; events that are being worked on are not in it.
+    due: Mutex<BTreeSet<(Timestamp, String)>>,
+    changed: Notify,
+    places: Arc<Semaphore>,
+}
+
+impl AsyncQueue {
+    /// Opens the queue with the events that were left in it, and starts to work on them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    #[allow(clippy::disallowed_methods)] // the queue's own loop
+    pub fn open(parts: QueueParts) -> Result<Self, KvError> {
+        let events = parts.kv.keyspace("lambda.async")?;
+        let mut due = BTreeSet::new();
+        for entry in events.all() {
+            let entry = entry?;
+            match serde_json::from_slice::<AsyncEvent>(&entry.value) {
+                Ok(event) => drop(due.insert((event.due_at, event.request_id))),
+                Err(error) => tracing::error!(%error, "an event in the queue cannot be read"),
+            }
+        }
+        let places = Arc::new(Semaphore::new(parts.settings.working_max.max(1)));
+        let (due, changed) = (Mutex::new(due), Notify::new());
+        let inner = Arc::new(Inner { parts, events, due, changed, places });
+        tokio::spawn(work(Arc::downgrade(&inner)));
+        Ok(Self { inner })
+    }
+
+    /// Keeps an event; it is on disk when this resolves.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn accept(&self, event: AsyncEvent) -> Result<(), KvError> {
+        self.inner.store(&event, Durability::Synced).await?;
+        self.inner.count(&event, "AsyncEventsReceived", 1.0);
+        self.inner.schedule(&event);
+        Ok(())
+    }
+
+    /// Events that wait or are worked on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn len(&self) -> Result<usize, KvError> {
+        self.inner.events.all().try_fold(0, |count, entry| entry.map(|_| count + 1))
+    }
+
+    /// True when no event waits or is worked on.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn is_empty(&self) -> Result<bool, KvError> {
+        Ok(self.len()? == 0)
+    }
+
+    /// Forgets all events, for a reset.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub fn clear(&self) -> Result<(), KvError> {
+        self.inner.due.lock().clear();
+        self.inner.events.remove_prefix("")?;
+        Ok(())
+    }
+
+    /// An event as it is accepted.
+    pub fn event(
+        &self,
+        request_id: &RequestId,
+        (account, region): (&AccountId, &Region),
+        function_name: &str,
+        qualifier: Option<&str>,
+        payload: Bytes,
+    ) -> AsyncEvent {
+        let now = self.inner.parts.clock.now();
+        let suffix = qualifier.map(|qualifier| format!(":{qualifier}")).unwrap_or_default();
+        AsyncEvent {
+            request_id: request_id.as_str().to_owned(),
+            account: account.clone(),
+            region: region.clone(),
+            function_name: function_name.to_owned(),
+            qualifier: qualifier.map(str::to_owned),
+            invoked_arn: format!(
+                "arn:aws:lambda:{region}:{account}:function:{function_name}{suffix}"
+            ),
+            payload,
+            trace: None,
+            accepted_at: now,
+            started_count: 0,
+            due_at: now,
+            turned_away_count: 0,
+        }
+    }
+}
+
+impl Inner {
+    /// A documented wait, shortened as the operator asked.
+    pub(super) fn wait(&self, documented: Duration) -> Duration {
+        documented / self.parts.settings.wait_divisor.max(1)
+    }
+
+    pub(super) async fn store(
+        &self,
+        event: &AsyncEvent,
+        durability: Durability,
+    ) -> Result<(), KvError> {
+        let record = serde_json::to_vec(event).expect("an event is JSON");
+        let mut batch = Batch::new();
+        batch.put(&self.events, event.request_id.clone().into_bytes(), record);
+        self.parts.kv.commit(batch, durability).await
+    }
+
+    pub(super) fn schedule(&self, event: &AsyncEvent) {
+        self.due.lock().insert((event.due_at, event.request_id.clone()));
+        self.changed.notify_one();
+    }
+
+    /// The event is dealt with.
+    pub(super) fn remove(&self, event: &AsyncEvent) {
+        if let Err(error) = self.events.remove(event.request_id.clone().into_bytes()) {
+            tracing::error!(%error, "could not remove an event from the queue");
+        }
+    }
+
+    fn read(&self, request_id: &str) -> Option<AsyncEvent> {
+        let record = self.events.get(request_id).ok().flatten()?;
+        serde_json::from_slice(&record).ok()
+    }
+
+    pub(super) fn count(&self, event: &AsyncEvent, metric: &str, value: f64) {
+        let name = event.function_name.as_str();
+        let unit = if metric == "AsyncEventAge" { "Milliseconds" } else { "Count" };
+        let both = [("FunctionName", name), ("Resource", name)];
+        for dimensions in [&[][..], &both[..1], &both[..]] {
+            self.parts.metrics.record(haar_cloudwatch_contract::peek::Sample {
+                account: &event.account,
+                region: &event.region,
+                namespace: "AWS/Lambda",
+                metric,
+                dimensions,
+                unit,
+                value,
+                at: self.parts.clock.now(),
+            });
+        }
+    }
+
+    /// The event that is due, or how long it is until the next one is.
+    fn next_due(&self) -> Result<String, Option<Duration>> {
+        let now = self.parts.clock.now();
+        let mut due = self.due.lock();
+        match due.first() {
+            None => Err(None),
+            Some((at, _)) if *at > now => Err(Some(at.since(now))),
+            Some(_) => Ok(due.pop_first().map(|(_, id)| id).unwrap_or_default()),
+        }
+    }
+}
+
+/// Starts each event when it is due; ends with the queue.
+#[allow(clippy::disallowed_methods)] // the queue's own futures
+async fn work(queue: std::sync::Weak<Inner>) {
+    loop {
+        let Some(inner) = queue.upgrade() else { return };
+        match inner.next_due() {
+            Ok(request_id) => {
+                let Ok(place) = Arc::clone(&inner.places).acquire_owned().await else { return };
+                let Some(event) = inner.read(&request_id) else { continue };
+                tokio::spawn(async move {
+                    worker::attempt(&inner, event).await;
+                    drop(place);
+                });
+            }
+            Err(wait) => {
+                // Never longer than this, so that a queue that is dropped is noticed.
+                let wait = wait.unwrap_or(IDLE_WAIT).min(IDLE_WAIT);
+                let clock = inner.parts.clock.clone();
+                let _ = clock.timeout(wait, inner.changed.notified()).await; // due, or new ones
+            }
+        }
+    }
+}
+
+const IDLE_WAIT: Duration = Duration::from_secs(1);

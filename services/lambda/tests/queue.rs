@@ -1,0 +1,155 @@
+//! Asynchronous events through the queue.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use haar_clock::Clock;
+use haar_kv::Kv;
+use haar_lambda::fleet::{ConcurrencyLimits, FunctionTarget};
+use haar_lambda::invoke::*;
+use haar_types::{AccountId, Region, RequestId};
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use support::Cloud;
+
+#[derive(Default)]
+struct Neighbours {
+    functions: Mutex<BTreeMap<String, (FunctionTarget, AsyncConfig)>>,
+    delivered: Mutex<Vec<(String, Value)>>,
+}
+
+impl FunctionDirectory for Neighbours {
+    fn find(&self, _: &AccountId, _: &Region, name: &str, _: Option<&str>) -> Option<AsyncTarget> {
+        let (target, config) = self.functions.lock().get(name)?.clone();
+        let limits = ConcurrencyLimits::default();
+        Some(AsyncTarget { target: Arc::new(target), limits, alias: None, config })
+    }
+}
+
+#[async_trait]
+impl EventTarget for Neighbours {
+    async fn deliver(
+        &self,
+        _: &AccountId,
+        _: &Region,
+        arn: &str,
+        body: Bytes,
+        _: &[(&str, String)],
+    ) -> Result<(), String> {
+        self.delivered.lock().push((arn.to_owned(), serde_json::from_slice(&body).unwrap()));
+        Ok(())
+    }
+}
+
+fn queue(cloud: &Cloud, neighbours: &Arc<Neighbours>, kv: &Kv) -> AsyncQueue {
+    AsyncQueue::open(QueueParts {
+        fleet: cloud.fleet.clone(),
+        directory: neighbours.clone(),
+        targets: neighbours.clone(),
+        kv: kv.clone(),
+        clock: Clock::system(),
+        metrics: cloud.sinks.clone(),
+        settings: QueueSettings { wait_divisor: 100_000, working_max: 4 },
+    })
+    .unwrap()
+}
+
+fn event(queue: &AsyncQueue, target: &FunctionTarget, payload: Value) -> AsyncEvent {
+    let id = RequestId::new(haar_clock::IdSource::system().uuid());
+    let place = (&target.account, &target.region);
+    queue.event(&id, place, &target.function_name, None, Bytes::from(payload.to_string()))
+}
+
+async fn emptied(queue: &AsyncQueue) {
+    while !queue.is_empty().unwrap() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn know(neighbours: &Neighbours, target: &FunctionTarget, config: AsyncConfig) {
+    let known = (target.clone(), config);
+    neighbours.functions.lock().insert(target.function_name.clone(), known);
+}
+
+const COUNTING: &str = "def handler(event, context):\n    print('attempt', event)\n    \
+                        raise ValueError('no')\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failing_event_is_tried_three_times_then_recorded() {
+    let (cloud, neighbours) = (Cloud::new(), Arc::new(Neighbours::default()));
+    let queue = queue(&cloud, &neighbours, &Kv::ephemeral());
+    let failing = cloud.python(COUNTING);
+    let arn = "arn:aws:sqs:us-east-1:000000000000:failures".to_owned();
+    let config = AsyncConfig { on_failure: Some(arn.clone()), ..AsyncConfig::default() };
+    know(&neighbours, &failing, config);
+    queue.accept(event(&queue, &failing, json!(7))).await.unwrap();
+    emptied(&queue).await;
+    let delivered = neighbours.delivered.lock().clone();
+    assert_eq!((delivered.len(), &delivered[0].0), (1, &arn));
+    let record = &delivered[0].1;
+    assert_eq!(record["requestContext"]["condition"], "RetriesExhausted");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 3);
+    assert_eq!(record["requestPayload"], 7);
+    assert_eq!(record["responseContext"]["functionError"], "Unhandled");
+    assert_eq!(record["responsePayload"]["errorType"], "ValueError");
+    cloud.fleet.shut_down().await;
+    let attempts = cloud.log().iter().filter(|line| *line == "attempt 7").count();
+    assert_eq!(attempts, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn success_is_told_to_another_function() {
+    let (cloud, neighbours) = (Cloud::new(), Arc::new(Neighbours::default()));
+    let queue = queue(&cloud, &neighbours, &Kv::ephemeral());
+    let first = cloud.python("def handler(event, context):\n    return event + 1\n");
+    let second = cloud.python(
+        "def handler(event, context):\n    print('told', event['responsePayload'], \
+         event['requestContext']['condition'])\n",
+    );
+    let config = AsyncConfig { on_success: Some(second.arn()), ..AsyncConfig::default() };
+    know(&neighbours, &first, config);
+    know(&neighbours, &second, AsyncConfig::default());
+    queue.accept(event(&queue, &first, json!(1))).await.unwrap();
+    emptied(&queue).await;
+    cloud.fleet.shut_down().await;
+    assert!(cloud.log().iter().any(|line| line == "told 2 Success"), "{:?}", cloud.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn events_outlive_their_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let (cloud, neighbours) = (Cloud::new(), Arc::new(Neighbours::default()));
+    let function = cloud.python("def handler(event, context):\n    print('got', event)\n");
+    {
+        let kv = Kv::open(dir.path()).unwrap();
+        let queue = queue(&cloud, &neighbours, &kv);
+        let mut later = event(&queue, &function, json!("later"));
+        later.due_at = later.due_at + Duration::from_millis(300);
+        queue.accept(later).await.unwrap();
+    }
+    know(&neighbours, &function, AsyncConfig::default());
+    let kv = open_again(dir.path()).await;
+    let queue = queue(&cloud, &neighbours, &kv);
+    assert_eq!(queue.len().unwrap(), 1);
+    emptied(&queue).await;
+    cloud.fleet.shut_down().await;
+    assert!(cloud.log().iter().any(|line| line == "got later"));
+}
+
+/// The first queue's loop holds the store until it notices that nobody holds the queue.
+async fn open_again(path: &Path) -> Kv {
+    loop {
+        match Kv::open(path) {
+            Ok(kv) => return kv,
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
