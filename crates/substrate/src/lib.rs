@@ -9,6 +9,8 @@
 //!
 //! Begin with [`Substrate`], then [`SandboxSpec`].
 
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
 mod spec;
 mod status;
@@ -78,6 +80,13 @@ pub trait Substrate: Send + Sync + 'static {
 
     /// Starts the peak of [`Stats::memory_peak_bytes`] anew where the host can; else does nothing.
     async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError>;
+
+    /// Sets other limits for a sandbox that runs, but for `files`. A substrate that cannot
+    /// leaves them as they are.
+    async fn resize(&self, id: &SandboxId, limits: &Limits) -> Result<(), SubstrateError> {
+        let _ = (id, limits);
+        Ok(())
+    }
 
     /// Keeps this many sandboxes of each template waiting; templates not named are dropped.
     /// A substrate without warm starts does nothing.

@@ -1,1 +1,28 @@
 //! The embedded runtime: namespaces, cgroups, overlayfs, no daemon.
+//!
+//! Two halves in one binary. [`OciSubstrate`] lives in the server and only talks.
+//! [`spawnd_main`] is the persistent helper process: it starts, holds and reaps everything,
+//! keeps pools of prepared sandboxes, and outlives the server as long as a sandbox does that
+//! shall. Between them is one seqpacket socket over which descriptors travel.
+//!
+//! **Invariant:** nothing that runs outlives the helper; what has [`Lifetime::Server`] does
+//! not outlive the server either. **Invariant:** the helper sees no room, no account, no ARN.
+//!
+//! Begin with `spawnd/shell.rs` (what a sandbox is made of), then `spawnd/child.rs` (what
+//! happens between clone and exec).
+//!
+//! [`Lifetime::Server`]: haar_substrate::Lifetime::Server
+
+#![allow(unsafe_code)] // system calls that no safe crate offers, and the child after clone
+#![allow(clippy::disallowed_methods)] // starts processes; the helper has no simulated time
+
+mod cgroup;
+mod client;
+mod probe;
+mod proto;
+mod socket;
+mod spawnd;
+mod sys;
+
+pub use client::{OciConfig, OciSubstrate};
+pub use spawnd::spawnd_main;

@@ -1,0 +1,402 @@
+//! Control groups: version 1, hybrid and version 2. Server and helper both use this; the helper
+//! makes and removes them, the server reads figures and freezes.
+//!
+//! Version 2 follows the kernel's documentation but has been run on hybrid hosts only.
+
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use haar_substrate::{Limits, Stats};
+
+/// Quotas are handed out this often: short, so that a small share does not stall for long.
+const CPU_PERIOD_MICROS: u64 = 20_000;
+/// The kernel refuses less.
+const CPU_QUOTA_MICROS_MIN: u64 = 1_000;
+/// Weight of what only waits for work, against 1,024 for what works.
+const WAITING_SHARES: u64 = 64;
+
+/// Which controllers this host has, and the parent group of one server's sandboxes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Cgroups {
+    /// Version 2 carries the limits.
+    pub(crate) unified: bool,
+    pub(crate) memory: Option<PathBuf>,
+    pub(crate) cpu: Option<PathBuf>,
+    pub(crate) cpuacct: Option<PathBuf>,
+    pub(crate) pids: Option<PathBuf>,
+    pub(crate) freezer: Option<PathBuf>,
+    pub(crate) devices: Option<PathBuf>,
+}
+
+impl Cgroups {
+    /// Reads the host's mounts; all paths are below `haar-INSTANCE`.
+    pub(crate) fn detect(instance: &str) -> Self {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+        Self::from_mountinfo(&mounts, &format!("haar-{instance}"))
+    }
+
+    fn from_mountinfo(mountinfo: &str, group: &str) -> Self {
+        let mut found = Self {
+            unified: false,
+            memory: None,
+            cpu: None,
+            cpuacct: None,
+            pids: None,
+            freezer: None,
+            devices: None,
+        };
+        let mut second: Option<PathBuf> = None;
+        for line in mountinfo.lines() {
+            let Some((left, right)) = line.split_once(" - ") else { continue };
+            let Some(at) = left.split(' ').nth(4) else { continue };
+            let mut right = right.split(' ');
+            let (kind, options) = (right.next(), right.nth(1).unwrap_or_default());
+            match kind {
+                Some("cgroup2") => second = Some(Path::new(at).join(group)),
+                Some("cgroup") => found.note(Path::new(at), options, group),
+                _ => {}
+            }
+        }
+        let first = found.memory.is_some() || found.pids.is_some() || found.cpu.is_some();
+        match second {
+            Some(at) if !first => Self::second(&at),
+            _ => found,
+        }
+    }
+
+    fn note(&mut self, at: &Path, options: &str, group: &str) {
+        for option in options.split(',') {
+            let slot = match option {
+                "memory" => &mut self.memory,
+                "cpu" => &mut self.cpu,
+                "cpuacct" => &mut self.cpuacct,
+                "pids" => &mut self.pids,
+                "freezer" => &mut self.freezer,
+                "devices" => &mut self.devices,
+                _ => continue,
+            };
+            *slot = Some(at.join(group));
+        }
+    }
+
+    fn second(at: &Path) -> Self {
+        let top = at.parent().unwrap_or(at);
+        let controllers = fs::read_to_string(top.join("cgroup.controllers")).unwrap_or_default();
+        let has = |name| controllers.split_whitespace().any(|each| each == name);
+        let slot = |present: bool| present.then(|| at.to_owned());
+        Self {
+            unified: true,
+            memory: slot(has("memory")),
+            cpu: slot(has("cpu")),
+            cpuacct: slot(true),
+            pids: slot(has("pids")),
+            freezer: slot(true),
+            devices: None,
+        }
+    }
+
+    fn slots(&self) -> [&Option<PathBuf>; 6] {
+        [&self.memory, &self.cpu, &self.cpuacct, &self.pids, &self.freezer, &self.devices]
+    }
+
+    /// Every parent directory once.
+    pub(crate) fn parents(&self) -> Vec<&PathBuf> {
+        let mut parents: Vec<_> = self.slots().into_iter().flatten().collect();
+        parents.sort();
+        parents.dedup();
+        parents
+    }
+
+    /// Makes the parent groups and opens the controllers to their children.
+    pub(crate) fn set_up(&self) -> io::Result<()> {
+        for parent in self.parents() {
+            make_dir(parent)?;
+            if self.unified {
+                let wanted = "+memory +cpu +pids";
+                for at in [parent.parent().unwrap_or(parent), parent.as_path()] {
+                    // one by one where all together are refused
+                    if fs::write(at.join("cgroup.subtree_control"), wanted).is_err() {
+                        for one in wanted.split(' ') {
+                            let _ = fs::write(at.join("cgroup.subtree_control"), one);
+                        }
+                    }
+                }
+            }
+        }
+        if let Some(devices) = &self.devices {
+            fs::write(devices.join("devices.deny"), "a")?;
+            for device in ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:2", "136:*"] {
+                fs::write(devices.join("devices.allow"), format!("c {device} rw"))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// One sandbox's group; nothing is touched.
+    pub(crate) fn named(&self, name: &str) -> Cgroup {
+        let child = |slot: &Option<PathBuf>| slot.as_ref().map(|parent| parent.join(name));
+        Cgroup {
+            name: name.to_owned(),
+            at: Self {
+                unified: self.unified,
+                memory: child(&self.memory),
+                cpu: child(&self.cpu),
+                cpuacct: child(&self.cpuacct),
+                pids: child(&self.pids),
+                freezer: child(&self.freezer),
+                devices: child(&self.devices),
+            },
+        }
+    }
+
+    /// Makes one sandbox's group.
+    pub(crate) fn create(&self, name: &str) -> io::Result<Cgroup> {
+        let group = self.named(name);
+        for dir in group.at.parents() {
+            make_dir(dir)?;
+        }
+        Ok(group)
+    }
+
+    /// Names of the groups that are there.
+    pub(crate) fn children(&self) -> Vec<String> {
+        let mut names: Vec<_> = self
+            .parents()
+            .iter()
+            .filter_map(|parent| fs::read_dir(parent).ok())
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names.dedup();
+        names
+    }
+
+    /// Removes the parent groups.
+    pub(crate) fn tear_down(&self) {
+        for parent in self.parents() {
+            let _ = fs::remove_dir(parent);
+        }
+    }
+}
+
+fn make_dir(dir: &Path) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        other => other,
+    }
+}
+
+/// One sandbox's group in every hierarchy.
+#[derive(Clone, Debug)]
+pub(crate) struct Cgroup {
+    pub(crate) name: String,
+    at: Cgroups,
+}
+
+impl Cgroup {
+    /// What a new process needs to become a member: version 1's `tasks` files to write `0` into,
+    /// or version 2's directory for clone.
+    pub(crate) fn entries(&self) -> io::Result<Entries> {
+        let dirs = self.at.parents();
+        if self.at.unified {
+            let dir = dirs.first().ok_or_else(|| io::Error::other("no control groups"))?;
+            return Ok(Entries { tasks: Vec::new(), directory: Some(fs::File::open(dir)?.into()) });
+        }
+        let mut tasks = Vec::new();
+        for dir in dirs {
+            let file = fs::OpenOptions::new().write(true).open(dir.join("tasks"))?;
+            tasks.push(file.into());
+        }
+        Ok(Entries { tasks, directory: None })
+    }
+
+    /// Writes limits. Absent ones are lifted.
+    pub(crate) fn limit(&self, limits: &Limits) -> io::Result<()> {
+        self.limit_memory(limits.memory.map(haar_types::MemoryMib::bytes))?;
+        self.limit_cpu(limits.cpu.map(|units| units.0))?;
+        if let Some(pids) = &self.at.pids {
+            let most = limits.pids.map_or("max".to_owned(), |most| most.to_string());
+            fs::write(pids.join("pids.max"), most)?;
+        }
+        Ok(())
+    }
+
+    fn limit_memory(&self, bytes: Option<u64>) -> io::Result<()> {
+        let Some(dir) = &self.at.memory else { return Ok(()) };
+        if self.at.unified {
+            let most = bytes.map_or("max".to_owned(), |bytes| bytes.to_string());
+            fs::write(dir.join("memory.max"), most)?;
+            write_if_there(&dir.join("memory.swap.max"), "0")?;
+            return write_if_there(&dir.join("memory.oom.group"), "0");
+        }
+        let most = bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
+        let (memory, with_swap) =
+            (dir.join("memory.limit_in_bytes"), dir.join("memory.memsw.limit_in_bytes"));
+        // the limit with swap can never be below the one without: which goes first depends on
+        // where they stand
+        if with_swap.exists() && fs::write(&with_swap, &most).is_err() {
+            fs::write(&memory, &most)?;
+            return fs::write(&with_swap, &most);
+        }
+        fs::write(&memory, &most)
+    }
+
+    fn limit_cpu(&self, units: Option<u64>) -> io::Result<()> {
+        let Some(dir) = &self.at.cpu else { return Ok(()) };
+        let quota =
+            units.map(|units| (units * CPU_PERIOD_MICROS / 1_024).max(CPU_QUOTA_MICROS_MIN));
+        if self.at.unified {
+            let quota = quota.map_or("max".to_owned(), |quota| quota.to_string());
+            fs::write(dir.join("cpu.max"), format!("{quota} {CPU_PERIOD_MICROS}"))?;
+            let weight = units.unwrap_or(1_024) * 100 / 1_024;
+            return fs::write(dir.join("cpu.weight"), weight.clamp(1, 10_000).to_string());
+        }
+        fs::write(dir.join("cpu.shares"), units.unwrap_or(1_024).max(2).to_string())?;
+        let file = dir.join("cpu.cfs_quota_us");
+        match quota {
+            Some(quota) if file.exists() => {
+                fs::write(dir.join("cpu.cfs_period_us"), CPU_PERIOD_MICROS.to_string())?;
+                fs::write(file, quota.to_string())
+            }
+            Some(_) => Ok(()),
+            None => write_if_there(&file, "-1"),
+        }
+    }
+
+    /// Lets those that work go before this one, until [`Self::limit`].
+    pub(crate) fn wait(&self) -> io::Result<()> {
+        let Some(dir) = &self.at.cpu else { return Ok(()) };
+        if self.at.unified {
+            let weight = WAITING_SHARES * 100 / 1_024;
+            return fs::write(dir.join("cpu.weight"), weight.to_string());
+        }
+        fs::write(dir.join("cpu.shares"), WAITING_SHARES.to_string())
+    }
+
+    /// Freezes or thaws; does not wait until the last process stands still.
+    pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
+        let Some(dir) = &self.at.freezer else {
+            return Err(io::Error::from(io::ErrorKind::Unsupported));
+        };
+        if self.at.unified {
+            return fs::write(dir.join("cgroup.freeze"), if frozen { "1" } else { "0" });
+        }
+        fs::write(dir.join("freezer.state"), if frozen { "FROZEN" } else { "THAWED" })
+    }
+
+    /// What the sandbox uses and has used.
+    pub(crate) fn stats(&self) -> io::Result<Stats> {
+        let mut stats = Stats { oom_kill_count: self.oom_kill_count(), ..Stats::default() };
+        if let Some(dir) = &self.at.memory {
+            let (now, peak) = match self.at.unified {
+                true => ("memory.current", "memory.peak"),
+                false => ("memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+            };
+            stats.memory_bytes = read_number(&dir.join(now))?;
+            stats.memory_peak_bytes = read_number(&dir.join(peak)).unwrap_or(stats.memory_bytes);
+        }
+        if let Some(dir) = &self.at.cpuacct {
+            stats.cpu = match self.at.unified {
+                true => Duration::from_micros(read_field(&dir.join("cpu.stat"), "usage_usec")?),
+                false => Duration::from_nanos(read_number(&dir.join("cpuacct.usage"))?),
+            };
+        }
+        if let Some(dir) = &self.at.pids {
+            stats.pids = read_number(&dir.join("pids.current"))?;
+        }
+        Ok(stats)
+    }
+
+    /// Starts the peak anew. Version 2 resets it per open file only, which is no use here.
+    pub(crate) fn reset_peak(&self) -> io::Result<()> {
+        match &self.at.memory {
+            Some(dir) if !self.at.unified => fs::write(dir.join("memory.max_usage_in_bytes"), "0"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Processes that the kernel killed for memory.
+    pub(crate) fn oom_kill_count(&self) -> u64 {
+        let Some(dir) = &self.at.memory else { return 0 };
+        let file = if self.at.unified { "memory.events" } else { "memory.oom_control" };
+        read_field(&dir.join(file), "oom_kill").unwrap_or(0)
+    }
+
+    /// Processes in it.
+    pub(crate) fn members(&self) -> Vec<i32> {
+        let mut members: Vec<_> = self
+            .at
+            .parents()
+            .iter()
+            .filter_map(|dir| fs::read_to_string(dir.join("cgroup.procs")).ok())
+            .flat_map(|text| text.lines().filter_map(|line| line.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        members.sort_unstable();
+        members.dedup();
+        members
+    }
+
+    /// Removes it; false when a process is still in it.
+    pub(crate) fn remove(&self) -> bool {
+        let gone = |dir: &&PathBuf| match fs::remove_dir(dir) {
+            Ok(()) => true,
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        };
+        self.at.parents().iter().filter(|dir| !gone(dir)).count() == 0
+    }
+}
+
+/// See [`Cgroup::entries`].
+pub(crate) struct Entries {
+    pub(crate) tasks: Vec<OwnedFd>,
+    pub(crate) directory: Option<OwnedFd>,
+}
+
+fn write_if_there(file: &Path, text: &str) -> io::Result<()> {
+    if file.exists() { fs::write(file, text) } else { Ok(()) }
+}
+
+fn read_number(file: &Path) -> io::Result<u64> {
+    let text = fs::read_to_string(file)?;
+    text.trim().parse().map_err(io::Error::other)
+}
+
+fn read_field(file: &Path, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(file)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = value.ok_or_else(|| io::Error::other(format!("no {name}")))?;
+    value.trim().parse().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hybrid_host_uses_version_1_for_what_is_mounted_there() {
+        let mounts = "\
+            29 20 0:25 / /sys/fs/cgroup/cpu,cpuacct rw - cgroup cgroup rw,cpu,cpuacct\n\
+            30 20 0:26 / /sys/fs/cgroup/memory rw,relatime shared:9 - cgroup cgroup rw,memory\n\
+            31 20 0:27 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n";
+        let found = Cgroups::from_mountinfo(mounts, "haar-x");
+        assert!(!found.unified);
+        assert_eq!(found.memory, Some("/sys/fs/cgroup/memory/haar-x".into()));
+        assert_eq!(found.cpu, found.cpuacct);
+        assert_eq!(found.parents().len(), 2);
+        assert_eq!(found.pids, None);
+    }
+
+    #[test]
+    fn a_host_with_version_2_alone_uses_that() {
+        let mounts = "31 20 0:27 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n";
+        let found = Cgroups::from_mountinfo(mounts, "haar-x");
+        assert!(found.unified);
+        assert_eq!(found.freezer, Some("/sys/fs/cgroup/haar-x".into()));
+    }
+}

@@ -1,0 +1,266 @@
+//! The server's half: asks the helper, remembers what runs, hands out sockets and output.
+
+mod connection;
+mod output;
+mod start;
+
+use std::collections::BTreeMap;
+use std::net::{SocketAddrV4, TcpListener};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_core::stream::BoxStream;
+use haar_substrate::{
+    Capabilities, ContainerState, Exit, Lifetime, Limits, OutputChunk, SandboxId, SandboxSpec,
+    SandboxStatus, Stats, Substrate, SubstrateError, Verb, WarmTemplate,
+};
+use parking_lot::Mutex;
+
+use crate::cgroup::{Cgroup, Cgroups};
+use crate::probe;
+use crate::proto::{Answer, Failure, Request};
+use connection::{Connection, Known};
+
+/// Where the runtime keeps its things, and how its helper is started.
+#[derive(Clone, Debug)]
+pub struct OciConfig {
+    /// A directory of ours alone; made if it is not there.
+    pub state_dir: PathBuf,
+    /// Unique among the servers of this host (`[a-z0-9-]`): names the control groups.
+    pub instance: String,
+    /// The program whose first argument `spawnd` makes it the helper.
+    pub spawnd_exe: PathBuf,
+}
+
+/// The embedded runtime.
+pub struct OciSubstrate {
+    config: OciConfig,
+    cgroups: Cgroups,
+    capabilities: Capabilities,
+    /// The helper's connection; replaced when the helper died.
+    connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
+    known: Arc<Mutex<Known>>,
+    /// Told to every new helper.
+    templates: Mutex<Vec<(WarmTemplate, usize)>>,
+}
+
+impl OciSubstrate {
+    /// Starts the helper, or finds the one that a former server has left with what it runs.
+    /// On a host that cannot run sandboxes this succeeds; its [`Substrate::capabilities`] tell.
+    pub async fn start(config: OciConfig) -> Result<Self, SubstrateError> {
+        std::fs::create_dir_all(&config.state_dir)
+            .map_err(|error| SubstrateError::Unreachable(Verb::List, error))?;
+        let cgroups = Cgroups::detect(&config.instance);
+        let substrate = Self {
+            capabilities: probe::probe(&cgroups),
+            cgroups,
+            config,
+            connection: tokio::sync::Mutex::new(None),
+            known: Arc::default(),
+            templates: Mutex::default(),
+        };
+        if substrate.capabilities.usable {
+            let connection = substrate.connect(Verb::List).await?;
+            substrate.adopt(&connection).await?;
+        }
+        Ok(substrate)
+    }
+
+    /// The connection, made anew when there is none.
+    async fn connect(&self, verb: Verb) -> Result<Arc<Connection>, SubstrateError> {
+        let mut current = self.connection.lock().await;
+        if let Some(connection) = current.as_ref().filter(|connection| connection.is_up()) {
+            return Ok(connection.clone());
+        }
+        if !self.capabilities.usable {
+            return Err(SubstrateError::Unsupported(verb, self.why_unusable()));
+        }
+        let fresh = start::connect(&self.config, &self.known)
+            .await
+            .map_err(|error| SubstrateError::Unreachable(verb, error))?;
+        let templates = self.templates.lock().clone();
+        if !templates.is_empty() {
+            fresh
+                .ask(Request::Prepare(templates))
+                .await
+                .map_err(|failure| failure.into_error(verb))?;
+        }
+        *current = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    fn why_unusable(&self) -> String {
+        let missing = self.capabilities.findings.iter().filter(|finding| !finding.present);
+        missing.map(|finding| finding.note.clone()).collect::<Vec<_>>().join("; ")
+    }
+
+    /// Learns what a former server has left, and removes what should not have outlived it.
+    async fn adopt(&self, connection: &Arc<Connection>) -> Result<(), SubstrateError> {
+        for described in self.ask_list(connection).await? {
+            let id = described.status.id.clone();
+            if described.lifetime == Lifetime::Server {
+                self.remove(&id, Duration::ZERO).await?;
+            } else {
+                self.known.lock().learn(described, Vec::new());
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask_list(
+        &self,
+        connection: &Connection,
+    ) -> Result<Vec<crate::proto::Described>, SubstrateError> {
+        match connection.ask(Request::List).await {
+            Ok((Answer::List(all), _)) => Ok(all),
+            Ok(_) => Ok(Vec::new()),
+            Err(failure) => Err(failure.into_error(Verb::List)),
+        }
+    }
+
+    async fn ask(&self, verb: Verb, request: Request) -> Result<(), SubstrateError> {
+        let connection = self.connect(verb).await?;
+        connection.ask(request).await.map(drop).map_err(|failure| failure.into_error(verb))
+    }
+
+    /// The sandbox's control group.
+    fn group(&self, id: &SandboxId) -> Result<Cgroup, SubstrateError> {
+        let known = self.known.lock();
+        let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        Ok(self.cgroups.named(&entry.cgroup))
+    }
+}
+
+/// What failed on a control group: when that is gone, so is its sandbox.
+fn judge(verb: Verb, id: &SandboxId, error: std::io::Error) -> SubstrateError {
+    match error.raw_os_error() {
+        Some(libc::ENOENT | libc::ENODEV) => SubstrateError::Gone(id.clone()),
+        _ if error.kind() == std::io::ErrorKind::Unsupported => {
+            SubstrateError::Unsupported(verb, "this host lacks the control group".into())
+        }
+        _ => SubstrateError::Unreachable(verb, error),
+    }
+}
+
+#[async_trait]
+impl Substrate for OciSubstrate {
+    async fn ensure(&self, spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
+        let id = spec.id.clone();
+        let connection = self.connect(Verb::Ensure).await?;
+        self.known.lock().expect(&id);
+        let answer = connection.ask(Request::Ensure(Box::new(spec))).await;
+        // what came along was noted when it arrived, even if nobody waits here any more
+        let status = self.known.lock().sandboxes.get(&id).map(|entry| entry.status(&id));
+        answer.map_err(|failure| failure.into_error(Verb::Ensure))?;
+        status.ok_or(SubstrateError::Gone(id))
+    }
+
+    async fn remove(&self, id: &SandboxId, grace: Duration) -> Result<(), SubstrateError> {
+        let request = Request::Remove { id: id.clone(), grace };
+        self.ask(Verb::Remove, request).await?;
+        self.known.lock().sandboxes.remove(id);
+        Ok(())
+    }
+
+    async fn list(&self) -> Result<Vec<SandboxStatus>, SubstrateError> {
+        let connection = self.connect(Verb::List).await?;
+        let all = self.ask_list(&connection).await?;
+        Ok(all.into_iter().map(|described| described.status).collect())
+    }
+
+    async fn listener(
+        &self,
+        id: &SandboxId,
+        address: SocketAddrV4,
+    ) -> Result<TcpListener, SubstrateError> {
+        let mut known = self.known.lock();
+        let entry = known.sandboxes.get_mut(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        entry.listeners.remove(&address).ok_or_else(|| SubstrateError::Gone(id.clone()))
+    }
+
+    async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError> {
+        let gone = || SubstrateError::Gone(id.clone());
+        let mut exit = {
+            let known = self.known.lock();
+            let entry = known.sandboxes.get(id).ok_or_else(gone)?;
+            entry.containers.get(container).ok_or_else(gone)?.subscribe()
+        };
+        let state = exit.wait_for(Option::is_some).await.map_err(|_| gone())?;
+        state.ok_or_else(gone)
+    }
+
+    async fn output(
+        &self,
+        id: &SandboxId,
+        container: &str,
+    ) -> Result<BoxStream<'static, OutputChunk>, SubstrateError> {
+        let attach = |error| SubstrateError::Unreachable(Verb::Attach, error);
+        let kept = {
+            let mut known = self.known.lock();
+            let entry =
+                known.sandboxes.get_mut(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+            entry.outputs.remove(container)
+        };
+        if let Some([out, err]) = kept {
+            return output::stream(out, err).map_err(attach);
+        }
+        let connection = self.connect(Verb::Attach).await?;
+        let request = Request::Output { id: id.clone(), container: container.to_owned() };
+        let (_, fds) =
+            connection.ask(request).await.map_err(|failure| failure.into_error(Verb::Attach))?;
+        match <[_; 2]>::try_from(fds) {
+            Ok([out, err]) => output::stream(out, err).map_err(attach),
+            Err(_) => Err(SubstrateError::Gone(id.clone())),
+        }
+    }
+
+    async fn signal(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        signal: i32,
+    ) -> Result<(), SubstrateError> {
+        let container = container.to_owned();
+        self.ask(Verb::Signal, Request::Signal { id: id.clone(), container, signal }).await
+    }
+
+    async fn freeze(&self, id: &SandboxId, frozen: bool) -> Result<(), SubstrateError> {
+        self.group(id)?.freeze(frozen).map_err(|error| judge(Verb::Signal, id, error))
+    }
+
+    async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError> {
+        self.group(id)?.stats().map_err(|error| judge(Verb::List, id, error))
+    }
+
+    async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError> {
+        self.group(id)?.reset_peak().map_err(|error| judge(Verb::Signal, id, error))
+    }
+
+    async fn resize(&self, id: &SandboxId, limits: &Limits) -> Result<(), SubstrateError> {
+        self.ask(Verb::Signal, Request::Resize { id: id.clone(), limits: limits.clone() }).await
+    }
+
+    async fn prepare(&self, templates: Vec<(WarmTemplate, usize)>) -> Result<(), SubstrateError> {
+        self.templates.lock().clone_from(&templates);
+        self.ask(Verb::Ensure, Request::Prepare(templates)).await
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+}
+
+/// A failure that means nothing is known about the effect.
+fn lost() -> Failure {
+    Failure::Failed("the helper process went away".into())
+}
+
+/// Containers by name, each with the place where its end will be told.
+type Ends = BTreeMap<String, tokio::sync::watch::Sender<Option<Exit>>>;
+
+/// The state to show for a container.
+fn state_of(pid: u32, exit: Option<Exit>) -> ContainerState {
+    exit.map_or(ContainerState::Running { pid }, ContainerState::Exited)
+}

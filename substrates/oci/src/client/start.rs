@@ -1,0 +1,94 @@
+//! Finds the helper that runs, or starts one.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_clock::Clock;
+use parking_lot::Mutex;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, socketpair};
+
+use super::OciConfig;
+use super::connection::{Connection, Known};
+use crate::proto::{Failure, PROTOCOL, Request};
+use crate::spawnd::socket_address;
+
+/// A helper that is ending is given this long to have done so, in steps.
+const TRIES_MAX: u32 = 50;
+const RETRY: Duration = Duration::from_millis(100);
+/// A helper that starts first takes down what a former one has left.
+const START_MAX: Duration = Duration::from_secs(20);
+
+/// Connects to the helper that runs, else to a new one.
+pub(super) async fn connect(
+    config: &OciConfig,
+    known: &Arc<Mutex<Known>>,
+) -> io::Result<Arc<Connection>> {
+    let clock = Clock::system();
+    let mut last = Failure::Busy;
+    for _ in 0..TRIES_MAX {
+        let Ok(socket) = find(config) else { break };
+        let connection = Connection::open(socket, known)?;
+        match connection.ask(Request::Hello { protocol: PROTOCOL }).await {
+            Ok(_) => return Ok(connection),
+            Err(failure @ Failure::Unsupported(_)) => {
+                return Err(io::Error::other(failure.into_error(haar_substrate::Verb::List)));
+            }
+            // it is ending, or has not yet noticed that its server has
+            Err(failure) => last = failure,
+        }
+        clock.sleep(RETRY).await;
+    }
+    if find(config).is_ok() {
+        return Err(io::Error::other(last.into_error(haar_substrate::Verb::List)));
+    }
+    let connection = Connection::open(launch(config)?, known)?;
+    match clock.timeout(START_MAX, connection.ask(Request::Hello { protocol: PROTOCOL })).await {
+        Ok(Ok(_)) => Ok(connection),
+        Ok(Err(_)) | Err(_) => Err(io::Error::other(format!(
+            "the helper process did not start; see {}",
+            config.state_dir.join(LOG).display()
+        ))),
+    }
+}
+
+/// What the helper has to say, for the operator.
+const LOG: &str = "spawnd.log";
+
+fn find(config: &OciConfig) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    let dir = File::open(&config.state_dir)?;
+    rustix::net::connect(&socket, &socket_address(&dir)?)?;
+    Ok(socket)
+}
+
+fn launch(config: &OciConfig) -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC;
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    rustix::io::ioctl_fionbio(ours.as_fd(), true)?;
+    let log = File::options().create(true).append(true).open(config.state_dir.join(LOG))?;
+    let child = Command::new(&config.spawnd_exe)
+        .arg("spawnd")
+        .arg(&config.state_dir)
+        .arg(&config.instance)
+        .env_clear()
+        .stdin(Stdio::from(theirs))
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()?;
+    reap_in_background(child);
+    Ok(ours)
+}
+
+/// The helper ends long after, or with, this process; one that ends before must not stay a
+/// zombie.
+fn reap_in_background(mut child: std::process::Child) {
+    let wait = move || drop(child.wait());
+    // without the thread there is a zombie at worst
+    let _ =
+        std::thread::Builder::new().name("spawnd-reaper".into()).stack_size(64 << 10).spawn(wait);
+}

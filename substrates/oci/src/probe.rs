@@ -1,0 +1,113 @@
+//! What this host allows.
+
+use std::path::Path;
+
+use haar_substrate::{Capabilities, Finding};
+
+use crate::cgroup::Cgroups;
+use crate::sys;
+
+/// Fewer open files than this are too few for many sandboxes.
+const OPEN_FILES_GOOD: u64 = 8_192;
+
+/// Looks at the host; starts nothing.
+pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
+    let root = rustix::process::geteuid().is_root();
+    let mut findings = vec![finding(
+        "root",
+        root,
+        "sandboxes can be made",
+        "sandboxes need root: run haar with sudo, or in a privileged container",
+    )];
+    let namespaces = ["mnt", "pid", "net", "ipc", "uts", "cgroup"]
+        .iter()
+        .all(|name| Path::new("/proc/self/ns").join(name).exists());
+    findings.push(finding(
+        "namespaces",
+        namespaces,
+        "sandboxes are isolated from the host and each other",
+        "the kernel lacks a namespace that sandboxes need",
+    ));
+    let pidfd = sys::own_pidfd().is_ok();
+    findings.push(finding(
+        "kernel 5.12 or newer",
+        pidfd && has_mount_setattr(),
+        "sandboxes are started and watched through pidfds",
+        "the kernel is too old: sandboxes need Linux 5.12",
+    ));
+    let enough = root && namespaces && pidfd && has_mount_setattr();
+    findings.extend(controllers(cgroups, root));
+    findings.extend(file_systems());
+    findings.push(finding(
+        "seccomp",
+        Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(),
+        "system calls are filtered",
+        "the kernel cannot filter system calls; sandboxes cannot be made",
+    ));
+    let user = std::fs::read_to_string("/proc/sys/user/max_user_namespaces");
+    let user = user.is_ok_and(|most| most.trim() != "0");
+    findings.push(finding(
+        "user namespaces",
+        user,
+        "not used: sandboxes are made as root",
+        "not used: sandboxes are made as root",
+    ));
+    let (_, files) = sys::open_files_limit();
+    findings.push(finding(
+        &format!("open files: {files}"),
+        files >= OPEN_FILES_GOOD,
+        "enough for many sandboxes at once",
+        "raise the hard limit (ulimit -Hn) to run many sandboxes at once",
+    ));
+    Capabilities { findings, usable: enough }
+}
+
+fn finding(name: &str, present: bool, good: &str, bad: &str) -> Finding {
+    let note = if present { good } else { bad };
+    Finding { name: name.to_owned(), present, note: note.to_owned() }
+}
+
+fn controllers(cgroups: &Cgroups, root: bool) -> Vec<Finding> {
+    let version = if cgroups.unified { "cgroup v2" } else { "cgroup v1" };
+    let quota = cgroups.unified
+        || cgroups.cpu.as_ref().and_then(|at| at.parent()).is_some_and(|at| {
+            at.join("cpu.cfs_quota_us").exists() || at.join("cpu.cfs_period_us").exists()
+        });
+    [
+        ("memory", cgroups.memory.is_some(), "memory is limited", "memory is not limited"),
+        ("cpu", cgroups.cpu.is_some(), "cpu is shared by weight", "cpu is not shared by weight"),
+        ("cpu quota", quota, "cpu is capped", "cpu is shared by weight, not capped"),
+        ("pids", cgroups.pids.is_some(), "processes are limited", "processes are not limited"),
+        (
+            "freezer",
+            cgroups.freezer.is_some(),
+            "idle sandboxes stand still",
+            "idle sandboxes go on running",
+        ),
+    ]
+    .into_iter()
+    .map(|(name, present, good, bad)| {
+        finding(&format!("{version} {name}"), present && root, good, bad)
+    })
+    .collect()
+}
+
+fn file_systems() -> Vec<Finding> {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    let has = |name| known.lines().any(|line| line.split_whitespace().last() == Some(name));
+    vec![finding(
+        "overlay",
+        has("overlay"),
+        "several layers can be laid over each other",
+        "several layers cannot be laid over each other; try: modprobe overlay",
+    )]
+}
+
+/// An empty call that only a kernel without it answers with `ENOSYS`.
+fn has_mount_setattr() -> bool {
+    // SAFETY: the size of zero is refused before anything is read.
+    let result = unsafe {
+        libc::syscall(libc::SYS_mount_setattr, -1, c"".as_ptr(), 0, std::ptr::null::<u8>(), 0)
+    };
+    sys::check(result).is_err_and(|error| error.raw_os_error() != Some(libc::ENOSYS))
+}

@@ -1,0 +1,145 @@
+//! What server and helper say to each other.
+
+use std::net::SocketAddrV4;
+use std::time::Duration;
+
+use haar_substrate::{
+    Exit, Lifetime, Limits, Resource, SandboxId, SandboxSpec, SandboxStatus, Stdio, SubstrateError,
+    Verb, WarmTemplate,
+};
+use serde::{Deserialize, Serialize};
+
+/// Changes whenever a message changes; both halves must agree.
+pub(crate) const PROTOCOL: u32 = 1;
+
+/// Asked by the server. Each has a number that its answer repeats.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Request {
+    Hello {
+        protocol: u32,
+    },
+    Ensure(Box<SandboxSpec>),
+    Remove {
+        id: SandboxId,
+        grace: Duration,
+    },
+    List,
+    /// Descriptors of an adopted container's output.
+    Output {
+        id: SandboxId,
+        container: String,
+    },
+    Signal {
+        id: SandboxId,
+        container: String,
+        signal: i32,
+    },
+    Resize {
+        id: SandboxId,
+        limits: Limits,
+    },
+    Prepare(Vec<(WarmTemplate, usize)>),
+}
+
+/// Answered by the helper, or told unasked.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum ToServer {
+    Answer(u64, Result<Answer, Failure>),
+    Exited { id: SandboxId, container: String, exit: Exit },
+}
+
+/// An answer that went well.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Answer {
+    Hello,
+    Done,
+    Sandbox(Described),
+    List(Vec<Described>),
+    /// The two descriptors come along.
+    Output,
+}
+
+/// A sandbox as the server needs to know it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Described {
+    pub(crate) status: SandboxStatus,
+    pub(crate) lifetime: Lifetime,
+    /// Directory name of its cgroups, below the instance's.
+    pub(crate) cgroup: String,
+    /// What the descriptors are that come along, in their order.
+    pub(crate) carried: Vec<Carried>,
+}
+
+/// A descriptor's meaning.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) enum Carried {
+    Listener(SocketAddrV4),
+    Output { container: String, stream: Stdio },
+}
+
+/// An answer that went wrong, as it crosses the socket.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Failure {
+    Gone(SandboxId),
+    Refused {
+        program: String,
+        reason: String,
+    },
+    Unsupported(String),
+    Exhausted(Scarce),
+    /// A system call failed that should not.
+    Failed(String),
+    /// Another server uses this data directory.
+    Busy,
+}
+
+/// What can run out, as it crosses the socket.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) enum Scarce {
+    Memory,
+    Disk,
+    Processes,
+}
+
+impl Failure {
+    /// Judges what a system call answered while `doing`.
+    pub(crate) fn of(doing: &str, error: &std::io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::ENOMEM) => Self::Exhausted(Scarce::Memory),
+            Some(libc::ENOSPC | libc::EDQUOT) => Self::Exhausted(Scarce::Disk),
+            Some(libc::EAGAIN | libc::EMFILE | libc::ENFILE) => Self::Exhausted(Scarce::Processes),
+            _ => Self::Failed(format!("{doing}: {error}")),
+        }
+    }
+
+    /// As callers of the substrate see it.
+    pub(crate) fn into_error(self, verb: Verb) -> SubstrateError {
+        match self {
+            Self::Gone(id) => SubstrateError::Gone(id),
+            Self::Refused { program, reason } => SubstrateError::Refused { program, reason },
+            Self::Unsupported(why) => SubstrateError::Unsupported(verb, why),
+            Self::Exhausted(scarce) => SubstrateError::Exhausted(match scarce {
+                Scarce::Memory => Resource::Memory,
+                Scarce::Disk => Resource::Disk,
+                Scarce::Processes => Resource::Processes,
+            }),
+            Self::Failed(why) => SubstrateError::Unreachable(verb, std::io::Error::other(why)),
+            Self::Busy => {
+                let why = "another server uses this data directory";
+                SubstrateError::Unreachable(verb, std::io::Error::other(why))
+            }
+        }
+    }
+}
+
+/// Adds to a failed system call what it was for.
+pub(crate) trait Doing<T> {
+    /// Says in the failure what was being done.
+    fn doing(self, what: &str) -> Result<T, Failure>;
+}
+
+impl<T, E: Into<std::io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, what: &str) -> Result<T, Failure> {
+        self.map_err(|error| Failure::of(what, &error.into()))
+    }
+}

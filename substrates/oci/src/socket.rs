@@ -1,0 +1,129 @@
+//! Messages with descriptors over a seqpacket socket: one message, one packet.
+//!
+//! A body too long for a packet travels in a memory file that comes along as the last
+//! descriptor.
+
+use std::fs::File;
+use std::io::{self, IoSlice, IoSliceMut, Read, Seek, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{MemfdFlags, memfd_create};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, recvmsg, sendmsg,
+};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Longest body that goes inline.
+const INLINE_BYTES_MAX: usize = 64 << 10;
+/// Most descriptors in one message.
+const FDS_MAX: usize = 200;
+const INLINE: u8 = 0;
+const IN_FILE: u8 = 1;
+
+/// Sends one message.
+pub(crate) fn send<T: Serialize>(
+    socket: impl AsFd,
+    message: &T,
+    fds: &[BorrowedFd<'_>],
+) -> io::Result<()> {
+    let body = rmp_serde::to_vec(message).map_err(io::Error::other)?;
+    if body.len() <= INLINE_BYTES_MAX {
+        return send_parts(socket, &[&[INLINE], &body], fds);
+    }
+    let mut file = File::from(memfd_create("haar-message", MemfdFlags::CLOEXEC)?);
+    file.write_all(&body)?;
+    file.rewind()?;
+    let mut fds = fds.to_vec();
+    fds.push(file.as_fd());
+    send_parts(socket, &[&[IN_FILE]], &fds)
+}
+
+fn send_parts(socket: impl AsFd, parts: &[&[u8]], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let slices: Vec<_> = parts.iter().map(|part| IoSlice::new(part)).collect();
+    let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !ancillary.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::Error::other("too many descriptors in one message"));
+    }
+    loop {
+        match sendmsg(&socket, &slices, &mut ancillary, SendFlags::NOSIGNAL) {
+            Err(rustix::io::Errno::INTR) => {}
+            other => return Ok(other.map(drop)?),
+        }
+    }
+}
+
+/// Receives messages; keeps its buffer.
+pub(crate) struct Receiver {
+    buffer: Vec<u8>,
+}
+
+impl Receiver {
+    pub(crate) fn new() -> Self {
+        Self { buffer: vec![0; INLINE_BYTES_MAX + 1] }
+    }
+
+    /// Receives one message; `None` when the other side has closed.
+    pub(crate) fn receive<T: DeserializeOwned>(
+        &mut self,
+        socket: impl AsFd,
+    ) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
+        let mut space = vec![MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FDS_MAX))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let received = loop {
+            let mut slices = [IoSliceMut::new(&mut self.buffer)];
+            match recvmsg(&socket, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC) {
+                Err(rustix::io::Errno::INTR) => {}
+                other => break other?,
+            }
+        };
+        if received.bytes == 0 {
+            return Ok(None);
+        }
+        let mut fds = Vec::new();
+        for message in ancillary.drain() {
+            if let RecvAncillaryMessage::ScmRights(rights) = message {
+                fds.extend(rights);
+            }
+        }
+        if received.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+            return Err(io::Error::other("message cut short"));
+        }
+        let message = match self.buffer[0] {
+            INLINE => rmp_serde::from_slice(&self.buffer[1..received.bytes]),
+            _ => {
+                let mut body = Vec::new();
+                let file = fds.pop().ok_or_else(|| io::Error::other("message without its body"))?;
+                File::from(file).read_to_end(&mut body)?;
+                rmp_serde::from_slice(&body)
+            }
+        };
+        Ok(Some((message.map_err(io::Error::other)?, fds)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn short_and_long_messages_arrive_with_their_descriptors() {
+        let (ours, theirs) =
+            socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+                .unwrap();
+        let mut receiver = Receiver::new();
+        for length in [0, 10, INLINE_BYTES_MAX, 5 << 20] {
+            let text = "x".repeat(length);
+            send(&ours, &text, &[ours.as_fd()]).unwrap();
+            let (back, fds) = receiver.receive::<String>(&theirs).unwrap().unwrap();
+            assert_eq!((back.len(), fds.len()), (length, 1));
+        }
+        drop(ours);
+        assert!(receiver.receive::<String>(&theirs).unwrap().is_none());
+    }
+}

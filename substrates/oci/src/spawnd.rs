@@ -1,0 +1,144 @@
+//! The helper process.
+//!
+//! Threads: workers, which each receive requests from the server and do them; the reaper, which
+//! hears of every end; the closer, which takes down what is slow to take down; the filler, which
+//! keeps the pools full; and the main one, which accepts the next server. All of them last as
+//! long as the process: a child dies with the thread that made it.
+
+mod child;
+mod clone;
+mod closer;
+mod ensure;
+mod helper;
+mod init;
+mod mounts;
+mod net;
+mod pool;
+mod reaper;
+mod root;
+mod seccomp;
+mod serve;
+mod shell;
+mod unit;
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use rustix::mount::{MountPropagationFlags, mount_change};
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+
+use crate::cgroup::Cgroups;
+use crate::sys;
+use helper::Helper;
+
+/// Name of the socket in the state directory.
+pub(crate) const SOCKET: &str = "spawnd.sock";
+/// Held locked while a helper lives.
+const LOCK: &str = "spawnd.lock";
+
+/// Runs the helper process: `haar spawnd STATE_DIR INSTANCE`, with its first server's socket as
+/// standard input. Must be called before the process has a second thread.
+pub fn spawnd_main(mut args: impl Iterator<Item = String>) -> ExitCode {
+    let (Some(state_dir), Some(instance)) = (args.next(), args.next()) else {
+        return ExitCode::from(2);
+    };
+    match run(&PathBuf::from(state_dir), &instance) {
+        Ok(never) => match never {},
+        Err(error) => {
+            log(&format!("could not start: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Writes a line for the operator; a log that is gone is no reason to end.
+pub(crate) fn log(line: &str) {
+    let _ = writeln!(io::stderr(), "spawnd: {line}");
+}
+
+enum Never {}
+
+fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
+    let first = sys::dup_high(io::stdin())?;
+    become_helper()?;
+    let lock = File::create(state_dir.join(LOCK))?;
+    rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
+    let cgroups = Cgroups::detect(instance);
+    remove_leftovers(&cgroups);
+    cgroups.set_up()?;
+
+    sys::unshare(libc::CLONE_NEWNS)?;
+    let slave = MountPropagationFlags::DOWNSTREAM | MountPropagationFlags::REC;
+    mount_change("/", slave)?;
+    let base = state_dir.join("roots");
+    fs::create_dir_all(&base)?;
+    let roots = root::Roots::new(&base)?;
+    let shop = shell::Workshop::new(cgroups, roots)?;
+
+    let listener = listen(state_dir)?;
+    let helper = Arc::new(Helper::new(shop, state_dir.join(SOCKET))?);
+    helper.link.connect(first);
+    serve::start_threads(&helper)?;
+    // keeps the lock until the end
+    let _lock = lock;
+    loop {
+        let flags = SocketFlags::CLOEXEC;
+        match rustix::net::accept_with(&listener, flags) {
+            Ok(socket) => serve::accept(&helper, socket),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Leaves the server's session, and keeps others from looking in.
+fn become_helper() -> io::Result<()> {
+    let null = File::open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    let _ = rustix::process::setsid();
+    sys::prctl(libc::PR_SET_DUMPABLE, 0)?;
+    sys::raise_open_files();
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    std::env::set_current_dir("/")
+}
+
+/// Ends and removes what a former helper of this name has left.
+fn remove_leftovers(cgroups: &Cgroups) {
+    for name in cgroups.children() {
+        let group = cgroups.named(&name);
+        let _ = group.freeze(false);
+        for pid in group.members() {
+            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+        closer::remove_group(&group);
+    }
+}
+
+/// Binds the socket by way of its directory's descriptor: its path may be longer than a socket
+/// address can be.
+fn listen(state_dir: &Path) -> io::Result<OwnedFd> {
+    let _ = fs::remove_file(state_dir.join(SOCKET));
+    let dir = File::open(state_dir)?;
+    let address = socket_address(&dir)?;
+    let socket = rustix::net::socket_with(
+        AddressFamily::UNIX,
+        SocketType::SEQPACKET,
+        SocketFlags::CLOEXEC,
+        None,
+    )?;
+    rustix::net::bind(&socket, &address)?;
+    rustix::net::listen(&socket, 8)?;
+    Ok(socket)
+}
+
+/// The socket's address through an open state directory.
+pub(crate) fn socket_address(dir: impl AsFd) -> io::Result<SocketAddrUnix> {
+    let fd = std::os::fd::AsRawFd::as_raw_fd(&dir.as_fd());
+    Ok(SocketAddrUnix::new(format!("/proc/self/fd/{fd}/{SOCKET}"))?)
+}

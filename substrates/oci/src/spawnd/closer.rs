@@ -1,0 +1,68 @@
+//! Takes down what is slow to take down, one after the other, so that nobody waits for it:
+//! mounts of sandboxes that have ended, and their control groups.
+
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use super::helper::Helper;
+use super::log;
+use crate::cgroup::Cgroup;
+
+/// A process that has ended may count as a member for a moment.
+const RETRY: Duration = Duration::from_millis(2);
+const RETRIES_MAX: u32 = 1_000;
+
+/// What a sandbox has left.
+pub(super) enum Remains {
+    Mounts(OwnedFd),
+    Group(Cgroup),
+    /// All of one unit's remains were sent before this.
+    Unit,
+    /// Look whether it is time to leave.
+    Look,
+}
+
+/// The closer's mailbox.
+pub(super) type Closer = Sender<Remains>;
+
+/// Runs the thread.
+pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
+    let mut stubborn: Vec<(Cgroup, u32)> = Vec::new();
+    loop {
+        let wait = if stubborn.is_empty() { Duration::from_secs(3_600) } else { RETRY };
+        match mailbox.recv_timeout(wait) {
+            Ok(Remains::Mounts(mounts)) => drop(mounts),
+            Ok(Remains::Group(group)) => {
+                if !group.remove() {
+                    stubborn.push((group, 0));
+                }
+            }
+            Ok(Remains::Unit) => helper.one_less(),
+            Ok(Remains::Look) | Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+        stubborn.retain_mut(|(group, tries)| {
+            *tries += 1;
+            if *tries == RETRIES_MAX {
+                log(&format!("control group {} could not be removed", group.name));
+            }
+            *tries < RETRIES_MAX && !group.remove()
+        });
+        if stubborn.is_empty() {
+            helper.leave_if_done();
+        }
+    }
+}
+
+/// Removes a group whose members have just been killed.
+pub(super) fn remove_group(group: &Cgroup) {
+    for _ in 0..RETRIES_MAX {
+        if group.remove() {
+            return;
+        }
+        std::thread::sleep(RETRY);
+    }
+    log(&format!("control group {} could not be removed", group.name));
+}

@@ -1,0 +1,281 @@
+//! Makes a sandbox exist: from the pools where they have what is asked for, else from nothing.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::net::{SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_substrate::{ContainerSpec, Lifetime, SandboxSpec, SandboxStatus, Stdio};
+
+use super::helper::{Helper, Sandbox, Slot};
+use super::mounts::detach;
+use super::pool::{self, Ready};
+use super::reaper::Which;
+use super::root::RootKey;
+use super::shell::{Program, Shell};
+use super::unit::Unit;
+use crate::proto::{Carried, Described, Doing, Failure};
+
+/// A program that does not read its assignment must not hold up the helper.
+const ASSIGNMENT_WAIT: Duration = Duration::from_secs(2);
+
+/// A sandbox under construction. Dropped before it is finished, it takes all down again.
+struct Site<'a> {
+    helper: &'a Arc<Helper>,
+    units: Vec<(String, Arc<Unit>)>,
+    fresh: Vec<Arc<Unit>>,
+    listeners: Vec<(SocketAddrV4, TcpListener)>,
+    outputs: Vec<(String, [OwnedFd; 2])>,
+    warm: bool,
+    done: bool,
+}
+
+/// A sandbox that was made, with what goes to the server once.
+pub(super) struct Made {
+    pub(super) sandbox: Arc<Sandbox>,
+    pub(super) carried: Vec<(Carried, OwnedFd)>,
+    /// Programs that nobody watches yet: to be done when the server has its answer.
+    pub(super) fresh: Vec<Arc<Unit>>,
+}
+
+/// Makes the sandbox, or finds it.
+pub(super) fn ensure(helper: &Arc<Helper>, spec: &SandboxSpec) -> Result<Made, Failure> {
+    check(spec)?;
+    {
+        let mut state = helper.state.lock();
+        loop {
+            match state.sandboxes.get(&spec.id) {
+                None => break,
+                Some(Slot::Starting) => helper.started.wait(&mut state),
+                Some(Slot::There(sandbox)) => {
+                    let sandbox = sandbox.clone();
+                    return Ok(Made { sandbox, carried: Vec::new(), fresh: Vec::new() });
+                }
+            }
+        }
+        state.sandboxes.insert(spec.id.clone(), Slot::Starting);
+    }
+    let made = make(helper, spec);
+    let mut state = helper.state.lock();
+    match &made {
+        Ok(made) => {
+            state.sandboxes.insert(spec.id.clone(), Slot::There(made.sandbox.clone()));
+        }
+        Err(_) => {
+            state.sandboxes.remove(&spec.id);
+        }
+    }
+    drop(state);
+    helper.started.notify_all();
+    helper.wanting.notify_all();
+    made
+}
+
+fn check(spec: &SandboxSpec) -> Result<(), Failure> {
+    let refused =
+        |reason: &str| Err(Failure::Refused { program: spec.id.0.clone(), reason: reason.into() });
+    let id = &spec.id.0;
+    let plain = |letter: char| matches!(letter, 'a'..='z' | '0'..='9' | '-');
+    if id.is_empty() || id.len() > 63 || !id.chars().all(plain) {
+        return refused("not a sandbox id");
+    }
+    if spec.containers.is_empty() {
+        return refused("has no containers");
+    }
+    Ok(())
+}
+
+fn make(helper: &Arc<Helper>, spec: &SandboxSpec) -> Result<Made, Failure> {
+    let mut site = Site {
+        helper,
+        units: Vec::new(),
+        fresh: Vec::new(),
+        listeners: Vec::new(),
+        outputs: Vec::new(),
+        warm: false,
+        done: false,
+    };
+    match spec.containers.as_slice() {
+        [only] if only.template.is_some() => site.assign(spec, only)?,
+        containers => {
+            for container in containers {
+                site.start(spec, container)?;
+            }
+        }
+    }
+    site.finish(spec)
+}
+
+impl Site<'_> {
+    /// Gives its work to an interpreter that waits, or to one made on the spot.
+    fn assign(&mut self, spec: &SandboxSpec, container: &ContainerSpec) -> Result<(), Failure> {
+        let Some(template) = &container.template else { return Ok(()) };
+        let taken = self.helper.state.lock().pool.take_ready(template);
+        self.warm = taken.is_some();
+        let ready = match taken {
+            Some(ready) => ready,
+            None => pool::make_ready(self.helper, template)?,
+        };
+        let Ready { unit, listeners, stdout, stderr, assign } = ready;
+        self.claim(spec, &container.name, &unit);
+        self.listeners = listeners;
+        let missing: Vec<_> = spec
+            .listen
+            .iter()
+            .filter(|address| self.listeners.iter().all(|(open, _)| open != *address))
+            .copied()
+            .collect();
+        self.listeners.extend(unit.shell.listen(&self.helper.shop, &missing)?);
+        self.furnish(spec, container, &unit)?;
+        unit.cgroup.limit(&spec.limits).doing("set the limits")?;
+        self.outputs.push((container.name.clone(), [stdout, stderr]));
+        hand_over(assign, container)
+    }
+
+    /// Starts a container's program in a shell.
+    fn start(&mut self, spec: &SandboxSpec, container: &ContainerSpec) -> Result<(), Failure> {
+        let shop = &self.helper.shop;
+        let key = RootKey::of_container(container);
+        let unit = match self.units.first() {
+            Some((_, first)) => {
+                let group = first.cgroup.clone();
+                let shell = Shell::make(shop, &key, &group, Some(&first.shell))?;
+                pool::adopt(self.helper, Unit::new(shell, group))?
+            }
+            None => {
+                let taken = match spec.containers.len() {
+                    1 => self.helper.state.lock().pool.take_shell(&key),
+                    _ => None,
+                };
+                match taken {
+                    Some(unit) => unit,
+                    None => pool::make_shell(self.helper, &key)?,
+                }
+            }
+        };
+        let first = self.units.is_empty();
+        self.claim(spec, &container.name, &unit);
+        if first {
+            unit.cgroup.limit(&spec.limits).doing("set the limits")?;
+            self.listeners = unit.shell.listen(shop, &spec.listen)?;
+        }
+        self.furnish(spec, container, &unit)?;
+        let program = Program {
+            argv: &container.argv,
+            env: &container.env,
+            cwd: &container.cwd,
+            limits: &spec.limits,
+            assigned: container.assignment.is_some(),
+        };
+        let started = unit.shell.start(shop, &unit.cgroup, &program)?;
+        unit.life.lock().program = Some(started.child);
+        self.fresh.push(unit);
+        self.outputs.push((container.name.clone(), [started.stdout, started.stderr]));
+        hand_over(started.assign, container)
+    }
+
+    fn claim(&mut self, spec: &SandboxSpec, container: &str, unit: &Arc<Unit>) {
+        unit.life.lock().owner = Some((spec.id.clone(), container.to_owned()));
+        self.units.push((container.to_owned(), unit.clone()));
+    }
+
+    fn furnish(
+        &self,
+        spec: &SandboxSpec,
+        container: &ContainerSpec,
+        unit: &Arc<Unit>,
+    ) -> Result<(), Failure> {
+        let user = container.template.as_ref().map_or(container.user, |template| template.user);
+        let mounts: Result<Vec<_>, _> =
+            container.mounts.iter().map(|mount| detach(mount, user)).collect();
+        unit.shell.furnish(&self.helper.shop, &mounts?, &spec.hostname)
+    }
+
+    fn finish(mut self, spec: &SandboxSpec) -> Result<Made, Failure> {
+        self.done = true;
+        let mut carried = Vec::new();
+        for (address, listener) in self.listeners.drain(..) {
+            carried.push((Carried::Listener(address), listener.into()));
+        }
+        for (container, [stdout, stderr]) in self.outputs.drain(..) {
+            if spec.lifetime == Lifetime::Own {
+                let unit = self.units.iter().find(|(name, _)| *name == container);
+                if let Some((_, unit)) = unit {
+                    let both = stdout.try_clone().and_then(|out| Ok([out, stderr.try_clone()?]));
+                    *unit.outputs.lock() = both.ok();
+                }
+            }
+            let name = container.clone();
+            carried.push((Carried::Output { container: name, stream: Stdio::Out }, stdout));
+            carried.push((Carried::Output { container, stream: Stdio::Err }, stderr));
+        }
+        let units: BTreeMap<_, _> = self.units.drain(..).collect();
+        let group = units.values().next().map(|unit| unit.cgroup.clone());
+        let Some(cgroup) = group else { return Err(Failure::Failed("no containers".into())) };
+        let sandbox = Sandbox {
+            id: spec.id.clone(),
+            labels: spec.labels.clone(),
+            lifetime: spec.lifetime,
+            warm: self.warm,
+            cgroup,
+            units,
+            removal: parking_lot::Mutex::new(None),
+        };
+        let fresh = std::mem::take(&mut self.fresh);
+        Ok(Made { sandbox: Arc::new(sandbox), carried, fresh })
+    }
+}
+
+impl Drop for Site<'_> {
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        for (_, unit) in &self.units {
+            unit.life.lock().owner = None;
+            unit.shell.kill();
+        }
+        watch_programs(self.helper, &self.fresh);
+    }
+}
+
+/// From now on the ends of these programs are told.
+pub(super) fn watch_programs(helper: &Arc<Helper>, units: &[Arc<Unit>]) {
+    for unit in units {
+        if let Err(error) = helper.reaper.watch(unit, Which::Program) {
+            super::log(&format!("could not watch a program: {error}"));
+            unit.shell.kill();
+        }
+    }
+}
+
+fn hand_over(assign: Option<UnixStream>, container: &ContainerSpec) -> Result<(), Failure> {
+    let (Some(mut stream), Some(assignment)) = (assign, &container.assignment) else {
+        return Ok(());
+    };
+    stream.set_write_timeout(Some(ASSIGNMENT_WAIT)).doing("hand over the assignment")?;
+    match stream.write_all(assignment) {
+        // a program that has ended already is told as such
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        other => other.doing("hand over the assignment"),
+    }
+}
+
+/// The sandbox as the server needs to know it.
+pub(super) fn describe(sandbox: &Sandbox, carried: Vec<Carried>) -> Described {
+    let states = sandbox.units.iter().map(|(name, unit)| (name.clone(), unit.life.lock().state()));
+    Described {
+        status: SandboxStatus {
+            id: sandbox.id.clone(),
+            labels: sandbox.labels.clone(),
+            containers: states.collect(),
+            warm: sandbox.warm,
+        },
+        lifetime: sandbox.lifetime,
+        cgroup: sandbox.cgroup.name.clone(),
+        carried,
+    }
+}

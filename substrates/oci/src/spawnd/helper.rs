@@ -1,0 +1,303 @@
+//! What the helper knows: its sandboxes, its pools, its server.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc;
+
+use haar_substrate::{Exit, Lifetime, SandboxId};
+use parking_lot::{Condvar, Mutex};
+
+use super::closer::{Closer, Remains};
+use super::pool::Pool;
+use super::reaper::Reaper;
+use super::shell::Workshop;
+use super::unit::Unit;
+use crate::cgroup::Cgroup;
+use crate::proto::{Answer, Failure, ToServer};
+use crate::socket;
+
+/// A sandbox that runs or ran.
+pub(super) struct Sandbox {
+    pub(super) id: SandboxId,
+    pub(super) labels: BTreeMap<String, String>,
+    pub(super) lifetime: Lifetime,
+    pub(super) warm: bool,
+    pub(super) cgroup: Cgroup,
+    pub(super) units: BTreeMap<String, Arc<Unit>>,
+    /// Requests to answer when it is gone; some means that it is being removed.
+    pub(super) removal: Mutex<Option<Vec<u64>>>,
+}
+
+/// A place in the table of sandboxes.
+pub(super) enum Slot {
+    Starting,
+    There(Arc<Sandbox>),
+}
+
+/// What changes in the helper.
+#[derive(Default)]
+pub(super) struct State {
+    pub(super) sandboxes: BTreeMap<SandboxId, Slot>,
+    pub(super) pool: Pool,
+    /// No server, nothing that shall outlive one: ends when all is taken down.
+    pub(super) leaving: bool,
+}
+
+/// The helper.
+pub(super) struct Helper {
+    pub(super) shop: Workshop,
+    pub(super) state: Mutex<State>,
+    /// A sandbox has left [`Slot::Starting`].
+    pub(super) started: Condvar,
+    /// The pools may lack something.
+    pub(super) wanting: Condvar,
+    pub(super) link: Link,
+    pub(super) reaper: Reaper,
+    closer: Closer,
+    mailbox: Mutex<Option<mpsc::Receiver<Remains>>>,
+    /// Units that are not yet taken down.
+    units: AtomicUsize,
+    names: AtomicU64,
+    socket: PathBuf,
+}
+
+impl Helper {
+    pub(super) fn new(shop: Workshop, socket: PathBuf) -> io::Result<Self> {
+        let (closer, mailbox) = mpsc::channel();
+        Ok(Self {
+            shop,
+            state: Mutex::default(),
+            started: Condvar::new(),
+            wanting: Condvar::new(),
+            link: Link::default(),
+            reaper: Reaper::new()?,
+            closer,
+            mailbox: Mutex::new(Some(mailbox)),
+            units: AtomicUsize::new(0),
+            names: AtomicU64::new(0),
+            socket,
+        })
+    }
+
+    /// The closer's end of its mailbox, once.
+    pub(super) fn take_mailbox(&self) -> Option<mpsc::Receiver<Remains>> {
+        self.mailbox.lock().take()
+    }
+
+    /// A name for a control group that no other has.
+    pub(super) fn mint_name(&self) -> String {
+        format!("s{}", self.names.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Counts a unit that is about to be.
+    pub(super) fn one_more(&self) {
+        self.units.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// Counts a unit that is no more.
+    pub(super) fn one_less(&self) {
+        self.units.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Has a control group removed.
+    pub(super) fn close_group(&self, group: Cgroup) {
+        let _ = self.closer.send(Remains::Group(group));
+    }
+
+    /// Kills all of a sandbox, and thaws it: the frozen do not die.
+    pub(super) fn kill(&self, id: &SandboxId) {
+        let found = match self.state.lock().sandboxes.get(id) {
+            Some(Slot::There(sandbox)) => sandbox.clone(),
+            _ => return,
+        };
+        found.units.values().for_each(|unit| unit.shell.kill());
+        let _ = found.cgroup.freeze(false);
+    }
+
+    /// Kills a sandbox whose grace is over.
+    pub(super) fn grace_over(&self, id: &SandboxId) {
+        let removing = match self.state.lock().sandboxes.get(id) {
+            Some(Slot::There(sandbox)) => sandbox.removal.lock().is_some(),
+            _ => false,
+        };
+        if removing {
+            self.kill(id);
+        }
+    }
+
+    /// Asks for an answer when the sandbox is gone; none when it is already.
+    pub(super) fn await_removal(&self, id: &SandboxId, request: u64) -> Option<Arc<Sandbox>> {
+        let mut state = self.state.lock();
+        loop {
+            match state.sandboxes.get(id)? {
+                Slot::Starting => self.started.wait(&mut state),
+                Slot::There(sandbox) => {
+                    sandbox.removal.lock().get_or_insert_default().push(request);
+                    return Some(sandbox.clone());
+                }
+            }
+        }
+    }
+
+    /// A program has ended: so does all that it left in its sandbox.
+    pub(super) fn program_ended(
+        &self,
+        unit: &Arc<Unit>,
+        owner: Option<(SandboxId, String)>,
+        exit: Exit,
+    ) {
+        if let Some((id, container)) = owner {
+            self.link.tell(&ToServer::Exited { id, container, exit });
+        }
+        unit.shell.kill();
+    }
+
+    /// Nothing of a unit runs any more.
+    pub(super) fn unit_gone(&self, unit: &Arc<Unit>) {
+        if let Some(mounts) = unit.shell.take_mounts() {
+            let _ = self.closer.send(Remains::Mounts(mounts));
+        }
+        let owner = unit.life.lock().owner.clone();
+        match owner {
+            Some((id, _)) => self.finish_removal(&id),
+            None => {
+                self.close_group(unit.cgroup.clone());
+                if self.state.lock().pool.forget_unfit() {
+                    self.wanting.notify_all();
+                }
+            }
+        }
+        let _ = self.closer.send(Remains::Unit);
+    }
+
+    /// Forgets a sandbox that is being removed when nothing of it runs any more, and answers
+    /// those who wait for that.
+    pub(super) fn finish_removal(&self, id: &SandboxId) {
+        let mut state = self.state.lock();
+        let Some(Slot::There(sandbox)) = state.sandboxes.get(id) else { return };
+        let sandbox = sandbox.clone();
+        let mut removal = sandbox.removal.lock();
+        let Some(requests) = &mut *removal else { return };
+        if sandbox.units.values().any(|unit| !unit.life.lock().gone) {
+            return;
+        }
+        state.sandboxes.remove(id);
+        let requests = std::mem::take(requests);
+        drop((removal, state));
+        self.close_group(sandbox.cgroup.clone());
+        for request in requests {
+            self.link.answer(request, Ok(Answer::Done), &[]);
+        }
+        let _ = self.closer.send(Remains::Look);
+    }
+
+    /// The server is gone: what shall not outlive it ends now.
+    pub(super) fn server_gone(&self) {
+        let (dying, pooled) = {
+            let mut state = self.state.lock();
+            let dying: Vec<_> = state
+                .sandboxes
+                .values()
+                .filter_map(|slot| match slot {
+                    Slot::There(sandbox) => Some(sandbox.clone()),
+                    Slot::Starting => None,
+                })
+                .filter(|sandbox| sandbox.lifetime == Lifetime::Server)
+                .collect();
+            state.leaving = dying.len() == state.sandboxes.len();
+            (dying, state.pool.drain())
+        };
+        for unit in pooled {
+            unit.shell.kill();
+        }
+        for sandbox in dying {
+            sandbox.removal.lock().get_or_insert_default();
+            self.kill(&sandbox.id);
+            self.finish_removal(&sandbox.id);
+        }
+        let _ = self.closer.send(Remains::Look);
+    }
+
+    /// Ends the process when it is leaving and all is taken down.
+    pub(super) fn leave_if_done(&self) {
+        let state = self.state.lock();
+        if !state.leaving || self.units.load(Ordering::SeqCst) > 0 || !state.sandboxes.is_empty() {
+            return;
+        }
+        self.shop.cgroups.tear_down();
+        let _ = std::fs::remove_file(&self.socket);
+        std::process::exit(0);
+    }
+}
+
+/// The connection to the server, when there is one.
+#[derive(Default)]
+pub(super) struct Link {
+    socket: Mutex<Option<Arc<OwnedFd>>>,
+    connected: Condvar,
+}
+
+impl Link {
+    /// Takes a server; false when there is one.
+    pub(super) fn connect(&self, socket: OwnedFd) -> bool {
+        let mut current = self.socket.lock();
+        if current.is_some() {
+            return false;
+        }
+        *current = Some(Arc::new(socket));
+        self.connected.notify_all();
+        true
+    }
+
+    /// Waits for a server.
+    pub(super) fn wait(&self) -> Arc<OwnedFd> {
+        let mut current = self.socket.lock();
+        loop {
+            match &*current {
+                Some(socket) => return socket.clone(),
+                None => self.connected.wait(&mut current),
+            }
+        }
+    }
+
+    /// Forgets a server that has closed; true for the first to notice.
+    pub(super) fn lost(&self, socket: &Arc<OwnedFd>) -> bool {
+        let mut current = self.socket.lock();
+        let ours = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, socket));
+        if ours {
+            *current = None;
+        }
+        ours
+    }
+
+    /// There is no server.
+    pub(super) fn is_down(&self) -> bool {
+        self.socket.lock().is_none()
+    }
+
+    /// Answers a request; a server that is gone needs none.
+    pub(super) fn answer(
+        &self,
+        request: u64,
+        answer: Result<Answer, Failure>,
+        fds: &[BorrowedFd<'_>],
+    ) {
+        self.send(&ToServer::Answer(request, answer), fds);
+    }
+
+    /// Tells the server something.
+    pub(super) fn tell(&self, message: &ToServer) {
+        self.send(message, &[]);
+    }
+
+    fn send(&self, message: &ToServer, fds: &[BorrowedFd<'_>]) {
+        let socket = self.socket.lock().clone();
+        if let Some(socket) = socket {
+            let _ = socket::send(socket.as_fd(), message, fds);
+        }
+    }
+}

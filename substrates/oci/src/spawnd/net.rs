@@ -1,0 +1,69 @@
+//! Loopback inside a sandbox: brings it up, gives it addresses, opens listeners there.
+//!
+//! The calling thread is in the sandbox's network namespace.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+use crate::sys;
+
+/// Brings the loopback interface up.
+pub(super) fn loopback_up() -> io::Result<()> {
+    let socket = control()?;
+    let mut request = request(c"lo");
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_LOOPBACK | libc::IFF_RUNNING) as i16;
+    ioctl(&socket, libc::SIOCSIFFLAGS, &request)
+}
+
+/// Opens a listener; adds its address to the loopback interface where that lacks it.
+pub(super) fn listen(address: SocketAddrV4) -> io::Result<TcpListener> {
+    if !address.ip().is_loopback() && !address.ip().is_unspecified() {
+        add_address(*address.ip())?;
+    }
+    let listener = TcpListener::bind(address)?;
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+fn add_address(address: Ipv4Addr) -> io::Result<()> {
+    let socket = control()?;
+    // an alias per address: setting one twice is no error
+    let name = format!("lo:{:x}\0", u32::from(address));
+    let name = std::ffi::CStr::from_bytes_with_nul(name.as_bytes()).map_err(io::Error::other)?;
+    let mut with_address = request(name);
+    with_address.ifr_ifru.ifru_addr = socket_address(address);
+    ioctl(&socket, libc::SIOCSIFADDR, &with_address)?;
+    let mut with_mask = request(name);
+    with_mask.ifr_ifru.ifru_netmask = socket_address(Ipv4Addr::BROADCAST);
+    ioctl(&socket, libc::SIOCSIFNETMASK, &with_mask)
+}
+
+fn control() -> io::Result<OwnedFd> {
+    Ok(socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?)
+}
+
+fn request(name: &std::ffi::CStr) -> libc::ifreq {
+    // SAFETY: all-zero is a valid request.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(name.to_bytes()) {
+        *to = *from as libc::c_char;
+    }
+    request
+}
+
+fn socket_address(address: Ipv4Addr) -> libc::sockaddr {
+    let mut data: [libc::c_char; 14] = [0; 14];
+    for (to, from) in data[2..].iter_mut().zip(address.octets()) {
+        *to = from as libc::c_char;
+    }
+    libc::sockaddr { sa_family: libc::AF_INET as u16, sa_data: data }
+}
+
+fn ioctl(socket: impl AsFd, operation: libc::Ioctl, request: &libc::ifreq) -> io::Result<()> {
+    // SAFETY: the request has the layout that these operations read.
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), operation, request) };
+    sys::check(result.into()).map(drop)
+}

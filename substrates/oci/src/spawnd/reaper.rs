@@ -1,0 +1,156 @@
+//! Hears of every end: polls the pidfds of all processes, reaps them, and says so.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_clock::{Clock, Moment};
+use haar_substrate::{Exit, SandboxId};
+use parking_lot::Mutex;
+use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
+
+use super::helper::Helper;
+use super::log;
+use super::unit::Unit;
+use crate::sys::{self, Ended};
+
+/// Token of the event descriptor that wakes the reaper.
+const WAKE: u64 = 0;
+
+/// Which of a unit's processes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    First,
+    Program,
+}
+
+/// What the reaper watches.
+pub(super) struct Reaper {
+    poll: OwnedFd,
+    wake: OwnedFd,
+    clock: Clock,
+    watched: Mutex<Watched>,
+    deadlines: Mutex<Vec<(Moment, SandboxId)>>,
+}
+
+/// By token, and the last token given.
+type Watched = (u64, BTreeMap<u64, (Arc<Unit>, Which)>);
+
+impl Reaper {
+    pub(super) fn new() -> io::Result<Self> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let wake = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
+        epoll::add(&poll, &wake, epoll::EventData::new_u64(WAKE), epoll::EventFlags::IN)?;
+        Ok(Self {
+            poll,
+            wake,
+            clock: Clock::system(),
+            watched: Mutex::new((WAKE, BTreeMap::new())),
+            deadlines: Mutex::default(),
+        })
+    }
+
+    /// Watches one of a unit's processes.
+    pub(super) fn watch(&self, unit: &Arc<Unit>, which: Which) -> io::Result<()> {
+        let token = {
+            let mut watched = self.watched.lock();
+            watched.0 += 1;
+            let token = watched.0;
+            watched.1.insert(token, (unit.clone(), which));
+            token
+        };
+        let data = epoll::EventData::new_u64(token);
+        let life = unit.life.lock();
+        let pidfd = match (which, &life.program) {
+            (Which::Program, Some(program)) => program.pidfd.as_fd(),
+            _ => unit.shell.init.pidfd.as_fd(),
+        };
+        Ok(epoll::add(&self.poll, pidfd, data, epoll::EventFlags::IN)?)
+    }
+
+    /// Has a sandbox killed after a while.
+    pub(super) fn kill_after(&self, id: &SandboxId, grace: Duration) {
+        self.deadlines.lock().push((self.clock.moment().after(grace), id.clone()));
+        let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
+    }
+
+    /// Runs the thread.
+    pub(super) fn run(&self, helper: &Arc<Helper>) {
+        let mut events = Vec::with_capacity(64);
+        loop {
+            events.clear();
+            let timeout = self.next_deadline();
+            let buffer = rustix::buffer::spare_capacity(&mut events);
+            match epoll::wait(&self.poll, buffer, timeout.as_ref()) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => log(&format!("could not wait for ends: {error}")),
+            }
+            for event in &events {
+                match event.data.u64() {
+                    WAKE => drop(rustix::io::read(&self.wake, &mut [0u8; 8])),
+                    token => self.ended(helper, token),
+                }
+            }
+            for id in self.due() {
+                helper.grace_over(&id);
+            }
+        }
+    }
+
+    fn next_deadline(&self) -> Option<Timespec> {
+        let next = self.deadlines.lock().iter().map(|(at, _)| *at).min()?;
+        let wait = next.since(self.clock.moment());
+        Timespec::try_from(wait).ok()
+    }
+
+    fn due(&self) -> Vec<SandboxId> {
+        let now = self.clock.moment();
+        let mut due = Vec::new();
+        self.deadlines.lock().retain(|(at, id)| {
+            let keep = *at > now;
+            if !keep {
+                due.push(id.clone());
+            }
+            keep
+        });
+        due
+    }
+
+    fn ended(&self, helper: &Arc<Helper>, token: u64) {
+        let Some((unit, which)) = self.watched.lock().1.get(&token).cloned() else { return };
+        let mut life = unit.life.lock();
+        let pidfd = match (which, &life.program) {
+            (Which::Program, Some(program)) => program.pidfd.as_fd(),
+            _ => unit.shell.init.pidfd.as_fd(),
+        };
+        let ended = match sys::reap(pidfd) {
+            Ok(Some(ended)) => ended,
+            Ok(None) => return,
+            // nothing to reap: it cannot be told how it ended
+            Err(_) => Ended::Signal(libc::SIGKILL),
+        };
+        let _ = epoll::delete(&self.poll, pidfd);
+        self.watched.lock().1.remove(&token);
+        match which {
+            Which::First => {
+                life.gone = true;
+                drop(life);
+                helper.unit_gone(&unit);
+            }
+            Which::Program => {
+                let (code, signal) = match ended {
+                    Ended::Code(code) => (Some(code), None),
+                    Ended::Signal(signal) => (None, Some(signal)),
+                };
+                let out_of_memory = unit.cgroup.oom_kill_count() > 0;
+                let exit = Exit { code, signal, out_of_memory };
+                life.exit = Some(exit);
+                let owner = life.owner.clone();
+                drop(life);
+                helper.program_ended(&unit, owner, exit);
+            }
+        }
+    }
+}

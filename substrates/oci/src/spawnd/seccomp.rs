@@ -1,0 +1,168 @@
+//! The system calls that sandboxed processes may use: an allow list like Docker's.
+//!
+//! What is not on it answers `ENOSYS`, so that C libraries fall back to older calls (`clone3`
+//! to `clone`, whose flags can be looked at). What would change the host or the isolation
+//! answers `EPERM`, by a second program that is asked first.
+
+use std::collections::BTreeMap;
+
+use seccompiler::{
+    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
+    SeccompRule, TargetArch,
+};
+
+/// Flags of `clone` that make namespaces.
+const CLONE_NEW: u64 = (libc::CLONE_NEWNS
+    | libc::CLONE_NEWCGROUP
+    | libc::CLONE_NEWUTS
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUSER
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET) as u64;
+
+/// Both programs, in the order of their installation.
+pub(super) struct Programs {
+    pub(super) allow: BpfProgram,
+    pub(super) deny: BpfProgram,
+}
+
+/// Compiles both programs, once.
+pub(super) fn compile() -> Result<Programs, String> {
+    let arch: TargetArch =
+        std::env::consts::ARCH.try_into().map_err(|error| format!("{error:?}"))?;
+    let mut allow: BTreeMap<i64, Vec<SeccompRule>> =
+        ALLOWED.iter().chain(ALLOWED_HERE).map(|number| (*number, Vec::new())).collect();
+    allow.insert(libc::SYS_clone, vec![no_flags(0, CLONE_NEW)?]);
+    let mut personalities = Vec::new();
+    for value in [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff] {
+        personalities.push(rule(0, SeccompCmpOp::Eq, value)?);
+    }
+    allow.insert(libc::SYS_personality, personalities);
+    allow.insert(libc::SYS_socket, vec![rule(0, SeccompCmpOp::Ne, libc::AF_VSOCK as u64)?]);
+
+    let mut deny: BTreeMap<i64, Vec<SeccompRule>> =
+        DENIED.iter().map(|number| (*number, Vec::new())).collect();
+    let new: Result<Vec<_>, _> = (0..64)
+        .map(|bit| 1u64 << bit)
+        .filter(|flag| CLONE_NEW & flag != 0)
+        .map(|flag| rule(0, SeccompCmpOp::MaskedEq(flag), flag))
+        .collect();
+    deny.insert(libc::SYS_clone, new?);
+    Ok(Programs {
+        allow: program(
+            allow,
+            SeccompAction::Errno(libc::ENOSYS as u32),
+            SeccompAction::Allow,
+            arch,
+        )?,
+        deny: program(deny, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), arch)?,
+    })
+}
+
+fn program(
+    rules: BTreeMap<i64, Vec<SeccompRule>>,
+    otherwise: SeccompAction,
+    matching: SeccompAction,
+    arch: TargetArch,
+) -> Result<BpfProgram, String> {
+    SeccompFilter::new(rules, otherwise, matching, arch)
+        .and_then(TryInto::try_into)
+        .map_err(|error| error.to_string())
+}
+
+fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, String> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
+        .and_then(|condition| SeccompRule::new(vec![condition]))
+        .map_err(|error| error.to_string())
+}
+
+fn no_flags(argument: u8, mask: u64) -> Result<SeccompRule, String> {
+    rule(argument, SeccompCmpOp::MaskedEq(mask), 0)
+}
+
+macro_rules! calls {
+    ($($name:ident)*) => { &[$(libc::$name),*] };
+}
+
+const DENIED: &[i64] = calls! {
+    SYS_acct SYS_add_key SYS_bpf SYS_chroot SYS_clock_adjtime SYS_clock_settime
+    SYS_delete_module SYS_finit_module SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fspick
+    SYS_init_module SYS_ioprio_set SYS_kexec_file_load SYS_kexec_load SYS_keyctl
+    SYS_lookup_dcookie SYS_mount SYS_mount_setattr SYS_move_mount SYS_move_pages
+    SYS_name_to_handle_at SYS_nfsservctl SYS_open_by_handle_at SYS_open_tree
+    SYS_perf_event_open SYS_pivot_root SYS_process_madvise SYS_quotactl SYS_reboot
+    SYS_request_key SYS_setdomainname SYS_sethostname SYS_setns SYS_settimeofday SYS_swapoff
+    SYS_swapon SYS_syslog SYS_umount2 SYS_unshare SYS_userfaultfd SYS_vhangup
+};
+
+const ALLOWED: &[i64] = calls! {
+    SYS_accept SYS_accept4 SYS_adjtimex SYS_bind SYS_brk SYS_capget SYS_capset SYS_chdir
+    SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep SYS_close SYS_close_range
+    SYS_connect SYS_copy_file_range SYS_dup SYS_dup3 SYS_epoll_create1 SYS_epoll_ctl
+    SYS_epoll_pwait SYS_epoll_pwait2 SYS_eventfd2 SYS_execve SYS_execveat SYS_exit
+    SYS_exit_group SYS_faccessat SYS_faccessat2 SYS_fadvise64 SYS_fallocate
+    SYS_fchdir SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_fcntl SYS_fdatasync
+    SYS_fgetxattr SYS_flistxattr SYS_flock SYS_fremovexattr SYS_fsetxattr SYS_fstat
+    SYS_fstatfs SYS_fsync SYS_ftruncate SYS_futex SYS_futex_waitv SYS_get_mempolicy
+    SYS_get_robust_list SYS_getcpu SYS_getcwd SYS_getdents64 SYS_getegid SYS_geteuid
+    SYS_getgid SYS_getgroups SYS_getitimer SYS_getpeername SYS_getpgid SYS_getpid
+    SYS_getppid SYS_getpriority SYS_getrandom SYS_getresgid SYS_getresuid SYS_getrlimit
+    SYS_getrusage SYS_getsid SYS_getsockname SYS_getsockopt SYS_gettid SYS_gettimeofday
+    SYS_getuid SYS_getxattr SYS_inotify_add_watch SYS_inotify_init1 SYS_inotify_rm_watch
+    SYS_io_cancel SYS_io_destroy SYS_io_getevents SYS_io_setup SYS_io_submit SYS_ioctl
+    SYS_ioprio_get SYS_kill SYS_landlock_add_rule SYS_landlock_create_ruleset
+    SYS_landlock_restrict_self SYS_lgetxattr SYS_linkat SYS_listen SYS_listxattr
+    SYS_llistxattr SYS_lremovexattr SYS_lseek SYS_lsetxattr SYS_madvise SYS_mbind
+    SYS_membarrier SYS_memfd_create SYS_memfd_secret SYS_mincore SYS_mkdirat SYS_mknodat
+    SYS_mlock SYS_mlock2 SYS_mlockall SYS_mmap SYS_mprotect SYS_mq_getsetattr SYS_mq_notify
+    SYS_mq_open SYS_mq_timedreceive SYS_mq_timedsend SYS_mq_unlink SYS_mremap SYS_msgctl
+    SYS_msgget SYS_msgrcv SYS_msgsnd SYS_msync SYS_munlock SYS_munlockall SYS_munmap
+    SYS_nanosleep SYS_newfstatat SYS_openat SYS_openat2 SYS_pidfd_getfd SYS_pidfd_open
+    SYS_pidfd_send_signal SYS_pipe2 SYS_pkey_alloc SYS_pkey_free SYS_pkey_mprotect SYS_ppoll
+    SYS_prctl SYS_pread64 SYS_preadv SYS_preadv2 SYS_prlimit64 SYS_process_mrelease
+    SYS_process_vm_readv SYS_process_vm_writev SYS_pselect6 SYS_ptrace SYS_pwrite64
+    SYS_pwritev SYS_pwritev2 SYS_read SYS_readahead SYS_readlinkat SYS_readv SYS_recvfrom
+    SYS_recvmmsg SYS_recvmsg SYS_remap_file_pages SYS_removexattr SYS_renameat SYS_renameat2
+    SYS_restart_syscall SYS_rseq SYS_rt_sigaction SYS_rt_sigpending SYS_rt_sigprocmask
+    SYS_rt_sigqueueinfo SYS_rt_sigreturn SYS_rt_sigsuspend SYS_rt_sigtimedwait
+    SYS_rt_tgsigqueueinfo SYS_sched_get_priority_max SYS_sched_get_priority_min
+    SYS_sched_getaffinity SYS_sched_getattr SYS_sched_getparam SYS_sched_getscheduler
+    SYS_sched_rr_get_interval SYS_sched_setaffinity SYS_sched_setattr SYS_sched_setparam
+    SYS_sched_setscheduler SYS_sched_yield SYS_seccomp SYS_semctl SYS_semget SYS_semop
+    SYS_semtimedop SYS_sendfile SYS_sendmmsg SYS_sendmsg SYS_sendto SYS_set_mempolicy
+    SYS_set_robust_list SYS_set_tid_address SYS_setfsgid SYS_setfsuid SYS_setgid
+    SYS_setgroups SYS_setitimer SYS_setpgid SYS_setpriority SYS_setregid SYS_setresgid
+    SYS_setresuid SYS_setreuid SYS_setrlimit SYS_setsid SYS_setsockopt SYS_setuid
+    SYS_setxattr SYS_shmat SYS_shmctl SYS_shmdt SYS_shmget SYS_shutdown SYS_sigaltstack
+    SYS_signalfd4 SYS_socketpair SYS_splice SYS_statfs SYS_statx SYS_symlinkat
+    SYS_sync SYS_sync_file_range SYS_syncfs SYS_sysinfo SYS_tee SYS_tgkill SYS_timer_create
+    SYS_timer_delete SYS_timer_getoverrun SYS_timer_gettime SYS_timer_settime
+    SYS_timerfd_create SYS_timerfd_gettime SYS_timerfd_settime SYS_times SYS_tkill
+    SYS_truncate SYS_umask SYS_uname SYS_unlinkat SYS_utimensat SYS_vmsplice SYS_wait4
+    SYS_waitid SYS_write SYS_writev
+};
+
+#[cfg(target_arch = "x86_64")]
+const ALLOWED_HERE: &[i64] = calls! {
+    SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2
+    SYS_epoll_create SYS_epoll_wait SYS_eventfd SYS_fork SYS_futimesat SYS_getdents
+    SYS_getpgrp SYS_inotify_init SYS_lchown SYS_link SYS_lstat SYS_mkdir SYS_mknod
+    SYS_modify_ldt SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_rmdir
+    SYS_select SYS_signalfd SYS_stat SYS_symlink SYS_time SYS_unlink SYS_utime SYS_utimes
+    SYS_vfork
+};
+
+#[cfg(not(target_arch = "x86_64"))]
+const ALLOWED_HERE: &[i64] = &[];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_programs_compile_and_no_call_is_in_both_lists() {
+        let programs = compile().unwrap();
+        assert!(!programs.allow.is_empty() && !programs.deny.is_empty());
+        assert!(DENIED.iter().all(|call| !ALLOWED.contains(call) && !ALLOWED_HERE.contains(call)));
+    }
+}

@@ -1,0 +1,194 @@
+//! The threads, and what each request does.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use haar_substrate::{Limits, SandboxId};
+
+use super::ensure::{self, Made};
+use super::helper::{Helper, Sandbox, Slot};
+use super::{closer, log, pool};
+use crate::proto::{Answer, Carried, Doing, Failure, PROTOCOL, Request, ToServer};
+use crate::socket::{self, Receiver};
+use crate::sys;
+
+/// Threads that receive requests. A start blocks its thread for a few milliseconds, mostly
+/// waiting for locks in the kernel: more threads than cores are of no use.
+const WORKERS: usize = 4;
+
+/// Starts every thread but the main one.
+pub(super) fn start_threads(helper: &Arc<Helper>) -> io::Result<()> {
+    for number in 0..WORKERS {
+        start(helper, &format!("worker-{number}"), work)?;
+    }
+    start(helper, "filler", pool::fill)?;
+    start(helper, "reaper", |helper| helper.reaper.run(helper))?;
+    start(helper, "closer", |helper| {
+        if let Some(mailbox) = helper.take_mailbox() {
+            closer::run(helper, &mailbox);
+        }
+    })
+}
+
+fn start(helper: &Arc<Helper>, name: &str, run: fn(&Arc<Helper>)) -> io::Result<()> {
+    let helper = helper.clone();
+    let own = move || {
+        // a root and working directory of its own, to be able to enter mount namespaces
+        if let Err(error) = sys::unshare(libc::CLONE_FS) {
+            log(&format!("could not unshare a thread: {error}"));
+            std::process::abort();
+        }
+        run(&helper);
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(own).map(drop)
+}
+
+/// Takes a new server, or tells it that there is one.
+pub(super) fn accept(helper: &Arc<Helper>, socket: OwnedFd) {
+    let leaving = helper.state.lock().leaving;
+    if leaving {
+        return; // closes: the new server starts a helper of its own
+    }
+    let spare = socket.try_clone();
+    let taken = helper.link.connect(socket);
+    if let (false, Ok(spare)) = (taken, spare) {
+        let _ = socket::send(&spare, &ToServer::Answer(0, Err(Failure::Busy)), &[]);
+    }
+}
+
+fn work(helper: &Arc<Helper>) {
+    let mut receiver = Receiver::new();
+    loop {
+        let socket = helper.link.wait();
+        loop {
+            match receiver.receive::<(u64, Request)>(socket.as_fd()) {
+                Ok(Some(((number, request), _))) => perform(helper, number, request),
+                Ok(None) => break,
+                Err(error) => {
+                    log(&format!("could not receive: {error}"));
+                    break;
+                }
+            }
+        }
+        if helper.link.lost(&socket) {
+            helper.server_gone();
+        }
+    }
+}
+
+fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
+    let answer = match request {
+        Request::Ensure(spec) => match ensure::ensure(helper, &spec) {
+            Ok(made) => return answer_made(helper, number, made),
+            Err(failure) => Err(failure),
+        },
+        Request::Remove { id, grace } => match remove(helper, number, &id, grace) {
+            true => return,
+            false => Ok(Answer::Done),
+        },
+        Request::Output { id, container } => {
+            return output(helper, number, &id, &container);
+        }
+        Request::Hello { protocol } if protocol == PROTOCOL => Ok(Answer::Hello),
+        Request::Hello { .. } => {
+            let why = "a helper of another version still runs; it ends when its sandboxes have";
+            Err(Failure::Unsupported(why.into()))
+        }
+        Request::List => Ok(list(helper)),
+        Request::Signal { id, container, signal } => send_signal(helper, &id, &container, signal),
+        Request::Resize { id, limits } => resize(helper, &id, &limits),
+        Request::Prepare(wanted) => {
+            let dropped = helper.state.lock().pool.want(wanted);
+            dropped.iter().for_each(|unit| unit.shell.kill());
+            helper.wanting.notify_all();
+            Ok(Answer::Done)
+        }
+    };
+    helper.link.answer(number, answer, &[]);
+}
+
+fn answer_made(helper: &Arc<Helper>, number: u64, made: Made) {
+    let Made { sandbox, carried, fresh } = made;
+    let (kinds, fds): (Vec<Carried>, Vec<OwnedFd>) = carried.into_iter().unzip();
+    let described = ensure::describe(&sandbox, kinds);
+    let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+    helper.link.answer(number, Ok(Answer::Sandbox(described)), &fds);
+    ensure::watch_programs(helper, &fresh);
+    if helper.link.is_down() {
+        helper.server_gone(); // it went while this was made
+    }
+}
+
+fn find(helper: &Helper, id: &SandboxId) -> Result<Arc<Sandbox>, Failure> {
+    let mut state = helper.state.lock();
+    loop {
+        match state.sandboxes.get(id) {
+            Some(Slot::There(sandbox)) => return Ok(sandbox.clone()),
+            Some(Slot::Starting) => helper.started.wait(&mut state),
+            None => return Err(Failure::Gone(id.clone())),
+        }
+    }
+}
+
+/// False when there is nothing to remove; else the answer comes when it is gone.
+fn remove(helper: &Arc<Helper>, number: u64, id: &SandboxId, grace: Duration) -> bool {
+    let Some(sandbox) = helper.await_removal(id, number) else { return false };
+    if grace.is_zero() {
+        helper.kill(id);
+    } else {
+        for unit in sandbox.units.values() {
+            let _ = unit.signal(libc::SIGTERM);
+        }
+        let _ = sandbox.cgroup.freeze(false);
+        helper.reaper.kill_after(id, grace);
+    }
+    helper.finish_removal(id);
+    true
+}
+
+fn output(helper: &Arc<Helper>, number: u64, id: &SandboxId, container: &str) {
+    let both = find(helper, id).and_then(|sandbox| {
+        let unit = sandbox.units.get(container).ok_or_else(|| Failure::Gone(id.clone()))?;
+        let outputs = unit.outputs.lock();
+        let [out, err] = outputs.as_ref().ok_or_else(|| Failure::Gone(id.clone()))?;
+        let both = out.try_clone().and_then(|out| Ok([out, err.try_clone()?]));
+        both.doing("copy a descriptor")
+    });
+    match both {
+        Ok([out, err]) => {
+            helper.link.answer(number, Ok(Answer::Output), &[out.as_fd(), err.as_fd()]);
+        }
+        Err(failure) => helper.link.answer(number, Err(failure), &[]),
+    }
+}
+
+fn list(helper: &Helper) -> Answer {
+    let state = helper.state.lock();
+    let there = state.sandboxes.values().filter_map(|slot| match slot {
+        Slot::There(sandbox) => Some(sandbox.clone()),
+        Slot::Starting => None,
+    });
+    let there: Vec<_> = there.collect();
+    drop(state);
+    Answer::List(there.iter().map(|sandbox| ensure::describe(sandbox, Vec::new())).collect())
+}
+
+fn send_signal(
+    helper: &Helper,
+    id: &SandboxId,
+    container: &str,
+    signal: i32,
+) -> Result<Answer, Failure> {
+    let sandbox = find(helper, id)?;
+    let unit = sandbox.units.get(container).ok_or_else(|| Failure::Gone(id.clone()))?;
+    unit.signal(signal).doing("signal a program")?;
+    Ok(Answer::Done)
+}
+
+fn resize(helper: &Helper, id: &SandboxId, limits: &Limits) -> Result<Answer, Failure> {
+    find(helper, id)?.cgroup.limit(limits).doing("set the limits")?;
+    Ok(Answer::Done)
+}

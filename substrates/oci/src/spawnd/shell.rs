@@ -1,0 +1,257 @@
+//! A shell: everything of a container but its program. Namespaces held by a first process that
+//! only waits, a control group, a root; programs, mounts and listeners come later.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::io;
+use std::net::{SocketAddrV4, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use haar_substrate::{Limits, User};
+use parking_lot::Mutex;
+use rustix::pipe::{PipeFlags, pipe_with};
+
+use super::child::{self, ChildError, InitPlan, Mask, ProgramPlan};
+use super::clone::Child;
+use super::mounts::Detached;
+use super::root::{PreparedRoot, RootKey, Roots};
+use super::seccomp::{self, Programs};
+use super::{init, net};
+use crate::cgroup::{Cgroup, Cgroups};
+use crate::proto::{Doing, Failure};
+use crate::sys;
+
+/// Open files of a process where nothing is asked for.
+const OPEN_FILES_DEFAULT: u64 = 1_024;
+
+/// What the helper needs to make shells; made once.
+pub(super) struct Workshop {
+    pub(super) cgroups: Cgroups,
+    pub(super) roots: Roots,
+    seccomp: Programs,
+    masks: Vec<(CString, Mask)>,
+    init: OwnedFd,
+    null: OwnedFd,
+    /// To come back from a sandbox.
+    home: OwnedFd,
+    open_files_max: u64,
+}
+
+impl Workshop {
+    pub(super) fn new(cgroups: Cgroups, roots: Roots) -> io::Result<Self> {
+        Ok(Self {
+            cgroups,
+            roots,
+            seccomp: seccomp::compile().map_err(io::Error::other)?,
+            masks: super::root::masks(),
+            init: sys::dup_high(init::program()?)?,
+            null: sys::dup_high(null()?)?,
+            home: sys::own_pidfd()?,
+            open_files_max: sys::open_files_limit().1,
+        })
+    }
+}
+
+/// The null device, checked to be that.
+fn null() -> io::Result<File> {
+    let file = File::options().read(true).write(true).open("/dev/null")?;
+    let found = file.metadata()?;
+    if !found.file_type().is_char_device() || found.rdev() != libc::makedev(1, 3) {
+        return Err(io::Error::other("/dev/null is not the null device"));
+    }
+    Ok(file)
+}
+
+/// A shell.
+pub(super) struct Shell {
+    pub(super) init: Child,
+    user: User,
+    /// Kept so that the last process to leave does not wait for the mounts to be taken down;
+    /// whoever drops it does.
+    mounts: Mutex<Option<OwnedFd>>,
+    _root: Arc<PreparedRoot>,
+}
+
+/// A program to be started in a shell.
+pub(super) struct Program<'a> {
+    pub(super) argv: &'a [String],
+    pub(super) env: &'a [(String, String)],
+    pub(super) cwd: &'a str,
+    pub(super) limits: &'a Limits,
+    /// It gets a descriptor 3.
+    pub(super) assigned: bool,
+}
+
+/// A program that was started.
+pub(super) struct Started {
+    pub(super) child: Child,
+    /// Ends to read from.
+    pub(super) stdout: OwnedFd,
+    pub(super) stderr: OwnedFd,
+    /// The other end of its descriptor 3.
+    pub(super) assign: Option<UnixStream>,
+}
+
+impl Shell {
+    /// Makes the namespaces.
+    pub(super) fn make(
+        shop: &Workshop,
+        key: &RootKey,
+        cgroup: &Cgroup,
+        network_of: Option<&Self>,
+    ) -> Result<Self, Failure> {
+        let root = shop.roots.get(key)?;
+        let entries = cgroup.entries().doing("open the control groups")?;
+        let plan = InitPlan {
+            root: &root.path,
+            own_tmp: key.own_tmp(),
+            masks: &shop.masks,
+            program: shop.init.as_fd(),
+            entries: &entries,
+            network_of: network_of.map(|shell| shell.init.pidfd.as_fd()),
+        };
+        let init = child::start_init(&plan).map_err(internal)?;
+        let mounts = File::open(format!("/proc/{}/ns/mnt", init.pid));
+        let shell = Self {
+            init,
+            user: key.user,
+            mounts: Mutex::new(Some(mounts.doing("hold the mounts")?.into())),
+            _root: root,
+        };
+        if network_of.is_none() {
+            shell.inside(shop, libc::CLONE_NEWNET, || {
+                net::loopback_up().doing("bring up the loopback interface")
+            })?;
+        }
+        Ok(shell)
+    }
+
+    /// Runs `work` with the calling thread in namespaces of the sandbox.
+    fn inside<T>(
+        &self,
+        shop: &Workshop,
+        namespaces: i32,
+        work: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        sys::setns(self.init.pidfd.as_fd(), namespaces).doing("enter the sandbox")?;
+        let result = work();
+        if sys::setns(shop.home.as_fd(), namespaces).is_err() {
+            // this thread is no use any more, and must do nothing in the sandbox's name
+            std::process::abort();
+        }
+        result
+    }
+
+    /// Opens listeners inside.
+    pub(super) fn listen(
+        &self,
+        shop: &Workshop,
+        addresses: &[SocketAddrV4],
+    ) -> Result<Vec<(SocketAddrV4, TcpListener)>, Failure> {
+        if addresses.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.inside(shop, libc::CLONE_NEWNET, || {
+            let open = |address: &SocketAddrV4| Ok((*address, net::listen(*address)?));
+            let all: io::Result<Vec<_>> = addresses.iter().map(open).collect();
+            all.doing("listen inside the sandbox")
+        })
+    }
+
+    /// Moves mounts in and names the host.
+    pub(super) fn furnish(
+        &self,
+        shop: &Workshop,
+        mounts: &[Detached],
+        hostname: &str,
+    ) -> Result<(), Failure> {
+        self.inside(shop, libc::CLONE_NEWNS | libc::CLONE_NEWUTS, || {
+            if !hostname.is_empty() {
+                rustix::system::sethostname(hostname.as_bytes()).doing("name the host")?;
+            }
+            let root = File::open("/").doing("open the root")?;
+            mounts.iter().try_for_each(|mount| mount.attach(&root))
+        })
+    }
+
+    /// Starts a program.
+    pub(super) fn start(
+        &self,
+        shop: &Workshop,
+        cgroup: &Cgroup,
+        program: &Program<'_>,
+    ) -> Result<Started, Failure> {
+        let name = program.argv.first().cloned().unwrap_or_default();
+        let refused = |reason: String| Failure::Refused { program: name.clone(), reason };
+        if !name.starts_with('/') {
+            return Err(refused("needs an absolute path".into()));
+        }
+        let text = |text: String| CString::new(text).map_err(|_| refused("holds a nul".into()));
+        let argv: Result<Vec<_>, _> = program.argv.iter().cloned().map(text).collect();
+        let mut env = Vec::with_capacity(program.env.len() + 1);
+        for (key, value) in program.env {
+            env.push(text(format!("{key}={value}"))?);
+        }
+        let (assign, theirs) = if program.assigned {
+            env.push(c"HAAR_ASSIGN_FD=3".to_owned());
+            let (ours, theirs) = UnixStream::pair().doing("make a socket")?;
+            (Some(ours), Some(sys::dup_high(theirs).doing("make a socket")?))
+        } else {
+            (None, None)
+        };
+        let (stdout, out) = output()?;
+        let (stderr, err) = output()?;
+        let entries = cgroup.entries().doing("open the control groups")?;
+        let files = program.limits.files.unwrap_or(OPEN_FILES_DEFAULT).min(shop.open_files_max);
+        let plan = ProgramPlan {
+            init: self.init.pidfd.as_fd(),
+            entries: &entries,
+            stdio: [shop.null.as_fd(), out.as_fd(), err.as_fd()],
+            assign: theirs.as_ref().map(AsFd::as_fd),
+            argv: argv?,
+            env,
+            cwd: text(program.cwd.to_owned())?,
+            user: self.user,
+            open_files: files,
+            seccomp: &shop.seccomp,
+        };
+        let child = self
+            .inside(shop, libc::CLONE_NEWPID, || Ok(child::start_program(&plan)))?
+            .map_err(|error| judge(&name, program.cwd, error))?;
+        Ok(Started { child, stdout, stderr, assign })
+    }
+
+    /// The last hold on its mounts, once.
+    pub(super) fn take_mounts(&self) -> Option<OwnedFd> {
+        self.mounts.lock().take()
+    }
+
+    /// Kills all of its processes.
+    pub(super) fn kill(&self) {
+        let _ = sys::send_signal(self.init.pidfd.as_fd(), libc::SIGKILL);
+    }
+}
+
+/// A pipe for output: our end, and the sandbox's well out of the way of 0 to 3.
+fn output() -> Result<(OwnedFd, OwnedFd), Failure> {
+    let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).doing("make a pipe")?;
+    Ok((ours, sys::dup_high(theirs).doing("make a pipe")?))
+}
+
+fn internal(error: ChildError) -> Failure {
+    Failure::of(&format!("make a sandbox: {}", error.stage), &error.error)
+}
+
+/// A program that cannot be run is its maker's fault; all else is ours.
+fn judge(program: &str, cwd: &str, error: ChildError) -> Failure {
+    let reason = error.error.to_string();
+    match (error.stage, error.error.raw_os_error()) {
+        ("exec", Some(libc::EAGAIN | libc::ENOMEM)) => internal(error),
+        ("exec", _) => Failure::Refused { program: program.to_owned(), reason },
+        ("enter the working directory", _) => Failure::Refused { program: cwd.to_owned(), reason },
+        _ => internal(error),
+    }
+}
