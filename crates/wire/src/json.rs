@@ -4,7 +4,7 @@ mod read;
 mod write;
 
 pub(crate) use read::{read_object, read_value};
-pub(crate) use write::{Encoded, object};
+pub(crate) use write::{not_a_number, object};
 
 use crate::report::Report;
 use crate::value::Json;

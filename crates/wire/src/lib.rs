@@ -11,20 +11,33 @@
 //! [`detect`], [`decode`] and [`encode`] for one request.
 
 mod body;
+mod cbor;
 mod constraints;
+mod decode;
+mod detect;
+mod encode;
 mod error;
 mod events;
+mod frames;
 mod json;
 mod operation;
+mod params;
+mod paths;
 mod pattern;
 mod report;
 mod schema;
 mod shape;
 pub mod sigv4;
+mod text;
 mod timestamp;
+mod tree;
 mod value;
+mod xml;
 
 pub use body::{Body, BodyError};
+pub use decode::{decode, decode_into};
+pub use detect::{Catalogue, Refusal, Route, detect, is_form};
+pub use encode::{encode, encode_as, error as encode_error};
 pub use error::AwsError;
 pub use events::{Event, EventFrames, EventStream};
 pub use json::{from_json, from_json_into, to_json};

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::{Schema, Shape};
+use crate::{Kind, Schema, Shape};
 
 /// One operation of AWS's, as a type without values.
 pub trait Operation: Send + Sync + 'static {
@@ -167,6 +167,19 @@ impl ServiceSchema {
     /// Whether it speaks this protocol.
     pub fn speaks(&self, protocol: Protocol) -> bool {
         self.protocols.contains(&protocol)
+    }
+}
+
+impl OperationSchema {
+    /// Whether the input's body flows instead of being held in memory.
+    pub fn takes_stream(&self) -> bool {
+        self.input.members().iter().any(|member| matches!(member.schema.kind, Kind::Stream))
+    }
+
+    /// Name of the member that makes a retry safe.
+    pub fn idempotency_token(&self) -> Option<&'static str> {
+        let mut members = self.input.members().iter();
+        members.find(|member| member.idempotency_token).map(|member| member.name)
     }
 }
 

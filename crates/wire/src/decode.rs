@@ -1,0 +1,254 @@
+//! From a request to its typed input.
+
+use bytes::Bytes;
+use http::request::Parts;
+
+use crate::detect::{Route, header};
+use crate::operation::Protocol;
+use crate::report::{Malformed, Report, Seen};
+use crate::schema::{Kind, Location, Member};
+use crate::tree::{Dialect, from_params, from_xml, read_members};
+use crate::value::{Json, Scalar};
+use crate::{AwsError, Body, Shape, Value, cbor, json, text};
+
+/// Reads a request's input and checks it against its model: all violations in one error.
+///
+/// `body` is the whole body as bytes, unless the operation takes a stream
+/// ([`crate::OperationSchema::takes_stream`]).
+pub fn decode<I: Shape + Default>(route: &Route, parts: &Parts, body: Body) -> Result<I, AwsError> {
+    let mut input = I::default();
+    decode_into(route, parts, body, &mut input)?;
+    Ok(input)
+}
+
+/// The same into a shape that is only known by its table.
+pub fn decode_into(
+    route: &Route,
+    parts: &Parts,
+    body: Body,
+    input: &mut dyn Shape,
+) -> Result<(), AwsError> {
+    let mut report = Report::default();
+    if read(route, parts, body, input, &mut report).is_ok() {
+        report.check(input);
+    }
+    report.finish(route.service())
+}
+
+fn read(
+    route: &Route,
+    parts: &Parts,
+    body: Body,
+    input: &mut dyn Shape,
+    report: &mut Report,
+) -> Result<(), Malformed> {
+    let mut seen = Seen::default();
+    let members = input.schema().members();
+    match route.protocol {
+        Protocol::RpcV2Cbor => return cbor::read_object(&bytes(body, report)?, input, report),
+        Protocol::Json10 | Protocol::Json11 => {
+            let bytes = bytes(body, report)?;
+            if !bytes.is_empty() {
+                return read_json(&bytes, input, None, report);
+            }
+        }
+        Protocol::Query | Protocol::Ec2 => {
+            let ec2 = route.protocol == Protocol::Ec2;
+            let dialect = if ec2 { Dialect::Ec2 } else { Dialect::Query };
+            read_members(&from_params(&route.params), dialect, input, &mut seen, report)?;
+        }
+        Protocol::RestJson | Protocol::RestXml => {
+            read_bound(route, parts, input, &mut seen, report)?;
+            read_body(route.protocol, body, input, &mut seen, report)?;
+        }
+    }
+    report.missing(members, &seen);
+    Ok(())
+}
+
+fn bytes(body: Body, report: &mut Report) -> Result<Bytes, Malformed> {
+    match body.as_bytes() {
+        Some(bytes) => Ok(bytes.clone()),
+        None => Err(report.malformed("the body of this operation cannot be streamed")),
+    }
+}
+
+fn read_json(
+    bytes: &[u8],
+    input: &mut dyn Shape,
+    seen: Option<&mut Seen>,
+    report: &mut Report,
+) -> Result<(), Malformed> {
+    let mut from = serde_json::Deserializer::from_slice(bytes);
+    json::read_object(&mut from, input, seen, report)?;
+    from.end().map_err(|error| report.malformed(error.to_string()))
+}
+
+/// Members in path, query and headers.
+fn read_bound(
+    route: &Route,
+    parts: &Parts,
+    input: &mut dyn Shape,
+    seen: &mut Seen,
+    report: &mut Report,
+) -> Result<(), Malformed> {
+    for (index, member) in input.schema().members().iter().enumerate() {
+        let value = input.member_mut(index);
+        let there = report.in_member(member.name, |report| match member.location {
+            Location::Label => match route.labels.iter().find(|(name, _)| *name == member.wire) {
+                Some((_, text)) => text::set(text, member.schema, value, report).map(|()| true),
+                None => Ok(false),
+            },
+            Location::Query => read_query(route, member, value, report),
+            Location::Header => read_header(header(parts, member.wire), member, value, report),
+            Location::Headers => read_headers(parts, member, value, report),
+            _ => Ok(false),
+        })?;
+        if there {
+            seen.add(index);
+        }
+    }
+    Ok(())
+}
+
+fn read_query(
+    route: &Route,
+    member: &'static Member,
+    value: &mut dyn Value,
+    report: &mut Report,
+) -> Result<bool, Malformed> {
+    let mut there = false;
+    for (name, text) in &route.params {
+        match member.schema.kind {
+            Kind::Map(row) => {
+                let Some(slot) = value.insert(name.clone()) else { break };
+                let slot = match row.value.schema.kind {
+                    Kind::List(_) => slot.push(),
+                    _ => Some(slot),
+                };
+                if let Some(slot) = slot {
+                    let _ = slot.set(Scalar::Text(text.clone()));
+                }
+            }
+            Kind::List(row) if name == member.wire => {
+                let Some(slot) = value.push() else { break };
+                text::set(text, row.item.schema, slot, report)?;
+            }
+            _ if name == member.wire => text::set(text, member.schema, value, report)?,
+            _ => continue,
+        }
+        there = true;
+    }
+    Ok(there)
+}
+
+fn read_header(
+    text: &str,
+    member: &'static Member,
+    value: &mut dyn Value,
+    report: &mut Report,
+) -> Result<bool, Malformed> {
+    if text.is_empty() {
+        return Ok(false);
+    }
+    let Kind::List(row) = member.schema.kind else {
+        return text::set(text, member.schema, value, report).map(|()| true);
+    };
+    for part in text.split(',') {
+        let Some(slot) = value.push() else { break };
+        text::set(part.trim(), row.item.schema, slot, report)?;
+    }
+    Ok(true)
+}
+
+fn read_headers(
+    parts: &Parts,
+    member: &'static Member,
+    value: &mut dyn Value,
+    report: &mut Report,
+) -> Result<bool, Malformed> {
+    let Kind::Map(row) = member.schema.kind else { return Ok(false) };
+    let prefix = member.wire.to_ascii_lowercase();
+    let mut there = false;
+    for (name, text) in &parts.headers {
+        let (Some(key), Ok(text)) = (name.as_str().strip_prefix(&prefix), text.to_str()) else {
+            continue;
+        };
+        if let Some(slot) = value.insert(key.to_owned()) {
+            text::set(text, row.value.schema, slot, report)?;
+            there = true;
+        }
+    }
+    Ok(there)
+}
+
+/// The body of a REST request: a member by itself, or all members that are nowhere else.
+fn read_body(
+    protocol: Protocol,
+    body: Body,
+    input: &mut dyn Shape,
+    seen: &mut Seen,
+    report: &mut Report,
+) -> Result<(), Malformed> {
+    let Some((index, member)) = input.schema().payload() else {
+        let in_body = |member: &Member| member.location == Location::Body;
+        if !input.schema().members().iter().any(in_body) {
+            return Ok(());
+        }
+        let bytes = bytes(body, report)?;
+        return match protocol {
+            _ if bytes.is_empty() => Ok(()),
+            Protocol::RestXml => {
+                let root = from_xml(&bytes, report)?;
+                read_members(&root, Dialect::Xml, input, seen, report)
+            }
+            _ => read_json(&bytes, input, Some(seen), report),
+        };
+    };
+    let value = input.member_mut(index);
+    let there = report
+        .in_member(member.name, |report| read_payload(protocol, member, body, value, report))?;
+    if there {
+        seen.add(index);
+    }
+    Ok(())
+}
+
+fn read_payload(
+    protocol: Protocol,
+    member: &'static Member,
+    body: Body,
+    value: &mut dyn Value,
+    report: &mut Report,
+) -> Result<bool, Malformed> {
+    if matches!(member.schema.kind, Kind::Stream) {
+        return Ok(value.set_body(body).is_ok());
+    }
+    let bytes = bytes(body, report)?;
+    if bytes.is_empty() {
+        return Ok(false);
+    }
+    match member.schema.kind {
+        Kind::Blob => Ok(value.set(Scalar::Blob(bytes)).is_ok()),
+        Kind::Document => match serde_json::from_slice::<Json>(&bytes) {
+            Ok(json) => Ok(value.set(Scalar::Document(json)).is_ok()),
+            Err(error) => Err(report.malformed(error.to_string())),
+        },
+        Kind::Structure(_) if protocol == Protocol::RestXml => {
+            let root = from_xml(&bytes, report)?;
+            let Some(shape) = value.structure() else { return Ok(false) };
+            let mut seen = Seen::default();
+            read_members(&root, Dialect::Xml, shape, &mut seen, report)?;
+            report.missing(shape.schema().members(), &seen);
+            Ok(true)
+        }
+        Kind::Structure(_) | Kind::List(_) | Kind::Map(_) => {
+            let mut from = serde_json::Deserializer::from_slice(&bytes);
+            json::read_value(&mut from, member.schema, value, report).map(|()| true)
+        }
+        _ => match std::str::from_utf8(&bytes) {
+            Ok(text) => text::set(text, member.schema, value, report).map(|()| true),
+            Err(_) => Err(report.malformed("the body is not UTF-8")),
+        },
+    }
+}

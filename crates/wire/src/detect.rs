@@ -1,0 +1,251 @@
+//! From a request's head to its operation.
+
+use http::request::Parts;
+
+use crate::operation::{OperationSchema, Protocol, ServiceSchema};
+use crate::params::{self, Params};
+use crate::paths::{Labels, Paths, Target};
+use crate::{AwsError, encode};
+
+/// All services that this process answers for.
+pub struct Catalogue {
+    entries: Vec<Entry>,
+}
+
+struct Entry {
+    service: &'static ServiceSchema,
+    paths: Option<Paths>,
+}
+
+/// Where a request goes: operation, protocol, and what its path held.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The operation.
+    pub operation: &'static OperationSchema,
+    /// The protocol that the caller speaks and wants to hear.
+    pub protocol: Protocol,
+    pub(crate) labels: Labels,
+    pub(crate) params: Params,
+}
+
+impl Route {
+    /// Whose operation it is.
+    pub fn service(&self) -> &'static ServiceSchema {
+        self.operation.service
+    }
+}
+
+/// A request that goes nowhere, and how to say so.
+#[derive(Debug)]
+pub struct Refusal {
+    /// The service, where that much is known.
+    pub service: Option<&'static ServiceSchema>,
+    /// The caller's protocol, as far as it shows.
+    pub protocol: Protocol,
+    /// Why.
+    pub error: AwsError,
+}
+
+impl Refusal {
+    /// The answer in the caller's protocol.
+    pub fn encode(&self, request_id: &str) -> http::Response<crate::Body> {
+        encode::error(self.protocol, self.service, &self.error, request_id)
+    }
+}
+
+impl Catalogue {
+    /// A catalogue of these services.
+    pub fn new(services: impl IntoIterator<Item = &'static ServiceSchema>) -> Self {
+        let entries = services.into_iter().map(|service| {
+            let rest = service.speaks(Protocol::RestJson) || service.speaks(Protocol::RestXml);
+            Entry { service, paths: rest.then(|| Paths::of(service)) }
+        });
+        Self { entries: entries.collect() }
+    }
+
+    /// The services.
+    pub fn services(&self) -> impl Iterator<Item = &'static ServiceSchema> {
+        self.entries.iter().map(|entry| entry.service)
+    }
+
+    /// A listed operation by the names of service (botocore's folder) and operation.
+    pub fn operation(&self, service: &str, name: &str) -> Option<&'static OperationSchema> {
+        self.services().find(|known| known.id == service)?.operation(name)
+    }
+}
+
+/// Whether the body is a form, which [`detect`] must see.
+pub fn is_form(parts: &Parts) -> bool {
+    header(parts, "content-type").starts_with("application/x-www-form-urlencoded")
+}
+
+/// Finds the operation of a request. `form` is the body where [`is_form`], else nothing.
+pub fn detect(catalogue: &Catalogue, parts: &Parts, form: &[u8]) -> Result<Route, Box<Refusal>> {
+    let mut params = params::parse(parts.uri.query().unwrap_or_default());
+    if let Some(found) = detect_cbor(catalogue, parts) {
+        return found;
+    }
+    if let Some(found) = detect_target(catalogue, parts) {
+        return found;
+    }
+    if is_form(parts) && !form.is_empty() {
+        params.extend(params::parse(&String::from_utf8_lossy(form)));
+    }
+    let signed = signing_name(parts, &params);
+    if let Some(found) = detect_action(catalogue, parts, signed.as_deref(), &params) {
+        return found;
+    }
+    detect_path(catalogue, parts, signed.as_deref(), params)
+}
+
+/// Smithy RPC v2: `/service/GraniteServiceVersion20100801/operation/PutMetricData`.
+fn detect_cbor(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Box<Refusal>>> {
+    let path = parts.uri.path();
+    let names = path.split_once("/service/").and_then(|(_, rest)| rest.split_once("/operation/"));
+    let wanted = header(parts, "smithy-protocol") == "rpc-v2-cbor";
+    let protocol = Protocol::RpcV2Cbor;
+    let Some((prefix, name)) = names else {
+        return wanted.then(|| Err(unknown(None, protocol, path)));
+    };
+    let by_prefix = |service: &&ServiceSchema| {
+        service.speaks(protocol) && service.target_prefix == Some(prefix)
+    };
+    let service = catalogue.services().find(by_prefix);
+    if service.is_none() && !wanted {
+        return None;
+    }
+    Some(by_name(service, protocol, name, Params::new()))
+}
+
+/// The JSON protocols: `X-Amz-Target: Logs_20140328.PutLogEvents`.
+fn detect_target(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Box<Refusal>>> {
+    let target = header(parts, "x-amz-target");
+    if target.is_empty() {
+        return None;
+    }
+    let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
+    let old = header(parts, "content-type").starts_with("application/x-amz-json-1.0");
+    let protocol = if old { Protocol::Json10 } else { Protocol::Json11 };
+    let service = catalogue.services().find(|service| {
+        let json = service.speaks(Protocol::Json10) || service.speaks(Protocol::Json11);
+        json && service.target_prefix == Some(prefix)
+    });
+    Some(by_name(service, protocol, name, Params::new()))
+}
+
+/// The query protocols: `Action=GetRole` in a form or a query string.
+fn detect_action(
+    catalogue: &Catalogue,
+    parts: &Parts,
+    signed: Option<&str>,
+    params: &Params,
+) -> Option<Result<Route, Box<Refusal>>> {
+    let action = params::first(params, "Action")?;
+    let version = params::first(params, "Version");
+    let speaks = |service: &&'static ServiceSchema| {
+        service.speaks(Protocol::Query) || service.speaks(Protocol::Ec2)
+    };
+    let host = host_label(parts);
+    let named = |service: &&'static ServiceSchema| match signed {
+        Some(name) => service.signing_name == name,
+        None => service.endpoint_prefix == host,
+    };
+    let has = |service: &&'static ServiceSchema| {
+        service.operation(action).is_some() || service.is_unlisted(action)
+    };
+    let services = || catalogue.services().filter(speaks);
+    let service = services().find(named).or_else(|| {
+        let mut versioned = services().filter(|s| version.is_none_or(|v| s.api_version == v));
+        versioned.find(has).filter(|_| signed.is_none())
+    })?;
+    let protocol = if service.speaks(Protocol::Ec2) { Protocol::Ec2 } else { Protocol::Query };
+    Some(by_name(Some(service), protocol, action, params.clone()))
+}
+
+/// The REST protocols, by method and path.
+fn detect_path(
+    catalogue: &Catalogue,
+    parts: &Parts,
+    signed: Option<&str>,
+    params: Params,
+) -> Result<Route, Box<Refusal>> {
+    let (method, path) = (parts.method.as_str(), parts.uri.path());
+    let mut named = None;
+    for entry in &catalogue.entries {
+        let is_named = match signed {
+            Some(name) => entry.service.signing_name == name,
+            None => entry.service.endpoint_prefix == host_label(parts),
+        };
+        named = named.or(is_named.then_some(entry.service));
+        let Some(paths) = entry.paths.as_ref().filter(|_| is_named || signed.is_none()) else {
+            continue;
+        };
+        let protocol = rest_protocol(entry.service);
+        match paths.find(method, path, &params) {
+            Some((Target::Listed(operation), labels)) => {
+                return Ok(Route { operation, protocol, labels, params });
+            }
+            Some((Target::Unlisted(name), _)) => {
+                return by_name(Some(entry.service), protocol, name, params);
+            }
+            None => {}
+        }
+    }
+    let protocol = named.map_or(Protocol::RestJson, |service| {
+        service.protocols.first().copied().unwrap_or(Protocol::RestJson)
+    });
+    Err(unknown(named, protocol, params::first(&params, "Action").unwrap_or(path)))
+}
+
+fn rest_protocol(service: &ServiceSchema) -> Protocol {
+    if service.speaks(Protocol::RestXml) { Protocol::RestXml } else { Protocol::RestJson }
+}
+
+fn by_name(
+    service: Option<&'static ServiceSchema>,
+    protocol: Protocol,
+    name: &str,
+    params: Params,
+) -> Result<Route, Box<Refusal>> {
+    let Some(service) = service else { return Err(unknown(None, protocol, name)) };
+    if let Some(operation) = service.operation(name) {
+        return Ok(Route { operation, protocol, labels: Labels::new(), params });
+    }
+    if service.is_unlisted(name) {
+        let error = AwsError::not_implemented(service, name);
+        return Err(Box::new(Refusal { service: Some(service), protocol, error }));
+    }
+    Err(unknown(Some(service), protocol, name))
+}
+
+fn unknown(
+    service: Option<&'static ServiceSchema>,
+    protocol: Protocol,
+    name: &str,
+) -> Box<Refusal> {
+    let error = match service {
+        Some(service) => AwsError::unknown_operation(service, name),
+        None => AwsError::unknown_service(),
+    };
+    Box::new(Refusal { service, protocol, error })
+}
+
+/// The service's name in the credential scope, of a header or of a presigned query.
+fn signing_name(parts: &Parts, params: &Params) -> Option<String> {
+    let authorization = header(parts, "authorization");
+    let scope = match authorization.split_once("Credential=") {
+        Some((_, rest)) => rest.split([',', ' ']).next()?,
+        None => params::first(params, "X-Amz-Credential")?,
+    };
+    scope.split('/').rev().nth(1).map(str::to_owned)
+}
+
+/// The first label of the host's name: `lambda` of `lambda.us-east-1.localhost`.
+fn host_label(parts: &Parts) -> &str {
+    let host = parts.uri.host().unwrap_or_else(|| header(parts, "host"));
+    host.split(['.', ':']).next().unwrap_or_default()
+}
+
+pub(crate) fn header<'a>(parts: &'a Parts, name: &str) -> &'a str {
+    parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}

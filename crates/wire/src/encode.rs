@@ -1,0 +1,222 @@
+//! From an output or an error to an answer.
+
+mod error;
+
+use bytes::Bytes;
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::{Response, StatusCode};
+
+pub use error::error;
+
+use crate::detect::Route;
+use crate::operation::{OperationSchema, Protocol};
+use crate::schema::{Kind, Location, TimestampFormat};
+use crate::shape::set_members;
+use crate::value::View;
+use crate::xml::XmlWriter;
+use crate::{Body, Shape, frames, text};
+
+/// Encodes an output in the caller's protocol.
+pub fn encode(route: &Route, output: &mut dyn Shape, request_id: &str) -> Response<Body> {
+    encode_as(route.protocol, route.operation, output, request_id)
+}
+
+/// The same where there is no route, such as in recorded examples.
+pub fn encode_as(
+    protocol: Protocol,
+    operation: &'static OperationSchema,
+    output: &mut dyn Shape,
+    request_id: &str,
+) -> Response<Body> {
+    let mut answer = head(protocol, operation.http.status, request_id);
+    let is_rest = matches!(protocol, Protocol::RestJson | Protocol::RestXml);
+    if is_rest {
+        bind(output, &mut answer);
+    }
+    let streamed = match take_stream(protocol, output, &mut answer) {
+        Some(body) => Some(body),
+        None if is_rest => payload(protocol, output, &mut answer),
+        None => None,
+    };
+    *answer.body_mut() = match streamed {
+        Some(body) => body,
+        None => whole(protocol, operation, output, request_id, &mut answer),
+    };
+    if let Some(bytes) = answer.body().as_bytes() {
+        let length = HeaderValue::from(bytes.len());
+        answer.headers_mut().insert(CONTENT_LENGTH, length);
+    }
+    answer
+}
+
+/// An answer without a body: status, request id, the protocol's own headers.
+fn head(protocol: Protocol, status: u16, request_id: &str) -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    set(&mut answer, "x-amzn-requestid", request_id);
+    if protocol == Protocol::RpcV2Cbor {
+        set(&mut answer, "smithy-protocol", "rpc-v2-cbor");
+    }
+    answer
+}
+
+/// Sets a header; what no header can hold is left out.
+fn set(answer: &mut Response<Body>, name: &str, value: &str) {
+    let name = HeaderName::try_from(name);
+    let value = HeaderValue::from_bytes(value.as_bytes());
+    if let (Ok(name), Ok(value)) = (name, value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+fn set_content_type(answer: &mut Response<Body>, kind: &'static str) {
+    answer.headers_mut().entry(CONTENT_TYPE).or_insert(HeaderValue::from_static(kind));
+}
+
+/// What bodies of a protocol are.
+pub(crate) fn content_type(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Json10 => "application/x-amz-json-1.0",
+        Protocol::Json11 => "application/x-amz-json-1.1",
+        Protocol::RestJson => "application/json",
+        Protocol::RestXml => "application/xml",
+        Protocol::Query => "text/xml",
+        Protocol::Ec2 => "text/xml;charset=UTF-8",
+        Protocol::RpcV2Cbor => "application/cbor",
+    }
+}
+
+/// What payloads of events are.
+pub(crate) fn event_content_type(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson => "application/json",
+        other => content_type(other),
+    }
+}
+
+/// Members that go into status and headers.
+fn bind(output: &dyn Shape, answer: &mut Response<Body>) {
+    for (_, member, view) in set_members(output) {
+        match (member.location, view) {
+            (Location::Status, View::Integer(status)) => {
+                let status = u16::try_from(status).ok();
+                if let Some(Ok(status)) = status.map(StatusCode::from_u16) {
+                    *answer.status_mut() = status;
+                }
+            }
+            (Location::Header, View::List(list)) => {
+                let Kind::List(row) = member.schema.kind else { continue };
+                let items = (0..list.len()).filter_map(|index| {
+                    let view = list.item(index).view();
+                    text::write(view, row.item.schema, TimestampFormat::HttpDate)
+                });
+                let joined = items.collect::<Vec<_>>().join(",");
+                set(answer, member.wire, &joined);
+            }
+            (Location::Header, _) => {
+                let written = text::write(view, member.schema, TimestampFormat::HttpDate);
+                if let Some(value) = written {
+                    set(answer, member.wire, &value);
+                }
+            }
+            (Location::Headers, View::Map(map)) => map.each(&mut |key, value| {
+                if let View::Text(value) = value.view() {
+                    set(answer, &format!("{}{key}", member.wire), value);
+                }
+            }),
+            _ => {}
+        }
+    }
+}
+
+/// A member that streams, as the body.
+fn take_stream(
+    protocol: Protocol,
+    output: &mut dyn Shape,
+    answer: &mut Response<Body>,
+) -> Option<Body> {
+    let members = output.schema().members();
+    let streams = |kind: &Kind| matches!(kind, Kind::Stream | Kind::Events(_));
+    let index = members.iter().position(|member| streams(&member.schema.kind))?;
+    if let Some(body) = output.member_mut(index).take_body() {
+        set_content_type(answer, "application/octet-stream");
+        return Some(body);
+    }
+    let events = output.member_mut(index).take_events()?;
+    let is_rest = matches!(protocol, Protocol::RestJson | Protocol::RestXml);
+    let initial = (!is_rest).then(|| frames::body_of(output, protocol));
+    set_content_type(answer, "application/vnd.amazon.eventstream");
+    Some(frames::body(events, members[index].schema, protocol, initial))
+}
+
+/// The member that is the body by itself.
+fn payload(protocol: Protocol, output: &dyn Shape, answer: &mut Response<Body>) -> Option<Body> {
+    let (index, member) = output.schema().payload()?;
+    let (kind, bytes) = match output.member(index).view() {
+        View::Absent => return Some(Body::empty()),
+        // AWS names JSON even where the model only says bytes.
+        View::Blob(bytes) => (content_type(protocol), bytes.clone()),
+        View::Text(text) => ("text/plain", Bytes::copy_from_slice(text.as_bytes())),
+        View::Structure(shape) if protocol == Protocol::RestXml => {
+            let mut out = XmlWriter::document();
+            out.element(member.wire, None, |out| out.members(shape));
+            (content_type(protocol), out.finish().into())
+        }
+        View::Structure(shape) => (content_type(protocol), frames::body_of(shape, protocol)),
+        View::Document(json) => (content_type(protocol), json.to_string().into()),
+        _ => return None,
+    };
+    set_content_type(answer, kind);
+    Some(bytes.into())
+}
+
+/// All members as the body.
+fn whole(
+    protocol: Protocol,
+    operation: &OperationSchema,
+    output: &dyn Shape,
+    request_id: &str,
+    answer: &mut Response<Body>,
+) -> Body {
+    if answer.status() == StatusCode::NO_CONTENT {
+        return Body::empty();
+    }
+    let namespace = operation.service.xml_namespace;
+    let bytes = match protocol {
+        Protocol::Query => query(operation, output, request_id),
+        Protocol::Ec2 => {
+            let mut out = XmlWriter::document();
+            out.element(&format!("{}Response", operation.name), namespace, |out| {
+                out.leaf("requestId", request_id);
+                out.members(output);
+            });
+            out.finish().into()
+        }
+        Protocol::RestXml => {
+            let schema = output.schema();
+            let is_body = |member: &crate::Member| member.location == Location::Body;
+            if !schema.members().iter().any(is_body) {
+                return Body::empty();
+            }
+            let name = schema.as_structure().and_then(|s| s.xml_name).unwrap_or(schema.name);
+            let mut out = XmlWriter::document();
+            out.element(name, namespace, |out| out.members(output));
+            out.finish().into()
+        }
+        _ => frames::body_of(output, protocol),
+    };
+    set_content_type(answer, content_type(protocol));
+    bytes.into()
+}
+
+fn query(operation: &OperationSchema, output: &dyn Shape, request_id: &str) -> Bytes {
+    let mut out = XmlWriter::default();
+    let namespace = operation.service.xml_namespace;
+    out.element(&format!("{}Response", operation.name), namespace, |out| {
+        if let Some(wrapper) = operation.result_wrapper {
+            out.element(wrapper, None, |out| out.members(output));
+        }
+        out.element("ResponseMetadata", None, |out| out.leaf("RequestId", request_id));
+    });
+    out.finish().into()
+}

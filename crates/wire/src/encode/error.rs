@@ -1,0 +1,150 @@
+//! Errors in each protocol's own form.
+
+use http::Response;
+use http::header::{CONTENT_LENGTH, HeaderValue};
+use serde_json::Value as Json;
+
+use super::{bind, content_type, head, set, set_content_type};
+use crate::operation::{Protocol, ServiceSchema};
+use crate::schema::{Fault, Location};
+use crate::shape::set_members;
+use crate::xml::XmlWriter;
+use crate::{AwsError, Body, Shape, View, cbor, json};
+
+/// Encodes an error in the caller's protocol.
+pub fn error(
+    protocol: Protocol,
+    service: Option<&'static ServiceSchema>,
+    error: &AwsError,
+    request_id: &str,
+) -> Response<Body> {
+    let mut answer = head(protocol, error.status(), request_id);
+    if let Some(shape) = error.shape() {
+        bind_headers(shape, &mut answer);
+    }
+    let bytes = match protocol {
+        Protocol::Query | Protocol::Ec2 | Protocol::RestXml => {
+            xml(protocol, service, error, request_id)
+        }
+        Protocol::RpcV2Cbor => {
+            cbor::write_error(&qualified(service, error), error.message(), error.shape())
+        }
+        Protocol::Json10 => json_body(Some(qualified(service, error)), "message", error),
+        Protocol::Json11 => json_body(Some(error.name().to_owned()), "message", error),
+        Protocol::RestJson => {
+            set(&mut answer, "x-amzn-errortype", error.name());
+            let key = service.map_or("message", |service| service.error_style.message_key);
+            json_body(None, key, error)
+        }
+    };
+    let also_query = matches!(protocol, Protocol::Json10 | Protocol::Json11 | Protocol::RpcV2Cbor)
+        && service.is_some_and(|service| service.query_compatible);
+    if also_query {
+        let code = format!("{};{}", error.code(), fault(error));
+        set(&mut answer, "x-amzn-query-error", &code);
+    }
+    set_content_type(&mut answer, content_type(protocol));
+    let length = HeaderValue::from(bytes.len());
+    answer.headers_mut().insert(CONTENT_LENGTH, length);
+    *answer.body_mut() = bytes.into();
+    answer
+}
+
+fn bind_headers(shape: &dyn Shape, answer: &mut Response<Body>) {
+    let status = answer.status();
+    bind(shape, answer);
+    *answer.status_mut() = status;
+}
+
+/// `com.amazonaws.cloudwatch#ResourceNotFoundException`.
+fn qualified(service: Option<&ServiceSchema>, error: &AwsError) -> String {
+    let space = service.map_or("coral.availability", |service| service.id);
+    format!("com.amazonaws.{space}#{}", error.name())
+}
+
+fn fault(error: &AwsError) -> &'static str {
+    match error.fault() {
+        Fault::Sender => "Sender",
+        Fault::Receiver => "Receiver",
+    }
+}
+
+fn json_body(kind: Option<String>, message_key: &str, error: &AwsError) -> Vec<u8> {
+    let mut body = serde_json::Map::new();
+    if let Some(kind) = kind {
+        body.insert("__type".to_owned(), kind.into());
+    }
+    match error.shape() {
+        Some(shape) => {
+            let members = serde_json::to_value(json::object(shape).body_only());
+            if let Ok(Json::Object(members)) = members {
+                body.extend(members);
+            }
+            say_whose(shape, error, &mut body);
+        }
+        None => {
+            body.insert(message_key.to_owned(), error.message().into());
+        }
+    }
+    serde_json::to_vec(&body).unwrap_or_default()
+}
+
+/// Lambda's errors say in `Type` whose fault they are.
+fn say_whose(shape: &dyn Shape, error: &AwsError, body: &mut serde_json::Map<String, Json>) {
+    let members = shape.schema().members();
+    if members.iter().any(|member| member.wire == "Type") && !body.contains_key("Type") {
+        let whose = match error.fault() {
+            Fault::Sender => "User",
+            Fault::Receiver => "Service",
+        };
+        body.insert("Type".to_owned(), whose.into());
+    }
+}
+
+fn xml(
+    protocol: Protocol,
+    service: Option<&ServiceSchema>,
+    error: &AwsError,
+    request_id: &str,
+) -> Vec<u8> {
+    let namespace = service.and_then(|service| service.xml_namespace);
+    let mut out = XmlWriter::default();
+    if protocol == Protocol::Ec2 {
+        out = XmlWriter::document();
+        out.element("Response", None, |out| {
+            out.element("Errors", None, |out| {
+                out.element("Error", None, |out| {
+                    out.leaf("Code", error.code());
+                    out.leaf("Message", error.message());
+                });
+            });
+            out.leaf("RequestID", request_id);
+        });
+        return out.finish();
+    }
+    out.element("ErrorResponse", namespace, |out| {
+        out.element("Error", None, |out| {
+            out.leaf("Type", fault(error));
+            out.leaf("Code", error.code());
+            out.leaf("Message", error.message());
+            if let Some(shape) = error.shape() {
+                extra_members(shape, out);
+            }
+        });
+        out.leaf("RequestId", request_id);
+    });
+    out.finish()
+}
+
+/// Members beside the message, as text.
+fn extra_members(shape: &dyn Shape, out: &mut XmlWriter) {
+    for (_, member, view) in set_members(shape) {
+        if member.location == Location::Body && !member.name.eq_ignore_ascii_case("message") {
+            match view {
+                View::Text(text) => out.leaf(member.wire, text),
+                View::Integer(number) => out.leaf(member.wire, &number.to_string()),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Query strings and forms.
+
+use percent_encoding::percent_decode_str;
+
+/// Parameters in the order they came, decoded.
+pub(crate) type Params = Vec<(String, String)>;
+
+/// Reads `a=1&b=two+words`; what is not UTF-8 is replaced.
+pub(crate) fn parse(text: &str) -> Params {
+    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            (decode(name), decode(value))
+        })
+        .collect()
+}
+
+/// A path's segment, decoded; a plus is a plus there.
+pub(crate) fn decode_segment(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
+}
+
+fn decode(text: &str) -> String {
+    if !text.contains(['%', '+']) {
+        return text.to_owned();
+    }
+    percent_decode_str(&text.replace('+', " ")).decode_utf8_lossy().into_owned()
+}
+
+/// The first value of a name.
+pub(crate) fn first<'a>(params: &'a Params, name: &str) -> Option<&'a str> {
+    params.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+}
