@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::request::Parts;
 
 use crate::detect::{Route, header};
-use crate::operation::Protocol;
+use crate::operation::{Operation, Protocol};
 use crate::report::{Malformed, Report, Seen};
 use crate::schema::{Kind, Location, Member};
 use crate::tree::{Dialect, from_params, from_xml, read_members};
@@ -13,15 +13,19 @@ use crate::{AwsError, Body, Shape, Value, cbor, json, text};
 
 /// Reads a request's input and checks it against its model: all violations in one error.
 ///
-/// `body` is the whole body as bytes, unless the operation takes a stream
-/// ([`crate::OperationSchema::takes_stream`]).
-pub fn decode<I: Shape + Default>(route: &Route, parts: &Parts, body: Body) -> Result<I, AwsError> {
-    let mut input = I::default();
-    decode_into(route, parts, body, &mut input)?;
+/// `body` is the whole body. Where the operation takes a stream
+/// ([`crate::OperationSchema::takes_stream`]), [`decode_into`] takes it as it flows.
+pub fn decode<O: Operation>(
+    route: &Route,
+    parts: &Parts,
+    body: Bytes,
+) -> Result<O::Input, AwsError> {
+    let mut input = O::Input::default();
+    decode_into(route, parts, body.into(), &mut input)?;
     Ok(input)
 }
 
-/// The same into a shape that is only known by its table.
+/// The same into a shape that is only known by its table, from a body that may flow.
 pub fn decode_into(
     route: &Route,
     parts: &Parts,
@@ -32,7 +36,7 @@ pub fn decode_into(
     if read(route, parts, body, input, &mut report).is_ok() {
         report.check(input);
     }
-    report.finish(route.service())
+    report.finish(route.service)
 }
 
 fn read(

@@ -1,5 +1,7 @@
 //! From a request's head to its operation.
 
+use bytes::Bytes;
+use haar_types::RequestId;
 use http::request::Parts;
 
 use crate::operation::{OperationSchema, Protocol, ServiceSchema};
@@ -20,19 +22,14 @@ struct Entry {
 /// Where a request goes: operation, protocol, and what its path held.
 #[derive(Clone, Debug)]
 pub struct Route {
+    /// Whose operation it is.
+    pub service: &'static ServiceSchema,
     /// The operation.
     pub operation: &'static OperationSchema,
     /// The protocol that the caller speaks and wants to hear.
     pub protocol: Protocol,
     pub(crate) labels: Labels,
     pub(crate) params: Params,
-}
-
-impl Route {
-    /// Whose operation it is.
-    pub fn service(&self) -> &'static ServiceSchema {
-        self.operation.service
-    }
 }
 
 /// A request that goes nowhere, and how to say so.
@@ -48,8 +45,8 @@ pub struct Refusal {
 
 impl Refusal {
     /// The answer in the caller's protocol.
-    pub fn encode(&self, request_id: &str) -> http::Response<crate::Body> {
-        encode::error(self.protocol, self.service, &self.error, request_id)
+    pub fn response(&self, request_id: &RequestId) -> http::Response<crate::Body> {
+        encode::encode_error_as(self.protocol, self.service, &self.error, request_id)
     }
 }
 
@@ -74,13 +71,13 @@ impl Catalogue {
     }
 }
 
-/// Whether the body is a form, which [`detect`] must see.
-pub fn is_form(parts: &Parts) -> bool {
+fn is_form(parts: &Parts) -> bool {
     header(parts, "content-type").starts_with("application/x-www-form-urlencoded")
 }
 
-/// Finds the operation of a request. `form` is the body where [`is_form`], else nothing.
-pub fn detect(catalogue: &Catalogue, parts: &Parts, form: &[u8]) -> Result<Route, Box<Refusal>> {
+/// Finds the operation of a request. `body` is looked at only if it is a form, where the query
+/// protocols name the operation; otherwise it may be empty.
+pub fn detect(catalogue: &Catalogue, parts: &Parts, body: &Bytes) -> Result<Route, Refusal> {
     let mut params = params::parse(parts.uri.query().unwrap_or_default());
     if let Some(found) = detect_cbor(catalogue, parts) {
         return found;
@@ -88,8 +85,8 @@ pub fn detect(catalogue: &Catalogue, parts: &Parts, form: &[u8]) -> Result<Route
     if let Some(found) = detect_target(catalogue, parts) {
         return found;
     }
-    if is_form(parts) && !form.is_empty() {
-        params.extend(params::parse(&String::from_utf8_lossy(form)));
+    if is_form(parts) {
+        params.extend(params::parse(&String::from_utf8_lossy(body)));
     }
     let signed = signing_name(parts, &params);
     if let Some(found) = detect_action(catalogue, parts, signed.as_deref(), &params) {
@@ -99,7 +96,7 @@ pub fn detect(catalogue: &Catalogue, parts: &Parts, form: &[u8]) -> Result<Route
 }
 
 /// Smithy RPC v2: `/service/GraniteServiceVersion20100801/operation/PutMetricData`.
-fn detect_cbor(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Box<Refusal>>> {
+fn detect_cbor(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Refusal>> {
     let path = parts.uri.path();
     let names = path.split_once("/service/").and_then(|(_, rest)| rest.split_once("/operation/"));
     let wanted = header(parts, "smithy-protocol") == "rpc-v2-cbor";
@@ -118,7 +115,7 @@ fn detect_cbor(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Box
 }
 
 /// The JSON protocols: `X-Amz-Target: Logs_20140328.PutLogEvents`.
-fn detect_target(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Box<Refusal>>> {
+fn detect_target(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Refusal>> {
     let target = header(parts, "x-amz-target");
     if target.is_empty() {
         return None;
@@ -139,7 +136,7 @@ fn detect_action(
     parts: &Parts,
     signed: Option<&str>,
     params: &Params,
-) -> Option<Result<Route, Box<Refusal>>> {
+) -> Option<Result<Route, Refusal>> {
     let action = params::first(params, "Action")?;
     let version = params::first(params, "Version");
     let speaks = |service: &&'static ServiceSchema| {
@@ -168,7 +165,7 @@ fn detect_path(
     parts: &Parts,
     signed: Option<&str>,
     params: Params,
-) -> Result<Route, Box<Refusal>> {
+) -> Result<Route, Refusal> {
     let (method, path) = (parts.method.as_str(), parts.uri.path());
     let mut named = None;
     for entry in &catalogue.entries {
@@ -183,7 +180,13 @@ fn detect_path(
         let protocol = rest_protocol(entry.service);
         match paths.find(method, path, &params) {
             Some((Target::Listed(operation), labels)) => {
-                return Ok(Route { operation, protocol, labels, params });
+                return Ok(Route {
+                    service: operation.service,
+                    operation,
+                    protocol,
+                    labels,
+                    params,
+                });
             }
             Some((Target::Unlisted(name), _)) => {
                 return by_name(Some(entry.service), protocol, name, params);
@@ -206,28 +209,24 @@ fn by_name(
     protocol: Protocol,
     name: &str,
     params: Params,
-) -> Result<Route, Box<Refusal>> {
+) -> Result<Route, Refusal> {
     let Some(service) = service else { return Err(unknown(None, protocol, name)) };
     if let Some(operation) = service.operation(name) {
-        return Ok(Route { operation, protocol, labels: Labels::new(), params });
+        return Ok(Route { service, operation, protocol, labels: Labels::new(), params });
     }
     if service.is_unlisted(name) {
         let error = AwsError::not_implemented(service, name);
-        return Err(Box::new(Refusal { service: Some(service), protocol, error }));
+        return Err(Refusal { service: Some(service), protocol, error });
     }
     Err(unknown(Some(service), protocol, name))
 }
 
-fn unknown(
-    service: Option<&'static ServiceSchema>,
-    protocol: Protocol,
-    name: &str,
-) -> Box<Refusal> {
+fn unknown(service: Option<&'static ServiceSchema>, protocol: Protocol, name: &str) -> Refusal {
     let error = match service {
         Some(service) => AwsError::unknown_operation(service, name),
         None => AwsError::unknown_service(),
     };
-    Box::new(Refusal { service, protocol, error })
+    Refusal { service, protocol, error }
 }
 
 /// The service's name in the credential scope, of a header or of a presigned query.

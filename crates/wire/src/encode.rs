@@ -3,13 +3,14 @@
 mod error;
 
 use bytes::Bytes;
+use haar_types::RequestId;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
 
-pub use error::error;
+pub use error::{encode_error, encode_error_as};
 
 use crate::detect::Route;
-use crate::operation::{OperationSchema, Protocol};
+use crate::operation::{Operation, OperationSchema, Protocol};
 use crate::schema::{Kind, Location, TimestampFormat};
 use crate::shape::set_members;
 use crate::value::View;
@@ -17,16 +18,20 @@ use crate::xml::XmlWriter;
 use crate::{Body, Shape, frames, text};
 
 /// Encodes an output in the caller's protocol.
-pub fn encode(route: &Route, output: &mut dyn Shape, request_id: &str) -> Response<Body> {
-    encode_as(route.protocol, route.operation, output, request_id)
+pub fn encode<O: Operation>(
+    route: &Route,
+    mut output: O::Output,
+    request_id: &RequestId,
+) -> Response<Body> {
+    encode_as(route.protocol, route.operation, &mut output, request_id)
 }
 
-/// The same where there is no route, such as in recorded examples.
+/// The same for a shape that is only known by its table.
 pub fn encode_as(
     protocol: Protocol,
     operation: &'static OperationSchema,
     output: &mut dyn Shape,
-    request_id: &str,
+    request_id: &RequestId,
 ) -> Response<Body> {
     let mut answer = head(protocol, operation.http.status, request_id);
     let is_rest = matches!(protocol, Protocol::RestJson | Protocol::RestXml);
@@ -50,10 +55,10 @@ pub fn encode_as(
 }
 
 /// An answer without a body: status, request id, the protocol's own headers.
-fn head(protocol: Protocol, status: u16, request_id: &str) -> Response<Body> {
+fn head(protocol: Protocol, status: u16, request_id: &RequestId) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    set(&mut answer, "x-amzn-requestid", request_id);
+    set(&mut answer, "x-amzn-requestid", request_id.as_str());
     if protocol == Protocol::RpcV2Cbor {
         set(&mut answer, "smithy-protocol", "rpc-v2-cbor");
     }
@@ -175,7 +180,7 @@ fn whole(
     protocol: Protocol,
     operation: &OperationSchema,
     output: &dyn Shape,
-    request_id: &str,
+    request_id: &RequestId,
     answer: &mut Response<Body>,
 ) -> Body {
     if answer.status() == StatusCode::NO_CONTENT {
@@ -187,7 +192,7 @@ fn whole(
         Protocol::Ec2 => {
             let mut out = XmlWriter::document();
             out.element(&format!("{}Response", operation.name), namespace, |out| {
-                out.leaf("requestId", request_id);
+                out.leaf("requestId", request_id.as_str());
                 out.members(output);
             });
             out.finish().into()
@@ -209,14 +214,14 @@ fn whole(
     bytes.into()
 }
 
-fn query(operation: &OperationSchema, output: &dyn Shape, request_id: &str) -> Bytes {
+fn query(operation: &OperationSchema, output: &dyn Shape, request_id: &RequestId) -> Bytes {
     let mut out = XmlWriter::default();
     let namespace = operation.service.xml_namespace;
     out.element(&format!("{}Response", operation.name), namespace, |out| {
         if let Some(wrapper) = operation.result_wrapper {
             out.element(wrapper, None, |out| out.members(output));
         }
-        out.element("ResponseMetadata", None, |out| out.leaf("RequestId", request_id));
+        out.element("ResponseMetadata", None, |out| out.leaf("RequestId", request_id.as_str()));
     });
     out.finish().into()
 }

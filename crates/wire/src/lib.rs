@@ -36,8 +36,8 @@ mod xml;
 
 pub use body::{Body, BodyError};
 pub use decode::{decode, decode_into};
-pub use detect::{Catalogue, Refusal, Route, detect, is_form};
-pub use encode::{encode, encode_as, error as encode_error};
+pub use detect::{Catalogue, Refusal, Route, detect};
+pub use encode::{encode, encode_as, encode_error, encode_error_as};
 pub use error::AwsError;
 pub use events::{Event, EventFrames, EventStream};
 pub use json::{from_json, from_json_into, to_json};
@@ -54,7 +54,3 @@ pub use value::{Json, List, Map, Refused, Scalar, Value, View};
 
 /// For the generated code's macros.
 pub use serde;
-
-#[allow(missing_docs)]
-mod route;
-pub use route::*;

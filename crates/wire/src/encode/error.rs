@@ -1,10 +1,12 @@
 //! Errors in each protocol's own form.
 
+use haar_types::RequestId;
 use http::Response;
 use http::header::{CONTENT_LENGTH, HeaderValue};
 use serde_json::Value as Json;
 
 use super::{bind, content_type, head, set, set_content_type};
+use crate::detect::Route;
 use crate::operation::{Protocol, ServiceSchema};
 use crate::schema::{Fault, Location};
 use crate::shape::set_members;
@@ -12,11 +14,16 @@ use crate::xml::XmlWriter;
 use crate::{AwsError, Body, Shape, View, cbor, json};
 
 /// Encodes an error in the caller's protocol.
-pub fn error(
+pub fn encode_error(route: &Route, error: &AwsError, request_id: &RequestId) -> Response<Body> {
+    encode_error_as(route.protocol, Some(route.service), error, request_id)
+}
+
+/// The same where there is no route.
+pub fn encode_error_as(
     protocol: Protocol,
     service: Option<&'static ServiceSchema>,
     error: &AwsError,
-    request_id: &str,
+    request_id: &RequestId,
 ) -> Response<Body> {
     let mut answer = head(protocol, error.status(), request_id);
     if let Some(shape) = error.shape() {
@@ -105,7 +112,7 @@ fn xml(
     protocol: Protocol,
     service: Option<&ServiceSchema>,
     error: &AwsError,
-    request_id: &str,
+    request_id: &RequestId,
 ) -> Vec<u8> {
     let namespace = service.and_then(|service| service.xml_namespace);
     let mut out = XmlWriter::default();
@@ -118,7 +125,7 @@ fn xml(
                     out.leaf("Message", error.message());
                 });
             });
-            out.leaf("RequestID", request_id);
+            out.leaf("RequestID", request_id.as_str());
         });
         return out.finish();
     }
@@ -131,7 +138,7 @@ fn xml(
                 extra_members(shape, out);
             }
         });
-        out.leaf("RequestId", request_id);
+        out.leaf("RequestId", request_id.as_str());
     });
     out.finish()
 }
