@@ -26,3 +26,8 @@ mod sys;
 
 pub use client::{OciConfig, OciSubstrate};
 pub use spawnd::spawnd_main;
+
+/// What this host allows, asked without starting anything; `instance` as in [`OciConfig`].
+pub fn capabilities(instance: &str) -> haar_substrate::Capabilities {
+    probe::probe(&cgroup::Cgroups::detect(instance))
+}

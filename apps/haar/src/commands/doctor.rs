@@ -6,7 +6,7 @@ use super::Output;
 
 /// Prints the findings; fails where nothing could run.
 pub(super) fn run(output: Output) -> Result<(), String> {
-    let found = haar_substrate_oci::probe();
+    let found = haar_substrate_oci::capabilities("doctor");
     let document = json!({ "usable": found.usable, "findings": found.findings });
     output.show(&document, || {
         let lines = found.findings.iter().map(|finding| {

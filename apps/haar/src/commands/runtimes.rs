@@ -8,7 +8,7 @@ use super::table::table;
 /// Looks at this machine's interpreters.
 pub(super) fn run(output: Output) -> Result<(), String> {
     let directory = tempfile::tempdir().map_err(|error| format!("no temporary folder: {error}"))?;
-    let runtimes = haar_lambda::Runtimes::discover(directory.path())
+    let runtimes = haar_lambda::runtimes::Runtimes::discover(directory.path())
         .map_err(|error| format!("could not look for interpreters: {error}"))?;
     let mut rows = Vec::new();
     let mut documents = Vec::new();

@@ -94,7 +94,7 @@ impl Guide {
 
     /// True when this machine has an interpreter for runtimes of this name.
     fn runs(&self, family: &str) -> bool {
-        let found = haar_lambda::Runtimes::discover(&self.folder);
+        let found = haar_lambda::runtimes::Runtimes::discover(&self.folder);
         found.is_ok_and(|runtimes| {
             runtimes.rows().any(|row| row.id.starts_with(family) && row.usable)
         })

@@ -1,0 +1,167 @@
+//! `haar up`: the cloud, in the foreground, until it is told to stop.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, ValueEnum};
+use haar_gateway::Gateway;
+use haar_kernel::{Auth, Settings};
+use haar_types::{AccountId, Region};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::wiring;
+
+/// Start the cloud.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UpArguments {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:4566", env = "HAAR_LISTEN")]
+    pub(crate) listen: SocketAddr,
+    /// Where state is kept.
+    #[arg(long, env = "HAAR_DATA_DIR", conflicts_with = "ephemeral")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Keep nothing: state lives in memory and ends with the process.
+    #[arg(long)]
+    pub(crate) ephemeral: bool,
+    /// Who is let in.
+    #[arg(long, value_enum, default_value = "permissive", env = "HAAR_AUTH")]
+    pub(crate) auth: AuthMode,
+    /// What runs functions and containers.
+    #[arg(long, value_enum, default_value = "oci")]
+    pub(crate) substrate: SubstrateKind,
+    /// The account of callers whose key names none.
+    #[arg(long, default_value = AccountId::DEFAULT)]
+    pub(crate) account_id: AccountId,
+    /// The region of callers that name none.
+    #[arg(long, default_value = Region::DEFAULT)]
+    pub(crate) region: Region,
+    /// Divide AWS's long documented waits (async retries, idle reaping) by this.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) wait_divisor: u32,
+    /// Take signatures of any age.
+    #[arg(long)]
+    pub(crate) no_clock_skew_check: bool,
+    /// What to log: error, warn, info, debug, or tracing's directives.
+    #[arg(long, default_value = "info", env = "HAAR_LOG")]
+    pub(crate) log: String,
+}
+
+/// See [`Auth`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum AuthMode {
+    /// Any key works; loopback only.
+    Permissive,
+    /// Signatures and policies decide every call.
+    Enforce,
+}
+
+impl From<AuthMode> for Auth {
+    fn from(mode: AuthMode) -> Self {
+        match mode {
+            AuthMode::Permissive => Self::Permissive,
+            AuthMode::Enforce => Self::Enforce,
+        }
+    }
+}
+
+/// What runs things.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SubstrateKind {
+    /// The embedded runtime: namespaces and cgroups, no daemon.
+    Oci,
+}
+
+impl UpArguments {
+    /// The directory that state is kept in, by default `~/.local/share/haar`.
+    fn data_dir(&self) -> PathBuf {
+        if let Some(chosen) = &self.data_dir {
+            return chosen.clone();
+        }
+        if self.ephemeral {
+            let name = format!("haar-{}", std::process::id());
+            return std::env::temp_dir().join(name);
+        }
+        let share = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {
+            std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"))
+        });
+        share.unwrap_or_else(|| PathBuf::from("/var/lib")).join("haar")
+    }
+
+    fn settings(&self, port: u16) -> Settings {
+        Settings {
+            auth: self.auth.into(),
+            account: self.account_id.clone(),
+            region: self.region.clone(),
+            port,
+            data_dir: self.data_dir(),
+            ephemeral: self.ephemeral,
+            wait_divisor: self.wait_divisor,
+            clock_skew_check: !self.no_clock_skew_check,
+        }
+    }
+}
+
+/// Runs the cloud; returns when it has stopped.
+pub(crate) fn run(arguments: &UpArguments) -> ExitCode {
+    log_to_stderr(&arguments.log);
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16))
+        .enable_all()
+        .build();
+    let served = match runtime {
+        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Err(error) => Err(format!("could not start: {error}")),
+    };
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            crate::commands::complain(&message);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Logs as text lines on standard error; what cannot be read as a filter means `info`.
+fn log_to_stderr(filter: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_new(filter)
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let _ = subscriber.with_writer(std::io::stderr).try_init(); // a second cloud in one process
+}
+
+async fn serve(arguments: &UpArguments) -> Result<(), String> {
+    let listener =
+        Gateway::bind(arguments.listen, arguments.auth.into()).await.map_err(|e| e.to_string())?;
+    let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let stopping = CancellationToken::new();
+    stop_on_signals(stopping.clone())?;
+
+    let cloud = wiring::start(arguments.settings(address.port()), stopping.clone()).await?;
+    crate::commands::announce(&format!("haar is ready on http://{address}"));
+    cloud.gateway.listen(listener).await;
+    cloud.stop().await;
+    Ok(())
+}
+
+/// The first SIGINT or SIGTERM stops gracefully; a second one ends the process.
+#[allow(clippy::disallowed_methods)] // spawns the one loop that waits for signals
+fn stop_on_signals(stopping: CancellationToken) -> Result<(), String> {
+    let watch = |kind| signal(kind).map_err(|error| format!("could not watch signals: {error}"));
+    let (mut interrupt, mut terminate) =
+        (watch(SignalKind::interrupt())?, watch(SignalKind::terminate())?);
+    tokio::spawn(async move {
+        for _ in 0..2 {
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            if stopping.is_cancelled() {
+                std::process::exit(130);
+            }
+            stopping.cancel();
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,63 @@
+//! Where state is kept.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use haar_blobs::Blobs;
+use haar_clock::IdSource;
+use haar_kernel::Settings;
+use haar_kv::Kv;
+use haar_ledger::store::FjallStore;
+use haar_ledger::{Ledger, Tables};
+
+/// The three stores of one cloud.
+pub(crate) struct Stores {
+    /// Control state.
+    pub(crate) ledger: Ledger,
+    /// Customer records.
+    pub(crate) kv: Kv,
+    /// Customer bytes.
+    pub(crate) blobs: Blobs,
+    /// Removed when the cloud stops.
+    temporary: Option<PathBuf>,
+}
+
+impl Stores {
+    /// Opens the stores of a data directory, or makes some in memory.
+    pub(crate) fn open(
+        settings: &Settings,
+        tables: Tables,
+        ids: &IdSource,
+    ) -> Result<Self, String> {
+        let dir = &settings.data_dir;
+        let said = |error: &dyn std::fmt::Display| format!("{}: {error}", dir.display());
+        make_private(dir).map_err(|error| said(&error))?;
+        let blobs = Blobs::open(dir.join("blobs"), ids.clone()).map_err(|error| said(&error))?;
+        if settings.ephemeral {
+            let (ledger, kv) = (Ledger::ephemeral(tables), Kv::ephemeral());
+            return Ok(Self { ledger, kv, blobs, temporary: Some(dir.clone()) });
+        }
+        let store = FjallStore::open(&dir.join("ledger")).map_err(|error| said(&error))?;
+        let ledger = Ledger::open(tables, Arc::new(store)).map_err(|error| said(&error))?;
+        let kv = Kv::open(&dir.join("kv")).map_err(|error| said(&error))?;
+        Ok(Self { ledger, kv, blobs, temporary: None })
+    }
+
+    /// Writes what waits; removes what was temporary.
+    pub(crate) async fn close(self) {
+        if let Err(error) = self.kv.sync().await {
+            tracing::error!(%error, "could not write the last records");
+        }
+        drop((self.ledger, self.kv, self.blobs));
+        if let Some(dir) = self.temporary {
+            let _ = std::fs::remove_dir_all(dir); // best effort: it lies in a temporary directory
+        }
+    }
+}
+
+/// Makes a directory that only its owner may enter: it will hold secrets.
+fn make_private(dir: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+}
