@@ -68,7 +68,11 @@ impl<K: Ord + Clone> Queue<K> {
         {
             let (_, key) = self.timers.pop_first().expect("it was just seen");
             self.timer_of.remove(&key);
-            self.ready.insert(key);
+            if self.in_flight.contains(&key) {
+                self.dirty.insert(key);
+            } else {
+                self.ready.insert(key);
+            }
         }
     }
 
@@ -156,6 +160,17 @@ mod tests {
         assert_eq!(queue.take(), None);
         queue.succeeded(&"a");
         assert_eq!((queue.take(), queue.take()), (Some("a"), None));
+    }
+
+    #[test]
+    fn a_key_whose_time_comes_while_acted_on_is_due_when_that_ends() {
+        let mut queue = Queue::new();
+        queue.started("a");
+        queue.wake_at("a", Timestamp(5));
+        queue.advance(Timestamp(5));
+        assert_eq!(queue.take(), None);
+        queue.succeeded(&"a");
+        assert_eq!(queue.take(), Some("a"));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Writes that belong together.
 
+use std::collections::BTreeMap;
+
 use bytes::Bytes;
 
 use crate::Keyspace;
@@ -15,9 +17,9 @@ pub enum Durability {
 
 /// Writes of one or many keyspaces, applied as a whole by [`Kv::commit`](crate::Kv::commit).
 /// The last word on a key holds.
-#[derive(Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Batch {
-    pub(crate) writes: Vec<(Keyspace, Bytes, Option<Bytes>)>,
+    pub(crate) writes: BTreeMap<Bytes, Option<Bytes>>,
 }
 
 impl Batch {
@@ -27,21 +29,21 @@ impl Batch {
     }
 
     /// Writes a record over the one of its key, if any.
-    pub fn put(&mut self, keyspace: &Keyspace, key: impl Into<Bytes>, value: impl Into<Bytes>) {
-        self.writes.push((keyspace.clone(), key.into(), Some(value.into())));
+    pub fn put(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>, value: impl Into<Bytes>) {
+        self.writes.insert(keyspace.place(key.as_ref()), Some(value.into()));
     }
 
     /// Removes a record; none is fine.
-    pub fn remove(&mut self, keyspace: &Keyspace, key: impl Into<Bytes>) {
-        self.writes.push((keyspace.clone(), key.into(), None));
+    pub fn remove(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>) {
+        self.writes.insert(keyspace.place(key.as_ref()), None);
     }
 
-    /// How many writes it holds.
+    /// How many records it touches.
     pub fn len(&self) -> usize {
         self.writes.len()
     }
 
-    /// True when it holds none.
+    /// True when it touches none.
     pub fn is_empty(&self) -> bool {
         self.writes.is_empty()
     }

@@ -1,77 +1,148 @@
-//! Keyspaces in a fjall database.
+//! Records in a fjall database, in a directory of ours:
+//!
+//! ```text
+//! lock       held while the records are open
+//! records/   the database, whole or absent
+//! new/       a database that is being created
+//! ```
 
-use std::collections::BTreeMap;
+use std::fs::{self, File};
 use std::ops::Bound;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use fjall::{Database, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
 use crate::syncer::Syncer;
-use crate::{Batch, KvError};
+use crate::{Batch, KvError, Sizes};
 
-/// Blocks of records that were read lately. Small: haar idles in little memory.
-const CACHE_BYTES: u64 = 4 << 20;
-/// Records of one keyspace that wait in memory to be sorted onto disk.
-const MEMTABLE_BYTES: u64 = 4 << 20;
 /// The smallest that the engine allows.
 const JOURNAL_BYTES: u64 = 64 << 20;
 
+/// A database that may still be under way: to create one takes some thirty flushes of the disk,
+/// which nobody should wait for at start. Until then there is nothing to read.
 pub(crate) struct Disk {
+    opened: Arc<OnceLock<Result<Opened, KvError>>>,
+    creation: Option<JoinHandle<()>>,
+    _lock: File,
+}
+
+struct Opened {
     database: Database,
-    pub(crate) syncer: Syncer,
+    /// All keyspaces in one of the engine's: each more costs twenty flushes and its own memory.
+    records: Keyspace,
+    syncer: Syncer,
 }
 
 impl Disk {
-    pub(crate) fn open(dir: &Path) -> Result<Self, KvError> {
-        let database = Database::builder(dir)
-            .cache_size(CACHE_BYTES)
-            .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(1)
-            .open()
-            .map_err(|error| match error {
-                fjall::Error::Locked => KvError::Locked(dir.to_owned()),
-                error => error.into(),
-            })?;
-        let syncer = Syncer::start(database.clone())?;
-        Ok(Self { database, syncer })
+    pub(crate) fn open(dir: &Path, sizes: Sizes) -> Result<Self, KvError> {
+        fs::create_dir_all(dir)?;
+        let lock = lock(dir)?;
+        let (opened, place) = (Arc::new(OnceLock::new()), dir.join("records"));
+        if place.try_exists()? {
+            _ = opened.set(Ok(Opened::open(&place, sizes)?));
+            return Ok(Self { opened, creation: None, _lock: lock });
+        }
+        let (later, dir) = (Arc::clone(&opened), dir.to_owned());
+        let creation = std::thread::Builder::new()
+            .name("kv-create".to_owned())
+            .spawn(move || _ = later.set(create(&dir, sizes)))?;
+        Ok(Self { opened, creation: Some(creation), _lock: lock })
     }
 
-    pub(crate) fn keyspace(&self, name: &str) -> Result<fjall::Keyspace, KvError> {
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES);
-        Ok(self.database.keyspace(name, options)?)
+    fn opened(&self) -> Result<&Opened, KvError> {
+        self.opened.wait().as_ref().map_err(Clone::clone)
     }
 
-    /// Reads as of now. A keyspace's own `range` would show writes that come later.
+    /// Like [`Self::opened`], but `None` while a creation is under way: nothing is written yet.
+    fn readable(&self) -> Result<Option<&Opened>, KvError> {
+        self.opened.get().map(|opened| opened.as_ref().map_err(Clone::clone)).transpose()
+    }
+
+    pub(crate) fn get(&self, place: &[u8]) -> Result<Option<Bytes>, KvError> {
+        let Some(opened) = self.readable()? else {
+            return Ok(None);
+        };
+        Ok(opened.records.get(place)?.map(|value| Bytes::copy_from_slice(&value)))
+    }
+
+    /// Reads as of now. The engine's own `Keyspace::range` would show later writes too.
     pub(crate) fn range(
         &self,
-        keyspace: &fjall::Keyspace,
-        bounds: (Bound<Bytes>, Bound<Bytes>),
-    ) -> fjall::Iter {
-        self.database.snapshot().range(keyspace, bounds)
+        low: Bound<Bytes>,
+        high: Bound<Bytes>,
+    ) -> Result<Option<fjall::Iter>, KvError> {
+        let range =
+            |opened: &Opened| opened.database.snapshot().range(&opened.records, (low, high));
+        Ok(self.readable()?.map(range))
     }
 
-    /// Hands a batch to the operating system; each key once, since a batch has one moment.
-    pub(crate) fn apply(&self, batch: Batch) -> Result<(), KvError> {
-        let mut writes = self.database.batch();
-        let mut last = BTreeMap::new();
-        for (keyspace, key, value) in batch.writes {
-            last.insert((keyspace.name, key), (keyspace, value));
-        }
-        for ((_, key), (keyspace, value)) in last {
-            let disk = keyspace.disk.as_ref().expect("a keyspace on disk has a handle");
+    /// Hands a batch to the operating system, and to the disk when asked.
+    pub(crate) fn apply(&self, batch: Batch, synced: bool) -> Result<(), KvError> {
+        let opened = self.opened()?;
+        let mode = synced.then_some(PersistMode::SyncData);
+        let mut writes = opened.database.batch().durability(mode);
+        for (place, value) in batch.writes {
             match value {
-                Some(value) => writes.insert(disk, &*key, &*value),
-                None => writes.remove(disk, &*key),
+                Some(value) => writes.insert(&opened.records, &*place, &*value),
+                None => writes.remove(&opened.records, &*place),
             }
         }
         Ok(writes.commit()?)
     }
 
-    pub(crate) fn clear(&self) -> Result<(), KvError> {
-        for name in self.database.list_keyspace_names() {
-            self.database.keyspace(&name, KeyspaceCreateOptions::default)?.clear()?;
-        }
-        Ok(self.database.persist(PersistMode::SyncData)?)
+    pub(crate) async fn sync(&self) -> Result<(), KvError> {
+        self.opened()?.syncer.sync().await
     }
+
+    pub(crate) fn clear(&self) -> Result<(), KvError> {
+        let opened = self.opened()?;
+        opened.records.clear()?;
+        Ok(opened.database.persist(PersistMode::SyncData)?)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Some(creation) = self.creation.take() {
+            _ = creation.join();
+        }
+    }
+}
+
+impl Opened {
+    fn open(place: &Path, sizes: Sizes) -> Result<Self, KvError> {
+        let database = Database::builder(place)
+            .cache_size(sizes.cache_bytes)
+            .max_journaling_size(JOURNAL_BYTES)
+            .worker_threads(1)
+            .open()?;
+        let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.memtable_bytes);
+        let records = database.keyspace("records", options)?;
+        let syncer = Syncer::start(database.clone())?;
+        Ok(Self { database, records, syncer })
+    }
+}
+
+fn lock(dir: &Path) -> Result<File, KvError> {
+    let lock = File::create(dir.join("lock"))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => Err(KvError::Locked(dir.to_owned())),
+        Err(fs::TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// Creates the database aside and moves it in: the engine cannot go on with a half-created one.
+fn create(dir: &Path, sizes: Sizes) -> Result<Opened, KvError> {
+    let (new, place): (PathBuf, PathBuf) = (dir.join("new"), dir.join("records"));
+    if new.try_exists()? {
+        fs::remove_dir_all(&new)?;
+    }
+    drop(Opened::open(&new, sizes)?);
+    fs::rename(&new, &place)?;
+    File::open(dir)?.sync_all()?;
+    Opened::open(&place, sizes)
 }

@@ -23,3 +23,9 @@ impl From<fjall::Error> for KvError {
         Self::Backend(Arc::new(error))
     }
 }
+
+impl From<std::io::Error> for KvError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Backend(Arc::new(error))
+    }
+}

@@ -1,24 +1,27 @@
 //! One ordered map of records.
 
-use std::ops::RangeBounds;
+use std::ops::{Bound, RangeBounds};
 
 use bytes::Bytes;
 
 use crate::range::{self, Range};
 use crate::{Batch, Durability, Kv, KvError};
 
+/// Records that a range removal removes at a time.
+const REMOVE_CHUNK: usize = 4096;
+
 /// A named, ordered map from bytes to bytes. Cheap to clone.
 #[derive(Clone)]
 pub struct Keyspace {
-    pub(crate) kv: Kv,
-    pub(crate) name: &'static str,
-    pub(crate) disk: Option<fjall::Keyspace>,
+    kv: Kv,
+    name: &'static str,
 }
 
-/// Writes that a prefix removal makes at a time.
-const REMOVE_CHUNK: usize = 4096;
-
 impl Keyspace {
+    pub(crate) fn new(kv: Kv, name: &'static str) -> Self {
+        Self { kv, name }
+    }
+
     /// The name it was opened by.
     pub fn name(&self) -> &'static str {
         self.name
@@ -26,21 +29,29 @@ impl Keyspace {
 
     /// The record of that key.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>, KvError> {
-        match &self.disk {
-            Some(disk) => Ok(disk.get(key)?.map(|value| Bytes::copy_from_slice(&value))),
-            None => Ok(self.kv.memory().get(self.name, key.as_ref())),
-        }
+        self.kv.get(&self.place(key.as_ref()))
     }
 
     /// Writes a record, buffered, over the one of its key, if any.
-    pub fn put(&self, key: impl Into<Bytes>, value: impl Into<Bytes>) -> Result<(), KvError> {
+    pub fn put(&self, key: impl AsRef<[u8]>, value: impl Into<Bytes>) -> Result<(), KvError> {
         let mut batch = Batch::new();
         batch.put(self, key, value);
         self.kv.apply(batch)
     }
 
+    /// Writes one record and waits for the disk.
+    pub async fn put_synced(
+        &self,
+        key: impl AsRef<[u8]>,
+        value: impl Into<Bytes>,
+    ) -> Result<(), KvError> {
+        let mut batch = Batch::new();
+        batch.put(self, key, value);
+        self.kv.commit(batch, Durability::Synced).await
+    }
+
     /// Removes a record, buffered; none is fine.
-    pub fn remove(&self, key: impl Into<Bytes>) -> Result<(), KvError> {
+    pub fn remove(&self, key: impl AsRef<[u8]>) -> Result<(), KvError> {
         let mut batch = Batch::new();
         batch.remove(self, key);
         self.kv.apply(batch)
@@ -48,12 +59,16 @@ impl Keyspace {
 
     /// The records within `bounds`, by key, lazily, as they are now; also from the end.
     pub fn range<K: AsRef<[u8]>>(&self, bounds: impl RangeBounds<K>) -> Range {
-        let (low, high) = range::owned(&bounds);
-        match &self.disk {
-            _ if range::holds_nothing(&low, &high) => Range::nothing(),
-            Some(disk) => Range::on_disk(self.kv.disk().range(disk, (low, high))),
-            None => Range::in_memory(self.kv.memory().map(self.name), low, high),
-        }
+        let place = |key: &K| self.place(key.as_ref());
+        let low = match bounds.start_bound().map(place) {
+            Bound::Unbounded => Bound::Included(self.place(b"")),
+            bound => bound,
+        };
+        let high = match bounds.end_bound().map(place) {
+            Bound::Unbounded => range::of_prefix(&self.place(b"")).1,
+            bound => bound,
+        };
+        self.kv.range(low, high, self.name.len() + 1)
     }
 
     /// The records whose key begins with `prefix`, by key, lazily; also from the end.
@@ -88,14 +103,8 @@ impl Keyspace {
         self.remove_range(range::of_prefix(prefix.as_ref()))
     }
 
-    /// Writes one record and waits for the disk.
-    pub async fn put_synced(
-        &self,
-        key: impl Into<Bytes>,
-        value: impl Into<Bytes>,
-    ) -> Result<(), KvError> {
-        let mut batch = Batch::new();
-        batch.put(self, key, value);
-        self.kv.commit(batch, Durability::Synced).await
+    /// Where a key stands among the keys of all keyspaces: behind the name and a zero byte.
+    pub(crate) fn place(&self, key: &[u8]) -> Bytes {
+        [self.name.as_bytes(), &[0], key].concat().into()
     }
 }

@@ -1,10 +1,14 @@
 //! The store of all keyspaces.
 
+use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use crate::disk::Disk;
 use crate::memory::Memory;
+use crate::range::{Range, Source, holds_nothing};
 use crate::{Batch, Durability, Keyspace, KvError};
 
 /// Holds the keyspaces of one data directory, or of one process. Cheap to clone.
@@ -13,15 +17,37 @@ pub struct Kv {
     engine: Arc<Engine>,
 }
 
+/// How much memory a store on disk may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Sizes {
+    /// For blocks of records that were read lately.
+    pub cache_bytes: u64,
+    /// For records that wait to be sorted onto disk.
+    pub memtable_bytes: u64,
+}
+
+impl Default for Sizes {
+    /// Small: haar idles in little memory.
+    fn default() -> Self {
+        Self { cache_bytes: 4 << 20, memtable_bytes: 8 << 20 }
+    }
+}
+
 enum Engine {
     Disk(Disk),
     Memory(Memory),
 }
 
 impl Kv {
-    /// Opens or creates the directory `dir`; one process at a time.
+    /// Opens the records in the directory `dir`; one process at a time. New ones are created
+    /// in the background: the first write waits for that, and tells what it ran into.
     pub fn open(dir: &Path) -> Result<Self, KvError> {
-        Ok(Self { engine: Arc::new(Engine::Disk(Disk::open(dir)?)) })
+        Self::open_sized(dir, Sizes::default())
+    }
+
+    /// Opens with other sizes than the usual.
+    pub fn open_sized(dir: &Path, sizes: Sizes) -> Result<Self, KvError> {
+        Ok(Self { engine: Arc::new(Engine::Disk(Disk::open(dir, sizes)?)) })
     }
 
     /// In memory only.
@@ -29,13 +55,13 @@ impl Kv {
         Self { engine: Arc::new(Engine::Memory(Memory::default())) }
     }
 
-    /// Opens the keyspace `name`, creating it when it is new.
+    /// The keyspace `name`, empty when it is new. Costs nothing.
+    ///
+    /// # Panics
+    /// When the name has a zero byte.
     pub fn keyspace(&self, name: &'static str) -> Result<Keyspace, KvError> {
-        let disk = match &*self.engine {
-            Engine::Disk(disk) => Some(disk.keyspace(name)?),
-            Engine::Memory(_) => None,
-        };
-        Ok(Keyspace { kv: self.clone(), name, disk })
+        assert!(!name.contains('\0'), "a keyspace's name has no zero byte");
+        Ok(Keyspace::new(self.clone(), name))
     }
 
     /// Applies a batch, visible at once; returns when it is as durable as asked.
@@ -49,9 +75,14 @@ impl Kv {
 
     /// Applies a batch, buffered, without waiting.
     pub fn apply(&self, batch: Batch) -> Result<(), KvError> {
+        self.apply_as(batch, Durability::Buffered)
+    }
+
+    /// Applies a batch and blocks the thread until it is as durable as asked.
+    pub fn apply_as(&self, batch: Batch, durability: Durability) -> Result<(), KvError> {
         match &*self.engine {
             _ if batch.is_empty() => Ok(()),
-            Engine::Disk(disk) => disk.apply(batch),
+            Engine::Disk(disk) => disk.apply(batch, durability == Durability::Synced),
             Engine::Memory(memory) => {
                 memory.apply(batch);
                 Ok(())
@@ -62,7 +93,7 @@ impl Kv {
     /// Returns once all that was written before is on disk.
     pub async fn sync(&self) -> Result<(), KvError> {
         match &*self.engine {
-            Engine::Disk(disk) => disk.syncer.sync().await,
+            Engine::Disk(disk) => disk.sync().await,
             Engine::Memory(_) => Ok(()),
         }
     }
@@ -78,19 +109,23 @@ impl Kv {
         }
     }
 
-    /// The maps of a store in memory; asked only by keyspaces without a handle on disk.
-    pub(crate) fn memory(&self) -> &Memory {
+    pub(crate) fn get(&self, place: &[u8]) -> Result<Option<Bytes>, KvError> {
         match &*self.engine {
-            Engine::Memory(memory) => memory,
-            Engine::Disk(_) => unreachable!("a keyspace on disk has a handle"),
+            Engine::Disk(disk) => disk.get(place),
+            Engine::Memory(memory) => Ok(memory.get(place)),
         }
     }
 
-    /// The database of a store on disk; asked only by keyspaces with a handle there.
-    pub(crate) fn disk(&self) -> &Disk {
-        match &*self.engine {
-            Engine::Disk(disk) => disk,
-            Engine::Memory(_) => unreachable!("a keyspace in memory has no handle"),
-        }
+    pub(crate) fn range(&self, low: Bound<Bytes>, high: Bound<Bytes>, place_len: usize) -> Range {
+        let source = match &*self.engine {
+            _ if holds_nothing(&low, &high) => Source::Nothing,
+            Engine::Disk(disk) => match disk.range(low, high) {
+                Ok(Some(iter)) => Source::Disk(iter),
+                Ok(None) => Source::Nothing,
+                Err(error) => Source::Broken(error),
+            },
+            Engine::Memory(memory) => Source::Memory { map: memory.now(), low, high },
+        };
+        Range::new(source, place_len)
     }
 }

@@ -21,5 +21,5 @@ mod syncer;
 pub use batch::{Batch, Durability};
 pub use error::KvError;
 pub use keyspace::Keyspace;
-pub use kv::Kv;
+pub use kv::{Kv, Sizes};
 pub use range::{Entry, Range};

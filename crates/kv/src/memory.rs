@@ -1,6 +1,4 @@
-//! Keyspaces that live as long as the process.
-
-use std::collections::BTreeMap;
+//! Records that live as long as the process.
 
 use bytes::Bytes;
 use imbl::OrdMap;
@@ -10,30 +8,29 @@ use crate::Batch;
 
 #[derive(Default)]
 pub(crate) struct Memory {
-    keyspaces: RwLock<BTreeMap<&'static str, OrdMap<Bytes, Bytes>>>,
+    records: RwLock<OrdMap<Bytes, Bytes>>,
 }
 
 impl Memory {
-    pub(crate) fn get(&self, keyspace: &str, key: &[u8]) -> Option<Bytes> {
-        self.keyspaces.read().get(keyspace)?.get(key).cloned()
+    pub(crate) fn get(&self, place: &[u8]) -> Option<Bytes> {
+        self.records.read().get(place).cloned()
     }
 
-    pub(crate) fn map(&self, keyspace: &str) -> OrdMap<Bytes, Bytes> {
-        self.keyspaces.read().get(keyspace).cloned().unwrap_or_default()
+    pub(crate) fn now(&self) -> OrdMap<Bytes, Bytes> {
+        self.records.read().clone()
     }
 
     pub(crate) fn apply(&self, batch: Batch) {
-        let mut keyspaces = self.keyspaces.write();
-        for (keyspace, key, value) in batch.writes {
-            let map = keyspaces.entry(keyspace.name).or_default();
+        let mut records = self.records.write();
+        for (place, value) in batch.writes {
             match value {
-                Some(value) => _ = map.insert(key, value),
-                None => _ = map.remove(&key),
+                Some(value) => _ = records.insert(place, value),
+                None => _ = records.remove(&place),
             }
         }
     }
 
     pub(crate) fn clear(&self) {
-        self.keyspaces.write().clear();
+        self.records.write().clear();
     }
 }

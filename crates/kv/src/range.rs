@@ -1,6 +1,6 @@
 //! Ranges of records.
 
-use std::ops::{Bound, RangeBounds};
+use std::ops::Bound;
 
 use bytes::Bytes;
 use imbl::OrdMap;
@@ -19,76 +19,78 @@ pub struct Entry {
 /// Reads a range of a keyspace as it was when the range was made.
 pub struct Range {
     source: Source,
+    /// Length of what stands before a keyspace's own keys.
+    place_len: usize,
 }
 
-enum Source {
+pub(crate) enum Source {
     Nothing,
+    Broken(KvError),
     Disk(fjall::Iter),
     Memory { map: OrdMap<Bytes, Bytes>, low: Bound<Bytes>, high: Bound<Bytes> },
 }
 
 impl Range {
-    pub(crate) fn nothing() -> Self {
-        Self { source: Source::Nothing }
+    pub(crate) fn new(source: Source, place_len: usize) -> Self {
+        Self { source, place_len }
     }
 
-    pub(crate) fn on_disk(iter: fjall::Iter) -> Self {
-        Self { source: Source::Disk(iter) }
+    fn next_of(&mut self, end: End) -> Option<Result<(Bytes, Bytes), KvError>> {
+        match &mut self.source {
+            Source::Nothing => None,
+            Source::Broken(error) => {
+                let error = error.clone();
+                self.source = Source::Nothing;
+                Some(Err(error))
+            }
+            Source::Disk(iter) => match end {
+                End::Front => iter.next().map(read),
+                End::Back => iter.next_back().map(read),
+            },
+            Source::Memory { low, high, .. } if holds_nothing(low, high) => None,
+            Source::Memory { map, low, high } => {
+                let mut range = map.range((low.clone(), high.clone()));
+                let (key, value) = match end {
+                    End::Front => range.next()?,
+                    End::Back => range.next_back()?,
+                };
+                match end {
+                    End::Front => *low = Bound::Excluded(key.clone()),
+                    End::Back => *high = Bound::Excluded(key.clone()),
+                }
+                Some(Ok((key.clone(), value.clone())))
+            }
+        }
     }
 
-    pub(crate) fn in_memory(
-        map: OrdMap<Bytes, Bytes>,
-        low: Bound<Bytes>,
-        high: Bound<Bytes>,
-    ) -> Self {
-        Self { source: Source::Memory { map, low, high } }
+    fn entry(&self, (place, value): (Bytes, Bytes)) -> Entry {
+        Entry { key: place.slice(self.place_len..), value }
     }
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Front,
+    Back,
 }
 
 impl Iterator for Range {
     type Item = Result<Entry, KvError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        match &mut self.source {
-            Source::Nothing => None,
-            Source::Disk(iter) => iter.next().map(read),
-            Source::Memory { map, low, high } => {
-                if holds_nothing(low, high) {
-                    return None;
-                }
-                let (key, value) = map.range((low.clone(), high.clone())).next()?;
-                *low = Bound::Excluded(key.clone());
-                Some(Ok(Entry { key: key.clone(), value: value.clone() }))
-            }
-        }
+        self.next_of(End::Front).map(|found| found.map(|found| self.entry(found)))
     }
 }
 
 impl DoubleEndedIterator for Range {
     fn next_back(&mut self) -> Option<Self::Item> {
-        match &mut self.source {
-            Source::Nothing => None,
-            Source::Disk(iter) => iter.next_back().map(read),
-            Source::Memory { map, low, high } => {
-                if holds_nothing(low, high) {
-                    return None;
-                }
-                let (key, value) = map.range((low.clone(), high.clone())).next_back()?;
-                *high = Bound::Excluded(key.clone());
-                Some(Ok(Entry { key: key.clone(), value: value.clone() }))
-            }
-        }
+        self.next_of(End::Back).map(|found| found.map(|found| self.entry(found)))
     }
 }
 
-fn read(guard: fjall::Guard) -> Result<Entry, KvError> {
-    let (key, value) = guard.into_inner()?;
-    Ok(Entry { key: Bytes::copy_from_slice(&key), value: Bytes::copy_from_slice(&value) })
-}
-
-pub(crate) fn owned<K: AsRef<[u8]>>(bounds: &impl RangeBounds<K>) -> (Bound<Bytes>, Bound<Bytes>) {
-    let own = |key: &K| Bytes::copy_from_slice(key.as_ref());
-    (bounds.start_bound().map(own), bounds.end_bound().map(own))
+fn read(guard: fjall::Guard) -> Result<(Bytes, Bytes), KvError> {
+    let (place, value) = guard.into_inner()?;
+    Ok((Bytes::copy_from_slice(&place), Bytes::copy_from_slice(&value)))
 }
 
 /// The keys that begin with `prefix`: up to the prefix with its last byte that has a successor

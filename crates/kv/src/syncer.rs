@@ -1,6 +1,5 @@
 //! One flush of the disk for all who wait.
 
-use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread::JoinHandle;
 
@@ -21,8 +20,7 @@ impl Syncer {
         let (requests, waiting) = mpsc::channel();
         let thread = std::thread::Builder::new()
             .name("kv-sync".to_owned())
-            .spawn(move || run(&database, &waiting))
-            .map_err(|error| KvError::Backend(Arc::new(error)))?;
+            .spawn(move || run(&database, &waiting))?;
         Ok(Self { requests: Some(requests), thread: Some(thread) })
     }
 

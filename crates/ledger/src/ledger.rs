@@ -1,5 +1,6 @@
 //! The ledger itself: one writer lock, one flush at a time.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -155,6 +156,14 @@ impl Ledger {
             _ => {}
         }
         Ok(Committed { value, ack })
+    }
+
+    /// Commits `work` that cannot be refused.
+    pub fn write<T>(&self, work: impl FnOnce(&mut Tx) -> T) -> Committed<T> {
+        match self.transact(|tx| Ok::<T, Infallible>(work(tx))) {
+            Ok(committed) => committed,
+            Err(never) => match never {},
+        }
     }
 
     /// Follows all commits from now on.

@@ -49,6 +49,7 @@ const KERNEL: &[(&str, Ring)] = &[
 /// Arrows within one ring that the map allows: (from, to).
 const WITHIN_RING: &[(&str, &str)] = &[
     ("haar-clock", "haar-types"),
+    ("haar-ledger", "haar-kv"),
     ("haar-kernel", "haar-controller"),
     ("haar-controller", "haar-kernel"),
 ];

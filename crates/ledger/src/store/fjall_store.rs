@@ -1,59 +1,48 @@
-//! Rows in a fjall database, one journal flush per batch.
+//! Rows as records of a kv store of the ledger's own, one flush of the disk per batch.
 
 use std::path::Path;
 
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode};
+use haar_kv::{Durability, Keyspace, Kv, KvError, Sizes};
 
 use crate::StoreError;
 use crate::store::{Batch, Store, Visit};
 
-/// Blocks are read at start only, so the cache stays small.
-const CACHE_BYTES: u64 = 1 << 20;
-/// Rows are in memory already; what waits to be sorted onto disk stays small.
-const MEMTABLE_BYTES: u64 = 4 << 20;
-/// The smallest that the engine allows.
-const JOURNAL_BYTES: u64 = 64 << 20;
+/// Rows are in memory already and are read from disk at start only.
+const SIZES: Sizes = Sizes { cache_bytes: 1 << 20, memtable_bytes: 4 << 20 };
 
 /// A directory with the rows; one process at a time.
 pub struct FjallStore {
-    database: Database,
+    kv: Kv,
     rows: Keyspace,
 }
 
 impl FjallStore {
     /// Opens or creates the directory `dir`.
     pub fn open(dir: &Path) -> Result<Self, StoreError> {
-        let database = Database::builder(dir)
-            .cache_size(CACHE_BYTES)
-            .max_journaling_size(JOURNAL_BYTES)
-            .worker_threads(1)
-            .open()
-            .map_err(|error| open_error(dir, error))?;
-        let rows = database
-            .keyspace("rows", || KeyspaceCreateOptions::default().max_memtable_size(MEMTABLE_BYTES))
-            .map_err(StoreError::backend)?;
-        Ok(Self { database, rows })
+        let kv = Kv::open_sized(dir, SIZES)?;
+        let rows = kv.keyspace("rows")?;
+        Ok(Self { kv, rows })
     }
 }
 
 impl Store for FjallStore {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
-        let mut writes = self.database.batch().durability(Some(PersistMode::SyncData));
+        let mut writes = haar_kv::Batch::new();
         for (table, key, value) in batch.iter() {
             let at = join(table, key);
             match value {
-                Some(value) => writes.insert(&self.rows, at, value),
+                Some(value) => writes.put(&self.rows, at, value.to_vec()),
                 None => writes.remove(&self.rows, at),
             }
         }
-        writes.commit().map_err(StoreError::backend)
+        Ok(self.kv.apply_as(writes, Durability::Synced)?)
     }
 
     fn scan(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
-        for entry in self.rows.iter() {
-            let (at, value) = entry.into_inner().map_err(StoreError::backend)?;
-            let (table, key) = split(&at)?;
-            if !visit(table, key, &value) {
+        for entry in self.rows.all() {
+            let entry = entry?;
+            let (table, key) = split(&entry.key)?;
+            if !visit(table, key, &entry.value) {
                 break;
             }
         }
@@ -61,19 +50,20 @@ impl Store for FjallStore {
     }
 
     fn clear(&self) -> Result<(), StoreError> {
-        self.rows.clear().map_err(StoreError::backend)?;
-        self.database.persist(PersistMode::SyncData).map_err(StoreError::backend)
+        Ok(self.kv.reset()?)
     }
 }
 
-fn open_error(dir: &Path, error: fjall::Error) -> StoreError {
-    match error {
-        fjall::Error::Locked => StoreError::Locked(dir.to_owned()),
-        error => StoreError::backend(error),
+impl From<KvError> for StoreError {
+    fn from(error: KvError) -> Self {
+        match error {
+            KvError::Locked(dir) => Self::Locked(dir),
+            error => Self::backend(error),
+        }
     }
 }
 
-/// The engine's key: the table's name, a zero byte, the row's key.
+/// The record's key: the table's name, a zero byte, the row's key.
 fn join(table: &str, key: &[u8]) -> Vec<u8> {
     [table.as_bytes(), &[0], key].concat()
 }

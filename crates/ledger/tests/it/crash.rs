@@ -2,12 +2,12 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
 use haar_clock::IdSource;
+use haar_ledger::Ledger;
 use haar_ledger::store::FjallStore;
-use haar_ledger::{Ledger, LedgerError};
 
 use crate::rows::{VisitRow, tables};
 
@@ -29,6 +29,7 @@ fn crash_child() {
     let Some(dir) = std::env::var_os(DIR) else {
         return;
     };
+    println!("opening");
     let ledger = open(Path::new(&dir));
     std::thread::scope(|scope| {
         for writer in 0..WRITERS {
@@ -45,25 +46,29 @@ fn crash_child() {
 }
 
 fn add(ledger: &Ledger, writer: u32) -> u64 {
-    let added = ledger.transact(|tx| {
+    let added = ledger.write(|tx| {
         let count = tx.get::<VisitRow>(&(writer, TALLY)).map_or(0, |row| row.count) + 1;
         tx.put(VisitRow { reader: (writer, TALLY), count });
         tx.put(VisitRow { reader: (writer, count), count });
-        Ok::<_, LedgerError>(count)
+        count
     });
-    added.unwrap().wait().unwrap()
+    added.wait().unwrap()
 }
 
-/// Lets a child run for `lines` acknowledgements, kills it, and returns all that it printed.
 #[allow(clippy::disallowed_methods)] // a crash needs a process of its own
-fn run_and_kill(dir: &Path, lines: u64) -> Vec<(u32, u64)> {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+fn spawn_child(dir: &Path) -> Child {
+    Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::crash_child", "--nocapture", "--test-threads=1"])
         .env(DIR, dir)
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
-        .unwrap();
+        .unwrap()
+}
+
+/// Lets a child run for `lines` acknowledgements, kills it, and returns all that it printed.
+fn run_and_kill(dir: &Path, lines: u64) -> Vec<(u32, u64)> {
+    let mut child = spawn_child(dir);
     let (mut acks, mut killed) = (Vec::new(), false);
     for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
         let words: Vec<&str> = line.split(' ').collect();
@@ -98,5 +103,23 @@ fn every_acknowledged_commit_outlives_kill_9_and_none_is_there_twice_or_by_half(
             let acked = acknowledged[writer as usize];
             assert!(tally >= acked, "round {round}: {acked} were acknowledged, {tally} are there");
         }
+    }
+}
+
+#[test]
+fn a_directory_opens_even_when_its_creation_was_killed() {
+    let ids = IdSource::seeded(43);
+    for _ in 0..ROUNDS {
+        let dir = tempfile::tempdir().unwrap();
+        let mut child = spawn_child(dir.path());
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let begun = lines.map_while(Result::ok).any(|line| line.ends_with("opening"));
+        assert!(begun, "the child did not open its directory");
+        (0..ids.draw() % 4000).for_each(|_| std::thread::yield_now());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let ledger = open(dir.path());
+        let before = ledger.snapshot().get::<VisitRow>(&(0, TALLY)).map_or(0, |row| row.count);
+        assert_eq!(add(&ledger, 0), before + 1);
     }
 }

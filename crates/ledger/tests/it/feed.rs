@@ -1,15 +1,11 @@
 //! The change feed.
 
-use haar_ledger::{Ledger, LedgerError, Row, Tx};
+use haar_ledger::{Ledger, Row, Tx};
 
 use crate::rows::{BookRow, VisitRow, book, tables};
 
 fn commit(ledger: &Ledger, work: impl FnOnce(&mut Tx)) {
-    let committed = ledger.transact(|tx| {
-        work(tx);
-        Ok::<_, LedgerError>(())
-    });
-    committed.unwrap().wait().unwrap();
+    ledger.write(work).wait().unwrap();
 }
 
 #[test]

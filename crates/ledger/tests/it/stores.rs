@@ -21,7 +21,9 @@ fn rows(store: &dyn Store) -> Rows {
     rows
 }
 
-fn batch(writes: &[(&'static str, &[u8], Option<&[u8]>)]) -> Batch {
+type Write<'a> = (&'static str, &'a [u8], Option<&'a [u8]>);
+
+fn batch(writes: &[Write<'_>]) -> Batch {
     let mut batch = Batch::default();
     for (table, key, value) in writes {
         batch.set(table, key.to_vec(), value.map(<[u8]>::to_vec));
@@ -104,12 +106,11 @@ fn rows_of_a_table_that_this_haar_does_not_know_stay() {
     let dir = tempfile::tempdir().unwrap();
     let open =
         |tables| Ledger::open(tables, Arc::new(FjallStore::open(dir.path()).unwrap())).unwrap();
-    let put =
-        |ledger: &Ledger| ledger.transact(|tx| Ok::<_, LedgerError>(tx.put(book("Emma", "a"))));
-    put(&open(tables())).unwrap().wait().unwrap();
+    let put = |ledger: &Ledger| ledger.write(|tx| tx.put(book("Emma", "a")));
+    put(&open(tables())).wait().unwrap();
     let narrow = open(Tables::new().with::<VisitRow>());
     let visit = VisitRow { reader: (1, 1), count: 1 };
-    narrow.transact(|tx| Ok::<_, LedgerError>(tx.put(visit))).unwrap().wait().unwrap();
+    narrow.write(|tx| tx.put(visit)).wait().unwrap();
     drop(narrow);
     let whole = open(tables()).snapshot();
     assert_eq!((whole.len::<BookRow>(), whole.len::<VisitRow>()), (1, 1));

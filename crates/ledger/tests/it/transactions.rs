@@ -8,7 +8,7 @@ use haar_ledger::{Committed, Ledger, LedgerError, Snapshot};
 use crate::rows::{BookRow, VisitRow, book, tables};
 
 fn put(ledger: &Ledger, row: BookRow) -> Committed<()> {
-    ledger.transact(|tx| Ok::<_, LedgerError>(tx.put(row))).unwrap()
+    ledger.write(|tx| tx.put(row))
 }
 
 fn titles(rows: impl Iterator<Item = Arc<BookRow>>) -> Vec<String> {
@@ -19,7 +19,7 @@ fn titles(rows: impl Iterator<Item = Arc<BookRow>>) -> Vec<String> {
 fn a_transaction_sees_its_own_writes_and_others_see_them_when_it_ends() {
     let ledger = Ledger::ephemeral(tables());
     let before = ledger.snapshot();
-    let committed = ledger.transact(|tx| {
+    let committed = ledger.write(|tx| {
         tx.put(book("Emma", "a"));
         tx.put(book("Dracula", "a"));
         tx.put(book("Emma", "b"));
@@ -28,9 +28,8 @@ fn a_transaction_sees_its_own_writes_and_others_see_them_when_it_ends() {
         assert_eq!(titles(tx.by_index("shelf", "b")), ["Emma"]);
         assert_eq!(titles(tx.by_index("shelf", "a")), [""; 0]);
         assert!(ledger.snapshot().is_empty::<BookRow>());
-        Ok::<_, LedgerError>(())
     });
-    committed.unwrap().wait().unwrap();
+    committed.wait().unwrap();
     assert_eq!(titles(ledger.snapshot().all()), ["Emma"]);
     assert!(before.is_empty::<BookRow>(), "a snapshot never changes");
     assert_eq!((before.version(), ledger.snapshot().version()), (0, 1));
@@ -51,12 +50,11 @@ fn a_refused_transaction_leaves_nothing_behind() {
 fn a_row_that_breaks_its_invariant_undoes_the_whole_transaction() {
     let ledger = Ledger::ephemeral(tables());
     put(&ledger, BookRow { wear: 2, ..book("Emma", "a") }).wait().unwrap();
-    let broken = ledger.transact(|tx| {
+    let broken = ledger.write(|tx| {
         tx.put(VisitRow { reader: (1, 1), count: 1 });
         tx.update::<BookRow>(&"Emma".to_owned(), |row| row.wear = 1);
-        Ok::<_, LedgerError>(())
     });
-    let error = broken.unwrap().early().unwrap_err();
+    let error = broken.early().unwrap_err();
     let text = "row \"Emma\" of table library.book broke its invariant: wear 1 after 2";
     assert_eq!(error.to_string(), text);
     assert!(ledger.snapshot().is_empty::<VisitRow>());
@@ -103,7 +101,7 @@ fn readers_see_a_commit_once_it_is_on_disk_and_writers_at_once() {
     let disk = Arc::new(MemoryStore::new());
     let ledger = Ledger::open_manual(tables(), disk).unwrap();
     let first = put(&ledger, book("Emma", "a"));
-    let seen = ledger.transact(|tx| Ok::<_, LedgerError>(titles(tx.all()))).unwrap();
+    let seen = ledger.write(|tx| titles(tx.all()));
     assert!(ledger.snapshot().is_empty::<BookRow>());
     ledger.flush();
     first.wait().unwrap();
@@ -149,11 +147,10 @@ fn an_unknown_table_is_named() {
 }
 
 fn count(ledger: &Ledger) -> Committed<()> {
-    let counted = ledger.transact(|tx| {
+    ledger.write(|tx| {
         let count = tx.get::<VisitRow>(&(1, 1)).map_or(0, |row| row.count);
-        Ok::<_, LedgerError>(tx.put(VisitRow { reader: (1, 1), count: count + 1 }))
-    });
-    counted.unwrap()
+        tx.put(VisitRow { reader: (1, 1), count: count + 1 });
+    })
 }
 
 fn visits(snapshot: &Snapshot) -> u64 {
