@@ -1,0 +1,290 @@
+//! Simulations: what policies would decide.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use haar_iam_contract::{
+    ContextEntry, EvaluationResult, GetContextKeysForCustomPolicy,
+    GetContextKeysForCustomPolicyRequest, GetContextKeysForPolicyResponse,
+    GetContextKeysForPrincipalPolicy, GetContextKeysForPrincipalPolicyRequest,
+    PermissionsBoundaryDecisionDetail, PolicyEvaluationDecisionType as Outcome, PolicySourceType,
+    SimulateCustomPolicy, SimulateCustomPolicyRequest, SimulatePolicyResponse,
+    SimulatePrincipalPolicy, SimulatePrincipalPolicyRequest, Statement,
+};
+use haar_kernel::{Answer, Call, Query};
+use haar_ledger::Snapshot;
+use haar_policy::{
+    Decision, Document, Grammar, PolicyKind, PolicySet, Principal, Reason, RequestContext, decide,
+};
+use haar_types::{AccountId, Arn};
+use haar_wire::AwsError;
+
+use crate::Iam;
+use crate::lookup::{find_group, find_role, find_user, paged};
+use crate::policies::{Source, bounded_by, sources_of_group, sources_of_role, sources_of_user};
+use crate::refusal::{invalid, malformed};
+
+/// What is to be decided, and by which policies.
+struct Simulation {
+    set: PolicySet,
+    /// Where each of the set's identity policies comes from.
+    sources: Vec<Source>,
+    caller: Principal,
+    actions: Vec<String>,
+    resources: Vec<String>,
+    entries: Vec<ContextEntry>,
+    owner: Option<AccountId>,
+}
+
+fn read(texts: &[String], grammar: Grammar) -> Result<Vec<Arc<Document>>, AwsError> {
+    let read = |text: &String| Document::parse(text, grammar).map(Arc::new).map_err(malformed);
+    texts.iter().map(read).collect()
+}
+
+/// Policies that were given with the request, by their position.
+fn given_sources(count: usize) -> impl Iterator<Item = Source> {
+    (1..=count).map(|number| Source {
+        id: format!("PolicyInputList.{number}"),
+        kind: PolicySourceType::None,
+        text: String::new(),
+    })
+}
+
+/// Someone who asks, from an ARN; a caller without ARN is the account's user at large.
+fn caller(call: &Call, arn: Option<&str>) -> Result<Principal, AwsError> {
+    let Some(arn) = arn else {
+        let (account, name) = (call.account.clone(), "simulated".to_owned());
+        let arn = format!("arn:aws:iam::{account}:user/{name}");
+        return Ok(Principal::User { account, arn, name, id: String::new() });
+    };
+    let parsed: Arn = arn.parse().map_err(|_| invalid(format!("ARN {arn} is not valid.")))?;
+    let account: AccountId =
+        parsed.account().parse().map_err(|_| invalid(format!("ARN {arn} is not valid.")))?;
+    let name = parsed.resource().rsplit('/').next().unwrap_or_default().to_owned();
+    Ok(match parsed.resource() {
+        "root" => Principal::Root { account },
+        role if role.starts_with("role/") => Principal::RoleSession {
+            session_arn: format!("arn:aws:sts::{account}:assumed-role/{name}/simulated"),
+            account,
+            role_arn: arn.to_owned(),
+            id: String::new(),
+        },
+        _ => Principal::User { account, arn: arn.to_owned(), name, id: String::new() },
+    })
+}
+
+/// An owner given as an account or as its root's ARN.
+fn owner(text: Option<&str>) -> Option<AccountId> {
+    let text = text?;
+    text.parse().ok().or_else(|| text.parse::<Arn>().ok()?.account().parse().ok())
+}
+
+impl Query<SimulateCustomPolicy> for Iam {
+    fn query(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        input: SimulateCustomPolicyRequest,
+    ) -> Answer<SimulateCustomPolicy> {
+        let boundary = input.permissions_boundary_policy_input_list.unwrap_or_default();
+        let resource: Vec<String> = input.resource_policy.into_iter().collect();
+        let set = PolicySet {
+            identity: read(&input.policy_input_list, Grammar::Inline)?,
+            boundary: read(&boundary, Grammar::Inline)?.into_iter().next(),
+            resource: read(&resource, Grammar::Resource)?,
+            ..PolicySet::default()
+        };
+        let simulation = Simulation {
+            sources: given_sources(set.identity.len()).collect(),
+            set,
+            caller: caller(call, input.caller_arn.as_deref())?,
+            actions: input.action_names,
+            resources: input.resource_arns.unwrap_or_else(|| vec!["*".to_owned()]),
+            entries: input.context_entries.unwrap_or_default(),
+            owner: owner(input.resource_owner.as_deref()),
+        };
+        simulation.answer("SimulateCustomPolicy", (input.marker, input.max_items))
+    }
+}
+
+impl Query<SimulatePrincipalPolicy> for Iam {
+    fn query(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        input: SimulatePrincipalPolicyRequest,
+    ) -> Answer<SimulatePrincipalPolicy> {
+        let source_arn = &input.policy_source_arn;
+        let (mut sources, bounding) = self.sources_of(call, snapshot, source_arn)?;
+        let read_source = |source: &Source| self.parsed.document(&source.text);
+        let mut identity: Vec<_> = sources.iter().filter_map(read_source).collect();
+        let more = input.policy_input_list.unwrap_or_default();
+        identity.extend(read(&more, Grammar::Inline)?);
+        sources.extend(given_sources(more.len()));
+        let given = input.permissions_boundary_policy_input_list.unwrap_or_default();
+        let given = read(&given, Grammar::Inline)?.into_iter().next();
+        let resource: Vec<String> = input.resource_policy.into_iter().collect();
+        let set = PolicySet {
+            identity,
+            boundary: given.or(bounding),
+            resource: read(&resource, Grammar::Resource)?,
+            ..PolicySet::default()
+        };
+        let simulation = Simulation {
+            set,
+            sources,
+            caller: caller(call, Some(input.caller_arn.as_ref().unwrap_or(source_arn)))?,
+            actions: input.action_names,
+            resources: input.resource_arns.unwrap_or_else(|| vec!["*".to_owned()]),
+            entries: input.context_entries.unwrap_or_default(),
+            owner: owner(input.resource_owner.as_deref()),
+        };
+        simulation.answer("SimulatePrincipalPolicy", (input.marker, input.max_items))
+    }
+}
+
+impl Iam {
+    /// The policies of a user, group or role, and its boundary.
+    fn sources_of(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        arn: &str,
+    ) -> Result<(Vec<Source>, Option<Arc<Document>>), AwsError> {
+        let refused = || {
+            invalid(format!(
+                "Invalid Entity Arn: {arn} does not clearly define entity type and name."
+            ))
+        };
+        let parsed: Arn = arn.parse().map_err(|_| refused())?;
+        let name = parsed.resource().rsplit('/').next().unwrap_or_default();
+        match parsed.resource().split_once('/') {
+            Some(("user", _)) => {
+                let user = find_user(snapshot, &call.account, name)?;
+                let boundary = bounded_by(snapshot, &self.parsed, user.boundary.as_deref());
+                Ok((sources_of_user(snapshot, &user), boundary))
+            }
+            Some(("group", _)) => {
+                let group = find_group(snapshot, &call.account, name)?;
+                Ok((sources_of_group(snapshot, &group), None))
+            }
+            Some(("role", _)) => {
+                let role = find_role(snapshot, &call.account, name)?;
+                let boundary = bounded_by(snapshot, &self.parsed, role.boundary.as_deref());
+                Ok((sources_of_role(snapshot, &role), boundary))
+            }
+            _ => Err(refused()),
+        }
+    }
+}
+
+impl Simulation {
+    fn answer(
+        &self,
+        scope: &str,
+        paging: (Option<String>, Option<i32>),
+    ) -> Result<SimulatePolicyResponse, AwsError> {
+        let pairs = self.actions.iter().flat_map(|action| {
+            self.resources.iter().map(move |resource| (action.as_str(), resource.as_str()))
+        });
+        let results = pairs.enumerate().map(|(at, pair)| (at, self.evaluate(pair)));
+        let page = paged(results, scope, paging, |(at, _)| format!("{at:08}"))?;
+        Ok(SimulatePolicyResponse {
+            evaluation_results: Some(page.items.into_iter().map(|(_, result)| result).collect()),
+            is_truncated: Some(page.next.is_some()),
+            marker: page.next,
+        })
+    }
+
+    fn evaluate(&self, (action, resource): (&str, &str)) -> EvaluationResult {
+        let mut context = RequestContext::new(self.caller.clone(), action, resource);
+        context.resource_account = self.owner.clone();
+        for entry in &self.entries {
+            let values = entry.context_key_values.clone().unwrap_or_default();
+            context.set(entry.context_key_name.as_deref().unwrap_or_default(), values);
+        }
+        let decision = decide(&self.set, &context);
+        let narrowed_by = |kind| {
+            matches!(decision.reason, Reason::NotAllowed(found) | Reason::ExplicitDeny(found)
+                if found == kind)
+        };
+        let detail = self.set.boundary.as_ref().map(|_| PermissionsBoundaryDecisionDetail {
+            allowed_by_permissions_boundary: Some(!narrowed_by(PolicyKind::Boundary)),
+        });
+        EvaluationResult {
+            eval_action_name: action.to_owned(),
+            eval_resource_name: Some(resource.to_owned()),
+            eval_decision: outcome(&decision),
+            matched_statements: Some(self.matched(&decision)),
+            missing_context_values: Some(self.missing(&context)),
+            permissions_boundary_decision_detail: detail,
+            eval_decision_details: Some(BTreeMap::new()),
+            ..EvaluationResult::default()
+        }
+    }
+
+    fn matched(&self, decision: &Decision) -> Vec<Statement> {
+        let statement = |(id, kind): (String, PolicySourceType)| Statement {
+            source_policy_id: Some(id),
+            source_policy_type: Some(kind),
+            ..Statement::default()
+        };
+        let named = decision.matches.iter().filter_map(|found| match found.kind {
+            PolicyKind::Identity => {
+                let source = self.sources.get(found.policy)?;
+                Some((source.id.clone(), source.kind))
+            }
+            PolicyKind::Resource => Some(("ResourcePolicy".to_owned(), PolicySourceType::Resource)),
+            PolicyKind::Boundary | PolicyKind::Session => None,
+        });
+        named.map(statement).collect()
+    }
+
+    /// Keys that the policies ask for and the request does not have.
+    fn missing(&self, context: &RequestContext) -> Vec<String> {
+        let documents = self.set.identity.iter().chain(&self.set.boundary);
+        let asked: BTreeSet<String> =
+            documents.flat_map(|document| document.context_keys()).collect();
+        asked.into_iter().filter(|key| context.values(key).is_none()).collect()
+    }
+}
+
+fn outcome(decision: &Decision) -> Outcome {
+    match decision.reason {
+        Reason::Root | Reason::Allowed(_) => Outcome::Allowed,
+        Reason::ExplicitDeny(_) => Outcome::ExplicitDeny,
+        Reason::NotAllowed(_) => Outcome::ImplicitDeny,
+    }
+}
+
+fn keys_of<'a>(documents: impl IntoIterator<Item = &'a Arc<Document>>) -> Vec<String> {
+    let keys = documents.into_iter().flat_map(|document| document.context_keys());
+    keys.collect::<BTreeSet<String>>().into_iter().collect()
+}
+
+impl Query<GetContextKeysForCustomPolicy> for Iam {
+    fn query(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        input: GetContextKeysForCustomPolicyRequest,
+    ) -> Answer<GetContextKeysForCustomPolicy> {
+        let documents = read(&input.policy_input_list, Grammar::Inline)?;
+        Ok(GetContextKeysForPolicyResponse { context_key_names: Some(keys_of(&documents)) })
+    }
+}
+
+impl Query<GetContextKeysForPrincipalPolicy> for Iam {
+    fn query(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        input: GetContextKeysForPrincipalPolicyRequest,
+    ) -> Answer<GetContextKeysForPrincipalPolicy> {
+        let (sources, _) = self.sources_of(call, snapshot, &input.policy_source_arn)?;
+        let own = sources.iter().filter_map(|source| self.parsed.document(&source.text));
+        let mut documents: Vec<Arc<Document>> = own.collect();
+        documents.extend(read(&input.policy_input_list.unwrap_or_default(), Grammar::Inline)?);
+        Ok(GetContextKeysForPolicyResponse { context_key_names: Some(keys_of(&documents)) })
+    }
+}

@@ -1,0 +1,108 @@
+//! What other rooms ask.
+
+use std::time::Duration;
+
+use haar_clock::Ids;
+use haar_iam_contract::peek::{
+    AssumeError, IamPeek, RoleFacts, ServiceSession, SessionCredentials, SessionGrant,
+};
+use haar_kernel::Auth;
+use haar_ledger::Snapshot;
+use haar_policy::{PolicySet, Principal, RequestContext, decide};
+use haar_types::{AccountId, Arn, Tags, Timestamp};
+
+use crate::Iam;
+use crate::lookup::{policy_text, role_of_arn};
+use crate::policies::user_of_arn;
+use crate::rules::{account_of_access_key, derived_role_id};
+use crate::state::Named as _;
+
+impl IamPeek for Iam {
+    fn role(&self, snapshot: &Snapshot, arn: &str) -> Option<RoleFacts> {
+        let row = role_of_arn(snapshot, arn)?;
+        Some(RoleFacts {
+            arn: row.arn(),
+            trust: self.parsed.document(&row.trust)?,
+            session_max: Duration::from_secs(u64::from(row.session_seconds_max)),
+            account: row.account.clone(),
+            name: row.name.clone(),
+            id: row.id.clone(),
+            tags: row.tags.clone(),
+        })
+    }
+
+    fn service_may_assume(
+        &self,
+        snapshot: &Snapshot,
+        role_arn: &str,
+        service: &str,
+    ) -> Result<(), AssumeError> {
+        let role = self.role(snapshot, role_arn).ok_or(AssumeError::NoSuchRole)?;
+        let principal = Principal::Service { name: service.to_owned() };
+        let context = RequestContext::new(principal, "sts:AssumeRole", role_arn);
+        let policies = PolicySet { resource: vec![role.trust], ..PolicySet::default() };
+        match decide(&policies, &context).allowed {
+            true => Ok(()),
+            false => Err(AssumeError::NotTrusted),
+        }
+    }
+
+    fn service_session(
+        &self,
+        snapshot: &Snapshot,
+        ids: &Ids,
+        session: &ServiceSession<'_>,
+        now: Timestamp,
+    ) -> Result<SessionCredentials, AssumeError> {
+        let principal = self.role_session(snapshot, session.role_arn, session.session_name);
+        let grant = SessionGrant {
+            principal: principal.ok_or(AssumeError::NoSuchRole)?,
+            policies: Vec::new(),
+            keys: vec![("aws:SourceService".to_owned(), session.service.to_owned())],
+            transitive_tags: Vec::new(),
+            issued_at: now,
+            expires_at: now + session.lifetime,
+        };
+        Ok(self.mint(ids, &grant))
+    }
+
+    fn mint(&self, ids: &Ids, grant: &SessionGrant) -> SessionCredentials {
+        self.keep_install_key();
+        self.sealer.mint(ids, grant)
+    }
+
+    fn role_session(
+        &self,
+        snapshot: &Snapshot,
+        role_arn: &str,
+        session_name: &str,
+    ) -> Option<Principal> {
+        let arn: Arn = role_arn.parse().ok()?;
+        let account: AccountId = arn.account().parse().ok()?;
+        let name = arn.resource().strip_prefix("role/")?.rsplit('/').next()?;
+        let role = role_of_arn(snapshot, role_arn);
+        if role.is_none() && self.doors.settings.auth == Auth::Enforce {
+            return None;
+        }
+        let name = role.as_ref().map_or(name, |role| &role.name);
+        let role_id = role.as_ref().map_or_else(|| derived_role_id(role_arn), |it| it.id.clone());
+        Some(Principal::RoleSession {
+            session_arn: format!("arn:aws:sts::{account}:assumed-role/{name}/{session_name}"),
+            account,
+            role_arn: role_arn.to_owned(),
+            id: format!("{role_id}:{session_name}"),
+        })
+    }
+
+    fn account_of_access_key(&self, access_key_id: &str) -> Option<AccountId> {
+        account_of_access_key(access_key_id)
+    }
+
+    fn managed_policy(&self, snapshot: &Snapshot, arn: &str) -> Option<String> {
+        policy_text(snapshot, arn)
+    }
+
+    fn user_tags(&self, snapshot: &Snapshot, user_arn: &str) -> Tags {
+        user_of_arn(snapshot, user_arn).map(|user| user.tags.clone()).unwrap_or_default()
+    }
+}

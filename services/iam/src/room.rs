@@ -1,0 +1,229 @@
+//! The room: its doors, its key, what the gate must know of its resources.
+
+use haar_iam_contract::model::SERVICE;
+use haar_kernel::{Auth, Call, Doors, Room};
+use haar_ledger::{LedgerError, Row, Snapshot};
+use haar_types::AccountId;
+use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+
+use crate::rules::{Parsed, mint_access_key_id, mint_secret};
+use crate::sessions::Sealer;
+use crate::state::{
+    AccessKeyRow, GroupRow, InstallRow, InstanceProfileRow, KeyOwner, Named, Owned, RoleRow,
+    UserRow, owned,
+};
+
+/// IAM's room. It is also the kernel's [`Identities`](haar_kernel::Identities) and the other
+/// rooms' [`IamPeek`](haar_iam_contract::peek::IamPeek).
+pub struct Iam {
+    pub(crate) doors: Doors,
+    pub(crate) parsed: Parsed,
+    pub(crate) sealer: Sealer,
+    install: InstallRow,
+}
+
+/// A root user's access key, shown once.
+#[derive(Debug)]
+pub struct RootKey {
+    /// The account.
+    pub account: AccountId,
+    /// `AKIA…`.
+    pub access_key_id: String,
+    /// What it signs with.
+    pub secret_access_key: String,
+}
+
+impl Iam {
+    /// Opens the room; the first start of an installation makes its key.
+    pub fn new(doors: Doors) -> Self {
+        let install = doors.ledger.snapshot().get::<InstallRow>(&());
+        let install = install.map_or_else(
+            || {
+                let mut session_key = [0; 32];
+                doors.ids.fill(&mut session_key);
+                InstallRow { session_key }
+            },
+            |row| InstallRow::clone(&row),
+        );
+        let sealer = Sealer::new(&install.session_key);
+        let iam = Self { doors, parsed: Parsed::default(), sealer, install };
+        iam.keep_install_key();
+        iam
+    }
+
+    /// Writes the installation's key unless it is there: at the first start, after a reset.
+    pub(crate) fn keep_install_key(&self) {
+        if self.doors.ledger.snapshot().contains::<InstallRow>(&()) {
+            return;
+        }
+        let written = self.doors.ledger.transact(|tx| -> Result<(), LedgerError> {
+            tx.put(self.install.clone());
+            Ok(())
+        });
+        if let Err(error) = written {
+            tracing::error!(%error, "the key of session tokens was not kept");
+        }
+    }
+
+    /// In `enforce` mode, makes the root user's key of the default account if there is none,
+    /// and returns it for the operator: it is never shown again.
+    ///
+    /// # Errors
+    /// When the ledger cannot write.
+    pub fn ensure_root_key(&self) -> Result<Option<RootKey>, LedgerError> {
+        let settings = &self.doors.settings;
+        let owner = format!("{}|", settings.account);
+        let snapshot = self.doors.ledger.snapshot();
+        let known = snapshot.by_index::<AccessKeyRow>("owner", &owner).next();
+        if settings.auth == Auth::Permissive || known.is_some() {
+            return Ok(None);
+        }
+        let ids = self.doors.ids.ids();
+        let row = AccessKeyRow {
+            id: mint_access_key_id(&ids, "AKIA", &settings.account),
+            account: settings.account.clone(),
+            owner: KeyOwner::Root,
+            secret: mint_secret(&ids),
+            is_active: true,
+            created_at: self.doors.clock.now(),
+        };
+        let key = RootKey {
+            account: row.account.clone(),
+            access_key_id: row.id.clone(),
+            secret_access_key: row.secret.clone(),
+        };
+        let written = self.doors.ledger.transact(|tx| -> Result<(), LedgerError> {
+            tx.put(row);
+            Ok(())
+        });
+        written?.wait()?;
+        Ok(Some(key))
+    }
+}
+
+impl Room for Iam {
+    const SERVICE: &'static ServiceSchema = &SERVICE;
+
+    /// The template's name replaced by the ARN with its path: the row's, or that of the row
+    /// to be made.
+    fn resources(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<String> {
+        let about = About { call, snapshot, input };
+        let arn = match operation.resource {
+            it if it.ends_with("{UserName}") => about.arn::<UserRow>("UserName"),
+            it if it.ends_with("{GroupName}") => about.arn::<GroupRow>("GroupName"),
+            it if it.ends_with("{RoleName}") => about.arn::<RoleRow>("RoleName"),
+            it if it.ends_with("{InstanceProfileName}") => {
+                about.arn::<InstanceProfileRow>("InstanceProfileName")
+            }
+            it if it.ends_with("{PolicyName}") => {
+                let path = text_member(input, "Path").unwrap_or_else(|| "/".to_owned());
+                let name = text_member(input, "PolicyName").unwrap_or_default();
+                format!("arn:aws:iam::{}:policy{path}{name}", call.account)
+            }
+            it if it.contains("{AWSServiceName}") => {
+                let service = text_member(input, "AWSServiceName").unwrap_or_default();
+                format!("arn:aws:iam::{}:role/aws-service-role/{service}/*", call.account)
+            }
+            "{PolicyArn}" => text_member(input, "PolicyArn").unwrap_or_default(),
+            _ => "*".to_owned(),
+        };
+        vec![arn]
+    }
+
+    fn condition_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<(String, Vec<String>)> {
+        let mut keys = Vec::new();
+        let members = [
+            ("PolicyArn", "iam:PolicyARN"),
+            ("PermissionsBoundary", "iam:PermissionsBoundary"),
+            ("AWSServiceName", "iam:AWSServiceName"),
+        ];
+        for (member, key) in members {
+            if let Some(value) = text_member(input, member) {
+                keys.push((key.to_owned(), vec![value]));
+            }
+        }
+        let about = About { call, snapshot, input };
+        for (tag, value) in about.resource_tags(operation.resource) {
+            for stem in ["aws:ResourceTag", "iam:ResourceTag"] {
+                keys.push((format!("{stem}/{tag}"), vec![value.clone()]));
+            }
+        }
+        let json = haar_wire::to_json(input);
+        let tags = json.get("Tags").and_then(|tags| tags.as_array()).cloned().unwrap_or_default();
+        let mut tag_keys = Vec::new();
+        for tag in &tags {
+            let text = |name: &str| tag.get(name).and_then(|text| text.as_str()).map(str::to_owned);
+            if let (Some(key), Some(value)) = (text("Key"), text("Value")) {
+                keys.push((format!("aws:RequestTag/{key}"), vec![value]));
+                tag_keys.push(key);
+            }
+        }
+        if !tag_keys.is_empty() {
+            keys.push(("aws:TagKeys".to_owned(), tag_keys));
+        }
+        keys
+    }
+}
+
+/// One call's circumstances.
+struct About<'a> {
+    call: &'a Call,
+    snapshot: &'a Snapshot,
+    input: &'a dyn Shape,
+}
+
+impl About<'_> {
+    /// The row that a member names, or the caller's own for a user that is not named.
+    fn key(&self, member: &str) -> Option<Owned> {
+        let name =
+            text_member(self.input, member).or_else(|| match &self.call.principal.identity {
+                haar_policy::Principal::User { name, .. } if member == "UserName" => {
+                    Some(name.clone())
+                }
+                _ => None,
+            })?;
+        Some(owned(&self.call.account, &name))
+    }
+
+    fn arn<R: Named>(&self, member: &str) -> String {
+        let stem = format!("arn:aws:iam::{}:{}", self.call.account, R::KIND);
+        let Some(key) = self.key(member) else { return format!("{stem}/*") };
+        if let Some(row) = self.snapshot.get::<R>(&key) {
+            return row.arn();
+        }
+        let path = text_member(self.input, "Path").unwrap_or_else(|| "/".to_owned());
+        let name = text_member(self.input, member).unwrap_or(key.1);
+        format!("{stem}{path}{name}")
+    }
+
+    fn resource_tags(&self, template: &str) -> haar_types::Tags {
+        fn row<R: Row<Key = Owned>>(about: &About<'_>, member: &str) -> Option<std::sync::Arc<R>> {
+            about.snapshot.get::<R>(&about.key(member)?)
+        }
+        let tags = match template {
+            it if it.ends_with("{UserName}") => {
+                row::<UserRow>(self, "UserName").map(|row| row.tags.clone())
+            }
+            it if it.ends_with("{RoleName}") => {
+                row::<RoleRow>(self, "RoleName").map(|row| row.tags.clone())
+            }
+            it if it.ends_with("{InstanceProfileName}") => {
+                row::<InstanceProfileRow>(self, "InstanceProfileName").map(|row| row.tags.clone())
+            }
+            _ => None,
+        };
+        tags.unwrap_or_default()
+    }
+}

@@ -1,0 +1,62 @@
+//! Policy documents: sizes, encoding, and a memory of those already read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use haar_policy::{Document, Grammar, PolicyError};
+use parking_lot::Mutex;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+
+/// Documents that are remembered at most.
+const REMEMBERED_MAX: usize = 4096;
+
+/// What RFC 3986 leaves as it is.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A policy's size as IAM counts it: white space is free.
+pub(crate) fn policy_size(text: &str) -> usize {
+    text.chars().filter(|letter| !letter.is_whitespace()).map(char::len_utf8).sum()
+}
+
+/// A document as IAM's answers have it.
+pub(crate) fn url_encoded(text: &str) -> String {
+    utf8_percent_encode(text, RESERVED).to_string()
+}
+
+/// Reads each document once.
+#[derive(Debug, Default)]
+pub(crate) struct Parsed {
+    known: Mutex<BTreeMap<String, Arc<Document>>>,
+}
+
+impl Parsed {
+    /// The document of a text that was accepted before; a text that cannot be read (rows of
+    /// an older haar) says nothing.
+    pub(crate) fn document(&self, text: &str) -> Option<Arc<Document>> {
+        if let Some(known) = self.known.lock().get(text) {
+            return Some(Arc::clone(known));
+        }
+        let document = Arc::new(read(text).ok()?);
+        let mut known = self.known.lock();
+        if known.len() >= REMEMBERED_MAX {
+            known.clear();
+        }
+        known.insert(text.to_owned(), Arc::clone(&document));
+        Some(document)
+    }
+}
+
+fn read(text: &str) -> Result<Document, PolicyError> {
+    Document::parse(text, Grammar::Inline).or_else(|_| Document::parse(text, Grammar::Trust))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn white_space_is_free_and_documents_travel_encoded() {
+        assert_eq!(policy_size("{ \"a\" :\n 1 }"), 7);
+        assert_eq!(url_encoded("{\"a\": 1}"), "%7B%22a%22%3A%201%7D");
+    }
+}

@@ -1,0 +1,49 @@
+//! Who is calling, and whose a key is.
+
+use haar_kernel::{Answer, Call, Query};
+use haar_ledger::Snapshot;
+use haar_policy::Principal;
+use haar_sts_contract::{
+    GetAccessKeyInfo, GetAccessKeyInfoRequest, GetAccessKeyInfoResponse, GetCallerIdentity,
+    GetCallerIdentityRequest, GetCallerIdentityResponse,
+};
+use haar_wire::AwsError;
+
+use crate::Sts;
+
+impl Query<GetCallerIdentity> for Sts {
+    fn query(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        _input: GetCallerIdentityRequest,
+    ) -> Answer<GetCallerIdentity> {
+        let user_id = match &call.principal.identity {
+            Principal::Root { account } => account.to_string(),
+            Principal::User { id, .. }
+            | Principal::RoleSession { id, .. }
+            | Principal::Federated { id, .. } => id.clone(),
+            Principal::Service { name } => name.clone(),
+            Principal::Anonymous => return Err(AwsError::missing_authentication_token()),
+        };
+        Ok(GetCallerIdentityResponse {
+            user_id: Some(user_id),
+            account: Some(call.account.to_string()),
+            arn: Some(call.principal.arn()),
+        })
+    }
+}
+
+impl Query<GetAccessKeyInfo> for Sts {
+    fn query(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        input: GetAccessKeyInfoRequest,
+    ) -> Answer<GetAccessKeyInfo> {
+        let account = self.iam().account_of_access_key(&input.access_key_id);
+        let unknown =
+            || AwsError::new("InvalidClientTokenId", 403, "The access key ID is not valid.");
+        Ok(GetAccessKeyInfoResponse { account: Some(account.ok_or_else(unknown)?.to_string()) })
+    }
+}

@@ -1,0 +1,104 @@
+//! Sessions of users and of those they vouch for.
+
+use haar_iam_contract::peek::SessionGrant;
+use haar_kernel::{Answer, Call, Query};
+use haar_ledger::Snapshot;
+use haar_policy::Principal;
+use haar_sts_contract::{
+    FederatedUser, GetFederationToken, GetFederationTokenRequest, GetFederationTokenResponse,
+    GetSessionToken, GetSessionTokenRequest, GetSessionTokenResponse,
+};
+use haar_wire::AwsError;
+
+use crate::Sts;
+use crate::room::shown;
+use crate::rules::{Lifetime, packed_percent, session_tags};
+
+/// Twelve hours, unless the caller says.
+const SECONDS_DEFAULT: u64 = 43_200;
+/// Thirty-six hours.
+const SECONDS_MAX: u64 = 129_600;
+/// The root user's sessions are short.
+const ROOT_SECONDS_MAX: u64 = 3600;
+
+/// Refuses callers that are sessions themselves.
+fn refuse_sessions(call: &Call, operation: &str) -> Result<(), AwsError> {
+    let is_temporary =
+        call.principal.access_key_id.as_ref().is_some_and(|key| key.starts_with("ASIA"));
+    let is_session = matches!(
+        call.principal.identity,
+        Principal::RoleSession { .. } | Principal::Federated { .. }
+    );
+    match is_temporary || is_session {
+        true => Err(AwsError::access_denied(format!(
+            "Cannot call {operation} with session credentials"
+        ))),
+        false => Ok(()),
+    }
+}
+
+fn lifetime(call: &Call, asked: Option<i32>) -> Result<std::time::Duration, AwsError> {
+    let is_root = matches!(call.principal.identity, Principal::Root { .. });
+    let max = if is_root { ROOT_SECONDS_MAX } else { SECONDS_MAX };
+    // the root's longer wishes are cut, not refused
+    let asked = asked.map(|seconds| seconds.min(i32::try_from(max).unwrap_or(i32::MAX)));
+    Lifetime { asked, default: SECONDS_DEFAULT, max }.decide("The session would be too long.")
+}
+
+/// AWS docs: *AWS STS API Reference > GetSessionToken*.
+impl Query<GetSessionToken> for Sts {
+    fn query(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        input: GetSessionTokenRequest,
+    ) -> Answer<GetSessionToken> {
+        refuse_sessions(call, "GetSessionToken")?;
+        let grant = SessionGrant {
+            principal: call.principal.identity.clone(),
+            policies: Vec::new(),
+            keys: Vec::new(),
+            transitive_tags: Vec::new(),
+            issued_at: call.now,
+            expires_at: call.now + lifetime(call, input.duration_seconds)?,
+        };
+        let credentials = shown(self.iam().mint(&call.ids, &grant));
+        Ok(GetSessionTokenResponse { credentials })
+    }
+}
+
+/// AWS docs: *AWS STS API Reference > GetFederationToken*.
+impl Query<GetFederationToken> for Sts {
+    fn query(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        input: GetFederationTokenRequest,
+    ) -> Answer<GetFederationToken> {
+        refuse_sessions(call, "GetFederationToken")?;
+        let (account, name) = (call.account.clone(), &input.name);
+        let session_arn = format!("arn:aws:sts::{account}:federated-user/{name}");
+        let id = format!("{account}:{name}");
+        let tags = input.tags.clone().unwrap_or_default();
+        let policies = self.session_policies(snapshot, input.policy, input.policy_arns)?;
+        let packed_policy_size = packed_percent(&policies, &tags);
+        let grant = SessionGrant {
+            principal: Principal::Federated {
+                account,
+                user_arn: call.principal.arn(),
+                session_arn: session_arn.clone(),
+                id: id.clone(),
+            },
+            policies,
+            keys: session_tags(&tags, &[])?,
+            transitive_tags: Vec::new(),
+            issued_at: call.now,
+            expires_at: call.now + lifetime(call, input.duration_seconds)?,
+        };
+        Ok(GetFederationTokenResponse {
+            credentials: shown(self.iam().mint(&call.ids, &grant)),
+            federated_user: Some(FederatedUser { federated_user_id: id, arn: session_arn }),
+            packed_policy_size,
+        })
+    }
+}

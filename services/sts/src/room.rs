@@ -1,0 +1,84 @@
+//! The room.
+
+use std::sync::Arc;
+
+use haar_iam_contract::peek::{IamPeek, SessionCredentials};
+use haar_kernel::{Auth, Call, Doors, Identities, Room};
+use haar_ledger::Snapshot;
+use haar_policy::{PolicySet, RequestContext};
+use haar_sts_contract::{Credentials, model::SERVICE};
+use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+
+/// STS's room.
+pub struct Sts {
+    doors: Doors,
+    identities: Arc<dyn Identities>,
+}
+
+impl Sts {
+    /// The room behind its doors; `identities` is the kernel's own.
+    pub fn new(doors: Doors, identities: Arc<dyn Identities>) -> Self {
+        Self { doors, identities }
+    }
+
+    pub(crate) fn iam(&self) -> Arc<dyn IamPeek> {
+        self.doors.peeks.expect::<dyn IamPeek>()
+    }
+
+    /// True where policies decide.
+    pub(crate) fn enforces(&self) -> bool {
+        self.doors.settings.auth == Auth::Enforce
+    }
+
+    pub(crate) fn policies(&self, call: &Call, snapshot: &Snapshot) -> PolicySet {
+        self.identities.policies(snapshot, &call.principal)
+    }
+
+    /// The request as policies see it, with the keys that the gate sets too.
+    pub(crate) fn context(&self, call: &Call, action: &str, resource: &str) -> RequestContext {
+        let mut context = RequestContext::new(call.principal.identity.clone(), action, resource);
+        context.set("aws:RequestedRegion", [call.region.to_string()]);
+        context.set("aws:CurrentTime", [call.now.iso()]);
+        context.set("aws:EpochTime", [call.now.seconds().to_string()]);
+        context.set("aws:SecureTransport", ["false"]);
+        if let Some(address) = call.source_ip {
+            context.set("aws:SourceIp", [address.to_string()]);
+        }
+        if let Some(agent) = &call.user_agent {
+            context.set("aws:UserAgent", [agent.to_string()]);
+        }
+        for (key, value) in &call.principal.session_keys {
+            context.set(key, [value.clone()]);
+        }
+        context
+    }
+}
+
+impl Room for Sts {
+    const SERVICE: &'static ServiceSchema = &SERVICE;
+
+    fn resources(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<String> {
+        vec![match text_member(input, "Name") {
+            Some(name) if operation.resource.contains("{Name}") => {
+                format!("arn:aws:sts::{}:federated-user/{name}", call.account)
+            }
+            _ => "*".to_owned(),
+        }]
+    }
+}
+
+/// Credentials as STS shows them.
+pub(crate) fn shown(credentials: SessionCredentials) -> Option<Credentials> {
+    Some(Credentials {
+        access_key_id: credentials.access_key_id,
+        secret_access_key: credentials.secret_access_key,
+        session_token: credentials.session_token,
+        expiration: credentials.expires_at,
+    })
+}
