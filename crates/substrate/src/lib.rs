@@ -12,6 +12,8 @@
 #[cfg(feature = "contract")]
 pub mod contract;
 mod error;
+#[cfg(feature = "sim")]
+pub mod sim;
 mod spec;
 mod status;
 

@@ -126,7 +126,7 @@ impl Cgroups {
                 }
             }
         }
-        if let Some(devices) = &self.devices {
+        if let Some(devices) = self.devices.as_ref().filter(|devices| allows_all(devices)) {
             fs::write(devices.join("devices.deny"), "a")?;
             for device in ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:2", "136:*"] {
                 fs::write(devices.join("devices.allow"), format!("c {device} rw"))?;
@@ -183,6 +183,12 @@ impl Cgroups {
             let _ = fs::remove_dir(parent);
         }
     }
+}
+
+/// The group has no device rules yet; it cannot be given any once it has children.
+fn allows_all(devices: &Path) -> bool {
+    let rules = fs::read_to_string(devices.join("devices.list")).unwrap_or_default();
+    rules.lines().any(|rule| rule.starts_with("a "))
 }
 
 fn make_dir(dir: &Path) -> io::Result<()> {

@@ -95,12 +95,32 @@ fn controllers(cgroups: &Cgroups, root: bool) -> Vec<Finding> {
 fn file_systems() -> Vec<Finding> {
     let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
     let has = |name| known.lines().any(|line| line.split_whitespace().last() == Some(name));
-    vec![finding(
-        "overlay",
-        has("overlay"),
-        "several layers can be laid over each other",
-        "several layers cannot be laid over each other; try: modprobe overlay",
-    )]
+    vec![
+        finding(
+            "overlay",
+            has("overlay"),
+            "several layers can be laid over each other",
+            "several layers cannot be laid over each other; try: modprobe overlay",
+        ),
+        finding(
+            "loop devices and mke2fs",
+            has("ext4") && loops_are_there(),
+            "scratch space is on disk, bounded, and not counted as memory",
+            "scratch space is in memory and counted as the sandbox's; install e2fsprogs, and \
+             try: modprobe loop",
+        ),
+    ]
+}
+
+/// Scratch file systems can be made in files.
+pub(crate) fn loops_are_there() -> bool {
+    Path::new("/dev/loop-control").exists() && mke2fs().is_some()
+}
+
+/// The program that makes them.
+pub(crate) fn mke2fs() -> Option<&'static Path> {
+    let places = ["/usr/sbin/mke2fs", "/sbin/mke2fs", "/usr/bin/mke2fs"];
+    places.iter().map(|&place| Path::new(place)).find(|place| place.exists())
 }
 
 /// An empty call that only a kernel without it answers with `ENOSYS`.

@@ -16,6 +16,7 @@ mod net;
 mod pool;
 mod reaper;
 mod root;
+mod scratch;
 mod seccomp;
 mod serve;
 mod shell;
@@ -23,7 +24,7 @@ mod unit;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,7 +65,7 @@ enum Never {}
 
 fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let first = sys::dup_high(io::stdin())?;
-    become_helper()?;
+    become_helper(&first)?;
     let lock = File::create(state_dir.join(LOCK))?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
     let cgroups = Cgroups::detect(instance);
@@ -77,7 +78,8 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let base = state_dir.join("roots");
     fs::create_dir_all(&base)?;
     let roots = root::Roots::new(&base)?;
-    let shop = shell::Workshop::new(cgroups, roots)?;
+    let scratch = scratch::Scratches::new(&state_dir.join("scratch"), &base)?;
+    let shop = shell::Workshop::new(cgroups, roots, scratch)?;
 
     let listener = listen(state_dir)?;
     let helper = Arc::new(Helper::new(shop, state_dir.join(SOCKET))?);
@@ -96,7 +98,8 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
 }
 
 /// Leaves the server's session, and keeps others from looking in.
-fn become_helper() -> io::Result<()> {
+fn become_helper(first: &OwnedFd) -> io::Result<()> {
+    sys::close_all_but(&[0, 1, 2, first.as_raw_fd()])?;
     let null = File::open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     let _ = rustix::process::setsid();
@@ -118,6 +121,7 @@ fn remove_leftovers(cgroups: &Cgroups) {
         }
         closer::remove_group(&group);
     }
+    cgroups.tear_down();
 }
 
 /// Binds the socket by way of its directory's descriptor: its path may be longer than a socket

@@ -110,6 +110,19 @@ pub(crate) fn dup_high(fd: impl AsFd) -> io::Result<OwnedFd> {
     own(unsafe { libc::fcntl(fd.as_fd().as_raw_fd(), libc::F_DUPFD_CLOEXEC, 10) }.into())
 }
 
+/// Closes every descriptor but these, given in ascending order: what a careless parent left open.
+pub(crate) fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
+    let mut from = 0;
+    for keep in kept.iter().copied().chain([RawFd::MAX]) {
+        if from < keep {
+            // SAFETY: nothing in this process, which has just begun, owns these.
+            check(unsafe { libc::syscall(libc::SYS_close_range, from, keep - 1, 0) })?;
+        }
+        from = keep.saturating_add(1);
+    }
+    Ok(())
+}
+
 /// Sets a process attribute that takes one number.
 pub(crate) fn prctl(option: i32, value: u64) -> io::Result<()> {
     // SAFETY: no memory is passed.

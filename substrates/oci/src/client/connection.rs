@@ -42,6 +42,8 @@ pub(super) struct Entry {
     labels: BTreeMap<String, String>,
     warm: bool,
     pids: BTreeMap<String, u32>,
+    /// It died with its helper: the next of this name is another.
+    lost: bool,
     pub(super) cgroup: String,
     pub(super) containers: Ends,
     pub(super) listeners: BTreeMap<SocketAddrV4, TcpListener>,
@@ -74,10 +76,14 @@ impl Known {
         let Described { status, cgroup, carried, .. } = described;
         let SandboxStatus { id, labels, containers, warm } = status;
         self.expected.remove(&id);
+        if self.sandboxes.get(&id).is_some_and(|entry| entry.lost) {
+            self.sandboxes.remove(&id);
+        }
         let entry = self.sandboxes.entry(id.clone()).or_insert_with(|| Entry {
             labels,
             warm,
             pids: BTreeMap::new(),
+            lost: false,
             cgroup,
             containers: Ends::new(),
             listeners: BTreeMap::new(),
@@ -123,7 +129,8 @@ impl Known {
     /// The helper died, and all that ran with it.
     fn all_ended(&mut self) {
         let killed = Exit { code: None, signal: Some(libc::SIGKILL), out_of_memory: false };
-        for entry in self.sandboxes.values() {
+        for entry in self.sandboxes.values_mut() {
+            entry.lost = true;
             for end in entry.containers.values() {
                 end.send_if_modified(|exit| exit.replace(exit.unwrap_or(killed)).is_none());
             }
@@ -198,8 +205,8 @@ impl Connection {
                 Err(_would_block) => {}
             }
         }
-        self.up.store(false, Ordering::SeqCst);
         self.known.lock().all_ended();
+        self.up.store(false, Ordering::SeqCst);
         self.pending.lock().clear();
     }
 

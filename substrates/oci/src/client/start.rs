@@ -49,7 +49,8 @@ pub(super) async fn connect(
     match clock.timeout(START_MAX, connection.ask(Request::Hello { protocol: PROTOCOL })).await {
         Ok(Ok(_)) => Ok(connection),
         Ok(Err(_)) | Err(_) => Err(io::Error::other(format!(
-            "the helper process did not start; see {}",
+            "the helper process did not start: {} (see {})",
+            last_words(config),
             config.state_dir.join(LOG).display()
         ))),
     }
@@ -57,6 +58,11 @@ pub(super) async fn connect(
 
 /// What the helper has to say, for the operator.
 const LOG: &str = "spawnd.log";
+
+fn last_words(config: &OciConfig) -> String {
+    let log = std::fs::read_to_string(config.state_dir.join(LOG)).unwrap_or_default();
+    log.lines().last().unwrap_or("it said nothing").to_owned()
+}
 
 fn find(config: &OciConfig) -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;

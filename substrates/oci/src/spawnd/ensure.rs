@@ -15,7 +15,7 @@ use super::mounts::detach;
 use super::pool::{self, Ready};
 use super::reaper::Which;
 use super::root::RootKey;
-use super::shell::{Program, Shell};
+use super::shell::Program;
 use super::unit::Unit;
 use crate::proto::{Carried, Described, Doing, Failure};
 
@@ -140,11 +140,7 @@ impl Site<'_> {
         let shop = &self.helper.shop;
         let key = RootKey::of_container(container);
         let unit = match self.units.first() {
-            Some((_, first)) => {
-                let group = first.cgroup.clone();
-                let shell = Shell::make(shop, &key, &group, Some(&first.shell))?;
-                pool::adopt(self.helper, Unit::new(shell, group))?
-            }
+            Some((_, first)) => pool::join_shell(self.helper, &key, first)?,
             None => {
                 let taken = match spec.containers.len() {
                     1 => self.helper.state.lock().pool.take_shell(&key),
@@ -190,7 +186,7 @@ impl Site<'_> {
     ) -> Result<(), Failure> {
         let user = container.template.as_ref().map_or(container.user, |template| template.user);
         let mounts: Result<Vec<_>, _> =
-            container.mounts.iter().map(|mount| detach(mount, user)).collect();
+            container.mounts.iter().map(|mount| detach(&self.helper.shop, mount, user)).collect();
         unit.shell.furnish(&self.helper.shop, &mounts?, &spec.hostname)
     }
 

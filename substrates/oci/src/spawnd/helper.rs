@@ -171,6 +171,11 @@ impl Helper {
                 }
             }
         }
+        self.close_unit();
+    }
+
+    /// Nothing more of a unit will come: it counts no longer when the closer comes to it.
+    pub(super) fn close_unit(&self) {
         let _ = self.closer.send(Remains::Unit);
     }
 

@@ -14,6 +14,7 @@ use rustix::mount::{
 };
 
 use super::root::{detach_tree, target};
+use super::shell::Workshop;
 use crate::proto::{Doing, Failure};
 use crate::sys;
 
@@ -24,7 +25,7 @@ pub(super) struct Detached {
 }
 
 /// Makes a mount.
-pub(super) fn detach(mount: &Mount, user: User) -> Result<Detached, Failure> {
+pub(super) fn detach(shop: &Workshop, mount: &Mount, user: User) -> Result<Detached, Failure> {
     let refused = |path: &Path, error: io::Error| Failure::Refused {
         program: path.display().to_string(),
         reason: error.to_string(),
@@ -38,6 +39,9 @@ pub(super) fn detach(mount: &Mount, user: User) -> Result<Detached, Failure> {
             [only] => bind(only, true).map_err(|error| refused(only, error))?,
             [first, ..] => overlay(sources).map_err(|error| refused(first, error))?,
         },
+        Mount::Scratch { size_bytes, .. } if shop.scratch.are_usable() => {
+            shop.scratch.take(*size_bytes, user).doing("make a scratch file system")?
+        }
         Mount::Tmpfs { size_bytes, .. } | Mount::Scratch { size_bytes, .. } => {
             tmpfs(*size_bytes, user).doing("make a memory file system")?
         }
@@ -86,7 +90,7 @@ fn tmpfs(size_bytes: u64, user: User) -> io::Result<OwnedFd> {
 }
 
 /// Turns a configured file system into a detached mount.
-fn finish(fs: &OwnedFd, flags: MountAttrFlags) -> io::Result<OwnedFd> {
+pub(super) fn finish(fs: &OwnedFd, flags: MountAttrFlags) -> io::Result<OwnedFd> {
     let flags = flags | MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV;
     Ok(fsmount(fs, FsMountFlags::FSMOUNT_CLOEXEC, flags)?)
 }

@@ -6,6 +6,7 @@ use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haar_substrate::{Limits, WarmTemplate};
 
@@ -21,6 +22,8 @@ use crate::proto::{Doing, Failure};
 /// Shells kept ready of each kind, and kinds remembered.
 const SHELLS_MAX: usize = 2;
 const KINDS_MAX: usize = 4;
+/// What was taken is replaced when its start is likely over.
+const REFILL_AFTER: Duration = Duration::from_millis(10);
 /// A template whose interpreters die while they wait is given up after so many.
 const DEATHS_MAX: u32 = 3;
 
@@ -39,6 +42,8 @@ pub(super) struct Pool {
     templates: BTreeMap<WarmTemplate, Wanted>,
     /// Lately used kinds first.
     shells: Vec<(RootKey, Vec<Arc<Unit>>)>,
+    /// Something was taken since the filler last looked.
+    taken: bool,
 }
 
 #[derive(Default)]
@@ -50,6 +55,7 @@ struct Wanted {
 
 /// What the pools lack.
 enum Lack {
+    Scratch(u64),
     Template(WarmTemplate),
     Shell(RootKey),
 }
@@ -76,6 +82,7 @@ impl Pool {
 
     /// Takes one that waits, the oldest.
     pub(super) fn take_ready(&mut self, template: &WarmTemplate) -> Option<Ready> {
+        self.taken = true;
         let waiting = &mut self.templates.get_mut(template)?.waiting;
         while let Some(ready) = waiting.pop_front() {
             if ready.unit.life.lock().is_fit() {
@@ -87,6 +94,7 @@ impl Pool {
 
     /// Takes a shell of this kind, and remembers the kind.
     pub(super) fn take_shell(&mut self, key: &RootKey) -> Option<Arc<Unit>> {
+        self.taken = true;
         let at = self.shells.iter().position(|(kind, _)| kind == key);
         let (kind, mut units) = match at {
             Some(at) => self.shells.remove(at),
@@ -152,6 +160,12 @@ impl Pool {
         }
     }
 
+    /// Prepares no more of a kind that cannot be made; answers those that were.
+    fn forget_kind(&mut self, key: &RootKey) -> Vec<Arc<Unit>> {
+        let at = self.shells.iter().position(|(kind, _)| kind == key);
+        at.map(|at| self.shells.remove(at).1).unwrap_or_default()
+    }
+
     fn put_shell(&mut self, key: &RootKey, unit: Arc<Unit>) -> Result<(), Arc<Unit>> {
         match self.shells.iter_mut().find(|(kind, _)| kind == key) {
             Some((_, units)) if units.len() < SHELLS_MAX => {
@@ -169,10 +183,16 @@ pub(super) fn fill(helper: &Arc<Helper>) {
         let (lack, surplus) = {
             let mut state = helper.state.lock();
             let lack = loop {
-                if let Some(lack) = state.pool.lack().filter(|_| !state.leaving) {
-                    break lack;
+                // the filler's work competes with the start that made room for it
+                if std::mem::take(&mut state.pool.taken) {
+                    helper.wanting.wait_for(&mut state, REFILL_AFTER);
+                    continue;
                 }
-                helper.wanting.wait(&mut state);
+                let scratch = || helper.shop.scratch.lack().map(Lack::Scratch);
+                match state.pool.lack().or_else(scratch) {
+                    Some(lack) if !state.leaving => break lack,
+                    _ => helper.wanting.wait(&mut state),
+                }
             };
             (lack, state.pool.surplus())
         };
@@ -180,6 +200,7 @@ pub(super) fn fill(helper: &Arc<Helper>) {
         match lack {
             Lack::Template(template) => fill_template(helper, &template),
             Lack::Shell(key) => fill_shell(helper, &key),
+            Lack::Scratch(size_bytes) => helper.shop.scratch.prepare(size_bytes),
         }
     }
 }
@@ -209,36 +230,56 @@ fn fill_shell(helper: &Arc<Helper>, key: &RootKey) {
     let unwanted = match make_shell(helper, key) {
         Ok(unit) => {
             let mut state = helper.state.lock();
-            if state.leaving { Some(unit) } else { state.pool.put_shell(key, unit).err() }
+            let put = if state.leaving { Err(unit) } else { state.pool.put_shell(key, unit) };
+            put.err().into_iter().collect()
         }
         Err(failure) => {
             log(&format!("could not prepare a sandbox: {failure:?}"));
-            helper.state.lock().pool.shells.retain(|(kind, _)| kind != key);
-            None
+            helper.state.lock().pool.forget_kind(key)
         }
     };
-    if let Some(unit) = unwanted {
-        unit.shell.kill();
-    }
+    unwanted.iter().for_each(|unit| unit.shell.kill());
 }
 
 /// Makes a watched shell with a control group of its own.
 pub(super) fn make_shell(helper: &Arc<Helper>, key: &RootKey) -> Result<Arc<Unit>, Failure> {
+    // counted before there is anything, so that the helper does not leave meanwhile
+    helper.one_more();
     let name = helper.mint_name();
-    let group = helper.shop.cgroups.create(&name).doing("make the control groups")?;
-    match Shell::make(&helper.shop, key, &group, None) {
-        Ok(shell) => adopt(helper, Unit::new(shell, group)),
+    let made = helper.shop.cgroups.create(&name).doing("make the control groups");
+    let made = made.and_then(|group| {
+        let shell = Shell::make(&helper.shop, key, &group, None);
+        shell.inspect_err(|_| helper.close_group(group.clone())).map(|shell| (shell, group))
+    });
+    match made {
+        Ok((shell, group)) => watch(helper, Unit::new(shell, group)),
         Err(failure) => {
-            helper.close_group(group);
+            helper.close_unit();
             Err(failure)
         }
     }
 }
 
-/// Counts and watches a new unit.
-pub(super) fn adopt(helper: &Arc<Helper>, unit: Unit) -> Result<Arc<Unit>, Failure> {
-    let unit = Arc::new(unit);
+/// Makes a shell in the control group and network of another.
+pub(super) fn join_shell(
+    helper: &Arc<Helper>,
+    key: &RootKey,
+    other: &Unit,
+) -> Result<Arc<Unit>, Failure> {
     helper.one_more();
+    let group = other.cgroup.clone();
+    match Shell::make(&helper.shop, key, &group, Some(&other.shell)) {
+        Ok(shell) => watch(helper, Unit::new(shell, group)),
+        Err(failure) => {
+            helper.close_unit();
+            Err(failure)
+        }
+    }
+}
+
+/// Watches a new unit.
+fn watch(helper: &Arc<Helper>, unit: Unit) -> Result<Arc<Unit>, Failure> {
+    let unit = Arc::new(unit);
     helper.reaper.watch(&unit, Which::First).doing("watch a sandbox")?;
     Ok(unit)
 }
@@ -260,7 +301,7 @@ fn furnish_ready(
 ) -> Result<Ready, Failure> {
     let shop = &helper.shop;
     let mounts: Result<Vec<_>, _> =
-        template.mounts.iter().map(|mount| detach(mount, template.user)).collect();
+        template.mounts.iter().map(|mount| detach(shop, mount, template.user)).collect();
     unit.shell.furnish(shop, &mounts?, "")?;
     let listeners = unit.shell.listen(shop, &template.listen)?;
     unit.cgroup.wait().doing("set the weight of what waits")?;

@@ -18,6 +18,7 @@ use super::child::{self, ChildError, InitPlan, Mask, ProgramPlan};
 use super::clone::Child;
 use super::mounts::Detached;
 use super::root::{PreparedRoot, RootKey, Roots};
+use super::scratch::Scratches;
 use super::seccomp::{self, Programs};
 use super::{init, net};
 use crate::cgroup::{Cgroup, Cgroups};
@@ -31,6 +32,7 @@ const OPEN_FILES_DEFAULT: u64 = 1_024;
 pub(super) struct Workshop {
     pub(super) cgroups: Cgroups,
     pub(super) roots: Roots,
+    pub(super) scratch: Scratches,
     seccomp: Programs,
     masks: Vec<(CString, Mask)>,
     init: OwnedFd,
@@ -41,10 +43,11 @@ pub(super) struct Workshop {
 }
 
 impl Workshop {
-    pub(super) fn new(cgroups: Cgroups, roots: Roots) -> io::Result<Self> {
+    pub(super) fn new(cgroups: Cgroups, roots: Roots, scratch: Scratches) -> io::Result<Self> {
         Ok(Self {
             cgroups,
             roots,
+            scratch,
             seccomp: seccomp::compile().map_err(io::Error::other)?,
             masks: super::root::masks(),
             init: sys::dup_high(init::program()?)?,

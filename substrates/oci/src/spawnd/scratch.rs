@@ -1,0 +1,233 @@
+//! Scratch space on disk, bounded and not counted as memory: an ext4 file system in a sparse
+//! file whose name is gone before it is used, so that its mount is all there is to take down.
+//!
+//! A file system of each size is made once and then copied; its holes are not.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use haar_substrate::User;
+use parking_lot::Mutex;
+use rustix::fs::{AtFlags, Gid, Mode, SeekFrom, Uid};
+use rustix::mount::{
+    FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsopen,
+};
+
+use super::log;
+use super::mounts::finish;
+use crate::{probe, sys};
+
+const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
+const LOOP_CONFIGURE: libc::Ioctl = 0x4c0a;
+const LOOP_MAJOR: u32 = 7;
+/// The device is free again when its last user is gone.
+const LO_FLAGS_AUTOCLEAR: u32 = 4;
+/// Length of the kernel's `struct loop_config`, and where its flags are.
+const LOOP_CONFIG_BYTES: usize = 304;
+const LOOP_FLAGS_AT: usize = 60;
+/// Others may take a device between asking for a free one and taking it.
+const TRIES_MAX: u32 = 100;
+/// Prepared ones of each size, and sizes remembered.
+const READY_MAX: usize = 2;
+const SIZES_MAX: usize = 3;
+/// ext4 needs this much for itself.
+const SIZE_BYTES_MIN: u64 = 1 << 20;
+
+/// Makes scratch file systems.
+pub(super) struct Scratches {
+    dir: PathBuf,
+    /// Where device nodes may be made.
+    nodes: PathBuf,
+    bases: Mutex<BTreeMap<u64, PathBuf>>,
+    numbers: AtomicU64,
+    ready: Mutex<Ready>,
+    usable: bool,
+}
+
+/// Prepared ones by size, lately used sizes first.
+#[derive(Default)]
+struct Ready(Vec<(u64, Vec<OwnedFd>)>);
+
+impl Ready {
+    fn take(&mut self, size_bytes: u64) -> Option<OwnedFd> {
+        let at = self.0.iter().position(|(size, _)| *size == size_bytes);
+        let (_, mut trees) = at.map(|at| self.0.remove(at)).unwrap_or_default();
+        let tree = trees.pop();
+        self.0.insert(0, (size_bytes, trees));
+        self.0.truncate(SIZES_MAX);
+        tree
+    }
+}
+
+impl Scratches {
+    /// Empties `dir`. Device nodes go into `nodes`.
+    pub(super) fn new(dir: &Path, nodes: &Path) -> io::Result<Self> {
+        let _ = fs::remove_dir_all(dir);
+        fs::create_dir_all(dir)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            nodes: nodes.to_owned(),
+            bases: Mutex::default(),
+            numbers: AtomicU64::new(0),
+            ready: Mutex::default(),
+            usable: probe::loops_are_there(),
+        })
+    }
+
+    /// This host can.
+    pub(super) fn are_usable(&self) -> bool {
+        self.usable
+    }
+
+    /// One that holds at most `size_bytes`, as a detached mount; a prepared one if there is.
+    pub(super) fn take(&self, size_bytes: u64, user: User) -> io::Result<OwnedFd> {
+        let size_bytes = size_bytes.max(SIZE_BYTES_MIN);
+        let ready = self.ready.lock().take(size_bytes);
+        let tree = match ready {
+            Some(tree) => tree,
+            None => self.make(size_bytes)?,
+        };
+        let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
+        rustix::fs::chownat(&tree, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+        Ok(tree)
+    }
+
+    /// A size that was lately asked for and of which none is prepared.
+    pub(super) fn lack(&self) -> Option<u64> {
+        let ready = self.ready.lock();
+        let lack = ready.0.iter().find(|(_, trees)| trees.len() < READY_MAX);
+        lack.map(|(size_bytes, _)| *size_bytes)
+    }
+
+    /// Prepares one; a size of which none can be made is forgotten.
+    pub(super) fn prepare(&self, size_bytes: u64) {
+        let made = self.make(size_bytes);
+        let mut ready = self.ready.lock();
+        match (made, ready.0.iter_mut().find(|(size, _)| *size == size_bytes)) {
+            (Ok(tree), Some((_, trees))) => trees.push(tree),
+            (Ok(_), None) => {}
+            (Err(error), _) => {
+                log(&format!("could not prepare scratch space: {error}"));
+                ready.0.retain(|(size, _)| *size != size_bytes);
+            }
+        }
+    }
+
+    fn make(&self, size_bytes: u64) -> io::Result<OwnedFd> {
+        let base = self.base(size_bytes)?;
+        let image = self.dir.join(format!("{}.img", self.numbers.fetch_add(1, Ordering::Relaxed)));
+        let file = File::options().read(true).write(true).create_new(true).open(&image)?;
+        fs::remove_file(&image)?;
+        copy_data(&File::open(base)?, &file)?;
+        let tree = self.mount(&file)?;
+        let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
+        rustix::fs::chmod(path, Mode::from_raw_mode(0o1777))?;
+        let _ = rustix::fs::unlinkat(&tree, c"lost+found", AtFlags::REMOVEDIR);
+        Ok(tree)
+    }
+
+    /// An empty file system of this size.
+    fn base(&self, size_bytes: u64) -> io::Result<PathBuf> {
+        let mut bases = self.bases.lock();
+        if let Some(base) = bases.get(&size_bytes) {
+            return Ok(base.clone());
+        }
+        let path = self.dir.join(format!("base-{size_bytes}.img"));
+        File::create(&path)?.set_len(size_bytes)?;
+        let program = probe::mke2fs().ok_or(io::ErrorKind::NotFound)?;
+        let status = Command::new(program)
+            .args(["-q", "-F", "-t", "ext4", "-m", "0", "-O", "^has_journal,^resize_inode"])
+            .args(["-E", "lazy_itable_init=1,nodiscard"])
+            .arg(&path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .status()?;
+        if !status.success() {
+            return Err(io::Error::other(format!("mke2fs: {status}")));
+        }
+        bases.insert(size_bytes, path.clone());
+        Ok(path)
+    }
+
+    fn mount(&self, file: &File) -> io::Result<OwnedFd> {
+        let control = File::options().read(true).write(true).open("/dev/loop-control")?;
+        for _ in 0..TRIES_MAX {
+            // SAFETY: no memory is passed.
+            let free = unsafe { libc::ioctl(control.as_raw_fd(), LOOP_CTL_GET_FREE) };
+            let number = sys::check(free.into())? as u32;
+            let node = self.node(number)?;
+            let device = File::options().read(true).write(true).open(&node)?;
+            match configure(&device, file) {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    let fs = fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC)?;
+                    fsconfig_set_string(&fs, "source", node.as_path())?;
+                    // what ends with its sandbox need not reach the disk in order, or at all
+                    fsconfig_set_flag(&fs, "nobarrier")?;
+                    fsconfig_set_flag(&fs, "noauto_da_alloc")?;
+                    fsconfig_set_flag(&fs, "noinit_itable")?;
+                    fsconfig_create(&fs)?;
+                    return finish(&fs, MountAttrFlags::MOUNT_ATTR_NOATIME);
+                }
+            }
+        }
+        Err(io::Error::from_raw_os_error(libc::EBUSY))
+    }
+
+    /// A node of our own: the host's `/dev` may lack it.
+    fn node(&self, number: u32) -> io::Result<PathBuf> {
+        let path = self.nodes.join(format!("loop{number}"));
+        if !path.exists() {
+            let name = CString::new(path.as_os_str().as_bytes())?;
+            match sys::mknod(&name, libc::S_IFBLK | 0o600, LOOP_MAJOR, number) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(path)
+    }
+}
+
+fn configure(device: impl AsFd, file: impl AsFd) -> io::Result<()> {
+    let mut config = [0u8; LOOP_CONFIG_BYTES];
+    let fd = file.as_fd().as_raw_fd() as u32;
+    config[..4].copy_from_slice(&fd.to_ne_bytes());
+    let flags = LO_FLAGS_AUTOCLEAR.to_ne_bytes();
+    config[LOOP_FLAGS_AT..LOOP_FLAGS_AT + 4].copy_from_slice(&flags);
+    let raw = device.as_fd().as_raw_fd();
+    // SAFETY: the buffer is as long as the kernel's struct.
+    sys::check(unsafe { libc::ioctl(raw, LOOP_CONFIGURE, config.as_ptr()) }.into()).map(drop)
+}
+
+/// Copies what a sparse file holds, and its length.
+fn copy_data(from: &File, to: &File) -> io::Result<()> {
+    let length = from.metadata()?.len();
+    to.set_len(length)?;
+    let mut at = 0;
+    let mut buffer = vec![0; 64 << 10];
+    while at < length {
+        let data = match rustix::fs::seek(from, SeekFrom::Data(at)) {
+            Ok(data) => data,
+            Err(rustix::io::Errno::NXIO) => break,
+            Err(error) => return Err(error.into()),
+        };
+        let hole = rustix::fs::seek(from, SeekFrom::Hole(data))?;
+        at = data;
+        while at < hole {
+            let step = (hole - at).min(buffer.len() as u64) as usize;
+            from.read_exact_at(&mut buffer[..step], at)?;
+            to.write_all_at(&buffer[..step], at)?;
+            at += step as u64;
+        }
+    }
+    Ok(())
+}
