@@ -1,0 +1,6 @@
+//! The room's operations.
+
+mod data;
+mod list;
+mod put;
+mod statistics;
