@@ -79,6 +79,13 @@ impl Digest {
             self.clone_from(other);
             return;
         }
+        if let [(value, count)] = other.values[..]
+            && !other.is_coarse
+            && !other.has_gaps
+        {
+            self.add(value, count);
+            return;
+        }
         self.count += other.count;
         self.sum += other.sum;
         self.minimum = self.minimum.min(other.minimum);
