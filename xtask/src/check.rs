@@ -1,6 +1,6 @@
 //! Everything that must hold, in the order of what it costs to find out.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     step("fmt", &|| cargo(&["fmt", "--all", "--check"]))?;
     step("tidy", &|| tidy::run(&[]))?;
     step("deny", &deny)?;
+    step("clients", &|| run_program(&tree::root().join("conformance/prepare"), &[]))?;
+    step("gen", &generated)?;
     let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
     step("clippy", &|| cargo(&clippy))?;
     step("tests", &tests)?;
@@ -52,6 +54,30 @@ fn deny() -> Outcome {
     }
     println!("cargo-deny is not installed: left out");
     Ok(())
+}
+
+/// Generated code and the coverage page are as the models say that the tests' clients bring.
+fn generated() -> Outcome {
+    let xtask = std::env::current_exe().map_err(|error| error.to_string())?;
+    let botocore = botocore()?;
+    for chore in ["gen", "coverage"] {
+        let mut command = Command::new(&xtask);
+        let status = command.args([chore, "--check"]).env("BOTOCORE", &botocore).status();
+        if !status.is_ok_and(|status| status.success()) {
+            return Err(format!("{chore} --check failed"));
+        }
+    }
+    Ok(())
+}
+
+/// Where `conformance/prepare` has put botocore.
+fn botocore() -> Result<PathBuf, String> {
+    let target = std::env::var_os("CARGO_TARGET_DIR");
+    let target = target.map_or_else(|| tree::root().join("target"), PathBuf::from);
+    let lib = target.join("clients/venv/lib");
+    let folders = std::fs::read_dir(&lib).map_err(|e| format!("{}: {e}", lib.display()))?;
+    let mut found = folders.flatten().map(|folder| folder.path().join("site-packages/botocore"));
+    found.find(|path| path.exists()).ok_or_else(|| format!("no botocore in {}", lib.display()))
 }
 
 /// The black-box tests against the binary that was just built.

@@ -4,9 +4,7 @@ use clap::Args;
 use http::Method;
 
 use super::client::EndpointArguments;
-use super::table::table;
 use super::{Output, block_on};
-use serde_json::Value;
 
 /// See [`run`].
 #[derive(Args)]
@@ -24,10 +22,6 @@ pub(super) fn run(arguments: &CostArguments, output: Output) -> Result<(), Strin
     let query = arguments.month.as_ref().map(|month| format!("?month={month}"));
     let path = format!("/_haar/cost{}", query.unwrap_or_default());
     let bill = block_on(client.page(Method::GET, &path))?;
-    output.show(&bill, || text(&bill));
+    output.show(&bill, || haar_cost::bill_text(&bill));
     Ok(())
-}
-
-pub(super) fn text(_bill: &Value) -> String {
-    table(&["function"], &[], &[])
 }

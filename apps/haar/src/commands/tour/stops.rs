@@ -95,7 +95,7 @@ async fn cost(guide: &Guide) -> Result<(), String> {
     guide.stop("what AWS would have charged");
     guide.command("haar cost");
     let bill = guide.speaker.client.page(Method::GET, "/_haar/cost").await?;
-    guide.result(&crate::commands::cost::text(&bill));
+    guide.result(&haar_cost::bill_text(&bill));
     Ok(())
 }
 
