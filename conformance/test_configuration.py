@@ -118,7 +118,7 @@ def test_a_function_runs_apart(functions):
 
 def test_a_runtime_without_an_interpreter_says_what_to_install(functions, clients):
     listed = json.loads(run_haar("--json", "runtimes"))
-    absent = [row["runtime"] for row in listed if not row["usable"]]
+    absent = [row["runtime"] for row in listed if not row["usable"] and row["runtime"].startswith(("java", "ruby"))]
     if not absent:
         pytest.skip("this host has an interpreter for every runtime")
     name = functions.create({"app.x": "x"}, absent[0], "app.handler")
