@@ -44,6 +44,7 @@ impl Driver {
 
     /// Adds a controller.
     #[must_use]
+    #[allow(clippy::should_implement_trait)] // nobody adds drivers up
     pub fn add<C: Controller>(mut self, controller: Arc<C>) -> Self {
         let gauges = Arc::new(Gauges::default());
         self.gauges.push((C::NAME, Arc::clone(&gauges)));

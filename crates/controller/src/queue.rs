@@ -105,7 +105,9 @@ impl<K: Ord + Clone> Queue<K> {
         };
         let spread = wait.mul_f64(0.75 + 0.5 * (chance % 1024) as f64 / 1024.0);
         if !self.ended(key) {
-            self.wake_at(key.clone(), now + spread);
+            let back_at = now + spread;
+            let planned = self.timer_of.get(key).copied();
+            self.wake_at(key.clone(), planned.map_or(back_at, |at| at.min(back_at)));
         }
     }
 
@@ -191,6 +193,15 @@ mod tests {
         queue.started("a");
         queue.failed(&"a", Timestamp(0), false, 512);
         assert_eq!(queue.next_timer(), Some(Timestamp(100)));
+    }
+
+    #[test]
+    fn a_back_off_does_not_delay_the_time_that_the_plan_asked_for() {
+        let mut queue = Queue::new();
+        queue.wake_at("a", Timestamp(30));
+        queue.started("a");
+        queue.failed(&"a", Timestamp(0), false, 512);
+        assert_eq!(queue.next_timer(), Some(Timestamp(30)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! The driver, with a toy controller on simulated time.
 
+#![allow(clippy::unwrap_used)] // a test ends where it cannot go on
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
 use std::time::Duration;

@@ -7,7 +7,7 @@ use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::change::lost;
 use crate::commit::Ack;
@@ -36,6 +36,7 @@ struct Core {
     flusher: Flusher,
     writer: Mutex<Writer>,
     wake: Condvar,
+    due: Notify,
     /// Held while a batch is written and published, so that batches stay in order.
     flushing: Mutex<()>,
     published: ArcSwap<State>,
@@ -116,6 +117,7 @@ impl Ledger {
                 closed: false,
             }),
             wake: Condvar::new(),
+            due: Notify::new(),
             flushing: Mutex::new(()),
             feed: broadcast::Sender::new(FEED_LENGTH),
             flushes: AtomicU64::new(0),
@@ -153,6 +155,7 @@ impl Ledger {
         match (core.flusher, &ack) {
             (Flusher::Caller, Ack::Waits(_)) => core.flush(),
             (Flusher::Thread, Ack::Waits(_)) => _ = core.wake.notify_one(),
+            (Flusher::Told, Ack::Waits(_)) => core.due.notify_one(),
             _ => {}
         }
         Ok(Committed { value, ack })
@@ -174,6 +177,11 @@ impl Ledger {
     /// Writes what waits, on this thread.
     pub fn flush(&self) {
         self.inner.core.flush();
+    }
+
+    /// Waits until something waits for the disk; for whoever calls [`Self::flush`].
+    pub async fn flush_due(&self) {
+        self.inner.core.due.notified().await;
     }
 
     /// Removes all rows, also on disk, within milliseconds. Followers are told that all is lost.
