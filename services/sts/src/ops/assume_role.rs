@@ -124,7 +124,8 @@ impl Sts {
     /// A session keeps the source identity that it began with.
     fn source_identity(&self, call: &Call, input: &AssumeRoleRequest) -> Option<String> {
         let keys = call.principal.session_keys.iter();
-        let mut kept = keys.filter(|(name, _)| name == "aws:SourceIdentity").map(|(_, it)| it.clone());
+        let mut kept =
+            keys.filter(|(name, _)| name == "aws:SourceIdentity").map(|(_, it)| it.clone());
         kept.next_back().or_else(|| input.source_identity.clone())
     }
 

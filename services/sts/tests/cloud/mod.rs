@@ -1,0 +1,207 @@
+//! IAM and STS behind a kernel in `enforce` mode: signed requests in, XML out.
+
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
+
+#[path = "../../../iam/tests/house/nothing.rs"]
+mod nothing;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_blobs::Blobs;
+use haar_clock::{Clock, IdSource};
+use haar_iam::Iam;
+use haar_iam_contract::peek::IamPeek;
+use haar_kernel::{
+    Auth, DoorParts, Doors, Identities, Inbound, Kernel, KernelBuilder, NoMeter, Settings,
+};
+use haar_kv::Kv;
+use haar_ledger::Ledger;
+use haar_sts::Sts;
+use haar_types::Timestamp;
+use haar_wire::sigv4::Signer;
+use http::Request;
+use http_body_util::BodyExt as _;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+pub const ACCOUNT: &str = "123456789012";
+
+pub struct Cloud {
+    pub doors: Doors,
+    pub iam: Arc<Iam>,
+    kernel: Arc<Kernel>,
+    pub root: Option<Key>,
+}
+
+/// What a caller signs with.
+#[derive(Clone, Debug)]
+pub struct Key {
+    pub id: String,
+    pub secret: String,
+    pub token: Option<String>,
+}
+
+/// An answer: its HTTP status and its XML.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub text: String,
+}
+
+impl Answer {
+    /// The text of the first element of that name.
+    pub fn get(&self, element: &str) -> String {
+        let open = format!("<{element}>");
+        let rest = self.text.split_once(&open).unwrap_or_else(|| panic!("{}", self.text)).1;
+        let text = rest.split_once(&format!("</{element}>")).unwrap().0;
+        text.replace("&quot;", "\"").replace("&apos;", "'").replace("&amp;", "&")
+    }
+
+    /// Code and message of an error.
+    pub fn refusal(&self) -> (String, String) {
+        (self.get("Code"), self.get("Message"))
+    }
+
+    /// The credentials in it.
+    pub fn key(&self) -> Key {
+        let token = self.text.contains("<SessionToken>").then(|| self.get("SessionToken"));
+        Key { id: self.get("AccessKeyId"), secret: self.get("SecretAccessKey"), token }
+    }
+}
+
+impl Cloud {
+    pub fn new(auth: Auth) -> Self {
+        let ids = IdSource::seeded(11);
+        let account = ACCOUNT.parse().unwrap();
+        let doors = Doors::new(DoorParts {
+            clock: Clock::simulated(Timestamp(1_769_851_800_000)),
+            ids: ids.clone(),
+            ledger: Ledger::ephemeral(haar_iam::tables()),
+            kv: Kv::ephemeral(),
+            blobs: Blobs::ephemeral(ids).unwrap(),
+            substrate: Arc::new(nothing::Nothing),
+            meter: Arc::new(NoMeter),
+            settings: Settings { auth, account, ..Settings::default() },
+        });
+        let iam = Arc::new(Iam::new(doors.clone()));
+        let identities: Arc<dyn Identities> = iam.clone();
+        let peek: Arc<dyn IamPeek> = iam.clone();
+        doors.peeks.offer::<dyn IamPeek>(peek);
+        let sts = Arc::new(Sts::new(doors.clone(), identities.clone()));
+        let root = iam.ensure_root_key().unwrap();
+        let root = root.map(|key| Key {
+            id: key.access_key_id,
+            secret: key.secret_access_key,
+            token: None,
+        });
+        let kernel = KernelBuilder::new(doors.clone(), identities)
+            .room(Arc::clone(&iam), haar_iam::lanes)
+            .room(sts, haar_sts::lanes)
+            .build();
+        Self { doors, iam, kernel, root }
+    }
+
+    pub fn root(&self) -> Key {
+        self.root.clone().unwrap()
+    }
+
+    /// One signed request of the query protocol.
+    pub async fn ask(&self, key: &Key, service: &str, form: &[(&str, &str)]) -> Answer {
+        let version = if service == "iam" { "2010-05-08" } else { "2011-06-15" };
+        let encode = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let mut body: Vec<String> =
+            form.iter().map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        body.push(format!("Version={version}"));
+        let body = body.join("&");
+        let request = Request::post("http://localhost:4566/")
+            .header("host", "localhost:4566")
+            .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        let signer = Signer {
+            access_key_id: key.id.clone(),
+            secret_access_key: key.secret.clone(),
+            session_token: key.token.clone(),
+            region: "us-east-1".into(),
+            service: service.into(),
+        };
+        signer.sign(&mut parts, body.as_bytes(), self.doors.clock.now());
+        let inbound = Inbound { parts, body: body.into(), source_ip: None };
+        let response = self.kernel.serve(inbound).await;
+        let status = response.status().as_u16();
+        let bytes = response.into_body().collect().await.unwrap().to_bytes();
+        Answer { status, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    }
+
+    /// The same where nothing may fail.
+    pub async fn ok(&self, key: &Key, service: &str, form: &[(&str, &str)]) -> Answer {
+        let answer = self.ask(key, service, form).await;
+        assert_eq!(answer.status, 200, "{form:?}: {}", answer.text);
+        answer
+    }
+
+    /// A user with a key and an inline policy.
+    pub async fn user(&self, name: &str, policy: Option<&str>) -> Key {
+        let root = self.root();
+        self.ok(&root, "iam", &[("Action", "CreateUser"), ("UserName", name)]).await;
+        if let Some(policy) = policy {
+            self.ok(
+                &root,
+                "iam",
+                &[
+                    ("Action", "PutUserPolicy"),
+                    ("UserName", name),
+                    ("PolicyName", "p"),
+                    ("PolicyDocument", policy),
+                ],
+            )
+            .await;
+        }
+        self.ok(&root, "iam", &[("Action", "CreateAccessKey"), ("UserName", name)]).await.key()
+    }
+
+    /// A role that trusts a principal, with an inline policy.
+    pub async fn role(&self, name: &str, trust: &str, policy: &str) -> String {
+        let root = self.root();
+        let made = self
+            .ok(
+                &root,
+                "iam",
+                &[
+                    ("Action", "CreateRole"),
+                    ("RoleName", name),
+                    ("AssumeRolePolicyDocument", trust),
+                ],
+            )
+            .await;
+        self.ok(
+            &root,
+            "iam",
+            &[
+                ("Action", "PutRolePolicy"),
+                ("RoleName", name),
+                ("PolicyName", "p"),
+                ("PolicyDocument", policy),
+            ],
+        )
+        .await;
+        made.get("Arn")
+    }
+
+    pub async fn wait(&self, seconds: u64) {
+        self.doors.clock.sleep(Duration::from_secs(seconds)).await;
+    }
+}
+
+/// A policy that allows actions on everything.
+pub fn allow(actions: &str) -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":{actions},"Resource":"*"}}]}}"#
+    )
+}
+
+/// A trust policy.
+pub fn trust(principal: &str, condition: &str) -> String {
+    format!(
+        r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Action":["sts:AssumeRole","sts:TagSession","sts:SetSourceIdentity"],"Principal":{{"AWS":"{principal}"}}{condition}}}]}}"#
+    )
+}

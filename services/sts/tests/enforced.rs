@@ -1,0 +1,269 @@
+//! Who gets in, and how far, where signatures and policies decide.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod cloud;
+
+use cloud::{ACCOUNT, Cloud, Key, allow, trust};
+use haar_kernel::Auth;
+
+const WHO: [(&str, &str); 1] = [("Action", "GetCallerIdentity")];
+
+fn assume<'a>(arn: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+    let mut form = vec![("Action", "AssumeRole"), ("RoleArn", arn), ("RoleSessionName", "session")];
+    form.extend(more);
+    form
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_root_key_is_made_once_and_may_do_everything() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let root = cloud.root();
+    let who = cloud.ok(&root, "sts", &WHO).await;
+    assert_eq!(who.get("Arn"), format!("arn:aws:iam::{ACCOUNT}:root"));
+    assert_eq!((who.get("Account"), who.get("UserId")), (ACCOUNT.into(), ACCOUNT.into()));
+    cloud.ok(&root, "iam", &[("Action", "ListUsers")]).await;
+    assert!(cloud.iam.ensure_root_key().unwrap().is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn strangers_forgers_and_retired_keys_stay_out() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let stranger = Key { id: "AKIAIOSFODNN7EXAMPLE".into(), secret: "x".into(), token: None };
+    let refusal = cloud.ask(&stranger, "sts", &WHO).await;
+    assert_eq!(
+        refusal.refusal(),
+        (
+            "InvalidClientTokenId".into(),
+            "The security token included in the request is invalid.".into()
+        )
+    );
+    let ann = cloud.user("ann", None).await;
+    let forged = Key { secret: "forged".into(), ..ann.clone() };
+    let refusal = cloud.ask(&forged, "sts", &WHO).await;
+    assert_eq!((refusal.status, refusal.refusal().0.as_str()), (403, "SignatureDoesNotMatch"));
+    assert_eq!(
+        cloud.ok(&ann, "sts", &WHO).await.get("Arn"),
+        format!("arn:aws:iam::{ACCOUNT}:user/ann")
+    );
+    let off = [
+        ("Action", "UpdateAccessKey"),
+        ("UserName", "ann"),
+        ("AccessKeyId", ann.id.as_str()),
+        ("Status", "Inactive"),
+    ];
+    cloud.ok(&cloud.root(), "iam", &off).await;
+    assert_eq!(cloud.ask(&ann, "sts", &WHO).await.refusal().0, "InvalidClientTokenId");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_policies_decide_and_denials_are_told_in_awss_words() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let ann = cloud.user("ann", Some(&allow(r#""iam:GetUser""#))).await;
+    cloud.ok(&ann, "iam", &[("Action", "GetUser")]).await;
+    let refusal = cloud.ask(&ann, "iam", &[("Action", "DeleteUser"), ("UserName", "ann")]).await;
+    assert_eq!(refusal.status, 403);
+    assert_eq!(
+        refusal.refusal(),
+        (
+            "AccessDenied".into(),
+            format!(
+                "User: arn:aws:iam::{ACCOUNT}:user/ann is not authorized to perform: iam:DeleteUser \
+             on resource: arn:aws:iam::{ACCOUNT}:user/ann because no identity-based policy allows \
+             the iam:DeleteUser action"
+            )
+        )
+    );
+    let used = [("Action", "GetAccessKeyLastUsed"), ("AccessKeyId", ann.id.as_str())];
+    let used = cloud.ok(&cloud.root(), "iam", &used).await;
+    assert_eq!(used.get("ServiceName"), "iam");
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_and_boundaries_count() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let (root, ann) = (cloud.root(), cloud.user("ann", None).await);
+    cloud.ok(&root, "iam", &[("Action", "CreateGroup"), ("GroupName", "g")]).await;
+    let everything = "arn:aws:iam::aws:policy/AdministratorAccess";
+    let attach = [("Action", "AttachGroupPolicy"), ("GroupName", "g"), ("PolicyArn", everything)];
+    cloud.ok(&root, "iam", &attach).await;
+    let list = [("Action", "ListUsers")];
+    assert_eq!(cloud.ask(&ann, "iam", &list).await.status, 403);
+    let join = [("Action", "AddUserToGroup"), ("GroupName", "g"), ("UserName", "ann")];
+    cloud.ok(&root, "iam", &join).await;
+    cloud.ok(&ann, "iam", &list).await;
+    let bound = [
+        ("Action", "PutUserPermissionsBoundary"),
+        ("UserName", "ann"),
+        ("PermissionsBoundary", "arn:aws:iam::aws:policy/AmazonS3FullAccess"),
+    ];
+    cloud.ok(&root, "iam", &bound).await;
+    let refusal = cloud.ask(&ann, "iam", &list).await.refusal().1;
+    assert!(refusal.ends_with("because no permissions boundary allows the iam:ListUsers action"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_role_session_acts_as_the_role_until_it_ends() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let ann = cloud.user("ann", Some(&allow(r#""sts:AssumeRole""#))).await;
+    let arn = cloud.role("r", &trust(ACCOUNT, ""), &allow(r#""iam:ListUsers""#)).await;
+    let session = cloud.ok(&ann, "sts", &assume(&arn, &[("DurationSeconds", "900")])).await;
+    let key = session.key();
+    assert!(key.id.starts_with("ASIA"));
+    let who = cloud.ok(&key, "sts", &WHO).await;
+    assert_eq!(who.get("Arn"), format!("arn:aws:sts::{ACCOUNT}:assumed-role/r/session"));
+    cloud.ok(&key, "iam", &[("Action", "ListUsers")]).await;
+    let refusal = cloud.ask(&key, "iam", &[("Action", "ListRoles")]).await.refusal();
+    assert!(refusal.1.contains("assumed-role/r/session is not authorized to perform: iam:ListRoles"));
+    let without = Key { token: None, ..key.clone() };
+    assert_eq!(cloud.ask(&without, "sts", &WHO).await.refusal().0, "InvalidClientTokenId");
+    cloud.wait(899).await;
+    cloud.ok(&key, "sts", &WHO).await;
+    cloud.wait(1).await;
+    assert_eq!(
+        cloud.ask(&key, "sts", &WHO).await.refusal(),
+        ("ExpiredToken".into(), "The security token included in the request is expired".into())
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_sides_must_agree_before_a_role_is_assumed() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let ann = cloud.user("ann", Some(&allow(r#""sts:AssumeRole""#))).await;
+    let bob = cloud.user("bob", None).await;
+    let policy = allow(r#""iam:ListUsers""#);
+    let account = cloud.role("account", &trust(ACCOUNT, ""), &policy).await;
+    let bobs = format!("arn:aws:iam::{ACCOUNT}:user/bob");
+    let only_bob = cloud.role("bobs", &trust(&bobs, ""), &policy).await;
+    assert_eq!(cloud.ask(&bob, "sts", &assume(&account, &[])).await.status, 403);
+    assert_eq!(cloud.ask(&ann, "sts", &assume(&only_bob, &[])).await.status, 403);
+    cloud.ok(&bob, "sts", &assume(&only_bob, &[])).await; // named himself, he needs no more
+    let ghost = format!("arn:aws:iam::{ACCOUNT}:role/ghost");
+    let refusal = cloud.ask(&ann, "sts", &assume(&ghost, &[])).await.refusal();
+    assert_eq!(
+        refusal,
+        (
+            "AccessDenied".into(),
+            format!(
+                "User: arn:aws:iam::{ACCOUNT}:user/ann is not authorized to perform: sts:AssumeRole \
+             on resource: {ghost}"
+            )
+        )
+    );
+    let root = cloud.ask(&cloud.root(), "sts", &assume(&account, &[])).await.refusal();
+    assert_eq!(root.1, "Roles may not be assumed by root accounts.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn external_ids_durations_and_chains_are_checked() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let ann = cloud.user("ann", Some(&allow(r#""sts:AssumeRole""#))).await;
+    let condition = r#","Condition":{"StringEquals":{"sts:ExternalId":"secret"}}"#;
+    let policy = allow(r#""sts:AssumeRole""#);
+    let arn = cloud.role("r", &trust(ACCOUNT, condition), &policy).await;
+    assert_eq!(cloud.ask(&ann, "sts", &assume(&arn, &[])).await.status, 403);
+    let id = ("ExternalId", "secret");
+    let first = cloud.ok(&ann, "sts", &assume(&arn, &[id])).await.key();
+    let long = cloud.ask(&ann, "sts", &assume(&arn, &[id, ("DurationSeconds", "3601")])).await;
+    assert_eq!(
+        long.refusal(),
+        (
+            "ValidationError".into(),
+            "The requested DurationSeconds exceeds the MaxSessionDuration set for this role."
+                .into()
+        )
+    );
+    let update = [("Action", "UpdateRole"), ("RoleName", "r"), ("MaxSessionDuration", "7200")];
+    cloud.ok(&cloud.root(), "iam", &update).await;
+    cloud.ok(&ann, "sts", &assume(&arn, &[id, ("DurationSeconds", "7200")])).await;
+    let chained = cloud.ask(&first, "sts", &assume(&arn, &[id, ("DurationSeconds", "7200")])).await;
+    assert!(chained.refusal().1.contains("role chaining"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn session_policies_narrow_and_session_tags_follow() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let ann = cloud.user("ann", Some(&allow(r#"["sts:AssumeRole","sts:TagSession"]"#))).await;
+    let tagged = r#"{"Version":"2012-10-17","Statement":[
+        {"Effect":"Allow","Action":"iam:ListUsers","Resource":"*",
+         "Condition":{"StringEquals":{"aws:PrincipalTag/team":"blue"}}},
+        {"Effect":"Allow","Action":["iam:ListGroups","iam:ListRoles"],"Resource":"*"}]}"#;
+    let arn = cloud.role("r", &trust(ACCOUNT, ""), tagged).await;
+    let tag = [("Tags.member.1.Key", "team"), ("Tags.member.1.Value", "blue")];
+    let blue = cloud.ok(&ann, "sts", &assume(&arn, &tag)).await.key();
+    cloud.ok(&blue, "iam", &[("Action", "ListUsers")]).await;
+    let plain = cloud.ok(&ann, "sts", &assume(&arn, &[])).await.key();
+    assert_eq!(cloud.ask(&plain, "iam", &[("Action", "ListUsers")]).await.status, 403);
+    let groups = allow(r#""iam:ListGroups""#);
+    let narrow = cloud.ok(&ann, "sts", &assume(&arn, &[("Policy", &groups)])).await.key();
+    cloud.ok(&narrow, "iam", &[("Action", "ListGroups")]).await;
+    let refusal = cloud.ask(&narrow, "iam", &[("Action", "ListRoles")]).await.refusal().1;
+    assert!(refusal.ends_with("because no session policy allows the iam:ListRoles action"));
+    let bad = cloud.ask(&ann, "sts", &assume(&arn, &[("Policy", "{")])).await.refusal();
+    assert_eq!(bad.0, "MalformedPolicyDocument");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_dies_with_its_role_even_when_the_name_returns() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let ann = cloud.user("ann", Some(&allow(r#""sts:AssumeRole""#))).await;
+    let policy = allow(r#""iam:ListUsers""#);
+    let arn = cloud.role("r", &trust(ACCOUNT, ""), &policy).await;
+    let key = cloud.ok(&ann, "sts", &assume(&arn, &[])).await.key();
+    cloud.ok(&key, "iam", &[("Action", "ListUsers")]).await;
+    let root = cloud.root();
+    let inline = [("Action", "DeleteRolePolicy"), ("RoleName", "r"), ("PolicyName", "p")];
+    cloud.ok(&root, "iam", &inline).await;
+    cloud.ok(&root, "iam", &[("Action", "DeleteRole"), ("RoleName", "r")]).await;
+    cloud.role("r", &trust(ACCOUNT, ""), &policy).await;
+    assert_eq!(cloud.ask(&key, "iam", &[("Action", "ListUsers")]).await.status, 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn users_get_sessions_and_vouch_for_others() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let ann = cloud
+        .user("ann", Some(&allow(r#"["iam:ListUsers","iam:ListRoles","sts:GetFederationToken"]"#)))
+        .await;
+    let session = cloud.ok(&ann, "sts", &[("Action", "GetSessionToken")]).await.key();
+    assert_eq!(
+        cloud.ok(&session, "sts", &WHO).await.get("Arn"),
+        format!("arn:aws:iam::{ACCOUNT}:user/ann")
+    );
+    cloud.ok(&session, "iam", &[("Action", "ListUsers")]).await;
+    let again = cloud.ask(&session, "sts", &[("Action", "GetSessionToken")]).await.refusal();
+    assert_eq!(again.1, "Cannot call GetSessionToken with session credentials");
+    let users = allow(r#""iam:ListUsers""#);
+    let federate = [("Action", "GetFederationToken"), ("Name", "guest"), ("Policy", &*users)];
+    let guest = cloud.ok(&ann, "sts", &federate).await;
+    assert_eq!(guest.get("FederatedUserId"), format!("{ACCOUNT}:guest"));
+    let guest = guest.key();
+    cloud.ok(&guest, "iam", &[("Action", "ListUsers")]).await;
+    assert_eq!(cloud.ask(&guest, "iam", &[("Action", "ListRoles")]).await.status, 403);
+    let bare = [("Action", "GetFederationToken"), ("Name", "guest")];
+    let bare = cloud.ok(&ann, "sts", &bare).await.key();
+    assert_eq!(cloud.ask(&bare, "iam", &[("Action", "ListUsers")]).await.status, 403);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_tells_its_account() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let root = cloud.root();
+    let ask = [("Action", "GetAccessKeyInfo"), ("AccessKeyId", root.id.as_str())];
+    assert_eq!(cloud.ok(&root, "sts", &ask).await.get("Account"), ACCOUNT);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_permissive_mode_any_key_works_and_any_role_can_be_assumed() {
+    let cloud = Cloud::new(Auth::Permissive);
+    assert!(cloud.root.is_none());
+    let anyone = Key { id: "test".into(), secret: "test".into(), token: None };
+    let who = cloud.ok(&anyone, "sts", &WHO).await;
+    assert_eq!(who.get("Account"), ACCOUNT);
+    let other = Key { id: "222222222222".into(), secret: "test".into(), token: None };
+    assert_eq!(cloud.ok(&other, "sts", &WHO).await.get("Account"), "222222222222");
+    let ghost = "arn:aws:iam::333333333333:role/team/ghost";
+    let session = cloud.ok(&anyone, "sts", &assume(ghost, &[])).await.key();
+    let who = cloud.ok(&session, "sts", &WHO).await;
+    assert_eq!(who.get("Arn"), "arn:aws:sts::333333333333:assumed-role/ghost/session");
+}
