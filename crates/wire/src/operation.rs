@@ -26,6 +26,10 @@ pub struct OperationSchema {
     pub input: &'static Schema,
     /// Table of the output, always a structure.
     pub output: &'static Schema,
+    /// Makes an empty input, for those who know the operation by this table only.
+    pub new_input: fn() -> Box<dyn Shape>,
+    /// Makes an empty output.
+    pub new_output: fn() -> Box<dyn Shape>,
     /// Tables of the errors that the model lists.
     pub errors: &'static [&'static Schema],
     /// Which kind of handler it has.

@@ -85,11 +85,15 @@ fn fields(
         "name: {name:?}, service: &SERVICE,\n\
          http: Http {{ method: {method:?}, uri: {uri:?}, status: {status} }},\n\
          input: &tables::{}, output: &tables::{}, errors: &[{errors}],\n\
+         new_input: || Box::new(shapes::{}::default()),\n\
+         new_output: || Box::new(shapes::{}::default()),\n\
          lane: Lane::{lane}, action: {action:?}, resource: {:?},\n\
          paginator: {}, result_wrapper: {wrapper:?}, host_prefix: {prefix:?},\n\
          signed: {}, unsigned_payload: {},\n",
         model.static_name(input),
         model.static_name(output),
+        model.type_name(input),
+        model.type_name(output),
         listed.resource,
         paginator(model, name),
         auth != "none",

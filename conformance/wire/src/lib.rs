@@ -1,0 +1,127 @@
+//! Puts single messages through the protocols, so that AWS's own clients can judge them: what
+//! they send is decoded to JSON, what JSON says is encoded for them to parse.
+//!
+//! Begin with [`answer`].
+
+use std::str::FromStr;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use futures_util::FutureExt;
+use haar_types::RequestId;
+use haar_wire::{AwsError, Body, Catalogue, Protocol, Shape, to_json};
+use http_body_util::BodyExt;
+use serde_json::{Value, json};
+
+/// The services whose operations are listed.
+pub fn catalogue() -> Catalogue {
+    Catalogue::new([
+        &haar_cloudwatch_contract::model::SERVICE,
+        &haar_iam_contract::model::SERVICE,
+        &haar_lambda_contract::model::SERVICE,
+        &haar_logs_contract::model::SERVICE,
+        &haar_sts_contract::model::SERVICE,
+    ])
+}
+
+/// Answers one question:
+/// `{"request": {"method", "url", "headers", "body"}}` is decoded;
+/// `{"output": {…}, "service", "operation", "protocol"}` is encoded, and so is
+/// `{"error": NAME, "members": {…}, "service", "operation", "protocol"}`. Bodies are base64.
+pub fn answer(catalogue: &Catalogue, question: &Value) -> Value {
+    match question.get("request") {
+        Some(request) => decoded(catalogue, request),
+        None => encoded(catalogue, question).unwrap_or_else(|why| json!({ "refused": why })),
+    }
+}
+
+fn decoded(catalogue: &Catalogue, request: &Value) -> Value {
+    let text = |key: &str| request[key].as_str().unwrap_or_default();
+    let mut builder = http::Request::builder().method(text("method")).uri(text("url"));
+    for (name, value) in request["headers"].as_object().into_iter().flatten() {
+        builder = builder.header(name, value.as_str().unwrap_or_default());
+    }
+    let Ok(request) = builder.body(()) else { return json!({ "refused": "no HTTP request" }) };
+    let body = Bytes::from(STANDARD.decode(text("body")).unwrap_or_default());
+    let (parts, ()) = request.into_parts();
+    let route = match haar_wire::detect(catalogue, &parts, &body) {
+        Ok(route) => route,
+        Err(refusal) => return failure(&refusal.error),
+    };
+    let mut input = (route.operation.new_input)();
+    match haar_wire::decode_into(&route, &parts, Body::from(body), &mut *input) {
+        Ok(()) => json!({
+            "service": route.service.id,
+            "operation": route.operation.name,
+            "protocol": format!("{:?}", route.protocol),
+            "input": to_json(&*input),
+        }),
+        Err(error) => failure(&error),
+    }
+}
+
+fn failure(error: &AwsError) -> Value {
+    json!({ "error": error.name(), "status": error.status(), "message": error.message() })
+}
+
+fn encoded(catalogue: &Catalogue, question: &Value) -> Result<Value, String> {
+    let text = |key: &str| question[key].as_str().unwrap_or_default();
+    let operation = catalogue.operation(text("service"), text("operation"));
+    let operation = operation.ok_or("no such operation")?;
+    let protocol = protocol(text("protocol"))?;
+    let id = RequestId::new("00000000-0000-4000-8000-000000000000");
+    let answer = match question.get("error") {
+        None => {
+            let mut output = (operation.new_output)();
+            fill(&question["output"], &mut *output)?;
+            haar_wire::encode_as(protocol, operation, &mut *output, &id)
+        }
+        Some(_) => {
+            let error = AwsError::new(
+                text("error").to_owned(),
+                question["status"].as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(400),
+                text("message"),
+            );
+            haar_wire::encode_error_as(protocol, Some(operation.service), &error, &id)
+        }
+    };
+    let (head, body) = answer.into_parts();
+    // Bodies here are at hand: nothing is waited for.
+    let body = body.collect().now_or_never().ok_or("the body is not at hand")?;
+    let body = body.map_err(|error| error.to_string())?.to_bytes();
+    let headers: serde_json::Map<String, Value> = head
+        .headers
+        .iter()
+        .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into()))
+        .collect();
+    Ok(json!({
+        "status": head.status.as_u16(), "headers": headers, "body": STANDARD.encode(body),
+    }))
+}
+
+fn fill(json: &Value, shape: &mut dyn Shape) -> Result<(), String> {
+    haar_wire::from_json_into(json.clone(), shape).map_err(|error| error.to_string())
+}
+
+/// botocore's name of a protocol.
+fn protocol(name: &str) -> Result<Protocol, String> {
+    Ok(match name {
+        "json" | "json-1.1" => Protocol::Json11,
+        "json-1.0" => Protocol::Json10,
+        "rest-json" => Protocol::RestJson,
+        "rest-xml" => Protocol::RestXml,
+        "query" => Protocol::Query,
+        "ec2" => Protocol::Ec2,
+        "smithy-rpc-v2-cbor" => Protocol::RpcV2Cbor,
+        other => return Err(format!("no protocol {other}")),
+    })
+}
+
+/// One question as text, its answer as text.
+pub fn answer_line(catalogue: &Catalogue, line: &str) -> String {
+    match Value::from_str(line) {
+        Ok(question) => answer(catalogue, &question).to_string(),
+        Err(error) => json!({ "refused": error.to_string() }).to_string(),
+    }
+}
