@@ -23,7 +23,7 @@ def haar(cloud):
 
 def test_status_tells_what_is_served(haar, cloud):
     assert "running" in haar("status")
-    assert json.loads(haar("status", "--json"))["services"]["lambda"]
+    assert json.loads(haar("status", "--json"))["health"]["services"]["lambda"]
     complaint = haar("status", "--endpoint", "http://127.0.0.1:1", fails=True)
     assert "haar up" in complaint
 

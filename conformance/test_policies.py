@@ -1,0 +1,198 @@
+"""`--auth enforce`: signatures and policies decide every call."""
+
+import json
+import re
+import time
+import urllib.request
+from urllib.error import HTTPError
+
+import pytest
+from botocore.exceptions import ClientError
+
+from support.cloud import ACCOUNT, Cloud
+from support.functions import Functions
+
+TRUST_LAMBDA = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+
+
+def document(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
+
+
+def allow(*actions, resource="*", **more):
+    return {"Effect": "Allow", "Action": list(actions), "Resource": resource, **more}
+
+
+@pytest.fixture(scope="module")
+def closed(nothing_is_left):
+    cloud = Cloud("--auth", "enforce").start()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def root(closed):
+    """The credentials that the first start has shown."""
+    text = "".join(closed.output) + closed.logged()
+    key = re.search(r"\bAKIA[A-Z0-9]{16}\b", text)
+    secret = re.search(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])", text)
+    assert key and secret, text
+    return {"key": key.group(), "secret": secret.group()}
+
+
+@pytest.fixture(scope="module")
+def iam(closed, root):
+    return closed.client("iam", **root)
+
+
+@pytest.fixture
+def user(closed, iam):
+    """Makes users with one inline policy; answers their credentials."""
+
+    def make(name, *statements, **options):
+        iam.create_user(UserName=name, **options)
+        if statements:
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(*statements))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+
+    return make
+
+
+def refusal(call, *arguments, **options):
+    with pytest.raises(ClientError) as error:
+        call(*arguments, **options)
+    found = error.value.response
+    return found["Error"]["Code"], found["Error"]["Message"], found["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def test_the_root_may_do_everything(closed, root):
+    who = closed.client("sts", **root).get_caller_identity()
+    assert who["Arn"] == f"arn:aws:iam::{ACCOUNT}:root"
+    assert closed.client("lambda", **root).list_functions()["Functions"] == []
+
+
+def test_strangers_are_refused(closed, root):
+    code, _, status = refusal(closed.client("sts").get_caller_identity)
+    assert (code, status) == ("InvalidClientTokenId", 403)
+    code, _, status = refusal(closed.client("lambda").list_functions)
+    assert (code, status) == ("UnrecognizedClientException", 403)
+    wrong = {**root, "secret": "x" * 40}
+    code, message, status = refusal(closed.client("sts", **wrong).get_caller_identity)
+    assert (code, status) == ("SignatureDoesNotMatch", 403)
+    assert "The request signature we calculated does not match the signature you provided." in message
+    code, _, status = refusal(closed.client("lambda", **wrong).list_functions)
+    assert (code, status) == ("InvalidSignatureException", 403)
+    status, headers, body = closed.http("GET", "/2015-03-31/functions")
+    assert status == 403 and b"Missing" in body
+
+
+def test_denials_say_who_what_and_why(closed, user):
+    dev = user("dev", allow("lambda:ListFunctions"), {"Effect": "Deny", "Action": "logs:*", "Resource": "*"})
+    assert closed.client("lambda", **dev).list_functions()["Functions"] == []
+    arn = f"arn:aws:iam::{ACCOUNT}:user/dev"
+    code, message, status = refusal(closed.client("iam", **dev).list_users)
+    assert (code, status) == ("AccessDenied", 403)
+    assert message == (
+        f"User: {arn} is not authorized to perform: iam:ListUsers on resource: "
+        f"arn:aws:iam::{ACCOUNT}:user/ because no identity-based policy allows the iam:ListUsers action"
+    )
+    lambdas = closed.client("lambda", **dev)
+    code, message, status = refusal(lambdas.get_function, FunctionName="any")
+    assert (code, status) == ("AccessDeniedException", 403)
+    assert message == (
+        f"User: {arn} is not authorized to perform: lambda:GetFunction on resource: "
+        f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:any because no identity-based policy allows "
+        "the lambda:GetFunction action"
+    )
+    code, message, _ = refusal(closed.client("logs", **dev).describe_log_groups)
+    assert code == "AccessDeniedException"
+    assert message.endswith("with an explicit deny in an identity-based policy")
+
+
+def test_resources_and_conditions_are_weighed(closed, user):
+    functions = f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:mine-*"
+    here = {"StringEquals": {"aws:RequestedRegion": "us-east-1"}}
+    dev = user("narrow", allow("lambda:GetFunction", resource=functions, Condition=here))
+    client = closed.client("lambda", **dev)
+    assert refusal(client.get_function, FunctionName="mine-1")[0] == "ResourceNotFoundException"
+    assert refusal(client.get_function, FunctionName="yours")[0] == "AccessDeniedException"
+    elsewhere = closed.client("lambda", region="eu-west-1", **dev)
+    assert refusal(elsewhere.get_function, FunctionName="mine-1")[0] == "AccessDeniedException"
+
+
+def test_a_boundary_bounds(closed, iam, user):
+    bound = iam.create_policy(PolicyName="bound", PolicyDocument=document(allow("logs:*")))["Policy"]
+    dev = user("bounded", allow("*"), PermissionsBoundary=bound["Arn"])
+    assert closed.client("logs", **dev).describe_log_groups()["logGroups"] == []
+    code, message, _ = refusal(closed.client("lambda", **dev).list_functions)
+    assert code == "AccessDeniedException" and "permissions boundary" in message
+
+
+def test_a_role_is_assumed_where_it_trusts(closed, iam, user):
+    dev = user("assumer", allow("sts:AssumeRole"))
+    arn = f"arn:aws:iam::{ACCOUNT}:user/assumer"
+    trusts = {"Effect": "Allow", "Principal": {"AWS": arn}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document(trusts))["Role"]
+    iam.put_role_policy(RoleName="reader", PolicyName="p", PolicyDocument=document(allow("lambda:*", "logs:*")))
+    shut = iam.create_role(RoleName="shut", AssumeRolePolicyDocument=document(TRUST_LAMBDA))["Role"]
+    sts = closed.client("sts", **dev)
+    code, message, _ = refusal(sts.assume_role, RoleArn=shut["Arn"], RoleSessionName="s")
+    assert code == "AccessDenied"
+    assert f"User: {arn} is not authorized to perform: sts:AssumeRole on resource: {shut['Arn']}" in message
+
+    session = document(allow("lambda:ListFunctions"))
+    taken = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="s", Policy=session)
+    found = taken["Credentials"]
+    assert found["AccessKeyId"].startswith("ASIA")
+    keys = {"key": found["AccessKeyId"], "secret": found["SecretAccessKey"], "token": found["SessionToken"]}
+    who = closed.client("sts", **keys).get_caller_identity()
+    assert who["Arn"] == f"arn:aws:sts::{ACCOUNT}:assumed-role/reader/s"
+    assert closed.client("lambda", **keys).list_functions()["Functions"] == []
+    code, message, _ = refusal(closed.client("logs", **keys).describe_log_groups)
+    assert code == "AccessDeniedException" and "session policy" in message
+    broken = {**keys, "token": found["SessionToken"][:-4] + "AAAA"}
+    assert refusal(closed.client("sts", **broken).get_caller_identity)[2] == 403
+
+
+def test_a_presigned_request_is_taken_until_it_expires(closed, root):
+    sts = closed.client("sts", **root)
+    url = sts.generate_presigned_url("get_caller_identity", ExpiresIn=60, HttpMethod="GET")
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        assert f"arn:aws:iam::{ACCOUNT}:root".encode() in answer.read()
+    with pytest.raises(HTTPError) as tampered:
+        urllib.request.urlopen(url.replace("GetCallerIdentity", "GetSessionToken"), timeout=30)
+    assert tampered.value.code == 403
+    short = sts.generate_presigned_url("get_caller_identity", ExpiresIn=1, HttpMethod="GET")
+    time.sleep(2.5)
+    with pytest.raises(HTTPError) as late:
+        urllib.request.urlopen(short, timeout=30)
+    assert late.value.code == 403
+
+
+def test_a_function_runs_with_its_role(closed, root, iam):
+    role = iam.create_role(RoleName="runner", AssumeRolePolicyDocument=document(TRUST_LAMBDA))["Role"]
+    iam.attach_role_policy(
+        RoleName="runner", PolicyArn="arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+    )
+    functions = Functions(closed, closed.client("lambda", **root))
+    name = functions.python("def handler(event, context): return 'ran'", Role=role["Arn"])
+    assert functions.invoke(name).payload == "ran"
+
+
+def test_a_resource_policy_opens_a_function(closed, root, user):
+    functions = Functions(closed, closed.client("lambda", **root))
+    name = functions.python("def handler(event, context): return 'ran'", Role=f"arn:aws:iam::{ACCOUNT}:role/runner")
+    guest = user("guest")
+    as_guest = Functions(closed, closed.client("lambda", **guest))
+    assert refusal(as_guest.invoke, name)[0] == "AccessDeniedException"
+    functions.client.add_permission(
+        FunctionName=name, StatementId="guest", Action="lambda:InvokeFunction",
+        Principal=f"arn:aws:iam::{ACCOUNT}:user/guest",
+    )
+    assert as_guest.invoke(name).payload == "ran"
+
+
+def test_reset_is_not_served(closed):
+    status, _, _ = closed.http("POST", "/_haar/reset")
+    assert status in (403, 404)
