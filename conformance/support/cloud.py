@@ -31,7 +31,7 @@ class Cloud:
         self.process = None
         self.endpoint = None
         self.output = []
-        self.log = tempfile.NamedTemporaryFile("w+", prefix="haar-log-", suffix=".txt")
+        self.log = tempfile.NamedTemporaryFile("w+", prefix="haar-log-", suffix=".txt", delete=False)
 
     def start(self):
         where = ["--data-dir", str(self.data_dir)] if self.data_dir else ["--ephemeral"]
