@@ -201,14 +201,24 @@ impl Fleet {
         Ok(())
     }
 
-    /// Ends all environments and waits for it.
-    pub async fn shut_down(&self) {
+    /// Where the fleet's metric values go.
+    pub(crate) fn metrics(&self) -> Arc<dyn haar_cloudwatch_contract::peek::MetricSink> {
+        Arc::clone(&self.shared.doors.metrics)
+    }
+
+    /// Ends all environments and waits for it; interpreters go on waiting.
+    pub async fn end_all(&self) {
         let pools = std::mem::take(&mut *self.shared.pools.lock());
         let mut ending = tokio::task::JoinSet::new();
         for environment in pools.values().flat_map(|pool| pool.empty()) {
             ending.spawn(environment.end_now(ShutdownReason::Spindown));
         }
         while ending.join_next().await.is_some() {}
+    }
+
+    /// Ends all environments and waiting interpreters, and waits for it.
+    pub async fn shut_down(&self) {
+        self.end_all().await;
         let _ = self.shared.doors.substrate.prepare(Vec::new()).await; // it ends with the server
     }
 }

@@ -8,14 +8,18 @@
 
 mod async_event;
 mod destination;
+mod directory;
 mod payload;
 mod queue;
+mod site;
 pub mod url;
 mod worker;
 
 pub use async_event::{AsyncConfig, AsyncEvent, AsyncTarget, EventTarget, FunctionDirectory};
+pub(crate) use directory::Remembered;
 pub use payload::{
     ASYNC_PAYLOAD_BYTES_MAX, PayloadError, SYNC_PAYLOAD_BYTES_MAX, check_async, check_sync,
     decode_client_context,
 };
 pub use queue::{AsyncQueue, QueueParts, QueueSettings};
+pub use site::UrlSite;

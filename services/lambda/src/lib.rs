@@ -16,6 +16,7 @@ pub mod doors;
 mod downloads;
 pub mod fleet;
 pub mod invoke;
+mod lanes;
 mod log;
 pub mod lookup;
 mod ops;

@@ -9,6 +9,7 @@ mod event_source_mapping;
 mod function;
 mod function_code;
 mod function_configuration;
+mod invoke;
 mod layer;
 mod layer_permission;
 mod listing;

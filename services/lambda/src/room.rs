@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use haar_blobs::{BlobError, Digest};
-use haar_kernel::{Auth, Call, Doors};
+use haar_kernel::{Auth, Call, Doors, Lanes};
 use haar_ledger::{LedgerError, Snapshot, Tx};
 use haar_wire::AwsError;
 
@@ -13,6 +13,7 @@ use crate::Refusal;
 use crate::code::CodeStore;
 use crate::downloads::Downloads;
 use crate::fleet::Fleet;
+use crate::invoke::Remembered;
 use crate::state::{FunctionKey, LayerVersionRow, VersionRow};
 
 /// AWS Lambda's room: its doors, its code on disk, its fleet.
@@ -21,6 +22,7 @@ pub struct Lambda {
     pub(crate) code: CodeStore,
     pub(crate) fleet: Fleet,
     pub(crate) downloads: Downloads,
+    pub(crate) remembered: Remembered,
 }
 
 impl Lambda {
@@ -28,7 +30,12 @@ impl Lambda {
     pub fn new(doors: Doors, fleet: Fleet) -> Self {
         let code = CodeStore::new(&doors.settings.data_dir);
         let downloads = Downloads::new(&doors);
-        Self { doors, code, fleet, downloads }
+        Self { doors, code, fleet, downloads, remembered: Remembered::default() }
+    }
+
+    /// Every operation in its lane.
+    pub fn lanes(lanes: &mut Lanes<Self>) {
+        crate::lanes::lanes(lanes);
     }
 
     /// What runs functions.

@@ -104,6 +104,10 @@ pub struct Usage {
     pub billed_ms: u64,
     /// Memory in MB (mebibytes).
     pub memory_mb: u64,
+    /// `/tmp` in MB (mebibytes); beyond 512 it is priced.
+    pub ephemeral_mb: u64,
+    /// The environment was held ready, which is priced otherwise.
+    pub provisioned: bool,
     /// Priced apart.
     pub architecture: Architecture,
 }

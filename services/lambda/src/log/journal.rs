@@ -224,6 +224,7 @@ impl Loop {
         for line in self.lines.end(at, &report) {
             self.platform(at, Some(line));
         }
+        cut_front(&mut self.tail);
         let tail = std::mem::take(&mut self.tail);
         if let Some(wanted) = ending.tail {
             let _ = wanted.send(tail); // a caller that has gone wants no tail
@@ -247,6 +248,8 @@ impl Loop {
             at,
             billed_ms: report.billed_ms,
             memory_mb: self.target.memory.0,
+            ephemeral_mb: self.target.ephemeral_storage.0,
+            provisioned: self.lines.initialization_type != "on-demand",
             architecture: self.target.architecture,
         };
         self.usage.record(&self.target.account, &self.target.region, &usage);

@@ -53,7 +53,8 @@ pub(super) async fn serve(api: Arc<RuntimeApi>, stream: TcpStream) {
             }
             Err(Bad::Malformed(reason)) => {
                 let refused = refusal("400 Bad Request", "InvalidRequest", reason);
-                let _ = connection.answer(refused).await; // the connection ends anyway
+                let held = connection.held.split();
+                let _ = write_all(&connection.writer, &[&held, &refused]).await; // it ends anyway
                 break;
             }
             Err(Bad::Gone) => break,

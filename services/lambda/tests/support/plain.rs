@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
 use std::net::{SocketAddrV4, TcpListener};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio as Pipe;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -15,7 +17,7 @@ use futures_core::stream::BoxStream;
 use futures_util::StreamExt as _;
 use haar_substrate::*;
 use parking_lot::Mutex;
-use tokio::io::AsyncReadExt as _;
+use tokio::io::AsyncRead as _;
 use tokio::sync::watch;
 
 #[derive(Default)]
@@ -74,10 +76,7 @@ impl Substrate for Plain {
         command.args(container.env.iter().map(|(name, value)| format!("{name}={value}")));
         command.args(&container.argv);
         command.env("MOUNTS", lines.join("\n")).env("GATE", &gate);
-        command
-            .stdin(std::os::fd::OwnedFd::from(theirs))
-            .stdout(Pipe::piped())
-            .stderr(Pipe::piped());
+        command.stdin(OwnedFd::from(theirs)).stdout(Pipe::piped()).stderr(Pipe::piped());
         command.kill_on_drop(true);
         let mut child = command.spawn().unwrap();
         let pid = child.id().unwrap();
@@ -104,8 +103,8 @@ impl Substrate for Plain {
         if let Some(assignment) = container.assignment {
             std::thread::spawn(move || (&ours).write_all(&assignment));
         }
-        let out = chunks(child.stdout.take().unwrap(), Stdio::Out);
-        let err = chunks(child.stderr.take().unwrap(), Stdio::Err);
+        let out = chunks(child.stdout.take().unwrap().into_owned_fd().unwrap(), Stdio::Out);
+        let err = chunks(child.stderr.take().unwrap().into_owned_fd().unwrap(), Stdio::Err);
         let (ended, exit) = watch::channel(None);
         tokio::spawn(async move {
             use std::os::unix::process::ExitStatusExt as _;
@@ -216,19 +215,29 @@ impl Plain {
     }
 }
 
-fn chunks(
-    pipe: impl tokio::io::AsyncRead + Send + Unpin + 'static,
-    stream: Stdio,
-) -> BoxStream<'static, OutputChunk> {
-    futures_util::stream::unfold(pipe, move |mut pipe| async move {
+/// Reads what is there, whether or not tokio has heard of it yet.
+fn chunks(pipe: impl Into<OwnedFd>, stream: Stdio) -> BoxStream<'static, OutputChunk> {
+    let fd: OwnedFd = pipe.into();
+    rustix::io::ioctl_fionbio(&fd, true).unwrap();
+    let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(fd).unwrap();
+    let mut pipe = Some(pipe);
+    futures_util::stream::poll_fn(move |cx| {
         let mut bytes = vec![0; 64 << 10];
-        match pipe.read(&mut bytes).await {
-            Ok(0) | Err(_) => None,
-            Ok(size) => {
-                bytes.truncate(size);
-                Some((OutputChunk { stream, bytes: Bytes::from(bytes) }, pipe))
+        let Some(open) = &mut pipe else { return Poll::Ready(None) };
+        let size = match rustix::io::read(&*open, &mut bytes[..]) {
+            Ok(size) => size,
+            Err(_) => {
+                let mut space = tokio::io::ReadBuf::new(&mut bytes);
+                std::task::ready!(std::pin::Pin::new(open).poll_read(cx, &mut space)).unwrap();
+                space.filled().len()
             }
+        };
+        if size == 0 {
+            pipe = None;
+            return Poll::Ready(None);
         }
+        bytes.truncate(size);
+        Poll::Ready(Some(OutputChunk { stream, bytes: Bytes::from(bytes) }))
     })
     .boxed()
 }

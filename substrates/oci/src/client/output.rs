@@ -40,6 +40,13 @@ impl Stream for Output {
         let Self { pipes, buffer } = self.get_mut();
         for _ in 0..pipes.len() {
             let Some((stream, mut pipe)) = pipes.pop_front() else { break };
+            // What is there is read whether or not tokio has heard of it yet, so that a reader
+            // that polls once has all that was written before.
+            if let Ok(size @ 1..) = rustix::io::read(&pipe, &mut buffer[..]) {
+                let bytes = Bytes::copy_from_slice(&buffer[..size]);
+                pipes.push_back((stream, pipe));
+                return Poll::Ready(Some(OutputChunk { stream, bytes }));
+            }
             let mut space = ReadBuf::new(buffer);
             match Pin::new(&mut pipe).poll_read(cx, &mut space) {
                 Poll::Pending => pipes.push_back((stream, pipe)),

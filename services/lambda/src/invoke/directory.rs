@@ -1,0 +1,148 @@
+//! What the fleet and the queue learn from the room's rows, remembered while it holds.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock, Weak};
+
+use haar_kv::KvError;
+use haar_types::{AccountId, Region};
+use haar_wire::AwsError;
+use parking_lot::Mutex;
+
+use super::queue::QueueParts;
+use super::{AsyncConfig, AsyncQueue, AsyncTarget, EventTarget, FunctionDirectory, QueueSettings};
+use crate::Lambda;
+use crate::fleet::{ConcurrencyLimits, FunctionTarget};
+use crate::lookup::{ResolvedVersion, resolve_key};
+use crate::state::{EventInvokeRow, FunctionKey, FunctionRow, Version, VersionRow};
+
+/// Targets that are remembered.
+const TARGETS_MAX: usize = 4096;
+
+/// Rendered rows, so that a warm invocation does not render them again.
+#[derive(Default)]
+pub(crate) struct Remembered {
+    /// By build id, which changes with all that a target is made of, and version.
+    targets: Mutex<BTreeMap<(String, Version), Arc<FunctionTarget>>>,
+    /// By account and region: the state's version, and what reservations left over then.
+    unreserved: Mutex<BTreeMap<(AccountId, Region), (u64, u32)>>,
+    queue: OnceLock<AsyncQueue>,
+}
+
+impl Lambda {
+    /// Starts to work on asynchronous events; to be called once, when all rooms are there.
+    ///
+    /// # Errors
+    /// When the events that were left in the queue cannot be read.
+    pub fn start(self: &Arc<Self>, targets: Arc<dyn EventTarget>) -> Result<(), KvError> {
+        let settings = QueueSettings {
+            wait_divisor: self.doors.settings.wait_divisor,
+            ..QueueSettings::default()
+        };
+        let queue = AsyncQueue::open(QueueParts {
+            fleet: self.fleet.clone(),
+            directory: Arc::new(Rows(Arc::downgrade(self))),
+            targets,
+            kv: self.doors.kv.clone(),
+            clock: self.doors.clock.clone(),
+            metrics: self.fleet.metrics(),
+            settings,
+        })?;
+        let _ = self.remembered.queue.set(queue); // a second start keeps the first queue
+        Ok(())
+    }
+
+    /// The queue of asynchronous events.
+    pub(crate) fn queue(&self) -> Result<&AsyncQueue, AwsError> {
+        let queue = self.remembered.queue.get();
+        queue.ok_or_else(|| AwsError::internal_failure("haar is starting"))
+    }
+
+    /// Forgets all asynchronous events and ends all environments, for a reset.
+    ///
+    /// # Errors
+    /// When the store does not take it.
+    pub async fn reset(&self) -> Result<(), KvError> {
+        if let Some(queue) = self.remembered.queue.get() {
+            queue.clear()?;
+        }
+        self.remembered.targets.lock().clear();
+        self.remembered.unreserved.lock().clear();
+        self.fleet.end_all().await;
+        Ok(())
+    }
+
+    /// What the fleet must know to run a version, remembered by its build.
+    pub(crate) fn cached_target(&self, version: &VersionRow) -> Arc<FunctionTarget> {
+        let key = (version.build_id.clone(), version.version);
+        let mut targets = self.remembered.targets.lock();
+        if let Some(target) = targets.get(&key) {
+            return Arc::clone(target);
+        }
+        if targets.len() >= TARGETS_MAX {
+            targets.clear();
+        }
+        let target = Arc::new(self.target(version));
+        targets.insert(key, Arc::clone(&target));
+        target
+    }
+
+    /// How much of a function may run at once, remembered while nothing changes.
+    pub(crate) fn cached_limits(&self, function: &FunctionRow) -> ConcurrencyLimits {
+        let snapshot = self.doors.ledger.snapshot();
+        let key = (function.key.account.clone(), function.key.region.clone());
+        let mut unreserved = self.remembered.unreserved.lock();
+        if let Some((version, left)) = unreserved.get(&key)
+            && *version == snapshot.version()
+        {
+            let (reserved, unreserved) = (function.reserved_concurrency, *left);
+            return ConcurrencyLimits { reserved, unreserved };
+        }
+        let limits = Self::limits(&snapshot, function);
+        unreserved.insert(key, (snapshot.version(), limits.unreserved));
+        limits
+    }
+
+    fn async_config(&self, resolved: &ResolvedVersion) -> AsyncConfig {
+        let snapshot = self.doors.ledger.snapshot();
+        let row = snapshot.get::<EventInvokeRow>(&resolved.settings_key());
+        let mut config = AsyncConfig {
+            dead_letter: resolved.version.settings.dead_letter_arn.clone(),
+            ..AsyncConfig::default()
+        };
+        if let Some(row) = row {
+            if let Some(retries) = row.maximum_retry_attempts {
+                config.retry_attempts_max = retries;
+            }
+            if let Some(seconds) = row.maximum_event_age_s {
+                config.event_age_max = std::time::Duration::from_secs(u64::from(seconds));
+            }
+            config.on_success = row.on_success.clone();
+            config.on_failure = row.on_failure.clone();
+        }
+        config
+    }
+}
+
+/// Finds the queue's functions in the room's rows.
+struct Rows(Weak<Lambda>);
+
+impl FunctionDirectory for Rows {
+    fn find(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        function_name: &str,
+        qualifier: Option<&str>,
+    ) -> Option<AsyncTarget> {
+        let room = self.0.upgrade()?;
+        let key = FunctionKey::new(account, region, function_name);
+        let chance = room.doors.ids.draw() as f64 / u64::MAX as f64;
+        let resolved = resolve_key(&room.doors.ledger.snapshot(), &key, qualifier, chance).ok()?;
+        Some(AsyncTarget {
+            target: room.cached_target(&resolved.version),
+            limits: room.cached_limits(&resolved.function),
+            alias: resolved.alias.as_ref().map(|alias| alias.name.clone()),
+            config: room.async_config(&resolved),
+        })
+    }
+}
