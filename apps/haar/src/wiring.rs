@@ -1,18 +1,24 @@
 //! The cloud, put together: stores, substrate, rooms, kernel, driver, gateway.
 
+mod api;
+mod credentials;
+mod pages;
+mod rooms;
 mod stores;
+mod targets;
 
 use std::sync::Arc;
 
 use haar_clock::{Clock, IdSource};
-use haar_controller::{ActCx, Driver, DriverHandle};
+use haar_controller::{ActCx, DriverHandle};
+use haar_cost::UsageBook;
 use haar_gateway::Gateway;
-use haar_kernel::{DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings};
-use haar_ledger::Tables;
+use haar_kernel::{DoorParts, Doors, Settings};
 use haar_substrate::Substrate;
 use haar_substrate_oci::{OciConfig, OciSubstrate};
 use tokio_util::sync::CancellationToken;
 
+use rooms::Rooms;
 use stores::Stores;
 
 /// A running cloud.
@@ -20,6 +26,7 @@ pub(crate) struct Cloud {
     /// Where connections come in.
     pub(crate) gateway: Arc<Gateway>,
     driver: DriverHandle,
+    rooms: Arc<Rooms>,
     stores: Stores,
 }
 
@@ -27,6 +34,7 @@ impl Cloud {
     /// Ends what runs, then closes the stores.
     pub(crate) async fn stop(self) {
         self.driver.stop().await;
+        self.rooms.stop().await;
         self.stores.close().await;
     }
 }
@@ -37,8 +45,10 @@ pub(crate) async fn start(
     stopping: CancellationToken,
 ) -> Result<Cloud, String> {
     let (clock, ids) = (Clock::system(), IdSource::system());
-    let stores = Stores::open(&settings, tables(), &ids)?;
+    let stores = Stores::open(&settings, rooms::tables(), &ids)?;
     let substrate = substrate(&settings).await?;
+    let meter = UsageBook::open(&stores.kv).map_err(|error| format!("the meter: {error}"))?;
+    let meter = Arc::new(meter);
     let doors = Doors::new(DoorParts {
         clock: clock.clone(),
         ids: ids.clone(),
@@ -46,19 +56,36 @@ pub(crate) async fn start(
         kv: stores.kv.clone(),
         blobs: stores.blobs.clone(),
         substrate,
-        meter: Arc::new(NoMeter),
+        meter: Arc::clone(&meter) as Arc<dyn haar_kernel::Meter>,
         settings,
     });
-    let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities)).build();
+    let api = Arc::new(api::Api::default());
+    let rooms = Arc::new(Rooms::open(&doors, meter, Arc::clone(&api))?);
+    let kernel = rooms.kernel(doors.clone());
     let cx = ActCx { ledger: stores.ledger.clone(), clock: clock.clone(), ids };
-    let driver = Driver::new(cx).run();
-    let gateway = Gateway::new(kernel, clock, Vec::new(), Vec::new(), stopping);
-    Ok(Cloud { gateway, driver, stores })
+    let driver = rooms.driver(cx).run();
+    rooms.start()?;
+    show_root_key(&rooms).await?;
+    let pages = pages::all(&doors, &rooms, &driver);
+    let gateway = Gateway::new(kernel, clock, rooms.sites(), pages, stopping);
+    api.open(&gateway);
+    Ok(Cloud { gateway, driver, rooms, stores })
 }
 
-/// The tables of all rooms.
-fn tables() -> Tables {
-    Tables::new()
+/// In `enforce` mode the first start mints the root user's key: shown here and never again.
+async fn show_root_key(rooms: &Arc<Rooms>) -> Result<(), String> {
+    let rooms = Arc::clone(rooms);
+    let minted = tokio::task::spawn_blocking(move || rooms.iam.ensure_root_key()).await;
+    let minted = minted.map_err(|error| error.to_string())?;
+    let Some(key) = minted.map_err(|error| format!("the root key: {error}"))? else {
+        return Ok(());
+    };
+    crate::commands::announce(&format!(
+        "The root user's key of account {}, shown this once:\n  \
+         export AWS_ACCESS_KEY_ID={}\n  export AWS_SECRET_ACCESS_KEY={}",
+        key.account, key.access_key_id, key.secret_access_key,
+    ));
+    Ok(())
 }
 
 async fn substrate(settings: &Settings) -> Result<Arc<dyn Substrate>, String> {

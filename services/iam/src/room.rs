@@ -65,6 +65,11 @@ impl Iam {
         }
     }
 
+    /// Writes again what a reset removed and the installation needs.
+    pub fn after_reset(&self) {
+        self.keep_install_key();
+    }
+
     /// In `enforce` mode, makes the root user's key of the default account if there is none,
     /// and returns it for the operator: it is never shown again.
     ///

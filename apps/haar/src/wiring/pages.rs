@@ -1,0 +1,85 @@
+//! haar's own pages beside health and metrics.
+
+use std::sync::Arc;
+
+use haar_controller::DriverHandle;
+use haar_cost::{bill_json, month_of};
+use haar_gateway::AdminPage;
+use haar_kernel::{Auth, Doors};
+use http::Method;
+use serde_json::{Value, json};
+
+use super::rooms::Rooms;
+
+/// All pages.
+pub(crate) fn all(doors: &Doors, rooms: &Arc<Rooms>, driver: &DriverHandle) -> Vec<AdminPage> {
+    let mut pages = vec![cost(doors, rooms), state(doors, driver)];
+    if doors.settings.auth == Auth::Permissive {
+        pages.push(reset(rooms));
+    }
+    pages
+}
+
+/// `GET /_haar/cost?month=2026-11`: the bill.
+fn cost(doors: &Doors, rooms: &Arc<Rooms>) -> AdminPage {
+    let (clock, rooms) = (doors.clock.clone(), Arc::clone(rooms));
+    page(Method::GET, "cost", move |query| {
+        let named = query.split('&').find_map(|field| field.strip_prefix("month="));
+        let month = named.map_or_else(|| month_of(clock.now()), str::to_owned);
+        bill_json(&rooms.meter, &month).map_err(|error| error.to_string())
+    })
+}
+
+/// `GET /_haar/state`: rows, commits and controllers.
+fn state(doors: &Doors, driver: &DriverHandle) -> AdminPage {
+    let (ledger, driver) = (doors.ledger.clone(), driver.clone());
+    page(Method::GET, "state", move |_| {
+        let stats = ledger.stats();
+        let controllers: Vec<Value> = driver
+            .stats()
+            .into_iter()
+            .map(|stats| {
+                json!({
+                    "name": stats.name, "queued": stats.queued, "inFlight": stats.in_flight,
+                    "quarantined": stats.quarantined, "rounds": stats.rounds,
+                    "failures": stats.failures,
+                })
+            })
+            .collect();
+        let rows: serde_json::Map<String, Value> = ledger
+            .snapshot()
+            .row_counts()
+            .into_iter()
+            .map(|(table, count)| (table.to_owned(), json!(count)))
+            .collect();
+        Ok(json!({
+            "healthy": stats.healthy, "commits": stats.commits, "flushes": stats.flushes,
+            "rows": rows, "controllers": controllers,
+        }))
+    })
+}
+
+/// `POST /_haar/reset`: everything back to the initial state.
+fn reset(rooms: &Arc<Rooms>) -> AdminPage {
+    let rooms = Arc::clone(rooms);
+    AdminPage {
+        method: Method::POST,
+        path: "reset",
+        answer: Arc::new(move |_| {
+            let rooms = Arc::clone(&rooms);
+            Box::pin(async move { rooms.reset().await.map(|()| json!({ "reset": true })) })
+        }),
+    }
+}
+
+fn page(
+    method: Method,
+    path: &'static str,
+    answer: impl Fn(&str) -> Result<Value, String> + Send + Sync + 'static,
+) -> AdminPage {
+    let answer = Arc::new(move |query: String| {
+        let answered = answer(&query);
+        Box::pin(std::future::ready(answered)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    });
+    AdminPage { method, path, answer }
+}
