@@ -210,6 +210,32 @@ pub async fn mounts_show_their_sources(substrate: &dyn Substrate, dir: &std::pat
     assert_eq!(out, "1212no", "{err}");
 }
 
+/// Containers of one sandbox share its network and scratch space; each end is told by itself.
+pub async fn containers_share_a_sandbox(substrate: &dyn Substrate) {
+    let mut spec =
+        shell("two", "echo from main >/tmp/x; exec /usr/bin/python3 -m http.server -d /tmp 80");
+    spec.containers[0].mounts =
+        vec![Mount::Scratch { target: "/tmp".to_owned(), size_bytes: 16 << 20 }];
+    spec.containers[0].user = User { uid: 0, gid: 0 };
+    let mut second = spec.containers[0].clone();
+    second.name = "second".to_owned();
+    let script = "import urllib.request, time\n\
+        while True:\n\
+        \x20   try: print(urllib.request.urlopen('http://127.0.0.1/x').read().decode(), end=''); break\n\
+        \x20   except OSError: time.sleep(0.02)";
+    second.argv = ["/usr/bin/python3", "-c", script].map(str::to_owned).to_vec();
+    spec.containers.push(second);
+    let id = spec.id.clone();
+    substrate.ensure(spec).await.unwrap();
+    let mut output = substrate.output(&id, "second").await.unwrap();
+    assert_eq!(output.next().await.unwrap().bytes, "from main\n");
+    assert_eq!(substrate.wait(&id, "second").await.unwrap().code, Some(0));
+    let listed = substrate.list().await.unwrap();
+    let ours = listed.iter().find(|status| status.id == id).unwrap();
+    assert!(matches!(ours.containers[MAIN], ContainerState::Running { .. }));
+    substrate.remove(&id, Duration::ZERO).await.unwrap();
+}
+
 /// Neither files, processes nor devices of the host can be seen.
 pub async fn the_host_is_hidden(substrate: &dyn Substrate) {
     let secret = "ls /etc/shadow /etc/ssl/private /work /home/* /root/* /boot 2>/dev/null; true";

@@ -182,8 +182,9 @@ pub enum Mount {
         /// Most bytes it holds.
         size_bytes: u64,
     },
-    /// Disk-backed scratch space that ends with the sandbox, owned by the container's user,
-    /// bounded where the host can (else by a tmpfs not counted to the sandbox's memory).
+    /// Disk-backed scratch space that ends with the sandbox, owned by the container's user.
+    /// Containers with the same one share it. Where the host cannot bound it on disk it is in
+    /// memory, counted as the sandbox's, and not shared.
     Scratch {
         /// Inside.
         target: String,

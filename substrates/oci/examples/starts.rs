@@ -1,6 +1,6 @@
 //! Measures what starting a sandbox costs, against starting a bare process. Needs root.
 //!
-//! `cargo run -p haar-substrate-oci --example starts`
+//! `cargo run -p haar-substrate-oci --example starts`; with `-- --crowd` also a thousand at once.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used, clippy::disallowed_methods)]
 
@@ -8,10 +8,12 @@ use std::io::Read;
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use futures_util::StreamExt;
 use haar_substrate::{Mount, SandboxSpec, Substrate, contract};
 use haar_substrate_oci::{OciConfig, OciSubstrate, spawnd_main};
 
-const ROUNDS: usize = 60;
+/// Times that each start is measured.
+const ROUNDS: usize = 40;
 
 fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|word| word == "spawnd") {
@@ -89,6 +91,39 @@ async fn measure() {
     })
     .await;
     substrate.remove(&spec.id, Duration::ZERO).await.unwrap();
+    if std::env::args().any(|word| word == "--crowd") {
+        crowd(substrate).await;
+    }
+}
+
+/// Starts 1,000 sandboxes with a waiting interpreter, 200 at a time, and removes them.
+async fn crowd(substrate: &OciSubstrate) {
+    let template = contract::python_template("crowd");
+    substrate.prepare(vec![(template.clone(), 2)]).await.unwrap();
+    let started = Instant::now();
+    for round in 0..5 {
+        let starts = (0..200).map(|number| {
+            let script = "import time; print('up', flush=True); time.sleep(1000)";
+            let mut spec =
+                contract::assigned(&format!("crowd-{round}-{number}"), &template, script);
+            let (target, size_bytes) = ("/tmp".to_owned(), 512 << 20);
+            spec.containers[0].mounts[0] = Mount::Scratch { target, size_bytes };
+            async move {
+                let id = substrate.ensure(spec).await.unwrap().id;
+                let mut output = substrate.output(&id, "main").await.unwrap();
+                assert_eq!(output.next().await.unwrap().bytes, "up\n");
+                id
+            }
+        });
+        futures_util::future::join_all(starts).await;
+    }
+    let all = substrate.list().await.unwrap();
+    println!("{} up after {:.1} s", all.len(), started.elapsed().as_secs_f64());
+    let gone = all.iter().map(|status| substrate.remove(&status.id, Duration::ZERO));
+    for removed in futures_util::future::join_all(gone).await {
+        removed.unwrap();
+    }
+    println!("and gone after {:.1} s", started.elapsed().as_secs_f64());
 }
 
 async fn to_end(substrate: &OciSubstrate, spec: SandboxSpec) -> Duration {

@@ -52,6 +52,8 @@ impl OciSubstrate {
     pub async fn start(config: OciConfig) -> Result<Self, SubstrateError> {
         std::fs::create_dir_all(&config.state_dir)
             .map_err(|error| SubstrateError::Unreachable(Verb::List, error))?;
+        // every sandbox costs this process a handful of descriptors
+        crate::sys::raise_open_files();
         let cgroups = Cgroups::detect(&config.instance);
         let substrate = Self {
             capabilities: probe::probe(&cgroups),

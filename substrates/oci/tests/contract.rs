@@ -60,6 +60,7 @@ contract! {
     memory_is_limited
     fork_bombs_are_contained
     writing_is_limited
+    containers_share_a_sandbox
     the_host_is_hidden
     privileges_are_dropped
     freezing_stops_everything

@@ -11,7 +11,7 @@ use std::time::Duration;
 use haar_substrate::{ContainerSpec, Lifetime, SandboxSpec, SandboxStatus, Stdio};
 
 use super::helper::{Helper, Sandbox, Slot};
-use super::mounts::detach;
+use super::mounts::{Shared, detach};
 use super::pool::{self, Ready};
 use super::reaper::Which;
 use super::root::RootKey;
@@ -29,6 +29,7 @@ struct Site<'a> {
     fresh: Vec<Arc<Unit>>,
     listeners: Vec<(SocketAddrV4, TcpListener)>,
     outputs: Vec<(String, [OwnedFd; 2])>,
+    shared: Shared,
     warm: bool,
     done: bool,
 }
@@ -95,6 +96,7 @@ fn make(helper: &Arc<Helper>, spec: &SandboxSpec) -> Result<Made, Failure> {
         fresh: Vec::new(),
         listeners: Vec::new(),
         outputs: Vec::new(),
+        shared: Shared::new(),
         warm: false,
         done: false,
     };
@@ -179,14 +181,17 @@ impl Site<'_> {
     }
 
     fn furnish(
-        &self,
+        &mut self,
         spec: &SandboxSpec,
         container: &ContainerSpec,
         unit: &Arc<Unit>,
     ) -> Result<(), Failure> {
         let user = container.template.as_ref().map_or(container.user, |template| template.user);
-        let mounts: Result<Vec<_>, _> =
-            container.mounts.iter().map(|mount| detach(&self.helper.shop, mount, user)).collect();
+        let mounts: Result<Vec<_>, _> = container
+            .mounts
+            .iter()
+            .map(|mount| detach(&self.helper.shop, &mut self.shared, mount, user))
+            .collect();
         unit.shell.furnish(&self.helper.shop, &mounts?, &spec.hostname)
     }
 

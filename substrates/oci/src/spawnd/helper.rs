@@ -12,6 +12,7 @@ use haar_substrate::{Exit, Lifetime, SandboxId};
 use parking_lot::{Condvar, Mutex};
 
 use super::closer::{Closer, Remains};
+use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
 use super::shell::Workshop;
@@ -291,18 +292,28 @@ impl Link {
         answer: Result<Answer, Failure>,
         fds: &[BorrowedFd<'_>],
     ) {
-        self.send(&ToServer::Answer(request, answer), fds);
+        if let Err(error) = self.send(&ToServer::Answer(request, answer), fds) {
+            // whoever asked must not wait for ever; a server that is gone does not
+            log(&format!("could not answer: {error}"));
+            let failure = Failure::of("answer", &error);
+            let _ = self.send(&ToServer::Answer(request, Err(failure)), &[]);
+        }
     }
 
     /// Tells the server something.
     pub(super) fn tell(&self, message: &ToServer) {
-        self.send(message, &[]);
+        // a server that is gone will not miss it
+        let _ = self.send(message, &[]);
     }
 
-    fn send(&self, message: &ToServer, fds: &[BorrowedFd<'_>]) {
+    fn send(&self, message: &ToServer, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let socket = self.socket.lock().clone();
-        if let Some(socket) = socket {
-            let _ = socket::send(socket.as_fd(), message, fds);
+        match socket {
+            Some(socket) => match socket::send(socket.as_fd(), message, fds) {
+                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+                other => other,
+            },
+            None => Ok(()),
         }
     }
 }

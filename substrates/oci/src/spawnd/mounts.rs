@@ -1,6 +1,7 @@
 //! Mounts that are made detached, outside of any sandbox, and moved into one when they are
 //! ready; so a waiting sandbox gets its code the same way as a new one.
 
+use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,6 +15,7 @@ use rustix::mount::{
 };
 
 use super::root::{detach_tree, target};
+use super::scratch::Scratch;
 use super::shell::Workshop;
 use crate::proto::{Doing, Failure};
 use crate::sys;
@@ -24,8 +26,16 @@ pub(super) struct Detached {
     target: CString,
 }
 
+/// Scratch file systems of one sandbox, by their mount: its containers share them.
+pub(super) type Shared = BTreeMap<Mount, Scratch>;
+
 /// Makes a mount.
-pub(super) fn detach(shop: &Workshop, mount: &Mount, user: User) -> Result<Detached, Failure> {
+pub(super) fn detach(
+    shop: &Workshop,
+    shared: &mut Shared,
+    mount: &Mount,
+    user: User,
+) -> Result<Detached, Failure> {
     let refused = |path: &Path, error: io::Error| Failure::Refused {
         program: path.display().to_string(),
         reason: error.to_string(),
@@ -40,7 +50,7 @@ pub(super) fn detach(shop: &Workshop, mount: &Mount, user: User) -> Result<Detac
             [first, ..] => overlay(sources).map_err(|error| refused(first, error))?,
         },
         Mount::Scratch { size_bytes, .. } if shop.scratch.are_usable() => {
-            shop.scratch.take(*size_bytes, user).doing("make a scratch file system")?
+            scratch(shop, shared, mount, *size_bytes, user).doing("make a scratch file system")?
         }
         Mount::Tmpfs { size_bytes, .. } | Mount::Scratch { size_bytes, .. } => {
             tmpfs(*size_bytes, user).doing("make a memory file system")?
@@ -48,6 +58,22 @@ pub(super) fn detach(shop: &Workshop, mount: &Mount, user: User) -> Result<Detac
     };
     let target = CString::new(target(mount)).map_err(io::Error::other).doing("name a mount")?;
     Ok(Detached { tree, target })
+}
+
+fn scratch(
+    shop: &Workshop,
+    shared: &mut Shared,
+    mount: &Mount,
+    size_bytes: u64,
+    user: User,
+) -> io::Result<OwnedFd> {
+    if let Some(first) = shared.get(mount) {
+        return first.share();
+    }
+    let scratch = shop.scratch.take(size_bytes, user)?;
+    let tree = scratch.tree.try_clone()?;
+    shared.insert(mount.clone(), scratch);
+    Ok(tree)
 }
 
 fn bind(source: &Path, read_only: bool) -> io::Result<OwnedFd> {

@@ -12,7 +12,7 @@ use haar_substrate::{Limits, WarmTemplate};
 
 use super::helper::Helper;
 use super::log;
-use super::mounts::detach;
+use super::mounts::{Shared, detach};
 use super::reaper::Which;
 use super::root::RootKey;
 use super::shell::{Program, Shell};
@@ -300,8 +300,12 @@ fn furnish_ready(
     template: &WarmTemplate,
 ) -> Result<Ready, Failure> {
     let shop = &helper.shop;
-    let mounts: Result<Vec<_>, _> =
-        template.mounts.iter().map(|mount| detach(shop, mount, template.user)).collect();
+    let mut shared = Shared::new();
+    let mounts: Result<Vec<_>, _> = template
+        .mounts
+        .iter()
+        .map(|mount| detach(shop, &mut shared, mount, template.user))
+        .collect();
     unit.shell.furnish(shop, &mounts?, "")?;
     let listeners = unit.shell.listen(shop, &template.listen)?;
     unit.cgroup.wait().doing("set the weight of what waits")?;

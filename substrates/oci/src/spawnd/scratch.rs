@@ -54,16 +54,31 @@ pub(super) struct Scratches {
 
 /// Prepared ones by size, lately used sizes first.
 #[derive(Default)]
-struct Ready(Vec<(u64, Vec<OwnedFd>)>);
+struct Ready(Vec<(u64, Vec<Scratch>)>);
+
+/// A scratch file system.
+pub(super) struct Scratch {
+    /// Detached until it is moved to its place.
+    pub(super) tree: OwnedFd,
+    /// The device that it is on.
+    node: PathBuf,
+}
+
+impl Scratch {
+    /// Another mount of the same file system, for another container of its sandbox.
+    pub(super) fn share(&self) -> io::Result<OwnedFd> {
+        mount_device(&self.node)
+    }
+}
 
 impl Ready {
-    fn take(&mut self, size_bytes: u64) -> Option<OwnedFd> {
+    fn take(&mut self, size_bytes: u64) -> Option<Scratch> {
         let at = self.0.iter().position(|(size, _)| *size == size_bytes);
-        let (_, mut trees) = at.map(|at| self.0.remove(at)).unwrap_or_default();
-        let tree = trees.pop();
-        self.0.insert(0, (size_bytes, trees));
+        let (_, mut ready) = at.map(|at| self.0.remove(at)).unwrap_or_default();
+        let scratch = ready.pop();
+        self.0.insert(0, (size_bytes, ready));
         self.0.truncate(SIZES_MAX);
-        tree
+        scratch
     }
 }
 
@@ -88,22 +103,22 @@ impl Scratches {
     }
 
     /// One that holds at most `size_bytes`, as a detached mount; a prepared one if there is.
-    pub(super) fn take(&self, size_bytes: u64, user: User) -> io::Result<OwnedFd> {
+    pub(super) fn take(&self, size_bytes: u64, user: User) -> io::Result<Scratch> {
         let size_bytes = size_bytes.max(SIZE_BYTES_MIN);
         let ready = self.ready.lock().take(size_bytes);
-        let tree = match ready {
-            Some(tree) => tree,
+        let scratch = match ready {
+            Some(scratch) => scratch,
             None => self.make(size_bytes)?,
         };
         let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
-        rustix::fs::chownat(&tree, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
-        Ok(tree)
+        rustix::fs::chownat(&scratch.tree, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
+        Ok(scratch)
     }
 
     /// A size that was lately asked for and of which none is prepared.
     pub(super) fn lack(&self) -> Option<u64> {
         let ready = self.ready.lock();
-        let lack = ready.0.iter().find(|(_, trees)| trees.len() < READY_MAX);
+        let lack = ready.0.iter().find(|(_, ready)| ready.len() < READY_MAX);
         lack.map(|(size_bytes, _)| *size_bytes)
     }
 
@@ -112,7 +127,7 @@ impl Scratches {
         let made = self.make(size_bytes);
         let mut ready = self.ready.lock();
         match (made, ready.0.iter_mut().find(|(size, _)| *size == size_bytes)) {
-            (Ok(tree), Some((_, trees))) => trees.push(tree),
+            (Ok(scratch), Some((_, ready))) => ready.push(scratch),
             (Ok(_), None) => {}
             (Err(error), _) => {
                 log(&format!("could not prepare scratch space: {error}"));
@@ -121,17 +136,18 @@ impl Scratches {
         }
     }
 
-    fn make(&self, size_bytes: u64) -> io::Result<OwnedFd> {
+    fn make(&self, size_bytes: u64) -> io::Result<Scratch> {
         let base = self.base(size_bytes)?;
         let image = self.dir.join(format!("{}.img", self.numbers.fetch_add(1, Ordering::Relaxed)));
         let file = File::options().read(true).write(true).create_new(true).open(&image)?;
         fs::remove_file(&image)?;
         copy_data(&File::open(base)?, &file)?;
-        let tree = self.mount(&file)?;
+        let scratch = self.mount(&file)?;
+        let tree = &scratch.tree;
         let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
         rustix::fs::chmod(path, Mode::from_raw_mode(0o1777))?;
-        let _ = rustix::fs::unlinkat(&tree, c"lost+found", AtFlags::REMOVEDIR);
-        Ok(tree)
+        let _ = rustix::fs::unlinkat(tree, c"lost+found", AtFlags::REMOVEDIR);
+        Ok(scratch)
     }
 
     /// An empty file system of this size.
@@ -157,7 +173,7 @@ impl Scratches {
         Ok(path)
     }
 
-    fn mount(&self, file: &File) -> io::Result<OwnedFd> {
+    fn mount(&self, file: &File) -> io::Result<Scratch> {
         let control = File::options().read(true).write(true).open("/dev/loop-control")?;
         for _ in 0..TRIES_MAX {
             // SAFETY: no memory is passed.
@@ -169,14 +185,9 @@ impl Scratches {
                 Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {}
                 Err(error) => return Err(error),
                 Ok(()) => {
-                    let fs = fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC)?;
-                    fsconfig_set_string(&fs, "source", node.as_path())?;
-                    // what ends with its sandbox need not reach the disk in order, or at all
-                    fsconfig_set_flag(&fs, "nobarrier")?;
-                    fsconfig_set_flag(&fs, "noauto_da_alloc")?;
-                    fsconfig_set_flag(&fs, "noinit_itable")?;
-                    fsconfig_create(&fs)?;
-                    return finish(&fs, MountAttrFlags::MOUNT_ATTR_NOATIME);
+                    // the device is free again at once where this fails
+                    let tree = mount_device(&node)?;
+                    return Ok(Scratch { tree, node });
                 }
             }
         }
@@ -195,6 +206,18 @@ impl Scratches {
         }
         Ok(path)
     }
+}
+
+/// Mounts the file system of a device, again where it is mounted already.
+fn mount_device(node: &Path) -> io::Result<OwnedFd> {
+    let fs = fsopen("ext4", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&fs, "source", node)?;
+    // what ends with its sandbox need not reach the disk in order, or at all
+    fsconfig_set_flag(&fs, "nobarrier")?;
+    fsconfig_set_flag(&fs, "noauto_da_alloc")?;
+    fsconfig_set_flag(&fs, "noinit_itable")?;
+    fsconfig_create(&fs)?;
+    finish(&fs, MountAttrFlags::MOUNT_ATTR_NOATIME)
 }
 
 fn configure(device: impl AsFd, file: impl AsFd) -> io::Result<()> {
