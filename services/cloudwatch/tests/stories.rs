@@ -1,5 +1,7 @@
 //! The room's operations through a kernel, on simulated time.
 
+#![allow(clippy::unwrap_used)]
+
 mod house;
 
 use std::time::Duration;

@@ -1,6 +1,6 @@
 //! The room behind a kernel, in memory and on simulated time, with its sweeper at work.
 
-#![allow(unreachable_pub, clippy::unwrap_used)]
+#![allow(unreachable_pub, clippy::new_without_default, clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,7 +26,6 @@ pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 
 pub struct House {
     pub doors: Doors,
-    pub room: Arc<Logs>,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
 }
@@ -53,7 +52,7 @@ impl House {
             .build();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
         let driver = Driver::new(cx).add(room.sweeper()).run();
-        Self { doors, room, _kernel: kernel, _driver: driver }
+        Self { doors, _kernel: kernel, _driver: driver }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.

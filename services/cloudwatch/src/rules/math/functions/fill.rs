@@ -2,13 +2,16 @@
 
 use super::{Series, Value};
 
+/// The value for a point in time that a series lacks.
+type Method<'a> = dyn Fn(&Series, i64) -> Option<f64> + 'a;
+
 /// Fills gaps with a number, with another series (or its first value), with the last value
 /// (`REPEAT`), or on a straight line between neighbours (`LINEAR`).
 pub(crate) fn fill(value: &Value, filler: &Value, range: (i64, i64)) -> Option<Value> {
     if matches!(value, Value::Scalar(_)) {
         return None;
     }
-    let method: Box<dyn Fn(&Series, i64) -> Option<f64>> = match filler {
+    let method: Box<Method<'_>> = match filler {
         Value::Scalar(number) => {
             let number = *number;
             Box::new(move |_, _| Some(number))
@@ -21,11 +24,7 @@ pub(crate) fn fill(value: &Value, filler: &Value, range: (i64, i64)) -> Option<V
     value.each_series(|series| fill_one(series, range, &method), |scalar| scalar)
 }
 
-fn fill_one(
-    series: &Series,
-    (start, end): (i64, i64),
-    method: &dyn Fn(&Series, i64) -> Option<f64>,
-) -> Series {
+fn fill_one(series: &Series, (start, end): (i64, i64), method: &Method<'_>) -> Series {
     let period = i64::from(series.period_s.max(1));
     // Points lie on the clock or, for odd periods, on the series' own grid.
     let offset = series.points.keys().next().map_or(0, |first| first.rem_euclid(period));
