@@ -16,5 +16,5 @@ mod admin;
 mod guard;
 mod server;
 
-pub use admin::AdminPage;
+pub use admin::{AdminAnswer, AdminPage};
 pub use server::{Gateway, ListenError};

@@ -18,10 +18,13 @@ pub trait Event: Send + 'static {
 }
 
 /// Events as codecs see them.
-pub type EventFrames = Pin<Box<dyn Stream<Item = Result<Box<dyn Event>, AwsError>> + Send>>;
+pub type EventFrames = Results<Box<dyn Event>>;
+
+/// Values as they come, until an error.
+type Results<T> = Pin<Box<dyn Stream<Item = Result<T, AwsError>> + Send>>;
 
 /// A stream of events; an error ends it.
-pub struct EventStream<E>(Mutex<Pin<Box<dyn Stream<Item = Result<E, AwsError>> + Send>>>);
+pub struct EventStream<E>(Mutex<Results<E>>);
 
 impl<E: 'static> EventStream<E> {
     /// Events as they come.

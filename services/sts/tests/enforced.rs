@@ -114,7 +114,9 @@ async fn a_role_session_acts_as_the_role_until_it_ends() {
     assert_eq!(who.get("Arn"), format!("arn:aws:sts::{ACCOUNT}:assumed-role/r/session"));
     cloud.ok(&key, "iam", &[("Action", "ListUsers")]).await;
     let refusal = cloud.ask(&key, "iam", &[("Action", "ListRoles")]).await.refusal();
-    assert!(refusal.1.contains("assumed-role/r/session is not authorized to perform: iam:ListRoles"));
+    assert!(
+        refusal.1.contains("assumed-role/r/session is not authorized to perform: iam:ListRoles")
+    );
     let without = Key { token: None, ..key.clone() };
     assert_eq!(cloud.ask(&without, "sts", &WHO).await.refusal().0, "InvalidClientTokenId");
     cloud.wait(899).await;
