@@ -20,8 +20,6 @@ pub enum Refusal {
     PolicyLengthExceeded(String),
     /// `ProvisionedConcurrencyConfigNotFoundException`, 404.
     ProvisionedConcurrencyConfigNotFound(String),
-    /// `CodeStorageExceededException`, 400.
-    CodeStorageExceeded(String),
     /// `ResourceInUseException`, 400.
     ResourceInUse(String),
     /// `RequestEntityTooLargeException`, 413.
@@ -103,9 +101,6 @@ impl From<Refusal> for AwsError {
             Refusal::ProvisionedConcurrencyConfigNotFound(text) => {
                 let (r#type, message) = (user(), Some(text));
                 model::ProvisionedConcurrencyConfigNotFoundException { r#type, message }.into()
-            }
-            Refusal::CodeStorageExceeded(text) => {
-                model::CodeStorageExceededException { r#type: user(), message: Some(text) }.into()
             }
             Refusal::ResourceInUse(text) => {
                 model::ResourceInUseException { r#type: user(), message: Some(text) }.into()

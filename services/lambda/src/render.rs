@@ -5,16 +5,14 @@ use haar_lambda_contract::model::{
     DestinationConfig, EnvironmentResponse, EphemeralStorage, EventSourceMappingConfiguration,
     FileSystemConfig, FunctionConfiguration, FunctionEventInvokeConfig, FunctionUrlConfig,
     ImageConfig, ImageConfigResponse, Layer, LayerVersionsListItem, LoggingConfig, OnFailure,
-    OnSuccess, RuntimeVersionConfig, SnapStartResponse, TenancyConfig, TracingConfigResponse,
-    VpcConfigResponse,
+    OnSuccess, RuntimeVersionConfig, SnapStartResponse, TracingConfigResponse, VpcConfigResponse,
 };
 use haar_types::{Arn, Timestamp};
 
 use crate::rules::settings::runtime_version_arn;
 use crate::state::{
     AliasRow, Cors, EventInvokeRow, EventSourceMappingRow, FunctionSettings, FunctionState,
-    ImageSettings, LayerVersionRow, Logging, Reason, UpdateStatus, UrlRow, Version, VersionRow,
-    Vpc,
+    ImageSettings, LayerVersionRow, Logging, Reason, UpdateStatus, UrlRow, VersionRow, Vpc,
 };
 
 /// `2026-11-23T20:00:00.000+0000`, as Lambda writes times in texts.
@@ -50,19 +48,13 @@ pub(crate) fn function_configuration(row: &VersionRow, arn: Arn) -> FunctionConf
     show_states(&mut shape, row);
     shape.snap_start = Some(SnapStartResponse {
         apply_on: known(&settings.snap_start),
-        optimization_status: known(if is_optimized(row) { "On" } else { "Off" }),
+        optimization_status: known("Off"), // no snapshot is ever taken
     });
     shape.runtime_version_config = settings.runtime.as_ref().map(|runtime| RuntimeVersionConfig {
         runtime_version_arn: Some(runtime_version_arn(row.function.region.as_str(), runtime)),
         error: None,
     });
     shape
-}
-
-fn is_optimized(row: &VersionRow) -> bool {
-    row.version != Version::Latest
-        && row.state == FunctionState::Active
-        && row.settings.snap_start == "PublishedVersions"
 }
 
 fn show_settings(shape: &mut FunctionConfiguration, settings: &FunctionSettings) {
@@ -98,11 +90,6 @@ fn show_settings(shape: &mut FunctionConfiguration, settings: &FunctionSettings)
         .as_ref()
         .map(|image| ImageConfigResponse { image_config: Some(image_config(image)), error: None });
     shape.logging_config = Some(logging(&settings.logging));
-    shape.tenancy_config = settings
-        .tenant_isolation
-        .as_deref()
-        .and_then(known)
-        .map(|mode| TenancyConfig { tenant_isolation_mode: mode });
 }
 
 fn show_states(shape: &mut FunctionConfiguration, row: &VersionRow) {

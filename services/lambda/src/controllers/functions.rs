@@ -1,6 +1,6 @@
 //! Functions on their way to be ready: `Pending` to `Active`, `InProgress` to `Successful`.
 //!
-//! Code is unpacked before a row exists, so there is nothing to wait for but an interpreter.
+//! Code is unpacked before a row exists, so there is nothing to wait for.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ pub struct Functions {
 /// One deed for a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FunctionStep {
-    /// Have an interpreter waiting, then say that the version is ready.
+    /// Say that the version is ready, and have an interpreter waiting for it.
     Settle(VersionKey),
     /// End its environments: there is no such version any more.
     Retire(VersionKey),
@@ -33,9 +33,6 @@ impl Functions {
 
     async fn settle(&self, key: &VersionKey, cx: &ActCx) -> Result<(), ActError> {
         let Some(row) = cx.ledger.snapshot().get::<VersionRow>(key) else { return Ok(()) };
-        if let Some(runtime) = &row.settings.runtime {
-            self.room.fleet.warm_up(runtime).await;
-        }
         let revision_id = cx.ids.uuid();
         let committed = cx.ledger.transact(|tx| {
             let newest = tx.get::<VersionRow>(key);
@@ -49,6 +46,9 @@ impl Functions {
             Ok::<_, ActError>(())
         })?;
         committed.durable().await?;
+        if let Some(runtime) = &row.settings.runtime {
+            self.room.fleet.warm_up(runtime).await;
+        }
         Ok(())
     }
 }

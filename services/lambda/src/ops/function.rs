@@ -31,9 +31,25 @@ impl Flow<CreateFunction> for Lambda {
         call: Call,
         mut input: Input<CreateFunction>,
     ) -> Answer<CreateFunction> {
+        check_supported(&input)?;
         let source = CodeSource::of_create(&mut input)?;
         let code = self.take_code(source).await?;
         self.commit(|tx| Ok(create(&self, &call, tx, &input, code)?)).await
+    }
+}
+
+/// Refuses what haar could record but not do. *Ours*: AWS has all of these.
+fn check_supported(input: &Input<CreateFunction>) -> Result<(), Refusal> {
+    let asked = [
+        (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
+        (input.capacity_provider_config.is_some(), "CapacityProviderConfig"),
+        (input.durable_config.is_some(), "DurableConfig"),
+        (input.publish_to.is_some(), "PublishTo"),
+        (input.tenancy_config.is_some(), "TenancyConfig"),
+    ];
+    match asked.iter().find(|(is_asked, _)| *is_asked) {
+        Some((_, name)) => Err(Refusal::invalid(format!("{name} is not implemented by haar"))),
+        None => Ok(()),
     }
 }
 

@@ -54,7 +54,6 @@ pub(super) fn new_settings(
 ) -> Result<FunctionSettings, Refusal> {
     let package_type = input.package_type.map_or("Zip", |kind| kind.as_str());
     let architecture = input.architectures.as_deref().and_then(<[_]>::first);
-    let tenancy = input.tenancy_config.as_ref();
     let mut settings = FunctionSettings {
         runtime: None,
         handler: None,
@@ -74,7 +73,6 @@ pub(super) fn new_settings(
         image: None,
         snap_start: "None".to_owned(),
         logging: default_logging(key),
-        tenant_isolation: tenancy.map(|one| one.tenant_isolation_mode.as_str().to_owned()),
     };
     let changes = Changes {
         runtime: input.runtime,
@@ -106,6 +104,10 @@ impl Command<UpdateFunctionConfiguration> for Lambda {
         tx: &mut Tx,
         input: Input<UpdateFunctionConfiguration>,
     ) -> Answer<UpdateFunctionConfiguration> {
+        if input.capacity_provider_config.is_some() || input.durable_config.is_some() {
+            let text = "CapacityProviderConfig and DurableConfig are not implemented by haar";
+            return Err(Refusal::invalid(text).into());
+        }
         let function = find_unqualified(tx, &call.account, &call.region, &input.function_name)?;
         let latest = find_version(tx, &VersionKey::latest(&function.key))?;
         let verbs = "GetFunction/GetAlias";

@@ -66,6 +66,7 @@ pub fn check(settings: &FunctionSettings) -> Result<(), Refusal> {
     }
     check_layers(settings)?;
     check_targets(settings)?;
+    check_mounts(settings)?;
     check_logging(&settings.logging)
 }
 
@@ -165,6 +166,19 @@ fn check_targets(settings: &FunctionSettings) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// There is no file system to mount, and no image to configure.
+fn check_mounts(settings: &FunctionSettings) -> Result<(), Refusal> {
+    if let Some(one) = settings.file_systems.first() {
+        return Err(Refusal::invalid(format!("The access point {} does not exist.", one.arn)));
+    }
+    if settings.image.is_some() && settings.package_type == "Zip" {
+        return Err(Refusal::invalid(
+            "ImageConfig is not supported for functions with packageType Zip",
+        ));
+    }
+    Ok(())
+}
+
 fn check_logging(logging: &Logging) -> Result<(), Refusal> {
     let has_level = logging.application_level.is_some() || logging.system_level.is_some();
     if logging.format == "Text" && has_level {
@@ -222,7 +236,6 @@ mod tests {
             image: None,
             snap_start: "None".into(),
             logging: default_logging(&function),
-            tenant_isolation: None,
         }
     }
 

@@ -121,8 +121,6 @@ pub struct FunctionSettings {
     pub snap_start: String,
     /// `LoggingConfig`.
     pub logging: Logging,
-    /// `TenancyConfig`'s mode.
-    pub tenant_isolation: Option<String>,
 }
 
 /// A layer version in use.

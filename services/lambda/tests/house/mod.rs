@@ -10,7 +10,8 @@ use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_kernel::{
-    DoorParts, Doors, Kernel, KernelBuilder, Lanes, NoIdentities, NoMeter, Principal, Settings,
+    Auth, DoorParts, Doors, Kernel, KernelBuilder, Lanes, NoIdentities, NoMeter, Principal,
+    Settings,
 };
 use haar_kv::Kv;
 use haar_lambda::Lambda;
@@ -58,9 +59,15 @@ impl House {
 
     /// Where no controller is at work.
     pub fn still() -> Self {
+        Self::with(Auth::Permissive)
+    }
+
+    /// The same in a mode.
+    pub fn with(auth: Auth) -> Self {
         let cloud = Cloud::new();
         let ids = IdSource::seeded(7);
-        let settings = Settings { data_dir: cloud.dir.path().to_owned(), ..Settings::default() };
+        let data_dir = cloud.dir.path().to_owned();
+        let settings = Settings { auth, data_dir, ..Settings::default() };
         let doors = Doors::new(DoorParts {
             clock: Clock::system(),
             ids: ids.clone(),
@@ -84,9 +91,21 @@ impl House {
         O::Input: DeserializeOwned,
         O::Output: Serialize,
     {
+        self.call_as::<O>(Principal::root(AccountId::default()), input).await
+    }
+
+    /// The same for another caller.
+    pub async fn call_as<O: Operation>(
+        &self,
+        principal: Principal,
+        input: Value,
+    ) -> Result<Value, Refused>
+    where
+        O::Input: DeserializeOwned,
+        O::Output: Serialize,
+    {
         let input = serde_json::from_value(input).unwrap();
-        let principal = Arc::new(Principal::root(AccountId::default()));
-        let answer = self.doors.call::<O>(principal, &Region::default(), input).await;
+        let answer = self.doors.call::<O>(Arc::new(principal), &Region::default(), input).await;
         match answer {
             Ok(output) => Ok(serde_json::to_value(&output).unwrap()),
             Err(error) => Err((error.name().to_owned(), error.message().to_owned())),

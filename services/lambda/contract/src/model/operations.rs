@@ -1425,7 +1425,7 @@ pub static LIST_LAYER_VERSIONS: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::ListLayerVersionsResponse::default()),
     lane: Lane::Query,
     action: "lambda:ListLayerVersions",
-    resource: "arn:aws:lambda:{region}:{account}:layer:{LayerName}",
+    resource: "*",
     paginator: Some(Paginator {
         input_token: &["Marker"],
         output_token: &["NextMarker"],
