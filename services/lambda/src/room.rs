@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use haar_blobs::{BlobError, Digest};
+use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Auth, Call, Doors, Lanes};
 use haar_ledger::{LedgerError, Snapshot, Tx};
 use haar_wire::AwsError;
@@ -103,8 +104,18 @@ impl Lambda {
         snapshot: &Snapshot,
         role: &str,
     ) -> Result<(), Refusal> {
-        let _ = (call, snapshot, role);
-        Ok(())
+        if self.doors.settings.auth == Auth::Permissive {
+            return Ok(());
+        }
+        let owner = role.splitn(6, ':').nth(4);
+        if owner != Some(call.account.as_str()) {
+            let text = "Cross-account pass role is not allowed.";
+            return Err(Refusal::AccessDenied(text.to_owned()));
+        }
+        let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
+        iam.service_may_assume(snapshot, role, "lambda.amazonaws.com").map_err(|_| {
+            Refusal::invalid("The role defined for the function cannot be assumed by Lambda.")
+        })
     }
 
     /// Refuses a layer of another account that it does not share. In permissive mode all
