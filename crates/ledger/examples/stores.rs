@@ -1,6 +1,6 @@
 //! Compares embedded stores below the ledger: durable commits a second, load and open times.
 //!
-//! `cargo run --release -p haar-ledger --example stores -- [DIRECTORY]`; docs/decisions/0002
+//! `cargo run --release -p haar-ledger --example stores -- [DIRECTORY]`; docs/decisions/0003
 //! holds figures of it.
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a measurement prints, and stops on errors
@@ -55,13 +55,25 @@ fn compare(name: &str, dir: &Path, open: impl Fn(&Path) -> Arc<dyn Store>) {
         let what = format!("{name}: commits, {writers} writers");
         println!("{what:<28} {rate:>10.0}/s   {group:.1} a flush");
     }
-    ledger.write(|tx| (0..ROWS).for_each(|at| tx.put(row(at)))).wait().unwrap();
+    for first in (0..ROWS).step_by(100) {
+        let rows = (first..first + 100).map(row);
+        ledger.write(|tx| rows.for_each(|row| tx.put(row))).early().unwrap();
+    }
     drop(ledger);
-    let mut rows = 0;
-    let took =
-        timed(|| rows = Ledger::open(tables(), open(dir)).unwrap().snapshot().len::<ThingRow>());
+    let (mut rows, before) = (0, cpu_millis());
+    let took = timed(|| {
+        rows = Ledger::open(tables(), open(dir)).unwrap().snapshot().len::<ThingRow>();
+    });
     assert_eq!(rows as u64, ROWS);
-    println!("{:<28} {:>10.1} ms", format!("{name}: load {ROWS} rows"), millis(took));
+    let (what, cpu) = (format!("{name}: load {ROWS} rows"), cpu_millis() - before);
+    println!("{what:<28} {:>10.1} ms   {cpu} ms of CPU", millis(took));
+}
+
+/// CPU time of this process so far, in steps of 10 ms.
+fn cpu_millis() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+    10 * (fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap())
 }
 
 fn commit_all(ledger: &Ledger, writers: u64) {

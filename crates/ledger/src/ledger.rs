@@ -1,6 +1,7 @@
 //! The ledger itself: one writer lock, one flush at a time.
 
 use std::convert::Infallible;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -11,6 +12,7 @@ use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::change::lost;
 use crate::commit::Ack;
+use crate::load::load;
 use crate::snapshot::State;
 use crate::store::{Batch, Store};
 use crate::tx::Finished;
@@ -273,7 +275,10 @@ impl Core {
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         match &self.store {
-            Some(store) if !batch.is_empty() => store.commit(batch),
+            Some(store) if !batch.is_empty() => {
+                catch_unwind(AssertUnwindSafe(|| store.commit(batch)))
+                    .unwrap_or_else(|_| Err(StoreError::backend("the store panicked")))
+            }
             _ => Ok(()),
         }
     }
@@ -310,27 +315,4 @@ fn spawn(core: &Arc<Core>) -> Result<JoinHandle<()>, LedgerError> {
         .name("ledger".to_owned())
         .spawn(move || core.run())
         .map_err(|error| LedgerError::Open(Arc::new(StoreError::backend(error))))
-}
-
-fn load(tables: &Arc<Tables>, store: Option<&dyn Store>) -> Result<Snapshot, LedgerError> {
-    let mut snapshot = Snapshot::empty(Arc::clone(tables), 0);
-    let mut broken = None;
-    let Some(store) = store else {
-        return Ok(snapshot);
-    };
-    let scanned = store.scan(&mut |table, _, value| {
-        let Some(slot) = tables.slot_named(table) else {
-            return true;
-        };
-        match snapshot.slot_mut(slot).load(value) {
-            Ok(()) => true,
-            Err(reason) => {
-                let table = tables.names().find(|(_, at)| *at == slot).map_or("", |(name, _)| name);
-                broken = Some(LedgerError::Decode { table, reason });
-                false
-            }
-        }
-    });
-    scanned.map_err(|error| LedgerError::Open(Arc::new(error)))?;
-    broken.map_or(Ok(snapshot), Err)
 }

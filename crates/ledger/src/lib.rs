@@ -15,6 +15,7 @@ mod change;
 mod commit;
 mod error;
 mod ledger;
+mod load;
 mod row;
 mod snapshot;
 pub mod store;
