@@ -11,6 +11,7 @@
 //! Begin with [`Fleet::invoke`]; its way is in `invocation`.
 
 mod admission;
+mod detached;
 mod environment;
 mod invocation;
 mod metrics;
@@ -134,7 +135,7 @@ impl Fleet {
         request: InvokeRequest,
     ) -> Result<InvokeOutcome, InvokeError> {
         let shared = Arc::clone(&self.shared);
-        invocation::Detached::new(invocation::buffered(shared, target, request)).await
+        detached::Detached::new(invocation::buffered(shared, target, request)).await
     }
 
     /// Runs a function once and answers what it answers as it comes.

@@ -1,5 +1,5 @@
-//! The Runtime API (2018-06-01), the Extensions API (2020-01-01) and the Telemetry API
-//! (2022-07-01), as one environment's runtime sees them on 127.0.0.1:9001.
+//! The Runtime API (2018-06-01) and the Extensions API (2020-01-01), as one environment's
+//! runtime sees them on 127.0.0.1:9001. Telemetry subscriptions are declined.
 //!
 //! An event goes straight onto the connection on which the runtime waits, by the invoker's own
 //! hand; what the runtime posts wakes the invoker first and is acknowledged after that.

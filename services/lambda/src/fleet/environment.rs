@@ -1,13 +1,14 @@
 //! One environment: a sandbox with a runtime that takes one event at a time.
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+mod making;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
 use haar_clock::Elapsed;
-use haar_substrate::{Exit, SandboxId, SandboxSpec, SubstrateError};
+use haar_substrate::{Exit, SandboxId, SubstrateError};
 use haar_types::RequestId;
 use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::AbortHandle;
@@ -16,9 +17,10 @@ use super::pool::Returner;
 use super::spec::{Plan, RUNTIME};
 use super::{FunctionFailure, FunctionTarget, InvokeRequest};
 use crate::doors::FleetDoors;
-use crate::log::{Journal, JournalParts, Lines};
+use crate::log::{Journal, Lines};
 use crate::runtime_api::{Answer, Identity, Init, InvokeNotice, RuntimeApi, ShutdownReason};
-use crate::runtimes::{API_PORT, Launch, RUNTIME_API_PORT};
+use crate::runtimes::Launch;
+use making::Making;
 
 /// Time for extensions to end in. AWS docs: *Lambda execution environment > Shutdown phase*.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -32,6 +34,8 @@ pub(super) struct Environment {
     pub(super) target: Arc<FunctionTarget>,
     pub(super) journal: Journal,
     pub(super) stream: String,
+    /// Made ahead.
+    pub(super) provisioned: bool,
     api: Arc<RuntimeApi>,
     doors: FleetDoors,
     exit: watch::Receiver<Option<Ended>>,
@@ -296,76 +300,6 @@ impl Ended {
     }
 }
 
-/// An environment on its way.
-struct Making<'a> {
-    doors: &'a FleetDoors,
-    target: &'a Arc<FunctionTarget>,
-    api: Arc<RuntimeApi>,
-    lines: Lines,
-    stream: String,
-    spec: SandboxSpec,
-}
-
-impl Making<'_> {
-    #[allow(clippy::disallowed_methods)] // the environment's own loops
-    async fn make(self) -> Result<Environment, StartFailure> {
-        let substrate = &self.doors.substrate;
-        let id = self.spec.id.clone();
-        let names: Vec<String> = self.spec.containers.iter().map(|one| one.name.clone()).collect();
-        match substrate.ensure(self.spec).await {
-            Ok(_) => {}
-            Err(SubstrateError::Refused { program, reason }) => {
-                return Err(StartFailure::EntryPoint(format!("fork/exec {program}: {reason}")));
-            }
-            Err(error) => return Err(StartFailure::Substrate(error)),
-        }
-        let local = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
-        let listener = substrate
-            .listener(&id, local(RUNTIME_API_PORT))
-            .await
-            .map_err(StartFailure::Substrate)?;
-        let api = Arc::clone(&self.api);
-        let serving = tokio::spawn(async move {
-            if let Err(error) = api.serve(listener).await {
-                tracing::warn!(%error, "could not serve the Runtime API");
-            }
-        });
-        let door =
-            substrate.listener(&id, local(API_PORT)).await.map_err(StartFailure::Substrate)?;
-        let door = tokio::spawn(open_door(Arc::clone(&self.doors.api), door));
-        let mut outputs = Vec::new();
-        let (ended, exit) = watch::channel(None);
-        let mut loops = vec![serving.abort_handle(), door.abort_handle()];
-        for name in names {
-            let output = substrate.output(&id, &name).await.map_err(StartFailure::Substrate)?;
-            outputs.push(output);
-            let watching = watch_exit(Arc::clone(substrate), id.clone(), name, ended.clone());
-            loops.push(tokio::spawn(watching).abort_handle());
-        }
-        let journal = Journal::start(JournalParts {
-            doors: self.doors.clone(),
-            target: Arc::clone(self.target),
-            lines: self.lines,
-            sandbox: id.clone(),
-            stream: self.stream.clone(),
-            outputs,
-        });
-        Ok(Environment {
-            id,
-            target: Arc::clone(self.target),
-            journal,
-            stream: self.stream,
-            api: self.api,
-            doors: self.doors.clone(),
-            exit,
-            returner: OnceLock::new(),
-            loops,
-            frozen: Mutex::new(false),
-            ending: AtomicBool::new(false),
-        })
-    }
-}
-
 impl Environment {
     /// Starts to watch for its end between invocations.
     #[allow(clippy::disallowed_methods)] // the environment's own loop
@@ -387,38 +321,6 @@ impl Drop for Environment {
         for running in &self.loops {
             running.abort();
         }
-    }
-}
-
-async fn watch_exit(
-    substrate: Arc<dyn haar_substrate::Substrate>,
-    id: SandboxId,
-    container: String,
-    ended: watch::Sender<Option<Ended>>,
-) {
-    let exit = match substrate.wait(&id, &container).await {
-        Ok(exit) => exit,
-        Err(_) => Exit { code: None, signal: None, out_of_memory: false },
-    };
-    ended.send_if_modified(|known| {
-        let first = known.is_none();
-        if first {
-            *known = Some(Ended { container, exit });
-        }
-        first
-    });
-}
-
-async fn open_door(api: Arc<dyn crate::doors::ApiDoor>, listener: std::net::TcpListener) {
-    let prepared = listener.set_nonblocking(true);
-    let listener = prepared.and_then(|()| tokio::net::TcpListener::from_std(listener));
-    match listener {
-        Ok(listener) => loop {
-            if let Ok((stream, _)) = listener.accept().await {
-                api.serve(stream);
-            }
-        },
-        Err(error) => tracing::warn!(%error, "could not open the API inside a sandbox"),
     }
 }
 

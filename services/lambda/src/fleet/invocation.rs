@@ -1,9 +1,8 @@
 //! The way of one invocation.
 
-use std::future::Future;
-use std::pin::Pin;
+mod cold;
+
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -11,57 +10,15 @@ use haar_clock::Moment;
 use tokio::sync::{mpsc, oneshot};
 
 use super::admission::Place;
-use super::environment::{Environment, InitEnd, StartFailure};
-use super::pool::{Lease, Pool};
-use super::provision::PROVISIONED_INIT_MAX;
-use super::spec::template_for;
+use super::pool::Pool;
 use super::{
     FunctionFailure, FunctionTarget, InvokeError, InvokeOutcome, InvokeRequest, Shared,
     StreamEvent, StreamOutcome, metrics,
 };
-use crate::log::{Ending, InitPhase, InitReport, Status};
-use crate::runtime_api::{Answer, Init, RESPONSE_BYTES_MAX, ShutdownReason, StreamPiece};
-
-/// Longest initialization before an invocation. AWS docs: *Lambda execution environment > Init
-/// phase*.
-const INIT_MAX: Duration = Duration::from_secs(10);
-
-type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
-
-/// A future that is polled in place and, when it is dropped before its end, goes on by itself.
-pub(super) struct Detached<T: Send + 'static> {
-    inner: Option<Boxed<T>>,
-}
-
-impl<T: Send + 'static> Detached<T> {
-    pub(super) fn new(inner: impl Future<Output = T> + Send + 'static) -> Self {
-        Self { inner: Some(Box::pin(inner)) }
-    }
-}
-
-impl<T: Send + 'static> Future for Detached<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let inner = self.inner.as_mut().expect("a future is not polled after its end");
-        let polled = inner.as_mut().poll(context);
-        if polled.is_ready() {
-            self.inner = None;
-        }
-        polled
-    }
-}
-
-impl<T: Send + 'static> Drop for Detached<T> {
-    #[allow(clippy::disallowed_methods)] // the invocation outlives its caller
-    fn drop(&mut self) {
-        if let (Some(inner), Ok(runtime)) =
-            (self.inner.take(), tokio::runtime::Handle::try_current())
-        {
-            runtime.spawn(inner);
-        }
-    }
-}
+use crate::log::{Ending, Status};
+use crate::runtime_api::{Answer, RESPONSE_BYTES_MAX, ShutdownReason, StreamPiece};
+use cold::Ready;
+pub(super) use cold::ahead;
 
 /// What an invocation knows on its way.
 struct Invocation {
@@ -72,30 +29,7 @@ struct Invocation {
     trace: String,
     event: Bytes,
     started: Moment,
-    _place: Place,
-}
-
-/// An environment for an invocation, and what it took to get it.
-struct Ready {
-    lease: Lease,
-    /// Time to initialize, on a cold start.
-    init: Option<Duration>,
-    /// The part of the invocation's time that a second initialization took.
-    spent: Duration,
-}
-
-/// The function failed before it saw the event, in an environment that is to be removed.
-struct Stillborn {
-    environment: Arc<Environment>,
-    failure: FunctionFailure,
-    report: InitReport,
-}
-
-enum NotReady {
-    Stillborn(Box<Stillborn>),
-    /// The function's program cannot be started.
-    Unstartable(FunctionFailure),
-    Refused(InvokeError),
+    place: Place,
 }
 
 pub(super) async fn buffered(
@@ -195,29 +129,6 @@ async fn complete(
     let _ = events.send(last).await; // the caller may have gone
 }
 
-/// Makes an environment before there is an event for it.
-pub(super) async fn ahead(
-    shared: Arc<Shared>,
-    target: Arc<FunctionTarget>,
-) -> Result<Lease, String> {
-    let start = Start { shared: &shared, target: &target, kind: "provisioned-concurrency" };
-    let started = start.start(None).await.map_err(|failure| match failure {
-        NotReady::Refused(error) => error.to_string(),
-        _ => "FUNCTION_ERROR_INIT_FAILURE".to_owned(),
-    })?;
-    let (environment, initialized) = started;
-    match environment.initialize(initialized, PROVISIONED_INIT_MAX).await {
-        InitEnd::Done => {
-            environment.watch();
-            Ok(shared.pool(&target).admit(environment))
-        }
-        _ => {
-            environment.end(ShutdownReason::Failure);
-            Err("FUNCTION_ERROR_INIT_FAILURE".to_owned())
-        }
-    }
-}
-
 impl Invocation {
     fn admit(
         shared: Arc<Shared>,
@@ -233,99 +144,7 @@ impl Invocation {
             true => Bytes::from_static(b"{}"),
             false => request.event.clone(),
         };
-        Ok(Self { shared, target, request, pool, trace, event, started, _place: place })
-    }
-
-    async fn ready(&self) -> Result<Ready, NotReady> {
-        if let Some(lease) = self.pool.take().await {
-            match lease.environment.thaw().await {
-                Ok(()) => return Ok(Ready { lease, init: None, spent: Duration::ZERO }),
-                Err(error) => {
-                    tracing::warn!(%error, "could not thaw an environment");
-                    lease.discard(ShutdownReason::Failure);
-                }
-            }
-        }
-        self.cold().await
-    }
-
-    /// Makes an environment; where its initialization fails, makes it again as part of the
-    /// invocation, as AWS does. AWS docs: *Lambda execution environment > Failures during init*.
-    async fn cold(&self) -> Result<Ready, NotReady> {
-        let clock = &self.shared.doors.clock;
-        let grown = self.shared.admission.grow(&self._place, clock);
-        grown.map_err(|reason| {
-            NotReady::Refused(self.shared.throttled(&self.target, &self.request, reason))
-        })?;
-        let start = Start { shared: &self.shared, target: &self.target, kind: "on-demand" };
-        let first = self.attempt(&start, InitPhase::Init, INIT_MAX, None).await?;
-        let failed = match first {
-            Ok((environment, init)) => {
-                let lease = self.pool.admit(environment);
-                return Ok(Ready { lease, init: Some(init), spent: Duration::ZERO });
-            }
-            Err(failed) => failed,
-        };
-        let stream = failed.environment.stream.clone();
-        failed.environment.journal.init_report(failed.report);
-        failed.environment.end_now(ShutdownReason::Failure).await;
-        let (limit, stream) = (self.target.timeout, Some(stream));
-        match self.attempt(&start, InitPhase::Invoke, limit, stream).await? {
-            Ok((environment, spent)) => {
-                let lease = self.pool.admit(environment);
-                Ok(Ready { lease, init: None, spent })
-            }
-            Err(failed) => Err(NotReady::Stillborn(Box::new(failed))),
-        }
-    }
-
-    async fn attempt(
-        &self,
-        start: &Start<'_>,
-        phase: InitPhase,
-        limit: Duration,
-        stream: Option<String>,
-    ) -> Result<Result<(Arc<Environment>, Duration), Stillborn>, NotReady> {
-        let clock = &self.shared.doors.clock;
-        let _turn = self.shared.starting.acquire().await;
-        let began = clock.moment();
-        let (environment, initialized) =
-            start.start(stream).await.map_err(|failure| match failure {
-                NotReady::Unstartable(failure) => {
-                    let text = failure.error_type;
-                    let id = &self.request.request_id;
-                    NotReady::Unstartable(FunctionFailure::platform(
-                        "Runtime.InvalidEntrypoint",
-                        id,
-                        &text,
-                    ))
-                }
-                other => other,
-            })?;
-        let end = environment.initialize(initialized, limit).await;
-        let duration = clock.moment().since(began);
-        let id = &self.request.request_id;
-        let (failure, error_type) = match end {
-            InitEnd::Done => {
-                environment.watch();
-                return Ok(Ok((environment, duration)));
-            }
-            InitEnd::Failed(Init::Error { error_type, document }) => {
-                let mut failure = FunctionFailure::posted(error_type.clone(), document);
-                failure.fatal = true;
-                (failure, Some(error_type))
-            }
-            InitEnd::Exited(ended) => {
-                let failure = ended.failure(id);
-                let error_type = failure.error_type.clone();
-                (failure, Some(error_type))
-            }
-            InitEnd::Failed(Init::Done) | InitEnd::TimedOut => {
-                (FunctionFailure::timed_out(id, self.target.timeout), None)
-            }
-        };
-        let report = InitReport { phase, duration, error_type };
-        Ok(Err(Stillborn { environment, failure, report }))
+        Ok(Self { shared, target, request, pool, trace, event, started, place: place })
     }
 
     /// Gives the event to the environment and waits for its answer.
@@ -435,6 +254,7 @@ impl Invocation {
             Some(failure) if failure.error_type == "Sandbox.Timedout" => self.target.timeout,
             _ => duration,
         };
+        let provisioned = ready.lease.environment.provisioned;
         let (tail, wanted) = self.tail();
         let ending = self.ending(failure, duration, ready.init, produced_bytes, tail);
         ready.lease.environment.journal.end_invocation(ending);
@@ -448,7 +268,7 @@ impl Invocation {
             }
             _ => ready.lease.answered(),
         }
-        self.measure_load();
+        self.measure_load(provisioned);
         (duration, wanted)
     }
 
@@ -484,40 +304,24 @@ impl Invocation {
         }
     }
 
-    fn measure_load(&self) {
+    fn measure_load(&self, provisioned: bool) {
         let metrics = &*self.shared.doors.metrics;
-        let running = ("ConcurrentExecutions", "Count", f64::from(self._place.load.function));
+        let alias = self.request.alias.as_deref();
         let at = self.shared.doors.clock.now();
-        metrics::record(metrics, &self.target, self.request.alias.as_deref(), running, at);
-    }
-
-    /// The function failed before it saw the event: writes its log and its bill all the same.
-    async fn not_ready(
-        &self,
-        not_ready: NotReady,
-    ) -> Result<(FunctionFailure, Option<String>), InvokeError> {
-        let stillborn = match not_ready {
-            NotReady::Refused(error) => return Err(error),
-            NotReady::Unstartable(failure) => return Ok((failure, None)),
-            NotReady::Stillborn(stillborn) => *stillborn,
-        };
-        let Stillborn { environment, failure, report } = stillborn;
-        let duration = report.duration.min(self.target.timeout);
-        let id = self.request.request_id.as_str();
-        environment.journal.init_report(report);
-        environment.journal.start_invocation(id);
-        if failure.error_type == "Sandbox.Timedout" {
-            environment.journal.timed_out(id, self.target.timeout);
+        let load = self.place.load;
+        let running = ("ConcurrentExecutions", "Count", f64::from(load.function));
+        metrics::record(metrics, &self.target, alias, running, at);
+        if self.request.limits.reserved.is_none() {
+            let (name, value) = ("UnreservedConcurrentExecutions", f64::from(load.unreserved));
+            metrics::record_account(metrics, &self.target, name, value, at);
         }
-        let (tail, wanted) = self.tail();
-        let ending = self.ending(Some(&failure), duration, None, failure.document.len(), tail);
-        environment.journal.end_invocation(ending);
-        environment.end(ShutdownReason::Failure);
-        let log_tail = match wanted {
-            Some(wanted) => wanted.await.ok(),
-            None => None,
-        };
-        Ok((failure, log_tail))
+        if self.pool.provisioned(|state| state.requested) > 0 {
+            let name = match provisioned {
+                true => "ProvisionedConcurrencyInvocations",
+                false => "ProvisionedConcurrencySpilloverInvocations",
+            };
+            metrics::record(metrics, &self.target, alias, (name, "Count", 1.0), at);
+        }
     }
 
     fn outcome(
@@ -533,44 +337,6 @@ impl Invocation {
         };
         let executed_version = self.target.version.clone();
         InvokeOutcome { payload, function_error, log_tail, executed_version, duration, init }
-    }
-}
-
-/// Starts environments of one kind.
-struct Start<'a> {
-    shared: &'a Arc<Shared>,
-    target: &'a Arc<FunctionTarget>,
-    kind: &'static str,
-}
-
-impl Start<'_> {
-    async fn start(
-        &self,
-        stream: Option<String>,
-    ) -> Result<(Arc<Environment>, oneshot::Receiver<Init>), NotReady> {
-        let refused = |error| NotReady::Refused(error);
-        let runtimes = self.shared.runtimes().await;
-        let runtimes = runtimes.map_err(|error| refused(InvokeError::Service(error)))?;
-        let launch = runtimes.launch(&self.target.runtime);
-        let launch = launch.map_err(|missing| refused(InvokeError::InvalidRuntime(missing)))?;
-        let doors = &self.shared.doors;
-        let started = Environment::start(doors, self.target, &launch, self.kind, stream).await;
-        if let Some(template) = template_for(self.target, &launch) {
-            self.shared.use_template(template).await;
-        }
-        match started {
-            Ok((environment, initialized)) => Ok((Arc::new(environment), initialized)),
-            Err(StartFailure::EntryPoint(text)) => {
-                let failure = FunctionFailure::posted(text, Bytes::new());
-                Err(NotReady::Unstartable(failure))
-            }
-            Err(StartFailure::Substrate(error)) => {
-                tracing::error!(function = %self.target.arn(), %error, "no environment");
-                Err(refused(InvokeError::Service(format!(
-                    "could not make an environment: {error}"
-                ))))
-            }
-        }
     }
 }
 

@@ -34,3 +34,16 @@ pub(crate) fn record(
         });
     }
 }
+
+/// Records one value for all functions of an account together.
+pub(crate) fn record_account(
+    metrics: &dyn MetricSink,
+    target: &FunctionTarget,
+    metric: &str,
+    value: f64,
+    at: Timestamp,
+) {
+    let (account, region, dimensions) = (&target.account, &target.region, &[][..]);
+    let (namespace, unit) = ("AWS/Lambda", "Count");
+    metrics.record(Sample { account, region, namespace, metric, dimensions, unit, value, at });
+}

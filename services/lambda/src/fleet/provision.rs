@@ -40,7 +40,7 @@ impl Fleet {
     }
 }
 
-async fn fill(shared: &Arc<Shared>, target: &Arc<FunctionTarget>) {
+pub(super) async fn fill(shared: &Arc<Shared>, target: &Arc<FunctionTarget>) {
     let pool = shared.pool(target);
     loop {
         let missing = {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::Shared;
 use super::pool::Pool;
+use super::provision::fill;
 
 /// How long an environment is idle before it is frozen, so that a busy function's environments
 /// are not frozen and thawed each time. *Ours*.
@@ -57,6 +58,10 @@ async fn reap(fleet: Weak<Shared>) {
         let Some(shared) = fleet.upgrade() else { return };
         for pool in pools(&shared) {
             pool.reap(idle_max);
+            let state = pool.provisioned(|state| state.clone());
+            if state.failure.is_none() && (state.requested as usize) > pool.len() {
+                fill(&shared, &pool.target).await; // some have failed since
+            }
         }
         shared.pools.lock().retain(|_, pool| !pool.is_empty() || Arc::strong_count(pool) > 1);
         shared.admission.tidy(&clock);

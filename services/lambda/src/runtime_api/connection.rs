@@ -1,5 +1,7 @@
 //! One connection to the Runtime API.
 
+mod registration;
+
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -8,7 +10,6 @@ use serde_json::json;
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 
-use super::extension::Extension;
 use super::http::{Bad, Head, Piece, Reader, Writer, json_answer, write_all};
 use super::state::{NotNow, Parked, Polled};
 use super::{Answer, RESPONSE_BYTES_MAX, RuntimeApi, STREAM_BYTES_MAX, StreamPiece};
@@ -85,6 +86,7 @@ impl Connection {
             ("GET", "/2020-01-01/extension/event/next") => self.extension_next(head).await,
             ("POST", "/2020-01-01/extension/init/error") => self.extension_error(head, true).await,
             ("POST", "/2020-01-01/extension/exit/error") => self.extension_error(head, false).await,
+            ("PUT", "/2022-07-01/telemetry" | "/2020-08-15/logs") => self.subscribe(head).await,
             _ => self.not_found(head).await,
         }
     }
@@ -219,120 +221,6 @@ impl Connection {
         let answer = match accepted {
             true => json_answer("202 Accepted", "", ACCEPTED),
             false => transition("RuntimeReady", "RuntimeInitError"),
-        };
-        self.answer(answer).await
-    }
-
-    /// `POST /extension/register`
-    async fn register(&mut self, head: &Head) -> Result<(), Bad> {
-        let body = self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
-        let answer = match self.registered(head, &body) {
-            Ok(answer) => answer,
-            Err((kind, reason)) => refusal("400 Bad Request", kind, &reason),
-        };
-        self.answer(answer).await
-    }
-
-    fn registered(&self, head: &Head, body: &[u8]) -> Result<Bytes, (&'static str, String)> {
-        let name = head.header("lambda-extension-name").unwrap_or_default();
-        if name.is_empty() || name.len() > 128 {
-            return Err(("Extension.InvalidExtensionName", "Empty extension name".to_owned()));
-        }
-        let request: serde_json::Value = match body {
-            b"" => json!({}),
-            body => serde_json::from_slice(body)
-                .map_err(|error| ("Extension.InvalidRequest", error.to_string()))?,
-        };
-        let mut extension = Extension { name: name.to_owned(), ..Extension::default() };
-        for event in request["events"].as_array().into_iter().flatten() {
-            match event.as_str() {
-                Some("INVOKE") => extension.wants_invoke = true,
-                Some("SHUTDOWN") => extension.wants_shutdown = true,
-                _ => {
-                    let reason = format!("Invalid event type {event}");
-                    return Err(("Extension.InvalidEventType", reason));
-                }
-            }
-        }
-        let mut state = self.api.state.lock();
-        if !state.is_init() {
-            let reason = "Extensions register while the environment initializes".to_owned();
-            return Err(("Extension.RegistrationClosed", reason));
-        }
-        if state.extensions.len() == 10 || state.extensions.values().any(|one| one.name == name) {
-            let reason = format!("Extension {name} is already registered, or there are ten");
-            return Err(("Extension.AlreadyRegistered", reason));
-        }
-        let id = self.api.ids.uuid();
-        state.extensions.insert(id.clone(), extension);
-        let identity = &self.api.identity;
-        let mut answer = json!({
-            "functionName": identity.function_name,
-            "functionVersion": identity.version,
-            "handler": identity.handler,
-        });
-        let features = head.header("lambda-extension-accept-feature").unwrap_or_default();
-        if features.split(',').any(|feature| feature.trim() == "accountId") {
-            answer["accountId"] = json!(identity.account);
-        }
-        let header = format!("Lambda-Extension-Identifier: {id}\r\n");
-        Ok(json_answer("200 OK", &header, &answer.to_string()))
-    }
-
-    /// `GET /extension/event/next`
-    async fn extension_next(&mut self, head: &Head) -> Result<(), Bad> {
-        self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
-        let id = head.header("lambda-extension-identifier").unwrap_or_default();
-        let held = self.held.split().freeze();
-        let (message, observer) = {
-            let mut state = self.api.state.lock();
-            let message = match state.extensions.get_mut(id) {
-                None => {
-                    let kind = "Extension.UnknownExtensionIdentifier";
-                    Some(refusal("403 Forbidden", kind, "Unknown extension"))
-                }
-                Some(extension) => {
-                    let queued = extension.queued.take();
-                    extension.waits = queued.is_none();
-                    if queued.is_none() {
-                        let writer = Arc::clone(&self.writer);
-                        let (prefix, connection) = (held.clone(), self.id);
-                        extension.parked = Some(Parked { writer, prefix, connection });
-                    }
-                    queued
-                }
-            };
-            (message, state.settle())
-        };
-        if let Some(observer) = observer.and_then(|observer| observer.upgrade()) {
-            observer.ready();
-        }
-        match message {
-            Some(message) => Ok(write_all(&self.writer, &[&held, &message]).await?),
-            None => Ok(()),
-        }
-    }
-
-    /// `POST /extension/init/error` and `/extension/exit/error`
-    async fn extension_error(&mut self, head: &Head, in_init: bool) -> Result<(), Bad> {
-        let document = self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
-        let id = head.header("lambda-extension-identifier").unwrap_or_default().to_owned();
-        let kind = head.header("lambda-extension-function-error-type").unwrap_or_default();
-        let error_type = if kind.is_empty() { "Extension.InitError" } else { kind }.to_owned();
-        let known = {
-            let mut state = self.api.state.lock();
-            let known = state.extensions.contains_key(&id);
-            if known && (in_init || state.is_init()) {
-                state.fail_init(error_type, document);
-            }
-            known
-        };
-        let answer = match known {
-            true => json_answer("202 Accepted", "", ACCEPTED),
-            false => {
-                let kind = "Extension.UnknownExtensionIdentifier";
-                refusal("403 Forbidden", kind, "Unknown extension")
-            }
         };
         self.answer(answer).await
     }

@@ -1,0 +1,119 @@
+//! Making an environment's sandbox and the loops that look after it.
+
+use std::net::{Ipv4Addr, SocketAddrV4};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+
+use haar_substrate::{Exit, SandboxId, SandboxSpec, SubstrateError};
+use tokio::sync::{Mutex, watch};
+
+use super::super::FunctionTarget;
+use super::{Ended, Environment, StartFailure};
+use crate::doors::FleetDoors;
+use crate::log::{Journal, JournalParts, Lines};
+use crate::runtime_api::RuntimeApi;
+use crate::runtimes::{API_PORT, RUNTIME_API_PORT};
+
+/// An environment on its way.
+pub(super) struct Making<'a> {
+    pub(super) doors: &'a FleetDoors,
+    pub(super) target: &'a Arc<FunctionTarget>,
+    pub(super) api: Arc<RuntimeApi>,
+    pub(super) lines: Lines,
+    pub(super) stream: String,
+    pub(super) spec: SandboxSpec,
+}
+
+impl Making<'_> {
+    #[allow(clippy::disallowed_methods)] // the environment's own loops
+    pub(super) async fn make(self) -> Result<Environment, StartFailure> {
+        let substrate = &self.doors.substrate;
+        let id = self.spec.id.clone();
+        let names: Vec<String> = self.spec.containers.iter().map(|one| one.name.clone()).collect();
+        match substrate.ensure(self.spec).await {
+            Ok(_) => {}
+            Err(SubstrateError::Refused { program, reason }) => {
+                return Err(StartFailure::EntryPoint(format!("fork/exec {program}: {reason}")));
+            }
+            Err(error) => return Err(StartFailure::Substrate(error)),
+        }
+        let local = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+        let listener = substrate
+            .listener(&id, local(RUNTIME_API_PORT))
+            .await
+            .map_err(StartFailure::Substrate)?;
+        let api = Arc::clone(&self.api);
+        let serving = tokio::spawn(async move {
+            if let Err(error) = api.serve(listener).await {
+                tracing::warn!(%error, "could not serve the Runtime API");
+            }
+        });
+        let door =
+            substrate.listener(&id, local(API_PORT)).await.map_err(StartFailure::Substrate)?;
+        let door = tokio::spawn(open_door(Arc::clone(&self.doors.api), door));
+        let mut outputs = Vec::new();
+        let (ended, exit) = watch::channel(None);
+        let mut loops = vec![serving.abort_handle(), door.abort_handle()];
+        for name in names {
+            let output = substrate.output(&id, &name).await.map_err(StartFailure::Substrate)?;
+            outputs.push(output);
+            let watching = watch_exit(Arc::clone(substrate), id.clone(), name, ended.clone());
+            loops.push(tokio::spawn(watching).abort_handle());
+        }
+        let provisioned = self.lines.initialization_type != "on-demand";
+        let journal = Journal::start(JournalParts {
+            doors: self.doors.clone(),
+            target: Arc::clone(self.target),
+            lines: self.lines,
+            sandbox: id.clone(),
+            stream: self.stream.clone(),
+            outputs,
+        });
+        Ok(Environment {
+            id,
+            target: Arc::clone(self.target),
+            journal,
+            stream: self.stream,
+            provisioned,
+            api: self.api,
+            doors: self.doors.clone(),
+            exit,
+            returner: OnceLock::new(),
+            loops,
+            frozen: Mutex::new(false),
+            ending: AtomicBool::new(false),
+        })
+    }
+}
+
+async fn watch_exit(
+    substrate: Arc<dyn haar_substrate::Substrate>,
+    id: SandboxId,
+    container: String,
+    ended: watch::Sender<Option<Ended>>,
+) {
+    let exit = match substrate.wait(&id, &container).await {
+        Ok(exit) => exit,
+        Err(_) => Exit { code: None, signal: None, out_of_memory: false },
+    };
+    ended.send_if_modified(|known| {
+        let first = known.is_none();
+        if first {
+            *known = Some(Ended { container, exit });
+        }
+        first
+    });
+}
+
+async fn open_door(api: Arc<dyn crate::doors::ApiDoor>, listener: std::net::TcpListener) {
+    let prepared = listener.set_nonblocking(true);
+    let listener = prepared.and_then(|()| tokio::net::TcpListener::from_std(listener));
+    match listener {
+        Ok(listener) => loop {
+            if let Ok((stream, _)) = listener.accept().await {
+                api.serve(stream);
+            }
+        },
+        Err(error) => tracing::warn!(%error, "could not open the API inside a sandbox"),
+    }
+}

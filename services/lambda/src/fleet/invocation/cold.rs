@@ -1,0 +1,239 @@
+//! Getting an environment for an invocation: one that waits, or a new one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::oneshot;
+
+use super::super::environment::{Environment, InitEnd, StartFailure};
+use super::super::pool::Lease;
+use super::super::provision::PROVISIONED_INIT_MAX;
+use super::super::spec::template_for;
+use super::super::{FunctionFailure, FunctionTarget, InvokeError, Shared};
+use super::Invocation;
+use crate::log::{InitPhase, InitReport};
+use crate::runtime_api::{Init, ShutdownReason};
+
+/// Longest initialization before an invocation. AWS docs: *Lambda execution environment > Init
+/// phase*.
+const INIT_MAX: Duration = Duration::from_secs(10);
+
+/// How long a slow initialization counts among those that are starting. *Ours*.
+const START_TURN: Duration = Duration::from_secs(1);
+
+/// An environment for an invocation, and what it took to get it.
+pub(super) struct Ready {
+    pub(super) lease: Lease,
+    /// Time to initialize, on a cold start.
+    pub(super) init: Option<Duration>,
+    /// The part of the invocation's time that a second initialization took.
+    pub(super) spent: Duration,
+}
+
+/// The function failed before it saw the event, in an environment that is to be removed.
+pub(super) struct Stillborn {
+    environment: Arc<Environment>,
+    failure: FunctionFailure,
+    report: InitReport,
+}
+
+pub(super) enum NotReady {
+    Stillborn(Box<Stillborn>),
+    /// The function's program cannot be started.
+    Unstartable(FunctionFailure),
+    Refused(InvokeError),
+}
+
+/// Makes an environment before there is an event for it.
+pub(in crate::fleet) async fn ahead(
+    shared: Arc<Shared>,
+    target: Arc<FunctionTarget>,
+) -> Result<Lease, String> {
+    let start = Start { shared: &shared, target: &target, kind: "provisioned-concurrency" };
+    let started = start.start(None).await.map_err(|failure| match failure {
+        NotReady::Refused(error) => error.to_string(),
+        _ => "FUNCTION_ERROR_INIT_FAILURE".to_owned(),
+    })?;
+    let (environment, initialized) = started;
+    match environment.initialize(initialized, PROVISIONED_INIT_MAX).await {
+        InitEnd::Done => {
+            environment.watch();
+            Ok(shared.pool(&target).admit(environment))
+        }
+        _ => {
+            environment.end(ShutdownReason::Failure);
+            Err("FUNCTION_ERROR_INIT_FAILURE".to_owned())
+        }
+    }
+}
+
+impl Invocation {
+    pub(super) async fn ready(&self) -> Result<Ready, NotReady> {
+        if let Some(lease) = self.pool.take().await {
+            match lease.environment.thaw().await {
+                Ok(()) => return Ok(Ready { lease, init: None, spent: Duration::ZERO }),
+                Err(error) => {
+                    tracing::warn!(%error, "could not thaw an environment");
+                    lease.discard(ShutdownReason::Failure);
+                }
+            }
+        }
+        self.cold().await
+    }
+
+    /// Makes an environment; where its initialization fails, makes it again as part of the
+    /// invocation, as AWS does. AWS docs: *Lambda execution environment > Failures during init*.
+    async fn cold(&self) -> Result<Ready, NotReady> {
+        let clock = &self.shared.doors.clock;
+        let grown = self.shared.admission.grow(&self.place, clock);
+        grown.map_err(|reason| {
+            NotReady::Refused(self.shared.throttled(&self.target, &self.request, reason))
+        })?;
+        let start = Start { shared: &self.shared, target: &self.target, kind: "on-demand" };
+        let first = self.attempt(&start, InitPhase::Init, INIT_MAX, None).await?;
+        let failed = match first {
+            Ok((environment, init)) => {
+                let lease = self.pool.admit(environment);
+                return Ok(Ready { lease, init: Some(init), spent: Duration::ZERO });
+            }
+            Err(failed) => failed,
+        };
+        let stream = failed.environment.stream.clone();
+        failed.environment.journal.init_report(failed.report);
+        failed.environment.end_now(ShutdownReason::Failure).await;
+        let (limit, stream) = (self.target.timeout, Some(stream));
+        match self.attempt(&start, InitPhase::Invoke, limit, stream).await? {
+            Ok((environment, spent)) => {
+                let lease = self.pool.admit(environment);
+                Ok(Ready { lease, init: None, spent })
+            }
+            Err(failed) => Err(NotReady::Stillborn(Box::new(failed))),
+        }
+    }
+
+    async fn attempt(
+        &self,
+        start: &Start<'_>,
+        phase: InitPhase,
+        limit: Duration,
+        stream: Option<String>,
+    ) -> Result<Result<(Arc<Environment>, Duration), Stillborn>, NotReady> {
+        let clock = &self.shared.doors.clock;
+        let turn = self.shared.starting.acquire().await;
+        let began = clock.moment();
+        let (environment, initialized) =
+            start.start(stream).await.map_err(|failure| match failure {
+                NotReady::Unstartable(failure) => {
+                    let text = failure.error_type;
+                    let id = &self.request.request_id;
+                    NotReady::Unstartable(FunctionFailure::platform(
+                        "Runtime.InvalidEntrypoint",
+                        id,
+                        &text,
+                    ))
+                }
+                other => other,
+            })?;
+        let end = {
+            let mut end = std::pin::pin!(environment.initialize(initialized, limit));
+            match clock.timeout(START_TURN, &mut end).await {
+                Ok(end) => end,
+                Err(_) => {
+                    drop(turn); // others shall not wait for one that hangs
+                    end.await
+                }
+            }
+        };
+        let duration = clock.moment().since(began);
+        let id = &self.request.request_id;
+        let (failure, error_type) = match end {
+            InitEnd::Done => {
+                environment.watch();
+                return Ok(Ok((environment, duration)));
+            }
+            InitEnd::Failed(Init::Error { error_type, document }) => {
+                let mut failure = FunctionFailure::posted(error_type.clone(), document);
+                failure.fatal = true;
+                (failure, Some(error_type))
+            }
+            InitEnd::Exited(ended) => {
+                let failure = ended.failure(id);
+                let error_type = failure.error_type.clone();
+                (failure, Some(error_type))
+            }
+            InitEnd::Failed(Init::Done) | InitEnd::TimedOut => {
+                (FunctionFailure::timed_out(id, self.target.timeout), None)
+            }
+        };
+        let report = InitReport { phase, duration, error_type };
+        Ok(Err(Stillborn { environment, failure, report }))
+    }
+
+    /// The function failed before it saw the event: writes its log and its bill all the same.
+    pub(super) async fn not_ready(
+        &self,
+        not_ready: NotReady,
+    ) -> Result<(FunctionFailure, Option<String>), InvokeError> {
+        let stillborn = match not_ready {
+            NotReady::Refused(error) => return Err(error),
+            NotReady::Unstartable(failure) => return Ok((failure, None)),
+            NotReady::Stillborn(stillborn) => *stillborn,
+        };
+        let Stillborn { environment, failure, report } = stillborn;
+        let duration = report.duration.min(self.target.timeout);
+        let id = self.request.request_id.as_str();
+        environment.journal.init_report(report);
+        environment.journal.start_invocation(id);
+        if failure.error_type == "Sandbox.Timedout" {
+            environment.journal.timed_out(id, self.target.timeout);
+        }
+        let (tail, wanted) = self.tail();
+        let ending = self.ending(Some(&failure), duration, None, failure.document.len(), tail);
+        environment.journal.end_invocation(ending);
+        environment.end(ShutdownReason::Failure);
+        let log_tail = match wanted {
+            Some(wanted) => wanted.await.ok(),
+            None => None,
+        };
+        Ok((failure, log_tail))
+    }
+}
+
+/// Starts environments of one kind.
+struct Start<'a> {
+    shared: &'a Arc<Shared>,
+    target: &'a Arc<FunctionTarget>,
+    kind: &'static str,
+}
+
+impl Start<'_> {
+    async fn start(
+        &self,
+        stream: Option<String>,
+    ) -> Result<(Arc<Environment>, oneshot::Receiver<Init>), NotReady> {
+        let refused = |error| NotReady::Refused(error);
+        let runtimes = self.shared.runtimes().await;
+        let runtimes = runtimes.map_err(|error| refused(InvokeError::Service(error)))?;
+        let launch = runtimes.launch(&self.target.runtime);
+        let launch = launch.map_err(|missing| refused(InvokeError::InvalidRuntime(missing)))?;
+        let doors = &self.shared.doors;
+        let started = Environment::start(doors, self.target, &launch, self.kind, stream).await;
+        if let Some(template) = template_for(self.target, &launch) {
+            self.shared.use_template(template).await;
+        }
+        match started {
+            Ok((environment, initialized)) => Ok((Arc::new(environment), initialized)),
+            Err(StartFailure::EntryPoint(text)) => {
+                let failure = FunctionFailure::posted(text, Bytes::new());
+                Err(NotReady::Unstartable(failure))
+            }
+            Err(StartFailure::Substrate(error)) => {
+                tracing::error!(function = %self.target.arn(), %error, "no environment");
+                Err(refused(InvokeError::Service(format!(
+                    "could not make an environment: {error}"
+                ))))
+            }
+        }
+    }
+}
