@@ -94,6 +94,8 @@ pub(crate) struct Identity {
     pub(crate) version: String,
     pub(crate) handler: String,
     pub(crate) account: String,
+    /// External extensions: initialization lasts until each of them has registered and waits.
+    pub(crate) extensions: Vec<String>,
 }
 
 /// Told when the environment can take the next event (after an invocation, not after init).
@@ -113,7 +115,7 @@ impl RuntimeApi {
     /// An API whose runtime has yet to start, and word of how that ends.
     pub(crate) fn new(identity: Identity, ids: IdSource) -> (Arc<Self>, oneshot::Receiver<Init>) {
         let (init, initialized) = oneshot::channel();
-        let state = Mutex::new(State::new(init));
+        let state = Mutex::new(State::new(init, identity.extensions.clone()));
         (Arc::new(Self { identity, ids, state }), initialized)
     }
 

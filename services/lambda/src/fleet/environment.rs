@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::pool::Returner;
-use super::spec::{Plan, RUNTIME};
+use super::spec::{Plan, RUNTIME, extension_names};
 use super::{FunctionFailure, FunctionTarget, InvokeRequest};
 use crate::doors::FleetDoors;
 use crate::log::{Journal, Lines};
@@ -97,6 +97,7 @@ impl Environment {
             version: target.version.clone(),
             handler: target.handler.clone(),
             account: target.account.to_string(),
+            extensions: extension_names(&spec),
         };
         let (api, initialized) = RuntimeApi::new(identity, doors.ids.clone());
         let lines = Lines::new(target, &launch.version, initialization_type);

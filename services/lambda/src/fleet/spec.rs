@@ -21,6 +21,15 @@ pub(super) const LABEL: &str = "haar.room";
 /// The container that holds the runtime.
 pub(super) const RUNTIME: &str = "runtime";
 
+/// Begins the names of the containers that hold extensions.
+const EXTENSION: &str = "extension-";
+
+/// The extensions that a sandbox starts.
+pub(super) fn extension_names(spec: &SandboxSpec) -> Vec<String> {
+    let names = spec.containers.iter().filter_map(|one| one.name.strip_prefix(EXTENSION));
+    names.map(str::to_owned).collect()
+}
+
 /// Memory that gives one whole vCPU. AWS docs: *Configure Lambda function memory*.
 const MEMORY_MB_PER_VCPU: u64 = 1769;
 
@@ -141,7 +150,7 @@ impl Plan<'_> {
                 let argv = vec![format!("/opt/extensions/{name}")];
                 let also = self.launch.template.as_ref().map(|template| template.root.clone());
                 let root = also.unwrap_or(Root::Host { also: Vec::new() });
-                self.container(&format!("extension-{name}"), argv, root)
+                self.container(&format!("{EXTENSION}{name}"), argv, root)
             })
             .collect()
     }

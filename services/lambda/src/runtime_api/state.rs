@@ -50,6 +50,8 @@ pub(super) struct State {
     /// An event for a runtime whose poll is still on its way.
     queued: Option<Bytes>,
     pub(super) extensions: BTreeMap<String, Extension>,
+    /// Names of those that must register before initialization ends.
+    expected: Vec<String>,
     pub(super) observer: Option<Weak<dyn Readiness>>,
     pub(super) connection_count: u64,
 }
@@ -61,13 +63,14 @@ pub(super) enum NotNow {
 }
 
 impl State {
-    pub(super) fn new(init: oneshot::Sender<Init>) -> Self {
+    pub(super) fn new(init: oneshot::Sender<Init>, expected: Vec<String>) -> Self {
         Self {
             phase: Phase::Init(init),
             runtime: None,
             runtime_waits: false,
             queued: None,
             extensions: BTreeMap::new(),
+            expected,
             observer: None,
             connection_count: 0,
         }
@@ -98,7 +101,8 @@ impl State {
     /// Goes idle when all wait; answers whom to tell, outside the lock.
     pub(super) fn settle(&mut self) -> Option<Weak<dyn Readiness>> {
         let waits = self.runtime_waits && self.extensions.values().all(|one| one.waits);
-        if !waits {
+        let is_here = |name: &String| self.extensions.values().any(|one| one.name == *name);
+        if !waits || !self.expected.iter().all(is_here) {
             return None;
         }
         match std::mem::replace(&mut self.phase, Phase::Idle) {

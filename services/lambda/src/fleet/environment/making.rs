@@ -33,6 +33,7 @@ impl Making<'_> {
         match substrate.ensure(self.spec).await {
             Ok(_) => {}
             Err(SubstrateError::Refused { program, reason }) => {
+                let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
                 return Err(StartFailure::EntryPoint(format!("fork/exec {program}: {reason}")));
             }
             Err(error) => return Err(StartFailure::Substrate(error)),
