@@ -6,15 +6,15 @@ import threading
 import time
 
 from support import leaks
-from support.cloud import Cloud, until
+from support.cloud import until
 from support.functions import Functions
 
 ROUNDS = 5
 
 
-def test_acknowledged_writes_survive(tmp_path):
+def test_acknowledged_writes_survive(tmp_path, new_cloud):
     random.seed(20261123)
-    cloud = Cloud("--wait-divisor", "60", data_dir=tmp_path / "data").start()
+    cloud = new_cloud("--wait-divisor", "60", data_dir=tmp_path / "data")
     kept, numbers = {}, itertools.count()
     name = Functions(cloud).python("def handler(event, context): return event")
     for _ in range(ROUNDS):
@@ -57,8 +57,8 @@ def names(cloud, service, operation, items, key, **arguments):
     return [item[key] for page in pages for item in page[items]]
 
 
-def test_accepted_events_run_after_a_crash_and_not_for_ever(tmp_path):
-    cloud = Cloud("--wait-divisor", "60", data_dir=tmp_path / "data").start()
+def test_accepted_events_run_after_a_crash_and_not_for_ever(tmp_path, new_cloud):
+    cloud = new_cloud("--wait-divisor", "60", data_dir=tmp_path / "data")
     functions = Functions(cloud)
     name = functions.python(
         """
@@ -83,7 +83,11 @@ def test_accepted_events_run_after_a_crash_and_not_for_ever(tmp_path):
         pages = logs.get_paginator("filter_log_events").paginate(
             logGroupName=f"/aws/lambda/{name}", filterPattern="RAN"
         )
-        return [e["message"].split()[-1] for page in pages for e in page["events"] if "RAN" in e["message"]]
+        try:
+            messages = [event["message"] for page in pages for event in page["events"]]
+        except logs.exceptions.ResourceNotFoundException:
+            return []
+        return [message.split()[-1] for message in messages if "RAN" in message]
 
     until(lambda: set(accepted) - set(ran()), lambda missing: not missing, limit=60, every=0.3)
     time.sleep(2)
@@ -94,10 +98,10 @@ def test_accepted_events_run_after_a_crash_and_not_for_ever(tmp_path):
     cloud.stop()
 
 
-def test_a_killed_cloud_leaves_no_orphan(tmp_path):
+def test_a_killed_cloud_leaves_no_orphan(tmp_path, new_cloud):
     leaks.reap()
     before = leaks.processes()
-    cloud = Cloud(data_dir=tmp_path / "data").start()
+    cloud = new_cloud(data_dir=tmp_path / "data")
     functions = Functions(cloud)
     name = functions.python("import time\ndef handler(event, context): time.sleep(event)")
     functions.invoke(name, 0)

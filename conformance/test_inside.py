@@ -19,7 +19,8 @@ def boto3_layer(functions, clients):
             for path in [found] if found.is_file() else found.rglob("*"):
                 inside = path.relative_to(packages)
                 data = inside.parts[:2] in (("botocore", "data"), ("boto3", "data"))
-                if path.suffix == ".pyc" or data and not inside.parts[2].startswith(models):
+                model = data and len(inside.parts) > 2
+                if path.suffix == ".pyc" or model and not inside.parts[2].startswith(models):
                     continue
                 if path.is_file() and "examples" not in inside.parts:
                     archive.write(path, f"python/{inside}")

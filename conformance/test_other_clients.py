@@ -49,7 +49,7 @@ def test_the_aws_cli_creates_invokes_and_reads(aws, tmp_path, cloud):
                     "--query", "events[].message")
         if lines and any("REPORT" in line for line in lines):
             break
-    assert "to the log\n" in lines
+    assert "to the log" in [line.rstrip() for line in lines]
     listed = aws("cloudwatch", "list-metrics", "--namespace", "AWS/Lambda", "--dimensions",
                  "Name=FunctionName,Value=by-cli")
     assert "Metrics" in listed

@@ -1824,7 +1824,7 @@ pub static LIST_GROUPS: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::ListGroupsResponse::default()),
     lane: Lane::Query,
     action: "iam:ListGroups",
-    resource: "*",
+    resource: "arn:aws:iam::{account}:group/",
     paginator: Some(Paginator {
         input_token: &["Marker"],
         output_token: &["Marker"],
@@ -1923,7 +1923,7 @@ pub static LIST_INSTANCE_PROFILES: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::ListInstanceProfilesResponse::default()),
     lane: Lane::Query,
     action: "iam:ListInstanceProfiles",
-    resource: "*",
+    resource: "arn:aws:iam::{account}:instance-profile/",
     paginator: Some(Paginator {
         input_token: &["Marker"],
         output_token: &["Marker"],
@@ -2162,7 +2162,7 @@ pub static LIST_ROLES: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::ListRolesResponse::default()),
     lane: Lane::Query,
     action: "iam:ListRoles",
-    resource: "*",
+    resource: "arn:aws:iam::{account}:role/",
     paginator: Some(Paginator {
         input_token: &["Marker"],
         output_token: &["Marker"],
@@ -2261,7 +2261,7 @@ pub static LIST_USERS: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::ListUsersResponse::default()),
     lane: Lane::Query,
     action: "iam:ListUsers",
-    resource: "*",
+    resource: "arn:aws:iam::{account}:user/",
     paginator: Some(Paginator {
         input_token: &["Marker"],
         output_token: &["Marker"],
