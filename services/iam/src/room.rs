@@ -135,6 +135,7 @@ impl Room for Iam {
                 let service = text_member(input, "AWSServiceName").unwrap_or_default();
                 format!("arn:aws:iam::{}:role/aws-service-role/{service}/*", call.account)
             }
+            it if it.starts_with("arn:") => it.replace("{account}", call.account.as_str()),
             "{PolicyArn}" => text_member(input, "PolicyArn").unwrap_or_default(),
             _ => "*".to_owned(),
         };
