@@ -13,8 +13,8 @@ use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response, StatusCode, header};
 
-/// Where archives are served.
-const PATH: &str = "/_haar/lambda/code/";
+/// Where archives are served; no bucket begins with an underscore.
+const PATH: &str = "/_lambda/code/";
 
 /// How long a URL leads to its archive, as on AWS.
 const VALID_FOR: Duration = Duration::from_secs(600);
