@@ -13,6 +13,7 @@ use http::request::Parts;
 use serde_json::json;
 
 use crate::gate::{self, Caller};
+use crate::inflate::Bodies;
 use crate::operation::{Entry, InProcess};
 use crate::telemetry::Counts;
 use crate::{Answer, Call, Doors, Identities, Lanes, Principal, Room, Settings};
@@ -90,11 +91,13 @@ impl Kernel {
         let request_id = RequestId::new(self.doors.ids.uuid());
         let started = self.doors.clock.moment();
         let Inbound { parts, body, source_ip } = inbound;
-        let (response, counts) = match haar_wire::detect(&self.catalogue, &parts, &body) {
+        let bodies = Bodies::of(&parts, body);
+        let (response, counts) = match haar_wire::detect(&self.catalogue, &parts, &bodies.plain) {
             Err(refusal) => (refusal.response(&request_id), &self.not_served),
             Ok(route) => {
                 let entry = self.entries.get(&address(route.operation));
-                let served = self.serve_route(entry, &route, &parts, body, source_ip, &request_id);
+                let served =
+                    self.serve_route(entry, &route, &parts, bodies, source_ip, &request_id);
                 let response = served
                     .await
                     .unwrap_or_else(|error| haar_wire::encode_error(&route, &error, &request_id));
@@ -115,16 +118,16 @@ impl Kernel {
         entry: Option<&Arc<dyn Entry>>,
         route: &Route,
         parts: &Parts,
-        body: Bytes,
+        bodies: Bodies,
         source_ip: Option<IpAddr>,
         request_id: &RequestId,
     ) -> Result<Response<Body>, AwsError> {
         let Some(entry) = entry else {
             return Err(AwsError::not_implemented(route.service, route.operation.name));
         };
-        let caller = gate::identify(self, route, parts, &body)?;
+        let caller = gate::identify(self, route, parts, &bodies.sent)?;
         let call = self.call_of(caller, request_id.clone(), parts, source_ip);
-        entry.serve(self, call, route, parts, body).await
+        entry.serve(self, call, route, parts, bodies.plain).await
     }
 
     /// Runs an operation for a neighbour.

@@ -14,6 +14,7 @@ mod doors;
 mod gate;
 mod handlers;
 mod identity;
+mod inflate;
 mod kernel;
 mod lanes;
 mod meter;
