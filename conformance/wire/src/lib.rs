@@ -3,6 +3,8 @@
 //!
 //! Begin with [`answer`].
 
+mod events;
+
 use std::str::FromStr;
 
 use base64::Engine;
@@ -27,7 +29,8 @@ pub fn catalogue() -> Catalogue {
 
 /// Answers one question:
 /// `{"request": {"method", "url", "headers", "body"}}` is decoded;
-/// `{"output": {…}, "service", "operation", "protocol"}` is encoded, and so is
+/// `{"output": {…}, "service", "operation", "protocol"}` is encoded, and so are
+/// `{"events": [{NAME: {…}}], …}` and
 /// `{"error": NAME, "members": {…}, "service", "operation", "protocol"}`. Bodies are base64.
 pub fn answer(catalogue: &Catalogue, question: &Value) -> Value {
     match question.get("request") {
@@ -73,8 +76,13 @@ fn encoded(catalogue: &Catalogue, question: &Value) -> Result<Value, String> {
     let id = RequestId::new("00000000-0000-4000-8000-000000000000");
     let answer = match question.get("error") {
         None => {
-            let mut output = (operation.new_output)();
-            fill(&question["output"], &mut *output)?;
+            let mut output = match question["events"].as_array() {
+                Some(events) => events::output(operation.name, events)?,
+                None => (operation.new_output)(),
+            };
+            if let Some(json) = question.get("output") {
+                fill(json, &mut *output)?;
+            }
             haar_wire::encode_as(protocol, operation, &mut *output, &id)
         }
         Some(_) => {

@@ -23,7 +23,17 @@ pub fn from_json<I: Shape + Default>(json: Json) -> Result<I, ShapeError> {
     Ok(shape)
 }
 
-/// The same into a shape that is only known by its table.
+/// A shape out of JSON that was written by [`to_json`] and kept: only what cannot be read at
+/// all fails, so that rows of an older model are still read.
+pub fn restore<I: Shape + Default>(json: Json) -> Result<I, ShapeError> {
+    let (mut shape, mut report) = (I::default(), Report::default());
+    match read_object(json, &mut shape, None, &mut report) {
+        Ok(()) => Ok(shape),
+        Err(_) => Err(ShapeError(report.message().unwrap_or_default())),
+    }
+}
+
+/// [`from_json`] into a shape that is only known by its table.
 pub fn from_json_into(json: Json, shape: &mut dyn Shape) -> Result<(), ShapeError> {
     let mut report = Report::default();
     if read_object(json, shape, None, &mut report).is_ok() {

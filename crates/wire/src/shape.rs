@@ -157,7 +157,7 @@ macro_rules! shape {
         impl<'de> $crate::serde::Deserialize<'de> for $name {
             fn deserialize<D: $crate::serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
                 let json = <$crate::Json as $crate::serde::Deserialize>::deserialize(from)?;
-                $crate::from_json(json).map_err($crate::serde::de::Error::custom)
+                $crate::restore(json).map_err($crate::serde::de::Error::custom)
             }
         }
     };

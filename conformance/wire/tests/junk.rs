@@ -1,0 +1,94 @@
+//! Junk on the wire: an error, never a panic.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
+use serde_json::json;
+
+const TARGETS: &[(&str, &str, &str, &str)] = &[
+    ("POST", "/2015-03-31/functions", "application/json", ""),
+    ("POST", "/2015-03-31/functions/x/policy", "application/json", ""),
+    ("POST", "/", "application/x-amz-json-1.1", "Logs_20140328.PutLogEvents"),
+    ("POST", "/", "application/x-amz-json-1.0", "GraniteServiceVersion20100801.PutMetricData"),
+    (
+        "POST",
+        "/service/GraniteServiceVersion20100801/operation/PutMetricData",
+        "application/cbor",
+        "",
+    ),
+    ("POST", "/", "application/x-www-form-urlencoded", ""),
+];
+
+fn send(target: &(&str, &str, &str, &str), body: &[u8]) -> serde_json::Value {
+    let (method, url, kind, amz) = target;
+    let mut headers = json!({ "content-type": kind, "host": "iam.localhost" });
+    if !amz.is_empty() {
+        headers["x-amz-target"] = json!(amz);
+    }
+    let request = json!({
+        "method": method, "url": url, "headers": headers, "body": STANDARD.encode(body),
+    });
+    let catalogue = haar_wire_conformance::catalogue();
+    haar_wire_conformance::answer(&catalogue, &json!({ "request": request }))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_bytes_are_answered(body in prop::collection::vec(any::<u8>(), 0..200)) {
+        for target in TARGETS {
+            let answer = send(target, &body);
+            prop_assert!(answer.get("operation").is_some() || answer.get("error").is_some());
+        }
+    }
+
+    #[test]
+    fn any_form_is_answered(body in "Action=(CreateRole|TagRole|X)(&[A-Za-z.0-9]{1,20}=[ -~]{0,9}){0,6}") {
+        let answer = send(&TARGETS[5], body.as_bytes());
+        prop_assert!(answer.get("operation").is_some() || answer.get("error").is_some());
+    }
+}
+
+#[test]
+fn deep_nesting_is_refused() {
+    let deep = [vec![b'['; 100_000], vec![0x81; 100_000], vec![0xC1; 100_000]];
+    for body in &deep {
+        for target in TARGETS {
+            assert!(send(target, body).get("error").is_some());
+        }
+    }
+    let named = format!("Action=CreateRole&{}=1", vec!["Tags"; 50_000].join("."));
+    assert!(send(&TARGETS[5], named.as_bytes()).get("error").is_some());
+}
+
+#[test]
+fn all_violations_are_told_in_awss_words() {
+    let body = r#"{"FunctionName": "a b", "Timeout": 0, "Runtime": "cobol", "Layers": [""]}"#;
+    let answer = send(&TARGETS[0], body.as_bytes());
+    let message = answer["message"].as_str().unwrap_or_default();
+    assert_eq!(answer["error"], "ValidationException");
+    for part in [
+        "validation errors detected: ",
+        "Value 'cobol' at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [",
+        "Value null at 'role' failed to satisfy constraint: Member must not be null",
+        "Value 'a b' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: ",
+        "Value '0' at 'timeout' failed to satisfy constraint: Member must have value greater than or equal to 1",
+        "Value '[]' at 'layers' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to ",
+    ] {
+        assert!(message.contains(part), "{part}\nnot in {message}");
+    }
+}
+
+#[test]
+fn wrong_types_and_unlisted_operations_are_named() {
+    let wrong = send(&TARGETS[2], br#"{"logGroupName": 5}"#);
+    assert_eq!(wrong["error"], "SerializationException");
+    assert_eq!(wrong["message"], "NUMBER_VALUE can not be converted to a String");
+
+    let unlisted = send(&("POST", "/", "", "Logs_20140328.CreateDelivery"), b"{}");
+    assert_eq!(unlisted["error"], "NotImplemented");
+    assert_eq!(unlisted["status"], 501);
+    let unknown = send(&("POST", "/", "", "Logs_20140328.Nonsense"), b"{}");
+    assert_eq!(unknown["error"], "UnknownOperationException");
+}
