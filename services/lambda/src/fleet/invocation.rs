@@ -144,7 +144,7 @@ impl Invocation {
             true => Bytes::from_static(b"{}"),
             false => request.event.clone(),
         };
-        Ok(Self { shared, target, request, pool, trace, event, started, place: place })
+        Ok(Self { shared, target, request, pool, trace, event, started, place })
     }
 
     /// Gives the event to the environment and waits for its answer.
