@@ -26,6 +26,17 @@ impl Ask {
         Self { method, path: path.into(), headers: Vec::new(), body: body.into() }
     }
 
+    /// The same with the body's `COUNT` replaced, so that each write writes something new.
+    fn numbered(&self, count: u64) -> Self {
+        let mut ask = self.clone();
+        if let Ok(text) = std::str::from_utf8(&self.body)
+            && text.contains("COUNT")
+        {
+            ask.body = text.replace("COUNT", &count.to_string()).into();
+        }
+        ask
+    }
+
     /// Names the service to a cloud that lets everybody in.
     pub(crate) fn at_service(mut self, service: &str) -> Self {
         let scope = format!(
@@ -113,7 +124,7 @@ pub(crate) async fn at_once(
             let mut connection = Connection::open(&authority).await?;
             let mut count = 0_u64;
             while begun.elapsed() < length {
-                connection.must(&ask).await?;
+                connection.must(&ask.numbered(count)).await?;
                 count += 1;
             }
             Ok::<_, String>(count)

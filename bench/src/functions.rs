@@ -27,6 +27,16 @@ pub(crate) enum Kind {
     Static,
 }
 
+impl Kind {
+    fn label(self) -> &'static str {
+        match self {
+            Self::Python => "python",
+            Self::Node => "node",
+            Self::Static => "static",
+        }
+    }
+}
+
 /// Makes functions of one cloud.
 pub(crate) struct Maker {
     pub(crate) connection: Connection,
@@ -48,7 +58,7 @@ impl Maker {
         environment: &[(&str, &str)],
     ) -> Result<String, String> {
         self.made += 1;
-        let name = format!("bench-{}", self.made);
+        let name = format!("bench-{}-{}", kind.label(), self.made);
         let (runtime, handler, zip) = match kind {
             Kind::Python => ("python3.13", "app.handler", zipped("app.py", PYTHON.as_bytes())?),
             Kind::Node => ("nodejs22.x", "app.handler", zipped("app.js", NODE.as_bytes())?),

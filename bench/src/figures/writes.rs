@@ -21,7 +21,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
         let path = format!(
             "/2017-03-31/tags/arn%3Aaws%3Alambda%3Aus-east-1%3A000000000000%3Afunction%3A{function}",
         );
-        let document = json!({ "Tags": { format!("tag{number}"): "value" } });
+        let document = json!({ "Tags": { format!("tag{number}"): "COUNT" } });
         Ask::new(Method::POST, path, document.to_string()).at_service("lambda")
     };
     for writers in [1, 16, 64] {
