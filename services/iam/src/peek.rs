@@ -6,7 +6,7 @@ use haar_clock::Ids;
 use haar_iam_contract::peek::{
     AssumeError, IamPeek, RoleFacts, ServiceSession, SessionCredentials, SessionGrant,
 };
-use haar_kernel::Auth;
+use haar_kernel::{Auth, Identities as _, Principal as Caller};
 use haar_ledger::Snapshot;
 use haar_policy::{PolicySet, Principal, RequestContext, decide};
 use haar_types::{AccountId, Arn, Tags, Timestamp};
@@ -45,6 +45,26 @@ impl IamPeek for Iam {
             true => Ok(()),
             false => Err(AssumeError::NotTrusted),
         }
+    }
+
+    fn may_pass_role(
+        &self,
+        snapshot: &Snapshot,
+        caller: &Caller,
+        role_arn: &str,
+        service: &str,
+    ) -> Result<(), String> {
+        if self.doors.settings.auth == Auth::Permissive {
+            return Ok(());
+        }
+        let action = "iam:PassRole";
+        let mut context = RequestContext::new(caller.identity.clone(), action, role_arn);
+        context.set("iam:PassedToService", [service.to_owned()]);
+        for (key, value) in &caller.session_keys {
+            context.set(key, [value.clone()]);
+        }
+        let decision = decide(&self.policies(snapshot, caller), &context);
+        if decision.allowed { Ok(()) } else { Err(decision.message(&context)) }
     }
 
     fn service_session(

@@ -71,11 +71,13 @@ impl Iam {
     }
 
     /// In `enforce` mode, makes the root user's key of the default account if there is none,
-    /// and returns it for the operator: it is never shown again.
+    /// and returns it for the operator: it is never shown again. In every mode the
+    /// installation's key is on disk afterwards. Blocking.
     ///
     /// # Errors
     /// When the ledger cannot write.
     pub fn ensure_root_key(&self) -> Result<Option<RootKey>, LedgerError> {
+        self.doors.ledger.flush();
         let settings = &self.doors.settings;
         let owner = format!("{}|", settings.account);
         let snapshot = self.doors.ledger.snapshot();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haar_clock::Ids;
+use haar_kernel::Principal as Caller;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Principal};
 use haar_types::{AccountId, Tags, Timestamp};
@@ -100,6 +101,19 @@ pub trait IamPeek: Send + Sync + 'static {
         role_arn: &str,
         service: &str,
     ) -> Result<(), AssumeError>;
+
+    /// Whether a caller may hand a role to a service (`iam:PassRole`). In permissive mode all
+    /// may.
+    ///
+    /// # Errors
+    /// AWS's text of the refusal.
+    fn may_pass_role(
+        &self,
+        snapshot: &Snapshot,
+        caller: &Caller,
+        role_arn: &str,
+        service: &str,
+    ) -> Result<(), String>;
 
     /// Credentials for code that a service runs under a role. The trust policy is not asked
     /// again: AWS checks it when the role is given to the function.
