@@ -96,14 +96,15 @@ impl Lambda {
         })
     }
 
-    /// Refuses an execution role that Lambda could not assume. In permissive mode any
-    /// well-formed ARN will do.
+    /// Refuses an execution role that the caller may not pass, or that Lambda could not assume.
+    /// In permissive mode any well-formed ARN will do.
     pub(crate) fn check_role(
         &self,
         call: &Call,
         snapshot: &Snapshot,
         role: &str,
     ) -> Result<(), Refusal> {
+        const SERVICE: &str = "lambda.amazonaws.com";
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
         }
@@ -113,7 +114,9 @@ impl Lambda {
             return Err(Refusal::AccessDenied(text.to_owned()));
         }
         let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
-        iam.service_may_assume(snapshot, role, "lambda.amazonaws.com").map_err(|_| {
+        let passed = iam.may_pass_role(snapshot, &call.principal, role, SERVICE);
+        passed.map_err(Refusal::AccessDenied)?;
+        iam.service_may_assume(snapshot, role, SERVICE).map_err(|_| {
             Refusal::invalid("The role defined for the function cannot be assumed by Lambda.")
         })
     }
