@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::pool::Returner;
-use super::spec::{Plan, RUNTIME, extension_names};
+use super::spec::{Plan, RUNTIME, extension_names, limits};
 use super::{FunctionFailure, FunctionTarget, InvokeRequest};
 use crate::doors::FleetDoors;
 use crate::log::{Journal, Lines};
@@ -130,7 +130,18 @@ impl Environment {
                 ended = self.ended() => InitEnd::Exited(ended),
             }
         };
-        self.doors.clock.timeout(limit, ended).await.unwrap_or(InitEnd::TimedOut)
+        let end = self.doors.clock.timeout(limit, ended).await.unwrap_or(InitEnd::TimedOut);
+        if matches!(end, InitEnd::Done) {
+            self.settle().await;
+        }
+        end
+    }
+
+    /// From now on the function has the CPU that its memory gives.
+    async fn settle(&self) {
+        if let Err(error) = self.doors.substrate.resize(&self.id, &limits(&self.target)).await {
+            tracing::debug!(%error, sandbox = %self.id, "its limits were not set: it has ended");
+        }
     }
 
     /// Gives one event to the runtime and waits for its answer, at most `limit`.
