@@ -108,7 +108,7 @@ impl Lambda {
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
         }
-        let owner = role.splitn(6, ':').nth(4);
+        let owner = role.split(':').nth(4);
         if owner != Some(call.account.as_str()) {
             let text = "Cross-account pass role is not allowed.";
             return Err(Refusal::AccessDenied(text.to_owned()));
