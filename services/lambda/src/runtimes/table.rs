@@ -9,9 +9,9 @@ pub enum Family {
     Python,
     /// Node.js.
     Node,
-    /// A Java virtual machine.
+    /// A Java virtual machine, which haar does not run yet.
     Java,
-    /// CRuby.
+    /// CRuby, which haar does not run yet.
     Ruby,
     /// .NET, which haar does not run.
     Dotnet,
@@ -101,9 +101,7 @@ fn missing(family: Family, id: &str) -> String {
     let package = match family {
         Family::Python => "a python3 (Debian: apt install python3; or pyenv install)",
         Family::Node => "Node.js (Debian: apt install nodejs)",
-        Family::Java => "a JDK (Debian: apt install default-jdk-headless)",
-        Family::Ruby => "ruby (Debian: apt install ruby)",
-        Family::Dotnet | Family::Provided => {
+        Family::Java | Family::Ruby | Family::Dotnet | Family::Provided => {
             return format!(
                 "haar does not run {id} yet. Install nothing: publish the function as a native \
                  executable for provided.al2023 instead."
@@ -136,6 +134,6 @@ mod tests {
         assert_eq!(chosen(10), (11, true));
         assert_eq!(chosen(13), (12, true));
         let none = row("ruby3.4", Family::Ruby, (3, 4), &found);
-        assert!(!none.usable && none.note.unwrap().contains("apt install ruby"));
+        assert!(!none.usable && none.note.unwrap().contains("does not run ruby3.4 yet"));
     }
 }
