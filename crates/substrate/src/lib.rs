@@ -17,7 +17,7 @@ pub mod sim;
 mod spec;
 mod status;
 
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -54,6 +54,21 @@ pub trait Substrate: Send + Sync + 'static {
         id: &SandboxId,
         address: SocketAddrV4,
     ) -> Result<TcpListener, SubstrateError>;
+
+    /// A connection to what listens inside the sandbox's network namespace, in non-blocking
+    /// mode; waits for it at most `limit`. A sandbox that is frozen still connects.
+    ///
+    /// # Errors
+    /// [`SubstrateError::NoAnswer`] where nothing listens, or nothing accepts in time.
+    async fn dial(
+        &self,
+        id: &SandboxId,
+        address: SocketAddrV4,
+        limit: Duration,
+    ) -> Result<TcpStream, SubstrateError> {
+        let _ = (id, address, limit);
+        Err(SubstrateError::Unsupported(Verb::Attach, "it cannot reach into a sandbox".into()))
+    }
 
     /// Waits until a container has ended; at once when it has.
     async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError>;

@@ -2,7 +2,7 @@
 //! be out of reach for a while. Its listeners are real ones, on ports of the host's loopback.
 
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,6 +118,14 @@ impl SimSubstrate {
     /// Where the listener for `address` of a sandbox can be reached from this process.
     pub fn address(&self, id: &SandboxId, address: SocketAddrV4) -> Option<SocketAddr> {
         self.state.lock().sandboxes.get(id)?.addresses.get(&address).copied()
+    }
+
+    /// From now on, what is dialled at `address` inside a sandbox is `place`, a socket of the
+    /// test's that stands for a program's.
+    pub fn stand_in(&self, id: &SandboxId, address: SocketAddrV4, place: SocketAddr) {
+        if let Some(sandbox) = self.state.lock().sandboxes.get_mut(id) {
+            sandbox.addresses.insert(address, place);
+        }
     }
 
     /// Ends a container.
@@ -298,6 +306,21 @@ impl Substrate for SimSubstrate {
         address: SocketAddrV4,
     ) -> Result<TcpListener, SubstrateError> {
         self.with(Verb::Attach, id, |sandbox| sandbox.listeners.remove(&address))
+    }
+
+    async fn dial(
+        &self,
+        id: &SandboxId,
+        address: SocketAddrV4,
+        _limit: Duration,
+    ) -> Result<TcpStream, SubstrateError> {
+        let place =
+            self.with(Verb::Attach, id, |sandbox| Some(sandbox.addresses.get(&address).copied()))?;
+        let no_answer = |error| SubstrateError::NoAnswer(id.clone(), address, error);
+        let place = place.ok_or_else(|| no_answer(std::io::ErrorKind::ConnectionRefused.into()))?;
+        let stream = TcpStream::connect(place).map_err(no_answer)?;
+        stream.set_nonblocking(true).map_err(no_answer)?;
+        Ok(stream)
     }
 
     async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError> {

@@ -1,11 +1,12 @@
 //! The server's half: asks the helper, remembers what runs, hands out sockets and output.
 
 mod connection;
+mod dial;
 mod output;
 mod start;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -180,6 +181,16 @@ impl Substrate for OciSubstrate {
         let mut known = self.known.lock();
         let entry = known.sandboxes.get_mut(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
         entry.listeners.remove(&address).ok_or_else(|| SubstrateError::Gone(id.clone()))
+    }
+
+    async fn dial(
+        &self,
+        id: &SandboxId,
+        address: SocketAddrV4,
+        limit: Duration,
+    ) -> Result<TcpStream, SubstrateError> {
+        let connection = self.connect(Verb::Attach).await?;
+        dial::dial(&connection, id, address, limit).await
     }
 
     async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError> {

@@ -10,7 +10,7 @@ use haar_substrate::{
 use serde::{Deserialize, Serialize};
 
 /// Changes whenever a message changes; both halves must agree.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// Asked by the server. Each has a number that its answer repeats.
 #[derive(Debug, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub(crate) enum Request {
     Output {
         id: SandboxId,
         container: String,
+    },
+    /// A TCP socket that belongs to the sandbox's network, not yet connected.
+    Socket {
+        id: SandboxId,
     },
     Signal {
         id: SandboxId,
@@ -57,6 +61,8 @@ pub(crate) enum Answer {
     List(Vec<Described>),
     /// The two descriptors come along.
     Output,
+    /// The descriptor comes along.
+    Socket,
 }
 
 /// A sandbox as the server needs to know it.

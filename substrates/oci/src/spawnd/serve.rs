@@ -92,6 +92,7 @@ fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
         Request::Output { id, container } => {
             return output(helper, number, &id, &container);
         }
+        Request::Socket { id } => return socket_inside(helper, number, &id),
         Request::Hello { protocol } if protocol == PROTOCOL => Ok(Answer::Hello),
         Request::Hello { .. } => {
             let why = "a helper of another version still runs; it ends when its sandboxes have";
@@ -161,6 +162,21 @@ fn output(helper: &Arc<Helper>, number: u64, id: &SandboxId, container: &str) {
         Ok([out, err]) => {
             helper.link.answer(number, Ok(Answer::Output), &[out.as_fd(), err.as_fd()]);
         }
+        Err(failure) => helper.link.answer(number, Err(failure), &[]),
+    }
+}
+
+/// Its server connects it, so that nobody here waits for a program.
+fn socket_inside(helper: &Arc<Helper>, number: u64, id: &SandboxId) {
+    let made = find(helper, id).and_then(|sandbox| {
+        let unit = sandbox.units.values().next().ok_or_else(|| Failure::Gone(id.clone()))?;
+        if unit.life.lock().gone {
+            return Err(Failure::Gone(id.clone()));
+        }
+        unit.shell.socket(&helper.shop)
+    });
+    match made {
+        Ok(socket) => helper.link.answer(number, Ok(Answer::Socket), &[socket.as_fd()]),
         Err(failure) => helper.link.answer(number, Err(failure), &[]),
     }
 }
