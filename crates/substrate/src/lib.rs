@@ -95,6 +95,13 @@ pub trait Substrate: Send + Sync + 'static {
     /// What the sandbox uses and has used.
     async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError>;
 
+    /// The peak of [`Stats::memory_peak_bytes`] alone: asked after every invocation, so a
+    /// substrate should have it at hand.
+    async fn memory_peak(&self, id: &SandboxId) -> Result<u64, SubstrateError> {
+        let stats = self.stats(id).await?;
+        Ok(stats.memory_peak_bytes.max(stats.memory_bytes))
+    }
+
     /// Starts the peak of [`Stats::memory_peak_bytes`] anew where the host can; else does nothing.
     async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError>;
 

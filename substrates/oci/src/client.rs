@@ -19,7 +19,7 @@ use haar_substrate::{
 };
 use parking_lot::Mutex;
 
-use crate::cgroup::{Cgroup, Cgroups};
+use crate::cgroup::{Cgroup, Cgroups, Gauge};
 use crate::probe;
 use crate::proto::{Answer, Failure, Request};
 use connection::{Connection, Known};
@@ -126,6 +126,18 @@ impl OciSubstrate {
     async fn ask(&self, verb: Verb, request: Request) -> Result<(), SubstrateError> {
         let connection = self.connect(verb).await?;
         connection.ask(request).await.map(drop).map_err(|failure| failure.into_error(verb))
+    }
+
+    /// The file that holds a sandbox's peak of memory, open from the first time on.
+    fn peak_gauge(&self, id: &SandboxId) -> Result<Arc<Gauge>, SubstrateError> {
+        let mut known = self.known.lock();
+        let entry = known.sandboxes.get_mut(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        if let Some(open) = &entry.memory_peak {
+            return Ok(Arc::clone(open));
+        }
+        let opened = self.cgroups.named(&entry.cgroup).memory_peak();
+        let opened = Arc::new(opened.map_err(|error| judge(Verb::List, id, error))?);
+        Ok(Arc::clone(entry.memory_peak.insert(opened)))
     }
 
     /// The sandbox's control group.
@@ -245,6 +257,10 @@ impl Substrate for OciSubstrate {
 
     async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError> {
         self.group(id)?.stats().map_err(|error| judge(Verb::List, id, error))
+    }
+
+    async fn memory_peak(&self, id: &SandboxId) -> Result<u64, SubstrateError> {
+        self.peak_gauge(id)?.read().map_err(|error| judge(Verb::List, id, error))
     }
 
     async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError> {

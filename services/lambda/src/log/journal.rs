@@ -204,8 +204,7 @@ impl Loop {
     async fn end(&mut self, ending: Ending) {
         self.drain().await;
         self.flush_partial();
-        let stats = self.substrate.stats(&self.sandbox).await.unwrap_or_default();
-        let used = stats.memory_peak_bytes.max(stats.memory_bytes).div_ceil(1 << 20);
+        let used = self.substrate.memory_peak(&self.sandbox).await.unwrap_or_default();
         let at = self.clock.now();
         let billed =
             ending.duration + ending.init.filter(|_| ending.init_billed).unwrap_or_default();
@@ -216,7 +215,7 @@ impl Loop {
             error_type: ending.error_type,
             duration: ending.duration,
             billed_ms,
-            memory_used_mb: used.clamp(1, self.target.memory.0),
+            memory_used_mb: used.div_ceil(1 << 20).clamp(1, self.target.memory.0),
             init: ending.init,
             produced_bytes: ending.produced_bytes,
             trace: ending.trace,

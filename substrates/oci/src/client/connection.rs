@@ -13,6 +13,7 @@ use tokio::io::unix::AsyncFd;
 use tokio::sync::{oneshot, watch};
 
 use super::{Ends, lost, state_of};
+use crate::cgroup::Gauge;
 use crate::proto::{Answer, Carried, Described, Failure, Request, ToServer};
 use crate::socket::{self, Receiver};
 
@@ -48,6 +49,8 @@ pub(super) struct Entry {
     pub(super) containers: Ends,
     pub(super) listeners: BTreeMap<SocketAddrV4, TcpListener>,
     pub(super) outputs: BTreeMap<String, [OwnedFd; 2]>,
+    /// Opened when it is first asked for.
+    pub(super) memory_peak: Option<Arc<Gauge>>,
 }
 
 impl Entry {
@@ -88,6 +91,7 @@ impl Known {
             containers: Ends::new(),
             listeners: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            memory_peak: None,
         });
         for (name, state) in containers {
             let end =
