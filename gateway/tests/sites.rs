@@ -9,9 +9,7 @@ use futures_util::future::BoxFuture;
 use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_gateway::Gateway;
-use haar_kernel::{
-    DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings, Site,
-};
+use haar_kernel::{DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings, Site};
 use haar_kv::Kv;
 use haar_ledger::Ledger;
 use haar_substrate::sim::SimSubstrate;
@@ -67,8 +65,7 @@ async fn gateway(stopping: &CancellationToken) -> std::net::SocketAddr {
     let kernel = KernelBuilder::new(doors, Arc::new(NoIdentities)).build();
     let sites: Vec<Arc<dyn Site>> = vec![Arc::new(Counter)];
     let gateway = Gateway::new(kernel, clock, sites, Vec::new(), stopping.clone());
-    let listener =
-        Gateway::bind("127.0.0.1:0".parse().unwrap(), Default::default()).await.unwrap();
+    let listener = Gateway::bind("127.0.0.1:0".parse().unwrap(), Default::default()).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { gateway.listen(listener).await });
     address

@@ -155,7 +155,7 @@ impl Kernel {
         entry.call(self, call, input).await
     }
 
-    fn call_of(
+    pub(crate) fn call_of(
         &self,
         caller: Caller,
         request_id: RequestId,

@@ -13,6 +13,7 @@ mod payload;
 mod queue;
 mod site;
 pub mod url;
+mod url_access;
 mod worker;
 
 pub use async_event::{AsyncConfig, AsyncEvent, AsyncTarget, EventTarget, FunctionDirectory};

@@ -7,7 +7,7 @@ use haar_controller::{ActCx, Driver};
 use haar_cost::UsageBook;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
-use haar_kernel::{Doors, Identities, Kernel, KernelBuilder, Site};
+use haar_kernel::{Delivery, Doors, Identities, Kernel, KernelBuilder, Site};
 use haar_lambda::Lambda;
 use haar_lambda::controllers::{Functions, Mappings, Provisioned};
 use haar_lambda::doors::FleetDoors;
@@ -36,7 +36,7 @@ pub(crate) struct Rooms {
 
 /// The tables of all rooms.
 pub(crate) fn tables() -> Tables {
-    let tables = haar_lambda::state::tables().and(&haar_iam::tables());
+    let tables = haar_kernel::tables().and(&haar_lambda::state::tables()).and(&haar_iam::tables());
     Cloudwatch::tables(Logs::tables(tables))
 }
 
@@ -88,6 +88,7 @@ impl Rooms {
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))
             .add(self.logs.sweeper())
+            .add(Arc::new(Delivery::new(self.doors.outbox.clone())))
     }
 
     /// Hosts and paths that are no operation's.

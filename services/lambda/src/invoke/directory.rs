@@ -97,7 +97,7 @@ impl Lambda {
             let (reserved, unreserved) = (function.reserved_concurrency, *left);
             return ConcurrencyLimits { reserved, unreserved };
         }
-        let limits = Self::limits(&snapshot, function);
+        let limits = self.limits(&snapshot, function);
         unreserved.insert(key, (snapshot.version(), limits.unreserved));
         limits
     }

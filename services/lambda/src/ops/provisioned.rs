@@ -85,7 +85,8 @@ impl Command<PutProvisionedConcurrencyConfig> for Lambda {
         let own = present.as_ref().map_or(0, |row| row.requested);
         let elsewhere = provisioned_sum(tx, &function.key).saturating_sub(own);
         let promised = promised_elsewhere(tx, &function.key);
-        check_provision(asked, elsewhere, function.reserved_concurrency, promised)?;
+        let account = self.account_concurrency(&call.account, &call.region);
+        check_provision(account, asked, elsewhere, function.reserved_concurrency, promised)?;
         let row = ProvisionedRow {
             key,
             version,
