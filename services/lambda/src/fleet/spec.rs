@@ -21,6 +21,19 @@ pub(super) const LABEL: &str = "haar.room";
 /// The container that holds the runtime.
 pub(super) const RUNTIME: &str = "runtime";
 
+/// What extensions do not see of the environment. AWS docs: *Lambda Extensions API > Permissions
+/// and configuration*.
+const RUNTIME_VARIABLES: &[&str] = &[
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_XRAY_CONTEXT_MISSING",
+    "AWS_XRAY_DAEMON_ADDRESS",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "_HANDLER",
+];
+
 /// Begins the names of the containers that hold extensions.
 const EXTENSION: &str = "extension-";
 
@@ -163,7 +176,9 @@ impl Plan<'_> {
                 let argv = vec![format!("/opt/extensions/{name}")];
                 let also = self.launch.template.as_ref().map(|template| template.root.clone());
                 let root = also.unwrap_or(Root::Host { also: Vec::new() });
-                self.container(&format!("{EXTENSION}{name}"), argv, root)
+                let mut container = self.container(&format!("{EXTENSION}{name}"), argv, root);
+                container.env.retain(|(name, _)| !RUNTIME_VARIABLES.contains(&name.as_str()));
+                container
             })
             .collect()
     }
