@@ -115,9 +115,9 @@ impl Fleet {
     }
 
     /// Has an interpreter of a runtime waiting ahead of the first invocation.
-    pub async fn warm_up(&self, runtime: &str) {
+    pub async fn warm_up(&self, runtime: &str, memory: haar_types::MemoryMib) {
         if let Ok(runtimes) = self.shared.runtimes().await
-            && let Ok(launch) = runtimes.launch(runtime)
+            && let Ok(launch) = runtimes.launch(runtime, memory)
             && let Some(template) = launch.template
         {
             self.shared.use_template(&template).await;

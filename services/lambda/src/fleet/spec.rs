@@ -13,7 +13,9 @@ use haar_types::CpuUnits;
 
 use super::{FunctionTarget, LogFormat};
 use crate::doors::RoleCredentials;
-use crate::runtimes::{API_PORT, Family, Launch, SANDBOX_USER, listen, waiting_environment};
+use crate::runtimes::{
+    API_PORT, Family, Launch, SANDBOX_USER, listen, take_options, waiting_environment,
+};
 
 /// The label that all of the fleet's sandboxes carry.
 pub(super) const LABEL: &str = "haar.room";
@@ -109,6 +111,11 @@ impl Plan<'_> {
         let root = template.root.clone();
         let warm = !has_extensions && !needs_fresh_start(&self.target.environment);
         let mut argv = template.argv.clone();
+        if let Some(options) = self.target.environment.get("JAVA_TOOL_OPTIONS")
+            && self.launch.family == Family::Java
+        {
+            take_options(&mut argv, options);
+        }
         if let Some(wrapper) = wrapper {
             argv.insert(0, wrapper.clone());
         }
@@ -205,7 +212,10 @@ impl Plan<'_> {
         match self.launch.family {
             Family::Python => set("PYTHONPATH", "/var/runtime"),
             Family::Node => set("NODE_PATH", NODE_PATH),
-            Family::Ruby => set("GEM_PATH", "/var/task/vendor/bundle/ruby:/opt/ruby/gems"),
+            Family::Ruby => {
+                set("GEM_PATH", &self.gem_path());
+                set("RUBYLIB", "/var/task:/var/runtime/lib:/opt/ruby/lib");
+            }
             _ => {}
         }
         for (name, value) in &target.environment {
@@ -245,6 +255,21 @@ impl Plan<'_> {
             set("AWS_SESSION_TOKEN", &credentials.session_token);
         }
         all
+    }
+}
+
+impl Plan<'_> {
+    /// Gems of the code and of layers: for the version asked for, and for the one that runs.
+    /// AWS docs: *Working with layers for Ruby Lambda functions*.
+    fn gem_path(&self) -> String {
+        let asked = self.target.runtime.trim_start_matches("ruby");
+        let (major, minor) = self.launch.interpreter;
+        let mut versions = vec![asked.to_owned(), format!("{major}.{minor}")];
+        versions.dedup();
+        let places = versions.iter().flat_map(|version| {
+            ["/var/task/vendor/bundle/ruby", "/opt/ruby/gems"].map(|at| format!("{at}/{version}.0"))
+        });
+        places.collect::<Vec<_>>().join(":")
     }
 }
 

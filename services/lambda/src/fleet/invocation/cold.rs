@@ -217,7 +217,7 @@ impl Start<'_> {
         let refused = |error| NotReady::Refused(error);
         let runtimes = self.shared.runtimes().await;
         let runtimes = runtimes.map_err(|error| refused(InvokeError::Service(error)))?;
-        let launch = runtimes.launch(&self.target.runtime);
+        let launch = runtimes.launch(&self.target.runtime, self.target.memory);
         let launch = launch.map_err(|missing| refused(InvokeError::InvalidRuntime(missing)))?;
         let doors = &self.shared.doors;
         let started = Environment::start(doors, self.target, &launch, self.kind, stream).await;
