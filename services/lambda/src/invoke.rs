@@ -1,8 +1,9 @@
 //! Around an invocation: what a caller may send, the queue of asynchronous events, and
 //! function URLs.
 //!
-//! **Invariant:** an event is on disk before its caller hears 202. **Invariant:** an event is
-//! started at most once more than its retries allow, whatever crashes.
+//! **Invariant:** an event is on disk before its caller hears 202. **Invariant:** a function has
+//! an event at most once more than its retries allow, and once more for each time that haar
+//! ended meanwhile, which is bounded too.
 //!
 //! Begin with [`AsyncQueue`]; `url` maps HTTP requests to events and answers back.
 

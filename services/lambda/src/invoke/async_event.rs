@@ -31,12 +31,24 @@ pub struct AsyncEvent {
     pub trace: Option<String>,
     /// When it was accepted; its age counts from here.
     pub accepted_at: Timestamp,
-    /// Writer: the queue, before each start. How often it was given to the function.
-    pub started_count: u32,
+    /// Writer: the queue, after each attempt. How often the function had it to the end.
+    pub tried_count: u32,
+    /// Writer: the queue, before each attempt and after. The function has it, or had it when
+    /// haar ended.
+    pub is_running: bool,
+    /// Writer: the queue, at its start. How often haar ended while the function had it.
+    pub interrupted_count: u32,
     /// Writer: the queue. When it is to be started next.
     pub due_at: Timestamp,
     /// Writer: the queue. How often it was turned away unstarted (throttled, no environment).
     pub turned_away_count: u32,
+}
+
+impl AsyncEvent {
+    /// Attempts so far, whatever became of them.
+    pub fn attempt_count(&self) -> u32 {
+        self.tried_count + self.interrupted_count + u32::from(self.is_running)
+    }
 }
 
 /// `PutFunctionEventInvokeConfig` and the function's dead-letter queue.

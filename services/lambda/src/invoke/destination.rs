@@ -48,7 +48,7 @@ impl Record<'_> {
                 "requestId": self.event.request_id,
                 "functionArn": format!("{}:{}", target.arn(), target.version),
                 "condition": self.condition.name(),
-                "approximateInvokeCount": self.event.started_count,
+                "approximateInvokeCount": self.event.attempt_count(),
             },
             "requestPayload": payload(&self.event.payload),
         });
@@ -138,7 +138,9 @@ async fn deliver(
         payload: body,
         trace: record.event.trace.clone(),
         accepted_at: record.at,
-        started_count: 0,
+        tried_count: 0,
+        is_running: false,
+        interrupted_count: 0,
         due_at: record.at,
         turned_away_count: 0,
     };
