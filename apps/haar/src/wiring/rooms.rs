@@ -9,7 +9,7 @@ use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Delivery, Doors, Identities, Kernel, KernelBuilder, Site};
 use haar_lambda::Lambda;
-use haar_lambda::controllers::{Functions, Mappings, Provisioned};
+use haar_lambda::controllers::{Charges, Functions, Mappings, Provisioned};
 use haar_lambda::doors::FleetDoors;
 use haar_lambda::fleet::{Fleet, FleetSettings};
 use haar_lambda::invoke::UrlSite;
@@ -84,6 +84,7 @@ impl Rooms {
     pub(crate) fn driver(&self, cx: ActCx) -> Driver {
         Driver::new(cx)
             .add(self.cloudwatch.sweeper())
+            .add(Arc::new(Charges::new(Arc::clone(&self.lambda))))
             .add(Arc::new(Functions::new(Arc::clone(&self.lambda))))
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))

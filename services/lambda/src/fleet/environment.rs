@@ -381,7 +381,7 @@ impl Drop for Environment {
 }
 
 /// AWS docs: *Viewing CloudWatch logs for Lambda functions*.
-fn stream_name(target: &FunctionTarget, doors: &FleetDoors, id: &str) -> String {
+pub(super) fn stream_name(target: &FunctionTarget, doors: &FleetDoors, id: &str) -> String {
     let day = doors.clock.now().strftime("%Y/%m/%d");
     let (name, version) = (&target.function_name, &target.version);
     match target.logging.group == format!("/aws/lambda/{name}") {

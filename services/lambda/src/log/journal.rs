@@ -65,6 +65,8 @@ enum Entry {
     Subscribed(Subscribed),
     InitReport(InitReport),
     Start(Start),
+    /// What is wrong with the function's program.
+    Fault(String),
     TimedOut(String, Duration),
     RuntimeDone(Box<Done>),
     End(Box<Ending>),
@@ -107,6 +109,11 @@ impl Journal {
 
     pub(crate) fn init_report(&self, report: InitReport) {
         self.send(Entry::InitReport(report));
+    }
+
+    /// Writes what is wrong with the function's program.
+    pub(crate) fn fault(&self, text: String) {
+        self.send(Entry::Fault(text));
     }
 
     pub(crate) fn start_invocation(&self, request_id: &str, trace: Trace) {
@@ -249,6 +256,7 @@ impl Loop {
                 self.platform(at, line);
                 self.tell(at, "platform.extension", |_| extension.record());
             }
+            Entry::Fault(text) => self.platform(at, self.lines.fault(at, &text)),
             Entry::Subscribed(subscribed) => {
                 let line = self.lines.subscribed(at, &subscribed);
                 self.platform(at, line);
@@ -416,14 +424,14 @@ impl Loop {
     /// A line that a container wrote.
     fn written(&mut self, at: Timestamp, from_extension: bool, line: String) {
         if self.telemetry.is_open() {
-            self.telemetry.tell(Event::line(at, from_extension, &line));
+            self.telemetry.tell(Event::line(at, from_extension, line.trim_end_matches('\n')));
         }
         self.push(at, line);
     }
 
     fn platform(&mut self, at: Timestamp, line: Option<String>) {
         if let Some(line) = line {
-            self.push(at, line);
+            self.push(at, line + "\n");
         }
     }
 
@@ -435,7 +443,9 @@ impl Loop {
 
     fn push(&mut self, timestamp: Timestamp, message: String) {
         self.tail.push_str(&message);
-        self.tail.push('\n');
+        if !message.ends_with('\n') {
+            self.tail.push('\n');
+        }
         if self.tail.len() > 2 * TAIL_BYTES_MAX {
             cut_front(&mut self.tail);
         }

@@ -170,6 +170,18 @@ impl Lines {
             .flatten()
     }
 
+    /// What is wrong with the function's program.
+    pub(crate) fn fault(&self, at: Timestamp, text: &str) -> Option<String> {
+        match self.format {
+            LogFormat::Text => Some(text.to_owned()),
+            LogFormat::Json => {
+                let line =
+                    json!({ "timestamp": at.iso_millis(), "level": "ERROR", "message": text });
+                Some(line.to_string())
+            }
+        }
+    }
+
     /// Text has this line for failures alone.
     pub(crate) fn init_report(&self, at: Timestamp, report: &InitReport) -> Option<String> {
         let level = match report.status {

@@ -95,6 +95,9 @@ impl Command<PutProvisionedConcurrencyConfig> for Lambda {
             allocated: 0,
             status: ProvisionedStatus::InProgress,
             last_modified_at: call.now,
+            charged_until: present
+                .filter(|row| row.requested == asked && row.version == version)
+                .and_then(|row| row.charged_until),
         };
         let shown = show(&row);
         tx.put(row);
@@ -242,6 +245,7 @@ pub(super) fn follow_alias(tx: &mut Tx, alias: &AliasRow) -> Result<(), Refusal>
         available: 0,
         allocated: 0,
         status: ProvisionedStatus::InProgress,
+        charged_until: None,
         ..ProvisionedRow::clone(&row)
     });
     Ok(())

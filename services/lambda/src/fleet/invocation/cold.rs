@@ -1,5 +1,7 @@
 //! Getting an environment for an invocation: one that waits, or a new one.
 
+mod entry_point;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,8 +42,8 @@ pub(super) struct Stillborn {
 
 pub(super) enum NotReady {
     Stillborn(Box<Stillborn>),
-    /// The function's program cannot be started.
-    Unstartable(FunctionFailure),
+    /// The function's program cannot be started; found out in so much time.
+    Unstartable(FunctionFailure, Duration),
     Refused(InvokeError),
 }
 
@@ -125,14 +127,10 @@ impl Invocation {
         let began = clock.moment();
         let (environment, initialized) =
             start.start(stream).await.map_err(|failure| match failure {
-                NotReady::Unstartable(failure) => {
-                    let text = failure.error_type;
-                    let id = &self.request.request_id;
-                    NotReady::Unstartable(FunctionFailure::platform(
-                        "Runtime.InvalidEntrypoint",
-                        id,
-                        &text,
-                    ))
+                NotReady::Unstartable(failure, _) => {
+                    let (kind, id) = ("Runtime.InvalidEntrypoint", &self.request.request_id);
+                    let failure = FunctionFailure::platform(kind, id, &failure.error_type);
+                    NotReady::Unstartable(failure, clock.moment().since(began))
                 }
                 other => other,
             })?;
@@ -179,7 +177,7 @@ impl Invocation {
     ) -> Result<(FunctionFailure, Option<String>), InvokeError> {
         let stillborn = match not_ready {
             NotReady::Refused(error) => return Err(error),
-            NotReady::Unstartable(failure) => return Ok((failure, None)),
+            NotReady::Unstartable(failure, took) => return self.unstartable(failure, took).await,
             NotReady::Stillborn(stillborn) => *stillborn,
         };
         let Stillborn { environment, failure, report } = stillborn;
@@ -228,7 +226,7 @@ impl Start<'_> {
             Ok((environment, initialized)) => Ok((Arc::new(environment), initialized)),
             Err(StartFailure::EntryPoint(text)) => {
                 let failure = FunctionFailure::posted(text, Bytes::new());
-                Err(NotReady::Unstartable(failure))
+                Err(NotReady::Unstartable(failure, Duration::ZERO))
             }
             Err(StartFailure::Substrate(error)) => {
                 tracing::error!(function = %self.target.arn(), %error, "no environment");

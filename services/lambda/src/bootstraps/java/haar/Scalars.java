@@ -81,6 +81,9 @@ final class Scalars {
     }
 
     private static Object truth(Object plain, Class<?> type) {
+        if (plain instanceof Boolean) {
+            return plain;
+        }
         if (plain instanceof Number) {
             return ((Number) plain).doubleValue() != 0;
         }
