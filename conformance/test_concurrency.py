@@ -54,7 +54,7 @@ def test_calls_beyond_the_reserve_are_throttled(functions):
     assert functions.invoke(name, 0).payload
 
 
-def test_provisioned_environments_are_warm(functions):
+def test_provisioned_environments_are_warm_and_paid_for(functions, cloud):
     client = functions.client
     name = functions.python(WHO)
     version = client.publish_version(FunctionName=name)["Version"]
@@ -69,6 +69,15 @@ def test_provisioned_environments_are_warm(functions):
     heard = functions.invoke(name, 0, Qualifier=version)
     assert "Init Duration" not in heard.tail
     client.delete_provisioned_concurrency_config(**wanted)
+
+    def held():
+        accounts = cloud.page("GET", "/_haar/cost")["accounts"]
+        rows = [row for account in accounts for row in account["functions"]]
+        return [row["provisionedGbSeconds"] for row in rows if row["function"] == name]
+
+    # 2 environments of 256 MB, and what is begun of five minutes is paid for
+    found = until(held, lambda found: found and found[0])
+    assert found == [{"x86_64": 2 * 256 / 1024 * 300}]
 
 
 def test_new_code_under_load_drops_no_request(functions):

@@ -167,7 +167,8 @@ def test_ruby_code_that_cannot_be_loaded_fails_the_initialization(ruby, function
     assert heard.payload["errorType"] == kind
     assert text in heard.payload["errorMessage"]
     assert f"Init error when loading handler {handler}" in heard.tail
-    assert f"Error Type: {kind}" in heard.tail
+    # as on AWS, classes that are not Ruby's most common ones are not named there
+    assert re.search(r"Status: error\tError Type: (Init<LoadError>|Init<ArgumentError>|Function<UserException>)", heard.tail)
 
 
 def test_a_ruby_method_that_is_not_there_fails_the_invocation(ruby, functions):

@@ -153,12 +153,13 @@ impl Report {
     }
 
     /// What the customer is told, if anything is wrong.
-    pub(crate) fn finish(self, service: &ServiceSchema) -> Result<(), AwsError> {
+    pub(crate) fn finish(mut self, service: &ServiceSchema) -> Result<(), AwsError> {
         if let Some(why) = self.malformed {
             let style = &service.error_style;
             return Err(AwsError::new(style.malformed_code, 400, why).query_code("MalformedInput"));
         }
         if let Some(style) = service.error_style.missing.filter(|_| !self.missing.is_empty()) {
+            self.missing.sort_by_key(|path| path.matches('.').count()); // the outer ones first
             let lines =
                 self.missing.iter().map(|path| format!("The parameter {path} is required."));
             let text = lines.collect::<Vec<_>>().join("\n");
