@@ -36,7 +36,6 @@ impl Lambda {
             },
             role_arn: settings.role.clone(),
             logging: logging(&settings.logging),
-            traced: settings.tracing == "Active",
         }
     }
 

@@ -8,6 +8,7 @@
 //! Begin with [`AsyncQueue`]; `url` maps HTTP requests to events and answers back.
 
 mod async_event;
+mod chain;
 mod destination;
 mod directory;
 mod payload;
@@ -18,6 +19,9 @@ mod url_access;
 mod worker;
 
 pub use async_event::{AsyncConfig, AsyncEvent, AsyncTarget, EventTarget, FunctionDirectory};
+pub use chain::Link;
+pub(crate) use chain::Sampled;
+pub(crate) use destination::LOOP_MESSAGE;
 pub(crate) use directory::Remembered;
 pub use payload::{
     ASYNC_PAYLOAD_BYTES_MAX, PayloadError, SYNC_PAYLOAD_BYTES_MAX, check_async, check_sync,

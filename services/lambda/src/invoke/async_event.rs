@@ -8,6 +8,7 @@ use bytes::Bytes;
 use haar_types::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Link;
 use crate::fleet::{ConcurrencyLimits, FunctionTarget};
 
 /// An event that a caller was told is queued.
@@ -29,6 +30,8 @@ pub struct AsyncEvent {
     pub payload: Bytes,
     /// `X-Amzn-Trace-Id`.
     pub trace: Option<String>,
+    /// Its function has been in its chain of requests too often: it is not given to it.
+    pub is_loop: bool,
     /// When it was accepted; its age counts from here.
     pub accepted_at: Timestamp,
     /// Writer: the queue, after each attempt. How often the function had it to the end.
@@ -101,6 +104,19 @@ pub trait FunctionDirectory: Send + Sync {
         function_name: &str,
         qualifier: Option<&str>,
     ) -> Option<AsyncTarget>;
+
+    /// Continues a trace and a chain of requests with one more function; `None` when that is
+    /// gone, or nobody counts.
+    fn link(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        function_name: &str,
+        trace: Option<&str>,
+    ) -> Option<Link> {
+        let _ = (account, region, function_name, trace);
+        None
+    }
 }
 
 /// Delivers to what is not a function: queues, topics, buses, buckets.

@@ -146,6 +146,7 @@ impl AsyncQueue {
             ),
             payload,
             trace: None,
+            is_loop: false,
             accepted_at: now,
             tried_count: 0,
             is_running: false,

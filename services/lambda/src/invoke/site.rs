@@ -24,6 +24,9 @@ use crate::fleet::{InvokeError, InvokeRequest, StreamEvent, StreamOutcome};
 use crate::lookup::{ResolvedVersion, resolve_key};
 use crate::state::UrlRow;
 
+/// Names the trace that a request belongs to.
+const TRACE_HEADER: &str = "x-amzn-trace-id";
+
 /// Serves function URLs.
 pub struct UrlSite {
     room: Arc<Lambda>,
@@ -60,7 +63,7 @@ impl UrlSite {
         let snapshot = self.room.doors.ledger.snapshot();
         let url = snapshot.by_index::<UrlRow>(UrlRow::BY_URL_ID, url_id).next();
         let url = url.ok_or_else(|| message(403, "Forbidden"))?;
-        let headers: Vec<(String, String)> = parts
+        let mut headers: Vec<(String, String)> = parts
             .headers
             .iter()
             .map(|(name, value)| {
@@ -77,6 +80,7 @@ impl UrlSite {
         let resolved = resolved.map_err(|_| message(403, "Forbidden"))?;
         resolved.check_invocable().map_err(|_| message(502, "Internal Server Error"))?;
         let request_id = self.room.doors.ids.uuid();
+        let trace = self.trace(&resolved, &mut headers);
         let ip = parts.extensions.get::<IpAddr>().map_or("127.0.0.1".to_owned(), IpAddr::to_string);
         let event = UrlRequest {
             method: parts.method.as_str(),
@@ -92,11 +96,12 @@ impl UrlSite {
             at: self.room.doors.clock.now(),
             caller: caller.as_ref().map(caller_of),
         };
-        let request = self.request(&resolved, &request_id, event.event());
+        let request = self.request(&resolved, &request_id, event.event(), trace.clone());
         let target = self.room.cached_target(&resolved.version);
         let finish = |head: &mut UrlHead| {
             add_cors_headers(url.cors.as_ref(), &headers, head);
             head.headers.push(("x-amzn-requestid".to_owned(), request_id.clone()));
+            head.headers.push((TRACE_HEADER.to_owned(), trace));
         };
         if url.invoke_mode == "RESPONSE_STREAM" {
             let stream = self.room.fleet.invoke_streaming(target, request).await;
@@ -111,13 +116,32 @@ impl UrlSite {
         Ok(http_response(answer))
     }
 
-    fn request(&self, resolved: &ResolvedVersion, id: &str, event: Bytes) -> InvokeRequest {
+    /// The function's tracing header; its event shows which trace that is. Loops are not
+    /// stopped here: AWS counts what comes by its SDKs.
+    fn trace(&self, resolved: &ResolvedVersion, headers: &mut Vec<(String, String)>) -> String {
+        let given = headers.iter().find(|(name, _)| name == TRACE_HEADER);
+        let given = given.map(|(_, value)| value.clone());
+        let link = self.room.link(&resolved.function, &resolved.version, given.as_deref());
+        if given.is_none() {
+            let root = link.trace.split(';').next().unwrap_or_default().to_owned();
+            headers.push((TRACE_HEADER.to_owned(), root));
+        }
+        link.trace
+    }
+
+    fn request(
+        &self,
+        resolved: &ResolvedVersion,
+        id: &str,
+        event: Bytes,
+        trace: String,
+    ) -> InvokeRequest {
         InvokeRequest {
             request_id: RequestId::new(id),
             invoked_arn: resolved.invoked_arn().to_string(),
             event,
             client_context: None,
-            trace: None,
+            trace: Some(trace),
             limits: self.room.cached_limits(&resolved.function),
             wants_tail: false,
             alias: resolved.alias.as_ref().map(|alias| alias.name.clone()),

@@ -8,7 +8,7 @@ use haar_types::RequestId;
 use super::async_event::{AsyncEvent, AsyncTarget};
 use super::destination::{self, Condition, Record};
 use super::queue::Inner;
-use crate::fleet::{InvokeError, InvokeOutcome, InvokeRequest};
+use crate::fleet::{InvokeError, InvokeOutcome, InvokeRequest, record};
 
 /// Waits before the first and the second retry after a function's error. AWS docs: *How Lambda
 /// handles errors and retries with asynchronous invocation*.
@@ -48,6 +48,12 @@ pub(super) async fn attempt(queue: &Inner, mut event: AsyncEvent) {
     };
     let age = queue.parts.clock.now().since(event.accepted_at);
     queue.count(&event, "AsyncEventAge", age.as_secs_f64() * 1000.0);
+    if event.is_loop {
+        let dropped = ("RecursiveInvocationsDropped", "Count", 1.0);
+        let (target, alias) = (&found.target, found.alias.as_deref());
+        record(&*queue.parts.metrics, target, alias, dropped, queue.parts.clock.now());
+        return conclude(queue, &event, &found, None, Condition::RecursiveLoop).await;
+    }
     if event.interrupted_count > INTERRUPTIONS_MAX {
         return conclude(queue, &event, &found, None, Condition::RetriesExhausted).await;
     }

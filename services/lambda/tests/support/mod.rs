@@ -155,7 +155,6 @@ impl Cloud {
                 group: format!("/aws/lambda/{name}"),
             },
             function_name: name,
-            traced: false,
         }
     }
 
