@@ -129,7 +129,8 @@ pub fn bill_text(bill: &Value) -> String {
 fn row(place: [String; 3], used: &Value) -> Vec<String> {
     let sum = |kind: &str| -> f64 {
         let by_architecture = used[kind].as_object().into_iter();
-        by_architecture.flat_map(|all| all.values().filter_map(Value::as_f64)).sum()
+        let parts = by_architecture.flat_map(|all| all.values().filter_map(Value::as_f64));
+        parts.fold(0.0, |sum, part| sum + part) // a `sum` of nothing is -0
     };
     let worked = sum("gbSeconds") + sum("provisionedDurationGbSeconds");
     let mut row = place.to_vec();
@@ -180,7 +181,7 @@ mod tests {
         assert_eq!(bill["total"]["costAfterFreeTier"], "0.00");
         let table = bill_text(&bill);
         assert!(table.contains("hello") && table.contains("0.00000228"), "{table}");
-        assert!(table.contains("GB-s held"), "{table}");
+        assert!(table.contains("GB-s held") && !table.contains('-'), "{table}");
         let nothing = bill_text(&bill_json(&book, "2026-10").unwrap());
         assert_eq!(nothing, "Nothing was used in 2026-10.\n");
     }
