@@ -181,7 +181,7 @@ mod tests {
         assert_eq!(bill["total"]["costAfterFreeTier"], "0.00");
         let table = bill_text(&bill);
         assert!(table.contains("hello") && table.contains("0.00000228"), "{table}");
-        assert!(table.contains("GB-s held") && !table.contains('-'), "{table}");
+        assert!(table.contains("GB-s held") && !table.contains(" -"), "{table}");
         let nothing = bill_text(&bill_json(&book, "2026-10").unwrap());
         assert_eq!(nothing, "Nothing was used in 2026-10.\n");
     }
