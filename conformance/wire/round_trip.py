@@ -67,7 +67,8 @@ class Values:
         out = {}
         members = list(shape.members.items())
         # The query protocol has no way to write a structure without members.
-        forced = self.random.choice(members)[0] if members and depth and not self.sparse else None
+        enough = self.sparse and shape.required_members
+        forced = self.random.choice(members)[0] if members and depth and not enough else None
         if getattr(shape, "is_tagged_union", False):
             members = [self.random.choice(members)]
         for name, member in members:

@@ -154,10 +154,14 @@ fn detect_action(
         service.operation(action).is_some() || service.is_unlisted(action)
     };
     let services = || catalogue.services().filter(speaks);
-    let service = services().find(named).or_else(|| {
+    // A signature decides; a host's name only where it names a service that has the action.
+    let by_name_only = services().find(named);
+    let service = by_name_only.filter(|service| signed.is_some() || has(service));
+    let service = service.or_else(|| {
         let mut versioned = services().filter(|s| version.is_none_or(|v| s.api_version == v));
         versioned.find(has).filter(|_| signed.is_none())
-    })?;
+    });
+    let service = service.or(by_name_only)?;
     let protocol = if service.speaks(Protocol::Ec2) { Protocol::Ec2 } else { Protocol::Query };
     Some(by_name(Some(service), protocol, action, params.clone()))
 }
