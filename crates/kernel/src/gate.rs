@@ -101,7 +101,8 @@ fn proven(
 /// Whose words a route's protocol takes for refused signatures.
 fn dialect(route: &Route) -> Dialect {
     match route.protocol {
-        Protocol::Query | Protocol::Ec2 => Dialect::Query,
+        Protocol::Query => Dialect::Query,
+        Protocol::Ec2 => Dialect::Ec2,
         Protocol::RestXml => Dialect::S3,
         Protocol::Json10 | Protocol::Json11 | Protocol::RestJson | Protocol::RpcV2Cbor => {
             Dialect::Json
@@ -111,7 +112,7 @@ fn dialect(route: &Route) -> Dialect {
 
 /// A refused signature in the words of a dialect.
 pub(crate) fn refused(error: &SigError, dialect: Dialect) -> AwsError {
-    AwsError::new(error.code(dialect), error.status(dialect), error.message.clone())
+    AwsError::new(error.code(dialect), error.status(dialect), error.words(dialect))
 }
 
 /// Decides by policies; in permissive mode everything is allowed.

@@ -14,7 +14,7 @@ use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::{
     AwsError, ErrorStyle, Http, Kind, Lane, ListSchema, Member, Operation, OperationSchema,
-    Paginator, Protocol, Schema, ServiceSchema, StructSchema, shape,
+    Paginator, Protocol, Schema, ServiceSchema, StructSchema, XmlRoot, shape,
 };
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,10 @@ pub(crate) static SERVICE: ServiceSchema = ServiceSchema {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",
         message_key: "message",
+        missing: None,
+        wrapped: true,
     },
+    host_label: false,
 };
 
 const fn operation(
@@ -117,6 +120,7 @@ const fn operation(
         host_prefix: None,
         signed: true,
         unsigned_payload: false,
+        xml_root: XmlRoot::Shape,
     }
 }
 
