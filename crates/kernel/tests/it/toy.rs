@@ -184,6 +184,7 @@ impl Command<StartEngine> for Toy {
         if input.kind == "square" {
             return Err(AwsError::new("NoSuchKind", 400, "engines are round"));
         }
+        assert_ne!(input.kind, "exploding", "a bug");
         let name = format!("{}-{}", input.kind, call.ids.hex32());
         tx.put(EngineRow { name: name.clone(), kind: input.kind });
         self.outbox.tell(tx, call.now, &EngineStarted { name: name.clone() });
@@ -215,7 +216,7 @@ pub(crate) fn tables() -> Tables {
 /// The toy cloud.
 pub(crate) struct Cloud {
     pub(crate) doors: Doors,
-    _kernel: Arc<Kernel>,
+    pub(crate) kernel: Arc<Kernel>,
 }
 
 impl Cloud {
@@ -238,7 +239,7 @@ impl Cloud {
         });
         let room = Arc::new(Toy { outbox: doors.outbox.clone() });
         let kernel = KernelBuilder::new(doors.clone(), identities).room(room, lanes).build();
-        Self { doors, _kernel: kernel }
+        Self { doors, kernel }
     }
 
     /// In memory, on simulated time.
