@@ -92,6 +92,7 @@ pub(crate) static SERVICE: ServiceSchema = ServiceSchema {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",
         message_key: "message",
+        missing: None,
     },
 };
 
