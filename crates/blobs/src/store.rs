@@ -82,20 +82,20 @@ impl Blobs {
     /// [`BlobError::Disk`].
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
         let store = self.clone();
-        let write = move || {
+        let keep = move || {
             let digest = Digest::of(&bytes);
             let path = store.path(&digest);
             if path.exists() {
                 return Ok(digest);
             }
             let incoming = store.incoming();
-            let mut file = fs::File::create_new(&incoming)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            store.settle(&incoming, &path)?;
-            Ok(digest)
+            let written = write(&incoming, &bytes).and_then(|()| store.settle(&incoming, &path));
+            if written.is_err() {
+                let _ = fs::remove_file(&incoming); // a full disk is not helped by half a blob
+            }
+            written.map(|()| digest)
         };
-        tokio::task::spawn_blocking(write)
+        tokio::task::spawn_blocking(keep)
             .await
             .map_err(|error| BlobError::Disk("write", io::Error::other(error)))?
             .map_err(disk("write"))
@@ -235,10 +235,19 @@ impl Blobs {
     /// Gives a finished file its name, and makes the name durable.
     fn settle(&self, incoming: &Path, path: &Path) -> io::Result<()> {
         let shelf = path.parent().expect("a blob lies on a shelf");
-        fs::create_dir_all(shelf)?;
+        if !shelf.exists() {
+            fs::create_dir_all(shelf)?;
+            fs::File::open(self.inner.root.join("sha256"))?.sync_all()?;
+        }
         fs::rename(incoming, path)?;
         fs::File::open(shelf)?.sync_all()
     }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
 }
 
 fn disk(verb: &'static str) -> impl Fn(io::Error) -> BlobError {

@@ -16,6 +16,7 @@ async fn what_was_put_is_found_by_its_digest_and_only_once() {
     assert_eq!(blobs.bytes(&digest).await.unwrap(), "fog");
     assert_eq!(blobs.list().unwrap(), [digest]);
     assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+    assert!(format!("sha256:{}", "+f".repeat(32)).parse::<Digest>().is_err());
 }
 
 #[tokio::test]

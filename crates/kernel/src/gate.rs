@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use haar_policy::{Document, PolicySet, Principal as Identity, RequestContext, decide};
 use haar_types::{AccountId, Region};
-use haar_wire::sigv4::{self, Claim, Dialect, SigError, Validity};
+use haar_wire::sigv4::{self, Claim, Dialect, SigError, SigFault, Validity};
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, Shape};
 use http::request::Parts;
 
@@ -89,7 +89,12 @@ fn proven(
     })?;
     let validity = Validity { now, check_skew: kernel.settings().clock_skew_check };
     let hash = sigv4::body_hash(presented.body);
-    sigv4::verify(claim, &identity.secret, presented.parts, Some(&hash), &validity)?;
+    let verified = sigv4::verify(claim, &identity.secret, presented.parts, Some(&hash), &validity)?;
+    if verified.chunks.is_some() {
+        // what the chunks hold would stay unproven: nothing here unwraps them
+        let message = "Bodies in signed chunks are not supported by this operation.".to_owned();
+        return Err(SigError { fault: SigFault::Mismatch, message });
+    }
     let service = presented.service;
     if claim.service != service {
         return Err(SigError::wrong_service(service));

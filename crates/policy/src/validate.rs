@@ -137,6 +137,9 @@ pub(crate) fn condition_key(key: &str) -> Result<(), PolicyError> {
     Ok(())
 }
 
+/// The one service whose name lies elsewhere; Lambda functions are granted to it.
+const ALEXA: &str = "alexa-appkit.amazon.com";
+
 /// A service's name in policies: `lambda.amazonaws.com`.
 pub(crate) fn is_service(name: &str) -> bool {
     let stem = ["amazonaws.com", "amazonaws.com.cn", "aws.internal"]
@@ -144,7 +147,7 @@ pub(crate) fn is_service(name: &str) -> bool {
         .find_map(|suffix| name.strip_suffix(suffix)?.strip_suffix('.'));
     let legal =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-    stem.is_some_and(|stem| !stem.is_empty() && stem.bytes().all(legal))
+    stem.is_some_and(|stem| !stem.is_empty() && stem.bytes().all(legal)) || name == ALEXA
 }
 
 /// The refusal of an entry of a principal's list.

@@ -102,12 +102,10 @@ impl Rooms {
         self.loops.spawn(self.cloudwatch.run());
         self.loops.spawn(self.logs.run());
         self.loops.spawn(Arc::clone(&self.meter).run(self.doors.clock.clone()));
-        let room = Arc::clone(&self.lambda);
-        self.loops.spawn_blocking(move || {
-            if let Err(error) = room.sweep_code() {
-                tracing::warn!(%error, "could not sweep unpacked code");
-            }
-        });
+        match self.lambda.sweep_code() {
+            Ok(trash) => drop(self.loops.spawn_blocking(|| trash.empty())),
+            Err(error) => tracing::warn!(%error, "could not sweep unpacked code"),
+        }
         let undeliverable = Arc::new(NoTargets);
         self.lambda.start(undeliverable).map_err(|error| format!("asynchronous events: {error}"))
     }

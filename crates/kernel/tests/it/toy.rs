@@ -188,6 +188,7 @@ impl Command<StartEngine> for Toy {
         if input.kind == "square" {
             return Err(AwsError::new("NoSuchKind", 400, "engines are round"));
         }
+        assert_ne!(input.kind, "exploding", "a bug");
         let name = format!("{}-{}", input.kind, call.ids.hex32());
         tx.put(EngineRow { name: name.clone(), kind: input.kind });
         self.outbox.tell(tx, call.now, &EngineStarted { name: name.clone() });
@@ -219,7 +220,7 @@ pub(crate) fn tables() -> Tables {
 /// The toy cloud.
 pub(crate) struct Cloud {
     pub(crate) doors: Doors,
-    _kernel: Arc<Kernel>,
+    pub(crate) kernel: Arc<Kernel>,
 }
 
 impl Cloud {
@@ -242,7 +243,7 @@ impl Cloud {
         });
         let room = Arc::new(Toy { outbox: doors.outbox.clone() });
         let kernel = KernelBuilder::new(doors.clone(), identities).room(room, lanes).build();
-        Self { doors, _kernel: kernel }
+        Self { doors, kernel }
     }
 
     /// In memory, on simulated time.

@@ -97,6 +97,7 @@ async fn stream(
             Err(error) => return drop(head.send(Err(error))),
             Ok((failure, log_tail)) => {
                 let _ = head.send(Ok("application/json".to_owned()));
+                drop(invocation); // gives its place back, however slow the caller reads
                 return complete(&events, Some(&failure), log_tail).await;
             }
         },
@@ -115,6 +116,7 @@ async fn stream(
         Some(tail) => tail.await.ok(),
         None => None,
     };
+    drop(invocation); // gives its place back, however slow the caller reads
     complete(&events, failed.as_ref(), log_tail).await;
 }
 
@@ -234,17 +236,32 @@ impl Invocation {
                 let _ = head.send(Ok(content_type)); // the caller may have gone
                 while let Some(data) = self.piece(&mut pieces, ready).await? {
                     *produced += data.len();
-                    let _ = events.send(StreamEvent::Payload(data)).await;
+                    self.pass(data, ready, events).await?;
                 }
             }
             answer => {
                 let _ = head.send(Ok("application/json".to_owned()));
                 let body = self.collect(answer, ready).await?;
                 *produced = body.len();
-                let _ = events.send(StreamEvent::Payload(body)).await;
+                self.pass(body, ready, events).await?;
             }
         }
         Ok(())
+    }
+
+    /// Hands one piece to the caller. One that does not read holds up the function, whose time
+    /// goes on: it must not keep an environment for ever.
+    async fn pass(
+        &self,
+        data: Bytes,
+        ready: &Ready,
+        events: &mpsc::Sender<StreamEvent>,
+    ) -> Result<(), FunctionFailure> {
+        let passing = events.send(StreamEvent::Payload(data));
+        match self.shared.doors.clock.timeout(self.left(ready), passing).await {
+            Ok(_) => Ok(()), // also when the caller has gone
+            Err(_) => Err(ready.lease.environment.time_out(&self.request.request_id)),
+        }
     }
 
     fn outcome(
