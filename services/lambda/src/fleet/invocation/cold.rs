@@ -94,6 +94,7 @@ impl Invocation {
         grown.map_err(|reason| {
             NotReady::Refused(self.shared.throttled(&self.target, &self.request, reason))
         })?;
+        self.shared.watch(&self.pool).await;
         let start = Start { shared: &self.shared, target: &self.target, kind: "on-demand" };
         let first = self.attempt(&start, INIT_MAX, None).await?;
         let failed = match first {
