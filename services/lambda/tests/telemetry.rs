@@ -10,9 +10,10 @@ use support::{Cloud, json};
 
 /// Registers, listens, subscribes; answers what it has heard so far, as `kind`s with records.
 const SUBSCRIBER: &str = r#"
-import http.server, json, os, threading, time, urllib.request
+import http.server, json, os, sys, threading, time, urllib.request
 API = "http://" + os.environ["AWS_LAMBDA_RUNTIME_API"]
 heard, posts, refusals = [], [], int(os.environ.get("REFUSALS", "0"))
+flooding = False
 arrived = threading.Condition()
 
 def call(method, path, body, **headers):
@@ -25,7 +26,7 @@ class Listener(http.server.BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         with arrived:
             posts.append(self.path)
-            refused = len(posts) <= refusals
+            refused = len(posts) <= refusals or flooding
             if not refused:
                 heard.extend(json.loads(body))
                 arrived.notify_all()
@@ -51,7 +52,21 @@ def follow():
         call("GET", "/2020-01-01/extension/event/next", None, Lambda_Extension_Identifier=me).read()
 threading.Thread(target=follow, daemon=True).start()
 
+def flood():
+    global flooding
+    flooding = True
+    for number in range(20_000):
+        print("%099d" % number)
+    sys.stdout.flush()
+    time.sleep(0.2)
+    with arrived:
+        flooding = False
+        arrived.wait_for(lambda: any(one["type"] == "platform.logsDropped" for one in heard), 15)
+    return [one for one in heard if one["type"] == "platform.logsDropped"]
+
 def handler(event, context):
+    if event == "flood":
+        return flood()
     print("line", event)
     with arrived:
         arrived.wait_for(lambda: sum(one["type"] == "function" for one in heard) >= event, 15)
@@ -108,4 +123,23 @@ async fn a_batch_that_is_refused_is_sent_again() {
     let starts = kinds(&answer).iter().filter(|kind| **kind == "platform.start").count();
     assert_eq!(starts, 1);
     cloud.fleet.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_subscriber_that_falls_behind_hears_how_much_it_missed() {
+    let cloud = Cloud::new();
+    let function = cloud.python(SUBSCRIBER);
+    let dropped = json(&cloud.invoke(&function, json!("flood")).await);
+    let records = dropped.as_array().unwrap();
+    let count = |name: &str| -> u64 {
+        records.iter().map(|event| event["record"][name].as_u64().unwrap()).sum()
+    };
+    // twice 256 KiB wait, as much again may be on its way
+    assert!(count("droppedRecords") > 5_000, "{dropped}");
+    assert!(count("droppedBytes") > 100 * count("droppedRecords"), "{dropped}");
+    let reason = records[0]["record"]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("Consumer seems to have fallen behind"), "{reason}");
+    cloud.fleet.shut_down().await;
+    let logged = cloud.log().iter().filter(|line| line.trim().len() == 99).count();
+    assert_eq!(logged, 20_000, "the log has all of it");
 }

@@ -185,7 +185,7 @@ impl Invocation {
         let duration = report.duration.min(self.target.timeout);
         let id = self.request.request_id.as_str();
         environment.journal.init_report(report);
-        environment.journal.start_invocation(id, self.traced());
+        environment.journal.start_invocation(id, self.traced(Some(&environment)));
         if failure.error_type == "Sandbox.Timedout" {
             environment.journal.timed_out(id, self.target.timeout);
         }
