@@ -123,7 +123,7 @@ def log(cloud, name):
         found = list(pages.paginate(logGroupName=f"/aws/lambda/{name}"))
     except cloud.client("logs").exceptions.ResourceNotFoundException:
         return []
-    return [event["message"] for page in found for event in page["events"]]
+    return [event["message"].rstrip("\n") for page in found for event in page["events"]]
 
 
 def told(cloud, name, what):
