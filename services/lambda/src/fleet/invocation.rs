@@ -11,6 +11,7 @@ use haar_clock::Moment;
 use tokio::sync::{mpsc, oneshot};
 
 use super::admission::Place;
+use super::environment::Environment;
 use super::pool::Pool;
 use super::{
     FunctionFailure, FunctionTarget, InvokeError, InvokeOutcome, InvokeRequest, Shared,
@@ -153,7 +154,8 @@ impl Invocation {
     /// Gives the event to the environment and waits for its answer.
     async fn run(&self, ready: &Ready) -> Result<Answer, FunctionFailure> {
         let environment = &ready.lease.environment;
-        environment.journal.start_invocation(self.request.request_id.as_str(), self.traced());
+        let trace = self.traced(Some(environment));
+        environment.journal.start_invocation(self.request.request_id.as_str(), trace);
         let limit = self.target.timeout.saturating_sub(ready.spent);
         let answer = environment.invoke(&self.request, &self.event, &self.trace, limit).await?;
         match answer {
@@ -165,8 +167,14 @@ impl Invocation {
         }
     }
 
-    fn traced(&self) -> Trace {
-        let span_id = self.shared.doors.ids.ids().hex(16);
+    /// Its trace; its own span has a name where somebody may see it.
+    fn traced(&self, environment: Option<&Environment>) -> Trace {
+        let has_extensions = environment.is_some_and(|one| one.api.has_extensions());
+        let is_shown = has_extensions || self.trace.contains("Sampled=1");
+        let span_id = match is_shown {
+            true => self.shared.doors.ids.ids().hex(16),
+            false => String::new(),
+        };
         Trace { value: self.trace.clone(), span_id }
     }
 

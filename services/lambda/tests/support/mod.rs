@@ -147,6 +147,7 @@ impl Cloud {
             ephemeral_storage: MemoryMib(512),
             environment: BTreeMap::new(),
             code,
+            is_folder: false,
             layers: Vec::new(),
             architecture: Architecture::X86,
             role_arn: "arn:aws:iam::000000000000:role/r".to_owned(),

@@ -59,6 +59,7 @@ impl Making<'_> {
             substrate.listener(&id, local(API_PORT)).await.map_err(StartFailure::Substrate)?;
         let door = tokio::spawn(open_door(self.doors.clone(), door));
         let mut outputs = Vec::new();
+        let extensions = names.iter().filter(|name| *name != RUNTIME).cloned().collect();
         let (ended, exit) = watch::channel(None);
         let mut loops = vec![serving.abort_handle(), door.abort_handle()];
         for name in names {
@@ -89,6 +90,7 @@ impl Making<'_> {
             exit,
             returner: OnceLock::new(),
             loops,
+            extensions,
             frozen: Mutex::new(false),
             ending: AtomicBool::new(false),
         })
