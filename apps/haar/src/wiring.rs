@@ -2,6 +2,7 @@
 
 mod api;
 mod credentials;
+mod data_key;
 mod pages;
 mod rooms;
 mod stores;

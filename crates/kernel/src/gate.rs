@@ -6,7 +6,7 @@ use std::sync::Arc;
 use haar_policy::{Document, PolicySet, Principal as Identity, RequestContext, decide};
 use haar_types::{AccountId, Region};
 use haar_wire::sigv4::{self, Claim, Dialect, SigError, SigFault, Validity};
-use haar_wire::{AwsError, OperationSchema, Protocol, Route, Shape};
+use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
 use http::request::Parts;
 
 use crate::{Auth, Call, IdentityError, Kernel, Principal, Room};
@@ -138,7 +138,8 @@ pub(crate) fn authorise<R: Room>(
         let policy = room.resource_policy(call, &snapshot, &resource);
         let question =
             Question { action: operation.action, resource: &resource, policy, keys: &keys };
-        weigh(call, own.clone(), &question)?;
+        let weighed = weigh(call, own.clone(), &question);
+        weighed.map_err(|denial| worded(R::SERVICE, denial))?;
     }
     Ok(())
 }
@@ -171,6 +172,15 @@ pub(crate) fn weigh(
         true => Ok(()),
         false => Err(AwsError::access_denied(decision.message(&context))),
     }
+}
+
+/// A denial as the service words it.
+fn worded(service: &ServiceSchema, denial: AwsError) -> AwsError {
+    if !service.speaks(Protocol::Ec2) {
+        return denial;
+    }
+    let text = format!("You are not authorized to perform this operation. {}", denial.message());
+    AwsError::new("UnauthorizedOperation", 403, text)
 }
 
 /// The request as policies see it. AWS docs: *AWS global condition context keys*.

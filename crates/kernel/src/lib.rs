@@ -10,6 +10,7 @@
 //! Begin with [`Kernel::serve`].
 
 mod call;
+mod data_key;
 mod doors;
 mod gate;
 mod handlers;
@@ -32,6 +33,7 @@ mod telemetry;
 mod visit;
 
 pub use call::{Call, Principal};
+pub use data_key::DataKey;
 pub use doors::{DoorParts, Doors};
 pub use gate::{Question, resource_of};
 pub use handlers::{Answer, Command, Flow, Query};

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use haar_cloudwatch::Cloudwatch;
 use haar_controller::{ActCx, Driver};
 use haar_cost::UsageBook;
+use haar_ec2::Ec2;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Delivery, Doors, Identities, Kernel, KernelBuilder, Site};
@@ -15,6 +16,8 @@ use haar_lambda::fleet::{Fleet, FleetSettings};
 use haar_lambda::invoke::UrlSite;
 use haar_ledger::Tables;
 use haar_logs::Logs;
+use haar_secretsmanager::SecretsManager;
+use haar_ssm::Ssm;
 use haar_sts::Sts;
 use tokio_util::task::TaskTracker;
 
@@ -25,10 +28,13 @@ use super::targets::NoTargets;
 /// All rooms of this cloud.
 pub(crate) struct Rooms {
     pub(super) cloudwatch: Arc<Cloudwatch>,
+    ec2: Arc<Ec2>,
     pub(super) iam: Arc<Iam>,
     pub(super) lambda: Arc<Lambda>,
     pub(super) logs: Arc<Logs>,
     pub(super) meter: Arc<UsageBook>,
+    secrets: Arc<SecretsManager>,
+    ssm: Arc<Ssm>,
     sts: Arc<Sts>,
     doors: Doors,
     loops: TaskTracker,
@@ -37,6 +43,8 @@ pub(crate) struct Rooms {
 /// The tables of all rooms.
 pub(crate) fn tables() -> Tables {
     let tables = haar_kernel::tables().and(&haar_lambda::state::tables()).and(&haar_iam::tables());
+    let tables = tables.and(&haar_ec2::tables());
+    let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
     Cloudwatch::tables(Logs::tables(tables))
 }
 
@@ -57,12 +65,19 @@ impl Rooms {
         let mut fleet_settings = FleetSettings::new(doors.settings.data_dir.clone());
         fleet_settings.idle_max = doors.settings.wait(fleet_settings.idle_max);
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));
+        let ec2 = Arc::new(Ec2::new(doors));
+        let key = super::data_key::open(&doors.settings.data_dir, &doors.ids)?;
+        let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
+        let ssm = Arc::new(Ssm::new(doors, key));
         Ok(Self {
             cloudwatch,
+            ec2,
             iam,
             lambda: Arc::new(lambda),
             logs,
             meter,
+            secrets,
+            ssm,
             sts: Arc::new(sts),
             doors: doors.clone(),
             loops: TaskTracker::new(),
@@ -73,9 +88,12 @@ impl Rooms {
     pub(crate) fn kernel(&self, doors: Doors) -> Arc<Kernel> {
         KernelBuilder::new(doors, Arc::clone(&self.iam) as Arc<dyn Identities>)
             .room(Arc::clone(&self.cloudwatch), Cloudwatch::lanes)
+            .room(Arc::clone(&self.ec2), haar_ec2::lanes)
             .room(Arc::clone(&self.iam), haar_iam::lanes)
             .room(Arc::clone(&self.lambda), Lambda::lanes)
             .room(Arc::clone(&self.logs), Logs::lanes)
+            .room(Arc::clone(&self.secrets), haar_secretsmanager::lanes)
+            .room(Arc::clone(&self.ssm), haar_ssm::lanes)
             .room(Arc::clone(&self.sts), haar_sts::lanes)
             .build()
     }
@@ -89,6 +107,9 @@ impl Rooms {
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))
             .add(self.logs.sweeper())
+            .add(Arc::new(haar_ec2::controllers::NatGateways))
+            .add(Arc::new(haar_secretsmanager::controllers::Deletions))
+            .add(Arc::new(haar_ssm::controllers::Expiry))
             .add(Arc::new(Delivery::new(self.doors.outbox.clone())))
     }
 
