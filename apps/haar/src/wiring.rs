@@ -5,6 +5,7 @@ mod credentials;
 mod pages;
 mod rooms;
 mod stores;
+mod sweep;
 mod targets;
 
 use std::sync::Arc;
