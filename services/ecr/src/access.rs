@@ -75,7 +75,7 @@ impl Ecr {
 /// resource.
 fn policy_of(snapshot: &Snapshot, key: &RepositoryKey) -> Option<Arc<Document>> {
     let row = snapshot.get::<RepositoryRow>(key)?;
-    match Document::parse(row.settings.policy.as_deref()?, Grammar::Resource) {
+    match Document::parse(row.settings.policy.as_deref()?, Grammar::Own) {
         Ok(document) => Some(Arc::new(document)),
         Err(error) => {
             tracing::error!(repository = key.name, %error, "a repository policy cannot be read");

@@ -8,8 +8,8 @@ use haar_ecr_contract::model::{
 };
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
+use haar_policy::{Document, Grammar};
 
-use super::repository_policy::check_policy;
 use crate::Ecr;
 use crate::refusal;
 use crate::state::{RegistryKey, RegistryRow};
@@ -40,7 +40,10 @@ impl Command<PutRegistryPolicy> for Ecr {
         tx: &mut Tx,
         input: PutRegistryPolicyRequest,
     ) -> Answer<PutRegistryPolicy> {
-        check_policy(&input.policy_text, "PolicyText")?;
+        Document::parse(&input.policy_text, Grammar::Resource).map_err(|error| {
+            let text = format!("Invalid registry policy provided: {error}");
+            refusal::constraint("PolicyText", &text)
+        })?;
         let key = RegistryKey::of(call, None);
         let policy = Some(input.policy_text);
         tx.put(RegistryRow { policy: policy.clone(), ..key.row(tx) });

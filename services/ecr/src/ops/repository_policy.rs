@@ -15,9 +15,9 @@ use crate::lookup::{find_repository, key_of};
 use crate::refusal;
 use crate::state::{RepositoryKey, RepositoryRow};
 
-/// Refuses a text that is no policy of a resource.
+/// Refuses a text that is no policy of a repository. Its statements name no resources.
 pub(crate) fn check_policy(text: &str, name: &str) -> Result<(), AwsError> {
-    let parsed = Document::parse(text, Grammar::Resource);
+    let parsed = Document::parse(text, Grammar::Own);
     parsed.map(drop).map_err(|error| {
         refusal::constraint(name, &format!("Invalid repository policy provided: {error}"))
     })
