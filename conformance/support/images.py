@@ -6,7 +6,6 @@ import hashlib
 import io
 import json
 import os
-import shutil
 import subprocess
 import tarfile
 from pathlib import Path
@@ -88,19 +87,16 @@ def run(*command, ok=True, **options):
     return done.stdout + done.stderr
 
 
-def storage(folder, program):
+def storage(folder, program, run=None):
     """Where a client keeps its images for the length of a test."""
     folder = Path(folder)
+    run = Path(run) if run else folder
     return [
         program,
         "--root", folder / "root",
-        "--runroot", folder / "run",
+        "--runroot", run / "run",
         "--storage-driver", "vfs",
     ]
-
-
-def remove(folder):
-    shutil.rmtree(folder, ignore_errors=True)
 
 
 def without_home(folder):

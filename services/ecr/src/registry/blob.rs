@@ -77,7 +77,7 @@ pub(crate) async fn serve(blobs: &Blobs, digest: &Digest, parts: &Parts) -> Serv
         BlobError::Missing(_) => Fault::no_blob(&digest.to_string()),
         fault => Fault::of_blob(&fault),
     })?;
-    let size = file.metadata().await.map_err(|error| disk(error))?.len();
+    let size = file.metadata().await.map_err(disk)?.len();
     let range = header_text(parts, "range").map(|text| Range::parse(text, size));
     let (status, first, length) = match range {
         None | Some(Range::Ignored) => (StatusCode::OK, 0, size),

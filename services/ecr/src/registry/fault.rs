@@ -9,7 +9,10 @@ use crate::refusal;
 
 /// One error. Codes are those of *OCI Distribution Specification 1.1 > Error codes*.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Fault {
+pub(crate) struct Fault(Box<Said>);
+
+#[derive(Clone, Debug, PartialEq)]
+struct Said {
     status: StatusCode,
     code: &'static str,
     message: String,
@@ -20,18 +23,19 @@ pub(crate) struct Fault {
 impl Fault {
     /// An error by its code.
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), detail: Value::Null, headers: Vec::new() }
+        let (message, detail, headers) = (message.into(), Value::Null, Vec::new());
+        Self(Box::new(Said { status, code, message, detail, headers }))
     }
 
     /// The same with a header more.
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.0.headers.push((name, value.into()));
         self
     }
 
     /// The same, saying what it is about.
     pub(super) fn detail(mut self, detail: Value) -> Self {
-        self.detail = detail;
+        self.0.detail = detail;
         self
     }
 
@@ -85,13 +89,14 @@ impl Fault {
 
     /// As HTTP has it.
     pub(crate) fn response(self) -> Response<Body> {
-        let error = json!({ "code": self.code, "message": self.message, "detail": self.detail });
+        let Said { status, code, message, detail, headers } = *self.0;
+        let error = json!({ "code": code, "message": message, "detail": detail });
         let text = json!({ "errors": [error] }).to_string();
         let mut response = Response::new(Body::from(text));
-        *response.status_mut() = self.status;
+        *response.status_mut() = status;
         let json = HeaderValue::from_static("application/json; charset=utf-8");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
-        for (name, value) in self.headers {
+        for (name, value) in headers {
             super::set(&mut response, name, value);
         }
         response
@@ -110,6 +115,7 @@ impl From<AwsError> for Fault {
             "ImageTagAlreadyExistsException" => (StatusCode::BAD_REQUEST, "TAG_INVALID"),
             "UploadNotFoundException" => (StatusCode::NOT_FOUND, "BLOB_UPLOAD_UNKNOWN"),
             "AccessDeniedException" => (StatusCode::FORBIDDEN, "DENIED"),
+            "UnableToGetUpstreamImageException" => (StatusCode::SERVICE_UNAVAILABLE, "UNAVAILABLE"),
             _ if error.status() >= 500 => (StatusCode::INTERNAL_SERVER_ERROR, "UNKNOWN"),
             _ => (StatusCode::BAD_REQUEST, "UNSUPPORTED"),
         };
