@@ -24,8 +24,6 @@ const LAYERS: usize = 4;
 pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let rounds = bench.rounds(10);
     let (folder, data) = data_dir(&bench.haar)?;
-    let layout = folder.path().join("image");
-    lay_out(&layout).await?;
 
     let cloud = Cloud::start(&bench.haar, Some(&data), &[]).await?;
     let mut connection = Connection::open(&cloud.authority).await?;
@@ -37,11 +35,15 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
         connection.must(&ask.header("content-type", "application/x-amz-json-1.1")).await?;
     }
     let peer = Peer::start(folder.path()).await?;
-    // Turn by turn, so that both meet the machine in the same moods.
+    // Turn by turn, so that both meet the machine in the same moods; each time with another image,
+    // or the client would know that the registry has it.
     let (mut ours, mut theirs) = (Pair::default(), Pair::default());
     for round in 0..rounds {
+        let layout = folder.path().join(format!("image{round}"));
+        lay_out(&layout, round as u64).await?;
         ours.round(&cloud.authority, round, &layout).await?;
         theirs.round(&peer.authority, round, &layout).await?;
+        tokio::fs::remove_dir_all(&layout).await.map_err(|error| error.to_string())?;
     }
     for (what, ours, theirs) in
         [("push", &ours.push, &theirs.push), ("pull", &ours.pull, &theirs.pull)]
@@ -133,13 +135,13 @@ impl Peer {
 }
 
 /// Writes an image of layers that do not compress, as OCI lays it out.
-async fn lay_out(folder: &Path) -> Result<(), String> {
+async fn lay_out(folder: &Path, seed: u64) -> Result<(), String> {
     let said = |error: std::io::Error| error.to_string();
     let blobs = folder.join("blobs/sha256");
     tokio::fs::create_dir_all(&blobs).await.map_err(said)?;
     let mut layers = Vec::new();
     for number in 0..LAYERS {
-        let layer = noise(IMAGE_BYTES / LAYERS, number as u64 + 1);
+        let layer = noise(IMAGE_BYTES / LAYERS, seed * 1000 + number as u64 + 1);
         let media_type = "application/vnd.oci.image.layer.v1.tar";
         layers.push(blob(&blobs, media_type, &layer).await?);
     }

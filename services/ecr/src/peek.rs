@@ -91,6 +91,7 @@ impl Ecr {
             endpoint: format!("http://localhost:{}", doors.settings.port).into(),
             source_ip: None,
             user_agent: None,
+            trace: None,
         }
     }
 }

@@ -115,6 +115,7 @@ pub(super) fn identify(room: &Ecr, parts: &Parts) -> Result<Caller, Fault> {
         endpoint: format!("http://{host}").into(),
         source_ip: parts.extensions.get::<IpAddr>().copied(),
         user_agent: header_text(parts, "user-agent").map(Arc::from),
+        trace: None,
     };
     Ok(Caller { call, registry })
 }
