@@ -6,6 +6,7 @@ mod data_key;
 mod pages;
 mod rooms;
 mod stores;
+mod sweep;
 mod targets;
 
 use std::sync::Arc;

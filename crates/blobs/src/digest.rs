@@ -18,6 +18,9 @@ pub struct Digest([u8; 32]);
 pub struct DigestError(String);
 
 impl Digest {
+    /// Comes before all others; where ranges of keys begin.
+    pub const MIN: Self = Self([0; 32]);
+
     /// Digests bytes at hand.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())

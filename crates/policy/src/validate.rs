@@ -31,13 +31,16 @@ pub(crate) fn elements(
     effect: bool,
 ) -> Result<(), PolicyError> {
     match grammar {
-        Grammar::Trust if resource => refuse("Has prohibited field Resource"),
+        Grammar::Trust | Grammar::Own if resource => refuse("Has prohibited field Resource"),
         Grammar::Trust if !effect => refuse("Missing required field Effect"),
         Grammar::Trust if !action => refuse("Missing required field Action"),
         Grammar::Trust if !principal => refuse("Missing required field Principal"),
         Grammar::Trust => Ok(()),
-        Grammar::Resource if !principal => refuse("Missing required field Principal"),
-        Grammar::Resource if !action => refuse("Missing required field Action"),
+        Grammar::Resource | Grammar::Own if !principal => {
+            refuse("Missing required field Principal")
+        }
+        Grammar::Resource | Grammar::Own if !action => refuse("Missing required field Action"),
+        Grammar::Own => Ok(()),
         Grammar::Resource if !resource => refuse("Missing required field Resource"),
         Grammar::Resource => Ok(()),
         Grammar::Managed | Grammar::Inline | Grammar::Session => {
@@ -57,7 +60,7 @@ pub(crate) fn elements(
 
 /// Identities' policies take letters and digits, resources' policies more.
 pub(crate) fn sid(sid: &str, grammar: Grammar) -> Result<(), PolicyError> {
-    let free = matches!(grammar, Grammar::Resource | Grammar::Trust);
+    let free = matches!(grammar, Grammar::Resource | Grammar::Own | Grammar::Trust);
     if free || sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Ok(());
     }

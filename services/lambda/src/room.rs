@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use haar_blobs::{BlobError, Digest};
 use haar_iam_contract::peek::IamPeek;
-use haar_kernel::{Auth, Call, Doors, Lanes};
+use haar_kernel::{Auth, Call, Doors, HoldsBlobs, Lanes};
 use haar_ledger::{LedgerError, Snapshot, Tx};
 use haar_wire::AwsError;
 
@@ -146,5 +146,11 @@ impl Lambda {
              because no resource-based policy allows the lambda:GetLayerVersion action",
             function.account
         )))
+    }
+}
+
+impl HoldsBlobs for Lambda {
+    fn held_blobs(&self, snapshot: &Snapshot, held: &mut BTreeSet<Digest>) {
+        held.extend(Self::held_archives(snapshot));
     }
 }

@@ -889,5 +889,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "InvalidParameterValue",
         message_key: "message",
         missing: None,
+        wrapped: true,
     },
+    host_label: false,
 };
