@@ -53,7 +53,8 @@ async fn a_sweep_removes_what_nobody_holds_and_nobody_put_of_late() {
 fn pieces(
     pieces: &[Result<&'static str, &'static str>],
 ) -> impl futures_util::Stream<Item = Result<Bytes, &'static str>> + Send + 'static {
-    stream::iter(pieces.to_vec().into_iter().map(|piece| piece.map(Bytes::from)))
+    let pieces = pieces.to_vec();
+    stream::iter(pieces.into_iter().map(|piece| piece.map(Bytes::from)))
 }
 
 #[tokio::test]
