@@ -135,7 +135,7 @@ def test_what_is_too_large_or_broken_is_refused(cloud):
     large = exchange(cloud, b"GET / HTTP/1.1\r\n" + host + b"X: " + b"x" * (1 << 20) + b"\r\n\r\n")
     assert large == b"" or b" 431 " in large or b" 400 " in large
     body = exchange(cloud, b"POST / HTTP/1.1\r\n" + host + b"Content-Length: 999999999999\r\n\r\nx")
-    assert body == b"" or b" 413 " in body or b" 400 " in body
+    assert b" 413 " in body
     assert b" 400 " in exchange(cloud, b"NONSENSE\r\n\r\n")
     assert cloud.page("GET", "/_haar/health")["status"] == "running"
 

@@ -13,7 +13,7 @@ use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt as _, Limited};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -211,19 +211,24 @@ async fn visit(site: &dyn Site, parts: Parts, body: Body, peer: Option<IpAddr>) 
     site.serve(request).await
 }
 
-/// Reads a whole body, or answers why not.
+/// Reads a whole body, or answers why not. One that is said to be too large is not waited for.
 async fn collect(body: Incoming) -> Result<Bytes, Response<Body>> {
+    if body.size_hint().lower() > BODY_MAX as u64 {
+        return Err(too_large());
+    }
     match Limited::new(body, BODY_MAX).collect().await {
         Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
-            let message = format!("Request must be smaller than {BODY_MAX} bytes");
-            let document = json!({ "__type": "RequestTooLargeException", "message": message });
-            Err(json_page(StatusCode::PAYLOAD_TOO_LARGE, &document))
-        }
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
         Err(error) => {
             tracing::debug!(%error, "a body ended early");
             let document = json!({ "__type": "IncompleteBody", "message": "the body ended early" });
             Err(json_page(StatusCode::BAD_REQUEST, &document))
         }
     }
+}
+
+fn too_large() -> Response<Body> {
+    let message = format!("Request must be smaller than {BODY_MAX} bytes");
+    let document = json!({ "__type": "RequestTooLargeException", "message": message });
+    json_page(StatusCode::PAYLOAD_TOO_LARGE, &document)
 }

@@ -120,6 +120,19 @@ async fn a_site_that_does_not_gets_them_whole_or_not_at_all() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_said_to_be_too_large_is_not_waited_for() {
+    let stopping = CancellationToken::new();
+    let mut connection = TcpStream::connect(gateway(&stopping).await).await.unwrap();
+    let head =
+        "PUT /whole HTTP/1.1\r\nhost: counter.localhost\r\ncontent-length: 99999999999\r\n\r\n";
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let mut status = [0; 12];
+    connection.read_exact(&mut status).await.unwrap();
+    assert_eq!(&status, b"HTTP/1.1 413");
+    stopping.cancel();
+}
+
+#[tokio::test]
 async fn a_site_may_answer_before_the_body_ends() {
     let stopping = CancellationToken::new();
     let address = gateway(&stopping).await;

@@ -45,6 +45,30 @@ async fn a_response_is_streamed_as_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_caller_that_does_not_read_holds_a_function_no_longer_than_its_time() {
+    let cloud = Cloud::new();
+    let mut function = cloud.node(
+        "exports.handler = awslambda.streamifyResponse(async (event, out) => {\n\
+         for (let n = 0; n < 400; n++) { const piece = 'x'.repeat(65536);\n\
+         await new Promise((written) => out.write(piece, written)) } out.end() })",
+    );
+    function.timeout = Duration::from_secs(2);
+    let function = Arc::new(function);
+    let request = cloud.request(&function, json!({}));
+    let mut stream = cloud.fleet.invoke_streaming(function.clone(), request).await.unwrap();
+    while !cloud.log().iter().any(|line| line.contains("Task timed out after 2.00 seconds")) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let mut end = None;
+    while let Some(event) = stream.events.recv().await {
+        end = Some(event);
+    }
+    let Some(StreamEvent::Complete { error_code, .. }) = end else { panic!("{end:?}") };
+    assert_eq!(error_code.as_deref(), Some("Sandbox.Timedout"));
+    cloud.fleet.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn code_inside_sees_its_environment_and_reaches_haar() {
     let cloud = Cloud::new();
     let mut function = cloud.python(
