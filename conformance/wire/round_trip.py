@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DEPTH_MAX = 5
 LETTERS = string.ascii_letters + string.digits + " <&>'\"é/%+=;:,."
 #: Violations that are tried for one operation and protocol.
-VIOLATIONS_MAX = 40
+VIOLATIONS_MAX = 200
 
 
 class Probe:
