@@ -70,7 +70,7 @@ impl Catalogue {
 
     /// A listed operation by the names of service (botocore's folder) and operation.
     pub fn operation(&self, service: &str, name: &str) -> Option<&'static OperationSchema> {
-        self.services().find(|known| known.id == service)?.operation(name)
+        self.services().filter(|known| known.id == service).find_map(|known| known.operation(name))
     }
 }
 
@@ -155,7 +155,9 @@ fn detect_action(
     };
     let services = || catalogue.services().filter(speaks);
     // A signature decides; a host's name only where it names a service that has the action.
-    let by_name_only = services().find(named);
+    // Of several lists of one name, the one that has the action.
+    let listed = |service: &&'static ServiceSchema| service.operation(action).is_some();
+    let by_name_only = services().filter(named).find(listed).or_else(|| services().find(named));
     let service = by_name_only.filter(|service| signed.is_some() || has(service));
     let service = service.or_else(|| {
         let mut versioned = services().filter(|s| version.is_none_or(|v| s.api_version == v));

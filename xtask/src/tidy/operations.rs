@@ -25,6 +25,8 @@ fn check_list(
 ) {
     let mut fault = |message: String| findings.faults.push(format!("{}: {message}", file.path));
     match table.get("service").and_then(toml::Value::as_str) {
+        // Samples of the protocols' tests may be of services that have a room.
+        Some(_) if !file.path.starts_with("services/") => {}
         Some(service) if !services.insert(service.to_owned()) => {
             fault(format!("service {service} has another list"));
         }
