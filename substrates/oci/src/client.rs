@@ -1,10 +1,10 @@
 //! The server's half: asks the helper, remembers what runs, hands out sockets and output.
 
 mod connection;
+mod known;
 mod output;
 mod start;
 
-use std::collections::BTreeMap;
 use std::net::{SocketAddrV4, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,15 +13,16 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use haar_substrate::{
-    Capabilities, ContainerState, Exit, Lifetime, Limits, OutputChunk, SandboxId, SandboxSpec,
-    SandboxStatus, Stats, Substrate, SubstrateError, Verb, WarmTemplate,
+    Capabilities, Exit, Lifetime, Limits, OutputChunk, SandboxId, SandboxSpec, SandboxStatus,
+    Stats, Substrate, SubstrateError, Verb, WarmTemplate,
 };
 use parking_lot::Mutex;
 
 use crate::cgroup::{Cgroup, Cgroups};
 use crate::probe;
 use crate::proto::{Answer, Failure, Request};
-use connection::{Connection, Known};
+use connection::Connection;
+use known::Known;
 
 /// Where the runtime keeps its things, and how its helper is started.
 #[derive(Clone, Debug)]
@@ -154,7 +155,7 @@ impl Substrate for OciSubstrate {
         self.known.lock().expect(&id);
         let answer = connection.ask(Request::Ensure(Box::new(spec))).await;
         // what came along was noted when it arrived, even if nobody waits here any more
-        let status = self.known.lock().sandboxes.get(&id).map(|entry| entry.status(&id));
+        let status = self.known.lock().sandboxes.get(&id).map(|entry| entry.status());
         answer.map_err(|failure| failure.into_error(Verb::Ensure))?;
         status.ok_or(SubstrateError::Gone(id))
     }
@@ -187,10 +188,10 @@ impl Substrate for OciSubstrate {
         let mut exit = {
             let known = self.known.lock();
             let entry = known.sandboxes.get(id).ok_or_else(gone)?;
-            entry.containers.get(container).ok_or_else(gone)?.subscribe()
+            entry.runs.get(container).ok_or_else(gone)?.end.subscribe()
         };
         let state = exit.wait_for(Option::is_some).await.map_err(|_| gone())?;
-        state.ok_or_else(gone)
+        state.map(|(exit, _)| exit).ok_or_else(gone)
     }
 
     async fn output(
@@ -257,12 +258,4 @@ impl Substrate for OciSubstrate {
 /// A failure that means nothing is known about the effect.
 fn lost() -> Failure {
     Failure::Failed("the helper process went away".into())
-}
-
-/// Containers by name, each with the place where its end will be told.
-type Ends = BTreeMap<String, tokio::sync::watch::Sender<Option<Exit>>>;
-
-/// The state to show for a container.
-fn state_of(pid: u32, exit: Option<Exit>) -> ContainerState {
-    exit.map_or(ContainerState::Running { pid }, ContainerState::Exited)
 }

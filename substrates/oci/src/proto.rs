@@ -7,10 +7,11 @@ use haar_substrate::{
     Exit, Lifetime, Limits, Resource, SandboxId, SandboxSpec, SandboxStatus, Stdio, SubstrateError,
     Verb, WarmTemplate,
 };
+use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Changes whenever a message changes; both halves must agree.
-pub(crate) const PROTOCOL: u32 = 1;
+pub(crate) const PROTOCOL: u32 = 2;
 
 /// Asked by the server. Each has a number that its answer repeats.
 #[derive(Debug, Serialize, Deserialize)]
@@ -45,7 +46,23 @@ pub(crate) enum Request {
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToServer {
     Answer(u64, Result<Answer, Failure>),
-    Exited { id: SandboxId, container: String, exit: Exit },
+    Exited(Ended),
+    /// So much of a container's output is kept by now.
+    Written {
+        id: SandboxId,
+        container: String,
+        end: u64,
+    },
+}
+
+/// How a run of a container has ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) id: SandboxId,
+    pub(crate) container: String,
+    pub(crate) attempt: u32,
+    pub(crate) exit: Exit,
+    pub(crate) at: Timestamp,
 }
 
 /// An answer that went well.

@@ -118,7 +118,7 @@ async fn until_nothing_is_left(config: &OciConfig) {
 }
 
 fn pid_of(status: &SandboxStatus) -> u32 {
-    match status.containers.values().next() {
+    match status.containers.values().next().map(|container| &container.state) {
         Some(ContainerState::Running { pid }) => *pid,
         other => panic!("{other:?}"),
     }

@@ -283,10 +283,8 @@ impl Environment {
             match self.doors.substrate.list().await {
                 Ok(all) => {
                     let running = all.iter().filter(|one| one.id == self.id).any(|one| {
-                        one.containers.iter().any(|(name, state)| {
-                            let runs =
-                                matches!(state, haar_substrate::ContainerState::Running { .. });
-                            name != RUNTIME && runs
+                        one.containers.iter().any(|(name, container)| {
+                            name != RUNTIME && container.state.exit().is_none()
                         })
                     });
                     if !running {

@@ -14,9 +14,9 @@ use super::helper::{Helper, Sandbox, Slot};
 use super::mounts::{Shared, detach};
 use super::pool::{self, Ready};
 use super::reaper::Which;
-use super::root::RootKey;
+use super::root::{RootKey, user_of};
 use super::shell::Program;
-use super::unit::Unit;
+use super::unit::{Owner, Unit};
 use crate::proto::{Carried, Described, Doing, Failure};
 
 /// A program that does not read its assignment must not hold up the helper.
@@ -122,7 +122,7 @@ impl Site<'_> {
             None => pool::make_ready(self.helper, template)?,
         };
         let Ready { unit, listeners, stdout, stderr, assign } = ready;
-        self.claim(spec, &container.name, &unit);
+        self.claim(spec, container, &unit);
         self.listeners = listeners;
         let missing: Vec<_> = spec
             .listen
@@ -155,7 +155,7 @@ impl Site<'_> {
             }
         };
         let first = self.units.is_empty();
-        self.claim(spec, &container.name, &unit);
+        self.claim(spec, container, &unit);
         if first {
             unit.cgroup.limit(&spec.limits).doing("set the limits")?;
             self.listeners = unit.shell.listen(shop, &spec.listen)?;
@@ -175,9 +175,13 @@ impl Site<'_> {
         hand_over(started.assign, container)
     }
 
-    fn claim(&mut self, spec: &SandboxSpec, container: &str, unit: &Arc<Unit>) {
-        unit.life.lock().owner = Some((spec.id.clone(), container.to_owned()));
-        self.units.push((container.to_owned(), unit.clone()));
+    fn claim(&mut self, spec: &SandboxSpec, container: &ContainerSpec, unit: &Arc<Unit>) {
+        let ContainerSpec { name, attempt, .. } = container;
+        let owner = Owner { id: spec.id.clone(), container: name.clone(), attempt: *attempt };
+        let mut life = unit.life.lock();
+        life.owner = Some(owner);
+        life.started_at = self.helper.reaper.clock.now();
+        self.units.push((name.clone(), unit.clone()));
     }
 
     fn furnish(
@@ -186,7 +190,10 @@ impl Site<'_> {
         container: &ContainerSpec,
         unit: &Arc<Unit>,
     ) -> Result<(), Failure> {
-        let user = container.template.as_ref().map_or(container.user, |template| template.user);
+        let user = container
+            .template
+            .as_ref()
+            .map_or_else(|| user_of(container), |template| template.user);
         let mounts: Result<Vec<_>, _> = container
             .mounts
             .iter()
@@ -267,12 +274,13 @@ fn hand_over(assign: Option<UnixStream>, container: &ContainerSpec) -> Result<()
 
 /// The sandbox as the server needs to know it.
 pub(super) fn describe(sandbox: &Sandbox, carried: Vec<Carried>) -> Described {
-    let states = sandbox.units.iter().map(|(name, unit)| (name.clone(), unit.life.lock().state()));
+    let states = sandbox.units.iter().map(|(name, unit)| (name.clone(), unit.life.lock().status()));
     Described {
         status: SandboxStatus {
             id: sandbox.id.clone(),
             labels: sandbox.labels.clone(),
             containers: states.collect(),
+            network: None,
             warm: sandbox.warm,
         },
         lifetime: sandbox.lifetime,

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use haar_substrate::{Exit, Lifetime, SandboxId};
+use haar_types::Timestamp;
 use parking_lot::{Condvar, Mutex};
 
 use super::closer::{Closer, Remains};
@@ -16,9 +17,9 @@ use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
 use super::shell::Workshop;
-use super::unit::Unit;
+use super::unit::{Owner, Unit};
 use crate::cgroup::Cgroup;
-use crate::proto::{Answer, Failure, ToServer};
+use crate::proto::{Answer, Ended, Failure, ToServer};
 use crate::socket;
 
 /// A sandbox that runs or ran.
@@ -148,11 +149,11 @@ impl Helper {
     pub(super) fn program_ended(
         &self,
         unit: &Arc<Unit>,
-        owner: Option<(SandboxId, String)>,
-        exit: Exit,
+        owner: Option<Owner>,
+        (exit, at): (Exit, Timestamp),
     ) {
-        if let Some((id, container)) = owner {
-            self.link.tell(&ToServer::Exited { id, container, exit });
+        if let Some(Owner { id, container, attempt }) = owner {
+            self.link.tell(&ToServer::Exited(Ended { id, container, attempt, exit, at }));
         }
         unit.shell.kill();
     }
@@ -164,7 +165,7 @@ impl Helper {
         }
         let owner = unit.life.lock().owner.clone();
         match owner {
-            Some((id, _)) => self.finish_removal(&id),
+            Some(owner) => self.finish_removal(&owner.id),
             None => {
                 self.close_group(unit.cgroup.clone());
                 if self.state.lock().pool.forget_unfit() {

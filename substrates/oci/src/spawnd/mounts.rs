@@ -49,6 +49,9 @@ pub(super) fn detach(
             [only] => bind(only, true).map_err(|error| refused(only, error))?,
             [first, ..] => overlay(sources).map_err(|error| refused(first, error))?,
         },
+        Mount::Volume { name, .. } => {
+            return Err(refused(Path::new(name), io::ErrorKind::Unsupported.into()));
+        }
         Mount::Scratch { size_bytes, .. } if shop.scratch.are_usable() => {
             scratch(shop, shared, mount, *size_bytes, user).doing("make a scratch file system")?
         }

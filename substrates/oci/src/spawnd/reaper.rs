@@ -30,7 +30,7 @@ pub(super) enum Which {
 pub(super) struct Reaper {
     poll: OwnedFd,
     wake: OwnedFd,
-    clock: Clock,
+    pub(super) clock: Clock,
     watched: Mutex<Watched>,
     deadlines: Mutex<Vec<(Moment, SandboxId)>>,
 }
@@ -146,10 +146,12 @@ impl Reaper {
                 };
                 let out_of_memory = unit.cgroup.oom_kill_count() > 0;
                 let exit = Exit { code, signal, out_of_memory };
+                let at = self.clock.now();
                 life.exit = Some(exit);
+                life.ended_at = Some(at);
                 let owner = life.owner.clone();
                 drop(life);
-                helper.program_ended(&unit, owner, exit);
+                helper.program_ended(&unit, owner, (exit, at));
             }
         }
     }

@@ -2,7 +2,8 @@
 
 use std::os::fd::OwnedFd;
 
-use haar_substrate::{ContainerState, Exit, SandboxId};
+use haar_substrate::{ContainerState, ContainerStatus, Exit, SandboxId};
+use haar_types::Timestamp;
 use parking_lot::Mutex;
 
 use super::clone::Child;
@@ -19,19 +20,39 @@ pub(super) struct Unit {
     pub(super) outputs: Mutex<Option<[OwnedFd; 2]>>,
 }
 
+/// Whose container a unit is.
+#[derive(Clone)]
+pub(super) struct Owner {
+    pub(super) id: SandboxId,
+    pub(super) container: String,
+    pub(super) attempt: u32,
+}
+
 /// What changes in a unit.
 #[derive(Default)]
 pub(super) struct Life {
     /// The sandbox and container; none while it waits in a pool.
-    pub(super) owner: Option<(SandboxId, String)>,
+    pub(super) owner: Option<Owner>,
     pub(super) program: Option<Child>,
     pub(super) exit: Option<Exit>,
+    pub(super) started_at: Timestamp,
+    pub(super) ended_at: Option<Timestamp>,
     /// Nothing of it runs any more.
     pub(super) gone: bool,
 }
 
 impl Life {
-    pub(super) fn state(&self) -> ContainerState {
+    pub(super) fn status(&self) -> ContainerStatus {
+        ContainerStatus {
+            state: self.state(),
+            attempt: self.owner.as_ref().map_or(0, |owner| owner.attempt),
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            image: None,
+        }
+    }
+
+    fn state(&self) -> ContainerState {
         match (self.exit, &self.program) {
             (Some(exit), _) => ContainerState::Exited(exit),
             (None, Some(program)) => ContainerState::Running { pid: program.pid },
