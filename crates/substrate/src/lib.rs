@@ -188,6 +188,11 @@ pub trait Substrate: Send + Sync + 'static {
     /// A substrate without warm starts does nothing.
     async fn prepare(&self, templates: Vec<(WarmTemplate, usize)>) -> Result<(), SubstrateError>;
 
+    /// Where its images are pulled to; none where it runs no images.
+    fn images(&self) -> Option<Arc<dyn ImageStore>> {
+        None
+    }
+
     /// What this host allows; asked once at start, shown by `haar doctor`.
     fn capabilities(&self) -> Capabilities;
 }

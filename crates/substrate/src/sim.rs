@@ -3,6 +3,7 @@
 
 mod container;
 mod feed;
+mod images;
 mod verbs;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use crate::{
     SandboxId, SandboxSpec, SandboxStatus, Stats, SubstrateError, Verb, WarmTemplate,
 };
 use container::Container;
+pub use images::SimImages;
 
 /// Events that a slow watcher may fall behind.
 const EVENTS_MAX: usize = 1_024;
@@ -61,6 +63,7 @@ type ExecScript = Arc<dyn Fn(&SandboxId, &str, &[String]) -> Told + Send + Sync>
 /// The substrate.
 pub struct SimSubstrate {
     clock: Clock,
+    images: Arc<SimImages>,
     shared: Arc<Shared>,
 }
 
@@ -106,7 +109,12 @@ impl SimSubstrate {
         };
         let events = broadcast::Sender::new(EVENTS_MAX);
         let shared = Shared { state: Mutex::new(state), events, started: Notify::new() };
-        Self { clock, shared: Arc::new(shared) }
+        Self { clock, images: Arc::default(), shared: Arc::new(shared) }
+    }
+
+    /// Its images; what containers are told to run from is not looked up there.
+    pub fn sim_images(&self) -> &Arc<SimImages> {
+        &self.images
     }
 
     /// From now on, this decides what all containers of a sandbox do.

@@ -177,6 +177,19 @@ impl Cgroups {
         names
     }
 
+    /// Makes a group within another, for one container.
+    pub(crate) fn create_in(&self, outer: &Cgroup, name: &str) -> io::Result<Cgroup> {
+        if self.unified {
+            for dir in outer.at.parents() {
+                for one in ["+memory", "+cpu", "+pids", "+io"] {
+                    // what the host lacks is not limited, as its findings say
+                    let _ = fs::write(dir.join("cgroup.subtree_control"), one);
+                }
+            }
+        }
+        self.create(&format!("{}/{name}", outer.name))
+    }
+
     /// Removes the parent groups.
     pub(crate) fn tear_down(&self) {
         for parent in self.parents() {
@@ -225,7 +238,8 @@ impl Cgroup {
     /// Writes limits. Absent ones are lifted.
     pub(crate) fn limit(&self, limits: &Limits) -> io::Result<()> {
         self.limit_memory(limits.memory.map(haar_types::MemoryMib::bytes))?;
-        self.limit_cpu(limits.cpu.map(|units| units.0))?;
+        self.limit_softly(limits.memory_soft.map(haar_types::MemoryMib::bytes))?;
+        self.limit_cpu(limits.cpu.map(|units| units.0), limits.cpu_shares)?;
         if let Some(pids) = &self.at.pids {
             let most = limits.pids.map_or("max".to_owned(), |most| most.to_string());
             fs::write(pids.join("pids.max"), most)?;
@@ -253,17 +267,28 @@ impl Cgroup {
         fs::write(&memory, &most)
     }
 
-    fn limit_cpu(&self, units: Option<u64>) -> io::Result<()> {
+    fn limit_softly(&self, bytes: Option<u64>) -> io::Result<()> {
+        let Some(dir) = &self.at.memory else { return Ok(()) };
+        let (file, none) = match self.at.unified {
+            true => ("memory.low", "0"),
+            false => ("memory.soft_limit_in_bytes", "-1"),
+        };
+        let least = bytes.map_or(none.to_owned(), |bytes| bytes.to_string());
+        write_if_there(&dir.join(file), &least)
+    }
+
+    fn limit_cpu(&self, units: Option<u64>, shares: Option<u64>) -> io::Result<()> {
         let Some(dir) = &self.at.cpu else { return Ok(()) };
         let quota =
             units.map(|units| (units * CPU_PERIOD_MICROS / 1_024).max(CPU_QUOTA_MICROS_MIN));
         if self.at.unified {
             let quota = quota.map_or("max".to_owned(), |quota| quota.to_string());
             fs::write(dir.join("cpu.max"), format!("{quota} {CPU_PERIOD_MICROS}"))?;
-            let weight = units.unwrap_or(1_024) * 100 / 1_024;
+            let weight = shares.or(units).unwrap_or(1_024) * 100 / 1_024;
             return fs::write(dir.join("cpu.weight"), weight.clamp(1, 10_000).to_string());
         }
-        fs::write(dir.join("cpu.shares"), units.unwrap_or(1_024).max(2).to_string())?;
+        let shares = shares.or(units).unwrap_or(1_024).max(2);
+        fs::write(dir.join("cpu.shares"), shares.to_string())?;
         let file = dir.join("cpu.cfs_quota_us");
         match quota {
             Some(quota) if file.exists() => {
@@ -346,6 +371,40 @@ impl Cgroup {
         members.sort_unstable();
         members.dedup();
         members
+    }
+
+    /// The groups within it, then itself.
+    pub(crate) fn with_children(&self) -> Vec<Self> {
+        let mut names: Vec<_> = self
+            .at
+            .parents()
+            .iter()
+            .filter_map(|dir| fs::read_dir(dir).ok())
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names.dedup();
+        let child = |slot: &Option<PathBuf>, name: &str| slot.as_ref().map(|dir| dir.join(name));
+        let mut all: Vec<_> = names
+            .iter()
+            .map(|name| Self {
+                name: format!("{}/{name}", self.name),
+                at: Cgroups {
+                    unified: self.at.unified,
+                    memory: child(&self.at.memory, name),
+                    cpu: child(&self.at.cpu, name),
+                    cpuacct: child(&self.at.cpuacct, name),
+                    pids: child(&self.at.pids, name),
+                    freezer: child(&self.at.freezer, name),
+                    devices: child(&self.at.devices, name),
+                },
+            })
+            .collect();
+        all.push(self.clone());
+        all
     }
 
     /// Removes it; false when a process is still in it.

@@ -2,9 +2,12 @@
 
 mod connection;
 mod known;
+mod logs;
+mod merge;
 mod output;
 mod start;
 
+use std::collections::BTreeMap;
 use std::net::{SocketAddrV4, TcpListener};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -12,15 +15,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
+use haar_images::{Bundle, Store};
 use haar_substrate::{
-    Capabilities, Exit, Lifetime, Limits, OutputChunk, SandboxId, SandboxSpec, SandboxStatus,
-    Stats, Substrate, SubstrateError, Verb, WarmTemplate,
+    Capabilities, ContainerSpec, Event, Exit, ImageStore, Lifetime, Limits, LogChunk, OutputChunk,
+    Root, SandboxId, SandboxSpec, SandboxStatus, Stats, Substrate, SubstrateError, Verb,
+    WarmTemplate,
 };
 use parking_lot::Mutex;
 
 use crate::cgroup::{Cgroup, Cgroups};
 use crate::probe;
-use crate::proto::{Answer, Failure, Request};
+use crate::proto::{Answer, Failure, FromImage, Request};
 use connection::Connection;
 use known::Known;
 
@@ -33,6 +38,8 @@ pub struct OciConfig {
     pub instance: String,
     /// The program whose first argument `spawnd` makes it the helper.
     pub spawnd_exe: PathBuf,
+    /// Where images are; without it containers of images are refused.
+    pub images: Option<Arc<Store>>,
 }
 
 /// The embedded runtime.
@@ -43,6 +50,8 @@ pub struct OciSubstrate {
     /// The helper's connection; replaced when the helper died.
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     known: Arc<Mutex<Known>>,
+    /// Images that sandboxes run from: held, so that they stay.
+    bundles: Mutex<BTreeMap<SandboxId, BTreeMap<String, Arc<Bundle>>>>,
     /// Told to every new helper.
     templates: Mutex<Vec<(WarmTemplate, usize)>>,
 }
@@ -62,6 +71,7 @@ impl OciSubstrate {
             config,
             connection: tokio::sync::Mutex::new(None),
             known: Arc::default(),
+            bundles: Mutex::default(),
             templates: Mutex::default(),
         };
         if substrate.capabilities.usable {
@@ -106,6 +116,7 @@ impl OciSubstrate {
             if described.lifetime == Lifetime::Server {
                 self.remove(&id, Duration::ZERO).await?;
             } else {
+                self.hold_adopted(&described.status);
                 self.known.lock().learn(described, Vec::new());
             }
         }
@@ -126,6 +137,52 @@ impl OciSubstrate {
     async fn ask(&self, verb: Verb, request: Request) -> Result<(), SubstrateError> {
         let connection = self.connect(verb).await?;
         connection.ask(request).await.map(drop).map_err(|failure| failure.into_error(verb))
+    }
+
+    /// Holds what an adopted sandbox runs from.
+    fn hold_adopted(&self, status: &SandboxStatus) {
+        for (name, container) in &status.containers {
+            let store = self.config.images.as_ref();
+            let bundle = store.zip(container.image.as_ref());
+            if let Some(Ok(bundle)) = bundle.map(|(store, image)| store.bundle(image)) {
+                self.hold(&status.id, name, bundle);
+            }
+        }
+    }
+
+    fn hold(&self, id: &SandboxId, container: &str, bundle: Bundle) {
+        let mut bundles = self.bundles.lock();
+        let of_sandbox = bundles.entry(id.clone()).or_default();
+        of_sandbox.insert(container.to_owned(), Arc::new(bundle));
+    }
+
+    /// What a container's image says, with the image held.
+    fn image(
+        &self,
+        verb: Verb,
+        id: &SandboxId,
+        hostname: &str,
+        spec: &ContainerSpec,
+    ) -> Result<Option<FromImage>, SubstrateError> {
+        let Root::Image(image) = &spec.root else { return Ok(None) };
+        let store = self.config.images.as_ref().ok_or_else(|| {
+            SubstrateError::Unsupported(verb, "there is no image store".to_owned())
+        })?;
+        let bundle =
+            store.bundle(image).map_err(|_| SubstrateError::ImageNotFound(image.clone()))?;
+        let merged = merge::merge(spec, hostname, &bundle)?;
+        self.hold(id, &spec.name, bundle);
+        Ok(Some(merged))
+    }
+
+    /// A container's own control group, else its sandbox's.
+    fn container_group(&self, id: &SandboxId, container: &str) -> Result<Cgroup, SubstrateError> {
+        let known = self.known.lock();
+        let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        if !entry.runs.contains_key(container) {
+            return Err(SubstrateError::Gone(id.clone()));
+        }
+        Ok(self.cgroups.named(entry.groups.get(container).unwrap_or(&entry.cgroup)))
     }
 
     /// The sandbox's control group.
@@ -152,8 +209,14 @@ impl Substrate for OciSubstrate {
     async fn ensure(&self, spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
         let id = spec.id.clone();
         let connection = self.connect(Verb::Ensure).await?;
+        let images: Result<Vec<_>, _> = spec
+            .containers
+            .iter()
+            .map(|container| self.image(Verb::Ensure, &id, &spec.hostname, container))
+            .collect();
+        let images = images?;
         self.known.lock().expect(&id);
-        let answer = connection.ask(Request::Ensure(Box::new(spec))).await;
+        let answer = connection.ask(Request::Ensure(Box::new(spec), images)).await;
         // what came along was noted when it arrived, even if nobody waits here any more
         let status = self.known.lock().sandboxes.get(&id).map(|entry| entry.status());
         answer.map_err(|failure| failure.into_error(Verb::Ensure))?;
@@ -164,7 +227,76 @@ impl Substrate for OciSubstrate {
         let request = Request::Remove { id: id.clone(), grace };
         self.ask(Verb::Remove, request).await?;
         self.known.lock().sandboxes.remove(id);
+        self.bundles.lock().remove(id);
         Ok(())
+    }
+
+    async fn start(
+        &self,
+        id: &SandboxId,
+        container: ContainerSpec,
+    ) -> Result<SandboxStatus, SubstrateError> {
+        let connection = self.connect(Verb::Start).await?;
+        let hostname = {
+            let mut known = self.known.lock();
+            known.expect(id);
+            let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+            entry.hostname.clone()
+        };
+        let image = self.image(Verb::Start, id, &hostname, &container)?;
+        let request = Request::Start { id: id.clone(), container: Box::new(container), image };
+        let answer = connection.ask(request).await;
+        let status = self.known.lock().sandboxes.get(id).map(|entry| entry.status());
+        answer.map_err(|failure| failure.into_error(Verb::Start))?;
+        status.ok_or_else(|| SubstrateError::Gone(id.clone()))
+    }
+
+    async fn stop(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        grace: Duration,
+    ) -> Result<Exit, SubstrateError> {
+        let request = Request::Stop { id: id.clone(), container: container.to_owned(), grace };
+        self.ask(Verb::Signal, request).await?;
+        self.wait(id, container).await
+    }
+
+    async fn logs(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, LogChunk>, SubstrateError> {
+        let known = self.known.lock();
+        let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        let run = entry.runs.get(container).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        let dir = self.config.state_dir.join("logs").join(&id.0).join(container);
+        Ok(logs::stream(dir, from, run.end.subscribe(), run.written.subscribe()))
+    }
+
+    async fn watch(&self) -> Result<BoxStream<'static, Event>, SubstrateError> {
+        let events = self.known.lock().events.subscribe();
+        Ok(logs::events(events))
+    }
+
+    async fn pause(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        paused: bool,
+    ) -> Result<(), SubstrateError> {
+        let group = self.container_group(id, container)?;
+        group.freeze(paused).map_err(|error| judge(Verb::Signal, id, error))
+    }
+
+    async fn container_stats(
+        &self,
+        id: &SandboxId,
+        container: &str,
+    ) -> Result<Stats, SubstrateError> {
+        let group = self.container_group(id, container)?;
+        group.stats().map_err(|error| judge(Verb::List, id, error))
     }
 
     async fn list(&self) -> Result<Vec<SandboxStatus>, SubstrateError> {
@@ -248,6 +380,10 @@ impl Substrate for OciSubstrate {
     async fn prepare(&self, templates: Vec<(WarmTemplate, usize)>) -> Result<(), SubstrateError> {
         self.templates.lock().clone_from(&templates);
         self.ask(Verb::Ensure, Request::Prepare(templates)).await
+    }
+
+    fn images(&self) -> Option<Arc<dyn ImageStore>> {
+        self.config.images.clone().map(|store| store as Arc<dyn ImageStore>)
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -123,6 +123,12 @@ pub(crate) fn mke2fs() -> Option<&'static Path> {
     places.iter().map(|&place| Path::new(place)).find(|place| place.exists())
 }
 
+/// The program that speaks to the packet filter.
+pub(crate) fn nft() -> Option<&'static Path> {
+    let places = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
+    places.iter().map(|&place| Path::new(place)).find(|place| place.exists())
+}
+
 /// An empty call that only a kernel without it answers with `ENOSYS`.
 fn has_mount_setattr() -> bool {
     // SAFETY: the size of zero is refused before anything is read.

@@ -1,11 +1,13 @@
 //! What server and helper say to each other.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use haar_substrate::{
-    Exit, Lifetime, Limits, Resource, SandboxId, SandboxSpec, SandboxStatus, Stdio, SubstrateError,
-    Verb, WarmTemplate,
+    ContainerSpec, Exit, ImageId, Lifetime, Limits, Resource, SandboxId, SandboxSpec,
+    SandboxStatus, Stdio, SubstrateError, Verb, WarmTemplate,
 };
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -19,7 +21,20 @@ pub(crate) enum Request {
     Hello {
         protocol: u32,
     },
-    Ensure(Box<SandboxSpec>),
+    /// With what each container's image says, in their order.
+    Ensure(Box<SandboxSpec>, Vec<Option<FromImage>>),
+    /// Starts a container in a sandbox that is there.
+    Start {
+        id: SandboxId,
+        container: Box<ContainerSpec>,
+        image: Option<FromImage>,
+    },
+    /// Asks one container to end, and kills it after a while.
+    Stop {
+        id: SandboxId,
+        container: String,
+        grace: Duration,
+    },
     Remove {
         id: SandboxId,
         grace: Duration,
@@ -42,17 +57,26 @@ pub(crate) enum Request {
     Prepare(Vec<(WarmTemplate, usize)>),
 }
 
+/// A container of an image: its layers, and the image's wishes with the spec's laid over them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FromImage {
+    /// Lowest first.
+    pub(crate) layers: Vec<PathBuf>,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: String,
+    /// As images name users; empty is root.
+    pub(crate) user: String,
+    pub(crate) stop_signal: i32,
+}
+
 /// Answered by the helper, or told unasked.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToServer {
     Answer(u64, Result<Answer, Failure>),
     Exited(Ended),
     /// So much of a container's output is kept by now.
-    Written {
-        id: SandboxId,
-        container: String,
-        end: u64,
-    },
+    Written(Written),
 }
 
 /// How a run of a container has ended.
@@ -63,6 +87,18 @@ pub(crate) struct Ended {
     pub(crate) attempt: u32,
     pub(crate) exit: Exit,
     pub(crate) at: Timestamp,
+}
+
+/// How much of a container's output is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Written {
+    pub(crate) id: SandboxId,
+    pub(crate) container: String,
+    /// Which run of it, counted from 1.
+    pub(crate) run: u64,
+    pub(crate) end: u64,
+    /// There may be more: its pipes are open.
+    pub(crate) open: bool,
 }
 
 /// An answer that went well.
@@ -83,6 +119,11 @@ pub(crate) struct Described {
     pub(crate) lifetime: Lifetime,
     /// Directory name of its cgroups, below the instance's.
     pub(crate) cgroup: String,
+    pub(crate) hostname: String,
+    /// Directory names of its containers' own cgroups.
+    pub(crate) groups: BTreeMap<String, String>,
+    /// Output that is kept.
+    pub(crate) written: Vec<Written>,
     /// What the descriptors are that come along, in their order.
     pub(crate) carried: Vec<Carried>,
 }
@@ -104,6 +145,8 @@ pub(crate) enum Failure {
     },
     Unsupported(String),
     Exhausted(Scarce),
+    /// The image's layers are not there.
+    NoImage(ImageId),
     /// A system call failed that should not.
     Failed(String),
     /// Another server uses this data directory.
@@ -116,6 +159,7 @@ pub(crate) enum Scarce {
     Memory,
     Disk,
     Processes,
+    Ports,
 }
 
 impl Failure {
@@ -134,11 +178,13 @@ impl Failure {
         match self {
             Self::Gone(id) => SubstrateError::Gone(id),
             Self::Refused { program, reason } => SubstrateError::Refused { program, reason },
+            Self::NoImage(image) => SubstrateError::ImageNotFound(image),
             Self::Unsupported(why) => SubstrateError::Unsupported(verb, why),
             Self::Exhausted(scarce) => SubstrateError::Exhausted(match scarce {
                 Scarce::Memory => Resource::Memory,
                 Scarce::Disk => Resource::Disk,
                 Scarce::Processes => Resource::Processes,
+                Scarce::Ports => Resource::Ports,
             }),
             Self::Failed(why) => SubstrateError::Unreachable(verb, std::io::Error::other(why)),
             Self::Busy => {

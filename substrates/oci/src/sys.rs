@@ -78,6 +78,16 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
     Ok(Some(ended))
 }
 
+/// Waits for a child that has just been killed, and reaps it.
+pub(crate) fn reap_now(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: an all-zero siginfo is valid, and the kernel fills it.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let id = pidfd.as_raw_fd() as libc::id_t;
+        check(libc::waitid(libc::P_PIDFD, id, &mut info, libc::WEXITED).into()).map(drop)
+    }
+}
+
 /// Sets attributes of a mount tree.
 pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, set: u64, propagation: u64) -> io::Result<()> {
     let attr = [set, 0u64, propagation, 0u64];

@@ -27,6 +27,7 @@ fn config(dir: &Path) -> OciConfig {
         state_dir: dir.join(format!("run-{number}")),
         instance: format!("test-{}-{number}", std::process::id()),
         spawnd_exe: env!("CARGO_BIN_EXE_haar-spawnd").into(),
+        images: None,
     }
 }
 

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::{SimSubstrate, Told, feed};
 use crate::{
-    Capabilities, ContainerSpec, Event, ExecSpec, Exit, Filter, Limits, LogChunk, Network,
-    OutputChunk, SandboxId, SandboxSpec, SandboxStatus, Session, Stats, Stdio, Substrate,
+    Capabilities, ContainerSpec, Event, ExecSpec, Exit, Filter, ImageStore, Limits, LogChunk,
+    Network, OutputChunk, SandboxId, SandboxSpec, SandboxStatus, Session, Stats, Stdio, Substrate,
     SubstrateError, TerminalSize, Verb, WarmTemplate,
 };
 
@@ -228,6 +228,10 @@ impl Substrate for SimSubstrate {
         self.reach(Verb::Ensure)?;
         self.shared.state.lock().templates = templates;
         Ok(())
+    }
+
+    fn images(&self) -> Option<Arc<dyn ImageStore>> {
+        Some(self.images.clone())
     }
 
     fn capabilities(&self) -> Capabilities {

@@ -101,9 +101,7 @@ impl Connection {
     fn hear(&self, message: ToServer, fds: Vec<OwnedFd>) {
         match message {
             ToServer::Exited(ended) => self.known.lock().hear_end(ended),
-            ToServer::Written { id, container, end } => {
-                self.known.lock().hear_written(&id, &container, end);
-            }
+            ToServer::Written(written) => self.known.lock().hear_written(&written),
             ToServer::Answer(number, answer) => {
                 let reply = match answer {
                     Ok(Answer::Sandbox(described)) => {

@@ -10,7 +10,7 @@ use haar_substrate::{
 use haar_types::Timestamp;
 use tokio::sync::{broadcast, watch};
 
-use crate::proto::{Carried, Described, Ended};
+use crate::proto::{Carried, Described, Ended, Written};
 
 /// Events that a slow watcher may fall behind.
 const EVENTS_MAX: usize = 4_096;
@@ -31,6 +31,9 @@ pub(super) struct Entry {
     /// It died with its helper: the next of this name is another.
     lost: bool,
     pub(super) cgroup: String,
+    /// Of containers with control groups of their own.
+    pub(super) groups: BTreeMap<String, String>,
+    pub(super) hostname: String,
     pub(super) runs: BTreeMap<String, Run>,
     pub(super) listeners: BTreeMap<SocketAddrV4, TcpListener>,
     pub(super) outputs: BTreeMap<String, [OwnedFd; 2]>,
@@ -41,7 +44,16 @@ pub(super) struct Run {
     attempt: u32,
     pub(super) end: watch::Sender<Option<(Exit, Timestamp)>>,
     /// How much of its kept output there is; grows over all runs.
-    pub(super) written: watch::Sender<u64>,
+    pub(super) written: watch::Sender<Length>,
+}
+
+/// A length of kept output.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Length {
+    run: u64,
+    pub(super) end: u64,
+    /// There may be more.
+    pub(super) open: bool,
 }
 
 impl Default for Known {
@@ -68,13 +80,29 @@ impl Entry {
         status
     }
 
+    fn hear_written(&self, written: &Written) {
+        let Some(run) = self.runs.get(&written.container) else { return };
+        let Written { run: number, end, open, .. } = *written;
+        let length = Length { run: number, end, open };
+        run.written.send_if_modified(|known| {
+            // messages may overtake each other: the longer is the later, and closed is closed
+            let order = |length: &Length| (length.run, length.end, !length.open);
+            let news = order(&length) > order(known);
+            if news {
+                *known = length;
+            }
+            news
+        });
+    }
+
     /// Notes a container as the helper tells it.
     fn learn(&mut self, name: &str, container: &ContainerStatus, early: Option<(Exit, Timestamp)>) {
         let attempt = container.attempt;
         if self.runs.get(name).is_none_or(|run| run.attempt < attempt) {
             // its output goes on where it was
             let before = self.runs.remove(name);
-            let written = before.map_or_else(|| watch::Sender::new(0), |run| run.written);
+            let written =
+                before.map_or_else(|| watch::Sender::new(Length::default()), |run| run.written);
             let run = Run { attempt, end: watch::Sender::new(None), written };
             self.runs.insert(name.to_owned(), run);
         }
@@ -93,7 +121,7 @@ impl Known {
 
     /// Notes what the helper tells of a sandbox.
     pub(super) fn learn(&mut self, described: Described, fds: Vec<OwnedFd>) {
-        let Described { status, cgroup, carried, .. } = described;
+        let Described { status, cgroup, carried, groups, written, hostname, .. } = described;
         let id = status.id.clone();
         self.expected.remove(&id);
         if self.sandboxes.get(&id).is_some_and(|entry| entry.lost) {
@@ -103,6 +131,8 @@ impl Known {
             told: status.clone(),
             lost: false,
             cgroup,
+            groups: BTreeMap::new(),
+            hostname,
             runs: BTreeMap::new(),
             listeners: BTreeMap::new(),
             outputs: BTreeMap::new(),
@@ -112,6 +142,10 @@ impl Known {
             entry.learn(name, container, early);
         }
         entry.told = status;
+        entry.groups = groups;
+        for written in &written {
+            entry.hear_written(written);
+        }
         let mut pairs: BTreeMap<String, Vec<(Stdio, OwnedFd)>> = BTreeMap::new();
         for (kind, fd) in carried.into_iter().zip(fds) {
             match kind {
@@ -148,13 +182,9 @@ impl Known {
     }
 
     /// Notes how much a container has written.
-    pub(super) fn hear_written(&self, id: &SandboxId, container: &str, end: u64) {
-        if let Some(run) = self.sandboxes.get(id).and_then(|entry| entry.runs.get(container)) {
-            run.written.send_if_modified(|known| {
-                let more = end > *known;
-                *known = end.max(*known);
-                more
-            });
+    pub(super) fn hear_written(&self, written: &Written) {
+        if let Some(entry) = self.sandboxes.get(&written.id) {
+            entry.hear_written(written);
         }
     }
 

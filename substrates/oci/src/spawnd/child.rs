@@ -16,25 +16,11 @@ use super::clone::{self, Child};
 use super::seccomp::Programs;
 use crate::cgroup::Entries;
 
-/// Docker's capabilities without those that reach past a sandbox (raw sockets, device nodes,
-/// the audit log).
-const CAPABILITIES_KEPT: u64 = bit(0) // chown
-    | bit(1) // dac_override
-    | bit(3) // fowner
-    | bit(4) // fsetid
-    | bit(5) // kill
-    | bit(6) // setgid
-    | bit(7) // setuid
-    | bit(8) // setpcap
-    | bit(10) // net_bind_service
-    | bit(18) // sys_chroot
-    | bit(31); // setfcap
 /// Bits that the kernel may know; the bounding set refuses those it does not.
 const CAPABILITIES: u32 = 64;
-
-const fn bit(number: u32) -> u64 {
-    1 << number
-}
+/// Flags of `move_mount`: the path is empty, the descriptor says it.
+const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x04;
+const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
 
 /// What a child was doing when it failed; written by it, read by its parent.
 #[derive(Default)]
@@ -94,15 +80,56 @@ pub(super) struct ProgramPlan<'a> {
     /// The sandbox's first process.
     pub(super) init: BorrowedFd<'a>,
     pub(super) entries: &'a Entries,
+    pub(super) program: ProgramSpec<'a>,
+}
+
+/// A program and what it may do.
+pub(super) struct ProgramSpec<'a> {
     /// To become 0, 1, 2 and perhaps 3; all above 9.
     pub(super) stdio: [BorrowedFd<'a>; 3],
     pub(super) assign: Option<BorrowedFd<'a>>,
+    /// Standard input is a terminal, and becomes the program's own.
+    pub(super) terminal: bool,
+    /// Where the program may be; the first that can be run is.
+    pub(super) paths: Vec<CString>,
     pub(super) argv: Vec<CString>,
     pub(super) env: Vec<CString>,
     pub(super) cwd: CString,
     pub(super) user: User,
-    pub(super) open_files: u64,
+    pub(super) groups: Vec<libc::gid_t>,
+    /// By the kernel's numbers: soft and hard.
+    pub(super) rlimits: Vec<(u32, u64, u64)>,
+    /// Capabilities that it and what it becomes can have at most.
+    pub(super) bounding: u64,
+    /// Capabilities that it has.
+    pub(super) permitted: u64,
+    pub(super) no_new_privileges: bool,
     pub(super) seccomp: &'a Programs,
+}
+
+/// Everything that the first process of a container with a root of its own needs.
+pub(super) struct ContainerPlan<'a> {
+    /// The root, mounted nowhere yet.
+    pub(super) tree: BorrowedFd<'a>,
+    /// An empty directory in the helper's mount namespace.
+    pub(super) anchor: &'a CStr,
+    /// Moved to their places in this order.
+    pub(super) mounts: Vec<(BorrowedFd<'a>, &'a CStr)>,
+    pub(super) masks: &'a [(CString, Mask)],
+    /// Options of `/dev/shm`.
+    pub(super) shm: &'a CStr,
+    pub(super) hostname: &'a CStr,
+    pub(super) entries: &'a Entries,
+    /// None is the host's own.
+    pub(super) network: Option<BorrowedFd<'a>>,
+    pub(super) first: First<'a>,
+}
+
+/// What a container's first process becomes.
+pub(super) enum First<'a> {
+    /// One that only waits and reaps.
+    Init(BorrowedFd<'a>),
+    Program(Box<ProgramSpec<'a>>),
 }
 
 struct InitFrame<'a> {
@@ -112,9 +139,30 @@ struct InitFrame<'a> {
 
 struct ProgramFrame<'a> {
     plan: &'a ProgramPlan<'a>,
-    argv: &'a [*const libc::c_char],
-    env: &'a [*const libc::c_char],
+    vectors: Vectors,
     report: &'a Report,
+}
+
+struct ContainerFrame<'a> {
+    plan: &'a ContainerPlan<'a>,
+    vectors: Vectors,
+    report: &'a Report,
+}
+
+/// Argument and environment lists as exec takes them.
+#[derive(Default)]
+struct Vectors {
+    argv: Vec<*const libc::c_char>,
+    env: Vec<*const libc::c_char>,
+}
+
+impl Vectors {
+    fn of(program: &ProgramSpec<'_>) -> Self {
+        let pointers = |strings: &[CString]| {
+            strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect()
+        };
+        Self { argv: pointers(&program.argv), env: pointers(&program.env) }
+    }
 }
 
 /// Starts the first process of a sandbox.
@@ -132,13 +180,23 @@ pub(super) fn start_init(plan: &InitPlan<'_>) -> Result<Child, ChildError> {
 /// Starts a program in a sandbox. The calling thread must have the sandbox's pid namespace for
 /// its children.
 pub(super) fn start_program(plan: &ProgramPlan<'_>) -> Result<Child, ChildError> {
-    let pointers = |strings: &[CString]| {
-        strings.iter().map(|string| string.as_ptr()).chain([ptr::null()]).collect::<Vec<_>>()
-    };
-    let (argv, env) = (pointers(&plan.argv), pointers(&plan.env));
     let report = Report::default();
-    let frame = ProgramFrame { plan, argv: &argv, env: &env, report: &report };
+    let vectors = Vectors::of(&plan.program);
+    let frame = ProgramFrame { plan, vectors, report: &report };
     start(0, plan.entries, &report, program_entry, (&raw const frame).cast())
+}
+
+/// Starts the first process of a container with a root of its own.
+pub(super) fn start_container(plan: &ContainerPlan<'_>) -> Result<Child, ChildError> {
+    let namespaces =
+        libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    let report = Report::default();
+    let vectors = match &plan.first {
+        First::Init(_) => Vectors::default(),
+        First::Program(program) => Vectors::of(program),
+    };
+    let frame = ContainerFrame { plan, vectors, report: &report };
+    start(namespaces, plan.entries, &report, container_entry, (&raw const frame).cast())
 }
 
 fn start(
@@ -188,8 +246,6 @@ impl Report {
 unsafe extern "C" fn init_entry(frame: *const c_void) -> ! {
     // SAFETY: `start_init` passes this type, and it outlives us.
     let InitFrame { plan, report } = unsafe { &*frame.cast::<InitFrame<'_>>() };
-    let environment = [ptr::null::<libc::c_char>()];
-    let argv = [c"init".as_ptr(), ptr::null()];
     // SAFETY: system calls on arguments that live in the frame.
     unsafe {
         die_with_parent(report);
@@ -199,19 +255,39 @@ unsafe extern "C" fn init_entry(frame: *const c_void) -> ! {
         }
         report.check(1, libc::unshare(libc::CLONE_NEWCGROUP).into());
         report.check(3, libc::chdir(plan.root.as_ptr()).into());
+        enter_root(report);
+        mount_own(plan, report);
+        report.check(4, libc::sethostname(c"sandbox".as_ptr(), 7).into());
+        wait_for_ever(plan.program.as_raw_fd(), report);
+    }
+}
+
+/// Makes the working directory the root.
+unsafe fn enter_root(report: &Report) {
+    // SAFETY: all strings are static.
+    unsafe {
         report.check(3, libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()));
         report.check(3, libc::umount2(c".".as_ptr(), libc::MNT_DETACH).into());
         report.check(3, libc::chdir(c"/".as_ptr()).into());
-        mount_own(plan, report);
-        report.check(4, libc::sethostname(c"sandbox".as_ptr(), 7).into());
+    }
+}
+
+/// Becomes the program that only waits.
+unsafe fn wait_for_ever(program: RawFd, report: &Report) -> ! {
+    let environment = [ptr::null::<libc::c_char>()];
+    let argv = [c"init".as_ptr(), ptr::null()];
+    // SAFETY: the lists end in null.
+    unsafe {
         libc::setsid();
         // children that nobody waits for vanish by themselves
         libc::signal(libc::SIGCHLD, libc::SIG_IGN);
         close_from(0, report);
-        drop_capabilities(0, report);
+        bound_capabilities(0, report);
+        set_capabilities(0, report);
+        report.check(9, libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into());
         libc::syscall(
             libc::SYS_execveat,
-            plan.program.as_raw_fd(),
+            program,
             c"".as_ptr(),
             argv.as_ptr(),
             environment.as_ptr(),
@@ -220,6 +296,110 @@ unsafe extern "C" fn init_entry(frame: *const c_void) -> ! {
     }
     report.check(11, -1);
     unreachable_child()
+}
+
+unsafe extern "C" fn container_entry(frame: *const c_void) -> ! {
+    // SAFETY: `start_container` passes this type, and it outlives us.
+    let frame = unsafe { &*frame.cast::<ContainerFrame<'_>>() };
+    let (plan, report) = (frame.plan, frame.report);
+    // SAFETY: system calls on arguments that live in the frame.
+    unsafe {
+        die_with_parent(report);
+        join_cgroups(plan.entries, report);
+        if let Some(network) = &plan.network {
+            report.check(2, libc::setns(network.as_raw_fd(), libc::CLONE_NEWNET).into());
+        }
+        report.check(1, libc::unshare(libc::CLONE_NEWCGROUP).into());
+        move_tree(plan.tree.as_raw_fd(), libc::AT_FDCWD, plan.anchor, report);
+        report.check(3, libc::chdir(plan.anchor.as_ptr()).into());
+        enter_root(report);
+        mount_container(plan, report);
+        let name = plan.hostname;
+        report.check(4, libc::sethostname(name.as_ptr(), name.count_bytes()).into());
+        match &plan.first {
+            First::Init(program) => wait_for_ever(program.as_raw_fd(), report),
+            First::Program(program) => become_program(program, &frame.vectors, report),
+        }
+    }
+}
+
+/// Mounts a detached tree at a path.
+unsafe fn move_tree(tree: RawFd, at: RawFd, path: &CStr, report: &Report) {
+    let flags = MOVE_MOUNT_F_EMPTY_PATH;
+    // SAFETY: the path ends in nul.
+    let result = unsafe {
+        libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), at, path.as_ptr(), flags)
+    };
+    report.check(4, result);
+}
+
+/// The kernel's `struct open_how`.
+#[repr(C)]
+struct OpenHow {
+    flags: u64,
+    mode: u64,
+    resolve: u64,
+}
+
+/// Mounts a detached tree at its place inside, whatever links there are.
+unsafe fn attach(tree: RawFd, root: RawFd, target: &CStr, report: &Report) {
+    let how = OpenHow {
+        flags: (libc::O_PATH | libc::O_CLOEXEC) as u64,
+        mode: 0,
+        resolve: libc::RESOLVE_IN_ROOT | libc::RESOLVE_NO_MAGICLINKS,
+    };
+    let flags = MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH;
+    // SAFETY: the structure has the layout that its size says; all strings end in nul.
+    unsafe {
+        let size = size_of::<OpenHow>();
+        let place = libc::syscall(libc::SYS_openat2, root, target.as_ptr(), &raw const how, size);
+        report.check(4, place);
+        let moved =
+            libc::syscall(libc::SYS_move_mount, tree, c"".as_ptr(), place, c"".as_ptr(), flags);
+        report.check(4, moved);
+        libc::close(place as RawFd);
+    }
+}
+
+/// The file systems of a container. `/proc` and `/sys` are plain directories of its root: its
+/// maker has looked.
+unsafe fn mount_container(plan: &ContainerPlan<'_>, report: &Report) {
+    let safe = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+    // SAFETY: all strings are static or in the plan.
+    unsafe {
+        let root = libc::open(c"/".as_ptr(), libc::O_PATH | libc::O_CLOEXEC);
+        report.check(4, root.into());
+        mount(report, c"proc", c"/proc", Some(c"proc"), safe, None);
+        mount(report, c"sysfs", c"/sys", Some(c"sysfs"), safe | libc::MS_RDONLY, None);
+        let mut mounts = plan.mounts.iter();
+        // the first is `/dev`, which the others go into
+        if let Some((tree, target)) = mounts.next() {
+            attach(tree.as_raw_fd(), root, target, report);
+        }
+        let options = Some(c"newinstance,ptmxmode=0666,mode=0620,gid=5");
+        let quiet = libc::MS_NOSUID | libc::MS_NOEXEC;
+        mount(report, c"devpts", c"/dev/pts", Some(c"devpts"), quiet, options);
+        mount(report, c"shm", c"/dev/shm", Some(c"tmpfs"), safe, Some(plan.shm));
+        mount(report, c"mqueue", c"/dev/mqueue", Some(c"mqueue"), safe, None);
+        for (path, mask) in plan.masks {
+            match mask {
+                Mask::File => mount(report, c"/dev/null", path, None, libc::MS_BIND, None),
+                Mask::Directory => {
+                    let options = Some(c"size=0,nr_inodes=2,mode=0555");
+                    let flags = safe | libc::MS_RDONLY;
+                    mount(report, c"tmpfs", path, Some(c"tmpfs"), flags, options);
+                }
+                Mask::ReadOnly => {
+                    mount(report, path, path, None, libc::MS_BIND | libc::MS_REC, None);
+                    let again = libc::MS_REMOUNT | libc::MS_BIND | libc::MS_RDONLY | safe;
+                    mount(report, path, path, None, again, None);
+                }
+            }
+        }
+        for (tree, target) in mounts {
+            attach(tree.as_raw_fd(), root, target, report);
+        }
+    }
 }
 
 unsafe extern "C" fn program_entry(frame: *const c_void) -> ! {
@@ -235,19 +415,47 @@ unsafe extern "C" fn program_entry(frame: *const c_void) -> ! {
             | libc::CLONE_NEWNET
             | libc::CLONE_NEWCGROUP;
         report.check(2, libc::setns(plan.init.as_raw_fd(), namespaces).into());
+        become_program(&plan.program, &frame.vectors, report);
+    }
+}
+
+/// Becomes the program, with what it may do and no more.
+unsafe fn become_program(program: &ProgramSpec<'_>, vectors: &Vectors, report: &Report) -> ! {
+    let ProgramSpec { bounding, permitted, .. } = *program;
+    // SAFETY: system calls on arguments that live in the frame.
+    unsafe {
         libc::setsid();
-        set_descriptors(plan, report);
-        set_limits(plan, report);
+        if program.terminal {
+            let input = program.stdio[0].as_raw_fd();
+            report.check(5, libc::ioctl(input, libc::TIOCSCTTY, 0).into());
+        }
+        set_descriptors(program, report);
+        set_limits(program, report);
         default_signals();
         libc::umask(0o022);
-        let kept = if plan.user.uid == 0 { CAPABILITIES_KEPT } else { 0 };
-        bound_capabilities(kept, report);
-        become_user(plan.user, report);
+        bound_capabilities(bounding, report);
+        if program.no_new_privileges {
+            report.check(9, libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into());
+        } else {
+            // only the privileged may, without giving up on privileges to come
+            install_seccomp(program.seccomp, report);
+        }
+        become_user(program, report);
         die_with_parent(report); // a change of user forgets it
-        enter_directory(&plan.cwd, report);
-        set_capabilities(kept, report);
-        install_seccomp(plan.seccomp, report);
-        libc::execve(frame.argv[0], frame.argv.as_ptr(), frame.env.as_ptr());
+        enter_directory(&program.cwd, report);
+        set_capabilities(permitted, report);
+        if program.no_new_privileges {
+            install_seccomp(program.seccomp, report);
+        }
+        let mut refused = 0;
+        for path in &program.paths {
+            libc::execve(path.as_ptr(), vectors.argv.as_ptr(), vectors.env.as_ptr());
+            let errno = *libc::__errno_location();
+            if refused == 0 || errno != libc::ENOENT && errno != libc::ENOTDIR {
+                refused = errno;
+            }
+        }
+        *libc::__errno_location() = if refused == 0 { libc::ENOENT } else { refused };
     }
     report.check(11, -1);
     unreachable_child()
@@ -315,7 +523,7 @@ unsafe fn mount(
     report.check(4, result.into());
 }
 
-unsafe fn set_descriptors(plan: &ProgramPlan<'_>, report: &Report) {
+unsafe fn set_descriptors(plan: &ProgramSpec<'_>, report: &Report) {
     let mut next: RawFd = 0;
     for fd in plan.stdio.iter().chain(plan.assign.iter()) {
         // SAFETY: no memory is passed.
@@ -333,13 +541,11 @@ unsafe fn close_from(first: RawFd, report: &Report) {
     report.check(5, result);
 }
 
-unsafe fn set_limits(plan: &ProgramPlan<'_>, report: &Report) {
-    let files = libc::rlimit { rlim_cur: plan.open_files, rlim_max: plan.open_files };
-    let core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-    // SAFETY: the structs are only read.
-    unsafe {
-        report.check(6, libc::setrlimit(libc::RLIMIT_NOFILE, &files).into());
-        report.check(6, libc::setrlimit(libc::RLIMIT_CORE, &core).into());
+unsafe fn set_limits(program: &ProgramSpec<'_>, report: &Report) {
+    for (resource, soft, hard) in &program.rlimits {
+        let limit = libc::rlimit { rlim_cur: *soft, rlim_max: *hard };
+        // SAFETY: the struct is only read.
+        report.check(6, unsafe { libc::setrlimit(*resource as _, &limit) }.into());
     }
 }
 
@@ -353,11 +559,12 @@ unsafe fn default_signals() {
     }
 }
 
-unsafe fn become_user(user: User, report: &Report) {
+unsafe fn become_user(program: &ProgramSpec<'_>, report: &Report) {
+    let ProgramSpec { user, groups, .. } = program;
     // the C library's own functions would change all threads of the helper
-    // SAFETY: no memory is passed but an empty list.
+    // SAFETY: the list of groups is as long as told.
     unsafe {
-        report.check(7, libc::syscall(libc::SYS_setgroups, 0, ptr::null::<libc::gid_t>()));
+        report.check(7, libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()));
         report.check(7, libc::syscall(libc::SYS_setresgid, user.gid, user.gid, user.gid));
         report.check(7, libc::syscall(libc::SYS_setresuid, user.uid, user.uid, user.uid));
     }
@@ -377,17 +584,9 @@ unsafe fn enter_directory(cwd: &CStr, report: &Report) {
     }
 }
 
-unsafe fn drop_capabilities(kept: u64, report: &Report) {
-    // SAFETY: as the functions called.
-    unsafe {
-        bound_capabilities(kept, report);
-        set_capabilities(kept, report);
-    }
-}
-
 unsafe fn bound_capabilities(kept: u64, report: &Report) {
     for number in 0..CAPABILITIES {
-        if kept & bit(number) != 0 {
+        if kept & (1 << number) != 0 {
             continue;
         }
         // SAFETY: no memory is passed.
@@ -411,7 +610,6 @@ unsafe fn set_capabilities(kept: u64, report: &Report) {
         let prctl = libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
         report.check(9, prctl.into());
         report.check(9, libc::syscall(libc::SYS_capset, header.as_ptr(), sets.as_ptr()));
-        report.check(9, libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into());
     }
 }
 

@@ -13,9 +13,11 @@ use haar_types::Timestamp;
 use parking_lot::{Condvar, Mutex};
 
 use super::closer::{Closer, Remains};
+use super::compose::Composed;
 use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
+use super::scribe::Scribe;
 use super::shell::Workshop;
 use super::unit::{Owner, Unit};
 use crate::cgroup::Cgroup;
@@ -29,7 +31,9 @@ pub(super) struct Sandbox {
     pub(super) lifetime: Lifetime,
     pub(super) warm: bool,
     pub(super) cgroup: Cgroup,
-    pub(super) units: BTreeMap<String, Arc<Unit>>,
+    pub(super) units: Mutex<BTreeMap<String, Arc<Unit>>>,
+    /// Of a sandbox whose containers come from images.
+    pub(super) composed: Option<Composed>,
     /// Requests to answer when it is gone; some means that it is being removed.
     pub(super) removal: Mutex<Option<Vec<u64>>>,
 }
@@ -59,6 +63,9 @@ pub(super) struct Helper {
     pub(super) wanting: Condvar,
     pub(super) link: Link,
     pub(super) reaper: Reaper,
+    pub(super) scribe: Scribe,
+    /// A unit is gone.
+    parted: (Mutex<()>, Condvar),
     closer: Closer,
     mailbox: Mutex<Option<mpsc::Receiver<Remains>>>,
     /// Units that are not yet taken down.
@@ -77,6 +84,8 @@ impl Helper {
             wanting: Condvar::new(),
             link: Link::default(),
             reaper: Reaper::new()?,
+            scribe: Scribe::new()?,
+            parted: (Mutex::new(()), Condvar::new()),
             closer,
             mailbox: Mutex::new(Some(mailbox)),
             units: AtomicUsize::new(0),
@@ -110,13 +119,40 @@ impl Helper {
         let _ = self.closer.send(Remains::Group(group));
     }
 
+    /// Has a directory removed, with all in it.
+    pub(super) fn close_dir(&self, dir: PathBuf) {
+        let _ = self.closer.send(Remains::Dir(dir));
+    }
+
+    /// Waits until nothing of a unit that is ending runs any more.
+    pub(super) fn await_gone(&self, unit: &Unit) {
+        let mut parted = self.parted.0.lock();
+        while !unit.life.lock().gone {
+            self.parted.1.wait(&mut parted);
+        }
+    }
+
+    /// Frees what a sandbox held that nothing runs in any more.
+    pub(super) fn close_sandbox(&self, sandbox: &Sandbox) {
+        if let Some(composed) = &sandbox.composed {
+            if let Some(status) = &composed.network.status {
+                self.shop.networks.release(status.address);
+            }
+            composed.leavings().into_iter().for_each(|dir| self.close_dir(dir));
+        }
+        self.close_group(sandbox.cgroup.clone());
+    }
+
     /// Kills all of a sandbox, and thaws it: the frozen do not die.
     pub(super) fn kill(&self, id: &SandboxId) {
         let found = match self.state.lock().sandboxes.get(id) {
             Some(Slot::There(sandbox)) => sandbox.clone(),
             _ => return,
         };
-        found.units.values().for_each(|unit| unit.shell.kill());
+        for unit in found.units.lock().values() {
+            unit.shell.kill();
+            let _ = unit.cgroup.freeze(false);
+        }
         let _ = found.cgroup.freeze(false);
     }
 
@@ -164,8 +200,15 @@ impl Helper {
             let _ = self.closer.send(Remains::Mounts(mounts));
         }
         let owner = unit.life.lock().owner.clone();
+        if let Some(own) = &unit.own {
+            self.close_dir(own.layer.clone());
+            self.close_group(unit.cgroup.clone());
+        }
+        drop(self.parted.0.lock());
+        self.parted.1.notify_all();
         match owner {
             Some(owner) => self.finish_removal(&owner.id),
+            None if unit.own.is_some() => {}
             None => {
                 self.close_group(unit.cgroup.clone());
                 if self.state.lock().pool.forget_unfit() {
@@ -189,17 +232,19 @@ impl Helper {
         let sandbox = sandbox.clone();
         let mut removal = sandbox.removal.lock();
         let Some(requests) = &mut *removal else { return };
-        if sandbox.units.values().any(|unit| !unit.life.lock().gone) {
+        if sandbox.units.lock().values().any(|unit| !unit.life.lock().gone) {
             return;
         }
+        // counted until all that it left is taken down
+        self.one_more();
         state.sandboxes.remove(id);
         let requests = std::mem::take(requests);
         drop((removal, state));
-        self.close_group(sandbox.cgroup.clone());
+        self.close_sandbox(&sandbox);
         for request in requests {
             self.link.answer(request, Ok(Answer::Done), &[]);
         }
-        let _ = self.closer.send(Remains::Look);
+        self.close_unit();
     }
 
     /// The server is gone: what shall not outlive it ends now.
@@ -235,6 +280,7 @@ impl Helper {
         if !state.leaving || self.units.load(Ordering::SeqCst) > 0 || !state.sandboxes.is_empty() {
             return;
         }
+        self.shop.networks.tear_down();
         self.shop.cgroups.tear_down();
         let _ = std::fs::remove_file(&self.socket);
         std::process::exit(0);

@@ -22,8 +22,8 @@ use crate::sys;
 
 /// A mount that has no place yet.
 pub(super) struct Detached {
-    tree: OwnedFd,
-    target: CString,
+    pub(super) tree: OwnedFd,
+    pub(super) target: CString,
 }
 
 /// Scratch file systems of one sandbox, by their mount: its containers share them.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use haar_clock::{Clock, Moment};
@@ -32,7 +32,16 @@ pub(super) struct Reaper {
     wake: OwnedFd,
     pub(super) clock: Clock,
     watched: Mutex<Watched>,
-    deadlines: Mutex<Vec<(Moment, SandboxId)>>,
+    deadlines: Mutex<Vec<(Moment, Due)>>,
+}
+
+/// What is killed when its grace is over.
+#[derive(Clone)]
+pub(super) enum Due {
+    /// A sandbox that is being removed.
+    Sandbox(SandboxId),
+    /// One run of a container.
+    Unit(Weak<Unit>),
 }
 
 /// By token, and the last token given.
@@ -70,9 +79,9 @@ impl Reaper {
         Ok(epoll::add(&self.poll, pidfd, data, epoll::EventFlags::IN)?)
     }
 
-    /// Has a sandbox killed after a while.
-    pub(super) fn kill_after(&self, id: &SandboxId, grace: Duration) {
-        self.deadlines.lock().push((self.clock.moment().after(grace), id.clone()));
+    /// Has something killed after a while.
+    pub(super) fn kill_after(&self, due: Due, grace: Duration) {
+        self.deadlines.lock().push((self.clock.moment().after(grace), due));
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
@@ -93,8 +102,15 @@ impl Reaper {
                     token => self.ended(helper, token),
                 }
             }
-            for id in self.due() {
-                helper.grace_over(&id);
+            for due in self.due() {
+                match due {
+                    Due::Sandbox(id) => helper.grace_over(&id),
+                    Due::Unit(unit) => {
+                        if let Some(unit) = unit.upgrade() {
+                            unit.shell.kill();
+                        }
+                    }
+                }
             }
         }
     }
@@ -105,13 +121,13 @@ impl Reaper {
         Timespec::try_from(wait).ok()
     }
 
-    fn due(&self) -> Vec<SandboxId> {
+    fn due(&self) -> Vec<Due> {
         let now = self.clock.moment();
         let mut due = Vec::new();
-        self.deadlines.lock().retain(|(at, id)| {
+        self.deadlines.lock().retain(|(at, what)| {
             let keep = *at > now;
             if !keep {
-                due.push(id.clone());
+                due.push(what.clone());
             }
             keep
         });
@@ -133,13 +149,14 @@ impl Reaper {
         };
         let _ = epoll::delete(&self.poll, pidfd);
         self.watched.lock().1.remove(&token);
+        let sole = unit.is_sole();
         match which {
-            Which::First => {
+            Which::First if !sole => {
                 life.gone = true;
                 drop(life);
                 helper.unit_gone(&unit);
             }
-            Which::Program => {
+            Which::First | Which::Program => {
                 let (code, signal) = match ended {
                     Ended::Code(code) => (Some(code), None),
                     Ended::Signal(signal) => (None, Some(signal)),
@@ -150,8 +167,12 @@ impl Reaper {
                 life.exit = Some(exit);
                 life.ended_at = Some(at);
                 let owner = life.owner.clone();
+                life.gone |= sole;
                 drop(life);
                 helper.program_ended(&unit, owner, (exit, at));
+                if sole {
+                    helper.unit_gone(&unit);
+                }
             }
         }
     }

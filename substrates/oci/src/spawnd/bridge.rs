@@ -1,0 +1,309 @@
+//! Networks of sandboxes: a namespace each, and with an address an interface on this
+//! instance's bridge.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+
+use haar_substrate::{Bridged, Network, NetworkStatus};
+use parking_lot::Mutex;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+use super::net;
+use super::netlink::Netlink;
+use super::nft::Firewall;
+use crate::proto::{Doing, Failure, Scarce};
+use crate::sys;
+
+/// All networks of one instance.
+pub(super) struct Networks {
+    /// Digits that the names of its interfaces have in common.
+    tag: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The bridge, once there.
+    bridge: Option<u32>,
+    /// Its own addresses.
+    gateways: BTreeMap<Ipv4Addr, u8>,
+    /// Addresses of sandboxes, and the numbers of their interfaces.
+    taken: BTreeMap<Ipv4Addr, u64>,
+    firewall: Firewall,
+    last: u64,
+}
+
+/// A sandbox's network.
+pub(super) struct SandboxNetwork {
+    /// None is the host's own.
+    pub(super) namespace: Option<OwnedFd>,
+    pub(super) status: Option<NetworkStatus>,
+    pub(super) bridged: Option<Bridged>,
+}
+
+impl Networks {
+    pub(super) fn new(instance: &str) -> Self {
+        Self { tag: tag(instance), state: Mutex::default() }
+    }
+
+    fn bridge_name(&self) -> String {
+        format!("hb{}", self.tag)
+    }
+
+    /// Makes a network, with listeners inside.
+    pub(super) fn make(
+        &self,
+        home: impl AsFd,
+        network: &Network,
+        listen: &[SocketAddrV4],
+    ) -> Result<(SandboxNetwork, Vec<(SocketAddrV4, TcpListener)>), Failure> {
+        if *network == Network::Host {
+            let open = |at: &SocketAddrV4| Ok((*at, net::listen_plain(*at)?));
+            let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
+            let own = SandboxNetwork { namespace: None, status: None, bridged: None };
+            return Ok((own, listeners.doing("listen for the sandbox")?));
+        }
+        let (namespace, listeners) = in_new_namespace(&home, || {
+            net::loopback_up().doing("bring up the loopback interface")?;
+            let open = |at: &SocketAddrV4| Ok((*at, net::listen(*at)?));
+            let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
+            listeners.doing("listen inside the sandbox")
+        })?;
+        let mut own = SandboxNetwork { namespace: None, status: None, bridged: None };
+        if let Network::Bridged(bridged) = network {
+            own.status = Some(self.attach(&home, bridged, &namespace)?);
+            own.bridged = Some(bridged.clone());
+        }
+        own.namespace = Some(namespace);
+        Ok((own, listeners))
+    }
+
+    /// Gives the namespace its interface.
+    fn attach(
+        &self,
+        home: impl AsFd,
+        bridged: &Bridged,
+        namespace: &OwnedFd,
+    ) -> Result<NetworkStatus, Failure> {
+        check(bridged)?;
+        let (bridge, number) = self.take(bridged)?;
+        let [a, b, c, d] = bridged.address.octets();
+        let mac = bridged.mac.unwrap_or([0x02, 0x42, a, b, c, d]);
+        let name = format!("h{}{number:x}", self.tag);
+        let made = Netlink::open()
+            .and_then(|netlink| netlink.add_pair(&name, bridge, namespace, mac))
+            .doing("make an interface")
+            .and_then(|()| {
+                in_namespace(home, namespace, || {
+                    let netlink = Netlink::open().doing("open a netlink socket")?;
+                    configure(&netlink, bridged).doing("give the interface its address")
+                })
+            });
+        if let Err(failure) = made {
+            self.release(bridged.address);
+            return Err(failure);
+        }
+        Ok(NetworkStatus { address: bridged.address, mac, ports: bridged.ports.clone() })
+    }
+
+    /// Takes the address; answers the bridge's index and a number for the interface.
+    fn take(&self, bridged: &Bridged) -> Result<(u32, u64), Failure> {
+        let mut state = self.state.lock();
+        if state.taken.contains_key(&bridged.address)
+            || state.gateways.contains_key(&bridged.address)
+        {
+            let reason = "the address is in use".to_owned();
+            return Err(Failure::Refused { program: bridged.address.to_string(), reason });
+        }
+        if state.taken.len() >= 60_000 {
+            return Err(Failure::Exhausted(Scarce::Ports));
+        }
+        let bridge = match state.bridge {
+            Some(bridge) => bridge,
+            None => {
+                let name = self.bridge_name();
+                let netlink = Netlink::open().doing("open a netlink socket")?;
+                netlink.add_bridge(&name).doing("make the bridge")?;
+                let bridge = index(&name).doing("find the bridge")?;
+                state.bridge = Some(bridge);
+                bridge
+            }
+        };
+        if !state.gateways.contains_key(&bridged.gateway) {
+            self.refuse_overlap(bridged)?;
+            let netlink = Netlink::open().doing("open a netlink socket")?;
+            netlink
+                .add_address(bridge, bridged.gateway, bridged.prefix)
+                .doing("give the bridge its address")?;
+            state.gateways.insert(bridged.gateway, bridged.prefix);
+            let gateways = state.gateways.clone();
+            state.firewall.set_up(&self.tag, &self.bridge_name(), &gateways);
+        }
+        state.last += 1;
+        let number = state.last;
+        state.taken.insert(bridged.address, number);
+        Ok((bridge, number))
+    }
+
+    /// Another interface of the host must not have the same subnet: its traffic would go astray.
+    fn refuse_overlap(&self, bridged: &Bridged) -> Result<(), Failure> {
+        let own = self.bridge_name();
+        let addresses = host_addresses().doing("read the host's addresses")?;
+        for (name, address, prefix) in addresses {
+            let shorter = prefix.min(bridged.prefix);
+            if name != own && network_of(address, shorter) == network_of(bridged.gateway, shorter) {
+                let reason = format!(
+                    "the subnet is in use on this host: interface {name} has {address}/{prefix}"
+                );
+                let program = format!("{}/{}", bridged.gateway, bridged.prefix);
+                return Err(Failure::Refused { program, reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// The address is free again.
+    pub(super) fn release(&self, address: Ipv4Addr) {
+        let mut state = self.state.lock();
+        state.taken.remove(&address);
+    }
+
+    /// Takes the bridge down, with what a former helper may have left.
+    pub(super) fn tear_down(&self) {
+        let mut state = self.state.lock();
+        state.firewall.tear_down(&self.tag);
+        state.gateways.clear();
+        state.bridge = None;
+        if let (Ok(index), Ok(netlink)) = (index(&self.bridge_name()), Netlink::open()) {
+            let _ = netlink.remove(index);
+        }
+    }
+}
+
+fn check(bridged: &Bridged) -> Result<(), Failure> {
+    let refused = |reason: &str| {
+        let program = format!("{}/{}", bridged.address, bridged.prefix);
+        Err(Failure::Refused { program, reason: reason.to_owned() })
+    };
+    if !(8..=30).contains(&bridged.prefix) {
+        return refused("a subnet's prefix is from 8 to 30");
+    }
+    let subnet = network_of(bridged.gateway, bridged.prefix);
+    if network_of(bridged.address, bridged.prefix) != subnet {
+        return refused("the address is not in its gateway's subnet");
+    }
+    if bridged.address.is_loopback() || bridged.address.is_multicast() {
+        return refused("not an address for an interface");
+    }
+    Ok(())
+}
+
+fn configure(netlink: &Netlink, bridged: &Bridged) -> io::Result<()> {
+    let index = index("eth0")?;
+    netlink.add_address(index, bridged.address, bridged.prefix)?;
+    netlink.up(index)?;
+    netlink.add_default_route(index, bridged.gateway)
+}
+
+pub(super) fn network_of(address: Ipv4Addr, prefix: u8) -> u32 {
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+    u32::from(address) & mask
+}
+
+fn index(name: &str) -> io::Result<u32> {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    Ok(name_to_index(&socket, name)?)
+}
+
+/// Names, addresses and prefixes of the host's interfaces.
+fn host_addresses() -> io::Result<Vec<(String, Ipv4Addr, u8)>> {
+    let mut found = Vec::new();
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: the list is only read, and freed once.
+    unsafe {
+        sys::check(libc::getifaddrs(&mut list).into())?;
+        let mut at = list;
+        while let Some(entry) = at.as_ref() {
+            at = entry.ifa_next;
+            let (Some(address), Some(mask)) = (ipv4(entry.ifa_addr), ipv4(entry.ifa_netmask))
+            else {
+                continue;
+            };
+            let name = std::ffi::CStr::from_ptr(entry.ifa_name).to_string_lossy().into_owned();
+            found.push((name, address, u32::from(mask).count_ones() as u8));
+        }
+        libc::freeifaddrs(list);
+    }
+    Ok(found)
+}
+
+/// # Safety
+/// The pointer is null or points to a whole socket address.
+unsafe fn ipv4(address: *const libc::sockaddr) -> Option<Ipv4Addr> {
+    // SAFETY: as promised; the family says what it is.
+    unsafe {
+        let family = address.as_ref()?.sa_family;
+        if i32::from(family) != libc::AF_INET {
+            return None;
+        }
+        let address = address.cast::<libc::sockaddr_in>().read_unaligned();
+        Some(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)))
+    }
+}
+
+/// Runs `work` with the calling thread in a new network namespace.
+fn in_new_namespace<T>(
+    home: impl AsFd,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(OwnedFd, T), Failure> {
+    sys::unshare(libc::CLONE_NEWNET).doing("make a network")?;
+    let namespace = File::open("/proc/thread-self/ns/net").doing("hold the network");
+    let result = namespace.and_then(|namespace| Ok((namespace.into(), work()?)));
+    come_home(home);
+    result
+}
+
+fn in_namespace<T>(
+    home: impl AsFd,
+    namespace: &OwnedFd,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    sys::setns(namespace.as_fd(), libc::CLONE_NEWNET).doing("enter the network")?;
+    let result = work();
+    come_home(home);
+    result
+}
+
+fn come_home(home: impl AsFd) {
+    if sys::setns(home.as_fd(), libc::CLONE_NEWNET).is_err() {
+        // this thread is no use any more, and must do nothing in the sandbox's name
+        std::process::abort();
+    }
+}
+
+/// What the names of an instance's interfaces have in common.
+pub(crate) fn tag(instance: &str) -> String {
+    format!("{:08x}", fnv(instance.as_bytes()))
+}
+
+/// A short hash, the same in every process.
+fn fnv(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_what_their_prefix_leaves() {
+        let address = Ipv4Addr::new(10, 1, 2, 3);
+        assert_eq!(network_of(address, 24), u32::from(Ipv4Addr::new(10, 1, 2, 0)));
+        assert_eq!(network_of(address, 8), u32::from(Ipv4Addr::new(10, 0, 0, 0)));
+        assert_eq!((network_of(address, 0), network_of(address, 32)), (0, u32::from(address)));
+    }
+}

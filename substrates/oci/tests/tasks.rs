@@ -1,0 +1,266 @@
+//! Sandboxes of images with networks, against the real kernel. They need root; what a host
+//! lacks is said and skipped.
+
+mod house;
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use haar_clock::Clock;
+use haar_substrate::{
+    ContainerState, Event, Exit, ImageId, Lifetime, OutputMode, SandboxId, Stdio, Substrate,
+    SubstrateError,
+};
+use house::{House, container, text};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_of_an_image_runs_with_an_address_of_its_own() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, address) = house.task("web");
+        let made = substrate.ensure(spec).await.unwrap();
+        let network = made.network.clone().unwrap();
+        assert_eq!(network.address, address);
+
+        let script = "echo hello from $(hostname) >/tmp/index.html; ip addr show eth0 | grep inet; \
+        exec httpd -f -p 80 -h /tmp";
+        substrate.start(&made.id, container(&house, "main", script)).await.unwrap();
+        let page = fetch(address, "/").await;
+        assert!(page.contains("hello from web"), "{page}");
+
+        // another task reaches it by its address
+        let (spec, _) = house.task("client");
+        let client = substrate.ensure(spec).await.unwrap();
+        let script =
+            format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {address} 80 | grep hello");
+        substrate.start(&client.id, container(&house, "main", &script)).await.unwrap();
+        let exit = substrate.wait(&client.id, "main").await.unwrap();
+        let said = text(substrate, &client.id, "main").await;
+        assert_eq!((exit.code, said.as_str()), (Some(0), "hello from web\n"));
+
+        // so does a container of the same task, as localhost
+        let script = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 127.0.0.1 80 | grep hello";
+        substrate.start(&made.id, container(&house, "side", script)).await.unwrap();
+        assert_eq!(substrate.wait(&made.id, "side").await.unwrap().code, Some(0));
+
+        let taken = house.again(&SandboxId("other".into()), address);
+        let refused = substrate.ensure(taken).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        for id in [&made.id, &client.id] {
+            substrate.remove(id, Duration::ZERO).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// Asks a server that may still be starting.
+async fn fetch(address: Ipv4Addr, path: &str) -> String {
+    let clock = Clock::system();
+    for _ in 0..500 {
+        if let Ok(mut stream) = TcpStream::connect((address, 80)) {
+            stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            return answer;
+        }
+        clock.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{address} does not answer");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn images_say_how_they_run_and_containers_overrule_them() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("said");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        // the image's: user web, working directory /srv/app, A=image
+        let mut plain = container(&house, "plain", "");
+        plain.argv = vec!["id -u; id -G; pwd; echo $A $HOME; touch x && echo wrote".to_owned()];
+        substrate.start(&id, plain).await.unwrap();
+        substrate.wait(&id, "plain").await.unwrap();
+        let said = text(substrate, &id, "plain").await;
+        // the directory is root's
+        let refused = "touch: x: Permission denied\n";
+        assert_eq!(said, format!("101\n102 44\n/srv/app\nimage /srv\n{refused}"));
+
+        let mut other =
+            container(&house, "other", "id -u; id -g; pwd; echo $A; touch /new && echo wrote");
+        other.user = haar_substrate::RunAs::Named("0:logs".into());
+        other.env = vec![("A".into(), "mine".into())];
+        other.cwd = "/made/here".into();
+        substrate.start(&id, other.clone()).await.unwrap();
+        substrate.wait(&id, "other").await.unwrap();
+        assert_eq!(text(substrate, &id, "other").await, "0\n44\n/made/here\nmine\nwrote\n");
+
+        other.name = "sealed".into();
+        other.read_only_root = true;
+        substrate.start(&id, other.clone()).await.unwrap();
+        substrate.wait(&id, "sealed").await.unwrap();
+        assert!(text(substrate, &id, "sealed").await.ends_with("Read-only file system\n"));
+
+        for (name, change) in [("user", "nobody-here"), ("group", "0:nothing")] {
+            let mut bad = container(&house, name, "true");
+            bad.user = haar_substrate::RunAs::Named(change.into());
+            let refused = substrate.start(&id, bad).await;
+            assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        }
+        let mut missing = container(&house, "missing", "");
+        missing.entrypoint = Some(vec!["no-such-program".into()]);
+        let Err(SubstrateError::Refused { program, reason }) = substrate.start(&id, missing).await
+        else {
+            panic!("it started");
+        };
+        assert_eq!(program, "no-such-program");
+        assert!(reason.contains("not found in $PATH"), "{reason}");
+        let mut nowhere = container(&house, "nowhere", "true");
+        nowhere.root = haar_substrate::Root::Image(ImageId(format!("sha256:{:064}", 0)));
+        let refused = substrate.start(&id, nowhere).await;
+        assert!(matches!(refused, Err(SubstrateError::ImageNotFound(_))), "{refused:?}");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_loses_no_line_and_reads_none_twice() {
+    let Some(house) = House::new().await else { return };
+    let (first, id) = house.crash(async |substrate| {
+        let (spec, _) = house.task("own");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "n=0; while [ $n -lt 2000 ]; do n=$((n+1)); echo line $n; \
+            [ $n -eq 1000 ] && while [ ! -e /tmp/go ]; do sleep 0.01; done; done; exit 4";
+        substrate.start(&id, container(&house, "main", script)).await.unwrap();
+        let mut logs = substrate.logs(&id, "main", 0).await.unwrap();
+        let (mut said, mut next) = (String::new(), 0);
+        while said.lines().count() < 700 {
+            let chunk = logs.next().await.unwrap();
+            said.push_str(&String::from_utf8_lossy(&chunk.bytes));
+            next = chunk.next;
+        }
+        ((said, next), id)
+    });
+    let (before, next) = first;
+    house.crash(async |substrate| {
+        let mut said = before.clone();
+        let listed = substrate.list().await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert!(listed[0].network.is_some());
+        let ContainerState::Running { pid } = listed[0].containers["main"].state else {
+            panic!("{listed:?}");
+        };
+        let again = substrate.start(&id, container(&house, "main", "echo twice")).await.unwrap();
+        assert_eq!(again.containers["main"].state, ContainerState::Running { pid });
+        std::fs::write(format!("/proc/{pid}/root/tmp/go"), "").unwrap();
+        let mut logs = substrate.logs(&id, "main", next).await.unwrap();
+        while let Some(chunk) = logs.next().await {
+            assert_eq!(chunk.lost, 0);
+            said.push_str(&String::from_utf8_lossy(&chunk.bytes));
+        }
+        assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(4));
+        let lines: Vec<_> = said.lines().collect();
+        let expected: Vec<_> = (1..=2000).map(|number| format!("line {number}")).collect();
+        assert_eq!(lines, expected);
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_restart_and_their_ends_are_told() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let mut events = substrate.watch().await.unwrap();
+        let (spec, _) = house.task("again");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let mut main = container(&house, "main", "echo run; exit 3");
+        for attempt in 0..3 {
+            main.attempt = attempt;
+            let status = substrate.start(&id, main.clone()).await.unwrap();
+            assert_eq!(status.containers["main"].attempt, attempt);
+            let exit = Exit { code: Some(3), signal: None, out_of_memory: false };
+            let ended = Event::Exited { id: id.clone(), container: "main".into(), attempt, exit };
+            assert_eq!(events.next().await, Some(ended));
+            let same = substrate.start(&id, main.clone()).await.unwrap();
+            assert_eq!(same.containers["main"].state, ContainerState::Exited(exit));
+            assert!(same.containers["main"].ended_at.is_some());
+        }
+        assert_eq!(text(substrate, &id, "main").await, "run\nrun\nrun\n");
+
+        // as process 1 it does not hear what it does not handle
+        let stubborn = container(&house, "stubborn", "echo up; while :; do sleep 1; done");
+        substrate.start(&id, stubborn).await.unwrap();
+        let exit = substrate.stop(&id, "stubborn", Duration::from_millis(50)).await.unwrap();
+        assert_eq!(exit.signal, Some(9));
+        let mut polite = container(&house, "polite", "echo up; exec sleep 1000");
+        polite.init = true;
+        substrate.start(&id, polite).await.unwrap();
+        let exit = substrate.stop(&id, "polite", Duration::from_secs(60)).await.unwrap();
+        assert_eq!(exit.signal, Some(15));
+        let mut quit = container(
+            &house,
+            "quit",
+            "trap 'echo bye; exit 5' QUIT; echo up; while :; do sleep 0.01; done",
+        );
+        quit.stop.signal = Some("SIGQUIT".into());
+        substrate.start(&id, quit).await.unwrap();
+        let mut logs = substrate.logs(&id, "quit", 0).await.unwrap();
+        let up = logs.next().await.unwrap();
+        assert_eq!((up.stream, up.bytes.as_ref()), (Stdio::Out, b"up\n".as_slice()));
+        assert_eq!(
+            substrate.stop(&id, "quit", Duration::from_secs(60)).await.unwrap().code,
+            Some(5)
+        );
+        assert_eq!(logs.next().await.unwrap().bytes, "bye\n");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_that_dies_of_memory_takes_no_other_with_it() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("memory");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&id, container(&house, "calm", "exec sleep 1000")).await.unwrap();
+        let mut hungry =
+            container(&house, "hungry", "x=0123456789abcdef; while :; do x=$x$x; done");
+        hungry.limits.memory = Some(haar_types::MemoryMib(32));
+        hungry.output = OutputMode::Discard;
+        substrate.start(&id, hungry).await.unwrap();
+        let exit = substrate.wait(&id, "hungry").await.unwrap();
+        assert_eq!((exit.signal, exit.out_of_memory), (Some(9), true));
+        let status = substrate.list().await.unwrap().remove(0);
+        assert!(status.containers["calm"].state.exit().is_none());
+        let stats = substrate.container_stats(&id, "calm").await.unwrap();
+        assert!(stats.memory_bytes > 0 && stats.pids == 1, "{stats:?}");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_helper_loses_its_sandboxes_and_says_so() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let mut events = substrate.watch().await.unwrap();
+        let (spec, _) = house.task("lost");
+        assert_eq!(spec.lifetime, Lifetime::Own);
+        let id = substrate.ensure(spec.clone()).await.unwrap().id;
+        let started =
+            substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
+        house::kill_parent_of(pid);
+        assert_eq!(events.next().await, Some(Event::Lost(id.clone())));
+        assert!(substrate.list().await.unwrap().is_empty());
+        // its address, bridge and control groups are free again
+        substrate.ensure(spec).await.unwrap();
+        substrate.start(&id, container(&house, "main", "true")).await.unwrap();
+        assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
