@@ -5,6 +5,7 @@ mod known;
 mod logs;
 mod merge;
 mod output;
+mod session;
 mod start;
 
 use std::collections::BTreeMap;
@@ -17,9 +18,9 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use haar_images::{Bundle, Store};
 use haar_substrate::{
-    Capabilities, ContainerSpec, Event, Exit, ImageStore, Lifetime, Limits, LogChunk, OutputChunk,
-    Root, SandboxId, SandboxSpec, SandboxStatus, Stats, Substrate, SubstrateError, Verb,
-    WarmTemplate,
+    Capabilities, ContainerSpec, Event, ExecSpec, Exit, Filter, ImageStore, Lifetime, Limits,
+    LogChunk, OutputChunk, Root, SandboxId, SandboxSpec, SandboxStatus, Session, Stats, Substrate,
+    SubstrateError, Verb, WarmTemplate,
 };
 use parking_lot::Mutex;
 
@@ -28,6 +29,7 @@ use crate::probe;
 use crate::proto::{Answer, Failure, FromImage, Request};
 use connection::Connection;
 use known::Known;
+use session::OciSession;
 
 /// Where the runtime keeps its things, and how its helper is started.
 #[derive(Clone, Debug)]
@@ -273,6 +275,34 @@ impl Substrate for OciSubstrate {
         let run = entry.runs.get(container).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
         let dir = self.config.state_dir.join("logs").join(&id.0).join(container);
         Ok(logs::stream(dir, from, run.end.subscribe(), run.written.subscribe()))
+    }
+
+    async fn exec(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        exec: ExecSpec,
+    ) -> Result<Arc<dyn Session>, SubstrateError> {
+        let connection = self.connect(Verb::Exec).await?;
+        let session = connection.mint();
+        let end = self.known.lock().expect_session(session);
+        let terminal = exec.terminal.is_some();
+        let (id, container) = (id.clone(), container.to_owned());
+        let request = Request::Exec { session, id, container, exec: Box::new(exec) };
+        let fds = match connection.ask(request).await {
+            Ok((_, fds)) => fds,
+            Err(failure) => {
+                self.known.lock().session_ended(session, Exit::default());
+                return Err(failure.into_error(Verb::Exec));
+            }
+        };
+        let session = OciSession::new(session, connection, end, (terminal, fds));
+        let session = session.map_err(|error| SubstrateError::Unreachable(Verb::Exec, error))?;
+        Ok(Arc::new(session))
+    }
+
+    async fn filter(&self, id: &SandboxId, filter: Option<Filter>) -> Result<(), SubstrateError> {
+        self.ask(Verb::Signal, Request::Filter { id: id.clone(), filter }).await
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Event>, SubstrateError> {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use haar_substrate::{
-    ContainerSpec, Exit, ImageId, Lifetime, Limits, Resource, SandboxId, SandboxSpec,
-    SandboxStatus, Stdio, SubstrateError, Verb, WarmTemplate,
+    ContainerSpec, ExecSpec, Exit, Filter, ImageId, Lifetime, Limits, Resource, SandboxId,
+    SandboxSpec, SandboxStatus, Stdio, SubstrateError, Verb, WarmTemplate,
 };
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,21 @@ pub(crate) enum Request {
         container: String,
         signal: i32,
     },
+    /// Runs a program in a container, by the number that the server gives it.
+    Exec {
+        session: u64,
+        id: SandboxId,
+        container: String,
+        exec: Box<ExecSpec>,
+    },
+    SignalSession {
+        session: u64,
+        signal: i32,
+    },
+    Filter {
+        id: SandboxId,
+        filter: Option<Filter>,
+    },
     Resize {
         id: SandboxId,
         limits: Limits,
@@ -77,6 +92,14 @@ pub(crate) enum ToServer {
     Exited(Ended),
     /// So much of a container's output is kept by now.
     Written(Written),
+    SessionEnded {
+        session: u64,
+        exit: Exit,
+    },
+    OutOfMemory {
+        id: SandboxId,
+        container: String,
+    },
 }
 
 /// How a run of a container has ended.
@@ -110,6 +133,8 @@ pub(crate) enum Answer {
     List(Vec<Described>),
     /// The two descriptors come along.
     Output,
+    /// So do a program's: its terminal, or output, error and perhaps input.
+    Session,
 }
 
 /// A sandbox as the server needs to know it.

@@ -13,6 +13,8 @@ mod closer;
 mod compose;
 mod container;
 mod ensure;
+mod exec;
+mod filter;
 mod helper;
 mod init;
 mod mounts;

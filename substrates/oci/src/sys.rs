@@ -4,6 +4,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use haar_substrate::TerminalSize;
+
 /// The call's result, or what it left in `errno`.
 pub(crate) fn check(result: i64) -> io::Result<i64> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -131,6 +133,15 @@ pub(crate) fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
         from = keep.saturating_add(1);
     }
     Ok(())
+}
+
+/// Sets a terminal's size.
+pub(crate) fn set_terminal_size(terminal: impl AsFd, size: TerminalSize) -> io::Result<()> {
+    let (ws_row, ws_col) = (size.rows, size.columns);
+    let size = libc::winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+    let raw = terminal.as_fd().as_raw_fd();
+    // SAFETY: the struct is only read.
+    check(unsafe { libc::ioctl(raw, libc::TIOCSWINSZ, &raw const size) }.into()).map(drop)
 }
 
 /// Sets a process attribute that takes one number.

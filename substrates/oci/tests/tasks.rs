@@ -10,8 +10,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use haar_clock::Clock;
 use haar_substrate::{
-    ContainerState, Event, Exit, ImageId, Lifetime, OutputMode, SandboxId, Stdio, Substrate,
-    SubstrateError,
+    ContainerState, Event, ExecSpec, Exit, Filter, FilterRule, ImageId, Lifetime, OutputChunk,
+    OutputMode, Peer, RuleProtocol, RunAs, SandboxId, Stdio, Substrate, SubstrateError,
+    TerminalSize,
 };
 use house::{House, container, text};
 
@@ -88,7 +89,7 @@ async fn images_say_how_they_run_and_containers_overrule_them() {
 
         let mut other =
             container(&house, "other", "id -u; id -g; pwd; echo $A; touch /new && echo wrote");
-        other.user = haar_substrate::RunAs::Named("0:logs".into());
+        other.user = RunAs::Named("0:logs".into());
         other.env = vec![("A".into(), "mine".into())];
         other.cwd = "/made/here".into();
         substrate.start(&id, other.clone()).await.unwrap();
@@ -103,7 +104,7 @@ async fn images_say_how_they_run_and_containers_overrule_them() {
 
         for (name, change) in [("user", "nobody-here"), ("group", "0:nothing")] {
             let mut bad = container(&house, name, "true");
-            bad.user = haar_substrate::RunAs::Named(change.into());
+            bad.user = RunAs::Named(change.into());
             let refused = substrate.start(&id, bad).await;
             assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
         }
@@ -261,6 +262,115 @@ async fn a_killed_helper_loses_its_sandboxes_and_says_so() {
         substrate.start(&id, container(&house, "main", "true")).await.unwrap();
         assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0));
         substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+async fn all(mut output: futures_core::stream::BoxStream<'static, OutputChunk>) -> String {
+    let mut said = Vec::new();
+    while let Some(chunk) = output.next().await {
+        said.extend_from_slice(&chunk.bytes);
+    }
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_run_in_a_container_with_and_without_a_terminal() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("exec");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+
+        let check = ExecSpec {
+            env: vec![("B".into(), "b".into())],
+            ..ExecSpec::new(&["sh", "-c", "echo $A $B; ps | grep -c '[s]leep 1000'; id -u; exit 3"])
+        };
+        let check = substrate.exec(&id, "main", check).await.unwrap();
+        assert_eq!(all(check.output().unwrap()).await, "image b\n1\n0\n");
+        assert_eq!(check.wait().await.unwrap().code, Some(3));
+
+        let cat = ExecSpec { stdin: true, ..ExecSpec::new(&["cat"]) };
+        let cat = substrate.exec(&id, "main", cat).await.unwrap();
+        cat.write("in and out\n".into()).await.unwrap();
+        cat.close_input().await;
+        assert_eq!(all(cat.output().unwrap()).await, "in and out\n");
+        assert_eq!(cat.wait().await.unwrap().code, Some(0));
+
+        let size = TerminalSize { rows: 30, columns: 100 };
+        let user = Some(RunAs::Named("web".into()));
+        let shell = ExecSpec { terminal: Some(size), user, ..ExecSpec::new(&["sh"]) };
+        let shell = substrate.exec(&id, "main", shell).await.unwrap();
+        let mut output = shell.output().unwrap();
+        shell.write("stty size; tty; id -u\n".into()).await.unwrap();
+        let mut said = String::new();
+        while !said.contains("101\r\n") {
+            said.push_str(&String::from_utf8_lossy(&output.next().await.unwrap().bytes));
+        }
+        assert!(said.contains("30 100\r\n") && said.contains("/dev/pts/0\r\n"), "{said}");
+        shell.resize(TerminalSize { rows: 40, columns: 120 });
+        shell.write("stty size; exit 9\n".into()).await.unwrap();
+        assert!(all(output).await.contains("40 120\r\n"));
+        assert_eq!(shell.wait().await.unwrap().code, Some(9));
+
+        let missing = substrate.exec(&id, "main", ExecSpec::new(&["no-such-program"])).await;
+        assert!(matches!(missing, Err(SubstrateError::Refused { .. })));
+        let sleeping = ExecSpec::new(&["sleep", "1234"]);
+        let sleeping = substrate.exec(&id, "main", sleeping).await.unwrap();
+        drop(sleeping);
+        let gone =
+            ExecSpec::new(&["sh", "-c", "while ps | grep -q '[s]leep 1234'; do sleep 0.01; done"]);
+        let gone = substrate.exec(&id, "main", gone).await.unwrap();
+        assert_eq!(gone.wait().await.unwrap().code, Some(0));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_keep_traffic_out() {
+    let Some(house) = House::new().await else { return };
+    if !house.can_filter() {
+        println!("skipped: nft is not installed");
+        return;
+    }
+    house.crash(async |substrate| {
+        let (spec, address) = house.task("server");
+        let server = substrate.ensure(spec).await.unwrap().id;
+        let script = "echo yes >/tmp/index.html; httpd -p 81 -h /tmp; exec httpd -f -p 80 -h /tmp";
+        substrate.start(&server, container(&house, "main", script)).await.unwrap();
+        fetch(address, "/").await;
+        let (spec, client_address) = house.task("client");
+        let client = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&client, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let reaches = async |port: u16| {
+            let script = format!(
+                "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 {address} {port} | grep -q yes"
+            );
+            let check = ExecSpec::new(&["sh", "-c", &script]);
+            let check = substrate.exec(&client, "main", check).await.unwrap();
+            check.wait().await.unwrap().code == Some(0)
+        };
+        assert!(reaches(80).await && reaches(81).await);
+
+        let rule = |protocol, address, prefix| FilterRule {
+            protocol,
+            peers: vec![Peer { address, prefix }],
+        };
+        let anybody = rule(RuleProtocol::Any, Ipv4Addr::UNSPECIFIED, 0);
+        let web = rule(RuleProtocol::Tcp(80, 80), client_address, 32);
+        let filter = Filter { ingress: vec![web], egress: vec![anybody.clone()] };
+        substrate.filter(&server, Some(filter)).await.unwrap();
+        assert!(reaches(80).await && !reaches(81).await);
+        let mute = Filter { ingress: vec![anybody], egress: Vec::new() };
+        substrate.filter(&client, Some(mute)).await.unwrap();
+        assert!(!reaches(80).await);
+        substrate.filter(&client, None).await.unwrap();
+        substrate.filter(&server, None).await.unwrap();
+        assert!(reaches(81).await);
+        for id in [&server, &client] {
+            substrate.remove(id, Duration::ZERO).await.unwrap();
+        }
     });
     house.until_nothing_is_left().await;
 }

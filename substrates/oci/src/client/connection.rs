@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use haar_clock::Clock;
+use haar_substrate::Event;
 use parking_lot::Mutex;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
@@ -53,7 +54,7 @@ impl Connection {
 
     /// Asks, and waits for the answer.
     pub(super) async fn ask(&self, request: Request) -> Reply {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        let number = self.mint();
         let (sender, receiver) = oneshot::channel();
         self.pending.lock().insert(number, sender);
         if let Err(error) = self.send(&(number, request)).await {
@@ -64,6 +65,18 @@ impl Connection {
             self.pending.lock().remove(&number);
         }
         receiver.await.unwrap_or_else(|_| Err(lost()))
+    }
+
+    /// A number that no request of this or another server has.
+    pub(super) fn mint(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Asks without waiting for an answer; where there is no room for it, it is not asked.
+    pub(super) fn tell(&self, request: Request) {
+        if let Err(error) = socket::send(self.socket.get_ref(), &(self.mint(), request), &[]) {
+            tracing::debug!(%error, "could not tell the helper");
+        }
     }
 
     async fn send(&self, message: &(u64, Request)) -> io::Result<()> {
@@ -93,8 +106,9 @@ impl Connection {
                 Err(_would_block) => {}
             }
         }
-        self.known.lock().all_ended(Clock::system().now());
+        // first of all: whoever hears of an end may ask again at once
         self.up.store(false, Ordering::SeqCst);
+        self.known.lock().all_ended(Clock::system().now());
         self.pending.lock().clear();
     }
 
@@ -102,6 +116,13 @@ impl Connection {
         match message {
             ToServer::Exited(ended) => self.known.lock().hear_end(ended),
             ToServer::Written(written) => self.known.lock().hear_written(&written),
+            ToServer::SessionEnded { session, exit } => {
+                self.known.lock().session_ended(session, exit);
+            }
+            ToServer::OutOfMemory { id, container } => {
+                // nobody may be watching
+                let _ = self.known.lock().events.send(Event::OutOfMemory { id, container });
+            }
             ToServer::Answer(number, answer) => {
                 let reply = match answer {
                     Ok(Answer::Sandbox(described)) => {

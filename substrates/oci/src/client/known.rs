@@ -19,6 +19,8 @@ const EVENTS_MAX: usize = 4_096;
 pub(super) struct Known {
     pub(super) sandboxes: BTreeMap<SandboxId, Entry>,
     pub(super) events: broadcast::Sender<Event>,
+    /// Programs run by `exec`.
+    sessions: BTreeMap<u64, watch::Sender<Option<Exit>>>,
     /// Being made or added to; with ends that were heard before the answer.
     expected: BTreeSet<SandboxId>,
     early: BTreeMap<(SandboxId, String, u32), (Exit, Timestamp)>,
@@ -61,6 +63,7 @@ impl Default for Known {
         Self {
             sandboxes: BTreeMap::new(),
             events: broadcast::Sender::new(EVENTS_MAX),
+            sessions: BTreeMap::new(),
             expected: BTreeSet::new(),
             early: BTreeMap::new(),
         }
@@ -188,6 +191,18 @@ impl Known {
         }
     }
 
+    /// Says that a program is being run; its end will be told there.
+    pub(super) fn expect_session(&mut self, number: u64) -> watch::Receiver<Option<Exit>> {
+        self.sessions.entry(number).or_insert_with(|| watch::Sender::new(None)).subscribe()
+    }
+
+    /// Notes the end of a program, or that it could not be run.
+    pub(super) fn session_ended(&mut self, number: u64, exit: Exit) {
+        if let Some(end) = self.sessions.remove(&number) {
+            end.send_replace(Some(exit));
+        }
+    }
+
     /// The helper died, and all that ran with it.
     pub(super) fn all_ended(&mut self, at: Timestamp) {
         let killed = Exit { code: None, signal: Some(libc::SIGKILL), out_of_memory: false };
@@ -199,6 +214,7 @@ impl Known {
             // nobody may be watching
             let _ = self.events.send(Event::Lost(id.clone()));
         }
+        self.sessions.clear();
         self.expected.clear();
         self.early.clear();
     }

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 
-use haar_substrate::{Bridged, Network, NetworkStatus};
+use haar_substrate::{Bridged, Filter, Network, NetworkStatus};
 use parking_lot::Mutex;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
@@ -34,6 +34,7 @@ struct State {
     /// Addresses of sandboxes, and the numbers of their interfaces.
     taken: BTreeMap<Ipv4Addr, u64>,
     firewall: Firewall,
+    filters: BTreeMap<Ipv4Addr, Filter>,
     last: u64,
 }
 
@@ -103,6 +104,10 @@ impl Networks {
                     configure(&netlink, bridged).doing("give the interface its address")
                 })
             });
+        let made = made.and_then(|()| match &bridged.filter {
+            Some(filter) => self.set_filter(bridged.address, Some(filter.clone())),
+            None => Ok(()),
+        });
         if let Err(failure) = made {
             self.release(bridged.address);
             return Err(failure);
@@ -166,19 +171,39 @@ impl Networks {
         Ok(())
     }
 
+    /// Sets who may reach an address and whom it may reach; none is everybody.
+    pub(super) fn set_filter(
+        &self,
+        address: Ipv4Addr,
+        filter: Option<Filter>,
+    ) -> Result<(), Failure> {
+        let mut state = self.state.lock();
+        match filter {
+            Some(filter) => state.filters.insert(address, filter),
+            None => state.filters.remove(&address),
+        };
+        let State { filters, firewall, .. } = &mut *state;
+        firewall.filter((&self.tag, &self.bridge_name()), filters)
+    }
+
     /// The address is free again.
     pub(super) fn release(&self, address: Ipv4Addr) {
         let mut state = self.state.lock();
         state.taken.remove(&address);
+        if state.filters.remove(&address).is_some() {
+            let State { filters, firewall, .. } = &mut *state;
+            // what stands there of an address that nobody has harms nobody
+            let _ = firewall.filter((&self.tag, &self.bridge_name()), filters);
+        }
     }
 
     /// Takes the bridge down, with what a former helper may have left.
     pub(super) fn tear_down(&self) {
         let mut state = self.state.lock();
-        state.firewall.tear_down(&self.tag);
         state.gateways.clear();
         state.bridge = None;
         if let (Ok(index), Ok(netlink)) = (index(&self.bridge_name()), Netlink::open()) {
+            state.firewall.tear_down(&self.tag);
             let _ = netlink.remove(index);
         }
     }

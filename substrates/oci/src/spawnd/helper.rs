@@ -14,6 +14,7 @@ use parking_lot::{Condvar, Mutex};
 
 use super::closer::{Closer, Remains};
 use super::compose::Composed;
+use super::exec::Session;
 use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
@@ -49,6 +50,8 @@ pub(super) enum Slot {
 pub(super) struct State {
     pub(super) sandboxes: BTreeMap<SandboxId, Slot>,
     pub(super) pool: Pool,
+    /// Programs run by `exec`.
+    pub(super) sessions: BTreeMap<u64, Arc<Session>>,
     /// No server, nothing that shall outlive one: ends when all is taken down.
     pub(super) leaving: bool,
 }
@@ -194,6 +197,12 @@ impl Helper {
         unit.shell.kill();
     }
 
+    /// A program run by `exec` has ended.
+    pub(super) fn session_ended(&self, session: &Session, exit: Exit) {
+        self.state.lock().sessions.remove(&session.number);
+        self.link.tell(&ToServer::SessionEnded { session: session.number, exit });
+    }
+
     /// Nothing of a unit runs any more.
     pub(super) fn unit_gone(&self, unit: &Arc<Unit>) {
         if let Some(mounts) = unit.shell.take_mounts() {
@@ -265,6 +274,10 @@ impl Helper {
         };
         for unit in pooled {
             unit.shell.kill();
+        }
+        let sessions = std::mem::take(&mut self.state.lock().sessions);
+        for session in sessions.values() {
+            let _ = crate::sys::send_signal(session.child.pidfd.as_fd(), libc::SIGKILL);
         }
         for sandbox in dying {
             sandbox.removal.lock().get_or_insert_default();

@@ -5,17 +5,20 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
+use haar_substrate::Filter;
+
 use super::bridge::network_of;
+use super::filter::{self, Family};
 use super::log;
 use crate::probe;
+use crate::proto::Failure;
 
-/// The table's state.
+/// The tables.
 #[derive(Default)]
-pub(super) struct Firewall {
-    there: bool,
-}
+pub(super) struct Firewall;
 
 impl Firewall {
     /// Makes the table anew for these addresses of the bridge: sandboxes reach each other, the
@@ -48,7 +51,6 @@ impl Firewall {
         );
         match apply(&rules) {
             Ok(()) => {
-                self.there = true;
                 // what is translated must be passed on
                 if let Err(error) = std::fs::write("/proc/sys/net/ipv4/ip_forward", "1") {
                     log(&format!("could not let packets pass: {error}"));
@@ -58,12 +60,43 @@ impl Firewall {
         }
     }
 
-    /// Removes the table.
+    /// Sets the filters of all addresses.
+    pub(super) fn filter(
+        &mut self,
+        (tag, bridge): (&str, &str),
+        filters: &BTreeMap<Ipv4Addr, Filter>,
+    ) -> Result<(), Failure> {
+        if probe::nft().is_none() {
+            return Err(Failure::Unsupported(
+                "traffic cannot be filtered: nft is not installed".to_owned(),
+            ));
+        }
+        let family = family_of(bridge);
+        apply(&filter::rules(tag, family, filters)).map_err(|error| {
+            Failure::Unsupported(format!("traffic on the bridge cannot be filtered: {error}"))
+        })
+    }
+
+    /// Removes the tables, those of a former helper too.
     pub(super) fn tear_down(&mut self, tag: &str) {
-        if std::mem::take(&mut self.there) {
-            let _ = apply(&format!("delete table ip haar_{tag}\n"));
+        if probe::nft().is_none() {
+            return;
+        }
+        let own = format!("table ip haar_{tag}");
+        let filters = [Family::Ip, Family::Bridge]
+            .map(|family| format!("table {} {}", family.name(), filter::table(tag)));
+        for table in filters.into_iter().chain([own]) {
+            // one that is not there is made first: removing it is never an error then
+            let _ = apply(&format!("{table}\ndelete {table}\n"));
         }
     }
+}
+
+/// Has the bridge show its packets to the host's rules, where the kernel can.
+fn family_of(bridge: &str) -> Family {
+    let switch = format!("/sys/class/net/{bridge}/bridge/nf_call_iptables");
+    let shown = Path::new("/proc/sys/net/bridge").exists() && std::fs::write(switch, "1").is_ok();
+    if shown { Family::Ip } else { Family::Bridge }
 }
 
 fn apply(rules: &str) -> std::io::Result<()> {

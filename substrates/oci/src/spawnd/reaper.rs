@@ -11,6 +11,7 @@ use haar_substrate::{Exit, SandboxId};
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
+use super::exec::Session;
 use super::helper::Helper;
 use super::log;
 use super::unit::Unit;
@@ -45,7 +46,14 @@ pub(super) enum Due {
 }
 
 /// By token, and the last token given.
-type Watched = (u64, BTreeMap<u64, (Arc<Unit>, Which)>);
+type Watched = (u64, BTreeMap<u64, Subject>);
+
+/// One process that is watched.
+#[derive(Clone)]
+enum Subject {
+    Unit(Arc<Unit>, Which),
+    Session(Arc<Session>),
+}
 
 impl Reaper {
     pub(super) fn new() -> io::Result<Self> {
@@ -67,7 +75,7 @@ impl Reaper {
             let mut watched = self.watched.lock();
             watched.0 += 1;
             let token = watched.0;
-            watched.1.insert(token, (unit.clone(), which));
+            watched.1.insert(token, Subject::Unit(unit.clone(), which));
             token
         };
         let data = epoll::EventData::new_u64(token);
@@ -76,6 +84,17 @@ impl Reaper {
             (Which::Program, Some(program)) => program.pidfd.as_fd(),
             _ => unit.shell.init.pidfd.as_fd(),
         };
+        Ok(epoll::add(&self.poll, pidfd, data, epoll::EventFlags::IN)?)
+    }
+
+    /// Watches a program run by `exec`.
+    pub(super) fn watch_session(&self, session: &Arc<Session>) -> io::Result<()> {
+        let mut watched = self.watched.lock();
+        watched.0 += 1;
+        let token = watched.0;
+        watched.1.insert(token, Subject::Session(session.clone()));
+        let data = epoll::EventData::new_u64(token);
+        let pidfd = session.child.pidfd.as_fd();
         Ok(epoll::add(&self.poll, pidfd, data, epoll::EventFlags::IN)?)
     }
 
@@ -115,6 +134,19 @@ impl Reaper {
         }
     }
 
+    fn session_ended(&self, helper: &Arc<Helper>, token: u64, session: &Session) {
+        let pidfd = session.child.pidfd.as_fd();
+        let (code, signal) = match sys::reap(pidfd) {
+            Ok(Some(Ended::Code(code))) => (Some(code), None),
+            Ok(Some(Ended::Signal(signal))) => (None, Some(signal)),
+            Ok(None) => return,
+            Err(_) => (None, Some(libc::SIGKILL)),
+        };
+        let _ = epoll::delete(&self.poll, pidfd);
+        self.watched.lock().1.remove(&token);
+        helper.session_ended(session, Exit { code, signal, out_of_memory: false });
+    }
+
     fn next_deadline(&self) -> Option<Timespec> {
         let next = self.deadlines.lock().iter().map(|(at, _)| *at).min()?;
         let wait = next.since(self.clock.moment());
@@ -135,7 +167,12 @@ impl Reaper {
     }
 
     fn ended(&self, helper: &Arc<Helper>, token: u64) {
-        let Some((unit, which)) = self.watched.lock().1.get(&token).cloned() else { return };
+        let subject = self.watched.lock().1.get(&token).cloned();
+        let (unit, which) = match subject {
+            Some(Subject::Unit(unit, which)) => (unit, which),
+            Some(Subject::Session(session)) => return self.session_ended(helper, token, &session),
+            None => return,
+        };
         let mut life = unit.life.lock();
         let pidfd = match (which, &life.program) {
             (Which::Program, Some(program)) => program.pidfd.as_fd(),

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use haar_substrate::{Limits, SandboxId};
+use haar_substrate::{ExecSpec, Filter, Limits, SandboxId};
 
 use super::ensure::{self, Made};
 use super::helper::{Helper, Sandbox, Slot};
 use super::reaper::Due;
 use super::unit::Unit;
-use super::{closer, compose, log, pool};
+use super::{closer, compose, exec, log, pool};
 use crate::proto::{Answer, Carried, Doing, Failure, PROTOCOL, Request, ToServer};
 use crate::socket::{self, Receiver};
 use crate::sys;
@@ -102,6 +102,11 @@ fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
         Request::Output { id, container } => {
             return output(helper, number, &id, &container);
         }
+        Request::Exec { session, id, container, exec: spec } => {
+            return run(helper, number, (session, &id, &container), &spec);
+        }
+        Request::SignalSession { session, signal } => signal_session(helper, session, signal),
+        Request::Filter { id, filter } => set_filter(helper, &id, filter),
         Request::Hello { protocol } if protocol == PROTOCOL => Ok(Answer::Hello),
         Request::Hello { .. } => {
             let why = "a helper of another version still runs; it ends when its sandboxes have";
@@ -177,6 +182,41 @@ fn output(helper: &Arc<Helper>, number: u64, id: &SandboxId, container: &str) {
         }
         Err(failure) => helper.link.answer(number, Err(failure), &[]),
     }
+}
+
+fn run(
+    helper: &Arc<Helper>,
+    number: u64,
+    (session, id, container): (u64, &SandboxId, &str),
+    spec: &ExecSpec,
+) {
+    let unit = find(helper, id).and_then(|sandbox| unit_of(&sandbox, container));
+    match unit.and_then(|unit| exec::start(helper, unit, (session, id), spec)) {
+        Ok(fds) => {
+            let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+            helper.link.answer(number, Ok(Answer::Session), &fds);
+        }
+        Err(failure) => helper.link.answer(number, Err(failure), &[]),
+    }
+}
+
+/// One that has ended needs no signal.
+fn signal_session(helper: &Helper, session: u64, signal: i32) -> Result<Answer, Failure> {
+    let found = helper.state.lock().sessions.get(&session).cloned();
+    if let Some(session) = found {
+        sys::send_signal(session.child.pidfd.as_fd(), signal).doing("signal a program")?;
+    }
+    Ok(Answer::Done)
+}
+
+fn set_filter(helper: &Helper, id: &SandboxId, filter: Option<Filter>) -> Result<Answer, Failure> {
+    let sandbox = find(helper, id)?;
+    let network = sandbox.composed.as_ref().and_then(|own| own.network.status.as_ref());
+    let status = network.ok_or_else(|| {
+        Failure::Unsupported("this sandbox has no interface to filter".to_owned())
+    })?;
+    helper.shop.networks.set_filter(status.address, filter)?;
+    Ok(Answer::Done)
 }
 
 fn list(helper: &Helper) -> Answer {

@@ -99,6 +99,12 @@ impl House {
         })
     }
 
+    /// This host has a packet filter.
+    pub(crate) fn can_filter(&self) -> bool {
+        let found = haar_substrate_oci::capabilities(&self.config.instance).findings;
+        found.iter().any(|finding| finding.name == "nft" && finding.present)
+    }
+
     /// What of this instance is still on the host.
     fn left(&self) -> Vec<String> {
         let group = format!("haar-{}", self.config.instance);
