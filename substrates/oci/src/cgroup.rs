@@ -9,7 +9,7 @@ use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use haar_substrate::{Limits, Stats};
+use haar_substrate::{Limits, Stats, Transfer};
 
 /// Quotas are handed out this often: short, so that a small share does not stall for long.
 const CPU_PERIOD_MICROS: u64 = 20_000;
@@ -331,12 +331,19 @@ impl Cgroup {
             };
             stats.memory_bytes = read_number(&dir.join(now))?;
             stats.memory_peak_bytes = read_number(&dir.join(peak)).unwrap_or(stats.memory_bytes);
+            let cache = if self.at.unified { "file" } else { "total_cache" };
+            stats.cache_bytes = read_field(&dir.join("memory.stat"), cache).unwrap_or(0);
         }
         if let Some(dir) = &self.at.cpuacct {
             stats.cpu = match self.at.unified {
                 true => Duration::from_micros(read_field(&dir.join("cpu.stat"), "usage_usec")?),
                 false => Duration::from_nanos(read_number(&dir.join("cpuacct.usage"))?),
             };
+        }
+        if self.at.unified {
+            if let Some(dir) = &self.at.cpuacct {
+                (stats.block_read, stats.block_write) = block_io(&dir.join("io.stat"));
+            }
         }
         if let Some(dir) = &self.at.pids {
             stats.pids = read_number(&dir.join("pids.current"))?;
@@ -421,6 +428,25 @@ impl Cgroup {
 pub(crate) struct Entries {
     pub(crate) tasks: Vec<OwnedFd>,
     pub(crate) directory: Option<OwnedFd>,
+}
+
+/// What version 2 tells of block devices: read and written, over all of them.
+fn block_io(file: &Path) -> (Transfer, Transfer) {
+    let (mut read, mut written) = (Transfer::default(), Transfer::default());
+    for pair in fs::read_to_string(file).unwrap_or_default().split_whitespace() {
+        let Some((name, Ok(value))) = pair.split_once('=').map(|(n, v)| (n, v.parse::<u64>()))
+        else {
+            continue;
+        };
+        match name {
+            "rbytes" => read.bytes += value,
+            "wbytes" => written.bytes += value,
+            "rios" => read.count += value,
+            "wios" => written.count += value,
+            _ => {}
+        }
+    }
+    (read, written)
 }
 
 fn write_if_there(file: &Path, text: &str) -> io::Result<()> {

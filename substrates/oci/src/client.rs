@@ -5,6 +5,7 @@ mod known;
 mod logs;
 mod merge;
 mod output;
+mod ports;
 mod session;
 mod start;
 
@@ -19,8 +20,8 @@ use futures_core::stream::BoxStream;
 use haar_images::{Bundle, Store};
 use haar_substrate::{
     Capabilities, ContainerSpec, Event, ExecSpec, Exit, Filter, ImageStore, Lifetime, Limits,
-    LogChunk, OutputChunk, Root, SandboxId, SandboxSpec, SandboxStatus, Session, Stats, Substrate,
-    SubstrateError, Verb, WarmTemplate,
+    LogChunk, Network, OutputChunk, Root, SandboxId, SandboxSpec, SandboxStatus, Session, Stats,
+    Substrate, SubstrateError, Transfer, Verb, WarmTemplate,
 };
 use parking_lot::Mutex;
 
@@ -29,6 +30,7 @@ use crate::probe;
 use crate::proto::{Answer, Failure, FromImage, Request};
 use connection::Connection;
 use known::Known;
+use ports::{Opened, Ports};
 use session::OciSession;
 
 /// Where the runtime keeps its things, and how its helper is started.
@@ -54,6 +56,7 @@ pub struct OciSubstrate {
     known: Arc<Mutex<Known>>,
     /// Images that sandboxes run from: held, so that they stay.
     bundles: Mutex<BTreeMap<SandboxId, BTreeMap<String, Arc<Bundle>>>>,
+    ports: Ports,
     /// Told to every new helper.
     templates: Mutex<Vec<(WarmTemplate, usize)>>,
 }
@@ -74,6 +77,7 @@ impl OciSubstrate {
             connection: tokio::sync::Mutex::new(None),
             known: Arc::default(),
             bundles: Mutex::default(),
+            ports: Ports::default(),
             templates: Mutex::default(),
         };
         if substrate.capabilities.usable {
@@ -119,6 +123,9 @@ impl OciSubstrate {
                 self.remove(&id, Duration::ZERO).await?;
             } else {
                 self.hold_adopted(&described.status);
+                if let Some(network) = &described.status.network {
+                    self.ports.adopt(&described.status.id, network).await;
+                }
                 self.known.lock().learn(described, Vec::new());
             }
         }
@@ -187,11 +194,38 @@ impl OciSubstrate {
         Ok(self.cgroups.named(entry.groups.get(container).unwrap_or(&entry.cgroup)))
     }
 
+    /// Adds what went over the sandbox's interface.
+    fn with_network(&self, id: &SandboxId, mut stats: Stats) -> Stats {
+        let interface =
+            self.known.lock().sandboxes.get(id).and_then(|entry| entry.interface.clone());
+        if let Some(interface) = interface {
+            // what the host's side receives is what the sandbox has sent
+            stats.network_rx = traffic(&interface, "tx");
+            stats.network_tx = traffic(&interface, "rx");
+        }
+        stats
+    }
+
     /// The sandbox's control group.
     fn group(&self, id: &SandboxId) -> Result<Cgroup, SubstrateError> {
         let known = self.known.lock();
         let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
         Ok(self.cgroups.named(&entry.cgroup))
+    }
+}
+
+/// What went one way over an interface of the host.
+fn traffic(interface: &str, way: &str) -> Transfer {
+    let read = |what: &str| {
+        let path = format!("/sys/class/net/{interface}/statistics/{way}_{what}");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.trim().parse().unwrap_or_default()
+    };
+    Transfer {
+        bytes: read("bytes"),
+        count: read("packets"),
+        error_count: read("errors"),
+        dropped_count: read("dropped"),
     }
 }
 
@@ -208,7 +242,7 @@ fn judge(verb: Verb, id: &SandboxId, error: std::io::Error) -> SubstrateError {
 
 #[async_trait]
 impl Substrate for OciSubstrate {
-    async fn ensure(&self, spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
+    async fn ensure(&self, mut spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
         let id = spec.id.clone();
         let connection = self.connect(Verb::Ensure).await?;
         let images: Result<Vec<_>, _> = spec
@@ -217,11 +251,20 @@ impl Substrate for OciSubstrate {
             .map(|container| self.image(Verb::Ensure, &id, &spec.hostname, container))
             .collect();
         let images = images?;
+        let (opened, address) = match &mut spec.network {
+            Network::Bridged(bridged) => {
+                (self.ports.open(&id, bridged).await?, Some(bridged.address))
+            }
+            Network::Loopback | Network::Host => (Opened::default(), None),
+        };
         self.known.lock().expect(&id);
         let answer = connection.ask(Request::Ensure(Box::new(spec), images)).await;
         // what came along was noted when it arrived, even if nobody waits here any more
         let status = self.known.lock().sandboxes.get(&id).map(|entry| entry.status());
         answer.map_err(|failure| failure.into_error(Verb::Ensure))?;
+        if let Some(address) = address {
+            self.ports.pass_on(&id, address, opened);
+        }
         status.ok_or(SubstrateError::Gone(id))
     }
 
@@ -230,6 +273,7 @@ impl Substrate for OciSubstrate {
         self.ask(Verb::Remove, request).await?;
         self.known.lock().sandboxes.remove(id);
         self.bundles.lock().remove(id);
+        self.ports.close(id);
         Ok(())
     }
 
@@ -326,7 +370,8 @@ impl Substrate for OciSubstrate {
         container: &str,
     ) -> Result<Stats, SubstrateError> {
         let group = self.container_group(id, container)?;
-        group.stats().map_err(|error| judge(Verb::List, id, error))
+        let stats = group.stats().map_err(|error| judge(Verb::List, id, error))?;
+        Ok(self.with_network(id, stats))
     }
 
     async fn list(&self) -> Result<Vec<SandboxStatus>, SubstrateError> {
@@ -396,7 +441,8 @@ impl Substrate for OciSubstrate {
     }
 
     async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError> {
-        self.group(id)?.stats().map_err(|error| judge(Verb::List, id, error))
+        let stats = self.group(id)?.stats().map_err(|error| judge(Verb::List, id, error))?;
+        Ok(self.with_network(id, stats))
     }
 
     async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError> {

@@ -145,6 +145,8 @@ pub(crate) struct Described {
     /// Directory name of its cgroups, below the instance's.
     pub(crate) cgroup: String,
     pub(crate) hostname: String,
+    /// The host's side of its interface.
+    pub(crate) interface: Option<String>,
     /// Directory names of its containers' own cgroups.
     pub(crate) groups: BTreeMap<String, String>,
     /// Output that is kept.

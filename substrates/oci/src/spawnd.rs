@@ -12,6 +12,7 @@ mod clone;
 mod closer;
 mod compose;
 mod container;
+mod dns;
 mod ensure;
 mod exec;
 mod filter;

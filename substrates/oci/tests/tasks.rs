@@ -3,18 +3,19 @@
 
 mod house;
 
-use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream};
+use std::io::{Read, Write as _};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use haar_clock::Clock;
 use haar_substrate::{
-    ContainerState, Event, ExecSpec, Exit, Filter, FilterRule, ImageId, Lifetime, OutputChunk,
-    OutputMode, Peer, RuleProtocol, RunAs, SandboxId, Stdio, Substrate, SubstrateError,
-    TerminalSize,
+    ContainerState, Event, ExecSpec, Exit, Filter, FilterRule, ImageId, Lifetime, Network,
+    OutputChunk, OutputMode, Peer, PortMapping, Protocol, RuleProtocol, RunAs, SandboxId, Stdio,
+    Substrate, SubstrateError, TerminalSize,
 };
 use house::{House, container, text};
+use tokio::io::AsyncWriteExt;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_of_an_image_runs_with_an_address_of_its_own() {
@@ -371,6 +372,88 @@ async fn filters_keep_traffic_out() {
         for id in [&server, &client] {
             substrate.remove(id, Duration::ZERO).await.unwrap();
         }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ports_of_the_host_lead_inside_and_are_there_again_after_a_crash() {
+    let Some(house) = House::new().await else { return };
+    let get = |port: u16| {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let (id, port) = house.crash(async |substrate| {
+        let (mut spec, address) = house.task("ports");
+        let Network::Bridged(bridged) = &mut spec.network else { panic!() };
+        bridged.ports = made_ports(0);
+        let made = substrate.ensure(spec.clone()).await.unwrap();
+        let port = made.network.unwrap().ports[0].host_port;
+        let script = "echo through >/tmp/index.html; exec httpd -f -p 80 -h /tmp";
+        substrate.start(&made.id, container(&house, "main", script)).await.unwrap();
+        fetch(address, "/").await;
+        assert!(get(port).contains("through"));
+        let stats = substrate.stats(&made.id).await.unwrap();
+        assert!(stats.network_rx.bytes > 100 && stats.network_tx.count > 2, "{stats:?}");
+
+        let (mut taken, _) = house.task("taken");
+        let Network::Bridged(bridged) = &mut taken.network else { panic!() };
+        bridged.ports = made_ports(port);
+        let refused = substrate.ensure(taken).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        (made.id, port)
+    });
+    house.crash(async |substrate| {
+        assert!(get(port).contains("through"));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+    });
+    house.until_nothing_is_left().await;
+}
+
+fn made_ports(host_port: u16) -> Vec<PortMapping> {
+    let host_address = Ipv4Addr::LOCALHOST;
+    vec![PortMapping { host_address, host_port, container_port: 80, protocol: Protocol::Tcp }]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tasks_are_kept_from_the_hosts_ports_but_not_from_their_own_listeners() {
+    let Some(house) = House::new().await else { return };
+    let private = std::net::TcpListener::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
+    let port = private.local_addr().unwrap().port();
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("kept");
+        let metadata = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 80);
+        spec.listen = vec![metadata];
+        let Network::Bridged(bridged) = &spec.network else { panic!() };
+        let gateway = bridged.gateway;
+        let id = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let ask = async |script: String| {
+            let check = ExecSpec::new(&["sh", "-c", &script]);
+            let check = substrate.exec(&id, "main", check).await.unwrap();
+            let said = all(check.output().unwrap()).await;
+            (check.wait().await.unwrap().code, said)
+        };
+        let listener = substrate.listener(&id, metadata).await.unwrap();
+        let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            stream.write_all(b"credentials\n").await.unwrap();
+        });
+        let (_, said) = ask("sleep 5 | nc -w 5 169.254.170.2 80 2>&1".to_owned()).await;
+        assert_eq!(said, "credentials\n");
+
+        let (_, said) = ask("cat /etc/resolv.conf".to_owned()).await;
+        assert_eq!(said, format!("nameserver {gateway}\n"));
+        if house.can_filter() {
+            let (code, _) = ask(format!("nc -w 1 {gateway} {port} </dev/null")).await;
+            assert_ne!(code, Some(0), "a private port of the host answered");
+        }
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;
 }

@@ -36,6 +36,8 @@ pub(super) struct Entry {
     /// Of containers with control groups of their own.
     pub(super) groups: BTreeMap<String, String>,
     pub(super) hostname: String,
+    /// The host's side of its interface.
+    pub(super) interface: Option<String>,
     pub(super) runs: BTreeMap<String, Run>,
     pub(super) listeners: BTreeMap<SocketAddrV4, TcpListener>,
     pub(super) outputs: BTreeMap<String, [OwnedFd; 2]>,
@@ -124,7 +126,8 @@ impl Known {
 
     /// Notes what the helper tells of a sandbox.
     pub(super) fn learn(&mut self, described: Described, fds: Vec<OwnedFd>) {
-        let Described { status, cgroup, carried, groups, written, hostname, .. } = described;
+        let Described { status, cgroup, carried, groups, written, hostname, interface, .. } =
+            described;
         let id = status.id.clone();
         self.expected.remove(&id);
         if self.sandboxes.get(&id).is_some_and(|entry| entry.lost) {
@@ -136,6 +139,7 @@ impl Known {
             cgroup,
             groups: BTreeMap::new(),
             hostname,
+            interface,
             runs: BTreeMap::new(),
             listeners: BTreeMap::new(),
             outputs: BTreeMap::new(),

@@ -12,6 +12,8 @@ use parking_lot::Mutex;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use super::dns;
+use super::log;
 use super::net;
 use super::netlink::Netlink;
 use super::nft::Firewall;
@@ -39,11 +41,14 @@ struct State {
 }
 
 /// A sandbox's network.
+#[derive(Default)]
 pub(super) struct SandboxNetwork {
     /// None is the host's own.
     pub(super) namespace: Option<OwnedFd>,
     pub(super) status: Option<NetworkStatus>,
     pub(super) bridged: Option<Bridged>,
+    /// The host's side of its interface.
+    pub(super) interface: Option<String>,
 }
 
 impl Networks {
@@ -65,7 +70,7 @@ impl Networks {
         if *network == Network::Host {
             let open = |at: &SocketAddrV4| Ok((*at, net::listen_plain(*at)?));
             let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
-            let own = SandboxNetwork { namespace: None, status: None, bridged: None };
+            let own = SandboxNetwork::default();
             return Ok((own, listeners.doing("listen for the sandbox")?));
         }
         let (namespace, listeners) = in_new_namespace(&home, || {
@@ -74,9 +79,10 @@ impl Networks {
             let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
             listeners.doing("listen inside the sandbox")
         })?;
-        let mut own = SandboxNetwork { namespace: None, status: None, bridged: None };
+        let mut own = SandboxNetwork::default();
         if let Network::Bridged(bridged) = network {
-            own.status = Some(self.attach(&home, bridged, &namespace)?);
+            let (status, interface) = self.attach(&home, bridged, &namespace)?;
+            (own.status, own.interface) = (Some(status), Some(interface));
             own.bridged = Some(bridged.clone());
         }
         own.namespace = Some(namespace);
@@ -89,7 +95,7 @@ impl Networks {
         home: impl AsFd,
         bridged: &Bridged,
         namespace: &OwnedFd,
-    ) -> Result<NetworkStatus, Failure> {
+    ) -> Result<(NetworkStatus, String), Failure> {
         check(bridged)?;
         let (bridge, number) = self.take(bridged)?;
         let [a, b, c, d] = bridged.address.octets();
@@ -112,7 +118,8 @@ impl Networks {
             self.release(bridged.address);
             return Err(failure);
         }
-        Ok(NetworkStatus { address: bridged.address, mac, ports: bridged.ports.clone() })
+        let ports = bridged.ports.clone();
+        Ok((NetworkStatus { address: bridged.address, mac, ports }, name))
     }
 
     /// Takes the address; answers the bridge's index and a number for the interface.
@@ -144,6 +151,9 @@ impl Networks {
             netlink
                 .add_address(bridge, bridged.gateway, bridged.prefix)
                 .doing("give the bridge its address")?;
+            if let Err(error) = dns::serve(bridged.gateway) {
+                log(&format!("could not serve names on {}: {error}", bridged.gateway));
+            }
             state.gateways.insert(bridged.gateway, bridged.prefix);
             let gateways = state.gateways.clone();
             state.firewall.set_up(&self.tag, &self.bridge_name(), &gateways);

@@ -291,6 +291,7 @@ pub(super) fn describe(sandbox: &Sandbox, carried: Vec<Carried>) -> Described {
     let books = composed.map(|composed| composed.books()).unwrap_or_default();
     Described {
         hostname: composed.map(|composed| composed.hostname.clone()).unwrap_or_default(),
+        interface: composed.and_then(|composed| composed.network.interface.clone()),
         groups: groups.collect(),
         written: books.iter().map(|book| book.written()).collect(),
         status: SandboxStatus {

@@ -45,9 +45,9 @@ impl Firewall {
              icmp type echo-request accept\n\
              udp dport 53 accept\n\
              tcp dport 53 accept\n\
-             reject with icmp type port-unreachable }}\n\
+             reject with icmp type port-unreachable\n}}\n\
              chain postrouting {{ type nat hook postrouting priority 100;\n\
-             ip saddr {{ {subnets} }} ip daddr != {{ {subnets} }} masquerade }}\n}}\n"
+             ip saddr {{ {subnets} }} ip daddr != {{ {subnets} }} masquerade\n}}\n}}\n"
         );
         match apply(&rules) {
             Ok(()) => {
