@@ -15,11 +15,11 @@ use crate::document::{self, Descriptor};
 /// Where Debian's `busybox-static` puts it.
 pub const BUSYBOX: &str = "/bin/busybox";
 /// What it is linked to in [`busybox`].
-const APPLETS: [&str; 44] = [
+const APPLETS: [&str; 46] = [
     "sh", "ash", "cat", "chmod", "chown", "cp", "date", "dd", "df", "echo", "env", "false", "grep",
     "head", "hostname", "httpd", "id", "ifconfig", "ip", "kill", "ln", "ls", "mkdir", "mkfifo",
     "mknod", "mount", "mv", "nc", "nslookup", "ping", "printf", "ps", "pwd", "readlink", "rm",
-    "route", "seq", "sleep", "stty", "touch", "true", "uname", "wc", "chroot",
+    "route", "seq", "sleep", "stty", "touch", "true", "uname", "wc", "chroot", "sed", "tr",
 ];
 
 /// A layer under construction.

@@ -167,9 +167,9 @@ impl Unpacker {
         let sparse = entry.header().entry_type() == EntryType::GNUSparse;
         if size >= ROOM_BYTES_MIN && !sparse {
             // a hint: where the file system has no such thing, writing does it
-            match fallocate(&file, FallocateFlags::KEEP_SIZE, 0, size) {
-                Err(rustix::io::Errno::NOSPC) => return Err(rustix::io::Errno::NOSPC.into()),
-                Ok(()) | Err(_) => {}
+            let room = fallocate(&file, FallocateFlags::KEEP_SIZE, 0, size);
+            if room == Err(rustix::io::Errno::NOSPC) {
+                return Err(rustix::io::Errno::NOSPC.into());
             }
         }
         let mut left = size;

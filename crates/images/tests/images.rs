@@ -1,6 +1,8 @@
 //! Pulls, bounds and hostile images. What is unpacked belongs to others than its maker, so
 //! these need root.
 
+#![allow(clippy::unwrap_used)] // in what the tests share too
+
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};

@@ -340,10 +340,8 @@ impl Cgroup {
                 false => Duration::from_nanos(read_number(&dir.join("cpuacct.usage"))?),
             };
         }
-        if self.at.unified {
-            if let Some(dir) = &self.at.cpuacct {
-                (stats.block_read, stats.block_write) = block_io(&dir.join("io.stat"));
-            }
+        if let Some(dir) = self.at.cpuacct.as_ref().filter(|_| self.at.unified) {
+            (stats.block_read, stats.block_write) = block_io(&dir.join("io.stat"));
         }
         if let Some(dir) = &self.at.pids {
             stats.pids = read_number(&dir.join("pids.current"))?;

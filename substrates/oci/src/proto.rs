@@ -129,7 +129,7 @@ pub(crate) struct Written {
 pub(crate) enum Answer {
     Hello,
     Done,
-    Sandbox(Described),
+    Sandbox(Box<Described>),
     List(Vec<Described>),
     /// The two descriptors come along.
     Output,

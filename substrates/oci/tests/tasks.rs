@@ -1,6 +1,8 @@
 //! Sandboxes of images with networks, against the real kernel. They need root; what a host
 //! lacks is said and skipped.
 
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // as tests do
+
 mod house;
 
 use std::io::{Read, Write as _};

@@ -126,7 +126,7 @@ impl Connection {
             ToServer::Answer(number, answer) => {
                 let reply = match answer {
                     Ok(Answer::Sandbox(described)) => {
-                        self.known.lock().learn(described, fds);
+                        self.known.lock().learn(*described, fds);
                         Ok((Answer::Done, Vec::new()))
                     }
                     Ok(answer) => Ok((answer, fds)),

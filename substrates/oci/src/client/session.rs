@@ -1,7 +1,7 @@
 //! The server's half of a program run by `exec`.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -125,10 +125,9 @@ impl Session for OciSession {
     }
 
     fn resize(&self, size: TerminalSize) {
-        if let Some(terminal) = &self.terminal {
-            if let Err(error) = sys::set_terminal_size(terminal, size) {
-                tracing::debug!(%error, fd = terminal.as_raw_fd(), "could not resize a terminal");
-            }
+        let resized = self.terminal.as_ref().map(|own| sys::set_terminal_size(own, size));
+        if let Some(Err(error)) = resized {
+            tracing::debug!(%error, "could not resize a terminal");
         }
     }
 

@@ -145,23 +145,29 @@ impl Networks {
                 bridge
             }
         };
-        if !state.gateways.contains_key(&bridged.gateway) {
-            self.refuse_overlap(bridged)?;
-            let netlink = Netlink::open().doing("open a netlink socket")?;
-            netlink
-                .add_address(bridge, bridged.gateway, bridged.prefix)
-                .doing("give the bridge its address")?;
-            if let Err(error) = dns::serve(bridged.gateway) {
-                log(&format!("could not serve names on {}: {error}", bridged.gateway));
-            }
-            state.gateways.insert(bridged.gateway, bridged.prefix);
-            let gateways = state.gateways.clone();
-            state.firewall.set_up(&self.tag, &self.bridge_name(), &gateways);
+        let known = state.gateways.contains_key(&bridged.gateway);
+        if !known {
+            self.add_subnet(&mut state, bridge, bridged)?;
         }
         state.last += 1;
         let number = state.last;
         state.taken.insert(bridged.address, number);
         Ok((bridge, number))
+    }
+
+    /// Gives the bridge its address in another subnet, with what it serves there.
+    fn add_subnet(&self, state: &mut State, bridge: u32, bridged: &Bridged) -> Result<(), Failure> {
+        self.refuse_overlap(bridged)?;
+        let netlink = Netlink::open().doing("open a netlink socket")?;
+        netlink
+            .add_address(bridge, bridged.gateway, bridged.prefix)
+            .doing("give the bridge its address")?;
+        if let Err(error) = dns::serve(bridged.gateway) {
+            log(&format!("could not serve names on {}: {error}", bridged.gateway));
+        }
+        state.gateways.insert(bridged.gateway, bridged.prefix);
+        state.firewall.set_up(&self.tag, &self.bridge_name(), &state.gateways);
+        Ok(())
     }
 
     /// Another interface of the host must not have the same subnet: its traffic would go astray.

@@ -62,6 +62,11 @@ fn servers(conf: &str) -> Vec<SocketAddr> {
     usable.map(|address| SocketAddr::new(address, 53)).take(SERVERS_MAX).collect()
 }
 
+/// A wait that was interrupted is begun again.
+fn pass_over(error: rustix::io::Errno) -> Result<usize, rustix::io::Errno> {
+    if error == rustix::io::Errno::INTR { Ok(0) } else { Err(error) }
+}
+
 struct Forwarder {
     socket: UdpSocket,
     up: UdpSocket,
@@ -89,11 +94,9 @@ impl Forwarder {
                 ];
                 poll(&mut both, None)
             };
-            if let Err(error) = ready {
-                if error != rustix::io::Errno::INTR {
-                    log(&format!("could not wait for questions: {error}"));
-                    return;
-                }
+            if let Err(error) = ready.or_else(pass_over) {
+                log(&format!("could not wait for questions: {error}"));
+                return;
             }
             while let Ok((length, by)) = self.socket.recv_from(&mut buffer) {
                 self.ask(&mut buffer[..length], by);

@@ -130,7 +130,7 @@ fn answer_made(helper: &Arc<Helper>, number: u64, made: Made) {
     let (kinds, fds): (Vec<Carried>, Vec<OwnedFd>) = carried.into_iter().unzip();
     let described = ensure::describe(&sandbox, kinds);
     let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-    helper.link.answer(number, Ok(Answer::Sandbox(described)), &fds);
+    helper.link.answer(number, Ok(Answer::Sandbox(Box::new(described))), &fds);
     match sandbox.composed.is_some() {
         true => compose::watch(helper, &fresh),
         false => ensure::watch_programs(helper, &fresh),

@@ -50,13 +50,12 @@ fn judge(name: &str, passwd: &str, groups: &str) -> Result<Identity, &'static st
         Some(group) => find_group(group, groups)?,
     };
     let mut member = Vec::new();
-    if group.is_none() {
-        if let Some(name) = line.as_ref().and_then(|fields| fields.first()) {
-            let of = lines(groups).filter(|fields| {
-                fields.get(3).is_some_and(|users| users.split(',').any(|user| user == *name))
-            });
-            member = of.filter_map(|fields| id(&fields, 2)).filter(|other| *other != gid).collect();
-        }
+    let name = line.as_ref().and_then(|fields| fields.first());
+    if let (None, Some(name)) = (group, name) {
+        let of = lines(groups).filter(|fields| {
+            fields.get(3).is_some_and(|users| users.split(',').any(|user| user == *name))
+        });
+        member = of.filter_map(|fields| id(&fields, 2)).filter(|other| *other != gid).collect();
     }
     Ok(Identity { user: User { uid, gid }, groups: member, home: home.to_owned() })
 }

@@ -1,5 +1,8 @@
 //! A runtime with an image, for tests.
 
+#![allow(dead_code)] // each test program uses its part
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // as tests do
+
 use std::net::Ipv4Addr;
 use std::path::Path;
 use std::sync::Arc;
