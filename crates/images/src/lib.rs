@@ -20,6 +20,7 @@ pub mod build;
 mod digest;
 mod document;
 mod fetch;
+mod import;
 mod layout;
 mod place;
 mod rootfs;
@@ -27,6 +28,7 @@ mod store;
 mod unpack;
 
 pub use archive::DockerArchive;
+pub use import::import;
 pub use layout::OciLayout;
 pub use rootfs::RootfsTar;
 pub use store::{Bounds, Bundle, Store};

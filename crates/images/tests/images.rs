@@ -320,3 +320,46 @@ async fn a_root_file_system_becomes_an_image() {
     assert_eq!(bundle.image.config.cmd, ["/hello"]);
     assert_eq!(fs::read(bundle.layers[0].join("hello")).unwrap(), b"hi");
 }
+
+/// An archive as `docker save` writes it.
+fn saved(dir: &Path, layer: &[u8]) -> PathBuf {
+    let digest = |bytes: &[u8]| {
+        use sha2::Digest as _;
+        let hash = sha2::Sha256::digest(bytes);
+        hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
+    };
+    let config = format!(
+        r#"{{"os":"linux","architecture":"amd64","config":{{"Cmd":["/x"]}},
+        "rootfs":{{"type":"layers","diff_ids":["sha256:{}"]}}}}"#,
+        digest(layer)
+    );
+    let list = r#"[{"Config":"c.json","RepoTags":["app:1"],"Layers":["l/layer.tar"]}]"#;
+    let archive = Layer::new()
+        .file("manifest.json", 0o644, list.as_bytes())
+        .file("c.json", 0o644, config.as_bytes())
+        .dir("l/", 0o755)
+        .file("l/layer.tar", 0o644, layer);
+    let path = dir.join("saved.tar");
+    fs::write(&path, archive.finish()).unwrap();
+    path
+}
+
+#[tokio::test]
+async fn images_are_imported_from_every_form() {
+    let house = House::new(Bounds::default());
+    let layer = Layer::new().file("x", 0o755, b"x").finish();
+    let (layout, _) = house.layout("layout", &[(layer.clone(), Compression::Gzip)]);
+    let saved = saved(house.dir.path(), &layer);
+    let root = house.dir.path().join("root.tar");
+    fs::write(&root, &layer).unwrap();
+    let expected = [("a:latest", &layout, ""), ("app:1", &saved, "/x"), ("b:2", &root, "/bin/sh")];
+    for (name, path, cmd) in expected {
+        let id = haar_images::import(&house.store, path, name).await.unwrap();
+        let image = house.store.find(&id).await.unwrap();
+        assert_eq!(image.references, [ImageRef(name.to_owned())]);
+        assert_eq!(image.config.cmd.concat(), cmd);
+    }
+    assert_eq!((house.store.list().await.unwrap().len(), house.layers()), (3, 1));
+    let nowhere = haar_images::import(&house.store, Path::new("/nowhere"), "x:1").await;
+    assert!(matches!(nowhere, Err(ImageError::NotFound(_))));
+}
