@@ -12,6 +12,7 @@ import pytest
 from support import leaks
 from support.cloud import Cloud
 from support.functions import Functions
+from support.policies import document, root_key
 
 HERE = Path(__file__).parent
 #: AWS waits minutes between the tries of an asynchronous invocation; here it waits seconds.
@@ -64,6 +65,38 @@ def new_cloud(nothing_is_left):
 @pytest.fixture(scope="session")
 def functions(cloud):
     return Functions(cloud)
+
+
+@pytest.fixture(scope="module")
+def closed(nothing_is_left):
+    """A cloud in enforce mode."""
+    cloud = Cloud("--auth", "enforce").start()
+    yield cloud
+    cloud.stop()
+
+
+@pytest.fixture(scope="module")
+def root(closed):
+    return root_key(closed)
+
+
+@pytest.fixture(scope="module")
+def iam(closed, root):
+    return closed.client("iam", **root)
+
+
+@pytest.fixture
+def user(closed, iam):
+    """Makes users with one inline policy; answers their credentials."""
+
+    def make(name, *statements, **options):
+        iam.create_user(UserName=name, **options)
+        if statements:
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(*statements))
+        key = iam.create_access_key(UserName=name)["AccessKey"]
+        return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
+
+    return make
 
 
 @pytest.fixture(scope="session")

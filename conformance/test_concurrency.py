@@ -1,13 +1,14 @@
 """Many at once: environments, throttles, provisioned ones, code that changes under load."""
 
+import subprocess
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from support.cloud import until
-from support.functions import zipped
+from support.cloud import BINARY, until
+from support.functions import Functions, zipped
 
 WHO = """
     import os, time, uuid
@@ -53,7 +54,7 @@ def test_calls_beyond_the_reserve_are_throttled(functions):
     assert functions.invoke(name, 0).payload
 
 
-def test_provisioned_environments_are_warm(functions):
+def test_provisioned_environments_are_warm_and_paid_for(functions, cloud):
     client = functions.client
     name = functions.python(WHO)
     version = client.publish_version(FunctionName=name)["Version"]
@@ -68,6 +69,15 @@ def test_provisioned_environments_are_warm(functions):
     heard = functions.invoke(name, 0, Qualifier=version)
     assert "Init Duration" not in heard.tail
     client.delete_provisioned_concurrency_config(**wanted)
+
+    def held():
+        accounts = cloud.page("GET", "/_haar/cost")["accounts"]
+        rows = [row for account in accounts for row in account["functions"]]
+        return [row["provisionedGbSeconds"] for row in rows if row["function"] == name]
+
+    # 2 environments of 256 MB, and what is begun of five minutes is paid for
+    found = until(held, lambda found: found and found[0])
+    assert found == [{"x86_64": 2 * 256 / 1024 * 300}]
 
 
 def test_new_code_under_load_drops_no_request(functions):
@@ -120,3 +130,26 @@ def test_a_stop_under_load_answers_what_was_accepted(new_cloud):
         time.sleep(0.3)
         cloud.stop()
         assert running.result().payload
+
+
+def test_an_operator_may_give_an_account_less(new_cloud):
+    account = "111122223333"
+    cloud = new_cloud("--quota", f"{account}/lambda/L-B99A9384=101", "--quota", "lambda/L-B99A9384=500")
+    limits = {
+        key: cloud.client("lambda", key=key).get_account_settings()["AccountLimit"]["ConcurrentExecutions"]
+        for key in ("test", account)
+    }
+    assert limits == {"test": 500, account: 101}
+    functions = Functions(cloud, cloud.client("lambda", key=account))
+    name = functions.python("def handler(event, context): return 1", Role=f"arn:aws:iam::{account}:role/r")
+    reserve = functions.client.put_function_concurrency
+    assert reserve(FunctionName=name, ReservedConcurrentExecutions=1)["ReservedConcurrentExecutions"] == 1
+    with pytest.raises(functions.client.exceptions.InvalidParameterValueException, match="below its minimum value"):
+        reserve(FunctionName=name, ReservedConcurrentExecutions=2)
+
+
+def test_a_quota_that_cannot_be_read_is_told(tmp_path):
+    command = [BINARY, "up", "--ephemeral", "--listen", "127.0.0.1:0", "--quota", "lambda=5"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+    assert done.returncode == 2
+    assert "is not [ACCOUNT/][REGION/]SERVICE/CODE=VALUE" in done.stderr

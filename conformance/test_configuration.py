@@ -119,10 +119,9 @@ def test_a_function_runs_apart(functions):
 
 def test_a_runtime_without_an_interpreter_says_what_to_install(functions, clients):
     listed = json.loads(run_haar("--json", "runtimes"))
-    absent = [row["runtime"] for row in listed if not row["usable"] and row["runtime"].startswith(("java", "ruby"))]
-    if not absent:
-        pytest.skip("this host has an interpreter for every runtime")
-    name = functions.create({"app.x": "x"}, absent[0], "app.handler")
+    absent = [row["runtime"] for row in listed if not row["usable"]]
+    assert "dotnet8" in absent
+    name = functions.create({"app.x": "x"}, "dotnet8", "app.handler")
     with pytest.raises(functions.client.exceptions.InvalidRuntimeException) as error:
         functions.invoke(name)
     assert "Install" in error.value.response["Error"]["Message"]
@@ -134,6 +133,25 @@ def run_haar(*arguments):
     from support.cloud import BINARY
 
     return subprocess.run([BINARY, *arguments], check=True, capture_output=True, text=True).stdout
+
+
+def test_an_unknown_runtime_is_refused_with_those_there_are(functions):
+    client = functions.client
+    name = functions.python(ANSWER.format(answer=1))
+    for refused in (
+        lambda: functions.create({"app.py": "x"}, "cobol85", "app.handler", wait=False),
+        lambda: client.update_function_configuration(FunctionName=name, Runtime="cobol85"),
+    ):
+        with pytest.raises(client.exceptions.InvalidParameterValueException) as error:
+            refused()
+        message = error.value.response["Error"]["Message"]
+        assert message.startswith(
+            "Value cobol85 at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: ["
+        )
+        assert "python3.13, " in message and message.endswith("] or be a valid ARN")
+    with pytest.raises(client.exceptions.InvalidParameterValueException) as error:
+        client.update_function_configuration(FunctionName=name, Runtime="python2.7")
+    assert "The runtime parameter of python2.7 is no longer supported" in str(error.value)
 
 
 def test_tags_and_settings_are_kept(functions):

@@ -51,6 +51,21 @@ def test_an_operation_that_nobody_knows_is_refused_as_on_aws(cloud):
     assert status in (400, 403) and b"InvalidAction" in body
 
 
+def test_cloudwatch_names_missing_parameters_in_every_protocol(cloud):
+    text = "The parameter Namespace is required."
+    target = "GraniteServiceVersion20100801.PutMetricData"
+    status, _, body = json_call(cloud, "monitoring", target, kind="application/x-amz-json-1.0")
+    assert (status, body["message"]) == (400, text)
+    assert "MissingRequiredParameterException" in body["__type"]
+    status, _, body = query_call(cloud, "monitoring", Action="PutMetricData", Version="2010-08-01")
+    assert status == 400
+    assert b"<Code>MissingParameter</Code>" in body and text.encode() in body
+    client = cloud.client("cloudwatch", parameter_validation=False)  # by CBOR
+    with pytest.raises(client.exceptions.MissingRequiredParameterException) as error:
+        client.put_metric_data()
+    assert error.value.response["Error"]["Message"] == text
+
+
 def test_bodies_that_do_not_parse(cloud):
     status, _, body = json_call(cloud, "logs", "Logs_20140328.CreateLogGroup", b"{not json")
     assert status == 400 and "SerializationException" in body["__type"]

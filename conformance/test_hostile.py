@@ -1,6 +1,11 @@
 """Functions that mean harm: the failure stays inside."""
 
+import datetime
+
 import pytest
+
+from support.cloud import until
+from support.functions import PROVIDED
 
 FINE = "def handler(event, context): return 'fine'"
 
@@ -71,10 +76,42 @@ def test_one_that_exits_at_once_says_so(functions):
     assert "exit status 7" in heard.payload["errorMessage"]
 
 
-def test_one_that_is_no_program_says_so(functions):
-    heard = functions.invoke(functions.provided(b"\x7fNOT A PROGRAM"))
+@pytest.mark.parametrize(
+    ("files", "text"),
+    [
+        ({"bootstrap": b"\x7fNOT A PROGRAM"}, "fork/exec /var/task/bootstrap: exec format error"),
+        ({"other": "x"}, "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]"),
+    ],
+)
+def test_one_without_a_program_says_so_in_its_log_and_metrics(functions, cloud, files, text):
+    name = functions.create(files, PROVIDED, "any")
+    heard = functions.invoke(name)
     assert heard.error == "Unhandled"
-    assert heard.payload["errorType"] in ("Runtime.InvalidEntrypoint", "Runtime.ExitError")
+    assert heard.payload == {
+        "errorType": "Runtime.InvalidEntrypoint",
+        "errorMessage": f"RequestId: {heard.request_id} Error: {text}",
+    }
+    begun = f"START RequestId: {heard.request_id} Version: $LATEST\n"
+    assert f"{begun}RequestId: {heard.request_id} Error: {text}\nRuntime.InvalidEntrypoint\nEND " in heard.tail
+    assert "INIT_REPORT Init Duration: " in heard.tail and "REPORT RequestId: " in heard.tail
+
+    def messages():
+        found = cloud.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{name}")
+        return [event["message"] for event in found["events"]]
+
+    logged = until(messages, lambda found: any(line.startswith("REPORT ") for line in found))
+    assert begun in logged and f"END RequestId: {heard.request_id}\n" in logged
+    now = datetime.datetime.now(datetime.UTC)
+
+    def errors():
+        points = cloud.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda", MetricName="Errors", Period=7200, Statistics=["Sum"],
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
+            StartTime=now - datetime.timedelta(hours=1), EndTime=now + datetime.timedelta(hours=1),
+        )["Datapoints"]
+        return sum(point["Sum"] for point in points)
+
+    until(errors, lambda found: found == 1)
 
 
 def test_garbage_to_the_runtime_api_harms_itself_only(functions):

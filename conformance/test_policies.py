@@ -1,69 +1,14 @@
 """`--auth enforce`: signatures and policies decide every call."""
 
-import json
-import re
 import time
 import urllib.request
 from urllib.error import HTTPError
 
 import pytest
-from botocore.exceptions import ClientError
 
-from support.cloud import ACCOUNT, Cloud
+from support.cloud import ACCOUNT
 from support.functions import Functions
-
-TRUST_LAMBDA = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-
-
-def document(*statements):
-    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})
-
-
-def allow(*actions, resource="*", **more):
-    return {"Effect": "Allow", "Action": list(actions), "Resource": resource, **more}
-
-
-@pytest.fixture(scope="module")
-def closed(nothing_is_left):
-    cloud = Cloud("--auth", "enforce").start()
-    yield cloud
-    cloud.stop()
-
-
-@pytest.fixture(scope="module")
-def root(closed):
-    """The credentials that the first start has shown."""
-    text = "".join(closed.output) + closed.logged()
-    key = re.search(r"\bAKIA[A-Z0-9]{16}\b", text)
-    secret = re.search(r"(?<![A-Za-z0-9/+])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+])", text)
-    assert key and secret, text
-    return {"key": key.group(), "secret": secret.group()}
-
-
-@pytest.fixture(scope="module")
-def iam(closed, root):
-    return closed.client("iam", **root)
-
-
-@pytest.fixture
-def user(closed, iam):
-    """Makes users with one inline policy; answers their credentials."""
-
-    def make(name, *statements, **options):
-        iam.create_user(UserName=name, **options)
-        if statements:
-            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document(*statements))
-        key = iam.create_access_key(UserName=name)["AccessKey"]
-        return {"key": key["AccessKeyId"], "secret": key["SecretAccessKey"]}
-
-    return make
-
-
-def refusal(call, *arguments, **options):
-    with pytest.raises(ClientError) as error:
-        call(*arguments, **options)
-    found = error.value.response
-    return found["Error"]["Code"], found["Error"]["Message"], found["ResponseMetadata"]["HTTPStatusCode"]
+from support.policies import TRUST_LAMBDA, allow, document, refusal
 
 
 def test_the_root_may_do_everything(closed, root):

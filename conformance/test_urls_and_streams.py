@@ -48,6 +48,10 @@ def allow_all(functions, name):
         FunctionName=name, StatementId="all", Action="lambda:InvokeFunctionUrl", Principal="*",
         FunctionUrlAuthType="NONE",
     )
+    functions.client.add_permission(
+        FunctionName=name, StatementId="invoke", Action="lambda:InvokeFunction", Principal="*",
+        InvokedViaFunctionUrl=True,
+    )
 
 
 def test_a_url_is_called_without_any_key(functions, cloud):

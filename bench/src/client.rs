@@ -98,14 +98,36 @@ impl Connection {
     }
 }
 
-/// The times of so many requests, one after another on one connection.
-pub(crate) async fn in_turn(authority: &str, ask: &Ask, count: usize) -> Result<Samples, String> {
+/// How often [`in_pairs`] changes sides.
+const TURN: usize = 20;
+
+/// Sends so many requests one after another on one connection, for nothing but their effect.
+pub(crate) async fn in_turn(authority: &str, ask: &Ask, count: usize) -> Result<(), String> {
     let mut connection = Connection::open(authority).await?;
-    let mut samples = Samples::default();
     for _ in 0..count {
-        let begun = Instant::now();
         connection.must(ask).await?;
-        samples.add(begun.elapsed());
+    }
+    Ok(())
+}
+
+/// The times of so many requests to each of two servers, one after another on one connection
+/// to each. They take turns, so that both find the machine in the same mood.
+pub(crate) async fn in_pairs(
+    authorities: [&str; 2],
+    ask: &Ask,
+    count: usize,
+) -> Result<[Samples; 2], String> {
+    let [first, second] = authorities;
+    let mut connections = [Connection::open(first).await?, Connection::open(second).await?];
+    let mut samples = [Samples::default(), Samples::default()];
+    for _ in 0..count.div_ceil(TURN) {
+        for (connection, samples) in connections.iter_mut().zip(&mut samples) {
+            for _ in 0..TURN {
+                let begun = Instant::now();
+                connection.must(ask).await?;
+                samples.add(begun.elapsed());
+            }
+        }
     }
     Ok(samples)
 }

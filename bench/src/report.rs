@@ -35,12 +35,14 @@ pub(crate) struct Samples(Vec<Duration>);
 impl Samples {
     pub(crate) fn add(&mut self, sample: Duration) {
         self.0.push(sample);
-        self.0.sort();
     }
 
+    /// The time that so many in a hundred do not exceed.
     pub(crate) fn at(&self, percent: usize) -> Duration {
-        let last = self.0.len().saturating_sub(1);
-        self.0.get(last * percent / 100).copied().unwrap_or_default()
+        let mut sorted = self.0.clone();
+        sorted.sort_unstable();
+        let last = sorted.len().saturating_sub(1);
+        sorted.get(last * percent / 100).copied().unwrap_or_default()
     }
 
     pub(crate) fn p50(&self) -> Duration {

@@ -97,6 +97,7 @@ pub fn bill_text(bill: &Value) -> String {
         "function",
         "requests",
         "GB-s",
+        "GB-s held",
         "USD",
         "after free tier",
     ]);
@@ -126,15 +127,15 @@ pub fn bill_text(bill: &Value) -> String {
 }
 
 fn row(place: [String; 3], used: &Value) -> Vec<String> {
-    let durations = ["gbSeconds", "provisionedDurationGbSeconds"];
-    let gb_seconds: f64 = durations
-        .into_iter()
-        .filter_map(|kind| used[kind].as_object())
-        .flat_map(|by_architecture| by_architecture.values().filter_map(Value::as_f64))
-        .sum();
+    let sum = |kind: &str| -> f64 {
+        let by_architecture = used[kind].as_object().into_iter();
+        by_architecture.flat_map(|all| all.values().filter_map(Value::as_f64)).sum()
+    };
+    let worked = sum("gbSeconds") + sum("provisionedDurationGbSeconds");
     let mut row = place.to_vec();
     row.push(used["requests"].to_string());
-    row.push(format!("{gb_seconds:.3}"));
+    row.push(format!("{worked:.3}"));
+    row.push(format!("{:.3}", sum("provisionedGbSeconds")));
     row.push(cents(&used["cost"]["total"]));
     row.push(cents(&used["costAfterFreeTier"]["total"]));
     row
@@ -179,6 +180,7 @@ mod tests {
         assert_eq!(bill["total"]["costAfterFreeTier"], "0.00");
         let table = bill_text(&bill);
         assert!(table.contains("hello") && table.contains("0.00000228"), "{table}");
+        assert!(table.contains("GB-s held"), "{table}");
         let nothing = bill_text(&bill_json(&book, "2026-10").unwrap());
         assert_eq!(nothing, "Nothing was used in 2026-10.\n");
     }

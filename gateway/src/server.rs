@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::TryStreamExt as _;
 use haar_clock::Clock;
 use haar_kernel::{Auth, Inbound, Kernel, Site};
 use haar_wire::Body;
@@ -159,16 +160,19 @@ impl Gateway {
         if let Some(page) = admin::answer(self, &parts).await {
             return page;
         }
+        let site = self.sites.iter().find(|site| site.claims(&host, &parts));
+        if let Some(site) = site.filter(|site| site.streams(&parts)) {
+            let chunks = body.into_data_stream().map_err(Into::into);
+            return visit(&**site, parts, Body::stream(chunks), peer).await;
+        }
         let body = match collect(body).await {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
-        if let Some(site) = self.sites.iter().find(|site| site.claims(&host, &parts)) {
-            let mut request = Request::from_parts(parts, Body::from(body));
-            request.extensions_mut().insert(peer);
-            return site.serve(request).await;
+        match site {
+            Some(site) => visit(&**site, parts, body.into(), peer).await,
+            None => self.inbound(parts, body, peer).await,
         }
-        self.inbound(parts, body, peer).await
     }
 
     async fn inbound(&self, parts: Parts, body: Bytes, peer: Option<IpAddr>) -> Response<Body> {
@@ -189,6 +193,15 @@ impl Gateway {
     pub(crate) fn page(&self, method: &http::Method, path: &str) -> Option<&AdminPage> {
         self.pages.iter().find(|page| page.method == *method && page.path == path)
     }
+}
+
+/// Hands a request to the site that claims it.
+async fn visit(site: &dyn Site, parts: Parts, body: Body, peer: Option<IpAddr>) -> Response<Body> {
+    let mut request = Request::from_parts(parts, body);
+    if let Some(peer) = peer {
+        request.extensions_mut().insert(peer);
+    }
+    site.serve(request).await
 }
 
 /// Reads a whole body, or answers why not.

@@ -14,7 +14,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Outcome, tree};
+use crate::{Outcome, jar, tree};
 use listing::Listing;
 use model::Model;
 
@@ -36,6 +36,9 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         for (path, text) in room_files(&room)? {
             settle(&path, &text, check, &mut stale)?;
         }
+    }
+    if only.is_empty() {
+        if check { jar::check()? } else { jar::build()? }
     }
     match stale.is_empty() {
         true => Ok(()),

@@ -6,6 +6,7 @@ mod check;
 mod dashboard;
 mod generate;
 mod graph;
+mod jar;
 mod tidy;
 mod tree;
 
@@ -39,7 +40,7 @@ const CHORES: &[Chore] = &[
     },
     Chore {
         name: "gen",
-        about: "Rust out of AWS's API models; --check: is it fresh?",
+        about: "Rust out of AWS's API models, the Java runtime's jar; --check: is it fresh?",
         run: generate::run,
     },
     Chore { name: "graph", about: "which crate depends on which, by ring", run: graph::run },

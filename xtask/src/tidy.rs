@@ -5,7 +5,7 @@ mod operations;
 pub(crate) mod rings;
 mod sources;
 
-use crate::{Outcome, tree};
+use crate::{Outcome, jar, tree};
 
 /// Checks the tree, prints what is worth a look, fails on what must not stay.
 pub(crate) fn run(_arguments: &[String]) -> Outcome {
@@ -16,6 +16,7 @@ pub(crate) fn run(_arguments: &[String]) -> Outcome {
     sources::check(&files, &packages, &mut findings);
     operations::check(&files, &mut findings);
     lock::check(&files, &mut findings);
+    findings.faults.extend(jar::check().err());
 
     for notice in &findings.notices {
         println!("notice: {notice}");

@@ -21,6 +21,10 @@ struct Arguments {
     command: Command,
 }
 
+/// Faster than the C library's under many threads, and gives memory back once a crowd has gone.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // The helper that starts sandboxes is this binary too; it must not have threads yet.
     let mut arguments = std::env::args().skip(1);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
 use haar_gateway::Gateway;
-use haar_kernel::{Auth, Settings};
+use haar_kernel::{Auth, QuotaOverride, Settings};
 use haar_types::{AccountId, Region};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -43,6 +43,10 @@ pub(crate) struct UpArguments {
     /// Take signatures of any age.
     #[arg(long)]
     pub(crate) no_clock_skew_check: bool,
+    /// Put another limit in the place of one of AWS's quotas, for all or for one account or
+    /// region: lambda/L-B99A9384=50, 111122223333/eu-west-1/lambda/L-B99A9384=50.
+    #[arg(long = "quota", value_name = "[ACCOUNT/][REGION/]SERVICE/CODE=VALUE")]
+    pub(crate) quotas: Vec<QuotaOverride>,
     /// What to log: error, warn, info, debug, or tracing's directives.
     #[arg(long, default_value = "info", env = "HAAR_LOG")]
     pub(crate) log: String,
@@ -99,6 +103,7 @@ impl UpArguments {
             ephemeral: self.ephemeral,
             wait_divisor: self.wait_divisor,
             clock_skew_check: !self.no_clock_skew_check,
+            quotas: self.quotas.iter().cloned().collect(),
         }
     }
 }

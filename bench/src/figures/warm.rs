@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 
 use crate::Bench;
-use crate::client::{Ask, at_once, in_turn};
+use crate::client::{Ask, at_once, in_pairs, in_turn};
 use crate::cloud::Cloud;
 use crate::echo::Echo;
 use crate::functions::{Kind, Maker, invocation};
@@ -23,8 +23,8 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
         let function = maker.make(kind, &[]).await?;
         let ask = invocation(&function);
         in_turn(&cloud.authority, &ask, 50).await?;
-        let ours = in_turn(&cloud.authority, &ask, rounds).await?;
-        let peer = in_turn(&echo.authority, &ask, rounds).await?;
+        let both = [cloud.authority.as_str(), echo.authority.as_str()];
+        let [ours, peer] = in_pairs(both, &ask, rounds).await?;
         bench.report.row(
             &format!("warm invoke, {name}, one connection: p50"),
             format!("{} (p99 {})", milliseconds(ours.p50()), milliseconds(ours.at(99))),

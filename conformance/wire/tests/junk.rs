@@ -64,19 +64,40 @@ fn deep_nesting_is_refused() {
 
 #[test]
 fn all_violations_are_told_in_awss_words() {
-    let body = r#"{"FunctionName": "a b", "Timeout": 0, "Runtime": "cobol", "Layers": [""]}"#;
+    let body = r#"{"FunctionName": "a b", "Timeout": 0, "PackageType": "Tar", "Layers": [""]}"#;
     let answer = send(&TARGETS[0], body.as_bytes());
     let message = answer["message"].as_str().unwrap_or_default();
     assert_eq!(answer["error"], "ValidationException");
     for part in [
         "validation errors detected: ",
-        "Value 'cobol' at 'runtime' failed to satisfy constraint: Member must satisfy enum value set: [",
+        "Value 'Tar' at 'packageType' failed to satisfy constraint: Member must satisfy enum value set: [",
         "Value null at 'role' failed to satisfy constraint: Member must not be null",
         "Value 'a b' at 'functionName' failed to satisfy constraint: Member must satisfy regular expression pattern: ",
         "Value '0' at 'timeout' failed to satisfy constraint: Member must have value greater than or equal to 1",
         "Value '[]' at 'layers' failed to satisfy constraint: Member must satisfy constraint: [Member must have length less than or equal to ",
     ] {
         assert!(message.contains(part), "{part}\nnot in {message}");
+    }
+}
+
+#[test]
+fn cloudwatch_names_the_parameters_that_are_missing_in_each_protocol() {
+    let one = "The parameter Namespace is required.";
+    let both = format!("{one}\nThe parameter MetricData.member.1.MetricName is required.");
+    for (target, body, text) in [
+        (&TARGETS[3], &b"{}"[..], one),
+        (&TARGETS[3], br#"{"MetricData": [{"Value": 1}]}"#, &both),
+        (&TARGETS[4], b"\xa0", one),
+        (&TARGETS[5], b"Action=PutMetricData&Version=2010-08-01", one),
+        (
+            &TARGETS[5],
+            b"Action=PutMetricData&Version=2010-08-01&MetricData.member.1.Value=1",
+            &both,
+        ),
+    ] {
+        let mut answer = send(target, body);
+        assert_eq!(answer["error"].take(), "MissingRequiredParameterException");
+        assert_eq!((answer["status"].take(), answer["message"].take()), (400.into(), text.into()));
     }
 }
 

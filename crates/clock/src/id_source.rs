@@ -1,5 +1,6 @@
 //! The door to chance.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -36,7 +37,7 @@ impl IdSource {
     /// A number that is uniform over its type.
     pub fn draw(&self) -> u64 {
         let mut bytes = [0; 8];
-        self.fill(&mut bytes);
+        self.fill_little(&mut bytes);
         u64::from_le_bytes(bytes)
     }
 
@@ -51,8 +52,40 @@ impl IdSource {
     /// A random (version 4) UUID in lower case.
     pub fn uuid(&self) -> String {
         let mut bytes = [0; 16];
-        self.fill(&mut bytes);
+        self.fill_little(&mut bytes);
         uuid_text(bytes)
+    }
+
+    /// Fills a few bytes from what this thread has in stock.
+    fn fill_little(&self, bytes: &mut [u8]) {
+        match &self.seeded {
+            None => STOCK.with_borrow_mut(|stock| stock.fill(bytes)),
+            Some(state) => state.lock().fill(bytes),
+        }
+    }
+}
+
+thread_local! {
+    static STOCK: RefCell<Stock> = const { RefCell::new(Stock { bytes: [0; 256], used: 256 }) };
+}
+
+/// The kernel's entropy, fetched some at a time: three system calls for each request would be
+/// a tenth of a read. What was handed out is wiped.
+struct Stock {
+    bytes: [u8; 256],
+    used: usize,
+}
+
+impl Stock {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        if self.bytes.len() - self.used < bytes.len() {
+            getrandom::fill(&mut self.bytes).expect("the kernel gives entropy");
+            self.used = 0;
+        }
+        let taken = &mut self.bytes[self.used..self.used + bytes.len()];
+        bytes.copy_from_slice(taken);
+        taken.fill(0);
+        self.used += bytes.len();
     }
 }
 

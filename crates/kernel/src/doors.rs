@@ -7,9 +7,9 @@ use haar_clock::{Clock, IdSource};
 use haar_kv::Kv;
 use haar_ledger::Ledger;
 use haar_substrate::Substrate;
-use haar_wire::Operation;
+use haar_wire::{AwsError, Operation};
 
-use crate::{Answer, Kernel, Meter, Peeks, Principal, Settings};
+use crate::{Answer, Kernel, Meter, Outbox, Peeks, Principal, Settings};
 
 /// All that a room may touch. Cheap to clone; every room gets the same.
 #[derive(Clone)]
@@ -32,6 +32,8 @@ pub struct Doors {
     pub settings: Arc<Settings>,
     /// The neighbours' facts.
     pub peeks: Peeks,
+    /// Events for the neighbours.
+    pub outbox: Outbox,
     kernel: Arc<OnceLock<Weak<Kernel>>>,
 }
 
@@ -68,6 +70,7 @@ impl Doors {
             meter: parts.meter,
             settings: Arc::new(parts.settings),
             peeks: Peeks::default(),
+            outbox: Outbox::default(),
             kernel: Arc::default(),
         }
     }
@@ -83,11 +86,13 @@ impl Doors {
         region: &haar_types::Region,
         input: O::Input,
     ) -> Answer<O> {
+        self.kernel()?.call::<O>(principal, region.clone(), input).await
+    }
+
+    /// The kernel behind these doors, until it is gone.
+    pub(crate) fn kernel(&self) -> Result<Arc<Kernel>, AwsError> {
         let kernel = self.kernel.get().and_then(Weak::upgrade);
-        let Some(kernel) = kernel else {
-            return Err(haar_wire::AwsError::internal_failure("haar is stopping"));
-        };
-        kernel.call::<O>(principal, region.clone(), input).await
+        kernel.ok_or_else(|| AwsError::internal_failure("haar is stopping"))
     }
 
     pub(crate) fn attach(&self, kernel: &Arc<Kernel>) {

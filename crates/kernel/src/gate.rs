@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use haar_policy::{Principal as Identity, RequestContext, decide};
+use haar_policy::{Document, PolicySet, Principal as Identity, RequestContext, decide};
 use haar_types::{AccountId, Region};
 use haar_wire::sigv4::{self, Claim, Dialect, SigError, Validity};
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, Shape};
@@ -11,34 +11,50 @@ use http::request::Parts;
 
 use crate::{Auth, Call, IdentityError, Kernel, Principal, Room};
 
+/// What the gate looks at to find out who calls.
+pub(crate) struct Presented<'a> {
+    /// Signing name of the service that is called.
+    pub(crate) service: &'static str,
+    pub(crate) parts: &'a Parts,
+    /// The body as it was sent.
+    pub(crate) body: &'a [u8],
+    /// Whether one may come without a signature.
+    pub(crate) may_be_unsigned: bool,
+}
+
 /// Who calls, and where to.
 pub(crate) struct Caller {
     pub(crate) principal: Arc<Principal>,
     pub(crate) region: Region,
 }
 
-/// Finds the caller. In `enforce` mode the signature must be the caller's.
+/// Finds the caller of an operation. In `enforce` mode the signature must be the caller's.
 pub(crate) fn identify(
     kernel: &Kernel,
     route: &Route,
     parts: &Parts,
     body: &[u8],
 ) -> Result<Caller, AwsError> {
+    let service = route.service.signing_name;
+    let may_be_unsigned = !route.operation.signed;
+    let presented = Presented { service, parts, body, may_be_unsigned };
+    caller(kernel, &presented).map_err(|error| refused(&error, dialect(route)))
+}
+
+/// Finds the caller, whatever is called.
+pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Caller, SigError> {
     let settings = kernel.settings();
-    let claim = sigv4::claim(parts);
+    let claim = sigv4::claim(presented.parts);
     let named = claim.as_ref().and_then(|claim| claim.region.parse().ok());
     let region = named.unwrap_or_else(|| settings.region.clone());
     let principal = match (settings.auth, claim) {
         (Auth::Permissive, None) => Arc::new(Principal::root(settings.account.clone())),
         (Auth::Permissive, Some(claim)) => believed(kernel, &claim),
-        (Auth::Enforce, None) if !route.operation.signed => {
+        (Auth::Enforce, None) if presented.may_be_unsigned => {
             Arc::new(Principal::anonymous(settings.account.clone()))
         }
-        (Auth::Enforce, None) => return Err(refused(SigError::missing(), route)),
-        (Auth::Enforce, Some(claim)) => {
-            let proven = proven(kernel, route, &claim, parts, body);
-            proven.map_err(|error| refused(error, route))?
-        }
+        (Auth::Enforce, None) => return Err(SigError::missing()),
+        (Auth::Enforce, Some(claim)) => proven(kernel, presented, &claim)?,
     };
     Ok(Caller { principal, region })
 }
@@ -60,10 +76,8 @@ fn believed(kernel: &Kernel, claim: &Claim) -> Arc<Principal> {
 /// Enforce mode: the key must be known and the signature its own.
 fn proven(
     kernel: &Kernel,
-    route: &Route,
+    presented: &Presented<'_>,
     claim: &Claim,
-    parts: &Parts,
-    body: &[u8],
 ) -> Result<Arc<Principal>, SigError> {
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
     let key = claim.access_key_id.as_str();
@@ -74,9 +88,9 @@ fn proven(
         IdentityError::Expired => SigError::expired_token(),
     })?;
     let validity = Validity { now, check_skew: kernel.settings().clock_skew_check };
-    let hash = sigv4::body_hash(body);
-    sigv4::verify(claim, &identity.secret, parts, Some(&hash), &validity)?;
-    let service = route.service.signing_name;
+    let hash = sigv4::body_hash(presented.body);
+    sigv4::verify(claim, &identity.secret, presented.parts, Some(&hash), &validity)?;
+    let service = presented.service;
     if claim.service != service {
         return Err(SigError::wrong_service(service));
     }
@@ -84,16 +98,20 @@ fn proven(
     Ok(identity.principal)
 }
 
-/// A refused signature in the words of the protocol.
-fn refused(error: SigError, route: &Route) -> AwsError {
-    let dialect = match route.protocol {
+/// Whose words a route's protocol takes for refused signatures.
+fn dialect(route: &Route) -> Dialect {
+    match route.protocol {
         Protocol::Query | Protocol::Ec2 => Dialect::Query,
         Protocol::RestXml => Dialect::S3,
         Protocol::Json10 | Protocol::Json11 | Protocol::RestJson | Protocol::RpcV2Cbor => {
             Dialect::Json
         }
-    };
-    AwsError::new(error.code(dialect), error.status(dialect), error.message)
+    }
+}
+
+/// A refused signature in the words of a dialect.
+pub(crate) fn refused(error: &SigError, dialect: Dialect) -> AwsError {
+    AwsError::new(error.code(dialect), error.status(dialect), error.message.clone())
 }
 
 /// Decides by policies; in permissive mode everything is allowed.
@@ -111,18 +129,42 @@ pub(crate) fn authorise<R: Room>(
     let own = kernel.identities().policies(&snapshot, &call.principal);
     let keys = room.condition_keys(call, &snapshot, operation, input);
     for resource in room.resources(call, &snapshot, operation, input) {
-        let mut policies = own.clone();
-        policies.resource.extend(room.resource_policy(call, &snapshot, &resource));
-        let mut context = context_of(call, operation.action, &resource);
-        for (key, values) in &keys {
-            context.set(key, values.iter().cloned());
-        }
-        let decision = decide(&policies, &context);
-        if !decision.allowed {
-            return Err(AwsError::access_denied(decision.message(&context)));
-        }
+        let policy = room.resource_policy(call, &snapshot, &resource);
+        let question =
+            Question { action: operation.action, resource: &resource, policy, keys: &keys };
+        weigh(call, own.clone(), &question)?;
     }
     Ok(())
+}
+
+/// What a caller wants to do, and what is known of it.
+pub struct Question<'a> {
+    /// The IAM action, such as `lambda:InvokeFunctionUrl`.
+    pub action: &'a str,
+    /// The ARN of what it is done to.
+    pub resource: &'a str,
+    /// The policy that the resource carries itself.
+    pub policy: Option<Arc<Document>>,
+    /// The service's own condition keys.
+    pub keys: &'a [(String, Vec<String>)],
+}
+
+/// Weighs one question against the caller's own policies and the resource's.
+pub(crate) fn weigh(
+    call: &Call,
+    mut policies: PolicySet,
+    question: &Question<'_>,
+) -> Result<(), AwsError> {
+    policies.resource.extend(question.policy.clone());
+    let mut context = context_of(call, question.action, question.resource);
+    for (key, values) in question.keys {
+        context.set(key, values.iter().cloned());
+    }
+    let decision = decide(&policies, &context);
+    match decision.allowed {
+        true => Ok(()),
+        false => Err(AwsError::access_denied(decision.message(&context))),
+    }
 }
 
 /// The request as policies see it. AWS docs: *AWS global condition context keys*.

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use haar_types::{Region, RequestId};
 use haar_wire::{AwsError, Body, Catalogue, Operation, OperationSchema, Route, ServiceSchema};
 use http::Response;
+use http::header::HeaderName;
 use http::request::Parts;
 use serde_json::json;
 
@@ -17,6 +18,9 @@ use crate::inflate::Bodies;
 use crate::operation::{Entry, InProcess};
 use crate::telemetry::Counts;
 use crate::{Answer, Call, Doors, Identities, Lanes, Principal, Room, Settings};
+
+/// Names the trace that a request belongs to.
+const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
 
 /// A request as the gateway hands it over: whole, bounded, not yet understood.
 pub struct Inbound {
@@ -151,18 +155,20 @@ impl Kernel {
             endpoint: self.own_endpoint(),
             source_ip: None,
             user_agent: None,
+            trace: None,
         };
         entry.call(self, call, input).await
     }
 
-    fn call_of(
+    pub(crate) fn call_of(
         &self,
         caller: Caller,
         request_id: RequestId,
         parts: &Parts,
         source_ip: Option<IpAddr>,
     ) -> Call {
-        let header = |name| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let header =
+            |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let endpoint = match header(http::header::HOST) {
             Some(host) => format!("http://{host}").into(),
             None => self.own_endpoint(),
@@ -177,6 +183,7 @@ impl Kernel {
             endpoint,
             source_ip,
             user_agent: header(http::header::USER_AGENT).map(Arc::from),
+            trace: header(TRACE_HEADER).map(Arc::from),
         }
     }
 

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 use haar_ledger::Ledger;
 use haar_wire::{AwsError, Operation};
 
+use crate::idempotency::once;
 use crate::operation::{Entry, TypedEntry};
 use crate::{Answer, Call, Command, Flow, Query, Room};
 
@@ -79,9 +80,12 @@ impl<O: Operation, R: Query<O>> Handle<O> for QueryLane<R> {
     }
 }
 
-impl<O: Operation, R: Command<O>> Handle<O> for CommandLane<R> {
+impl<O: Operation, R: Room + Command<O>> Handle<O> for CommandLane<R> {
     fn handle(&self, ledger: &Ledger, call: Call, input: O::Input) -> BoxFuture<'_, Answer<O>> {
-        let committed = ledger.transact(|tx| self.0.command(&call, tx, input));
+        let (room, call) = (&*self.0, &call);
+        let committed = ledger.transact(|tx| {
+            once::<O, R>(room, call, tx, input, |tx, input| room.command(call, tx, input))
+        });
         async move {
             let committed = committed?;
             committed.durable().await.map_err(|error| {

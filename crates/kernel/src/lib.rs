@@ -13,29 +13,43 @@ mod call;
 mod doors;
 mod gate;
 mod handlers;
+mod idempotency;
 mod identity;
 mod inflate;
 mod kernel;
 mod lanes;
+mod listing;
 mod meter;
 mod operation;
+mod outbox;
 mod page;
 mod peeks;
+mod quota;
 mod room;
 mod settings;
 mod site;
 mod telemetry;
+mod visit;
 
 pub use call::{Call, Principal};
 pub use doors::{DoorParts, Doors};
-pub use gate::resource_of;
+pub use gate::{Question, resource_of};
 pub use handlers::{Answer, Command, Flow, Query};
+pub use idempotency::TOKEN_LIFETIME;
 pub use identity::{Identities, Identity, IdentityError, NoIdentities};
 pub use kernel::{Inbound, Kernel, KernelBuilder};
 pub use lanes::Lanes;
+pub use listing::Listing;
 pub use meter::{Meter, NoMeter, UsageRecord};
+pub use outbox::{Delivery, DeliveryStep, Event, Listener, NotHeard, Outbox, Told};
 pub use page::{BadToken, Page, mint_token, page, read_token};
 pub use peeks::Peeks;
+pub use quota::{Quota, QuotaOverride, Quotas};
 pub use room::Room;
 pub use settings::{Auth, Settings};
 pub use site::Site;
+
+/// The kernel's own tables, for the ledger: tokens that were used, events that are told.
+pub fn tables() -> haar_ledger::Tables {
+    outbox::tables().with::<idempotency::TokenRow>()
+}

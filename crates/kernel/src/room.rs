@@ -1,13 +1,14 @@
 //! What every room says of itself.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use haar_ledger::Snapshot;
 use haar_policy::Document;
-use haar_wire::{OperationSchema, ServiceSchema, Shape};
+use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
 
-use crate::Call;
 use crate::gate::resource_of;
+use crate::{Call, TOKEN_LIFETIME, idempotency};
 
 /// A service's room: where its operations live, and what the gate must know of its resources.
 pub trait Room: Send + Sync + 'static {
@@ -45,5 +46,22 @@ pub trait Room: Send + Sync + 'static {
         _input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
         Vec::new()
+    }
+
+    /// How long a command's idempotency token is remembered; `None` where the room looks after
+    /// the operation's tokens itself.
+    fn token_lifetime(&self, _operation: &'static OperationSchema) -> Option<Duration> {
+        Some(TOKEN_LIFETIME)
+    }
+
+    /// What a caller hears whose token came before with other parameters; `earlier` is the
+    /// answer that it got then.
+    fn token_reused(
+        &self,
+        operation: &'static OperationSchema,
+        token: &str,
+        _earlier: &Json,
+    ) -> AwsError {
+        idempotency::reused(operation, token)
     }
 }

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use haar_types::{AccountId, Region};
 
+use crate::Quotas;
+
 /// Who is let in.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Auth {
@@ -34,6 +36,8 @@ pub struct Settings {
     pub wait_divisor: u32,
     /// Signatures older than 15 minutes are refused.
     pub clock_skew_check: bool,
+    /// What the operator put in the place of AWS's quotas.
+    pub quotas: Quotas,
 }
 
 impl Default for Settings {
@@ -47,6 +51,7 @@ impl Default for Settings {
             ephemeral: true,
             wait_divisor: 1,
             clock_skew_check: true,
+            quotas: Quotas::default(),
         }
     }
 }

@@ -10,6 +10,12 @@ pub trait Site: Send + Sync + 'static {
     /// True for a request that is this site's. `host` is in lower case, without its port.
     fn claims(&self, host: &str, parts: &Parts) -> bool;
 
+    /// True when this request's body is to be handed over as it comes, however long it is; the
+    /// site bounds it. Otherwise the body is all there, and no longer than the gateway allows.
+    fn streams(&self, _parts: &Parts) -> bool {
+        false
+    }
+
     /// Answers one.
     fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>>;
 }

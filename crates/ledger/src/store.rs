@@ -38,8 +38,8 @@ impl Batch {
     }
 
     /// Adds the writes of a later batch.
-    pub fn append(&mut self, mut later: Self) {
-        self.rows.append(&mut later.rows);
+    pub fn append(&mut self, later: Self) {
+        self.rows.extend(later.rows); // each in its place: the map's own `append` builds it anew
     }
 
     /// True when there is nothing to write.

@@ -79,6 +79,18 @@ impl Principal {
         }
     }
 
+    /// What `aws:userid` is: an account, `AIDA…`, `AROA…:SESSION`, a service's name, `anonymous`.
+    pub fn user_id(&self) -> String {
+        match self {
+            Self::Root { account } => account.to_string(),
+            Self::User { id, .. } | Self::RoleSession { id, .. } | Self::Federated { id, .. } => {
+                id.clone()
+            }
+            Self::Service { name } => name.clone(),
+            Self::Anonymous => "anonymous".to_owned(),
+        }
+    }
+
     /// The condition keys that follow from who asks.
     fn keys(&self) -> Vec<(&'static str, String)> {
         let mut keys = match self {

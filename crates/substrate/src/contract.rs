@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)] // panicking is what checks do
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
@@ -351,6 +351,50 @@ pub async fn listeners_are_inside(substrate: &dyn Substrate) {
     }
     assert_eq!(String::from_utf8_lossy(&text), "pong\npong\nalone\n");
     substrate.remove(&spec.id, Duration::ZERO).await.unwrap();
+}
+
+/// What listens inside can be dialled from outside, frozen or not; where nothing listens or
+/// nothing accepts, that is told and not waited for.
+pub async fn programs_inside_can_be_dialled(substrate: &dyn Substrate) {
+    let script = "import socket, time\n\
+        deaf = socket.create_server(('127.0.0.1', 8002), backlog=0)\n\
+        s = socket.create_server(('127.0.0.1', 8001)); print('up', flush=True)\n\
+        for _ in range(2):\n\
+        \x20   c, _ = s.accept(); c.sendall(c.recv(4)[::-1]); c.close()\n\
+        time.sleep(1000)";
+    let local = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    let limit = Duration::from_secs(10);
+    let spec = program("dialled", &["/usr/bin/python3", "-c", script]);
+    let id = spec.id.clone();
+    substrate.ensure(spec).await.unwrap();
+    let mut output = substrate.output(&id, MAIN).await.unwrap();
+    assert_eq!(output.next().await.unwrap().bytes, "up\n");
+    for frozen in [false, true] {
+        substrate.freeze(&id, frozen).await.unwrap();
+        let mut stream = substrate.dial(&id, local(8001), limit).await.unwrap();
+        stream.set_nonblocking(false).unwrap();
+        stream.write_all(b"ping").unwrap();
+        substrate.freeze(&id, false).await.unwrap();
+        let mut back = String::new();
+        stream.read_to_string(&mut back).unwrap();
+        assert_eq!(back, "gnip");
+    }
+    let refused = substrate.dial(&id, local(8003), limit).await;
+    let Err(SubstrateError::NoAnswer(_, at, error)) = refused else { panic!("{refused:?}") };
+    assert_eq!((at, error.kind()), (local(8003), ErrorKind::ConnectionRefused));
+    let mut waiting = Vec::new(); // fills the queue of those that nobody accepts
+    let full = loop {
+        match substrate.dial(&id, local(8002), Duration::from_millis(50)).await {
+            Ok(stream) => waiting.push(stream),
+            Err(error) => break error,
+        }
+        assert!(waiting.len() < 10, "the queue has no end");
+    };
+    let SubstrateError::NoAnswer(_, _, error) = full else { panic!("{full:?}") };
+    assert_eq!(error.kind(), ErrorKind::TimedOut);
+    substrate.remove(&id, Duration::ZERO).await.unwrap();
+    let gone = substrate.dial(&id, local(8001), limit).await;
+    assert!(matches!(gone, Err(SubstrateError::Gone(_))), "{gone:?}");
 }
 
 /// A template that reads its assignment and runs it as Python.

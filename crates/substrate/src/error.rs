@@ -1,6 +1,7 @@
 //! Why the substrate could not do as asked.
 
 use std::fmt;
+use std::net::SocketAddrV4;
 
 use crate::{ImageId, SandboxId};
 
@@ -27,6 +28,9 @@ pub enum SubstrateError {
     /// The host is out of memory, cpu, ports or disk.
     #[error("no {0} left on this host")]
     Exhausted(Resource),
+    /// No program inside accepts connections there.
+    #[error("nothing answers at {1} in sandbox {0}")]
+    NoAnswer(SandboxId, SocketAddrV4, #[source] std::io::Error),
     /// The backend did not answer: nothing is known about the effect.
     #[error("could not {0}: the backend did not answer")]
     Unreachable(Verb, #[source] std::io::Error),
@@ -38,7 +42,7 @@ impl SubstrateError {
         match self {
             Self::ImageNotFound(_) | Self::Gone(_) | Self::Refused { .. } => false,
             Self::Unsupported(..) => false,
-            Self::Exhausted(_) | Self::Unreachable(..) => true,
+            Self::Exhausted(_) | Self::NoAnswer(..) | Self::Unreachable(..) => true,
         }
     }
 }

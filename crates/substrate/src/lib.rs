@@ -19,7 +19,7 @@ pub mod sim;
 mod spec;
 mod status;
 
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +91,21 @@ pub trait Substrate: Send + Sync + 'static {
         address: SocketAddrV4,
     ) -> Result<TcpListener, SubstrateError>;
 
+    /// A connection to what listens inside the sandbox's network namespace, in non-blocking
+    /// mode; waits for it at most `limit`. A sandbox that is frozen still connects.
+    ///
+    /// # Errors
+    /// [`SubstrateError::NoAnswer`] where nothing listens, or nothing accepts in time.
+    async fn dial(
+        &self,
+        id: &SandboxId,
+        address: SocketAddrV4,
+        limit: Duration,
+    ) -> Result<TcpStream, SubstrateError> {
+        let _ = (id, address, limit);
+        Err(SubstrateError::Unsupported(Verb::Attach, "it cannot reach into a sandbox".into()))
+    }
+
     /// Waits until a container has ended; at once when it has.
     async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError>;
 
@@ -157,6 +172,13 @@ pub trait Substrate: Send + Sync + 'static {
 
     /// What the sandbox uses and has used, all its containers together.
     async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError>;
+
+    /// The peak of [`Stats::memory_peak_bytes`] alone: asked after every invocation, so a
+    /// substrate should have it at hand.
+    async fn memory_peak(&self, id: &SandboxId) -> Result<u64, SubstrateError> {
+        let stats = self.stats(id).await?;
+        Ok(stats.memory_peak_bytes.max(stats.memory_bytes))
+    }
 
     /// What one container uses and has used since its run began.
     async fn container_stats(

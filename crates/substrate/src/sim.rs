@@ -171,6 +171,14 @@ impl SimSubstrate {
         self.shared.state.lock().sandboxes.get(id)?.addresses.get(&address).copied()
     }
 
+    /// From now on, what is dialled at `address` inside a sandbox is `place`, a socket of the
+    /// test's that stands for a program's.
+    pub fn stand_in(&self, id: &SandboxId, address: SocketAddrV4, place: SocketAddr) {
+        if let Some(sandbox) = self.shared.state.lock().sandboxes.get_mut(id) {
+            sandbox.addresses.insert(address, place);
+        }
+    }
+
     /// Ends a container.
     pub fn end(&self, id: &SandboxId, container: &str, exit: Exit) {
         self.shared.end(id, container, exit, self.clock.now());

@@ -1,6 +1,6 @@
 //! The simulated substrate keeps the contract's words where they can be kept in memory.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -44,6 +44,20 @@ async fn an_outage_ends_and_what_runs_goes_on() {
     assert!(error.is_transient());
     clock.sleep(Duration::from_secs(90)).await;
     assert_eq!(substrate.list().await.unwrap(), [status]);
+}
+
+#[tokio::test]
+async fn what_stands_in_for_a_program_is_dialled() {
+    let substrate = substrate();
+    let id = substrate.ensure(contract::shell("a", "")).await.unwrap().id;
+    let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 8001);
+    let limit = Duration::from_secs(10);
+    let refused = substrate.dial(&id, address, limit).await;
+    assert!(matches!(refused, Err(SubstrateError::NoAnswer(..))), "{refused:?}");
+    let outside = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    substrate.stand_in(&id, address, outside.local_addr().unwrap());
+    let stream = substrate.dial(&id, address, limit).await.unwrap();
+    assert_eq!(outside.accept().unwrap().1, stream.local_addr().unwrap());
 }
 
 #[tokio::test(start_paused = true)]

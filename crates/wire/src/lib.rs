@@ -42,8 +42,8 @@ pub use error::AwsError;
 pub use events::{Event, EventFrames, EventStream};
 pub use json::{from_json, from_json_into, restore, to_json};
 pub use operation::{
-    ErrorStyle, Http, Lane, Operation, OperationSchema, Paginator, Protocol, ServiceSchema,
-    Unlisted,
+    ErrorStyle, Http, Lane, MissingStyle, Operation, OperationSchema, Paginator, Protocol,
+    ServiceSchema, Unlisted,
 };
 pub use schema::{
     ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,

@@ -155,6 +155,17 @@ pub struct ErrorStyle {
     pub malformed_code: &'static str,
     /// Name of the message in errors that have no shape: `message` or `Message`.
     pub message_key: &'static str,
+    /// How it tells of members that are missing, where that is not as of other violations.
+    pub missing: Option<MissingStyle>,
+}
+
+/// How a service tells of members that are missing: `The parameter Namespace is required.`
+#[derive(Clone, Copy, Debug)]
+pub struct MissingStyle {
+    /// The error's name, such as `MissingRequiredParameterException`.
+    pub name: &'static str,
+    /// Its code in the query protocol, such as `MissingParameter`.
+    pub code: &'static str,
 }
 
 impl ServiceSchema {

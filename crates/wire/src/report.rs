@@ -16,6 +16,8 @@ const DEPTH_MAX: usize = 64;
 pub(crate) struct Report {
     path: Vec<Step>,
     violations: Vec<String>,
+    /// Paths of members that are missing, in the model's case.
+    missing: Vec<String>,
     malformed: Option<String>,
 }
 
@@ -89,8 +91,21 @@ impl Report {
             if member.required && !seen.has(index) {
                 self.in_member(member.name, |report| {
                     report.violation(Some("null"), "Member must not be null");
+                    report.note_missing();
                 });
             }
+        }
+    }
+
+    fn note_missing(&mut self) {
+        let steps = self.path.iter().map(|step| match step {
+            Step::Member(name) => (*name).to_owned(),
+            Step::Index(index) => format!("member.{index}"),
+            Step::Key(key) => key.clone(),
+        });
+        let path = steps.collect::<Vec<_>>().join(".");
+        if self.missing.len() < VIOLATIONS_MAX {
+            self.missing.push(path);
         }
     }
 
@@ -138,10 +153,17 @@ impl Report {
     }
 
     /// What the customer is told, if anything is wrong.
-    pub(crate) fn finish(self, service: &ServiceSchema) -> Result<(), AwsError> {
+    pub(crate) fn finish(mut self, service: &ServiceSchema) -> Result<(), AwsError> {
         if let Some(why) = self.malformed {
             let style = &service.error_style;
             return Err(AwsError::new(style.malformed_code, 400, why).query_code("MalformedInput"));
+        }
+        if let Some(style) = service.error_style.missing.filter(|_| !self.missing.is_empty()) {
+            self.missing.sort_by_key(|path| path.matches('.').count()); // the outer ones first
+            let lines =
+                self.missing.iter().map(|path| format!("The parameter {path} is required."));
+            let text = lines.collect::<Vec<_>>().join("\n");
+            return Err(AwsError::new(style.name, 400, text).query_code(style.code));
         }
         match self.message() {
             Some(message) => Err(AwsError::validation(service, message)),

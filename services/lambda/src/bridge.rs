@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use haar_ledger::Snapshot;
+use haar_types::{AccountId, Region};
 
 use crate::Lambda;
 use crate::fleet::{
@@ -35,19 +36,26 @@ impl Lambda {
             },
             role_arn: settings.role.clone(),
             logging: logging(&settings.logging),
-            traced: settings.tracing == "Active",
         }
     }
 
     /// How much of a function may run at once.
-    pub fn limits(snapshot: &Snapshot, function: &FunctionRow) -> ConcurrencyLimits {
+    pub fn limits(&self, snapshot: &Snapshot, function: &FunctionRow) -> ConcurrencyLimits {
         let all = FunctionKey::all(&function.key.account, &function.key.region);
         let reserved: u32 =
             snapshot.range::<FunctionRow>(all).filter_map(|row| row.reserved_concurrency).sum();
         ConcurrencyLimits {
             reserved: function.reserved_concurrency,
-            unreserved: ACCOUNT_CONCURRENCY.saturating_sub(reserved),
+            unreserved: self
+                .account_concurrency(&function.key.account, &function.key.region)
+                .saturating_sub(reserved),
         }
+    }
+
+    /// How much an account may run at once in a region.
+    pub(crate) fn account_concurrency(&self, account: &AccountId, region: &Region) -> u32 {
+        let limit = self.doors.settings.quotas.limit(&ACCOUNT_CONCURRENCY, account, region);
+        u32::try_from(limit).unwrap_or(u32::MAX)
     }
 }
 

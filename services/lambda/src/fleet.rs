@@ -25,6 +25,7 @@ mod tend;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use haar_substrate::WarmTemplate;
@@ -87,6 +88,7 @@ struct Shared {
     tend: Arc<Notify>,
     /// Templates in use, the latest first.
     warm: Mutex<Vec<WarmTemplate>>,
+    stopping: AtomicBool,
 }
 
 impl Fleet {
@@ -101,6 +103,7 @@ impl Fleet {
             admission: Arc::default(),
             tend: Arc::default(),
             warm: Mutex::default(),
+            stopping: AtomicBool::new(false),
         });
         tend::start(&shared);
         Self { shared }
@@ -115,9 +118,9 @@ impl Fleet {
     }
 
     /// Has an interpreter of a runtime waiting ahead of the first invocation.
-    pub async fn warm_up(&self, runtime: &str) {
+    pub async fn warm_up(&self, runtime: &str, memory: haar_types::MemoryMib) {
         if let Ok(runtimes) = self.shared.runtimes().await
-            && let Ok(launch) = runtimes.launch(runtime)
+            && let Ok(launch) = runtimes.launch(runtime, memory)
             && let Some(template) = launch.template
         {
             self.shared.use_template(&template).await;
@@ -217,8 +220,14 @@ impl Fleet {
         while ending.join_next().await.is_some() {}
     }
 
+    /// True once haar has begun to end: what fails now says nothing about functions.
+    pub(crate) fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed)
+    }
+
     /// Ends all environments and waiting interpreters, and waits for it.
     pub async fn shut_down(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
         self.end_all().await;
         let _ = self.shared.doors.substrate.prepare(Vec::new()).await; // it ends with the server
     }

@@ -27,6 +27,7 @@ pub mod rules;
 pub mod runtime_api;
 pub mod runtimes;
 pub mod state;
+mod telemetry;
 
 pub use downloads::Downloads;
 pub use refusal::Refusal;

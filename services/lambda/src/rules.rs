@@ -10,3 +10,4 @@ pub mod permission;
 pub mod routing;
 pub mod settings;
 pub mod tags;
+pub mod trace;

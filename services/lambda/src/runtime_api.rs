@@ -1,5 +1,5 @@
-//! The Runtime API (2018-06-01) and the Extensions API (2020-01-01), as one environment's
-//! runtime sees them on 127.0.0.1:9001. Telemetry subscriptions are declined.
+//! The Runtime API (2018-06-01), the Extensions API (2020-01-01) and the subscriptions of the
+//! Telemetry and Logs API, as one environment's processes see them on 127.0.0.1:9001.
 //!
 //! An event goes straight onto the connection on which the runtime waits, by the invoker's own
 //! hand; what the runtime posts wakes the invoker first and is acknowledged after that.
@@ -12,14 +12,18 @@ mod connection;
 mod extension;
 mod http;
 mod state;
+mod times;
 
 use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use haar_clock::IdSource;
+use haar_clock::{Clock, IdSource};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::log::{Journal, Span};
+use crate::telemetry::Telemetry;
 
 pub(crate) use extension::{InvokeNotice, ShutdownReason};
 use state::State;
@@ -104,19 +108,29 @@ pub(crate) trait Readiness: Send + Sync {
     fn ready(&self);
 }
 
+/// What an environment's API is made of.
+pub(crate) struct ApiParts {
+    pub(crate) identity: Identity,
+    pub(crate) ids: IdSource,
+    pub(crate) clock: Clock,
+    pub(crate) journal: Journal,
+    pub(crate) telemetry: Arc<Telemetry>,
+}
+
 /// One environment's API.
 pub(crate) struct RuntimeApi {
-    identity: Identity,
-    ids: IdSource,
+    parts: ApiParts,
     state: Mutex<State>,
+    /// Told when the runtime polls again, and when all wait, while extensions have a say.
+    moved: Notify,
 }
 
 impl RuntimeApi {
     /// An API whose runtime has yet to start, and word of how that ends.
-    pub(crate) fn new(identity: Identity, ids: IdSource) -> (Arc<Self>, oneshot::Receiver<Init>) {
+    pub(crate) fn new(parts: ApiParts) -> (Arc<Self>, oneshot::Receiver<Init>) {
         let (init, initialized) = oneshot::channel();
-        let state = Mutex::new(State::new(init, identity.extensions.clone()));
-        (Arc::new(Self { identity, ids, state }), initialized)
+        let state = Mutex::new(State::new(init, parts.identity.extensions.clone()));
+        (Arc::new(Self { parts, state, moved: Notify::new() }), initialized)
     }
 
     /// Names who is told of readiness.
@@ -156,7 +170,10 @@ impl RuntimeApi {
         let (runtime, extensions) = {
             let mut state = self.state.lock();
             let runtime = state.begin(request_id, posted, head, event);
-            (runtime, state.notify_extensions(&notice, &self.ids))
+            if !state.extensions.is_empty() {
+                state.times.begin(&self.parts.clock);
+            }
+            (runtime, state.notify_extensions(&notice, &self.parts.ids))
         };
         if let Some(parked) = runtime {
             http::write_all(&parked.writer, &[&parked.prefix, head, event]).await?;
@@ -169,15 +186,59 @@ impl RuntimeApi {
 
     /// Tells the extensions that asked for it that the environment ends; false when none did.
     pub(crate) async fn shut_down(&self, reason: ShutdownReason, deadline_ms: i64) -> bool {
-        let told = self.state.lock().shut_down(reason, deadline_ms, &self.ids);
+        let told = self.state.lock().shut_down(reason, deadline_ms, &self.parts.ids);
         for (parked, message) in &told {
             let _ = http::write_all(&parked.writer, &[message]).await; // it may be gone already
         }
         !told.is_empty()
     }
 
-    /// True when extensions have registered.
+    /// True when extensions have registered: an invocation then lasts until they are done.
     pub(crate) fn has_extensions(&self) -> bool {
         !self.state.lock().extensions.is_empty()
+    }
+
+    /// Waits until the runtime polls again, and answers what its time went into.
+    pub(crate) async fn runtime_is_done(&self) -> Vec<Span> {
+        self.until(|state| state.runtime_waits.then(|| state.times.spans())).await
+    }
+
+    /// Waits until the extensions wait again too.
+    pub(crate) async fn all_are_done(&self) {
+        self.until(|state| state.is_settled().then_some(())).await;
+    }
+
+    async fn until<T>(&self, probe: impl Fn(&State) -> Option<T>) -> T {
+        loop {
+            let found = probe(&self.state.lock());
+            match found {
+                Some(found) => return found,
+                None => self.moved.notified().await,
+            }
+        }
+    }
+
+    /// The environment may take its next event: says so to whoever observes it.
+    pub(crate) fn release(&self) {
+        let observer = self.state.lock().release();
+        if let Some(observer) = observer.and_then(|observer| observer.upgrade()) {
+            observer.ready();
+        }
+    }
+
+    /// The error that an extension has posted before it left.
+    pub(crate) fn extension_error(&self) -> Option<String> {
+        self.state.lock().exit_error.clone()
+    }
+
+    /// Looks whether all wait now; tells of it outside the lock.
+    fn settle(&self, state: parking_lot::MutexGuard<'_, State>) {
+        let mut state = state;
+        let settled = state.settle(&self.parts.journal);
+        drop(state);
+        self.moved.notify_one();
+        if let Some(observer) = settled.and_then(|observer| observer.upgrade()) {
+            observer.ready();
+        }
     }
 }

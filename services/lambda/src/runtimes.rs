@@ -6,6 +6,7 @@
 #![allow(clippy::disallowed_methods)] // looks for programs on the host and asks their versions
 
 mod discovery;
+mod java;
 mod launch;
 mod table;
 
@@ -14,8 +15,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use haar_substrate::WarmTemplate;
+use haar_types::MemoryMib;
 
 pub use discovery::Interpreter;
+pub(crate) use java::take_options;
 pub use launch::{API_PORT, RUNTIME_API_PORT, SANDBOX_USER};
 pub(crate) use launch::{listen, waiting_environment};
 pub use table::Family;
@@ -52,6 +55,8 @@ pub struct Launch {
     pub family: Family,
     /// As `INIT_START` shows it: `python:3.12`.
     pub version: String,
+    /// What really runs, major and minor; `(0, 0)` for `provided`.
+    pub interpreter: (u32, u32),
     /// A line for the log of a new environment: this is not the version asked for.
     pub warning: Option<String>,
 }
@@ -77,14 +82,14 @@ impl Runtimes {
         self.rows.values()
     }
 
-    /// How to start a function of runtime `id`.
+    /// How to start a function of runtime `id` with so much memory, which sets a Java heap's size.
     ///
     /// # Errors
     /// In words for the customer: what is missing on this host.
-    pub fn launch(&self, id: &str) -> Result<Launch, String> {
+    pub fn launch(&self, id: &str, memory: MemoryMib) -> Result<Launch, String> {
         let row = self.rows.get(id);
         let row = row.ok_or_else(|| format!("The runtime {id} is not known to this haar."))?;
-        launch::launch(row, &self.found, &self.directory)
+        launch::launch(row, memory, &self.found, &self.directory)
     }
 }
 
@@ -97,12 +102,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let runtimes = Runtimes::discover(dir.path()).unwrap();
         for row in runtimes.rows() {
-            match runtimes.launch(row.id) {
+            match runtimes.launch(row.id, MemoryMib(128)) {
                 Ok(launch) => assert!(row.usable && !launch.version.is_empty(), "{row:?}"),
                 Err(missing) => assert!(!row.usable && missing.contains("nstall"), "{missing}"),
             }
         }
-        assert!(runtimes.launch("provided.al2023").unwrap().template.is_none());
-        assert!(runtimes.launch("cobol85").is_err());
+        let own = runtimes.launch("provided.al2023", MemoryMib(128));
+        assert!(own.unwrap().template.is_none());
+        assert!(runtimes.launch("cobol85", MemoryMib(128)).is_err());
     }
 }

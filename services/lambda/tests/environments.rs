@@ -178,11 +178,18 @@ async fn a_log_may_be_json() {
         documents.iter().filter_map(|document| document["type"].as_str()).collect();
     assert_eq!(
         kinds,
-        ["platform.initStart", "platform.start", "platform.runtimeDone", "platform.report"]
+        [
+            "platform.initStart",
+            "platform.initRuntimeDone",
+            "platform.initReport",
+            "platform.start",
+            "platform.runtimeDone",
+            "platform.report"
+        ]
     );
-    assert_eq!((&documents[2]["message"], &documents[2]["n"]), (&json!("loud"), &json!(1)));
-    assert_eq!(documents[3]["errorType"], "ZeroDivisionError");
-    let report = &documents[5]["record"];
+    assert_eq!((&documents[4]["message"], &documents[4]["n"]), (&json!("loud"), &json!(1)));
+    assert_eq!(documents[5]["errorType"], "ZeroDivisionError");
+    let report = &documents[7]["record"];
     assert_eq!(report["status"], "error");
     assert!(report["metrics"]["maxMemoryUsedMB"].as_u64().unwrap() > 1);
 }

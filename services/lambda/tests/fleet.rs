@@ -157,10 +157,52 @@ async fn errors_are_told_as_aws_tells_them() {
     let message = json(&outcome)["errorMessage"].as_str().unwrap().to_owned();
     assert!(message.ends_with(" Error: Runtime exited with error: exit status 3"), "{message}");
 
+    cloud.fleet.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_without_a_program_leaves_its_log_its_metrics_and_its_bill() {
+    let cloud = Cloud::new();
     let unstartable = cloud.function("provided.al2023", "x", &[]);
     let outcome = cloud.invoke(&unstartable, json!({})).await;
     assert_eq!(json(&outcome)["errorType"], "Runtime.InvalidEntrypoint");
+    let message = json(&outcome)["errorMessage"].as_str().unwrap().to_owned();
+    let bootstraps = "Couldn't find valid bootstrap(s): [/var/task/bootstrap /opt/bootstrap]";
+    assert!(message.ends_with(bootstraps), "{message}");
+
+    let log: Vec<String> = cloud.sinks.lines.lock().iter().map(|(.., text)| text.clone()).collect();
+    let begins =
+        ["INIT_START ", "INIT_REPORT ", "INIT_REPORT ", "START ", "RequestId: ", "END ", "REPORT "];
+    assert!(log.iter().zip(begins).all(|(line, begin)| line.starts_with(begin)), "{log:#?}");
+    assert_eq!(log.len(), begins.len());
+    assert!(log.iter().all(|line| line.ends_with('\n')), "{log:?}");
+    assert!(log[1].contains("Phase: init\tStatus: error\tError Type: Runtime.InvalidEntrypoint"));
+    assert_eq!(log[4], format!("{message}\nRuntime.InvalidEntrypoint\n"));
+    assert_eq!(outcome.log_tail.unwrap(), log[2..].concat());
+    let metrics = cloud.sinks.metrics.lock().clone();
+    for metric in ["Invocations", "Errors"] {
+        assert!(metrics.contains(&(metric.to_owned(), 1.0)), "{metric}: {metrics:?}");
+    }
+    assert_eq!(cloud.sinks.usage.lock().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn log_events_end_with_the_line_break_that_ended_them() {
+    let cloud = Cloud::new();
+    let function = cloud.python(
+        "import logging\ndef handler(event, context):\n    print('a\\n\\nb')\n    \
+         logging.getLogger().warning('one\\ntwo')\n    print('open', end='')\n",
+    );
+    cloud.invoke(&function, json!({})).await;
     cloud.fleet.shut_down().await;
+    let log: Vec<String> = cloud.sinks.lines.lock().iter().map(|(.., text)| text.clone()).collect();
+    for event in ["a\n", "\n", "b\n", "open"] {
+        assert!(log.iter().any(|line| line == event), "{event:?}: {log:#?}");
+    }
+    assert!(log.iter().any(|line| line.starts_with("[WARNING]") && line.ends_with("\tone\ntwo\n")));
+    for begin in ["START ", "END ", "REPORT "] {
+        assert!(log.iter().any(|line| line.starts_with(begin) && line.ends_with('\n')), "{begin}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

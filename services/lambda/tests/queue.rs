@@ -144,6 +144,47 @@ async fn events_outlive_their_server() {
     assert!(cloud.log().iter().any(|line| line == "got later"));
 }
 
+/// An event that a former haar left while its function had it, for the so-manieth time.
+async fn left_running(kv: &Kv, mut event: AsyncEvent, interrupted_count: u32) {
+    event.is_running = true;
+    event.interrupted_count = interrupted_count;
+    let (key, record) = (event.request_id.clone(), serde_json::to_vec(&event).unwrap());
+    let mut batch = haar_kv::Batch::new();
+    batch.put(&kv.keyspace("lambda.async").unwrap(), key.into_bytes(), record);
+    kv.commit(batch, haar_kv::Durability::Synced).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_haar_cut_short_is_no_failure_but_does_not_come_back_for_ever() {
+    let (cloud, neighbours, kv) = (Cloud::new(), Arc::new(Neighbours::default()), Kv::ephemeral());
+    let failing = cloud.python(COUNTING);
+    let arn = "arn:aws:sqs:us-east-1:000000000000:failures".to_owned();
+    let config = AsyncConfig { on_failure: Some(arn), ..AsyncConfig::default() };
+    know(&neighbours, &failing, config);
+    {
+        let template = queue(&cloud, &neighbours, &Kv::ephemeral());
+        left_running(&kv, event(&template, &failing, json!("often")), 4).await;
+        left_running(&kv, event(&template, &failing, json!("too often")), 10).await;
+    }
+    let queue = queue(&cloud, &neighbours, &kv);
+    emptied(&queue).await;
+    cloud.fleet.shut_down().await;
+    let mut counts: Vec<(String, u64)> = neighbours
+        .delivered
+        .lock()
+        .iter()
+        .map(|(_, record)| {
+            let count = record["requestContext"]["approximateInvokeCount"].as_u64().unwrap();
+            (record["requestPayload"].as_str().unwrap().to_owned(), count)
+        })
+        .collect();
+    counts.sort();
+    assert_eq!(counts, [("often".to_owned(), 8), ("too often".to_owned(), 11)]);
+    let log = cloud.log();
+    assert_eq!(log.iter().filter(|line| *line == "attempt often").count(), 3);
+    assert!(!log.iter().any(|line| line.contains("too often")));
+}
+
 /// The first queue's loop holds the store until it notices that nobody holds the queue.
 async fn open_again(path: &Path) -> Kv {
     loop {

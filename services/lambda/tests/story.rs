@@ -11,10 +11,10 @@ use std::time::Duration;
 use haar_blobs::Blobs;
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_kernel::{
-    DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+    DoorParts, Doors, Kernel, KernelBuilder, Meter, NoIdentities, Principal, Settings, UsageRecord,
 };
 use haar_lambda::Lambda;
-use haar_lambda::controllers::Functions;
+use haar_lambda::controllers::{Charges, Functions};
 use haar_lambda::doors::FleetDoors;
 use haar_lambda::fleet::{Fleet, FleetSettings};
 use haar_lambda::state::{FunctionState, UpdateStatus, VersionRow};
@@ -27,14 +27,47 @@ use haar_wire::{AwsError, Operation};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+/// What outlives a crash.
+struct Outside {
+    disk: tempfile::TempDir,
+    bill: Arc<Bill>,
+}
+
+impl Outside {
+    fn new() -> Self {
+        Self { disk: tempfile::tempdir().unwrap(), bill: Arc::default() }
+    }
+}
+
+/// Metering records, as they came.
+#[derive(Default)]
+struct Bill(parking_lot::Mutex<Vec<UsageRecord>>);
+
+impl Meter for Bill {
+    fn record(&self, usage: UsageRecord) {
+        self.0.lock().push(usage);
+    }
+}
+
+impl Bill {
+    /// The sum of one kind.
+    fn sum(&self, kind: &str) -> u64 {
+        let records = self.0.lock();
+        let quantities = records.iter().flat_map(|record| &record.quantities);
+        quantities.filter(|(one, _)| *one == kind).map(|(_, quantity)| quantity).sum()
+    }
+}
+
 struct Process {
     doors: Doors,
+    bill: Arc<Bill>,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
 }
 
-/// The room with its controller, on a disk that outlives crashes.
-fn boot(sim: &SimDoors, disk: &tempfile::TempDir) -> Process {
+/// The room with its controllers, on a disk that outlives crashes.
+fn boot(sim: &SimDoors, outside: &Outside) -> Process {
+    let disk = &outside.disk;
     let sinks = Arc::new(support::Sinks::default());
     let substrate = Arc::new(SimSubstrate::new(sim.clock.clone()));
     let doors = Doors::new(DoorParts {
@@ -44,7 +77,7 @@ fn boot(sim: &SimDoors, disk: &tempfile::TempDir) -> Process {
         kv: sim.kv.clone(),
         blobs: Blobs::open(disk.path().join("blobs"), sim.ids.clone()).unwrap(),
         substrate: substrate.clone(),
-        meter: Arc::new(NoMeter),
+        meter: outside.bill.clone(),
         settings: Settings { data_dir: disk.path().to_owned(), ..Settings::default() },
     });
     let fleet_doors = FleetDoors {
@@ -62,11 +95,14 @@ fn boot(sim: &SimDoors, disk: &tempfile::TempDir) -> Process {
     let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities));
     let kernel = kernel.room(Arc::clone(&room), Lambda::lanes).build();
     let cx = ActCx { ledger: sim.ledger.clone(), clock: sim.clock.clone(), ids: sim.ids.clone() };
-    let driver = Driver::new(cx).add(Arc::new(Functions::new(room))).run();
-    Process { doors, _kernel: kernel, _driver: driver }
+    let driver = Driver::new(cx)
+        .add(Arc::new(Functions::new(Arc::clone(&room))))
+        .add(Arc::new(Charges::new(room)))
+        .run();
+    Process { doors, bill: outside.bill.clone(), _kernel: kernel, _driver: driver }
 }
 
-type Cloud<'a> = World<'a, tempfile::TempDir, Process>;
+type Cloud<'a> = World<'a, Outside, Process>;
 
 fn call<O: Operation>(world: &Cloud<'_>, input: Value) -> Result<O::Output, AwsError>
 where
@@ -87,8 +123,7 @@ fn settled(snapshot: &Snapshot, count: usize) -> bool {
 
 #[test]
 fn functions_that_were_acknowledged_become_active_whatever_crashes() {
-    let disk = |_: &_| tempfile::tempdir().unwrap();
-    let sim = Sim::new(haar_lambda::state::tables(), disk, boot).seeds(6);
+    let sim = Sim::new(haar_lambda::state::tables(), |_: &_| Outside::new(), boot).seeds(6);
     sim.check(|world| {
         for number in 1..=3 {
             let name = format!("f{number}");
@@ -105,5 +140,41 @@ fn functions_that_were_acknowledged_become_active_whatever_crashes() {
             let timeout = if updated.is_ok() { 7 } else { 3 };
             assert_eq!((found.timeout, found.state), (Some(timeout), Some(State::Active)));
         }
+    });
+}
+
+#[test]
+fn what_is_held_ready_is_charged_by_five_minutes() {
+    let sim = Sim::new(haar_lambda::state::tables(), |_: &_| Outside::new(), boot).seeds(2);
+    sim.check(|world| {
+        let minutes = |count: u64| Duration::from_secs(60 * count);
+        let mut input = house::python("f");
+        input["Architectures"] = json!(["arm64"]);
+        input["Publish"] = json!(true);
+        call::<CreateFunction>(world, input).unwrap();
+        assert!(world.run_until(minutes(1), |snapshot| settled(snapshot, 2)));
+        let provision = |count: u32| json!({ "FunctionName": "f", "Qualifier": "1", "ProvisionedConcurrentExecutions": count });
+        let charged = |world: &Cloud<'_>| {
+            let five_minutes = 128 * 300_000; // MB-milliseconds of one environment
+            world.process().bill.sum("provisioned-mb-ms/arm64") / five_minutes
+        };
+        call::<PutProvisionedConcurrencyConfig>(world, provision(3)).unwrap();
+        world.run_for(minutes(4));
+        assert_eq!(charged(world), 3);
+        call::<PutProvisionedConcurrencyConfig>(world, provision(3)).unwrap();
+        world.run_for(minutes(8));
+        assert_eq!(charged(world), 9, "twelve minutes are fifteen");
+        world.crash();
+        world.run_for(minutes(2));
+        assert_eq!(charged(world), 9, "a restart charges nothing twice");
+        call::<PutProvisionedConcurrencyConfig>(world, provision(1)).unwrap();
+        world.run_for(minutes(1));
+        assert_eq!(charged(world), 10, "another amount begins anew");
+        let gone = json!({ "FunctionName": "f", "Qualifier": "1" });
+        call::<DeleteProvisionedConcurrencyConfig>(world, gone).unwrap();
+        world.run_for(minutes(60));
+        assert_eq!(charged(world), 10);
+        let records = world.process().bill.0.lock();
+        assert!(records.iter().all(|one| one.service == "lambda" && one.resource == "f"));
     });
 }

@@ -349,6 +349,15 @@ impl Cgroup {
         Ok(stats)
     }
 
+    /// The most memory it has used, or where the host keeps no such figure what it uses.
+    pub(crate) fn memory_peak(&self) -> io::Result<Gauge> {
+        let dir = self.at.memory.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        if !self.at.unified {
+            return Gauge::open(&dir.join("memory.max_usage_in_bytes"));
+        }
+        Gauge::open(&dir.join("memory.peak")).or_else(|_| Gauge::open(&dir.join("memory.current")))
+    }
+
     /// Starts the peak anew. Version 2 resets it per open file only, which is no use here.
     pub(crate) fn reset_peak(&self) -> io::Result<()> {
         match &self.at.memory {
@@ -419,6 +428,26 @@ impl Cgroup {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         self.at.parents().iter().filter(|dir| !gone(dir)).count() == 0
+    }
+}
+
+/// A file with one number, kept open: to read it again takes one system call.
+#[derive(Debug)]
+pub(crate) struct Gauge(fs::File);
+
+impl Gauge {
+    fn open(file: &Path) -> io::Result<Self> {
+        fs::File::open(file).map(Self)
+    }
+
+    /// What it says now.
+    pub(crate) fn read(&self) -> io::Result<u64> {
+        let mut text = [0; 24];
+        let length = std::os::unix::fs::FileExt::read_at(&self.0, &mut text, 0)?;
+        let digits = text[..length].trim_ascii();
+        str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+            io::Error::other(format!("{:?} is no number", String::from_utf8_lossy(digits)))
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! The server's half: asks the helper, remembers what runs, hands out sockets and output.
 
 mod connection;
+mod dial;
 mod known;
 mod logs;
 mod merge;
@@ -10,7 +11,7 @@ mod session;
 mod start;
 
 use std::collections::BTreeMap;
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,7 +26,7 @@ use haar_substrate::{
 };
 use parking_lot::Mutex;
 
-use crate::cgroup::{Cgroup, Cgroups};
+use crate::cgroup::{Cgroup, Cgroups, Gauge};
 use crate::probe;
 use crate::proto::{Answer, Failure, FromImage, Request};
 use connection::Connection;
@@ -146,6 +147,18 @@ impl OciSubstrate {
     async fn ask(&self, verb: Verb, request: Request) -> Result<(), SubstrateError> {
         let connection = self.connect(verb).await?;
         connection.ask(request).await.map(drop).map_err(|failure| failure.into_error(verb))
+    }
+
+    /// The file that holds a sandbox's peak of memory, open from the first time on.
+    fn peak_gauge(&self, id: &SandboxId) -> Result<Arc<Gauge>, SubstrateError> {
+        let mut known = self.known.lock();
+        let entry = known.sandboxes.get_mut(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        if let Some(open) = &entry.memory_peak {
+            return Ok(Arc::clone(open));
+        }
+        let opened = self.cgroups.named(&entry.cgroup).memory_peak();
+        let opened = Arc::new(opened.map_err(|error| judge(Verb::List, id, error))?);
+        Ok(Arc::clone(entry.memory_peak.insert(opened)))
     }
 
     /// Holds what an adopted sandbox runs from.
@@ -390,6 +403,16 @@ impl Substrate for OciSubstrate {
         entry.listeners.remove(&address).ok_or_else(|| SubstrateError::Gone(id.clone()))
     }
 
+    async fn dial(
+        &self,
+        id: &SandboxId,
+        address: SocketAddrV4,
+        limit: Duration,
+    ) -> Result<TcpStream, SubstrateError> {
+        let connection = self.connect(Verb::Attach).await?;
+        dial::dial(&connection, id, address, limit).await
+    }
+
     async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError> {
         let gone = || SubstrateError::Gone(id.clone());
         let mut exit = {
@@ -443,6 +466,10 @@ impl Substrate for OciSubstrate {
     async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError> {
         let stats = self.group(id)?.stats().map_err(|error| judge(Verb::List, id, error))?;
         Ok(self.with_network(id, stats))
+    }
+
+    async fn memory_peak(&self, id: &SandboxId) -> Result<u64, SubstrateError> {
+        self.peak_gauge(id)?.read().map_err(|error| judge(Verb::List, id, error))
     }
 
     async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError> {

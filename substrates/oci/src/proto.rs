@@ -45,6 +45,10 @@ pub(crate) enum Request {
         id: SandboxId,
         container: String,
     },
+    /// A TCP socket that belongs to the sandbox's network, not yet connected.
+    Socket {
+        id: SandboxId,
+    },
     Signal {
         id: SandboxId,
         container: String,
@@ -133,6 +137,8 @@ pub(crate) enum Answer {
     List(Vec<Described>),
     /// The two descriptors come along.
     Output,
+    /// The descriptor comes along.
+    Socket,
     /// So do a program's: its terminal, or output, error and perhaps input.
     Session,
 }

@@ -12,9 +12,9 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use haar_clock::Clock;
 use haar_substrate::{
-    ContainerState, Event, ExecSpec, Exit, Filter, FilterRule, ImageId, Lifetime, Network,
+    ContainerState, Event, ExecSpec, Exit, Filter, FilterRule, ImageId, Lifetime, Mount, Network,
     OutputChunk, OutputMode, Peer, PortMapping, Protocol, RuleProtocol, RunAs, SandboxId, Stdio,
-    Substrate, SubstrateError, TerminalSize,
+    Substrate, SubstrateError, TerminalSize, Volume, VolumeSource,
 };
 use house::{House, container, text};
 use tokio::io::AsyncWriteExt;
@@ -455,6 +455,70 @@ async fn tasks_are_kept_from_the_hosts_ports_but_not_from_their_own_listeners() 
             let (code, _) = ask(format!("nc -w 1 {gateway} {port} </dev/null")).await;
             assert_ne!(code, Some(0), "a private port of the host answered");
         }
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_can_be_dialled_streamed_paused_and_bounded() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("rest");
+        spec.volumes = vec![Volume {
+            name: "shared".into(),
+            source: VolumeSource::Empty { size_bytes: None },
+        }];
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let volume = |read_only| Mount::Volume {
+            name: "shared".into(),
+            target: "/shared".into(),
+            read_only,
+        };
+        let mut server = container(&house, "server", "echo in >/shared/index.html; echo up; exec httpd -f -p 127.0.0.1:80 -h /shared");
+        server.output = OutputMode::Stream;
+        server.mounts = vec![volume(false)];
+        substrate.start(&id, server).await.unwrap();
+        let mut output = substrate.output(&id, "server").await.unwrap();
+        assert_eq!(output.next().await.unwrap().bytes, "up\n");
+        let at = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 80);
+        let mut stream = loop {
+            // it may not listen yet
+            match substrate.dial(&id, at, Duration::from_secs(20)).await {
+                Ok(stream) => break stream,
+                Err(SubstrateError::NoAnswer(..)) => tokio::task::yield_now().await,
+                Err(other) => panic!("{other:?}"),
+            }
+        };
+        stream.set_nonblocking(false).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("in\n"), "{answer}");
+
+        let mut reader = container(&house, "reader", "cat /shared/index.html; touch /shared/x 2>/dev/null || echo sealed");
+        reader.mounts = vec![volume(true)];
+        substrate.start(&id, reader).await.unwrap();
+        substrate.wait(&id, "reader").await.unwrap();
+        assert_eq!(text(substrate, &id, "reader").await, "in\nsealed\n");
+
+        let mut small = container(&house, "small", "dd if=/dev/zero of=/big bs=1M count=40 2>&1 | grep -o 'No space'; touch /etc/fine && echo fine");
+        small.root_size_bytes = Some(16 << 20);
+        substrate.start(&id, small).await.unwrap();
+        substrate.wait(&id, "small").await.unwrap();
+        let said = text(substrate, &id, "small").await;
+        let bounded = house.has("loop devices and mke2fs");
+        assert_eq!(said, if bounded { "No space\nfine\n" } else { "fine\n" });
+
+        let busy = container(&house, "busy", "while :; do :; done");
+        substrate.start(&id, busy).await.unwrap();
+        substrate.pause(&id, "busy", true).await.unwrap();
+        let exit = substrate.stop(&id, "busy", Duration::ZERO).await.unwrap();
+        assert_eq!(exit.signal, Some(9), "what is paused can be stopped");
+        let mut terminal = container(&house, "terminal", "true");
+        terminal.terminal = true;
+        let refused = substrate.start(&id, terminal).await;
+        assert!(matches!(refused, Err(SubstrateError::Unsupported(..))), "{refused:?}");
         substrate.remove(&id, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;

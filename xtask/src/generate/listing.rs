@@ -11,6 +11,11 @@ pub(super) struct Listing {
     pub(super) room: String,
     pub(super) validation_code: Option<String>,
     pub(super) malformed_code: Option<String>,
+    /// Name and query code of the error for members that are missing.
+    pub(super) missing: Option<(String, String)>,
+    /// Members with an enum whose values the room checks itself, as `Shape.Member`: texts for
+    /// the decoder.
+    pub(super) open_members: Vec<String>,
     pub(super) operations: Vec<Listed>,
 }
 
@@ -38,6 +43,8 @@ impl Listing {
             room: need("room")?,
             validation_code: string("validation_code"),
             malformed_code: string("malformed_code"),
+            missing: string("missing_name").zip(string("missing_code")),
+            open_members: texts(&table, "open_members"),
             operations: operations
                 .into_iter()
                 .flatten()
@@ -45,6 +52,12 @@ impl Listing {
                 .collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// A list of texts.
+fn texts(table: &toml::Table, key: &str) -> Vec<String> {
+    let list = table.get(key).and_then(toml::Value::as_array);
+    list.into_iter().flatten().filter_map(toml::Value::as_str).map(str::to_owned).collect()
 }
 
 impl Listed {

@@ -45,6 +45,9 @@ impl Model {
             types: BTreeMap::new(),
             statics: BTreeMap::new(),
         };
+        for path in &listing.open_members {
+            model.open(path)?;
+        }
         for listed in &listing.operations {
             model.complete(&listed.name)?;
         }
@@ -54,6 +57,18 @@ impl Model {
         model.find_recursion();
         model.name_all();
         Ok(model)
+    }
+
+    /// Makes a member with an enum one that takes any text.
+    fn open(&mut self, path: &str) -> Result<(), String> {
+        const TEXT: &str = "OpenText";
+        let (shape, member) = path.split_once('.').unwrap_or((path, ""));
+        let members = self.shapes.get_mut(shape).and_then(|shape| shape.get_mut("members"));
+        let member = members.and_then(|members| members.get_mut(member));
+        let member = member.ok_or_else(|| format!("the model has no member {path}"))?;
+        member["shape"] = json!(TEXT);
+        self.shapes.insert(TEXT.to_owned(), json!({ "type": "string" }));
+        Ok(())
     }
 
     /// Gives an operation without input or output an empty one.

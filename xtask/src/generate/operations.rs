@@ -137,6 +137,12 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
     let validation = if plain { "ValidationException" } else { "ValidationError" };
     let validation = listing.validation_code.as_deref().unwrap_or(validation);
     let malformed = listing.malformed_code.as_deref().unwrap_or("SerializationException");
+    let missing = match &listing.missing {
+        Some((name, code)) => {
+            format!("Some(haar_wire::MissingStyle {{ name: {name:?}, code: {code:?} }})")
+        }
+        None => "None".to_owned(),
+    };
     let message = if text("protocol") == Some("rest-json") { "Message" } else { "message" };
     let mut out = String::from(
         "//! The service itself.\n\n\
@@ -152,7 +158,7 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
          operations: &[{}],\n\
          unlisted: &[{}],\n\
          error_style: ErrorStyle {{ validation_code: {validation:?}, \
-         malformed_code: {malformed:?}, message_key: {message:?} }},\n}};",
+         malformed_code: {malformed:?}, message_key: {message:?}, missing: {missing} }},\n}};",
         listing.service,
         text("serviceId").unwrap_or_default(),
         text("endpointPrefix").unwrap_or_default(),

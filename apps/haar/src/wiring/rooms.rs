@@ -7,9 +7,9 @@ use haar_controller::{ActCx, Driver};
 use haar_cost::UsageBook;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
-use haar_kernel::{Doors, Identities, Kernel, KernelBuilder, Site};
+use haar_kernel::{Delivery, Doors, Identities, Kernel, KernelBuilder, Site};
 use haar_lambda::Lambda;
-use haar_lambda::controllers::{Functions, Mappings, Provisioned};
+use haar_lambda::controllers::{Charges, Functions, Mappings, Provisioned};
 use haar_lambda::doors::FleetDoors;
 use haar_lambda::fleet::{Fleet, FleetSettings};
 use haar_lambda::invoke::UrlSite;
@@ -36,7 +36,7 @@ pub(crate) struct Rooms {
 
 /// The tables of all rooms.
 pub(crate) fn tables() -> Tables {
-    let tables = haar_lambda::state::tables().and(&haar_iam::tables());
+    let tables = haar_kernel::tables().and(&haar_lambda::state::tables()).and(&haar_iam::tables());
     Cloudwatch::tables(Logs::tables(tables))
 }
 
@@ -84,10 +84,12 @@ impl Rooms {
     pub(crate) fn driver(&self, cx: ActCx) -> Driver {
         Driver::new(cx)
             .add(self.cloudwatch.sweeper())
+            .add(Arc::new(Charges::new(Arc::clone(&self.lambda))))
             .add(Arc::new(Functions::new(Arc::clone(&self.lambda))))
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))
             .add(self.logs.sweeper())
+            .add(Arc::new(Delivery::new(self.doors.outbox.clone())))
     }
 
     /// Hosts and paths that are no operation's.

@@ -1,6 +1,6 @@
 //! The substrate's verbs.
 
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,6 +90,21 @@ impl Substrate for SimSubstrate {
         address: SocketAddrV4,
     ) -> Result<TcpListener, SubstrateError> {
         self.with(Verb::Attach, id, |sandbox| sandbox.listeners.remove(&address))
+    }
+
+    async fn dial(
+        &self,
+        id: &SandboxId,
+        address: SocketAddrV4,
+        _limit: Duration,
+    ) -> Result<TcpStream, SubstrateError> {
+        let place =
+            self.with(Verb::Attach, id, |sandbox| Some(sandbox.addresses.get(&address).copied()))?;
+        let no_answer = |error| SubstrateError::NoAnswer(id.clone(), address, error);
+        let place = place.ok_or_else(|| no_answer(std::io::ErrorKind::ConnectionRefused.into()))?;
+        let stream = TcpStream::connect(place).map_err(no_answer)?;
+        stream.set_nonblocking(true).map_err(no_answer)?;
+        Ok(stream)
     }
 
     async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError> {

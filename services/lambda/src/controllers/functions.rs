@@ -47,7 +47,7 @@ impl Functions {
         })?;
         committed.durable().await?;
         if let Some(runtime) = &row.settings.runtime {
-            self.room.fleet.warm_up(runtime).await;
+            self.room.fleet.warm_up(runtime, row.settings.memory).await;
         }
         Ok(())
     }

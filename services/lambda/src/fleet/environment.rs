@@ -15,11 +15,14 @@ use tokio::task::AbortHandle;
 
 use super::pool::Returner;
 use super::spec::{Plan, RUNTIME, extension_names, limits};
-use super::{FunctionFailure, FunctionTarget, InvokeRequest};
+use super::{FunctionFailure, FunctionTarget, InvokeRequest, LogFormat};
 use crate::doors::FleetDoors;
-use crate::log::{Journal, Lines};
-use crate::runtime_api::{Answer, Identity, Init, InvokeNotice, RuntimeApi, ShutdownReason};
+use crate::log::{InitPhase, InitReport, Journal, Lines, Status};
+use crate::runtime_api::{
+    Answer, ApiParts, Identity, Init, InvokeNotice, RuntimeApi, ShutdownReason,
+};
 use crate::runtimes::Launch;
+use crate::telemetry::{Place, Telemetry};
 use making::Making;
 
 /// Time for extensions to end in. AWS docs: *Lambda execution environment > Shutdown phase*.
@@ -27,6 +30,10 @@ const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
 /// An exit is noticed before the last bytes that the process sent are read; they get this long.
 const LAST_WORDS: Duration = Duration::from_millis(50);
+
+/// Time for telemetry that is still buffered when an environment ends, out of
+/// [`SHUTDOWN_GRACE`]. *Ours*.
+const FLUSH_MAX: Duration = Duration::from_millis(500);
 
 /// One environment.
 pub(super) struct Environment {
@@ -36,7 +43,8 @@ pub(super) struct Environment {
     pub(super) stream: String,
     /// Made ahead.
     pub(super) provisioned: bool,
-    api: Arc<RuntimeApi>,
+    pub(super) api: Arc<RuntimeApi>,
+    telemetry: Arc<Telemetry>,
     doors: FleetDoors,
     exit: watch::Receiver<Option<Ended>>,
     returner: OnceLock<Arc<Returner>>,
@@ -79,6 +87,7 @@ impl Environment {
     ) -> Result<(Self, oneshot::Receiver<Init>), StartFailure> {
         let ids = doors.ids.ids();
         let id = SandboxId(format!("lambda-{}", ids.hex(16)));
+        let phase = if stream.is_some() { InitPhase::Invoke } else { InitPhase::Init };
         let stream = stream.unwrap_or_else(|| stream_name(target, doors, &ids.hex32()));
         let session = &target.function_name;
         let credentials = doors.credentials.credentials(&target.account, &target.role_arn, session);
@@ -99,9 +108,22 @@ impl Environment {
             account: target.account.to_string(),
             extensions: extension_names(&spec),
         };
-        let (api, initialized) = RuntimeApi::new(identity, doors.ids.clone());
-        let lines = Lines::new(target, &launch.version, initialization_type);
-        let made = Making { doors, target, api, lines, stream, spec };
+        let place = Place {
+            substrate: Arc::clone(&doors.substrate),
+            clock: doors.clock.clone(),
+            sandbox: id.clone(),
+        };
+        let telemetry = Telemetry::new(place, target.logging.format == LogFormat::Json);
+        let (journal, entries) = Journal::open();
+        let (api, initialized) = RuntimeApi::new(ApiParts {
+            identity,
+            ids: doors.ids.clone(),
+            clock: doors.clock.clone(),
+            journal: journal.clone(),
+            telemetry: Arc::clone(&telemetry),
+        });
+        let lines = Lines::new(target, &launch.version, initialization_type, phase);
+        let made = Making { doors, target, api, journal, entries, telemetry, lines, stream, spec };
         match made.make().await {
             Ok(environment) => {
                 environment.journal.init_start(launch.warning.clone());
@@ -131,6 +153,7 @@ impl Environment {
             }
         };
         let end = self.doors.clock.timeout(limit, ended).await.unwrap_or(InitEnd::TimedOut);
+        self.telemetry.close_subscriptions();
         if matches!(end, InitEnd::Done) {
             self.settle().await;
         }
@@ -155,7 +178,7 @@ impl Environment {
         let id = &request.request_id;
         match self.doors.clock.timeout(limit, self.exchange(request, event, trace, limit)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(ended)) => Err(ended.failure(id)),
+            Ok(Err(ended)) => Err(self.failure(&ended, id)),
             Err(Elapsed) => Err(self.time_out(id)),
         }
     }
@@ -220,6 +243,7 @@ impl Environment {
         if *frozen {
             self.doors.substrate.freeze(&self.id, false).await?;
             *frozen = false;
+            self.telemetry.set_frozen(false);
         }
         Ok(())
     }
@@ -231,7 +255,10 @@ impl Environment {
             return;
         }
         match self.doors.substrate.freeze(&self.id, true).await {
-            Ok(()) => *frozen = true,
+            Ok(()) => {
+                *frozen = true;
+                self.telemetry.set_frozen(true);
+            }
             Err(error) => tracing::debug!(sandbox = %self.id, %error, "could not freeze"),
         }
     }
@@ -259,22 +286,29 @@ impl Environment {
         if let Err(error) = self.thaw().await {
             tracing::debug!(sandbox = %self.id, %error, "could not thaw");
         }
-        let mut grace = Duration::ZERO;
         if self.api.has_extensions() {
-            let deadline = (self.doors.clock.now() + SHUTDOWN_GRACE).0;
-            if self.api.shut_down(reason, deadline).await {
-                grace = SHUTDOWN_GRACE;
-            }
-        }
-        if !grace.is_zero() {
-            let _ = self.doors.clock.timeout(grace, self.extensions_ended()).await; // then killed
+            self.shut_down_extensions(reason).await;
         }
         self.journal.flush().await;
+        self.telemetry.close();
         if let Err(error) = self.doors.substrate.remove(&self.id, Duration::ZERO).await {
             tracing::warn!(sandbox = %self.id, %error, "could not remove an environment");
         }
         for running in &self.loops {
             running.abort();
+        }
+    }
+
+    /// Gives extensions what telemetry they have yet to hear, then word of the end, and waits for
+    /// theirs. AWS docs: *Lambda Extensions API > Shutdown phase*.
+    async fn shut_down_extensions(&self, reason: ShutdownReason) {
+        let clock = &self.doors.clock;
+        let deadline = clock.moment().after(SHUTDOWN_GRACE);
+        self.journal.flush().await;
+        self.telemetry.flush(FLUSH_MAX).await;
+        let left = deadline.since(clock.moment());
+        if self.api.shut_down(reason, (clock.now() + left).0).await {
+            let _ = clock.timeout(left, self.extensions_ended()).await; // then killed
         }
     }
 
@@ -298,22 +332,32 @@ impl Environment {
     }
 }
 
-impl Ended {
-    pub(super) fn failure(&self, id: &RequestId) -> FunctionFailure {
-        if self.container == RUNTIME {
-            return FunctionFailure::exited(id, self.exit);
-        }
-        let name = self.container.trim_start_matches("extension-");
-        let code = self.exit.code.unwrap_or(-1);
-        let text = format!("extension {name} exited with error: exit status {code}");
-        FunctionFailure::platform("Extension.Crash", id, &text)
-    }
-}
-
 impl Environment {
-    /// Starts to watch for its end between invocations.
+    /// What a container's end means for the invocation that it cut short.
+    pub(super) fn failure(&self, ended: &Ended, id: &RequestId) -> FunctionFailure {
+        if ended.container == RUNTIME {
+            return FunctionFailure::exited(id, ended.exit);
+        }
+        let name = ended.container.trim_start_matches("extension-");
+        let text = match (ended.exit.code, ended.exit.signal) {
+            (Some(code), _) => format!("exit status {code}"),
+            (None, signal) => format!("signal {}", signal.unwrap_or_default()),
+        };
+        let text = format!("extension {name} exited with error: {text}");
+        let mut failure = FunctionFailure::platform("Extension.Crash", id, &text);
+        if let Some(error_type) = self.api.extension_error() {
+            failure.error_type = error_type;
+        }
+        failure
+    }
+
+    /// Its initialization went well, and took so long. From now on its end is watched for.
     #[allow(clippy::disallowed_methods)] // the environment's own loop
-    pub(super) fn watch(self: &Arc<Self>) {
+    pub(super) fn initialized(self: &Arc<Self>, duration: Duration) {
+        if self.telemetry.is_open() || self.target.logging.format == LogFormat::Json {
+            let (status, error_type) = (Status::Success, None);
+            self.journal.init_report(InitReport { duration, status, error_type });
+        }
         let (mut exit, weak) = (self.exit.clone(), Arc::downgrade(self));
         tokio::spawn(async move {
             let _ = exit.wait_for(Option::is_some).await; // or the environment is gone
@@ -335,7 +379,7 @@ impl Drop for Environment {
 }
 
 /// AWS docs: *Viewing CloudWatch logs for Lambda functions*.
-fn stream_name(target: &FunctionTarget, doors: &FleetDoors, id: &str) -> String {
+pub(super) fn stream_name(target: &FunctionTarget, doors: &FleetDoors, id: &str) -> String {
     let day = doors.clock.now().strftime("%Y/%m/%d");
     let (name, version) = (&target.function_name, &target.version);
     match target.logging.group == format!("/aws/lambda/{name}") {

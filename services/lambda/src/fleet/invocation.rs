@@ -1,6 +1,7 @@
 //! The way of one invocation.
 
 mod cold;
+mod conclude;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,8 +16,8 @@ use super::{
     FunctionFailure, FunctionTarget, InvokeError, InvokeOutcome, InvokeRequest, Shared,
     StreamEvent, StreamOutcome, metrics,
 };
-use crate::log::{Ending, Status};
-use crate::runtime_api::{Answer, RESPONSE_BYTES_MAX, ShutdownReason, StreamPiece};
+use crate::log::Trace;
+use crate::runtime_api::{Answer, RESPONSE_BYTES_MAX, StreamPiece};
 use cold::Ready;
 pub(super) use cold::ahead;
 
@@ -150,7 +151,7 @@ impl Invocation {
     /// Gives the event to the environment and waits for its answer.
     async fn run(&self, ready: &Ready) -> Result<Answer, FunctionFailure> {
         let environment = &ready.lease.environment;
-        environment.journal.start_invocation(self.request.request_id.as_str());
+        environment.journal.start_invocation(self.request.request_id.as_str(), self.traced());
         let limit = self.target.timeout.saturating_sub(ready.spent);
         let answer = environment.invoke(&self.request, &self.event, &self.trace, limit).await?;
         match answer {
@@ -160,6 +161,11 @@ impl Invocation {
             Answer::TooLarge => Err(FunctionFailure::too_large()),
             answer => Ok(answer),
         }
+    }
+
+    fn traced(&self) -> Trace {
+        let span_id = self.shared.doors.ids.ids().hex(16);
+        Trace { value: self.trace.clone(), span_id }
     }
 
     /// Time that is left to the function.
@@ -205,7 +211,7 @@ impl Invocation {
                 Some(StreamPiece::Error { error_type, document }) => {
                     Err(FunctionFailure::posted(error_type, document))
                 }
-                None => Err(environment.ended().await.failure(id)),
+                None => Err(environment.failure(&environment.ended().await, id)),
             }
         };
         match self.shared.doors.clock.timeout(self.left(ready), next).await {
@@ -239,89 +245,6 @@ impl Invocation {
             }
         }
         Ok(())
-    }
-
-    /// Lets the environment go, and has the last lines, metrics and the bill written.
-    fn conclude(
-        &self,
-        ready: Ready,
-        failure: Option<&FunctionFailure>,
-        produced_bytes: usize,
-    ) -> (Duration, Option<oneshot::Receiver<String>>) {
-        let passed = self.shared.doors.clock.moment().since(self.started);
-        let duration = passed.saturating_sub(ready.init.unwrap_or_default());
-        let duration = match failure {
-            Some(failure) if failure.error_type == "Sandbox.Timedout" => self.target.timeout,
-            _ => duration,
-        };
-        let provisioned = ready.lease.environment.provisioned;
-        let (tail, wanted) = self.tail();
-        let ending = self.ending(failure, duration, ready.init, produced_bytes, tail);
-        ready.lease.environment.journal.end_invocation(ending);
-        match failure {
-            Some(failure) if failure.fatal => {
-                let timed_out = failure.error_type == "Sandbox.Timedout";
-                ready.lease.discard(match timed_out {
-                    true => ShutdownReason::Timeout,
-                    false => ShutdownReason::Failure,
-                });
-            }
-            _ => ready.lease.answered(),
-        }
-        self.measure_load(provisioned);
-        (duration, wanted)
-    }
-
-    fn tail(&self) -> (Option<oneshot::Sender<String>>, Option<oneshot::Receiver<String>>) {
-        let wanted = self.request.wants_tail.then(oneshot::channel);
-        wanted.map_or((None, None), |(tail, wanted)| (Some(tail), Some(wanted)))
-    }
-
-    fn ending(
-        &self,
-        failure: Option<&FunctionFailure>,
-        duration: Duration,
-        init: Option<Duration>,
-        produced_bytes: usize,
-        tail: Option<oneshot::Sender<String>>,
-    ) -> Ending {
-        let status = match failure {
-            None => Status::Success,
-            Some(failure) if failure.error_type == "Sandbox.Timedout" => Status::Timeout,
-            Some(failure) => failure.reported.map_or(Status::Error, Status::Failure),
-        };
-        Ending {
-            request_id: self.request.request_id.as_str().to_owned(),
-            status,
-            error_type: failure.map(|failure| failure.error_type.clone()),
-            duration,
-            init,
-            produced_bytes,
-            trace: self.target.traced.then(|| self.trace.clone()),
-            alias: self.request.alias.clone(),
-            init_billed: true,
-            tail,
-        }
-    }
-
-    fn measure_load(&self, provisioned: bool) {
-        let metrics = &*self.shared.doors.metrics;
-        let alias = self.request.alias.as_deref();
-        let at = self.shared.doors.clock.now();
-        let load = self.place.load;
-        let running = ("ConcurrentExecutions", "Count", f64::from(load.function));
-        metrics::record(metrics, &self.target, alias, running, at);
-        if self.request.limits.reserved.is_none() {
-            let (name, value) = ("UnreservedConcurrentExecutions", f64::from(load.unreserved));
-            metrics::record_account(metrics, &self.target, name, value, at);
-        }
-        if self.pool.provisioned(|state| state.requested) > 0 {
-            let name = match provisioned {
-                true => "ProvisionedConcurrencyInvocations",
-                false => "ProvisionedConcurrencySpilloverInvocations",
-            };
-            metrics::record(metrics, &self.target, alias, (name, "Count", 1.0), at);
-        }
     }
 
     fn outcome(

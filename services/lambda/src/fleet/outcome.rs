@@ -140,6 +140,13 @@ impl FunctionFailure {
         }
     }
 
+    /// The text of its document.
+    pub(crate) fn message(&self) -> String {
+        let document: serde_json::Value =
+            serde_json::from_slice(&self.document).unwrap_or_default();
+        document["errorMessage"].as_str().unwrap_or_default().to_owned()
+    }
+
     pub(crate) fn timed_out(id: &RequestId, limit: Duration) -> Self {
         let text = format!("Task timed out after {:.2} seconds", limit.as_secs_f64());
         Self::platform("Sandbox.Timedout", id, &text)

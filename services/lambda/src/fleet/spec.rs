@@ -11,13 +11,28 @@ use haar_types::CpuUnits;
 
 use super::{FunctionTarget, LogFormat};
 use crate::doors::RoleCredentials;
-use crate::runtimes::{API_PORT, Family, Launch, SANDBOX_USER, listen, waiting_environment};
+use crate::runtimes::{
+    API_PORT, Family, Launch, SANDBOX_USER, listen, take_options, waiting_environment,
+};
 
 /// The label that all of the fleet's sandboxes carry.
 pub(super) const LABEL: &str = "haar.room";
 
 /// The container that holds the runtime.
 pub(super) const RUNTIME: &str = "runtime";
+
+/// What extensions do not see of the environment. AWS docs: *Lambda Extensions API > Permissions
+/// and configuration*.
+const RUNTIME_VARIABLES: &[&str] = &[
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_XRAY_CONTEXT_MISSING",
+    "AWS_XRAY_DAEMON_ADDRESS",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+    "_HANDLER",
+];
 
 /// Begins the names of the containers that hold extensions.
 const EXTENSION: &str = "extension-";
@@ -93,6 +108,11 @@ impl Plan<'_> {
         let root = template.root.clone();
         let warm = !has_extensions && !needs_fresh_start(&self.target.environment);
         let mut argv = template.argv.clone();
+        if let Some(options) = self.target.environment.get("JAVA_TOOL_OPTIONS")
+            && self.launch.family == Family::Java
+        {
+            take_options(&mut argv, options);
+        }
         if let Some(wrapper) = wrapper {
             argv.insert(0, wrapper.clone());
         }
@@ -157,7 +177,9 @@ impl Plan<'_> {
                 let argv = vec![format!("/opt/extensions/{name}")];
                 let also = self.launch.template.as_ref().map(|template| template.root.clone());
                 let root = also.unwrap_or(Root::Host { also: Vec::new() });
-                self.container(&format!("{EXTENSION}{name}"), argv, root)
+                let mut container = self.container(&format!("{EXTENSION}{name}"), argv, root);
+                container.env.retain(|(name, _)| !RUNTIME_VARIABLES.contains(&name.as_str()));
+                container
             })
             .collect()
     }
@@ -184,7 +206,10 @@ impl Plan<'_> {
         match self.launch.family {
             Family::Python => set("PYTHONPATH", "/var/runtime"),
             Family::Node => set("NODE_PATH", NODE_PATH),
-            Family::Ruby => set("GEM_PATH", "/var/task/vendor/bundle/ruby:/opt/ruby/gems"),
+            Family::Ruby => {
+                set("GEM_PATH", &self.gem_path());
+                set("RUBYLIB", "/var/task:/var/runtime/lib:/opt/ruby/lib");
+            }
             _ => {}
         }
         for (name, value) in &target.environment {
@@ -224,6 +249,21 @@ impl Plan<'_> {
             set("AWS_SESSION_TOKEN", &credentials.session_token);
         }
         all
+    }
+}
+
+impl Plan<'_> {
+    /// Gems of the code and of layers: for the version asked for, and for the one that runs.
+    /// AWS docs: *Working with layers for Ruby Lambda functions*.
+    fn gem_path(&self) -> String {
+        let asked = self.target.runtime.trim_start_matches("ruby");
+        let (major, minor) = self.launch.interpreter;
+        let mut versions = vec![asked.to_owned(), format!("{major}.{minor}")];
+        versions.dedup();
+        let places = versions.iter().flat_map(|version| {
+            ["/var/task/vendor/bundle/ruby", "/opt/ruby/gems"].map(|at| format!("{at}/{version}.0"))
+        });
+        places.collect::<Vec<_>>().join(":")
     }
 }
 

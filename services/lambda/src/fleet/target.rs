@@ -43,8 +43,6 @@ pub struct FunctionTarget {
     pub role_arn: String,
     /// Where its log goes and how it looks.
     pub logging: Logging,
-    /// Whether `Active` tracing is on.
-    pub traced: bool,
 }
 
 /// A processor architecture.

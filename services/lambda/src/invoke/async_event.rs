@@ -8,6 +8,7 @@ use bytes::Bytes;
 use haar_types::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Link;
 use crate::fleet::{ConcurrencyLimits, FunctionTarget};
 
 /// An event that a caller was told is queued.
@@ -29,14 +30,28 @@ pub struct AsyncEvent {
     pub payload: Bytes,
     /// `X-Amzn-Trace-Id`.
     pub trace: Option<String>,
+    /// Its function has been in its chain of requests too often: it is not given to it.
+    pub is_loop: bool,
     /// When it was accepted; its age counts from here.
     pub accepted_at: Timestamp,
-    /// Writer: the queue, before each start. How often it was given to the function.
-    pub started_count: u32,
+    /// Writer: the queue, after each attempt. How often the function had it to the end.
+    pub tried_count: u32,
+    /// Writer: the queue, before each attempt and after. The function has it, or had it when
+    /// haar ended.
+    pub is_running: bool,
+    /// Writer: the queue, at its start. How often haar ended while the function had it.
+    pub interrupted_count: u32,
     /// Writer: the queue. When it is to be started next.
     pub due_at: Timestamp,
     /// Writer: the queue. How often it was turned away unstarted (throttled, no environment).
     pub turned_away_count: u32,
+}
+
+impl AsyncEvent {
+    /// Attempts so far, whatever became of them.
+    pub fn attempt_count(&self) -> u32 {
+        self.tried_count + self.interrupted_count + u32::from(self.is_running)
+    }
 }
 
 /// `PutFunctionEventInvokeConfig` and the function's dead-letter queue.
@@ -89,6 +104,19 @@ pub trait FunctionDirectory: Send + Sync {
         function_name: &str,
         qualifier: Option<&str>,
     ) -> Option<AsyncTarget>;
+
+    /// Continues a trace and a chain of requests with one more function; `None` when that is
+    /// gone, or nobody counts.
+    fn link(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        function_name: &str,
+        trace: Option<&str>,
+    ) -> Option<Link> {
+        let _ = (account, region, function_name, trace);
+        None
+    }
 }
 
 /// Delivers to what is not a function: queues, topics, buses, buckets.

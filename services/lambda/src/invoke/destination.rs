@@ -11,12 +11,18 @@ use super::async_event::{AsyncEvent, AsyncTarget};
 use super::queue::Inner;
 use crate::fleet::InvokeOutcome;
 
+/// What is said of an invocation that was stopped because its function calls itself. *Ours*.
+pub(crate) const LOOP_MESSAGE: &str = "Lambda has detected your function being invoked in a \
+                                       recursive loop and stopped your function's invocation.";
+
 /// How an event ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Condition {
     Success,
     RetriesExhausted,
     EventAgeExceeded,
+    /// *Ours*: AWS documents no name for it.
+    RecursiveLoop,
 }
 
 impl Condition {
@@ -25,6 +31,7 @@ impl Condition {
             Self::Success => "Success",
             Self::RetriesExhausted => "RetriesExhausted",
             Self::EventAgeExceeded => "EventAgeExceeded",
+            Self::RecursiveLoop => "RecursiveLoop",
         }
     }
 }
@@ -48,7 +55,7 @@ impl Record<'_> {
                 "requestId": self.event.request_id,
                 "functionArn": format!("{}:{}", target.arn(), target.version),
                 "condition": self.condition.name(),
-                "approximateInvokeCount": self.event.started_count,
+                "approximateInvokeCount": self.event.attempt_count(),
             },
             "requestPayload": payload(&self.event.payload),
         });
@@ -91,7 +98,10 @@ pub(super) async fn tell(queue: &Inner, record: &Record<'_>) {
     if let Some(dead_letter) = &config.dead_letter
         && record.condition != Condition::Success
     {
-        let message = record.outcome.map(error_message).unwrap_or_default();
+        let message = match record.condition {
+            Condition::RecursiveLoop => LOOP_MESSAGE.to_owned(),
+            _ => record.outcome.map(error_message).unwrap_or_default(),
+        };
         let attributes = [
             ("RequestID", record.event.request_id.clone()),
             ("ErrorCode", "200".to_owned()),
@@ -128,17 +138,23 @@ async fn deliver(
     let mut parts = arn.resource().splitn(3, ':').skip(1);
     let name = parts.next().ok_or("the destination's ARN names no function")?;
     let qualifier = parts.next();
+    let (account, region) = (arn.account().parse()?, arn.region().parse()?);
+    let given = record.event.trace.as_deref();
+    let link = queue.parts.directory.link(&account, &region, name, given);
     let event = AsyncEvent {
         request_id: follow_up_id(&record.event.request_id, destination),
-        account: arn.account().parse()?,
-        region: arn.region().parse()?,
+        account,
+        region,
         function_name: name.to_owned(),
         qualifier: qualifier.map(str::to_owned),
         invoked_arn: destination.to_owned(),
         payload: body,
-        trace: record.event.trace.clone(),
+        is_loop: link.as_ref().is_some_and(|link| link.is_loop),
+        trace: link.map(|link| link.trace).or_else(|| record.event.trace.clone()),
         accepted_at: record.at,
-        started_count: 0,
+        tried_count: 0,
+        is_running: false,
+        interrupted_count: 0,
         due_at: record.at,
         turned_away_count: 0,
     };

@@ -9,7 +9,10 @@ use haar_wire::AwsError;
 use parking_lot::Mutex;
 
 use super::queue::QueueParts;
-use super::{AsyncConfig, AsyncQueue, AsyncTarget, EventTarget, FunctionDirectory, QueueSettings};
+use super::{
+    AsyncConfig, AsyncQueue, AsyncTarget, EventTarget, FunctionDirectory, Link, QueueSettings,
+    Sampled,
+};
 use crate::Lambda;
 use crate::fleet::{ConcurrencyLimits, FunctionTarget};
 use crate::lookup::{ResolvedVersion, resolve_key};
@@ -26,6 +29,7 @@ pub(crate) struct Remembered {
     /// By account and region: the state's version, and what reservations left over then.
     unreserved: Mutex<BTreeMap<(AccountId, Region), (u64, u32)>>,
     queue: OnceLock<AsyncQueue>,
+    pub(crate) sampled: Sampled,
 }
 
 impl Lambda {
@@ -97,7 +101,7 @@ impl Lambda {
             let (reserved, unreserved) = (function.reserved_concurrency, *left);
             return ConcurrencyLimits { reserved, unreserved };
         }
-        let limits = Self::limits(&snapshot, function);
+        let limits = self.limits(&snapshot, function);
         unreserved.insert(key, (snapshot.version(), limits.unreserved));
         limits
     }
@@ -144,5 +148,18 @@ impl FunctionDirectory for Rows {
             alias: resolved.alias.as_ref().map(|alias| alias.name.clone()),
             config: room.async_config(&resolved),
         })
+    }
+
+    fn link(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        function_name: &str,
+        trace: Option<&str>,
+    ) -> Option<Link> {
+        let room = self.0.upgrade()?;
+        let key = FunctionKey::new(account, region, function_name);
+        let resolved = resolve_key(&room.doors.ledger.snapshot(), &key, None, 0.0).ok()?;
+        Some(room.link(&resolved.function, &resolved.version, trace))
     }
 }

@@ -146,8 +146,11 @@ impl AsyncQueue {
             ),
             payload,
             trace: None,
+            is_loop: false,
             accepted_at: now,
-            started_count: 0,
+            tried_count: 0,
+            is_running: false,
+            interrupted_count: 0,
             due_at: now,
             turned_away_count: 0,
         }
@@ -183,9 +186,14 @@ impl Inner {
         }
     }
 
+    /// An event as it is to be tried now. One that still runs was interrupted when haar ended.
     fn read(&self, request_id: &str) -> Option<AsyncEvent> {
         let record = self.events.get(request_id).ok().flatten()?;
-        serde_json::from_slice(&record).ok()
+        let mut event: AsyncEvent = serde_json::from_slice(&record).ok()?;
+        if std::mem::take(&mut event.is_running) {
+            event.interrupted_count += 1;
+        }
+        Some(event)
     }
 
     pub(super) fn count(&self, event: &AsyncEvent, metric: &str, value: f64) {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use haar_kernel::{Auth, Site};
-use haar_types::{AccountId, RequestId};
+use haar_kernel::{Call, Site};
+use haar_types::RequestId;
 use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response};
@@ -18,10 +18,14 @@ use super::url::{
     HTTP_INTEGRATION_RESPONSE, IamCaller, PreludeReader, UrlHead, UrlRequest, UrlResponse,
     add_cors_headers, function_failed, plain_stream_head, preflight, response,
 };
+use super::url_access::admit;
 use crate::Lambda;
 use crate::fleet::{InvokeError, InvokeRequest, StreamEvent, StreamOutcome};
 use crate::lookup::{ResolvedVersion, resolve_key};
 use crate::state::UrlRow;
+
+/// Names the trace that a request belongs to.
+const TRACE_HEADER: &str = "x-amzn-trace-id";
 
 /// Serves function URLs.
 pub struct UrlSite {
@@ -59,7 +63,7 @@ impl UrlSite {
         let snapshot = self.room.doors.ledger.snapshot();
         let url = snapshot.by_index::<UrlRow>(UrlRow::BY_URL_ID, url_id).next();
         let url = url.ok_or_else(|| message(403, "Forbidden"))?;
-        let headers: Vec<(String, String)> = parts
+        let mut headers: Vec<(String, String)> = parts
             .headers
             .iter()
             .map(|(name, value)| {
@@ -69,15 +73,15 @@ impl UrlSite {
         if let Some(answer) = preflight(url.cors.as_ref(), parts.method.as_str(), &headers) {
             return Ok(http_response(answer));
         }
-        let caller = self.caller(parts, &url)?;
+        let caller = admit(&self.room, parts, &body, &url)?;
         let chance = self.room.doors.ids.draw() as f64 / u64::MAX as f64;
         let qualifier = url.key.qualifier();
         let resolved = resolve_key(&snapshot, &url.key.function, qualifier, chance);
         let resolved = resolved.map_err(|_| message(403, "Forbidden"))?;
         resolved.check_invocable().map_err(|_| message(502, "Internal Server Error"))?;
         let request_id = self.room.doors.ids.uuid();
+        let trace = self.trace(&resolved, &mut headers);
         let ip = parts.extensions.get::<IpAddr>().map_or("127.0.0.1".to_owned(), IpAddr::to_string);
-        let account = url.key.function.account.clone();
         let event = UrlRequest {
             method: parts.method.as_str(),
             raw_path: parts.uri.path(),
@@ -90,13 +94,14 @@ impl UrlSite {
             source_ip: &ip,
             request_id: &request_id,
             at: self.room.doors.clock.now(),
-            caller: caller.as_deref().map(|key| caller_of(&account, key)),
+            caller: caller.as_ref().map(caller_of),
         };
-        let request = self.request(&resolved, &request_id, event.event());
+        let request = self.request(&resolved, &request_id, event.event(), trace.clone());
         let target = self.room.cached_target(&resolved.version);
         let finish = |head: &mut UrlHead| {
             add_cors_headers(url.cors.as_ref(), &headers, head);
             head.headers.push(("x-amzn-requestid".to_owned(), request_id.clone()));
+            head.headers.push((TRACE_HEADER.to_owned(), trace));
         };
         if url.invoke_mode == "RESPONSE_STREAM" {
             let stream = self.room.fleet.invoke_streaming(target, request).await;
@@ -111,32 +116,32 @@ impl UrlSite {
         Ok(http_response(answer))
     }
 
-    /// The access key that signed; refused where the URL asks for one and there is none. In
-    /// enforce mode only a signature that the kernel has checked counts, and it checks none of
-    /// these yet: such URLs are closed.
-    fn caller(&self, parts: &Parts, url: &UrlRow) -> Result<Option<String>, UrlResponse> {
-        if url.auth_type != "AWS_IAM" {
-            return Ok(None);
+    /// The function's tracing header; its event shows which trace that is. Loops are not
+    /// stopped here: AWS counts what comes by its SDKs.
+    fn trace(&self, resolved: &ResolvedVersion, headers: &mut Vec<(String, String)>) -> String {
+        let given = headers.iter().find(|(name, _)| name == TRACE_HEADER);
+        let given = given.map(|(_, value)| value.clone());
+        let link = self.room.link(&resolved.function, &resolved.version, given.as_deref());
+        if given.is_none() {
+            let root = link.trace.split(';').next().unwrap_or_default().to_owned();
+            headers.push((TRACE_HEADER.to_owned(), root));
         }
-        let signed = parts
-            .headers
-            .get("authorization")
-            .and_then(|value| value.to_str().ok())
-            .and_then(|value| value.split_once("Credential="))
-            .and_then(|(_, rest)| rest.split('/').next());
-        match signed.filter(|_| self.room.doors.settings.auth == Auth::Permissive) {
-            Some(key) => Ok(Some(key.to_owned())),
-            None => Err(message(403, "Forbidden")),
-        }
+        link.trace
     }
 
-    fn request(&self, resolved: &ResolvedVersion, id: &str, event: Bytes) -> InvokeRequest {
+    fn request(
+        &self,
+        resolved: &ResolvedVersion,
+        id: &str,
+        event: Bytes,
+        trace: String,
+    ) -> InvokeRequest {
         InvokeRequest {
             request_id: RequestId::new(id),
             invoked_arn: resolved.invoked_arn().to_string(),
             event,
             client_context: None,
-            trace: None,
+            trace: Some(trace),
             limits: self.room.cached_limits(&resolved.function),
             wants_tail: false,
             alias: resolved.alias.as_ref().map(|alias| alias.name.clone()),
@@ -144,8 +149,13 @@ impl UrlSite {
     }
 }
 
-fn caller_of<'a>(account: &'a AccountId, access_key: &'a str) -> IamCaller<'a> {
-    IamCaller { account, access_key, arn: "", user_id: access_key }
+fn caller_of(call: &Call) -> IamCaller<'_> {
+    IamCaller {
+        account: &call.account,
+        access_key: call.principal.access_key_id.as_deref().unwrap_or_default(),
+        arn: call.principal.arn(),
+        user_id: call.principal.identity.user_id(),
+    }
 }
 
 /// Answers as soon as the head is known; the body follows as it comes.

@@ -8,7 +8,7 @@ use haar_types::RequestId;
 use super::async_event::{AsyncEvent, AsyncTarget};
 use super::destination::{self, Condition, Record};
 use super::queue::Inner;
-use crate::fleet::{InvokeError, InvokeOutcome, InvokeRequest};
+use crate::fleet::{InvokeError, InvokeOutcome, InvokeRequest, record};
 
 /// Waits before the first and the second retry after a function's error. AWS docs: *How Lambda
 /// handles errors and retries with asynchronous invocation*.
@@ -17,6 +17,11 @@ const RETRY_AFTER: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs
 /// First and longest wait after the system turned an event away. AWS docs: the same page.
 const TURNED_AWAY_FIRST: Duration = Duration::from_secs(1);
 const TURNED_AWAY_LONGEST: Duration = Duration::from_secs(300);
+
+/// How often haar may end while a function has the same event, before that event is given up. An
+/// attempt that haar cut short is none of the function's failures; but an event that ends haar
+/// each time must not come back without end. *Ours*.
+const INTERRUPTIONS_MAX: u32 = 10;
 
 /// What is to be done with an event after an attempt.
 #[derive(Debug, PartialEq)]
@@ -43,17 +48,22 @@ pub(super) async fn attempt(queue: &Inner, mut event: AsyncEvent) {
     };
     let age = queue.parts.clock.now().since(event.accepted_at);
     queue.count(&event, "AsyncEventAge", age.as_secs_f64() * 1000.0);
-    if event.started_count > found.config.retry_attempts_max {
-        // haar ended while the last attempt ran: nobody knows how it went.
+    if event.is_loop {
+        let dropped = ("RecursiveInvocationsDropped", "Count", 1.0);
+        let (target, alias) = (&found.target, found.alias.as_deref());
+        record(&*queue.parts.metrics, target, alias, dropped, queue.parts.clock.now());
+        return conclude(queue, &event, &found, None, Condition::RecursiveLoop).await;
+    }
+    if event.interrupted_count > INTERRUPTIONS_MAX {
         return conclude(queue, &event, &found, None, Condition::RetriesExhausted).await;
     }
     if age > found.config.event_age_max {
         return conclude(queue, &event, &found, None, Condition::EventAgeExceeded).await;
     }
-    event.started_count += 1;
+    event.is_running = true;
     if let Err(error) = queue.store(&event, Durability::Synced).await {
         tracing::error!(%error, "could not note the start of an event; it waits");
-        event.started_count -= 1;
+        event.is_running = false;
         return again(queue, event, TURNED_AWAY_FIRST).await;
     }
     let request = InvokeRequest {
@@ -67,7 +77,15 @@ pub(super) async fn attempt(queue: &Inner, mut event: AsyncEvent) {
         alias: found.alias.clone(),
     };
     let outcome = queue.parts.fleet.invoke(found.target.clone(), request).await;
+    let failed = outcome.as_ref().is_ok_and(|outcome| outcome.function_error.is_some());
+    if failed && queue.parts.fleet.is_stopping() {
+        return; // cut short by haar's own end; the next start finds it running
+    }
     let age = queue.parts.clock.now().since(event.accepted_at);
+    event.is_running = false;
+    if outcome.is_ok() {
+        event.tried_count += 1;
+    }
     match judge(&outcome, &event, &found, age) {
         Verdict::Done => {
             conclude(queue, &event, &found, outcome.as_ref().ok(), Condition::Success).await;
@@ -80,7 +98,6 @@ pub(super) async fn attempt(queue: &Inner, mut event: AsyncEvent) {
             again(queue, event, wait).await;
         }
         Verdict::Postpone(wait) => {
-            event.started_count -= 1;
             event.turned_away_count += 1;
             let wait = queue.wait(wait);
             again(queue, event, wait).await;
@@ -96,11 +113,11 @@ fn judge(
 ) -> Verdict {
     match outcome {
         Ok(InvokeOutcome { function_error: None, .. }) => Verdict::Done,
-        Ok(_) if event.started_count > found.config.retry_attempts_max => {
+        Ok(_) if event.tried_count > found.config.retry_attempts_max => {
             Verdict::Failed(Condition::RetriesExhausted)
         }
         Ok(_) => {
-            let wait = RETRY_AFTER[(event.started_count as usize - 1).min(1)];
+            let wait = RETRY_AFTER[(event.tried_count as usize - 1).min(1)];
             retry_in_time(Verdict::Retry(wait), wait, age, found)
         }
         Err(InvokeError::TooManyRequests(_)) if found.limits.reserved == Some(0) => {

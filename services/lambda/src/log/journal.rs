@@ -10,12 +10,14 @@ use haar_cloudwatch_contract::peek::MetricSink;
 use haar_logs_contract::peek::{LogLine, LogSink};
 use haar_substrate::{OutputChunk, SandboxId, Stdio, Substrate};
 use haar_types::Timestamp;
+use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 
 use super::splitter::Splitter;
-use super::{InitReport, Lines, Report, Status};
+use super::{Done, ExtensionState, InitReport, Lines, Report, Start, Status, Subscribed, Trace};
 use crate::doors::{FleetDoors, UsageSink};
 use crate::fleet::{FunctionTarget, Usage, record};
+use crate::telemetry::{Event, Telemetry};
 
 /// Most bytes of log that an invocation's caller is shown.
 const TAIL_BYTES_MAX: usize = 4 << 10;
@@ -30,18 +32,25 @@ pub(crate) struct JournalParts {
     pub(crate) lines: Lines,
     pub(crate) sandbox: SandboxId,
     pub(crate) stream: String,
-    pub(crate) outputs: Vec<BoxStream<'static, OutputChunk>>,
+    pub(crate) outputs: Vec<Output>,
+    pub(crate) telemetry: Arc<Telemetry>,
+}
+
+/// What one container writes.
+pub(crate) struct Output {
+    pub(crate) from_extension: bool,
+    pub(crate) chunks: BoxStream<'static, OutputChunk>,
 }
 
 /// How an invocation ended, for its last lines, its metrics and its bill.
 pub(crate) struct Ending {
     pub(crate) request_id: String,
+    /// How it went for the runtime, where the journal was not told yet.
+    pub(crate) done: Option<Done>,
     pub(crate) status: Status,
     pub(crate) error_type: Option<String>,
     pub(crate) duration: Duration,
     pub(crate) init: Option<Duration>,
-    pub(crate) produced_bytes: usize,
-    pub(crate) trace: Option<String>,
     pub(crate) alias: Option<String>,
     /// Whether the bill counts [`Self::init`] too.
     pub(crate) init_billed: bool,
@@ -51,9 +60,15 @@ pub(crate) struct Ending {
 
 enum Entry {
     InitStart(Option<String>),
+    InitRuntimeDone(Option<String>),
+    Extension(ExtensionState),
+    Subscribed(Subscribed),
     InitReport(InitReport),
-    Start(String),
+    Start(Start),
+    /// What is wrong with the function's program.
+    Fault(String),
     TimedOut(String, Duration),
+    RuntimeDone(Box<Done>),
     End(Box<Ending>),
     /// All that was written so far is in the log.
     Flush(oneshot::Sender<()>),
@@ -65,29 +80,53 @@ pub(crate) struct Journal {
     entries: mpsc::UnboundedSender<Entry>,
 }
 
+/// Entries that wait for the loop.
+pub(crate) struct Entries(mpsc::UnboundedReceiver<Entry>);
+
 impl Journal {
-    /// Starts the loop; it ends when all senders and outputs are gone.
-    #[allow(clippy::disallowed_methods)] // the fleet's own loop
-    pub(crate) fn start(parts: JournalParts) -> Self {
+    /// A journal whose loop has yet to start.
+    pub(crate) fn open() -> (Self, Entries) {
         let (entries, received) = mpsc::unbounded_channel();
-        tokio::spawn(Loop::new(parts).run(received));
-        Self { entries }
+        (Self { entries }, Entries(received))
     }
 
     pub(crate) fn init_start(&self, warning: Option<String>) {
         self.send(Entry::InitStart(warning));
     }
 
+    /// The runtime polls for the first time, or has told an error's type.
+    pub(crate) fn init_runtime_done(&self, error_type: Option<String>) {
+        self.send(Entry::InitRuntimeDone(error_type));
+    }
+
+    pub(crate) fn extension(&self, extension: ExtensionState) {
+        self.send(Entry::Extension(extension));
+    }
+
+    pub(crate) fn subscribed(&self, subscribed: Subscribed) {
+        self.send(Entry::Subscribed(subscribed));
+    }
+
     pub(crate) fn init_report(&self, report: InitReport) {
         self.send(Entry::InitReport(report));
     }
 
-    pub(crate) fn start_invocation(&self, request_id: &str) {
-        self.send(Entry::Start(request_id.to_owned()));
+    /// Writes what is wrong with the function's program.
+    pub(crate) fn fault(&self, text: String) {
+        self.send(Entry::Fault(text));
+    }
+
+    pub(crate) fn start_invocation(&self, request_id: &str, trace: Trace) {
+        self.send(Entry::Start(Start { request_id: request_id.to_owned(), trace }));
     }
 
     pub(crate) fn timed_out(&self, request_id: &str, limit: Duration) {
         self.send(Entry::TimedOut(request_id.to_owned(), limit));
+    }
+
+    /// The runtime is done, its extensions are not yet.
+    pub(crate) fn runtime_done(&self, done: Done) {
+        self.send(Entry::RuntimeDone(Box::new(done)));
     }
 
     pub(crate) fn end_invocation(&self, ending: Ending) {
@@ -106,6 +145,17 @@ impl Journal {
     }
 }
 
+impl Entries {
+    /// Starts the loop; it ends when all senders and outputs are gone.
+    #[allow(clippy::disallowed_methods)] // the fleet's own loop
+    pub(crate) fn work(self, parts: JournalParts) {
+        tokio::spawn(Loop::new(parts).run(self.0));
+    }
+}
+
+/// A piece of the output of the container with this number.
+type Piece = (usize, OutputChunk);
+
 struct Loop {
     clock: Clock,
     logs: Arc<dyn LogSink>,
@@ -116,15 +166,34 @@ struct Loop {
     lines: Lines,
     sandbox: SandboxId,
     stream: String,
-    output: Option<BoxStream<'static, OutputChunk>>,
-    splitters: [Splitter; 2],
+    telemetry: Arc<Telemetry>,
+    output: Option<BoxStream<'static, Piece>>,
+    writers: Vec<Writer>,
+    /// The invocation that was begun last.
+    start: Start,
+    /// How the runtime's initialization ended was told.
+    init_told: bool,
     pending: Vec<LogLine>,
     tail: String,
+}
+
+/// The last lines of one container's two streams.
+struct Writer {
+    from_extension: bool,
+    splitters: [Splitter; 2],
 }
 
 impl Loop {
     fn new(parts: JournalParts) -> Self {
         let doors = parts.doors;
+        let writers = parts.outputs.iter().map(|output| Writer {
+            from_extension: output.from_extension,
+            splitters: Default::default(),
+        });
+        let writers = writers.collect();
+        let numbered = parts.outputs.into_iter().enumerate();
+        let numbered = numbered
+            .map(|(number, output)| output.chunks.map(move |chunk| (number, chunk)).boxed());
         Self {
             clock: doors.clock,
             logs: doors.logs,
@@ -135,8 +204,11 @@ impl Loop {
             lines: parts.lines,
             sandbox: parts.sandbox,
             stream: parts.stream,
-            output: Some(futures_util::stream::select_all(parts.outputs).boxed()),
-            splitters: Default::default(),
+            telemetry: parts.telemetry,
+            output: Some(futures_util::stream::select_all(numbered).boxed()),
+            writers,
+            start: Start::default(),
+            init_told: false,
             pending: Vec::new(),
             tail: String::new(),
         }
@@ -144,7 +216,7 @@ impl Loop {
 
     async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
         loop {
-            let chunk = async {
+            let piece = async {
                 match &mut self.output {
                     Some(output) => output.next().await,
                     None => std::future::pending().await,
@@ -156,8 +228,8 @@ impl Loop {
                     Some(entry) => self.entry(entry).await,
                     None => break,
                 },
-                chunk = chunk => match chunk {
-                    Some(chunk) => self.chunk(&chunk),
+                piece = piece => match piece {
+                    Some(piece) => self.piece(&piece),
                     None => self.output = None,
                 },
             }
@@ -174,22 +246,39 @@ impl Loop {
             Entry::InitStart(warning) => {
                 let line = self.lines.init_start(at);
                 self.platform(at, line);
+                self.tell(at, "platform.initStart", |lines| lines.init_start_record());
                 let line = warning.and_then(|text| self.lines.warning(at, &text));
                 self.platform(at, line);
             }
-            Entry::InitReport(report) => {
-                self.drain().await;
-                let line = self.lines.init_report(at, &report);
+            Entry::InitRuntimeDone(error_type) => self.init_runtime_done(at, error_type.as_deref()),
+            Entry::Extension(extension) => {
+                let line = self.lines.extension(at, &extension);
                 self.platform(at, line);
+                self.tell(at, "platform.extension", |_| extension.record());
             }
-            Entry::Start(request_id) => {
-                let line = self.lines.start(at, &request_id);
+            Entry::Fault(text) => self.platform(at, self.lines.fault(at, &text)),
+            Entry::Subscribed(subscribed) => {
+                let line = self.lines.subscribed(at, &subscribed);
                 self.platform(at, line);
+                self.tell(at, "platform.telemetrySubscription", |_| subscribed.record());
+            }
+            Entry::InitReport(report) => self.init_report(at, &report).await,
+            Entry::Start(start) => {
+                let line = self.lines.start(at, &start);
+                self.platform(at, line);
+                self.tell(at, "platform.start", |lines| {
+                    lines.start_record(&start.request_id, Some(&start.trace))
+                });
+                self.start = start;
             }
             Entry::TimedOut(request_id, limit) => {
                 self.drain().await;
                 let line = self.lines.timed_out(at, &request_id, limit);
                 self.platform(at, line);
+            }
+            Entry::RuntimeDone(done) => {
+                self.drain().await;
+                self.runtime_done(&done);
             }
             Entry::End(ending) => self.end(*ending).await,
             Entry::Flush(done) => {
@@ -201,11 +290,45 @@ impl Loop {
         }
     }
 
+    fn init_runtime_done(&mut self, at: Timestamp, error: Option<&str>) {
+        if std::mem::replace(&mut self.init_told, true) {
+            return;
+        }
+        let line = self.lines.init_runtime_done(at, error);
+        self.platform(at, line);
+        let record = |lines: &Lines| lines.init_runtime_done_record(error);
+        self.tell(at, "platform.initRuntimeDone", record);
+    }
+
+    async fn init_report(&mut self, at: Timestamp, report: &InitReport) {
+        if report.status != Status::Success {
+            self.drain().await;
+            let error = report.error_type.as_deref().unwrap_or("Sandbox.Timedout");
+            self.init_runtime_done(at, Some(error));
+        }
+        let line = self.lines.init_report(at, report);
+        self.platform(at, line);
+        self.tell(at, "platform.initReport", |lines| lines.init_report_record(report));
+    }
+
+    fn runtime_done(&mut self, done: &Done) {
+        self.flush_partial();
+        let at = self.clock.now();
+        let line = self.lines.runtime_done(at, done, &self.start);
+        self.platform(at, line);
+        let trace = Some(&self.start.trace);
+        self.tell(at, "platform.runtimeDone", |lines| lines.runtime_done_record(done, trace));
+        if let Status::Failure(_) | Status::Timeout = done.status {
+            let error = done.error_type.as_deref().unwrap_or_default();
+            let text = format!("RequestId: {} Error: {error}", done.request_id);
+            self.tell(at, "platform.fault", |_| json!(text));
+        }
+    }
+
     async fn end(&mut self, ending: Ending) {
         self.drain().await;
         self.flush_partial();
-        let stats = self.substrate.stats(&self.sandbox).await.unwrap_or_default();
-        let used = stats.memory_peak_bytes.max(stats.memory_bytes).div_ceil(1 << 20);
+        let used = self.substrate.memory_peak(&self.sandbox).await.unwrap_or_default();
         let at = self.clock.now();
         let billed =
             ending.duration + ending.init.filter(|_| ending.init_billed).unwrap_or_default();
@@ -216,14 +339,17 @@ impl Loop {
             error_type: ending.error_type,
             duration: ending.duration,
             billed_ms,
-            memory_used_mb: used.clamp(1, self.target.memory.0),
+            memory_used_mb: used.div_ceil(1 << 20).clamp(1, self.target.memory.0),
             init: ending.init,
-            produced_bytes: ending.produced_bytes,
-            trace: ending.trace,
         };
-        for line in self.lines.end(at, &report) {
+        if let Some(done) = &ending.done {
+            self.runtime_done(done);
+        }
+        for line in self.lines.end(at, &report, &self.start) {
             self.platform(at, Some(line));
         }
+        let trace = Some(&self.start.trace);
+        self.tell(at, "platform.report", |lines| lines.report_record(&report, trace));
         cut_front(&mut self.tail);
         let tail = std::mem::take(&mut self.tail);
         if let Some(wanted) = ending.tail {
@@ -261,7 +387,7 @@ impl Loop {
         for _ in 0..DRAIN_CHUNKS_MAX {
             let Some(output) = &mut self.output else { break };
             match output.next().now_or_never() {
-                Some(Some(chunk)) => self.chunk(&chunk),
+                Some(Some(piece)) => self.piece(&piece),
                 Some(None) => self.output = None,
                 None => break,
             }
@@ -269,36 +395,57 @@ impl Loop {
         }
     }
 
-    fn chunk(&mut self, chunk: &OutputChunk) {
+    fn piece(&mut self, (number, chunk): &Piece) {
         let at = self.clock.now();
         let which = usize::from(chunk.stream == Stdio::Err);
+        let Some(writer) = self.writers.get_mut(*number) else { return };
+        let from_extension = writer.from_extension;
         let mut lines = Vec::new();
-        self.splitters[which].push(&chunk.bytes, |line| lines.push(line));
+        writer.splitters[which].push(&chunk.bytes, |line| lines.push(line));
         for line in lines {
-            self.push(at, line);
+            self.written(at, from_extension, line);
         }
     }
 
     fn flush_partial(&mut self) {
         let at = self.clock.now();
         let mut lines = Vec::new();
-        for splitter in &mut self.splitters {
-            splitter.flush(|line| lines.push(line));
+        for writer in &mut self.writers {
+            let from_extension = writer.from_extension;
+            for splitter in &mut writer.splitters {
+                splitter.flush(|line| lines.push((from_extension, line)));
+            }
         }
-        for line in lines {
-            self.push(at, line);
+        for (from_extension, line) in lines {
+            self.written(at, from_extension, line);
         }
+    }
+
+    /// A line that a container wrote.
+    fn written(&mut self, at: Timestamp, from_extension: bool, line: String) {
+        if self.telemetry.is_open() {
+            self.telemetry.tell(Event::line(at, from_extension, line.trim_end_matches('\n')));
+        }
+        self.push(at, line);
     }
 
     fn platform(&mut self, at: Timestamp, line: Option<String>) {
         if let Some(line) = line {
-            self.push(at, line);
+            self.push(at, line + "\n");
+        }
+    }
+
+    fn tell(&self, at: Timestamp, name: &'static str, record: impl FnOnce(&Lines) -> Value) {
+        if self.telemetry.is_open() {
+            self.telemetry.tell(Event { at, name, record: record(&self.lines) });
         }
     }
 
     fn push(&mut self, timestamp: Timestamp, message: String) {
         self.tail.push_str(&message);
-        self.tail.push('\n');
+        if !message.ends_with('\n') {
+            self.tail.push('\n');
+        }
         if self.tail.len() > 2 * TAIL_BYTES_MAX {
             cut_front(&mut self.tail);
         }

@@ -4,9 +4,11 @@
 use std::time::Duration;
 
 use haar_types::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
+use super::records::{ExtensionState, Start, Subscribed};
 use crate::fleet::{FunctionTarget, LogFormat, SystemLevel};
+use crate::telemetry::Api;
 
 /// Writes lines for one environment.
 #[derive(Clone, Debug)]
@@ -21,6 +23,7 @@ pub(crate) struct Lines {
     pub(crate) runtime_version_arn: String,
     /// `on-demand` or `provisioned-concurrency`
     pub(crate) initialization_type: &'static str,
+    pub(crate) phase: InitPhase,
 }
 
 /// How something went.
@@ -35,7 +38,7 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    fn json(self) -> &'static str {
+    pub(super) fn json(self) -> &'static str {
         match self {
             Self::Success => "success",
             Self::Error => "error",
@@ -59,7 +62,7 @@ pub(crate) enum InitPhase {
 }
 
 impl InitPhase {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Init => "init",
             Self::Invoke => "invoke",
@@ -67,13 +70,33 @@ impl InitPhase {
     }
 }
 
-/// How an initialization failed.
+/// How an initialization went.
 #[derive(Clone, Debug)]
 pub(crate) struct InitReport {
-    pub(crate) phase: InitPhase,
     pub(crate) duration: Duration,
-    /// `None`: it took too long.
+    /// `Success`, `Error` or `Timeout`.
+    pub(crate) status: Status,
     pub(crate) error_type: Option<String>,
+}
+
+/// How an invocation went for the runtime: known when it polls again, before its extensions
+/// have finished.
+#[derive(Clone, Debug)]
+pub(crate) struct Done {
+    pub(crate) request_id: String,
+    pub(crate) status: Status,
+    pub(crate) error_type: Option<String>,
+    pub(crate) duration: Duration,
+    pub(crate) produced_bytes: usize,
+    pub(crate) spans: Vec<Span>,
+}
+
+/// A part of an invocation's time.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Span {
+    pub(crate) name: &'static str,
+    pub(crate) start: Timestamp,
+    pub(crate) duration: Duration,
 }
 
 /// How an invocation went.
@@ -86,8 +109,6 @@ pub(crate) struct Report {
     pub(crate) billed_ms: u64,
     pub(crate) memory_used_mb: u64,
     pub(crate) init: Option<Duration>,
-    pub(crate) produced_bytes: usize,
-    pub(crate) trace: Option<String>,
 }
 
 impl Lines {
@@ -95,6 +116,7 @@ impl Lines {
         target: &FunctionTarget,
         runtime_version: &str,
         initialization_type: &'static str,
+        phase: InitPhase,
     ) -> Self {
         let hash: String = {
             use sha2::{Digest, Sha256};
@@ -110,6 +132,7 @@ impl Lines {
             runtime_version: runtime_version.to_owned(),
             runtime_version_arn: format!("arn:aws:lambda:{}::runtime:{hash}", target.region),
             initialization_type,
+            phase,
         }
     }
 
@@ -120,13 +143,7 @@ impl Lines {
                 self.runtime_version, self.runtime_version_arn
             )),
             LogFormat::Json => {
-                let record = json!({
-                    "initializationType": self.initialization_type, "phase": "init",
-                    "runtimeVersion": self.runtime_version,
-                    "runtimeVersionArn": self.runtime_version_arn,
-                    "functionName": self.function_name, "functionVersion": self.version,
-                    "instanceMaxMemory": self.memory_mb << 20,
-                });
+                let record = self.init_start_record();
                 self.json(SystemLevel::Info, "platform.initStart", at, record)
             }
         }
@@ -144,16 +161,39 @@ impl Lines {
         }
     }
 
+    /// The runtime has initialized, or failed to. JSON has this document alone.
+    pub(crate) fn init_runtime_done(&self, at: Timestamp, error: Option<&str>) -> Option<String> {
+        let level = if error.is_some() { SystemLevel::Warn } else { SystemLevel::Debug };
+        let record = || self.init_runtime_done_record(error);
+        (self.format == LogFormat::Json)
+            .then(|| self.json(level, "platform.initRuntimeDone", at, record()))
+            .flatten()
+    }
+
+    /// What is wrong with the function's program.
+    pub(crate) fn fault(&self, at: Timestamp, text: &str) -> Option<String> {
+        match self.format {
+            LogFormat::Text => Some(text.to_owned()),
+            LogFormat::Json => {
+                let line =
+                    json!({ "timestamp": at.iso_millis(), "level": "ERROR", "message": text });
+                Some(line.to_string())
+            }
+        }
+    }
+
     /// Text has this line for failures alone.
     pub(crate) fn init_report(&self, at: Timestamp, report: &InitReport) -> Option<String> {
-        let status = match report.error_type {
-            Some(_) => "error",
-            None => "timeout",
+        let level = match report.status {
+            Status::Success if self.initialization_type == "on-demand" => SystemLevel::Debug,
+            Status::Success => SystemLevel::Info,
+            _ => SystemLevel::Warn,
         };
-        let phase = report.phase.name();
         match self.format {
+            LogFormat::Text if report.status == Status::Success => None,
             LogFormat::Text => {
-                let duration = millis(report.duration);
+                let (duration, phase) = (millis(report.duration), self.phase.name());
+                let status = report.status.json();
                 let mut line = format!(
                     "INIT_REPORT Init Duration: {duration:.2} ms\tPhase: {phase}\tStatus: {status}"
                 );
@@ -163,24 +203,56 @@ impl Lines {
                 Some(line)
             }
             LogFormat::Json => {
-                let mut record = json!({
-                    "initializationType": self.initialization_type, "phase": phase,
-                    "status": status, "metrics": { "durationMs": rounded(report.duration) },
-                });
-                if let Some(error_type) = &report.error_type {
-                    record["errorType"] = json!(error_type);
-                }
-                self.json(SystemLevel::Warn, "platform.initReport", at, record)
+                let record = self.init_report_record(report);
+                self.json(level, "platform.initReport", at, record)
             }
         }
     }
 
-    pub(crate) fn start(&self, at: Timestamp, request_id: &str) -> Option<String> {
-        let version = &self.version;
+    /// An extension is ready, or is not. AWS docs: *Lambda Extensions API > Failure handling*.
+    pub(crate) fn extension(&self, at: Timestamp, extension: &ExtensionState) -> Option<String> {
+        let ExtensionState { name, events, state, error_type } = extension;
+        let level = if error_type.is_some() { SystemLevel::Warn } else { SystemLevel::Info };
+        match self.format {
+            LogFormat::Text => {
+                let events = events.join(",");
+                let mut line =
+                    format!("EXTENSION\tName: {name}\tState: {state}\tEvents: [{events}]");
+                if let Some(error_type) = error_type {
+                    line += &format!("\tError Type: {error_type}");
+                }
+                Some(line)
+            }
+            LogFormat::Json => self.json(level, "platform.extension", at, extension.record()),
+        }
+    }
+
+    /// An extension has subscribed to telemetry.
+    pub(crate) fn subscribed(&self, at: Timestamp, subscribed: &Subscribed) -> Option<String> {
+        let Subscribed { name, api, types } = subscribed;
+        match self.format {
+            LogFormat::Text => {
+                let api = if *api == Api::Telemetry { "TELEMETRY" } else { "LOGS" };
+                let types: Vec<String> = types.iter().map(|name| capital(name)).collect();
+                let types = types.join(", ");
+                Some(format!("{api}\tName: {name}\tState: Subscribed\tTypes: [{types}]"))
+            }
+            LogFormat::Json => {
+                let kind = match api {
+                    Api::Telemetry => "platform.telemetrySubscription",
+                    Api::Logs => "platform.logsSubscription",
+                };
+                self.json(SystemLevel::Info, kind, at, subscribed.record())
+            }
+        }
+    }
+
+    pub(crate) fn start(&self, at: Timestamp, start: &Start) -> Option<String> {
+        let (version, request_id) = (&self.version, &start.request_id);
         match self.format {
             LogFormat::Text => Some(format!("START RequestId: {request_id} Version: {version}")),
             LogFormat::Json => {
-                let record = json!({ "requestId": request_id, "version": version });
+                let record = self.start_record(request_id, start.sampled());
                 self.json(SystemLevel::Info, "platform.start", at, record)
             }
         }
@@ -193,20 +265,35 @@ impl Lines {
             .then(|| format!("{} {id} Task timed out after {seconds:.2} seconds", at.iso_millis()))
     }
 
-    /// END and REPORT, or their documents.
-    pub(crate) fn end(&self, at: Timestamp, report: &Report) -> Vec<String> {
+    /// The runtime is done with an invocation. JSON has this document alone.
+    pub(crate) fn runtime_done(&self, at: Timestamp, done: &Done, start: &Start) -> Option<String> {
+        if self.format == LogFormat::Text {
+            return None;
+        }
+        let level = match done.status {
+            Status::Success => SystemLevel::Debug,
+            _ => SystemLevel::Warn,
+        };
+        let record = self.runtime_done_record(done, start.sampled());
+        self.json(level, "platform.runtimeDone", at, record)
+    }
+
+    /// END and REPORT, or the report's document.
+    pub(crate) fn end(&self, at: Timestamp, report: &Report, start: &Start) -> Vec<String> {
         match self.format {
-            LogFormat::Text => {
-                vec![format!("END RequestId: {}", report.request_id), self.report_text(report)]
-            }
+            LogFormat::Text => vec![
+                format!("END RequestId: {}", report.request_id),
+                self.report_text(report, start),
+            ],
             LogFormat::Json => {
-                let done = self.runtime_done(at, report);
-                done.into_iter().chain(self.report_json(at, report)).collect()
+                let record = self.report_record(report, start.sampled());
+                let document = self.json(report.status.level(), "platform.report", at, record);
+                document.into_iter().collect()
             }
         }
     }
 
-    fn report_text(&self, report: &Report) -> String {
+    fn report_text(&self, report: &Report, start: &Start) -> String {
         let mut line = format!(
             "REPORT RequestId: {}\tDuration: {:.2} ms\tBilled Duration: {} ms\tMemory Size: {} MB\t\
              Max Memory Used: {} MB\t",
@@ -224,50 +311,10 @@ impl Lines {
             Status::Failure(kind) => line += &format!("Status: error\tError Type: {kind}\t"),
             Status::Timeout => line += "Status: timeout\t",
         }
-        if let Some(trace) = &report.trace {
-            line += &format!("\nXRAY TraceId: {}\t", trace_root(trace));
+        if let Some(trace) = start.sampled() {
+            line += &trace.report_text();
         }
         line
-    }
-
-    fn runtime_done(&self, at: Timestamp, report: &Report) -> Option<String> {
-        let level = match report.status {
-            Status::Success => SystemLevel::Debug,
-            _ => SystemLevel::Warn,
-        };
-        let mut record = Map::new();
-        record.insert("requestId".into(), json!(report.request_id));
-        record.insert("status".into(), json!(report.status.json()));
-        if let Some(error_type) = &report.error_type {
-            record.insert("errorType".into(), json!(error_type));
-        }
-        let metrics = json!({
-            "durationMs": rounded(report.duration), "producedBytes": report.produced_bytes,
-        });
-        record.insert("metrics".into(), metrics);
-        self.json(level, "platform.runtimeDone", at, record.into())
-    }
-
-    fn report_json(&self, at: Timestamp, report: &Report) -> Option<String> {
-        let mut metrics = json!({
-            "durationMs": rounded(report.duration),
-            "billedDurationMs": report.billed_ms,
-            "memorySizeMB": self.memory_mb,
-            "maxMemoryUsedMB": report.memory_used_mb,
-        });
-        if let Some(init) = report.init {
-            metrics["initDurationMs"] = json!(rounded(init));
-        }
-        let mut record = json!({
-            "requestId": report.request_id, "metrics": metrics, "status": report.status.json(),
-        });
-        if let Some(error_type) = &report.error_type {
-            record["errorType"] = json!(error_type);
-        }
-        if let Some(trace) = &report.trace {
-            record["tracing"] = json!({ "type": "X-Amzn-Trace-Id", "value": trace });
-        }
-        self.json(report.status.level(), "platform.report", at, record)
     }
 
     fn json(&self, level: SystemLevel, kind: &str, at: Timestamp, record: Value) -> Option<String> {
@@ -276,15 +323,12 @@ impl Lines {
     }
 }
 
-fn millis(duration: Duration) -> f64 {
+pub(super) fn millis(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1000.0
 }
 
-fn rounded(duration: Duration) -> f64 {
-    (millis(duration) * 1000.0).round() / 1000.0
-}
-
-fn trace_root(trace: &str) -> &str {
-    let parts = trace.split(';');
-    parts.filter_map(|part| part.strip_prefix("Root=")).next().unwrap_or(trace)
+/// `Platform`
+fn capital(name: &str) -> String {
+    let (first, rest) = name.split_at(name.len().min(1));
+    first.to_ascii_uppercase() + rest
 }

@@ -9,7 +9,6 @@ use haar_lambda_contract::model::{
 use haar_ledger::Snapshot;
 
 use super::Input;
-use crate::rules::concurrency::ACCOUNT_CONCURRENCY;
 use crate::rules::settings::{UNZIPPED_BYTES_MAX, ZIP_BYTES_MAX};
 use crate::state::{
     FunctionKey, FunctionRow, LayerKey, LayerVersionKey, LayerVersionRow, VersionKey, VersionRow,
@@ -30,13 +29,14 @@ impl Query<GetAccountSettings> for Lambda {
         let all = FunctionKey::all(&call.account, &call.region);
         let functions: Vec<_> = snapshot.range::<FunctionRow>(all).collect();
         let reserved: u32 = functions.iter().filter_map(|row| row.reserved_concurrency).sum();
+        let concurrency = self.account_concurrency(&call.account, &call.region);
         let limit = AccountLimit {
             total_code_size: Some(render::size(CODE_BYTES_MAX)),
             code_size_unzipped: Some(render::size(UNZIPPED_BYTES_MAX)),
             code_size_zipped: Some(render::size(ZIP_BYTES_MAX as u64)),
-            concurrent_executions: Some(render::count(ACCOUNT_CONCURRENCY)),
+            concurrent_executions: Some(render::count(concurrency)),
             unreserved_concurrent_executions: Some(render::count(
-                ACCOUNT_CONCURRENCY.saturating_sub(reserved),
+                concurrency.saturating_sub(reserved),
             )),
         };
         let usage = AccountUsage {

@@ -41,7 +41,9 @@ impl Command<PutFunctionConcurrency> for Lambda {
         let function = find_unqualified(tx, &call.account, &call.region, &input.function_name)?;
         let asked = input.reserved_concurrent_executions.unsigned_abs();
         let others = reserved_sum(tx, &function.key, true);
-        concurrency::check_reservation(asked, others, provisioned_sum(tx, &function.key))?;
+        let provisioned = provisioned_sum(tx, &function.key);
+        let account = self.account_concurrency(&call.account, &call.region);
+        concurrency::check_reservation(account, asked, others, provisioned)?;
         tx.update::<FunctionRow>(&function.key, |row| row.reserved_concurrency = Some(asked));
         Ok(Concurrency { reserved_concurrent_executions: Some(render::count(asked)) })
     }

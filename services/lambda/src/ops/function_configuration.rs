@@ -24,7 +24,7 @@ use crate::{Lambda, Refusal};
 /// what is there.
 #[derive(Default)]
 struct Changes {
-    runtime: Option<wire::Runtime>,
+    runtime: Option<String>,
     handler: Option<String>,
     role: Option<String>,
     timeout: Option<i32>,
@@ -75,7 +75,7 @@ pub(super) fn new_settings(
         logging: default_logging(key),
     };
     let changes = Changes {
-        runtime: input.runtime,
+        runtime: input.runtime.clone(),
         handler: input.handler.clone(),
         role: None,
         timeout: input.timeout,
@@ -162,7 +162,7 @@ impl Changes {
         key: &FunctionKey,
         to: &mut FunctionSettings,
     ) -> Result<(), Refusal> {
-        to.runtime = self.runtime.map(|runtime| runtime.as_str().to_owned()).or(to.runtime.take());
+        to.runtime = self.runtime.or(to.runtime.take());
         to.handler = self.handler.or(to.handler.take());
         set(&mut to.role, self.role);
         set(&mut to.timeout_s, self.timeout.map(i32::unsigned_abs));

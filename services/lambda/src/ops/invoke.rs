@@ -18,7 +18,8 @@ use super::Input;
 use crate::Lambda;
 use crate::fleet::{InvokeError, InvokeRequest, StreamEvent, ThrottleReason};
 use crate::invoke::{
-    ASYNC_PAYLOAD_BYTES_MAX, PayloadError, check_async, check_sync, decode_client_context,
+    ASYNC_PAYLOAD_BYTES_MAX, LOOP_MESSAGE, PayloadError, check_async, check_sync,
+    decode_client_context,
 };
 use crate::lookup::{ResolvedVersion, resolve};
 
@@ -42,7 +43,7 @@ impl Flow<Invoke> for Lambda {
         let context = input.client_context.as_deref().map(decode_client_context).transpose();
         let context = context.map_err(refused)?;
         let wants_tail = input.log_type == Some(LogType::Tail);
-        let request = self.request(&call, &resolved, payload, context, wants_tail);
+        let request = self.request(&call, &resolved, payload, context, wants_tail)?;
         let target = self.cached_target(&resolved.version);
         let outcome = self.fleet.invoke(target, request).await.map_err(not_reached)?;
         Ok(InvocationResponse {
@@ -85,7 +86,7 @@ impl Flow<InvokeWithResponseStream> for Lambda {
         let context = input.client_context.as_deref().map(decode_client_context).transpose();
         let context = context.map_err(refused)?;
         let wants_tail = input.log_type == Some(LogType::Tail);
-        let request = self.request(&call, &resolved, payload, context, wants_tail);
+        let request = self.request(&call, &resolved, payload, context, wants_tail)?;
         let target = self.cached_target(&resolved.version);
         let stream = self.fleet.invoke_streaming(target, request).await.map_err(not_reached)?;
         let events = futures_util::stream::unfold(stream.events, |mut events| async {
@@ -123,17 +124,24 @@ impl Lambda {
         event: Bytes,
         client_context: Option<String>,
         wants_tail: bool,
-    ) -> InvokeRequest {
-        InvokeRequest {
+    ) -> Result<InvokeRequest, AwsError> {
+        let alias = resolved.alias.as_ref().map(|alias| alias.name.clone());
+        let link = self.link(&resolved.function, &resolved.version, call.trace.as_deref());
+        if link.is_loop {
+            self.count_stopped(&resolved.version, alias.as_deref());
+            let (r#type, message) = (Some("User".to_owned()), Some(LOOP_MESSAGE.to_owned()));
+            return Err(model::RecursiveInvocationException { r#type, message }.into());
+        }
+        Ok(InvokeRequest {
             request_id: call.request_id.clone(),
             invoked_arn: resolved.invoked_arn().to_string(),
             event,
             client_context,
-            trace: None,
+            trace: Some(link.trace),
             limits: self.cached_limits(&resolved.function),
             wants_tail,
-            alias: resolved.alias.as_ref().map(|alias| alias.name.clone()),
-        }
+            alias,
+        })
     }
 
     /// Keeps an event; the caller may be told 202 when this resolves.
@@ -147,7 +155,9 @@ impl Lambda {
         let key = &resolved.function.key;
         let place = (&key.account, &key.region);
         let qualifier = resolved.qualifier.as_deref();
-        let event = queue.event(&call.request_id, place, &key.name, qualifier, payload);
+        let mut event = queue.event(&call.request_id, place, &key.name, qualifier, payload);
+        let link = self.link(&resolved.function, &resolved.version, call.trace.as_deref());
+        (event.trace, event.is_loop) = (Some(link.trace), link.is_loop);
         queue.accept(event).await.map_err(|error| {
             tracing::error!(%error, "an event was not kept");
             AwsError::internal_failure("the event could not be kept")

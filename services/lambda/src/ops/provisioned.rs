@@ -85,7 +85,8 @@ impl Command<PutProvisionedConcurrencyConfig> for Lambda {
         let own = present.as_ref().map_or(0, |row| row.requested);
         let elsewhere = provisioned_sum(tx, &function.key).saturating_sub(own);
         let promised = promised_elsewhere(tx, &function.key);
-        check_provision(asked, elsewhere, function.reserved_concurrency, promised)?;
+        let account = self.account_concurrency(&call.account, &call.region);
+        check_provision(account, asked, elsewhere, function.reserved_concurrency, promised)?;
         let row = ProvisionedRow {
             key,
             version,
@@ -94,6 +95,9 @@ impl Command<PutProvisionedConcurrencyConfig> for Lambda {
             allocated: 0,
             status: ProvisionedStatus::InProgress,
             last_modified_at: call.now,
+            charged_until: present
+                .filter(|row| row.requested == asked && row.version == version)
+                .and_then(|row| row.charged_until),
         };
         let shown = show(&row);
         tx.put(row);
@@ -241,6 +245,7 @@ pub(super) fn follow_alias(tx: &mut Tx, alias: &AliasRow) -> Result<(), Refusal>
         available: 0,
         allocated: 0,
         status: ProvisionedStatus::InProgress,
+        charged_until: None,
         ..ProvisionedRow::clone(&row)
     });
     Ok(())

@@ -24,6 +24,40 @@ pub const UNZIPPED_BYTES_MAX: u64 = 262_144_000;
 /// Bytes of an archive that is sent within a request.
 pub const ZIP_BYTES_MAX: usize = 50 << 20;
 
+/// Runtimes that a function may be created with. AWS docs: *Lambda runtimes*.
+const TAKEN_RUNTIMES: &[&str] = &[
+    "nodejs24.x",
+    "nodejs22.x",
+    "nodejs20.x",
+    "nodejs18.x",
+    "nodejs16.x",
+    "python3.14",
+    "python3.13",
+    "python3.12",
+    "python3.11",
+    "python3.10",
+    "python3.9",
+    "python3.8",
+    "java25",
+    "java21",
+    "java17",
+    "java11",
+    "java8.al2",
+    "java8",
+    "dotnet10",
+    "dotnet8",
+    "dotnet6",
+    "ruby4.0",
+    "ruby3.4",
+    "ruby3.3",
+    "ruby3.2",
+    "ruby2.7",
+    "go1.x",
+    "provided.al2023",
+    "provided.al2",
+    "provided",
+];
+
 /// Runtimes that AWS no longer takes, with what it recommends.
 const REFUSED_RUNTIMES: &[(&str, &str)] = &[
     ("nodejs", "nodejs24.x"),
@@ -102,6 +136,13 @@ fn check_runtime(settings: &FunctionSettings) -> Result<(), Refusal> {
             "The runtime parameter of {runtime} is no longer supported for creating or updating \
              AWS Lambda functions. We recommend you use the new runtime ({newer}) while creating \
              or updating functions."
+        )));
+    }
+    if !TAKEN_RUNTIMES.contains(&runtime.as_str()) {
+        return Err(Refusal::invalid(format!(
+            "Value {runtime} at 'runtime' failed to satisfy constraint: Member must satisfy enum \
+             value set: [{}] or be a valid ARN",
+            TAKEN_RUNTIMES.join(", ")
         )));
     }
     if settings.snap_start == "PublishedVersions" && !can_snap_start(runtime) {
@@ -280,6 +321,22 @@ mod tests {
              AWS Lambda functions. We recommend you use the new runtime (python3.14) while \
              creating or updating functions."
         );
+    }
+
+    #[test]
+    fn what_is_no_runtime_is_refused_with_those_that_are() {
+        let odd = FunctionSettings { runtime: Some("cobol85".into()), ..settings() };
+        let refused = text(check(&odd));
+        let begins = "Value cobol85 at 'runtime' failed to satisfy constraint: Member must satisfy \
+                      enum value set: [nodejs24.x, ";
+        assert!(refused.starts_with(begins), "{refused}");
+        assert!(refused.ends_with("] or be a valid ARN"), "{refused}");
+        for known in TAKEN_RUNTIMES {
+            let taken = FunctionSettings { runtime: Some((*known).into()), ..settings() };
+            assert_eq!(check(&taken), Ok(()));
+            let wire: Result<haar_lambda_contract::model::Runtime, _> = known.parse();
+            assert!(wire.is_ok(), "{known} is not in the model");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::http::{Bad, Head, Piece, Reader, Writer, json_answer, write_all};
 use super::state::{NotNow, Parked, Polled};
 use super::{Answer, RESPONSE_BYTES_MAX, RuntimeApi, STREAM_BYTES_MAX, StreamPiece};
+use crate::telemetry::Api;
 
 const ACCEPTED: &str = r#"{"status":"OK"}"#;
 
@@ -26,6 +27,8 @@ struct Connection {
     id: u64,
     /// Answers held back because the next request has already arrived.
     held: BytesMut,
+    /// The request in hand is the last: the connection ends when it is answered.
+    last: bool,
 }
 
 /// Serves requests until the peer closes or sends nonsense.
@@ -37,10 +40,14 @@ pub(super) async fn serve(api: Arc<RuntimeApi>, stream: TcpStream) {
         state.connection_count
     };
     let (reader, writer) = (Reader::new(read), Arc::new(write));
-    let mut connection = Connection { api, reader, writer, id, held: BytesMut::new() };
-    loop {
+    let held = BytesMut::new();
+    let mut connection = Connection { api, reader, writer, id, held, last: false };
+    while !connection.last {
         let served = match connection.reader.head().await {
-            Ok(Some(head)) => connection.route(&head).await,
+            Ok(Some(head)) => {
+                connection.last = head.closes;
+                connection.route(&head).await
+            }
             Ok(None) => break,
             Err(bad) => Err(bad),
         };
@@ -61,7 +68,12 @@ pub(super) async fn serve(api: Arc<RuntimeApi>, stream: TcpStream) {
             Err(Bad::Gone) => break,
         }
     }
-    connection.api.state.lock().forget(connection.id);
+    let Connection { api, mut reader, writer, id, last, .. } = connection;
+    drop(writer); // whoever still has to answer on it ends it
+    if last {
+        reader.rest().await;
+    }
+    api.state.lock().forget(id);
 }
 
 impl Connection {
@@ -86,14 +98,19 @@ impl Connection {
             ("GET", "/2020-01-01/extension/event/next") => self.extension_next(head).await,
             ("POST", "/2020-01-01/extension/init/error") => self.extension_error(head, true).await,
             ("POST", "/2020-01-01/extension/exit/error") => self.extension_error(head, false).await,
-            ("PUT", "/2022-07-01/telemetry" | "/2020-08-15/logs") => self.subscribe(head).await,
+            ("PUT", "/2022-07-01/telemetry" | "/2022-07-01/telemetry/") => {
+                self.subscribe(head, Api::Telemetry).await
+            }
+            ("PUT", "/2020-08-15/logs" | "/2020-08-15/logs/") => {
+                self.subscribe(head, Api::Logs).await
+            }
             _ => self.not_found(head).await,
         }
     }
 
     /// Answers now, or together with the answer to a request that has already arrived.
     async fn answer(&mut self, answer: Bytes) -> Result<(), Bad> {
-        if self.reader.has_more() && self.held.len() < 4096 {
+        if self.reader.has_more() && self.held.len() < 4096 && !self.last {
             self.held.extend_from_slice(&answer);
             return Ok(());
         }
@@ -111,13 +128,16 @@ impl Connection {
         self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
         let parked = self.park();
         let prefix = parked.prefix.clone();
-        let (polled, observer) = {
+        let polled = {
             let mut state = self.api.state.lock();
-            (state.poll(parked), state.settle())
+            if state.is_init() {
+                self.api.parts.journal.init_runtime_done(None);
+            }
+            let polled = state.poll(parked);
+            state.times.polled(&self.api.parts.clock);
+            self.api.settle(state);
+            polled
         };
-        if let Some(observer) = observer.and_then(|observer| observer.upgrade()) {
-            observer.ready();
-        }
         match polled {
             Polled::Parked => Ok(()),
             Polled::Event(event) => Ok(write_all(&self.writer, &[&prefix, &event]).await?),
@@ -130,7 +150,7 @@ impl Connection {
 
     /// `POST /runtime/invocation/ID/response`
     async fn response(&mut self, head: &Head, id: &str) -> Result<(), Bad> {
-        let taken = self.api.state.lock().take_answer(id);
+        let taken = self.take_answer(id);
         let answer = match taken {
             Ok(answer) => answer,
             Err(refused) => return self.refuse_answer(head, refused).await,
@@ -151,7 +171,7 @@ impl Connection {
 
     /// `POST /runtime/invocation/ID/error`
     async fn error(&mut self, head: &Head, id: &str) -> Result<(), Bad> {
-        let taken = self.api.state.lock().take_answer(id);
+        let taken = self.take_answer(id);
         let answer = match taken {
             Ok(answer) => answer,
             Err(refused) => return self.refuse_answer(head, refused).await,
@@ -169,6 +189,19 @@ impl Connection {
         }
     }
 
+    fn take_answer(&self, id: &str) -> Result<oneshot::Sender<Answer>, NotNow> {
+        let mut state = self.api.state.lock();
+        let taken = state.take_answer(id)?;
+        state.times.responding(&self.api.parts.clock);
+        Ok(taken)
+    }
+
+    fn mark_answered(&self) {
+        let mut state = self.api.state.lock();
+        state.mark_answered();
+        state.times.responded(&self.api.parts.clock);
+    }
+
     async fn accept(&mut self, to: oneshot::Sender<Answer>, answer: Answer) -> Result<(), Bad> {
         self.deliver(to, answer).await;
         self.answer(json_answer("202 Accepted", "", ACCEPTED)).await
@@ -176,7 +209,7 @@ impl Connection {
 
     /// Lets the invoker go on before this connection does.
     async fn deliver(&self, to: oneshot::Sender<Answer>, answer: Answer) {
-        self.api.state.lock().mark_answered();
+        self.mark_answered();
         let _ = to.send(answer); // an invoker that is gone has timed out
         tokio::task::yield_now().await;
     }
@@ -198,7 +231,7 @@ impl Connection {
                 Piece::End(trailers) => break stream_end(&trailers, total),
             }
         };
-        self.api.state.lock().mark_answered();
+        self.mark_answered();
         let _ = sender.send(last).await;
         tokio::task::yield_now().await;
         self.answer(json_answer("202 Accepted", "", ACCEPTED)).await
@@ -217,7 +250,10 @@ impl Connection {
     async fn init_error(&mut self, head: &Head) -> Result<(), Bad> {
         let document = self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
         let error_type = error_type(head, &document);
-        let accepted = self.api.state.lock().fail_init(error_type, document);
+        let accepted = self.api.state.lock().fail_init(error_type.clone(), document);
+        if accepted {
+            self.api.parts.journal.init_runtime_done(Some(error_type));
+        }
         let answer = match accepted {
             true => json_answer("202 Accepted", "", ACCEPTED),
             false => transition("RuntimeReady", "RuntimeInitError"),

@@ -5,6 +5,7 @@ use haar_clock::IdSource;
 use serde_json::json;
 
 use super::state::Parked;
+use crate::log::ExtensionState;
 
 /// One registered extension.
 #[derive(Debug, Default)]
@@ -20,6 +21,13 @@ pub(super) struct Extension {
 }
 
 impl Extension {
+    /// As logs and telemetry show it.
+    pub(super) fn state(&self, state: &'static str, error_type: Option<String>) -> ExtensionState {
+        let events = [("INVOKE", self.wants_invoke), ("SHUTDOWN", self.wants_shutdown)];
+        let events = events.into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name);
+        ExtensionState { name: self.name.clone(), events: events.collect(), state, error_type }
+    }
+
     /// Answers where to write the message now, or keeps it for the next poll.
     pub(super) fn tell(&mut self, message: Bytes) -> Option<(Parked, Bytes)> {
         self.waits = false;

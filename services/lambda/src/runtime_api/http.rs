@@ -24,6 +24,8 @@ pub(super) struct Head {
     length: u64,
     chunked: bool,
     expects_continue: bool,
+    /// The connection ends with the answer.
+    pub(super) closes: bool,
 }
 
 impl Head {
@@ -147,6 +149,16 @@ impl Reader {
         Ok(self.buffer.split_to(length).freeze())
     }
 
+    /// Reads and drops what still comes, until the peer closes.
+    pub(super) async fn rest(&mut self) {
+        loop {
+            self.buffer.clear();
+            if matches!(self.fill().await, Ok(0) | Err(_)) {
+                return;
+            }
+        }
+    }
+
     /// The next piece of the current body, as it comes.
     pub(super) async fn piece(&mut self, head: &Head) -> Result<Piece, Bad> {
         loop {
@@ -242,7 +254,8 @@ fn parse_head(bytes: &[u8]) -> Result<Head, Bad> {
         return Err(Bad::Malformed("this is not HTTP/1.1"));
     }
     let path = target.split('?').next().unwrap_or_default().to_owned();
-    let mut head = Head { method: method.to_owned(), path, ..Head::default() };
+    let closes = version == "HTTP/1.0";
+    let mut head = Head { method: method.to_owned(), path, closes, ..Head::default() };
     for line in lines {
         let (name, value) = parse_header(line)?;
         match name.as_str() {
@@ -251,6 +264,12 @@ fn parse_head(bytes: &[u8]) -> Result<Head, Bad> {
                     value.parse().map_err(|_| Bad::Malformed("Content-Length is no number"))?;
             }
             "transfer-encoding" => head.chunked = value.to_ascii_lowercase().ends_with("chunked"),
+            "connection" => {
+                let has = |word: &str| {
+                    value.split(',').any(|each| each.trim().eq_ignore_ascii_case(word))
+                };
+                head.closes = has("close") || head.closes && !has("keep-alive");
+            }
             "expect" => head.expects_continue = value.eq_ignore_ascii_case("100-continue"),
             _ => head.headers.push((name, value)),
         }
@@ -302,6 +321,9 @@ mod tests {
         let head = parse_head(b"POST /a/b?c HTTP/1.1\r\nX-Y:  z \r\nContent-Length: 3").unwrap();
         assert_eq!((head.method.as_str(), head.path.as_str()), ("POST", "/a/b"));
         assert_eq!((head.header("x-y"), head.length), (Some("z"), 3));
+        let closes = |text: &str| parse_head(text.as_bytes()).unwrap().closes;
+        assert!(closes("GET / HTTP/1.0") && closes("GET / HTTP/1.1\r\nConnection: TE, Close"));
+        assert!(!closes("GET / HTTP/1.1") && !closes("GET / HTTP/1.0\r\nConnection: keep-alive"));
         for nonsense in [
             "",
             "GET",

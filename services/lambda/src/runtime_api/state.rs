@@ -9,7 +9,9 @@ use tokio::sync::oneshot;
 
 use super::extension::{Extension, InvokeNotice, ShutdownReason};
 use super::http::Writer;
+use super::times::Times;
 use super::{Answer, Init, Readiness};
+use crate::log::{ExtensionState, Journal};
 
 /// A connection on which someone waits for an event.
 #[derive(Debug)]
@@ -46,7 +48,7 @@ enum Phase {
 pub(super) struct State {
     phase: Phase,
     runtime: Option<Parked>,
-    runtime_waits: bool,
+    pub(super) runtime_waits: bool,
     /// An event for a runtime whose poll is still on its way.
     queued: Option<Bytes>,
     pub(super) extensions: BTreeMap<String, Extension>,
@@ -54,6 +56,10 @@ pub(super) struct State {
     expected: Vec<String>,
     pub(super) observer: Option<Weak<dyn Readiness>>,
     pub(super) connection_count: u64,
+    /// What an extension posted to `/extension/exit/error`.
+    pub(super) exit_error: Option<String>,
+    /// Of the invocation in hand.
+    pub(super) times: Times,
 }
 
 /// Why a response is not accepted.
@@ -73,6 +79,8 @@ impl State {
             expected,
             observer: None,
             connection_count: 0,
+            exit_error: None,
+            times: Times::default(),
         }
     }
 
@@ -98,8 +106,10 @@ impl State {
         Polled::Parked
     }
 
-    /// Goes idle when all wait; answers whom to tell, outside the lock.
-    pub(super) fn settle(&mut self) -> Option<Weak<dyn Readiness>> {
+    /// Goes idle when all wait; answers whom to tell, outside the lock. Where extensions have a
+    /// say nobody is told: the invocation has yet to be written up, then comes
+    /// [`Self::release`].
+    pub(super) fn settle(&mut self, journal: &Journal) -> Option<Weak<dyn Readiness>> {
         let waits = self.runtime_waits && self.extensions.values().all(|one| one.waits);
         let is_here = |name: &String| self.extensions.values().any(|one| one.name == *name);
         if !waits || !self.expected.iter().all(is_here) {
@@ -107,15 +117,48 @@ impl State {
         }
         match std::mem::replace(&mut self.phase, Phase::Idle) {
             Phase::Init(init) => {
+                for extension in self.extensions.values() {
+                    journal.extension(extension.state("Ready", None));
+                }
                 let _ = init.send(Init::Done); // an environment nobody waits for is removed
                 None
             }
-            Phase::Busy { answered: true, .. } => self.observer.clone(),
+            Phase::Busy { answered: true, .. } if self.extensions.is_empty() => {
+                self.observer.clone()
+            }
+            Phase::Busy { answered: true, .. } => None,
             other => {
                 self.phase = other;
                 None
             }
         }
+    }
+
+    /// True when an invocation is over and all wait.
+    pub(super) fn is_settled(&self) -> bool {
+        matches!(self.phase, Phase::Idle)
+    }
+
+    /// Whom to tell that the environment may take its next event.
+    pub(super) fn release(&mut self) -> Option<Weak<dyn Readiness>> {
+        self.observer.clone().filter(|_| self.is_settled())
+    }
+
+    /// How each extension stands that has come so far, and those that should have.
+    pub(super) fn extension_states(&self, error_type: &str) -> Vec<ExtensionState> {
+        let missing = self
+            .expected
+            .iter()
+            .filter(|name| self.extensions.values().all(|extension| extension.name != **name));
+        let missing = missing.map(|name| {
+            let extension = Extension { name: name.clone(), ..Extension::default() };
+            extension.state("LaunchError", Some(error_type.to_owned()))
+        });
+        let here = self.extensions.values().map(|extension| match extension.waits {
+            true => extension.state("Ready", None),
+            false => extension.state("Registered", None),
+        });
+        here.chain(missing).collect()
     }
 
     /// Begins an invocation; answers the connection to write the event to. Without one the

@@ -19,7 +19,8 @@ pub struct Interpreter {
     pub path: PathBuf,
     /// Where it is installed, when that is outside `/usr`.
     pub prefix: Option<PathBuf>,
-    /// Python: the `site-packages` that hold boto3.
+    /// Python: the `site-packages` that hold boto3. Ruby: gems that are installed for all users
+    /// outside of `/usr`.
     pub packages: Option<PathBuf>,
 }
 
@@ -156,8 +157,17 @@ fn numbers(text: &str) -> Option<(u32, u32)> {
 fn describe(family: Family, version: (u32, u32), path: PathBuf) -> Interpreter {
     let home = path.parent().and_then(Path::parent).map(Path::to_owned);
     let prefix = home.filter(|prefix| !prefix.starts_with("/usr") && prefix != Path::new("/"));
-    let packages = (family == Family::Python).then(|| boto3_beside(&path, version)).flatten();
+    let packages = match family {
+        Family::Python => boto3_beside(&path, version),
+        Family::Ruby => gems_for_all(version),
+        _ => None,
+    };
     Interpreter { family, version, path, prefix, packages }
+}
+
+/// Where Debian's `gem install` puts them.
+fn gems_for_all((major, minor): (u32, u32)) -> Option<PathBuf> {
+    Some(PathBuf::from(format!("/var/lib/gems/{major}.{minor}.0"))).filter(|place| place.is_dir())
 }
 
 fn boto3_beside(path: &Path, (major, minor): (u32, u32)) -> Option<PathBuf> {

@@ -7,9 +7,10 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use haar_substrate::{Mount, Root, User, WarmTemplate};
+use haar_types::MemoryMib;
 use sha2::{Digest, Sha256};
 
-use super::{Family, Interpreter, Launch, RuntimeRow};
+use super::{Family, Interpreter, Launch, RuntimeRow, java};
 
 /// Who functions run as (`sbx_user1051` on AWS).
 pub const SANDBOX_USER: User = User { uid: 993, gid: 990 };
@@ -24,9 +25,11 @@ pub const API_PORT: u16 = 4566;
 const SDK_PACKAGES: &[&str] =
     &["boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"];
 
-const FILES: &[(&str, &str)] = &[
-    ("bootstrap.py", include_str!("../bootstraps/python.py")),
-    ("bootstrap.cjs", include_str!("../bootstraps/node.cjs")),
+const FILES: &[(&str, &[u8])] = &[
+    ("bootstrap.py", include_bytes!("../bootstraps/python.py")),
+    ("bootstrap.cjs", include_bytes!("../bootstraps/node.cjs")),
+    ("bootstrap.rb", include_bytes!("../bootstraps/ruby.rb")),
+    ("bootstrap.jar", include_bytes!("../bootstraps/java/generated/bootstrap.jar")),
 ];
 
 /// Writes haar's bootstraps into a directory named by their digest, and empty places for the
@@ -54,7 +57,8 @@ pub(super) fn lay_bootstraps(data_dir: &Path, found: &[Interpreter]) -> io::Resu
 
 /// The newest interpreter's boto3, for Pythons that have none.
 fn sdk(found: &[Interpreter]) -> Vec<(PathBuf, &'static str)> {
-    let packages = found.iter().rev().find_map(|one| one.packages.as_ref());
+    let pythons = found.iter().rev().filter(|one| one.family == Family::Python);
+    let packages = pythons.filter_map(|one| one.packages.as_ref()).next();
     let Some(packages) = packages else { return Vec::new() };
     SDK_PACKAGES
         .iter()
@@ -65,13 +69,14 @@ fn sdk(found: &[Interpreter]) -> Vec<(PathBuf, &'static str)> {
 
 pub(super) fn launch(
     row: &RuntimeRow,
+    memory: MemoryMib,
     found: &[Interpreter],
     directory: &Path,
 ) -> Result<Launch, String> {
-    if row.family == Family::Provided {
+    let family = row.family;
+    if family == Family::Provided {
         let version = row.id.replacen('.', ":", 1);
-        let (template, family, warning) = (None, row.family, None);
-        return Ok(Launch { template, family, version, warning });
+        return Ok(Launch { template: None, family, version, interpreter: (0, 0), warning: None });
     }
     let missing = || row.note.clone().unwrap_or_default();
     let interpreter = row.interpreter.as_ref().ok_or_else(missing)?;
@@ -80,27 +85,31 @@ pub(super) fn launch(
         Family::Python | Family::Ruby => format!("{}:{major}.{minor}", row.family.name()),
         _ => format!("{}:{major}", row.family.name()),
     };
-    let template = template(interpreter, found, directory)?;
+    let argv = argv(row, interpreter, memory);
+    let template = Some(template(interpreter, argv, found, directory));
     let warning = row.note.clone();
-    Ok(Launch { template: Some(template), family: row.family, version, warning })
+    Ok(Launch { template, family, version, interpreter: interpreter.version, warning })
+}
+
+/// The program with its arguments.
+fn argv(row: &RuntimeRow, interpreter: &Interpreter, memory: MemoryMib) -> Vec<String> {
+    let mut argv = vec![interpreter.path.display().to_string()];
+    match interpreter.family {
+        Family::Python => argv.extend(["-s".into(), "/var/runtime/bootstrap.py".into()]),
+        Family::Node => argv.push("/var/runtime/bootstrap.cjs".into()),
+        Family::Ruby => argv.push("/var/runtime/bootstrap.rb".into()),
+        Family::Java => argv.extend(java::arguments(row.id, memory)),
+        Family::Dotnet | Family::Provided => {} // there is no such interpreter
+    }
+    argv
 }
 
 fn template(
     interpreter: &Interpreter,
+    argv: Vec<String>,
     found: &[Interpreter],
     directory: &Path,
-) -> Result<WarmTemplate, String> {
-    let program = interpreter.path.display().to_string();
-    let argv: Vec<String> = match interpreter.family {
-        Family::Python => vec![program, "-s".into(), "/var/runtime/bootstrap.py".into()],
-        Family::Node => vec![program, "/var/runtime/bootstrap.cjs".into()],
-        family => {
-            let name = family.name();
-            return Err(format!(
-                "haar does not run {name} yet. Install nothing: use a custom runtime."
-            ));
-        }
-    };
+) -> WarmTemplate {
     let source = directory.to_owned();
     let mut mounts = vec![Mount::Bind { source, target: "/var/runtime".into(), read_only: true }];
     if interpreter.family == Family::Python && interpreter.packages.is_none() {
@@ -110,16 +119,17 @@ fn template(
             read_only: true,
         }));
     }
-    Ok(WarmTemplate {
+    let gems = interpreter.packages.iter().filter(|_| interpreter.family == Family::Ruby);
+    WarmTemplate {
         name: interpreter.label(),
-        root: Root::Host { also: interpreter.prefix.iter().cloned().collect() },
+        root: Root::Host { also: interpreter.prefix.iter().chain(gems).cloned().collect() },
         argv,
         env: waiting_environment(),
         mounts,
         listen: listen(),
         user: SANDBOX_USER,
         mount_points: ["/var/task", "/opt", "/tmp"].map(str::to_owned).to_vec(),
-    })
+    }
 }
 
 /// Addresses that every environment's sandbox has.

@@ -9,9 +9,9 @@ pub enum Family {
     Python,
     /// Node.js.
     Node,
-    /// A Java virtual machine, which haar does not run yet.
+    /// A Java virtual machine.
     Java,
-    /// CRuby, which haar does not run yet.
+    /// CRuby.
     Ruby,
     /// .NET, which haar does not run.
     Dotnet,
@@ -61,6 +61,7 @@ pub(super) const RUNTIMES: &[(&str, Family, (u32, u32))] = &[
     ("ruby3.2", Family::Ruby, (3, 2)),
     ("ruby3.3", Family::Ruby, (3, 3)),
     ("ruby3.4", Family::Ruby, (3, 4)),
+    ("ruby4.0", Family::Ruby, (4, 0)),
     ("dotnet6", Family::Dotnet, (6, 0)),
     ("dotnet8", Family::Dotnet, (8, 0)),
     ("dotnet10", Family::Dotnet, (10, 0)),
@@ -80,7 +81,7 @@ pub(super) fn row(
     if family == Family::Provided {
         return RuntimeRow { id, family, interpreter: None, usable: true, note: None };
     }
-    if !matches!(family, Family::Python | Family::Node) {
+    if family == Family::Dotnet {
         let note = Some(missing(family, id));
         return RuntimeRow { id, family, interpreter: None, usable: false, note };
     }
@@ -101,7 +102,9 @@ fn missing(family: Family, id: &str) -> String {
     let package = match family {
         Family::Python => "a python3 (Debian: apt install python3; or pyenv install)",
         Family::Node => "Node.js (Debian: apt install nodejs)",
-        Family::Java | Family::Ruby | Family::Dotnet | Family::Provided => {
+        Family::Java => "a Java runtime (Debian: apt install default-jre-headless)",
+        Family::Ruby => "Ruby (Debian: apt install ruby; or rbenv install)",
+        Family::Dotnet | Family::Provided => {
             return format!(
                 "haar does not run {id} yet. Install nothing: publish the function as a native \
                  executable for provided.al2023 instead."
@@ -134,6 +137,8 @@ mod tests {
         assert_eq!(chosen(10), (11, true));
         assert_eq!(chosen(13), (12, true));
         let none = row("ruby3.4", Family::Ruby, (3, 4), &found);
-        assert!(!none.usable && none.note.unwrap().contains("does not run ruby3.4 yet"));
+        assert!(!none.usable && none.note.unwrap().contains("Install Ruby (Debian: apt"));
+        let never = row("dotnet8", Family::Dotnet, (8, 0), &found);
+        assert!(!never.usable && never.note.unwrap().contains("does not run dotnet8 yet"));
     }
 }

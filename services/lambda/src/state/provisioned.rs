@@ -23,6 +23,10 @@ pub struct ProvisionedRow {
     pub status: ProvisionedStatus,
     /// When it was last asked for.
     pub last_modified_at: Timestamp,
+    /// Writer: `controllers::charges`, and operations, which begin anew when the amount changes.
+    /// Until when the bill has it; `None`: it begins with [`Self::last_modified_at`].
+    #[serde(default)]
+    pub charged_until: Option<Timestamp>,
 }
 
 /// `Status`.

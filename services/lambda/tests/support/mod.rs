@@ -155,7 +155,6 @@ impl Cloud {
                 group: format!("/aws/lambda/{name}"),
             },
             function_name: name,
-            traced: false,
         }
     }
 
@@ -177,8 +176,10 @@ impl Cloud {
         self.fleet.invoke(Arc::new(target.clone()), request).await.unwrap()
     }
 
+    /// All log events, each without the line break at its end.
     pub fn log(&self) -> Vec<String> {
-        self.sinks.lines.lock().iter().map(|(_, _, message)| message.clone()).collect()
+        let lines = self.sinks.lines.lock();
+        lines.iter().map(|(_, _, message)| message.trim_end_matches('\n').to_owned()).collect()
     }
 }
 

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Write as _;
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio as Pipe;
 use std::sync::Arc;
@@ -82,11 +83,13 @@ impl Substrate for Plain {
         let pid = child.id().unwrap();
         drop(command); // our copy of their end
         // a test may find the namespace not entered yet: wait for the shell at its gate
-        let gate_file = tokio::task::spawn_blocking({
-            let gate = gate.clone();
-            move || File::options().write(true).open(gate).unwrap()
-        });
-        let mut gate_file = gate_file.await.unwrap();
+        let no_wait = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+        let mut gate_file = loop {
+            match File::options().write(true).custom_flags(no_wait).open(&gate) {
+                Ok(file) => break file,
+                Err(_) => tokio::time::sleep(Duration::from_millis(1)).await,
+            }
+        };
         let _ = std::fs::remove_file(&gate);
         let listen = spec.listen.clone();
         let listeners = std::thread::spawn(move || {

@@ -18,14 +18,10 @@ impl Query<GetCallerIdentity> for Sts {
         _snapshot: &Snapshot,
         _input: GetCallerIdentityRequest,
     ) -> Answer<GetCallerIdentity> {
-        let user_id = match &call.principal.identity {
-            Principal::Root { account } => account.to_string(),
-            Principal::User { id, .. }
-            | Principal::RoleSession { id, .. }
-            | Principal::Federated { id, .. } => id.clone(),
-            Principal::Service { name } => name.clone(),
-            Principal::Anonymous => return Err(AwsError::missing_authentication_token()),
-        };
+        if call.principal.identity == Principal::Anonymous {
+            return Err(AwsError::missing_authentication_token());
+        }
+        let user_id = call.principal.identity.user_id();
         Ok(GetCallerIdentityResponse {
             user_id: Some(user_id),
             account: Some(call.account.to_string()),

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 use haar_substrate::{
     ContainerState, ContainerStatus, Event, Exit, SandboxId, SandboxStatus, Stdio,
@@ -10,6 +11,7 @@ use haar_substrate::{
 use haar_types::Timestamp;
 use tokio::sync::{broadcast, watch};
 
+use crate::cgroup::Gauge;
 use crate::proto::{Carried, Described, Ended, Written};
 
 /// Events that a slow watcher may fall behind.
@@ -41,6 +43,8 @@ pub(super) struct Entry {
     pub(super) runs: BTreeMap<String, Run>,
     pub(super) listeners: BTreeMap<SocketAddrV4, TcpListener>,
     pub(super) outputs: BTreeMap<String, [OwnedFd; 2]>,
+    /// Opened when it is first asked for.
+    pub(super) memory_peak: Option<Arc<Gauge>>,
 }
 
 /// One run of a container.
@@ -143,6 +147,7 @@ impl Known {
             runs: BTreeMap::new(),
             listeners: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            memory_peak: None,
         });
         for (name, container) in &status.containers {
             let early = self.early.remove(&(id.clone(), name.clone(), container.attempt));

@@ -51,6 +51,17 @@ pub(super) struct SandboxNetwork {
     pub(super) interface: Option<String>,
 }
 
+impl SandboxNetwork {
+    /// A TCP socket of this network, for the server to connect.
+    pub(super) fn socket(&self, home: impl AsFd) -> Result<OwnedFd, Failure> {
+        let make = || net::socket().doing("make a socket inside the sandbox");
+        match &self.namespace {
+            Some(namespace) => in_namespace(home, namespace, make),
+            None => make(),
+        }
+    }
+}
+
 impl Networks {
     pub(super) fn new(instance: &str) -> Self {
         Self { tag: tag(instance), state: Mutex::default() }

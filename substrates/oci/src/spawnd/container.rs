@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use haar_substrate::{ContainerSpec, ImageId, Mount, OutputMode, Root, RunAs, Stdio, User};
 
+use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
+
 use super::capability;
 use super::child::{self, ContainerPlan, First, ProgramPlan, ProgramSpec};
 use super::compose::Composed;
@@ -82,7 +84,14 @@ fn make(
 ) -> Result<StartedContainer, Failure> {
     let shop = &helper.shop;
     group.limit(&spec.limits).doing("set the limits")?;
-    let tree = rootfs::overlay(&image.layers, layer).map_err(|error| match error.kind() {
+    if spec.terminal {
+        return Err(Failure::Unsupported("a terminal for a container's own program".to_owned()));
+    }
+    let root = match spec.root_size_bytes.filter(|_| shop.scratch.are_usable()) {
+        Some(size_bytes) => bounded_root(shop, image, layer, size_bytes),
+        None => rootfs::overlay(&image.layers, layer),
+    };
+    let tree = root.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::NoImage(id.clone()),
         _ => Failure::of("lay the image's layers over each other", &error),
     })?;
@@ -112,6 +121,27 @@ fn make(
         (_, pipes) => pipes,
     };
     Ok(StartedContainer { unit, streams })
+}
+
+/// A root whose writable layer is on a file system of its own, of this size. That is in sight
+/// only until the root holds it.
+fn bounded_root(
+    shop: &Workshop,
+    image: &FromImage,
+    layer: &Path,
+    size_bytes: u64,
+) -> io::Result<OwnedFd> {
+    let scratch = shop.scratch.take(size_bytes, User { uid: 0, gid: 0 })?;
+    let name = layer.file_name().unwrap_or_default();
+    let at = shop.places.memory.join("upper").join(name);
+    std::fs::create_dir_all(&at)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    let tree = move_mount(&scratch.tree, c"", rustix::fs::CWD, &at, flags)
+        .map_err(io::Error::from)
+        .and_then(|()| rootfs::overlay(&image.layers, &at));
+    let _ = unmount(&at, UnmountFlags::DETACH);
+    let _ = std::fs::remove_dir(&at);
+    tree
 }
 
 fn context(

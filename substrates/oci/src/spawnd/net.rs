@@ -1,4 +1,4 @@
-//! Loopback inside a sandbox: brings it up, gives it addresses, opens listeners there.
+//! Loopback inside a sandbox: brings it up, gives it addresses, opens sockets there.
 //!
 //! The calling thread is in the sandbox's network namespace.
 
@@ -31,6 +31,12 @@ pub(super) fn listen_plain(address: SocketAddrV4) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(listener)
+}
+
+/// A TCP socket of this network, wherever it is used. It does not block.
+pub(super) fn socket() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socket_with(AddressFamily::INET, SocketType::STREAM, flags, None)?)
 }
 
 fn add_address(address: Ipv4Addr) -> io::Result<()> {

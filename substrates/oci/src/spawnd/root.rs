@@ -215,7 +215,7 @@ fn skeleton(at: &Path, user: User) -> io::Result<()> {
     group.push_str("nogroup:x:65534:\n");
     fs::write(at.join("etc/passwd"), passwd)?;
     fs::write(at.join("etc/group"), group)?;
-    fs::write(at.join("etc/hosts"), "127.0.0.1 localhost\n")?;
+    fs::write(at.join("etc/hosts"), "127.0.0.1 localhost sandbox.localdomain sandbox\n")?;
     fs::write(at.join("etc/resolv.conf"), "")
 }
 

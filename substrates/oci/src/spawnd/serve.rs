@@ -102,6 +102,7 @@ fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
         Request::Output { id, container } => {
             return output(helper, number, &id, &container);
         }
+        Request::Socket { id } => return socket_inside(helper, number, &id),
         Request::Exec { session, id, container, exec: spec } => {
             return run(helper, number, (session, &id, &container), &spec);
         }
@@ -180,6 +181,25 @@ fn output(helper: &Arc<Helper>, number: u64, id: &SandboxId, container: &str) {
         Ok([out, err]) => {
             helper.link.answer(number, Ok(Answer::Output), &[out.as_fd(), err.as_fd()]);
         }
+        Err(failure) => helper.link.answer(number, Err(failure), &[]),
+    }
+}
+
+/// Its server connects it, so that nobody here waits for a program.
+fn socket_inside(helper: &Arc<Helper>, number: u64, id: &SandboxId) {
+    let made = find(helper, id).and_then(|sandbox| {
+        if let Some(composed) = &sandbox.composed {
+            return composed.network.socket(&helper.shop.home);
+        }
+        let unit = sandbox.units.lock().values().next().cloned();
+        let unit = unit.ok_or_else(|| Failure::Gone(id.clone()))?;
+        if unit.life.lock().gone {
+            return Err(Failure::Gone(id.clone()));
+        }
+        unit.shell.socket(&helper.shop)
+    });
+    match made {
+        Ok(socket) => helper.link.answer(number, Ok(Answer::Socket), &[socket.as_fd()]),
         Err(failure) => helper.link.answer(number, Err(failure), &[]),
     }
 }

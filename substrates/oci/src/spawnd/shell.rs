@@ -214,6 +214,12 @@ impl Shell {
         })
     }
 
+    /// A TCP socket of the sandbox's network, for the server to connect.
+    pub(super) fn socket(&self, shop: &Workshop) -> Result<OwnedFd, Failure> {
+        let make = || net::socket().doing("make a socket inside the sandbox");
+        self.inside(shop, libc::CLONE_NEWNET, make)
+    }
+
     /// Moves mounts in and names the host.
     pub(super) fn furnish(
         &self,

@@ -104,8 +104,13 @@ impl House {
 
     /// This host has a packet filter.
     pub(crate) fn can_filter(&self) -> bool {
+        self.has("nft")
+    }
+
+    /// This host has what a finding names.
+    pub(crate) fn has(&self, name: &str) -> bool {
         let found = haar_substrate_oci::capabilities(&self.config.instance).findings;
-        found.iter().any(|finding| finding.name == "nft" && finding.present)
+        found.iter().any(|finding| finding.name == name && finding.present)
     }
 
     /// What of this instance is still on the host.

@@ -69,5 +69,9 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         validation_code: "ValidationError",
         malformed_code: "SerializationException",
         message_key: "message",
+        missing: Some(haar_wire::MissingStyle {
+            name: "MissingRequiredParameterException",
+            code: "MissingParameter",
+        }),
     },
 };

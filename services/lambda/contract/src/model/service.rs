@@ -204,5 +204,6 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",
         message_key: "Message",
+        missing: None,
     },
 };

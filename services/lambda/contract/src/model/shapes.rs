@@ -164,7 +164,7 @@ shape!(CreateEventSourceMappingRequest, tables::CREATE_EVENT_SOURCE_MAPPING_REQU
 #[derive(Clone, Default)]
 pub struct CreateFunctionRequest {
     pub function_name: String,
-    pub runtime: Option<Runtime>,
+    pub runtime: Option<String>,
     pub role: String,
     pub handler: Option<String>,
     pub code: FunctionCode,
@@ -1405,7 +1405,7 @@ pub struct UpdateFunctionConfigurationRequest {
     pub memory_size: Option<i32>,
     pub vpc_config: Option<VpcConfig>,
     pub environment: Option<Environment>,
-    pub runtime: Option<Runtime>,
+    pub runtime: Option<String>,
     pub dead_letter_config: Option<DeadLetterConfig>,
     pub kms_key_arn: Option<String>,
     pub tracing_config: Option<TracingConfig>,

@@ -245,7 +245,7 @@ pub static CREATE_FUNCTION_REQUEST: Schema = Schema::structure(
     "CreateFunctionRequest",
     &StructSchema::new(&[
         Member::new("FunctionName", &FUNCTION_NAME).required(),
-        Member::new("Runtime", &RUNTIME),
+        Member::new("Runtime", &OPEN_TEXT),
         Member::new("Role", &ROLE_ARN).required(),
         Member::new("Handler", &HANDLER),
         Member::new("Code", &FUNCTION_CODE).required(),
@@ -1549,6 +1549,7 @@ pub static ON_SUCCESS: Schema = Schema::structure(
     "OnSuccess",
     &StructSchema::new(&[Member::new("Destination", &DESTINATION_ARN)]),
 );
+pub static OPEN_TEXT: Schema = Schema::new("OpenText", Kind::Text);
 pub static ORGANIZATION_ID: Schema =
     Schema::new("OrganizationId", Kind::Text).min(0).max(34).pattern(&P35);
 pub static ORIGIN: Schema = Schema::new("Origin", Kind::Text).min(1).max(253).pattern(&P17);
@@ -2163,7 +2164,7 @@ pub static UPDATE_FUNCTION_CONFIGURATION_REQUEST: Schema = Schema::structure(
         Member::new("MemorySize", &MEMORY_SIZE),
         Member::new("VpcConfig", &VPC_CONFIG),
         Member::new("Environment", &ENVIRONMENT),
-        Member::new("Runtime", &RUNTIME),
+        Member::new("Runtime", &OPEN_TEXT),
         Member::new("DeadLetterConfig", &DEAD_LETTER_CONFIG),
         Member::new("KMSKeyArn", &KMS_KEY_ARN),
         Member::new("TracingConfig", &TRACING_CONFIG),

@@ -8,17 +8,22 @@ use haar_substrate::{Exit, SandboxId, SandboxSpec, SubstrateError};
 use tokio::sync::{Mutex, watch};
 
 use super::super::FunctionTarget;
+use super::super::spec::RUNTIME;
 use super::{Ended, Environment, StartFailure};
 use crate::doors::FleetDoors;
-use crate::log::{Journal, JournalParts, Lines};
+use crate::log::{Entries, Journal, JournalParts, Lines, Output};
 use crate::runtime_api::RuntimeApi;
 use crate::runtimes::{API_PORT, RUNTIME_API_PORT};
+use crate::telemetry::Telemetry;
 
 /// An environment on its way.
 pub(super) struct Making<'a> {
     pub(super) doors: &'a FleetDoors,
     pub(super) target: &'a Arc<FunctionTarget>,
     pub(super) api: Arc<RuntimeApi>,
+    pub(super) journal: Journal,
+    pub(super) entries: Entries,
+    pub(super) telemetry: Arc<Telemetry>,
     pub(super) lines: Lines,
     pub(super) stream: String,
     pub(super) spec: SandboxSpec,
@@ -56,24 +61,26 @@ impl Making<'_> {
         let (ended, exit) = watch::channel(None);
         let mut loops = vec![serving.abort_handle(), door.abort_handle()];
         for name in names {
-            let output = substrate.output(&id, &name).await.map_err(StartFailure::Substrate)?;
-            outputs.push(output);
+            let chunks = substrate.output(&id, &name).await.map_err(StartFailure::Substrate)?;
+            outputs.push(Output { from_extension: name != RUNTIME, chunks });
             let watching = watch_exit(Arc::clone(substrate), id.clone(), name, ended.clone());
             loops.push(tokio::spawn(watching).abort_handle());
         }
         let provisioned = self.lines.initialization_type != "on-demand";
-        let journal = Journal::start(JournalParts {
+        self.entries.work(JournalParts {
             doors: self.doors.clone(),
             target: Arc::clone(self.target),
             lines: self.lines,
             sandbox: id.clone(),
             stream: self.stream.clone(),
             outputs,
+            telemetry: Arc::clone(&self.telemetry),
         });
         Ok(Environment {
             id,
             target: Arc::clone(self.target),
-            journal,
+            journal: self.journal,
+            telemetry: self.telemetry,
             stream: self.stream,
             provisioned,
             api: self.api,

@@ -1,5 +1,7 @@
 //! Getting an environment for an invocation: one that waits, or a new one.
 
+mod entry_point;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use super::super::provision::PROVISIONED_INIT_MAX;
 use super::super::spec::template_for;
 use super::super::{FunctionFailure, FunctionTarget, InvokeError, Shared};
 use super::Invocation;
-use crate::log::{InitPhase, InitReport};
+use crate::log::{InitReport, Status};
 use crate::runtime_api::{Init, ShutdownReason};
 
 /// Longest initialization before an invocation. AWS docs: *Lambda execution environment > Init
@@ -40,8 +42,8 @@ pub(super) struct Stillborn {
 
 pub(super) enum NotReady {
     Stillborn(Box<Stillborn>),
-    /// The function's program cannot be started.
-    Unstartable(FunctionFailure),
+    /// The function's program cannot be started; found out in so much time.
+    Unstartable(FunctionFailure, Duration),
     Refused(InvokeError),
 }
 
@@ -51,6 +53,8 @@ pub(in crate::fleet) async fn ahead(
     target: Arc<FunctionTarget>,
 ) -> Result<Lease, String> {
     let start = Start { shared: &shared, target: &target, kind: "provisioned-concurrency" };
+    let clock = &shared.doors.clock;
+    let began = clock.moment();
     let started = start.start(None).await.map_err(|failure| match failure {
         NotReady::Refused(error) => error.to_string(),
         _ => "FUNCTION_ERROR_INIT_FAILURE".to_owned(),
@@ -58,7 +62,7 @@ pub(in crate::fleet) async fn ahead(
     let (environment, initialized) = started;
     match environment.initialize(initialized, PROVISIONED_INIT_MAX).await {
         InitEnd::Done => {
-            environment.watch();
+            environment.initialized(clock.moment().since(began));
             Ok(shared.pool(&target).admit(environment))
         }
         _ => {
@@ -91,7 +95,7 @@ impl Invocation {
             NotReady::Refused(self.shared.throttled(&self.target, &self.request, reason))
         })?;
         let start = Start { shared: &self.shared, target: &self.target, kind: "on-demand" };
-        let first = self.attempt(&start, InitPhase::Init, INIT_MAX, None).await?;
+        let first = self.attempt(&start, INIT_MAX, None).await?;
         let failed = match first {
             Ok((environment, init)) => {
                 let lease = self.pool.admit(environment);
@@ -103,7 +107,7 @@ impl Invocation {
         failed.environment.journal.init_report(failed.report);
         failed.environment.end_now(ShutdownReason::Failure).await;
         let (limit, stream) = (self.target.timeout, Some(stream));
-        match self.attempt(&start, InitPhase::Invoke, limit, stream).await? {
+        match self.attempt(&start, limit, stream).await? {
             Ok((environment, spent)) => {
                 let lease = self.pool.admit(environment);
                 Ok(Ready { lease, init: None, spent })
@@ -115,7 +119,6 @@ impl Invocation {
     async fn attempt(
         &self,
         start: &Start<'_>,
-        phase: InitPhase,
         limit: Duration,
         stream: Option<String>,
     ) -> Result<Result<(Arc<Environment>, Duration), Stillborn>, NotReady> {
@@ -124,14 +127,10 @@ impl Invocation {
         let began = clock.moment();
         let (environment, initialized) =
             start.start(stream).await.map_err(|failure| match failure {
-                NotReady::Unstartable(failure) => {
-                    let text = failure.error_type;
-                    let id = &self.request.request_id;
-                    NotReady::Unstartable(FunctionFailure::platform(
-                        "Runtime.InvalidEntrypoint",
-                        id,
-                        &text,
-                    ))
+                NotReady::Unstartable(failure, _) => {
+                    let (kind, id) = ("Runtime.InvalidEntrypoint", &self.request.request_id);
+                    let failure = FunctionFailure::platform(kind, id, &failure.error_type);
+                    NotReady::Unstartable(failure, clock.moment().since(began))
                 }
                 other => other,
             })?;
@@ -149,7 +148,7 @@ impl Invocation {
         let id = &self.request.request_id;
         let (failure, error_type) = match end {
             InitEnd::Done => {
-                environment.watch();
+                environment.initialized(duration);
                 return Ok(Ok((environment, duration)));
             }
             InitEnd::Failed(Init::Error { error_type, document }) => {
@@ -158,7 +157,7 @@ impl Invocation {
                 (failure, Some(error_type))
             }
             InitEnd::Exited(ended) => {
-                let failure = ended.failure(id);
+                let failure = environment.failure(&ended, id);
                 let error_type = failure.error_type.clone();
                 (failure, Some(error_type))
             }
@@ -166,7 +165,8 @@ impl Invocation {
                 (FunctionFailure::timed_out(id, self.target.timeout), None)
             }
         };
-        let report = InitReport { phase, duration, error_type };
+        let status = if error_type.is_some() { Status::Error } else { Status::Timeout };
+        let report = InitReport { duration, status, error_type };
         Ok(Err(Stillborn { environment, failure, report }))
     }
 
@@ -177,14 +177,14 @@ impl Invocation {
     ) -> Result<(FunctionFailure, Option<String>), InvokeError> {
         let stillborn = match not_ready {
             NotReady::Refused(error) => return Err(error),
-            NotReady::Unstartable(failure) => return Ok((failure, None)),
+            NotReady::Unstartable(failure, took) => return self.unstartable(failure, took).await,
             NotReady::Stillborn(stillborn) => *stillborn,
         };
         let Stillborn { environment, failure, report } = stillborn;
         let duration = report.duration.min(self.target.timeout);
         let id = self.request.request_id.as_str();
         environment.journal.init_report(report);
-        environment.journal.start_invocation(id);
+        environment.journal.start_invocation(id, self.traced());
         if failure.error_type == "Sandbox.Timedout" {
             environment.journal.timed_out(id, self.target.timeout);
         }
@@ -215,7 +215,7 @@ impl Start<'_> {
         let refused = |error| NotReady::Refused(error);
         let runtimes = self.shared.runtimes().await;
         let runtimes = runtimes.map_err(|error| refused(InvokeError::Service(error)))?;
-        let launch = runtimes.launch(&self.target.runtime);
+        let launch = runtimes.launch(&self.target.runtime, self.target.memory);
         let launch = launch.map_err(|missing| refused(InvokeError::InvalidRuntime(missing)))?;
         let doors = &self.shared.doors;
         let started = Environment::start(doors, self.target, &launch, self.kind, stream).await;
@@ -226,7 +226,7 @@ impl Start<'_> {
             Ok((environment, initialized)) => Ok((Arc::new(environment), initialized)),
             Err(StartFailure::EntryPoint(text)) => {
                 let failure = FunctionFailure::posted(text, Bytes::new());
-                Err(NotReady::Unstartable(failure))
+                Err(NotReady::Unstartable(failure, Duration::ZERO))
             }
             Err(StartFailure::Substrate(error)) => {
                 tracing::error!(function = %self.target.arn(), %error, "no environment");

@@ -42,9 +42,9 @@ pub struct IamCaller<'a> {
     /// Its access key.
     pub access_key: &'a str,
     /// Its ARN.
-    pub arn: &'a str,
+    pub arn: String,
     /// Its unique id.
-    pub user_id: &'a str,
+    pub user_id: String,
 }
 
 impl UrlRequest<'_> {

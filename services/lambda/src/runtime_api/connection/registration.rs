@@ -9,6 +9,8 @@ use super::super::extension::Extension;
 use super::super::http::{Bad, Head, json_answer, write_all};
 use super::super::state::Parked;
 use super::{ACCEPTED, Connection, SMALL_BYTES_MAX, refusal};
+use crate::log::Subscribed;
+use crate::telemetry::{Api, Refused, Subscription};
 
 impl Connection {
     /// `POST /extension/register`
@@ -42,6 +44,11 @@ impl Connection {
                 }
             }
         }
+        let is_external = self.api.parts.identity.extensions.iter().any(|known| known == name);
+        if extension.wants_shutdown && !is_external {
+            let reason = "SHUTDOWN: internal extensions cannot register for it".to_owned();
+            return Err(("Extension.InvalidEventType", reason));
+        }
         let mut state = self.api.state.lock();
         if !state.is_init() {
             let reason = "Extensions register while the environment initializes".to_owned();
@@ -51,9 +58,9 @@ impl Connection {
             let reason = format!("Extension {name} is already registered, or there are ten");
             return Err(("Extension.AlreadyRegistered", reason));
         }
-        let id = self.api.ids.uuid();
+        let id = self.api.parts.ids.uuid();
         state.extensions.insert(id.clone(), extension);
-        let identity = &self.api.identity;
+        let identity = &self.api.parts.identity;
         let mut answer = json!({
             "functionName": identity.function_name,
             "functionVersion": identity.version,
@@ -72,13 +79,10 @@ impl Connection {
         self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
         let id = head.header("lambda-extension-identifier").unwrap_or_default();
         let held = self.held.split().freeze();
-        let (message, observer) = {
+        let message = {
             let mut state = self.api.state.lock();
             let message = match state.extensions.get_mut(id) {
-                None => {
-                    let kind = "Extension.UnknownExtensionIdentifier";
-                    Some(refusal("403 Forbidden", kind, "Unknown extension"))
-                }
+                None => Some(unknown_extension()),
                 Some(extension) => {
                     let queued = extension.queued.take();
                     extension.waits = queued.is_none();
@@ -90,11 +94,9 @@ impl Connection {
                     queued
                 }
             };
-            (message, state.settle())
+            self.api.settle(state);
+            message
         };
-        if let Some(observer) = observer.and_then(|observer| observer.upgrade()) {
-            observer.ready();
-        }
         match message {
             Some(message) => Ok(write_all(&self.writer, &[&held, &message]).await?),
             None => Ok(()),
@@ -111,29 +113,47 @@ impl Connection {
             let mut state = self.api.state.lock();
             let known = state.extensions.contains_key(&id);
             if known && (in_init || state.is_init()) {
-                state.fail_init(error_type, document);
+                let states = state.extension_states(&error_type);
+                if state.fail_init(error_type, document) {
+                    states.into_iter().for_each(|one| self.api.parts.journal.extension(one));
+                }
+            } else if known {
+                state.exit_error = Some(error_type);
             }
             known
         };
         let answer = match known {
             true => json_answer("202 Accepted", "", ACCEPTED),
-            false => {
-                let kind = "Extension.UnknownExtensionIdentifier";
-                refusal("403 Forbidden", kind, "Unknown extension")
-            }
+            false => unknown_extension(),
         };
         self.answer(answer).await
     }
 
-    /// `PUT /telemetry` and `PUT /logs`: haar has no way to deliver to an extension's own
-    /// listener, and says so as AWS's local tools do; extensions go on without.
-    pub(super) async fn subscribe(&mut self, head: &Head) -> Result<(), Bad> {
-        self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
-        let (kind, name) = match head.path.as_str() {
-            "/2020-08-15/logs" => ("Logs.NotSupported", "Logs"),
-            _ => ("Telemetry.NotSupported", "Telemetry"),
+    /// `PUT /telemetry` and `PUT /logs`
+    pub(super) async fn subscribe(&mut self, head: &Head, api: Api) -> Result<(), Bad> {
+        let body = self.reader.body(head, &self.writer, SMALL_BYTES_MAX).await?;
+        let id = head.header("lambda-extension-identifier").unwrap_or_default();
+        let name = self.api.state.lock().extensions.get(id).map(|one| one.name.clone());
+        let answer = match name {
+            None => unknown_extension(),
+            Some(name) => match self.subscribed(id, name, api, &body) {
+                Ok(()) => json_answer("200 OK", "", "\"OK\""),
+                Err(refused) => refusal(refused.status, &refused.error_type, &refused.message),
+            },
         };
-        let reason = format!("{name} API is not supported");
-        self.answer(refusal("202 Accepted", kind, &reason)).await
+        self.answer(answer).await
     }
+
+    fn subscribed(&self, id: &str, name: String, api: Api, body: &[u8]) -> Result<(), Refused> {
+        let subscription = Subscription::parse(api, body)?;
+        let types = subscription.kinds.iter().map(|kind| kind.name()).collect();
+        if self.api.parts.telemetry.subscribe(id, subscription)? {
+            self.api.parts.journal.subscribed(Subscribed { name, api, types });
+        }
+        Ok(())
+    }
+}
+
+fn unknown_extension() -> Bytes {
+    refusal("403 Forbidden", "Extension.UnknownExtensionIdentifier", "Unknown extension")
 }

@@ -136,5 +136,6 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         validation_code: "InvalidParameterException",
         malformed_code: "SerializationException",
         message_key: "message",
+        missing: None,
     },
 };

@@ -34,5 +34,6 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         validation_code: "ValidationError",
         malformed_code: "SerializationException",
         message_key: "message",
+        missing: None,
     },
 };

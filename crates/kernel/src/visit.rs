@@ -1,0 +1,60 @@
+//! Requests that no operation stands behind: how a [`Site`](crate::Site) asks the gate who comes,
+//! and whether they may.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use haar_types::RequestId;
+use haar_wire::AwsError;
+use haar_wire::sigv4::Dialect;
+use http::request::Parts;
+
+use crate::gate::{self, Caller, Presented, Question};
+use crate::{Auth, Call, Doors, Principal};
+
+impl Doors {
+    /// Who sent a request, signed for `service` (its signing name), with its circumstances; an
+    /// unsigned one is anonymous in `enforce` mode and the account's root otherwise. `body` is
+    /// the whole body as it was sent; empty where the signature leaves it out.
+    ///
+    /// # Errors
+    /// A signature that is not the caller's, in the words of the JSON services.
+    pub fn visitor(
+        &self,
+        parts: &Parts,
+        body: &[u8],
+        service: &'static str,
+    ) -> Result<Call, AwsError> {
+        let presented = Presented { service, parts, body, may_be_unsigned: true };
+        let caller = gate::caller(&*self.kernel()?, &presented);
+        self.visit(caller.map_err(|error| gate::refused(&error, Dialect::Json))?, parts)
+    }
+
+    /// A visitor that nobody asks for a signature, whatever it brings: anonymous.
+    ///
+    /// # Errors
+    /// While haar stops.
+    pub fn passer_by(&self, parts: &Parts) -> Result<Call, AwsError> {
+        let (account, region) = (self.settings.account.clone(), self.settings.region.clone());
+        let principal = Arc::new(Principal::anonymous(account));
+        self.visit(Caller { principal, region }, parts)
+    }
+
+    fn visit(&self, caller: Caller, parts: &Parts) -> Result<Call, AwsError> {
+        let peer = parts.extensions.get::<IpAddr>().copied();
+        let request_id = RequestId::new(self.ids.uuid());
+        Ok(self.kernel()?.call_of(caller, request_id, parts, peer))
+    }
+
+    /// Whether a visitor may do something; in permissive mode everybody may.
+    ///
+    /// # Errors
+    /// What the policies say, in AWS's words.
+    pub fn authorise(&self, call: &Call, question: &Question<'_>) -> Result<(), AwsError> {
+        if self.settings.auth == Auth::Permissive {
+            return Ok(());
+        }
+        let own = self.kernel()?.identities().policies(&self.ledger.snapshot(), &call.principal);
+        gate::weigh(call, own, question)
+    }
+}

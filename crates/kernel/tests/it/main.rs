@@ -1,0 +1,9 @@
+//! The kernel with a toy room: engines that are started and listed.
+
+#![allow(clippy::unwrap_used)] // a test ends where it cannot go on
+
+mod listing;
+mod outbox;
+mod tokens;
+mod toy;
+mod visitors;

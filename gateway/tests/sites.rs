@@ -1,0 +1,124 @@
+//! Sites behind the gateway: which bodies they are handed, and how.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test: spawns its server
+
+use std::sync::Arc;
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use haar_blobs::Blobs;
+use haar_clock::{Clock, IdSource};
+use haar_gateway::Gateway;
+use haar_kernel::{DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings, Site};
+use haar_kv::Kv;
+use haar_ledger::Ledger;
+use haar_substrate::sim::SimSubstrate;
+use haar_wire::Body;
+use http::request::Parts;
+use http::{Request, Response};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// Counts what it is sent; below `/stream` it wants bodies as they come.
+struct Counter;
+
+impl Site for Counter {
+    fn claims(&self, host: &str, _parts: &Parts) -> bool {
+        host == "counter.localhost"
+    }
+
+    fn streams(&self, parts: &Parts) -> bool {
+        parts.uri.path().starts_with("/stream")
+    }
+
+    fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
+        Box::pin(async move {
+            let whole = request.body().as_bytes().is_some();
+            let early = request.uri().path() == "/stream/early";
+            let mut chunks = std::pin::pin!(request.into_body().into_stream());
+            let mut seen = 0;
+            while let Some(chunk) = chunks.next().await {
+                seen += chunk.unwrap().len();
+                if early {
+                    break;
+                }
+            }
+            Response::new(Body::from(format!("whole={whole} seen={seen}")))
+        })
+    }
+}
+
+/// A gateway on a free port, and its address.
+async fn gateway(stopping: &CancellationToken) -> std::net::SocketAddr {
+    let (clock, ids) = (Clock::system(), IdSource::seeded(3));
+    let doors = Doors::new(DoorParts {
+        clock: clock.clone(),
+        ids: ids.clone(),
+        ledger: Ledger::ephemeral(haar_ledger::Tables::default()),
+        kv: Kv::ephemeral(),
+        blobs: Blobs::ephemeral(ids).unwrap(),
+        substrate: Arc::new(SimSubstrate::new(clock.clone())),
+        meter: Arc::new(NoMeter),
+        settings: Settings::default(),
+    });
+    let kernel = KernelBuilder::new(doors, Arc::new(NoIdentities)).build();
+    let sites: Vec<Arc<dyn Site>> = vec![Arc::new(Counter)];
+    let gateway = Gateway::new(kernel, clock, sites, Vec::new(), stopping.clone());
+    let listener = Gateway::bind("127.0.0.1:0".parse().unwrap(), Default::default()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { gateway.listen(listener).await });
+    address
+}
+
+/// Sends a head, then as many mebibytes as are taken; answers all that came back.
+async fn put(address: std::net::SocketAddr, path: &str, mebibytes: usize) -> String {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let length = mebibytes << 20;
+    let head = format!(
+        "PUT {path} HTTP/1.1\r\nhost: counter.localhost\r\ncontent-length: {length}\r\n\
+         connection: close\r\n\r\n"
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    let (mut from, mut to) = connection.split();
+    let sending = async {
+        for _ in 0..mebibytes {
+            if to.write_all(&vec![b'x'; 1 << 20]).await.is_err() {
+                break; // the other side has heard enough
+            }
+        }
+    };
+    let mut answer = Vec::new();
+    let (_, read) = tokio::join!(sending, from.read_to_end(&mut answer));
+    assert!(read.is_ok() || !answer.is_empty());
+    String::from_utf8(answer).unwrap()
+}
+
+#[tokio::test]
+async fn a_site_that_streams_is_handed_bodies_that_no_memory_would_hold() {
+    let stopping = CancellationToken::new();
+    let address = gateway(&stopping).await;
+    let answer = put(address, "/stream", 90).await;
+    assert!(answer.ends_with(&format!("whole=false seen={}", 90 << 20)), "{answer}");
+    stopping.cancel();
+}
+
+#[tokio::test]
+async fn a_site_that_does_not_gets_them_whole_or_not_at_all() {
+    let stopping = CancellationToken::new();
+    let address = gateway(&stopping).await;
+    let answer = put(address, "/whole", 1).await;
+    assert!(answer.ends_with(&format!("whole=true seen={}", 1 << 20)), "{answer}");
+    let refused = put(address, "/whole", 81).await;
+    assert!(refused.starts_with("HTTP/1.1 413"), "{refused}");
+    stopping.cancel();
+}
+
+#[tokio::test]
+async fn a_site_may_answer_before_the_body_ends() {
+    let stopping = CancellationToken::new();
+    let address = gateway(&stopping).await;
+    let answer = put(address, "/stream/early", 8).await;
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("whole=false"), "{answer}");
+    stopping.cancel();
+}
