@@ -3,13 +3,14 @@
 //!
 //! Version 2 follows the kernel's documentation but has been run on hybrid hosts only.
 
+mod figures;
+
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use haar_substrate::{Limits, Stats, Transfer};
+use haar_substrate::Limits;
 
 /// Quotas are handed out this often: short, so that a small share does not stall for long.
 const CPU_PERIOD_MICROS: u64 = 20_000;
@@ -321,58 +322,6 @@ impl Cgroup {
         fs::write(dir.join("freezer.state"), if frozen { "FROZEN" } else { "THAWED" })
     }
 
-    /// What the sandbox uses and has used.
-    pub(crate) fn stats(&self) -> io::Result<Stats> {
-        let mut stats = Stats { oom_kill_count: self.oom_kill_count(), ..Stats::default() };
-        if let Some(dir) = &self.at.memory {
-            let (now, peak) = match self.at.unified {
-                true => ("memory.current", "memory.peak"),
-                false => ("memory.usage_in_bytes", "memory.max_usage_in_bytes"),
-            };
-            stats.memory_bytes = read_number(&dir.join(now))?;
-            stats.memory_peak_bytes = read_number(&dir.join(peak)).unwrap_or(stats.memory_bytes);
-            let cache = if self.at.unified { "file" } else { "total_cache" };
-            stats.cache_bytes = read_field(&dir.join("memory.stat"), cache).unwrap_or(0);
-        }
-        if let Some(dir) = &self.at.cpuacct {
-            stats.cpu = match self.at.unified {
-                true => Duration::from_micros(read_field(&dir.join("cpu.stat"), "usage_usec")?),
-                false => Duration::from_nanos(read_number(&dir.join("cpuacct.usage"))?),
-            };
-        }
-        if let Some(dir) = self.at.cpuacct.as_ref().filter(|_| self.at.unified) {
-            (stats.block_read, stats.block_write) = block_io(&dir.join("io.stat"));
-        }
-        if let Some(dir) = &self.at.pids {
-            stats.pids = read_number(&dir.join("pids.current"))?;
-        }
-        Ok(stats)
-    }
-
-    /// The most memory it has used, or where the host keeps no such figure what it uses.
-    pub(crate) fn memory_peak(&self) -> io::Result<Gauge> {
-        let dir = self.at.memory.as_ref().ok_or(io::ErrorKind::Unsupported)?;
-        if !self.at.unified {
-            return Gauge::open(&dir.join("memory.max_usage_in_bytes"));
-        }
-        Gauge::open(&dir.join("memory.peak")).or_else(|_| Gauge::open(&dir.join("memory.current")))
-    }
-
-    /// Starts the peak anew. Version 2 resets it per open file only, which is no use here.
-    pub(crate) fn reset_peak(&self) -> io::Result<()> {
-        match &self.at.memory {
-            Some(dir) if !self.at.unified => fs::write(dir.join("memory.max_usage_in_bytes"), "0"),
-            _ => Ok(()),
-        }
-    }
-
-    /// Processes that the kernel killed for memory.
-    pub(crate) fn oom_kill_count(&self) -> u64 {
-        let Some(dir) = &self.at.memory else { return 0 };
-        let file = if self.at.unified { "memory.events" } else { "memory.oom_control" };
-        read_field(&dir.join(file), "oom_kill").unwrap_or(0)
-    }
-
     /// Processes in it.
     pub(crate) fn members(&self) -> Vec<i32> {
         let mut members: Vec<_> = self
@@ -457,39 +406,8 @@ pub(crate) struct Entries {
     pub(crate) directory: Option<OwnedFd>,
 }
 
-/// What version 2 tells of block devices: read and written, over all of them.
-fn block_io(file: &Path) -> (Transfer, Transfer) {
-    let (mut read, mut written) = (Transfer::default(), Transfer::default());
-    for pair in fs::read_to_string(file).unwrap_or_default().split_whitespace() {
-        let Some((name, Ok(value))) = pair.split_once('=').map(|(n, v)| (n, v.parse::<u64>()))
-        else {
-            continue;
-        };
-        match name {
-            "rbytes" => read.bytes += value,
-            "wbytes" => written.bytes += value,
-            "rios" => read.count += value,
-            "wios" => written.count += value,
-            _ => {}
-        }
-    }
-    (read, written)
-}
-
 fn write_if_there(file: &Path, text: &str) -> io::Result<()> {
     if file.exists() { fs::write(file, text) } else { Ok(()) }
-}
-
-fn read_number(file: &Path) -> io::Result<u64> {
-    let text = fs::read_to_string(file)?;
-    text.trim().parse().map_err(io::Error::other)
-}
-
-fn read_field(file: &Path, name: &str) -> io::Result<u64> {
-    let text = fs::read_to_string(file)?;
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = value.ok_or_else(|| io::Error::other(format!("no {name}")))?;
-    value.trim().parse().map_err(io::Error::other)
 }
 
 #[cfg(test)]

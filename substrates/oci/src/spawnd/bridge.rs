@@ -37,7 +37,19 @@ struct State {
     taken: BTreeMap<Ipv4Addr, u64>,
     firewall: Firewall,
     filters: BTreeMap<Ipv4Addr, Filter>,
+    ready: Vec<Ready>,
+    /// One could not be prepared: none are any more.
+    unprepared: bool,
     last: u64,
+}
+
+/// Prepared ones, once there is a bridge.
+const READY_MAX: usize = 4;
+
+/// A namespace whose interface has no address yet.
+struct Ready {
+    namespace: OwnedFd,
+    interface: String,
 }
 
 /// A sandbox's network.
@@ -84,53 +96,92 @@ impl Networks {
             let own = SandboxNetwork::default();
             return Ok((own, listeners.doing("listen for the sandbox")?));
         }
-        let (namespace, listeners) = in_new_namespace(&home, || {
-            net::loopback_up().doing("bring up the loopback interface")?;
+        let open = || {
             let open = |at: &SocketAddrV4| Ok((*at, net::listen(*at)?));
             let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
             listeners.doing("listen inside the sandbox")
-        })?;
-        let mut own = SandboxNetwork::default();
-        if let Network::Bridged(bridged) = network {
-            let (status, interface) = self.attach(&home, bridged, &namespace)?;
-            (own.status, own.interface) = (Some(status), Some(interface));
-            own.bridged = Some(bridged.clone());
-        }
-        own.namespace = Some(namespace);
-        Ok((own, listeners))
+        };
+        let Network::Bridged(bridged) = network else {
+            let (namespace, listeners) = in_new_namespace(&home, || {
+                net::loopback_up().doing("bring up the loopback interface")?;
+                open()
+            })?;
+            let own = SandboxNetwork { namespace: Some(namespace), ..SandboxNetwork::default() };
+            return Ok((own, listeners));
+        };
+        check(bridged)?;
+        let (bridge, number) = self.take(bridged)?;
+        let made = self.attach(&home, bridged, (bridge, number), open);
+        made.inspect_err(|_| self.release(bridged.address))
     }
 
-    /// Gives the namespace its interface.
-    fn attach(
+    /// Gives a namespace, a prepared one where there is, the sandbox's address.
+    fn attach<T>(
         &self,
         home: impl AsFd,
         bridged: &Bridged,
-        namespace: &OwnedFd,
-    ) -> Result<(NetworkStatus, String), Failure> {
-        check(bridged)?;
-        let (bridge, number) = self.take(bridged)?;
+        (bridge, number): (u32, u64),
+        open: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<(SandboxNetwork, T), Failure> {
+        let ready = self.state.lock().ready.pop();
+        let Ready { namespace, interface } = match ready {
+            Some(ready) => ready,
+            None => self.make_ready(&home, bridge, number)?,
+        };
         let [a, b, c, d] = bridged.address.octets();
         let mac = bridged.mac.unwrap_or([0x02, 0x42, a, b, c, d]);
-        let name = format!("h{}{number:x}", self.tag);
-        let made = Netlink::open()
-            .and_then(|netlink| netlink.add_pair(&name, bridge, namespace, mac))
-            .doing("make an interface")
-            .and_then(|()| {
-                in_namespace(home, namespace, || {
-                    let netlink = Netlink::open().doing("open a netlink socket")?;
-                    configure(&netlink, bridged).doing("give the interface its address")
-                })
-            });
-        let made = made.and_then(|()| match &bridged.filter {
-            Some(filter) => self.set_filter(bridged.address, Some(filter.clone())),
-            None => Ok(()),
-        });
-        if let Err(failure) = made {
-            self.release(bridged.address);
-            return Err(failure);
+        let opened = in_namespace(home, &namespace, || {
+            let netlink = Netlink::open().doing("open a netlink socket")?;
+            configure(&netlink, bridged, mac).doing("give the interface its address")?;
+            open()
+        })?;
+        if let Some(filter) = &bridged.filter {
+            self.set_filter(bridged.address, Some(filter.clone()))?;
         }
         let ports = bridged.ports.clone();
-        Ok((NetworkStatus { address: bridged.address, mac, ports }, name))
+        let status = NetworkStatus { address: bridged.address, mac, ports };
+        let own = SandboxNetwork {
+            namespace: Some(namespace),
+            status: Some(status),
+            bridged: Some(bridged.clone()),
+            interface: Some(interface),
+        };
+        Ok((own, opened))
+    }
+
+    fn make_ready(&self, home: impl AsFd, bridge: u32, number: u64) -> Result<Ready, Failure> {
+        let (namespace, ()) =
+            in_new_namespace(home, || net::loopback_up().doing("bring up the loopback interface"))?;
+        let interface = format!("h{}{number:x}", self.tag);
+        Netlink::open()
+            .and_then(|netlink| netlink.add_pair(&interface, bridge, &namespace))
+            .doing("make an interface")?;
+        Ok(Ready { namespace, interface })
+    }
+
+    /// There are fewer prepared ones than there could be.
+    pub(super) fn lack(&self) -> bool {
+        let state = self.state.lock();
+        state.bridge.is_some() && !state.unprepared && state.ready.len() < READY_MAX
+    }
+
+    /// Prepares one.
+    pub(super) fn prepare(&self, home: impl AsFd) {
+        let (bridge, number) = {
+            let mut state = self.state.lock();
+            state.last += 1;
+            (state.bridge, state.last)
+        };
+        let Some(bridge) = bridge else { return };
+        let made = self.make_ready(home, bridge, number);
+        let mut state = self.state.lock();
+        match made {
+            Ok(ready) => state.ready.push(ready),
+            Err(failure) => {
+                log(&format!("could not prepare a network: {failure:?}"));
+                state.unprepared = true;
+            }
+        }
     }
 
     /// Takes the address; answers the bridge's index and a number for the interface.
@@ -228,6 +279,7 @@ impl Networks {
     pub(super) fn tear_down(&self) {
         let mut state = self.state.lock();
         state.gateways.clear();
+        state.ready.clear();
         state.bridge = None;
         if let (Ok(index), Ok(netlink)) = (index(&self.bridge_name()), Netlink::open()) {
             state.firewall.tear_down(&self.tag);
@@ -254,8 +306,9 @@ fn check(bridged: &Bridged) -> Result<(), Failure> {
     Ok(())
 }
 
-fn configure(netlink: &Netlink, bridged: &Bridged) -> io::Result<()> {
+fn configure(netlink: &Netlink, bridged: &Bridged, mac: [u8; 6]) -> io::Result<()> {
     let index = index("eth0")?;
+    netlink.set_mac(index, mac)?;
     netlink.add_address(index, bridged.address, bridged.prefix)?;
     netlink.up(index)?;
     netlink.add_default_route(index, bridged.gateway)

@@ -55,13 +55,7 @@ impl Netlink {
     }
 
     /// Makes a pair of interfaces: one on a bridge, the other born in another namespace.
-    pub(super) fn add_pair(
-        &self,
-        name: &str,
-        bridge: u32,
-        inside: impl AsFd,
-        mac: [u8; 6],
-    ) -> io::Result<()> {
+    pub(super) fn add_pair(&self, name: &str, bridge: u32, inside: impl AsFd) -> io::Result<()> {
         let namespace = inside.as_fd().as_raw_fd() as u32;
         let mut message = Message::new(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
         message.link(0, true);
@@ -73,7 +67,6 @@ impl Netlink {
                 data.nest(VETH_PEER, |peer| {
                     peer.link(0, false);
                     peer.text(IFLA_IFNAME, "eth0");
-                    peer.bytes(IFLA_ADDRESS, &mac);
                     peer.number(IFLA_NET_NS_FD, namespace);
                 });
             });
@@ -89,6 +82,14 @@ impl Netlink {
             Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(()),
             other => other,
         }
+    }
+
+    /// Sets the hardware address of an interface that is not up.
+    pub(super) fn set_mac(&self, index: u32, mac: [u8; 6]) -> io::Result<()> {
+        let mut message = Message::new(RTM_NEWLINK, 0);
+        message.link(index, false);
+        message.bytes(IFLA_ADDRESS, &mac);
+        self.ask(message)
     }
 
     /// Brings an interface up.
