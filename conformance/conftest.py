@@ -23,16 +23,19 @@ GONE_MAX = 15
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left():
-    """Counts processes, mounts, cgroups, networks and folders before and after."""
+    """Counts processes, mounts, cgroups, networks and folders of the suite's clouds at its end."""
     leaks.adopt_orphans()
+    instances = leaks.Instances()
+    Cloud.watch = staticmethod(instances.look)
     folder = tempfile.mkdtemp(prefix="haar-conformance-")
     os.environ["TMPDIR"] = tempfile.tempdir = folder
-    before = leaks.held(folder)
+    before = leaks.held(folder, instances)
     yield
+    instances.stop()
     end = time.monotonic() + GONE_MAX
     while True:
         leaks.reap()
-        left = leaks.held(folder) - before
+        left = leaks.held(folder, instances) - before
         if not left or time.monotonic() > end:
             break
         time.sleep(0.2)

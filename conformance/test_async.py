@@ -74,11 +74,11 @@ def test_no_retries_when_none_are_asked_for(functions, cloud):
     name = functions.python(RECORDER + "        raise RuntimeError('once')\n")
     functions.client.put_function_event_invoke_config(FunctionName=name, MaximumRetryAttempts=0)
     functions.invoke(name, {"n": 1}, InvocationType="Event")
-    marker = functions.python(RECORDER)
     until(lambda: records(cloud, name))
-    # The retry of another that failed at the same time would have come by now.
-    functions.invoke(marker, {}, InvocationType="Event")
-    until(lambda: records(cloud, marker))
+    marker = functions.python(RECORDER + "        raise RuntimeError('thrice')\n")
+    functions.invoke(marker, {"n": 2}, InvocationType="Event")
+    # The retry of another that failed later would have come by now.
+    until(lambda: records(cloud, marker), lambda found: len(found) > 1)
     assert records(cloud, name) == [{"n": 1}]
 
 

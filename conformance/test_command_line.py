@@ -51,6 +51,8 @@ def test_logs_show_what_functions_print_and_go_on(haar, functions, cloud):
         for line in follower.stdout:
             if "said second" in line:
                 break
+        else:
+            pytest.fail("the log ended before what was said")
     finally:
         follower.terminate()
         follower.wait(10)

@@ -117,13 +117,13 @@ def witness(layer):
 
 
 def log(cloud, name):
-    """All lines of a function's log, in their order."""
+    """All lines of a function's log, in their order, each without its line break."""
     pages = cloud.client("logs").get_paginator("filter_log_events")
     try:
         found = list(pages.paginate(logGroupName=f"/aws/lambda/{name}"))
     except cloud.client("logs").exceptions.ResourceNotFoundException:
         return []
-    return [event["message"] for page in found for event in page["events"]]
+    return [event["message"].removesuffix("\n") for page in found for event in page["events"]]
 
 
 def told(cloud, name, what):

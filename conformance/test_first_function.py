@@ -123,6 +123,7 @@ def test_the_bill_counts_each_invocation(new_cloud):
         functions.invoke(name)
 
     def billed():
-        return str(cloud.page("GET", "/_haar/cost"))
+        accounts = cloud.page("GET", "/_haar/cost")["accounts"]
+        return {one["function"]: one["requests"] for a in accounts for one in a["functions"]}
 
-    until(billed, lambda text: name in text)
+    until(billed, lambda found: found == {name: 3})

@@ -4,6 +4,7 @@ import datetime
 
 import pytest
 
+from support import leaks
 from support.cloud import until
 from support.functions import PROVIDED
 
@@ -168,4 +169,10 @@ def test_left_behind_processes_end_with_their_environment(functions):
         """
     )
     assert functions.invoke(name).payload == "left one"
+
+    def left():
+        return [one for one in leaks.processes() if "sleep 987654" in one]
+
+    assert len(left()) == 1
     functions.client.delete_function(FunctionName=name)
+    until(left, lambda found: not found)

@@ -285,6 +285,35 @@ def test_java_objects_are_read_and_written_by_their_properties(functions, java):
     assert wrong.payload["errorMessage"] == "An error occurred during JSON parsing"
 
 
+def test_java_records_and_awss_events_are_read_too(functions, java):
+    mover = functions.create(java.of("Point"), JAVA, "example.Point$Mover::move")
+    heard = functions.invoke(mover, {"x": 1, "next": {"x": 5}})
+    assert heard.payload == {"x": 2, "next": {"x": 5}}, heard
+    name = functions.create(java.function("Events"), JAVA, "example.Events")
+    record = {"awsRegion": "eu-west-1", "s3": {"key": "a/b"}, "eventSourceARN": "arn:aws:s3:::x"}
+    heard = functions.invoke(name, {"Records": [record]})
+    assert heard.payload == "eu-west-1 a/b arn:aws:s3:::x", heard
+
+
+@pytest.mark.parametrize("options", [{}, {"JAVA_TOOL_OPTIONS": "-Xss512k"}])
+def test_java_paths_begin_at_the_code(functions, java, options):
+    files = {**java.function("Events"), "notes/a.txt": b"found"}
+    for runtime in ("java17", "java25"):
+        name = functions.create(files, runtime, "example.Events::read", Environment={"Variables": options})
+        heard = functions.invoke(name, "notes/a.txt")
+        assert heard.payload == ["found", "found", "/var/task/notes/a.txt"], heard
+
+
+def test_a_java_log_may_be_json(hello, functions, cloud):
+    name = hello(LoggingConfig={"LogFormat": "JSON", "ApplicationLogLevel": "INFO"})
+    heard = functions.invoke(name, {"name": "world"})
+    lines = [json.loads(line) for line in heard.tail.splitlines() if line.startswith("{")]
+    own = next(line for line in lines if line.get("message") == "one\ntwo")
+    assert own["AWSRequestId"] == heard.request_id
+    assert own["level"] == "UNDEFINED" and own["timestamp"].endswith("Z")
+    assert any(line.get("type") == "platform.report" for line in lines)
+
+
 def test_a_java_stream_handler_has_the_bytes(functions, java):
     name = functions.create(java.function("Streams"), "java21", "example.Streams")
     heard = functions.invoke(name, b'{"a" :  [1]}')

@@ -3,6 +3,7 @@
 mod cold;
 mod crowd;
 mod footprint;
+mod registry;
 mod warm;
 mod writes;
 
@@ -19,5 +20,6 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("warm", |bench| Box::pin(warm::measure(bench))),
     ("writes", |bench| Box::pin(writes::measure(bench))),
     ("footprint", |bench| Box::pin(footprint::measure(bench))),
+    ("registry", |bench| Box::pin(registry::measure(bench))),
     ("crowd", |bench| Box::pin(crowd::measure(bench))),
 ];

@@ -24,6 +24,9 @@ READY = re.compile(r"haar is ready on (http://\S+)")
 class Cloud:
     """A running `haar up`."""
 
+    #: Called whenever one is ready.
+    watch = staticmethod(lambda: None)
+
     def __init__(self, *flags, data_dir=None, listen="127.0.0.1:0"):
         self.flags = list(flags)
         self.data_dir = data_dir
@@ -46,6 +49,7 @@ class Cloud:
                 self.endpoint = found.group(1)
                 break
         assert self.endpoint, f"haar did not start: {''.join(self.output)}{self.logged()}"
+        Cloud.watch()
         threading.Thread(target=self._drain, args=(self.process.stdout,), daemon=True).start()
         return self
 

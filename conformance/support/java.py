@@ -6,18 +6,19 @@ import subprocess
 import zipfile
 from pathlib import Path
 
-INPUTS = Path(__file__).parent.parent / "inputs/java"
+INPUTS = Path(__file__).parent.parent / "inputs"
 CORE = "com/amazonaws/services/lambda/runtime/"
 
 
 class JavaClasses:
-    """The classes of inputs/java, compiled once, by their path."""
+    """The classes of inputs/java and inputs/java17, compiled once, by their path."""
 
     def __init__(self, folder):
         assert shutil.which("javac"), "no javac: apt install default-jdk-headless"
-        sources = [str(path) for path in INPUTS.rglob("*.java")]
-        command = ["javac", "--release", "8", "-nowarn", "-Xlint:-options", "-encoding", "UTF-8"]
-        subprocess.run([*command, "-d", str(folder), *sources], check=True)
+        for inputs, release in [("java", "8"), ("java17", "17")]:
+            sources = [str(path) for path in (INPUTS / inputs).rglob("*.java")]
+            command = ["javac", "--release", release, "-nowarn", "-Xlint:-options", "-encoding", "UTF-8"]
+            subprocess.run([*command, "-d", str(folder), *sources], check=True)
         self.files = {
             str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*.class")
         }

@@ -10,11 +10,13 @@ mod meter;
 mod money;
 mod prices;
 mod render;
+mod storage;
 mod usage;
 
 pub use bill::{Bill, Charges, FunctionBill, FunctionName};
 pub use meter::{UsageBook, month_of};
 pub use money::{Dollars, Price};
-pub use prices::LambdaPrices;
+pub use prices::{LambdaPrices, StoragePrices};
 pub use render::{bill_json, bill_text};
+pub use storage::StorageUsage;
 pub use usage::{Architecture, ComputeUsage, Usage};

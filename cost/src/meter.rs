@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::bill::FunctionName;
+use crate::storage::{self, StorageUsage};
 use crate::usage::Usage;
 
 /// Sums that may wait in memory; what comes beyond is dropped, with a warning.
@@ -24,6 +25,7 @@ const FLUSH_EVERY: Duration = Duration::from_secs(1);
 pub struct UsageBook {
     kv: Kv,
     days: Keyspace,
+    storage: Keyspace,
     pending: Mutex<Pending>,
     arrived: Notify,
     /// Held while sums are read, added to and written back.
@@ -33,6 +35,8 @@ pub struct UsageBook {
 #[derive(Default)]
 struct Pending {
     days: BTreeMap<DayKey, Usage>,
+    /// KiB-milliseconds of repositories.
+    storage: BTreeMap<DayKey, u128>,
     dropped_count: u64,
 }
 
@@ -56,6 +60,7 @@ impl UsageBook {
         Ok(Self {
             kv: kv.clone(),
             days: kv.keyspace("cost.day")?,
+            storage: kv.keyspace("cost.storage")?,
             pending: Mutex::default(),
             arrived: Notify::new(),
             writing: Mutex::default(),
@@ -90,6 +95,12 @@ impl UsageBook {
             sum.add(&used);
             batch.put(&self.days, key, encode(&sum));
         }
+        for (day, kib_ms) in pending.storage {
+            let key = day.encode();
+            let sum = self.storage.get(&key)?.map_or(0, |sum| decode_sum(&sum));
+            let sum = sum.saturating_add(kib_ms);
+            batch.put(&self.storage, key, Bytes::copy_from_slice(&sum.to_be_bytes()));
+        }
         self.kv.apply(batch)
     }
 
@@ -119,6 +130,29 @@ impl UsageBook {
     }
 }
 
+impl UsageBook {
+    /// What repositories stored in a month, by account.
+    ///
+    /// # Errors
+    /// When kv fails.
+    pub fn storage(&self, month: &str) -> Result<BTreeMap<AccountId, StorageUsage>, KvError> {
+        self.flush()?;
+        let mut accounts: BTreeMap<AccountId, StorageUsage> = BTreeMap::new();
+        for entry in self.storage.prefix(format!("{month}\0")) {
+            let entry = entry?;
+            let Some(day) = DayKey::decode(&entry.key) else { continue };
+            let name = FunctionName { region: day.region, name: day.function };
+            let sum = accounts.entry(day.account).or_default().entry(name).or_default();
+            *sum += decode_sum(&entry.value);
+        }
+        Ok(accounts)
+    }
+}
+
+fn decode_sum(value: &[u8]) -> u128 {
+    value.try_into().map_or(0, u128::from_be_bytes)
+}
+
 /// The month of a time, as bills name it: `2026-11`.
 pub fn month_of(at: Timestamp) -> String {
     at.strftime("%Y-%m")
@@ -133,6 +167,9 @@ impl Meter for UsageBook {
             function: usage.resource,
             day: usage.at.strftime("%d"),
         };
+        if usage.service == "ecr" {
+            return self.record_storage(key, &usage.quantities);
+        }
         let used = Usage::of_quantities(&usage.quantities);
         let mut pending = self.pending.lock();
         if pending.days.len() >= PENDING_COUNT_MAX && !pending.days.contains_key(&key) {
@@ -140,6 +177,21 @@ impl Meter for UsageBook {
             return;
         }
         pending.days.entry(key).or_default().add(&used);
+        drop(pending);
+        self.arrived.notify_one();
+    }
+}
+
+impl UsageBook {
+    fn record_storage(&self, key: DayKey, quantities: &[(&'static str, u64)]) {
+        let of_kind = quantities.iter().filter(|(kind, _)| *kind == storage::KIND);
+        let kib_ms: u128 = of_kind.map(|(_, quantity)| u128::from(*quantity)).sum();
+        let mut pending = self.pending.lock();
+        if pending.storage.len() >= PENDING_COUNT_MAX && !pending.storage.contains_key(&key) {
+            pending.dropped_count += 1;
+            return;
+        }
+        *pending.storage.entry(key).or_default() += kib_ms;
         drop(pending);
         self.arrived.notify_one();
     }

@@ -46,6 +46,15 @@ impl Price {
         Dollars(self.0 * UNITS_PER_PRICE) * units
     }
 
+    /// What a part of one unit costs, rounded down to 1e-18 dollars.
+    pub(crate) fn times_part(self, part: u128, whole: u128) -> Dollars {
+        const FINE: i128 = 1_000_000;
+        let part = i128::try_from(part).unwrap_or(i128::MAX);
+        let whole = i128::try_from(whole).unwrap_or(i128::MAX).max(1);
+        let fine = (self.0 * FINE).saturating_mul(part) / whole;
+        Dollars(fine.saturating_mul(UNITS_PER_PRICE / FINE))
+    }
+
     /// What so many MiB-milliseconds cost, the price being for one GB-second.
     pub(crate) fn times_mib_ms(self, mib_ms: u128) -> Dollars {
         // 1e13 / 1,024,000 is the whole number 9,765,625.

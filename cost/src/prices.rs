@@ -25,6 +25,30 @@ pub struct LambdaPrices {
     arm64: ComputePrices,
 }
 
+/// What Amazon ECR asks for.
+#[derive(Debug, Deserialize)]
+pub struct StoragePrices {
+    /// The page that the prices are from.
+    pub source: String,
+    /// The region that they hold in.
+    pub region: String,
+    /// The day that they were read.
+    pub as_of: String,
+    pub(crate) gb_month: Price,
+}
+
+impl StoragePrices {
+    /// The prices that haar ships with.
+    pub fn shipped() -> Self {
+        #[derive(Deserialize)]
+        struct File {
+            ecr: StoragePrices,
+        }
+        let file: File = toml::from_str(FILE).expect("a test reads the shipped price list");
+        file.ecr
+    }
+}
+
 /// What one architecture's time costs.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ComputePrices {

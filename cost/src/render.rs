@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::bill::{Bill, Charges, FunctionBill};
 use crate::meter::UsageBook;
 use crate::money::{Dollars, MIB_MS_PER_GB_SECOND};
-use crate::prices::LambdaPrices;
+use crate::prices::{LambdaPrices, StoragePrices};
+use crate::storage;
 use crate::usage::{ComputeUsage, Usage};
 
 /// The bill of a month (`2026-11`) over all accounts, as `GET /_haar/cost` answers it.
@@ -18,8 +19,14 @@ use crate::usage::{ComputeUsage, Usage};
 /// When the records cannot be read.
 pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
     let prices = LambdaPrices::shipped();
+    let storage_prices = StoragePrices::shipped();
+    let mut stored = book.storage(month)?;
     let (mut accounts, mut full, mut net) = (Vec::new(), Dollars::default(), Dollars::default());
-    for (account, usage) in book.month(month)? {
+    let mut functions = book.month(month)?;
+    for account in stored.keys() {
+        functions.entry(account.clone()).or_default();
+    }
+    for (account, usage) in functions {
         let bill = Bill::of(&usage, &prices);
         let functions: Vec<Value> = bill
             .functions
@@ -31,18 +38,26 @@ pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
             })
             .collect();
         let total = bill.total();
-        full += total.full.total();
-        net += total.net.total();
+        let kept = stored.remove(&account).unwrap_or_default();
+        let (repositories, storage) = storage::charge(&kept, month, &storage_prices);
+        full += total.full.total() + storage;
+        net += total.net.total() + storage;
         accounts.push(json!({
             "account": account,
             "functions": functions,
             "total": function_json(&total),
+            "repositories": repositories,
+            "storage": { "cost": storage.to_string() },
         }));
     }
     Ok(json!({
         "month": month,
         "currency": "USD",
         "prices": { "source": prices.source, "region": prices.region, "asOf": prices.as_of },
+        "storagePrices": {
+            "source": storage_prices.source, "region": storage_prices.region,
+            "asOf": storage_prices.as_of,
+        },
         "accounts": accounts,
         "total": { "cost": full.to_string(), "costAfterFreeTier": net.to_string() },
     }))
@@ -123,13 +138,43 @@ pub fn bill_text(bill: &Value) -> String {
     if bill["accounts"].as_array().is_none_or(Vec::is_empty) {
         return format!("Nothing was used in {}.\n", text(&bill["month"]));
     }
-    format!("{table}\n{source}\n")
+    format!("{table}\n{source}\n{}", storage_text(bill))
+}
+
+/// What repositories stored; nothing where there are none.
+fn storage_text(bill: &Value) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["account", "region", "repository", "GB-months", "USD"]);
+    for account in bill["accounts"].as_array().into_iter().flatten() {
+        for stored in account["repositories"].as_array().into_iter().flatten() {
+            let place = [&account["account"], &stored["region"], &stored["repository"]];
+            let mut row = place.map(text).to_vec();
+            row.push(format!("{:.6}", stored["gbMonths"].as_f64().unwrap_or_default()));
+            row.push(cents(&stored["cost"]));
+            table.add_row(row);
+        }
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    if table.row_count() == 0 {
+        return String::new();
+    }
+    let prices = &bill["storagePrices"];
+    format!(
+        "{table}\nAmazon ECR: storage at the prices of {} ({}, {}).\n",
+        text(&prices["region"]),
+        text(&prices["source"]),
+        text(&prices["asOf"]),
+    )
 }
 
 fn row(place: [String; 3], used: &Value) -> Vec<String> {
     let sum = |kind: &str| -> f64 {
         let by_architecture = used[kind].as_object().into_iter();
-        by_architecture.flat_map(|all| all.values().filter_map(Value::as_f64)).sum()
+        let parts = by_architecture.flat_map(|all| all.values().filter_map(Value::as_f64));
+        parts.fold(0.0, |sum, part| sum + part) // a `sum` of nothing is -0
     };
     let worked = sum("gbSeconds") + sum("provisionedDurationGbSeconds");
     let mut row = place.to_vec();
@@ -180,7 +225,19 @@ mod tests {
         assert_eq!(bill["total"]["costAfterFreeTier"], "0.00");
         let table = bill_text(&bill);
         assert!(table.contains("hello") && table.contains("0.00000228"), "{table}");
-        assert!(table.contains("GB-s held"), "{table}");
+        assert!(table.contains("GB-s held") && !table.contains(" -"), "{table}");
+        book.record(UsageRecord {
+            account: AccountId::default(),
+            region: Region::default(),
+            at: Timestamp(1_795_000_000_000),
+            service: "ecr",
+            resource: "app".to_owned(),
+            quantities: vec![("kib-ms/standard", 1024 * 1024 * 3_600_000 * 72)],
+        });
+        let bill = bill_json(&book, "2026-11").unwrap();
+        assert_eq!(bill["accounts"][0]["repositories"][0]["cost"], "0.01"); // 3 of 30 days
+        assert_eq!(bill["total"]["costAfterFreeTier"], "0.01");
+        assert!(bill_text(&bill).contains("GB-months"));
         let nothing = bill_text(&bill_json(&book, "2026-10").unwrap());
         assert_eq!(nothing, "Nothing was used in 2026-10.\n");
     }

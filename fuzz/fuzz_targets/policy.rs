@@ -6,8 +6,8 @@ use std::sync::Arc;
 use haar_policy::{Document, Grammar, PolicySet, Principal, RequestContext, decide};
 use libfuzzer_sys::fuzz_target;
 
-const GRAMMARS: [Grammar; 5] =
-    [Grammar::Managed, Grammar::Inline, Grammar::Session, Grammar::Trust, Grammar::Resource];
+const GRAMMARS: [Grammar; 6] =
+    [Grammar::Managed, Grammar::Inline, Grammar::Session, Grammar::Trust, Grammar::Resource, Grammar::Own];
 
 fuzz_target!(|text: &str| {
     let denial = r#"{"Version": "2012-10-17",

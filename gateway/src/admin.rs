@@ -1,6 +1,7 @@
 //! haar's own pages, under `/_haar/`.
 
 use std::future::Future;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -28,18 +29,25 @@ pub type AdminAnswer = Arc<
         + Sync,
 >;
 
-/// Answers requests to haar's own pages; `None` for any other path.
+/// Answers requests to haar's own pages; `None` for any other path. Nobody signs these requests:
+/// where policies decide, only this machine hears more than that haar is well.
 pub(crate) async fn answer(
     gateway: &Gateway,
     parts: &http::request::Parts,
+    peer: Option<IpAddr>,
 ) -> Option<Response<Body>> {
     let path = parts.uri.path();
     if path == "/_localstack/health" {
         return Some(json_page(StatusCode::OK, &gateway.health()));
     }
     let page = path.strip_prefix("/_haar/")?;
+    let is_near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
     Some(match (&parts.method, page) {
         (&Method::GET, "health") => json_page(StatusCode::OK, &gateway.health()),
+        _ if gateway.enforces() && !is_near => json_page(
+            StatusCode::FORBIDDEN,
+            &json!({ "error": "haar shows this page to its own machine only" }),
+        ),
         (&Method::GET, "metrics") => text_page(gateway.metrics()),
         (method, page) => match gateway.page(method, page) {
             Some(found) => {

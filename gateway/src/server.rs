@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use serde_json::json;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -103,7 +104,7 @@ impl Gateway {
             tokio::select! {
                 () = self.stopping.cancelled() => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => self.serve(stream, Some(peer.ip())),
+                    Ok((stream, peer)) => drop(self.serve(stream, Some(peer.ip()))),
                     Err(error) => {
                         tracing::warn!(%error, "could not accept a connection");
                         self.clock.sleep(Duration::from_millis(20)).await;
@@ -115,10 +116,11 @@ impl Gateway {
         let _ = self.clock.timeout(STOP_GRACE, self.connections.wait()).await;
     }
 
-    /// Serves one connection in the background; sandboxes bring theirs here too.
-    pub fn serve(self: &Arc<Self>, stream: TcpStream, peer: Option<IpAddr>) {
+    /// Serves one connection in the background; sandboxes bring theirs here too. What is answered
+    /// ends with it, and need not be awaited.
+    pub fn serve(self: &Arc<Self>, stream: TcpStream, peer: Option<IpAddr>) -> JoinHandle<()> {
         let gateway = Arc::clone(self);
-        self.connections.spawn(async move { gateway.converse(stream, peer).await });
+        self.connections.spawn(async move { gateway.converse(stream, peer).await })
     }
 
     async fn converse(self: Arc<Self>, stream: TcpStream, peer: Option<IpAddr>) {
@@ -152,12 +154,12 @@ impl Gateway {
     async fn answer(&self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let host = guard::host(&parts);
-        if self.kernel.settings().auth == Auth::Permissive
+        if !self.enforces()
             && let Some(why) = guard::refusal(&parts, &host)
         {
             return json_page(StatusCode::FORBIDDEN, &json!({ "message": why }));
         }
-        if let Some(page) = admin::answer(self, &parts).await {
+        if let Some(page) = admin::answer(self, &parts, peer).await {
             return page;
         }
         let site = self.sites.iter().find(|site| site.claims(&host, &parts));
@@ -177,6 +179,11 @@ impl Gateway {
 
     async fn inbound(&self, parts: Parts, body: Bytes, peer: Option<IpAddr>) -> Response<Body> {
         self.kernel.serve(Inbound { parts, body, source_ip: peer }).await
+    }
+
+    /// True where policies decide.
+    pub(crate) fn enforces(&self) -> bool {
+        self.kernel.settings().auth == Auth::Enforce
     }
 
     /// The health document.

@@ -1,4 +1,5 @@
-//! Sites behind the gateway: which bodies they are handed, and how.
+//! What the gateway answers beside operations: which bodies sites are handed, and how; its own
+//! pages, and to whom.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test: spawns its server
 
@@ -9,7 +10,7 @@ use futures_util::future::BoxFuture;
 use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_gateway::Gateway;
-use haar_kernel::{DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings, Site};
+use haar_kernel::{Auth, DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings, Site};
 use haar_kv::Kv;
 use haar_ledger::Ledger;
 use haar_substrate::sim::SimSubstrate;
@@ -51,6 +52,14 @@ impl Site for Counter {
 
 /// A gateway on a free port, and its address.
 async fn gateway(stopping: &CancellationToken) -> std::net::SocketAddr {
+    let gateway = made(Auth::Permissive, stopping);
+    let listener = Gateway::bind("127.0.0.1:0".parse().unwrap(), Default::default()).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { gateway.listen(listener).await });
+    address
+}
+
+fn made(auth: Auth, stopping: &CancellationToken) -> Arc<Gateway> {
     let (clock, ids) = (Clock::system(), IdSource::seeded(3));
     let doors = Doors::new(DoorParts {
         clock: clock.clone(),
@@ -60,15 +69,11 @@ async fn gateway(stopping: &CancellationToken) -> std::net::SocketAddr {
         blobs: Blobs::ephemeral(ids).unwrap(),
         substrate: Arc::new(SimSubstrate::new(clock.clone())),
         meter: Arc::new(NoMeter),
-        settings: Settings::default(),
+        settings: Settings { auth, ..Settings::default() },
     });
     let kernel = KernelBuilder::new(doors, Arc::new(NoIdentities)).build();
     let sites: Vec<Arc<dyn Site>> = vec![Arc::new(Counter)];
-    let gateway = Gateway::new(kernel, clock, sites, Vec::new(), stopping.clone());
-    let listener = Gateway::bind("127.0.0.1:0".parse().unwrap(), Default::default()).await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move { gateway.listen(listener).await });
-    address
+    Gateway::new(kernel, clock, sites, Vec::new(), stopping.clone())
 }
 
 /// Sends a head, then as many mebibytes as are taken; answers all that came back.
@@ -121,4 +126,29 @@ async fn a_site_may_answer_before_the_body_ends() {
     let answer = put(address, "/stream/early", 8).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("whole=false"), "{answer}");
     stopping.cancel();
+}
+
+/// What a peer hears that asks for a page.
+async fn page(gateway: &Arc<Gateway>, peer: &str, path: &str) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let served = gateway.serve(listener.accept().await.unwrap().0, Some(peer.parse().unwrap()));
+    let head = format!("GET {path} HTTP/1.1\r\nhost: haar.example\r\nconnection: close\r\n\r\n");
+    near.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    near.read_to_string(&mut answer).await.unwrap();
+    served.await.unwrap();
+    answer
+}
+
+#[tokio::test]
+async fn where_policies_decide_strangers_hear_of_health_alone() {
+    let gateway = made(Auth::Enforce, &CancellationToken::new());
+    for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
+        assert!(page(&gateway, peer, "/_haar/metrics").await.starts_with("HTTP/1.1 200"), "{peer}");
+    }
+    for (path, status) in [("health", 200), ("metrics", 403), ("cost", 403), ("state", 403)] {
+        let answer = page(&gateway, "10.0.0.1", &format!("/_haar/{path}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
 }

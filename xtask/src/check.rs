@@ -30,7 +30,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     step("tests", &tests)?;
     step("docs", &|| cargo(&["test", "--workspace", "--doc", "--quiet"]))?;
     if !arguments.iter().any(|argument| argument == "--no-conformance") {
-        step("build", &|| cargo(&["build", "--package", "haar"]))?;
+        let programs = ["build", "--package", "haar", "--package", "haar-wire-conformance"];
+        step("build", &|| cargo(&programs))?;
         println!("{}", table(&times, begun.elapsed()));
         println!("── conformance");
         conformance()?;

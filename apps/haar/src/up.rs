@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use haar_clock::IdSource;
 use haar_gateway::Gateway;
 use haar_kernel::{Auth, QuotaOverride, Settings};
 use haar_types::{AccountId, Region};
@@ -78,13 +79,20 @@ pub(crate) enum SubstrateKind {
 }
 
 impl UpArguments {
-    /// The directory that state is kept in, by default `~/.local/share/haar`.
+    /// The directory that state is kept in, by default `~/.local/share/haar`. Never relative: the
+    /// helper process works elsewhere, and a server's groups are named after it.
     fn data_dir(&self) -> PathBuf {
+        let chosen = self.chosen_dir();
+        std::path::absolute(&chosen).unwrap_or(chosen)
+    }
+
+    fn chosen_dir(&self) -> PathBuf {
         if let Some(chosen) = &self.data_dir {
             return chosen.clone();
         }
         if self.ephemeral {
-            let name = format!("haar-{}", std::process::id());
+            // a name that nobody can have taken before
+            let name = format!("haar-{}", IdSource::system().uuid());
             return std::env::temp_dir().join(name);
         }
         let share = std::env::var_os("XDG_DATA_HOME").map(PathBuf::from).or_else(|| {

@@ -2,12 +2,15 @@
 
 mod api;
 mod credentials;
+mod data_key;
 mod pages;
 mod rooms;
 mod stores;
+mod sweep;
 mod targets;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, DriverHandle};
@@ -22,8 +25,12 @@ use tokio_util::sync::CancellationToken;
 use rooms::Rooms;
 use stores::Stores;
 
+/// How long controllers may take to end what they are doing.
+const ACTS_GRACE: Duration = Duration::from_secs(10);
+
 /// A running cloud.
 pub(crate) struct Cloud {
+    clock: Clock,
     /// Where connections come in.
     pub(crate) gateway: Arc<Gateway>,
     driver: DriverHandle,
@@ -32,9 +39,12 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    /// Ends what runs, then closes the stores.
+    /// Ends what runs, then closes the stores. An act that does not end is left: what it did not
+    /// record is found and done again at the next start.
     pub(crate) async fn stop(self) {
-        self.driver.stop().await;
+        if self.clock.timeout(ACTS_GRACE, self.driver.stop()).await.is_err() {
+            tracing::warn!("a controller was still at work");
+        }
         self.rooms.stop().await;
         self.stores.close().await;
     }
@@ -68,9 +78,9 @@ pub(crate) async fn start(
     rooms.start()?;
     show_root_key(&rooms).await?;
     let pages = pages::all(&doors, &rooms, &driver);
-    let gateway = Gateway::new(kernel, clock, rooms.sites(), pages, stopping);
+    let gateway = Gateway::new(kernel, clock.clone(), rooms.sites(), pages, stopping);
     api.open(&gateway);
-    Ok(Cloud { gateway, driver, rooms, stores })
+    Ok(Cloud { clock, gateway, driver, rooms, stores })
 }
 
 /// In `enforce` mode the first start mints the root user's key: shown here and never again.
@@ -103,8 +113,11 @@ async fn substrate(settings: &Settings) -> Result<Arc<dyn Substrate>, String> {
     Ok(Arc::new(started.map_err(|error| format!("could not start the runtime: {error}"))?))
 }
 
-/// A name that no other haar on this machine has: from the data directory.
+/// A name that no other haar on this machine has: from the data directory, by whichever of its
+/// names it was given.
 fn instance(settings: &Settings) -> String {
-    let digest = haar_blobs::Digest::of(settings.data_dir.as_os_str().as_encoded_bytes());
+    let dir = std::fs::canonicalize(&settings.data_dir);
+    let dir = dir.unwrap_or_else(|_| settings.data_dir.clone());
+    let digest = haar_blobs::Digest::of(dir.as_os_str().as_encoded_bytes());
     digest.hex()[..8].to_owned()
 }

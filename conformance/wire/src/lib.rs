@@ -4,6 +4,7 @@
 //! Begin with [`answer`].
 
 mod events;
+pub mod generated;
 
 use std::str::FromStr;
 
@@ -12,15 +13,22 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use haar_types::RequestId;
-use haar_wire::{AwsError, Body, Catalogue, Protocol, Shape, to_json};
+use haar_wire::{AwsError, Body, Catalogue, Kind, Protocol, Shape, to_json};
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
-/// The services whose operations are listed.
+/// The services whose operations are listed, and samples of others.
 pub fn catalogue() -> Catalogue {
     Catalogue::new([
+        &generated::dynamodb::SERVICE,
+        &generated::ec2::SERVICE,
+        &generated::s3::SERVICE,
+        &generated::sqs::SERVICE,
         &haar_cloudwatch_contract::model::SERVICE,
+        &haar_ec2_contract::model::SERVICE,
         &haar_iam_contract::model::SERVICE,
+        &haar_secretsmanager_contract::model::SERVICE,
+        &haar_ssm_contract::model::SERVICE,
         &haar_lambda_contract::model::SERVICE,
         &haar_logs_contract::model::SERVICE,
         &haar_sts_contract::model::SERVICE,
@@ -29,9 +37,9 @@ pub fn catalogue() -> Catalogue {
 
 /// Answers one question:
 /// `{"request": {"method", "url", "headers", "body"}}` is decoded;
-/// `{"output": {…}, "service", "operation", "protocol"}` is encoded, and so are
+/// `{"output": {…}, "body", "service", "operation", "protocol"}` is encoded, and so are
 /// `{"events": [{NAME: {…}}], …}` and
-/// `{"error": NAME, "members": {…}, "service", "operation", "protocol"}`. Bodies are base64.
+/// `{"error": NAME, "query_code", "service", "operation", "protocol"}`. Bodies are base64.
 pub fn answer(catalogue: &Catalogue, question: &Value) -> Value {
     match question.get("request") {
         Some(request) => decoded(catalogue, request),
@@ -53,15 +61,27 @@ fn decoded(catalogue: &Catalogue, request: &Value) -> Value {
         Err(refusal) => return failure(&refusal.error),
     };
     let mut input = (route.operation.new_input)();
-    match haar_wire::decode_into(&route, &parts, Body::from(body), &mut *input) {
-        Ok(()) => json!({
-            "service": route.service.id,
-            "operation": route.operation.name,
-            "protocol": format!("{:?}", route.protocol),
-            "input": to_json(&*input),
-        }),
-        Err(error) => failure(&error),
+    if let Err(error) = haar_wire::decode_into(&route, &parts, Body::from(body), &mut *input) {
+        return failure(&error);
     }
+    let mut answer = json!({
+        "service": route.service.id,
+        "operation": route.operation.name,
+        "protocol": format!("{:?}", route.protocol),
+        "input": to_json(&*input),
+    });
+    let streamed = stream_of(&mut *input).and_then(|value| value.take_body());
+    if let Some(bytes) = streamed.as_ref().and_then(Body::as_bytes) {
+        answer["body"] = json!(STANDARD.encode(bytes));
+    }
+    answer
+}
+
+/// The member that is a stream of bytes, if there is one.
+fn stream_of(shape: &mut dyn Shape) -> Option<&mut dyn haar_wire::Value> {
+    let mut members = shape.schema().members().iter();
+    let index = members.position(|member| matches!(member.schema.kind, Kind::Stream))?;
+    Some(shape.member_mut(index))
 }
 
 fn failure(error: &AwsError) -> Value {
@@ -83,14 +103,22 @@ fn encoded(catalogue: &Catalogue, question: &Value) -> Result<Value, String> {
             if let Some(json) = question.get("output") {
                 fill(json, &mut *output)?;
             }
+            if let (Some(body), Some(value)) = (question.get("body"), stream_of(&mut *output)) {
+                let bytes = STANDARD.decode(body.as_str().unwrap_or_default());
+                let bytes = bytes.map_err(|error| error.to_string())?;
+                value.set_body(bytes.into()).map_err(|_| "this stream takes no bytes")?;
+            }
             haar_wire::encode_as(protocol, operation, &mut *output, &id)
         }
         Some(_) => {
-            let error = AwsError::new(
+            let mut error = AwsError::new(
                 text("error").to_owned(),
                 question["status"].as_u64().and_then(|s| u16::try_from(s).ok()).unwrap_or(400),
                 text("message"),
             );
+            if let Some(code) = question["query_code"].as_str() {
+                error = error.query_code(code.to_owned());
+            }
             haar_wire::encode_error_as(protocol, Some(operation.service), &error, &id)
         }
     };

@@ -20,8 +20,12 @@ const TARGETS: &[(&str, &str, &str, &str)] = &[
 ];
 
 fn send(target: &(&str, &str, &str, &str), body: &[u8]) -> serde_json::Value {
+    send_to("iam.localhost", target, body)
+}
+
+fn send_to(host: &str, target: &(&str, &str, &str, &str), body: &[u8]) -> serde_json::Value {
     let (method, url, kind, amz) = target;
-    let mut headers = json!({ "content-type": kind, "host": "iam.localhost" });
+    let mut headers = json!({ "content-type": kind, "host": host });
     if !amz.is_empty() {
         headers["x-amz-target"] = json!(amz);
     }
@@ -95,7 +99,7 @@ fn cloudwatch_names_the_parameters_that_are_missing_in_each_protocol() {
             &both,
         ),
     ] {
-        let mut answer = send(target, body);
+        let mut answer = send_to("monitoring.localhost", target, body);
         assert_eq!(answer["error"].take(), "MissingRequiredParameterException");
         assert_eq!((answer["status"].take(), answer["message"].take()), (400.into(), text.into()));
     }

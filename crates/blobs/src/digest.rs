@@ -18,6 +18,9 @@ pub struct Digest([u8; 32]);
 pub struct DigestError(String);
 
 impl Digest {
+    /// Comes before all others; where ranges of keys begin.
+    pub const MIN: Self = Self([0; 32]);
+
     /// Digests bytes at hand.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())
@@ -65,7 +68,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let refused = || DigestError(text.to_owned());
         let hex = text.strip_prefix("sha256:").unwrap_or(text);
-        if hex.len() != 64 || !hex.is_ascii() {
+        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(refused());
         }
         let mut bytes = [0; 32];

@@ -2,7 +2,8 @@
 //!
 //! A blob is a file named by its SHA-256 digest. It is written beside its place, flushed and
 //! renamed, so that a name that exists always holds the whole content. What is not referred
-//! to any more is removed by [`Blobs::sweep`], told by the rooms which digests they hold.
+//! to any more is removed by [`Blobs::sweep`], told by the rooms which digests they hold. Bytes
+//! that come in pieces are an upload until [`Blobs::finish_upload`] makes a blob of them.
 //!
 //! **Invariant:** a digest's content never changes. **Invariant:** `put` returns after the
 //! bytes are on disk.
@@ -13,6 +14,7 @@
 
 mod digest;
 mod store;
+mod uploads;
 
 pub use digest::{Digest, DigestError};
 pub use store::{BlobError, Blobs};

@@ -1,6 +1,6 @@
 //! The files.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,10 +9,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use haar_clock::IdSource;
+use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
 
 use crate::Digest;
+use crate::uploads::Uploads;
 
 /// Why bytes could not be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,15 @@ pub enum BlobError {
     /// The sender broke off, or sent more than it may.
     #[error("could not receive a blob: {0}")]
     Sender(String),
+    /// What was sent is not what its sender said it is.
+    #[error("the bytes have the digest {0}")]
+    Mismatch(Digest),
+    /// There is no upload of that name.
+    #[error("no upload {0}")]
+    NoUpload(String),
+    /// The sender goes on elsewhere than where the upload ends; so many bytes are there.
+    #[error("the upload has {0} bytes")]
+    OutOfOrder(u64),
 }
 
 impl BlobError {
@@ -38,15 +49,25 @@ impl BlobError {
 /// A store of blobs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Blobs {
-    inner: Arc<Inner>,
+    pub(crate) inner: Arc<Inner>,
 }
 
 #[derive(Debug)]
-struct Inner {
-    root: PathBuf,
+pub(crate) struct Inner {
+    pub(crate) root: PathBuf,
     ids: IdSource,
+    /// What was put of late, which no sweep removes.
+    recent: Mutex<Recent>,
+    pub(crate) uploads: Uploads,
     /// Removes everything when the last clone goes.
     _temporary: Option<tempfile::TempDir>,
+}
+
+/// Blobs by the sweep before which they were put last.
+#[derive(Debug, Default)]
+struct Recent {
+    sweeps: u64,
+    put: BTreeMap<Digest, u64>,
 }
 
 impl Blobs {
@@ -57,10 +78,11 @@ impl Blobs {
     pub fn open(root: impl Into<PathBuf>, ids: IdSource) -> Result<Self, BlobError> {
         let root = root.into();
         let _ = fs::remove_dir_all(root.join("incoming")); // made anew below
-        for part in ["incoming", "sha256"] {
+        for part in ["incoming", "sha256", "uploads"] {
             fs::create_dir_all(root.join(part)).map_err(disk("open"))?;
         }
-        Ok(Self { inner: Arc::new(Inner { root, ids, _temporary: None }) })
+        let (recent, uploads) = Default::default();
+        Ok(Self { inner: Arc::new(Inner { root, ids, recent, uploads, _temporary: None }) })
     }
 
     /// A store that is removed with its last clone.
@@ -82,20 +104,19 @@ impl Blobs {
     /// [`BlobError::Disk`].
     pub async fn put(&self, bytes: Bytes) -> Result<Digest, BlobError> {
         let store = self.clone();
-        let write = move || {
+        let keep = move || {
             let digest = Digest::of(&bytes);
-            let path = store.path(&digest);
-            if path.exists() {
+            if store.touch(&digest) {
                 return Ok(digest);
             }
             let incoming = store.incoming();
-            let mut file = fs::File::create_new(&incoming)?;
-            file.write_all(&bytes)?;
-            file.sync_all()?;
-            store.settle(&incoming, &path)?;
-            Ok(digest)
+            let written = write(&incoming, &bytes).and_then(|()| store.settle(&incoming, &digest));
+            if written.is_err() {
+                let _ = fs::remove_file(&incoming); // a full disk is not helped by half a blob
+            }
+            written.map(|()| digest)
         };
-        tokio::task::spawn_blocking(write)
+        tokio::task::spawn_blocking(keep)
             .await
             .map_err(|error| BlobError::Disk("write", io::Error::other(error)))?
             .map_err(disk("write"))
@@ -114,8 +135,7 @@ impl Blobs {
         let received = self.receive(&incoming, stream, limit).await;
         let kept = match received {
             Ok((digest, length)) => {
-                let path = self.path(&digest);
-                self.settle(&incoming, &path).map_err(disk("write")).map(|()| (digest, length))
+                self.settle(&incoming, &digest).map_err(disk("write")).map(|()| (digest, length))
             }
             Err(error) => Err(error),
         };
@@ -214,18 +234,50 @@ impl Blobs {
         Ok(found)
     }
 
-    /// Removes every blob that is not in `held`, and counts them.
+    /// Removes every blob that nobody holds, and counts them. `held` is asked after the list of
+    /// blobs was made. What was put since the sweep before the last stays: whoever put it may
+    /// still be about to say so in a commit.
     ///
     /// # Errors
     /// [`BlobError::Disk`].
-    pub fn sweep(&self, held: &BTreeSet<Digest>) -> Result<usize, BlobError> {
-        let orphans = self.list()?.into_iter().filter(|digest| !held.contains(digest));
+    pub fn sweep(&self, held: impl FnOnce() -> BTreeSet<Digest>) -> Result<usize, BlobError> {
+        {
+            let mut recent = self.inner.recent.lock();
+            recent.sweeps += 1;
+            let kept_since = recent.sweeps - 1;
+            recent.put.retain(|_, before| *before >= kept_since);
+        }
+        let candidates = self.list()?;
+        let held = held();
         let mut count = 0;
-        for digest in orphans {
-            self.remove(&digest)?;
-            count += 1;
+        for digest in candidates.into_iter().filter(|digest| !held.contains(digest)) {
+            let recent = self.inner.recent.lock(); // so that nobody puts it meanwhile
+            if !recent.put.contains_key(&digest) {
+                self.remove(&digest)?;
+                count += 1;
+            }
         }
         Ok(count)
+    }
+
+    /// Removes all blobs and uploads, for a reset.
+    ///
+    /// # Errors
+    /// [`BlobError::Disk`].
+    pub fn clear(&self) -> Result<(), BlobError> {
+        *self.inner.recent.lock() = Recent::default();
+        for upload in self.uploads()? {
+            self.abort_upload(&upload)?;
+        }
+        self.list()?.iter().try_for_each(|digest| self.remove(digest))
+    }
+
+    /// Keeps a blob from the next sweeps; true when it is there.
+    pub(crate) fn touch(&self, digest: &Digest) -> bool {
+        let mut recent = self.inner.recent.lock();
+        let sweeps = recent.sweeps;
+        recent.put.insert(*digest, sweeps);
+        self.path(digest).exists()
     }
 
     fn incoming(&self) -> PathBuf {
@@ -233,14 +285,25 @@ impl Blobs {
     }
 
     /// Gives a finished file its name, and makes the name durable.
-    fn settle(&self, incoming: &Path, path: &Path) -> io::Result<()> {
+    pub(crate) fn settle(&self, incoming: &Path, digest: &Digest) -> io::Result<()> {
+        let path = self.path(digest);
         let shelf = path.parent().expect("a blob lies on a shelf");
-        fs::create_dir_all(shelf)?;
-        fs::rename(incoming, path)?;
+        if !shelf.exists() {
+            fs::create_dir_all(shelf)?;
+            fs::File::open(self.inner.root.join("sha256"))?.sync_all()?;
+        }
+        self.touch(digest); // no sweep removes it from here on
+        fs::rename(incoming, &path)?;
         fs::File::open(shelf)?.sync_all()
     }
 }
 
-fn disk(verb: &'static str) -> impl Fn(io::Error) -> BlobError {
+fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = fs::File::create_new(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}
+
+pub(crate) fn disk(verb: &'static str) -> impl Fn(io::Error) -> BlobError {
     move |error| BlobError::Disk(verb, error)
 }

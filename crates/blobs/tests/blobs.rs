@@ -16,6 +16,7 @@ async fn what_was_put_is_found_by_its_digest_and_only_once() {
     assert_eq!(blobs.bytes(&digest).await.unwrap(), "fog");
     assert_eq!(blobs.list().unwrap(), [digest]);
     assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+    assert!(format!("sha256:{}", "+f".repeat(32)).parse::<Digest>().is_err());
 }
 
 #[tokio::test]
@@ -34,13 +35,64 @@ async fn a_stream_that_breaks_off_or_is_too_long_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_sweep_removes_what_nobody_holds() {
+async fn a_sweep_removes_what_nobody_holds_and_nobody_put_of_late() {
     let blobs = Blobs::ephemeral(IdSource::system()).unwrap();
     let held = blobs.put(Bytes::from_static(b"held")).await.unwrap();
     let orphan = blobs.put(Bytes::from_static(b"orphan")).await.unwrap();
-    assert_eq!(blobs.sweep(&BTreeSet::from([held])).unwrap(), 1);
+    let sweep = || blobs.sweep(|| BTreeSet::from([held])).unwrap();
+    assert_eq!(sweep(), 0);
+    assert_eq!(blobs.put(Bytes::from_static(b"orphan")).await.unwrap(), orphan); // once more
+    assert_eq!(sweep(), 0);
+    assert_eq!(sweep(), 1);
     assert!(matches!(blobs.bytes(&orphan).await, Err(BlobError::Missing(_))));
     assert_eq!(blobs.bytes(&held).await.unwrap(), "held");
+    blobs.clear().unwrap();
+    assert!(blobs.list().unwrap().is_empty());
+}
+
+fn pieces(
+    pieces: &[Result<&'static str, &'static str>],
+) -> impl futures_util::Stream<Item = Result<Bytes, &'static str>> + Send + 'static {
+    stream::iter(pieces.to_vec().into_iter().map(|piece| piece.map(Bytes::from)))
+}
+
+#[tokio::test]
+async fn an_upload_grows_piece_by_piece_and_across_a_restart() {
+    let disk = tempfile::tempdir().unwrap();
+    let open = || Blobs::open(disk.path(), IdSource::system()).unwrap();
+    let blobs = open();
+    blobs.begin_upload("u").unwrap();
+    assert_eq!(blobs.append_upload("u", None, pieces(&[Ok("ab"), Ok("c")]), 9).await.unwrap(), 3);
+    let broken = blobs.append_upload("u", Some(3), pieces(&[Ok("d"), Err("hung up")]), 9).await;
+    assert!(matches!(broken, Err(BlobError::Sender(_))));
+    let wrong = blobs.append_upload("u", Some(9), pieces(&[Ok("x")]), 9).await;
+    assert!(matches!(wrong, Err(BlobError::OutOfOrder(4))));
+    drop(blobs);
+
+    let blobs = open();
+    assert_eq!(blobs.uploads().unwrap(), ["u"]);
+    assert_eq!(blobs.upload_length("u").await.unwrap(), 4);
+    assert_eq!(blobs.append_upload("u", Some(4), pieces(&[Ok("e")]), 9).await.unwrap(), 5);
+    let long = blobs.append_upload("u", None, pieces(&[Ok("fghijk")]), 9).await;
+    assert!(matches!(long, Err(BlobError::Sender(_))));
+    let mismatch = blobs.finish_upload("u", &Digest::of(b"other")).await;
+    assert!(matches!(mismatch, Err(BlobError::Mismatch(actual)) if actual == Digest::of(b"abcde")));
+    assert_eq!(blobs.finish_upload("u", &Digest::of(b"abcde")).await.unwrap(), 5);
+    assert_eq!(blobs.bytes(&Digest::of(b"abcde")).await.unwrap(), "abcde");
+    let again = blobs.finish_upload("u", &Digest::of(b"abcde")).await;
+    assert!(matches!(again, Err(BlobError::NoUpload(_))));
+}
+
+#[tokio::test]
+async fn an_upload_that_is_given_up_leaves_nothing() {
+    let blobs = Blobs::ephemeral(IdSource::system()).unwrap();
+    blobs.begin_upload("u").unwrap();
+    blobs.append_upload("u", None, pieces(&[Ok("abc")]), 9).await.unwrap();
+    blobs.abort_upload("u").unwrap();
+    blobs.abort_upload("u").unwrap();
+    assert!(blobs.uploads().unwrap().is_empty() && blobs.list().unwrap().is_empty());
+    let gone = blobs.append_upload("u", None, pieces(&[Ok("d")]), 9).await;
+    assert!(matches!(gone, Err(BlobError::NoUpload(_))));
 }
 
 #[tokio::test]

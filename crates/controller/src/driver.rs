@@ -111,6 +111,13 @@ impl<C: Controller> Driven<C> {
         self.resync();
         let mut resync_at = self.cx.clock.now() + RESYNC;
         loop {
+            // Here and not when a timer rings: a stream of changes must not keep timers waiting.
+            let now = self.cx.clock.now();
+            self.queue.advance(now);
+            if now >= resync_at {
+                self.resync();
+                resync_at = now + RESYNC;
+            }
             self.dispatch();
             let wake = self.queue.next_timer().map_or(resync_at, |at| at.min(resync_at));
             tokio::select! {
@@ -121,14 +128,7 @@ impl<C: Controller> Driven<C> {
                     Some(changes) => self.notice(&changes),
                     None => return,
                 },
-                () = self.cx.clock.sleep_until_time(wake) => {
-                    let now = self.cx.clock.now();
-                    self.queue.advance(now);
-                    if now >= resync_at {
-                        self.resync();
-                        resync_at = now + RESYNC;
-                    }
-                }
+                () = self.cx.clock.sleep_until_time(wake) => {}
             }
         }
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use haar_policy::{Document, PolicySet, Principal as Identity, RequestContext, decide};
 use haar_types::{AccountId, Region};
-use haar_wire::sigv4::{self, Claim, Dialect, SigError, Validity};
-use haar_wire::{AwsError, OperationSchema, Protocol, Route, Shape};
+use haar_wire::sigv4::{self, Claim, Dialect, SigError, SigFault, Validity};
+use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
 use http::request::Parts;
 
 use crate::{Auth, Call, IdentityError, Kernel, Principal, Room};
@@ -89,7 +89,12 @@ fn proven(
     })?;
     let validity = Validity { now, check_skew: kernel.settings().clock_skew_check };
     let hash = sigv4::body_hash(presented.body);
-    sigv4::verify(claim, &identity.secret, presented.parts, Some(&hash), &validity)?;
+    let verified = sigv4::verify(claim, &identity.secret, presented.parts, Some(&hash), &validity)?;
+    if verified.chunks.is_some() {
+        // what the chunks hold would stay unproven: nothing here unwraps them
+        let message = "Bodies in signed chunks are not supported by this operation.".to_owned();
+        return Err(SigError { fault: SigFault::Mismatch, message });
+    }
     let service = presented.service;
     if claim.service != service {
         return Err(SigError::wrong_service(service));
@@ -101,7 +106,8 @@ fn proven(
 /// Whose words a route's protocol takes for refused signatures.
 fn dialect(route: &Route) -> Dialect {
     match route.protocol {
-        Protocol::Query | Protocol::Ec2 => Dialect::Query,
+        Protocol::Query => Dialect::Query,
+        Protocol::Ec2 => Dialect::Ec2,
         Protocol::RestXml => Dialect::S3,
         Protocol::Json10 | Protocol::Json11 | Protocol::RestJson | Protocol::RpcV2Cbor => {
             Dialect::Json
@@ -111,7 +117,7 @@ fn dialect(route: &Route) -> Dialect {
 
 /// A refused signature in the words of a dialect.
 pub(crate) fn refused(error: &SigError, dialect: Dialect) -> AwsError {
-    AwsError::new(error.code(dialect), error.status(dialect), error.message.clone())
+    AwsError::new(error.code(dialect), error.status(dialect), error.words(dialect))
 }
 
 /// Decides by policies; in permissive mode everything is allowed.
@@ -132,7 +138,8 @@ pub(crate) fn authorise<R: Room>(
         let policy = room.resource_policy(call, &snapshot, &resource);
         let question =
             Question { action: operation.action, resource: &resource, policy, keys: &keys };
-        weigh(call, own.clone(), &question)?;
+        let weighed = weigh(call, own.clone(), &question);
+        weighed.map_err(|denial| worded(R::SERVICE, denial))?;
     }
     Ok(())
 }
@@ -165,6 +172,15 @@ pub(crate) fn weigh(
         true => Ok(()),
         false => Err(AwsError::access_denied(decision.message(&context))),
     }
+}
+
+/// A denial as the service words it.
+fn worded(service: &ServiceSchema, denial: AwsError) -> AwsError {
+    if !service.speaks(Protocol::Ec2) {
+        return denial;
+    }
+    let text = format!("You are not authorized to perform this operation. {}", denial.message());
+    AwsError::new("UnauthorizedOperation", 403, text)
 }
 
 /// The request as policies see it. AWS docs: *AWS global condition context keys*.

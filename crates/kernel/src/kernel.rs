@@ -3,9 +3,11 @@
 use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use haar_types::{Region, RequestId};
 use haar_wire::{AwsError, Body, Catalogue, Operation, OperationSchema, Route, ServiceSchema};
 use http::Response;
@@ -102,8 +104,10 @@ impl Kernel {
                 let entry = self.entries.get(&address(route.operation));
                 let served =
                     self.serve_route(entry, &route, &parts, bodies, source_ip, &request_id);
+                // A handler that panics is a bug; its caller hears so, and nobody else does.
+                let served = AssertUnwindSafe(served).catch_unwind().await;
                 let response = served
-                    .await
+                    .unwrap_or_else(|_| Err(panicked(&route, &request_id)))
                     .unwrap_or_else(|error| haar_wire::encode_error(&route, &error, &request_id));
                 (response, entry.map_or(&self.not_served, |entry| entry.counts()))
             }
@@ -240,6 +244,12 @@ impl Kernel {
     ) -> Result<(), AwsError> {
         gate::authorise(self, room, call, operation, input)
     }
+}
+
+fn panicked(route: &Route, request_id: &RequestId) -> AwsError {
+    let operation = route.operation.name;
+    tracing::error!(%request_id, operation, "a handler panicked");
+    AwsError::internal_failure("The request processing has failed because of an unknown error.")
 }
 
 fn address(schema: &'static OperationSchema) -> usize {

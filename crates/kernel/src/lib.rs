@@ -10,9 +10,11 @@
 //! Begin with [`Kernel::serve`].
 
 mod call;
+mod data_key;
 mod doors;
 mod gate;
 mod handlers;
+mod holds;
 mod idempotency;
 mod identity;
 mod inflate;
@@ -32,9 +34,11 @@ mod telemetry;
 mod visit;
 
 pub use call::{Call, Principal};
+pub use data_key::DataKey;
 pub use doors::{DoorParts, Doors};
 pub use gate::{Question, resource_of};
 pub use handlers::{Answer, Command, Flow, Query};
+pub use holds::HoldsBlobs;
 pub use idempotency::TOKEN_LIFETIME;
 pub use identity::{Identities, Identity, IdentityError, NoIdentities};
 pub use kernel::{Inbound, Kernel, KernelBuilder};

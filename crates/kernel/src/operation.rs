@@ -82,7 +82,9 @@ impl<O: Operation, R: Room> InProcess<O> for TypedEntry<O, R> {
         call: Call,
         input: O::Input,
     ) -> BoxFuture<'a, Answer<O>> {
-        if let Err(denial) = kernel.authorise::<R>(&self.room, &call, O::SCHEMA, &input) {
+        let allowed = kernel.authorise::<R>(&self.room, &call, O::SCHEMA, &input);
+        let admitted = allowed.and_then(|()| self.room.admit(O::SCHEMA, &input));
+        if let Err(denial) = admitted {
             return std::future::ready(Err(denial)).boxed();
         }
         self.lane.handle(&kernel.doors().ledger, call, input)

@@ -37,6 +37,19 @@ pub trait Room: Send + Sync + 'static {
         None
     }
 
+    /// Has a say once policies allow a call and before its handler runs; EC2 answers its dry
+    /// runs here.
+    ///
+    /// # Errors
+    /// What the caller is answered instead of the handler's answer.
+    fn admit(
+        &self,
+        _operation: &'static OperationSchema,
+        _input: &dyn Shape,
+    ) -> Result<(), AwsError> {
+        Ok(())
+    }
+
     /// The service's own condition keys for a call, such as `lambda:FunctionArn`.
     fn condition_keys(
         &self,

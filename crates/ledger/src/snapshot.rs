@@ -4,7 +4,7 @@ use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
 use crate::table::{AnyTable, Edge, Table};
-use crate::{Row, Tables};
+use crate::{Row, Tables, Tx};
 
 /// All rows at one moment. Cheap to clone, never changes; [`Tx`](crate::Tx) derefs to it.
 #[derive(Clone)]
@@ -35,6 +35,15 @@ impl Snapshot {
             *table = table.fork();
         }
         Arc::get_mut(table).expect("a forked table has one owner")
+    }
+
+    /// The state as it would be after `writes`, which nobody else sees and nothing keeps: rows
+    /// that are there by rule until a command writes them.
+    #[must_use]
+    pub fn supposing(&self, writes: impl FnOnce(&mut Tx)) -> Self {
+        let mut tx = Tx::new(self.clone());
+        writes(&mut tx);
+        Self::clone(&tx)
     }
 
     /// Counts the commits since the ledger opened.

@@ -26,6 +26,8 @@ pub enum Grammar {
     Trust,
     /// A resource's policy: principals.
     Resource,
+    /// A policy that is about the resource that carries it alone: principals, no resources.
+    Own,
 }
 
 /// Why a policy is refused, in AWS's words.

@@ -31,13 +31,16 @@ pub(crate) fn elements(
     effect: bool,
 ) -> Result<(), PolicyError> {
     match grammar {
-        Grammar::Trust if resource => refuse("Has prohibited field Resource"),
+        Grammar::Trust | Grammar::Own if resource => refuse("Has prohibited field Resource"),
         Grammar::Trust if !effect => refuse("Missing required field Effect"),
         Grammar::Trust if !action => refuse("Missing required field Action"),
         Grammar::Trust if !principal => refuse("Missing required field Principal"),
         Grammar::Trust => Ok(()),
-        Grammar::Resource if !principal => refuse("Missing required field Principal"),
-        Grammar::Resource if !action => refuse("Missing required field Action"),
+        Grammar::Resource | Grammar::Own if !principal => {
+            refuse("Missing required field Principal")
+        }
+        Grammar::Resource | Grammar::Own if !action => refuse("Missing required field Action"),
+        Grammar::Own => Ok(()),
         Grammar::Resource if !resource => refuse("Missing required field Resource"),
         Grammar::Resource => Ok(()),
         Grammar::Managed | Grammar::Inline | Grammar::Session => {
@@ -57,7 +60,7 @@ pub(crate) fn elements(
 
 /// Identities' policies take letters and digits, resources' policies more.
 pub(crate) fn sid(sid: &str, grammar: Grammar) -> Result<(), PolicyError> {
-    let free = matches!(grammar, Grammar::Resource | Grammar::Trust);
+    let free = matches!(grammar, Grammar::Resource | Grammar::Own | Grammar::Trust);
     if free || sid.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return Ok(());
     }
@@ -137,6 +140,9 @@ pub(crate) fn condition_key(key: &str) -> Result<(), PolicyError> {
     Ok(())
 }
 
+/// The one service whose name lies elsewhere; Lambda functions are granted to it.
+const ALEXA: &str = "alexa-appkit.amazon.com";
+
 /// A service's name in policies: `lambda.amazonaws.com`.
 pub(crate) fn is_service(name: &str) -> bool {
     let stem = ["amazonaws.com", "amazonaws.com.cn", "aws.internal"]
@@ -144,7 +150,7 @@ pub(crate) fn is_service(name: &str) -> bool {
         .find_map(|suffix| name.strip_suffix(suffix)?.strip_suffix('.'));
     let legal =
         |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
-    stem.is_some_and(|stem| !stem.is_empty() && stem.bytes().all(legal))
+    stem.is_some_and(|stem| !stem.is_empty() && stem.bytes().all(legal)) || name == ALEXA
 }
 
 /// The refusal of an entry of a principal's list.

@@ -25,7 +25,7 @@ impl Timestamp {
 
     /// Time since `earlier`; zero when that is later.
     pub fn since(self, earlier: Self) -> Duration {
-        Duration::from_millis(u64::try_from(self.0 - earlier.0).unwrap_or(0))
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
     /// `2026-01-31T09:30:00.125Z`: ISO 8601, always with milliseconds.

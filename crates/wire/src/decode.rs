@@ -96,14 +96,15 @@ fn read_bound(
     seen: &mut Seen,
     report: &mut Report,
 ) -> Result<(), Malformed> {
-    for (index, member) in input.schema().members().iter().enumerate() {
+    let taken = input.schema().members();
+    for (index, member) in taken.iter().enumerate() {
         let value = input.member_mut(index);
         let there = report.in_member(member.name, |report| match member.location {
             Location::Label => match route.labels.iter().find(|(name, _)| *name == member.wire) {
                 Some((_, text)) => text::set(text, member.schema, value, report).map(|()| true),
                 None => Ok(false),
             },
-            Location::Query => read_query(route, member, value, report),
+            Location::Query => read_query(route, taken, member, value, report),
             Location::Header => read_header(header(parts, member.wire), member, value, report),
             Location::Headers => read_headers(parts, member, value, report),
             _ => Ok(false),
@@ -117,6 +118,7 @@ fn read_bound(
 
 fn read_query(
     route: &Route,
+    members: &'static [Member],
     member: &'static Member,
     value: &mut dyn Value,
     report: &mut Report,
@@ -124,6 +126,7 @@ fn read_query(
     let mut there = false;
     for (name, text) in &route.params {
         match member.schema.kind {
+            Kind::Map(_) if is_taken(route, members, name) => continue,
             Kind::Map(row) => {
                 let Some(slot) = value.insert(name.clone()) else { break };
                 let slot = match row.value.schema.kind {
@@ -144,6 +147,18 @@ fn read_query(
         there = true;
     }
     Ok(there)
+}
+
+/// Whether a parameter is another member's, the path's, or the signature's.
+fn is_taken(route: &Route, members: &[Member], name: &str) -> bool {
+    let of_path = route.operation.http.uri.split_once('?').map_or("", |(_, query)| query);
+    let mut of_path = of_path.split('&').map(|need| need.split('=').next().unwrap_or_default());
+    let plain = |member: &Member| !matches!(member.schema.kind, Kind::Map(_));
+    of_path.any(|taken| taken == name)
+        || name.starts_with("X-Amz-")
+        || members.iter().any(|member| {
+            member.location == Location::Query && plain(member) && member.wire == name
+        })
 }
 
 fn read_header(

@@ -1,12 +1,15 @@
 //! From a request's head to its operation.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use haar_types::RequestId;
 use http::request::Parts;
 
+use crate::host;
 use crate::operation::{OperationSchema, Protocol, ServiceSchema};
 use crate::params::{self, Params};
-use crate::paths::{Labels, Paths, Target};
+use crate::paths::{Beside, Labels, Paths, Target};
 use crate::{AwsError, encode};
 
 /// All services that this process answers for.
@@ -151,10 +154,14 @@ fn detect_action(
         service.operation(action).is_some() || service.is_unlisted(action)
     };
     let services = || catalogue.services().filter(speaks);
-    let service = services().find(named).or_else(|| {
+    // A signature decides; a host's name only where it names a service that has the action.
+    let by_name_only = services().find(named);
+    let service = by_name_only.filter(|service| signed.is_some() || has(service));
+    let service = service.or_else(|| {
         let mut versioned = services().filter(|s| version.is_none_or(|v| s.api_version == v));
         versioned.find(has).filter(|_| signed.is_none())
-    })?;
+    });
+    let service = service.or(by_name_only)?;
     let protocol = if service.speaks(Protocol::Ec2) { Protocol::Ec2 } else { Protocol::Query };
     Some(by_name(Some(service), protocol, action, params.clone()))
 }
@@ -166,38 +173,39 @@ fn detect_path(
     signed: Option<&str>,
     params: Params,
 ) -> Result<Route, Refusal> {
-    let (method, path) = (parts.method.as_str(), parts.uri.path());
-    let mut named = None;
-    for entry in &catalogue.entries {
-        let is_named = match signed {
-            Some(name) => entry.service.signing_name == name,
-            None => entry.service.endpoint_prefix == host_label(parts),
-        };
-        named = named.or(is_named.then_some(entry.service));
-        let Some(paths) = entry.paths.as_ref().filter(|_| is_named || signed.is_none()) else {
-            continue;
-        };
-        let protocol = rest_protocol(entry.service);
-        match paths.find(method, path, &params) {
+    let (method, host) = (parts.method.as_str(), host_label(parts));
+    let beside = Beside { method, query: &params, headers: &parts.headers };
+    let is_named = |entry: &Entry| match signed {
+        Some(name) => entry.service.signing_name == name,
+        None => entry.service.endpoint_prefix == host || has_host_label(entry.service, parts),
+    };
+    // Where labels may stand in the host's name, almost any path fits: such services come last.
+    let (first, last): (Vec<&Entry>, Vec<&Entry>) =
+        catalogue.entries.iter().partition(|entry| !entry.service.host_label || is_named(entry));
+    let all = first.into_iter().chain(last);
+    for entry in all.filter(|entry| signed.is_none() || is_named(entry)) {
+        let Some(paths) = &entry.paths else { continue };
+        let (service, protocol) = (entry.service, rest_protocol(entry.service));
+        match paths.find(&host::path(service, parts, signed), &beside) {
             Some((Target::Listed(operation), labels)) => {
-                return Ok(Route {
-                    service: operation.service,
-                    operation,
-                    protocol,
-                    labels,
-                    params,
-                });
+                return Ok(Route { service, operation, protocol, labels, params });
             }
             Some((Target::Unlisted(name), _)) => {
-                return by_name(Some(entry.service), protocol, name, params);
+                return by_name(Some(service), protocol, name, params);
             }
             None => {}
         }
     }
-    let protocol = named.map_or(Protocol::RestJson, |service| {
-        service.protocols.first().copied().unwrap_or(Protocol::RestJson)
-    });
+    let named = catalogue.entries.iter().find(|entry| is_named(entry)).map(|entry| entry.service);
+    let protocol = named.and_then(|service| service.protocols.first().copied());
+    let protocol = protocol.unwrap_or(Protocol::RestJson);
+    let path = parts.uri.path();
     Err(unknown(named, protocol, params::first(&params, "Action").unwrap_or(path)))
+}
+
+/// Whether the host's name begins with a label of this service's paths.
+fn has_host_label(service: &ServiceSchema, parts: &Parts) -> bool {
+    service.host_label && matches!(host::path(service, parts, None), Cow::Owned(_))
 }
 
 fn rest_protocol(service: &ServiceSchema) -> Protocol {
@@ -241,8 +249,7 @@ fn signing_name(parts: &Parts, params: &Params) -> Option<String> {
 
 /// The first label of the host's name: `lambda` of `lambda.us-east-1.localhost`.
 fn host_label(parts: &Parts) -> &str {
-    let host = parts.uri.host().unwrap_or_else(|| header(parts, "host"));
-    host.split(['.', ':']).next().unwrap_or_default()
+    host::name(parts).split('.').next().unwrap_or_default()
 }
 
 pub(crate) fn header<'a>(parts: &'a Parts, name: &str) -> &'a str {

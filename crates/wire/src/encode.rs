@@ -10,7 +10,7 @@ use http::{Response, StatusCode};
 pub use error::{encode_error, encode_error_as};
 
 use crate::detect::Route;
-use crate::operation::{Operation, OperationSchema, Protocol};
+use crate::operation::{Operation, OperationSchema, Protocol, XmlRoot};
 use crate::schema::{Kind, Location, TimestampFormat};
 use crate::shape::set_members;
 use crate::value::View;
@@ -40,14 +40,15 @@ pub fn encode_as(
     }
     let streamed = match take_stream(protocol, output, &mut answer) {
         Some(body) => Some(body),
-        None if is_rest => payload(protocol, output, &mut answer),
+        None if is_rest => payload(protocol, operation, output, &mut answer),
         None => None,
     };
     *answer.body_mut() = match streamed {
         Some(body) => body,
         None => whole(protocol, operation, output, request_id, &mut answer),
     };
-    if let Some(bytes) = answer.body().as_bytes() {
+    let is_head = operation.http.method == "HEAD"; // its length is that of a body left out
+    if let Some(bytes) = answer.body().as_bytes().filter(|_| !is_head) {
         let length = HeaderValue::from(bytes.len());
         answer.headers_mut().insert(CONTENT_LENGTH, length);
     }
@@ -59,6 +60,9 @@ fn head(protocol: Protocol, status: u16, request_id: &RequestId) -> Response<Bod
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     set(&mut answer, "x-amzn-requestid", request_id.as_str());
+    if protocol == Protocol::RestXml {
+        set(&mut answer, "x-amz-request-id", request_id.as_str());
+    }
     if protocol == Protocol::RpcV2Cbor {
         set(&mut answer, "smithy-protocol", "rpc-v2-cbor");
     }
@@ -155,7 +159,12 @@ fn take_stream(
 }
 
 /// The member that is the body by itself.
-fn payload(protocol: Protocol, output: &dyn Shape, answer: &mut Response<Body>) -> Option<Body> {
+fn payload(
+    protocol: Protocol,
+    operation: &OperationSchema,
+    output: &dyn Shape,
+    answer: &mut Response<Body>,
+) -> Option<Body> {
     let (index, member) = output.schema().payload()?;
     let (kind, bytes) = match output.member(index).view() {
         View::Absent => return Some(Body::empty()),
@@ -163,8 +172,9 @@ fn payload(protocol: Protocol, output: &dyn Shape, answer: &mut Response<Body>) 
         View::Blob(bytes) => (content_type(protocol), bytes.clone()),
         View::Text(text) => ("text/plain", Bytes::copy_from_slice(text.as_bytes())),
         View::Structure(shape) if protocol == Protocol::RestXml => {
+            let namespace = operation.service.xml_namespace;
             let mut out = XmlWriter::document();
-            out.element(member.wire, None, |out| out.members(shape));
+            out.element(member.wire, namespace, |out| out.members(shape));
             (content_type(protocol), out.finish().into())
         }
         View::Structure(shape) => (content_type(protocol), frames::body_of(shape, protocol)),
@@ -193,25 +203,44 @@ fn whole(
             let mut out = XmlWriter::document();
             out.element(&format!("{}Response", operation.name), namespace, |out| {
                 out.leaf("requestId", request_id.as_str());
+                if output.schema().members().is_empty() {
+                    out.leaf("return", "true");
+                }
                 out.members(output);
             });
             out.finish().into()
         }
-        Protocol::RestXml => {
-            let schema = output.schema();
-            let is_body = |member: &crate::Member| member.location == Location::Body;
-            if !schema.members().iter().any(is_body) {
-                return Body::empty();
-            }
-            let name = schema.as_structure().and_then(|s| s.xml_name).unwrap_or(schema.name);
-            let mut out = XmlWriter::document();
-            out.element(name, namespace, |out| out.members(output));
-            out.finish().into()
-        }
+        Protocol::RestXml => match rest_xml(operation, output) {
+            Some(bytes) => bytes,
+            None => return Body::empty(),
+        },
         _ => frames::body_of(output, protocol),
     };
     set_content_type(answer, content_type(protocol));
     bytes.into()
+}
+
+/// The members in the body as a document; `None` where the output has none there.
+fn rest_xml(operation: &OperationSchema, output: &dyn Shape) -> Option<Bytes> {
+    let schema = output.schema();
+    let namespace = operation.service.xml_namespace;
+    let is_body = |member: &crate::Member| member.location == Location::Body;
+    let first = schema.members().iter().position(is_body)?;
+    let mut out = XmlWriter::document();
+    match operation.xml_root {
+        XmlRoot::Bare => {
+            let member = &schema.members()[first];
+            let view = output.member(first).view();
+            let text = text::write(view, member.schema, TimestampFormat::DateTime);
+            out.element(member.wire, namespace, |out| out.text(&text.unwrap_or_default()));
+        }
+        XmlRoot::Named(name) => out.element(name, namespace, |out| out.members(output)),
+        XmlRoot::Shape => {
+            let name = schema.as_structure().and_then(|s| s.xml_name).unwrap_or(schema.name);
+            out.element(name, namespace, |out| out.members(output));
+        }
+    }
+    Some(out.finish().into())
 }
 
 fn query(operation: &OperationSchema, output: &dyn Shape, request_id: &RequestId) -> Bytes {

@@ -22,6 +22,7 @@ struct Parts {
     fault: Fault,
     message: String,
     detail: Option<Arc<dyn Shape>>,
+    elements: Vec<(&'static str, String)>,
 }
 
 impl AwsError {
@@ -40,6 +41,7 @@ impl AwsError {
             fault,
             message: message.into(),
             detail: None,
+            elements: Vec::new(),
         }))
     }
 
@@ -62,7 +64,15 @@ impl AwsError {
             fault: error.map_or(Fault::Sender, |error| error.fault),
             message: message.unwrap_or_default(),
             detail: Some(Arc::new(shape)),
+            elements: Vec::new(),
         }))
+    }
+
+    /// The same with one more element in XML answers, such as S3's `BucketName`.
+    #[must_use]
+    pub fn element(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.0.elements.push((name, text.into()));
+        self
     }
 
     /// Its name in the JSON and CBOR protocols, such as `ResourceNotFoundException`.
@@ -88,6 +98,11 @@ impl AwsError {
     /// What it says to people.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// Elements that XML answers have beside code and message.
+    pub(crate) fn elements(&self) -> &[(&'static str, String)] {
+        &self.0.elements
     }
 
     /// The model's shape, if it is one.

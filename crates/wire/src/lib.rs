@@ -19,6 +19,7 @@ mod encode;
 mod error;
 mod events;
 mod frames;
+mod host;
 mod json;
 mod operation;
 mod params;
@@ -43,7 +44,7 @@ pub use events::{Event, EventFrames, EventStream};
 pub use json::{from_json, from_json_into, restore, to_json};
 pub use operation::{
     ErrorStyle, Http, Lane, MissingStyle, Operation, OperationSchema, Paginator, Protocol,
-    ServiceSchema, Unlisted,
+    ServiceSchema, Unlisted, XmlRoot,
 };
 pub use schema::{
     ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,

@@ -48,6 +48,19 @@ pub struct OperationSchema {
     pub signed: bool,
     /// True when the body is not part of the signature.
     pub unsigned_payload: bool,
+    /// How its XML answer begins, where that is not as the model's shapes say.
+    pub xml_root: XmlRoot,
+}
+
+/// How an answer of the rest-xml protocol begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum XmlRoot {
+    /// With the output's own name.
+    Shape,
+    /// With this name.
+    Named(&'static str),
+    /// With its only member.
+    Bare,
 }
 
 /// HTTP binding of an operation.
@@ -133,6 +146,9 @@ pub struct ServiceSchema {
     pub unlisted: &'static [Unlisted],
     /// How it words violations of the model.
     pub error_style: ErrorStyle,
+    /// True where the first label of a path may stand before the host's name instead:
+    /// `BUCKET.s3.localhost`.
+    pub host_label: bool,
 }
 
 /// An operation of the model that is not listed: known to AWS, not offered here.
@@ -142,7 +158,7 @@ pub struct Unlisted {
     pub name: &'static str,
     /// Its HTTP method.
     pub method: &'static str,
-    /// Its path.
+    /// Its path, and what must be there: query parameters after `?`, headers after `@`.
     pub uri: &'static str,
 }
 
@@ -157,6 +173,8 @@ pub struct ErrorStyle {
     pub message_key: &'static str,
     /// How it tells of members that are missing, where that is not as of other violations.
     pub missing: Option<MissingStyle>,
+    /// False for XML errors without an `ErrorResponse` around them.
+    pub wrapped: bool,
 }
 
 /// How a service tells of members that are missing: `The parameter Namespace is required.`

@@ -1,9 +1,12 @@
-//! The REST protocols' paths: from method, path and query to an operation.
+//! The REST protocols' paths: from method, path, query and headers to an operation.
 
 use std::collections::BTreeMap;
 
+use http::HeaderMap;
+
 use crate::operation::{OperationSchema, ServiceSchema};
 use crate::params::{Params, decode_segment};
+use crate::schema::Location;
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug)]
@@ -16,6 +19,13 @@ pub(crate) enum Target {
 
 /// Labels of a path with what they held.
 pub(crate) type Labels = Vec<(&'static str, String)>;
+
+/// What of a request, beside its path, tells operations apart.
+pub(crate) struct Beside<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) query: &'a Params,
+    pub(crate) headers: &'a HeaderMap,
+}
 
 /// All paths of one service.
 #[derive(Default)]
@@ -33,10 +43,31 @@ struct Node {
 
 struct End {
     method: &'static str,
-    /// Parameters that must be there, with their value where the model gives one.
-    needs: Vec<(&'static str, Option<&'static str>)>,
+    /// What must be there.
+    needs: Vec<Need>,
+    /// Required members: where several operations fit, the one that lacks none is meant, such
+    /// as `UploadPart` with its part number rather than `PutObject`.
+    members: Vec<Need>,
     labels: Vec<&'static str>,
     target: Target,
+}
+
+#[derive(Clone, Copy)]
+enum Need {
+    Query(&'static str, Option<&'static str>),
+    Header(&'static str),
+}
+
+impl Need {
+    fn is_met(self, by: &Beside<'_>) -> bool {
+        match self {
+            Self::Header(name) => by.headers.contains_key(name),
+            Self::Query(name, wanted) => by
+                .query
+                .iter()
+                .any(|(key, value)| key == name && wanted.is_none_or(|wanted| wanted == value)),
+        }
+    }
 }
 
 impl Paths {
@@ -45,24 +76,34 @@ impl Paths {
         let mut paths = Self::default();
         for operation in service.operations {
             let http = operation.http;
-            paths.add(http.method, http.uri, Target::Listed(operation));
+            let required = operation.input.members().iter().filter(|member| member.required);
+            let members = required.filter_map(|member| match member.location {
+                Location::Query => Some(Need::Query(member.wire, None)),
+                Location::Header => Some(Need::Header(member.wire)),
+                _ => None,
+            });
+            paths.add(http.method, http.uri, members.collect(), Target::Listed(operation));
         }
         for operation in service.unlisted {
-            paths.add(operation.method, operation.uri, Target::Unlisted(operation.name));
+            let target = Target::Unlisted(operation.name);
+            paths.add(operation.method, operation.uri, Vec::new(), target);
         }
         paths
     }
 
-    fn add(&mut self, method: &'static str, uri: &'static str, target: Target) {
+    fn add(&mut self, method: &'static str, uri: &'static str, members: Vec<Need>, target: Target) {
+        let (uri, headers) = uri.split_once('@').unwrap_or((uri, ""));
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
-        let needs = query.split('&').filter(|need| !need.is_empty());
-        let needs = needs.map(|need| match need.split_once('=') {
-            Some((name, value)) => (name, Some(value)),
-            None => (need, None),
+        let queries = query.split('&').filter(|need| !need.is_empty());
+        let queries = queries.map(|need| match need.split_once('=') {
+            Some((name, value)) => Need::Query(name, Some(value)),
+            None => Need::Query(need, None),
         });
-        let mut end = End { method, needs: needs.collect(), labels: Vec::new(), target };
+        let headers = headers.split('@').filter(|name| !name.is_empty()).map(Need::Header);
+        let needs = queries.chain(headers).collect();
+        let mut end = End { method, needs, members, labels: Vec::new(), target };
         let mut node = &mut self.root;
-        for segment in segments(path) {
+        for segment in segments(path).filter(|segment| !segment.is_empty()) {
             let label = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
             match label {
                 None => node = node.literals.entry(segment).or_default(),
@@ -83,15 +124,10 @@ impl Paths {
     }
 
     /// The operation that a request's path means, with its labels.
-    pub(crate) fn find(
-        &self,
-        method: &str,
-        path: &str,
-        query: &Params,
-    ) -> Option<(Target, Labels)> {
+    pub(crate) fn find(&self, path: &str, beside: &Beside<'_>) -> Option<(Target, Labels)> {
         let segments: Vec<&str> = segments(path).collect();
         let mut held = Vec::new();
-        let end = self.root.find(method, &segments, query, &mut held)?;
+        let end = self.root.find(&segments, beside, &mut held)?;
         let labels = end.labels.iter().copied().zip(held).collect();
         Some((end.target, labels))
     }
@@ -100,47 +136,48 @@ impl Paths {
 impl Node {
     fn find<'a>(
         &'a self,
-        method: &str,
         rest: &[&str],
-        query: &Params,
+        beside: &Beside<'_>,
         held: &mut Vec<String>,
     ) -> Option<&'a End> {
-        let Some((first, after)) = rest.split_first() else {
-            return best(&self.ends, method, query);
+        // A slash at the end says nothing, unless a greedy label takes it.
+        let Some((first, after)) = rest.split_first().filter(|_| rest != [""]) else {
+            return best(&self.ends, beside);
         };
         let literal = self.literals.get(*first);
-        if let Some(end) = literal.and_then(|node| node.find(method, after, query, held)) {
+        if let Some(end) = literal.and_then(|node| node.find(after, beside, held)) {
             return Some(end);
         }
         if let Some(node) = &self.label
             && !first.is_empty()
         {
             held.push(decode_segment(first));
-            if let Some(end) = node.find(method, after, query, held) {
+            if let Some(end) = node.find(after, beside, held) {
                 return Some(end);
             }
             held.pop();
         }
-        let end = best(&self.greedy, method, query)?;
+        let end = best(&self.greedy, beside)?;
         held.push(decode_segment(&rest.join("/")));
         Some(end)
     }
 }
 
-/// Of the ends that fit, the one that asks for most.
-fn best<'a>(ends: &'a [End], method: &str, query: &Params) -> Option<&'a End> {
+/// Of the ends that fit, the one that asks for most, those first that lack no member.
+fn best<'a>(ends: &'a [End], beside: &Beside<'_>) -> Option<&'a End> {
     let fits = |end: &&End| {
-        let has = |(name, wanted): &(&str, Option<&str>)| {
-            query.iter().any(|(key, value)| key == name && wanted.is_none_or(|w| w == value))
-        };
-        end.method == method && end.needs.iter().all(has)
+        end.method == beside.method && end.needs.iter().all(|need| need.is_met(beside))
     };
-    ends.iter().filter(fits).max_by_key(|end| end.needs.len())
+    let rank = |end: &&End| {
+        let is_whole = end.members.iter().all(|member| member.is_met(beside));
+        let asked = end.needs.len() + if is_whole { end.members.len() } else { 0 };
+        // Some models have two operations of one path: the one that is not listed is the old one.
+        (is_whole, asked, matches!(end.target, Target::Listed(_)))
+    };
+    ends.iter().filter(fits).max_by_key(rank)
 }
 
-/// A path's segments; a slash at its end says nothing.
+/// A path's segments; the last is empty behind a slash.
 fn segments(path: &str) -> impl Iterator<Item = &str> {
-    let path = path.strip_prefix('/').unwrap_or(path);
-    let path = path.strip_suffix('/').unwrap_or(path);
-    path.split('/')
+    path.strip_prefix('/').unwrap_or(path).split('/')
 }

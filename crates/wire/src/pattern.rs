@@ -14,6 +14,7 @@ pub(crate) fn from_java(source: &str) -> String {
                     push_code_unit(&mut out, &digits);
                 }
                 Some('/') => out.push('/'),
+                Some(class @ ('w' | 'd' | 's')) => push_class(&mut out, class, depth > 0),
                 Some(next) => out.extend(['\\', next]),
                 None => out.push_str("\\\\"),
             },
@@ -43,6 +44,19 @@ pub(crate) fn from_java(source: &str) -> String {
     }
     out.push_str(")$");
     out
+}
+
+/// Java's short classes hold ASCII alone; Rust's would hold all of Unicode.
+fn push_class(out: &mut String, class: char, within_brackets: bool) {
+    let letters = match class {
+        'w' => "0-9A-Za-z_",
+        'd' => "0-9",
+        _ => r" \t\n\x0B\f\r",
+    };
+    match within_brackets {
+        true => out.push_str(letters),
+        false => out.push_str(&format!("[{letters}]")),
+    }
 }
 
 /// Halves of surrogate pairs have no place in Rust's text: they are moved to its borders.
@@ -75,6 +89,9 @@ mod tests {
         let name = Pattern::new(r"(?!^[0-9]+$)([a-zA-Z0-9-_]+)");
         assert!(name.matches("live-1"));
         assert!(!name.matches("123"));
+        let user = Pattern::new(r"[\w+=,.@-]+\d\s?");
+        assert!(user.matches("ann.b-c_1 ") && user.matches("a9"));
+        assert!(!user.matches("j\u{fc}rgen1") && !user.matches("a\u{663}"));
         assert!(Pattern::new(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+").matches("Zürich 1"));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::operation::ServiceSchema;
+use crate::operation::{Protocol, ServiceSchema};
 use crate::schema::{Member, Schema};
 use crate::{AwsError, Shape};
 
@@ -157,6 +157,12 @@ impl Report {
         if let Some(why) = self.malformed {
             let style = &service.error_style;
             return Err(AwsError::new(style.malformed_code, 400, why).query_code("MalformedInput"));
+        }
+        if service.speaks(Protocol::Ec2)
+            && let Some(name) = self.missing.first()
+        {
+            let text = format!("The request must contain the parameter {name}");
+            return Err(AwsError::new("MissingParameter", 400, text));
         }
         if let Some(style) = service.error_style.missing.filter(|_| !self.missing.is_empty()) {
             self.missing.sort_by_key(|path| path.matches('.').count()); // the outer ones first

@@ -90,6 +90,8 @@ pub struct StructSchema {
     pub members: &'static [Member],
     /// XML element name, where the model gives one.
     pub xml_name: Option<&'static str>,
+    /// XML namespace of its own, with its prefix: `("xsi", "http://…")`.
+    pub xml_namespace: Option<(&'static str, &'static str)>,
     /// Exactly one member is set.
     pub union: bool,
     /// Set for shapes that are errors.
@@ -123,6 +125,8 @@ pub struct Member {
     pub name: &'static str,
     /// Its name on the wire (`locationName`, else [`Self::name`]).
     pub wire: &'static str,
+    /// Its name in requests of EC2, where that is not [`Self::wire`] with a capital.
+    pub ec2_name: Option<&'static str>,
     /// Its shape.
     pub schema: &'static Schema,
     /// Which part of the message holds it.
@@ -272,7 +276,7 @@ impl Schema {
 impl StructSchema {
     /// A plain structure.
     pub const fn new(members: &'static [Member]) -> Self {
-        Self { members, xml_name: None, union: false, error: None }
+        Self { members, xml_name: None, xml_namespace: None, union: false, error: None }
     }
 
     /// A structure of which exactly one member is set.
@@ -284,6 +288,12 @@ impl StructSchema {
     /// XML element name.
     pub const fn xml_name(mut self, name: &'static str) -> Self {
         self.xml_name = Some(name);
+        self
+    }
+
+    /// A namespace of its own.
+    pub const fn xml_namespace(mut self, prefix: &'static str, uri: &'static str) -> Self {
+        self.xml_namespace = Some((prefix, uri));
         self
     }
 
@@ -300,6 +310,7 @@ impl Member {
         Self {
             name,
             wire: name,
+            ec2_name: None,
             schema,
             location: Location::Body,
             required: false,
@@ -311,6 +322,12 @@ impl Member {
     /// Another name on the wire.
     pub const fn wire(mut self, wire: &'static str) -> Self {
         self.wire = wire;
+        self
+    }
+
+    /// Another name in requests of EC2.
+    pub const fn ec2_name(mut self, name: &'static str) -> Self {
+        self.ec2_name = Some(name);
         self
     }
 

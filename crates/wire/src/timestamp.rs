@@ -32,9 +32,12 @@ pub(crate) fn read(text: &str) -> Option<Timestamp> {
     Some(Timestamp(at.as_millisecond()))
 }
 
-/// Seconds since 1970 with their fraction.
+/// Seconds since 1970 with their fraction; what lies beyond the years that have a name is moved
+/// to the last of them, so that times can be added and compared without overflow.
 pub(crate) fn from_seconds(seconds: f64) -> Timestamp {
-    Timestamp((seconds * 1000.0).round() as i64)
+    let (first, last) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
+    let millis = (seconds * 1000.0).round() as i64;
+    Timestamp(millis.clamp(first.as_millisecond(), last.as_millisecond()))
 }
 
 /// The doubles that JSON has no number for.

@@ -77,8 +77,9 @@ fn read_member(
     report: &mut Report,
 ) -> Result<bool, Malformed> {
     let capital;
-    let name = match dialect {
-        Dialect::Ec2 => {
+    let name = match (dialect, member.ec2_name) {
+        (Dialect::Ec2, Some(name)) => name,
+        (Dialect::Ec2, None) => {
             capital = upper_first(member.wire);
             capital.as_str()
         }

@@ -6,6 +6,9 @@ use crate::shape::set_members;
 use crate::text;
 use crate::value::{List, Map, View};
 
+/// The name of items that the model gives none.
+const ITEM: &str = "member";
+
 /// XML as it is written.
 #[derive(Default)]
 pub(crate) struct XmlWriter {
@@ -41,10 +44,12 @@ impl XmlWriter {
 
     /// An element with text.
     pub(crate) fn leaf(&mut self, name: &str, text: &str) {
-        self.open(name);
-        self.out.push('>');
+        self.element(name, None, |out| out.text(text));
+    }
+
+    /// Text within an element.
+    pub(crate) fn text(&mut self, text: &str) {
         escape(text, &mut self.out);
-        self.close(name);
     }
 
     /// Members of a structure that go into the body.
@@ -58,7 +63,11 @@ impl XmlWriter {
 
     fn member(&mut self, name: &str, member: &'static Member, view: View<'_>) {
         match (view, member.schema.kind) {
-            (View::List(list), Kind::List(row)) if row.flattened => self.items(name, list, row),
+            (View::List(list), Kind::List(row)) if row.flattened => {
+                // Items that have a name of their own bear it rather than the list's.
+                let name = if row.item.wire == ITEM { name } else { row.item.wire };
+                self.items(name, list, row);
+            }
             (View::Map(map), Kind::Map(row)) if row.flattened => self.entries(name, map, row),
             _ => self.value(name, member.schema, view),
         }
@@ -68,6 +77,10 @@ impl XmlWriter {
         match (view, schema.kind) {
             (View::Structure(shape), _) => {
                 self.open(name);
+                let namespace = schema.as_structure().and_then(|shape| shape.xml_namespace);
+                if let Some((prefix, uri)) = namespace {
+                    self.attribute(&format!("xmlns:{prefix}"), uri);
+                }
                 for (_, member, view) in set_members(shape).filter(|found| found.1.xml_attribute) {
                     if let Some(text) = text::write(view, member.schema, TimestampFormat::DateTime)
                     {

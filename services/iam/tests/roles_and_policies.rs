@@ -5,6 +5,7 @@
 mod house;
 
 use haar_iam_contract::*;
+use haar_kernel::{Auth, Principal};
 use house::{BASIC, House, POLICY, TRUST, names, refused};
 use serde_json::{Value, json};
 
@@ -313,4 +314,41 @@ async fn simulations_tell_what_would_be_decided_and_by_what() {
     let keys = json!({ "PolicyInputList": [conditional] });
     let keys = house.ok::<GetContextKeysForCustomPolicy>(keys).await;
     assert_eq!(keys["ContextKeyNames"], json!(["aws:principaltag/team"]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_puts_a_role_into_a_profile_must_be_allowed_to_pass_it() {
+    let house = House::with(Auth::Enforce);
+    house.user("ann").await;
+    house.role("r").await;
+    house.ok::<CreateInstanceProfile>(json!({ "InstanceProfileName": "p" })).await;
+    let may = |action: &str| {
+        let document = json!({ "Version": "2012-10-17", "Statement":
+            [{ "Effect": "Allow", "Action": action, "Resource": "*" }] });
+        json!({ "UserName": "ann", "PolicyName": action.replace(':', "-"),
+            "PolicyDocument": document.to_string() })
+    };
+    let add = json!({ "InstanceProfileName": "p", "RoleName": "r" });
+    let ann = house.principal("ann").await;
+    house.ok::<PutUserPolicy>(may("iam:AddRoleToInstanceProfile")).await;
+    let denied = house.call_as::<AddRoleToInstanceProfile>(ann.clone(), add.clone()).await;
+    let (code, message) = denied.unwrap_err();
+    assert_eq!(code, "AccessDenied");
+    assert!(message.contains("iam:PassRole"), "{message}");
+    house.ok::<PutUserPolicy>(may("iam:PassRole")).await;
+    house.call_as::<AddRoleToInstanceProfile>(ann, add).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_boundary_of_another_account_is_none() {
+    let house = House::new();
+    let other = Principal::root("111122223333".parse().unwrap());
+    let theirs = json!({ "PolicyName": "p", "PolicyDocument": POLICY });
+    house.call_as::<CreatePolicy>(other, theirs).await.unwrap();
+    let arn = "arn:aws:iam::111122223333:policy/p";
+    let input = json!({ "UserName": "ann", "PermissionsBoundary": arn });
+    assert_eq!(
+        house.call::<CreateUser>(input).await,
+        refused("NoSuchEntity", &format!("Scope ARN: {arn} does not exist or is not attachable."))
+    );
 }

@@ -32,8 +32,12 @@ impl Room for Lambda {
             template if template.contains("{LayerName}") => layer_resource(call, input),
             template if template.contains("{UUID}") => text_member(input, "UUID")
                 .map(|uuid| EventSourceMappingKey::new(&call.account, &call.region, &uuid).arn()),
-            "{Resource}" => text_member(input, "Resource").and_then(|arn| arn.parse().ok()),
-            "{Arn}" => text_member(input, "Arn").and_then(|arn| arn.parse().ok()),
+            "{Resource}" => {
+                text_member(input, "Resource").and_then(|arn| tagged_resource(call, &arn))
+            }
+            "{Arn}" => text_member(input, "Arn")
+                .and_then(|arn| layer_version_key(&arn))
+                .map(|key| key.arn()),
             _ => None,
         };
         vec![resource.map_or_else(|| "*".to_owned(), String::from)]
@@ -101,6 +105,15 @@ fn layer_resource(call: &Call, input: &dyn Shape) -> Option<Arn> {
         Some(version) => LayerVersionKey { layer, version }.arn(),
         None => layer.arn(),
     })
+}
+
+/// What a tag operation acts on, under the name that policies know it by, however the caller's
+/// ARN is written.
+fn tagged_resource(call: &Call, arn: &str) -> Option<Arn> {
+    if let Some((_, uuid)) = arn.split_once(":event-source-mapping:") {
+        return Some(EventSourceMappingKey::new(&call.account, &call.region, uuid).arn());
+    }
+    Some(FunctionName::parse(arn).key(&call.account, &call.region).ok()?.arn())
 }
 
 fn policy_of(snapshot: &Snapshot, resource: &str) -> Option<Vec<PolicyStatement>> {

@@ -28,7 +28,11 @@ impl Lambda {
             timeout: Duration::from_secs(u64::from(settings.timeout_s)),
             ephemeral_storage: settings.ephemeral_storage,
             environment: settings.environment.clone().unwrap_or_default(),
-            code: self.unpacked(&version.code.sha256),
+            code: match &version.code.folder {
+                Some(folder) => folder.clone(),
+                None => self.unpacked(&version.code.sha256),
+            },
+            is_folder: version.code.folder.is_some(),
             layers: settings.layers.iter().map(|layer| self.unpacked(&layer.sha256)).collect(),
             architecture: match settings.architecture.as_str() {
                 "arm64" => Architecture::Arm,

@@ -7,14 +7,42 @@
 
 mod unpack;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use base64::Engine as _;
 use sha2::{Digest, Sha256};
 
 pub use unpack::UNZIPPED_BYTES_MAX;
+
+/// Ends the name of the file that tells how large a directory's files are.
+const NOTE: &str = "size";
+
+/// Where what nobody needs waits for its removal; no digest begins with a dot.
+const TRASH: &str = ".trash";
+
+/// Tells names of this process apart.
+static TURN: AtomicU64 = AtomicU64::new(0);
+
+/// What a sweep has put aside.
+#[derive(Debug)]
+#[must_use = "what was put aside still takes its space"]
+pub struct Trash(PathBuf);
+
+impl Trash {
+    /// Removes it. Blocking.
+    pub fn empty(self) {
+        match fs::remove_dir_all(&self.0) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "could not remove old code");
+            }
+            _ => {}
+        }
+    }
+}
 
 /// Unpacked archives under one directory, shared by all functions and layers with the same code.
 #[derive(Clone, Debug)]
@@ -66,7 +94,7 @@ impl CodeStore {
         let digest = Sha256::digest(archive);
         let sha256 = base64::engine::general_purpose::STANDARD.encode(digest);
         let path = self.directory(&sha256);
-        let size_note = path.with_extension("size");
+        let size_note = path.with_extension(NOTE);
         let known = fs::read_to_string(&size_note).ok().and_then(|text| text.parse().ok());
         let unzipped_size = match known.filter(|_| path.is_dir()) {
             Some(size) => size,
@@ -89,33 +117,37 @@ impl CodeStore {
         self.root.join(name)
     }
 
-    /// Removes all directories but those of `keep`'s digests.
+    /// Puts all directories aside but those of `keep`'s digests, and what a crash left half
+    /// unpacked. Quick: what is put aside is removed by [`Trash::empty`], whatever is unpacked
+    /// meanwhile.
     ///
     /// # Errors
     /// When the store's directory cannot be read.
-    pub fn sweep(&self, keep: &[String]) -> io::Result<()> {
-        let kept: Vec<PathBuf> = keep.iter().map(|sha256| self.directory(sha256)).collect();
+    pub fn sweep(&self, keep: &[String]) -> io::Result<Trash> {
+        let kept: BTreeSet<PathBuf> = keep.iter().map(|sha256| self.directory(sha256)).collect();
+        let trash = Trash(self.root.join(TRASH));
         let entries = match fs::read_dir(&self.root) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(trash),
             entries => entries?,
         };
+        fs::create_dir_all(&trash.0)?;
         for entry in entries {
             let path = entry?.path();
-            if kept.contains(&path.with_extension("")) {
+            let is_whole = path.extension().is_none_or(|extension| extension == NOTE);
+            if path == trash.0 || is_whole && kept.contains(&path.with_extension("")) {
                 continue;
             }
-            let removed =
-                if path.is_dir() { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
-            if let Err(error) = removed {
-                tracing::warn!(path = %path.display(), %error, "could not remove old code");
+            let turn = TURN.fetch_add(1, Ordering::Relaxed);
+            let aside = trash.0.join(format!("{}-{turn}", std::process::id()));
+            if let Err(error) = fs::rename(&path, aside) {
+                tracing::warn!(path = %path.display(), %error, "could not put old code aside");
             }
         }
-        Ok(())
+        Ok(trash)
     }
 
     fn unpack_anew(&self, archive: &[u8], path: &Path, note: &Path) -> Result<u64, CodeError> {
-        static TURN: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
-        let turn = TURN.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let turn = TURN.fetch_add(1, Ordering::Relaxed);
         let partial = path.with_extension(format!("partial-{}-{turn}", std::process::id()));
         fs::create_dir_all(&partial).map_err(CodeError::Disk)?;
         let unpacked = unpack::unpack(Cursor::new(archive), &partial).and_then(|size| {
@@ -228,7 +260,24 @@ mod tests {
         let (_dir, store) = store();
         let one = store.unpack(&zipped(&[("a", b"1", 0o644)])).unwrap();
         let other = store.unpack(&zipped(&[("a", b"2", 0o644)])).unwrap();
-        store.sweep(std::slice::from_ref(&one.sha256)).unwrap();
-        assert!(one.path.is_dir() && !other.path.exists());
+        let half = one.path.with_extension("partial-1-1");
+        fs::create_dir(&half).unwrap();
+        let trash = store.sweep(std::slice::from_ref(&one.sha256)).unwrap();
+        assert!(one.path.is_dir() && !other.path.exists() && !half.exists());
+
+        let again = store.unpack(&zipped(&[("a", b"2", 0o644)])).unwrap();
+        trash.empty();
+        assert!(again.path.join("a").is_file(), "unpacked while the old was removed");
+        assert_eq!(fs::read_dir(&store.root).unwrap().count(), 4);
+    }
+
+    #[test]
+    fn names_that_no_disk_takes_and_paths_without_end_are_refused() {
+        let (_dir, store) = store();
+        let long = "x".repeat(300);
+        assert!(matches!(store.unpack(&zipped(&[(&long, b"", 0o644)])), Err(CodeError::Broken(_))));
+        let deep = format!("{}f", "d/".repeat(300));
+        assert!(matches!(store.unpack(&zipped(&[(&deep, b"", 0o644)])), Err(CodeError::Broken(_))));
+        assert_eq!(fs::read_dir(&store.root).unwrap().count(), 0);
     }
 }

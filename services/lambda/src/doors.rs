@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use haar_clock::{Clock, IdSource};
 use haar_cloudwatch_contract::peek::MetricSink;
 use haar_kernel::{Doors, Meter, UsageRecord};
@@ -40,8 +41,9 @@ pub trait CredentialSource: Send + Sync {
 /// haar's own API, for code inside functions: takes connections that were accepted inside a
 /// sandbox.
 pub trait ApiDoor: Send + Sync {
-    /// Serves one connection; returns at once.
-    fn serve(&self, stream: TcpStream);
+    /// Serves one connection, from now on and whether or not the future is polled; that tells
+    /// its end.
+    fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()>;
 }
 
 /// The bill: one call for each invocation that was billed.

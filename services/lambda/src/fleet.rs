@@ -21,6 +21,7 @@ mod provision;
 mod spec;
 mod target;
 mod tend;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -6,12 +6,12 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use haar_blobs::{BlobError, Digest};
 use haar_iam_contract::peek::IamPeek;
-use haar_kernel::{Auth, Call, Doors, Lanes};
+use haar_kernel::{Auth, Call, Doors, HoldsBlobs, Lanes};
 use haar_ledger::{LedgerError, Snapshot, Tx};
 use haar_wire::AwsError;
 
 use crate::Refusal;
-use crate::code::CodeStore;
+use crate::code::{CodeStore, Trash};
 use crate::downloads::Downloads;
 use crate::fleet::Fleet;
 use crate::invoke::Remembered;
@@ -60,12 +60,12 @@ impl Lambda {
         held
     }
 
-    /// Removes unpacked code that no row holds. Call at start only: code that is being taken
-    /// in has no row yet. Blocking.
+    /// Puts unpacked code aside that no row holds. Call before anything is served: code that is
+    /// being taken in has no row yet.
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn sweep_code(&self) -> std::io::Result<()> {
+    pub fn sweep_code(&self) -> std::io::Result<Trash> {
         let held = Self::held_archives(&self.doors.ledger.snapshot());
         let keep: Vec<String> = held.iter().map(Digest::base64).collect();
         self.code.sweep(&keep)
@@ -146,5 +146,11 @@ impl Lambda {
              because no resource-based policy allows the lambda:GetLayerVersion action",
             function.account
         )))
+    }
+}
+
+impl HoldsBlobs for Lambda {
+    fn held_blobs(&self, snapshot: &Snapshot, held: &mut BTreeSet<Digest>) {
+        held.extend(Self::held_archives(snapshot));
     }
 }

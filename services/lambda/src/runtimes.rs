@@ -8,6 +8,7 @@
 mod discovery;
 mod java;
 mod launch;
+mod native;
 mod table;
 
 use std::collections::BTreeMap;

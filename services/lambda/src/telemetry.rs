@@ -28,8 +28,9 @@ use delivery::Subscriber;
 pub(crate) use event::Event;
 pub(crate) use subscription::{Api, Refused, Subscription};
 
-/// Events told before the first subscription that are kept for it. *Ours*.
+/// Events told before a subscription that are kept for it, and bytes of them. *Ours*.
 const EARLY_EVENTS_MAX: usize = 1_000;
+const EARLY_BYTES_MAX: usize = 256 << 10;
 
 /// Where an environment's telemetry goes.
 #[derive(Clone)]
@@ -53,13 +54,14 @@ pub(crate) struct Telemetry {
 struct State {
     /// What was told so far; `None` when initialization is over and nobody may subscribe.
     early: Option<Vec<Event>>,
+    early_bytes: usize,
     subscribers: Vec<Arc<Subscriber>>,
 }
 
 impl Telemetry {
     /// Telemetry that nobody has subscribed to yet.
     pub(crate) fn new(place: Place, json_lines: bool) -> Arc<Self> {
-        let state = State { early: Some(Vec::new()), subscribers: Vec::new() };
+        let state = State { early: Some(Vec::new()), early_bytes: 0, subscribers: Vec::new() };
         Arc::new(Self {
             place,
             json_lines,
@@ -83,9 +85,13 @@ impl Telemetry {
         for subscriber in &state.subscribers {
             subscriber.take(&event, self.json_lines);
         }
-        if let Some(early) = &mut state.early
+        let State { early, early_bytes, .. } = &mut *state;
+        let size = event.size();
+        if let Some(early) = early
             && early.len() < EARLY_EVENTS_MAX
+            && *early_bytes + size <= EARLY_BYTES_MAX
         {
+            *early_bytes += size;
             early.push(event);
         }
     }

@@ -63,3 +63,16 @@ async fn a_layer_of_another_account_must_be_shared() {
     house.call_as::<AddLayerVersionPermission>(other(), share).await.unwrap();
     house.ok::<CreateFunction>(input).await;
 }
+
+#[tokio::test]
+async fn tags_are_weighed_under_the_functions_own_arn() {
+    let house = House::with(Auth::Enforce);
+    house.ok::<CreateFunction>(python("f")).await;
+    let arn = "arn:aws:lambda:us-east-1:000000000000:function:f";
+    let elsewhere = "arn:aws-us-gov:lambda:us-east-1:000000000000:function:f";
+    for resource in [arn, elsewhere] {
+        let input = json!({ "Resource": resource });
+        let denied = house.call_as::<ListTags>(user("000000000000"), input).await.unwrap_err();
+        assert!(denied.1.contains(&format!("lambda:ListTags on resource: {arn}")), "{denied:?}");
+    }
+}

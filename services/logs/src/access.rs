@@ -26,6 +26,11 @@ impl Room for Logs {
         if operation.name == "StartLiveTail" {
             return live_tail_groups(input).iter().map(|group| of_group(group)).collect();
         }
+        if let Some(arn) = text_member(input, "resourceArn") {
+            // tags are the group's own, whose ARN ends with its name
+            let key = identified_group(call, &arn);
+            return vec![key.map_or(arn, |key| key.arn())];
+        }
         match text_member(input, "logGroupIdentifier") {
             Some(identifier) => vec![of_group(&identifier)],
             None => vec![haar_kernel::resource_of(operation, call, input)],

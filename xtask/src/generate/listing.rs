@@ -1,6 +1,7 @@
 //! A room's `operations.toml`.
 
 use std::fs;
+use std::path::Path;
 
 use crate::tree;
 
@@ -16,6 +17,12 @@ pub(super) struct Listing {
     /// Members with an enum whose values the room checks itself, as `Shape.Member`: texts for
     /// the decoder.
     pub(super) open_members: Vec<String>,
+    /// Namespace of its XML, where the model names none.
+    pub(super) xml_namespace: Option<String>,
+    /// False: XML errors have no `ErrorResponse` around them.
+    pub(super) wrapped_errors: bool,
+    /// True: the first label of paths may stand before the host's name.
+    pub(super) host_label: bool,
     pub(super) operations: Vec<Listed>,
 }
 
@@ -25,16 +32,18 @@ pub(super) struct Listed {
     pub(super) lane: String,
     pub(super) action: Option<String>,
     pub(super) resource: String,
+    /// Name of the answer's XML element; empty where its only member is the element.
+    pub(super) xml_root: Option<String>,
 }
 
 impl Listing {
-    pub(super) fn read(room: &str) -> Result<Self, String> {
-        let path = format!("services/{room}/operations.toml");
-        let fault = |message: String| format!("{path}: {message}");
-        let text =
-            fs::read_to_string(tree::root().join(&path)).map_err(|e| fault(e.to_string()))?;
+    /// Reads the list at a path below the root.
+    pub(super) fn read(path: &Path) -> Result<Self, String> {
+        let fault = |message: String| format!("{}: {message}", path.display());
+        let text = fs::read_to_string(tree::root().join(path)).map_err(|e| fault(e.to_string()))?;
         let table: toml::Table = text.parse().map_err(|e: toml::de::Error| fault(e.to_string()))?;
         let string = |key: &str| table.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+        let flag = |key: &str| table.get(key).and_then(toml::Value::as_bool);
         let need = |key: &str| string(key).ok_or_else(|| fault(format!("no {key}")));
         let operations = table.get("operation").and_then(toml::Value::as_array);
         Ok(Self {
@@ -45,6 +54,9 @@ impl Listing {
             malformed_code: string("malformed_code"),
             missing: string("missing_name").zip(string("missing_code")),
             open_members: texts(&table, "open_members"),
+            xml_namespace: string("xml_namespace"),
+            wrapped_errors: flag("wrapped_errors").unwrap_or(true),
+            host_label: flag("host_label").unwrap_or(false),
             operations: operations
                 .into_iter()
                 .flatten()
@@ -68,6 +80,7 @@ impl Listed {
             lane: string("lane").ok_or_else(|| format!("{name} has no lane"))?,
             action: string("action"),
             resource: string("resource").unwrap_or_else(|| "*".to_owned()),
+            xml_root: string("xml_root"),
             name,
         })
     }

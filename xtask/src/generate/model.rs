@@ -160,13 +160,38 @@ impl Model {
 
     /// Members of a structure with their references, in the model's order.
     pub(super) fn members(&self, name: &str) -> Vec<(&String, &Value)> {
-        let members = self.shapes[name].get("members").and_then(Value::as_object);
+        let shape = self.shapes.get(name);
+        let members = shape.and_then(|shape| shape.get("members")?.as_object());
         members.into_iter().flatten().collect()
     }
 
     pub(super) fn is_required(&self, name: &str, member: &str) -> bool {
         let required = self.shapes[name].get("required").and_then(Value::as_array);
         required.is_some_and(|names| names.iter().any(|name| name == member))
+    }
+
+    /// Rust's name of the table that a reference leads to: another one where the member streams
+    /// or is flattened though its shape is not.
+    pub(super) fn table_of(&self, reference: &Value) -> String {
+        let name = reference["shape"].as_str().unwrap_or_default();
+        let variant = match self.variant(reference) {
+            Some("streaming") => "_STREAM",
+            Some(_) => "_FLAT",
+            None => "",
+        };
+        format!("{}{variant}", self.static_name(name))
+    }
+
+    /// What a member says of its shape that the shape itself does not.
+    pub(super) fn variant(&self, reference: &Value) -> Option<&'static str> {
+        let name = reference["shape"].as_str().unwrap_or_default();
+        let says =
+            |flag: &&str| reference.get(*flag) == Some(&Value::Bool(true)) && !self.is(name, flag);
+        match self.kind(name) {
+            "blob" => Some("streaming").filter(says),
+            "list" | "map" => Some("flattened").filter(says),
+            _ => None,
+        }
     }
 
     /// Rust's name of a structure or an enum.

@@ -12,7 +12,7 @@ use super::names;
 pub(super) fn file(listing: &Listing, model: &Model) -> String {
     let mut out = String::from(
         "//! Listed operations.\n\n\
-         use haar_wire::{Http, Lane, Operation, OperationSchema, Paginator};\n\n\
+         use haar_wire::{Http, Lane, Operation, OperationSchema, Paginator, XmlRoot};\n\n\
          use super::{service::SERVICE, shapes, tables};\n\n",
     );
     for listed in &listing.operations {
@@ -89,7 +89,7 @@ fn fields(
          new_output: || Box::new(shapes::{}::default()),\n\
          lane: Lane::{lane}, action: {action:?}, resource: {:?},\n\
          paginator: {}, result_wrapper: {wrapper:?}, host_prefix: {prefix:?},\n\
-         signed: {}, unsigned_payload: {},\n",
+         signed: {}, unsigned_payload: {}, xml_root: {},\n",
         model.static_name(input),
         model.static_name(output),
         model.type_name(input),
@@ -98,7 +98,16 @@ fn fields(
         paginator(model, name),
         auth != "none",
         auth == "v4-unsigned-body",
+        xml_root(listed),
     )
+}
+
+fn xml_root(listed: &Listed) -> String {
+    match listed.xml_root.as_deref() {
+        None => "XmlRoot::Shape".to_owned(),
+        Some("") => "XmlRoot::Bare".to_owned(),
+        Some(name) => format!("XmlRoot::Named({name:?})"),
+    }
 }
 
 fn paginator(model: &Model, name: &str) -> String {
@@ -158,18 +167,22 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
          operations: &[{}],\n\
          unlisted: &[{}],\n\
          error_style: ErrorStyle {{ validation_code: {validation:?}, \
-         malformed_code: {malformed:?}, message_key: {message:?}, missing: {missing} }},\n}};",
+         malformed_code: {malformed:?}, message_key: {message:?}, missing: {missing}, \
+         wrapped: {} }},\n\
+         host_label: {},\n}};",
         listing.service,
         text("serviceId").unwrap_or_default(),
         text("endpointPrefix").unwrap_or_default(),
         signing_name(listing, model),
         text("apiVersion").unwrap_or_default(),
         text("targetPrefix"),
-        xml_namespace(model),
+        listing.xml_namespace.as_deref().or_else(|| xml_namespace(model)),
         protocols.join(", "),
         model.metadata.get("awsQueryCompatible").is_some(),
         listed(listing),
         unlisted(listing, model),
+        listing.wrapped_errors,
+        listing.host_label,
     );
     out
 }
@@ -201,6 +214,27 @@ fn protocols(model: &Model) -> Vec<String> {
         .collect()
 }
 
+/// The path with what tells the operation from others of the same path: its required query
+/// parameters and headers.
+fn unlisted_uri(model: &Model, operation: &Value) -> String {
+    let mut uri = operation["http"]["requestUri"].as_str().unwrap_or("/").to_owned();
+    let input = operation["input"]["shape"].as_str().unwrap_or_default();
+    let mut headers = String::new();
+    for (member, value) in model.members(input) {
+        let wire = value.get("locationName").and_then(Value::as_str).unwrap_or(member);
+        let location = value.get("location").and_then(Value::as_str);
+        match location.filter(|_| model.is_required(input, member)) {
+            Some("querystring") => {
+                uri.push(if uri.contains('?') { '&' } else { '?' });
+                uri.push_str(wire);
+            }
+            Some("header") => headers.push_str(&format!("@{wire}")),
+            _ => {}
+        }
+    }
+    uri + &headers
+}
+
 fn listed(listing: &Listing) -> String {
     let constants = listing.operations.iter().map(|listed| names::constant(&listed.name));
     constants.map(|name| format!("&operations::{name},")).collect()
@@ -213,7 +247,7 @@ fn unlisted(listing: &Listing, model: &Model) -> String {
         .filter(|(name, _)| !listing.operations.iter().any(|listed| listed.name == **name))
         .map(|(name, value)| {
             let method = value["http"]["method"].as_str().unwrap_or("POST");
-            let uri = value["http"]["requestUri"].as_str().unwrap_or("/");
+            let uri = unlisted_uri(model, value);
             format!("Unlisted {{ name: {name:?}, method: {method:?}, uri: {uri:?} }},\n")
         })
         .collect()

@@ -1,6 +1,6 @@
 //! The static schema tables.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde_json::Value;
@@ -21,10 +21,19 @@ pub(super) fn file(model: &Model) -> String {
             patterns.entry(pattern).or_insert(next);
         }
     }
+    let variants = variants(model);
     for name in &model.reached {
         let ident = model.static_name(name);
         let schema = schema(model, name, &patterns);
         let _ = writeln!(out, "pub static {ident}: Schema = {schema};");
+        for variant in variants.get(name.as_str()).into_iter().flatten() {
+            let (suffix, kind) = match *variant {
+                "streaming" => ("STREAM", "Kind::Stream".to_owned()),
+                _ => ("FLAT", kind(model, name).replace("flattened: false", "flattened: true")),
+            };
+            let schema = bounded(model, name, plain(name, &kind), &patterns);
+            let _ = writeln!(out, "pub static {ident}_{suffix}: Schema = {schema};");
+        }
     }
     for (pattern, number) in patterns {
         let _ = writeln!(out, "static P{number}: Pattern = Pattern::new({pattern:?});");
@@ -32,8 +41,19 @@ pub(super) fn file(model: &Model) -> String {
     out
 }
 
+/// Shapes of which a member says more than they do themselves.
+fn variants(model: &Model) -> BTreeMap<&str, BTreeSet<&'static str>> {
+    let mut variants: BTreeMap<&str, BTreeSet<&'static str>> = BTreeMap::new();
+    for (_, member) in model.reached.iter().flat_map(|name| model.members(name)) {
+        if let (Some(name), Some(variant)) = (member["shape"].as_str(), model.variant(member)) {
+            variants.entry(name).or_default().insert(variant);
+        }
+    }
+    variants
+}
+
 fn schema(model: &Model, name: &str, patterns: &BTreeMap<&str, usize>) -> String {
-    let mut out = match model.kind(name) {
+    let out = match model.kind(name) {
         "structure" if model.is(name, "document") => plain(name, "Kind::Document"),
         "structure" if model.is(name, "eventstream") => {
             plain(name, &format!("Kind::Events(&{})", structure(model, name)))
@@ -41,6 +61,11 @@ fn schema(model: &Model, name: &str, patterns: &BTreeMap<&str, usize>) -> String
         "structure" => format!("Schema::structure({name:?}, &{})", structure(model, name)),
         _ => plain(name, &kind(model, name)),
     };
+    bounded(model, name, out, patterns)
+}
+
+/// A table with what bounds its values.
+fn bounded(model: &Model, name: &str, mut out: String, patterns: &BTreeMap<&str, usize>) -> String {
     let shape = model.shape(name);
     for bound in ["min", "max"] {
         if let Some(value) = shape.get(bound).and_then(whole) {
@@ -122,6 +147,11 @@ fn structure(model: &Model, name: &str) -> String {
     if let Some(xml_name) = shape.get("locationName").and_then(Value::as_str) {
         let _ = write!(out, ".xml_name({xml_name:?})");
     }
+    let namespace = shape.get("xmlNamespace");
+    let text = |key: &str| namespace.and_then(|namespace| namespace.get(key)?.as_str());
+    if let (Some(prefix), Some(uri)) = (text("prefix"), text("uri")) {
+        let _ = write!(out, ".xml_namespace({prefix:?}, {uri:?})");
+    }
     if model.is(name, "exception") {
         out.push_str(&error(name, shape));
     }
@@ -129,8 +159,13 @@ fn structure(model: &Model, name: &str) -> String {
 }
 
 fn member(model: &Model, name: &str, value: &Value, required: bool, payload: bool) -> String {
-    let shape = value["shape"].as_str().unwrap_or_default();
-    let mut out = format!("Member::new({name:?}, &{})", model.static_name(shape));
+    let mut out = format!("Member::new({name:?}, &{})", model.table_of(value));
+    if let Some(query) = value.get("queryName").and_then(Value::as_str) {
+        let wire = value.get("locationName").and_then(Value::as_str).unwrap_or(name);
+        if query != upper_first(wire) {
+            let _ = write!(out, ".ec2_name({query:?})");
+        }
+    }
     if let Some(wire) = value.get("locationName").and_then(Value::as_str).filter(|w| *w != name) {
         let _ = write!(out, ".wire({wire:?})");
     }
@@ -158,6 +193,12 @@ fn member(model: &Model, name: &str, value: &Value, required: bool, payload: boo
         }
     }
     out
+}
+
+fn upper_first(name: &str) -> String {
+    let mut letters = name.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
 }
 
 fn error(name: &str, shape: &Value) -> String {

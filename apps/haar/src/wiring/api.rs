@@ -1,5 +1,6 @@
 //! haar's API, for code inside sandboxes.
 
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock, Weak};
 
 use haar_gateway::Gateway;
@@ -20,9 +21,13 @@ impl Api {
 }
 
 impl ApiDoor for Api {
-    fn serve(&self, stream: TcpStream) {
-        if let Some(gateway) = self.gateway.get().and_then(Weak::upgrade) {
-            gateway.serve(stream, None);
-        }
+    fn serve(&self, stream: TcpStream) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+        let gateway = self.gateway.get().and_then(Weak::upgrade);
+        let served = gateway.map(|gateway| gateway.serve(stream, None));
+        Box::pin(async move {
+            if let Some(served) = served {
+                let _ = served.await; // it ends with its connection
+            }
+        })
     }
 }

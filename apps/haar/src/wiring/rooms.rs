@@ -5,9 +5,11 @@ use std::sync::Arc;
 use haar_cloudwatch::Cloudwatch;
 use haar_controller::{ActCx, Driver};
 use haar_cost::UsageBook;
+use haar_ec2::Ec2;
+use haar_ecr::Ecr;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
-use haar_kernel::{Delivery, Doors, Identities, Kernel, KernelBuilder, Site};
+use haar_kernel::{Delivery, Doors, HoldsBlobs, Identities, Kernel, KernelBuilder, Site};
 use haar_lambda::Lambda;
 use haar_lambda::controllers::{Charges, Functions, Mappings, Provisioned};
 use haar_lambda::doors::FleetDoors;
@@ -15,20 +17,27 @@ use haar_lambda::fleet::{Fleet, FleetSettings};
 use haar_lambda::invoke::UrlSite;
 use haar_ledger::Tables;
 use haar_logs::Logs;
+use haar_secretsmanager::SecretsManager;
+use haar_ssm::Ssm;
 use haar_sts::Sts;
 use tokio_util::task::TaskTracker;
 
 use super::api::Api;
 use super::credentials::RoleSessions;
+use super::sweep;
 use super::targets::NoTargets;
 
 /// All rooms of this cloud.
 pub(crate) struct Rooms {
     pub(super) cloudwatch: Arc<Cloudwatch>,
+    ec2: Arc<Ec2>,
+    pub(super) ecr: Arc<Ecr>,
     pub(super) iam: Arc<Iam>,
     pub(super) lambda: Arc<Lambda>,
     pub(super) logs: Arc<Logs>,
     pub(super) meter: Arc<UsageBook>,
+    secrets: Arc<SecretsManager>,
+    ssm: Arc<Ssm>,
     sts: Arc<Sts>,
     doors: Doors,
     loops: TaskTracker,
@@ -37,7 +46,9 @@ pub(crate) struct Rooms {
 /// The tables of all rooms.
 pub(crate) fn tables() -> Tables {
     let tables = haar_kernel::tables().and(&haar_lambda::state::tables()).and(&haar_iam::tables());
-    Cloudwatch::tables(Logs::tables(tables))
+    let tables = tables.and(&haar_ec2::tables());
+    let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
+    Ecr::tables(Cloudwatch::tables(Logs::tables(tables)))
 }
 
 impl Rooms {
@@ -51,18 +62,27 @@ impl Rooms {
         let cloudwatch = Cloudwatch::open(doors).map_err(|error| format!("metrics: {error}"))?;
         let iam = Arc::new(Iam::new(doors.clone()));
         doors.peeks.offer::<dyn IamPeek>(Arc::clone(&iam) as Arc<dyn IamPeek>);
+        let ecr = Ecr::open(doors, Arc::clone(&iam) as Arc<dyn Identities>);
         let sts = Sts::new(doors.clone(), Arc::clone(&iam) as Arc<dyn Identities>);
         let sessions = RoleSessions { doors: doors.clone(), iam: Arc::clone(&iam) as _ };
         let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), api);
         let mut fleet_settings = FleetSettings::new(doors.settings.data_dir.clone());
         fleet_settings.idle_max = doors.settings.wait(fleet_settings.idle_max);
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));
+        let ec2 = Arc::new(Ec2::new(doors));
+        let key = super::data_key::open(&doors.settings.data_dir, &doors.ids)?;
+        let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
+        let ssm = Arc::new(Ssm::new(doors, key));
         Ok(Self {
             cloudwatch,
+            ec2,
+            ecr,
             iam,
             lambda: Arc::new(lambda),
             logs,
             meter,
+            secrets,
+            ssm,
             sts: Arc::new(sts),
             doors: doors.clone(),
             loops: TaskTracker::new(),
@@ -73,9 +93,13 @@ impl Rooms {
     pub(crate) fn kernel(&self, doors: Doors) -> Arc<Kernel> {
         KernelBuilder::new(doors, Arc::clone(&self.iam) as Arc<dyn Identities>)
             .room(Arc::clone(&self.cloudwatch), Cloudwatch::lanes)
+            .room(Arc::clone(&self.ec2), haar_ec2::lanes)
+            .room(Arc::clone(&self.ecr), Ecr::lanes)
             .room(Arc::clone(&self.iam), haar_iam::lanes)
             .room(Arc::clone(&self.lambda), Lambda::lanes)
             .room(Arc::clone(&self.logs), Logs::lanes)
+            .room(Arc::clone(&self.secrets), haar_secretsmanager::lanes)
+            .room(Arc::clone(&self.ssm), haar_ssm::lanes)
             .room(Arc::clone(&self.sts), haar_sts::lanes)
             .build()
     }
@@ -85,29 +109,46 @@ impl Rooms {
         Driver::new(cx)
             .add(self.cloudwatch.sweeper())
             .add(Arc::new(Charges::new(Arc::clone(&self.lambda))))
+            .add(self.ecr.copies())
+            .add(self.ecr.layers())
+            .add(self.ecr.lifecycles())
             .add(Arc::new(Functions::new(Arc::clone(&self.lambda))))
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))
             .add(self.logs.sweeper())
+            .add(Arc::new(haar_ec2::controllers::NatGateways))
+            .add(Arc::new(haar_secretsmanager::controllers::Deletions))
+            .add(Arc::new(haar_ssm::controllers::Expiry))
             .add(Arc::new(Delivery::new(self.doors.outbox.clone())))
     }
 
     /// Hosts and paths that are no operation's.
     pub(crate) fn sites(&self) -> Vec<Arc<dyn Site>> {
-        vec![Arc::new(UrlSite::new(Arc::clone(&self.lambda))), Arc::new(self.lambda.downloads())]
+        vec![
+            Arc::new(UrlSite::new(Arc::clone(&self.lambda))),
+            Arc::new(self.lambda.downloads()),
+            Arc::new(self.ecr.downloads()),
+            Arc::new(self.ecr.registry()),
+        ]
+    }
+
+    /// The rooms that refer to blobs.
+    fn holders(&self) -> Vec<Arc<dyn HoldsBlobs>> {
+        vec![Arc::clone(&self.ecr) as _, Arc::clone(&self.lambda) as _]
     }
 
     /// Starts the loops that write what is buffered, and the work that was left.
     pub(crate) fn start(&self) -> Result<(), String> {
         self.loops.spawn(self.cloudwatch.run());
+        self.loops.spawn(self.ecr.run());
         self.loops.spawn(self.logs.run());
+        self.loops.spawn(sweep::run(self.doors.clone(), self.holders()));
         self.loops.spawn(Arc::clone(&self.meter).run(self.doors.clock.clone()));
-        let room = Arc::clone(&self.lambda);
-        self.loops.spawn_blocking(move || {
-            if let Err(error) = room.sweep_code() {
-                tracing::warn!(%error, "could not sweep unpacked code");
-            }
-        });
+        match self.lambda.sweep_code() {
+            Ok(trash) => drop(self.loops.spawn_blocking(|| trash.empty())),
+            Err(error) => tracing::warn!(%error, "could not sweep unpacked code"),
+        }
+        self.ecr.sweep_uploads().map_err(|error| format!("uploads: {error}"))?;
         let undeliverable = Arc::new(NoTargets);
         self.lambda.start(undeliverable).map_err(|error| format!("asynchronous events: {error}"))
     }
@@ -117,6 +158,7 @@ impl Rooms {
         self.lambda.fleet().end_all().await;
         self.logs.flush().await;
         self.cloudwatch.flush();
+        self.ecr.flush();
         if let Err(error) = self.meter.flush() {
             tracing::error!(%error, "could not write metering records");
         }
@@ -131,8 +173,7 @@ impl Rooms {
         self.doors.ledger.reset().map_err(|error| error.to_string())?;
         self.iam.after_reset();
         self.doors.kv.reset().map_err(|error| error.to_string())?;
-        let held = std::collections::BTreeSet::new();
-        self.doors.blobs.sweep(&held).map_err(|error| error.to_string())?;
+        self.doors.blobs.clear().map_err(|error| error.to_string())?;
         Ok(())
     }
 }

@@ -31,15 +31,18 @@ impl Stores {
     ) -> Result<Self, String> {
         let dir = &settings.data_dir;
         let said = |error: &dyn std::fmt::Display| format!("{}: {error}", dir.display());
-        make_private(dir).map_err(|error| said(&error))?;
-        let blobs = Blobs::open(dir.join("blobs"), ids.clone()).map_err(|error| said(&error))?;
+        let blobs = || Blobs::open(dir.join("blobs"), ids.clone()).map_err(|error| said(&error));
         if settings.ephemeral {
+            make_own(dir).map_err(|error| said(&error))?;
             let (ledger, kv) = (Ledger::ephemeral(tables), Kv::ephemeral());
-            return Ok(Self { ledger, kv, blobs, temporary: Some(dir.clone()) });
+            return Ok(Self { ledger, kv, blobs: blobs()?, temporary: Some(dir.clone()) });
         }
+        make_private(dir).map_err(|error| said(&error))?;
         let store = FjallStore::open(&dir.join("ledger")).map_err(|error| said(&error))?;
         let ledger = Ledger::open(tables, Arc::new(store)).map_err(|error| said(&error))?;
         let kv = Kv::open(&dir.join("kv")).map_err(|error| said(&error))?;
+        // last, when the others' locks say that no other haar is at work here
+        let blobs = blobs()?;
         Ok(Self { ledger, kv, blobs, temporary: None })
     }
 
@@ -53,6 +56,12 @@ impl Stores {
             let _ = std::fs::remove_dir_all(dir); // best effort: it lies in a temporary directory
         }
     }
+}
+
+/// Makes a temporary directory; one that is there already may be anybody's.
+fn make_own(dir: &std::path::Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().mode(0o700).create(dir)
 }
 
 /// Makes a directory that only its owner may enter: it will hold secrets.

@@ -4,6 +4,7 @@
 
 mod listing;
 mod outbox;
+mod serving;
 mod tokens;
 mod toy;
 mod visitors;

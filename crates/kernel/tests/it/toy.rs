@@ -14,7 +14,7 @@ use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::{
     AwsError, ErrorStyle, Http, Kind, Lane, ListSchema, Member, Operation, OperationSchema,
-    Paginator, Protocol, Schema, ServiceSchema, StructSchema, shape,
+    Paginator, Protocol, Schema, ServiceSchema, StructSchema, XmlRoot, shape,
 };
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,10 @@ pub(crate) static SERVICE: ServiceSchema = ServiceSchema {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",
         message_key: "message",
+        missing: None,
+        wrapped: true,
     },
+    host_label: false,
 };
 
 const fn operation(
@@ -117,6 +120,7 @@ const fn operation(
         host_prefix: None,
         signed: true,
         unsigned_payload: false,
+        xml_root: XmlRoot::Shape,
     }
 }
 
@@ -184,6 +188,7 @@ impl Command<StartEngine> for Toy {
         if input.kind == "square" {
             return Err(AwsError::new("NoSuchKind", 400, "engines are round"));
         }
+        assert_ne!(input.kind, "exploding", "a bug");
         let name = format!("{}-{}", input.kind, call.ids.hex32());
         tx.put(EngineRow { name: name.clone(), kind: input.kind });
         self.outbox.tell(tx, call.now, &EngineStarted { name: name.clone() });
@@ -215,7 +220,7 @@ pub(crate) fn tables() -> Tables {
 /// The toy cloud.
 pub(crate) struct Cloud {
     pub(crate) doors: Doors,
-    _kernel: Arc<Kernel>,
+    pub(crate) kernel: Arc<Kernel>,
 }
 
 impl Cloud {
@@ -238,7 +243,7 @@ impl Cloud {
         });
         let room = Arc::new(Toy { outbox: doors.outbox.clone() });
         let kernel = KernelBuilder::new(doors.clone(), identities).room(room, lanes).build();
-        Self { doors, _kernel: kernel }
+        Self { doors, kernel }
     }
 
     /// In memory, on simulated time.

@@ -114,33 +114,64 @@ fn xml(
     error: &AwsError,
     request_id: &RequestId,
 ) -> Vec<u8> {
-    let namespace = service.and_then(|service| service.xml_namespace);
-    let mut out = XmlWriter::default();
-    if protocol == Protocol::Ec2 {
-        out = XmlWriter::document();
-        out.element("Response", None, |out| {
-            out.element("Errors", None, |out| {
-                out.element("Error", None, |out| {
-                    out.leaf("Code", error.code());
-                    out.leaf("Message", error.message());
-                });
-            });
-            out.leaf("RequestID", request_id.as_str());
-        });
-        return out.finish();
+    let is_wrapped = service.is_none_or(|service| service.error_style.wrapped);
+    match protocol {
+        Protocol::Ec2 => ec2(error, request_id),
+        Protocol::RestXml if !is_wrapped => bare(error, request_id),
+        _ => wrapped(service.and_then(|service| service.xml_namespace), error, request_id),
     }
+}
+
+fn ec2(error: &AwsError, request_id: &RequestId) -> Vec<u8> {
+    let (mut code, mut message) = (error.code(), error.message().to_owned());
+    if error.shape().is_none() && code == "AccessDenied" {
+        code = "UnauthorizedOperation";
+        message = format!("You are not authorized to perform this operation. {message}");
+    }
+    let mut out = XmlWriter::document();
+    out.element("Response", None, |out| {
+        out.element("Errors", None, |out| {
+            out.element("Error", None, |out| {
+                out.leaf("Code", code);
+                out.leaf("Message", &message);
+            });
+        });
+        out.leaf("RequestID", request_id.as_str());
+    });
+    out.finish()
+}
+
+/// As S3 has them: without an `ErrorResponse` around.
+fn bare(error: &AwsError, request_id: &RequestId) -> Vec<u8> {
+    let mut out = XmlWriter::document();
+    out.element("Error", None, |out| {
+        code_and_message(error, out);
+        out.leaf("RequestId", request_id.as_str());
+    });
+    out.finish()
+}
+
+fn wrapped(namespace: Option<&str>, error: &AwsError, request_id: &RequestId) -> Vec<u8> {
+    let mut out = XmlWriter::default();
     out.element("ErrorResponse", namespace, |out| {
         out.element("Error", None, |out| {
             out.leaf("Type", fault(error));
-            out.leaf("Code", error.code());
-            out.leaf("Message", error.message());
-            if let Some(shape) = error.shape() {
-                extra_members(shape, out);
-            }
+            code_and_message(error, out);
         });
         out.leaf("RequestId", request_id.as_str());
     });
     out.finish()
+}
+
+fn code_and_message(error: &AwsError, out: &mut XmlWriter) {
+    out.leaf("Code", error.code());
+    out.leaf("Message", error.message());
+    if let Some(shape) = error.shape() {
+        extra_members(shape, out);
+    }
+    for (name, text) in error.elements() {
+        out.leaf(name, text);
+    }
 }
 
 /// Members beside the message, as text.

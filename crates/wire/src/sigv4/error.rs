@@ -32,8 +32,10 @@ pub enum SigFault {
 pub enum Dialect {
     /// JSON and CBOR services: `InvalidSignatureException`.
     Json,
-    /// Query and EC2 services: `SignatureDoesNotMatch`.
+    /// Query services: `SignatureDoesNotMatch`.
     Query,
+    /// EC2: `AuthFailure`.
+    Ec2,
     /// S3.
     S3,
 }
@@ -94,8 +96,13 @@ impl SigError {
 
     /// AWS's error code.
     pub fn code(&self, dialect: Dialect) -> &'static str {
-        use Dialect::{Json, Query, S3};
+        use Dialect::{Ec2, Json, Query, S3};
         match (self.fault, dialect) {
+            (SigFault::Missing, Ec2) => "MissingParameter",
+            (SigFault::Skewed | SigFault::ExpiredRequest | SigFault::ExpiredToken, Ec2) => {
+                "RequestExpired"
+            }
+            (_, Ec2) => "AuthFailure",
             (SigFault::Missing, S3) => "AccessDenied",
             (SigFault::Missing, Query) => "MissingAuthenticationToken",
             (SigFault::Missing, Json) => "MissingAuthenticationTokenException",
@@ -119,9 +126,25 @@ impl SigError {
         }
     }
 
+    /// The words that go with it: EC2 has few, the others AWS's own of each fault.
+    pub fn words(&self, dialect: Dialect) -> &str {
+        match (self.code(dialect), dialect) {
+            ("AuthFailure", Dialect::Ec2) => {
+                "AWS was not able to validate the provided access credentials"
+            }
+            ("RequestExpired", Dialect::Ec2) => "Request has expired.",
+            ("MissingParameter", Dialect::Ec2) => {
+                "The request must contain the parameter AWSAccessKeyId"
+            }
+            _ => &self.message,
+        }
+    }
+
     /// The HTTP status that goes with it.
     pub fn status(&self, dialect: Dialect) -> u16 {
         match (self.fault, dialect) {
+            (_, Dialect::Ec2) if self.code(dialect) != "AuthFailure" => 400,
+            (_, Dialect::Ec2) => 401,
             (SigFault::Incomplete | SigFault::BodyMismatch | SigFault::BadChunk, _) => 400,
             (SigFault::ExpiredToken | SigFault::UnknownKey, Dialect::Json) => 400,
             (SigFault::Missing | SigFault::Mismatch | SigFault::Skewed, Dialect::Json) => 403,

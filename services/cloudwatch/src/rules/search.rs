@@ -45,7 +45,7 @@ impl Search {
             }
             None => (None, text),
         };
-        let mut parser = Parser { tokens: tokens(rest)?, at: 0 };
+        let mut parser = Parser { tokens: tokens(rest)?, at: 0, depth: 0 };
         let term = parser.any()?;
         let whole = parser.at == parser.tokens.len();
         let says_something = schema.is_some() || term != Term::All(Vec::new());
@@ -118,9 +118,13 @@ fn tokens(text: &str) -> Option<Vec<Token>> {
     Some(tokens)
 }
 
+/// Parentheses, negations and properties within each other. *Ours*: a reader's stack has an end.
+const DEPTH_MAX: usize = 64;
+
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
+    depth: usize,
 }
 
 impl Parser {
@@ -152,6 +156,13 @@ impl Parser {
     }
 
     fn one(&mut self) -> Option<Term> {
+        self.depth += 1;
+        let term = if self.depth > DEPTH_MAX { None } else { self.nested() };
+        self.depth -= 1;
+        term
+    }
+
+    fn nested(&mut self) -> Option<Term> {
         let token = self.tokens.get(self.at)?.clone();
         self.at += 1;
         match token {
@@ -202,7 +213,9 @@ mod tests {
 
     #[test]
     fn what_makes_no_sense_is_refused() {
-        for search in ["", "{", "{}", "(a", "a)", "a=", "\"a"] {
+        let deep = ["(".repeat(100_000), "NOT ".repeat(100_000), "a=".repeat(100_000)];
+        let deep = deep.iter().map(String::as_str);
+        for search in ["", "{", "{}", "(a", "a)", "a=", "\"a"].into_iter().chain(deep) {
             assert_eq!(Search::parse(search), None, "{search}");
         }
     }

@@ -1,5 +1,6 @@
 //! Instance profiles.
 
+use haar_iam_contract::peek::IamPeek as _;
 use haar_iam_contract::{
     AddRoleToInstanceProfile, AddRoleToInstanceProfileOutput, AddRoleToInstanceProfileRequest,
     CreateInstanceProfile, CreateInstanceProfileRequest, CreateInstanceProfileResponse,
@@ -12,12 +13,13 @@ use haar_iam_contract::{
 };
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
+use haar_wire::AwsError;
 
 use crate::lookup::{find_instance_profile, find_own_role, find_role, has_path, paged};
 use crate::ops::tag::tags_of;
 use crate::refusal::{conflict, no_such, quota, taken};
 use crate::rules::{IdKind, mint_id};
-use crate::state::{InstanceProfileRow, owned, rows_of};
+use crate::state::{InstanceProfileRow, Named as _, owned, rows_of};
 use crate::{Iam, render};
 
 impl Command<CreateInstanceProfile> for Iam {
@@ -112,6 +114,8 @@ impl Command<AddRoleToInstanceProfile> for Iam {
     ) -> Answer<AddRoleToInstanceProfile> {
         let row = find_instance_profile(tx, &call.account, &input.instance_profile_name)?;
         let role = find_own_role(tx, &call.account, &input.role_name)?;
+        let passed = self.may_pass_role(tx, &call.principal, &role.arn(), "ec2.amazonaws.com");
+        passed.map_err(AwsError::access_denied)?;
         if row.role.is_some() {
             return Err(quota("InstanceSessionsPerInstanceProfile", 1));
         }

@@ -25,7 +25,7 @@ impl Command<CreateRole> for Iam {
             return Err(taken(format!("Role with name {name} already exists.")));
         }
         check_trust(tx, &call.account, &input.assume_role_policy_document)?;
-        check_boundary(tx, input.permissions_boundary.as_deref())?;
+        check_boundary(tx, &call.account, input.permissions_boundary.as_deref())?;
         let row = RoleRow {
             account: call.account.clone(),
             path: input.path.unwrap_or_else(|| "/".to_owned()),

@@ -21,7 +21,7 @@ use crate::{Iam, render};
 impl Command<CreateUser> for Iam {
     fn command(&self, call: &Call, tx: &mut Tx, input: CreateUserRequest) -> Answer<CreateUser> {
         refuse_taken(tx, call, &input.user_name)?;
-        check_boundary(tx, input.permissions_boundary.as_deref())?;
+        check_boundary(tx, &call.account, input.permissions_boundary.as_deref())?;
         let row = UserRow {
             account: call.account.clone(),
             name: input.user_name,

@@ -1,5 +1,6 @@
 //! One environment: a sandbox with a runtime that takes one event at a time.
 
+mod ending;
 mod making;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,22 +19,13 @@ use super::spec::{Plan, RUNTIME, extension_names, limits};
 use super::{FunctionFailure, FunctionTarget, InvokeRequest, LogFormat};
 use crate::doors::FleetDoors;
 use crate::log::{InitPhase, InitReport, Journal, Lines, Status};
-use crate::runtime_api::{
-    Answer, ApiParts, Identity, Init, InvokeNotice, RuntimeApi, ShutdownReason,
-};
+use crate::runtime_api::{Answer, ApiParts, Identity, Init, InvokeNotice, RuntimeApi};
 use crate::runtimes::Launch;
 use crate::telemetry::{Place, Telemetry};
 use making::Making;
 
-/// Time for extensions to end in. AWS docs: *Lambda execution environment > Shutdown phase*.
-const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
-
 /// An exit is noticed before the last bytes that the process sent are read; they get this long.
 const LAST_WORDS: Duration = Duration::from_millis(50);
-
-/// Time for telemetry that is still buffered when an environment ends, out of
-/// [`SHUTDOWN_GRACE`]. *Ours*.
-const FLUSH_MAX: Duration = Duration::from_millis(500);
 
 /// One environment.
 pub(super) struct Environment {
@@ -49,6 +41,8 @@ pub(super) struct Environment {
     exit: watch::Receiver<Option<Ended>>,
     returner: OnceLock<Arc<Returner>>,
     loops: Vec<AbortHandle>,
+    /// Containers that hold extensions.
+    extensions: Vec<String>,
     frozen: Mutex<bool>,
     ending: AtomicBool,
 }
@@ -265,70 +259,6 @@ impl Environment {
 
     pub(super) async fn is_frozen(&self) -> bool {
         *self.frozen.lock().await
-    }
-
-    /// Ends the environment in the background.
-    #[allow(clippy::disallowed_methods)] // the fleet's own future
-    pub(super) fn end(self: &Arc<Self>, reason: ShutdownReason) {
-        if !self.ending.swap(true, Ordering::Relaxed) {
-            tokio::spawn(Arc::clone(self).remove(reason));
-        }
-    }
-
-    /// Ends the environment and waits for it.
-    pub(super) async fn end_now(self: Arc<Self>, reason: ShutdownReason) {
-        if !self.ending.swap(true, Ordering::Relaxed) {
-            self.remove(reason).await;
-        }
-    }
-
-    async fn remove(self: Arc<Self>, reason: ShutdownReason) {
-        if let Err(error) = self.thaw().await {
-            tracing::debug!(sandbox = %self.id, %error, "could not thaw");
-        }
-        if self.api.has_extensions() {
-            self.shut_down_extensions(reason).await;
-        }
-        self.journal.flush().await;
-        self.telemetry.close();
-        if let Err(error) = self.doors.substrate.remove(&self.id, Duration::ZERO).await {
-            tracing::warn!(sandbox = %self.id, %error, "could not remove an environment");
-        }
-        for running in &self.loops {
-            running.abort();
-        }
-    }
-
-    /// Gives extensions what telemetry they have yet to hear, then word of the end, and waits for
-    /// theirs. AWS docs: *Lambda Extensions API > Shutdown phase*.
-    async fn shut_down_extensions(&self, reason: ShutdownReason) {
-        let clock = &self.doors.clock;
-        let deadline = clock.moment().after(SHUTDOWN_GRACE);
-        self.journal.flush().await;
-        self.telemetry.flush(FLUSH_MAX).await;
-        let left = deadline.since(clock.moment());
-        if self.api.shut_down(reason, (clock.now() + left).0).await {
-            let _ = clock.timeout(left, self.extensions_ended()).await; // then killed
-        }
-    }
-
-    async fn extensions_ended(&self) {
-        loop {
-            match self.doors.substrate.list().await {
-                Ok(all) => {
-                    let running = all.iter().filter(|one| one.id == self.id).any(|one| {
-                        one.containers.iter().any(|(name, container)| {
-                            name != RUNTIME && container.state.exit().is_none()
-                        })
-                    });
-                    if !running {
-                        return;
-                    }
-                }
-                Err(_) => return,
-            }
-            self.doors.clock.sleep(Duration::from_millis(20)).await;
-        }
     }
 }
 

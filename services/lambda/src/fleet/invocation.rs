@@ -11,6 +11,7 @@ use haar_clock::Moment;
 use tokio::sync::{mpsc, oneshot};
 
 use super::admission::Place;
+use super::environment::Environment;
 use super::pool::Pool;
 use super::{
     FunctionFailure, FunctionTarget, InvokeError, InvokeOutcome, InvokeRequest, Shared,
@@ -97,6 +98,7 @@ async fn stream(
             Err(error) => return drop(head.send(Err(error))),
             Ok((failure, log_tail)) => {
                 let _ = head.send(Ok("application/json".to_owned()));
+                drop(invocation); // gives its place back, however slow the caller reads
                 return complete(&events, Some(&failure), log_tail).await;
             }
         },
@@ -115,6 +117,7 @@ async fn stream(
         Some(tail) => tail.await.ok(),
         None => None,
     };
+    drop(invocation); // gives its place back, however slow the caller reads
     complete(&events, failed.as_ref(), log_tail).await;
 }
 
@@ -151,7 +154,8 @@ impl Invocation {
     /// Gives the event to the environment and waits for its answer.
     async fn run(&self, ready: &Ready) -> Result<Answer, FunctionFailure> {
         let environment = &ready.lease.environment;
-        environment.journal.start_invocation(self.request.request_id.as_str(), self.traced());
+        let trace = self.traced(Some(environment));
+        environment.journal.start_invocation(self.request.request_id.as_str(), trace);
         let limit = self.target.timeout.saturating_sub(ready.spent);
         let answer = environment.invoke(&self.request, &self.event, &self.trace, limit).await?;
         match answer {
@@ -163,8 +167,14 @@ impl Invocation {
         }
     }
 
-    fn traced(&self) -> Trace {
-        let span_id = self.shared.doors.ids.ids().hex(16);
+    /// Its trace; its own span has a name where somebody may see it.
+    fn traced(&self, environment: Option<&Environment>) -> Trace {
+        let has_extensions = environment.is_some_and(|one| one.api.has_extensions());
+        let is_shown = has_extensions || self.trace.contains("Sampled=1");
+        let span_id = match is_shown {
+            true => self.shared.doors.ids.ids().hex(16),
+            false => String::new(),
+        };
         Trace { value: self.trace.clone(), span_id }
     }
 
@@ -234,17 +244,32 @@ impl Invocation {
                 let _ = head.send(Ok(content_type)); // the caller may have gone
                 while let Some(data) = self.piece(&mut pieces, ready).await? {
                     *produced += data.len();
-                    let _ = events.send(StreamEvent::Payload(data)).await;
+                    self.pass(data, ready, events).await?;
                 }
             }
             answer => {
                 let _ = head.send(Ok("application/json".to_owned()));
                 let body = self.collect(answer, ready).await?;
                 *produced = body.len();
-                let _ = events.send(StreamEvent::Payload(body)).await;
+                self.pass(body, ready, events).await?;
             }
         }
         Ok(())
+    }
+
+    /// Hands one piece to the caller. One that does not read holds up the function, whose time
+    /// goes on: it must not keep an environment for ever.
+    async fn pass(
+        &self,
+        data: Bytes,
+        ready: &Ready,
+        events: &mpsc::Sender<StreamEvent>,
+    ) -> Result<(), FunctionFailure> {
+        let passing = events.send(StreamEvent::Payload(data));
+        match self.shared.doors.clock.timeout(self.left(ready), passing).await {
+            Ok(_) => Ok(()), // also when the caller has gone
+            Err(_) => Err(ready.lease.environment.time_out(&self.request.request_id)),
+        }
     }
 
     fn outcome(

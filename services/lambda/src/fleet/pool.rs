@@ -7,9 +7,10 @@ use std::time::Duration;
 use haar_clock::{Clock, Moment};
 use haar_substrate::SandboxId;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, OnceCell, oneshot};
 
 use super::environment::Environment;
+use super::watch::Watch;
 use super::{FunctionTarget, ProvisionedState};
 use crate::runtime_api::{Readiness, ShutdownReason};
 
@@ -24,6 +25,8 @@ pub(super) struct Pool {
     /// Told when an environment goes idle.
     tend: Arc<Notify>,
     state: Mutex<PoolState>,
+    /// Of the folder that its code is, where it is one.
+    pub(super) watch: OnceCell<Option<Watch>>,
 }
 
 #[derive(Default)]
@@ -64,7 +67,7 @@ pub(super) struct Lease {
 
 impl Pool {
     pub(super) fn new(target: Arc<FunctionTarget>, clock: Clock, tend: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { target, clock, tend, state: Mutex::default() })
+        Arc::new(Self { target, clock, tend, state: Mutex::default(), watch: OnceCell::new() })
     }
 
     /// An environment that waits for work, if there is one or is about to be.

@@ -51,14 +51,15 @@ pub(super) async fn fill(shared: &Arc<Shared>, target: &Arc<FunctionTarget>) {
             return;
         }
         let making = (0..missing).map(|_| ahead(Arc::clone(shared), Arc::clone(target)));
+        let mut failure = None;
         for made in futures_util::future::join_all(making).await {
             match made {
-                Ok(lease) => lease.rest(),
-                Err(reason) => {
-                    pool.provisioned(|state| state.failure = Some(reason));
-                    return;
-                }
+                Ok(lease) => lease.rest(), // what could be made stays, whatever became of others
+                Err(reason) => failure = Some(reason),
             }
+        }
+        if failure.is_some() {
+            return pool.provisioned(|state| state.failure = failure);
         }
     }
 }

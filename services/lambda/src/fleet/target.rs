@@ -35,6 +35,8 @@ pub struct FunctionTarget {
     pub environment: BTreeMap<String, String>,
     /// Its unpacked code.
     pub code: PathBuf,
+    /// The code is a folder of the operator's: environments are replaced when it changes.
+    pub is_folder: bool,
     /// Its unpacked layers, lowest first.
     pub layers: Vec<PathBuf>,
     /// `x86_64` or `arm64`, for the bill.

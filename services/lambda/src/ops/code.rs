@@ -1,8 +1,13 @@
 //! Taking in code: where it comes from, what it weighs, that it unpacks.
 
+use std::path::PathBuf;
+
+use base64::Engine as _;
 use bytes::Bytes;
+use haar_kernel::Auth;
 use haar_lambda_contract::model::{CreateFunction, PublishLayerVersion, UpdateFunctionCode};
 use haar_wire::AwsError;
+use sha2::{Digest as _, Sha256};
 
 use super::Input;
 use crate::code::{CodeError, UnpackedCode};
@@ -10,11 +15,17 @@ use crate::rules::settings::ZIP_BYTES_MAX;
 use crate::state::Code;
 use crate::{Lambda, Refusal};
 
-/// An archive within a request.
+/// Where a function's or layer's code comes from.
 #[derive(Debug)]
-pub(super) struct CodeSource {
-    archive: Bytes,
+pub(super) enum CodeSource {
+    /// An archive within the request.
+    Archive(Bytes),
+    /// A folder of the host's, shown to the function as it is.
+    Folder(PathBuf),
 }
+
+/// The bucket whose keys are folders of this machine, in permissive mode. *Ours*.
+const FOLDER_BUCKET: &str = "hot-reload";
 
 /// Where a request says that its code is.
 #[derive(Default)]
@@ -30,7 +41,10 @@ impl CodeSource {
     ///
     /// # Errors
     /// When there is no source, or one that cannot be reached.
-    pub(super) fn of_create(input: &mut Input<CreateFunction>) -> Result<Self, Refusal> {
+    pub(super) fn of_create(
+        room: &Lambda,
+        input: &mut Input<CreateFunction>,
+    ) -> Result<Self, Refusal> {
         let code = &mut input.code;
         let given = Given {
             archive: code.zip_file.take(),
@@ -46,7 +60,7 @@ impl CodeSource {
             (false, true) => Err(Refusal::invalid(
                 "Please don't provide ImageUri when creating a function with packageType Zip",
             )),
-            _ => Self::of(given, "CreateFunction"),
+            _ => Self::of_function(room, given, "CreateFunction"),
         }
     }
 
@@ -54,14 +68,17 @@ impl CodeSource {
     ///
     /// # Errors
     /// When there is no source, or one that cannot be reached.
-    pub(super) fn of_update(input: &mut Input<UpdateFunctionCode>) -> Result<Self, Refusal> {
+    pub(super) fn of_update(
+        room: &Lambda,
+        input: &mut Input<UpdateFunctionCode>,
+    ) -> Result<Self, Refusal> {
         let given = Given {
             archive: input.zip_file.take(),
             bucket: input.s3_bucket.take(),
             object: input.s3_key.take(),
             image: input.image_uri.take(),
         };
-        Self::of(given, "UpdateFunctionCode")
+        Self::of_function(room, given, "UpdateFunctionCode")
     }
 
     /// Of a layer version.
@@ -77,6 +94,18 @@ impl CodeSource {
             image: None,
         };
         Self::of(given, "PublishLayerVersion")
+    }
+
+    /// A folder in permissive mode, where anybody may read the machine's files by a function
+    /// anyway; else as for layers.
+    fn of_function(room: &Lambda, given: Given, operation: &str) -> Result<Self, Refusal> {
+        let in_folders = given.bucket.as_deref() == Some(FOLDER_BUCKET);
+        match &given.object {
+            Some(folder) if in_folders && room.doors.settings.auth == Auth::Permissive => {
+                check_folder(folder).map(Self::Folder)
+            }
+            _ => Self::of(given, operation),
+        }
     }
 
     fn of(given: Given, operation: &str) -> Result<Self, Refusal> {
@@ -105,7 +134,7 @@ impl CodeSource {
                 "Request must be smaller than 70167211 bytes for the {operation} operation"
             )));
         }
-        Ok(Self { archive })
+        Ok(Self::Archive(archive))
     }
 }
 
@@ -115,22 +144,55 @@ fn both() -> Refusal {
     )
 }
 
+/// A folder that functions can read.
+#[allow(clippy::disallowed_methods)] // looks at the operator's own folder
+fn check_folder(folder: &str) -> Result<PathBuf, Refusal> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let path = PathBuf::from(folder);
+    let problem = match std::fs::metadata(&path) {
+        _ if !path.is_absolute() => "is no absolute path",
+        Ok(found) if !found.is_dir() => "is no folder",
+        Ok(found) if found.permissions().mode() & 0o005 != 0o005 => {
+            "cannot be read by functions, which run as another user (chmod o+rx)"
+        }
+        Ok(_) => return Ok(path),
+        Err(_) => "is not there",
+    };
+    Err(Refusal::invalid(format!("The folder {folder} {problem}.")))
+}
+
 impl Lambda {
-    /// Keeps an archive and unpacks it, off the threads that serve.
+    /// Takes code in.
     ///
     /// # Errors
     /// When it does not unpack, or the disk does not take it.
     pub(super) async fn take_code(&self, source: CodeSource) -> Result<Code, AwsError> {
+        match source {
+            CodeSource::Archive(archive) => self.take_archive(archive).await,
+            CodeSource::Folder(folder) => {
+                let name = Sha256::digest(folder.as_os_str().as_encoded_bytes());
+                let sha256 = base64::engine::general_purpose::STANDARD.encode(name);
+                let digest = self.keep_archive(Bytes::new()).await?;
+                Ok(Code { sha256, size: 0, unzipped_size: 0, digest, folder: Some(folder) })
+            }
+        }
+    }
+
+    /// Keeps an archive and unpacks it, off the threads that serve.
+    ///
+    /// # Errors
+    /// When it does not unpack, or the disk does not take it.
+    async fn take_archive(&self, archive: Bytes) -> Result<Code, AwsError> {
         let store = self.code.clone();
-        let archive = source.archive.clone();
-        let unpacking = tokio::task::spawn_blocking(move || store.unpack(&archive));
+        let whole = archive.clone();
+        let unpacking = tokio::task::spawn_blocking(move || store.unpack(&whole));
         let unpacked = unpacking.await.map_err(|error| {
             tracing::error!(%error, "unpacking panicked");
             AwsError::internal_failure("unpacking panicked")
         })?;
         let UnpackedCode { sha256, code_size, unzipped_size, .. } = unpacked.map_err(refuse)?;
-        let digest = self.keep_archive(source.archive).await?;
-        Ok(Code { sha256, size: code_size, unzipped_size, digest })
+        let digest = self.keep_archive(archive).await?;
+        Ok(Code { sha256, size: code_size, unzipped_size, digest, folder: None })
     }
 }
 

@@ -32,7 +32,7 @@ impl Flow<CreateFunction> for Lambda {
         mut input: Input<CreateFunction>,
     ) -> Answer<CreateFunction> {
         check_supported(&input)?;
-        let source = CodeSource::of_create(&mut input)?;
+        let source = CodeSource::of_create(&self, &mut input)?;
         let code = self.take_code(source).await?;
         self.commit(|tx| Ok(create(&self, &call, tx, &input, code)?)).await
     }
@@ -111,7 +111,10 @@ impl Query<GetFunction> for Lambda {
         let qualifier = input.qualifier.as_deref();
         let found = find_named(call, snapshot, &input.function_name, qualifier)?;
         let row = &found.version;
-        let location = self.downloads.url(call, &row.code.digest);
+        let location = match &row.code.folder {
+            Some(folder) => format!("file://{}", folder.display()),
+            None => self.downloads.url(call, &row.code.digest),
+        };
         let tags = Some(found.function.tags.clone()).filter(|tags| !tags.is_empty());
         Ok(GetFunctionResponse {
             configuration: Some(render::function_configuration(row, found.invoked_arn())),

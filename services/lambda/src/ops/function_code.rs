@@ -23,7 +23,7 @@ impl Flow<UpdateFunctionCode> for Lambda {
     ) -> Answer<UpdateFunctionCode> {
         let snapshot = self.doors.ledger.snapshot();
         find_unqualified(&snapshot, &call.account, &call.region, &input.function_name)?;
-        let source = CodeSource::of_update(&mut input)?;
+        let source = CodeSource::of_update(&self, &mut input)?;
         let code = self.take_code(source).await?;
         self.commit(|tx| Ok(update(&call, tx, &input, code)?)).await
     }

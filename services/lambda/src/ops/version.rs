@@ -44,13 +44,19 @@ impl Command<PublishVersion> for Lambda {
 /// Freezes `$LATEST` as a new version, unless the newest version is the same; then that one.
 ///
 /// # Errors
-/// When the function is gone.
+/// When the function is gone, or its code is a folder.
 pub(super) fn publish(
     call: &Call,
     tx: &mut Tx,
     latest: &VersionRow,
     description: Option<&str>,
 ) -> Result<Arc<VersionRow>, Refusal> {
+    if latest.code.folder.is_some() {
+        return Err(Refusal::invalid(
+            "The code of this function is a folder that may change: it has no versions. Update \
+             it with an archive first.",
+        ));
+    }
     let function = find_function(tx, &latest.function)?;
     let newest = VersionKey::number(&latest.function, function.version_count);
     if let Some(newest) = tx.get::<VersionRow>(&newest).filter(|row| is_same(row, latest)) {

@@ -1,5 +1,6 @@
 //! Statements of resource-based policies, as `AddPermission` writes them.
 
+use haar_policy::{Document, Grammar};
 use serde_json::{Map, Value, json};
 
 use crate::refusal::Refusal;
@@ -48,7 +49,13 @@ pub fn statement(grant: &Grant) -> Result<PolicyStatement, Refusal> {
     if !conditions.is_empty() {
         statement.insert("Condition".to_owned(), Value::Object(conditions));
     }
-    Ok(PolicyStatement { sid: grant.sid.clone(), json: Value::Object(statement).to_string() })
+    let written =
+        PolicyStatement { sid: grant.sid.clone(), json: Value::Object(statement).to_string() };
+    // one statement that cannot be read would take all others of its policy with it
+    match Document::parse(&document(std::slice::from_ref(&written)), Grammar::Resource) {
+        Ok(_) => Ok(written),
+        Err(_) => Err(bad_principal()),
+    }
 }
 
 fn principal(text: &str) -> Result<Value, Refusal> {
@@ -69,9 +76,13 @@ fn principal(text: &str) -> Result<Value, Refusal> {
     if is_service || text == "alexa-appkit.amazon.com" {
         return Ok(json!({ "Service": text }));
     }
-    Err(Refusal::invalid(
+    Err(bad_principal())
+}
+
+fn bad_principal() -> Refusal {
+    Refusal::invalid(
         "The provided principal was invalid. Please check the principal and try again.",
-    ))
+    )
 }
 
 fn conditions(grant: &Grant) -> Map<String, Value> {
@@ -189,7 +200,11 @@ mod tests {
         let role = "arn:aws:iam::111122223333:role/r";
         assert_eq!(of(role).unwrap(), json!({"AWS": role}));
         assert_eq!(of("events.amazonaws.com").unwrap(), json!({"Service": "events.amazonaws.com"}));
-        assert!(of("nobody").is_err());
+        let alexa = "alexa-appkit.amazon.com";
+        assert_eq!(of(alexa).unwrap(), json!({"Service": alexa}));
+        for nobody in ["nobody", "arn:aws:iam::111122223333:role/*", "arn:aws:iam:::user/u"] {
+            assert!(of(nobody).is_err(), "{nobody}");
+        }
     }
 
     #[test]

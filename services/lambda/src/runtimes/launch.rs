@@ -10,7 +10,7 @@ use haar_substrate::{Mount, Root, User, WarmTemplate};
 use haar_types::MemoryMib;
 use sha2::{Digest, Sha256};
 
-use super::{Family, Interpreter, Launch, RuntimeRow, java};
+use super::{Family, Interpreter, Launch, RuntimeRow, java, native};
 
 /// Who functions run as (`sbx_user1051` on AWS).
 pub const SANDBOX_USER: User = User { uid: 993, gid: 990 };
@@ -35,8 +35,11 @@ const FILES: &[(&str, &[u8])] = &[
 /// Writes haar's bootstraps into a directory named by their digest, and empty places for the
 /// SDK's packages to be mounted on.
 pub(super) fn lay_bootstraps(data_dir: &Path, found: &[Interpreter]) -> io::Result<PathBuf> {
+    let library = native::library();
+    let files: Vec<(&str, &[u8])> =
+        FILES.iter().copied().chain([("libhaar.so", library.as_slice())]).collect();
     let mut digest = Sha256::new();
-    for (name, text) in FILES {
+    for (name, text) in &files {
         digest.update(name);
         digest.update(text);
     }
@@ -44,7 +47,7 @@ pub(super) fn lay_bootstraps(data_dir: &Path, found: &[Interpreter]) -> io::Resu
     let directory = data_dir.join("runtimes").join(name);
     let packages = directory.join("python-packages");
     fs::create_dir_all(&packages)?;
-    for (name, text) in FILES {
+    for (name, text) in files {
         fs::write(directory.join(name), text)?;
         fs::set_permissions(directory.join(name), Permissions::from_mode(0o644))?;
     }

@@ -1,6 +1,7 @@
 //! Versions: code and settings, frozen once published.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use haar_blobs::Digest;
 use haar_ledger::Row;
@@ -80,6 +81,9 @@ pub struct Code {
     pub unzipped_size: u64,
     /// Where the archive is among the blobs.
     pub digest: Digest,
+    /// A folder of the host's that stands for the archive, in development.
+    #[serde(default)]
+    pub folder: Option<PathBuf>,
 }
 
 /// What `UpdateFunctionConfiguration` can change, but the description.

@@ -6,6 +6,9 @@ use serde_json::{Value, json};
 
 use super::subscription::{Kind, Schema};
 
+/// About the size of a platform event.
+const PLATFORM_BYTES: usize = 512;
+
 /// One event, as the Telemetry API has it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Event {
@@ -20,6 +23,11 @@ impl Event {
     pub(crate) fn line(at: Timestamp, from_extension: bool, line: &str) -> Self {
         let name = if from_extension { "extension" } else { "function" };
         Self { at, name, record: json!(line) }
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn size(&self) -> usize {
+        self.record.as_str().map_or(PLATFORM_BYTES, str::len)
     }
 
     /// What a subscriber must have asked for to get it.

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use haar_clock::{Clock, IdSource};
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_lambda::doors::*;
@@ -71,13 +72,14 @@ impl CredentialSource for Sinks {
 }
 
 impl ApiDoor for Sinks {
-    fn serve(&self, mut stream: tokio::net::TcpStream) {
-        tokio::spawn(async move {
+    fn serve(&self, mut stream: tokio::net::TcpStream) -> BoxFuture<'static, ()> {
+        let served = tokio::spawn(async move {
             use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
             let mut request = [0; 1024];
             let _ = stream.read(&mut request).await;
             let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhaar").await;
         });
+        Box::pin(async move { drop(served.await) })
     }
 }
 
@@ -145,6 +147,7 @@ impl Cloud {
             ephemeral_storage: MemoryMib(512),
             environment: BTreeMap::new(),
             code,
+            is_folder: false,
             layers: Vec::new(),
             architecture: Architecture::X86,
             role_arn: "arn:aws:iam::000000000000:role/r".to_owned(),

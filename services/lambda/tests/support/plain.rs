@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write as _;
-use std::net::{SocketAddrV4, TcpListener};
+use std::net::{SocketAddrV4, TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::UnixStream;
@@ -93,12 +93,7 @@ impl Substrate for Plain {
         let _ = std::fs::remove_file(&gate);
         let listen = spec.listen.clone();
         let listeners = std::thread::spawn(move || {
-            let file = File::open(format!("/proc/{pid}/ns/net")).unwrap();
-            rustix::thread::move_into_link_name_space(
-                std::os::fd::AsFd::as_fd(&file),
-                Some(rustix::thread::LinkNameSpaceType::Network),
-            )
-            .unwrap();
+            enter_network(pid as i32);
             listen.into_iter().map(|at| (at, TcpListener::bind(at).unwrap())).collect()
         });
         let listeners: BTreeMap<_, _> = listeners.join().unwrap();
@@ -159,6 +154,23 @@ impl Substrate for Plain {
         taken.ok_or_else(|| SubstrateError::Gone(id.clone()))
     }
 
+    async fn dial(
+        &self,
+        id: &SandboxId,
+        address: SocketAddrV4,
+        _limit: Duration,
+    ) -> Result<TcpStream, SubstrateError> {
+        let pid = self.get(id)?.pid;
+        let dialled = std::thread::spawn(move || {
+            enter_network(pid);
+            let stream = TcpStream::connect(address)?;
+            stream.set_nonblocking(true)?;
+            Ok(stream)
+        });
+        let dialled = dialled.join().unwrap();
+        dialled.map_err(|error| SubstrateError::NoAnswer(id.clone(), address, error))
+    }
+
     async fn wait(&self, id: &SandboxId, _container: &str) -> Result<Exit, SubstrateError> {
         let mut exit = self.get(id)?.exit.clone();
         let ended = exit.wait_for(Option::is_some).await.ok().and_then(|ended| *ended);
@@ -217,6 +229,16 @@ impl Plain {
         let _ = rustix::process::kill_process(pid, signal);
         Ok(())
     }
+}
+
+/// Moves the calling thread into a process's network.
+fn enter_network(pid: i32) {
+    let file = File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    rustix::thread::move_into_link_name_space(
+        std::os::fd::AsFd::as_fd(&file),
+        Some(rustix::thread::LinkNameSpaceType::Network),
+    )
+    .unwrap();
 }
 
 /// Reads what is there, whether or not tokio has heard of it yet.

@@ -83,22 +83,28 @@ impl Cloud {
             meter: Arc::new(NoMeter),
             settings: Settings { auth, account, ..Settings::default() },
         });
+        let mut cloud = Self::on(doors);
+        let root = cloud.iam.ensure_root_key().unwrap();
+        cloud.root = root.map(|key| Key {
+            id: key.access_key_id,
+            secret: key.secret_access_key,
+            token: None,
+        });
+        cloud
+    }
+
+    /// The rooms behind these doors.
+    pub fn on(doors: Doors) -> Self {
         let iam = Arc::new(Iam::new(doors.clone()));
         let identities: Arc<dyn Identities> = iam.clone();
         let peek: Arc<dyn IamPeek> = iam.clone();
         doors.peeks.offer::<dyn IamPeek>(peek);
         let sts = Arc::new(Sts::new(doors.clone(), identities.clone()));
-        let root = iam.ensure_root_key().unwrap();
-        let root = root.map(|key| Key {
-            id: key.access_key_id,
-            secret: key.secret_access_key,
-            token: None,
-        });
         let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&iam), haar_iam::lanes)
             .room(sts, haar_sts::lanes)
             .build();
-        Self { doors, iam, kernel, root }
+        Self { doors, iam, kernel, root: None }
     }
 
     pub fn root(&self) -> Key {

@@ -73,5 +73,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             name: "MissingRequiredParameterException",
             code: "MissingParameter",
         }),
+        wrapped: true,
     },
+    host_label: false,
 };

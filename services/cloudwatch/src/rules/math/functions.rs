@@ -59,8 +59,10 @@ fn call(name: &str, raw: &[Expression], scope: &mut dyn Scope) -> Result<Value, 
             per_series(value, |series| aggregate::steps(name, series)).ok_or_else(refused)
         }
         ("RUNNING_SUM", [value]) => per_series(value, aggregate::running_sum).ok_or_else(refused),
-        ("FILL", [value, filler]) => fill::fill(value, filler, scope.range()).ok_or_else(refused),
-        ("TIME_SERIES", [Value::Scalar(value)]) => {
+        ("FILL", [value, filler]) if can_be_filled(value, scope.range()) => {
+            fill::fill(value, filler, scope.range()).ok_or_else(refused)
+        }
+        ("TIME_SERIES", [Value::Scalar(value)]) if fits(scope.range(), scope.period_s()) => {
             Ok(Value::One(constant(*value, scope.range(), scope.period_s())))
         }
         ("IF", [condition, yes, rest @ ..]) if rest.len() <= 1 => {
@@ -115,6 +117,21 @@ fn per_series(value: &Value, each: impl Fn(&Series) -> Series) -> Option<Value> 
     match value {
         Value::Scalar(_) => None,
         value => value.each_series(each, |scalar| scalar),
+    }
+}
+
+/// Most points of a series that an expression makes from nothing: as many as one answer has.
+const POINT_COUNT_MAX: i64 = 100_800;
+
+fn fits((start, end): (i64, i64), period_s: u32) -> bool {
+    end.saturating_sub(start) / i64::from(period_s.max(1)) <= POINT_COUNT_MAX
+}
+
+fn can_be_filled(value: &Value, range: (i64, i64)) -> bool {
+    match value {
+        Value::One(series) => fits(range, series.period_s),
+        Value::Many(list) => list.iter().all(|series| fits(range, series.period_s)),
+        Value::Scalar(_) | Value::Text(_) => true,
     }
 }
 

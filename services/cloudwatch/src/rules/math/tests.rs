@@ -2,15 +2,18 @@ use std::collections::BTreeMap;
 
 use super::{Expression, MathError, Scope, Series, Value, evaluate};
 
-struct Request(BTreeMap<String, Value>);
+struct Request {
+    values: BTreeMap<String, Value>,
+    end: i64,
+}
 
 impl Scope for Request {
     fn variable(&mut self, id: &str) -> Result<Value, MathError> {
-        self.0.get(id).cloned().ok_or_else(|| MathError::Undefined(id.to_owned()))
+        self.values.get(id).cloned().ok_or_else(|| MathError::Undefined(id.to_owned()))
     }
 
     fn metric_ids(&self) -> Vec<String> {
-        self.0.keys().filter(|id| id.starts_with('m')).cloned().collect()
+        self.values.keys().filter(|id| id.starts_with('m')).cloned().collect()
     }
 
     fn search(&mut self, terms: &str, stat: &str, period_s: u32) -> Result<Vec<Series>, MathError> {
@@ -18,7 +21,7 @@ impl Scope for Request {
     }
 
     fn range(&self) -> (i64, i64) {
-        (0, 300)
+        (0, self.end)
     }
 
     fn period_s(&self) -> u32 {
@@ -31,6 +34,10 @@ fn series(points: &[(i64, f64)]) -> Series {
 }
 
 fn compute(text: &str) -> Result<Value, MathError> {
+    compute_until(text, 300)
+}
+
+fn compute_until(text: &str, end: i64) -> Result<Value, MathError> {
     let m1 = series(&[(0, 1.0), (60, 2.0), (120, 4.0), (240, 8.0)]);
     let m2 = series(&[(0, 10.0), (60, 0.0), (180, 5.0)]);
     let variables = [
@@ -39,7 +46,7 @@ fn compute(text: &str) -> Result<Value, MathError> {
         ("list", Value::Many(vec![m1, m2, series(&[])])),
     ];
     let variables = variables.map(|(name, value)| (name.to_owned(), value));
-    evaluate(&Expression::parse(text)?, &mut Request(variables.into()))
+    evaluate(&Expression::parse(text)?, &mut Request { values: variables.into(), end })
 }
 
 #[track_caller]
@@ -148,4 +155,13 @@ fn what_makes_no_sense_is_refused() {
     assert_eq!(compute("[m1] + list"), Err(MathError::Operands("+".to_owned())));
     assert_eq!(compute(&"(".repeat(5000)), Err(MathError::Syntax));
     assert_eq!(compute(&"-".repeat(5000)), Err(MathError::Syntax));
+}
+
+#[test]
+fn no_more_points_are_made_than_an_answer_has() {
+    let computed = |text: &str| compute_until(text, 60 * 1_000_000);
+    assert_eq!(computed("TIME_SERIES(1)"), Err(MathError::Arguments("TIME_SERIES".to_owned())));
+    assert_eq!(computed("FILL(m1, 0)"), Err(MathError::Arguments("FILL".to_owned())));
+    assert_eq!(computed("FILL(list, 0)"), Err(MathError::Arguments("FILL".to_owned())));
+    assert!(compute_until("TIME_SERIES(1)", 60 * 1440).is_ok());
 }

@@ -132,7 +132,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted {
             name: "GetDurableExecutionState",
             method: "GET",
-            uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/state",
+            uri: "/2025-12-01/durable-executions/{DurableExecutionArn}/state?CheckpointToken",
         },
         Unlisted {
             name: "GetFunctionCodeSigningConfig",
@@ -205,5 +205,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "SerializationException",
         message_key: "Message",
         missing: None,
+        wrapped: true,
     },
+    host_label: false,
 };

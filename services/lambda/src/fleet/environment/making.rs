@@ -3,9 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use haar_substrate::{Exit, SandboxId, SandboxSpec, SubstrateError};
-use tokio::sync::{Mutex, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::super::FunctionTarget;
 use super::super::spec::RUNTIME;
@@ -56,8 +57,9 @@ impl Making<'_> {
         });
         let door =
             substrate.listener(&id, local(API_PORT)).await.map_err(StartFailure::Substrate)?;
-        let door = tokio::spawn(open_door(Arc::clone(&self.doors.api), door));
+        let door = tokio::spawn(open_door(self.doors.clone(), door));
         let mut outputs = Vec::new();
+        let extensions = names.iter().filter(|name| *name != RUNTIME).cloned().collect();
         let (ended, exit) = watch::channel(None);
         let mut loops = vec![serving.abort_handle(), door.abort_handle()];
         for name in names {
@@ -88,6 +90,7 @@ impl Making<'_> {
             exit,
             returner: OnceLock::new(),
             loops,
+            extensions,
             frozen: Mutex::new(false),
             ending: AtomicBool::new(false),
         })
@@ -113,15 +116,35 @@ async fn watch_exit(
     });
 }
 
-async fn open_door(api: Arc<dyn crate::doors::ApiDoor>, listener: std::net::TcpListener) {
+/// Most connections to haar's API that one environment may hold open: each costs this process a
+/// descriptor, of which all environments share what there is.
+const API_CONNECTIONS_MAX: usize = 256;
+
+/// Time to wait when no connection can be taken. *Ours*.
+const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
+
+async fn open_door(doors: FleetDoors, listener: std::net::TcpListener) {
     let prepared = listener.set_nonblocking(true);
-    let listener = prepared.and_then(|()| tokio::net::TcpListener::from_std(listener));
-    match listener {
-        Ok(listener) => loop {
-            if let Ok((stream, _)) = listener.accept().await {
-                api.serve(stream);
+    let listener = match prepared.and_then(|()| tokio::net::TcpListener::from_std(listener)) {
+        Ok(listener) => listener,
+        Err(error) => {
+            return tracing::warn!(%error, "could not open the API inside a sandbox");
+        }
+    };
+    let places = Arc::new(Semaphore::new(API_CONNECTIONS_MAX));
+    let mut connections = tokio::task::JoinSet::new();
+    loop {
+        let place = Arc::clone(&places).acquire_owned().await;
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let served = doors.api.serve(stream);
+                connections.spawn(async move {
+                    served.await;
+                    drop(place);
+                });
             }
-        },
-        Err(error) => tracing::warn!(%error, "could not open the API inside a sandbox"),
+            Err(_) => doors.clock.sleep(ACCEPT_AGAIN).await,
+        }
+        while connections.try_join_next().is_some() {}
     }
 }

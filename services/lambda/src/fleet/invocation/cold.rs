@@ -94,6 +94,7 @@ impl Invocation {
         grown.map_err(|reason| {
             NotReady::Refused(self.shared.throttled(&self.target, &self.request, reason))
         })?;
+        self.shared.watch(&self.pool).await;
         let start = Start { shared: &self.shared, target: &self.target, kind: "on-demand" };
         let first = self.attempt(&start, INIT_MAX, None).await?;
         let failed = match first {
@@ -184,7 +185,7 @@ impl Invocation {
         let duration = report.duration.min(self.target.timeout);
         let id = self.request.request_id.as_str();
         environment.journal.init_report(report);
-        environment.journal.start_invocation(id, self.traced());
+        environment.journal.start_invocation(id, self.traced(Some(&environment)));
         if failure.error_type == "Sandbox.Timedout" {
             environment.journal.timed_out(id, self.target.timeout);
         }

@@ -110,8 +110,11 @@ impl PreludeReader {
     /// # Errors
     /// When there can be no head any more.
     pub fn push(&mut self, bytes: &[u8]) -> Result<Option<(UrlHead, Bytes)>, UrlResponse> {
+        // what was looked through before is not looked through again
+        let from = self.read.len().saturating_sub(7);
         self.read.extend_from_slice(bytes);
-        let Some(end) = self.read.windows(8).position(|window| window == [0; 8]) else {
+        let found = self.read[from..].windows(8).position(|window| window == [0; 8]);
+        let Some(end) = found.map(|at| from + at) else {
             let too_long = self.read.len() > PRELUDE_BYTES_MAX;
             return if too_long { Err(function_failed()) } else { Ok(None) };
         };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::json::{Operand, operand};
-use super::lexer::{Comparison, Token, tokens, within};
+use super::lexer::{Comparison, DEPTH_MAX, Token, tokens, within};
 use super::text::PatternError;
 
 /// The columns of one pattern.
@@ -172,7 +172,7 @@ fn column(index: usize, tokens: &[Token]) -> Result<Column, PatternError> {
         [Token::Word(word)] if word == "..." => Ok(Column::Ellipsis),
         [Token::Word(name)] => Ok(Column::One { name: name.clone(), test: None }),
         _ => {
-            let mut parser = Parser { tokens, at: 0, name: None };
+            let mut parser = Parser { tokens, at: 0, depth: 0, name: None };
             let test = parser.any()?;
             match parser.name {
                 Some(name) if parser.at == tokens.len() => {
@@ -188,6 +188,7 @@ fn column(index: usize, tokens: &[Token]) -> Result<Column, PatternError> {
 struct Parser<'a> {
     tokens: &'a [Token],
     at: usize,
+    depth: usize,
     name: Option<String>,
 }
 
@@ -216,7 +217,12 @@ impl Parser<'_> {
 
     fn one(&mut self) -> Result<Test, PatternError> {
         if self.take_if(&Token::Open) {
+            self.depth += 1;
+            if self.depth > DEPTH_MAX {
+                return Err(PatternError::Syntax);
+            }
             let inner = self.any()?;
+            self.depth -= 1;
             return if self.take_if(&Token::Close) { Ok(inner) } else { Err(PatternError::Syntax) };
         }
         let [Token::Word(name), Token::Compare(comparison), value, ..] = &self.tokens[self.at..]

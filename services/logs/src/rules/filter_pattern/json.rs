@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::lexer::{Comparison, Token, tokens, within};
+use super::lexer::{Comparison, DEPTH_MAX, Token, tokens, within};
 use super::text::{PatternError, TextMatcher};
 
 /// A condition on a JSON event.
@@ -45,7 +45,7 @@ pub(crate) enum Operand {
 
 /// Reads `{ … }`.
 pub(crate) fn parse(pattern: &str) -> Result<Condition, PatternError> {
-    let mut parser = Parser { tokens: tokens(within(pattern, '{', '}')?)?, at: 0 };
+    let mut parser = Parser { tokens: tokens(within(pattern, '{', '}')?)?, at: 0, depth: 0 };
     let condition = parser.any()?;
     if parser.at < parser.tokens.len() {
         return Err(PatternError::Syntax);
@@ -198,6 +198,7 @@ fn selector_step(text: &str) -> Result<(SelectorStep, &str), PatternError> {
 struct Parser {
     tokens: Vec<Token>,
     at: usize,
+    depth: usize,
 }
 
 impl Parser {
@@ -231,7 +232,12 @@ impl Parser {
 
     fn one(&mut self) -> Result<Condition, PatternError> {
         if self.take_if(&Token::Open) {
+            self.depth += 1;
+            if self.depth > DEPTH_MAX {
+                return Err(PatternError::Syntax);
+            }
             let inner = self.any()?;
+            self.depth -= 1;
             return if self.take_if(&Token::Close) { Ok(inner) } else { Err(PatternError::Syntax) };
         }
         let Some(Token::Selector(text)) = self.take() else { return Err(PatternError::Syntax) };

@@ -2,6 +2,9 @@
 
 use super::text::PatternError;
 
+/// Parentheses within each other in a pattern. *Ours*: a reader's stack has an end.
+pub(crate) const DEPTH_MAX: usize = 64;
+
 /// How a value compares with the pattern's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Comparison {

@@ -145,6 +145,16 @@ fn broken_field_patterns_are_refused() {
 }
 
 #[test]
+fn patterns_within_patterns_without_end_are_refused() {
+    for start in ["[", "{ "] {
+        let pattern = format!("{start}{}", "(".repeat(100_000));
+        assert_eq!(refuse(&pattern), PatternError::Syntax);
+    }
+    let fine = format!("{{ {}$.a = 1{} }}", "(".repeat(20), ")".repeat(20));
+    check(&fine, &[r#"{"a":1}"#], &[r#"{"a":2}"#]);
+}
+
+#[test]
 fn names_stand_for_what_they_matched() {
     let fields = FilterPattern::parse("[ip, ..., request, status, size]").unwrap().extract(ACCESS);
     assert_eq!(fields["$ip"], "127.0.0.1");

@@ -35,5 +35,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "SerializationException",
         message_key: "message",
         missing: None,
+        wrapped: true,
     },
+    host_label: false,
 };

@@ -9,6 +9,7 @@ import java.net.URLClassLoader;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.TimeZone;
@@ -36,12 +37,14 @@ public final class Bootstrap {
     /** Runs until the platform ends it. */
     public static void main(String[] arguments) throws Exception {
         Bootstrap bootstrap = new Bootstrap(new Link(System.getenv("AWS_LAMBDA_RUNTIME_API")));
+        Raw.prepare();
         Rehearsal.run();
         Map<String, String> environment = awaitAssignment();
         if (environment.isEmpty()) { // it was there from the start
             Raw.variable("HAAR_ASSIGN_FD", null);
         } else {
             Raw.environment(environment);
+            Raw.goToCode();
         }
         takeTimeZone();
         Events.setUp();
@@ -83,6 +86,7 @@ public final class Bootstrap {
         Thread.currentThread().setContextClassLoader(loader);
         Handlers handlers = new Handlers(loader);
         contexts = new Contexts(loader, handlers);
+        contexts.of(Collections.<String, String>emptyMap()); // its classes are made now, not later
         try {
             handler = handlers.find(name);
         } catch (Failure failure) {

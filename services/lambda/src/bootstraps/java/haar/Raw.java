@@ -9,6 +9,22 @@ import java.util.Map;
 final class Raw {
     private Raw() {}
 
+    /** Goes to where the function's code is, which was not there when the process started. */
+    private static native int enter();
+
+    /** Loads what {@link #goToCode} needs. */
+    static void prepare() {
+        System.load("/var/runtime/libhaar.so");
+    }
+
+    /** Has relative paths begin at the function's code. */
+    static void goToCode() throws java.io.IOException {
+        int error = enter();
+        if (error != 0) {
+            throw new java.io.IOException("cannot enter the function's code: error " + -error);
+        }
+    }
+
     /** An object whose constructor has not run. */
     static Object allocate(Class<?> type) throws Exception {
         Class<?> unsafe = Class.forName("sun.misc.Unsafe");

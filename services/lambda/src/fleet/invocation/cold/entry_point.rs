@@ -32,7 +32,7 @@ impl Invocation {
 
         let journal = self.journal_of_nothing(InitPhase::Invoke, &stream).await?;
         report(&journal);
-        journal.start_invocation(self.request.request_id.as_str(), self.traced());
+        journal.start_invocation(self.request.request_id.as_str(), self.traced(None));
         journal.fault(format!("{}\n{}", failure.message(), failure.error_type));
         let (tail, wanted) = self.tail();
         let told = FunctionFailure { reported: None, ..failure.clone() };

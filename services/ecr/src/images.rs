@@ -1,0 +1,170 @@
+//! Images: how they come, and how they go.
+
+use haar_blobs::Digest;
+use haar_ecr_contract::model::{ImageFailure, ImageFailureCode, ImageIdentifier};
+use haar_ledger::Tx;
+use haar_types::Timestamp;
+use haar_wire::AwsError;
+
+use crate::lookup::{find_image, find_repository};
+use crate::refusal;
+use crate::replicate;
+use crate::rules::manifest::Manifest;
+use crate::rules::mutability;
+use crate::state::{ImageRow, LayerRow, RepositoryKey, RepositoryRow, TagRow};
+
+/// A manifest that is to become an image. Its bytes are a blob already.
+pub(crate) struct Push<'a> {
+    pub(crate) repository: &'a RepositoryKey,
+    pub(crate) digest: Digest,
+    pub(crate) manifest: &'a Manifest,
+    pub(crate) manifest_size: u64,
+    pub(crate) tag: Option<&'a str>,
+    /// What it refers to may be missing: a pull-through cache fetches it when it is asked for.
+    pub(crate) is_cached: bool,
+    pub(crate) now: Timestamp,
+}
+
+impl Push<'_> {
+    /// Makes the image, or gives the one that is there a tag more.
+    ///
+    /// # Errors
+    /// `ImageAlreadyExistsException` when that changes nothing, and AWS's refusals.
+    pub(crate) fn commit(&self, tx: &mut Tx) -> Result<(), AwsError> {
+        let repository = find_repository(tx, self.repository)?;
+        let is_there = match tx.get::<ImageRow>(&self.repository.image(self.digest)) {
+            Some(row) if row.is_archived => {
+                // Pushing it again brings it back.
+                let active = Some(self.now);
+                tx.put(ImageRow { is_archived: false, activated_at: active, ..(*row).clone() });
+                true
+            }
+            Some(_) if self.changes_no_tag(tx) => {
+                return Err(refusal::image_exists(self.repository, &self.digest, self.tag));
+            }
+            found => found.is_some(),
+        };
+        self.check_tag(tx, &repository)?;
+        if !is_there {
+            self.check_references(tx)?;
+            tx.put(self.row());
+        }
+        if let Some(tag) = self.tag {
+            let (key, checked_at) = (self.repository.tag(tag), self.now);
+            tx.put(TagRow { key, digest: self.digest, checked_at });
+        }
+        replicate::schedule(tx, &self.repository.image(self.digest), self.tag);
+        Ok(())
+    }
+
+    fn changes_no_tag(&self, tx: &Tx) -> bool {
+        self.tag.is_none_or(|tag| {
+            let standing = tx.get::<TagRow>(&self.repository.tag(tag));
+            standing.is_some_and(|row| row.digest == self.digest)
+        })
+    }
+
+    fn check_tag(&self, tx: &Tx, repository: &RepositoryRow) -> Result<(), AwsError> {
+        let Some(tag) = self.tag.filter(|_| !self.changes_no_tag(tx)) else { return Ok(()) };
+        let stands = tx.contains::<TagRow>(&self.repository.tag(tag));
+        match stands && mutability::is_immutable(&repository.settings, tag) {
+            true => Err(refusal::immutable(self.repository, tag)),
+            false => Ok(()),
+        }
+    }
+
+    fn check_references(&self, tx: &Tx) -> Result<(), AwsError> {
+        if self.is_cached {
+            return Ok(());
+        }
+        let blobs = self.manifest.config.iter().chain(&self.manifest.layers);
+        let missing: Vec<Digest> = blobs
+            .map(|blob| blob.digest)
+            .filter(|digest| !tx.contains::<LayerRow>(&self.repository.layer(*digest)))
+            .collect();
+        if !missing.is_empty() {
+            return Err(refusal::missing("Layers", self.repository, &missing));
+        }
+        let children = self.manifest.children.iter().copied();
+        let missing: Vec<Digest> = children
+            .filter(|digest| !tx.contains::<ImageRow>(&self.repository.image(*digest)))
+            .collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(refusal::missing("Images", self.repository, &missing)),
+        }
+    }
+
+    fn row(&self) -> ImageRow {
+        let manifest = self.manifest.clone();
+        ImageRow {
+            key: self.repository.image(self.digest),
+            media_type: manifest.media_type,
+            manifest_size: self.manifest_size,
+            artifact_type: manifest.artifact_type,
+            config: manifest.config,
+            layers: manifest.layers,
+            children: manifest.children,
+            subject: manifest.subject,
+            annotations: manifest.annotations,
+            pushed_at: self.now,
+            pulled_at: None,
+            archived_at: None,
+            activated_at: None,
+            is_archived: false,
+        }
+    }
+}
+
+/// Removes an image with its tags. Its layers stay for a while: another push may be about to
+/// name them, or a pull to read them.
+pub(crate) fn remove(tx: &mut Tx, image: &ImageRow, now: Timestamp) {
+    for tag in image.tags(tx) {
+        tx.remove::<TagRow>(&image.key.repository.tag(&tag));
+    }
+    for blob in image.config.iter().chain(&image.layers) {
+        let key = image.key.repository.layer(blob.digest);
+        tx.update::<LayerRow>(&key, |row| row.touched_at = now);
+    }
+    replicate::forget(tx, &image.key);
+    tx.remove::<ImageRow>(&image.key);
+}
+
+/// Deletes what an identifier names, as `BatchDeleteImage` does: a tag alone takes its image
+/// along when it was the last one. Answers what was deleted.
+pub(crate) fn delete(
+    tx: &mut Tx,
+    key: &RepositoryKey,
+    id: &ImageIdentifier,
+    now: Timestamp,
+) -> Result<Vec<ImageIdentifier>, ImageFailure> {
+    let image = find_image(tx, key, id)?;
+    let tags = image.tags(tx);
+    let digest = image.key.digest.to_string();
+    let one = |tag: Option<&String>| ImageIdentifier {
+        image_digest: Some(digest.clone()),
+        image_tag: tag.cloned(),
+    };
+    let by_tag = id.image_tag.as_ref().filter(|_| id.image_digest.is_none() && tags.len() > 1);
+    if let Some(tag) = by_tag {
+        tx.remove::<TagRow>(&key.tag(tag));
+        return Ok(vec![one(Some(tag))]);
+    }
+    let parents = image.parents(tx);
+    if !parents.is_empty() {
+        let listed: Vec<String> = parents.iter().map(Digest::to_string).collect();
+        return Err(ImageFailure {
+            image_id: Some(id.clone()),
+            failure_code: Some(ImageFailureCode::ImageReferencedByManifestList),
+            failure_reason: Some(format!(
+                "Requested image referenced by manifest list: [{}]",
+                listed.join(", ")
+            )),
+        });
+    }
+    remove(tx, &image, now);
+    Ok(match tags.is_empty() {
+        true => vec![one(None)],
+        false => tags.iter().map(|tag| one(Some(tag))).collect(),
+    })
+}

@@ -1,0 +1,106 @@
+//! What the runtime and other rooms ask.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use haar_blobs::Digest;
+use haar_ecr_contract::model::ImageIdentifier;
+use haar_ecr_contract::peek::{
+    EcrPeek, ImageReference, PullError, PulledBlob, PulledManifest, RegistryName,
+};
+use haar_kernel::{Call, Principal};
+use haar_types::RequestId;
+use haar_wire::AwsError;
+
+use crate::Ecr;
+use crate::lookup::{expect_image, find_repository};
+use crate::refusal;
+use crate::rules::hosts;
+use crate::state::{RegistryKey, RepositoryKey};
+
+#[async_trait]
+impl EcrPeek for Ecr {
+    fn registry_of(&self, host: &str, own: &RegistryName) -> Option<RegistryName> {
+        if let Some(RegistryKey { account, region }) = hosts::registry_of(host) {
+            return Some(RegistryName { account, region });
+        }
+        let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());
+        let is_own = hosts::is_local(host) && port == Some(self.doors.settings.port);
+        is_own.then(|| own.clone())
+    }
+
+    async fn manifest(
+        &self,
+        caller: &Arc<Principal>,
+        registry: &RegistryName,
+        repository: &str,
+        reference: &ImageReference,
+    ) -> Result<PulledManifest, PullError> {
+        let key = RegistryKey::from(registry).repository(repository);
+        let call = self.call_of(caller, &key);
+        self.permit(&call, &key, "ecr:BatchGetImage").map_err(pull_error)?;
+        let id = match reference {
+            ImageReference::Tag(tag) => {
+                ImageIdentifier { image_tag: Some(tag.clone()), image_digest: None }
+            }
+            ImageReference::Digest(digest) => {
+                ImageIdentifier { image_digest: Some(digest.to_string()), image_tag: None }
+            }
+        };
+        self.ensure_image(&key, &id).await.map_err(pull_error)?;
+        let snapshot = self.doors.ledger.snapshot();
+        find_repository(&snapshot, &key).map_err(pull_error)?;
+        let image = expect_image(&snapshot, &key, &id).map_err(pull_error)?;
+        if image.is_archived {
+            return Err(pull_error(refusal::archived(&key, &id)));
+        }
+        let read = self.doors.blobs.bytes(&image.key.digest).await;
+        let bytes = read.map_err(|fault| pull_error(refusal::server(&fault)))?;
+        self.pulls.record(&image, caller);
+        let media_type = image.media_type.clone();
+        Ok(PulledManifest { digest: image.key.digest, media_type, bytes })
+    }
+
+    async fn blob(
+        &self,
+        caller: &Arc<Principal>,
+        registry: &RegistryName,
+        repository: &str,
+        digest: &Digest,
+    ) -> Result<PulledBlob, PullError> {
+        let key = RegistryKey::from(registry).repository(repository);
+        let call = self.call_of(caller, &key);
+        self.permit(&call, &key, "ecr:GetDownloadUrlForLayer").map_err(pull_error)?;
+        let found = self.ensure_layer(&key, digest).await.map_err(pull_error)?;
+        let missing = || pull_error(refusal::no_layer(&key, &digest.to_string()));
+        let size = found.ok_or_else(missing)?.size;
+        Ok(PulledBlob { path: self.doors.blobs.path(digest), size })
+    }
+}
+
+impl Ecr {
+    fn call_of(&self, caller: &Arc<Principal>, key: &RepositoryKey) -> Call {
+        let doors = &self.doors;
+        Call {
+            account: caller.account.clone(),
+            region: key.registry.region.clone(),
+            request_id: RequestId::new(doors.ids.uuid()),
+            now: doors.clock.now(),
+            ids: doors.ids.ids(),
+            principal: Arc::clone(caller),
+            endpoint: format!("http://localhost:{}", doors.settings.port).into(),
+            source_ip: None,
+            user_agent: None,
+            trace: None,
+        }
+    }
+}
+
+fn pull_error(error: AwsError) -> PullError {
+    let text = error.message().to_owned();
+    match error.name() {
+        "AccessDeniedException" => PullError::Denied(text),
+        _ if error.status() >= 500 => PullError::Unavailable(text),
+        _ => PullError::NotFound(text),
+    }
+}

@@ -1,0 +1,188 @@
+//! Blobs: read, whole or in part, and deleted.
+
+use bytes::Bytes;
+use futures_util::stream;
+use haar_blobs::{BlobError, Blobs, Digest};
+use haar_ledger::Tx;
+use haar_wire::{AwsError, Body, BodyError};
+use http::request::Parts;
+use http::{Method, Response, StatusCode};
+use serde_json::json;
+use tokio::fs::File;
+use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+
+use super::caller::Caller;
+use super::fault::Fault;
+use super::{RegistrySite, Served, empty, header_text, set};
+use crate::lookup::find_repository;
+use crate::rules::names;
+use crate::state::{LayerRow, RepositoryKey};
+
+/// Bytes that are read at once.
+const PIECE: u64 = 512 << 10;
+
+impl RegistrySite {
+    /// `GET` and `HEAD /v2/NAME/blobs/DIGEST`.
+    pub(super) async fn get_blob(
+        &self,
+        caller: &Caller,
+        key: &RepositoryKey,
+        text: &str,
+        parts: &Parts,
+    ) -> Served {
+        let action = match parts.method {
+            Method::HEAD => "ecr:BatchCheckLayerAvailability",
+            _ => "ecr:GetDownloadUrlForLayer",
+        };
+        self.room.permit(&caller.call, key, action)?;
+        let digest = names::digest(text).ok_or_else(|| Fault::bad_digest(text))?;
+        let found = self.room.ensure_layer(key, &digest).await?;
+        found.ok_or_else(|| Fault::no_blob(text))?;
+        serve(&self.room.doors.blobs, &digest, parts).await
+    }
+
+    /// `DELETE /v2/NAME/blobs/DIGEST`. One that an image needs stays.
+    pub(super) async fn delete_blob(
+        &self,
+        caller: &Caller,
+        key: &RepositoryKey,
+        text: &str,
+    ) -> Served {
+        self.room.permit(&caller.call, key, "ecr:BatchDeleteImage")?;
+        let digest = names::digest(text).ok_or_else(|| Fault::bad_digest(text))?;
+        let layer = key.layer(digest);
+        let removed = self.room.commit(|tx: &mut Tx| {
+            find_repository(tx, key)?;
+            if layer.is_needed(tx) {
+                return Ok::<_, AwsError>(None);
+            }
+            Ok(Some(tx.remove::<LayerRow>(&layer).is_some()))
+        });
+        match removed.await? {
+            Some(true) => Ok(empty(StatusCode::ACCEPTED)),
+            Some(false) => Err(Fault::no_blob(text)),
+            None => {
+                let text = "the blob belongs to an image";
+                Err(Fault::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", text)
+                    .detail(json!({ "digest": digest.to_string() })))
+            }
+        }
+    }
+}
+
+/// Answers with a blob's bytes, or those of its `Range`.
+pub(crate) async fn serve(blobs: &Blobs, digest: &Digest, parts: &Parts) -> Served {
+    let opened = blobs.open_file(digest).await;
+    let file = opened.map_err(|fault| match fault {
+        BlobError::Missing(_) => Fault::no_blob(&digest.to_string()),
+        fault => Fault::of_blob(&fault),
+    })?;
+    let size = file.metadata().await.map_err(disk)?.len();
+    let range = header_text(parts, "range").map(|text| Range::parse(text, size));
+    let (status, first, length) = match range {
+        None | Some(Range::Ignored) => (StatusCode::OK, 0, size),
+        Some(Range::Part(first, length)) => (StatusCode::PARTIAL_CONTENT, first, length),
+        Some(Range::Impossible) => {
+            let text = "invalid content range";
+            return Err(Fault::new(StatusCode::RANGE_NOT_SATISFIABLE, "SIZE_INVALID", text)
+                .header("content-range", format!("bytes */{size}")));
+        }
+    };
+    let body = match parts.method {
+        Method::HEAD => Body::empty(),
+        _ => read(file, first, length).await?,
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    if status == StatusCode::PARTIAL_CONTENT {
+        let last = first + length - 1;
+        set(&mut response, "content-range", format!("bytes {first}-{last}/{size}"));
+    }
+    set(&mut response, "content-length", length.to_string());
+    set(&mut response, "content-type", "application/octet-stream");
+    set(&mut response, "accept-ranges", "bytes");
+    set(&mut response, "docker-content-digest", digest.to_string());
+    set(&mut response, "etag", format!("\"{digest}\""));
+    Ok(response)
+}
+
+/// What a `Range` asks for.
+#[derive(Debug, PartialEq, Eq)]
+enum Range {
+    /// From a position, so many bytes.
+    Part(u64, u64),
+    /// Nothing that is there.
+    Impossible,
+    /// More than one range, or none that we know: all is answered.
+    Ignored,
+}
+
+impl Range {
+    fn parse(text: &str, size: u64) -> Self {
+        let Some(spec) = text.strip_prefix("bytes=") else { return Self::Ignored };
+        let Some((first, last)) = spec.trim().split_once('-') else { return Self::Ignored };
+        let (first, last) = match (first.parse::<u64>(), last.parse::<u64>()) {
+            (Ok(first), Ok(last)) => (first, last.min(size.saturating_sub(1))),
+            (Ok(first), Err(_)) if last.is_empty() => (first, size.saturating_sub(1)),
+            (Err(_), Ok(count)) if first.is_empty() && count > 0 => {
+                (size.saturating_sub(count), size.saturating_sub(1))
+            }
+            _ => return Self::Ignored,
+        };
+        if first >= size || last < first {
+            return Self::Impossible;
+        }
+        Self::Part(first, last - first + 1)
+    }
+}
+
+/// The bytes, read piece by piece as the client takes them.
+async fn read(mut file: File, first: u64, length: u64) -> Result<Body, Fault> {
+    if first > 0 {
+        file.seek(std::io::SeekFrom::Start(first)).await.map_err(disk)?;
+    }
+    file.set_max_buf_size(PIECE as usize);
+    let pieces = stream::try_unfold((file, length), |(mut file, left)| async move {
+        if left == 0 {
+            return Ok::<_, BodyError>(None);
+        }
+        let mut piece = bytes::BytesMut::with_capacity(PIECE.min(left) as usize);
+        let wanted = piece.capacity().min(usize::try_from(left).unwrap_or(usize::MAX));
+        while piece.len() < wanted {
+            let missing = (wanted - piece.len()) as u64;
+            if (&mut file).take(missing).read_buf(&mut piece).await? == 0 {
+                return Err("the file is shorter than it was".into());
+            }
+        }
+        let left = left - piece.len() as u64;
+        Ok(Some((Bytes::from(piece), (file, left))))
+    });
+    Ok(Body::stream(pieces))
+}
+
+fn disk(error: std::io::Error) -> Fault {
+    Fault::of_blob(&BlobError::Disk("read", error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Range;
+
+    #[test]
+    fn ranges_are_read_as_http_has_them() {
+        for (text, range) in [
+            ("bytes=0-9", Range::Part(0, 10)),
+            ("bytes=5-", Range::Part(5, 95)),
+            ("bytes=-10", Range::Part(90, 10)),
+            ("bytes=-1000", Range::Part(0, 100)),
+            ("bytes=90-1000", Range::Part(90, 10)),
+            ("bytes=100-", Range::Impossible),
+            ("bytes=9-5", Range::Impossible),
+            ("bytes=0-1,5-6", Range::Ignored),
+            ("lines=0-1", Range::Ignored),
+        ] {
+            assert_eq!(Range::parse(text, 100), range, "{text}");
+        }
+        assert_eq!(Range::parse("bytes=0-", 0), Range::Impossible);
+    }
+}

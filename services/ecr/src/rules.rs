@@ -1,0 +1,10 @@
+//! Pure functions.
+
+pub(crate) mod glob;
+pub(crate) mod hosts;
+pub(crate) mod lifecycle;
+pub(crate) mod manifest;
+pub(crate) mod mutability;
+pub(crate) mod names;
+pub(crate) mod prefix;
+pub(crate) mod tags;

@@ -1,0 +1,191 @@
+//! Pull-through caches: images of other registries, fetched when they are asked for. AWS docs:
+//! *Amazon ECR User Guide > Sync an upstream registry with an Amazon ECR private registry*.
+
+mod challenge;
+mod client;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_blobs::{BlobError, Digest};
+use haar_ecr_contract::model::{ImageIdentifier, RCTAppliedFor};
+use haar_ledger::Snapshot;
+use haar_wire::AwsError;
+use parking_lot::Mutex;
+
+use crate::Ecr;
+use crate::creation;
+use crate::images::Push;
+use crate::layers::BYTES_MAX;
+use crate::lookup::{find_image, find_repository};
+use crate::refusal;
+use crate::rules::{manifest, prefix};
+use crate::state::{LayerRow, PullThroughRow, RepositoryKey, TagRow};
+pub(crate) use client::{Fetched, Upstream, UpstreamError, Upstreams};
+
+/// How long a tag is believed before the upstream is asked again. AWS docs: the same page.
+const TAG_GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// One fetch of a digest at a time; others wait for it.
+type Flights = Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>;
+
+impl Ecr {
+    /// Fetches an image that is not here, or whose tag has not been compared with the upstream's
+    /// for long, where a rule says from where.
+    ///
+    /// # Errors
+    /// When the upstream does not answer, and nothing is here that could stand in.
+    pub(crate) async fn ensure_image(
+        &self,
+        key: &RepositoryKey,
+        id: &ImageIdentifier,
+    ) -> Result<(), AwsError> {
+        let snapshot = self.doors.ledger.snapshot();
+        let Some((rule, name)) = rule_of(&snapshot, key) else { return Ok(()) };
+        let is_here = find_image(&snapshot, key, id).is_ok();
+        if is_here && self.is_fresh(&snapshot, key, id) {
+            return Ok(());
+        }
+        let Some(reference) = id.image_digest.as_ref().or(id.image_tag.as_ref()) else {
+            return Ok(());
+        };
+        match self.upstreams.manifest(&rule.upstream_url, &name, reference).await {
+            Ok(fetched) => self.keep_image(key, id, fetched).await,
+            Err(UpstreamError::NotFound) => Ok(()),
+            Err(error) if is_here => {
+                tracing::warn!(%error, upstream = rule.upstream_url, "an image was not compared");
+                Ok(())
+            }
+            Err(error) => Err(unreachable(&error)),
+        }
+    }
+
+    /// A digest never changes; a tag is good for a day.
+    fn is_fresh(&self, snapshot: &Snapshot, key: &RepositoryKey, id: &ImageIdentifier) -> bool {
+        let Some(tag) = id.image_tag.as_ref().filter(|_| id.image_digest.is_none()) else {
+            return true;
+        };
+        let row = snapshot.get::<TagRow>(&key.tag(tag));
+        row.is_some_and(|row| self.doors.clock.now() < row.checked_at + TAG_GOOD_FOR)
+    }
+
+    async fn keep_image(
+        &self,
+        key: &RepositoryKey,
+        id: &ImageIdentifier,
+        fetched: Fetched,
+    ) -> Result<(), AwsError> {
+        let digest = Digest::of(&fetched.bytes);
+        if id.image_digest.as_ref().is_some_and(|asked| *asked != digest.to_string()) {
+            return Err(unreachable(&UpstreamError::Lied));
+        }
+        let parsed = manifest::parse(&fetched.bytes, fetched.media_type.as_deref());
+        let parsed = parsed.map_err(|why| unreachable(&UpstreamError::Unreadable(why)))?;
+        let manifest_size = fetched.bytes.len() as u64;
+        let kept = self.doors.blobs.put(fetched.bytes).await;
+        kept.map_err(|fault| refusal::server(&fault))?;
+        let (now, tag) = (self.doors.clock.now(), id.image_tag.as_deref());
+        let push = Push {
+            repository: key,
+            digest,
+            manifest: &parsed,
+            manifest_size,
+            tag,
+            is_cached: true,
+            now,
+        };
+        self.commit(|tx| {
+            creation::ensure(tx, key, RCTAppliedFor::PullThroughCache, now);
+            match push.commit(tx) {
+                Err(error) if error.name() == "ImageAlreadyExistsException" => {}
+                // An immutable tag stays where it is.
+                Err(error) if error.name() == "ImageTagAlreadyExistsException" => {}
+                other => other?,
+            }
+            if let Some(tag) = tag {
+                tx.update::<TagRow>(&key.tag(tag), |row| row.checked_at = now);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// A layer of a repository. In a cache one that an image needs is fetched first.
+    pub(crate) async fn ensure_layer(
+        &self,
+        key: &RepositoryKey,
+        digest: &Digest,
+    ) -> Result<Option<Arc<LayerRow>>, AwsError> {
+        let layer = key.layer(*digest);
+        if let Some(row) = self.layer(&layer) {
+            return Ok(Some(row));
+        }
+        let snapshot = self.doors.ledger.snapshot();
+        find_repository(&snapshot, key)?;
+        let rule = rule_of(&snapshot, key).filter(|_| layer.is_needed(&snapshot));
+        let Some((rule, name)) = rule else { return Ok(None) };
+        let flight = Arc::clone(self.upstreams.flights.lock().entry(*digest).or_default());
+        let landed = {
+            let _one = flight.lock().await;
+            match self.layer(&layer) {
+                Some(row) => Ok(Some(row)),
+                None => self.fetch_layer(key, digest, &rule, &name).await,
+            }
+        };
+        self.upstreams.flights.lock().remove(digest);
+        landed
+    }
+
+    async fn fetch_layer(
+        &self,
+        key: &RepositoryKey,
+        digest: &Digest,
+        rule: &PullThroughRow,
+        name: &str,
+    ) -> Result<Option<Arc<LayerRow>>, AwsError> {
+        let stream = match self.upstreams.blob(&rule.upstream_url, name, digest).await {
+            Ok(stream) => stream,
+            Err(UpstreamError::NotFound) => return Ok(None),
+            Err(error) => return Err(unreachable(&error)),
+        };
+        let (actual, size) = match self.doors.blobs.put_stream(stream, BYTES_MAX).await {
+            Ok(kept) => kept,
+            Err(BlobError::Sender(text)) => {
+                return Err(unreachable(&UpstreamError::Unreachable(text)));
+            }
+            Err(fault) => return Err(refusal::server(&fault)),
+        };
+        if actual != *digest {
+            return Err(unreachable(&UpstreamError::Lied));
+        }
+        let row = LayerRow { key: key.layer(actual), size, touched_at: self.doors.clock.now() };
+        self.commit(|tx| {
+            find_repository(tx, key)?;
+            tx.put(row.clone());
+            Ok(())
+        })
+        .await?;
+        Ok(Some(Arc::new(row)))
+    }
+}
+
+/// The rule that a repository is a cache by, and the repository's name at the upstream.
+fn rule_of(snapshot: &Snapshot, key: &RepositoryKey) -> Option<(Arc<PullThroughRow>, String)> {
+    let rows = snapshot.range::<PullThroughRow>(key.registry.texts());
+    let rule = prefix::closest(rows, |row| &row.key.1, &key.name)?;
+    let rest = prefix::behind(&rule.key.1, &key.name)?;
+    let name = match rule.upstream_prefix.as_deref() {
+        None | Some(prefix::ROOT) => rest.to_owned(),
+        Some(before) => format!("{}/{rest}", before.trim_end_matches('/')),
+    };
+    Some((rule, name))
+}
+
+fn unreachable(error: &UpstreamError) -> AwsError {
+    tracing::warn!(%error, "an upstream registry failed");
+    let text = format!(
+        "The image or images were unable to be pulled using the pull through cache rule: {error}"
+    );
+    AwsError::new("UnableToGetUpstreamImageException", 503, text)
+}

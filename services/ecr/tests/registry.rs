@@ -1,0 +1,273 @@
+//! The registry, as *OCI Distribution Specification 1.1* has it.
+
+#![allow(clippy::unwrap_used)]
+
+mod house;
+
+use haar_ecr_contract::model::*;
+use haar_kernel::Auth;
+use house::{DAY, House, INDEX, MANIFEST, Reply, descriptor, digest, manifest};
+use serde_json::{Value, json};
+
+async fn begin(house: &House, repository: &str) -> String {
+    let path = format!("/v2/{repository}/blobs/uploads/");
+    let reply = house.ask("POST", &path, &[], "").await;
+    assert_eq!(reply.status, 202);
+    reply.header("location").to_owned()
+}
+
+fn is(reply: &Reply, status: u16, code: &str) {
+    assert_eq!((reply.status, reply.error().0.as_str()), (status, code), "{:?}", reply.body);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_is_asked_to_log_in_and_a_token_names_its_registry() {
+    let house = House::new();
+    let asked = house.get("/v2/").await;
+    assert_eq!(asked.status, 401);
+    assert_eq!(
+        asked.header("www-authenticate"),
+        "Basic realm=\"http://localhost:4566/\",service=\"ecr.amazonaws.com\""
+    );
+    let token = house.login("111111111111", "eu-west-1").await;
+    let login = [("authorization", token.as_str())];
+    assert_eq!(house.ask("GET", "/v2/", &login, "").await.status, 200);
+    let made = json!({ "repositoryName": "app" });
+    house.call_as::<CreateRepository>("111111111111", "eu-west-1", made).await.unwrap();
+    assert_eq!(house.ask("GET", "/v2/app/tags/list", &login, "").await.status, 200);
+    let unknown = house.get("/v2/app/tags/list").await;
+    is(&unknown, 404, "NAME_UNKNOWN");
+    assert_eq!(
+        unknown.error().1,
+        "The repository with name 'app' does not exist in the registry with id '000000000000'"
+    );
+    is(&house.get("/v2/APP/tags/list").await, 400, "NAME_INVALID");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_blob_is_pushed_in_one_request_or_two_or_in_chunks() {
+    let house = House::new();
+    house.repository("app").await;
+    house.push_blob("app", "monolithic").await;
+    let location = begin(&house, "app").await;
+    let finish = format!("{location}?digest={}", digest("two requests"));
+    let reply = house.ask("PUT", &finish, &[], "two requests").await;
+    assert_eq!(
+        (reply.status, reply.header("docker-content-digest")),
+        (201, digest("two requests").as_str())
+    );
+
+    let location = begin(&house, "app").await;
+    let chunk = |range: &'static str| [("content-range", range)];
+    let one = house.ask("PATCH", &location, &chunk("0-3"), "chun").await;
+    assert_eq!((one.status, one.header("range")), (202, "0-3"));
+    let skipped = house.ask("PATCH", &location, &chunk("9-10"), "xx").await;
+    assert_eq!((skipped.status, skipped.header("range")), (416, "0-3"));
+    let status = house.get(&location).await;
+    assert_eq!((status.status, status.header("range")), (204, "0-3"));
+    assert_eq!(house.ask("PATCH", &location, &chunk("4-6"), "ked").await.header("range"), "0-6");
+    let last = format!("{location}?digest={}", digest("chunked!"));
+    assert_eq!(house.ask("PUT", &last, &chunk("7-7"), "!").await.status, 201);
+    is(&house.get(&location).await, 404, "BLOB_UPLOAD_UNKNOWN");
+    let blob = house.get(&format!("/v2/app/blobs/{}", digest("chunked!"))).await;
+    assert_eq!((blob.status, blob.body.as_ref()), (200, b"chunked!".as_slice()));
+
+    let location = begin(&house, "app").await;
+    let lie = format!("{location}?digest={}", digest("something else"));
+    is(&house.ask("PUT", &lie, &[], "bytes").await, 400, "DIGEST_INVALID");
+    is(&house.get(&location).await, 404, "BLOB_UPLOAD_UNKNOWN");
+    let location = begin(&house, "app").await;
+    is(&house.ask("PUT", &location, &[], "no digest").await, 400, "DIGEST_INVALID");
+    let bad = house.ask("PATCH", &location, &[("content-range", "5-2")], "x").await;
+    is(&bad, 400, "SIZE_INVALID");
+    assert_eq!(house.ask("DELETE", &location, &[], "").await.status, 204);
+    is(&house.get(&location).await, 404, "BLOB_UPLOAD_UNKNOWN");
+    assert!(house.doors.blobs.uploads().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_nobody_goes_on_with_is_dropped() {
+    let house = House::new();
+    house.repository("app").await;
+    let location = begin(&house, "app").await;
+    house.ask("PATCH", &location, &[], "bytes").await;
+    house.pass(2 * DAY).await;
+    is(&house.get(&location).await, 404, "BLOB_UPLOAD_UNKNOWN");
+    assert!(house.doors.blobs.uploads().unwrap().is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn blobs_are_read_whole_and_in_part_and_kept_while_an_image_needs_them() {
+    let house = House::new();
+    house.repository("app").await;
+    let blob = format!("/v2/app/blobs/{}", house.push_blob("app", "0123456789").await);
+    let head = house.ask("HEAD", &blob, &[], "").await;
+    assert_eq!((head.status, head.header("content-length"), head.body.len()), (200, "10", 0));
+    let part = house.ask("GET", &blob, &[("range", "bytes=2-4")], "").await;
+    assert_eq!((part.status, part.body.as_ref()), (206, b"234".as_slice()));
+    assert_eq!(part.header("content-range"), "bytes 2-4/10");
+    let beyond = house.ask("GET", &blob, &[("range", "bytes=20-")], "").await;
+    assert_eq!((beyond.status, beyond.header("content-range")), (416, "bytes */10"));
+    is(&house.get(&format!("/v2/app/blobs/{}", digest("none"))).await, 404, "BLOB_UNKNOWN");
+    is(&house.get("/v2/app/blobs/sha256:0").await, 400, "DIGEST_INVALID");
+
+    let image = house.push_image("app", Some("v1"), "0123456789").await;
+    house.pass(3 * DAY).await;
+    assert_eq!(house.sweep(), 0);
+    is(&house.ask("DELETE", &blob, &[], "").await, 405, "UNSUPPORTED");
+    house.ask("DELETE", &format!("/v2/app/manifests/{image}"), &[], "").await;
+    assert_eq!(house.ask("DELETE", &blob, &[], "").await.status, 202);
+    is(&house.get(&blob).await, 404, "BLOB_UNKNOWN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn blobs_are_mounted_from_a_neighbour_where_the_account_wants_it() {
+    let house = House::new();
+    for name in ["one", "two"] {
+        house.repository(name).await;
+    }
+    let layer = house.push_blob("one", "layer").await;
+    let mount = format!("/v2/two/blobs/uploads/?mount={layer}&from=one");
+    assert_eq!(house.ask("POST", &mount, &[], "").await.status, 202);
+    house.ok::<PutAccountSetting>(json!({ "name": "BLOB_MOUNTING", "value": "ENABLED" })).await;
+    let mounted = house.ask("POST", &mount, &[], "").await;
+    assert_eq!((mounted.status, mounted.header("docker-content-digest")), (201, layer.as_str()));
+    assert_eq!(house.get(&format!("/v2/two/blobs/{layer}")).await.body, "layer");
+    let absent = format!("/v2/two/blobs/uploads/?mount={}&from=one", digest("none"));
+    assert_eq!(house.ask("POST", &absent, &[], "").await.status, 202);
+}
+
+#[tokio::test(start_paused = true)]
+async fn manifests_are_pushed_pulled_and_deleted_by_tag_and_digest() {
+    let house = House::new();
+    house.repository("app").await;
+    let text = manifest("layer");
+    is(&house.push_manifest("app", "v1", &text).await, 404, "MANIFEST_BLOB_UNKNOWN");
+    is(&house.push_manifest("app", "v1", "junk").await, 400, "MANIFEST_INVALID");
+    is(&house.push_manifest("app", ".bad", &text).await, 400, "TAG_INVALID");
+    let image = house.push_image("app", Some("v1"), "layer").await;
+    is(&house.push_manifest("app", &digest("other"), &text).await, 400, "DIGEST_INVALID");
+    for reference in ["v1", image.as_str()] {
+        let path = format!("/v2/app/manifests/{reference}");
+        let got = house.get(&path).await;
+        assert_eq!((got.status, got.body.as_ref()), (200, text.as_bytes()));
+        assert_eq!(got.header("content-type"), MANIFEST);
+        let head = house.ask("HEAD", &path, &[], "").await;
+        assert_eq!(head.header("docker-content-digest"), image);
+        assert_eq!(head.header("content-length"), text.len().to_string());
+    }
+    assert_eq!(house.ask("DELETE", "/v2/app/manifests/v1", &[], "").await.status, 202);
+    is(&house.get("/v2/app/manifests/v1").await, 404, "MANIFEST_UNKNOWN");
+    let by_digest = format!("/v2/app/manifests/{image}");
+    assert_eq!(house.get(&by_digest).await.status, 200);
+    assert_eq!(house.ask("DELETE", &by_digest, &[], "").await.status, 202);
+    is(&house.ask("DELETE", &by_digest, &[], "").await, 404, "MANIFEST_UNKNOWN");
+    is(&house.ask("POST", &by_digest, &[], "").await, 405, "UNSUPPORTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn tags_are_listed_page_by_page() {
+    let house = House::new();
+    house.repository("app").await;
+    for tag in ["a", "b", "c"] {
+        house.push_image("app", Some(tag), "layer").await;
+    }
+    let first = house.get("/v2/app/tags/list?n=2").await;
+    assert_eq!(first.json(), json!({ "name": "app", "tags": ["a", "b"] }));
+    assert_eq!(first.header("link"), "</v2/app/tags/list?n=2&last=b>; rel=\"next\"");
+    let rest = house.get("/v2/app/tags/list?n=2&last=b").await;
+    assert_eq!((rest.json()["tags"].clone(), rest.header("link")), (json!(["c"]), ""));
+    assert_eq!(house.get("/v2/app/tags/list?n=0").await.json()["tags"], json!([]));
+    is(&house.get("/v2/app/tags/list?n=x").await, 400, "PAGINATION_NUMBER_INVALID");
+    assert_eq!(house.get("/v2/_catalog").await.json(), json!({ "repositories": ["app"] }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn referrers_are_found_by_their_subject_and_kind() {
+    let house = House::new();
+    house.repository("app").await;
+    let image = house.push_image("app", Some("v1"), "layer").await;
+    let about = |kind: &str| {
+        json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": kind,
+            "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
+            "layers": [descriptor("application/x", b"layer")],
+            "subject": descriptor(MANIFEST, manifest("layer").as_bytes()),
+            "annotations": { "kind": kind },
+        })
+        .to_string()
+    };
+    for kind in ["application/sbom", "application/signature"] {
+        let text = about(kind);
+        let pushed = house.push_manifest("app", &digest(&text), &text).await;
+        assert_eq!((pushed.status, pushed.header("oci-subject")), (201, image.as_str()));
+    }
+    let all = house.get(&format!("/v2/app/referrers/{image}")).await;
+    assert_eq!(
+        (all.header("content-type"), all.json()["manifests"].as_array().unwrap().len()),
+        (INDEX, 2)
+    );
+    assert_eq!(all.header("oci-filters-applied"), "");
+    let one =
+        house.get(&format!("/v2/app/referrers/{image}?artifactType=application%2Fsbom")).await;
+    assert_eq!(one.header("oci-filters-applied"), "artifactType");
+    let found: Value = one.json()["manifests"].clone();
+    assert_eq!(found.as_array().unwrap().len(), 1);
+    assert_eq!(found[0]["artifactType"], "application/sbom");
+    assert_eq!(found[0]["annotations"], json!({ "kind": "application/sbom" }));
+    let none = house.get(&format!("/v2/app/referrers/{}", digest("none"))).await;
+    assert_eq!((none.status, none.json()["manifests"].clone()), (200, json!([])));
+    let listed = json!({ "repositoryName": "app", "subjectId": { "imageDigest": image } });
+    let listed = house.ok::<ListImageReferrers>(listed).await;
+    assert_eq!(listed["referrers"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_template_creates_what_is_pushed_to() {
+    let house = House::new();
+    let template = json!({
+        "prefix": "ROOT", "appliedFor": ["CREATE_ON_PUSH"], "imageTagMutability": "IMMUTABLE",
+    });
+    house.ok::<CreateRepositoryCreationTemplate>(template.clone()).await;
+    let again = house.call::<CreateRepositoryCreationTemplate>(template).await.unwrap_err();
+    assert_eq!(again.0, "TemplateAlreadyExistsException");
+    house.push_image("new/app", Some("v1"), "layer").await;
+    let made = house.ok::<DescribeRepositories>(json!({})).await;
+    assert_eq!(made["repositories"][0]["imageTagMutability"], "IMMUTABLE");
+    house.ok::<DeleteRepositoryCreationTemplate>(json!({ "prefix": "ROOT" })).await;
+    let gone = house.ask("POST", "/v2/other/blobs/uploads/", &[], "").await;
+    is(&gone, 404, "NAME_UNKNOWN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_decide_who_pulls_and_pushes() {
+    let house = House::with(Auth::Enforce);
+    house.repository("app").await;
+    is(&house.get("/v2/app/tags/list").await, 401, "UNAUTHORIZED");
+    let root = house.login("000000000000", "us-east-1").await;
+    let root = [("authorization", root.as_str())];
+    let path = format!("/v2/app/blobs/uploads/?digest={}", digest("{}"));
+    assert_eq!(house.ask("POST", &path, &root, "{}").await.status, 201);
+
+    // Another account, until the repository's policy lets it.
+    let other = house.login("111111111111", "us-east-1").await;
+    let host = "000000000000.dkr.ecr.us-east-1.localhost:4566";
+    let other = [("authorization", other.as_str()), ("host", host)];
+    let blob = format!("/v2/app/blobs/{}", digest("{}"));
+    let denied = house.ask("GET", &blob, &other, "").await;
+    is(&denied, 403, "DENIED");
+    assert!(denied.error().1.contains("not authorized to perform: ecr:GetDownloadUrlForLayer"));
+    let policy = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111111111111:root" },
+        "Action": ["ecr:GetDownloadUrlForLayer", "ecr:BatchGetImage"],
+    }] });
+    let set = json!({ "repositoryName": "app", "policyText": policy.to_string() });
+    house.ok::<SetRepositoryPolicy>(set).await;
+    assert_eq!(house.ask("GET", &blob, &other, "").await.status, 200);
+    is(&house.ask("POST", "/v2/app/blobs/uploads/", &other, "").await, 403, "DENIED");
+
+    house.pass(DAY).await;
+    let expired = house.ask("GET", &blob, &root, "").await;
+    is(&expired, 403, "DENIED");
+    assert!(expired.error().1.contains("authorization token has expired"));
+}

@@ -1,0 +1,12 @@
+//! One file for each noun.
+
+mod deletion;
+mod listing;
+mod password;
+mod policy;
+mod read;
+mod rotation;
+mod secret;
+mod stage;
+mod tag;
+mod value;

@@ -1,0 +1,73 @@
+//! Rows as answers show them.
+
+use std::collections::BTreeMap;
+
+use haar_kernel::DataKey;
+use haar_secretsmanager_contract::peek::SecretValue;
+use haar_secretsmanager_contract::{DescribeSecretResponse, SecretListEntry, Tag};
+use haar_types::Tags;
+
+use crate::state::{SecretRow, VersionRow};
+
+/// What a sealed value belongs to.
+pub(crate) fn about(arn: &str, version: &str) -> String {
+    format!("secretsmanager|{arn}|{version}")
+}
+
+/// A version's value; `None` when this installation's key does not open it.
+pub(crate) fn value(key: &DataKey, row: &VersionRow) -> Option<SecretValue> {
+    let plain = key.open(&about(&row.key.0, &row.key.1), &row.sealed.bytes)?;
+    match row.sealed.is_binary {
+        true => Some(SecretValue::Binary(plain)),
+        false => String::from_utf8(plain).ok().map(SecretValue::Text),
+    }
+}
+
+/// Versions that have stages, each with them.
+pub(crate) fn by_version(row: &SecretRow) -> BTreeMap<String, Vec<String>> {
+    let mut versions: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (stage, version) in &row.stages {
+        versions.entry(version.clone()).or_default().push(stage.clone());
+    }
+    versions
+}
+
+fn tags(tags: &Tags) -> Option<Vec<Tag>> {
+    let tag = |(key, value): (&String, &String)| Tag {
+        key: Some(key.clone()),
+        value: Some(value.clone()),
+    };
+    Some(tags.iter().map(tag).collect())
+}
+
+pub(crate) fn described(row: &SecretRow) -> DescribeSecretResponse {
+    DescribeSecretResponse {
+        arn: Some(row.arn.clone()),
+        name: Some(row.key.2.clone()),
+        description: row.description.clone(),
+        kms_key_id: row.kms_key_id.clone(),
+        last_changed_date: Some(row.changed_at),
+        last_accessed_date: row.accessed_at,
+        deleted_date: row.deleted.map(|(at, _)| at),
+        tags: tags(&row.tags),
+        version_ids_to_stages: Some(by_version(row)).filter(|versions| !versions.is_empty()),
+        created_date: Some(row.created_at),
+        ..DescribeSecretResponse::default()
+    }
+}
+
+pub(crate) fn listed(row: &SecretRow) -> SecretListEntry {
+    SecretListEntry {
+        arn: Some(row.arn.clone()),
+        name: Some(row.key.2.clone()),
+        description: row.description.clone(),
+        kms_key_id: row.kms_key_id.clone(),
+        last_changed_date: Some(row.changed_at),
+        last_accessed_date: row.accessed_at,
+        deleted_date: row.deleted.map(|(at, _)| at),
+        tags: tags(&row.tags),
+        secret_versions_to_stages: Some(by_version(row)).filter(|versions| !versions.is_empty()),
+        created_date: Some(row.created_at),
+        ..SecretListEntry::default()
+    }
+}

@@ -1,0 +1,5 @@
+//! What the room does by itself.
+
+mod expiry;
+
+pub use expiry::Expiry;
