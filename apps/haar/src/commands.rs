@@ -9,6 +9,7 @@ mod completions;
 mod cost;
 mod doctor;
 mod env;
+mod images;
 mod logs;
 mod reset;
 mod runtimes;
@@ -41,6 +42,8 @@ pub(crate) enum Command {
     Doctor,
     /// List AWS's runtimes and what each runs on here.
     Runtimes,
+    /// Bring images in from the disk, and list those that are ready to run.
+    Images(images::ImagesArguments),
     /// Print what was used this month and what AWS would charge for it.
     Cost(cost::CostArguments),
     /// Bring the cloud back to its initial state.
@@ -60,6 +63,7 @@ pub(crate) fn run(command: Command, json: bool) -> ExitCode {
         Command::Tour(arguments) => tour::run(&arguments, output),
         Command::Doctor => doctor::run(output),
         Command::Runtimes => runtimes::run(output),
+        Command::Images(arguments) => images::run(&arguments, output),
         Command::Cost(arguments) => cost::run(&arguments, output),
         Command::Reset(arguments) => reset::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments),

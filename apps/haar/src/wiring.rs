@@ -16,6 +16,7 @@ use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, DriverHandle};
 use haar_cost::UsageBook;
 use haar_gateway::Gateway;
+use haar_images::{Bounds, Store};
 use haar_kernel::{DoorParts, Doors, Settings};
 use haar_substrate::Substrate;
 use haar_substrate_oci::{OciConfig, OciSubstrate};
@@ -100,10 +101,13 @@ async fn show_root_key(rooms: &Arc<Rooms>) -> Result<(), String> {
 
 async fn substrate(settings: &Settings) -> Result<Arc<dyn Substrate>, String> {
     let exe = std::env::current_exe().map_err(|error| format!("could not find haar: {error}"))?;
+    let images = Store::open(&settings.data_dir.join("images"), Clock::system(), Bounds::default())
+        .map_err(|error| format!("could not open the image store: {error}"))?;
     let config = OciConfig {
         state_dir: settings.data_dir.join("run"),
         instance: instance(settings),
         spawnd_exe: exe,
+        images: Some(Arc::new(images)),
     };
     let started = OciSubstrate::start(config).await;
     Ok(Arc::new(started.map_err(|error| format!("could not start the runtime: {error}"))?))

@@ -16,8 +16,8 @@ use futures_util::StreamExt;
 use haar_types::{CpuUnits, MemoryMib};
 
 use crate::{
-    ContainerSpec, ContainerState, Exit, Lifetime, Limits, Mount, Network, Root, SandboxId,
-    SandboxSpec, Stdio, Substrate, SubstrateError, User, WarmTemplate,
+    ContainerSpec, ContainerState, Exit, Limits, Mount, Root, SandboxId, SandboxSpec, Stdio,
+    Substrate, SubstrateError, User, WarmTemplate,
 };
 
 /// The container that every sandbox here has.
@@ -32,30 +32,25 @@ pub fn shell(id: &str, script: &str) -> SandboxSpec {
 
 /// A sandbox that runs a program.
 pub fn program(id: &str, argv: &[&str]) -> SandboxSpec {
+    let root = Root::Host { also: Vec::new() };
     SandboxSpec {
-        id: SandboxId(id.to_owned()),
         labels: BTreeMap::from([("made-by".to_owned(), "contract".to_owned())]),
-        lifetime: Lifetime::Server,
         hostname: "contract".to_owned(),
-        network: Network::Loopback,
-        listen: Vec::new(),
         limits: Limits {
             memory: Some(MemoryMib(128)),
             cpu: Some(CpuUnits(1_024)),
             pids: Some(64),
             files: Some(512),
+            ..Limits::default()
         },
         containers: vec![ContainerSpec {
-            name: MAIN.to_owned(),
-            root: Root::Host { also: Vec::new() },
             argv: argv.iter().map(|&word| word.to_owned()).collect(),
             env: vec![("PATH".to_owned(), "/usr/bin:/bin".to_owned())],
             cwd: "/".to_owned(),
-            user: SANDBOXED,
-            mounts: Vec::new(),
-            template: None,
-            assignment: None,
+            user: SANDBOXED.into(),
+            ..ContainerSpec::new(MAIN, root)
         }],
+        ..SandboxSpec::new(SandboxId(id.to_owned()))
     }
 }
 
@@ -111,7 +106,7 @@ pub async fn verbs_can_be_repeated(substrate: &dyn Substrate) {
     let first = substrate.ensure(spec.clone()).await.unwrap();
     let second = substrate.ensure(spec.clone()).await.unwrap();
     assert_eq!(first, second);
-    assert!(matches!(first.containers[MAIN], ContainerState::Running { .. }));
+    assert!(matches!(first.containers[MAIN].state, ContainerState::Running { .. }));
     let listed = substrate.list().await.unwrap();
     let ours: Vec<_> = listed.iter().filter(|status| status.id == spec.id).collect();
     assert_eq!(ours.len(), 1);
@@ -216,7 +211,7 @@ pub async fn containers_share_a_sandbox(substrate: &dyn Substrate) {
         shell("two", "echo from main >/tmp/x; exec /usr/bin/python3 -m http.server -d /tmp 80");
     spec.containers[0].mounts =
         vec![Mount::Scratch { target: "/tmp".to_owned(), size_bytes: 16 << 20 }];
-    spec.containers[0].user = User { uid: 0, gid: 0 };
+    spec.containers[0].user = User { uid: 0, gid: 0 }.into();
     let mut second = spec.containers[0].clone();
     second.name = "second".to_owned();
     let script = "import urllib.request, time\n\
@@ -232,7 +227,7 @@ pub async fn containers_share_a_sandbox(substrate: &dyn Substrate) {
     assert_eq!(substrate.wait(&id, "second").await.unwrap().code, Some(0));
     let listed = substrate.list().await.unwrap();
     let ours = listed.iter().find(|status| status.id == id).unwrap();
-    assert!(matches!(ours.containers[MAIN], ContainerState::Running { .. }));
+    assert!(matches!(ours.containers[MAIN].state, ContainerState::Running { .. }));
     substrate.remove(&id, Duration::ZERO).await.unwrap();
 }
 
@@ -268,7 +263,7 @@ pub async fn privileges_are_dropped(substrate: &dyn Substrate) {
         chroot / true 2>/dev/null && echo chroot; \
         dmesg 2>/dev/null && echo dmesg; true";
     let mut spec = shell("root", attempts);
-    spec.containers[0].user = User { uid: 0, gid: 0 };
+    spec.containers[0].user = User { uid: 0, gid: 0 }.into();
     let (_, out, _) = run(substrate, spec).await;
     assert_eq!(out, "");
 }

@@ -3,14 +3,14 @@
 use std::fmt;
 use std::net::SocketAddrV4;
 
-use crate::{ImageRef, SandboxId};
+use crate::{ImageId, SandboxId};
 
 /// Why the substrate could not do as asked; controllers branch on [`Self::is_transient`] only.
 #[derive(Debug, thiserror::Error)]
 pub enum SubstrateError {
-    /// The registry has no such tag or digest.
-    #[error("image {0} not found in its registry")]
-    ImageNotFound(ImageRef),
+    /// The image is not in the image store (any more): pull it, then ask again.
+    #[error("image {0} is not in the image store")]
+    ImageNotFound(ImageId),
     /// There is no such sandbox, container or socket (any more).
     #[error("sandbox {0} is not there")]
     Gone(SandboxId),
@@ -60,6 +60,10 @@ pub enum Verb {
     Attach,
     /// Freeze, thaw or signal.
     Signal,
+    /// Start a container in a sandbox that is there.
+    Start,
+    /// Run a program in a container that runs.
+    Exec,
 }
 
 impl fmt::Display for Verb {
@@ -70,6 +74,8 @@ impl fmt::Display for Verb {
             Self::List => "list sandboxes",
             Self::Attach => "attach to the sandbox",
             Self::Signal => "signal the sandbox",
+            Self::Start => "start the container",
+            Self::Exec => "run a program in the container",
         })
     }
 }
@@ -83,6 +89,8 @@ pub enum Resource {
     Disk,
     /// Processes.
     Processes,
+    /// A port of the host, or an address.
+    Ports,
 }
 
 impl fmt::Display for Resource {
@@ -91,6 +99,7 @@ impl fmt::Display for Resource {
             Self::Memory => "memory",
             Self::Disk => "disk",
             Self::Processes => "processes",
+            Self::Ports => "port",
         })
     }
 }

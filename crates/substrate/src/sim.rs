@@ -1,28 +1,38 @@
 //! A substrate in memory, for tests: it starts nothing, does as its script says, counts, and can
 //! be out of reach for a while. Its listeners are real ones, on ports of the host's loopback.
 
+mod container;
+mod feed;
+mod images;
+mod verbs;
+
 use std::collections::BTreeMap;
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use bytes::Bytes;
-use futures_core::stream::BoxStream;
 use haar_clock::{Clock, Moment};
 use parking_lot::Mutex;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, broadcast};
 
 use crate::{
-    Capabilities, ContainerState, Exit, Lifetime, Limits, OutputChunk, SandboxId, SandboxSpec,
-    SandboxStatus, Stats, Substrate, SubstrateError, Verb, WarmTemplate,
+    ContainerSpec, Event, Exit, ImageId, Lifetime, Limits, Network, NetworkStatus, OutputChunk,
+    SandboxId, SandboxSpec, SandboxStatus, Stats, SubstrateError, Verb, WarmTemplate,
 };
+use container::Container;
+pub use images::SimImages;
+
+/// Events that a slow watcher may fall behind.
+const EVENTS_MAX: usize = 1_024;
 
 /// What a container does once started.
 #[derive(Clone, Debug)]
 pub enum Behaviour {
     /// Runs until it is ended.
     Runs,
+    /// Runs until it is killed: it does not mind its stop signal.
+    Stubborn,
     /// Says this and ends after a while.
     Exits {
         /// How long it runs.
@@ -34,19 +44,40 @@ pub enum Behaviour {
     },
     /// Cannot be started, for this reason.
     Refused(String),
+    /// Its image is not in the store.
+    NoImage(ImageId),
 }
 
-/// Decides what each sandbox does.
-type Script = Arc<dyn Fn(&SandboxSpec) -> Behaviour + Send + Sync>;
+/// What a command run by `exec` does.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// What it writes.
+    pub output: Vec<OutputChunk>,
+    /// How it ends; `None` while it reads input, which it writes back.
+    pub exit: Option<Exit>,
+}
+
+type Script = Arc<dyn Fn(&SandboxSpec, Option<&ContainerSpec>) -> Behaviour + Send + Sync>;
+type ExecScript = Arc<dyn Fn(&SandboxId, &str, &[String]) -> Told + Send + Sync>;
 
 /// The substrate.
 pub struct SimSubstrate {
     clock: Clock,
+    images: Arc<SimImages>,
+    shared: Arc<Shared>,
+}
+
+/// What watchers of events share with the substrate.
+struct Shared {
     state: Mutex<State>,
+    events: broadcast::Sender<Event>,
+    /// A container has been started: another may be the next to end.
+    started: Notify,
 }
 
 struct State {
     script: Script,
+    exec: ExecScript,
     sandboxes: BTreeMap<SandboxId, Sandbox>,
     templates: Vec<(WarmTemplate, usize)>,
     out_until: Option<Moment>,
@@ -61,108 +92,139 @@ struct Sandbox {
     stats: Stats,
     listeners: BTreeMap<SocketAddrV4, TcpListener>,
     addresses: BTreeMap<SocketAddrV4, SocketAddr>,
+    network: Option<NetworkStatus>,
     containers: BTreeMap<String, Container>,
-}
-
-struct Container {
-    ends_at: Option<(Moment, Exit)>,
-    end: watch::Sender<Option<Exit>>,
-    /// Dropped when it ends, which ends the stream.
-    writer: Option<mpsc::UnboundedSender<OutputChunk>>,
-    reader: Option<mpsc::UnboundedReceiver<OutputChunk>>,
 }
 
 impl SimSubstrate {
     /// A substrate where everything runs until it is ended.
     pub fn new(clock: Clock) -> Self {
         let state = State {
-            script: Arc::new(|_| Behaviour::Runs),
+            script: Arc::new(|_, _| Behaviour::Runs),
+            exec: Arc::new(|_, _, _| Told { output: Vec::new(), exit: Some(Exit::default()) }),
             sandboxes: BTreeMap::new(),
             templates: Vec::new(),
             out_until: None,
             starts: 0,
         };
-        Self { clock, state: Mutex::new(state) }
+        let events = broadcast::Sender::new(EVENTS_MAX);
+        let shared = Shared { state: Mutex::new(state), events, started: Notify::new() };
+        Self { clock, images: Arc::default(), shared: Arc::new(shared) }
     }
 
-    /// From now on, this decides what a sandbox does.
+    /// Its images; what containers are told to run from is not looked up there.
+    pub fn sim_images(&self) -> &Arc<SimImages> {
+        &self.images
+    }
+
+    /// From now on, this decides what all containers of a sandbox do.
     pub fn script(&self, script: impl Fn(&SandboxSpec) -> Behaviour + Send + Sync + 'static) {
-        self.state.lock().script = Arc::new(script);
+        self.shared.state.lock().script = Arc::new(move |sandbox, _| script(sandbox));
+    }
+
+    /// From now on, this decides what each container does.
+    pub fn script_containers(
+        &self,
+        script: impl Fn(&SandboxSpec, &ContainerSpec) -> Behaviour + Send + Sync + 'static,
+    ) {
+        self.shared.state.lock().script = Arc::new(move |sandbox, container| {
+            container.map_or(Behaviour::Runs, |container| script(sandbox, container))
+        });
+    }
+
+    /// From now on, this decides what commands run by `exec` do.
+    pub fn script_exec(
+        &self,
+        script: impl Fn(&SandboxId, &str, &[String]) -> Told + Send + Sync + 'static,
+    ) {
+        self.shared.state.lock().exec = Arc::new(script);
     }
 
     /// Does not answer for a while; what runs goes on.
     pub fn outage(&self, duration: Duration) {
-        self.state.lock().out_until = Some(self.clock.moment().after(duration));
+        self.shared.state.lock().out_until = Some(self.clock.moment().after(duration));
     }
 
     /// Sandboxes that were ever started.
     pub fn starts(&self) -> u64 {
-        self.state.lock().starts
+        self.shared.state.lock().starts
     }
 
-    /// What a sandbox was made from, while it is there.
+    /// What a sandbox was made from, with all containers that were started in it, while it is
+    /// there.
     pub fn spec(&self, id: &SandboxId) -> Option<SandboxSpec> {
-        self.state.lock().sandboxes.get(id).map(|sandbox| sandbox.spec.clone())
+        self.shared.state.lock().sandboxes.get(id).map(|sandbox| sandbox.spec.clone())
     }
 
     /// The limits that a sandbox has now.
     pub fn limits(&self, id: &SandboxId) -> Option<Limits> {
-        self.state.lock().sandboxes.get(id).map(|sandbox| sandbox.limits.clone())
+        self.shared.state.lock().sandboxes.get(id).map(|sandbox| sandbox.limits.clone())
     }
 
     /// True while a sandbox stands still.
     pub fn is_frozen(&self, id: &SandboxId) -> bool {
-        self.state.lock().sandboxes.get(id).is_some_and(|sandbox| sandbox.frozen)
+        self.shared.state.lock().sandboxes.get(id).is_some_and(|sandbox| sandbox.frozen)
     }
 
     /// Where the listener for `address` of a sandbox can be reached from this process.
     pub fn address(&self, id: &SandboxId, address: SocketAddrV4) -> Option<SocketAddr> {
-        self.state.lock().sandboxes.get(id)?.addresses.get(&address).copied()
+        self.shared.state.lock().sandboxes.get(id)?.addresses.get(&address).copied()
     }
 
     /// From now on, what is dialled at `address` inside a sandbox is `place`, a socket of the
     /// test's that stands for a program's.
     pub fn stand_in(&self, id: &SandboxId, address: SocketAddrV4, place: SocketAddr) {
-        if let Some(sandbox) = self.state.lock().sandboxes.get_mut(id) {
+        if let Some(sandbox) = self.shared.state.lock().sandboxes.get_mut(id) {
             sandbox.addresses.insert(address, place);
         }
     }
 
     /// Ends a container.
     pub fn end(&self, id: &SandboxId, container: &str, exit: Exit) {
-        let mut state = self.state.lock();
-        let sandbox = state.sandboxes.get_mut(id);
-        if let Some(found) = sandbox.and_then(|sandbox| sandbox.containers.get_mut(container)) {
-            found.end(exit);
-        }
+        self.shared.end(id, container, exit, self.clock.now());
     }
 
     /// Has a container write something.
     pub fn say(&self, id: &SandboxId, container: &str, chunk: OutputChunk) {
-        let state = self.state.lock();
-        let sandbox = state.sandboxes.get(id);
-        let writer = sandbox.and_then(|sandbox| sandbox.containers.get(container)?.writer.as_ref());
-        if let Some(writer) = writer {
-            // nobody may be reading
-            let _ = writer.send(chunk);
+        let mut state = self.shared.state.lock();
+        let sandbox = state.sandboxes.get_mut(id);
+        if let Some(found) = sandbox.and_then(|sandbox| sandbox.containers.get_mut(container)) {
+            found.say(chunk, self.clock.now());
         }
     }
 
-    /// Sets the figures that a sandbox reports.
+    /// Has the kernel kill a process of a container for memory, not its first one.
+    pub fn starve(&self, id: &SandboxId, container: &str) {
+        let (id, container) = (id.clone(), container.to_owned());
+        // nobody may be watching
+        let _ = self.shared.events.send(Event::OutOfMemory { id, container });
+    }
+
+    /// Sets the figures that a sandbox and its containers report.
     pub fn set_stats(&self, id: &SandboxId, stats: Stats) {
-        if let Some(sandbox) = self.state.lock().sandboxes.get_mut(id) {
+        if let Some(sandbox) = self.shared.state.lock().sandboxes.get_mut(id) {
             sandbox.stats = stats;
         }
     }
 
     /// The server has crashed: what dies with it does.
     pub fn server_died(&self) {
-        let mut state = self.state.lock();
+        let mut state = self.shared.state.lock();
         state.sandboxes.retain(|_, sandbox| sandbox.spec.lifetime == Lifetime::Own);
     }
 
+    /// The helper has been killed, and all that ran with it; watchers are told.
+    pub fn helper_died(&self) {
+        let gone = std::mem::take(&mut self.shared.state.lock().sandboxes);
+        for id in gone.into_keys() {
+            // nobody may be watching
+            let _ = self.shared.events.send(Event::Lost(id));
+        }
+    }
+
     fn reach(&self, verb: Verb) -> Result<(), SubstrateError> {
-        let out = self.state.lock().out_until.is_some_and(|until| self.clock.moment() < until);
+        let now = self.clock.moment();
+        let out = self.shared.state.lock().out_until.is_some_and(|until| now < until);
         if out {
             return Err(SubstrateError::Unreachable(verb, std::io::ErrorKind::TimedOut.into()));
         }
@@ -177,28 +239,22 @@ impl SimSubstrate {
         work: impl FnOnce(&mut Sandbox) -> Option<T>,
     ) -> Result<T, SubstrateError> {
         self.reach(verb)?;
-        let mut state = self.state.lock();
-        let found = state.sandboxes.get_mut(id).and_then(|sandbox| {
-            sandbox.catch_up(self.clock.moment());
-            work(sandbox)
-        });
+        self.shared.catch_up(&self.clock);
+        let mut state = self.shared.state.lock();
+        let found = state.sandboxes.get_mut(id).and_then(work);
         found.ok_or_else(|| SubstrateError::Gone(id.clone()))
     }
 
-    fn start(&self, state: &mut State, spec: SandboxSpec) -> Result<Sandbox, SubstrateError> {
-        let behaviour = (state.script)(&spec);
-        if let Behaviour::Refused(reason) = behaviour {
-            let program = spec.containers.first().and_then(|first| first.argv.first().cloned());
-            return Err(SubstrateError::Refused { program: program.unwrap_or_default(), reason });
-        }
-        state.starts += 1;
+    fn make(&self, state: &mut State, spec: SandboxSpec) -> Result<Sandbox, SubstrateError> {
         let wanted = spec.containers.iter().filter_map(|container| container.template.as_ref());
         let warm = wanted.into_iter().any(|template| {
             state.templates.iter().any(|(waiting, count)| waiting == template && *count > 0)
         });
+        let containers = spec.containers.clone();
         let mut sandbox = Sandbox {
             limits: spec.limits.clone(),
-            spec,
+            network: network(&spec.network),
+            spec: SandboxSpec { containers: Vec::new(), ..spec },
             warm,
             frozen: false,
             stats: Stats::default(),
@@ -211,13 +267,71 @@ impl SimSubstrate {
             sandbox.addresses.insert(address, listener.1);
             sandbox.listeners.insert(address, listener.0);
         }
-        let names: Vec<_> = sandbox.spec.containers.iter().map(|each| each.name.clone()).collect();
-        for name in names {
-            let container = Container::new(&behaviour, self.clock.moment());
-            sandbox.containers.insert(name, container);
+        let whole = SandboxSpec { containers: containers.clone(), ..sandbox.spec.clone() };
+        for container in containers {
+            let behaviour = (state.script)(&whole, Some(&container));
+            sandbox.start(container, &behaviour, &self.clock)?;
         }
+        state.starts += 1;
         Ok(sandbox)
     }
+}
+
+impl Sandbox {
+    /// Starts a container, or finds its run.
+    fn start(
+        &mut self,
+        spec: ContainerSpec,
+        behaviour: &Behaviour,
+        clock: &Clock,
+    ) -> Result<(), SubstrateError> {
+        let before = self.containers.get(&spec.name);
+        let same = before.is_some_and(|run| spec.attempt <= run.attempt || run.exit().is_none());
+        if same {
+            return Ok(());
+        }
+        let program = spec.argv.first().cloned().unwrap_or_default();
+        match behaviour {
+            Behaviour::Refused(reason) => {
+                return Err(SubstrateError::Refused { program, reason: reason.clone() });
+            }
+            Behaviour::NoImage(image) => return Err(SubstrateError::ImageNotFound(image.clone())),
+            _ => {}
+        }
+        let kept = self.containers.remove(&spec.name).map(Container::into_kept);
+        let container = Container::new(&spec, behaviour, kept.unwrap_or_default(), clock);
+        self.containers.insert(spec.name.clone(), container);
+        self.spec.containers.retain(|other| other.name != spec.name);
+        self.spec.containers.push(spec);
+        Ok(())
+    }
+
+    fn status(&self) -> SandboxStatus {
+        let states = self.containers.iter().map(|(name, each)| (name.clone(), each.status()));
+        SandboxStatus {
+            id: self.spec.id.clone(),
+            labels: self.spec.labels.clone(),
+            containers: states.collect(),
+            network: self.network.clone(),
+            warm: self.warm,
+        }
+    }
+}
+
+/// Free ports of the host are numbered from here.
+const PORT_FIRST: u16 = 32_768;
+
+fn network(network: &Network) -> Option<NetworkStatus> {
+    let Network::Bridged(bridged) = network else { return None };
+    let mut ports = bridged.ports.clone();
+    for (port, free) in ports.iter_mut().zip(PORT_FIRST..) {
+        if port.host_port == 0 {
+            port.host_port = free;
+        }
+    }
+    let [a, b, c, d] = bridged.address.octets();
+    let mac = bridged.mac.unwrap_or([2, 0x42, a, b, c, d]);
+    Some(NetworkStatus { address: bridged.address, mac, ports })
 }
 
 fn listener() -> std::io::Result<(TcpListener, SocketAddr)> {
@@ -225,183 +339,6 @@ fn listener() -> std::io::Result<(TcpListener, SocketAddr)> {
     listener.set_nonblocking(true)?;
     let address = listener.local_addr()?;
     Ok((listener, address))
-}
-
-impl Container {
-    fn new(behaviour: &Behaviour, now: Moment) -> Self {
-        let (writer, reader) = mpsc::unbounded_channel();
-        let mut ends_at = None;
-        if let Behaviour::Exits { after, exit, output } = behaviour {
-            ends_at = Some((now.after(*after), *exit));
-            for chunk in output {
-                // the reader is ours
-                let _ = writer.send(chunk.clone());
-            }
-        }
-        let end = watch::Sender::new(None);
-        Self { ends_at, end, writer: Some(writer), reader: Some(reader) }
-    }
-
-    fn end(&mut self, exit: Exit) {
-        self.end.send_if_modified(|end| end.replace(end.unwrap_or(exit)).is_none());
-        self.writer = None;
-    }
-
-    fn state(&self) -> ContainerState {
-        self.end.borrow().map_or(ContainerState::Running { pid: 1 }, ContainerState::Exited)
-    }
-}
-
-impl Sandbox {
-    fn catch_up(&mut self, now: Moment) {
-        for container in self.containers.values_mut() {
-            if let Some((_, exit)) = container.ends_at.filter(|(at, _)| *at <= now) {
-                container.end(exit);
-            }
-        }
-    }
-
-    fn status(&self) -> SandboxStatus {
-        let states = self.containers.iter().map(|(name, each)| (name.clone(), each.state()));
-        SandboxStatus {
-            id: self.spec.id.clone(),
-            labels: self.spec.labels.clone(),
-            containers: states.collect(),
-            warm: self.warm,
-        }
-    }
-}
-
-#[async_trait]
-impl Substrate for SimSubstrate {
-    async fn ensure(&self, spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
-        self.reach(Verb::Ensure)?;
-        let id = spec.id.clone();
-        let mut state = self.state.lock();
-        if !state.sandboxes.contains_key(&id) {
-            let sandbox = self.start(&mut state, spec)?;
-            state.sandboxes.insert(id.clone(), sandbox);
-        }
-        drop(state);
-        self.with(Verb::Ensure, &id, |sandbox| Some(sandbox.status()))
-    }
-
-    async fn remove(&self, id: &SandboxId, _grace: Duration) -> Result<(), SubstrateError> {
-        self.reach(Verb::Remove)?;
-        self.state.lock().sandboxes.remove(id);
-        Ok(())
-    }
-
-    async fn list(&self) -> Result<Vec<SandboxStatus>, SubstrateError> {
-        self.reach(Verb::List)?;
-        let now = self.clock.moment();
-        let mut state = self.state.lock();
-        state.sandboxes.values_mut().for_each(|sandbox| sandbox.catch_up(now));
-        Ok(state.sandboxes.values().map(Sandbox::status).collect())
-    }
-
-    async fn listener(
-        &self,
-        id: &SandboxId,
-        address: SocketAddrV4,
-    ) -> Result<TcpListener, SubstrateError> {
-        self.with(Verb::Attach, id, |sandbox| sandbox.listeners.remove(&address))
-    }
-
-    async fn dial(
-        &self,
-        id: &SandboxId,
-        address: SocketAddrV4,
-        _limit: Duration,
-    ) -> Result<TcpStream, SubstrateError> {
-        let place =
-            self.with(Verb::Attach, id, |sandbox| Some(sandbox.addresses.get(&address).copied()))?;
-        let no_answer = |error| SubstrateError::NoAnswer(id.clone(), address, error);
-        let place = place.ok_or_else(|| no_answer(std::io::ErrorKind::ConnectionRefused.into()))?;
-        let stream = TcpStream::connect(place).map_err(no_answer)?;
-        stream.set_nonblocking(true).map_err(no_answer)?;
-        Ok(stream)
-    }
-
-    async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError> {
-        let (mut end, ends_at) = self.with(Verb::List, id, |sandbox| {
-            let container = sandbox.containers.get(container)?;
-            Some((container.end.subscribe(), container.ends_at))
-        })?;
-        let ended = async { end.wait_for(Option::is_some).await.ok().and_then(|exit| *exit) };
-        let exit = match ends_at {
-            None => ended.await,
-            Some((at, exit)) => tokio::select! {
-                ended = ended => ended,
-                () = self.clock.sleep_until(at) => {
-                    self.end(id, container, exit);
-                    Some(exit)
-                }
-            },
-        };
-        exit.ok_or_else(|| SubstrateError::Gone(id.clone()))
-    }
-
-    async fn output(
-        &self,
-        id: &SandboxId,
-        container: &str,
-    ) -> Result<BoxStream<'static, OutputChunk>, SubstrateError> {
-        let reader = self.with(Verb::Attach, id, |sandbox| {
-            sandbox.containers.get_mut(container)?.reader.take()
-        })?;
-        let next = |mut reader: mpsc::UnboundedReceiver<OutputChunk>| async {
-            reader.recv().await.map(|chunk| (chunk, reader))
-        };
-        Ok(Box::pin(futures_util::stream::unfold(reader, next)))
-    }
-
-    async fn signal(
-        &self,
-        id: &SandboxId,
-        container: &str,
-        signal: i32,
-    ) -> Result<(), SubstrateError> {
-        let exit = Exit { code: None, signal: Some(signal), out_of_memory: false };
-        self.with(Verb::Signal, id, |sandbox| {
-            sandbox.containers.get_mut(container).map(|container| container.end(exit))
-        })
-    }
-
-    async fn freeze(&self, id: &SandboxId, frozen: bool) -> Result<(), SubstrateError> {
-        self.with(Verb::Signal, id, |sandbox| {
-            sandbox.frozen = frozen;
-            Some(())
-        })
-    }
-
-    async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError> {
-        self.with(Verb::List, id, |sandbox| Some(sandbox.stats))
-    }
-
-    async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError> {
-        self.with(Verb::Signal, id, |sandbox| {
-            sandbox.stats.memory_peak_bytes = sandbox.stats.memory_bytes;
-            Some(())
-        })
-    }
-
-    async fn resize(&self, id: &SandboxId, limits: &Limits) -> Result<(), SubstrateError> {
-        self.with(Verb::Signal, id, |sandbox| {
-            sandbox.limits = limits.clone();
-            Some(())
-        })
-    }
-
-    async fn prepare(&self, templates: Vec<(WarmTemplate, usize)>) -> Result<(), SubstrateError> {
-        self.reach(Verb::Ensure)?;
-        self.state.lock().templates = templates;
-        Ok(())
-    }
-
-    fn capabilities(&self) -> Capabilities {
-        Capabilities { findings: Vec::new(), usable: true }
-    }
 }
 
 /// A chunk of standard output.

@@ -30,6 +30,7 @@ async fn measure() {
         state_dir: dir.path().join("run"),
         instance: format!("starts-{}", std::process::id()),
         spawnd_exe: std::env::current_exe().unwrap(),
+        images: None,
     })
     .await
     .unwrap();

@@ -3,13 +3,14 @@
 //!
 //! Version 2 follows the kernel's documentation but has been run on hybrid hosts only.
 
+mod figures;
+
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use haar_substrate::{Limits, Stats};
+use haar_substrate::Limits;
 
 /// Quotas are handed out this often: short, so that a small share does not stall for long.
 const CPU_PERIOD_MICROS: u64 = 20_000;
@@ -177,6 +178,19 @@ impl Cgroups {
         names
     }
 
+    /// Makes a group within another, for one container.
+    pub(crate) fn create_in(&self, outer: &Cgroup, name: &str) -> io::Result<Cgroup> {
+        if self.unified {
+            for dir in outer.at.parents() {
+                for one in ["+memory", "+cpu", "+pids", "+io"] {
+                    // what the host lacks is not limited, as its findings say
+                    let _ = fs::write(dir.join("cgroup.subtree_control"), one);
+                }
+            }
+        }
+        self.create(&format!("{}/{name}", outer.name))
+    }
+
     /// Removes the parent groups.
     pub(crate) fn tear_down(&self) {
         for parent in self.parents() {
@@ -225,7 +239,8 @@ impl Cgroup {
     /// Writes limits. Absent ones are lifted.
     pub(crate) fn limit(&self, limits: &Limits) -> io::Result<()> {
         self.limit_memory(limits.memory.map(haar_types::MemoryMib::bytes))?;
-        self.limit_cpu(limits.cpu.map(|units| units.0))?;
+        self.limit_softly(limits.memory_soft.map(haar_types::MemoryMib::bytes))?;
+        self.limit_cpu(limits.cpu.map(|units| units.0), limits.cpu_shares)?;
         if let Some(pids) = &self.at.pids {
             let most = limits.pids.map_or("max".to_owned(), |most| most.to_string());
             fs::write(pids.join("pids.max"), most)?;
@@ -253,17 +268,28 @@ impl Cgroup {
         fs::write(&memory, &most)
     }
 
-    fn limit_cpu(&self, units: Option<u64>) -> io::Result<()> {
+    fn limit_softly(&self, bytes: Option<u64>) -> io::Result<()> {
+        let Some(dir) = &self.at.memory else { return Ok(()) };
+        let (file, none) = match self.at.unified {
+            true => ("memory.low", "0"),
+            false => ("memory.soft_limit_in_bytes", "-1"),
+        };
+        let least = bytes.map_or(none.to_owned(), |bytes| bytes.to_string());
+        write_if_there(&dir.join(file), &least)
+    }
+
+    fn limit_cpu(&self, units: Option<u64>, shares: Option<u64>) -> io::Result<()> {
         let Some(dir) = &self.at.cpu else { return Ok(()) };
         let quota =
             units.map(|units| (units * CPU_PERIOD_MICROS / 1_024).max(CPU_QUOTA_MICROS_MIN));
         if self.at.unified {
             let quota = quota.map_or("max".to_owned(), |quota| quota.to_string());
             fs::write(dir.join("cpu.max"), format!("{quota} {CPU_PERIOD_MICROS}"))?;
-            let weight = units.unwrap_or(1_024) * 100 / 1_024;
+            let weight = shares.or(units).unwrap_or(1_024) * 100 / 1_024;
             return fs::write(dir.join("cpu.weight"), weight.clamp(1, 10_000).to_string());
         }
-        fs::write(dir.join("cpu.shares"), units.unwrap_or(1_024).max(2).to_string())?;
+        let shares = shares.or(units).unwrap_or(1_024).max(2);
+        fs::write(dir.join("cpu.shares"), shares.to_string())?;
         let file = dir.join("cpu.cfs_quota_us");
         match quota {
             Some(quota) if file.exists() => {
@@ -296,53 +322,6 @@ impl Cgroup {
         fs::write(dir.join("freezer.state"), if frozen { "FROZEN" } else { "THAWED" })
     }
 
-    /// What the sandbox uses and has used.
-    pub(crate) fn stats(&self) -> io::Result<Stats> {
-        let mut stats = Stats { oom_kill_count: self.oom_kill_count(), ..Stats::default() };
-        if let Some(dir) = &self.at.memory {
-            let (now, peak) = match self.at.unified {
-                true => ("memory.current", "memory.peak"),
-                false => ("memory.usage_in_bytes", "memory.max_usage_in_bytes"),
-            };
-            stats.memory_bytes = read_number(&dir.join(now))?;
-            stats.memory_peak_bytes = read_number(&dir.join(peak)).unwrap_or(stats.memory_bytes);
-        }
-        if let Some(dir) = &self.at.cpuacct {
-            stats.cpu = match self.at.unified {
-                true => Duration::from_micros(read_field(&dir.join("cpu.stat"), "usage_usec")?),
-                false => Duration::from_nanos(read_number(&dir.join("cpuacct.usage"))?),
-            };
-        }
-        if let Some(dir) = &self.at.pids {
-            stats.pids = read_number(&dir.join("pids.current"))?;
-        }
-        Ok(stats)
-    }
-
-    /// The most memory it has used, or where the host keeps no such figure what it uses.
-    pub(crate) fn memory_peak(&self) -> io::Result<Gauge> {
-        let dir = self.at.memory.as_ref().ok_or(io::ErrorKind::Unsupported)?;
-        if !self.at.unified {
-            return Gauge::open(&dir.join("memory.max_usage_in_bytes"));
-        }
-        Gauge::open(&dir.join("memory.peak")).or_else(|_| Gauge::open(&dir.join("memory.current")))
-    }
-
-    /// Starts the peak anew. Version 2 resets it per open file only, which is no use here.
-    pub(crate) fn reset_peak(&self) -> io::Result<()> {
-        match &self.at.memory {
-            Some(dir) if !self.at.unified => fs::write(dir.join("memory.max_usage_in_bytes"), "0"),
-            _ => Ok(()),
-        }
-    }
-
-    /// Processes that the kernel killed for memory.
-    pub(crate) fn oom_kill_count(&self) -> u64 {
-        let Some(dir) = &self.at.memory else { return 0 };
-        let file = if self.at.unified { "memory.events" } else { "memory.oom_control" };
-        read_field(&dir.join(file), "oom_kill").unwrap_or(0)
-    }
-
     /// Processes in it.
     pub(crate) fn members(&self) -> Vec<i32> {
         let mut members: Vec<_> = self
@@ -355,6 +334,40 @@ impl Cgroup {
         members.sort_unstable();
         members.dedup();
         members
+    }
+
+    /// The groups within it, then itself.
+    pub(crate) fn with_children(&self) -> Vec<Self> {
+        let mut names: Vec<_> = self
+            .at
+            .parents()
+            .iter()
+            .filter_map(|dir| fs::read_dir(dir).ok())
+            .flatten()
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .collect();
+        names.sort();
+        names.dedup();
+        let child = |slot: &Option<PathBuf>, name: &str| slot.as_ref().map(|dir| dir.join(name));
+        let mut all: Vec<_> = names
+            .iter()
+            .map(|name| Self {
+                name: format!("{}/{name}", self.name),
+                at: Cgroups {
+                    unified: self.at.unified,
+                    memory: child(&self.at.memory, name),
+                    cpu: child(&self.at.cpu, name),
+                    cpuacct: child(&self.at.cpuacct, name),
+                    pids: child(&self.at.pids, name),
+                    freezer: child(&self.at.freezer, name),
+                    devices: child(&self.at.devices, name),
+                },
+            })
+            .collect();
+        all.push(self.clone());
+        all
     }
 
     /// Removes it; false when a process is still in it.
@@ -395,18 +408,6 @@ pub(crate) struct Entries {
 
 fn write_if_there(file: &Path, text: &str) -> io::Result<()> {
     if file.exists() { fs::write(file, text) } else { Ok(()) }
-}
-
-fn read_number(file: &Path) -> io::Result<u64> {
-    let text = fs::read_to_string(file)?;
-    text.trim().parse().map_err(io::Error::other)
-}
-
-fn read_field(file: &Path, name: &str) -> io::Result<u64> {
-    let text = fs::read_to_string(file)?;
-    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    let value = value.ok_or_else(|| io::Error::other(format!("no {name}")))?;
-    value.trim().parse().map_err(io::Error::other)
 }
 
 #[cfg(test)]

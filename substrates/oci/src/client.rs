@@ -2,7 +2,12 @@
 
 mod connection;
 mod dial;
+mod known;
+mod logs;
+mod merge;
 mod output;
+mod ports;
+mod session;
 mod start;
 
 use std::collections::BTreeMap;
@@ -13,16 +18,21 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_core::stream::BoxStream;
+use haar_images::{Bundle, Store};
 use haar_substrate::{
-    Capabilities, ContainerState, Exit, Lifetime, Limits, OutputChunk, SandboxId, SandboxSpec,
-    SandboxStatus, Stats, Substrate, SubstrateError, Verb, WarmTemplate,
+    Capabilities, ContainerSpec, Event, ExecSpec, Exit, Filter, ImageStore, Lifetime, Limits,
+    LogChunk, Network, OutputChunk, Root, SandboxId, SandboxSpec, SandboxStatus, Session, Stats,
+    Substrate, SubstrateError, Transfer, Verb, WarmTemplate,
 };
 use parking_lot::Mutex;
 
 use crate::cgroup::{Cgroup, Cgroups, Gauge};
 use crate::probe;
-use crate::proto::{Answer, Failure, Request};
-use connection::{Connection, Known};
+use crate::proto::{Answer, Failure, FromImage, Request};
+use connection::Connection;
+use known::Known;
+use ports::{Opened, Ports};
+use session::OciSession;
 
 /// Where the runtime keeps its things, and how its helper is started.
 #[derive(Clone, Debug)]
@@ -33,6 +43,8 @@ pub struct OciConfig {
     pub instance: String,
     /// The program whose first argument `spawnd` makes it the helper.
     pub spawnd_exe: PathBuf,
+    /// Where images are; without it containers of images are refused.
+    pub images: Option<Arc<Store>>,
 }
 
 /// The embedded runtime.
@@ -43,6 +55,9 @@ pub struct OciSubstrate {
     /// The helper's connection; replaced when the helper died.
     connection: tokio::sync::Mutex<Option<Arc<Connection>>>,
     known: Arc<Mutex<Known>>,
+    /// Images that sandboxes run from: held, so that they stay.
+    bundles: Mutex<BTreeMap<SandboxId, BTreeMap<String, Arc<Bundle>>>>,
+    ports: Ports,
     /// Told to every new helper.
     templates: Mutex<Vec<(WarmTemplate, usize)>>,
 }
@@ -62,6 +77,8 @@ impl OciSubstrate {
             config,
             connection: tokio::sync::Mutex::new(None),
             known: Arc::default(),
+            bundles: Mutex::default(),
+            ports: Ports::default(),
             templates: Mutex::default(),
         };
         if substrate.capabilities.usable {
@@ -106,6 +123,10 @@ impl OciSubstrate {
             if described.lifetime == Lifetime::Server {
                 self.remove(&id, Duration::ZERO).await?;
             } else {
+                self.hold_adopted(&described.status);
+                if let Some(network) = &described.status.network {
+                    self.ports.adopt(&described.status.id, network).await;
+                }
                 self.known.lock().learn(described, Vec::new());
             }
         }
@@ -140,11 +161,84 @@ impl OciSubstrate {
         Ok(Arc::clone(entry.memory_peak.insert(opened)))
     }
 
+    /// Holds what an adopted sandbox runs from.
+    fn hold_adopted(&self, status: &SandboxStatus) {
+        for (name, container) in &status.containers {
+            let store = self.config.images.as_ref();
+            let bundle = store.zip(container.image.as_ref());
+            if let Some(Ok(bundle)) = bundle.map(|(store, image)| store.bundle(image)) {
+                self.hold(&status.id, name, bundle);
+            }
+        }
+    }
+
+    fn hold(&self, id: &SandboxId, container: &str, bundle: Bundle) {
+        let mut bundles = self.bundles.lock();
+        let of_sandbox = bundles.entry(id.clone()).or_default();
+        of_sandbox.insert(container.to_owned(), Arc::new(bundle));
+    }
+
+    /// What a container's image says, with the image held.
+    fn image(
+        &self,
+        verb: Verb,
+        id: &SandboxId,
+        hostname: &str,
+        spec: &ContainerSpec,
+    ) -> Result<Option<FromImage>, SubstrateError> {
+        let Root::Image(image) = &spec.root else { return Ok(None) };
+        let store = self.config.images.as_ref().ok_or_else(|| {
+            SubstrateError::Unsupported(verb, "there is no image store".to_owned())
+        })?;
+        let bundle =
+            store.bundle(image).map_err(|_| SubstrateError::ImageNotFound(image.clone()))?;
+        let merged = merge::merge(spec, hostname, &bundle)?;
+        self.hold(id, &spec.name, bundle);
+        Ok(Some(merged))
+    }
+
+    /// A container's own control group, else its sandbox's.
+    fn container_group(&self, id: &SandboxId, container: &str) -> Result<Cgroup, SubstrateError> {
+        let known = self.known.lock();
+        let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        if !entry.runs.contains_key(container) {
+            return Err(SubstrateError::Gone(id.clone()));
+        }
+        Ok(self.cgroups.named(entry.groups.get(container).unwrap_or(&entry.cgroup)))
+    }
+
+    /// Adds what went over the sandbox's interface.
+    fn with_network(&self, id: &SandboxId, mut stats: Stats) -> Stats {
+        let interface =
+            self.known.lock().sandboxes.get(id).and_then(|entry| entry.interface.clone());
+        if let Some(interface) = interface {
+            // what the host's side receives is what the sandbox has sent
+            stats.network_rx = traffic(&interface, "tx");
+            stats.network_tx = traffic(&interface, "rx");
+        }
+        stats
+    }
+
     /// The sandbox's control group.
     fn group(&self, id: &SandboxId) -> Result<Cgroup, SubstrateError> {
         let known = self.known.lock();
         let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
         Ok(self.cgroups.named(&entry.cgroup))
+    }
+}
+
+/// What went one way over an interface of the host.
+fn traffic(interface: &str, way: &str) -> Transfer {
+    let read = |what: &str| {
+        let path = format!("/sys/class/net/{interface}/statistics/{way}_{what}");
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.trim().parse().unwrap_or_default()
+    };
+    Transfer {
+        bytes: read("bytes"),
+        count: read("packets"),
+        error_count: read("errors"),
+        dropped_count: read("dropped"),
     }
 }
 
@@ -161,14 +255,29 @@ fn judge(verb: Verb, id: &SandboxId, error: std::io::Error) -> SubstrateError {
 
 #[async_trait]
 impl Substrate for OciSubstrate {
-    async fn ensure(&self, spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
+    async fn ensure(&self, mut spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
         let id = spec.id.clone();
         let connection = self.connect(Verb::Ensure).await?;
+        let images: Result<Vec<_>, _> = spec
+            .containers
+            .iter()
+            .map(|container| self.image(Verb::Ensure, &id, &spec.hostname, container))
+            .collect();
+        let images = images?;
+        let (opened, address) = match &mut spec.network {
+            Network::Bridged(bridged) => {
+                (self.ports.open(&id, bridged).await?, Some(bridged.address))
+            }
+            Network::Loopback | Network::Host => (Opened::default(), None),
+        };
         self.known.lock().expect(&id);
-        let answer = connection.ask(Request::Ensure(Box::new(spec))).await;
+        let answer = connection.ask(Request::Ensure(Box::new(spec), images)).await;
         // what came along was noted when it arrived, even if nobody waits here any more
-        let status = self.known.lock().sandboxes.get(&id).map(|entry| entry.status(&id));
+        let status = self.known.lock().sandboxes.get(&id).map(|entry| entry.status());
         answer.map_err(|failure| failure.into_error(Verb::Ensure))?;
+        if let Some(address) = address {
+            self.ports.pass_on(&id, address, opened);
+        }
         status.ok_or(SubstrateError::Gone(id))
     }
 
@@ -176,7 +285,106 @@ impl Substrate for OciSubstrate {
         let request = Request::Remove { id: id.clone(), grace };
         self.ask(Verb::Remove, request).await?;
         self.known.lock().sandboxes.remove(id);
+        self.bundles.lock().remove(id);
+        self.ports.close(id);
         Ok(())
+    }
+
+    async fn start(
+        &self,
+        id: &SandboxId,
+        container: ContainerSpec,
+    ) -> Result<SandboxStatus, SubstrateError> {
+        let connection = self.connect(Verb::Start).await?;
+        let hostname = {
+            let mut known = self.known.lock();
+            known.expect(id);
+            let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+            entry.hostname.clone()
+        };
+        let image = self.image(Verb::Start, id, &hostname, &container)?;
+        let request = Request::Start { id: id.clone(), container: Box::new(container), image };
+        let answer = connection.ask(request).await;
+        let status = self.known.lock().sandboxes.get(id).map(|entry| entry.status());
+        answer.map_err(|failure| failure.into_error(Verb::Start))?;
+        status.ok_or_else(|| SubstrateError::Gone(id.clone()))
+    }
+
+    async fn stop(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        grace: Duration,
+    ) -> Result<Exit, SubstrateError> {
+        let request = Request::Stop { id: id.clone(), container: container.to_owned(), grace };
+        self.ask(Verb::Signal, request).await?;
+        self.wait(id, container).await
+    }
+
+    async fn logs(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, LogChunk>, SubstrateError> {
+        let known = self.known.lock();
+        let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        let run = entry.runs.get(container).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
+        let dir = self.config.state_dir.join("logs").join(&id.0).join(container);
+        Ok(logs::stream(dir, from, run.end.subscribe(), run.written.subscribe()))
+    }
+
+    async fn exec(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        exec: ExecSpec,
+    ) -> Result<Arc<dyn Session>, SubstrateError> {
+        let connection = self.connect(Verb::Exec).await?;
+        let session = connection.mint();
+        let end = self.known.lock().expect_session(session);
+        let terminal = exec.terminal.is_some();
+        let (id, container) = (id.clone(), container.to_owned());
+        let request = Request::Exec { session, id, container, exec: Box::new(exec) };
+        let fds = match connection.ask(request).await {
+            Ok((_, fds)) => fds,
+            Err(failure) => {
+                self.known.lock().session_ended(session, Exit::default());
+                return Err(failure.into_error(Verb::Exec));
+            }
+        };
+        let session = OciSession::new(session, connection, end, (terminal, fds));
+        let session = session.map_err(|error| SubstrateError::Unreachable(Verb::Exec, error))?;
+        Ok(Arc::new(session))
+    }
+
+    async fn filter(&self, id: &SandboxId, filter: Option<Filter>) -> Result<(), SubstrateError> {
+        self.ask(Verb::Signal, Request::Filter { id: id.clone(), filter }).await
+    }
+
+    async fn watch(&self) -> Result<BoxStream<'static, Event>, SubstrateError> {
+        let events = self.known.lock().events.subscribe();
+        Ok(logs::events(events))
+    }
+
+    async fn pause(
+        &self,
+        id: &SandboxId,
+        container: &str,
+        paused: bool,
+    ) -> Result<(), SubstrateError> {
+        let group = self.container_group(id, container)?;
+        group.freeze(paused).map_err(|error| judge(Verb::Signal, id, error))
+    }
+
+    async fn container_stats(
+        &self,
+        id: &SandboxId,
+        container: &str,
+    ) -> Result<Stats, SubstrateError> {
+        let group = self.container_group(id, container)?;
+        let stats = group.stats().map_err(|error| judge(Verb::List, id, error))?;
+        Ok(self.with_network(id, stats))
     }
 
     async fn list(&self) -> Result<Vec<SandboxStatus>, SubstrateError> {
@@ -210,10 +418,10 @@ impl Substrate for OciSubstrate {
         let mut exit = {
             let known = self.known.lock();
             let entry = known.sandboxes.get(id).ok_or_else(gone)?;
-            entry.containers.get(container).ok_or_else(gone)?.subscribe()
+            entry.runs.get(container).ok_or_else(gone)?.end.subscribe()
         };
         let state = exit.wait_for(Option::is_some).await.map_err(|_| gone())?;
-        state.ok_or_else(gone)
+        state.map(|(exit, _)| exit).ok_or_else(gone)
     }
 
     async fn output(
@@ -256,7 +464,8 @@ impl Substrate for OciSubstrate {
     }
 
     async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError> {
-        self.group(id)?.stats().map_err(|error| judge(Verb::List, id, error))
+        let stats = self.group(id)?.stats().map_err(|error| judge(Verb::List, id, error))?;
+        Ok(self.with_network(id, stats))
     }
 
     async fn memory_peak(&self, id: &SandboxId) -> Result<u64, SubstrateError> {
@@ -276,6 +485,10 @@ impl Substrate for OciSubstrate {
         self.ask(Verb::Ensure, Request::Prepare(templates)).await
     }
 
+    fn images(&self) -> Option<Arc<dyn ImageStore>> {
+        self.config.images.clone().map(|store| store as Arc<dyn ImageStore>)
+    }
+
     fn capabilities(&self) -> Capabilities {
         self.capabilities.clone()
     }
@@ -284,12 +497,4 @@ impl Substrate for OciSubstrate {
 /// A failure that means nothing is known about the effect.
 fn lost() -> Failure {
     Failure::Failed("the helper process went away".into())
-}
-
-/// Containers by name, each with the place where its end will be told.
-type Ends = BTreeMap<String, tokio::sync::watch::Sender<Option<Exit>>>;
-
-/// The state to show for a container.
-fn state_of(pid: u32, exit: Option<Exit>) -> ContainerState {
-    exit.map_or(ContainerState::Running { pid }, ContainerState::Exited)
 }

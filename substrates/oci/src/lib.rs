@@ -18,6 +18,7 @@
 
 mod cgroup;
 mod client;
+mod kept;
 mod probe;
 mod proto;
 mod socket;
@@ -30,4 +31,10 @@ pub use spawnd::spawnd_main;
 /// What this host allows, asked without starting anything; `instance` as in [`OciConfig`].
 pub fn capabilities(instance: &str) -> haar_substrate::Capabilities {
     probe::probe(&cgroup::Cgroups::detect(instance))
+}
+
+/// What the names of an instance's network interfaces have in common, for tests that count what
+/// is left.
+pub fn interface_tag(instance: &str) -> String {
+    spawnd::interface_tag(instance)
 }

@@ -38,6 +38,7 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
     let enough = root && namespaces && pidfd && has_mount_setattr();
     findings.extend(controllers(cgroups, root));
     findings.extend(file_systems());
+    findings.extend(networks(root));
     findings.push(finding(
         "seccomp",
         Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(),
@@ -112,6 +113,42 @@ fn file_systems() -> Vec<Finding> {
     ]
 }
 
+/// What tasks' networks need; nothing is made to see.
+fn networks(root: bool) -> Vec<Finding> {
+    let forward = std::fs::metadata("/proc/sys/net/ipv4/ip_forward");
+    let writable = forward.is_ok_and(|found| !found.permissions().readonly());
+    vec![
+        finding(
+            "network administration",
+            root && has_net_admin(),
+            "sandboxes can have addresses of their own, on a bridge of this instance",
+            "sandboxes have a loopback interface only: give haar the capability NET_ADMIN",
+        ),
+        finding(
+            "nft",
+            nft().is_some(),
+            "sandboxes reach the world by this host's address, are kept from its private ports, \
+             and security groups act on their traffic",
+            "sandboxes reach each other and this host, its private ports included, and nothing \
+             beyond; security groups do not act; install nftables",
+        ),
+        finding(
+            "ip_forward",
+            writable,
+            "packets of sandboxes can be passed on; set when the first network is made",
+            "packets of sandboxes are not passed on: /proc/sys is read-only",
+        ),
+    ]
+}
+
+fn has_net_admin() -> bool {
+    const NET_ADMIN: u32 = 12;
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    let effective = line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
+    effective.is_some_and(|bits| bits & (1 << NET_ADMIN) != 0)
+}
+
 /// Scratch file systems can be made in files.
 pub(crate) fn loops_are_there() -> bool {
     Path::new("/dev/loop-control").exists() && mke2fs().is_some()
@@ -120,6 +157,12 @@ pub(crate) fn loops_are_there() -> bool {
 /// The program that makes them.
 pub(crate) fn mke2fs() -> Option<&'static Path> {
     let places = ["/usr/sbin/mke2fs", "/sbin/mke2fs", "/usr/bin/mke2fs"];
+    places.iter().map(|&place| Path::new(place)).find(|place| place.exists())
+}
+
+/// The program that speaks to the packet filter.
+pub(crate) fn nft() -> Option<&'static Path> {
+    let places = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
     places.iter().map(|&place| Path::new(place)).find(|place| place.exists())
 }
 

@@ -1,12 +1,15 @@
 //! What server and helper say to each other.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddrV4;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use haar_substrate::{
-    Exit, Lifetime, Limits, Resource, SandboxId, SandboxSpec, SandboxStatus, Stdio, SubstrateError,
-    Verb, WarmTemplate,
+    ContainerSpec, ExecSpec, Exit, Filter, ImageId, Lifetime, Limits, Resource, SandboxId,
+    SandboxSpec, SandboxStatus, Stdio, SubstrateError, Verb, WarmTemplate,
 };
+use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Changes whenever a message changes; both halves must agree.
@@ -18,7 +21,20 @@ pub(crate) enum Request {
     Hello {
         protocol: u32,
     },
-    Ensure(Box<SandboxSpec>),
+    /// With what each container's image says, in their order.
+    Ensure(Box<SandboxSpec>, Vec<Option<FromImage>>),
+    /// Starts a container in a sandbox that is there.
+    Start {
+        id: SandboxId,
+        container: Box<ContainerSpec>,
+        image: Option<FromImage>,
+    },
+    /// Asks one container to end, and kills it after a while.
+    Stop {
+        id: SandboxId,
+        container: String,
+        grace: Duration,
+    },
     Remove {
         id: SandboxId,
         grace: Duration,
@@ -38,6 +54,21 @@ pub(crate) enum Request {
         container: String,
         signal: i32,
     },
+    /// Runs a program in a container, by the number that the server gives it.
+    Exec {
+        session: u64,
+        id: SandboxId,
+        container: String,
+        exec: Box<ExecSpec>,
+    },
+    SignalSession {
+        session: u64,
+        signal: i32,
+    },
+    Filter {
+        id: SandboxId,
+        filter: Option<Filter>,
+    },
     Resize {
         id: SandboxId,
         limits: Limits,
@@ -45,11 +76,56 @@ pub(crate) enum Request {
     Prepare(Vec<(WarmTemplate, usize)>),
 }
 
+/// A container of an image: its layers, and the image's wishes with the spec's laid over them.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct FromImage {
+    /// Lowest first.
+    pub(crate) layers: Vec<PathBuf>,
+    pub(crate) argv: Vec<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) cwd: String,
+    /// As images name users; empty is root.
+    pub(crate) user: String,
+    pub(crate) stop_signal: i32,
+}
+
 /// Answered by the helper, or told unasked.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum ToServer {
     Answer(u64, Result<Answer, Failure>),
-    Exited { id: SandboxId, container: String, exit: Exit },
+    Exited(Ended),
+    /// So much of a container's output is kept by now.
+    Written(Written),
+    SessionEnded {
+        session: u64,
+        exit: Exit,
+    },
+    OutOfMemory {
+        id: SandboxId,
+        container: String,
+    },
+}
+
+/// How a run of a container has ended.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) id: SandboxId,
+    pub(crate) container: String,
+    pub(crate) attempt: u32,
+    pub(crate) exit: Exit,
+    pub(crate) at: Timestamp,
+}
+
+/// How much of a container's output is kept.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Written {
+    pub(crate) id: SandboxId,
+    pub(crate) container: String,
+    /// Which run of it, counted from 1.
+    pub(crate) run: u64,
+    pub(crate) end: u64,
+    /// There may be more: its pipes are open.
+    pub(crate) open: bool,
 }
 
 /// An answer that went well.
@@ -57,12 +133,14 @@ pub(crate) enum ToServer {
 pub(crate) enum Answer {
     Hello,
     Done,
-    Sandbox(Described),
+    Sandbox(Box<Described>),
     List(Vec<Described>),
     /// The two descriptors come along.
     Output,
     /// The descriptor comes along.
     Socket,
+    /// So do a program's: its terminal, or output, error and perhaps input.
+    Session,
 }
 
 /// A sandbox as the server needs to know it.
@@ -72,6 +150,13 @@ pub(crate) struct Described {
     pub(crate) lifetime: Lifetime,
     /// Directory name of its cgroups, below the instance's.
     pub(crate) cgroup: String,
+    pub(crate) hostname: String,
+    /// The host's side of its interface.
+    pub(crate) interface: Option<String>,
+    /// Directory names of its containers' own cgroups.
+    pub(crate) groups: BTreeMap<String, String>,
+    /// Output that is kept.
+    pub(crate) written: Vec<Written>,
     /// What the descriptors are that come along, in their order.
     pub(crate) carried: Vec<Carried>,
 }
@@ -93,6 +178,8 @@ pub(crate) enum Failure {
     },
     Unsupported(String),
     Exhausted(Scarce),
+    /// The image's layers are not there.
+    NoImage(ImageId),
     /// A system call failed that should not.
     Failed(String),
     /// Another server uses this data directory.
@@ -105,6 +192,7 @@ pub(crate) enum Scarce {
     Memory,
     Disk,
     Processes,
+    Ports,
 }
 
 impl Failure {
@@ -123,11 +211,13 @@ impl Failure {
         match self {
             Self::Gone(id) => SubstrateError::Gone(id),
             Self::Refused { program, reason } => SubstrateError::Refused { program, reason },
+            Self::NoImage(image) => SubstrateError::ImageNotFound(image),
             Self::Unsupported(why) => SubstrateError::Unsupported(verb, why),
             Self::Exhausted(scarce) => SubstrateError::Exhausted(match scarce {
                 Scarce::Memory => Resource::Memory,
                 Scarce::Disk => Resource::Disk,
                 Scarce::Processes => Resource::Processes,
+                Scarce::Ports => Resource::Ports,
             }),
             Self::Failed(why) => SubstrateError::Unreachable(verb, std::io::Error::other(why)),
             Self::Busy => {

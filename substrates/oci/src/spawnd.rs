@@ -5,22 +5,35 @@
 //! keeps the pools full; and the main one, which accepts the next server. All of them last as
 //! long as the process: a child dies with the thread that made it.
 
+mod bridge;
+mod capability;
 mod child;
 mod clone;
 mod closer;
+mod compose;
+mod container;
+mod dns;
 mod ensure;
+mod exec;
+mod filter;
 mod helper;
 mod init;
 mod mounts;
 mod net;
+mod netlink;
+mod nft;
 mod pool;
 mod reaper;
+mod rlimit;
 mod root;
+mod rootfs;
 mod scratch;
+mod scribe;
 mod seccomp;
 mod serve;
 mod shell;
 mod unit;
+mod users;
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -56,6 +69,8 @@ pub fn spawnd_main(mut args: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
+pub(crate) use bridge::tag as interface_tag;
+
 /// Writes a line for the operator; a log that is gone is no reason to end.
 pub(crate) fn log(line: &str) {
     let _ = writeln!(io::stderr(), "spawnd: {line}");
@@ -79,7 +94,10 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     fs::create_dir_all(&base)?;
     let roots = root::Roots::new(&base)?;
     let scratch = scratch::Scratches::new(&state_dir.join("scratch"), &base)?;
-    let shop = shell::Workshop::new(cgroups, roots, scratch)?;
+    let places = shell::Places::new(state_dir, &base)?;
+    let networks = bridge::Networks::new(instance);
+    networks.tear_down();
+    let shop = shell::Workshop::new((cgroups, networks), (roots, scratch), places)?;
 
     let listener = listen(state_dir)?;
     let helper = Arc::new(Helper::new(shop, state_dir.join(SOCKET))?);
@@ -112,14 +130,15 @@ fn become_helper(first: &OwnedFd) -> io::Result<()> {
 /// Ends and removes what a former helper of this name has left.
 fn remove_leftovers(cgroups: &Cgroups) {
     for name in cgroups.children() {
-        let group = cgroups.named(&name);
-        let _ = group.freeze(false);
-        for pid in group.members() {
-            if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        for group in cgroups.named(&name).with_children() {
+            let _ = group.freeze(false);
+            for pid in group.members() {
+                if let Some(pid) = rustix::process::Pid::from_raw(pid) {
+                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+                }
             }
+            closer::remove_group(&group);
         }
-        closer::remove_group(&group);
     }
     cgroups.tear_down();
 }

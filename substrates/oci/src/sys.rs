@@ -4,6 +4,8 @@ use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use haar_substrate::TerminalSize;
+
 /// The call's result, or what it left in `errno`.
 pub(crate) fn check(result: i64) -> io::Result<i64> {
     if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
@@ -78,6 +80,16 @@ pub(crate) fn reap(pidfd: BorrowedFd<'_>) -> io::Result<Option<Ended>> {
     Ok(Some(ended))
 }
 
+/// Waits for a child that has just been killed, and reaps it.
+pub(crate) fn reap_now(pidfd: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: an all-zero siginfo is valid, and the kernel fills it.
+    unsafe {
+        let mut info: libc::siginfo_t = std::mem::zeroed();
+        let id = pidfd.as_raw_fd() as libc::id_t;
+        check(libc::waitid(libc::P_PIDFD, id, &mut info, libc::WEXITED).into()).map(drop)
+    }
+}
+
 /// Sets attributes of a mount tree.
 pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, set: u64, propagation: u64) -> io::Result<()> {
     let attr = [set, 0u64, propagation, 0u64];
@@ -121,6 +133,15 @@ pub(crate) fn close_all_but(kept: &[RawFd]) -> io::Result<()> {
         from = keep.saturating_add(1);
     }
     Ok(())
+}
+
+/// Sets a terminal's size.
+pub(crate) fn set_terminal_size(terminal: impl AsFd, size: TerminalSize) -> io::Result<()> {
+    let (ws_row, ws_col) = (size.rows, size.columns);
+    let size = libc::winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 };
+    let raw = terminal.as_fd().as_raw_fd();
+    // SAFETY: the struct is only read.
+    check(unsafe { libc::ioctl(raw, libc::TIOCSWINSZ, &raw const size) }.into()).map(drop)
 }
 
 /// Sets a process attribute that takes one number.

@@ -27,6 +27,7 @@ fn config(dir: &Path) -> OciConfig {
         state_dir: dir.join(format!("run-{number}")),
         instance: format!("test-{}-{number}", std::process::id()),
         spawnd_exe: env!("CARGO_BIN_EXE_haar-spawnd").into(),
+        images: None,
     }
 }
 
@@ -119,7 +120,7 @@ async fn until_nothing_is_left(config: &OciConfig) {
 }
 
 fn pid_of(status: &SandboxStatus) -> u32 {
-    match status.containers.values().next() {
+    match status.containers.values().next().map(|container| &container.state) {
         Some(ContainerState::Running { pid }) => *pid,
         other => panic!("{other:?}"),
     }

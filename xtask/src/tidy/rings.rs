@@ -38,6 +38,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-wire", Ring::Parts),
     ("haar-policy", Ring::Parts),
     ("haar-substrate", Ring::Parts),
+    ("haar-images", Ring::Parts),
     ("haar-kernel", Ring::Kernel),
     ("haar-controller", Ring::Kernel),
     ("haar-net", Ring::Kernel),
@@ -50,6 +51,7 @@ const KERNEL: &[(&str, Ring)] = &[
 const WITHIN_RING: &[(&str, &str)] = &[
     ("haar-clock", "haar-types"),
     ("haar-ledger", "haar-kv"),
+    ("haar-images", "haar-substrate"),
     ("haar-kernel", "haar-controller"),
     ("haar-controller", "haar-kernel"),
 ];

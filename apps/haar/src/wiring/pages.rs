@@ -13,8 +13,9 @@ use super::rooms::Rooms;
 
 /// All pages.
 pub(crate) fn all(doors: &Doors, rooms: &Arc<Rooms>, driver: &DriverHandle) -> Vec<AdminPage> {
-    let mut pages = vec![cost(doors, rooms), state(doors, driver)];
+    let mut pages = vec![cost(doors, rooms), state(doors, driver), images(doors)];
     if doors.settings.auth == Auth::Permissive {
+        pages.push(import(doors));
         pages.push(reset(rooms));
     }
     pages
@@ -57,6 +58,43 @@ fn state(doors: &Doors, driver: &DriverHandle) -> AdminPage {
             "rows": rows, "controllers": controllers,
         }))
     })
+}
+
+/// `GET /_haar/images`: the images that are ready to run.
+fn images(doors: &Doors) -> AdminPage {
+    let substrate = doors.substrate.clone();
+    let answer = move |_| {
+        let store = substrate.images();
+        Box::pin(async move {
+            let store = store.ok_or("this substrate keeps no images")?;
+            let images = store.list().await.map_err(|error| error.to_string())?;
+            serde_json::to_value(images).map_err(|error| error.to_string())
+        }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    AdminPage { method: Method::GET, path: "images", answer: Arc::new(answer) }
+}
+
+/// `POST /_haar/images?path=/tmp/image.tar&name=app:1`: brings an image in from this machine's
+/// disk.
+fn import(doors: &Doors) -> AdminPage {
+    let substrate = doors.substrate.clone();
+    let answer = move |query: String| {
+        let store = substrate.images();
+        Box::pin(async move {
+            let store = store.ok_or("this substrate keeps no images")?;
+            let field = |name: &str| {
+                let pair =
+                    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+                let value = percent_encoding::percent_decode_str(pair.unwrap_or_default());
+                value.decode_utf8_lossy().into_owned()
+            };
+            let (path, name) = (field("path"), field("name"));
+            let imported = haar_images::import(store.as_ref(), path.as_ref(), &name).await;
+            let id = imported.map_err(|error| format!("could not import {path}: {error}"))?;
+            Ok(json!({ "id": id, "name": name }))
+        }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    AdminPage { method: Method::POST, path: "images", answer: Arc::new(answer) }
 }
 
 /// `POST /_haar/reset`: everything back to the initial state.

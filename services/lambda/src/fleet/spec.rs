@@ -6,9 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bytes::Bytes;
-use haar_substrate::{
-    ContainerSpec, Lifetime, Limits, Mount, Network, Root, SandboxId, SandboxSpec, WarmTemplate,
-};
+use haar_substrate::{ContainerSpec, Limits, Mount, Root, SandboxId, SandboxSpec, WarmTemplate};
 use haar_types::CpuUnits;
 
 use super::{FunctionTarget, LogFormat};
@@ -64,6 +62,7 @@ pub(super) fn limits(target: &FunctionTarget) -> Limits {
         cpu: Some(CpuUnits(target.memory.0 * 1024 / MEMORY_MB_PER_VCPU)),
         pids: Some(PIDS_MAX),
         files: Some(FILES_MAX),
+        ..Limits::default()
     }
 }
 
@@ -90,14 +89,12 @@ impl Plan<'_> {
         let has_extensions = !containers.is_empty();
         containers.push(self.runtime(has_extensions)?);
         Ok(SandboxSpec {
-            id: self.id.clone(),
             labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
-            lifetime: Lifetime::Server,
             hostname: "sandbox.localdomain".to_owned(),
-            network: Network::Loopback,
             listen: listen(),
             limits: Limits { cpu: Some(cpu_at_init(target)), ..limits(target) },
             containers,
+            ..SandboxSpec::new(self.id.clone())
         })
     }
 
@@ -137,15 +134,12 @@ impl Plan<'_> {
 
     fn container(&self, name: &str, argv: Vec<String>, root: Root) -> ContainerSpec {
         ContainerSpec {
-            name: name.to_owned(),
-            root,
             argv,
             env: self.environment().into_iter().collect(),
             cwd: "/var/task".to_owned(),
-            user: SANDBOX_USER,
+            user: SANDBOX_USER.into(),
             mounts: self.mounts(),
-            template: None,
-            assignment: None,
+            ..ContainerSpec::new(name, root)
         }
     }
 

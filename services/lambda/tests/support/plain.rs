@@ -119,7 +119,7 @@ impl Substrate for Plain {
         };
         self.all.lock().insert(spec.id.clone(), Arc::new(sandbox));
         let (labels, containers) = Default::default();
-        Ok(SandboxStatus { id: spec.id, labels, containers, warm: false })
+        Ok(SandboxStatus { id: spec.id, labels, containers, network: None, warm: false })
     }
 
     async fn remove(&self, id: &SandboxId, _grace: Duration) -> Result<(), SubstrateError> {
@@ -138,6 +138,7 @@ impl Substrate for Plain {
             id: id.clone(),
             labels: sandbox.labels.clone(),
             containers: BTreeMap::new(),
+            network: None,
             warm: false,
         };
         Ok(all.iter().map(status).collect())

@@ -12,7 +12,8 @@ use parking_lot::Mutex;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with, socketpair};
 
 use super::OciConfig;
-use super::connection::{Connection, Known};
+use super::connection::Connection;
+use super::known::Known;
 use crate::proto::{Failure, PROTOCOL, Request};
 use crate::spawnd::socket_address;
 

@@ -2,6 +2,7 @@
 //! mounts of sandboxes that have ended, and their control groups.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -18,6 +19,8 @@ const RETRIES_MAX: u32 = 1_000;
 pub(super) enum Remains {
     Mounts(OwnedFd),
     Group(Cgroup),
+    /// A directory with all in it.
+    Dir(PathBuf),
     /// All of one unit's remains were sent before this.
     Unit,
     /// Look whether it is time to leave.
@@ -39,6 +42,12 @@ pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
                     stubborn.push((group, 0));
                 }
             }
+            Ok(Remains::Dir(dir)) => match std::fs::remove_dir_all(&dir) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    log(&format!("could not remove {}: {error}", dir.display()));
+                }
+                _ => {}
+            },
             Ok(Remains::Unit) => helper.one_less(),
             Ok(Remains::Look) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

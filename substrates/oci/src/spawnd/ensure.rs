@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use haar_substrate::{ContainerSpec, Lifetime, SandboxSpec, SandboxStatus, Stdio};
 
+use super::compose;
 use super::helper::{Helper, Sandbox, Slot};
 use super::mounts::{Shared, detach};
 use super::pool::{self, Ready};
 use super::reaper::Which;
-use super::root::RootKey;
+use super::root::{RootKey, user_of};
 use super::shell::Program;
-use super::unit::Unit;
-use crate::proto::{Carried, Described, Doing, Failure};
+use super::unit::{Owner, Unit};
+use crate::proto::{Carried, Described, Doing, Failure, FromImage};
 
 /// A program that does not read its assignment must not hold up the helper.
 const ASSIGNMENT_WAIT: Duration = Duration::from_secs(2);
@@ -43,7 +44,11 @@ pub(super) struct Made {
 }
 
 /// Makes the sandbox, or finds it.
-pub(super) fn ensure(helper: &Arc<Helper>, spec: &SandboxSpec) -> Result<Made, Failure> {
+pub(super) fn ensure(
+    helper: &Arc<Helper>,
+    spec: &SandboxSpec,
+    images: &[Option<FromImage>],
+) -> Result<Made, Failure> {
     check(spec)?;
     {
         let mut state = helper.state.lock();
@@ -59,7 +64,10 @@ pub(super) fn ensure(helper: &Arc<Helper>, spec: &SandboxSpec) -> Result<Made, F
         }
         state.sandboxes.insert(spec.id.clone(), Slot::Starting);
     }
-    let made = make(helper, spec);
+    let made = match compose::is_composed(spec) {
+        true => compose::make(helper, spec, images),
+        false => make(helper, spec),
+    };
     let mut state = helper.state.lock();
     match &made {
         Ok(made) => {
@@ -83,7 +91,7 @@ fn check(spec: &SandboxSpec) -> Result<(), Failure> {
     if id.is_empty() || id.len() > 63 || !id.chars().all(plain) {
         return refused("not a sandbox id");
     }
-    if spec.containers.is_empty() {
+    if spec.containers.is_empty() && !compose::is_composed(spec) {
         return refused("has no containers");
     }
     Ok(())
@@ -122,7 +130,7 @@ impl Site<'_> {
             None => pool::make_ready(self.helper, template)?,
         };
         let Ready { unit, listeners, stdout, stderr, assign } = ready;
-        self.claim(spec, &container.name, &unit);
+        self.claim(spec, container, &unit);
         self.listeners = listeners;
         let missing: Vec<_> = spec
             .listen
@@ -155,7 +163,7 @@ impl Site<'_> {
             }
         };
         let first = self.units.is_empty();
-        self.claim(spec, &container.name, &unit);
+        self.claim(spec, container, &unit);
         if first {
             unit.cgroup.limit(&spec.limits).doing("set the limits")?;
             self.listeners = unit.shell.listen(shop, &spec.listen)?;
@@ -175,9 +183,13 @@ impl Site<'_> {
         hand_over(started.assign, container)
     }
 
-    fn claim(&mut self, spec: &SandboxSpec, container: &str, unit: &Arc<Unit>) {
-        unit.life.lock().owner = Some((spec.id.clone(), container.to_owned()));
-        self.units.push((container.to_owned(), unit.clone()));
+    fn claim(&mut self, spec: &SandboxSpec, container: &ContainerSpec, unit: &Arc<Unit>) {
+        let ContainerSpec { name, attempt, .. } = container;
+        let owner = Owner { id: spec.id.clone(), container: name.clone(), attempt: *attempt };
+        let mut life = unit.life.lock();
+        life.owner = Some(owner);
+        life.started_at = self.helper.reaper.clock.now();
+        self.units.push((name.clone(), unit.clone()));
     }
 
     fn furnish(
@@ -186,7 +198,10 @@ impl Site<'_> {
         container: &ContainerSpec,
         unit: &Arc<Unit>,
     ) -> Result<(), Failure> {
-        let user = container.template.as_ref().map_or(container.user, |template| template.user);
+        let user = container
+            .template
+            .as_ref()
+            .map_or_else(|| user_of(container), |template| template.user);
         let mounts: Result<Vec<_>, _> = container
             .mounts
             .iter()
@@ -222,7 +237,8 @@ impl Site<'_> {
             lifetime: spec.lifetime,
             warm: self.warm,
             cgroup,
-            units,
+            units: parking_lot::Mutex::new(units),
+            composed: None,
             removal: parking_lot::Mutex::new(None),
         };
         let fresh = std::mem::take(&mut self.fresh);
@@ -267,12 +283,22 @@ fn hand_over(assign: Option<UnixStream>, container: &ContainerSpec) -> Result<()
 
 /// The sandbox as the server needs to know it.
 pub(super) fn describe(sandbox: &Sandbox, carried: Vec<Carried>) -> Described {
-    let states = sandbox.units.iter().map(|(name, unit)| (name.clone(), unit.life.lock().state()));
+    let units = sandbox.units.lock();
+    let states = units.iter().map(|(name, unit)| (name.clone(), unit.status()));
+    let groups = units.iter().filter(|(_, unit)| unit.own.is_some());
+    let groups = groups.map(|(name, unit)| (name.clone(), unit.cgroup.name.clone()));
+    let composed = sandbox.composed.as_ref();
+    let books = composed.map(|composed| composed.books()).unwrap_or_default();
     Described {
+        hostname: composed.map(|composed| composed.hostname.clone()).unwrap_or_default(),
+        interface: composed.and_then(|composed| composed.network.interface.clone()),
+        groups: groups.collect(),
+        written: books.iter().map(|book| book.written()).collect(),
         status: SandboxStatus {
             id: sandbox.id.clone(),
             labels: sandbox.labels.clone(),
             containers: states.collect(),
+            network: composed.and_then(|composed| composed.network.status.clone()),
             warm: sandbox.warm,
         },
         lifetime: sandbox.lifetime,

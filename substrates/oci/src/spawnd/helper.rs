@@ -9,16 +9,20 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use haar_substrate::{Exit, Lifetime, SandboxId};
+use haar_types::Timestamp;
 use parking_lot::{Condvar, Mutex};
 
 use super::closer::{Closer, Remains};
+use super::compose::Composed;
+use super::exec::Session;
 use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
+use super::scribe::Scribe;
 use super::shell::Workshop;
-use super::unit::Unit;
+use super::unit::{Owner, Unit};
 use crate::cgroup::Cgroup;
-use crate::proto::{Answer, Failure, ToServer};
+use crate::proto::{Answer, Ended, Failure, ToServer};
 use crate::socket;
 
 /// A sandbox that runs or ran.
@@ -28,7 +32,9 @@ pub(super) struct Sandbox {
     pub(super) lifetime: Lifetime,
     pub(super) warm: bool,
     pub(super) cgroup: Cgroup,
-    pub(super) units: BTreeMap<String, Arc<Unit>>,
+    pub(super) units: Mutex<BTreeMap<String, Arc<Unit>>>,
+    /// Of a sandbox whose containers come from images.
+    pub(super) composed: Option<Composed>,
     /// Requests to answer when it is gone; some means that it is being removed.
     pub(super) removal: Mutex<Option<Vec<u64>>>,
 }
@@ -44,6 +50,8 @@ pub(super) enum Slot {
 pub(super) struct State {
     pub(super) sandboxes: BTreeMap<SandboxId, Slot>,
     pub(super) pool: Pool,
+    /// Programs run by `exec`.
+    pub(super) sessions: BTreeMap<u64, Arc<Session>>,
     /// No server, nothing that shall outlive one: ends when all is taken down.
     pub(super) leaving: bool,
 }
@@ -58,6 +66,9 @@ pub(super) struct Helper {
     pub(super) wanting: Condvar,
     pub(super) link: Link,
     pub(super) reaper: Reaper,
+    pub(super) scribe: Scribe,
+    /// A unit is gone.
+    parted: (Mutex<()>, Condvar),
     closer: Closer,
     mailbox: Mutex<Option<mpsc::Receiver<Remains>>>,
     /// Units that are not yet taken down.
@@ -76,6 +87,8 @@ impl Helper {
             wanting: Condvar::new(),
             link: Link::default(),
             reaper: Reaper::new()?,
+            scribe: Scribe::new()?,
+            parted: (Mutex::new(()), Condvar::new()),
             closer,
             mailbox: Mutex::new(Some(mailbox)),
             units: AtomicUsize::new(0),
@@ -109,13 +122,40 @@ impl Helper {
         let _ = self.closer.send(Remains::Group(group));
     }
 
+    /// Has a directory removed, with all in it.
+    pub(super) fn close_dir(&self, dir: PathBuf) {
+        let _ = self.closer.send(Remains::Dir(dir));
+    }
+
+    /// Waits until nothing of a unit that is ending runs any more.
+    pub(super) fn await_gone(&self, unit: &Unit) {
+        let mut parted = self.parted.0.lock();
+        while !unit.life.lock().gone {
+            self.parted.1.wait(&mut parted);
+        }
+    }
+
+    /// Frees what a sandbox held that nothing runs in any more.
+    pub(super) fn close_sandbox(&self, sandbox: &Sandbox) {
+        if let Some(composed) = &sandbox.composed {
+            if let Some(status) = &composed.network.status {
+                self.shop.networks.release(status.address);
+            }
+            composed.leavings().into_iter().for_each(|dir| self.close_dir(dir));
+        }
+        self.close_group(sandbox.cgroup.clone());
+    }
+
     /// Kills all of a sandbox, and thaws it: the frozen do not die.
     pub(super) fn kill(&self, id: &SandboxId) {
         let found = match self.state.lock().sandboxes.get(id) {
             Some(Slot::There(sandbox)) => sandbox.clone(),
             _ => return,
         };
-        found.units.values().for_each(|unit| unit.shell.kill());
+        for unit in found.units.lock().values() {
+            unit.shell.kill();
+            let _ = unit.cgroup.freeze(false);
+        }
         let _ = found.cgroup.freeze(false);
     }
 
@@ -148,13 +188,19 @@ impl Helper {
     pub(super) fn program_ended(
         &self,
         unit: &Arc<Unit>,
-        owner: Option<(SandboxId, String)>,
-        exit: Exit,
+        owner: Option<Owner>,
+        (exit, at): (Exit, Timestamp),
     ) {
-        if let Some((id, container)) = owner {
-            self.link.tell(&ToServer::Exited { id, container, exit });
+        if let Some(Owner { id, container, attempt }) = owner {
+            self.link.tell(&ToServer::Exited(Ended { id, container, attempt, exit, at }));
         }
         unit.shell.kill();
+    }
+
+    /// A program run by `exec` has ended.
+    pub(super) fn session_ended(&self, session: &Session, exit: Exit) {
+        self.state.lock().sessions.remove(&session.number);
+        self.link.tell(&ToServer::SessionEnded { session: session.number, exit });
     }
 
     /// Nothing of a unit runs any more.
@@ -163,8 +209,15 @@ impl Helper {
             let _ = self.closer.send(Remains::Mounts(mounts));
         }
         let owner = unit.life.lock().owner.clone();
+        if let Some(own) = &unit.own {
+            self.close_dir(own.layer.clone());
+            self.close_group(unit.cgroup.clone());
+        }
+        drop(self.parted.0.lock());
+        self.parted.1.notify_all();
         match owner {
-            Some((id, _)) => self.finish_removal(&id),
+            Some(owner) => self.finish_removal(&owner.id),
+            None if unit.own.is_some() => {}
             None => {
                 self.close_group(unit.cgroup.clone());
                 if self.state.lock().pool.forget_unfit() {
@@ -188,17 +241,19 @@ impl Helper {
         let sandbox = sandbox.clone();
         let mut removal = sandbox.removal.lock();
         let Some(requests) = &mut *removal else { return };
-        if sandbox.units.values().any(|unit| !unit.life.lock().gone) {
+        if sandbox.units.lock().values().any(|unit| !unit.life.lock().gone) {
             return;
         }
+        // counted until all that it left is taken down
+        self.one_more();
         state.sandboxes.remove(id);
         let requests = std::mem::take(requests);
         drop((removal, state));
-        self.close_group(sandbox.cgroup.clone());
+        self.close_sandbox(&sandbox);
         for request in requests {
             self.link.answer(request, Ok(Answer::Done), &[]);
         }
-        let _ = self.closer.send(Remains::Look);
+        self.close_unit();
     }
 
     /// The server is gone: what shall not outlive it ends now.
@@ -220,6 +275,10 @@ impl Helper {
         for unit in pooled {
             unit.shell.kill();
         }
+        let sessions = std::mem::take(&mut self.state.lock().sessions);
+        for session in sessions.values() {
+            let _ = crate::sys::send_signal(session.child.pidfd.as_fd(), libc::SIGKILL);
+        }
         for sandbox in dying {
             sandbox.removal.lock().get_or_insert_default();
             self.kill(&sandbox.id);
@@ -234,6 +293,7 @@ impl Helper {
         if !state.leaving || self.units.load(Ordering::SeqCst) > 0 || !state.sandboxes.is_empty() {
             return;
         }
+        self.shop.networks.tear_down();
         self.shop.cgroups.tear_down();
         let _ = std::fs::remove_file(&self.socket);
         std::process::exit(0);

@@ -22,8 +22,8 @@ use crate::sys;
 
 /// A mount that has no place yet.
 pub(super) struct Detached {
-    tree: OwnedFd,
-    target: CString,
+    pub(super) tree: OwnedFd,
+    pub(super) target: CString,
 }
 
 /// Scratch file systems of one sandbox, by their mount: its containers share them.
@@ -49,6 +49,9 @@ pub(super) fn detach(
             [only] => bind(only, true).map_err(|error| refused(only, error))?,
             [first, ..] => overlay(sources).map_err(|error| refused(first, error))?,
         },
+        Mount::Volume { name, .. } => {
+            return Err(refused(Path::new(name), io::ErrorKind::Unsupported.into()));
+        }
         Mount::Scratch { size_bytes, .. } if shop.scratch.are_usable() => {
             scratch(shop, shared, mount, *size_bytes, user).doing("make a scratch file system")?
         }

@@ -23,6 +23,11 @@ pub(super) fn listen(address: SocketAddrV4) -> io::Result<TcpListener> {
     if !address.ip().is_loopback() && !address.ip().is_unspecified() {
         add_address(*address.ip())?;
     }
+    listen_plain(address)
+}
+
+/// Opens a listener on an address that is there.
+pub(super) fn listen_plain(address: SocketAddrV4) -> io::Result<TcpListener> {
     let listener = TcpListener::bind(address)?;
     listener.set_nonblocking(true)?;
     Ok(listener)

@@ -56,6 +56,7 @@ struct Wanted {
 /// What the pools lack.
 enum Lack {
     Scratch(u64),
+    Network,
     Template(WarmTemplate),
     Shell(RootKey),
 }
@@ -189,7 +190,8 @@ pub(super) fn fill(helper: &Arc<Helper>) {
                     continue;
                 }
                 let scratch = || helper.shop.scratch.lack().map(Lack::Scratch);
-                match state.pool.lack().or_else(scratch) {
+                let network = || helper.shop.networks.lack().then_some(Lack::Network);
+                match state.pool.lack().or_else(network).or_else(scratch) {
                     Some(lack) if !state.leaving => break lack,
                     _ => helper.wanting.wait(&mut state),
                 }
@@ -200,6 +202,7 @@ pub(super) fn fill(helper: &Arc<Helper>) {
         match lack {
             Lack::Template(template) => fill_template(helper, &template),
             Lack::Shell(key) => fill_shell(helper, &key),
+            Lack::Network => helper.shop.networks.prepare(&helper.shop.home),
             Lack::Scratch(size_bytes) => helper.shop.scratch.prepare(size_bytes),
         }
     }

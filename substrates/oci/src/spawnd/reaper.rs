@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use haar_clock::{Clock, Moment};
@@ -11,6 +11,7 @@ use haar_substrate::{Exit, SandboxId};
 use parking_lot::Mutex;
 use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
+use super::exec::Session;
 use super::helper::Helper;
 use super::log;
 use super::unit::Unit;
@@ -30,13 +31,29 @@ pub(super) enum Which {
 pub(super) struct Reaper {
     poll: OwnedFd,
     wake: OwnedFd,
-    clock: Clock,
+    pub(super) clock: Clock,
     watched: Mutex<Watched>,
-    deadlines: Mutex<Vec<(Moment, SandboxId)>>,
+    deadlines: Mutex<Vec<(Moment, Due)>>,
+}
+
+/// What is killed when its grace is over.
+#[derive(Clone)]
+pub(super) enum Due {
+    /// A sandbox that is being removed.
+    Sandbox(SandboxId),
+    /// One run of a container.
+    Unit(Weak<Unit>),
 }
 
 /// By token, and the last token given.
-type Watched = (u64, BTreeMap<u64, (Arc<Unit>, Which)>);
+type Watched = (u64, BTreeMap<u64, Subject>);
+
+/// One process that is watched.
+#[derive(Clone)]
+enum Subject {
+    Unit(Arc<Unit>, Which),
+    Session(Arc<Session>),
+}
 
 impl Reaper {
     pub(super) fn new() -> io::Result<Self> {
@@ -58,7 +75,7 @@ impl Reaper {
             let mut watched = self.watched.lock();
             watched.0 += 1;
             let token = watched.0;
-            watched.1.insert(token, (unit.clone(), which));
+            watched.1.insert(token, Subject::Unit(unit.clone(), which));
             token
         };
         let data = epoll::EventData::new_u64(token);
@@ -70,9 +87,20 @@ impl Reaper {
         Ok(epoll::add(&self.poll, pidfd, data, epoll::EventFlags::IN)?)
     }
 
-    /// Has a sandbox killed after a while.
-    pub(super) fn kill_after(&self, id: &SandboxId, grace: Duration) {
-        self.deadlines.lock().push((self.clock.moment().after(grace), id.clone()));
+    /// Watches a program run by `exec`.
+    pub(super) fn watch_session(&self, session: &Arc<Session>) -> io::Result<()> {
+        let mut watched = self.watched.lock();
+        watched.0 += 1;
+        let token = watched.0;
+        watched.1.insert(token, Subject::Session(session.clone()));
+        let data = epoll::EventData::new_u64(token);
+        let pidfd = session.child.pidfd.as_fd();
+        Ok(epoll::add(&self.poll, pidfd, data, epoll::EventFlags::IN)?)
+    }
+
+    /// Has something killed after a while.
+    pub(super) fn kill_after(&self, due: Due, grace: Duration) {
+        self.deadlines.lock().push((self.clock.moment().after(grace), due));
         let _ = rustix::io::write(&self.wake, &1u64.to_ne_bytes());
     }
 
@@ -93,10 +121,30 @@ impl Reaper {
                     token => self.ended(helper, token),
                 }
             }
-            for id in self.due() {
-                helper.grace_over(&id);
+            for due in self.due() {
+                match due {
+                    Due::Sandbox(id) => helper.grace_over(&id),
+                    Due::Unit(unit) => {
+                        if let Some(unit) = unit.upgrade() {
+                            unit.shell.kill();
+                        }
+                    }
+                }
             }
         }
+    }
+
+    fn session_ended(&self, helper: &Arc<Helper>, token: u64, session: &Session) {
+        let pidfd = session.child.pidfd.as_fd();
+        let (code, signal) = match sys::reap(pidfd) {
+            Ok(Some(Ended::Code(code))) => (Some(code), None),
+            Ok(Some(Ended::Signal(signal))) => (None, Some(signal)),
+            Ok(None) => return,
+            Err(_) => (None, Some(libc::SIGKILL)),
+        };
+        let _ = epoll::delete(&self.poll, pidfd);
+        self.watched.lock().1.remove(&token);
+        helper.session_ended(session, Exit { code, signal, out_of_memory: false });
     }
 
     fn next_deadline(&self) -> Option<Timespec> {
@@ -105,13 +153,13 @@ impl Reaper {
         Timespec::try_from(wait).ok()
     }
 
-    fn due(&self) -> Vec<SandboxId> {
+    fn due(&self) -> Vec<Due> {
         let now = self.clock.moment();
         let mut due = Vec::new();
-        self.deadlines.lock().retain(|(at, id)| {
+        self.deadlines.lock().retain(|(at, what)| {
             let keep = *at > now;
             if !keep {
-                due.push(id.clone());
+                due.push(what.clone());
             }
             keep
         });
@@ -119,7 +167,12 @@ impl Reaper {
     }
 
     fn ended(&self, helper: &Arc<Helper>, token: u64) {
-        let Some((unit, which)) = self.watched.lock().1.get(&token).cloned() else { return };
+        let subject = self.watched.lock().1.get(&token).cloned();
+        let (unit, which) = match subject {
+            Some(Subject::Unit(unit, which)) => (unit, which),
+            Some(Subject::Session(session)) => return self.session_ended(helper, token, &session),
+            None => return,
+        };
         let mut life = unit.life.lock();
         let pidfd = match (which, &life.program) {
             (Which::Program, Some(program)) => program.pidfd.as_fd(),
@@ -133,23 +186,30 @@ impl Reaper {
         };
         let _ = epoll::delete(&self.poll, pidfd);
         self.watched.lock().1.remove(&token);
+        let sole = unit.is_sole();
         match which {
-            Which::First => {
+            Which::First if !sole => {
                 life.gone = true;
                 drop(life);
                 helper.unit_gone(&unit);
             }
-            Which::Program => {
+            Which::First | Which::Program => {
                 let (code, signal) = match ended {
                     Ended::Code(code) => (Some(code), None),
                     Ended::Signal(signal) => (None, Some(signal)),
                 };
                 let out_of_memory = unit.cgroup.oom_kill_count() > 0;
                 let exit = Exit { code, signal, out_of_memory };
+                let at = self.clock.now();
                 life.exit = Some(exit);
+                life.ended_at = Some(at);
                 let owner = life.owner.clone();
+                life.gone |= sole;
                 drop(life);
-                helper.program_ended(&unit, owner, exit);
+                helper.program_ended(&unit, owner, (exit, at));
+                if sole {
+                    helper.unit_gone(&unit);
+                }
             }
         }
     }

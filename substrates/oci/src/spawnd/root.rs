@@ -12,7 +12,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use haar_substrate::{ContainerSpec, Mount, Root, User, WarmTemplate};
+use haar_substrate::{ContainerSpec, Mount, Root, RunAs, User, WarmTemplate};
 use parking_lot::Mutex;
 use rustix::mount::{
     MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount,
@@ -65,7 +65,7 @@ pub(super) struct RootKey {
 impl RootKey {
     /// The root of a container.
     pub(super) fn of_container(spec: &ContainerSpec) -> Self {
-        Self::new(&spec.root, spec.user, &spec.mounts, &[])
+        Self::new(&spec.root, user_of(spec), &spec.mounts, &[])
     }
 
     /// The root of a template.
@@ -87,13 +87,22 @@ impl RootKey {
     }
 }
 
+/// Who a container of the host's programs is.
+pub(super) fn user_of(spec: &ContainerSpec) -> User {
+    match spec.user {
+        RunAs::Ids(user) => user,
+        RunAs::Image | RunAs::Named(_) => User { uid: 0, gid: 0 },
+    }
+}
+
 /// Where a mount goes.
 pub(super) fn target(mount: &Mount) -> &str {
     match mount {
         Mount::Bind { target, .. }
         | Mount::Union { target, .. }
         | Mount::Tmpfs { target, .. }
-        | Mount::Scratch { target, .. } => target,
+        | Mount::Scratch { target, .. }
+        | Mount::Volume { target, .. } => target,
     }
 }
 

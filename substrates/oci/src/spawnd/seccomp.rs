@@ -26,13 +26,35 @@ pub(super) struct Programs {
     pub(super) deny: BpfProgram,
 }
 
-/// Compiles both programs, once.
-pub(super) fn compile() -> Result<Programs, String> {
+/// Programs by what they are for.
+pub(super) struct Profiles {
+    /// Functions.
+    pub(super) function: Programs,
+    /// Containers: Docker's default.
+    pub(super) container: Programs,
+    /// Containers that were given the capability to administer the system.
+    pub(super) admin: Programs,
+}
+
+/// Compiles all programs, once.
+pub(super) fn compile() -> Result<Profiles, String> {
+    Ok(Profiles {
+        function: profile(&[], false)?,
+        container: profile(&[libc::SYS_chroot], false)?,
+        admin: profile(ADMIN, true)?,
+    })
+}
+
+/// A profile that lets more calls through, and perhaps namespaces be made.
+fn profile(freed: &[i64], namespaces: bool) -> Result<Programs, String> {
     let arch: TargetArch =
         std::env::consts::ARCH.try_into().map_err(|error| format!("{error:?}"))?;
     let mut allow: BTreeMap<i64, Vec<SeccompRule>> =
         ALLOWED.iter().chain(ALLOWED_HERE).map(|number| (*number, Vec::new())).collect();
-    allow.insert(libc::SYS_clone, vec![no_flags(0, CLONE_NEW)?]);
+    allow.extend(freed.iter().map(|number| (*number, Vec::new())));
+    if !namespaces {
+        allow.insert(libc::SYS_clone, vec![no_flags(0, CLONE_NEW)?]);
+    }
     let mut personalities = Vec::new();
     for value in [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff] {
         personalities.push(rule(0, SeccompCmpOp::Eq, value)?);
@@ -42,12 +64,15 @@ pub(super) fn compile() -> Result<Programs, String> {
 
     let mut deny: BTreeMap<i64, Vec<SeccompRule>> =
         DENIED.iter().map(|number| (*number, Vec::new())).collect();
+    deny.retain(|number, _| !freed.contains(number));
     let new: Result<Vec<_>, _> = (0..64)
         .map(|bit| 1u64 << bit)
         .filter(|flag| CLONE_NEW & flag != 0)
         .map(|flag| rule(0, SeccompCmpOp::MaskedEq(flag), flag))
         .collect();
-    deny.insert(libc::SYS_clone, new?);
+    if !namespaces {
+        deny.insert(libc::SYS_clone, new?);
+    }
     Ok(Programs {
         allow: program(
             allow,
@@ -83,6 +108,13 @@ fn no_flags(argument: u8, mask: u64) -> Result<SeccompRule, String> {
 macro_rules! calls {
     ($($name:ident)*) => { &[$(libc::$name),*] };
 }
+
+/// What Docker lets through with `SYS_ADMIN`, and `clone` with its namespaces.
+const ADMIN: &[i64] = calls! {
+    SYS_chroot SYS_clone SYS_fsconfig SYS_fsmount SYS_fsopen SYS_fspick SYS_lookup_dcookie
+    SYS_mount SYS_mount_setattr SYS_move_mount SYS_open_tree SYS_pivot_root SYS_quotactl
+    SYS_setdomainname SYS_sethostname SYS_setns SYS_umount2 SYS_unshare
+};
 
 const DENIED: &[i64] = calls! {
     SYS_acct SYS_add_key SYS_bpf SYS_chroot SYS_clock_adjtime SYS_clock_settime
@@ -161,8 +193,10 @@ mod tests {
 
     #[test]
     fn both_programs_compile_and_no_call_is_in_both_lists() {
-        let programs = compile().unwrap();
-        assert!(!programs.allow.is_empty() && !programs.deny.is_empty());
+        let profiles = compile().unwrap();
+        for programs in [&profiles.function, &profiles.container, &profiles.admin] {
+            assert!(!programs.allow.is_empty() && !programs.deny.is_empty());
+        }
         assert!(DENIED.iter().all(|call| !ALLOWED.contains(call) && !ALLOWED_HERE.contains(call)));
     }
 }

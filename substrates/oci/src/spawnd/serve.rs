@@ -6,11 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use haar_substrate::{Limits, SandboxId};
+use haar_substrate::{ExecSpec, Filter, Limits, SandboxId};
 
 use super::ensure::{self, Made};
 use super::helper::{Helper, Sandbox, Slot};
-use super::{closer, log, pool};
+use super::reaper::Due;
+use super::unit::Unit;
+use super::{closer, compose, exec, log, pool};
 use crate::proto::{Answer, Carried, Doing, Failure, PROTOCOL, Request, ToServer};
 use crate::socket::{self, Receiver};
 use crate::sys;
@@ -26,6 +28,7 @@ pub(super) fn start_threads(helper: &Arc<Helper>) -> io::Result<()> {
     }
     start(helper, "filler", pool::fill)?;
     start(helper, "reaper", |helper| helper.reaper.run(helper))?;
+    start(helper, "scribe", |helper| helper.scribe.run(helper))?;
     start(helper, "closer", |helper| {
         if let Some(mailbox) = helper.take_mailbox() {
             closer::run(helper, &mailbox);
@@ -81,10 +84,17 @@ fn work(helper: &Arc<Helper>) {
 
 fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
     let answer = match request {
-        Request::Ensure(spec) => match ensure::ensure(helper, &spec) {
+        Request::Ensure(spec, images) => match ensure::ensure(helper, &spec, &images) {
             Ok(made) => return answer_made(helper, number, made),
             Err(failure) => Err(failure),
         },
+        Request::Start { id, container, image } => {
+            match compose::start(helper, &id, &container, image.as_ref()) {
+                Ok(made) => return answer_made(helper, number, made),
+                Err(failure) => Err(failure),
+            }
+        }
+        Request::Stop { id, container, grace } => stop(helper, &id, &container, grace),
         Request::Remove { id, grace } => match remove(helper, number, &id, grace) {
             true => return,
             false => Ok(Answer::Done),
@@ -93,6 +103,11 @@ fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
             return output(helper, number, &id, &container);
         }
         Request::Socket { id } => return socket_inside(helper, number, &id),
+        Request::Exec { session, id, container, exec: spec } => {
+            return run(helper, number, (session, &id, &container), &spec);
+        }
+        Request::SignalSession { session, signal } => signal_session(helper, session, signal),
+        Request::Filter { id, filter } => set_filter(helper, &id, filter),
         Request::Hello { protocol } if protocol == PROTOCOL => Ok(Answer::Hello),
         Request::Hello { .. } => {
             let why = "a helper of another version still runs; it ends when its sandboxes have";
@@ -116,8 +131,11 @@ fn answer_made(helper: &Arc<Helper>, number: u64, made: Made) {
     let (kinds, fds): (Vec<Carried>, Vec<OwnedFd>) = carried.into_iter().unzip();
     let described = ensure::describe(&sandbox, kinds);
     let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-    helper.link.answer(number, Ok(Answer::Sandbox(described)), &fds);
-    ensure::watch_programs(helper, &fresh);
+    helper.link.answer(number, Ok(Answer::Sandbox(Box::new(described))), &fds);
+    match sandbox.composed.is_some() {
+        true => compose::watch(helper, &fresh),
+        false => ensure::watch_programs(helper, &fresh),
+    }
     if helper.link.is_down() {
         helper.server_gone(); // it went while this was made
     }
@@ -140,11 +158,12 @@ fn remove(helper: &Arc<Helper>, number: u64, id: &SandboxId, grace: Duration) ->
     if grace.is_zero() {
         helper.kill(id);
     } else {
-        for unit in sandbox.units.values() {
-            let _ = unit.signal(libc::SIGTERM);
+        for unit in sandbox.units.lock().values() {
+            let _ = unit.signal(unit.stop_signal());
+            let _ = unit.cgroup.freeze(false);
         }
         let _ = sandbox.cgroup.freeze(false);
-        helper.reaper.kill_after(id, grace);
+        helper.reaper.kill_after(Due::Sandbox(id.clone()), grace);
     }
     helper.finish_removal(id);
     true
@@ -152,7 +171,7 @@ fn remove(helper: &Arc<Helper>, number: u64, id: &SandboxId, grace: Duration) ->
 
 fn output(helper: &Arc<Helper>, number: u64, id: &SandboxId, container: &str) {
     let both = find(helper, id).and_then(|sandbox| {
-        let unit = sandbox.units.get(container).ok_or_else(|| Failure::Gone(id.clone()))?;
+        let unit = unit_of(&sandbox, container)?;
         let outputs = unit.outputs.lock();
         let [out, err] = outputs.as_ref().ok_or_else(|| Failure::Gone(id.clone()))?;
         let both = out.try_clone().and_then(|out| Ok([out, err.try_clone()?]));
@@ -169,7 +188,11 @@ fn output(helper: &Arc<Helper>, number: u64, id: &SandboxId, container: &str) {
 /// Its server connects it, so that nobody here waits for a program.
 fn socket_inside(helper: &Arc<Helper>, number: u64, id: &SandboxId) {
     let made = find(helper, id).and_then(|sandbox| {
-        let unit = sandbox.units.values().next().ok_or_else(|| Failure::Gone(id.clone()))?;
+        if let Some(composed) = &sandbox.composed {
+            return composed.network.socket(&helper.shop.home);
+        }
+        let unit = sandbox.units.lock().values().next().cloned();
+        let unit = unit.ok_or_else(|| Failure::Gone(id.clone()))?;
         if unit.life.lock().gone {
             return Err(Failure::Gone(id.clone()));
         }
@@ -179,6 +202,41 @@ fn socket_inside(helper: &Arc<Helper>, number: u64, id: &SandboxId) {
         Ok(socket) => helper.link.answer(number, Ok(Answer::Socket), &[socket.as_fd()]),
         Err(failure) => helper.link.answer(number, Err(failure), &[]),
     }
+}
+
+fn run(
+    helper: &Arc<Helper>,
+    number: u64,
+    (session, id, container): (u64, &SandboxId, &str),
+    spec: &ExecSpec,
+) {
+    let unit = find(helper, id).and_then(|sandbox| unit_of(&sandbox, container));
+    match unit.and_then(|unit| exec::start(helper, unit, (session, id), spec)) {
+        Ok(fds) => {
+            let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
+            helper.link.answer(number, Ok(Answer::Session), &fds);
+        }
+        Err(failure) => helper.link.answer(number, Err(failure), &[]),
+    }
+}
+
+/// One that has ended needs no signal.
+fn signal_session(helper: &Helper, session: u64, signal: i32) -> Result<Answer, Failure> {
+    let found = helper.state.lock().sessions.get(&session).cloned();
+    if let Some(session) = found {
+        sys::send_signal(session.child.pidfd.as_fd(), signal).doing("signal a program")?;
+    }
+    Ok(Answer::Done)
+}
+
+fn set_filter(helper: &Helper, id: &SandboxId, filter: Option<Filter>) -> Result<Answer, Failure> {
+    let sandbox = find(helper, id)?;
+    let network = sandbox.composed.as_ref().and_then(|own| own.network.status.as_ref());
+    let status = network.ok_or_else(|| {
+        Failure::Unsupported("this sandbox has no interface to filter".to_owned())
+    })?;
+    helper.shop.networks.set_filter(status.address, filter)?;
+    Ok(Answer::Done)
 }
 
 fn list(helper: &Helper) -> Answer {
@@ -199,8 +257,33 @@ fn send_signal(
     signal: i32,
 ) -> Result<Answer, Failure> {
     let sandbox = find(helper, id)?;
-    let unit = sandbox.units.get(container).ok_or_else(|| Failure::Gone(id.clone()))?;
+    let unit = unit_of(&sandbox, container)?;
     unit.signal(signal).doing("signal a program")?;
+    Ok(Answer::Done)
+}
+
+fn unit_of(sandbox: &Sandbox, container: &str) -> Result<Arc<Unit>, Failure> {
+    let unit = sandbox.units.lock().get(container).cloned();
+    unit.ok_or_else(|| Failure::Gone(sandbox.id.clone()))
+}
+
+/// Asks a container to end; its end is told like any other.
+fn stop(
+    helper: &Helper,
+    id: &SandboxId,
+    container: &str,
+    grace: Duration,
+) -> Result<Answer, Failure> {
+    let unit = unit_of(find(helper, id)?.as_ref(), container)?;
+    match grace.is_zero() {
+        true => unit.shell.kill(),
+        false => {
+            unit.signal(unit.stop_signal()).doing("signal a program")?;
+            helper.reaper.kill_after(Due::Unit(Arc::downgrade(&unit)), grace);
+        }
+    }
+    // the frozen neither hear nor die
+    let _ = unit.cgroup.freeze(false);
     Ok(Answer::Done)
 }
 

@@ -6,20 +6,24 @@ use std::fs::File;
 use std::io;
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use haar_substrate::{Limits, User};
 use parking_lot::Mutex;
 use rustix::pipe::{PipeFlags, pipe_with};
 
-use super::child::{self, ChildError, InitPlan, Mask, ProgramPlan};
+use super::bridge::Networks;
+use super::capability;
+use super::child::{self, ChildError, InitPlan, Mask, ProgramPlan, ProgramSpec};
 use super::clone::Child;
 use super::mounts::Detached;
 use super::root::{PreparedRoot, RootKey, Roots};
 use super::scratch::Scratches;
-use super::seccomp::{self, Programs};
+use super::seccomp::{self, Profiles};
 use super::{init, net};
 use crate::cgroup::{Cgroup, Cgroups};
 use crate::proto::{Doing, Failure};
@@ -33,21 +37,60 @@ pub(super) struct Workshop {
     pub(super) cgroups: Cgroups,
     pub(super) roots: Roots,
     pub(super) scratch: Scratches,
-    seccomp: Programs,
-    masks: Vec<(CString, Mask)>,
-    init: OwnedFd,
-    null: OwnedFd,
+    pub(super) networks: Networks,
+    pub(super) places: Places,
+    pub(super) seccomp: Profiles,
+    pub(super) masks: Vec<(CString, Mask)>,
+    pub(super) init: OwnedFd,
+    pub(super) null: OwnedFd,
     /// To come back from a sandbox.
-    home: OwnedFd,
-    open_files_max: u64,
+    pub(super) home: OwnedFd,
+    pub(super) open_files_max: u64,
+}
+
+/// Directories of the helper.
+pub(super) struct Places {
+    /// In memory: what is bound into containers.
+    pub(super) memory: PathBuf,
+    /// An empty directory that roots are mounted onto on their way.
+    pub(super) anchor: CString,
+    /// On disk: writable layers and volumes of sandboxes.
+    pub(super) disk: PathBuf,
+    /// Kept output.
+    pub(super) logs: PathBuf,
+}
+
+impl Places {
+    /// Makes them, empty. `memory` is a memory file system of the helper's own.
+    pub(super) fn new(state_dir: &Path, memory: &Path) -> io::Result<Self> {
+        let anchor = memory.join("anchor");
+        std::fs::create_dir_all(&anchor)?;
+        let own = Self {
+            memory: memory.to_owned(),
+            anchor: CString::new(anchor.as_os_str().as_bytes())?,
+            disk: state_dir.join("sandboxes"),
+            logs: state_dir.join("logs"),
+        };
+        for dir in [&own.disk, &own.logs] {
+            let _ = std::fs::remove_dir_all(dir);
+            std::fs::create_dir_all(dir)?;
+        }
+        Ok(own)
+    }
 }
 
 impl Workshop {
-    pub(super) fn new(cgroups: Cgroups, roots: Roots, scratch: Scratches) -> io::Result<Self> {
+    pub(super) fn new(
+        (cgroups, networks): (Cgroups, Networks),
+        (roots, scratch): (Roots, Scratches),
+        places: Places,
+    ) -> io::Result<Self> {
         Ok(Self {
             cgroups,
+            networks,
             roots,
             scratch,
+            places,
             seccomp: seccomp::compile().map_err(io::Error::other)?,
             masks: super::root::masks(),
             init: sys::dup_high(init::program()?)?,
@@ -75,7 +118,7 @@ pub(super) struct Shell {
     /// Kept so that the last process to leave does not wait for the mounts to be taken down;
     /// whoever drops it does.
     mounts: Mutex<Option<OwnedFd>>,
-    _root: Arc<PreparedRoot>,
+    _root: Option<Arc<PreparedRoot>>,
 }
 
 /// A program to be started in a shell.
@@ -122,7 +165,7 @@ impl Shell {
             init,
             user: key.user,
             mounts: Mutex::new(Some(mounts.doing("hold the mounts")?.into())),
-            _root: root,
+            _root: Some(root),
         };
         if network_of.is_none() {
             shell.inside(shop, libc::CLONE_NEWNET, || {
@@ -132,8 +175,15 @@ impl Shell {
         Ok(shell)
     }
 
+    /// A shell around the first process of a container with a root of its own.
+    pub(super) fn around(init: Child, user: User) -> Result<Self, Failure> {
+        let mounts = File::open(format!("/proc/{}/ns/mnt", init.pid));
+        let mounts = Mutex::new(mounts.ok().map(OwnedFd::from)); // it may have ended already
+        Ok(Self { init, user, mounts, _root: None })
+    }
+
     /// Runs `work` with the calling thread in namespaces of the sandbox.
-    fn inside<T>(
+    pub(super) fn inside<T>(
         &self,
         shop: &Workshop,
         namespaces: i32,
@@ -215,18 +265,26 @@ impl Shell {
         let (stderr, err) = output()?;
         let entries = cgroup.entries().doing("open the control groups")?;
         let files = program.limits.files.unwrap_or(OPEN_FILES_DEFAULT).min(shop.open_files_max);
-        let plan = ProgramPlan {
-            init: self.init.pidfd.as_fd(),
-            entries: &entries,
+        let kept = if self.user.uid == 0 { capability::FUNCTION } else { 0 };
+        let argv = argv?;
+        let program_spec = ProgramSpec {
             stdio: [shop.null.as_fd(), out.as_fd(), err.as_fd()],
             assign: theirs.as_ref().map(AsFd::as_fd),
-            argv: argv?,
+            terminal: false,
+            paths: argv.first().cloned().into_iter().collect(),
+            argv,
             env,
             cwd: text(program.cwd.to_owned())?,
             user: self.user,
-            open_files: files,
-            seccomp: &shop.seccomp,
+            groups: Vec::new(),
+            rlimits: vec![(libc::RLIMIT_NOFILE, files, files), (libc::RLIMIT_CORE, 0, 0)],
+            bounding: kept,
+            permitted: kept,
+            no_new_privileges: true,
+            seccomp: &shop.seccomp.function,
         };
+        let plan =
+            ProgramPlan { init: self.init.pidfd.as_fd(), entries: &entries, program: program_spec };
         let child = self
             .inside(shop, libc::CLONE_NEWPID, || Ok(child::start_program(&plan)))?
             .map_err(|error| judge(&name, program.cwd, error))?;
@@ -245,7 +303,7 @@ impl Shell {
 }
 
 /// A pipe for output: our end, and the sandbox's well out of the way of 0 to 3.
-fn output() -> Result<(OwnedFd, OwnedFd), Failure> {
+pub(super) fn output() -> Result<(OwnedFd, OwnedFd), Failure> {
     let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC).doing("make a pipe")?;
     Ok((ours, sys::dup_high(theirs).doing("make a pipe")?))
 }
@@ -255,10 +313,14 @@ fn internal(error: ChildError) -> Failure {
 }
 
 /// A program that cannot be run is its maker's fault; all else is ours.
-fn judge(program: &str, cwd: &str, error: ChildError) -> Failure {
+pub(super) fn judge(program: &str, cwd: &str, error: ChildError) -> Failure {
     let reason = error.error.to_string();
     match (error.stage, error.error.raw_os_error()) {
         ("exec", Some(libc::EAGAIN | libc::ENOMEM)) => internal(error),
+        ("exec", Some(libc::ENOENT)) if !program.contains('/') => Failure::Refused {
+            program: program.to_owned(),
+            reason: "executable file not found in $PATH".to_owned(),
+        },
         ("exec", _) => Failure::Refused { program: program.to_owned(), reason },
         ("enter the working directory", _) => Failure::Refused { program: cwd.to_owned(), reason },
         _ => internal(error),

@@ -1,12 +1,15 @@
 //! A unit: one container's shell and, once there, its program.
 
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
-use haar_substrate::{ContainerState, Exit, SandboxId};
+use haar_substrate::{ContainerState, ContainerStatus, Exit, ImageId, SandboxId};
+use haar_types::Timestamp;
 use parking_lot::Mutex;
 
 use super::clone::Child;
 use super::shell::Shell;
+use super::users::Identity;
 use crate::cgroup::Cgroup;
 use crate::sys;
 
@@ -17,21 +20,66 @@ pub(super) struct Unit {
     pub(super) life: Mutex<Life>,
     /// The output's ends to read from, where they must outlive the server.
     pub(super) outputs: Mutex<Option<[OwnedFd; 2]>>,
+    /// Of a container with a root of its own.
+    pub(super) own: Option<Own>,
+}
+
+/// What a container with a root of its own has besides.
+pub(super) struct Own {
+    /// Its first process is its program.
+    pub(super) sole: bool,
+    pub(super) image: ImageId,
+    pub(super) stop_signal: i32,
+    /// Its writable layer, to be removed.
+    pub(super) layer: PathBuf,
+    /// What programs run in it later start with.
+    pub(super) context: Context,
+}
+
+/// What programs of a container start with.
+#[derive(Clone)]
+pub(super) struct Context {
+    pub(super) env: Vec<(String, String)>,
+    pub(super) cwd: String,
+    pub(super) identity: Identity,
+    pub(super) bounding: u64,
+    pub(super) rlimits: Vec<(u32, u64, u64)>,
+    pub(super) no_new_privileges: bool,
+}
+
+/// Whose container a unit is.
+#[derive(Clone)]
+pub(super) struct Owner {
+    pub(super) id: SandboxId,
+    pub(super) container: String,
+    pub(super) attempt: u32,
 }
 
 /// What changes in a unit.
 #[derive(Default)]
 pub(super) struct Life {
     /// The sandbox and container; none while it waits in a pool.
-    pub(super) owner: Option<(SandboxId, String)>,
+    pub(super) owner: Option<Owner>,
     pub(super) program: Option<Child>,
     pub(super) exit: Option<Exit>,
+    pub(super) started_at: Timestamp,
+    pub(super) ended_at: Option<Timestamp>,
     /// Nothing of it runs any more.
     pub(super) gone: bool,
 }
 
 impl Life {
-    pub(super) fn state(&self) -> ContainerState {
+    fn status(&self) -> ContainerStatus {
+        ContainerStatus {
+            state: self.state(),
+            attempt: self.owner.as_ref().map_or(0, |owner| owner.attempt),
+            started_at: self.started_at,
+            ended_at: self.ended_at,
+            image: None, // see `Unit::status`
+        }
+    }
+
+    fn state(&self) -> ContainerState {
         match (self.exit, &self.program) {
             (Some(exit), _) => ContainerState::Exited(exit),
             (None, Some(program)) => ContainerState::Running { pid: program.pid },
@@ -49,12 +97,37 @@ impl Life {
 
 impl Unit {
     pub(super) fn new(shell: Shell, cgroup: Cgroup) -> Self {
-        Self { shell, cgroup, life: Mutex::default(), outputs: Mutex::new(None) }
+        Self { shell, cgroup, life: Mutex::default(), outputs: Mutex::new(None), own: None }
+    }
+
+    /// Its first process is its program.
+    pub(super) fn is_sole(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| own.sole)
+    }
+
+    /// How it is asked to end.
+    pub(super) fn stop_signal(&self) -> i32 {
+        self.own.as_ref().map_or(libc::SIGTERM, |own| own.stop_signal)
+    }
+
+    /// What is to be told of it.
+    pub(super) fn status(&self) -> ContainerStatus {
+        let life = self.life.lock();
+        let mut status = life.status();
+        if self.is_sole() && life.exit.is_none() {
+            status.state = ContainerState::Running { pid: self.shell.init.pid };
+        }
+        status.image = self.own.as_ref().map(|own| own.image.clone());
+        status
     }
 
     /// Sends a signal to the program; false when there is none to get it.
     pub(super) fn signal(&self, signal: i32) -> std::io::Result<bool> {
         let life = self.life.lock();
+        if self.is_sole() && life.exit.is_none() {
+            let first = std::os::fd::AsFd::as_fd(&self.shell.init.pidfd);
+            return sys::send_signal(first, signal).map(|()| true);
+        }
         match (&life.program, life.exit) {
             (Some(program), None) => {
                 sys::send_signal(std::os::fd::AsFd::as_fd(&program.pidfd), signal).map(|()| true)

@@ -1,0 +1,41 @@
+//! Brings an image in from the disk, whatever form it has there.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use haar_substrate::{ImageConfig, ImageError, ImageId, ImageRef, ImageSource, ImageStore};
+
+use crate::{DockerArchive, OciLayout, RootfsTar};
+
+/// Imports an image layout (a directory), an archive of `docker save`, or the archive of a root
+/// file system, which runs `/bin/sh` where nothing else is said. `name` is what it is called
+/// here and, in a layout or archive of several, which of them it is.
+pub async fn import(
+    store: &dyn ImageStore,
+    path: &Path,
+    name: &str,
+) -> Result<ImageId, ImageError> {
+    let found = tokio::fs::metadata(path).await;
+    let found =
+        found.map_err(|error| crate::layout::unreadable(&path.display().to_string(), error))?;
+    let tag = name.rsplit_once(':').map_or("latest", |(_, tag)| tag);
+    let reference = ImageRef(name.to_owned());
+    if found.is_dir() {
+        let source = Arc::new(OciLayout::new(path));
+        return store.pull(&reference, tag, source).await;
+    }
+    let (source, tag): (Arc<dyn ImageSource>, &str) = match DockerArchive::open(path).await {
+        Ok(archive) if archive.names().iter().any(|known| known == name) => {
+            (Arc::new(archive), name)
+        }
+        // the only one of an archive is meant, whatever it is called there
+        Ok(archive) if archive.names().len() <= 1 => (Arc::new(archive), ""),
+        Ok(archive) => (Arc::new(archive), tag),
+        Err(ImageError::Malformed(_)) => {
+            let config = ImageConfig { cmd: vec!["/bin/sh".to_owned()], ..ImageConfig::default() };
+            (Arc::new(RootfsTar::open(path, &config).await?), tag)
+        }
+        Err(other) => return Err(other),
+    };
+    store.pull(&reference, tag, source).await
+}

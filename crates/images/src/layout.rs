@@ -1,0 +1,104 @@
+//! An OCI image layout: a directory of blobs with an index.
+
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use futures_util::{StreamExt, TryStreamExt};
+use haar_substrate::{ImageError, ImageSource, Manifest};
+use serde::Deserialize;
+use tokio::io::AsyncSeekExt;
+use tokio_util::io::ReaderStream;
+
+use crate::digest;
+use crate::document::{self, Descriptor};
+
+/// What names an image in a layout's index.
+const NAME: &str = "org.opencontainers.image.ref.name";
+
+/// A directory with an `index.json` and `blobs/sha256/…`.
+pub struct OciLayout {
+    dir: PathBuf,
+}
+
+#[derive(Deserialize)]
+struct Index {
+    manifests: Vec<Descriptor>,
+}
+
+impl OciLayout {
+    /// The layout in this directory.
+    pub fn new(dir: &Path) -> Self {
+        Self { dir: dir.to_owned() }
+    }
+
+    fn path(&self, digest: &str) -> Result<PathBuf, ImageError> {
+        Ok(self.dir.join("blobs/sha256").join(digest::digits(digest)?))
+    }
+
+    async fn find(&self, tag: &str) -> Result<Descriptor, ImageError> {
+        let index = read(&self.dir.join("index.json"), "index.json").await?;
+        let Index { manifests } = document::json(&index, "index.json")?;
+        let named = |descriptor: &&Descriptor| {
+            descriptor.annotations.get(NAME).is_some_and(|name| {
+                name == tag || name.rsplit_once(':').is_some_and(|(_, end)| end == tag)
+            })
+        };
+        let only = match manifests.as_slice() {
+            [only] if tag.is_empty() || tag == "latest" => Some(only),
+            _ => None,
+        };
+        let found = manifests.iter().find(named).or(only);
+        found.cloned().ok_or_else(|| ImageError::NotFound(format!("{tag} in the image layout")))
+    }
+}
+
+#[async_trait]
+impl ImageSource for OciLayout {
+    async fn manifest(&self, tag_or_digest: &str) -> Result<Manifest, ImageError> {
+        if tag_or_digest.starts_with("sha256:") {
+            let bytes = read(&self.path(tag_or_digest)?, tag_or_digest).await?;
+            return Ok(Manifest { media_type: String::new(), bytes: bytes.into() });
+        }
+        let Descriptor { digest, media_type, .. } = self.find(tag_or_digest).await?;
+        let bytes = read(&self.path(&digest)?, &digest).await?;
+        Ok(Manifest { media_type, bytes: bytes.into() })
+    }
+
+    async fn blob(
+        &self,
+        digest: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Bytes, ImageError>>, ImageError> {
+        file_stream(&self.path(digest)?, digest, from, u64::MAX).await
+    }
+}
+
+/// Part of a file as a stream.
+pub(crate) async fn file_stream(
+    path: &Path,
+    name: &str,
+    from: u64,
+    length: u64,
+) -> Result<BoxStream<'static, Result<Bytes, ImageError>>, ImageError> {
+    use tokio::io::AsyncReadExt as _;
+
+    let failed = |error| unreadable(name, error);
+    let mut file = tokio::fs::File::open(path).await.map_err(failed)?;
+    file.seek(std::io::SeekFrom::Start(from)).await.map_err(failed)?;
+    let name = name.to_owned();
+    let stream = ReaderStream::with_capacity(file.take(length), 1 << 20);
+    Ok(stream.map_err(move |error| unreadable(&name, error)).boxed())
+}
+
+async fn read(path: &Path, name: &str) -> Result<Vec<u8>, ImageError> {
+    tokio::fs::read(path).await.map_err(|error| unreadable(name, error))
+}
+
+pub(crate) fn unreadable(name: &str, error: std::io::Error) -> ImageError {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => ImageError::NotFound(name.to_owned()),
+        _ => ImageError::Unreachable(name.to_owned(), error),
+    }
+}

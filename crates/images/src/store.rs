@@ -1,0 +1,274 @@
+//! The store: what is here, and how it comes and goes.
+
+mod bound;
+mod record;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::{StreamExt, TryStreamExt};
+use haar_clock::Clock;
+use haar_substrate::{Image, ImageError, ImageId, ImageRef, ImageSource, ImageStore, Manifest};
+use parking_lot::Mutex;
+
+use crate::digest;
+use crate::document::{self, Descriptor, Document};
+use crate::fetch::{self, blocking};
+use crate::unpack::{self, Room};
+use record::Record;
+
+/// Layers of one image that are fetched and unpacked at once.
+const LAYERS_AT_ONCE: usize = 3;
+
+/// What the store takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Bounds {
+    /// Bytes of all layers as they came; images that nothing uses go when there are more.
+    pub store_bytes: u64,
+    /// Bytes of one layer, unpacked.
+    pub layer_bytes: u64,
+    /// Files, links and directories of one layer.
+    pub layer_entries: u64,
+}
+
+impl Default for Bounds {
+    fn default() -> Self {
+        Self { store_bytes: 20 << 30, layer_bytes: 16 << 30, layer_entries: 1_000_000 }
+    }
+}
+
+/// The store. Its directory belongs to one process.
+pub struct Store {
+    dir: PathBuf,
+    clock: Clock,
+    bounds: Bounds,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+pub(crate) struct State {
+    images: BTreeMap<ImageId, Record>,
+    /// Uses of each image that is held.
+    held: BTreeMap<ImageId, usize>,
+    /// One pull of a layer at a time; the others wait and find it.
+    busy: BTreeMap<String, Arc<tokio::sync::Mutex<()>>>,
+    /// Layers of images that are being pulled.
+    wanted: Vec<BTreeSet<String>>,
+}
+
+/// An image to run from. While it is held its layers stay.
+pub struct Bundle {
+    /// The image.
+    pub image: Image,
+    /// Its layers' directories, lowest first.
+    pub layers: Vec<PathBuf>,
+    state: Arc<Mutex<State>>,
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl Drop for Bundle {
+    fn drop(&mut self) {
+        let mut state = self.state.lock();
+        if let Some(count) = state.held.get_mut(&self.image.id) {
+            *count -= 1;
+            if *count == 0 {
+                state.held.remove(&self.image.id);
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Opens the store in `dir`, which is made where it is not there.
+    pub fn open(dir: &Path, clock: Clock, bounds: Bounds) -> Result<Self, ImageError> {
+        let failed = |error| ImageError::Disk("open the image store".into(), error);
+        for name in ["images", "layers", "blobs", "going"] {
+            fs::create_dir_all(dir.join(name)).map_err(failed)?;
+        }
+        let state = State { images: record::load(dir).map_err(failed)?, ..State::default() };
+        let store = Self { dir: dir.to_owned(), clock, bounds, state: Arc::new(Mutex::new(state)) };
+        store.remove_leavings().map_err(failed)?;
+        Ok(store)
+    }
+
+    /// Holds an image to run from it.
+    pub fn bundle(&self, id: &ImageId) -> Result<Bundle, ImageError> {
+        let mut state = self.state.lock();
+        let now = self.clock.now();
+        let record = state.images.get_mut(id).ok_or_else(|| ImageError::NotFound(id.0.clone()))?;
+        record.used_at = now;
+        let (image, layers) = (record.image.clone(), record.layers.clone());
+        *state.held.entry(id.clone()).or_default() += 1;
+        let layers = layers.iter().map(|layer| self.layer_dir(&layer.diff_id)).collect();
+        Ok(Bundle { image, layers, state: self.state.clone() })
+    }
+
+    fn layer_dir(&self, diff_id: &str) -> PathBuf {
+        let digits = digest::digits(diff_id).unwrap_or("malformed");
+        self.dir.join("layers").join(digits)
+    }
+
+    async fn resolve(
+        &self,
+        tag_or_digest: &str,
+        source: &dyn ImageSource,
+    ) -> Result<Found, ImageError> {
+        let first = source.manifest(tag_or_digest).await?;
+        let digest = digest::of(&first.bytes);
+        if tag_or_digest.starts_with("sha256:") {
+            fetch::check_manifest(&first, tag_or_digest)?;
+        }
+        match document::parse(&first.bytes)? {
+            Document::Image { config, layers } => {
+                Ok(Found { manifest: first, digest, index_digest: None, config, layers })
+            }
+            Document::Index(descriptor) => {
+                let manifest = source.manifest(&descriptor.digest).await?;
+                fetch::check_manifest(&manifest, &descriptor.digest)?;
+                let Document::Image { config, layers } = document::parse(&manifest.bytes)? else {
+                    return Err(ImageError::Malformed("an index within an index".into()));
+                };
+                let index_digest = Some(digest);
+                Ok(Found { manifest, digest: descriptor.digest, index_digest, config, layers })
+            }
+        }
+    }
+
+    /// Makes a layer be here.
+    async fn layer(
+        &self,
+        source: &dyn ImageSource,
+        descriptor: &Descriptor,
+        diff_id: &str,
+    ) -> Result<(), ImageError> {
+        let dir = self.layer_dir(diff_id);
+        let turn = self.state.lock().busy.entry(diff_id.to_owned()).or_default().clone();
+        let _turn = turn.lock().await;
+        if dir.exists() {
+            return Ok(());
+        }
+        let blob = fetch::blob(source, descriptor, &self.dir.join("blobs")).await?;
+        let room = Room { bytes: self.bounds.layer_bytes, entries: self.bounds.layer_entries };
+        let (going, expected) = (self.dir.join("going"), diff_id.to_owned());
+        let unpacked = blocking("unpack a layer", move || {
+            let into = tempfile::Builder::new().prefix("layer-").tempdir_in(going)?;
+            let content = into.path().join("fs");
+            fs::create_dir(&content)?;
+            let found = unpack::unpack(fs::File::open(&blob)?, &content, room)?;
+            if found != expected {
+                let why = format!("layer {expected} has the content {found}");
+                return Err(crate::place::invalid(&why));
+            }
+            fs::rename(&content, &dir)?;
+            let _ = fs::remove_file(&blob);
+            Ok(())
+        });
+        unpacked.await.map_err(judge)
+    }
+}
+
+/// What is wrong with an archive is its maker's fault; all else is the disk's.
+fn judge(error: ImageError) -> ImageError {
+    match error {
+        ImageError::Disk(doing, error) => match error.kind() {
+            std::io::ErrorKind::FileTooLarge => {
+                ImageError::TooLarge("a layer holds more than is allowed".into())
+            }
+            std::io::ErrorKind::StorageFull => ImageError::Disk(doing, error),
+            // readers of archives and compressed streams have no other words for what is broken
+            std::io::ErrorKind::InvalidData
+            | std::io::ErrorKind::InvalidInput
+            | std::io::ErrorKind::UnexpectedEof
+            | std::io::ErrorKind::Other => ImageError::Malformed(error.to_string()),
+            _ => ImageError::Disk(doing, error),
+        },
+        other => other,
+    }
+}
+
+/// A manifest with what it names.
+struct Found {
+    manifest: Manifest,
+    digest: String,
+    index_digest: Option<String>,
+    config: Descriptor,
+    layers: Vec<Descriptor>,
+}
+
+#[async_trait]
+impl ImageStore for Store {
+    async fn pull(
+        &self,
+        reference: &ImageRef,
+        tag_or_digest: &str,
+        source: Arc<dyn ImageSource>,
+    ) -> Result<ImageId, ImageError> {
+        let found = self.resolve(tag_or_digest, source.as_ref()).await?;
+        let id = ImageId(found.digest.clone());
+        if self.known_again(&id, reference)? {
+            return Ok(id);
+        }
+        let config = fetch::document(source.as_ref(), &found.config).await?;
+        let config = document::parse_config(&config)?;
+        if config.diff_ids.len() != found.layers.len() {
+            return Err(ImageError::Malformed(
+                "manifest and configuration differ in their number of layers".into(),
+            ));
+        }
+        for diff_id in &config.diff_ids {
+            digest::digits(diff_id)?;
+        }
+        let _wanted = self.want(&config.diff_ids);
+        let pairs: Vec<_> = found.layers.iter().zip(&config.diff_ids).collect();
+        let each = pairs.iter().map(|(layer, diff_id)| self.layer(source.as_ref(), layer, diff_id));
+        let each: Vec<_> = each.collect();
+        futures_util::stream::iter(each)
+            .buffer_unordered(LAYERS_AT_ONCE)
+            .try_collect::<Vec<()>>()
+            .await?;
+        let now = self.clock.now();
+        let image = Image {
+            id: id.clone(),
+            index_digest: found.index_digest.clone(),
+            references: vec![reference.clone()],
+            size_bytes: found.layers.iter().map(|layer| layer.size).sum(),
+            pulled_at: now,
+            config: config.config,
+        };
+        let layers = pairs
+            .iter()
+            .map(|(layer, diff_id)| record::Layer {
+                diff_id: (*diff_id).clone(),
+                size_bytes: layer.size,
+            })
+            .collect();
+        tracing::debug!(image = %id, %reference, bytes = found.manifest.bytes.len(), "pulled");
+        self.keep(Record { image, layers, used_at: now })?;
+        self.make_room();
+        Ok(id)
+    }
+
+    async fn find(&self, id: &ImageId) -> Result<Image, ImageError> {
+        let state = self.state.lock();
+        let record = state.images.get(id).ok_or_else(|| ImageError::NotFound(id.0.clone()))?;
+        Ok(record.image.clone())
+    }
+
+    async fn list(&self) -> Result<Vec<Image>, ImageError> {
+        Ok(self.state.lock().images.values().map(|record| record.image.clone()).collect())
+    }
+
+    async fn remove(&self, id: &ImageId) -> Result<(), ImageError> {
+        self.forget(id)?;
+        self.sweep();
+        Ok(())
+    }
+}

@@ -1,0 +1,225 @@
+//! Takes a layer's archive apart.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FallocateFlags, fallocate};
+use tar::{Archive, Entry, EntryType};
+
+use crate::digest::HashRead;
+use crate::place::{Attributes, Place, invalid};
+
+const BUFFER_BYTES: usize = 256 << 10;
+/// Files of this length and more have their room set aside at once.
+const ROOM_BYTES_MIN: u64 = 1 << 20;
+/// Before the name of what a layer hides.
+const WHITEOUT: &[u8] = b".wh.";
+/// Before names that are the archiver's own.
+const WHITEOUT_META: &[u8] = b".wh..wh.";
+const WHITEOUT_OPAQUE: &[u8] = b".wh..wh..opq";
+/// Before the name of an extended attribute.
+const XATTR: &str = "SCHILY.xattr.";
+/// Sparse files of this kind come as something else, which is not what they are.
+const SPARSE_1: &str = "GNU.sparse.";
+/// Longest value of an extended attribute.
+const XATTR_BYTES_MAX: usize = 64 << 10;
+
+/// Most that a layer may hold.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Room {
+    pub(crate) bytes: u64,
+    pub(crate) entries: u64,
+}
+
+/// Opens an archive for reading, whatever it is compressed with: its first bytes tell.
+pub(crate) fn decompress(mut file: File) -> io::Result<Box<dyn Read>> {
+    let mut magic = [0; 4];
+    let mut known = 0;
+    while known < magic.len() {
+        match file.read(&mut magic[known..])? {
+            0 => break,
+            count => known += count,
+        }
+    }
+    file.seek(SeekFrom::Start(0))?;
+    let reader = BufReader::with_capacity(BUFFER_BYTES, file);
+    Ok(match magic {
+        [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
+        [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::with_buffer(reader)?),
+        _ => Box::new(reader),
+    })
+}
+
+/// Unpacks an archive into an empty directory; answers the digest of its uncompressed bytes.
+/// What the archive must not hold is an error of the kind `InvalidData`.
+pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<String> {
+    let bounded = Bounded { inner: decompress(archive)?, left: room.bytes };
+    let mut archive = Archive::new(HashRead::new(bounded));
+    let mut unpacker = Unpacker {
+        place: Place::open(into)?,
+        room,
+        touched: Vec::new(),
+        buffer: vec![0; BUFFER_BYTES],
+    };
+    for entry in archive.entries()? {
+        unpacker.entry(&mut entry?)?;
+    }
+    // children change their directory's time: set these last, the deepest first
+    for (path, seconds) in std::mem::take(&mut unpacker.touched).into_iter().rev() {
+        unpacker.place.touch(&path, seconds)?;
+    }
+    archive.into_inner().finish()
+}
+
+/// Reads so much and no more.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.left = self.left.checked_sub(count as u64).ok_or_else(too_large)?;
+        Ok(count)
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::from(io::ErrorKind::FileTooLarge)
+}
+
+struct Unpacker {
+    place: Place,
+    /// What is left of it.
+    room: Room,
+    touched: Vec<(PathBuf, i64)>,
+    buffer: Vec<u8>,
+}
+
+impl Unpacker {
+    fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
+        self.room.entries = self.room.entries.checked_sub(1).ok_or_else(too_large)?;
+        let path = entry.path()?.into_owned();
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+        self.place_entry(entry, &path).map_err(named)
+    }
+
+    fn place_entry<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<()> {
+        let attributes = attributes(entry)?;
+        let Some((parent, name)) = Place::parts(path)? else {
+            self.touched.push((PathBuf::new(), attributes.modified_seconds));
+            return self.place.finish_root(attributes);
+        };
+        let dir = self.place.parent(&parent)?;
+        if name.as_bytes() == WHITEOUT_OPAQUE {
+            return self.place.make_opaque(&dir);
+        }
+        if name.as_bytes().starts_with(WHITEOUT_META) {
+            return Ok(());
+        }
+        if let Some(hidden) = name.as_bytes().strip_prefix(WHITEOUT) {
+            let hidden = std::ffi::OsStr::from_bytes(hidden).to_owned();
+            if Place::parts(Path::new(&hidden))?.is_none() {
+                return Err(invalid("hides nothing"));
+            }
+            return self.place.whiteout(&dir, &hidden);
+        }
+        let xattrs = xattrs(entry)?;
+        let kind = entry.header().entry_type();
+        match kind {
+            EntryType::Directory => {
+                self.place.directory(&dir, &name)?;
+                self.touched.push((parent.join(&name), attributes.modified_seconds));
+            }
+            EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
+                let file = File::from(self.place.file(&dir, &name)?);
+                self.fill(entry, file)?;
+            }
+            EntryType::Symlink => {
+                let to = entry.link_name()?.ok_or_else(|| invalid("links to nothing"))?;
+                self.place.symlink(&dir, &name, &to)?;
+            }
+            EntryType::Link => {
+                // its owner and permissions are those of what it links to
+                let to = entry.link_name()?.ok_or_else(|| invalid("links to nothing"))?;
+                return self.place.hard_link(&dir, &name, &to);
+            }
+            EntryType::Fifo => self.place.fifo(&dir, &name)?,
+            // containers have the devices that they are given, and no others
+            EntryType::Char | EntryType::Block => return Ok(()),
+            _ => return Ok(()),
+        }
+        self.place.finish(&dir, &name, attributes, kind == EntryType::Symlink)?;
+        let with = matches!(kind, EntryType::Regular | EntryType::Directory);
+        for (attribute, value) in xattrs.iter().filter(|_| with) {
+            self.place.attribute(&dir, &name, attribute, value)?;
+        }
+        Ok(())
+    }
+
+    fn fill<R: Read>(&mut self, entry: &mut Entry<'_, R>, mut file: File) -> io::Result<()> {
+        let size = entry.size();
+        self.room.bytes = self.room.bytes.checked_sub(size).ok_or_else(too_large)?;
+        let sparse = entry.header().entry_type() == EntryType::GNUSparse;
+        if size >= ROOM_BYTES_MIN && !sparse {
+            // a hint: where the file system has no such thing, writing does it
+            let room = fallocate(&file, FallocateFlags::KEEP_SIZE, 0, size);
+            if room == Err(rustix::io::Errno::NOSPC) {
+                return Err(rustix::io::Errno::NOSPC.into());
+            }
+        }
+        let mut left = size;
+        loop {
+            let count = entry.read(&mut self.buffer)?;
+            if count == 0 {
+                break;
+            }
+            left =
+                left.checked_sub(count as u64).ok_or_else(|| invalid("is longer than it says"))?;
+            let bytes = &self.buffer[..count];
+            if sparse && bytes.iter().all(|byte| *byte == 0) {
+                file.seek(SeekFrom::Current(count as i64))?;
+            } else {
+                file.write_all(bytes)?;
+            }
+        }
+        if left > 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        if sparse { file.set_len(size) } else { Ok(()) }
+    }
+}
+
+fn attributes<R: Read>(entry: &Entry<'_, R>) -> io::Result<Attributes> {
+    let header = entry.header();
+    let id = |id: u64| u32::try_from(id).map_err(|_| invalid("has an owner out of range"));
+    Ok(Attributes {
+        uid: id(header.uid()?)?,
+        gid: id(header.gid()?)?,
+        mode: header.mode()?,
+        modified_seconds: header.mtime().map_or(0, |time| i64::try_from(time).unwrap_or(0)),
+    })
+}
+
+fn xattrs<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let mut found = Vec::new();
+    let Some(extensions) = entry.pax_extensions()? else { return Ok(found) };
+    for extension in extensions {
+        let extension = extension?;
+        let Ok(key) = extension.key() else { continue };
+        if key.starts_with(SPARSE_1) {
+            return Err(invalid("is sparse in a way that is not supported"));
+        }
+        if let Some(name) = key.strip_prefix(XATTR) {
+            let value = extension.value_bytes();
+            if value.len() <= XATTR_BYTES_MAX {
+                found.push((name.to_owned(), value.to_vec()));
+            }
+        }
+    }
+    Ok(found)
+}

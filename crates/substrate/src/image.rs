@@ -1,0 +1,165 @@
+//! Images: where they are kept for the substrate, and where they come from.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_core::stream::BoxStream;
+use haar_types::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::ImageId;
+
+/// An image by registry, repository and tag or digest, as people write it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct ImageRef(pub String);
+
+impl fmt::Display for ImageRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Keeps images ready to run: unpacked, verified, bounded.
+///
+/// Every verb is idempotent, and nothing is retried in here: callers do, where
+/// [`ImageError::is_transient`]; what was fetched before a failure is not fetched again.
+#[async_trait]
+pub trait ImageStore: Send + Sync + 'static {
+    /// Makes the image be here, its layers unpacked, and answers its id. `reference` is kept as
+    /// its name; `tag_or_digest` is what `source` is asked for.
+    async fn pull(
+        &self,
+        reference: &ImageRef,
+        tag_or_digest: &str,
+        source: Arc<dyn ImageSource>,
+    ) -> Result<ImageId, ImageError>;
+
+    /// An image that is here.
+    async fn find(&self, id: &ImageId) -> Result<Image, ImageError>;
+
+    /// All that are here.
+    async fn list(&self) -> Result<Vec<Image>, ImageError>;
+
+    /// Forgets an image; its layers go when nothing uses them.
+    async fn remove(&self, id: &ImageId) -> Result<(), ImageError>;
+}
+
+/// Where manifests and blobs come from: haar's own registry, a remote one, a directory.
+/// Answers bytes as they are; the store checks digests.
+#[async_trait]
+pub trait ImageSource: Send + Sync + 'static {
+    /// The manifest or index with this tag or digest.
+    async fn manifest(&self, tag_or_digest: &str) -> Result<Manifest, ImageError>;
+
+    /// A blob's bytes from an offset on.
+    async fn blob(
+        &self,
+        digest: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Bytes, ImageError>>, ImageError>;
+}
+
+/// A manifest or index, as its source has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Manifest {
+    /// As the source says; where empty, the document's own `mediaType` counts.
+    pub media_type: String,
+    /// The document; its digest is over exactly these bytes.
+    pub bytes: Bytes,
+}
+
+/// An image in the store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Image {
+    /// Digest of its manifest.
+    pub id: ImageId,
+    /// Digest of the index that it was chosen from, where it was: what registries call it by.
+    pub index_digest: Option<String>,
+    /// Names that it was pulled by.
+    pub references: Vec<ImageRef>,
+    /// Bytes of its layers as they came.
+    pub size_bytes: u64,
+    /// When it was pulled first.
+    pub pulled_at: Timestamp,
+    /// How it wants to run.
+    pub config: ImageConfig,
+}
+
+/// How an image wants to run.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ImageConfig {
+    /// `linux/amd64`.
+    pub platform: String,
+    /// Its entry point.
+    pub entrypoint: Vec<String>,
+    /// Its command, put after the entry point.
+    pub cmd: Vec<String>,
+    /// Its environment.
+    pub env: Vec<(String, String)>,
+    /// Its working directory; may be empty.
+    pub cwd: String,
+    /// Its user; may be empty.
+    pub user: String,
+    /// Its stop signal; may be empty.
+    pub stop_signal: String,
+    /// Ports that it says it serves: `80/tcp`.
+    pub exposed_ports: Vec<String>,
+    /// Directories that it wants as volumes.
+    pub volumes: Vec<String>,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// Its health check.
+    pub healthcheck: Option<ImageHealthcheck>,
+}
+
+/// An image's health check; `None` is its builder's default.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageHealthcheck {
+    /// `NONE`, `CMD` with a program and arguments, or `CMD-SHELL` with a line.
+    pub test: Vec<String>,
+    /// Between checks.
+    pub interval: Option<Duration>,
+    /// A check that takes longer has failed.
+    pub timeout: Option<Duration>,
+    /// Failures before the first success do not count for so long.
+    pub start_period: Option<Duration>,
+    /// Failures in a row that make it unhealthy.
+    pub retries: Option<u32>,
+}
+
+/// Why an image could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ImageError {
+    /// The source has no such tag, digest or repository, or the store no such image.
+    #[error("{0} not found")]
+    NotFound(String),
+    /// The source wants other credentials.
+    #[error("access to {0} was denied: {1}")]
+    Denied(String, String),
+    /// The source did not answer, or stopped in the middle.
+    #[error("could not fetch {0}")]
+    Unreachable(String, #[source] std::io::Error),
+    /// The image is not what it says: a wrong digest, a path out of its root, a bad archive.
+    #[error("image is malformed: {0}")]
+    Malformed(String),
+    /// The index names no image for this host.
+    #[error("no image for platform {0} in the index")]
+    NoPlatform(String),
+    /// It holds more than the store takes.
+    #[error("image is too large: {0}")]
+    TooLarge(String),
+    /// The disk is full, or failed.
+    #[error("could not {0}")]
+    Disk(String, #[source] std::io::Error),
+}
+
+impl ImageError {
+    /// True when the same call may succeed later with nothing else changed.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::Unreachable(..) | Self::Disk(..))
+    }
+}

@@ -1,0 +1,95 @@
+//! Figures of a control group.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+use std::time::Duration;
+
+use haar_substrate::{Stats, Transfer};
+
+use super::{Cgroup, Gauge};
+
+impl Cgroup {
+    /// What the sandbox uses and has used.
+    pub(crate) fn stats(&self) -> io::Result<Stats> {
+        let mut stats = Stats { oom_kill_count: self.oom_kill_count(), ..Stats::default() };
+        if let Some(dir) = &self.at.memory {
+            let (now, peak) = match self.at.unified {
+                true => ("memory.current", "memory.peak"),
+                false => ("memory.usage_in_bytes", "memory.max_usage_in_bytes"),
+            };
+            stats.memory_bytes = read_number(&dir.join(now))?;
+            stats.memory_peak_bytes = read_number(&dir.join(peak)).unwrap_or(stats.memory_bytes);
+            let cache = if self.at.unified { "file" } else { "total_cache" };
+            stats.cache_bytes = read_field(&dir.join("memory.stat"), cache).unwrap_or(0);
+        }
+        if let Some(dir) = &self.at.cpuacct {
+            stats.cpu = match self.at.unified {
+                true => Duration::from_micros(read_field(&dir.join("cpu.stat"), "usage_usec")?),
+                false => Duration::from_nanos(read_number(&dir.join("cpuacct.usage"))?),
+            };
+        }
+        if let Some(dir) = self.at.cpuacct.as_ref().filter(|_| self.at.unified) {
+            (stats.block_read, stats.block_write) = block_io(&dir.join("io.stat"));
+        }
+        if let Some(dir) = &self.at.pids {
+            stats.pids = read_number(&dir.join("pids.current"))?;
+        }
+        Ok(stats)
+    }
+
+    /// The most memory it has used, or where the host keeps no such figure what it uses.
+    pub(crate) fn memory_peak(&self) -> io::Result<Gauge> {
+        let dir = self.at.memory.as_ref().ok_or(io::ErrorKind::Unsupported)?;
+        if !self.at.unified {
+            return Gauge::open(&dir.join("memory.max_usage_in_bytes"));
+        }
+        Gauge::open(&dir.join("memory.peak")).or_else(|_| Gauge::open(&dir.join("memory.current")))
+    }
+
+    /// Starts the peak anew. Version 2 resets it per open file only, which is no use here.
+    pub(crate) fn reset_peak(&self) -> io::Result<()> {
+        match &self.at.memory {
+            Some(dir) if !self.at.unified => fs::write(dir.join("memory.max_usage_in_bytes"), "0"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Processes that the kernel killed for memory.
+    pub(crate) fn oom_kill_count(&self) -> u64 {
+        let Some(dir) = &self.at.memory else { return 0 };
+        let file = if self.at.unified { "memory.events" } else { "memory.oom_control" };
+        read_field(&dir.join(file), "oom_kill").unwrap_or(0)
+    }
+}
+
+/// What version 2 tells of block devices: read and written, over all of them.
+fn block_io(file: &Path) -> (Transfer, Transfer) {
+    let (mut read, mut written) = (Transfer::default(), Transfer::default());
+    for pair in fs::read_to_string(file).unwrap_or_default().split_whitespace() {
+        let Some((name, Ok(value))) = pair.split_once('=').map(|(n, v)| (n, v.parse::<u64>()))
+        else {
+            continue;
+        };
+        match name {
+            "rbytes" => read.bytes += value,
+            "wbytes" => written.bytes += value,
+            "rios" => read.count += value,
+            "wios" => written.count += value,
+            _ => {}
+        }
+    }
+    (read, written)
+}
+
+fn read_number(file: &Path) -> io::Result<u64> {
+    let text = fs::read_to_string(file)?;
+    text.trim().parse().map_err(io::Error::other)
+}
+
+fn read_field(file: &Path, name: &str) -> io::Result<u64> {
+    let text = fs::read_to_string(file)?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = value.ok_or_else(|| io::Error::other(format!("no {name}")))?;
+    value.trim().parse().map_err(io::Error::other)
+}

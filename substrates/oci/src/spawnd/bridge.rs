@@ -1,0 +1,414 @@
+//! Networks of sandboxes: a namespace each, and with an address an interface on this
+//! instance's bridge.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::os::fd::{AsFd, OwnedFd};
+
+use haar_substrate::{Bridged, Filter, Network, NetworkStatus};
+use parking_lot::Mutex;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
+
+use super::dns;
+use super::log;
+use super::net;
+use super::netlink::Netlink;
+use super::nft::Firewall;
+use crate::proto::{Doing, Failure, Scarce};
+use crate::sys;
+
+/// All networks of one instance.
+pub(super) struct Networks {
+    /// Digits that the names of its interfaces have in common.
+    tag: String,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The bridge, once there.
+    bridge: Option<u32>,
+    /// Its own addresses.
+    gateways: BTreeMap<Ipv4Addr, u8>,
+    /// Addresses of sandboxes, and the numbers of their interfaces.
+    taken: BTreeMap<Ipv4Addr, u64>,
+    firewall: Firewall,
+    filters: BTreeMap<Ipv4Addr, Filter>,
+    ready: Vec<Ready>,
+    /// One could not be prepared: none are any more.
+    unprepared: bool,
+    last: u64,
+}
+
+/// Prepared ones, once there is a bridge.
+const READY_MAX: usize = 4;
+
+/// A namespace whose interface has no address yet.
+struct Ready {
+    namespace: OwnedFd,
+    interface: String,
+}
+
+/// A sandbox's network.
+#[derive(Default)]
+pub(super) struct SandboxNetwork {
+    /// None is the host's own.
+    pub(super) namespace: Option<OwnedFd>,
+    pub(super) status: Option<NetworkStatus>,
+    pub(super) bridged: Option<Bridged>,
+    /// The host's side of its interface.
+    pub(super) interface: Option<String>,
+}
+
+impl SandboxNetwork {
+    /// A TCP socket of this network, for the server to connect.
+    pub(super) fn socket(&self, home: impl AsFd) -> Result<OwnedFd, Failure> {
+        let make = || net::socket().doing("make a socket inside the sandbox");
+        match &self.namespace {
+            Some(namespace) => in_namespace(home, namespace, make),
+            None => make(),
+        }
+    }
+}
+
+impl Networks {
+    pub(super) fn new(instance: &str) -> Self {
+        Self { tag: tag(instance), state: Mutex::default() }
+    }
+
+    fn bridge_name(&self) -> String {
+        format!("hb{}", self.tag)
+    }
+
+    /// Makes a network, with listeners inside.
+    pub(super) fn make(
+        &self,
+        home: impl AsFd,
+        network: &Network,
+        listen: &[SocketAddrV4],
+    ) -> Result<(SandboxNetwork, Vec<(SocketAddrV4, TcpListener)>), Failure> {
+        if *network == Network::Host {
+            let open = |at: &SocketAddrV4| Ok((*at, net::listen_plain(*at)?));
+            let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
+            let own = SandboxNetwork::default();
+            return Ok((own, listeners.doing("listen for the sandbox")?));
+        }
+        let open = || {
+            let open = |at: &SocketAddrV4| Ok((*at, net::listen(*at)?));
+            let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
+            listeners.doing("listen inside the sandbox")
+        };
+        let Network::Bridged(bridged) = network else {
+            let (namespace, listeners) = in_new_namespace(&home, || {
+                net::loopback_up().doing("bring up the loopback interface")?;
+                open()
+            })?;
+            let own = SandboxNetwork { namespace: Some(namespace), ..SandboxNetwork::default() };
+            return Ok((own, listeners));
+        };
+        check(bridged)?;
+        let (bridge, number) = self.take(bridged)?;
+        let made = self.attach(&home, bridged, (bridge, number), open);
+        made.inspect_err(|_| self.release(bridged.address))
+    }
+
+    /// Gives a namespace, a prepared one where there is, the sandbox's address.
+    fn attach<T>(
+        &self,
+        home: impl AsFd,
+        bridged: &Bridged,
+        (bridge, number): (u32, u64),
+        open: impl FnOnce() -> Result<T, Failure>,
+    ) -> Result<(SandboxNetwork, T), Failure> {
+        let ready = self.state.lock().ready.pop();
+        let Ready { namespace, interface } = match ready {
+            Some(ready) => ready,
+            None => self.make_ready(&home, bridge, number)?,
+        };
+        let [a, b, c, d] = bridged.address.octets();
+        let mac = bridged.mac.unwrap_or([0x02, 0x42, a, b, c, d]);
+        let opened = in_namespace(home, &namespace, || {
+            let netlink = Netlink::open().doing("open a netlink socket")?;
+            configure(&netlink, bridged, mac).doing("give the interface its address")?;
+            open()
+        })?;
+        if let Some(filter) = &bridged.filter {
+            self.set_filter(bridged.address, Some(filter.clone()))?;
+        }
+        let ports = bridged.ports.clone();
+        let status = NetworkStatus { address: bridged.address, mac, ports };
+        let own = SandboxNetwork {
+            namespace: Some(namespace),
+            status: Some(status),
+            bridged: Some(bridged.clone()),
+            interface: Some(interface),
+        };
+        Ok((own, opened))
+    }
+
+    fn make_ready(&self, home: impl AsFd, bridge: u32, number: u64) -> Result<Ready, Failure> {
+        let (namespace, ()) =
+            in_new_namespace(home, || net::loopback_up().doing("bring up the loopback interface"))?;
+        let interface = format!("h{}{number:x}", self.tag);
+        Netlink::open()
+            .and_then(|netlink| netlink.add_pair(&interface, bridge, &namespace))
+            .doing("make an interface")?;
+        Ok(Ready { namespace, interface })
+    }
+
+    /// There are fewer prepared ones than there could be.
+    pub(super) fn lack(&self) -> bool {
+        let state = self.state.lock();
+        state.bridge.is_some() && !state.unprepared && state.ready.len() < READY_MAX
+    }
+
+    /// Prepares one.
+    pub(super) fn prepare(&self, home: impl AsFd) {
+        let (bridge, number) = {
+            let mut state = self.state.lock();
+            state.last += 1;
+            (state.bridge, state.last)
+        };
+        let Some(bridge) = bridge else { return };
+        let made = self.make_ready(home, bridge, number);
+        let mut state = self.state.lock();
+        match made {
+            Ok(ready) => state.ready.push(ready),
+            Err(failure) => {
+                log(&format!("could not prepare a network: {failure:?}"));
+                state.unprepared = true;
+            }
+        }
+    }
+
+    /// Takes the address; answers the bridge's index and a number for the interface.
+    fn take(&self, bridged: &Bridged) -> Result<(u32, u64), Failure> {
+        let mut state = self.state.lock();
+        if state.taken.contains_key(&bridged.address)
+            || state.gateways.contains_key(&bridged.address)
+        {
+            let reason = "the address is in use".to_owned();
+            return Err(Failure::Refused { program: bridged.address.to_string(), reason });
+        }
+        if state.taken.len() >= 60_000 {
+            return Err(Failure::Exhausted(Scarce::Ports));
+        }
+        let bridge = match state.bridge {
+            Some(bridge) => bridge,
+            None => {
+                let name = self.bridge_name();
+                let netlink = Netlink::open().doing("open a netlink socket")?;
+                netlink.add_bridge(&name).doing("make the bridge")?;
+                let bridge = index(&name).doing("find the bridge")?;
+                state.bridge = Some(bridge);
+                bridge
+            }
+        };
+        let known = state.gateways.contains_key(&bridged.gateway);
+        if !known {
+            self.add_subnet(&mut state, bridge, bridged)?;
+        }
+        state.last += 1;
+        let number = state.last;
+        state.taken.insert(bridged.address, number);
+        Ok((bridge, number))
+    }
+
+    /// Gives the bridge its address in another subnet, with what it serves there.
+    fn add_subnet(&self, state: &mut State, bridge: u32, bridged: &Bridged) -> Result<(), Failure> {
+        self.refuse_overlap(bridged)?;
+        let netlink = Netlink::open().doing("open a netlink socket")?;
+        netlink
+            .add_address(bridge, bridged.gateway, bridged.prefix)
+            .doing("give the bridge its address")?;
+        if let Err(error) = dns::serve(bridged.gateway) {
+            log(&format!("could not serve names on {}: {error}", bridged.gateway));
+        }
+        state.gateways.insert(bridged.gateway, bridged.prefix);
+        state.firewall.set_up(&self.tag, &self.bridge_name(), &state.gateways);
+        Ok(())
+    }
+
+    /// Another interface of the host must not have the same subnet: its traffic would go astray.
+    fn refuse_overlap(&self, bridged: &Bridged) -> Result<(), Failure> {
+        let own = self.bridge_name();
+        let addresses = host_addresses().doing("read the host's addresses")?;
+        for (name, address, prefix) in addresses {
+            let shorter = prefix.min(bridged.prefix);
+            if name != own && network_of(address, shorter) == network_of(bridged.gateway, shorter) {
+                let reason = format!(
+                    "the subnet is in use on this host: interface {name} has {address}/{prefix}"
+                );
+                let program = format!("{}/{}", bridged.gateway, bridged.prefix);
+                return Err(Failure::Refused { program, reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// Sets who may reach an address and whom it may reach; none is everybody.
+    pub(super) fn set_filter(
+        &self,
+        address: Ipv4Addr,
+        filter: Option<Filter>,
+    ) -> Result<(), Failure> {
+        let mut state = self.state.lock();
+        match filter {
+            Some(filter) => state.filters.insert(address, filter),
+            None => state.filters.remove(&address),
+        };
+        let State { filters, firewall, .. } = &mut *state;
+        firewall.filter((&self.tag, &self.bridge_name()), filters)
+    }
+
+    /// The address is free again.
+    pub(super) fn release(&self, address: Ipv4Addr) {
+        let mut state = self.state.lock();
+        state.taken.remove(&address);
+        if state.filters.remove(&address).is_some() {
+            let State { filters, firewall, .. } = &mut *state;
+            // what stands there of an address that nobody has harms nobody
+            let _ = firewall.filter((&self.tag, &self.bridge_name()), filters);
+        }
+    }
+
+    /// Takes the bridge down, with what a former helper may have left.
+    pub(super) fn tear_down(&self) {
+        let mut state = self.state.lock();
+        state.gateways.clear();
+        state.ready.clear();
+        state.bridge = None;
+        if let (Ok(index), Ok(netlink)) = (index(&self.bridge_name()), Netlink::open()) {
+            state.firewall.tear_down(&self.tag);
+            let _ = netlink.remove(index);
+        }
+    }
+}
+
+fn check(bridged: &Bridged) -> Result<(), Failure> {
+    let refused = |reason: &str| {
+        let program = format!("{}/{}", bridged.address, bridged.prefix);
+        Err(Failure::Refused { program, reason: reason.to_owned() })
+    };
+    if !(8..=30).contains(&bridged.prefix) {
+        return refused("a subnet's prefix is from 8 to 30");
+    }
+    let subnet = network_of(bridged.gateway, bridged.prefix);
+    if network_of(bridged.address, bridged.prefix) != subnet {
+        return refused("the address is not in its gateway's subnet");
+    }
+    if bridged.address.is_loopback() || bridged.address.is_multicast() {
+        return refused("not an address for an interface");
+    }
+    Ok(())
+}
+
+fn configure(netlink: &Netlink, bridged: &Bridged, mac: [u8; 6]) -> io::Result<()> {
+    let index = index("eth0")?;
+    netlink.set_mac(index, mac)?;
+    netlink.add_address(index, bridged.address, bridged.prefix)?;
+    netlink.up(index)?;
+    netlink.add_default_route(index, bridged.gateway)
+}
+
+pub(super) fn network_of(address: Ipv4Addr, prefix: u8) -> u32 {
+    let mask = u32::MAX.checked_shl(32 - u32::from(prefix)).unwrap_or(0);
+    u32::from(address) & mask
+}
+
+fn index(name: &str) -> io::Result<u32> {
+    let socket = socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
+    Ok(name_to_index(&socket, name)?)
+}
+
+/// Names, addresses and prefixes of the host's interfaces.
+fn host_addresses() -> io::Result<Vec<(String, Ipv4Addr, u8)>> {
+    let mut found = Vec::new();
+    let mut list: *mut libc::ifaddrs = std::ptr::null_mut();
+    // SAFETY: the list is only read, and freed once.
+    unsafe {
+        sys::check(libc::getifaddrs(&mut list).into())?;
+        let mut at = list;
+        while let Some(entry) = at.as_ref() {
+            at = entry.ifa_next;
+            let (Some(address), Some(mask)) = (ipv4(entry.ifa_addr), ipv4(entry.ifa_netmask))
+            else {
+                continue;
+            };
+            let name = std::ffi::CStr::from_ptr(entry.ifa_name).to_string_lossy().into_owned();
+            found.push((name, address, u32::from(mask).count_ones() as u8));
+        }
+        libc::freeifaddrs(list);
+    }
+    Ok(found)
+}
+
+/// # Safety
+/// The pointer is null or points to a whole socket address.
+unsafe fn ipv4(address: *const libc::sockaddr) -> Option<Ipv4Addr> {
+    // SAFETY: as promised; the family says what it is.
+    unsafe {
+        let family = address.as_ref()?.sa_family;
+        if i32::from(family) != libc::AF_INET {
+            return None;
+        }
+        let address = address.cast::<libc::sockaddr_in>().read_unaligned();
+        Some(Ipv4Addr::from(u32::from_be(address.sin_addr.s_addr)))
+    }
+}
+
+/// Runs `work` with the calling thread in a new network namespace.
+fn in_new_namespace<T>(
+    home: impl AsFd,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<(OwnedFd, T), Failure> {
+    sys::unshare(libc::CLONE_NEWNET).doing("make a network")?;
+    let namespace = File::open("/proc/thread-self/ns/net").doing("hold the network");
+    let result = namespace.and_then(|namespace| Ok((namespace.into(), work()?)));
+    come_home(home);
+    result
+}
+
+fn in_namespace<T>(
+    home: impl AsFd,
+    namespace: &OwnedFd,
+    work: impl FnOnce() -> Result<T, Failure>,
+) -> Result<T, Failure> {
+    sys::setns(namespace.as_fd(), libc::CLONE_NEWNET).doing("enter the network")?;
+    let result = work();
+    come_home(home);
+    result
+}
+
+fn come_home(home: impl AsFd) {
+    if sys::setns(home.as_fd(), libc::CLONE_NEWNET).is_err() {
+        // this thread is no use any more, and must do nothing in the sandbox's name
+        std::process::abort();
+    }
+}
+
+/// What the names of an instance's interfaces have in common.
+pub(crate) fn tag(instance: &str) -> String {
+    format!("{:08x}", fnv(instance.as_bytes()))
+}
+
+/// A short hash, the same in every process.
+fn fnv(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_what_their_prefix_leaves() {
+        let address = Ipv4Addr::new(10, 1, 2, 3);
+        assert_eq!(network_of(address, 24), u32::from(Ipv4Addr::new(10, 1, 2, 0)));
+        assert_eq!(network_of(address, 8), u32::from(Ipv4Addr::new(10, 0, 0, 0)));
+        assert_eq!((network_of(address, 0), network_of(address, 32)), (0, u32::from(address)));
+    }
+}

@@ -1,0 +1,368 @@
+//! Sandboxes whose containers come from images, one by one: first the network and the volumes,
+//! then any number of containers, each with a root and a control group of its own.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use haar_substrate::{
+    ContainerSpec, Lifetime, Mount, Network, Root, SandboxId, SandboxSpec, Stdio, Volume,
+    VolumeSource,
+};
+use parking_lot::Mutex;
+
+use super::bridge::SandboxNetwork;
+use super::container;
+use super::ensure::Made;
+use super::helper::{Helper, Sandbox, Slot};
+use super::mounts::Shared;
+use super::reaper::Which;
+use super::scribe::Book;
+use super::shell::Workshop;
+use super::unit::Unit;
+use crate::proto::{Carried, Doing, Failure, FromImage};
+use crate::sys;
+
+/// Where the host keeps the name servers that it asks.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// What a sandbox of images has.
+pub(super) struct Composed {
+    pub(super) network: SandboxNetwork,
+    pub(super) hostname: String,
+    /// Its files that are bound into containers, in memory.
+    pub(super) memory: PathBuf,
+    /// Its containers' writable layers and its volumes.
+    pub(super) disk: PathBuf,
+    logs: PathBuf,
+    volumes: BTreeMap<String, Mount>,
+    pub(super) shared: Mutex<Shared>,
+    books: Mutex<BTreeMap<String, Arc<Book>>>,
+    /// One start at a time.
+    starting: Mutex<()>,
+}
+
+/// True for what is made here.
+pub(super) fn is_composed(spec: &SandboxSpec) -> bool {
+    let image = |container: &ContainerSpec| matches!(container.root, Root::Image(_));
+    spec.network != Network::Loopback
+        || spec.containers.iter().any(image)
+        || spec.containers.is_empty() && spec.lifetime == Lifetime::Own
+}
+
+/// Makes the sandbox and starts its containers; all of it or nothing.
+pub(super) fn make(
+    helper: &Arc<Helper>,
+    spec: &SandboxSpec,
+    images: &[Option<FromImage>],
+) -> Result<Made, Failure> {
+    let shop = &helper.shop;
+    let name = helper.mint_name();
+    let cgroup = shop.cgroups.create(&name).doing("make the control groups")?;
+    let made = cgroup.limit(&spec.limits).doing("set the limits").and_then(|()| {
+        let (network, listeners) = shop.networks.make(&shop.home, &spec.network, &spec.listen)?;
+        let address = network.status.as_ref().map(|status| status.address);
+        let composed = Composed::new(shop, spec, network, &name);
+        let release = |_: &Failure| {
+            if let Some(address) = address {
+                shop.networks.release(address);
+            }
+        };
+        Ok((composed.inspect_err(release)?, listeners))
+    });
+    let (composed, listeners) = made.inspect_err(|_| helper.close_group(cgroup.clone()))?;
+    let sandbox = Arc::new(Sandbox {
+        id: spec.id.clone(),
+        labels: spec.labels.clone(),
+        lifetime: spec.lifetime,
+        warm: false,
+        cgroup,
+        units: Mutex::default(),
+        composed: Some(composed),
+        removal: Mutex::new(None),
+    });
+    let mut made = Made { sandbox: sandbox.clone(), carried: Vec::new(), fresh: Vec::new() };
+    for (address, listener) in listeners {
+        made.carried.push((Carried::Listener(address), listener.into()));
+    }
+    for (container, image) in spec.containers.iter().zip(images) {
+        let started = add(helper, &sandbox, container, image.as_ref(), &mut made);
+        if let Err(failure) = started {
+            let units: Vec<_> = sandbox.units.lock().values().cloned().collect();
+            for unit in &units {
+                unit.life.lock().owner = None;
+                unit.shell.kill();
+            }
+            watch(helper, &made.fresh);
+            helper.one_more();
+            helper.close_sandbox(&sandbox);
+            helper.close_unit();
+            return Err(failure);
+        }
+    }
+    Ok(made)
+}
+
+/// Starts a container in a sandbox that is there, or finds its run.
+pub(super) fn start(
+    helper: &Arc<Helper>,
+    id: &SandboxId,
+    spec: &ContainerSpec,
+    image: Option<&FromImage>,
+) -> Result<Made, Failure> {
+    let sandbox = find(helper, id)?;
+    let composed = sandbox.composed.as_ref().ok_or_else(|| Failure::Refused {
+        program: spec.name.clone(),
+        reason: "this sandbox takes no more containers".to_owned(),
+    })?;
+    let _one = composed.starting.lock();
+    let mut made = Made { sandbox: sandbox.clone(), carried: Vec::new(), fresh: Vec::new() };
+    if sandbox.removal.lock().is_some() {
+        return Err(Failure::Gone(id.clone()));
+    }
+    let before = sandbox.units.lock().get(&spec.name).cloned();
+    if let Some(before) = before {
+        let ended = {
+            let life = before.life.lock();
+            let attempt = life.owner.as_ref().map_or(0, |owner| owner.attempt);
+            if spec.attempt <= attempt || life.exit.is_none() {
+                return Ok(made);
+            }
+            life.gone
+        };
+        if !ended {
+            helper.await_gone(&before);
+        }
+    }
+    add(helper, &sandbox, spec, image, &mut made)?;
+    Ok(made)
+}
+
+fn find(helper: &Helper, id: &SandboxId) -> Result<Arc<Sandbox>, Failure> {
+    let mut state = helper.state.lock();
+    loop {
+        match state.sandboxes.get(id) {
+            Some(Slot::There(sandbox)) => return Ok(sandbox.clone()),
+            Some(Slot::Starting) => helper.started.wait(&mut state),
+            None => return Err(Failure::Gone(id.clone())),
+        }
+    }
+}
+
+fn add(
+    helper: &Arc<Helper>,
+    sandbox: &Arc<Sandbox>,
+    spec: &ContainerSpec,
+    image: Option<&FromImage>,
+    made: &mut Made,
+) -> Result<(), Failure> {
+    let image = image.ok_or_else(|| {
+        Failure::Unsupported("the host's programs in a sandbox with a network".into())
+    })?;
+    let container::StartedContainer { unit, streams } =
+        container::start(helper, sandbox, spec, image)?;
+    sandbox.units.lock().insert(spec.name.clone(), unit.clone());
+    if let Some([out, err]) = streams {
+        if sandbox.lifetime == Lifetime::Own {
+            let both = out.try_clone().and_then(|out| Ok([out, err.try_clone()?]));
+            *unit.outputs.lock() = both.ok();
+        }
+        for (stream, end) in [(Stdio::Out, out), (Stdio::Err, err)] {
+            made.carried.push((Carried::Output { container: spec.name.clone(), stream }, end));
+        }
+    }
+    made.fresh.push(unit);
+    Ok(())
+}
+
+/// From now on the ends of these containers are told.
+pub(super) fn watch(helper: &Arc<Helper>, units: &[Arc<Unit>]) {
+    for unit in units {
+        let first = helper.reaper.watch(unit, Which::First);
+        let program = match unit.is_sole() {
+            true => Ok(()),
+            false => helper.reaper.watch(unit, Which::Program),
+        };
+        if let Err(error) = first.and(program) {
+            super::log(&format!("could not watch a container: {error}"));
+            unit.shell.kill();
+        }
+    }
+}
+
+impl Composed {
+    fn new(
+        shop: &Workshop,
+        spec: &SandboxSpec,
+        network: SandboxNetwork,
+        name: &str,
+    ) -> Result<Self, Failure> {
+        let places = &shop.places;
+        let mut own = Self {
+            network,
+            hostname: spec.hostname.clone(),
+            memory: places.memory.join(format!("sandbox-{name}")),
+            disk: places.disk.join(name),
+            logs: places.logs.join(&spec.id.0),
+            volumes: BTreeMap::new(),
+            shared: Mutex::default(),
+            books: Mutex::default(),
+            starting: Mutex::new(()),
+        };
+        let made = own
+            .write_files(spec)
+            .doing("write a sandbox's files")
+            .and_then(|()| spec.volumes.iter().try_for_each(|volume| own.add_volume(shop, volume)));
+        if let Err(failure) = made {
+            let _ = fs::remove_dir_all(&own.memory);
+            let _ = fs::remove_dir_all(&own.disk);
+            return Err(failure);
+        }
+        Ok(own)
+    }
+
+    fn write_files(&self, spec: &SandboxSpec) -> io::Result<()> {
+        fs::create_dir_all(&self.memory)?;
+        fs::create_dir_all(&self.disk)?;
+        let _ = fs::remove_dir_all(&self.logs);
+        let mut hosts =
+            "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
+        if let Some(bridged) = &self.network.bridged {
+            let _ = writeln!(hosts, "{}\t{}", bridged.address, spec.hostname);
+        }
+        for (address, name) in &spec.hosts {
+            let _ = writeln!(hosts, "{address}\t{name}");
+        }
+        fs::write(self.memory.join("hosts"), hosts)?;
+        fs::write(self.memory.join("hostname"), format!("{}\n", spec.hostname))?;
+        fs::write(self.memory.join("resolv.conf"), self.resolv_conf())
+    }
+
+    fn resolv_conf(&self) -> String {
+        let Some(bridged) = &self.network.bridged else {
+            return match self.network.namespace {
+                None => fs::read_to_string(RESOLV_CONF).unwrap_or_default(),
+                Some(_) => String::new(),
+            };
+        };
+        let mut text = String::new();
+        if !bridged.search.is_empty() {
+            let _ = writeln!(text, "search {}", bridged.search.join(" "));
+        }
+        let servers = match bridged.dns.is_empty() {
+            true => vec![bridged.gateway],
+            false => bridged.dns.clone(),
+        };
+        for server in servers {
+            let _ = writeln!(text, "nameserver {server}");
+        }
+        text
+    }
+
+    fn add_volume(&mut self, shop: &Workshop, volume: &Volume) -> Result<(), Failure> {
+        let refused = |error: &io::Error| Failure::Refused {
+            program: volume.name.clone(),
+            reason: error.to_string(),
+        };
+        // its target is filled in where it is mounted
+        let target = format!("/{}", volume.name);
+        let mount = match &volume.source {
+            VolumeSource::Empty { size_bytes: Some(size_bytes) } if shop.scratch.are_usable() => {
+                Mount::Scratch { target, size_bytes: *size_bytes }
+            }
+            VolumeSource::Empty { .. } => {
+                let source = self.disk.join("volumes").join(self.volumes.len().to_string());
+                fs::create_dir_all(&source).doing("make a volume")?;
+                Mount::Bind { source, target, read_only: false }
+            }
+            VolumeSource::Directory { path, create } => {
+                if *create {
+                    fs::create_dir_all(path).map_err(|error| refused(&error))?;
+                }
+                let found = fs::metadata(path).map_err(|error| refused(&error))?;
+                if !found.is_dir() {
+                    return Err(refused(&io::ErrorKind::NotADirectory.into()));
+                }
+                Mount::Bind { source: path.clone(), target, read_only: false }
+            }
+        };
+        self.volumes.insert(volume.name.clone(), mount);
+        Ok(())
+    }
+
+    /// A container's mount, with volumes replaced by what they are, and where it goes.
+    pub(super) fn place(&self, mount: &Mount) -> Result<(Mount, String), Failure> {
+        let Mount::Volume { name, target, read_only: sealed } = mount else {
+            return Ok((mount.clone(), super::root::target(mount).to_owned()));
+        };
+        let volume = self.volumes.get(name).ok_or_else(|| Failure::Refused {
+            program: name.clone(),
+            reason: "no such volume".to_owned(),
+        })?;
+        let mut volume = volume.clone();
+        if let Mount::Bind { read_only, .. } = &mut volume {
+            *read_only = *sealed;
+        }
+        Ok((volume, target.clone()))
+    }
+
+    /// A container's kept output.
+    pub(super) fn book(
+        &self,
+        id: &SandboxId,
+        spec: &ContainerSpec,
+        bytes: u64,
+    ) -> Result<Arc<Book>, Failure> {
+        let mut books = self.books.lock();
+        if let Some(book) = books.get(&spec.name) {
+            return Ok(book.clone());
+        }
+        let dir = self.logs.join(&spec.name);
+        let book = Book::open(&dir, bytes, id, &spec.name).doing("keep output")?;
+        books.insert(spec.name.clone(), book.clone());
+        Ok(book)
+    }
+
+    /// All kept output.
+    pub(super) fn books(&self) -> Vec<Arc<Book>> {
+        self.books.lock().values().cloned().collect()
+    }
+
+    /// Directories to remove when it is gone.
+    pub(super) fn leavings(&self) -> [PathBuf; 3] {
+        [self.memory.clone(), self.disk.clone(), self.logs.clone()]
+    }
+
+    /// Sets kernel parameters of its network.
+    pub(super) fn set_sysctls(
+        &self,
+        shop: &Workshop,
+        sysctls: &BTreeMap<String, String>,
+    ) -> Result<(), Failure> {
+        let namespace: Option<&OwnedFd> = self.network.namespace.as_ref();
+        for (name, value) in sysctls {
+            let refused = |reason: String| Failure::Refused { program: name.clone(), reason };
+            let plain = name.split('.').all(|part| {
+                !part.is_empty()
+                    && part
+                        .chars()
+                        .all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter))
+            });
+            let Some(namespace) = namespace.filter(|_| plain && name.starts_with("net.")) else {
+                return Err(refused("not a parameter of the sandbox's own network".to_owned()));
+            };
+            let path = Path::new("/proc/sys").join(name.replace('.', "/"));
+            sys::setns(namespace.as_fd(), libc::CLONE_NEWNET).doing("enter the network")?;
+            let written = fs::write(path, value);
+            if sys::setns(shop.home.as_fd(), libc::CLONE_NEWNET).is_err() {
+                std::process::abort();
+            }
+            written.map_err(|error| refused(error.to_string()))?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,367 @@
+//! Starts a container of an image in a sandbox that is there.
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::sync::Arc;
+
+use haar_substrate::{ContainerSpec, ImageId, Mount, OutputMode, Root, RunAs, Stdio, User};
+
+use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
+
+use super::capability;
+use super::child::{self, ContainerPlan, First, ProgramPlan, ProgramSpec};
+use super::compose::Composed;
+use super::helper::{Helper, Sandbox};
+use super::mounts::{Detached, detach};
+use super::rlimit;
+use super::root::detach_tree;
+use super::rootfs;
+use super::shell::{Shell, Workshop, judge, output};
+use super::unit::{Context, Own, Owner, Unit};
+use super::users;
+use crate::cgroup::{Cgroup, Entries};
+use crate::proto::{Doing, Failure, FromImage};
+
+/// Bytes of `/dev/shm` where nothing else is said.
+const SHM_BYTES: u64 = 64 << 20;
+
+/// A container that was started, with its output's ends where the server shall have them.
+pub(super) struct StartedContainer {
+    pub(super) unit: Arc<Unit>,
+    pub(super) streams: Option<[OwnedFd; 2]>,
+}
+
+/// Everything of a container that is made before its first process.
+struct Site<'a> {
+    shop: &'a Workshop,
+    composed: &'a Composed,
+    spec: &'a ContainerSpec,
+    image: &'a FromImage,
+    group: Cgroup,
+    tree: OwnedFd,
+    mounts: Vec<Detached>,
+    context: Context,
+}
+
+/// Starts a container; what was made for one that cannot be is taken down again.
+pub(super) fn start(
+    helper: &Arc<Helper>,
+    sandbox: &Sandbox,
+    spec: &ContainerSpec,
+    image: &FromImage,
+) -> Result<StartedContainer, Failure> {
+    let Root::Image(id) = &spec.root else {
+        return Err(Failure::Unsupported("the host's programs in a sandbox of images".into()));
+    };
+    let composed = sandbox.composed.as_ref().ok_or_else(|| Failure::Refused {
+        program: spec.name.clone(),
+        reason: "this sandbox takes no more containers".to_owned(),
+    })?;
+    helper.one_more();
+    let name = helper.mint_name();
+    let layer = composed.disk.join(format!("{}.{name}", spec.name));
+    let group = helper.shop.cgroups.create_in(&sandbox.cgroup, &name);
+    let made = group.doing("make the control groups").and_then(|group| {
+        make(helper, sandbox, composed, (spec, image, id), (&group, &layer)).inspect_err(|_| {
+            helper.close_group(group.clone());
+        })
+    });
+    if made.is_err() {
+        helper.close_dir(layer);
+        helper.close_unit();
+    }
+    made
+}
+
+fn make(
+    helper: &Arc<Helper>,
+    sandbox: &Sandbox,
+    composed: &Composed,
+    (spec, image, id): (&ContainerSpec, &FromImage, &ImageId),
+    (group, layer): (&Cgroup, &Path),
+) -> Result<StartedContainer, Failure> {
+    let shop = &helper.shop;
+    group.limit(&spec.limits).doing("set the limits")?;
+    if spec.terminal {
+        return Err(Failure::Unsupported("a terminal for a container's own program".to_owned()));
+    }
+    let root = match spec.root_size_bytes.filter(|_| shop.scratch.are_usable()) {
+        Some(size_bytes) => bounded_root(shop, image, layer, size_bytes),
+        None => rootfs::overlay(&image.layers, layer),
+    };
+    let tree = root.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => Failure::NoImage(id.clone()),
+        _ => Failure::of("lay the image's layers over each other", &error),
+    })?;
+    let context = context(shop, spec, image, &tree)?;
+    let mut site = Site {
+        shop,
+        composed,
+        spec,
+        image,
+        group: group.clone(),
+        tree,
+        mounts: Vec::new(),
+        context,
+    };
+    site.mount()?;
+    let book = match spec.output {
+        OutputMode::Kept { bytes } => Some(composed.book(&sandbox.id, spec, bytes)?),
+        OutputMode::Stream | OutputMode::Discard => None,
+    };
+    let (unit, pipes) = site.launch(helper, sandbox, (id, layer))?;
+    let streams = match (book, pipes) {
+        (Some(book), Some([out, err])) => {
+            let pipes = [(Stdio::Out, out), (Stdio::Err, err)];
+            helper.scribe.follow(&book, pipes).doing("keep the output")?;
+            None
+        }
+        (_, pipes) => pipes,
+    };
+    Ok(StartedContainer { unit, streams })
+}
+
+/// A root whose writable layer is on a file system of its own, of this size. That is in sight
+/// only until the root holds it.
+fn bounded_root(
+    shop: &Workshop,
+    image: &FromImage,
+    layer: &Path,
+    size_bytes: u64,
+) -> io::Result<OwnedFd> {
+    let scratch = shop.scratch.take(size_bytes, User { uid: 0, gid: 0 })?;
+    let name = layer.file_name().unwrap_or_default();
+    let at = shop.places.memory.join("upper").join(name);
+    std::fs::create_dir_all(&at)?;
+    let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+    let tree = move_mount(&scratch.tree, c"", rustix::fs::CWD, &at, flags)
+        .map_err(io::Error::from)
+        .and_then(|()| rootfs::overlay(&image.layers, &at));
+    let _ = unmount(&at, UnmountFlags::DETACH);
+    let _ = std::fs::remove_dir(&at);
+    tree
+}
+
+fn context(
+    shop: &Workshop,
+    spec: &ContainerSpec,
+    image: &FromImage,
+    tree: &OwnedFd,
+) -> Result<Context, Failure> {
+    let mut identity = match &spec.user {
+        RunAs::Image => users::find(tree, &image.user)?,
+        RunAs::Named(name) => users::find(tree, name)?,
+        RunAs::Ids(User { uid, gid }) => users::find(tree, &format!("{uid}:{gid}"))?,
+    };
+    identity.groups.truncate(64);
+    let mut env = image.env.clone();
+    if !env.iter().any(|(name, _)| name == "HOME") {
+        env.push(("HOME".to_owned(), identity.home.clone()));
+    }
+    Ok(Context {
+        env,
+        cwd: image.cwd.clone(),
+        identity,
+        bounding: capability::of_container(&spec.capabilities_add, &spec.capabilities_drop)?,
+        rlimits: rlimit::of_container(&spec.ulimits, spec.limits.files, shop.open_files_max)?,
+        no_new_privileges: spec.no_new_privileges,
+    })
+}
+
+impl Site<'_> {
+    /// Makes the places of all mounts, and the mounts.
+    fn mount(&mut self) -> Result<(), Failure> {
+        let refused = |target: &str, error: io::Error| Failure::Refused {
+            program: target.to_owned(),
+            reason: error.to_string(),
+        };
+        rootfs::make_own_points(&self.tree).map_err(|error| refused("image", error))?;
+        let dev = rootfs::devices().doing("make the devices")?;
+        self.push(dev, "/dev")?;
+        for name in rootfs::OWN_FILES {
+            let file = detach_tree(&self.composed.memory.join(name)).doing("show a file")?;
+            self.push(file, &format!("/etc/{name}"))?;
+        }
+        let user = self.context.identity.user;
+        for mount in &self.spec.mounts {
+            let (mount, target) = self.composed.place(mount)?;
+            let file = matches!(&mount, Mount::Bind { source, .. } if source.is_file());
+            let (root, inside) = match target.strip_prefix("/dev/") {
+                Some(inside) => (self.mounts[0].tree.as_fd(), format!("/{inside}")),
+                None => (self.tree.as_fd(), target.clone()),
+            };
+            rootfs::make_point(root, &inside, file).map_err(|error| refused(&target, error))?;
+            let made = detach(self.shop, &mut self.composed.shared.lock(), &mount, user)?;
+            self.push(made.tree, &target)?;
+        }
+        let cwd = &self.context.cwd;
+        if cwd != "/" {
+            rootfs::make_point(&self.tree, cwd, false).map_err(|error| refused(cwd, error))?;
+        }
+        if self.spec.read_only_root {
+            rootfs::seal(&self.tree).doing("make the root read-only")?;
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, tree: OwnedFd, target: &str) -> Result<(), Failure> {
+        let target = rootfs::text(target).doing("name a mount")?;
+        self.mounts.push(Detached { tree, target });
+        Ok(())
+    }
+
+    /// Starts the first process, and the program where that is another.
+    fn launch(
+        &self,
+        helper: &Arc<Helper>,
+        sandbox: &Sandbox,
+        (id, layer): (&ImageId, &Path),
+    ) -> Result<(Arc<Unit>, Option<[OwnedFd; 2]>), Failure> {
+        let entries = self.group.entries().doing("open the control groups")?;
+        let (stdio, pipes) = self.stdio()?;
+        let program = program(self.shop, &self.context, &self.image.argv, &stdio)?;
+        let name = self.image.argv.first().cloned().unwrap_or_default();
+        self.set_sysctls()?;
+        let sole = !self.spec.init;
+        let (first, later) = match sole {
+            true => (First::Program(Box::new(program)), None),
+            false => (First::Init(self.shop.init.as_fd()), Some(program)),
+        };
+        let hostname = rootfs::text(&self.composed.hostname).doing("name the host")?;
+        let init = self.first(first, &entries, &hostname);
+        let init = init.map_err(|error| judge(&name, &self.context.cwd, error))?;
+        let shell = Shell::around(init, self.context.identity.user)?;
+        let own = Own {
+            sole,
+            image: id.clone(),
+            stop_signal: self.image.stop_signal,
+            layer: layer.to_owned(),
+            context: self.context.clone(),
+        };
+        let unit = Unit { own: Some(own), ..Unit::new(shell, self.group.clone()) };
+        {
+            let mut life = unit.life.lock();
+            let (container, attempt) = (self.spec.name.clone(), self.spec.attempt);
+            life.owner = Some(Owner { id: sandbox.id.clone(), container, attempt });
+            life.started_at = helper.reaper.clock.now();
+        }
+        if let Some(program) = later {
+            let plan =
+                ProgramPlan { init: unit.shell.init.pidfd.as_fd(), entries: &entries, program };
+            let started = unit
+                .shell
+                .inside(self.shop, libc::CLONE_NEWPID, || Ok(child::start_program(&plan)))
+                .and_then(|child| child.map_err(|error| judge(&name, &self.context.cwd, error)));
+            match started {
+                Ok(child) => unit.life.lock().program = Some(child),
+                Err(failure) => {
+                    unit.shell.kill();
+                    let _ = crate::sys::reap_now(unit.shell.init.pidfd.as_fd());
+                    return Err(failure);
+                }
+            }
+        }
+        Ok((Arc::new(unit), pipes))
+    }
+
+    fn first(
+        &self,
+        first: First<'_>,
+        entries: &Entries,
+        hostname: &CStr,
+    ) -> Result<super::clone::Child, child::ChildError> {
+        let size = self.spec.shm_size_bytes.unwrap_or(SHM_BYTES);
+        let shm = CString::new(format!("mode=1777,size={size}")).unwrap_or_default();
+        let plan = ContainerPlan {
+            tree: self.tree.as_fd(),
+            anchor: &self.shop.places.anchor,
+            mounts: self
+                .mounts
+                .iter()
+                .map(|mount| (mount.tree.as_fd(), mount.target.as_c_str()))
+                .collect(),
+            masks: &self.shop.masks,
+            shm: &shm,
+            hostname,
+            entries,
+            network: self.composed.network.namespace.as_ref().map(AsFd::as_fd),
+            first,
+        };
+        child::start_container(&plan)
+    }
+
+    /// Ends for the program, and ours.
+    fn stdio(&self) -> Result<([OwnedFd; 3], Option<[OwnedFd; 2]>), Failure> {
+        let null = || self.shop.null.try_clone().doing("copy a descriptor");
+        if self.spec.output == OutputMode::Discard {
+            return Ok(([high(null()?)?, high(null()?)?, high(null()?)?], None));
+        }
+        let (stdout, out) = output()?;
+        let (stderr, err) = output()?;
+        Ok(([high(null()?)?, out, err], Some([stdout, stderr])))
+    }
+
+    /// Sets kernel parameters of the sandbox's network; those of other namespaces are refused.
+    fn set_sysctls(&self) -> Result<(), Failure> {
+        if self.spec.sysctls.is_empty() {
+            return Ok(());
+        }
+        self.composed.set_sysctls(self.shop, &self.spec.sysctls)
+    }
+}
+
+/// Well out of the way of 0 to 3.
+fn high(fd: OwnedFd) -> Result<OwnedFd, Failure> {
+    crate::sys::dup_high(fd).doing("copy a descriptor")
+}
+
+/// A program to start in a container.
+pub(super) fn program<'a>(
+    shop: &'a Workshop,
+    context: &Context,
+    argv: &[String],
+    stdio: &'a [OwnedFd; 3],
+) -> Result<ProgramSpec<'a>, Failure> {
+    let name = argv.first().cloned().unwrap_or_default();
+    let refused = |reason: &str| Failure::Refused { program: name.clone(), reason: reason.into() };
+    if name.is_empty() {
+        return Err(refused("no command specified"));
+    }
+    let text = |text: String| CString::new(text).map_err(|_| refused("holds a nul"));
+    let path = context.env.iter().rev().find(|(name, _)| name == "PATH");
+    let paths: Result<Vec<_>, _> = match name.contains('/') {
+        true => vec![text(name.clone())].into_iter().collect(),
+        false => path
+            .map_or("", |(_, value)| value)
+            .split(':')
+            .filter(|dir| dir.starts_with('/'))
+            .map(|dir| text(format!("{}/{name}", dir.trim_end_matches('/'))))
+            .collect(),
+    };
+    let env: Result<Vec<_>, _> =
+        context.env.iter().map(|(name, value)| text(format!("{name}={value}"))).collect();
+    let argv: Result<Vec<_>, _> = argv.iter().cloned().map(text).collect();
+    let Context { identity, bounding, .. } = context;
+    let seccomp = match bounding & capability::SYS_ADMIN {
+        0 => &shop.seccomp.container,
+        _ => &shop.seccomp.admin,
+    };
+    Ok(ProgramSpec {
+        stdio: [stdio[0].as_fd(), stdio[1].as_fd(), stdio[2].as_fd()],
+        assign: None,
+        terminal: false,
+        paths: paths?,
+        argv: argv?,
+        env: env?,
+        cwd: text(context.cwd.clone())?,
+        user: identity.user,
+        groups: identity.groups.clone(),
+        rlimits: context.rlimits.clone(),
+        bounding: *bounding,
+        permitted: if identity.user.uid == 0 { *bounding } else { 0 },
+        no_new_privileges: context.no_new_privileges,
+        seccomp,
+    })
+}

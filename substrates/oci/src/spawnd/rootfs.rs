@@ -1,0 +1,143 @@
+//! A container's root: its image's layers, a layer of its own over them, and the places that
+//! mounts go to. All of it is made below open descriptors: an image's links lead nowhere else.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RawMode, ResolveFlags, chmodat, mkdirat, mknodat, openat,
+    openat2, statat, symlinkat,
+};
+use rustix::mount::{
+    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen,
+};
+
+use crate::sys;
+
+/// Directories that every container's root has.
+const OWN_DIRS: [&str; 3] = ["proc", "sys", "dev"];
+/// Files of `/etc` that are the sandbox's.
+pub(super) const OWN_FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
+
+/// Lays a writable layer in `dir` over an image's; answers it mounted nowhere yet.
+pub(super) fn overlay(layers: &[PathBuf], dir: &Path) -> io::Result<OwnedFd> {
+    let (upper, work, empty) = (dir.join("upper"), dir.join("work"), dir.join("empty"));
+    fs::create_dir_all(&upper)?;
+    fs::create_dir_all(&work)?;
+    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&fs, "source", "container")?;
+    let one_by_one = layers
+        .iter()
+        .rev()
+        .try_for_each(|layer| fsconfig_set_string(&fs, "lowerdir+", layer.as_path()));
+    if layers.is_empty() {
+        fs::create_dir_all(&empty)?;
+        fsconfig_set_string(&fs, "lowerdir", empty.as_path())?;
+    } else if one_by_one.is_err() {
+        // kernels before 6.8
+        let all: Vec<_> = layers.iter().rev().map(|layer| layer.display().to_string()).collect();
+        fsconfig_set_string(&fs, "lowerdir", all.join(":"))?;
+    }
+    fsconfig_set_string(&fs, "upperdir", upper.as_path())?;
+    fsconfig_set_string(&fs, "workdir", work.as_path())?;
+    // it ends with its container: nothing needs to reach the disk in order, or at all
+    fsconfig_set_flag(&fs, "volatile")?;
+    fsconfig_create(&fs)?;
+    let nodev = MountAttrFlags::MOUNT_ATTR_NODEV;
+    Ok(fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, nodev)?)
+}
+
+/// Makes what a container's own mounts go onto. An image where one of these is not a plain
+/// directory is refused.
+pub(super) fn make_own_points(tree: &OwnedFd) -> io::Result<()> {
+    for name in OWN_DIRS {
+        match statat(tree, name, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(found)
+                if FileType::from_raw_mode(found.st_mode as RawMode) == FileType::Directory => {}
+            Ok(_) => return Err(io::Error::other(format!("/{name} is not a directory"))),
+            Err(rustix::io::Errno::NOENT) => mkdirat(tree, name, Mode::from_raw_mode(0o755))?,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    OWN_FILES.iter().try_for_each(|name| make_point(tree, &format!("/etc/{name}"), true))
+}
+
+/// Makes a directory or file at an absolute path below `root`, with those above it, where it is
+/// not there.
+pub(super) fn make_point(root: impl AsFd, target: &str, file: bool) -> io::Result<()> {
+    let plain = Path::new(target).strip_prefix("/").map_err(|_| invalid("must be absolute"))?;
+    if !plain.components().all(|part| matches!(part, Component::Normal(_))) {
+        return Err(invalid("must be a plain path"));
+    }
+    let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let find =
+        |path: &Path| openat2(&root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside);
+    let mut so_far = PathBuf::new();
+    let mut above = find(Path::new("."))?;
+    for part in plain {
+        so_far.push(part);
+        above = match find(&so_far) {
+            Ok(found) => found,
+            Err(rustix::io::Errno::NOENT) => {
+                if file && so_far == plain {
+                    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+                    openat(&above, part, flags, Mode::from_raw_mode(0o644))?;
+                } else {
+                    mkdirat(&above, part, Mode::from_raw_mode(0o755))?;
+                }
+                find(&so_far)?
+            }
+            Err(error) => return Err(error.into()),
+        };
+    }
+    Ok(())
+}
+
+/// From now on it can only be read.
+pub(super) fn seal(tree: &OwnedFd) -> io::Result<()> {
+    sys::mount_setattr(tree.as_fd(), libc::MOUNT_ATTR_RDONLY, 0)
+}
+
+/// A container's `/dev`.
+pub(super) fn devices() -> io::Result<OwnedFd> {
+    let fs = fsopen("tmpfs", FsOpenFlags::FSOPEN_CLOEXEC)?;
+    fsconfig_set_string(&fs, "size", "65536k")?;
+    fsconfig_set_string(&fs, "mode", "755")?;
+    fsconfig_create(&fs)?;
+    let flags = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let dev = fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, flags)?;
+    let devices =
+        [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9)];
+    for (name, major, minor) in devices.into_iter().chain([("tty", 5, 0)]) {
+        let mode = Mode::from_raw_mode(0o666);
+        mknodat(&dev, name, FileType::CharacterDevice, mode, rustix::fs::makedev(major, minor))?;
+        chmodat(&dev, name, mode, AtFlags::empty())?;
+    }
+    for name in ["pts", "shm", "mqueue"] {
+        mkdirat(&dev, name, Mode::from_raw_mode(0o755))?;
+    }
+    for (name, to) in [
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+        ("core", "/proc/kcore"),
+    ] {
+        symlinkat(to, &dev, name)?;
+    }
+    Ok(dev)
+}
+
+/// A path for the kernel.
+pub(super) fn text(text: &str) -> io::Result<CString> {
+    CString::new(text).map_err(io::Error::other)
+}
+
+fn invalid(why: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, why)
+}

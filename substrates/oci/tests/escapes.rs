@@ -1,0 +1,195 @@
+//! Known ways out of a container, tried: each must lead nowhere.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // as tests do
+
+mod house;
+
+use std::path::Path;
+use std::time::Duration;
+
+use haar_images::OciLayout;
+use haar_images::build::{self, Compression, Layer};
+use haar_substrate::{
+    Capability, ContainerSpec, ExecSpec, ImageConfig, ImageId, ImageRef, ImageStore, Mount, Root,
+    Substrate, SubstrateError, Volume, VolumeSource,
+};
+use haar_substrate_oci::OciSubstrate;
+use house::{House, container, text};
+
+/// Runs a script as root in a container of its own; what it says.
+async fn said(substrate: &OciSubstrate, house: &House, name: &str, script: &str) -> String {
+    let (spec, _) = house.task(name);
+    let id = substrate.ensure(spec).await.unwrap().id;
+    substrate.start(&id, container(house, "main", script)).await.unwrap();
+    substrate.wait(&id, "main").await.unwrap();
+    let said = text(substrate, &id, "main").await;
+    substrate.remove(&id, Duration::ZERO).await.unwrap();
+    said
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn root_inside_is_nobody_outside() {
+    let Some(house) = House::new().await else { return };
+    let before = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();
+    house.crash(async |substrate| {
+        let attempts = "\
+            mount -t tmpfs t /tmp 2>/dev/null && echo mount; \
+            mount --bind / /mnt 2>/dev/null && echo bind; \
+            mknod /tmp/disk b 254 0 2>/dev/null && head -c 1 /tmp/disk 2>/dev/null && echo disk; \
+            mknod /dev/mem c 1 1 2>/dev/null && head -c 1 /dev/mem >/dev/null 2>&1 && echo mem; \
+            (echo x >/proc/sys/kernel/core_pattern) 2>/dev/null && echo core_pattern; \
+            (echo b >/proc/sysrq-trigger) 2>/dev/null && echo sysrq; \
+            (echo 1 >/proc/sys/vm/drop_caches) 2>/dev/null && echo vm; \
+            (echo x >/sys/kernel/uevent_helper) 2>/dev/null && echo uevent; \
+            touch /sys/fs/x 2>/dev/null && echo sys; \
+            head -c 1 /proc/kcore 2>/dev/null | grep -q . && echo kcore; \
+            ls /proc/1/root/work /work /home 2>/dev/null; \
+            for p in /proc/[0-9]*; do readlink $p/exe; done | grep -v -e '^/bin/' ; \
+            ls /dev | grep -e '^[hsv]d' -e loop -e kmsg; true";
+        assert_eq!(said(substrate, &house, "attempts", attempts).await, "");
+        let more =
+            "grep -e Seccomp: -e CapEff -e CapBnd -e CapAmb /proc/self/status | tr -d '\\t\\n'";
+        let docker = "00000000a80425fb";
+        let none = "0000000000000000";
+        let expected = format!("CapEff:{docker}CapBnd:{docker}CapAmb:{none}Seccomp:2");
+        assert_eq!(said(substrate, &house, "status", more).await, expected);
+    });
+    assert_eq!(std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap(), before);
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_descriptor_and_no_program_of_the_host_is_within_reach() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("leaks");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "exec sleep 1000";
+        substrate.start(&id, container(&house, "main", script)).await.unwrap();
+        let ask = async |script: &str| {
+            let check = ExecSpec::new(&["sh", "-c", script]);
+            let check = substrate.exec(&id, "main", check).await.unwrap();
+            use futures_util::StreamExt as _;
+            let chunks: Vec<_> = check.output().unwrap().map(|chunk| chunk.bytes).collect().await;
+            check.wait().await.unwrap();
+            String::from_utf8_lossy(&chunks.concat()).into_owned()
+        };
+        // what is run from outside is the container's own program, not the host's
+        assert_eq!(ask("readlink -f /proc/self/exe").await, "/bin/sh\n");
+        assert_eq!(ask("(echo x >/proc/self/exe) 2>/dev/null; echo $?").await, "1\n");
+        assert_eq!(ask("ls /proc/self/fd | tr '\\n' ' '").await, "0 1 2 3 ");
+        // its own three, and nothing of the helper's
+        let script = "for f in /proc/1/fd/*; do readlink $f; done | sed 's/[0-9]*//g'";
+        assert_eq!(ask(script).await, "/dev/null\npipe:[]\npipe:[]\n");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+async fn image(house: &House, dir: &Path, layer: Layer) -> ImageId {
+    let config = ImageConfig { cmd: vec!["/bin/sh".into()], ..ImageConfig::default() };
+    build::layout(dir, &config, &[(layer.finish(), Compression::None)]);
+    let store = house.config.images.as_ref().unwrap();
+    let name = ImageRef(dir.display().to_string());
+    store.pull(&name, "latest", std::sync::Arc::new(OciLayout::new(dir))).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mounts_follow_no_link_out_of_the_image() {
+    let Some(house) = House::new().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, shared) = (dir.path().join("victim"), dir.path().join("shared"));
+    std::fs::create_dir_all(&victim).unwrap();
+    std::fs::create_dir_all(&shared).unwrap();
+    let out = victim.to_str().unwrap();
+    let hostile =
+        build::busybox().unwrap().symlink("data", out).symlink("etc/hosts", "/../../../..");
+    let up = "../../../../../../../../../..";
+    let hostile = hostile.symlink("up", &format!("{up}{out}")).symlink("etc/resolv.conf", out);
+    let linked = image(&house, &dir.path().join("linked"), hostile).await;
+    let fake = build::busybox().unwrap().dir("evil/", 0o777).symlink("proc", "/evil");
+    let fake = image(&house, &dir.path().join("fake"), fake).await;
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("links");
+        spec.volumes = vec![Volume {
+            name: "shared".into(),
+            source: VolumeSource::Directory { path: shared.clone(), create: false },
+        }];
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let mut main = ContainerSpec {
+            output: haar_substrate::OutputMode::Kept { bytes: 1 << 20 },
+            argv: vec![
+                "sh".into(),
+                "-c".into(),
+                "echo x >/data/x; echo y >/up/y; ls /data /up".into(),
+            ],
+            ..ContainerSpec::new("main", Root::Image(linked.clone()))
+        };
+        let volume = |target: &str| Mount::Volume {
+            name: "shared".into(),
+            target: target.into(),
+            read_only: false,
+        };
+        main.mounts = vec![volume("/data"), volume("/up")];
+        // where an image's own link stands for /etc/hosts, it is refused or stays inside
+        match substrate.start(&id, main).await {
+            Ok(_) => drop(substrate.wait(&id, "main").await.unwrap()),
+            Err(SubstrateError::Refused { .. }) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+        let bad = ContainerSpec {
+            argv: vec!["sh".into()],
+            ..ContainerSpec::new("fake", Root::Image(fake.clone()))
+        };
+        let refused = substrate.start(&id, bad).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        let mut above = container(&house, "above", "true");
+        above.mounts = vec![volume("/../../x")];
+        let refused = substrate.start(&id, above).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0);
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn capabilities_are_what_was_asked_for() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("caps");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "grep -e CapEff -e NoNewPrivs /proc/self/status | tr -d '\\t\\n'";
+        let mut none = container(&house, "none", script);
+        none.capabilities_drop = vec![Capability("ALL".into())];
+        none.no_new_privileges = true;
+        substrate.start(&id, none).await.unwrap();
+        let mut some =
+            container(&house, "some", "ip link set lo mtu 1234; hostname y 2>&1; echo $?");
+        some.capabilities_add = vec![Capability("NET_ADMIN".into())];
+        some.shm_size_bytes = Some(1 << 20);
+        some.sysctls = [("net.ipv4.ip_local_port_range".into(), "5000 5010".into())].into();
+        substrate.start(&id, some).await.unwrap();
+        for name in ["none", "some"] {
+            substrate.wait(&id, name).await.unwrap();
+        }
+        assert_eq!(text(substrate, &id, "none").await, "CapEff:0000000000000000NoNewPrivs:1");
+        assert!(text(substrate, &id, "some").await.ends_with("1\n"));
+        let check = container(
+            &house,
+            "check",
+            "cat /proc/sys/net/ipv4/ip_local_port_range; ip link | grep -c 'mtu 1234'",
+        );
+        substrate.start(&id, check).await.unwrap();
+        substrate.wait(&id, "check").await.unwrap();
+        assert_eq!(text(substrate, &id, "check").await, "5000\t5010\n1\n");
+        for name in ["kernel.core_pattern", "net.../../kernel/core_pattern", "vm.swappiness"] {
+            let mut bad = container(&house, "bad", "true");
+            bad.sysctls = [(name.into(), "1".into())].into();
+            let refused = substrate.start(&id, bad).await;
+            assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{name}: {refused:?}");
+        }
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
