@@ -288,6 +288,8 @@ def check_violations(probe, table, model, operation, protocol, values):
             continue  # the room checks it
         if "missing_name" in table and words == "Member must not be null":
             words = f"{member} is required"
+        if protocol == "ec2" and words == "Member must not be null":
+            words = "The request must contain the parameter"
         answer = probe.ask({"request": request(model, operation, protocol, value, valid=False)})
         message = answer.get("message", "")
         if member.lower() not in message.lower() or words not in message:

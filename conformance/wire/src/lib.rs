@@ -26,6 +26,7 @@ pub fn catalogue() -> Catalogue {
         &generated::sqs::SERVICE,
         &haar_cloudwatch_contract::model::SERVICE,
         &haar_ec2_contract::model::SERVICE,
+        &haar_ecr_contract::model::SERVICE,
         &haar_iam_contract::model::SERVICE,
         &haar_secretsmanager_contract::model::SERVICE,
         &haar_ssm_contract::model::SERVICE,
