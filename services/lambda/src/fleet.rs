@@ -33,6 +33,7 @@ use haar_substrate::WarmTemplate;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OnceCell, Semaphore};
 
+pub(crate) use detached::Detached;
 pub(crate) use metrics::record;
 pub(crate) use outcome::FunctionFailure;
 pub use outcome::{InvokeError, InvokeOutcome, StreamEvent, StreamOutcome, ThrottleReason, Usage};
@@ -139,7 +140,7 @@ impl Fleet {
         request: InvokeRequest,
     ) -> Result<InvokeOutcome, InvokeError> {
         let shared = Arc::clone(&self.shared);
-        detached::Detached::new(invocation::buffered(shared, target, request)).await
+        Detached::new(invocation::buffered(shared, target, request)).await
     }
 
     /// Runs a function once and answers what it answers as it comes.

@@ -194,3 +194,28 @@ async fn open_again(path: &Path) -> Kv {
         }
     }
 }
+
+const SLOW: &str = "import time\ndef handler(event, context):\n    print('attempt', flush=True)\n    \
+                    time.sleep(0.3)\n    raise ValueError('no')\n";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_a_reset_forgets_while_it_runs_does_not_come_back() {
+    let (cloud, neighbours) = (Cloud::new(), Arc::new(Neighbours::default()));
+    let queue = queue(&cloud, &neighbours, &Kv::ephemeral());
+    let slow = cloud.python(SLOW);
+    know(&neighbours, &slow, AsyncConfig::default());
+    queue.accept(event(&queue, &slow, json!(1))).await.unwrap();
+    told(&cloud, "attempt").await;
+    queue.clear().unwrap();
+    told(&cloud, "REPORT").await;
+    for _ in 0..20 {
+        assert!(queue.is_empty().unwrap());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn told(cloud: &Cloud, beginning: &str) {
+    while !cloud.log().iter().any(|line| line.starts_with(beginning)) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}

@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 type Boxed<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// A future that is polled in place and, when it is dropped before its end, goes on by itself.
-pub(super) struct Detached<T: Send + 'static> {
+pub(crate) struct Detached<T: Send + 'static> {
     inner: Option<Boxed<T>>,
 }
 
 impl<T: Send + 'static> Detached<T> {
-    pub(super) fn new(inner: impl Future<Output = T> + Send + 'static) -> Self {
+    pub(crate) fn new(inner: impl Future<Output = T> + Send + 'static) -> Self {
         Self { inner: Some(Box::pin(inner)) }
     }
 }

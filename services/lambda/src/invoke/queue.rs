@@ -14,7 +14,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use super::async_event::{AsyncEvent, EventTarget, FunctionDirectory};
 use super::worker;
-use crate::fleet::Fleet;
+use crate::fleet::{Detached, Fleet};
 
 /// What the operator may set.
 #[derive(Clone, Debug)]
@@ -87,15 +87,20 @@ impl AsyncQueue {
         Ok(Self { inner })
     }
 
-    /// Keeps an event; it is on disk when this resolves.
+    /// Keeps an event; it is on disk when this resolves. A caller that hangs up before has it
+    /// kept and worked on all the same.
     ///
     /// # Errors
     /// When the store does not take it.
     pub async fn accept(&self, event: AsyncEvent) -> Result<(), KvError> {
-        self.inner.store(&event, Durability::Synced).await?;
-        self.inner.count(&event, "AsyncEventsReceived", 1.0);
-        self.inner.schedule(&event);
-        Ok(())
+        let inner = Arc::clone(&self.inner);
+        let accepting = async move {
+            inner.store(&event, Durability::Synced).await?;
+            inner.count(&event, "AsyncEventsReceived", 1.0);
+            inner.schedule(&event);
+            Ok(())
+        };
+        Detached::new(accepting).await
     }
 
     /// Events that wait or are worked on.
@@ -174,8 +179,20 @@ impl Inner {
         self.parts.kv.commit(batch, durability).await
     }
 
+    /// Writes an event over itself. One that was forgotten meanwhile, by a reset, stays so.
+    pub(super) async fn store_again(&self, event: &AsyncEvent) -> Result<(), KvError> {
+        match self.events.get(event.request_id.as_str())? {
+            Some(_) => self.store(event, Durability::Synced).await,
+            None => Ok(()),
+        }
+    }
+
     pub(super) fn schedule(&self, event: &AsyncEvent) {
-        self.due.lock().insert((event.due_at, event.request_id.clone()));
+        self.schedule_at(event.due_at, event.request_id.clone());
+    }
+
+    fn schedule_at(&self, at: Timestamp, request_id: String) {
+        self.due.lock().insert((at, request_id));
         self.changed.notify_one();
     }
 
@@ -186,10 +203,21 @@ impl Inner {
         }
     }
 
-    /// An event as it is to be tried now. One that still runs was interrupted when haar ended.
+    /// An event as it is to be tried now; `None` where it was forgotten. One that still runs was
+    /// interrupted when haar ended. One that cannot be read now is looked at again later.
     fn read(&self, request_id: &str) -> Option<AsyncEvent> {
-        let record = self.events.get(request_id).ok().flatten()?;
-        let mut event: AsyncEvent = serde_json::from_slice(&record).ok()?;
+        let record = match self.events.get(request_id) {
+            Ok(record) => record?,
+            Err(error) => {
+                tracing::error!(%error, "could not read an event; it waits");
+                let later = self.parts.clock.now() + UNREADABLE_WAIT;
+                self.schedule_at(later, request_id.to_owned());
+                return None;
+            }
+        };
+        let read = serde_json::from_slice::<AsyncEvent>(&record);
+        let mut event =
+            read.inspect_err(|error| tracing::error!(%error, "an event is broken")).ok()?;
         if std::mem::take(&mut event.is_running) {
             event.interrupted_count += 1;
         }
@@ -251,3 +279,6 @@ async fn work(queue: std::sync::Weak<Inner>) {
 }
 
 const IDLE_WAIT: Duration = Duration::from_secs(1);
+
+/// How long an event waits that the store could not give.
+const UNREADABLE_WAIT: Duration = Duration::from_secs(1);

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use haar_kv::Durability;
 use haar_types::RequestId;
 
 use super::async_event::{AsyncEvent, AsyncTarget};
@@ -61,7 +60,7 @@ pub(super) async fn attempt(queue: &Inner, mut event: AsyncEvent) {
         return conclude(queue, &event, &found, None, Condition::EventAgeExceeded).await;
     }
     event.is_running = true;
-    if let Err(error) = queue.store(&event, Durability::Synced).await {
+    if let Err(error) = queue.store_again(&event).await {
         tracing::error!(%error, "could not note the start of an event; it waits");
         event.is_running = false;
         return again(queue, event, TURNED_AWAY_FIRST).await;
@@ -140,7 +139,7 @@ fn retry_in_time(verdict: Verdict, wait: Duration, age: Duration, found: &AsyncT
 
 async fn again(queue: &Inner, mut event: AsyncEvent, wait: Duration) {
     event.due_at = queue.parts.clock.now() + wait;
-    if let Err(error) = queue.store(&event, Durability::Synced).await {
+    if let Err(error) = queue.store_again(&event).await {
         tracing::error!(%error, "could not note a retry; it is tried again all the same");
     }
     queue.schedule(&event);
