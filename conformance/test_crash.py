@@ -102,6 +102,35 @@ def test_accepted_events_run_after_a_crash_and_not_for_ever(tmp_path, new_cloud)
     cloud.stop()
 
 
+def test_stops_use_up_no_tries(tmp_path, new_cloud):
+    cloud = new_cloud("--wait-divisor", "60", data_dir=tmp_path / "data")
+    name = Functions(cloud).python(
+        """
+        import time
+        def handler(event, context):
+            print("BEGUN", flush=True)
+            time.sleep(3)
+            print("ENDED")
+        """
+    )
+
+    def logged(word):
+        logs = cloud.client("logs")
+        try:
+            found = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern=word)
+        except logs.exceptions.ResourceNotFoundException:
+            return 0
+        return len(found["events"])
+
+    Functions(cloud).invoke(name, {}, InvocationType="Event")
+    for stops in range(1, 5):  # more than an event has tries
+        until(lambda: logged("BEGUN"), lambda found: found == stops)
+        cloud.stop()
+        cloud.start()
+    until(lambda: logged("ENDED"), lambda found: found == 1)
+    cloud.stop()
+
+
 def test_a_killed_cloud_leaves_no_orphan(tmp_path, new_cloud):
     leaks.reap()
     before = leaks.processes()

@@ -155,7 +155,7 @@ impl Rooms {
 
     /// Ends environments and writes what is buffered.
     pub(crate) async fn stop(&self) {
-        self.lambda.fleet().end_all().await;
+        self.lambda.fleet().shut_down().await;
         self.logs.flush().await;
         self.cloudwatch.flush();
         self.ecr.flush();
