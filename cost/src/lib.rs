@@ -6,6 +6,7 @@
 //! Begin with [`UsageBook`] for where use is noted, and [`Bill::of`] for what it costs. Prices are in `prices.toml`, with their date and source.
 
 mod bill;
+mod fargate;
 mod meter;
 mod money;
 mod prices;
@@ -14,9 +15,10 @@ mod storage;
 mod usage;
 
 pub use bill::{Bill, Charges, FunctionBill, FunctionName};
+pub use fargate::TaskUsage;
 pub use meter::{UsageBook, month_of};
 pub use money::{Dollars, Price};
-pub use prices::{LambdaPrices, StoragePrices};
+pub use prices::{FargatePrices, LambdaPrices, StoragePrices};
 pub use render::{bill_json, bill_text};
 pub use storage::StorageUsage;
 pub use usage::{Architecture, ComputeUsage, Usage};

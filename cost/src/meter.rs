@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::bill::FunctionName;
+use crate::fargate::TaskUsage;
 use crate::storage::{self, StorageUsage};
 use crate::usage::Usage;
 
@@ -26,6 +27,7 @@ pub struct UsageBook {
     kv: Kv,
     days: Keyspace,
     storage: Keyspace,
+    tasks: Keyspace,
     pending: Mutex<Pending>,
     arrived: Notify,
     /// Held while sums are read, added to and written back.
@@ -37,6 +39,8 @@ struct Pending {
     days: BTreeMap<DayKey, Usage>,
     /// KiB-milliseconds of repositories.
     storage: BTreeMap<DayKey, u128>,
+    /// Tasks on Fargate, by metered kind.
+    tasks: BTreeMap<(DayKey, &'static str), u128>,
     dropped_count: u64,
 }
 
@@ -61,6 +65,7 @@ impl UsageBook {
             kv: kv.clone(),
             days: kv.keyspace("cost.day")?,
             storage: kv.keyspace("cost.storage")?,
+            tasks: kv.keyspace("cost.fargate")?,
             pending: Mutex::default(),
             arrived: Notify::new(),
             writing: Mutex::default(),
@@ -100,6 +105,12 @@ impl UsageBook {
             let sum = self.storage.get(&key)?.map_or(0, |sum| decode_sum(&sum));
             let sum = sum.saturating_add(kib_ms);
             batch.put(&self.storage, key, Bytes::copy_from_slice(&sum.to_be_bytes()));
+        }
+        for ((day, kind), quantity) in pending.tasks {
+            let key = Bytes::from([&day.encode()[..], b"\0", kind.as_bytes()].concat());
+            let sum = self.tasks.get(&key)?.map_or(0, |sum| decode_sum(&sum));
+            let sum = sum.saturating_add(quantity);
+            batch.put(&self.tasks, key, Bytes::copy_from_slice(&sum.to_be_bytes()));
         }
         self.kv.apply(batch)
     }
@@ -149,6 +160,41 @@ impl UsageBook {
     }
 }
 
+impl UsageBook {
+    /// What tasks on Fargate used in a month, by account.
+    ///
+    /// # Errors
+    /// When kv fails.
+    pub fn tasks(&self, month: &str) -> Result<BTreeMap<AccountId, TaskUsage>, KvError> {
+        self.flush()?;
+        let mut accounts: BTreeMap<AccountId, TaskUsage> = BTreeMap::new();
+        for entry in self.tasks.prefix(format!("{month}\0")) {
+            let entry = entry?;
+            let Some(day) = DayKey::decode(&entry.key) else { continue };
+            let kind = entry.key.rsplit(|byte| *byte == 0).next().unwrap_or_default();
+            let kind = String::from_utf8_lossy(kind).into_owned();
+            let name = FunctionName { region: day.region, name: day.function };
+            let kinds = accounts.entry(day.account).or_default().entry(name).or_default();
+            *kinds.entry(kind).or_default() += decode_sum(&entry.value);
+        }
+        Ok(accounts)
+    }
+
+    fn record_tasks(&self, key: &DayKey, quantities: &[(&'static str, u64)]) {
+        let mut pending = self.pending.lock();
+        for (kind, quantity) in quantities {
+            let key = (key.clone(), *kind);
+            if pending.tasks.len() >= PENDING_COUNT_MAX && !pending.tasks.contains_key(&key) {
+                pending.dropped_count += 1;
+                continue;
+            }
+            *pending.tasks.entry(key).or_default() += u128::from(*quantity);
+        }
+        drop(pending);
+        self.arrived.notify_one();
+    }
+}
+
 fn decode_sum(value: &[u8]) -> u128 {
     value.try_into().map_or(0, u128::from_be_bytes)
 }
@@ -169,6 +215,9 @@ impl Meter for UsageBook {
         };
         if usage.service == "ecr" {
             return self.record_storage(key, &usage.quantities);
+        }
+        if usage.service == "ecs" {
+            return self.record_tasks(&key, &usage.quantities);
         }
         let used = Usage::of_quantities(&usage.quantities);
         let mut pending = self.pending.lock();

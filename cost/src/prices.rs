@@ -49,6 +49,36 @@ impl StoragePrices {
     }
 }
 
+/// What AWS asks for tasks on Fargate.
+#[derive(Debug, Deserialize)]
+pub struct FargatePrices {
+    /// The page that the prices are from.
+    pub source: String,
+    /// The region that they hold in.
+    pub region: String,
+    /// The day that they were read.
+    pub as_of: String,
+    pub(crate) x86_64_vcpu_hour: Price,
+    pub(crate) x86_64_gb_hour: Price,
+    pub(crate) arm64_vcpu_hour: Price,
+    pub(crate) arm64_gb_hour: Price,
+    pub(crate) ephemeral_gb_hour: Price,
+    /// What spot costs of the usual price.
+    pub(crate) spot_percent: u128,
+}
+
+impl FargatePrices {
+    /// The prices that haar ships with.
+    pub fn shipped() -> Self {
+        #[derive(Deserialize)]
+        struct File {
+            fargate: FargatePrices,
+        }
+        let file: File = toml::from_str(FILE).expect("a test reads the shipped price list");
+        file.fargate
+    }
+}
+
 /// What one architecture's time costs.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ComputePrices {

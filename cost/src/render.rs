@@ -5,9 +5,10 @@ use haar_kv::KvError;
 use serde_json::{Value, json};
 
 use crate::bill::{Bill, Charges, FunctionBill};
+use crate::fargate;
 use crate::meter::UsageBook;
 use crate::money::{Dollars, MIB_MS_PER_GB_SECOND};
-use crate::prices::{LambdaPrices, StoragePrices};
+use crate::prices::{FargatePrices, LambdaPrices, StoragePrices};
 use crate::storage;
 use crate::usage::{ComputeUsage, Usage};
 
@@ -20,10 +21,12 @@ use crate::usage::{ComputeUsage, Usage};
 pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
     let prices = LambdaPrices::shipped();
     let storage_prices = StoragePrices::shipped();
+    let task_prices = FargatePrices::shipped();
     let mut stored = book.storage(month)?;
+    let mut ran = book.tasks(month)?;
     let (mut accounts, mut full, mut net) = (Vec::new(), Dollars::default(), Dollars::default());
     let mut functions = book.month(month)?;
-    for account in stored.keys() {
+    for account in stored.keys().chain(ran.keys()) {
         functions.entry(account.clone()).or_default();
     }
     for (account, usage) in functions {
@@ -40,14 +43,18 @@ pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
         let total = bill.total();
         let kept = stored.remove(&account).unwrap_or_default();
         let (repositories, storage) = storage::charge(&kept, month, &storage_prices);
-        full += total.full.total() + storage;
-        net += total.net.total() + storage;
+        let run = ran.remove(&account).unwrap_or_default();
+        let (tasks, fargate) = fargate::charge(&run, &task_prices);
+        full += total.full.total() + storage + fargate;
+        net += total.net.total() + storage + fargate;
         accounts.push(json!({
             "account": account,
             "functions": functions,
             "total": function_json(&total),
             "repositories": repositories,
             "storage": { "cost": storage.to_string() },
+            "tasks": tasks,
+            "fargate": { "cost": fargate.to_string() },
         }));
     }
     Ok(json!({
@@ -57,6 +64,9 @@ pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
         "storagePrices": {
             "source": storage_prices.source, "region": storage_prices.region,
             "asOf": storage_prices.as_of,
+        },
+        "fargatePrices": {
+            "source": task_prices.source, "region": task_prices.region, "asOf": task_prices.as_of,
         },
         "accounts": accounts,
         "total": { "cost": full.to_string(), "costAfterFreeTier": net.to_string() },
@@ -138,7 +148,38 @@ pub fn bill_text(bill: &Value) -> String {
     if bill["accounts"].as_array().is_none_or(Vec::is_empty) {
         return format!("Nothing was used in {}.\n", text(&bill["month"]));
     }
-    format!("{table}\n{source}\n{}", storage_text(bill))
+    format!("{table}\n{source}\n{}{}", storage_text(bill), tasks_text(bill))
+}
+
+/// What tasks on Fargate used; nothing where there are none.
+fn tasks_text(bill: &Value) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header(["account", "region", "service or family", "vCPU-s", "GB-s", "USD"]);
+    for account in bill["accounts"].as_array().into_iter().flatten() {
+        for run in account["tasks"].as_array().into_iter().flatten() {
+            let place = [&account["account"], &run["region"], &run["name"]];
+            let mut row = place.map(text).to_vec();
+            for kind in ["vcpuSeconds", "gbSeconds"] {
+                row.push(format!("{:.0}", run[kind].as_f64().unwrap_or_default()));
+            }
+            row.push(cents(&run["cost"]));
+            table.add_row(row);
+        }
+    }
+    for column in table.column_iter_mut().skip(3) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    if table.row_count() == 0 {
+        return String::new();
+    }
+    let prices = &bill["fargatePrices"];
+    format!(
+        "{table}\nAWS Fargate: tasks at the prices of {} ({}, {}).\n",
+        text(&prices["region"]),
+        text(&prices["source"]),
+        text(&prices["asOf"]),
+    )
 }
 
 /// What repositories stored; nothing where there are none.

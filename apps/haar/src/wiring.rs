@@ -8,6 +8,7 @@ mod rooms;
 mod stores;
 mod sweep;
 mod targets;
+mod tasks;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -7,6 +7,7 @@ use haar_controller::{ActCx, Driver};
 use haar_cost::UsageBook;
 use haar_ec2::Ec2;
 use haar_ecr::Ecr;
+use haar_ecs::Ecs;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Delivery, Doors, HoldsBlobs, Identities, Kernel, KernelBuilder, Site};
@@ -26,12 +27,14 @@ use super::api::Api;
 use super::credentials::RoleSessions;
 use super::sweep;
 use super::targets::NoTargets;
+use super::tasks;
 
 /// All rooms of this cloud.
 pub(crate) struct Rooms {
     pub(super) cloudwatch: Arc<Cloudwatch>,
     ec2: Arc<Ec2>,
     pub(super) ecr: Arc<Ecr>,
+    ecs: Arc<Ecs>,
     pub(super) iam: Arc<Iam>,
     pub(super) lambda: Arc<Lambda>,
     pub(super) logs: Arc<Logs>,
@@ -46,7 +49,7 @@ pub(crate) struct Rooms {
 /// The tables of all rooms.
 pub(crate) fn tables() -> Tables {
     let tables = haar_kernel::tables().and(&haar_lambda::state::tables()).and(&haar_iam::tables());
-    let tables = tables.and(&haar_ec2::tables());
+    let tables = tables.and(&haar_ec2::tables()).and(&haar_ecs::state::tables());
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
     Ecr::tables(Cloudwatch::tables(Logs::tables(tables)))
 }
@@ -65,7 +68,7 @@ impl Rooms {
         let ecr = Ecr::open(doors, Arc::clone(&iam) as Arc<dyn Identities>);
         let sts = Sts::new(doors.clone(), Arc::clone(&iam) as Arc<dyn Identities>);
         let sessions = RoleSessions { doors: doors.clone(), iam: Arc::clone(&iam) as _ };
-        let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), api);
+        let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), Arc::clone(&api) as _);
         let mut fleet_settings = FleetSettings::new(doors.settings.data_dir.clone());
         fleet_settings.idle_max = doors.settings.wait(fleet_settings.idle_max);
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));
@@ -73,10 +76,13 @@ impl Rooms {
         let key = super::data_key::open(&doors.settings.data_dir, &doors.ids)?;
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
         let ssm = Arc::new(Ssm::new(doors, key));
+        let task_doors = tasks::doors(doors, Arc::clone(&iam) as _, api);
+        let ecs = Arc::new(Ecs::new(doors.clone(), task_doors));
         Ok(Self {
             cloudwatch,
             ec2,
             ecr,
+            ecs,
             iam,
             lambda: Arc::new(lambda),
             logs,
@@ -95,6 +101,7 @@ impl Rooms {
             .room(Arc::clone(&self.cloudwatch), Cloudwatch::lanes)
             .room(Arc::clone(&self.ec2), haar_ec2::lanes)
             .room(Arc::clone(&self.ecr), Ecr::lanes)
+            .room(Arc::clone(&self.ecs), Ecs::lanes)
             .room(Arc::clone(&self.iam), haar_iam::lanes)
             .room(Arc::clone(&self.lambda), Lambda::lanes)
             .room(Arc::clone(&self.logs), Logs::lanes)
@@ -112,6 +119,10 @@ impl Rooms {
             .add(self.ecr.copies())
             .add(self.ecr.layers())
             .add(self.ecr.lifecycles())
+            .add(Arc::new(haar_ecs::controllers::Health::new(Arc::clone(&self.ecs))))
+            .add(Arc::new(haar_ecs::controllers::Services::new(Arc::clone(&self.ecs))))
+            .add(haar_ecs::controllers::Sweeper::new())
+            .add(Arc::new(haar_ecs::controllers::Tasks::new(Arc::clone(&self.ecs))))
             .add(Arc::new(Functions::new(Arc::clone(&self.lambda))))
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))
@@ -141,6 +152,8 @@ impl Rooms {
     pub(crate) fn start(&self) -> Result<(), String> {
         self.loops.spawn(self.cloudwatch.run());
         self.loops.spawn(self.ecr.run());
+        self.loops.spawn(Arc::clone(&self.ecs).observe());
+        self.loops.spawn(Arc::clone(&self.ecs).measure());
         self.loops.spawn(self.logs.run());
         self.loops.spawn(sweep::run(self.doors.clone(), self.holders()));
         self.loops.spawn(Arc::clone(&self.meter).run(self.doors.clock.clone()));
@@ -156,6 +169,9 @@ impl Rooms {
     /// Ends environments and writes what is buffered.
     pub(crate) async fn stop(&self) {
         self.lambda.fleet().shut_down().await;
+        if self.doors.settings.ephemeral {
+            self.ecs.end_all().await;
+        }
         self.logs.flush().await;
         self.cloudwatch.flush();
         self.ecr.flush();
@@ -167,6 +183,7 @@ impl Rooms {
     /// Brings everything back to the initial state.
     pub(crate) async fn reset(&self) -> Result<(), String> {
         self.lambda.reset().await.map_err(|error| error.to_string())?;
+        self.ecs.end_all().await;
         self.logs.forget_pending();
         self.cloudwatch.forget_pending();
         self.meter.forget_pending();

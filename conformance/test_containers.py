@@ -1,0 +1,309 @@
+"""Containers on Fargate: real images, from haar's own registry, with the stock client."""
+
+import base64
+import json
+import os
+import signal
+import urllib.request
+import uuid
+from pathlib import Path
+
+import pytest
+
+from support.cloud import until
+from support.images import LAYER, MANIFEST, digest, layer, password
+
+ROLE = "arn:aws:iam::000000000000:role/ecs"
+BUSYBOX = "/bin/busybox"
+
+#: Serves its own name on port 80 and says so, until it is told to stop.
+SERVE = """
+echo serving as $NAME
+trap 'echo stopping; exit 0' TERM
+mkdir -p /www; echo hello from $NAME > /www/index.html
+busybox httpd -f -p 80 -h /www &
+busybox wget -q -O /www/task $ECS_CONTAINER_METADATA_URI_V4/task
+busybox wget -q -O /www/stats $ECS_CONTAINER_METADATA_URI_V4/task/stats
+busybox wget -q -O /www/keys $AWS_CONTAINER_CREDENTIALS_FULL_URI
+wait
+"""
+
+
+class Containers:
+    """ECS with an image of busybox in a repository."""
+
+    def __init__(self, cloud):
+        self.cloud = cloud
+        self.ecs = cloud.client("ecs")
+        self.logs = cloud.client("logs")
+        ec2 = cloud.client("ec2")
+        subnets = ec2.describe_subnets()["Subnets"]
+        group = ec2.create_security_group(
+            GroupName=f"web-{uuid.uuid4()}", Description="web", VpcId=subnets[0]["VpcId"]
+        )["GroupId"]
+        ec2.authorize_security_group_ingress(
+            GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0"
+        )
+        self.network = {
+            "awsvpcConfiguration": {
+                "subnets": [subnets[0]["SubnetId"]],
+                "securityGroups": [group],
+            }
+        }
+        self.image = f"localhost:{cloud.port}/busybox:1"
+
+    def push(self):
+        ecr = self.cloud.client("ecr")
+        ecr.create_repository(repositoryName="busybox")
+        secret = base64.b64encode(f"AWS:{password(ecr)}".encode()).decode()
+        headers = {"Authorization": f"Basic {secret}"}
+        busybox = Path(BUSYBOX).read_bytes()
+        data, diff = layer({"bin/busybox": busybox, "bin/sh": busybox})
+        config = json.dumps(
+            {
+                "architecture": "amd64",
+                "os": "linux",
+                "config": {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]},
+                "rootfs": {"type": "layers", "diff_ids": [diff]},
+            }
+        ).encode()
+        manifest = {"schemaVersion": 2, "mediaType": MANIFEST}
+        config_type = "application/vnd.oci.image.config.v1+json"
+        manifest["config"] = self.blob(headers, config_type, config)
+        manifest["layers"] = [self.blob(headers, LAYER, data)]
+        status, _, body = self.cloud.http(
+            "PUT",
+            "/v2/busybox/manifests/1",
+            json.dumps(manifest).encode(),
+            {**headers, "Content-Type": MANIFEST},
+        )
+        assert status == 201, body
+
+    def blob(self, headers, media_type, data):
+        name = digest(data)
+        status, answered, _ = self.cloud.http("POST", "/v2/busybox/blobs/uploads/", b"", headers)
+        assert status == 202
+        place = answered["Location"].removeprefix(self.cloud.endpoint)
+        join = "&" if "?" in place else "?"
+        octets = {**headers, "Content-Type": "application/octet-stream"}
+        status, _, body = self.cloud.http("PUT", f"{place}{join}digest={name}", data, octets)
+        assert status == 201, body
+        return {"mediaType": media_type, "digest": name, "size": len(data)}
+
+    def define(self, family, script, **more):
+        container = {
+            "name": "web",
+            "image": self.image,
+            "command": ["/bin/sh", "-c", script],
+            "environment": [{"name": "NAME", "value": family}],
+            "logConfiguration": {
+                "logDriver": "awslogs",
+                "options": {
+                    "awslogs-group": "/ecs/" + family,
+                    "awslogs-region": "us-east-1",
+                    "awslogs-stream-prefix": "run",
+                    "awslogs-create-group": "true",
+                },
+            },
+            **more,
+        }
+        made = self.ecs.register_task_definition(
+            family=family,
+            requiresCompatibilities=["FARGATE"],
+            networkMode="awsvpc",
+            cpu="256",
+            memory="512",
+            executionRoleArn=ROLE,
+            taskRoleArn=ROLE,
+            containerDefinitions=[container],
+        )
+        return made["taskDefinition"]["taskDefinitionArn"]
+
+    def run(self, family, **more):
+        made = self.ecs.run_task(
+            taskDefinition=family,
+            launchType="FARGATE",
+            networkConfiguration=self.network,
+            **more,
+        )
+        assert not made["failures"]
+        return made["tasks"][0]["taskArn"]
+
+    def task(self, arn):
+        return self.ecs.describe_tasks(tasks=[arn])["tasks"][0]
+
+    def wait(self, arn, status):
+        return until(lambda: self.task(arn), lambda task: task["lastStatus"] == status)
+
+    def lines(self, family, arn):
+        stream = "run/web/" + arn.rsplit("/", 1)[1]
+        found = self.logs.get_log_events(
+            logGroupName="/ecs/" + family, logStreamName=stream, startFromHead=True
+        )
+        return [event["message"] for event in found["events"]]
+
+    def service(self, name):
+        return self.ecs.describe_services(services=[name])["services"][0]
+
+    def create(self, name, family, count, **more):
+        self.ecs.create_service(
+            serviceName=name,
+            taskDefinition=family,
+            desiredCount=count,
+            launchType="FARGATE",
+            networkConfiguration=self.network,
+            **more,
+        )
+
+    def is_stable(self, name, count):
+        def stable(service):
+            state = service["deployments"][0]["rolloutState"]
+            is_alone = len(service["deployments"]) == 1
+            return is_alone and state == "COMPLETED" and service["runningCount"] == count
+
+        return until(lambda: self.service(name), stable, limit=90)
+
+    def delete(self, name):
+        self.ecs.delete_service(service=name, force=True)
+        until(lambda: self.service(name)["status"], lambda status: status == "INACTIVE", limit=60)
+
+
+@pytest.fixture(scope="module")
+def containers(cloud):
+    made = Containers(cloud)
+    made.ecs.create_cluster()
+    made.push()
+    return made
+
+
+def address(task):
+    return task["containers"][0]["networkInterfaces"][0]["privateIpv4Address"]
+
+
+def fetch(task, path):
+    with urllib.request.urlopen(f"http://{address(task)}/{path}", timeout=5) as answer:
+        return answer.read().decode()
+
+
+def tried(task, path):
+    try:
+        return fetch(task, path)
+    except OSError:
+        return None
+
+
+def kill(mark):
+    """Kills the first process of the containers that have a variable: from outside."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if mark.encode() in (folder / "environ").read_bytes():
+                os.kill(int(folder.name), signal.SIGKILL)
+                return True
+        except OSError:
+            pass
+    return False
+
+
+def test_a_task_runs_is_reached_on_its_own_address_logs_and_stops(containers):
+    containers.define("web", SERVE, stopTimeout=5)
+    arn = containers.run("web")
+    containers.ecs.get_waiter("tasks_running").wait(
+        tasks=[arn], WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    )
+    task = containers.task(arn)
+    until(lambda: tried(task, ""), lambda text: text == "hello from web\n")
+    shown = json.loads(until(lambda: tried(task, "task")))
+    assert shown["TaskARN"] == arn and shown["KnownStatus"] in ("PENDING", "RUNNING")
+    assert json.loads(until(lambda: tried(task, "keys")))["RoleArn"] == ROLE
+    assert json.loads(until(lambda: tried(task, "stats")))
+    containers.ecs.stop_task(task=arn, reason="enough")
+    task = containers.wait(arn, "STOPPED")
+    assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "enough")
+    assert task["containers"][0]["exitCode"] == 0
+    assert containers.lines("web", arn) == ["serving as web", "stopping"]
+
+
+def test_a_task_that_ends_says_how(containers):
+    containers.define("job", "echo done; exit 3")
+    task = containers.wait(containers.run("job"), "STOPPED")
+    assert task["stopCode"] == "EssentialContainerExited"
+    assert task["containers"][0]["exitCode"] == 3
+    assert containers.lines("job", task["taskArn"]) == ["done"]
+
+
+def test_an_image_that_is_not_there_is_told(containers):
+    made = containers.image
+    containers.image = made.replace(":1", ":2")
+    containers.define("gone", "true")
+    containers.image = made
+    task = containers.wait(containers.run("gone"), "STOPPED")
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("CannotPullContainerError: ")
+
+
+def test_a_service_keeps_its_count_when_a_task_is_killed(containers):
+    mark = f"MARK={uuid.uuid4()}"
+    name, value = mark.split("=")
+    containers.define("kept", "exec busybox sleep 1000", environment=[{"name": name, "value": value}])
+    containers.create("kept", "kept", 2)
+    containers.is_stable("kept", 2)
+    before = containers.ecs.list_tasks(serviceName="kept")["taskArns"]
+    assert kill(mark)
+    after = until(
+        lambda: containers.ecs.list_tasks(serviceName="kept")["taskArns"],
+        lambda arns: len(arns) == 2 and set(arns) != set(before),
+    )
+    containers.is_stable("kept", 2)
+    assert len(set(before) & set(after)) == 1
+    messages = [event["message"] for event in containers.service("kept")["events"]]
+    assert any("has started 1 tasks: (task " in message for message in messages)
+    containers.delete("kept")
+
+
+def test_a_broken_deployment_is_rolled_back(containers):
+    containers.define("rolled", "exec busybox sleep 1000")
+    breaker = {"deploymentCircuitBreaker": {"enable": True, "rollback": True}}
+    containers.create("rolled", "rolled", 1, deploymentConfiguration=breaker)
+    good = containers.is_stable("rolled", 1)["deployments"][0]["id"]
+    containers.define("rolled", "exit 1")
+    containers.ecs.update_service(service="rolled", taskDefinition="rolled")
+    messages = until(
+        lambda: [event["message"] for event in containers.service("rolled")["events"]],
+        lambda all: f"(service rolled) rolling back to deployment {good}." in all,
+        limit=90,
+    )
+    assert any("deployment failed: tasks failed to start." in message for message in messages)
+    found = containers.is_stable("rolled", 1)
+    assert found["taskDefinition"].endswith(":1")
+    containers.delete("rolled")
+
+
+def elsewhere(cloud):
+    """A network beside the default one, which another cloud of this machine may have."""
+    ec2 = cloud.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.77.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.77.1.0/24")["Subnet"]["SubnetId"]
+    return {"awsvpcConfiguration": {"subnets": [subnet]}}
+
+
+def test_a_task_outlives_a_killed_haar(new_cloud, tmp_path):
+    cloud = new_cloud(data_dir=tmp_path / "data")
+    containers = Containers(cloud)
+    containers.network = elsewhere(cloud)
+    containers.ecs.create_cluster()
+    containers.push()
+    script = "i=0; while true; do echo line $i; i=$((i+1)); busybox sleep 0.2; done"
+    containers.define("steady", script, stopTimeout=2)
+    arn = containers.run("steady")
+    containers.wait(arn, "RUNNING")
+    until(lambda: len(containers.lines("steady", arn)) > 3)
+    cloud.kill()
+    cloud.listen = f"127.0.0.1:{cloud.port}"
+    cloud.start()
+    known = len(containers.lines("steady", arn))
+    until(lambda: len(containers.lines("steady", arn)) > known + 5)
+    assert containers.task(arn)["lastStatus"] == "RUNNING"
+    containers.ecs.stop_task(task=arn)
+    containers.wait(arn, "STOPPED")
+    lines = containers.lines("steady", arn)
+    assert lines == [f"line {number}" for number in range(len(lines))]

@@ -1,0 +1,5 @@
+//! Contract of the ecs room: generated model.
+
+pub mod model;
+
+pub use model::*;

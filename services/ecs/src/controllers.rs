@@ -1,0 +1,11 @@
+//! What makes rows true.
+
+mod health;
+mod services;
+mod sweeper;
+mod tasks;
+
+pub use health::{CheckStep, ContainerKey, Health};
+pub use services::{ServiceStep, Services};
+pub use sweeper::{Garbage, Sweeper};
+pub use tasks::{TaskStep, Tasks};

@@ -1,0 +1,113 @@
+//! A task's network interface, taken and given back.
+
+use haar_controller::{ActCx, ActError};
+use haar_ec2_contract::peek::{Interface, InterfaceError, InterfaceRequest, Place};
+use haar_ecs_contract::model::{AssignPublicIp, TaskStopCode};
+use haar_types::Tags;
+
+use super::Tasks;
+use crate::state::{TaskInterface, TaskKey, TaskRow, TaskStatus};
+
+/// Who manages the interfaces: shown as their requester.
+pub(crate) const REQUESTER: &str = "ecs.amazonaws.com";
+
+impl Tasks {
+    /// Takes an interface and moves on to `PENDING`, in one commit.
+    pub(super) async fn attach(&self, cx: &ActCx, key: &TaskKey) -> Result<(), ActError> {
+        let (networks, ids, now) = (self.room.networks(), cx.ids.ids(), cx.clock.now());
+        let committed = cx.ledger.transact(|tx| {
+            let Some(row) = tx.get::<TaskRow>(key) else { return Ok(()) };
+            if row.last_status != TaskStatus::Provisioning || row.must_stop {
+                return Ok(());
+            }
+            let mut row = TaskRow::clone(&row);
+            match first_free(&row, |request| networks.allocate_interface(tx, &ids, request), now) {
+                Ok(interface) => {
+                    row.interface = Some(of(interface));
+                    row.last_status = TaskStatus::Pending;
+                    row.times.connected_at = Some(now);
+                }
+                Err(error) => {
+                    let reason = format!(
+                        "ResourceInitializationError: unable to create a network interface: {error}"
+                    );
+                    row.ask_to_stop(TaskStopCode::TaskFailedToStart, reason);
+                }
+            }
+            row.version += 1;
+            tx.put(row);
+            Ok::<_, ActError>(())
+        })?;
+        committed.durable().await?;
+        Ok(())
+    }
+
+    /// Gives the interface back and ends the task, in one commit.
+    pub(super) async fn release(&self, cx: &ActCx, key: &TaskKey) -> Result<(), ActError> {
+        let (networks, now) = (self.room.networks(), cx.clock.now());
+        let committed = cx.ledger.transact(|tx| {
+            let Some(row) = tx.get::<TaskRow>(key) else { return Ok(()) };
+            if row.last_status != TaskStatus::Deprovisioning {
+                return Ok(());
+            }
+            let mut row = TaskRow::clone(&row);
+            if let Some(interface) = &mut row.interface {
+                let place = Place::new(&key.cluster.account, &key.cluster.region);
+                networks.release_interface(tx, &place, &interface.eni_id);
+                interface.is_released = true;
+            }
+            row.containers.iter_mut().for_each(|one| one.last_status = TaskStatus::Stopped);
+            row.last_status = TaskStatus::Stopped;
+            row.times.stopped_at = Some(now);
+            row.version += 1;
+            tx.put(row);
+            Ok::<_, ActError>(())
+        })?;
+        committed.durable().await?;
+        Ok(())
+    }
+}
+
+/// An interface in the first of the task's subnets that has an address left.
+fn first_free(
+    row: &TaskRow,
+    mut allocate: impl FnMut(&InterfaceRequest) -> Result<Interface, InterfaceError>,
+    now: haar_types::Timestamp,
+) -> Result<Interface, InterfaceError> {
+    let cluster = &row.key.cluster;
+    let mut request = InterfaceRequest {
+        place: Place::new(&cluster.account, &cluster.region),
+        subnet_id: String::new(),
+        security_group_ids: row.network.security_groups.clone().unwrap_or_default(),
+        description: row.key.arn(),
+        requester: REQUESTER.to_owned(),
+        interface_type: "interface".to_owned(),
+        public_ip: row.network.assign_public_ip == Some(AssignPublicIp::Enabled),
+        tags: Tags::new(),
+        now,
+    };
+    let mut last = InterfaceError::SubnetNotFound(String::new());
+    for subnet in &row.network.subnets {
+        request.subnet_id.clone_from(subnet);
+        match allocate(&request) {
+            Ok(interface) => return Ok(interface),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn of(interface: Interface) -> TaskInterface {
+    TaskInterface {
+        eni_id: interface.id,
+        mac: interface.mac,
+        address: interface.private_ip,
+        prefix: interface.prefix,
+        gateway: interface.gateway,
+        subnet_id: interface.subnet_id,
+        vpc_id: interface.vpc_id,
+        private_dns_name: interface.private_dns_name,
+        availability_zone: interface.availability_zone,
+        is_released: false,
+    }
+}

@@ -1,0 +1,162 @@
+//! What is to be done for a task: rows and time in, steps out.
+
+use std::time::Duration;
+
+use haar_controller::Plan;
+use haar_ecs_contract::model::{ContainerDefinition, TaskStopCode};
+use haar_types::Timestamp;
+
+use super::TaskStep as Step;
+use crate::rules::order::{Readiness, readiness};
+use crate::state::{TaskContainer, TaskRow, TaskStatus};
+
+/// Longest a task may stay `PENDING`. *Ours*: ECS documents no such limit.
+const PENDING_MAX: Duration = Duration::from_secs(20 * 60);
+
+/// How long a stopped task can be described. *API Reference > DescribeTasks*: at least an hour.
+const KEPT: Duration = Duration::from_secs(60 * 60);
+
+/// How long a container must have run to be restarted, where its policy does not say.
+const RESTART_AFTER: Duration = Duration::from_secs(300);
+
+/// Reads one task and the time, answers what is to be done. No I/O, no clock, no `await`.
+pub(super) fn plan(
+    task: &TaskRow,
+    containers: &[ContainerDefinition],
+    now: Timestamp,
+) -> Plan<Step> {
+    let key = || task.key.clone();
+    let must_stop = task.desired_status() == TaskStatus::Stopped;
+    match task.last_status {
+        TaskStatus::Stopped => forget(task, now),
+        TaskStatus::Deprovisioning => Plan::step(Step::Release(key())),
+        TaskStatus::Stopping => steps([Step::Halt(key()), Step::Release(key())]),
+        TaskStatus::Provisioning if must_stop => {
+            let record = Step::Record(key(), TaskStatus::Deprovisioning);
+            steps([record, Step::Release(key())])
+        }
+        _ if must_stop => {
+            let record = Step::Record(key(), TaskStatus::Stopping);
+            steps([record, Step::Halt(key()), Step::Release(key())])
+        }
+        TaskStatus::Deactivating => Plan::step(Step::Record(key(), TaskStatus::Stopping)),
+        _ if now >= task.created_at + PENDING_MAX && task.last_status < TaskStatus::Running => {
+            let reason = "Task failed to start: it was pending for too long.".to_owned();
+            Plan::step(Step::GiveUp(key(), TaskStopCode::TaskFailedToStart, reason))
+        }
+        TaskStatus::Provisioning => steps([Step::Attach(key()), Step::Launch(key())]),
+        _ if !task.is_made => {
+            Plan::step(Step::Launch(key())).wake_at(task.created_at + PENDING_MAX)
+        }
+        TaskStatus::Pending | TaskStatus::Activating | TaskStatus::Running => {
+            follow(task, containers, now)
+        }
+    }
+}
+
+fn steps<const N: usize>(steps: [Step; N]) -> Plan<Step> {
+    Plan { steps: steps.into(), wake_at: None }
+}
+
+fn forget(task: &TaskRow, now: Timestamp) -> Plan<Step> {
+    let at = task.times.stopped_at.unwrap_or(task.created_at) + KEPT;
+    match now >= at {
+        true => Plan::step(Step::Forget(task.key.clone())),
+        false => Plan::default().wake_at(at),
+    }
+}
+
+/// A task whose sandbox is there: exits are judged, waiting containers are started.
+fn follow(task: &TaskRow, containers: &[ContainerDefinition], now: Timestamp) -> Plan<Step> {
+    let (mut start, mut wake) = (Vec::new(), None);
+    let mut waiting = false;
+    for definition in containers {
+        let Some(one) = definition.name.as_deref().and_then(|name| task.container(name)) else {
+            continue;
+        };
+        match one.last_status {
+            TaskStatus::Stopped if restarts(definition, one) => start.push(one.name.clone()),
+            TaskStatus::Stopped => {
+                if let Some(failure) = judge_exit(task, definition) {
+                    return Plan::step(failure);
+                }
+            }
+            TaskStatus::Pending => match readiness(definition, &task.containers) {
+                Readiness::Ready => start.push(one.name.clone()),
+                Readiness::Never(reason) => return Plan::step(failed(task, &reason)),
+                Readiness::Waits(names) => {
+                    waiting = true;
+                    let deadline = deadline(task, containers, &names);
+                    if deadline.is_some_and(|deadline| now >= deadline) {
+                        return Plan::step(failed(task, &timed_out(&names)));
+                    }
+                    wake = earlier(wake, deadline);
+                }
+            },
+            _ => {}
+        }
+    }
+    if !start.is_empty() {
+        return Plan::step(Step::Start(task.key.clone(), start));
+    }
+    if !waiting && task.last_status < TaskStatus::Running {
+        return Plan::step(Step::Record(task.key.clone(), TaskStatus::Running));
+    }
+    let pending = (task.last_status < TaskStatus::Running).then(|| task.created_at + PENDING_MAX);
+    Plan { steps: Vec::new(), wake_at: earlier(wake, pending) }
+}
+
+fn earlier(one: Option<Timestamp>, other: Option<Timestamp>) -> Option<Timestamp> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}
+
+/// An exit that ends the task.
+fn judge_exit(task: &TaskRow, definition: &ContainerDefinition) -> Option<Step> {
+    if definition.essential == Some(false) {
+        return None;
+    }
+    let reason = "Essential container in task exited".to_owned();
+    Some(Step::GiveUp(task.key.clone(), TaskStopCode::EssentialContainerExited, reason))
+}
+
+fn failed(task: &TaskRow, reason: &str) -> Step {
+    let reason = format!("Task failed to start: {reason}");
+    Step::GiveUp(task.key.clone(), TaskStopCode::TaskFailedToStart, reason)
+}
+
+/// Whether a container that has ended is to run again. *Developer Guide > Container restart
+/// policies*.
+fn restarts(definition: &ContainerDefinition, one: &TaskContainer) -> bool {
+    let Some(policy) = definition.restart_policy.as_ref().filter(|policy| policy.enabled) else {
+        return false;
+    };
+    let (Some(started), Some(finished)) = (one.started_at, one.finished_at) else { return false };
+    let ignored = policy.ignored_exit_codes.iter().flatten();
+    let period = policy.restart_attempt_period.and_then(|period| u64::try_from(period).ok());
+    let period = period.map_or(RESTART_AFTER, Duration::from_secs);
+    finished.since(started) >= period && !ignored.copied().any(|code| Some(code) == one.exit_code)
+}
+
+/// When waiting for these containers has taken too long: by their own `startTimeout`.
+fn deadline(
+    task: &TaskRow,
+    containers: &[ContainerDefinition],
+    names: &[String],
+) -> Option<Timestamp> {
+    let own = |name: &String| {
+        let definition = containers.iter().find(|one| one.name.as_ref() == Some(name))?;
+        let limit = u64::try_from(definition.start_timeout?).ok()?;
+        Some(task.container(name)?.started_at? + Duration::from_secs(limit))
+    };
+    names.iter().filter_map(own).min()
+}
+
+fn timed_out(names: &[String]) -> String {
+    format!("timed out waiting for dependency [{}].", names.join(", "))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+//! Account settings. *Developer Guide > Account settings*.
+
+use haar_ecs_contract::model::{
+    DeleteAccountSetting, DeleteAccountSettingResponse, ListAccountSettings,
+    ListAccountSettingsResponse, PutAccountSetting, PutAccountSettingDefault,
+    PutAccountSettingDefaultResponse, PutAccountSettingResponse, Setting, SettingName, SettingType,
+};
+use haar_kernel::{Answer, Call, Command, Query};
+use haar_ledger::{Snapshot, Tx};
+use haar_wire::AwsError;
+
+use super::Input;
+use crate::Ecs;
+use crate::lookup::Listing;
+use crate::refusal::invalid;
+use crate::state::SettingRow;
+
+/// Each setting's value where nobody changed it, and the values that it takes.
+fn usual(name: SettingName) -> (&'static str, &'static [&'static str]) {
+    const SWITCH: &[&str] = &["enabled", "disabled"];
+    const ONOFF: &[&str] = &["on", "off"];
+    match name {
+        SettingName::ServiceLongArnFormat
+        | SettingName::TaskLongArnFormat
+        | SettingName::ContainerInstanceLongArnFormat => ("enabled", SWITCH),
+        SettingName::AwsvpcTrunking | SettingName::FargateFIPSMode => ("disabled", SWITCH),
+        SettingName::ContainerInsights => ("disabled", &["enabled", "disabled", "enhanced"]),
+        SettingName::TagResourceAuthorization => ("off", ONOFF),
+        SettingName::GuardDutyActivate => ("off", ONOFF),
+        SettingName::FargateTaskRetirementWaitPeriod => ("7", &["0", "7", "14"]),
+        SettingName::DefaultLogDriverMode => ("non-blocking", &["blocking", "non-blocking"]),
+        SettingName::FargateEventWindows => ("disabled", SWITCH),
+    }
+}
+
+/// The value that holds for the caller: their own, else the account's, else AWS's.
+pub(crate) fn effective(snapshot: &Snapshot, call: &Call, name: &str) -> String {
+    let own = row(snapshot, call, &call.principal.arn(), name);
+    let value = own.or_else(|| row(snapshot, call, "", name));
+    let known = name.parse::<SettingName>().map(|name| usual(name).0).unwrap_or_default();
+    value.unwrap_or_else(|| known.to_owned())
+}
+
+fn row(snapshot: &Snapshot, call: &Call, principal: &str, name: &str) -> Option<String> {
+    let (account, region) = (call.account.clone(), call.region.clone());
+    let key = (account, region, principal.to_owned(), name.to_owned());
+    snapshot.get::<SettingRow>(&key).map(|row| row.value.clone())
+}
+
+fn setting(name: SettingName, value: &str, principal: String) -> Setting {
+    let managed = name == SettingName::GuardDutyActivate;
+    Setting {
+        name: Some(name),
+        value: Some(value.to_owned()),
+        principal_arn: Some(principal),
+        r#type: Some(if managed { SettingType::AwsManaged } else { SettingType::User }),
+    }
+}
+
+fn put(
+    call: &Call,
+    tx: &mut Tx,
+    (name, value): (SettingName, &str),
+    principal: &str,
+) -> Result<(), AwsError> {
+    if !usual(name).1.contains(&value) {
+        return Err(invalid(format!("Invalid account setting value: {value}")));
+    }
+    let is_long_arn = name.as_str().ends_with("LongArnFormat");
+    if is_long_arn && value == "disabled" {
+        return Err(invalid("The long ARN format can no longer be disabled."));
+    }
+    let (account, region) = (call.account.clone(), call.region.clone());
+    let key = (account, region, principal.to_owned(), name.as_str().to_owned());
+    tx.put(SettingRow { key, value: value.to_owned() });
+    Ok(())
+}
+
+/// AWS docs: *Amazon ECS API Reference > PutAccountSetting*.
+impl Command<PutAccountSetting> for Ecs {
+    fn command(
+        &self,
+        call: &Call,
+        tx: &mut Tx,
+        input: Input<PutAccountSetting>,
+    ) -> Answer<PutAccountSetting> {
+        let principal = input.principal_arn.unwrap_or_else(|| call.principal.arn());
+        // The root user's setting is the account's default.
+        let is_root = principal.ends_with(":root");
+        put(call, tx, (input.name, &input.value), if is_root { "" } else { &principal })?;
+        let setting = setting(input.name, &input.value, principal);
+        Ok(PutAccountSettingResponse { setting: Some(setting) })
+    }
+}
+
+/// AWS docs: *Amazon ECS API Reference > PutAccountSettingDefault*.
+impl Command<PutAccountSettingDefault> for Ecs {
+    fn command(
+        &self,
+        call: &Call,
+        tx: &mut Tx,
+        input: Input<PutAccountSettingDefault>,
+    ) -> Answer<PutAccountSettingDefault> {
+        put(call, tx, (input.name, &input.value), "")?;
+        let root = format!("arn:aws:iam::{}:root", call.account);
+        let setting = setting(input.name, &input.value, root);
+        Ok(PutAccountSettingDefaultResponse { setting: Some(setting) })
+    }
+}
+
+/// AWS docs: *Amazon ECS API Reference > DeleteAccountSetting*.
+impl Command<DeleteAccountSetting> for Ecs {
+    fn command(
+        &self,
+        call: &Call,
+        tx: &mut Tx,
+        input: Input<DeleteAccountSetting>,
+    ) -> Answer<DeleteAccountSetting> {
+        let principal = input.principal_arn.unwrap_or_else(|| call.principal.arn());
+        let stored = if principal.ends_with(":root") { "" } else { &principal };
+        let (account, region) = (call.account.clone(), call.region.clone());
+        let name = input.name.as_str().to_owned();
+        tx.remove::<SettingRow>(&(account, region, stored.to_owned(), name));
+        let setting = setting(input.name, "", principal);
+        Ok(DeleteAccountSettingResponse { setting: Some(setting) })
+    }
+}
+
+/// AWS docs: *Amazon ECS API Reference > ListAccountSettings*.
+impl Query<ListAccountSettings> for Ecs {
+    fn query(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        input: Input<ListAccountSettings>,
+    ) -> Answer<ListAccountSettings> {
+        let principal = input.principal_arn.clone().unwrap_or_else(|| call.principal.arn());
+        let is_effective = input.effective_settings.unwrap_or(false);
+        let stored = if principal.ends_with(":root") { "" } else { principal.as_str() };
+        let mut settings = Vec::new();
+        for name in
+            SettingName::ALL.iter().filter(|name| input.name.is_none_or(|one| one == **name))
+        {
+            let own = row(snapshot, call, stored, name.as_str());
+            let value = match is_effective {
+                true => own.or_else(|| row(snapshot, call, "", name.as_str())),
+                false => own,
+            };
+            let value = value.or_else(|| is_effective.then(|| usual(*name).0.to_owned()));
+            let Some(value) = value else { continue };
+            if input.value.as_ref().is_none_or(|wanted| *wanted == value) {
+                settings.push(setting(*name, &value, principal.clone()));
+            }
+        }
+        let bounds = (input.next_token.as_deref(), input.max_results);
+        let listing = Listing::new(call, format!("settings/{principal}"), bounds, 100)?;
+        let key =
+            |setting: &Setting| setting.name.map(SettingName::as_str).unwrap_or_default().into();
+        let page = listing.page(settings, key);
+        Ok(ListAccountSettingsResponse { settings: Some(page.items), next_token: page.next })
+    }
+}

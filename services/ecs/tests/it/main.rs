@@ -1,0 +1,11 @@
+//! Tests of the room on simulated time, with a simulated substrate.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod clusters;
+mod definitions;
+mod house;
+mod logs;
+mod services;
+mod stories;
+mod tasks;
