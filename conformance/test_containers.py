@@ -24,6 +24,7 @@ mkdir -p /www; echo hello from $NAME > /www/index.html
 busybox httpd -f -p 80 -h /www &
 busybox wget -q -O /www/task $ECS_CONTAINER_METADATA_URI_V4/task
 busybox wget -q -O /www/stats $ECS_CONTAINER_METADATA_URI_V4/task/stats
+busybox wget -q -O /www/health $AWS_ENDPOINT_URL/_haar/health
 busybox wget -q -O /www/keys $AWS_CONTAINER_CREDENTIALS_FULL_URI
 wait
 """
@@ -216,6 +217,7 @@ def test_a_task_runs_is_reached_on_its_own_address_logs_and_stops(containers):
     assert shown["TaskARN"] == arn and shown["KnownStatus"] in ("PENDING", "RUNNING")
     assert json.loads(until(lambda: tried(task, "keys")))["RoleArn"] == ROLE
     assert json.loads(until(lambda: tried(task, "stats")))
+    assert json.loads(until(lambda: tried(task, "health")))
     containers.ecs.stop_task(task=arn, reason="enough")
     task = containers.wait(arn, "STOPPED")
     assert (task["stopCode"], task["stoppedReason"]) == ("UserInitiated", "enough")

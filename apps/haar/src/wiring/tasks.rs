@@ -48,7 +48,8 @@ pub(crate) fn doors(doors: &Doors, iam: Arc<dyn IamPeek>, api: Arc<Api>) -> Task
 
 impl ApiDoor for Api {
     fn serve(&self, stream: TcpStream) {
-        haar_lambda::doors::ApiDoor::serve(self, stream);
+        // it is served whether or not anybody waits for its end
+        drop(haar_lambda::doors::ApiDoor::serve(self, stream));
     }
 }
 
