@@ -16,8 +16,8 @@ use crate::state::{TaskContainer, TaskRow};
 pub(crate) const METADATA: SocketAddrV4 =
     SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 51_679);
 
-/// Where haar's own API is, inside every task. *Ours*.
-pub(crate) const API: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 4566);
+/// Where haar's own API is, inside every task: a local name, as the front door wants it. *Ours*.
+pub(crate) const API: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4566);
 
 /// The path of a task's credentials.
 pub(crate) fn credentials_path(row: &TaskRow) -> String {
