@@ -286,7 +286,7 @@ impl Substrate for OciSubstrate {
         self.ask(Verb::Remove, request).await?;
         self.known.lock().sandboxes.remove(id);
         self.bundles.lock().remove(id);
-        self.ports.close(id);
+        self.ports.close(id).await;
         Ok(())
     }
 

@@ -10,14 +10,14 @@ use haar_substrate::{
 };
 use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::AbortHandle;
+use tokio::task::JoinHandle;
 
 /// All open ports, by sandbox.
 #[derive(Default)]
 pub(super) struct Ports(Mutex<BTreeMap<SandboxId, Vec<Door>>>);
 
 /// A port that is passed on for as long as this lives.
-struct Door(AbortHandle);
+struct Door(JoinHandle<()>);
 
 impl Drop for Door {
     fn drop(&mut self) {
@@ -61,7 +61,7 @@ impl Ports {
         let doors = opened.0.into_iter().map(|(listener, port)| {
             let to = SocketAddrV4::new(address, port.container_port);
             // ends with its sandbox
-            Door(tokio::spawn(serve(listener, to)).abort_handle())
+            Door(tokio::spawn(serve(listener, to)))
         });
         self.0.lock().insert(id.clone(), doors.collect());
     }
@@ -79,9 +79,13 @@ impl Ports {
         self.pass_on(id, network.address, Opened(opened));
     }
 
-    /// Closes the ports of a sandbox.
-    pub(super) fn close(&self, id: &SandboxId) {
-        self.0.lock().remove(id);
+    /// Closes the ports of a sandbox; they are free when this resolves.
+    pub(super) async fn close(&self, id: &SandboxId) {
+        let doors = self.0.lock().remove(id);
+        for mut door in doors.into_iter().flatten() {
+            door.0.abort();
+            let _ = (&mut door.0).await; // it was cancelled, as asked
+        }
     }
 }
 
