@@ -27,6 +27,7 @@ pub fn catalogue() -> Catalogue {
         &haar_cloudwatch_contract::model::SERVICE,
         &haar_ec2_contract::model::SERVICE,
         &haar_ecr_contract::model::SERVICE,
+        &haar_ecs_contract::model::SERVICE,
         &haar_iam_contract::model::SERVICE,
         &haar_secretsmanager_contract::model::SERVICE,
         &haar_ssm_contract::model::SERVICE,
