@@ -14,6 +14,7 @@
 
 mod admin;
 mod guard;
+mod intake;
 mod server;
 
 pub use admin::{AdminAnswer, AdminPage};

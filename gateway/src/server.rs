@@ -12,8 +12,8 @@ use haar_kernel::{Auth, Inbound, Kernel, Site};
 use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Limited};
-use hyper::body::{Body as _, Incoming};
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -25,9 +25,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, AdminPage, json_page};
 use crate::guard;
+use crate::intake::Intake;
 
-/// Most bytes of one request's body. Lambda's 50 MB of code are 67 MB in base64.
-const BODY_MAX: usize = 80 << 20;
 /// Most bytes of one request's headers.
 const HEADERS_MAX: usize = 64 << 10;
 /// How long a client may take to send its headers.
@@ -42,6 +41,7 @@ pub struct Gateway {
     sites: Vec<Arc<dyn Site>>,
     pages: Vec<AdminPage>,
     connections: TaskTracker,
+    intake: Intake,
     stopping: CancellationToken,
 }
 
@@ -84,7 +84,8 @@ impl Gateway {
         pages: Vec<AdminPage>,
         stopping: CancellationToken,
     ) -> Arc<Self> {
-        Arc::new(Self { kernel, clock, sites, pages, connections: TaskTracker::new(), stopping })
+        let (connections, intake) = (TaskTracker::new(), Intake::new(clock.clone()));
+        Arc::new(Self { kernel, clock, sites, pages, connections, intake, stopping })
     }
 
     /// Opens the port. Off loopback only where every call is decided by policies.
@@ -167,7 +168,7 @@ impl Gateway {
             let chunks = body.into_data_stream().map_err(Into::into);
             return visit(&**site, parts, Body::stream(chunks), peer).await;
         }
-        let body = match collect(body).await {
+        let body = match self.intake.take(body).await {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
@@ -209,26 +210,4 @@ async fn visit(site: &dyn Site, parts: Parts, body: Body, peer: Option<IpAddr>) 
         request.extensions_mut().insert(peer);
     }
     site.serve(request).await
-}
-
-/// Reads a whole body, or answers why not. One that is said to be too large is not waited for.
-async fn collect(body: Incoming) -> Result<Bytes, Response<Body>> {
-    if body.size_hint().lower() > BODY_MAX as u64 {
-        return Err(too_large());
-    }
-    match Limited::new(body, BODY_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<http_body_util::LengthLimitError>() => Err(too_large()),
-        Err(error) => {
-            tracing::debug!(%error, "a body ended early");
-            let document = json!({ "__type": "IncompleteBody", "message": "the body ended early" });
-            Err(json_page(StatusCode::BAD_REQUEST, &document))
-        }
-    }
-}
-
-fn too_large() -> Response<Body> {
-    let message = format!("Request must be smaller than {BODY_MAX} bytes");
-    let document = json!({ "__type": "RequestTooLargeException", "message": message });
-    json_page(StatusCode::PAYLOAD_TOO_LARGE, &document)
 }

@@ -165,3 +165,42 @@ async fn where_policies_decide_strangers_hear_of_health_alone() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
     }
 }
+
+/// Opens a request whose body is said to have so many mebibytes, and sends one byte of it.
+async fn begin(address: std::net::SocketAddr, mebibytes: usize) -> TcpStream {
+    let mut connection = TcpStream::connect(address).await.unwrap();
+    let head = format!(
+        "PUT /whole HTTP/1.1\r\nhost: counter.localhost\r\ncontent-length: {}\r\n\r\nx",
+        mebibytes << 20
+    );
+    connection.write_all(head.as_bytes()).await.unwrap();
+    connection
+}
+
+#[tokio::test]
+async fn large_bodies_wait_until_there_is_room_and_small_ones_do_not() {
+    let stopping = CancellationToken::new();
+    let address = gateway(&stopping).await;
+    let mut held = Vec::new();
+    for _ in 0..7 {
+        held.push(begin(address, 80).await);
+    }
+    let small = put(address, "/whole", 0).await;
+    assert!(small.ends_with("whole=true seen=0"), "{small}");
+    let large = tokio::spawn(async move { put(address, "/whole", 70).await });
+    held.clear(); // those that never go on leave
+    let large = large.await.unwrap();
+    assert!(large.ends_with(&format!("seen={}", 70 << 20)), "{large}");
+    stopping.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_stands_still_is_given_up() {
+    let stopping = CancellationToken::new();
+    let mut connection = begin(gateway(&stopping).await, 1).await;
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
+    assert!(answer.contains("RequestTimeout"), "{answer}");
+    stopping.cancel();
+}

@@ -1,0 +1,148 @@
+//! Bodies on their way into memory: how large, how many at once, how slowly.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use haar_clock::Clock;
+use haar_wire::Body;
+use http::{Response, StatusCode};
+use http_body_util::BodyExt as _;
+use hyper::body::{Body as _, Incoming};
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::admin::json_page;
+
+/// Most bytes of one request's body. Lambda's 50 MB of code are 67 MB in base64.
+pub(crate) const BODY_MAX: usize = 80 << 20;
+/// Most KiB of all large bodies that are being read at once, whoever sends them.
+const ALL_KIB: usize = 512 << 10;
+/// Bodies up to this size are not counted: a connection has one at a time.
+const SMALL: usize = 64 << 10;
+/// A body of unknown length is counted in such steps.
+const STEP: usize = 1 << 20;
+/// How long a client may pause within its body, and a body may wait for room.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Takes bodies in. What is large is read only when there is room for it: bodies are read before
+/// it is known who sends them, and no number of strangers may fill the memory. Once a body is
+/// whole its caller is asked who they are, and the room is the next one's.
+pub(crate) struct Intake {
+    clock: Clock,
+    room: Arc<Semaphore>,
+}
+
+/// What one body has of the room.
+#[derive(Default)]
+struct Room {
+    permit: Option<OwnedSemaphorePermit>,
+    bytes: usize,
+}
+
+/// Why a body was not read whole.
+enum Refusal {
+    TooLarge,
+    NoRoom,
+    Slow,
+    Broken(hyper::Error),
+}
+
+impl Intake {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self { clock, room: Arc::new(Semaphore::new(ALL_KIB)) }
+    }
+
+    /// Reads a whole body, or answers why not. One that is said to be too large is not waited for.
+    pub(crate) async fn take(&self, body: Incoming) -> Result<Bytes, Response<Body>> {
+        self.read(body).await.map_err(Refusal::answer)
+    }
+
+    async fn read(&self, mut incoming: Incoming) -> Result<Bytes, Refusal> {
+        let mut room = Room::default();
+        let hint = incoming.size_hint();
+        if hint.lower() > BODY_MAX as u64 {
+            return Err(Refusal::TooLarge);
+        }
+        let said = hint.exact().map_or(0, |bytes| bytes as usize);
+        self.widen(&mut room, said).await?;
+        let Some(first) = self.chunk(&mut incoming).await? else {
+            return Ok(Bytes::new());
+        };
+        if first.len() == said || incoming.is_end_stream() {
+            return Ok(first);
+        }
+        let mut whole = BytesMut::with_capacity(said.max(first.len()));
+        whole.extend_from_slice(&first);
+        while let Some(chunk) = self.chunk(&mut incoming).await? {
+            let bytes = whole.len() + chunk.len();
+            if bytes > BODY_MAX {
+                return Err(Refusal::TooLarge);
+            }
+            if bytes > room.bytes.max(SMALL) {
+                self.widen(&mut room, bytes.next_multiple_of(STEP)).await?;
+            }
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The next bytes of a body; `None` at its end.
+    async fn chunk(&self, incoming: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+        loop {
+            let frame = self.clock.timeout(PAUSE_MAX, incoming.frame()).await;
+            match frame.map_err(|_| Refusal::Slow)? {
+                None => return Ok(None),
+                Some(Err(error)) => return Err(Refusal::Broken(error)),
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                    _ => {}
+                },
+            }
+        }
+    }
+
+    /// Waits until a body of so many bytes has its room.
+    async fn widen(&self, room: &mut Room, bytes: usize) -> Result<(), Refusal> {
+        if bytes <= SMALL {
+            return Ok(());
+        }
+        let more = (bytes - room.bytes).div_ceil(1 << 10) as u32;
+        let permit = Arc::clone(&self.room).acquire_many_owned(more);
+        let permit = self.clock.timeout(PAUSE_MAX, permit).await.map_err(|_| Refusal::NoRoom)?;
+        let permit = permit.map_err(|_| Refusal::NoRoom)?;
+        match &mut room.permit {
+            Some(held) => held.merge(permit),
+            none => *none = Some(permit),
+        }
+        room.bytes = bytes;
+        Ok(())
+    }
+}
+
+impl Refusal {
+    fn answer(self) -> Response<Body> {
+        let (status, code, message) = match self {
+            Self::TooLarge => (
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "RequestTooLargeException",
+                format!("Request must be smaller than {BODY_MAX} bytes"),
+            ),
+            Self::NoRoom => (
+                StatusCode::SERVICE_UNAVAILABLE,
+                "ServiceUnavailable",
+                "Too many large requests at once; try again".to_owned(),
+            ),
+            Self::Slow => (
+                StatusCode::REQUEST_TIMEOUT,
+                "RequestTimeout",
+                "The request's body was not sent within the timeout period".to_owned(),
+            ),
+            Self::Broken(error) => {
+                tracing::debug!(%error, "a body ended early");
+                (StatusCode::BAD_REQUEST, "IncompleteBody", "the body ended early".to_owned())
+            }
+        };
+        json_page(status, &json!({ "__type": code, "message": message }))
+    }
+}
