@@ -10,7 +10,7 @@ use crate::fleet::{
     Architecture, ConcurrencyLimits, FunctionTarget, LogFormat, Logging, SystemLevel,
 };
 use crate::rules::concurrency::ACCOUNT_CONCURRENCY;
-use crate::state::{FunctionKey, FunctionRow, Logging as LoggingRow, VersionRow};
+use crate::state::{FunctionRow, Logging as LoggingRow, VersionRow};
 
 impl Lambda {
     /// What the fleet must know to run a version.
@@ -45,14 +45,11 @@ impl Lambda {
 
     /// How much of a function may run at once.
     pub fn limits(&self, snapshot: &Snapshot, function: &FunctionRow) -> ConcurrencyLimits {
-        let all = FunctionKey::all(&function.key.account, &function.key.region);
-        let reserved: u32 =
-            snapshot.range::<FunctionRow>(all).filter_map(|row| row.reserved_concurrency).sum();
+        let (account, region) = (&function.key.account, &function.key.region);
+        let reserved = FunctionRow::reserved_by_all(snapshot, account, region);
         ConcurrencyLimits {
             reserved: function.reserved_concurrency,
-            unreserved: self
-                .account_concurrency(&function.key.account, &function.key.region)
-                .saturating_sub(reserved),
+            unreserved: self.account_concurrency(account, region).saturating_sub(reserved),
         }
     }
 

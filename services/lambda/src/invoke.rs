@@ -13,6 +13,7 @@ mod destination;
 mod directory;
 mod payload;
 mod queue;
+mod record_bytes;
 mod site;
 pub mod url;
 mod url_access;

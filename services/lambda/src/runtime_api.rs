@@ -16,6 +16,7 @@ mod times;
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use haar_clock::{Clock, IdSource};
@@ -37,6 +38,9 @@ pub const STREAM_BYTES_MAX: u64 = 200 << 20;
 
 /// Most connections that one environment may hold open.
 const CONNECTIONS_MAX: usize = 256;
+
+/// How long to wait when no more connections can be had: their places come free with time.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// What the runtime posted for an invocation.
 #[derive(Debug)]
@@ -146,7 +150,14 @@ impl RuntimeApi {
         let mut connections = tokio::task::JoinSet::new();
         loop {
             let place = Arc::clone(&places).acquire_owned().await;
-            let Ok((stream, _)) = listener.accept().await else { continue };
+            let (stream, _) = match listener.accept().await {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "could not accept a runtime's connection");
+                    self.parts.clock.sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
             let _ = stream.set_nodelay(true); // slower without, not wrong
             let api = Arc::clone(&self);
             connections.spawn(async move {

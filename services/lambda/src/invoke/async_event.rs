@@ -27,6 +27,7 @@ pub struct AsyncEvent {
     /// The ARN as the caller gave it.
     pub invoked_arn: String,
     /// The event.
+    #[serde(with = "super::record_bytes")]
     pub payload: Bytes,
     /// `X-Amzn-Trace-Id`.
     pub trace: Option<String>,

@@ -238,7 +238,7 @@ impl Connection {
     }
 
     async fn refuse_answer(&mut self, head: &Head, refused: NotNow) -> Result<(), Bad> {
-        self.reader.body(head, &self.writer, RESPONSE_BYTES_MAX).await?;
+        self.reader.skip(head, &self.writer).await?;
         let answer = match refused {
             NotNow::WrongId => refusal("400 Bad Request", "InvalidRequestID", "Invalid request ID"),
             NotNow::State(from) => transition(from, "RuntimeInvocationResponse"),
@@ -262,7 +262,7 @@ impl Connection {
     }
 
     async fn not_found(&mut self, head: &Head) -> Result<(), Bad> {
-        self.reader.body(head, &self.writer, RESPONSE_BYTES_MAX).await?;
+        self.reader.skip(head, &self.writer).await?;
         let reason = format!("{} {} is not part of this API", head.method, head.path);
         self.answer(refusal("404 Not Found", "InvalidPath", &reason)).await
     }

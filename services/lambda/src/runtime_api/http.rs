@@ -149,6 +149,14 @@ impl Reader {
         Ok(self.buffer.split_to(length).freeze())
     }
 
+    /// Reads a body that nobody wants, and keeps nothing of it.
+    pub(super) async fn skip(&mut self, head: &Head, writer: &OwnedWriteHalf) -> Result<(), Bad> {
+        match self.body(head, writer, 0).await {
+            Ok(_) | Err(Bad::TooLarge) => Ok(()),
+            Err(bad) => Err(bad),
+        }
+    }
+
     /// Reads and drops what still comes, until the peer closes.
     pub(super) async fn rest(&mut self) {
         loop {
@@ -208,8 +216,10 @@ impl Reader {
 
     /// One line without its end. A trailer may carry an error's whole text, so it may be long.
     async fn line(&mut self) -> Result<String, Bad> {
+        let mut seen = 0;
         loop {
-            if let Some(end) = find(&self.buffer, b"\r\n") {
+            if let Some(end) = find(&self.buffer[seen..], b"\r\n") {
+                let end = seen + end;
                 let line = String::from_utf8_lossy(&self.buffer[..end]).into_owned();
                 self.buffer.advance(end + 2);
                 return Ok(line);
@@ -217,6 +227,7 @@ impl Reader {
             if self.buffer.len() > 8 << 20 {
                 return Err(Bad::Malformed("a line is too long"));
             }
+            seen = self.buffer.len().saturating_sub(1); // its carriage return may be here already
             if self.fill().await? == 0 {
                 return Err(Bad::Gone);
             }

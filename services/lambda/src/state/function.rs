@@ -1,7 +1,7 @@
 //! What all versions of a function share.
 
-use haar_ledger::Row;
-use haar_types::{Tags, Timestamp};
+use haar_ledger::{IndexEntry, Row, Snapshot};
+use haar_types::{AccountId, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::FunctionKey;
@@ -48,5 +48,30 @@ impl Row for FunctionRow {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Those that reserve concurrency, by account and region.
+    fn indexes(&self) -> Vec<IndexEntry> {
+        let place = Self::place(&self.key.account, &self.key.region);
+        self.reserved_concurrency
+            .map(|_| IndexEntry::new(Self::RESERVED, place))
+            .into_iter()
+            .collect()
+    }
+}
+
+impl FunctionRow {
+    /// The index of rows that reserve concurrency.
+    const RESERVED: &'static str = "reserved";
+
+    fn place(account: &AccountId, region: &Region) -> String {
+        format!("{account} {region}")
+    }
+
+    /// What all functions of an account in a region have reserved together.
+    pub fn reserved_by_all(snapshot: &Snapshot, account: &AccountId, region: &Region) -> u32 {
+        let place = Self::place(account, region);
+        let rows = snapshot.by_index::<Self>(Self::RESERVED, &place);
+        rows.filter_map(|row| row.reserved_concurrency).sum()
     }
 }
