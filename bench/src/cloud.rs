@@ -50,15 +50,26 @@ impl Cloud {
 
     /// Resident memory in MiB of the server, and of all its descendants.
     pub(crate) fn resident_mib(&self) -> (f64, f64) {
-        let server = self.child.id().unwrap_or_default();
-        let mut all = vec![server];
+        let all = self.processes();
+        let server = all.first().map_or(0.0, |server| server.mib);
+        (server, all.iter().skip(1).map(|process| process.mib).sum())
+    }
+
+    /// The server and all its descendants, its helper among them.
+    pub(crate) fn processes(&self) -> Vec<Process> {
+        let mut all = vec![self.child.id().unwrap_or_default()];
         let mut next = 0;
         while let Some(parent) = all.get(next) {
             all.extend(children_of(*parent));
             next += 1;
         }
-        let sum: f64 = all.iter().skip(1).map(|pid| resident_mib(*pid)).sum();
-        (resident_mib(server), sum)
+        all.into_iter().filter_map(Process::read).collect()
+    }
+
+    /// What the server and its helper have used of the processor.
+    pub(crate) fn own_cpu(&self) -> Duration {
+        let own = self.processes();
+        own.iter().filter(|process| process.name.starts_with("haar")).map(|one| one.cpu).sum()
     }
 
     /// Stops it and waits.
@@ -83,11 +94,28 @@ fn children_of(pid: u32) -> Vec<u32> {
         .collect()
 }
 
-fn resident_mib(pid: u32) -> f64 {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<f64>().ok());
-    kib.unwrap_or_default() / 1024.0
+/// What the system tells of a process.
+pub(crate) struct Process {
+    pub(crate) pid: u32,
+    pub(crate) name: String,
+    /// Resident memory in MiB.
+    pub(crate) mib: f64,
+    /// Processor time so far.
+    pub(crate) cpu: Duration,
+}
+
+impl Process {
+    fn read(pid: u32) -> Option<Self> {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+        let kib = field("VmRSS:").and_then(|line| line.split_whitespace().next()?.parse().ok());
+        let kib: f64 = kib.unwrap_or_default();
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields = stat.rsplit(')').next()?.split_whitespace();
+        let ticks: u64 = fields.skip(11).take(2).filter_map(|text| text.parse::<u64>().ok()).sum();
+        let cpu = Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second());
+        Some(Self { pid, name: field("Name:")?.trim().to_owned(), mib: kib / 1024.0, cpu })
+    }
 }
 
 /// A folder for a data directory, on the disk that holds the build.

@@ -1,9 +1,13 @@
 //! The figures, each beside its peer or its limit.
 
+mod churn;
 mod cold;
 mod crowd;
 mod footprint;
+mod idle;
 mod registry;
+mod tasks;
+mod unpack;
 mod warm;
 mod writes;
 
@@ -21,5 +25,9 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("writes", |bench| Box::pin(writes::measure(bench))),
     ("footprint", |bench| Box::pin(footprint::measure(bench))),
     ("registry", |bench| Box::pin(registry::measure(bench))),
+    ("unpack", |bench| Box::pin(unpack::measure(bench))),
+    ("tasks", |bench| Box::pin(tasks::measure(bench))),
+    ("idle", |bench| Box::pin(idle::measure(bench))),
+    ("churn", |bench| Box::pin(churn::measure(bench))),
     ("crowd", |bench| Box::pin(crowd::measure(bench))),
 ];

@@ -10,7 +10,10 @@ mod cloud;
 mod echo;
 mod figures;
 mod functions;
+mod images;
+mod peers;
 mod report;
+mod tasks;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

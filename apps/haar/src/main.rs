@@ -31,6 +31,9 @@ fn main() -> ExitCode {
     if arguments.next().is_some_and(|first| first == "spawnd") {
         return haar_substrate_oci::spawnd_main(arguments);
     }
+    // The allocator asks for huge pages, which make twelve mebibytes of one. What the helper
+    // starts has them again.
+    let _ = rustix::thread::disable_transparent_huge_pages(true); // larger without, not wrong
     let arguments = Arguments::parse();
     commands::run(arguments.command, arguments.json)
 }

@@ -57,8 +57,10 @@ pub(crate) async fn start(
     stopping: CancellationToken,
 ) -> Result<Cloud, String> {
     let (clock, ids) = (Clock::system(), IdSource::system());
-    let stores = Stores::open(&settings, rooms::tables(), &ids)?;
-    let substrate = substrate(&settings).await?;
+    let stores = Stores::open(&settings, rooms::tables(), &ids)?; // their locks keep others out
+    let key = async { data_key::open(&settings.data_dir, &ids) }; // while the helper starts
+    let (substrate, key) = tokio::join!(substrate(&settings), key);
+    let (substrate, key) = (substrate?, key?);
     let meter = UsageBook::open(&stores.kv).map_err(|error| format!("the meter: {error}"))?;
     let meter = Arc::new(meter);
     let doors = Doors::new(DoorParts {
@@ -72,7 +74,7 @@ pub(crate) async fn start(
         settings,
     });
     let api = Arc::new(api::Api::default());
-    let rooms = Arc::new(Rooms::open(&doors, meter, Arc::clone(&api))?);
+    let rooms = Arc::new(Rooms::open(&doors, meter, key, Arc::clone(&api))?);
     let kernel = rooms.kernel(doors.clone());
     let cx = ActCx { ledger: stores.ledger.clone(), clock: clock.clone(), ids };
     let driver = rooms.driver(cx).run();

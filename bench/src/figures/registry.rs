@@ -181,7 +181,7 @@ fn sha256(bytes: &[u8]) -> String {
 }
 
 /// Bytes that do not compress, the same each time.
-fn noise(length: usize, seed: u64) -> Vec<u8> {
+pub(super) fn noise(length: usize, seed: u64) -> Vec<u8> {
     let mut state = seed;
     let mut bytes = Vec::with_capacity(length + 8);
     while bytes.len() < length {

@@ -122,6 +122,7 @@ fn become_helper(first: &OwnedFd) -> io::Result<()> {
     rustix::stdio::dup2_stdin(&null)?;
     let _ = rustix::process::setsid();
     sys::prctl(libc::PR_SET_DUMPABLE, 0)?;
+    let _ = rustix::thread::disable_transparent_huge_pages(false); // what the server is spared
     sys::raise_open_files();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     std::env::set_current_dir("/")

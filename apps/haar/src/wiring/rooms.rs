@@ -10,7 +10,7 @@ use haar_ecr::Ecr;
 use haar_ecs::Ecs;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
-use haar_kernel::{Delivery, Doors, HoldsBlobs, Identities, Kernel, KernelBuilder, Site};
+use haar_kernel::{DataKey, Delivery, Doors, HoldsBlobs, Identities, Kernel, KernelBuilder, Site};
 use haar_lambda::Lambda;
 use haar_lambda::controllers::{Charges, Functions, Mappings, Provisioned};
 use haar_lambda::doors::FleetDoors;
@@ -59,6 +59,7 @@ impl Rooms {
     pub(crate) fn open(
         doors: &Doors,
         meter: Arc<UsageBook>,
+        key: DataKey,
         api: Arc<Api>,
     ) -> Result<Self, String> {
         let logs = Logs::open(doors).map_err(|error| format!("logs: {error}"))?;
@@ -73,7 +74,6 @@ impl Rooms {
         fleet_settings.idle_max = doors.settings.wait(fleet_settings.idle_max);
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));
         let ec2 = Arc::new(Ec2::new(doors));
-        let key = super::data_key::open(&doors.settings.data_dir, &doors.ids)?;
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
         let ssm = Arc::new(Ssm::new(doors, key));
         let task_doors = tasks::doors(doors, Arc::clone(&iam) as _, api);
