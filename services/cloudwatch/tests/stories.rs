@@ -247,3 +247,14 @@ async fn what_makes_no_sense_is_refused_in_words() {
         assert!(message.contains(words), "{message}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn awss_own_namespaces_are_not_written_to() {
+    let house = House::new();
+    let data = json!([{ "MetricName": "Errors", "Value": 0.0 }]);
+    for (namespace, taken) in [("AWS/Lambda", false), ("AWSome/Lambda", true)] {
+        let input = json!({ "Namespace": namespace, "MetricData": data });
+        let answer = house.call::<PutMetricData>(input).await;
+        assert_eq!(answer.is_ok(), taken, "{namespace}");
+    }
+}

@@ -53,7 +53,9 @@ impl Identities for Iam {
         }
         let (service, region) = (service.to_owned(), region.to_owned());
         let committed = ledger.transact(|tx| -> Result<(), haar_ledger::LedgerError> {
-            tx.put(AccessKeyUseRow { id, used_at: at, service, region });
+            if tx.contains::<AccessKeyRow>(&id) {
+                tx.put(AccessKeyUseRow { id, used_at: at, service, region });
+            }
             Ok(())
         });
         if let Err(error) = committed {

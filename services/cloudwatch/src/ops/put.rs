@@ -28,7 +28,7 @@ const AHEAD_MAX: Duration = Duration::from_secs(2 * 3600);
 /// AWS docs: *CloudWatch API Reference > PutMetricData*.
 impl Flow<PutMetricData> for Cloudwatch {
     async fn flow(self: Arc<Self>, call: Call, input: PutMetricDataInput) -> Answer<PutMetricData> {
-        check_text("Namespace", &input.namespace)?;
+        check_namespace(&input.namespace)?;
         let plain = input.metric_data.into_iter().flatten();
         let of_entities = input.entity_metric_data.into_iter().flatten();
         let of_entities = of_entities.flat_map(|entity| entity.metric_data.unwrap_or_default());
@@ -101,6 +101,17 @@ pub(super) fn read_dimensions(
         read.push((name.clone(), value.clone()));
     }
     Ok(read)
+}
+
+/// Those that begin with `AWS/` are AWS's own.
+fn check_namespace(namespace: &str) -> Result<(), AwsError> {
+    check_text("Namespace", namespace)?;
+    match namespace.starts_with("AWS/") {
+        true => Err(refusal::invalid(format!(
+            "The value {namespace} for parameter Namespace is invalid."
+        ))),
+        false => Ok(()),
+    }
 }
 
 fn check_text(path: &str, text: &str) -> Result<(), AwsError> {
