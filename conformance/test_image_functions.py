@@ -41,9 +41,9 @@ def root(**more):
 class Images(Functions):
     """Functions of images that this cloud's registry has."""
 
-    def __init__(self, cloud):
-        super().__init__(cloud)
-        self.registry = Registry(cloud)
+    def __init__(self, cloud, **keys):
+        super().__init__(cloud, cloud.client("lambda", **keys))
+        self.registry = Registry(cloud, **keys)
         self.repository = f"functions-{uuid.uuid4().hex[:8]}"
         self.registry.ecr.create_repository(repositoryName=self.repository)
 
@@ -59,8 +59,7 @@ class Images(Functions):
             FunctionName=name,
             PackageType="Image",
             Code={"ImageUri": uri},
-            Role=ROLE,
-            **options,
+            **{"Role": ROLE, **options},
         )
         if wait:
             self.wait(name)
@@ -388,6 +387,25 @@ def test_an_image_is_held_while_a_function_refers_to_it(new_cloud, tmp_path):
     assert images.tell(name, "echo after") == "after"
     assert images.configuration(name)["CodeSha256"] == digest.removeprefix("sha256:")
     images.client.delete_function(FunctionName=name)
+
+
+def test_a_repository_that_lets_nobody_read_makes_no_function(closed, root, iam):
+    images = Images(closed, **root)
+    uri, _ = images.push("guarded")
+    trust = document(allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"}))
+    role = iam.create_role(RoleName="of-images", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
+    name = images.make(uri, Role=role)["FunctionName"]
+    assert images.tell(name, "echo let in") == "let in"
+    nobody = {"Effect": "Deny", "Principal": "*", "Action": "ecr:BatchGetImage"}
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [nobody]})
+    images.registry.ecr.set_repository_policy(
+        repositoryName=images.repository, policyText=policy
+    )
+    common = {"FunctionName": "never", "PackageType": "Image", "Role": role}
+    assert refused(images.client.create_function, Code={"ImageUri": uri}, **common) == (
+        "AccessDeniedException",
+        "Lambda does not have permission to access the ECR image. Check the ECR permissions.",
+    )
 
 
 def libraries(*programs):

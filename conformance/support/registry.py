@@ -11,9 +11,9 @@ CONFIG = "application/vnd.oci.image.config.v1+json"
 class Registry:
     """The default account's registry of one cloud."""
 
-    def __init__(self, cloud):
+    def __init__(self, cloud, **keys):
         self.cloud = cloud
-        self.ecr = cloud.client("ecr")
+        self.ecr = cloud.client("ecr", **keys)
 
     def uri(self, repository, tag):
         return f"localhost:{self.cloud.port}/{repository}:{tag}"

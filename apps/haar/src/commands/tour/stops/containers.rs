@@ -10,17 +10,17 @@ use super::super::calls::{Call, get_state, log_events};
 use super::super::image;
 use super::{expect, invoke, show, until, until_quietly};
 
-/// All of them, or word of what is missing here.
-pub(super) async fn all(guide: &Guide) -> Result<(), String> {
+/// All of them, or word of what is missing here; answers whether tasks ran.
+pub(super) async fn all(guide: &Guide) -> Result<bool, String> {
     if !rustix::process::geteuid().is_root() {
         guide.stop("containers");
         guide.note("they need root here: `haar doctor` tells more. On we go without");
-        return Ok(());
+        return Ok(false);
     }
     let Some(images) = image::web(&guide.folder)? else {
         guide.stop("containers");
         guide.note("neither a C compiler nor /bin/busybox is here to make an image of");
-        return Ok(());
+        return Ok(false);
     };
     guide.stop("an image, made here and pushed to ECR");
     show(guide, &calls::create_repository(), NAME).await?;
@@ -32,7 +32,8 @@ pub(super) async fn all(guide: &Guide) -> Result<(), String> {
     let network = network(guide).await?;
     task(guide, &network).await?;
     service(guide, &network).await?;
-    function(guide, &token).await
+    function(guide, &token).await?;
+    Ok(true)
 }
 
 /// What `get-login-password` would print, as registry clients send it.
