@@ -13,6 +13,8 @@ import pytest
 
 from support.cloud import ACCOUNT, until
 from support.functions import ROLE, Functions, zipped
+from support.images import MANIFEST
+from support.policies import TRUST_LAMBDA, document
 from support.registry import Registry
 
 BUSYBOX = Path("/bin/busybox")
@@ -250,10 +252,10 @@ def test_images_that_are_not_there_or_not_lambdas_are_refused(images, shell):
         assert text(bad) == f"Source image {bad} is not valid. Provide a valid source image."
 
     index_type = "application/vnd.oci.image.index.v1+json"
-    entry = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "digest": digest, "size": 1}
-    entry["size"] = images.registry.ecr.describe_images(
+    manifest = images.registry.ecr.batch_get_image(
         repositoryName=images.repository, imageIds=[{"imageTag": "shell"}]
-    )["imageDetails"][0].get("imageManifestSize", 1)
+    )["images"][0]["imageManifest"]
+    entry = {"mediaType": MANIFEST, "digest": digest, "size": len(manifest)}
     entry["platform"] = {"os": "linux", "architecture": "amd64"}
     index = {"schemaVersion": 2, "mediaType": index_type, "manifests": [entry]}
     images.registry.manifest(images.repository, "index", index_type, index)
@@ -392,14 +394,13 @@ def test_an_image_is_held_while_a_function_refers_to_it(new_cloud, tmp_path):
 def test_a_repository_that_lets_nobody_read_makes_no_function(closed, root, iam):
     images = Images(closed, **root)
     uri, _ = images.push("guarded")
-    trust = document(allow("sts:AssumeRole", Principal={"Service": "lambda.amazonaws.com"}))
+    trust = document(TRUST_LAMBDA)
     role = iam.create_role(RoleName="of-images", AssumeRolePolicyDocument=trust)["Role"]["Arn"]
     name = images.make(uri, Role=role)["FunctionName"]
     assert images.tell(name, "echo let in") == "let in"
     nobody = {"Effect": "Deny", "Principal": "*", "Action": "ecr:BatchGetImage"}
-    policy = json.dumps({"Version": "2012-10-17", "Statement": [nobody]})
     images.registry.ecr.set_repository_policy(
-        repositoryName=images.repository, policyText=policy
+        repositoryName=images.repository, policyText=document(nobody)
     )
     common = {"FunctionName": "never", "PackageType": "Image", "Role": role}
     assert refused(images.client.create_function, Code={"ImageUri": uri}, **common) == (
