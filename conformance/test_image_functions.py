@@ -349,6 +349,21 @@ def test_limits_hold(images, shell):
     assert images.tell(name, "ulimit -n") == "1024"
 
 
+def test_an_image_is_held_ready_by_provisioned_concurrency(images, shell):
+    name = images.make(shell[0], Publish=True)["FunctionName"]
+    named = {"FunctionName": name, "Qualifier": "1"}
+    images.client.get_waiter("function_active_v2").wait(**named)
+    images.client.put_provisioned_concurrency_config(ProvisionedConcurrentExecutions=2, **named)
+    until(
+        lambda: images.client.get_provisioned_concurrency_config(**named)["Status"],
+        lambda status: status == "READY",
+    )
+    kind = "echo $AWS_LAMBDA_INITIALIZATION_TYPE"
+    assert images.tell(name, kind, Qualifier="1") == "provisioned-concurrency"
+    assert images.tell(name, kind) == "on-demand"
+    images.client.delete_function(FunctionName=name)
+
+
 #: An external extension: registers, tells of it, waits for events.
 EXTENSION = """#!/bin/sh
 api=http://$AWS_LAMBDA_RUNTIME_API/2020-01-01/extension

@@ -53,13 +53,22 @@ impl Lambda {
 
     /// Tells the store which images versions refer to; those of no version may go.
     pub(crate) fn hold_images(&self, snapshot: &Snapshot) {
-        let Some(store) = self.doors.substrate.images() else { return };
         let mut wanted = BTreeSet::new();
         for row in snapshot.all::<VersionRow>() {
             let codes = [Some(&row.code), row.replaced.as_ref().map(|before| &before.code)];
             let images = codes.into_iter().flatten().filter(|code| code.image.is_some());
             wanted.extend(images.map(|code| ImageId(code.digest.to_string())));
         }
+        self.hold(wanted);
+    }
+
+    /// Tells the store that all images may go: there will be no versions.
+    pub(crate) fn let_images_go(&self) {
+        self.hold(BTreeSet::new());
+    }
+
+    fn hold(&self, wanted: BTreeSet<ImageId>) {
+        let Some(store) = self.doors.substrate.images() else { return };
         let mut held = self.held_images.lock();
         if *held != wanted {
             store.hold(HOLDER, wanted.clone());

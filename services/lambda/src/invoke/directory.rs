@@ -72,6 +72,7 @@ impl Lambda {
         self.remembered.targets.lock().clear();
         self.remembered.unreserved.lock().clear();
         self.fleet.end_all().await;
+        self.let_images_go();
         Ok(())
     }
 
