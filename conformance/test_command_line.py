@@ -82,4 +82,6 @@ def test_the_tour_shows_that_everything_works(haar, clients, flags, monkeypatch)
     monkeypatch.setenv("PATH", f"{clients / 'venv/bin'}:{os.environ['PATH']}")
     shown = haar("tour", *flags)
     assert "everything works" in shown
-    assert shown.count("REPORT RequestId") >= 4
+    assert shown.count("REPORT RequestId") >= 6
+    assert "hello from a container" in shown and "rolling back to deployment" in shown
+    assert "hello-image" in shown and "AWS Fargate: tasks at the prices of" in shown

@@ -3,6 +3,8 @@
 mod api;
 mod credentials;
 mod data_key;
+mod functions;
+mod images;
 mod pages;
 mod rooms;
 mod stores;

@@ -14,7 +14,7 @@ use rustix::fs::{
 };
 
 /// Marks a directory that hides those of the layers below.
-const OPAQUE: &str = "trusted.overlay.opaque";
+pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
 /// Deepest directory that is taken down.
 const DEPTH_MAX: usize = 256;
 

@@ -1,6 +1,7 @@
 //! The store: what is here, and how it comes and goes.
 
 mod bound;
+mod look;
 mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,7 +12,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
 use haar_clock::Clock;
-use haar_substrate::{Image, ImageError, ImageId, ImageRef, ImageSource, ImageStore, Manifest};
+use haar_substrate::{
+    Image, ImageEntry, ImageError, ImageId, ImageRef, ImageSource, ImageStore, Manifest,
+};
 use parking_lot::Mutex;
 
 use crate::digest;
@@ -53,10 +56,19 @@ pub(crate) struct State {
     images: BTreeMap<ImageId, Record>,
     /// Uses of each image that is held.
     held: BTreeMap<ImageId, usize>,
+    /// Images that are to stay though nothing runs from them, by who says so.
+    kept: BTreeMap<String, BTreeSet<ImageId>>,
     /// One pull of a layer at a time; the others wait and find it.
     busy: BTreeMap<String, Arc<tokio::sync::Mutex<()>>>,
     /// Layers of images that are being pulled.
     wanted: Vec<BTreeSet<String>>,
+}
+
+impl State {
+    /// True when an image may not go.
+    fn is_needed(&self, id: &ImageId) -> bool {
+        self.held.contains_key(id) || self.kept.values().any(|kept| kept.contains(id))
+    }
 }
 
 /// An image to run from. While it is held its layers stay.
@@ -270,5 +282,18 @@ impl ImageStore for Store {
         self.forget(id)?;
         self.sweep();
         Ok(())
+    }
+
+    fn hold(&self, holder: &str, images: BTreeSet<ImageId>) {
+        self.state.lock().kept.insert(holder.to_owned(), images);
+    }
+
+    async fn directory(
+        &self,
+        id: &ImageId,
+        path: &str,
+    ) -> Result<Option<Vec<ImageEntry>>, ImageError> {
+        let (bundle, path) = (self.bundle(id)?, path.to_owned());
+        blocking("look into an image", move || look::directory(&bundle.layers, &path)).await
     }
 }

@@ -17,7 +17,7 @@ use haar_clock::Clock;
 use haar_images::build::{self, Compression, Layer};
 use haar_images::{Bounds, OciLayout, RootfsTar, Store};
 use haar_substrate::{
-    ImageConfig, ImageError, ImageId, ImageRef, ImageSource, ImageStore, Manifest,
+    ImageConfig, ImageEntry, ImageError, ImageId, ImageRef, ImageSource, ImageStore, Manifest,
 };
 use tar::EntryType;
 use tempfile::TempDir;
@@ -362,4 +362,60 @@ async fn images_are_imported_from_every_form() {
     assert_eq!((house.store.list().await.unwrap().len(), house.layers()), (3, 1));
     let nowhere = haar_images::import(&house.store, Path::new("/nowhere"), "x:1").await;
     assert!(matches!(nowhere, Err(ImageError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn an_image_is_looked_into_as_its_containers_would_see_it() {
+    let house = House::new(Bounds::default());
+    let first = Layer::new().dir("opt/", 0o755).dir("opt/extensions/", 0o755);
+    let first = first.file("opt/extensions/old", 0o755, b"x").file("opt/notes", 0o644, b"");
+    let first = first.dir("gone/", 0o755).file("gone/x", 0o755, b"").dir("var/", 0o755);
+    let first = first.file("var/low", 0o644, b"").file("plain", 0o644, b"");
+    let second = Layer::new().file("opt/extensions/.wh.old", 0, b"").file(".wh.gone", 0, b"");
+    let second = second.file("opt/extensions/run", 0o755, b"x");
+    let second = second.file("opt/extensions/readme", 0o644, b"x");
+    let second = second.symlink("opt/extensions/linked", "/opt/extensions/run");
+    let second = second.symlink("opt/extensions/astray", "../../../nowhere");
+    let second = second.symlink("short", "opt/../opt/extensions").symlink("loop", "loop");
+    let second = second.file("var/.wh..wh..opq", 0, b"").file("var/high", 0o644, b"");
+    let layers = [(first.finish(), Compression::None), (second.finish(), Compression::None)];
+    let (dir, _) = house.layout("looked", &layers);
+    let id = house.pull("looked:1", &dir).await.unwrap();
+    let look = async |path: &str| {
+        let found = house.store.directory(&id, path).await.unwrap();
+        let names = |entry: ImageEntry| (entry.name, entry.is_program);
+        found.map(|entries| entries.into_iter().map(names).collect::<Vec<_>>())
+    };
+    let of = |entries: &[(&str, bool)]| {
+        Some(entries.iter().map(|(name, is)| ((*name).to_owned(), *is)).collect::<Vec<_>>())
+    };
+    let extensions = of(&[("astray", false), ("linked", true), ("readme", false), ("run", true)]);
+    assert_eq!(look("/opt/extensions").await, extensions);
+    assert_eq!(look("/short/").await, extensions);
+    assert_eq!(look("/../../opt/extensions").await, extensions, "never out of the root");
+    assert_eq!(look("/var").await, of(&[("high", false)]));
+    for nothing in ["/gone", "/plain", "/plain/x", "/nowhere", "/loop"] {
+        assert_eq!(look(nothing).await, None, "{nothing}");
+    }
+    let all = look("/").await.unwrap_or_default();
+    assert!(!all.iter().any(|(name, _)| name == "gone"), "{all:?}");
+}
+
+#[tokio::test]
+async fn what_somebody_holds_stays_when_room_is_made_and_goes_when_let_go() {
+    let bytes = |seed: u8| Layer::new().file("x", 0o644, &vec![seed; 4096]).finish();
+    let room = bytes(0).len() as u64;
+    let house = House::new(Bounds { store_bytes: room, ..Bounds::default() });
+    let (one, _) = house.layout("one", &[(bytes(1), Compression::None)]);
+    let first = house.pull("one:1", &one).await.unwrap();
+    house.store.hold("functions", [first.clone()].into());
+    house.store.remove(&first).await.unwrap();
+    let (two, _) = house.layout("two", &[(bytes(2), Compression::None)]);
+    let second = house.pull("two:1", &two).await.unwrap();
+    assert!(house.store.find(&first).await.is_ok(), "held");
+    assert!(house.store.find(&second).await.is_err(), "the other made room");
+    house.store.hold("functions", [].into());
+    house.store.remove(&first).await.unwrap();
+    assert!(house.store.find(&first).await.is_err());
+    assert_eq!(house.layers(), 0);
 }

@@ -1,6 +1,6 @@
 //! Images: where they are kept for the substrate, and where they come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,8 +44,29 @@ pub trait ImageStore: Send + Sync + 'static {
     /// All that are here.
     async fn list(&self) -> Result<Vec<Image>, ImageError>;
 
-    /// Forgets an image; its layers go when nothing uses them.
+    /// Forgets an image that nothing uses and nobody holds; its layers go when nothing uses them.
     async fn remove(&self, id: &ImageId) -> Result<(), ImageError>;
+
+    /// Keeps these images for `holder`, in place of those that it held before, whether they are
+    /// here by now or not. Forgotten with the process: holders tell again when they start.
+    fn hold(&self, holder: &str, images: BTreeSet<ImageId>);
+
+    /// What a directory of an image has, by name, as its containers would see it; `None` where
+    /// there is no such directory.
+    async fn directory(
+        &self,
+        id: &ImageId,
+        path: &str,
+    ) -> Result<Option<Vec<ImageEntry>>, ImageError>;
+}
+
+/// One name in a directory of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageEntry {
+    /// Without its directory.
+    pub name: String,
+    /// It is, or leads to, a file that may be executed.
+    pub is_program: bool,
 }
 
 /// Where manifests and blobs come from: haar's own registry, a remote one, a directory.

@@ -30,7 +30,8 @@ use futures_core::stream::BoxStream;
 pub use error::{Resource, SubstrateError, Verb};
 pub use exec::{ExecSpec, Session, TerminalSize};
 pub use image::{
-    Image, ImageConfig, ImageError, ImageHealthcheck, ImageRef, ImageSource, ImageStore, Manifest,
+    Image, ImageConfig, ImageEntry, ImageError, ImageHealthcheck, ImageRef, ImageSource,
+    ImageStore, Manifest,
 };
 pub use spec::{
     Bridged, Capability, ContainerSpec, Filter, FilterRule, ImageId, Lifetime, Limits, Mount,

@@ -7,8 +7,9 @@ use haar_types::{AccountId, Region};
 
 use crate::Lambda;
 use crate::fleet::{
-    Architecture, ConcurrencyLimits, FunctionTarget, LogFormat, Logging, SystemLevel,
+    Architecture, ConcurrencyLimits, FunctionTarget, ImageTarget, LogFormat, Logging, SystemLevel,
 };
+use crate::images::image_request;
 use crate::rules::concurrency::ACCOUNT_CONCURRENCY;
 use crate::state::{FunctionRow, Logging as LoggingRow, VersionRow};
 
@@ -16,23 +17,29 @@ impl Lambda {
     /// What the fleet must know to run a version.
     pub fn target(&self, version: &VersionRow) -> FunctionTarget {
         let settings = &version.settings;
+        let (running, build_id) = version.running();
         FunctionTarget {
             account: version.function.account.clone(),
             region: version.function.region.clone(),
             function_name: version.function.name.clone(),
             version: version.version.to_string(),
-            revision: version.build_id.clone(),
+            revision: build_id.to_owned(),
             runtime: settings.runtime.clone().unwrap_or_default(),
             handler: settings.handler.clone().unwrap_or_default(),
             memory: settings.memory,
             timeout: Duration::from_secs(u64::from(settings.timeout_s)),
             ephemeral_storage: settings.ephemeral_storage,
             environment: settings.environment.clone().unwrap_or_default(),
-            code: match &version.code.folder {
+            code: match &running.folder {
                 Some(folder) => folder.clone(),
-                None => self.unpacked(&version.code.sha256),
+                None => self.unpacked(&running.sha256),
             },
-            is_folder: version.code.folder.is_some(),
+            is_folder: running.folder.is_some(),
+            image: image_request(version, running).map(|request| ImageTarget {
+                digest: running.digest,
+                request,
+                settings: settings.image.clone().unwrap_or_default(),
+            }),
             layers: settings.layers.iter().map(|layer| self.unpacked(&layer.sha256)).collect(),
             architecture: match settings.architecture.as_str() {
                 "arm64" => Architecture::Arm,

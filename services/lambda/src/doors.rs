@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::future::BoxFuture;
+use haar_blobs::Digest;
 use haar_clock::{Clock, IdSource};
 use haar_cloudwatch_contract::peek::MetricSink;
 use haar_kernel::{Doors, Meter, UsageRecord};
@@ -52,6 +53,52 @@ pub trait UsageSink: Send + Sync {
     fn record(&self, account: &AccountId, region: &Region, usage: &Usage);
 }
 
+/// An image that a function is made from, and on whose behalf it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageRequest {
+    /// Whose function.
+    pub account: AccountId,
+    /// Where the function is: its image must be there too.
+    pub region: Region,
+    /// As the customer named it.
+    pub uri: String,
+    /// What the name stood for when the function was made; goes before it.
+    pub digest: Option<Digest>,
+}
+
+/// Why a function's image cannot be had.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageFailure {
+    /// It names no image of a private registry in the function's region.
+    #[error("it is not a valid source image")]
+    NotValid,
+    /// The registry has no such repository, tag or digest (any more).
+    #[error("it does not exist")]
+    Missing,
+    /// The function's account may not read the repository.
+    #[error("access is denied")]
+    Denied,
+    /// It is no single image, or of types that Lambda does not take.
+    #[error("its media types are not supported")]
+    Unsupported,
+    /// It is not what it says, or too large.
+    #[error("{0}")]
+    Broken(String),
+    /// The same may succeed later.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// The registry that functions' images come from.
+#[async_trait]
+pub trait FunctionImages: Send + Sync {
+    /// What an image's name stands for now: the digest of its manifest.
+    async fn resolve(&self, request: &ImageRequest) -> Result<Digest, ImageFailure>;
+
+    /// Makes an image be in the substrate's image store, unpacked.
+    async fn pull(&self, request: &ImageRequest) -> Result<(), ImageFailure>;
+}
+
 /// All doors of the fleet. Cheap to clone.
 #[derive(Clone)]
 pub struct FleetDoors {
@@ -71,6 +118,8 @@ pub struct FleetDoors {
     pub credentials: Arc<dyn CredentialSource>,
     /// haar's API, for the code inside.
     pub api: Arc<dyn ApiDoor>,
+    /// Where images come from.
+    pub images: Arc<dyn FunctionImages>,
 }
 
 impl FleetDoors {
@@ -82,6 +131,7 @@ impl FleetDoors {
         doors: &Doors,
         credentials: Arc<dyn CredentialSource>,
         api: Arc<dyn ApiDoor>,
+        images: Arc<dyn FunctionImages>,
     ) -> Self {
         Self {
             substrate: Arc::clone(&doors.substrate),
@@ -92,6 +142,7 @@ impl FleetDoors {
             usage: Arc::new(Metered(Arc::clone(&doors.meter))),
             credentials,
             api,
+            images,
         }
     }
 }

@@ -39,13 +39,13 @@ pub(crate) use outcome::FunctionFailure;
 pub use outcome::{InvokeError, InvokeOutcome, StreamEvent, StreamOutcome, ThrottleReason, Usage};
 pub use provision::ProvisionedState;
 pub use target::{
-    Architecture, ConcurrencyLimits, FunctionTarget, InvokeRequest, LogFormat, Logging, PoolKey,
-    SystemLevel,
+    Architecture, ConcurrencyLimits, FunctionTarget, ImageTarget, InvokeRequest, LogFormat,
+    Logging, PoolKey, SystemLevel,
 };
 
-use crate::doors::FleetDoors;
+use crate::doors::{FleetDoors, FunctionImages};
 use crate::runtime_api::ShutdownReason;
-use crate::runtimes::Runtimes;
+use crate::runtimes::{Launch, Runtimes};
 use admission::Admission;
 use pool::Pool;
 
@@ -207,6 +207,11 @@ impl Fleet {
         Ok(())
     }
 
+    /// Where functions' images come from.
+    pub(crate) fn images(&self) -> Arc<dyn FunctionImages> {
+        Arc::clone(&self.shared.doors.images)
+    }
+
     /// Where the fleet's metric values go.
     pub(crate) fn metrics(&self) -> Arc<dyn haar_cloudwatch_contract::peek::MetricSink> {
         Arc::clone(&self.shared.doors.metrics)
@@ -247,6 +252,15 @@ impl Shared {
             }
         };
         self.runtimes.get_or_try_init(discover).await.cloned()
+    }
+
+    /// How a target's program is started.
+    async fn launch(&self, target: &FunctionTarget) -> Result<Launch, InvokeError> {
+        if target.image.is_some() {
+            return Ok(Launch::of_image());
+        }
+        let runtimes = self.runtimes().await.map_err(InvokeError::Service)?;
+        runtimes.launch(&target.runtime, target.memory).map_err(InvokeError::InvalidRuntime)
     }
 
     /// The pool of a target; one of an older revision is retired.

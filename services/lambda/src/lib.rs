@@ -15,6 +15,7 @@ pub mod controllers;
 pub mod doors;
 mod downloads;
 pub mod fleet;
+mod images;
 pub mod invoke;
 mod lanes;
 mod log;

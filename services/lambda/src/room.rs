@@ -8,7 +8,9 @@ use haar_blobs::{BlobError, Digest};
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Auth, Call, Doors, HoldsBlobs, Lanes};
 use haar_ledger::{LedgerError, Snapshot, Tx};
+use haar_substrate::ImageId;
 use haar_wire::AwsError;
+use parking_lot::Mutex;
 
 use crate::Refusal;
 use crate::code::{CodeStore, Trash};
@@ -24,6 +26,8 @@ pub struct Lambda {
     pub(crate) fleet: Fleet,
     pub(crate) downloads: Downloads,
     pub(crate) remembered: Remembered,
+    /// What the image store was told last to keep.
+    pub(crate) held_images: Mutex<BTreeSet<ImageId>>,
 }
 
 impl Lambda {
@@ -31,7 +35,8 @@ impl Lambda {
     pub fn new(doors: Doors, fleet: Fleet) -> Self {
         let code = CodeStore::new(&doors.settings.data_dir);
         let downloads = Downloads::new(&doors);
-        Self { doors, code, fleet, downloads, remembered: Remembered::default() }
+        let (remembered, held_images) = (Remembered::default(), Mutex::default());
+        Self { doors, code, fleet, downloads, remembered, held_images }
     }
 
     /// Every operation in its lane.
@@ -53,7 +58,9 @@ impl Lambda {
     pub fn held_archives(snapshot: &Snapshot) -> BTreeSet<Digest> {
         let mut held = BTreeSet::new();
         for version in snapshot.all::<VersionRow>() {
-            held.insert(version.code.digest);
+            if version.code.image.is_none() {
+                held.insert(version.code.digest);
+            }
             held.extend(version.settings.layers.iter().map(|layer| layer.digest));
         }
         held.extend(snapshot.all::<LayerVersionRow>().map(|layer| layer.code.digest));

@@ -21,7 +21,7 @@ use haar_types::MemoryMib;
 pub use discovery::Interpreter;
 pub(crate) use java::take_options;
 pub use launch::{API_PORT, RUNTIME_API_PORT, SANDBOX_USER};
-pub(crate) use launch::{listen, waiting_environment};
+pub(crate) use launch::{RUNTIME_API, listen, waiting_environment};
 pub use table::Family;
 
 /// The runtimes that this host can offer.
@@ -54,12 +54,25 @@ pub struct Launch {
     pub template: Option<WarmTemplate>,
     /// The family, for what differs by language.
     pub family: Family,
-    /// As `INIT_START` shows it: `python:3.12`.
+    /// As `INIT_START` shows it: `python:3.12`; empty for images, which have none.
     pub version: String,
     /// What really runs, major and minor; `(0, 0)` for `provided`.
     pub interpreter: (u32, u32),
     /// A line for the log of a new environment: this is not the version asked for.
     pub warning: Option<String>,
+}
+
+impl Launch {
+    /// An image brings its own program.
+    pub(crate) fn of_image() -> Self {
+        Self {
+            template: None,
+            family: Family::Provided,
+            version: String::new(),
+            interpreter: (0, 0),
+            warning: None,
+        }
+    }
 }
 
 impl Runtimes {

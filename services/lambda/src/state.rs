@@ -24,8 +24,8 @@ pub use policy::{FunctionPolicyRow, PolicyStatement};
 pub use provisioned::{ProvisionedRow, ProvisionedStatus};
 pub use url::{Cors, UrlRow};
 pub use version::{
-    Code, FileSystem, FunctionSettings, FunctionState, ImageSettings, LayerUse, Logging, Reason,
-    RuntimeManagement, UpdateStatus, VersionRow, Vpc,
+    Build, Code, CodeImage, FileSystem, FunctionSettings, FunctionState, ImageSettings, LayerUse,
+    Logging, Reason, RuntimeManagement, UpdateStatus, VersionRow, Vpc,
 };
 
 /// All tables of this room.

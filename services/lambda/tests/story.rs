@@ -8,7 +8,7 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_blobs::Blobs;
+use haar_blobs::{Blobs, Digest};
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_kernel::{
     DoorParts, Doors, Kernel, KernelBuilder, Meter, NoIdentities, Principal, Settings, UsageRecord,
@@ -21,6 +21,7 @@ use haar_lambda::state::{FunctionState, UpdateStatus, VersionRow};
 use haar_lambda_contract::model::*;
 use haar_ledger::Snapshot;
 use haar_sim::{Sim, SimDoors, World};
+use haar_substrate::ImageId;
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region};
 use haar_wire::{AwsError, Operation};
@@ -61,6 +62,7 @@ impl Bill {
 struct Process {
     doors: Doors,
     bill: Arc<Bill>,
+    substrate: Arc<SimSubstrate>,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
 }
@@ -69,6 +71,9 @@ struct Process {
 fn boot(sim: &SimDoors, outside: &Outside) -> Process {
     let disk = &outside.disk;
     let sinks = Arc::new(support::Sinks::default());
+    for tag in ["1", "2"] {
+        sinks.images.lock().insert(format!("r/i:{tag}"), Ok(Digest::of(tag.as_bytes())));
+    }
     let substrate = Arc::new(SimSubstrate::new(sim.clock.clone()));
     let doors = Doors::new(DoorParts {
         clock: sim.clock.clone(),
@@ -81,14 +86,15 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
         settings: Settings { data_dir: disk.path().to_owned(), ..Settings::default() },
     });
     let fleet_doors = FleetDoors {
-        substrate,
+        substrate: substrate.clone(),
         clock: sim.clock.clone(),
         ids: sim.ids.clone(),
         logs: sinks.clone(),
         metrics: sinks.clone(),
         usage: sinks.clone(),
         credentials: sinks.clone(),
-        api: sinks,
+        api: sinks.clone(),
+        images: sinks,
     };
     let fleet = Fleet::new(fleet_doors, FleetSettings::new(disk.path().to_owned()));
     let room = Arc::new(Lambda::new(doors.clone(), fleet));
@@ -99,7 +105,8 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
         .add(Arc::new(Functions::new(Arc::clone(&room))))
         .add(Arc::new(Charges::new(room)))
         .run();
-    Process { doors, bill: outside.bill.clone(), _kernel: kernel, _driver: driver }
+    let bill = outside.bill.clone();
+    Process { doors, bill, substrate, _kernel: kernel, _driver: driver }
 }
 
 type Cloud<'a> = World<'a, Outside, Process>;
@@ -140,6 +147,41 @@ fn functions_that_were_acknowledged_become_active_whatever_crashes() {
             let timeout = if updated.is_ok() { 7 } else { 3 };
             assert_eq!((found.timeout, found.state), (Some(timeout), Some(State::Active)));
         }
+    });
+}
+
+#[test]
+fn images_are_held_as_long_as_a_version_refers_to_them_whatever_crashes() {
+    let sim = Sim::new(haar_lambda::state::tables(), |_: &_| Outside::new(), boot).seeds(4);
+    sim.check(|world| {
+        let settle = |world: &mut Cloud<'_>, count: usize| {
+            assert!(world.run_until(Duration::from_secs(60), |snapshot| settled(snapshot, count)));
+            world.run_for(Duration::from_secs(1));
+        };
+        let held = |world: &Cloud<'_>| world.process().substrate.sim_images().held("lambda");
+        let id = |tag: &str| ImageId(Digest::of(tag.as_bytes()).to_string());
+        let input = json!({
+            "FunctionName": "f", "PackageType": "Image", "Code": { "ImageUri": "r/i:1" },
+            "Role": house::ROLE, "Publish": true,
+        });
+        call::<CreateFunction>(world, input).unwrap();
+        world.crash_within(Duration::from_millis(20));
+        settle(world, 2);
+        assert_eq!(held(world), [id("1")].into());
+        let update = json!({ "FunctionName": "f", "ImageUri": "r/i:2" });
+        call::<UpdateFunctionCode>(world, update).unwrap();
+        world.crash_within(Duration::from_millis(20));
+        settle(world, 2);
+        assert_eq!(held(world), [id("1"), id("2")].into(), "a version keeps the first");
+        world.crash();
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(held(world), [id("1"), id("2")].into());
+        call::<DeleteFunction>(world, json!({ "FunctionName": "f", "Qualifier": "1" })).unwrap();
+        settle(world, 1);
+        assert_eq!(held(world), [id("2")].into());
+        call::<DeleteFunction>(world, json!({ "FunctionName": "f" })).unwrap();
+        settle(world, 0);
+        assert_eq!(held(world), [].into());
     });
 }
 

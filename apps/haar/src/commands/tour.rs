@@ -8,6 +8,7 @@
 mod archive;
 mod calls;
 mod cloud;
+mod image;
 mod speaker;
 mod stops;
 

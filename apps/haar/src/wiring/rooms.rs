@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 
 use super::api::Api;
 use super::credentials::RoleSessions;
+use super::functions::RegistryImages;
 use super::sweep;
 use super::targets::NoTargets;
 use super::tasks;
@@ -69,7 +70,8 @@ impl Rooms {
         let ecr = Ecr::open(doors, Arc::clone(&iam) as Arc<dyn Identities>);
         let sts = Sts::new(doors.clone(), Arc::clone(&iam) as Arc<dyn Identities>);
         let sessions = RoleSessions { doors: doors.clone(), iam: Arc::clone(&iam) as _ };
-        let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), Arc::clone(&api) as _);
+        let images = Arc::new(RegistryImages { doors: doors.clone() });
+        let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), Arc::clone(&api) as _, images);
         let mut fleet_settings = FleetSettings::new(doors.settings.data_dir.clone());
         fleet_settings.idle_max = doors.settings.wait(fleet_settings.idle_max);
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));

@@ -96,10 +96,10 @@ impl Store {
             .map_err(|error| ImageError::Disk("note an image".into(), error))
     }
 
-    /// Forgets an image that nothing uses; one that is used stays.
+    /// Forgets an image that nothing uses; one that is used or kept stays.
     pub(super) fn forget(&self, id: &ImageId) -> Result<(), ImageError> {
         let mut state = self.state.lock();
-        if state.held.contains_key(id) {
+        if state.is_needed(id) {
             return Ok(());
         }
         record::erase(&self.dir, id)
@@ -116,7 +116,7 @@ impl Store {
                 if bytes(&state) <= self.bounds.store_bytes {
                     break;
                 }
-                let idle = state.images.iter().filter(|(id, _)| !state.held.contains_key(*id));
+                let idle = state.images.iter().filter(|(id, _)| !state.is_needed(id));
                 idle.min_by_key(|(_, record)| record.used_at).map(|(id, _)| id.clone())
             };
             let Some(id) = oldest else { break };

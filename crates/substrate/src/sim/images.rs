@@ -1,13 +1,15 @@
 //! An image store in memory: it has what it was told of, and fetches nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use haar_types::Timestamp;
 use parking_lot::Mutex;
 
-use crate::{Image, ImageConfig, ImageError, ImageId, ImageRef, ImageSource, ImageStore};
+use crate::{
+    Image, ImageConfig, ImageEntry, ImageError, ImageId, ImageRef, ImageSource, ImageStore,
+};
 
 /// The store.
 #[derive(Default)]
@@ -22,6 +24,7 @@ struct State {
     here: BTreeMap<ImageId, Image>,
     failing: BTreeMap<ImageRef, Failing>,
     pulls: u64,
+    held: BTreeMap<String, BTreeSet<ImageId>>,
 }
 
 type Failing = Arc<dyn Fn() -> ImageError + Send + Sync>;
@@ -55,6 +58,11 @@ impl SimImages {
     pub fn pulls(&self) -> u64 {
         self.state.lock().pulls
     }
+
+    /// What a holder keeps.
+    pub fn held(&self, holder: &str) -> BTreeSet<ImageId> {
+        self.state.lock().held.get(holder).cloned().unwrap_or_default()
+    }
 }
 
 #[async_trait]
@@ -87,7 +95,23 @@ impl ImageStore for SimImages {
     }
 
     async fn remove(&self, id: &ImageId) -> Result<(), ImageError> {
-        self.state.lock().here.remove(id);
+        let mut state = self.state.lock();
+        if !state.held.values().any(|held| held.contains(id)) {
+            state.here.remove(id);
+        }
         Ok(())
+    }
+
+    fn hold(&self, holder: &str, images: BTreeSet<ImageId>) {
+        self.state.lock().held.insert(holder.to_owned(), images);
+    }
+
+    /// Every directory is there, and empty.
+    async fn directory(
+        &self,
+        id: &ImageId,
+        _path: &str,
+    ) -> Result<Option<Vec<ImageEntry>>, ImageError> {
+        self.find(id).await.map(|_| Some(Vec::new()))
     }
 }

@@ -15,9 +15,14 @@ use parking_lot::Mutex;
 use crate::Ecs;
 use crate::ops::task_size;
 use crate::state::{ClusterKey, DefinitionRow, TaskKey, TaskRow, TaskStatus, sandbox_name};
+use usage::Whom;
 
 /// How often. *Developer Guide > Amazon ECS CloudWatch metrics*: one-minute periods.
 const EVERY: Duration = Duration::from_secs(60);
+
+/// Rounds in that time in which tasks that have just begun are charged their first minute, which
+/// they owe in any case: so the bill knows them soon.
+const ROUNDS: u32 = 12;
 
 /// What a task has used since it was looked at before.
 pub(super) struct Sight {
@@ -42,13 +47,17 @@ impl Ecs {
     pub async fn measure(self: Arc<Self>) {
         let before = Mutex::new(Before::new());
         loop {
-            self.doors.clock.sleep(EVERY).await;
+            for _ in 1..ROUNDS {
+                self.doors.clock.sleep(EVERY / ROUNDS).await;
+                self.charge(Whom::Begun).await;
+            }
+            self.doors.clock.sleep(EVERY / ROUNDS).await;
             let sights = self.look(&before).await;
             if let Some(metrics) = self.doors.peeks.get::<dyn MetricSink>() {
                 self.tell_utilization(&*metrics, &sights);
                 self.tell_insights(&*metrics, &sights);
             }
-            self.charge().await;
+            self.charge(Whom::All).await;
         }
     }
 

@@ -1,6 +1,7 @@
 //! Functions on their way to be ready: `Pending` to `Active`, `InProgress` to `Successful`.
 //!
-//! Code is unpacked before a row exists, so there is nothing to wait for.
+//! An archive is unpacked before a row exists, so there is nothing to wait for; an image is pulled
+//! here, and held for as long as a version refers to it.
 
 use std::sync::Arc;
 
@@ -9,7 +10,9 @@ use haar_ledger::{ChangeSet, Snapshot};
 use haar_types::Timestamp;
 
 use crate::Lambda;
-use crate::state::{FunctionState, UpdateStatus, VersionKey, VersionRow};
+use crate::doors::ImageFailure;
+use crate::images::reason;
+use crate::state::{FunctionState, Reason, UpdateStatus, VersionKey, VersionRow};
 
 /// Settles versions, and ends the environments of those that are gone.
 pub struct Functions {
@@ -19,37 +22,71 @@ pub struct Functions {
 /// One deed for a version.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FunctionStep {
-    /// Say that the version is ready, and have an interpreter waiting for it.
+    /// Have its image here, say that the version is ready or why not, and have an interpreter
+    /// waiting for it.
     Settle(VersionKey),
     /// End its environments: there is no such version any more.
     Retire(VersionKey),
 }
 
 impl Functions {
-    /// The controller of a room's functions.
+    /// The controller of a room's functions. From here on the store keeps their images.
     pub fn new(room: Arc<Lambda>) -> Self {
+        room.hold_images(&room.doors.ledger.snapshot());
         Self { room }
+    }
+
+    /// Has a version's image here; answers why it cannot be.
+    async fn prepare(&self, row: &VersionRow, cx: &ActCx) -> Result<Option<Reason>, ActError> {
+        let Some(image) = &row.code.image else { return Ok(None) };
+        self.room.hold_images(&cx.ledger.snapshot()); // before it comes, so that it stays
+        match self.room.bring_image(row).await {
+            Ok(()) => Ok(None),
+            Err(ImageFailure::Unavailable(why)) => Err(ActError::transient(why)),
+            Err(failure) => Ok(Some(reason(&image.uri, &failure))),
+        }
     }
 
     async fn settle(&self, key: &VersionKey, cx: &ActCx) -> Result<(), ActError> {
         let Some(row) = cx.ledger.snapshot().get::<VersionRow>(key) else { return Ok(()) };
+        let failure = self.prepare(&row, cx).await?;
         let revision_id = cx.ids.uuid();
         let committed = cx.ledger.transact(|tx| {
             let newest = tx.get::<VersionRow>(key);
-            if newest.is_some_and(|newest| is_unsettled(&newest)) {
+            if newest.is_some_and(|newest| is_unsettled(&newest) && newest.code == row.code) {
                 tx.update::<VersionRow>(key, |row| {
-                    row.state = FunctionState::Active;
-                    row.last_update = Some(UpdateStatus::Successful);
+                    settle(row, failure);
                     row.revision_id = revision_id;
                 });
             }
             Ok::<_, ActError>(())
         })?;
         committed.durable().await?;
+        if row.code.image.is_some() {
+            self.room.hold_images(&cx.ledger.snapshot()); // what it replaced may go
+        }
         if let Some(runtime) = &row.settings.runtime {
             self.room.fleet.warm_up(runtime, row.settings.memory).await;
         }
         Ok(())
+    }
+}
+
+/// Moves a version on: it is ready, or it failed for a reason.
+fn settle(row: &mut VersionRow, failure: Option<Reason>) {
+    let before = row.replaced.take();
+    row.last_update = Some(match &failure {
+        None => UpdateStatus::Successful,
+        Some(reason) => UpdateStatus::Failed(reason.clone()),
+    });
+    match (failure, before) {
+        (None, _) => row.state = FunctionState::Active,
+        (Some(_), Some(before)) => {
+            row.code = before.code;
+            row.settings.architecture = before.architecture;
+            row.build_id = before.build_id;
+        }
+        (Some(reason), None) => row.state = FunctionState::Failed(reason),
     }
 }
 
@@ -94,6 +131,9 @@ impl Controller for Functions {
                     function.name,
                     version,
                 ));
+                if self.room.holds_images() {
+                    self.room.hold_images(&cx.ledger.snapshot());
+                }
                 Ok(())
             }
         }

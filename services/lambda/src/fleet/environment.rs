@@ -15,9 +15,9 @@ use tokio::sync::{Mutex, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::pool::Returner;
-use super::spec::{Plan, RUNTIME, extension_names, limits};
+use super::spec::{ImageRoot, NoImage, Plan, ProgramFault, RUNTIME, extension_names, limits};
 use super::{FunctionFailure, FunctionTarget, InvokeRequest, LogFormat};
-use crate::doors::FleetDoors;
+use crate::doors::{FleetDoors, ImageFailure};
 use crate::log::{InitPhase, InitReport, Journal, Lines, Status};
 use crate::runtime_api::{Answer, ApiParts, Identity, Init, InvokeNotice, RuntimeApi};
 use crate::runtimes::Launch;
@@ -57,9 +57,20 @@ pub(super) struct Ended {
 /// Why an environment did not come to be.
 pub(super) enum StartFailure {
     /// The function's own program cannot be started.
-    EntryPoint(String),
+    Program(ProgramFault),
+    /// The function's image is not here, and could not be had.
+    Image(ImageFailure),
     /// haar could not.
     Substrate(SubstrateError),
+}
+
+impl From<NoImage> for StartFailure {
+    fn from(reason: NoImage) -> Self {
+        match reason {
+            NoImage::Fault(fault) => Self::Program(fault),
+            NoImage::Missing(failure) => Self::Image(failure),
+        }
+    }
 }
 
 /// How an initialization ended.
@@ -79,6 +90,7 @@ impl Environment {
         initialization_type: &'static str,
         stream: Option<String>,
     ) -> Result<(Self, oneshot::Receiver<Init>), StartFailure> {
+        let image = ImageRoot::find(doors, target).await?;
         let ids = doors.ids.ids();
         let id = SandboxId(format!("lambda-{}", ids.hex(16)));
         let phase = if stream.is_some() { InitPhase::Invoke } else { InitPhase::Init };
@@ -90,11 +102,12 @@ impl Environment {
             id: id.clone(),
             target,
             launch,
+            image: image.as_ref(),
             stream: &stream,
             initialization_type,
             credentials,
         };
-        let spec = plan.sandbox().map_err(StartFailure::EntryPoint)?;
+        let spec = plan.sandbox().map_err(StartFailure::Program)?;
         let identity = Identity {
             function_name: target.function_name.clone(),
             version: target.version.clone(),

@@ -1,5 +1,7 @@
 //! The sandbox of one environment.
 
+mod image;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -12,8 +14,9 @@ use haar_types::CpuUnits;
 use super::{FunctionTarget, LogFormat};
 use crate::doors::RoleCredentials;
 use crate::runtimes::{
-    API_PORT, Family, Launch, SANDBOX_USER, listen, take_options, waiting_environment,
+    API_PORT, Family, Launch, RUNTIME_API, SANDBOX_USER, listen, take_options, waiting_environment,
 };
+pub(super) use image::{ImageRoot, NoImage, ProgramFault};
 
 /// The label that all of the fleet's sandboxes carry.
 pub(super) const LABEL: &str = "haar.room";
@@ -75,6 +78,8 @@ pub(super) struct Plan<'a> {
     pub(super) id: SandboxId,
     pub(super) target: &'a FunctionTarget,
     pub(super) launch: &'a Launch,
+    /// The image to run from, where the function is one.
+    pub(super) image: Option<&'a ImageRoot>,
     pub(super) stream: &'a str,
     pub(super) initialization_type: &'static str,
     pub(super) credentials: Option<RoleCredentials>,
@@ -82,12 +87,13 @@ pub(super) struct Plan<'a> {
 
 impl Plan<'_> {
     /// The spec, or what is wrong with the function's entry point.
-    pub(super) fn sandbox(&self) -> Result<SandboxSpec, String> {
+    pub(super) fn sandbox(&self) -> Result<SandboxSpec, ProgramFault> {
         let target = self.target;
         let labels = [(LABEL, "lambda".to_owned()), ("haar.function", target.arn())];
-        let mut containers = self.extensions();
-        let has_extensions = !containers.is_empty();
-        containers.push(self.runtime(has_extensions)?);
+        let containers = match (self.image, &target.image) {
+            (Some(root), Some(image)) => self.image_containers(root, image),
+            _ => self.host_containers().map_err(ProgramFault::entry_point)?,
+        };
         Ok(SandboxSpec {
             labels: labels.map(|(name, value)| (name.to_owned(), value)).into(),
             hostname: "sandbox.localdomain".to_owned(),
@@ -96,6 +102,13 @@ impl Plan<'_> {
             containers,
             ..SandboxSpec::new(self.id.clone())
         })
+    }
+
+    fn host_containers(&self) -> Result<Vec<ContainerSpec>, String> {
+        let mut containers = self.extensions();
+        let has_extensions = !containers.is_empty();
+        containers.push(self.runtime(has_extensions)?);
+        Ok(containers)
     }
 
     fn runtime(&self, has_extensions: bool) -> Result<ContainerSpec, String> {
@@ -177,11 +190,16 @@ impl Plan<'_> {
                 let argv = vec![format!("/opt/extensions/{name}")];
                 let also = self.launch.template.as_ref().map(|template| template.root.clone());
                 let root = also.unwrap_or(Root::Host { also: Vec::new() });
-                let mut container = self.container(&format!("{EXTENSION}{name}"), argv, root);
-                container.env.retain(|(name, _)| !RUNTIME_VARIABLES.contains(&name.as_str()));
-                container
+                let container = self.container(&format!("{EXTENSION}{name}"), argv, root);
+                ContainerSpec { env: self.extension_environment(), ..container }
             })
             .collect()
+    }
+
+    /// The environment, less what is the runtime's alone.
+    fn extension_environment(&self) -> Vec<(String, String)> {
+        let all = self.environment().into_iter();
+        all.filter(|(name, _)| !RUNTIME_VARIABLES.contains(&name.as_str())).collect()
     }
 
     /// `bootstrap`, from the code or from a layer.
@@ -200,6 +218,9 @@ impl Plan<'_> {
     fn environment(&self) -> BTreeMap<String, String> {
         let target = self.target;
         let mut all: BTreeMap<String, String> = waiting_environment().into_iter().collect();
+        if self.image.is_some() {
+            all.retain(|name, _| name == RUNTIME_API); // the rest is the image's own affair
+        }
         let mut set = |name: &str, value: &str| {
             all.insert(name.to_owned(), value.to_owned());
         };
@@ -215,7 +236,9 @@ impl Plan<'_> {
         for (name, value) in &target.environment {
             set(name, value);
         }
-        set("_HANDLER", &target.handler);
+        if self.image.is_none() {
+            set("_HANDLER", &target.handler);
+        }
         set("AWS_REGION", target.region.as_str());
         set("AWS_DEFAULT_REGION", target.region.as_str());
         set("AWS_LAMBDA_FUNCTION_NAME", &target.function_name);
@@ -226,8 +249,13 @@ impl Plan<'_> {
         set("AWS_LAMBDA_INITIALIZATION_TYPE", self.initialization_type);
         set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
         set("AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000");
-        set("LAMBDA_TASK_ROOT", "/var/task");
-        set("LAMBDA_RUNTIME_DIR", "/var/runtime");
+        for (name, path) in
+            [("LAMBDA_TASK_ROOT", "/var/task"), ("LAMBDA_RUNTIME_DIR", "/var/runtime")]
+        {
+            if !self.image.is_some_and(|root| root.sets(name)) {
+                set(name, path);
+            }
+        }
         if self.launch.family != Family::Provided {
             set("AWS_EXECUTION_ENV", &format!("AWS_Lambda_{}", target.runtime));
         }

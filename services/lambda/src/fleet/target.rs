@@ -5,7 +5,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytes::Bytes;
+use haar_blobs::Digest;
+use haar_substrate::ImageId;
 use haar_types::{AccountId, MemoryMib, Region, RequestId};
+
+use crate::doors::ImageRequest;
+use crate::state::ImageSettings;
 
 /// One version of a function, as rendered from the control plane's rows. Two targets with the
 /// same [`Self::key`] share environments; a new revision retires those of the old one.
@@ -37,6 +42,8 @@ pub struct FunctionTarget {
     pub code: PathBuf,
     /// The code is a folder of the operator's: environments are replaced when it changes.
     pub is_folder: bool,
+    /// The image that it runs from; then [`Self::code`], layers, runtime and handler are nothing.
+    pub image: Option<ImageTarget>,
     /// Its unpacked layers, lowest first.
     pub layers: Vec<PathBuf>,
     /// `x86_64` or `arm64`, for the bill.
@@ -45,6 +52,24 @@ pub struct FunctionTarget {
     pub role_arn: String,
     /// Where its log goes and how it looks.
     pub logging: Logging,
+}
+
+/// The image of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ImageTarget {
+    /// Of its manifest.
+    pub digest: Digest,
+    /// How to pull it, should it not be here any more.
+    pub request: ImageRequest,
+    /// What goes before the image's own settings.
+    pub settings: ImageSettings,
+}
+
+impl ImageTarget {
+    /// What the substrate calls it.
+    pub fn id(&self) -> ImageId {
+        ImageId(self.digest.to_string())
+    }
 }
 
 /// A processor architecture.

@@ -72,12 +72,13 @@ impl Lambda {
         self.remembered.targets.lock().clear();
         self.remembered.unreserved.lock().clear();
         self.fleet.end_all().await;
+        self.let_images_go();
         Ok(())
     }
 
     /// What the fleet must know to run a version, remembered by its build.
     pub(crate) fn cached_target(&self, version: &VersionRow) -> Arc<FunctionTarget> {
-        let key = (version.build_id.clone(), version.version);
+        let key = (version.running().1.to_owned(), version.version);
         let mut targets = self.remembered.targets.lock();
         if let Some(target) = targets.get(&key) {
             return Arc::clone(target);

@@ -138,6 +138,7 @@ impl Lines {
 
     pub(crate) fn init_start(&self, at: Timestamp) -> Option<String> {
         match self.format {
+            LogFormat::Text if self.runtime_version.is_empty() => None, // an image has no runtime
             LogFormat::Text => Some(format!(
                 "INIT_START Runtime Version: {}\tRuntime Version ARN: {}",
                 self.runtime_version, self.runtime_version_arn

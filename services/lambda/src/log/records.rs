@@ -84,13 +84,16 @@ impl Subscribed {
 
 impl Lines {
     pub(super) fn init_start_record(&self) -> Value {
-        json!({
+        let mut record = json!({
             "initializationType": self.initialization_type, "phase": self.phase.name(),
-            "runtimeVersion": self.runtime_version,
-            "runtimeVersionArn": self.runtime_version_arn,
             "functionName": self.function_name, "functionVersion": self.version,
             "instanceMaxMemory": self.memory_mb << 20,
-        })
+        });
+        if !self.runtime_version.is_empty() {
+            record["runtimeVersion"] = json!(self.runtime_version);
+            record["runtimeVersionArn"] = json!(self.runtime_version_arn);
+        }
+        record
     }
 
     pub(super) fn init_runtime_done_record(&self, error: Option<&str>) -> Value {

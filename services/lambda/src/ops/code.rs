@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use bytes::Bytes;
-use haar_kernel::Auth;
+use haar_kernel::{Auth, Call};
 use haar_lambda_contract::model::{CreateFunction, PublishLayerVersion, UpdateFunctionCode};
 use haar_wire::AwsError;
 use sha2::{Digest as _, Sha256};
@@ -22,6 +22,8 @@ pub(super) enum CodeSource {
     Archive(Bytes),
     /// A folder of the host's, shown to the function as it is.
     Folder(PathBuf),
+    /// An image of a registry, by its name.
+    Image(String),
 }
 
 /// The bucket whose keys are folders of this machine, in permissive mode. *Ours*.
@@ -55,10 +57,10 @@ impl CodeSource {
         let is_image = input.package_type.is_some_and(|kind| kind.as_str() == "Image");
         match (is_image, given.image.is_some()) {
             (true, false) => Err(Refusal::invalid(
-                "Please provide ImageUri when creating a function with packageType Image",
+                "Please provide ImageUri when creating a function with packageType Image.",
             )),
             (false, true) => Err(Refusal::invalid(
-                "Please don't provide ImageUri when creating a function with packageType Zip",
+                "Please don't provide ImageUri when creating a function with packageType Zip.",
             )),
             _ => Self::of_function(room, given, "CreateFunction"),
         }
@@ -71,7 +73,21 @@ impl CodeSource {
     pub(super) fn of_update(
         room: &Lambda,
         input: &mut Input<UpdateFunctionCode>,
+        package_type: &str,
     ) -> Result<Self, Refusal> {
+        match (package_type, input.image_uri.is_some()) {
+            ("Image", false) => {
+                return Err(Refusal::invalid(
+                    "Please provide ImageUri when updating a function with packageType Image.",
+                ));
+            }
+            ("Zip", true) => {
+                return Err(Refusal::invalid(
+                    "Please don't provide ImageUri when updating a function with packageType Zip.",
+                ));
+            }
+            _ => {}
+        }
         let given = Given {
             archive: input.zip_file.take(),
             bucket: input.s3_bucket.take(),
@@ -114,9 +130,8 @@ impl CodeSource {
             Given { archive: Some(_), image: Some(_), .. } => Err(both()),
             Given { archive: Some(_), .. } if has_object => Err(both()),
             Given { archive: Some(archive), .. } => Self::of_archive(archive, operation),
-            Given { image: Some(image), .. } => Err(Refusal::invalid(format!(
-                "Source image {image} does not exist. Provide a valid source image."
-            ))),
+            Given { image: Some(_), .. } if has_object => Err(both()),
+            Given { image: Some(image), .. } => Ok(Self::Image(image)),
             Given { bucket: Some(_), object: Some(_), .. } => Err(Refusal::invalid(
                 "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: \
                  The specified bucket does not exist",
@@ -166,14 +181,20 @@ impl Lambda {
     ///
     /// # Errors
     /// When it does not unpack, or the disk does not take it.
-    pub(super) async fn take_code(&self, source: CodeSource) -> Result<Code, AwsError> {
+    pub(super) async fn take_code(
+        &self,
+        call: &Call,
+        source: CodeSource,
+    ) -> Result<Code, AwsError> {
         match source {
             CodeSource::Archive(archive) => self.take_archive(archive).await,
+            CodeSource::Image(uri) => self.take_image(call, uri).await,
             CodeSource::Folder(folder) => {
                 let name = Sha256::digest(folder.as_os_str().as_encoded_bytes());
                 let sha256 = base64::engine::general_purpose::STANDARD.encode(name);
                 let digest = self.keep_archive(Bytes::new()).await?;
-                Ok(Code { sha256, size: 0, unzipped_size: 0, digest, folder: Some(folder) })
+                let folder = Some(folder);
+                Ok(Code { sha256, size: 0, unzipped_size: 0, digest, folder, image: None })
             }
         }
     }
@@ -192,7 +213,7 @@ impl Lambda {
         })?;
         let UnpackedCode { sha256, code_size, unzipped_size, .. } = unpacked.map_err(refuse)?;
         let digest = self.keep_archive(archive).await?;
-        Ok(Code { sha256, size: code_size, unzipped_size, digest, folder: None })
+        Ok(Code { sha256, size: code_size, unzipped_size, digest, folder: None, image: None })
     }
 }
 

@@ -33,7 +33,7 @@ impl Flow<CreateFunction> for Lambda {
     ) -> Answer<CreateFunction> {
         check_supported(&input)?;
         let source = CodeSource::of_create(&self, &mut input)?;
-        let code = self.take_code(source).await?;
+        let code = self.take_code(&call, source).await?;
         self.commit(|tx| Ok(create(&self, &call, tx, &input, code)?)).await
     }
 }
@@ -91,6 +91,7 @@ fn create(
         build_id: call.ids.uuid(),
         last_modified_at: call.now,
         runtime_management: RuntimeManagement::default(),
+        replaced: None,
     };
     tx.put(latest.clone());
     let shown = match input.publish {
@@ -111,24 +112,39 @@ impl Query<GetFunction> for Lambda {
         let qualifier = input.qualifier.as_deref();
         let found = find_named(call, snapshot, &input.function_name, qualifier)?;
         let row = &found.version;
-        let location = match &row.code.folder {
-            Some(folder) => format!("file://{}", folder.display()),
-            None => self.downloads.url(call, &row.code.digest),
-        };
         let tags = Some(found.function.tags.clone()).filter(|tags| !tags.is_empty());
         Ok(GetFunctionResponse {
             configuration: Some(render::function_configuration(row, found.invoked_arn())),
-            code: Some(FunctionCodeLocation {
-                repository_type: Some("S3".to_owned()),
-                location: Some(location),
-                ..FunctionCodeLocation::default()
-            }),
+            code: Some(self.location(call, &row.code)),
             tags,
             concurrency: found.function.reserved_concurrency.map(|reserved| Concurrency {
                 reserved_concurrent_executions: Some(reserved as i32),
             }),
             ..GetFunctionResponse::default()
         })
+    }
+}
+
+impl Lambda {
+    /// Where a version's code is to be had.
+    fn location(&self, call: &Call, code: &Code) -> FunctionCodeLocation {
+        if let Some(image) = &code.image {
+            return FunctionCodeLocation {
+                repository_type: Some("ECR".to_owned()),
+                image_uri: Some(image.uri.clone()),
+                resolved_image_uri: Some(image.resolved_uri(&code.digest)),
+                ..FunctionCodeLocation::default()
+            };
+        }
+        let location = match &code.folder {
+            Some(folder) => format!("file://{}", folder.display()),
+            None => self.downloads.url(call, &code.digest),
+        };
+        FunctionCodeLocation {
+            repository_type: Some("S3".to_owned()),
+            location: Some(location),
+            ..FunctionCodeLocation::default()
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::code::CodeSource;
 use super::version::publish;
 use crate::lookup::{check_revision, check_settled, find_unqualified, find_version};
 use crate::rules::settings;
-use crate::state::{Code, UpdateStatus, VersionKey, VersionRow};
+use crate::state::{Build, Code, FunctionState, UpdateStatus, VersionKey, VersionRow};
 use crate::{Lambda, Refusal, render};
 
 /// AWS docs: *Lambda API Reference > UpdateFunctionCode*.
@@ -22,9 +22,11 @@ impl Flow<UpdateFunctionCode> for Lambda {
         mut input: Input<UpdateFunctionCode>,
     ) -> Answer<UpdateFunctionCode> {
         let snapshot = self.doors.ledger.snapshot();
-        find_unqualified(&snapshot, &call.account, &call.region, &input.function_name)?;
-        let source = CodeSource::of_update(&self, &mut input)?;
-        let code = self.take_code(source).await?;
+        let name = &input.function_name;
+        let function = find_unqualified(&snapshot, &call.account, &call.region, name)?;
+        let latest = find_version(&snapshot, &VersionKey::latest(&function.key))?;
+        let source = CodeSource::of_update(&self, &mut input, &latest.settings.package_type)?;
+        let code = self.take_code(&call, source).await?;
         self.commit(|tx| Ok(update(&call, tx, &input, code)?)).await
     }
 }
@@ -41,16 +43,17 @@ fn update(
     check_revision(input.revision_id.as_deref(), &latest.revision_id, verbs)?;
     check_settled(&latest)?;
     let mut settings = latest.settings.clone();
-    if settings.package_type != "Zip" {
-        return Err(Refusal::invalid(
-            "Please provide ImageUri when updating a function with packageType Image",
-        ));
-    }
     if let Some([architecture, ..]) = input.architectures.as_deref() {
         settings.architecture = architecture.as_str().to_owned();
     }
     settings::check_unzipped(code.unzipped_size, &settings)?;
+    let is_image = code.image.is_some();
     let row = VersionRow {
+        replaced: (is_image && latest.state == FunctionState::Active).then(|| Build {
+            code: latest.code.clone(),
+            architecture: latest.settings.architecture.clone(),
+            build_id: latest.build_id.clone(),
+        }),
         code,
         settings,
         last_update: Some(UpdateStatus::InProgress),

@@ -187,7 +187,7 @@ impl Changes {
             to.file_systems = file_systems.into_iter().map(file_system_of).collect();
         }
         if let Some(image) = self.image {
-            to.image = Some(image_of(image));
+            to.image = Some(image_of(image)).filter(|image| *image != ImageSettings::default());
         }
         if let Some(logging) = self.logging {
             to.logging = logging_of(logging, to.logging.clone());

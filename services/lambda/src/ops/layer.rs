@@ -28,7 +28,7 @@ impl Flow<PublishLayerVersion> for Lambda {
         mut input: Input<PublishLayerVersion>,
     ) -> Answer<PublishLayerVersion> {
         let source = CodeSource::of_layer(&mut input)?;
-        let code = self.take_code(source).await?;
+        let code = self.take_code(&call, source).await?;
         self.commit(|tx| Ok(publish(&self, &call, tx, input, code)?)).await
     }
 }

@@ -69,6 +69,7 @@ pub(super) fn publish(
         published_from: latest.description.clone(),
         revision_id: call.ids.uuid(),
         runtime_management: RuntimeManagement::default(),
+        replaced: None,
         ..latest.clone()
     };
     tx.put(version.clone());

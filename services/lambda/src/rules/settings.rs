@@ -120,7 +120,7 @@ fn check_sizes(settings: &FunctionSettings) -> Result<(), Refusal> {
 
 fn check_runtime(settings: &FunctionSettings) -> Result<(), Refusal> {
     if settings.package_type != "Zip" {
-        return Ok(());
+        return check_image(settings);
     }
     let (Some(runtime), Some(handler)) = (&settings.runtime, &settings.handler) else {
         return Err(Refusal::invalid(
@@ -149,6 +149,21 @@ fn check_runtime(settings: &FunctionSettings) -> Result<(), Refusal> {
         return Err(Refusal::invalid(format!(
             "{runtime} is not supported for SnapStart enabled functions."
         )));
+    }
+    Ok(())
+}
+
+/// An image brings all of these itself.
+fn check_image(settings: &FunctionSettings) -> Result<(), Refusal> {
+    let brought = settings.runtime.is_some() || settings.handler.is_some();
+    if brought || !settings.layers.is_empty() {
+        return Err(Refusal::invalid(
+            "Please don't provide Handler or Runtime or Layer when the intended function \
+             PackageType is Image.",
+        ));
+    }
+    if settings.snap_start == "PublishedVersions" {
+        return Err(Refusal::invalid("Container images are not supported for SnapStart."));
     }
     Ok(())
 }
@@ -310,6 +325,8 @@ mod tests {
         assert!(text(check(&bare)).starts_with("Runtime and Handler are mandatory"));
         let image = FunctionSettings { package_type: "Image".into(), runtime: None, ..bare };
         assert_eq!(check(&image), Ok(()));
+        let both = FunctionSettings { runtime: Some("python3.13".into()), ..image };
+        assert!(text(check(&both)).starts_with("Please don't provide Handler or Runtime"));
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub const SANDBOX_USER: User = User { uid: 993, gid: 990 };
 /// Where the Runtime API listens inside a sandbox.
 pub const RUNTIME_API_PORT: u16 = 9001;
 
+/// The variable that says where.
+pub(crate) const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
 /// Where haar's own API listens inside a sandbox, whatever port it has outside.
 pub const API_PORT: u16 = 4566;
 
@@ -152,7 +155,7 @@ pub(crate) fn waiting_environment() -> Vec<(String, String)> {
         ),
         ("LANG", "en_US.UTF-8"),
         ("TZ", ":UTC"),
-        ("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:9001"),
+        (RUNTIME_API, "127.0.0.1:9001"),
     ]
     .map(|(name, value)| (name.to_owned(), value.to_owned()))
     .to_vec()

@@ -37,12 +37,35 @@ pub struct VersionRow {
     pub last_modified_at: Timestamp,
     /// When the runtime's patch version changes.
     pub runtime_management: RuntimeManagement,
+    /// What runs until the image of `code` is here, and comes back if it cannot be had. Writer:
+    /// operations, and `controllers::functions`, which takes it away.
+    #[serde(default)]
+    pub replaced: Option<Build>,
+}
+
+/// What environments are made from, but for the settings that no change of code touches.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Build {
+    /// The code.
+    pub code: Code,
+    /// `Architectures`' one entry.
+    pub architecture: String,
+    /// Its `build_id`.
+    pub build_id: String,
 }
 
 impl VersionRow {
     /// Its name.
     pub fn version_key(&self) -> VersionKey {
         VersionKey { function: self.function.clone(), version: self.version }
+    }
+
+    /// The code that runs now, and the build it belongs to.
+    pub fn running(&self) -> (&Code, &str) {
+        match &self.replaced {
+            Some(before) => (&before.code, &before.build_id),
+            None => (&self.code, &self.build_id),
+        }
     }
 }
 
@@ -70,20 +93,42 @@ impl Row for VersionRow {
     }
 }
 
-/// A version's archive.
+/// A version's archive, or its image.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Code {
-    /// SHA-256 of the archive, base64: `CodeSha256`.
+    /// `CodeSha256`: SHA-256 of the archive, base64; of an image's manifest, hexadecimal.
     pub sha256: String,
-    /// Bytes of the archive: `CodeSize`.
+    /// Bytes of the archive: `CodeSize`. Of an image 0.
     pub size: u64,
     /// Bytes of all files in it.
     pub unzipped_size: u64,
-    /// Where the archive is among the blobs.
+    /// Where the archive is among the blobs; of an image its manifest's digest.
     pub digest: Digest,
     /// A folder of the host's that stands for the archive, in development.
     #[serde(default)]
     pub folder: Option<PathBuf>,
+    /// The image that stands for the archive.
+    #[serde(default)]
+    pub image: Option<CodeImage>,
+}
+
+/// An image that a version runs from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CodeImage {
+    /// `ImageUri`, as the customer gave it.
+    pub uri: String,
+}
+
+impl CodeImage {
+    /// `ResolvedImageUri`: the repository with the digest that the tag stood for.
+    pub fn resolved_uri(&self, digest: &Digest) -> String {
+        let named = self.uri.split('@').next().unwrap_or_default();
+        let repository = match named.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => repository,
+            _ => named,
+        };
+        format!("{repository}@{digest}")
+    }
 }
 
 /// What `UpdateFunctionConfiguration` can change, but the description.

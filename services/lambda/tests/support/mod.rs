@@ -14,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use haar_blobs::Digest;
 use haar_clock::{Clock, IdSource};
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_lambda::doors::*;
@@ -35,6 +36,11 @@ pub struct Sinks {
     pub lines: Mutex<Vec<(String, String, String)>>,
     pub metrics: Mutex<Vec<(String, f64)>>,
     pub usage: Mutex<Vec<Usage>>,
+    /// What images' names stand for; a name that is not here is no image's.
+    pub images: Mutex<BTreeMap<String, Result<Digest, ImageFailure>>>,
+    /// Why pulls fail, where they do.
+    pub pull_failure: Mutex<Option<ImageFailure>>,
+    pub pulls: Mutex<Vec<ImageRequest>>,
 }
 
 impl LogSink for Sinks {
@@ -71,6 +77,19 @@ impl CredentialSource for Sinks {
     }
 }
 
+#[async_trait]
+impl FunctionImages for Sinks {
+    async fn resolve(&self, request: &ImageRequest) -> Result<Digest, ImageFailure> {
+        let found = self.images.lock().get(&request.uri).cloned();
+        found.unwrap_or(Err(ImageFailure::Missing))
+    }
+
+    async fn pull(&self, request: &ImageRequest) -> Result<(), ImageFailure> {
+        self.pulls.lock().push(request.clone());
+        self.pull_failure.lock().clone().map_or(Ok(()), Err)
+    }
+}
+
 impl ApiDoor for Sinks {
     fn serve(&self, mut stream: tokio::net::TcpStream) -> BoxFuture<'static, ()> {
         let served = tokio::spawn(async move {
@@ -102,6 +121,7 @@ impl Cloud {
             usage: sinks.clone(),
             credentials: sinks.clone(),
             api: sinks.clone(),
+            images: sinks.clone(),
         };
         let mut settings = FleetSettings::new(dir.path().to_owned());
         change(&mut settings);
@@ -148,6 +168,7 @@ impl Cloud {
             environment: BTreeMap::new(),
             code,
             is_folder: false,
+            image: None,
             layers: Vec::new(),
             architecture: Architecture::X86,
             role_arn: "arn:aws:iam::000000000000:role/r".to_owned(),

@@ -31,11 +31,22 @@ pub(super) fn node() -> Result<Input, String> {
     Ok(Input { name: "hello-node", runtime: "nodejs22.x", handler: "hello.handler", zip })
 }
 
-/// A static binary that speaks the Runtime API by itself, compiled here; `None` without a
-/// C compiler.
+/// A static binary that speaks the Runtime API by itself; `None` without a C compiler.
 pub(super) fn provided(folder: &Path) -> Result<Option<Input>, String> {
-    let (source, binary) = (folder.join("bootstrap.c"), folder.join("bootstrap"));
-    std::fs::write(&source, STATIC).map_err(|error| format!("could not write: {error}"))?;
+    let Some(program) = static_program(folder)? else { return Ok(None) };
+    let zip = archive("bootstrap", &program)?;
+    Ok(Some(Input { name: "hello-static", runtime: "provided.al2023", handler: "bootstrap", zip }))
+}
+
+/// The bytes of that binary.
+pub(super) fn static_program(folder: &Path) -> Result<Option<Vec<u8>>, String> {
+    compile(folder, "bootstrap", STATIC)
+}
+
+/// Compiles a C source here, into a static program; `None` without a C compiler.
+pub(super) fn compile(folder: &Path, name: &str, text: &str) -> Result<Option<Vec<u8>>, String> {
+    let (source, binary) = (folder.join(format!("{name}.c")), folder.join(name));
+    std::fs::write(&source, text).map_err(|error| format!("could not write: {error}"))?;
     let compiled =
         Command::new("cc").args(["-Os", "-static", "-s", "-o"]).arg(&binary).arg(&source).output();
     let Ok(compiled) = compiled else { return Ok(None) };
@@ -43,8 +54,7 @@ pub(super) fn provided(folder: &Path) -> Result<Option<Input>, String> {
         return Err(format!("cc: {}", String::from_utf8_lossy(&compiled.stderr)));
     }
     let program = std::fs::read(&binary).map_err(|error| format!("could not read: {error}"))?;
-    let zip = archive("bootstrap", &program)?;
-    Ok(Some(Input { name: "hello-static", runtime: "provided.al2023", handler: "bootstrap", zip }))
+    Ok(Some(program))
 }
 
 fn archive(name: &str, content: &[u8]) -> Result<Vec<u8>, String> {

@@ -1,5 +1,7 @@
 //! The calls of the tour, each as the aws CLI and as plain HTTP make it.
 
+pub(super) mod containers;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
@@ -125,9 +127,8 @@ pub(super) fn invoke(name: &str, payload: &str) -> Call {
     call.rest(Method::POST, path, payload.as_bytes().to_vec())
 }
 
-pub(super) fn log_events(name: &str) -> Call {
-    let group = format!("/aws/lambda/{name}");
-    let mut words = vec!["logs", "filter-log-events", "--log-group-name", &group];
+pub(super) fn log_events(group: &str) -> Call {
+    let mut words = vec!["logs", "filter-log-events", "--log-group-name", group];
     words.extend(["--query", "events[].message", "--output", "json"]);
     Call::new("logs", &words).target(
         "Logs_20140328.FilterLogEvents",

@@ -57,8 +57,13 @@ impl Speaker {
         }
     }
 
+    /// Makes one call by plain HTTP, to be shown to nobody.
+    pub(super) async fn ask(&self, call: &Call) -> Result<Heard, String> {
+        self.say_with_http(call).await
+    }
+
     async fn say_with_aws(&self, aws: &Path, call: &Call) -> Result<Heard, String> {
-        let said = format!("aws {}", call.command.join(" "));
+        let said = format!("aws {}", shown(&call.command));
         let output = Command::new(aws)
             .args(&call.command)
             .current_dir(&self.folder)
@@ -85,7 +90,7 @@ impl Speaker {
     }
 
     async fn say_with_http(&self, call: &Call) -> Result<Heard, String> {
-        let said = format!("{} {} ({})", call.method, call.path, call.command.join(" "));
+        let said = format!("{} {} ({})", call.method, call.path, shown(&call.command));
         let scope = scope(call.service, REGION);
         let mut headers = vec![("authorization", scope.as_str())];
         headers.extend(call.headers.iter().map(|(name, value)| (*name, value.as_str())));
@@ -98,6 +103,16 @@ impl Speaker {
         let log_tail = decoded(answer.header("x-amz-log-result"));
         Ok(Heard { said, payload: text.clone(), text, log_tail })
     }
+}
+
+/// A command line as one would type it.
+fn shown(words: &[String]) -> String {
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "-_./:=,@%+".contains(letter);
+    let quoted = words.iter().map(|word| match word.chars().all(is_plain) {
+        true => word.clone(),
+        false => format!("'{word}'"),
+    });
+    quoted.collect::<Vec<_>>().join(" ")
 }
 
 fn decoded(text: Option<&str>) -> String {

@@ -16,9 +16,18 @@ use crate::state::{DefinitionRow, MeterRow, TaskRow, TaskStatus};
 /// The shortest time that is charged.
 const LEAST: Duration = Duration::from_secs(60);
 
+/// Which tasks are charged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whom {
+    /// Those that never were.
+    Begun,
+    /// All.
+    All,
+}
+
 impl Ecs {
-    /// Charges all tasks for the time since they were charged last.
-    pub(super) async fn charge(&self) {
+    /// Charges tasks for the time since they were charged last.
+    pub(super) async fn charge(&self, whom: Whom) {
         let snapshot = self.doors.ledger.snapshot();
         let now = self.doors.clock.now();
         let mut rows = Vec::new();
@@ -28,6 +37,9 @@ impl Ecs {
             };
             let charged = snapshot.get::<MeterRow>(&task.key).map(|row| row.charged);
             let Some(begun) = task.times.pull_started_at else { continue };
+            if whom == Whom::Begun && charged.is_some() {
+                continue;
+            }
             let total = due(&task, begun, now);
             let charged = charged.unwrap_or_default();
             if total <= charged {

@@ -9,7 +9,7 @@ use haar_substrate::{Exit, SandboxId, SandboxSpec, SubstrateError};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::super::FunctionTarget;
-use super::super::spec::RUNTIME;
+use super::super::spec::{ProgramFault, RUNTIME};
 use super::{Ended, Environment, StartFailure};
 use crate::doors::FleetDoors;
 use crate::log::{Entries, Journal, JournalParts, Lines, Output};
@@ -35,12 +35,13 @@ impl Making<'_> {
     pub(super) async fn make(self) -> Result<Environment, StartFailure> {
         let substrate = &self.doors.substrate;
         let id = self.spec.id.clone();
+        let cwd = self.spec.containers.last().map(|one| one.cwd.clone()).unwrap_or_default();
         let names: Vec<String> = self.spec.containers.iter().map(|one| one.name.clone()).collect();
         match substrate.ensure(self.spec).await {
             Ok(_) => {}
             Err(SubstrateError::Refused { program, reason }) => {
-                let reason = reason.split(" (os error").next().unwrap_or_default().to_lowercase();
-                return Err(StartFailure::EntryPoint(format!("fork/exec {program}: {reason}")));
+                let fault = ProgramFault::refused(&program, &reason, &cwd);
+                return Err(StartFailure::Program(fault));
             }
             Err(error) => return Err(StartFailure::Substrate(error)),
         }

@@ -5,13 +5,12 @@ mod entry_point;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::oneshot;
 
 use super::super::environment::{Environment, InitEnd, StartFailure};
 use super::super::pool::Lease;
 use super::super::provision::PROVISIONED_INIT_MAX;
-use super::super::spec::template_for;
+use super::super::spec::{ProgramFault, template_for};
 use super::super::{FunctionFailure, FunctionTarget, InvokeError, Shared};
 use super::Invocation;
 use crate::log::{InitReport, Status};
@@ -56,8 +55,8 @@ pub(in crate::fleet) async fn ahead(
     let clock = &shared.doors.clock;
     let began = clock.moment();
     let started = start.start(None).await.map_err(|failure| match failure {
-        NotReady::Refused(error) => error.to_string(),
-        _ => "FUNCTION_ERROR_INIT_FAILURE".to_owned(),
+        NotStarted::Refused(error) => error.to_string(),
+        NotStarted::Program(_) => "FUNCTION_ERROR_INIT_FAILURE".to_owned(),
     })?;
     let (environment, initialized) = started;
     match environment.initialize(initialized, PROVISIONED_INIT_MAX).await {
@@ -128,12 +127,11 @@ impl Invocation {
         let began = clock.moment();
         let (environment, initialized) =
             start.start(stream).await.map_err(|failure| match failure {
-                NotReady::Unstartable(failure, _) => {
-                    let (kind, id) = ("Runtime.InvalidEntrypoint", &self.request.request_id);
-                    let failure = FunctionFailure::platform(kind, id, &failure.error_type);
+                NotStarted::Program(ProgramFault { kind, text }) => {
+                    let failure = FunctionFailure::platform(kind, &self.request.request_id, &text);
                     NotReady::Unstartable(failure, clock.moment().since(began))
                 }
-                other => other,
+                NotStarted::Refused(error) => NotReady::Refused(error),
             })?;
         let end = {
             let mut end = std::pin::pin!(environment.initialize(initialized, limit));
@@ -201,6 +199,13 @@ impl Invocation {
     }
 }
 
+/// Why no environment came to be.
+enum NotStarted {
+    /// The function's program cannot be started.
+    Program(ProgramFault),
+    Refused(InvokeError),
+}
+
 /// Starts environments of one kind.
 struct Start<'a> {
     shared: &'a Arc<Shared>,
@@ -212,12 +217,8 @@ impl Start<'_> {
     async fn start(
         &self,
         stream: Option<String>,
-    ) -> Result<(Arc<Environment>, oneshot::Receiver<Init>), NotReady> {
-        let refused = |error| NotReady::Refused(error);
-        let runtimes = self.shared.runtimes().await;
-        let runtimes = runtimes.map_err(|error| refused(InvokeError::Service(error)))?;
-        let launch = runtimes.launch(&self.target.runtime, self.target.memory);
-        let launch = launch.map_err(|missing| refused(InvokeError::InvalidRuntime(missing)))?;
+    ) -> Result<(Arc<Environment>, oneshot::Receiver<Init>), NotStarted> {
+        let launch = self.shared.launch(self.target).await.map_err(NotStarted::Refused)?;
         let doors = &self.shared.doors;
         let started = Environment::start(doors, self.target, &launch, self.kind, stream).await;
         if let Some(template) = template_for(self.target, &launch) {
@@ -225,16 +226,15 @@ impl Start<'_> {
         }
         match started {
             Ok((environment, initialized)) => Ok((Arc::new(environment), initialized)),
-            Err(StartFailure::EntryPoint(text)) => {
-                let failure = FunctionFailure::posted(text, Bytes::new());
-                Err(NotReady::Unstartable(failure, Duration::ZERO))
-            }
-            Err(StartFailure::Substrate(error)) => {
-                tracing::error!(function = %self.target.arn(), %error, "no environment");
-                Err(refused(InvokeError::Service(format!(
-                    "could not make an environment: {error}"
-                ))))
-            }
+            Err(StartFailure::Program(fault)) => Err(NotStarted::Program(fault)),
+            Err(StartFailure::Image(error)) => Err(self.refused(&error)),
+            Err(StartFailure::Substrate(error)) => Err(self.refused(&error)),
         }
+    }
+
+    fn refused(&self, error: &dyn std::error::Error) -> NotStarted {
+        tracing::error!(function = %self.target.arn(), %error, "no environment");
+        let text = format!("could not make an environment: {error}");
+        NotStarted::Refused(InvokeError::Service(text))
     }
 }

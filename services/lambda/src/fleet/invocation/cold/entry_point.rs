@@ -51,9 +51,7 @@ impl Invocation {
         stream: &str,
     ) -> Result<Journal, InvokeError> {
         let doors = &self.shared.doors;
-        let runtimes = self.shared.runtimes().await.map_err(InvokeError::Service)?;
-        let launch = runtimes.launch(&self.target.runtime, self.target.memory);
-        let launch = launch.map_err(InvokeError::InvalidRuntime)?;
+        let launch = self.shared.launch(&self.target).await?;
         let sandbox = SandboxId(format!("lambda-{}", doors.ids.ids().hex(16)));
         let place = Place {
             substrate: Arc::clone(&doors.substrate),
