@@ -128,6 +128,8 @@ impl OciSubstrate {
                     self.ports.adopt(&described.status.id, network).await;
                 }
                 self.known.lock().learn(described, Vec::new());
+                // one that has ended meanwhile is found out like any other
+                let _ = connection.ask(Request::Adopt { id }).await;
             }
         }
         Ok(())
@@ -360,6 +362,13 @@ impl Substrate for OciSubstrate {
 
     async fn filter(&self, id: &SandboxId, filter: Option<Filter>) -> Result<(), SubstrateError> {
         self.ask(Verb::Signal, Request::Filter { id: id.clone(), filter }).await
+    }
+
+    async fn filter_all(
+        &self,
+        filters: Vec<(Filter, Vec<SandboxId>)>,
+    ) -> Result<(), SubstrateError> {
+        self.ask(Verb::Signal, Request::Filters(filters)).await
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Event>, SubstrateError> {

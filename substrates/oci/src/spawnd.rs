@@ -69,7 +69,7 @@ pub fn spawnd_main(mut args: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-pub(crate) use bridge::tag as interface_tag;
+pub(crate) use bridge::{bridge_name, tag as interface_tag};
 
 /// Writes a line for the operator; a log that is gone is no reason to end.
 pub(crate) fn log(line: &str) {

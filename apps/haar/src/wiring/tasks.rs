@@ -1,27 +1,25 @@
 //! What tasks of ECS need of the other rooms: images, secrets, log streams, credentials.
 
 mod images;
+mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use haar_ecs::doors::{
-    ApiDoor, Credentials, LogStreams, RoleCredentials, Secrets, StreamName, TaskDoors,
-};
+use haar_ecs::doors::{ApiDoor, Credentials, LogStreams, RoleCredentials, StreamName, TaskDoors};
 use haar_iam_contract::peek::{IamPeek, ServiceSession, SessionGrant};
 use haar_kernel::{Auth, Doors, Principal};
 use haar_logs_contract::{
     CreateLogGroup, CreateLogGroupRequest, CreateLogStream, CreateLogStreamRequest, GetLogEvents,
     GetLogEventsRequest,
 };
-use haar_secretsmanager_contract::peek::SecretsPeek;
-use haar_ssm_contract::peek::SsmPeek;
-use haar_types::{AccountId, Region, Timestamp};
+use haar_types::{AccountId, Timestamp};
 use tokio::net::TcpStream;
 
 use super::api::Api;
 use images::TaskImages;
+use secrets::TaskSecrets;
 
 /// Who reads and writes for tasks.
 const SERVICE: &str = "ecs-tasks.amazonaws.com";
@@ -37,8 +35,8 @@ const PAGE: i32 = 10_000;
 pub(crate) fn doors(doors: &Doors, iam: Arc<dyn IamPeek>, api: Arc<Api>) -> TaskDoors {
     let neighbours = Arc::new(Neighbours { doors: doors.clone(), iam: Arc::clone(&iam) });
     TaskDoors {
-        images: Arc::new(TaskImages { doors: doors.clone(), iam }),
-        secrets: Arc::clone(&neighbours) as _,
+        images: Arc::new(TaskImages { doors: doors.clone(), iam: Arc::clone(&iam) }),
+        secrets: Arc::new(TaskSecrets { doors: doors.clone(), iam }),
         logs: Arc::clone(&neighbours) as _,
         credentials: neighbours,
         api,
@@ -70,27 +68,6 @@ fn caller(
     let session = iam.role_session(&doors.ledger.snapshot(), role, "ecs-execution");
     let identity = session.ok_or_else(|| format!("the role {role} cannot be assumed"))?;
     Ok(Arc::new(Principal::of(account.clone(), identity)))
-}
-
-#[async_trait]
-impl Secrets for Neighbours {
-    async fn read(
-        &self,
-        account: &AccountId,
-        region: &Region,
-        _execution_role: Option<&str>,
-        value_from: &str,
-    ) -> Result<String, String> {
-        let snapshot = self.doors.ledger.snapshot();
-        if value_from.contains(":secretsmanager:") {
-            let secrets = self.doors.peeks.expect::<dyn SecretsPeek>();
-            let value = secrets.value_from(&snapshot, (account, region), value_from);
-            return value.map_err(|error| format!("{value_from}: {error}"));
-        }
-        let parameters = self.doors.peeks.expect::<dyn SsmPeek>();
-        let value = parameters.value(&snapshot, account, region, value_from);
-        value.map_err(|error| format!("{value_from}: {error}"))
-    }
 }
 
 #[async_trait]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use haar_ecs_contract::model::{ContainerDefinition, LogDriver};
 use haar_substrate::ContainerSpec;
 
-use super::{environment, spec};
+use super::environment::{self, Sources};
+use super::spec;
 use crate::Ecs;
 use crate::doors::StreamName;
 use crate::rules::awslogs::AwsLogs;
@@ -32,6 +33,8 @@ impl Ecs {
             if one.firelens_configuration.is_some() {
                 return Err("firelensConfiguration is not supported by haar".to_owned());
             }
+            // read again when the container starts: here for the task to fail before it has begun
+            self.secrets(row, definition, one).await?;
             self.prepare_log(row, one).await?;
         }
         Ok(())
@@ -68,7 +71,9 @@ impl Ecs {
         let one = all.find(|one| one.name.as_deref() == Some(name));
         let (one, known) = one.zip(row.container(name)).ok_or("there is no such container")?;
         let secrets = self.secrets(row, definition, one).await?;
-        let env = environment::of(row, known, one, secrets, role(row, definition).is_some());
+        let has_role = role(row, definition).is_some();
+        let sources = Sources { secrets, has_role, metadata: self.metadata_at() };
+        let env = environment::of(row, known, one, sources);
         Ok(spec::container(row, definition, one, attempt, env))
     }
 
@@ -88,12 +93,21 @@ impl Ecs {
             let value = read.await.map_err(|reason| {
                 format!(
                     "unable to pull secrets or registry auth: execution resource retrieval failed: \
-                     unable to retrieve secret: {reason}"
+                     {}: service call has been retried 1 time(s): {reason}",
+                    unable(from)
                 )
             })?;
             secrets.insert(secret.name.clone(), value);
         }
         Ok(secrets)
+    }
+}
+
+/// What could not be done, by where a value is from.
+fn unable(value_from: &str) -> &'static str {
+    match value_from.contains(":secretsmanager:") {
+        true => "unable to retrieve secret from asm",
+        false => "unable to retrieve secrets from ssm",
     }
 }
 
