@@ -18,6 +18,7 @@ mod exec;
 mod filter;
 mod helper;
 mod init;
+mod lives;
 mod mounts;
 mod net;
 mod netlink;
@@ -97,6 +98,8 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let places = shell::Places::new(state_dir, &base)?;
     let networks = bridge::Networks::new(instance);
     networks.tear_down();
+    let _life = lives::claim(&interface_tag(instance));
+    lives::sweep(&interface_tag(instance));
     let shop = shell::Workshop::new((cgroups, networks), (roots, scratch), places)?;
 
     let listener = listen(state_dir)?;

@@ -76,3 +76,25 @@ async fn a_killed_helper_loses_its_sandboxes_and_says_so() {
     });
     house.until_nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_helper_has_left_goes_with_the_next_of_any_server() {
+    let (Some(dead), Some(house)) = (House::new().await, House::new().await) else { return };
+    let bridge =
+        format!("/sys/class/net/hb{}", haar_substrate_oci::interface_tag(&dead.config.instance));
+    dead.crash(async |substrate| {
+        let (spec, _) = dead.task("left");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let started =
+            substrate.start(&id, container(&dead, "main", "exec sleep 1000")).await.unwrap();
+        let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
+        let mut events = substrate.watch().await.unwrap();
+        house::kill_parent_of(pid);
+        assert_eq!(events.next().await, Some(Event::Lost(id)));
+    });
+    assert!(std::path::Path::new(&bridge).exists(), "nobody has come for it yet");
+    house.crash(async |substrate| {
+        assert!(substrate.list().await.unwrap().is_empty());
+    });
+    assert!(!std::path::Path::new(&bridge).exists());
+}

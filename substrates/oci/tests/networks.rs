@@ -6,13 +6,15 @@ mod house;
 
 use std::io::{Read, Write as _};
 use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use haar_substrate::{
-    ExecSpec, Filter, FilterRule, Network, Peer, PortMapping, Protocol, RuleProtocol, SandboxId,
-    Substrate, SubstrateError,
+    ContainerState, ExecSpec, Filter, FilterRule, Network, Peer, PortMapping, Protocol,
+    RuleProtocol, SandboxId, Substrate, SubstrateError,
 };
 use house::{House, container, fetch, text};
+use rustix::thread::LinkNameSpaceType;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_of_an_image_runs_with_an_address_of_its_own() {
@@ -145,4 +147,77 @@ async fn ports_of_the_host_lead_inside_and_are_there_again_after_a_crash() {
 fn made_ports(host_port: u16) -> Vec<PortMapping> {
     let host_address = Ipv4Addr::LOCALHOST;
     vec![PortMapping { host_address, host_port, container_port: 80, protocol: Protocol::Tcp }]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn datagrams_to_a_port_of_the_host_are_answered_to_their_senders() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("datagrams");
+        let Network::Bridged(bridged) = &mut spec.network else { panic!() };
+        let mut ports = made_ports(0);
+        (ports[0].protocol, ports[0].container_port) = (Protocol::Udp, 5300);
+        bridged.ports = ports;
+        let made = substrate.ensure(spec).await.unwrap();
+        let port = made.network.unwrap().ports[0].host_port;
+        let started =
+            substrate.start(&made.id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
+        let echo = std::thread::spawn(move || echo_once(pid, 5300));
+        let sender = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        sender.connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let clock = haar_clock::Clock::system();
+        let mut buffer = [0; 100];
+        let mut answered = None;
+        for _ in 0..200 {
+            sender.send(b"ping").await.unwrap();
+            let answer = sender.recv(&mut buffer);
+            if let Ok(Ok(length)) = clock.timeout(Duration::from_millis(100), answer).await {
+                answered = Some(buffer[..length].to_vec());
+                break;
+            }
+        }
+        assert_eq!(answered.as_deref(), Some(b"ping".as_slice()));
+        echo.join().unwrap();
+        substrate.remove(&made.id, Duration::ZERO).await.unwrap();
+        assert!(std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok(), "it is free again");
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// Answers one datagram with itself, in the network of a process.
+fn echo_once(pid: u32, port: u16) {
+    let network = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    let kind = Some(LinkNameSpaceType::Network);
+    rustix::thread::move_into_link_name_space(network.as_fd(), kind).unwrap();
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+    let mut buffer = [0; 100];
+    let (length, from) = socket.recv_from(&mut buffer).unwrap();
+    socket.send_to(&buffer[..length], from).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_may_have_the_hosts_network() {
+    let Some(house) = House::new().await else { return };
+    let outside = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = outside.local_addr().unwrap().port();
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("host");
+        spec.network = Network::Host;
+        let made = substrate.ensure(spec).await.unwrap();
+        assert_eq!(made.network, None);
+        let script = format!("nc -w 5 127.0.0.1 {port} </dev/null && ls /sys/class/net");
+        substrate.start(&made.id, container(&house, "main", &script)).await.unwrap();
+        let (mut stream, _) = outside.accept().unwrap();
+        stream.write_all(b"from the host\n").unwrap();
+        drop(stream);
+        assert_eq!(substrate.wait(&made.id, "main").await.unwrap().code, Some(0));
+        let said = text(substrate, &made.id, "main").await;
+        assert!(said.starts_with("from the host\n"), "{said}");
+        let mut seen: Vec<_> = said.lines().skip(1).map(str::to_owned).collect();
+        seen.retain(|name| std::path::Path::new("/sys/class/net").join(name).exists());
+        assert!(!seen.is_empty(), "{said}");
+        substrate.remove(&made.id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
 }

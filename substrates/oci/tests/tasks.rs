@@ -132,9 +132,26 @@ async fn a_container_that_dies_of_memory_takes_no_other_with_it() {
             container(&house, "hungry", "x=0123456789abcdef; while :; do x=$x$x; done");
         hungry.limits.memory = Some(haar_types::MemoryMib(32));
         hungry.output = OutputMode::Discard;
-        substrate.start(&id, hungry).await.unwrap();
+        let mut events = substrate.watch().await.unwrap();
+        substrate.start(&id, hungry.clone()).await.unwrap();
         let exit = substrate.wait(&id, "hungry").await.unwrap();
         assert_eq!((exit.signal, exit.out_of_memory), (Some(9), true));
+        let starved = |container: &str| Event::OutOfMemory {
+            id: id.clone(),
+            container: container.to_owned(),
+        };
+        assert_eq!(events.next().await, Some(starved("hungry")));
+        assert!(matches!(events.next().await, Some(Event::Exited { .. })));
+
+        // one that is not the first to run is killed, and the container goes on
+        let mut parent = hungry;
+        parent.name = "parent".into();
+        parent.argv =
+            vec!["sh -c 'x=0123456789abcdef; while :; do x=$x$x; done'; exec sleep 1000".into()];
+        substrate.start(&id, parent).await.unwrap();
+        assert_eq!(events.next().await, Some(starved("parent")));
+        let status = substrate.list().await.unwrap().remove(0);
+        assert!(status.containers["parent"].state.exit().is_none());
         let status = substrate.list().await.unwrap().remove(0);
         assert!(status.containers["calm"].state.exit().is_none());
         let stats = substrate.container_stats(&id, "calm").await.unwrap();

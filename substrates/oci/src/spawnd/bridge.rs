@@ -50,6 +50,9 @@ struct State {
 /// Prepared ones, once there is a bridge.
 const READY_MAX: usize = 4;
 
+/// Names of interfaces that may be taken, one after another.
+const NAMES_MAX: usize = 10_000;
+
 /// A namespace whose interface has no address yet.
 struct Ready {
     namespace: OwnedFd,
@@ -162,11 +165,24 @@ impl Networks {
     fn make_ready(&self, home: impl AsFd, bridge: u32, number: u64) -> Result<Ready, Failure> {
         let (namespace, ()) =
             in_new_namespace(home, || net::loopback_up().doing("bring up the loopback interface"))?;
-        let interface = format!("h{}{number:x}", self.tag);
-        Netlink::open()
-            .and_then(|netlink| netlink.add_pair(&interface, bridge, &namespace))
-            .doing("make an interface")?;
-        Ok(Ready { namespace, interface })
+        let netlink = Netlink::open().doing("open a netlink socket")?;
+        let mut number = number;
+        for _ in 0..NAMES_MAX {
+            let interface = format!("h{}{number:x}", self.tag);
+            match netlink.add_pair(&interface, bridge, &namespace) {
+                // of a former helper whose sandbox is not quite gone
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let mut state = self.state.lock();
+                    state.last += 1;
+                    number = state.last;
+                }
+                made => {
+                    made.doing("make an interface")?;
+                    return Ok(Ready { namespace, interface });
+                }
+            }
+        }
+        Err(Failure::Exhausted(Scarce::Ports))
     }
 
     /// There are fewer prepared ones than there could be.
@@ -312,10 +328,15 @@ impl Networks {
         state.gateways.clear();
         state.ready.clear();
         state.bridge = None;
-        if let (Ok(index), Ok(netlink)) = (index(&self.bridge_name()), Netlink::open()) {
-            state.firewall.tear_down(&self.tag);
-            let _ = netlink.remove(index);
-        }
+        remove_bridge(&self.tag);
+    }
+}
+
+/// Removes an instance's bridge with its packet filter; one that is gone is fine.
+pub(super) fn remove_bridge(tag: &str) {
+    if let (Ok(index), Ok(netlink)) = (index(&named_after(tag)), Netlink::open()) {
+        Firewall.tear_down(tag);
+        let _ = netlink.remove(index);
     }
 }
 

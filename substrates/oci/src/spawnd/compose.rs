@@ -184,6 +184,8 @@ fn add(
 /// From now on the ends of these containers are told.
 pub(super) fn watch(helper: &Arc<Helper>, units: &[Arc<Unit>]) {
     for unit in units {
+        // what a host cannot tell is told at the end
+        let _ = helper.reaper.watch_memory(unit);
         let first = helper.reaper.watch(unit, Which::First);
         let program = match unit.is_sole() {
             true => Ok(()),
