@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from support.cloud import ACCOUNT, until
+from support.enforced import root_of
 from support.images import LAYER, MANIFEST, digest, layer, password
 
 ROLE = "arn:aws:iam::000000000000:role/ecs"
@@ -33,11 +34,12 @@ wait
 class Containers:
     """ECS with an image of busybox in a repository."""
 
-    def __init__(self, cloud, key="test"):
+    def __init__(self, cloud, **who):
         self.cloud = cloud
-        self.ecs = cloud.client("ecs", key=key)
-        self.logs = cloud.client("logs", key=key)
-        ec2 = cloud.client("ec2", key=key)
+        self.who = who
+        self.ecs = cloud.client("ecs", **who)
+        self.logs = cloud.client("logs", **who)
+        ec2 = cloud.client("ec2", **who)
         subnets = ec2.describe_subnets()["Subnets"]
         group = ec2.create_security_group(
             GroupName=f"web-{uuid.uuid4()}", Description="web", VpcId=subnets[0]["VpcId"]
@@ -54,7 +56,7 @@ class Containers:
         self.image = f"localhost:{cloud.port}/busybox:1"
 
     def push(self):
-        ecr = self.cloud.client("ecr")
+        ecr = self.cloud.client("ecr", **self.who)
         ecr.create_repository(repositoryName="busybox")
         secret = base64.b64encode(f"AWS:{password(ecr)}".encode()).decode()
         headers = {"Authorization": f"Basic {secret}"}
@@ -91,7 +93,7 @@ class Containers:
         assert status == 201, body
         return {"mediaType": media_type, "digest": name, "size": len(data)}
 
-    def define(self, family, script, **more):
+    def define(self, family, script, task=None, **more):
         container = {
             "name": "web",
             "image": self.image,
@@ -114,9 +116,8 @@ class Containers:
             networkMode="awsvpc",
             cpu="256",
             memory="512",
-            executionRoleArn=ROLE,
-            taskRoleArn=ROLE,
             containerDefinitions=[container],
+            **{"executionRoleArn": ROLE, "taskRoleArn": ROLE, **(task or {})},
         )
         return made["taskDefinition"]["taskDefinitionArn"]
 
@@ -317,6 +318,60 @@ def test_clouds_of_one_host_have_networks_of_their_own(new_cloud):
     assert status == 200
     again = {one.cloud.client("ec2").describe_vpcs()["Vpcs"][0]["CidrBlock"] for one in clouds}
     assert again == ranges
+
+
+def test_secrets_are_read_as_the_execution_role_may(closed):
+    root = root_of(closed)
+    containers = Containers(closed, **root)
+    containers.ecs.create_cluster()
+    containers.push()
+    iam = closed.client("iam", **root)
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName="exec", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    closed.client("ssm", **root).put_parameter(Name="db", Value="from ssm", Type="SecureString")
+    secret = closed.client("secretsmanager", **root).create_secret(
+        Name="door", SecretString=json.dumps({"key": "from asm"})
+    )["ARN"]
+
+    def allow(*actions):
+        statement = {"Effect": "Allow", "Action": ["ecr:*", "logs:CreateLogGroup", "logs:CreateLogStream", *actions], "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(RoleName="exec", PolicyName="p", PolicyDocument=policy)
+
+    def run():
+        containers.define(
+            "secret",
+            "echo $DB, $DOOR",
+            task={"executionRoleArn": role, "taskRoleArn": role},
+            secrets=[
+                {"name": "DB", "valueFrom": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/db"},
+                {"name": "DOOR", "valueFrom": f"{secret}:key::"},
+            ],
+        )
+        return containers.wait(containers.run("secret"), "STOPPED")
+
+    head = (
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
+        "retrieval failed: "
+    )
+    user = f"AccessDeniedException: User: arn:aws:sts::{ACCOUNT}:assumed-role/exec/ecs-execution"
+    allow()
+    assert run()["stoppedReason"] == (
+        f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {user} "
+        f"is not authorized to perform: ssm:GetParameters on resource: "
+        f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/db because no identity-based policy allows the "
+        "ssm:GetParameters action"
+    )
+    allow("ssm:GetParameters")
+    reason = run()["stoppedReason"]
+    assert reason.startswith(f"{head}unable to retrieve secret from asm: ")
+    assert f"{user} is not authorized to perform: secretsmanager:GetSecretValue" in reason
+    allow("ssm:GetParameters", "secretsmanager:GetSecretValue")
+    task = run()
+    assert task["stopCode"] == "EssentialContainerExited", task["stoppedReason"]
+    assert containers.lines("secret", task["taskArn"]) == ["from ssm, from asm"]
 
 
 def test_an_operator_says_where_default_vpcs_lie(new_cloud):

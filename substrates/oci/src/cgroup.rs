@@ -162,6 +162,16 @@ impl Cgroups {
         }
     }
 
+    /// The hierarchies as containers find them below `/sys/fs/cgroup`: by name, which is also how
+    /// they are mounted. With version 2 there is one, without a name.
+    pub(crate) fn view(&self) -> Vec<String> {
+        if self.unified {
+            return vec![String::new()];
+        }
+        let name = |at: &&PathBuf| Some(at.parent()?.file_name()?.to_str()?.to_owned());
+        self.parents().iter().filter_map(name).collect()
+    }
+
     /// Makes one sandbox's group.
     pub(crate) fn create(&self, name: &str) -> io::Result<Cgroup> {
         let group = self.named(name);

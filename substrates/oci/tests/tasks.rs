@@ -224,3 +224,27 @@ async fn a_container_can_be_dialled_streamed_paused_and_bounded() {
     });
     house.until_nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_see_their_own_control_groups_and_cannot_change_them() {
+    let Some(house) = House::new().await else { return };
+    if !house.has("cgroup v1 memory") && !house.has("cgroup v2 memory") {
+        println!("skipped: memory is not limited here");
+        return;
+    }
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("groups");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes 2>/dev/null || cat memory.max; \
+            for f in memory/memory.limit_in_bytes memory.max memory/tasks cgroup.procs; do \
+                [ -e $f ] && echo 1 2>/dev/null >$f && echo wrote $f; done; \
+            mkdir x memory/x 2>/dev/null && echo made; true";
+        let mut main = container(&house, "main", script);
+        main.limits.memory = Some(haar_types::MemoryMib(64));
+        substrate.start(&id, main).await.unwrap();
+        substrate.wait(&id, "main").await.unwrap();
+        assert_eq!(text(substrate, &id, "main").await, format!("{}\n", 64 << 20));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}

@@ -72,8 +72,16 @@ fn caller(
 
 #[async_trait]
 impl LogStreams for Neighbours {
-    async fn ensure(&self, stream: &StreamName, create_group: bool) -> Result<(), String> {
-        let principal = Arc::new(Principal::service(stream.account.clone(), SERVICE));
+    async fn ensure(
+        &self,
+        stream: &StreamName,
+        create_group: bool,
+        execution_role: Option<&str>,
+    ) -> Result<(), String> {
+        let principal = match self.doors.settings.auth {
+            Auth::Enforce => caller(&self.doors, &*self.iam, &stream.account, execution_role)?,
+            Auth::Permissive => Arc::new(Principal::root(stream.account.clone())),
+        };
         let call = |error: haar_wire::AwsError| format!("{}: {}", error.name(), error.message());
         let exists = |error: &haar_wire::AwsError| error.name() == "ResourceAlreadyExistsException";
         if create_group {
@@ -96,7 +104,8 @@ impl LogStreams for Neighbours {
     }
 
     async fn events_since(&self, stream: &StreamName, from: Timestamp) -> Vec<(Timestamp, String)> {
-        let principal = Arc::new(Principal::service(stream.account.clone(), SERVICE));
+        // haar's own look at what it has written
+        let principal = Arc::new(Principal::root(stream.account.clone()));
         let (mut events, mut token) = (Vec::new(), None);
         loop {
             let input = GetLogEventsRequest {

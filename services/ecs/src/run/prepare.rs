@@ -35,12 +35,17 @@ impl Ecs {
             }
             // read again when the container starts: here for the task to fail before it has begun
             self.secrets(row, definition, one).await?;
-            self.prepare_log(row, one).await?;
+            self.prepare_log(row, definition, one).await?;
         }
         Ok(())
     }
 
-    async fn prepare_log(&self, row: &TaskRow, one: &ContainerDefinition) -> Result<(), String> {
+    async fn prepare_log(
+        &self,
+        row: &TaskRow,
+        definition: &DefinitionRow,
+        one: &ContainerDefinition,
+    ) -> Result<(), String> {
         let Some(configuration) = &one.log_configuration else { return Ok(()) };
         if configuration.log_driver != LogDriver::Awslogs {
             let driver = configuration.log_driver;
@@ -48,7 +53,8 @@ impl Ecs {
         }
         let logs = AwsLogs::read(configuration)?;
         let stream = stream(row, one, &logs)?;
-        self.task_doors.logs.ensure(&stream, logs.create_group).await.map_err(|reason| {
+        let role = execution_role(row, definition);
+        self.task_doors.logs.ensure(&stream, logs.create_group, role).await.map_err(|reason| {
             format!(
                 "failed to validate logger args: create stream has been retried 1 times: failed to \
                  create Cloudwatch log stream: {reason} : exit status 1"
@@ -84,8 +90,7 @@ impl Ecs {
         one: &ContainerDefinition,
     ) -> Result<BTreeMap<String, String>, String> {
         let cluster = &row.key.cluster;
-        let role = row.overrides.execution_role_arn.as_deref();
-        let role = role.or(definition.definition.execution_role_arn.as_deref());
+        let role = execution_role(row, definition);
         let mut secrets = BTreeMap::new();
         for secret in one.secrets.iter().flatten() {
             let from = &secret.value_from;
@@ -109,6 +114,12 @@ fn unable(value_from: &str) -> &'static str {
         true => "unable to retrieve secret from asm",
         false => "unable to retrieve secrets from ssm",
     }
+}
+
+/// The role that a task is prepared under: it reads secrets and makes log streams.
+fn execution_role<'a>(row: &'a TaskRow, definition: &'a DefinitionRow) -> Option<&'a str> {
+    let over = row.overrides.execution_role_arn.as_deref();
+    over.or(definition.definition.execution_role_arn.as_deref())
 }
 
 /// The role that a task's programs act under.

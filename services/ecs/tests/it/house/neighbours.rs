@@ -175,7 +175,12 @@ impl Secrets for Neighbours {
 
 #[async_trait]
 impl LogStreams for Neighbours {
-    async fn ensure(&self, stream: &StreamName, create_group: bool) -> Result<(), String> {
+    async fn ensure(
+        &self,
+        stream: &StreamName,
+        create_group: bool,
+        _: Option<&str>,
+    ) -> Result<(), String> {
         if create_group {
             self.groups.lock().insert(stream.group.clone());
         }
