@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from support.cloud import until
+from support.cloud import ACCOUNT, until
+from support.enforced import root_of
 from support.images import LAYER, MANIFEST, digest, layer, password
 
 ROLE = "arn:aws:iam::000000000000:role/ecs"
@@ -25,7 +26,7 @@ busybox httpd -f -p 80 -h /www &
 busybox wget -q -O /www/task $ECS_CONTAINER_METADATA_URI_V4/task
 busybox wget -q -O /www/stats $ECS_CONTAINER_METADATA_URI_V4/task/stats
 busybox wget -q -O /www/health $AWS_ENDPOINT_URL/_haar/health
-busybox wget -q -O /www/keys $AWS_CONTAINER_CREDENTIALS_FULL_URI
+busybox wget -q -O /www/keys http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
 wait
 """
 
@@ -33,11 +34,12 @@ wait
 class Containers:
     """ECS with an image of busybox in a repository."""
 
-    def __init__(self, cloud):
+    def __init__(self, cloud, **who):
         self.cloud = cloud
-        self.ecs = cloud.client("ecs")
-        self.logs = cloud.client("logs")
-        ec2 = cloud.client("ec2")
+        self.who = who
+        self.ecs = cloud.client("ecs", **who)
+        self.logs = cloud.client("logs", **who)
+        ec2 = cloud.client("ec2", **who)
         subnets = ec2.describe_subnets()["Subnets"]
         group = ec2.create_security_group(
             GroupName=f"web-{uuid.uuid4()}", Description="web", VpcId=subnets[0]["VpcId"]
@@ -54,7 +56,7 @@ class Containers:
         self.image = f"localhost:{cloud.port}/busybox:1"
 
     def push(self):
-        ecr = self.cloud.client("ecr")
+        ecr = self.cloud.client("ecr", **self.who)
         ecr.create_repository(repositoryName="busybox")
         secret = base64.b64encode(f"AWS:{password(ecr)}".encode()).decode()
         headers = {"Authorization": f"Basic {secret}"}
@@ -91,7 +93,7 @@ class Containers:
         assert status == 201, body
         return {"mediaType": media_type, "digest": name, "size": len(data)}
 
-    def define(self, family, script, **more):
+    def define(self, family, script, task=None, **more):
         container = {
             "name": "web",
             "image": self.image,
@@ -114,9 +116,8 @@ class Containers:
             networkMode="awsvpc",
             cpu="256",
             memory="512",
-            executionRoleArn=ROLE,
-            taskRoleArn=ROLE,
             containerDefinitions=[container],
+            **{"executionRoleArn": ROLE, "taskRoleArn": ROLE, **(task or {})},
         )
         return made["taskDefinition"]["taskDefinitionArn"]
 
@@ -225,6 +226,160 @@ def test_a_task_runs_is_reached_on_its_own_address_logs_and_stops(containers):
     assert containers.lines("web", arn) == ["serving as web", "stopping"]
 
 
+def test_security_groups_act_on_tasks_that_run(containers):
+    """Two tasks in groups of their own: what is authorized and revoked is felt at once."""
+    ec2 = containers.cloud.client("ec2")
+    vpc = ec2.describe_subnets()["Subnets"][0]["VpcId"]
+    groups = {}
+    for name in ("server", "client"):
+        made = ec2.create_security_group(GroupName=f"{name}-{uuid.uuid4()}", Description=name, VpcId=vpc)
+        groups[name] = made["GroupId"]
+    usual = containers.network["awsvpcConfiguration"]
+
+    def run(family, group):
+        containers.network = {"awsvpcConfiguration": {**usual, "securityGroups": [groups[group]]}}
+        return containers.wait(containers.run(family), "RUNNING")
+
+    try:
+        containers.define("felt", SERVE, stopTimeout=2)
+        server = run("felt", "server")
+        # says how each attempt went, the newest last
+        ask = f"""while busybox sleep 0.1; do
+            printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 1 {address(server)} 80 2>/dev/null |
+                busybox grep -q hello && echo open || echo shut
+        done"""
+        containers.define("asks", ask, stopTimeout=2)
+        client = run("asks", "client")
+    finally:
+        containers.network = {"awsvpcConfiguration": usual}
+
+    def last(state):
+        return until(
+            lambda: containers.lines("asks", client["taskArn"])[-2:],
+            lambda lines: lines == [state, state],
+        )
+
+    rule = {
+        "GroupId": groups["server"],
+        "IpPermissions": [
+            {
+                "IpProtocol": "tcp",
+                "FromPort": 80,
+                "ToPort": 80,
+                "UserIdGroupPairs": [{"GroupId": groups["client"]}],
+            }
+        ],
+    }
+    last("shut")
+    ec2.authorize_security_group_ingress(**rule)
+    last("open")
+    ec2.revoke_security_group_ingress(**rule)
+    last("shut")
+    ec2.authorize_security_group_ingress(**rule)
+    last("open")
+    everything = [{"IpProtocol": "-1", "IpRanges": [{"CidrIp": "0.0.0.0/0"}]}]
+    ec2.revoke_security_group_egress(GroupId=groups["client"], IpPermissions=everything)
+    last("shut")
+    for task in (server, client):
+        containers.ecs.stop_task(task=task["taskArn"])
+        containers.wait(task["taskArn"], "STOPPED")
+
+
+def test_accounts_share_the_hosts_network_without_sharing_addresses(containers):
+    other = Containers(containers.cloud, key="444455556666")
+    other.ecs.create_cluster()
+    other.image = f"{ACCOUNT}.dkr.ecr.us-east-1.localhost:{containers.cloud.port}/busybox:1"
+    made = []
+    for one in (containers, other):
+        one.define("calm", "exec busybox sleep 1000", stopTimeout=2)
+        made.append((one, one.run("calm")))
+    tasks = [one.wait(arn, "RUNNING") for one, arn in made]
+    assert len({address(task) for task in tasks}) == 2
+    for one, arn in made:
+        one.ecs.stop_task(task=arn)
+        one.wait(arn, "STOPPED")
+
+
+def test_clouds_of_one_host_have_networks_of_their_own(new_cloud):
+    clouds = [Containers(new_cloud()) for _ in range(2)]
+    ranges = set()
+    tasks = []
+    for one in clouds:
+        ranges.add(one.cloud.client("ec2").describe_vpcs()["Vpcs"][0]["CidrBlock"])
+        one.ecs.create_cluster()
+        one.push()
+        one.define("web", SERVE, stopTimeout=2)
+        tasks.append(one.wait(one.run("web"), "RUNNING"))
+    assert len(ranges) == 2
+    for task in tasks:
+        until(lambda: tried(task, ""), lambda text: text == "hello from web\n")
+    # both survive being forgotten
+    status, _, _ = clouds[1].cloud.http("POST", "/_haar/reset", b"")
+    assert status == 200
+    again = {one.cloud.client("ec2").describe_vpcs()["Vpcs"][0]["CidrBlock"] for one in clouds}
+    assert again == ranges
+
+
+def test_secrets_are_read_as_the_execution_role_may(closed):
+    root = root_of(closed)
+    containers = Containers(closed, **root)
+    containers.ecs.create_cluster()
+    containers.push()
+    iam = closed.client("iam", **root)
+    trust = {"Effect": "Allow", "Principal": {"Service": "ecs-tasks.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(
+        RoleName="exec", AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    )["Role"]["Arn"]
+    closed.client("ssm", **root).put_parameter(Name="db", Value="from ssm", Type="SecureString")
+    secret = closed.client("secretsmanager", **root).create_secret(
+        Name="door", SecretString=json.dumps({"key": "from asm"})
+    )["ARN"]
+
+    def allow(*actions):
+        statement = {"Effect": "Allow", "Action": ["ecr:*", "logs:CreateLogGroup", "logs:CreateLogStream", *actions], "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_role_policy(RoleName="exec", PolicyName="p", PolicyDocument=policy)
+
+    def run():
+        containers.define(
+            "secret",
+            "echo $DB, $DOOR",
+            task={"executionRoleArn": role, "taskRoleArn": role},
+            secrets=[
+                {"name": "DB", "valueFrom": f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/db"},
+                {"name": "DOOR", "valueFrom": f"{secret}:key::"},
+            ],
+        )
+        return containers.wait(containers.run("secret"), "STOPPED")
+
+    head = (
+        "ResourceInitializationError: unable to pull secrets or registry auth: execution resource "
+        "retrieval failed: "
+    )
+    user = f"AccessDeniedException: User: arn:aws:sts::{ACCOUNT}:assumed-role/exec/ecs-execution"
+    allow()
+    assert run()["stoppedReason"] == (
+        f"{head}unable to retrieve secrets from ssm: service call has been retried 1 time(s): {user} "
+        f"is not authorized to perform: ssm:GetParameters on resource: "
+        f"arn:aws:ssm:us-east-1:{ACCOUNT}:parameter/db because no identity-based policy allows the "
+        "ssm:GetParameters action"
+    )
+    allow("ssm:GetParameters")
+    reason = run()["stoppedReason"]
+    assert reason.startswith(f"{head}unable to retrieve secret from asm: ")
+    assert f"{user} is not authorized to perform: secretsmanager:GetSecretValue" in reason
+    allow("ssm:GetParameters", "secretsmanager:GetSecretValue")
+    task = run()
+    assert task["stopCode"] == "EssentialContainerExited", task["stoppedReason"]
+    assert containers.lines("secret", task["taskArn"]) == ["from ssm, from asm"]
+
+
+def test_an_operator_says_where_default_vpcs_lie(new_cloud):
+    ec2 = new_cloud("--default-vpc", "10.99.0.0/16").client("ec2")
+    assert ec2.describe_vpcs()["Vpcs"][0]["CidrBlock"] == "10.99.0.0/16"
+    assert all(one["CidrBlock"].startswith("10.99.") for one in ec2.describe_subnets()["Subnets"])
+
+
 def test_a_task_that_ends_says_how(containers):
     containers.define("job", "echo done; exit 3")
     task = containers.wait(containers.run("job"), "STOPPED")
@@ -294,7 +449,12 @@ def test_a_task_outlives_a_killed_haar(new_cloud, tmp_path):
     containers.network = elsewhere(cloud)
     containers.ecs.create_cluster()
     containers.push()
-    script = "i=0; while true; do echo line $i; i=$((i+1)); busybox sleep 0.2; done"
+    script = """i=0; while true; do
+        printf "GET $AWS_CONTAINER_CREDENTIALS_RELATIVE_URI HTTP/1.0\\r\\n\\r\\n" |
+            busybox nc -w 2 169.254.170.2 80 | busybox grep -q SecretAccessKey &&
+            echo line $i && i=$((i+1))
+        busybox sleep 0.2
+    done"""
     containers.define("steady", script, stopTimeout=2)
     arn = containers.run("steady")
     containers.wait(arn, "RUNNING")

@@ -23,7 +23,8 @@ def aws(cloud, clients, tmp_path):
 
 def test_an_account_has_a_default_vpc_that_nobody_made(ec2):
     vpc = ec2.describe_vpcs(Filters=[{"Name": "is-default", "Values": ["true"]}])["Vpcs"][0]
-    assert vpc["CidrBlock"] == "172.31.0.0/16"
+    # as on AWS, or the next below where another cloud of this host has that
+    assert vpc["CidrBlock"] in [f"172.{second}.0.0/16" for second in range(16, 32)]
     subnets = ec2.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]
     zones = ec2.describe_availability_zones()["AvailabilityZones"]
     assert {s["AvailabilityZone"] for s in subnets} == {z["ZoneName"] for z in zones}
@@ -31,7 +32,7 @@ def test_an_account_has_a_default_vpc_that_nobody_made(ec2):
     tables = ec2.describe_route_tables(Filters=[{"Name": "association.main", "Values": ["true"]}])["RouteTables"]
     routes = {r["DestinationCidrBlock"]: r["GatewayId"] for r in tables[0]["Routes"]}
     gateway = ec2.describe_internet_gateways()["InternetGateways"][0]
-    assert routes == {"172.31.0.0/16": "local", "0.0.0.0/0": gateway["InternetGatewayId"]}
+    assert routes == {vpc["CidrBlock"]: "local", "0.0.0.0/0": gateway["InternetGatewayId"]}
     assert gateway["Attachments"] == [{"State": "available", "VpcId": vpc["VpcId"]}]
     group = ec2.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]
     assert group["VpcId"] == vpc["VpcId"]

@@ -1,6 +1,6 @@
 //! `haar up`: the cloud, in the foreground, until it is told to stop.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -38,6 +38,15 @@ pub(crate) struct UpArguments {
     /// The region of callers that name none.
     #[arg(long, default_value = Region::DEFAULT)]
     pub(crate) region: Region,
+    /// Where accounts' default VPCs lie. Without it: 172.31.0.0/16 as on AWS, or where this host
+    /// or another haar on it uses that, the next below, down to 172.16.0.0/16.
+    #[arg(
+        long,
+        value_name = "RANGE",
+        value_parser = wiring::ground::parse,
+        env = "HAAR_DEFAULT_VPC"
+    )]
+    pub(crate) default_vpc: Option<Ipv4Addr>,
     /// Divide AWS's long documented waits (async retries, idle reaping) by this.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) wait_divisor: u32,
@@ -111,6 +120,7 @@ impl UpArguments {
             ephemeral: self.ephemeral,
             wait_divisor: self.wait_divisor,
             clock_skew_check: !self.no_clock_skew_check,
+            default_vpc: self.default_vpc,
             quotas: self.quotas.iter().cloned().collect(),
         }
     }

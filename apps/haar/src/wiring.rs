@@ -4,6 +4,7 @@ mod api;
 mod credentials;
 mod data_key;
 mod functions;
+pub(crate) mod ground;
 mod images;
 mod pages;
 mod rooms;
@@ -22,7 +23,7 @@ use haar_gateway::Gateway;
 use haar_images::{Bounds, Store};
 use haar_kernel::{DoorParts, Doors, Settings};
 use haar_substrate::Substrate;
-use haar_substrate_oci::{OciConfig, OciSubstrate};
+use haar_substrate_oci::{Ground, OciConfig, OciSubstrate};
 use tokio_util::sync::CancellationToken;
 
 use rooms::Rooms;
@@ -39,6 +40,8 @@ pub(crate) struct Cloud {
     driver: DriverHandle,
     rooms: Arc<Rooms>,
     stores: Stores,
+    /// Held until this cloud has ended.
+    _ground: Ground,
 }
 
 impl Cloud {
@@ -55,13 +58,15 @@ impl Cloud {
 
 /// Starts a cloud; `stopping` tells its gateway when to end.
 pub(crate) async fn start(
-    settings: Settings,
+    mut settings: Settings,
     stopping: CancellationToken,
 ) -> Result<Cloud, String> {
     let (clock, ids) = (Clock::system(), IdSource::system());
     let stores = Stores::open(&settings, rooms::tables(), &ids)?; // their locks keep others out
+    let instance = instance(&settings);
+    let ground = ground::claim(&mut settings, &stores.ledger, &instance).await?;
     let key = async { data_key::open(&settings.data_dir, &ids) }; // while the helper starts
-    let (substrate, key) = tokio::join!(substrate(&settings), key);
+    let (substrate, key) = tokio::join!(substrate(&settings, instance), key);
     let (substrate, key) = (substrate?, key?);
     let meter = UsageBook::open(&stores.kv).map_err(|error| format!("the meter: {error}"))?;
     let meter = Arc::new(meter);
@@ -85,7 +90,7 @@ pub(crate) async fn start(
     let pages = pages::all(&doors, &rooms, &driver);
     let gateway = Gateway::new(kernel, clock.clone(), rooms.sites(), pages, stopping);
     api.open(&gateway);
-    Ok(Cloud { clock, gateway, driver, rooms, stores })
+    Ok(Cloud { clock, gateway, driver, rooms, stores, _ground: ground })
 }
 
 /// In `enforce` mode the first start mints the root user's key: shown here and never again.
@@ -104,13 +109,13 @@ async fn show_root_key(rooms: &Arc<Rooms>) -> Result<(), String> {
     Ok(())
 }
 
-async fn substrate(settings: &Settings) -> Result<Arc<dyn Substrate>, String> {
+async fn substrate(settings: &Settings, instance: String) -> Result<Arc<dyn Substrate>, String> {
     let exe = std::env::current_exe().map_err(|error| format!("could not find haar: {error}"))?;
     let images = Store::open(&settings.data_dir.join("images"), Clock::system(), Bounds::default())
         .map_err(|error| format!("could not open the image store: {error}"))?;
     let config = OciConfig {
         state_dir: settings.data_dir.join("run"),
-        instance: instance(settings),
+        instance,
         spawnd_exe: exe,
         images: Some(Arc::new(images)),
     };

@@ -123,6 +123,16 @@ impl Store {
         Ok(Bundle { image, layers, state: self.state.clone() })
     }
 
+    /// Layers must be whole on disk before a record says that they are here: what no record
+    /// names is removed at the next start.
+    async fn reach_disk(&self) -> Result<(), ImageError> {
+        let dir = self.dir.join("layers");
+        let synced = blocking("write layers to the disk", move || {
+            Ok(rustix::fs::syncfs(fs::File::open(dir)?)?)
+        });
+        synced.await
+    }
+
     fn layer_dir(&self, diff_id: &str) -> PathBuf {
         let digits = digest::digits(diff_id).unwrap_or("malformed");
         self.dir.join("layers").join(digits)
@@ -262,6 +272,7 @@ impl ImageStore for Store {
                 size_bytes: layer.size,
             })
             .collect();
+        self.reach_disk().await?;
         tracing::debug!(image = %id, %reference, bytes = found.manifest.bytes.len(), "pulled");
         self.keep(Record { image, layers, used_at: now })?;
         self.make_room();

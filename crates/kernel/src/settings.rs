@@ -1,5 +1,6 @@
 //! What the operator chose.
 
+use std::net::Ipv4Addr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Settings {
     pub wait_divisor: u32,
     /// Signatures older than 15 minutes are refused.
     pub clock_skew_check: bool,
+    /// The first address of default VPCs' ranges; those have 16 bits more.
+    pub default_vpc: Option<Ipv4Addr>,
     /// What the operator put in the place of AWS's quotas.
     pub quotas: Quotas,
 }
@@ -51,6 +54,7 @@ impl Default for Settings {
             ephemeral: true,
             wait_divisor: 1,
             clock_skew_check: true,
+            default_vpc: None,
             quotas: Quotas::default(),
         }
     }

@@ -197,6 +197,23 @@ pub trait Substrate: Send + Sync + 'static {
         Err(unsupported(Verb::Signal))
     }
 
+    /// Sets other filters for many sandboxes with [`Network::Bridged`]; those that are gone are
+    /// passed over. The same for many costs little more than for one, where a substrate can.
+    async fn filter_all(
+        &self,
+        filters: Vec<(Filter, Vec<SandboxId>)>,
+    ) -> Result<(), SubstrateError> {
+        for (filter, ids) in filters {
+            for id in ids {
+                match self.filter(&id, Some(filter.clone())).await {
+                    Err(SubstrateError::Gone(_)) => {}
+                    other => other?,
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Starts the peak of [`Stats::memory_peak_bytes`] anew where the host can; else does nothing.
     async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError>;
 

@@ -189,6 +189,11 @@ pub struct Capabilities {
     pub findings: Vec<Finding>,
     /// Sandboxes can run at all.
     pub usable: bool,
+    /// Sockets of [`crate::SandboxSpec::listen`] take no port from programs in sandboxes of images:
+    /// those may listen on all addresses of the same port.
+    pub hides_listeners: bool,
+    /// [`crate::Bridged::filter`] can be had.
+    pub filters_traffic: bool,
 }
 
 /// One finding about the host.

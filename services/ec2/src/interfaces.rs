@@ -31,16 +31,28 @@ pub(crate) fn available(snapshot: &Snapshot, subnet: &SubnetRow) -> u32 {
 /// The next free address of a subnet, in rounds, so that one that was given back rests before
 /// it is taken again. Moves the subnet's cursor; the caller writes the interface.
 pub(crate) fn next_free(tx: &mut Tx, subnet: &SubnetRow, taken: &[Ipv4Addr]) -> Option<Ipv4Addr> {
+    next(tx, subnet, |tx, address| !taken.contains(&address) && !is_held(tx, subnet.id(), address))
+}
+
+/// One that nobody has in any account or region: whoever runs something there has it on this
+/// host's network, where all of them are.
+pub(crate) fn next_free_anywhere(tx: &mut Tx, subnet: &SubnetRow) -> Option<Ipv4Addr> {
+    next(tx, subnet, |tx, address| {
+        tx.by_index::<InterfaceRow>("private_ip", &address.to_string()).next().is_none()
+    })
+}
+
+fn next(
+    tx: &mut Tx,
+    subnet: &SubnetRow,
+    is_free: impl Fn(&Tx, Ipv4Addr) -> bool,
+) -> Option<Ipv4Addr> {
     let offsets = usable(subnet.range());
     let cursor = tx.get::<SubnetRow>(&subnet.key).map_or(subnet.cursor, |row| row.cursor);
     let begin = cursor.clamp(offsets.start, offsets.end);
     let base = u32::from(subnet.first);
     let round = (begin..offsets.end).chain(offsets.start..begin);
-    let free = |offset: &u32| {
-        let address = Ipv4Addr::from(base + offset);
-        !taken.contains(&address) && !is_held(tx, subnet.id(), address)
-    };
-    let found = round.into_iter().find(free)?;
+    let found = round.into_iter().find(|offset| is_free(tx, Ipv4Addr::from(base + offset)))?;
     tx.update::<SubnetRow>(&subnet.key, |row| row.cursor = found + 1);
     Some(Ipv4Addr::from(base + found))
 }

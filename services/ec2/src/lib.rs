@@ -28,6 +28,7 @@ mod state;
 mod world;
 
 pub use state::tables;
+pub use world::{ground, set_ground};
 
 /// The room. It holds nothing; all is in the ledger.
 #[derive(Debug)]

@@ -7,7 +7,7 @@ use haar_ec2_contract::peek::{
 };
 use haar_ledger::{ChangeSet, Snapshot, Tx};
 
-use crate::interfaces::{available, next_free, public_address, remove};
+use crate::interfaces::{available, next_free_anywhere, public_address, remove};
 use crate::rules::{mac_of, managed_list, mint, parse_ipv4, private_dns_name};
 use crate::state::{
     Association, InterfaceRow, OwnAddress, Peer, Resource, RuleRow, SecurityGroupRow, SubnetRow,
@@ -93,7 +93,7 @@ impl Ec2Peek for Peek {
         }
         settle(tx, place);
         let full = || InterfaceError::InsufficientFreeAddresses(request.subnet_id.clone());
-        let private_ip = next_free(tx, &subnet, &[]).ok_or_else(full)?;
+        let private_ip = next_free_anywhere(tx, &subnet).ok_or_else(full)?;
         let public_ip = match request.public_ip {
             true => public_address(tx, || ids.draw()),
             false => None,

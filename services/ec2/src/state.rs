@@ -1,6 +1,7 @@
 //! The room's tables. Every row belongs to an account in a region and has an id of EC2's form.
 
 mod gateway;
+mod ground;
 mod interface;
 mod network_acl;
 mod resource;
@@ -12,6 +13,7 @@ mod vpc;
 pub(crate) use gateway::{
     AddressRow, DhcpOptionsRow, EndpointRow, InternetGatewayRow, NatGatewayRow, NatState,
 };
+pub(crate) use ground::GroundRow;
 pub(crate) use interface::{Association, InterfaceRow, OwnAddress, held};
 pub(crate) use network_acl::{AclEntry, NetworkAclRow};
 pub(crate) use resource::{Key, Resource, key_of, resource, rows_of};
@@ -28,6 +30,7 @@ pub fn tables() -> Tables {
         .with::<AddressRow>()
         .with::<DhcpOptionsRow>()
         .with::<EndpointRow>()
+        .with::<GroundRow>()
         .with::<InterfaceRow>()
         .with::<InternetGatewayRow>()
         .with::<NatGatewayRow>()

@@ -14,13 +14,16 @@ use haar_types::Tags;
 
 use crate::rules::{derived, domain, zones};
 use crate::state::{
-    AclEntry, CidrAssociation, Destination, DhcpOptionsRow, InternetGatewayRow, NetworkAclRow,
-    Peer, PlaceRow, Resource as _, RouteEntry, RouteTableRow, RuleRow, SecurityGroupRow, SubnetRow,
-    TableAssociation, Target, Traffic, VpcRow, key_of, rows_of,
+    AclEntry, CidrAssociation, Destination, DhcpOptionsRow, GroundRow, InternetGatewayRow,
+    NetworkAclRow, Peer, PlaceRow, Resource as _, RouteEntry, RouteTableRow, RuleRow,
+    SecurityGroupRow, SubnetRow, TableAssociation, Target, Traffic, VpcRow, key_of, rows_of,
 };
 
-/// The default VPC's range.
-const RANGE: Ipv4Range = Ipv4Range { first: Ipv4Addr::new(172, 31, 0, 0), prefix: 16 };
+/// Where the default VPC's range begins on AWS, and here unless the host has that for something
+/// else.
+const FIRST: Ipv4Addr = Ipv4Addr::new(172, 31, 0, 0);
+/// Bits of its range.
+const PREFIX: u8 = 16;
 /// Bits of a default subnet's range.
 const SUBNET_PREFIX: u8 = 20;
 
@@ -41,6 +44,24 @@ pub(crate) fn settle(tx: &mut Tx, place: &Place) {
     let mint = |prefix: &str, role: &str| derived(prefix, place, role);
     let dhcp = put_default_dhcp(tx, place, &mint);
     put_default_vpc(tx, place, dhcp, &mint);
+}
+
+/// The first address of default VPCs' ranges, where accounts have such VPCs already: it stays.
+pub fn ground(snapshot: &Snapshot) -> Option<Ipv4Addr> {
+    let is_used = snapshot.all::<PlaceRow>().next().is_some();
+    is_used.then(|| range(snapshot).first)
+}
+
+/// Sets where default VPCs lie that are made from now on: all clouds of a host have the same
+/// addresses on AWS's terms, which one host cannot give them.
+pub fn set_ground(tx: &mut Tx, first: Ipv4Addr) {
+    tx.put(GroundRow { first });
+}
+
+/// The range of default VPCs.
+fn range(snapshot: &Snapshot) -> Ipv4Range {
+    let row = snapshot.get::<GroundRow>(&GroundRow::KEY.to_owned());
+    Ipv4Range { first: row.map_or(FIRST, |row| row.first), prefix: PREFIX }
 }
 
 fn is_settled(snapshot: &Snapshot, place: &Place) -> bool {
@@ -73,9 +94,10 @@ pub(crate) fn put_default_vpc(
     dhcp: impl Into<Option<String>>,
     mint: Mint<'_>,
 ) -> String {
+    let range = range(tx);
     let vpc = VpcRow {
         key: key_of(place, &mint("vpc", "default")),
-        ranges: vec![CidrAssociation::new(mint("vpc-cidr-assoc", "default"), RANGE)],
+        ranges: vec![CidrAssociation::new(mint("vpc-cidr-assoc", "default"), range)],
         is_default: true,
         dedicated: false,
         dns_support: true,
@@ -100,7 +122,7 @@ pub(crate) fn put_default_vpc(
     }
     for (number, zone) in zones(place.region.as_str()).into_iter().enumerate() {
         let offset = u32::try_from(number).unwrap_or(0) << (32 - SUBNET_PREFIX);
-        let first = Ipv4Addr::from(u32::from(RANGE.first) + offset);
+        let first = Ipv4Addr::from(u32::from(range.first) + offset);
         let key = key_of(place, &mint("subnet", &zone));
         let subnet = default_subnet(key, &id, zone, Ipv4Range { first, prefix: SUBNET_PREFIX });
         let association = mint("aclassoc", &subnet.zone);

@@ -1,10 +1,12 @@
 //! What makes rows true.
 
+mod filters;
 mod health;
 mod services;
 mod sweeper;
 mod tasks;
 
+pub use filters::{FilterStep, Filtering};
 pub use health::{CheckStep, ContainerKey, Health};
 pub use services::{ServiceStep, Services};
 pub use sweeper::{Garbage, Sweeper};

@@ -90,11 +90,16 @@ pub trait Credentials: Send + Sync + 'static {
 /// Log streams, where containers' output goes.
 #[async_trait]
 pub trait LogStreams: Send + Sync + 'static {
-    /// Makes a stream be there, and its group where that is asked for.
+    /// Makes a stream be there, and its group where that is asked for, as the execution role may.
     ///
     /// # Errors
     /// In words, for the customer: the group is not there.
-    async fn ensure(&self, stream: &StreamName, create_group: bool) -> Result<(), String>;
+    async fn ensure(
+        &self,
+        stream: &StreamName,
+        create_group: bool,
+        execution_role: Option<&str>,
+    ) -> Result<(), String>;
 
     /// What a stream holds from a time on: for going on after a restart.
     async fn events_since(&self, stream: &StreamName, from: Timestamp) -> Vec<(Timestamp, String)>;

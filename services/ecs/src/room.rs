@@ -10,19 +10,20 @@ use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::doors::TaskDoors;
 use crate::rules::names::{self, Place};
-use crate::run::Runs;
+use crate::run::{Filters, Runs};
 
 /// Amazon ECS's room: its doors, and what it keeps of the tasks that run.
 pub struct Ecs {
     pub(crate) doors: Doors,
     pub(crate) task_doors: TaskDoors,
     pub(crate) runs: Runs,
+    pub(crate) filters: Filters,
 }
 
 impl Ecs {
     /// The room behind its doors. EC2 must have offered its peek by the first call.
     pub fn new(doors: Doors, task_doors: TaskDoors) -> Self {
-        Self { doors, task_doors, runs: Runs::default() }
+        Self { doors, task_doors, runs: Runs::default(), filters: Filters::default() }
     }
 
     /// Every operation in its lane.

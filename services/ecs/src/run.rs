@@ -13,4 +13,5 @@ mod observer;
 mod prepare;
 pub(crate) mod spec;
 
+pub(crate) use filters::Filters;
 pub(crate) use follow::Runs;

@@ -3,7 +3,10 @@
 //!
 //! Version 2 follows the kernel's documentation but has been run on hybrid hosts only.
 
+mod alarm;
 mod figures;
+
+pub(crate) use alarm::Alarm;
 
 use std::fs;
 use std::io;
@@ -30,6 +33,7 @@ pub(crate) struct Cgroups {
     pub(crate) pids: Option<PathBuf>,
     pub(crate) freezer: Option<PathBuf>,
     pub(crate) devices: Option<PathBuf>,
+    pub(crate) block: Option<PathBuf>,
 }
 
 impl Cgroups {
@@ -48,6 +52,7 @@ impl Cgroups {
             pids: None,
             freezer: None,
             devices: None,
+            block: None,
         };
         let mut second: Option<PathBuf> = None;
         for line in mountinfo.lines() {
@@ -77,6 +82,7 @@ impl Cgroups {
                 "pids" => &mut self.pids,
                 "freezer" => &mut self.freezer,
                 "devices" => &mut self.devices,
+                "blkio" => &mut self.block,
                 _ => continue,
             };
             *slot = Some(at.join(group));
@@ -96,11 +102,13 @@ impl Cgroups {
             pids: slot(has("pids")),
             freezer: slot(true),
             devices: None,
+            block: slot(has("io")),
         }
     }
 
-    fn slots(&self) -> [&Option<PathBuf>; 6] {
-        [&self.memory, &self.cpu, &self.cpuacct, &self.pids, &self.freezer, &self.devices]
+    fn slots(&self) -> [&Option<PathBuf>; 7] {
+        let Self { memory, cpu, cpuacct, pids, freezer, devices, block, .. } = self;
+        [memory, cpu, cpuacct, pids, freezer, devices, block]
     }
 
     /// Every parent directory once.
@@ -149,8 +157,19 @@ impl Cgroups {
                 pids: child(&self.pids),
                 freezer: child(&self.freezer),
                 devices: child(&self.devices),
+                block: child(&self.block),
             },
         }
+    }
+
+    /// The hierarchies as containers find them below `/sys/fs/cgroup`: by name, which is also how
+    /// they are mounted. With version 2 there is one, without a name.
+    pub(crate) fn view(&self) -> Vec<String> {
+        if self.unified {
+            return vec![String::new()];
+        }
+        let name = |at: &&PathBuf| Some(at.parent()?.file_name()?.to_str()?.to_owned());
+        self.parents().iter().filter_map(name).collect()
     }
 
     /// Makes one sandbox's group.
@@ -363,6 +382,7 @@ impl Cgroup {
                     pids: child(&self.at.pids, name),
                     freezer: child(&self.at.freezer, name),
                     devices: child(&self.at.devices, name),
+                    block: child(&self.at.block, name),
                 },
             })
             .collect();

@@ -9,6 +9,7 @@ mod output;
 mod ports;
 mod session;
 mod start;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
@@ -22,7 +23,7 @@ use haar_images::{Bundle, Store};
 use haar_substrate::{
     Capabilities, ContainerSpec, Event, ExecSpec, Exit, Filter, ImageStore, Lifetime, Limits,
     LogChunk, Network, OutputChunk, Root, SandboxId, SandboxSpec, SandboxStatus, Session, Stats,
-    Substrate, SubstrateError, Transfer, Verb, WarmTemplate,
+    Substrate, SubstrateError, Verb, WarmTemplate,
 };
 use parking_lot::Mutex;
 
@@ -33,6 +34,7 @@ use connection::Connection;
 use known::Known;
 use ports::{Opened, Ports};
 use session::OciSession;
+use traffic::traffic;
 
 /// Where the runtime keeps its things, and how its helper is started.
 #[derive(Clone, Debug)]
@@ -128,6 +130,8 @@ impl OciSubstrate {
                     self.ports.adopt(&described.status.id, network).await;
                 }
                 self.known.lock().learn(described, Vec::new());
+                // one that has ended meanwhile is found out like any other
+                let _ = connection.ask(Request::Adopt { id }).await;
             }
         }
         Ok(())
@@ -224,21 +228,6 @@ impl OciSubstrate {
         let known = self.known.lock();
         let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
         Ok(self.cgroups.named(&entry.cgroup))
-    }
-}
-
-/// What went one way over an interface of the host.
-fn traffic(interface: &str, way: &str) -> Transfer {
-    let read = |what: &str| {
-        let path = format!("/sys/class/net/{interface}/statistics/{way}_{what}");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.trim().parse().unwrap_or_default()
-    };
-    Transfer {
-        bytes: read("bytes"),
-        count: read("packets"),
-        error_count: read("errors"),
-        dropped_count: read("dropped"),
     }
 }
 
@@ -360,6 +349,13 @@ impl Substrate for OciSubstrate {
 
     async fn filter(&self, id: &SandboxId, filter: Option<Filter>) -> Result<(), SubstrateError> {
         self.ask(Verb::Signal, Request::Filter { id: id.clone(), filter }).await
+    }
+
+    async fn filter_all(
+        &self,
+        filters: Vec<(Filter, Vec<SandboxId>)>,
+    ) -> Result<(), SubstrateError> {
+        self.ask(Verb::Signal, Request::Filters(filters)).await
     }
 
     async fn watch(&self) -> Result<BoxStream<'static, Event>, SubstrateError> {

@@ -18,14 +18,17 @@
 
 mod cgroup;
 mod client;
+mod ground;
 mod kept;
 mod probe;
 mod proto;
 mod socket;
 mod spawnd;
+mod steer;
 mod sys;
 
 pub use client::{OciConfig, OciSubstrate};
+pub use ground::{Ground, claim};
 pub use spawnd::spawnd_main;
 
 /// What this host allows, asked without starting anything; `instance` as in [`OciConfig`].

@@ -39,6 +39,14 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
     findings.extend(controllers(cgroups, root));
     findings.extend(file_systems());
     findings.extend(networks(root));
+    let hides = root && crate::steer::is_possible();
+    findings.push(finding(
+        "sk_lookup",
+        hides,
+        "what answers inside sandboxes takes no port from their programs",
+        "what answers inside sandboxes takes its port from their programs: that needs Linux 5.17 \
+         and the capability BPF",
+    ));
     findings.push(finding(
         "seccomp",
         Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(),
@@ -60,7 +68,12 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
         "enough for many sandboxes at once",
         "raise the hard limit (ulimit -Hn) to run many sandboxes at once",
     ));
-    Capabilities { findings, usable: enough }
+    Capabilities {
+        findings,
+        usable: enough,
+        hides_listeners: hides,
+        filters_traffic: root && nft().is_some(),
+    }
 }
 
 fn finding(name: &str, present: bool, good: &str, bad: &str) -> Finding {

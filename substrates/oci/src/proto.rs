@@ -13,7 +13,7 @@ use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Changes whenever a message changes; both halves must agree.
-pub(crate) const PROTOCOL: u32 = 2;
+pub(crate) const PROTOCOL: u32 = 3;
 
 /// Asked by the server. Each has a number that its answer repeats.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,6 +40,10 @@ pub(crate) enum Request {
         grace: Duration,
     },
     List,
+    /// A sandbox that a former server has left, with the sockets inside it.
+    Adopt {
+        id: SandboxId,
+    },
     /// Descriptors of an adopted container's output.
     Output {
         id: SandboxId,
@@ -69,6 +73,8 @@ pub(crate) enum Request {
         id: SandboxId,
         filter: Option<Filter>,
     },
+    /// Of many sandboxes at once.
+    Filters(Vec<(Filter, Vec<SandboxId>)>),
     Resize {
         id: SandboxId,
         limits: Limits,

@@ -18,6 +18,7 @@ mod exec;
 mod filter;
 mod helper;
 mod init;
+mod lives;
 mod mounts;
 mod net;
 mod netlink;
@@ -69,7 +70,7 @@ pub fn spawnd_main(mut args: impl Iterator<Item = String>) -> ExitCode {
     }
 }
 
-pub(crate) use bridge::tag as interface_tag;
+pub(crate) use bridge::{bridge_name, tag as interface_tag};
 
 /// Writes a line for the operator; a log that is gone is no reason to end.
 pub(crate) fn log(line: &str) {
@@ -97,6 +98,8 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let places = shell::Places::new(state_dir, &base)?;
     let networks = bridge::Networks::new(instance);
     networks.tear_down();
+    let _life = lives::claim(&interface_tag(instance));
+    lives::sweep(&interface_tag(instance));
     let shop = shell::Workshop::new((cgroups, networks), (roots, scratch), places)?;
 
     let listener = listen(state_dir)?;

@@ -121,6 +121,7 @@ impl Rooms {
             .add(self.ecr.copies())
             .add(self.ecr.layers())
             .add(self.ecr.lifecycles())
+            .add(Arc::new(haar_ecs::controllers::Filtering::new(Arc::clone(&self.ecs))))
             .add(Arc::new(haar_ecs::controllers::Health::new(Arc::clone(&self.ecs))))
             .add(Arc::new(haar_ecs::controllers::Services::new(Arc::clone(&self.ecs))))
             .add(haar_ecs::controllers::Sweeper::new())
@@ -190,6 +191,7 @@ impl Rooms {
         self.cloudwatch.forget_pending();
         self.meter.forget_pending();
         self.doors.ledger.reset().map_err(|error| error.to_string())?;
+        super::ground::keep(&self.doors.settings, &self.doors.ledger).await?;
         self.iam.after_reset();
         self.doors.kv.reset().map_err(|error| error.to_string())?;
         self.doors.blobs.clear().map_err(|error| error.to_string())?;

@@ -1,27 +1,25 @@
 //! What tasks of ECS need of the other rooms: images, secrets, log streams, credentials.
 
 mod images;
+mod secrets;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use haar_ecs::doors::{
-    ApiDoor, Credentials, LogStreams, RoleCredentials, Secrets, StreamName, TaskDoors,
-};
+use haar_ecs::doors::{ApiDoor, Credentials, LogStreams, RoleCredentials, StreamName, TaskDoors};
 use haar_iam_contract::peek::{IamPeek, ServiceSession, SessionGrant};
 use haar_kernel::{Auth, Doors, Principal};
 use haar_logs_contract::{
     CreateLogGroup, CreateLogGroupRequest, CreateLogStream, CreateLogStreamRequest, GetLogEvents,
     GetLogEventsRequest,
 };
-use haar_secretsmanager_contract::peek::SecretsPeek;
-use haar_ssm_contract::peek::SsmPeek;
-use haar_types::{AccountId, Region, Timestamp};
+use haar_types::{AccountId, Timestamp};
 use tokio::net::TcpStream;
 
 use super::api::Api;
 use images::TaskImages;
+use secrets::TaskSecrets;
 
 /// Who reads and writes for tasks.
 const SERVICE: &str = "ecs-tasks.amazonaws.com";
@@ -37,8 +35,8 @@ const PAGE: i32 = 10_000;
 pub(crate) fn doors(doors: &Doors, iam: Arc<dyn IamPeek>, api: Arc<Api>) -> TaskDoors {
     let neighbours = Arc::new(Neighbours { doors: doors.clone(), iam: Arc::clone(&iam) });
     TaskDoors {
-        images: Arc::new(TaskImages { doors: doors.clone(), iam }),
-        secrets: Arc::clone(&neighbours) as _,
+        images: Arc::new(TaskImages { doors: doors.clone(), iam: Arc::clone(&iam) }),
+        secrets: Arc::new(TaskSecrets { doors: doors.clone(), iam }),
         logs: Arc::clone(&neighbours) as _,
         credentials: neighbours,
         api,
@@ -73,30 +71,17 @@ fn caller(
 }
 
 #[async_trait]
-impl Secrets for Neighbours {
-    async fn read(
-        &self,
-        account: &AccountId,
-        region: &Region,
-        _execution_role: Option<&str>,
-        value_from: &str,
-    ) -> Result<String, String> {
-        let snapshot = self.doors.ledger.snapshot();
-        if value_from.contains(":secretsmanager:") {
-            let secrets = self.doors.peeks.expect::<dyn SecretsPeek>();
-            let value = secrets.value_from(&snapshot, (account, region), value_from);
-            return value.map_err(|error| format!("{value_from}: {error}"));
-        }
-        let parameters = self.doors.peeks.expect::<dyn SsmPeek>();
-        let value = parameters.value(&snapshot, account, region, value_from);
-        value.map_err(|error| format!("{value_from}: {error}"))
-    }
-}
-
-#[async_trait]
 impl LogStreams for Neighbours {
-    async fn ensure(&self, stream: &StreamName, create_group: bool) -> Result<(), String> {
-        let principal = Arc::new(Principal::service(stream.account.clone(), SERVICE));
+    async fn ensure(
+        &self,
+        stream: &StreamName,
+        create_group: bool,
+        execution_role: Option<&str>,
+    ) -> Result<(), String> {
+        let principal = match self.doors.settings.auth {
+            Auth::Enforce => caller(&self.doors, &*self.iam, &stream.account, execution_role)?,
+            Auth::Permissive => Arc::new(Principal::root(stream.account.clone())),
+        };
         let call = |error: haar_wire::AwsError| format!("{}: {}", error.name(), error.message());
         let exists = |error: &haar_wire::AwsError| error.name() == "ResourceAlreadyExistsException";
         if create_group {
@@ -119,7 +104,8 @@ impl LogStreams for Neighbours {
     }
 
     async fn events_since(&self, stream: &StreamName, from: Timestamp) -> Vec<(Timestamp, String)> {
-        let principal = Arc::new(Principal::service(stream.account.clone(), SERVICE));
+        // haar's own look at what it has written
+        let principal = Arc::new(Principal::root(stream.account.clone()));
         let (mut events, mut token) = (Vec::new(), None);
         loop {
             let input = GetLogEventsRequest {

@@ -55,7 +55,7 @@ pub(super) fn save(dir: &Path, record: &Record) -> io::Result<()> {
     file.write_all(&body)?;
     file.as_file().sync_data()?;
     file.persist(path(dir, &record.image.id)).map_err(|error| error.error)?;
-    Ok(())
+    fs::File::open(dir.join("images"))?.sync_all()
 }
 
 /// Removes a record; one that is gone is fine.

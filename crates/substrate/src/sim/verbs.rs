@@ -250,7 +250,12 @@ impl Substrate for SimSubstrate {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { findings: Vec::new(), usable: true }
+        Capabilities {
+            findings: Vec::new(),
+            usable: true,
+            hides_listeners: true,
+            filters_traffic: true,
+        }
     }
 }
 

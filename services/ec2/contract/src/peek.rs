@@ -133,7 +133,7 @@ pub struct InterfaceRequest {
 pub struct Interface {
     /// `eni-…`.
     pub id: String,
-    /// Its own address: nobody else in this account and region has it.
+    /// Its own address: no other interface that rooms have made has it, in any account or region.
     pub private_ip: Ipv4Addr,
     /// Its hardware address: `0a:58:…`, made from [`Self::private_ip`].
     pub mac: String,
@@ -201,7 +201,8 @@ pub trait Ec2Peek: Send + Sync {
     /// Whether a change set touches anything that [`Ec2Peek::rules`] is made from.
     fn concerns_rules(&self, changes: &haar_ledger::ChangeSet) -> bool;
 
-    /// Makes an interface with a free address of its subnet.
+    /// Makes an interface with a free address of its subnet, one that no interface of any account
+    /// or region has: all share the host's network.
     ///
     /// # Errors
     /// [`InterfaceError`]; then nothing was written.

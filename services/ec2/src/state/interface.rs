@@ -67,6 +67,7 @@ resource!(
         let mut entries = vec![IndexEntry::new("vpc", &row.vpc)];
         for address in &row.addresses {
             entries.push(IndexEntry::new("held", held(&row.subnet, address.private_ip)));
+            entries.push(IndexEntry::new("private_ip", address.private_ip.to_string()));
             if let Some(association) = &address.association {
                 let public = association.public_ip.to_string();
                 entries.push(IndexEntry::new("public_ip", public));

@@ -7,14 +7,25 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 
 use haar_ecs_contract::model::{ContainerDefinition, ContainerOverride};
 
+use crate::Ecs;
 use crate::render::runtime_id;
 use crate::state::{TaskContainer, TaskRow};
 
-/// Where metadata and credentials are, inside every task. *Ours*: AWS has port 80 of this
-/// address, outside the task's network. Here the socket is inside, and one on port 80 would keep
-/// programs from serving on all addresses of that port.
-pub(crate) const METADATA: SocketAddrV4 =
-    SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 51_679);
+/// Where metadata and credentials are, inside every task: as on AWS.
+const METADATA: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 80);
+
+/// The same where the substrate cannot keep port 80 free for programs. *Ours*.
+const METADATA_ASIDE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::new(169, 254, 170, 2), 51_679);
+
+impl Ecs {
+    /// Where metadata and credentials are, inside every task.
+    pub(crate) fn metadata_at(&self) -> SocketAddrV4 {
+        match self.doors.substrate.capabilities().hides_listeners {
+            true => METADATA,
+            false => METADATA_ASIDE,
+        }
+    }
+}
 
 /// Where haar's own API is, inside every task: a local name, as the front door wants it. *Ours*.
 pub(crate) const API: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 4566);
@@ -24,14 +35,24 @@ pub(crate) fn credentials_path(row: &TaskRow) -> String {
     format!("/v2/credentials/{}", row.attachment_id)
 }
 
+/// What a container's environment is made from, beside its definition.
+pub(crate) struct Sources {
+    /// The values that `secrets` name.
+    pub(crate) secrets: BTreeMap<String, String>,
+    /// The task has a role.
+    pub(crate) has_role: bool,
+    /// Where metadata and credentials are.
+    pub(crate) metadata: SocketAddrV4,
+}
+
 /// One container's environment, the later sources over the earlier ones.
 pub(crate) fn of(
     row: &TaskRow,
     container: &TaskContainer,
     definition: &ContainerDefinition,
-    secrets: BTreeMap<String, String>,
-    has_role: bool,
+    sources: Sources,
 ) -> Vec<(String, String)> {
+    let Sources { secrets, has_role, metadata } = sources;
     let mut all = BTreeMap::new();
     let region = row.key.cluster.region.as_str();
     let mut set = |name: &str, value: String| {
@@ -42,11 +63,18 @@ pub(crate) fn of(
     set("AWS_DEFAULT_REGION", region.to_owned());
     set("AWS_ENDPOINT_URL", format!("http://{API}"));
     let id = runtime_id(row, container);
-    set("ECS_CONTAINER_METADATA_URI", format!("http://{METADATA}/v3/{id}"));
-    set("ECS_CONTAINER_METADATA_URI_V4", format!("http://{METADATA}/v4/{id}"));
+    let at = match metadata.port() {
+        80 => format!("http://{}", metadata.ip()),
+        _ => format!("http://{metadata}"),
+    };
+    set("ECS_CONTAINER_METADATA_URI", format!("{at}/v3/{id}"));
+    set("ECS_CONTAINER_METADATA_URI_V4", format!("{at}/v4/{id}"));
     if has_role {
         let path = credentials_path(row);
-        set("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("http://{METADATA}{path}"));
+        match metadata == METADATA {
+            true => set("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", path),
+            false => set("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{at}{path}")),
+        }
     }
     for pair in definition.environment.iter().flatten() {
         set(pair.name.as_deref().unwrap_or_default(), pair.value.clone().unwrap_or_default());

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::environment::{API, METADATA};
+use super::environment::API;
 use super::logs::Shipper;
 use super::prepare::stream;
 use super::{http, metadata};
@@ -114,7 +114,7 @@ impl Ecs {
     fn serve(self: &Arc<Self>, row: &TaskRow) -> Vec<JoinHandle<()>> {
         let (room, key) = (Arc::clone(self), row.key.clone());
         let metadata = tokio::spawn(async move {
-            let Some(listener) = room.listener(&key, METADATA).await else { return };
+            let Some(listener) = room.listener(&key, room.metadata_at()).await else { return };
             while let Ok((stream, _)) = listener.accept().await {
                 let (room, key) = (Arc::clone(&room), key.clone());
                 tokio::spawn(http::serve(stream, move |path| {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use haar_ecs_contract::model::{ContainerDefinition, LogDriver};
 use haar_substrate::ContainerSpec;
 
-use super::{environment, spec};
+use super::environment::{self, Sources};
+use super::spec;
 use crate::Ecs;
 use crate::doors::StreamName;
 use crate::rules::awslogs::AwsLogs;
@@ -32,12 +33,19 @@ impl Ecs {
             if one.firelens_configuration.is_some() {
                 return Err("firelensConfiguration is not supported by haar".to_owned());
             }
-            self.prepare_log(row, one).await?;
+            // read again when the container starts: here for the task to fail before it has begun
+            self.secrets(row, definition, one).await?;
+            self.prepare_log(row, definition, one).await?;
         }
         Ok(())
     }
 
-    async fn prepare_log(&self, row: &TaskRow, one: &ContainerDefinition) -> Result<(), String> {
+    async fn prepare_log(
+        &self,
+        row: &TaskRow,
+        definition: &DefinitionRow,
+        one: &ContainerDefinition,
+    ) -> Result<(), String> {
         let Some(configuration) = &one.log_configuration else { return Ok(()) };
         if configuration.log_driver != LogDriver::Awslogs {
             let driver = configuration.log_driver;
@@ -45,7 +53,8 @@ impl Ecs {
         }
         let logs = AwsLogs::read(configuration)?;
         let stream = stream(row, one, &logs)?;
-        self.task_doors.logs.ensure(&stream, logs.create_group).await.map_err(|reason| {
+        let role = execution_role(row, definition);
+        self.task_doors.logs.ensure(&stream, logs.create_group, role).await.map_err(|reason| {
             format!(
                 "failed to validate logger args: create stream has been retried 1 times: failed to \
                  create Cloudwatch log stream: {reason} : exit status 1"
@@ -68,7 +77,9 @@ impl Ecs {
         let one = all.find(|one| one.name.as_deref() == Some(name));
         let (one, known) = one.zip(row.container(name)).ok_or("there is no such container")?;
         let secrets = self.secrets(row, definition, one).await?;
-        let env = environment::of(row, known, one, secrets, role(row, definition).is_some());
+        let has_role = role(row, definition).is_some();
+        let sources = Sources { secrets, has_role, metadata: self.metadata_at() };
+        let env = environment::of(row, known, one, sources);
         Ok(spec::container(row, definition, one, attempt, env))
     }
 
@@ -79,8 +90,7 @@ impl Ecs {
         one: &ContainerDefinition,
     ) -> Result<BTreeMap<String, String>, String> {
         let cluster = &row.key.cluster;
-        let role = row.overrides.execution_role_arn.as_deref();
-        let role = role.or(definition.definition.execution_role_arn.as_deref());
+        let role = execution_role(row, definition);
         let mut secrets = BTreeMap::new();
         for secret in one.secrets.iter().flatten() {
             let from = &secret.value_from;
@@ -88,13 +98,28 @@ impl Ecs {
             let value = read.await.map_err(|reason| {
                 format!(
                     "unable to pull secrets or registry auth: execution resource retrieval failed: \
-                     unable to retrieve secret: {reason}"
+                     {}: service call has been retried 1 time(s): {reason}",
+                    unable(from)
                 )
             })?;
             secrets.insert(secret.name.clone(), value);
         }
         Ok(secrets)
     }
+}
+
+/// What could not be done, by where a value is from.
+fn unable(value_from: &str) -> &'static str {
+    match value_from.contains(":secretsmanager:") {
+        true => "unable to retrieve secret from asm",
+        false => "unable to retrieve secrets from ssm",
+    }
+}
+
+/// The role that a task is prepared under: it reads secrets and makes log streams.
+fn execution_role<'a>(row: &'a TaskRow, definition: &'a DefinitionRow) -> Option<&'a str> {
+    let over = row.overrides.execution_role_arn.as_deref();
+    over.or(definition.definition.execution_role_arn.as_deref())
 }
 
 /// The role that a task's programs act under.

@@ -1,6 +1,7 @@
 //! From rows to what the substrate is asked for.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddrV4;
 use std::path::Path;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use haar_substrate::{
 };
 use haar_types::{CpuUnits, MemoryMib};
 
-use super::environment::{API, METADATA, overridden};
+use super::environment::{API, overridden};
 use crate::ops::task_size;
 use crate::rules::awslogs::AwsLogs;
 use crate::state::{DefinitionRow, TaskInterface, TaskRow, sandbox_name};
@@ -40,12 +41,13 @@ fn kept(one: &ContainerDefinition) -> OutputMode {
     OutputMode::Kept { bytes }
 }
 
-/// A task's sandbox, without its containers.
+/// A task's sandbox, without its containers; with what its security groups let through, and where
+/// its metadata is.
 pub(crate) fn sandbox(
     settings: &Settings,
     row: &TaskRow,
     definition: &DefinitionRow,
-    filter: Option<Filter>,
+    (filter, metadata): (Option<Filter>, SocketAddrV4),
 ) -> SandboxSpec {
     let (cpu, memory) = task_size(&row.overrides, &definition.definition);
     let labels = [(LABEL.0, LABEL.1.to_owned()), ("haar.task", row.key.arn())];
@@ -56,7 +58,7 @@ pub(crate) fn sandbox(
         hostname: interface
             .map_or_else(|| sandbox_name(&row.key), |interface| interface.private_dns_name.clone()),
         network: interface.map_or(Network::Loopback, |interface| bridged(interface, filter)),
-        listen: vec![METADATA, API],
+        listen: vec![metadata, API],
         limits: Limits {
             memory: Some(MemoryMib(memory.into())),
             cpu: Some(CpuUnits(cpu.into())),

@@ -6,6 +6,7 @@ mod clusters;
 mod definitions;
 mod house;
 mod logs;
+mod neighbourhood;
 mod services;
 mod stories;
 mod tasks;

@@ -215,7 +215,12 @@ impl Substrate for Plain {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { findings: Vec::new(), usable: true }
+        Capabilities {
+            findings: Vec::new(),
+            usable: true,
+            hides_listeners: true,
+            filters_traffic: true,
+        }
     }
 }
 

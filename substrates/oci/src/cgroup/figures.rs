@@ -29,8 +29,11 @@ impl Cgroup {
                 false => Duration::from_nanos(read_number(&dir.join("cpuacct.usage"))?),
             };
         }
-        if let Some(dir) = self.at.cpuacct.as_ref().filter(|_| self.at.unified) {
-            (stats.block_read, stats.block_write) = block_io(&dir.join("io.stat"));
+        if let Some(dir) = &self.at.block {
+            (stats.block_read, stats.block_write) = match self.at.unified {
+                true => block_io(&dir.join("io.stat")),
+                false => throttled(dir),
+            };
         }
         if let Some(dir) = &self.at.pids {
             stats.pids = read_number(&dir.join("pids.current"))?;
@@ -82,6 +85,30 @@ fn block_io(file: &Path) -> (Transfer, Transfer) {
     (read, written)
 }
 
+/// What version 1 tells of block devices: lines of a device, `Read` or `Write`, and a number. Groups
+/// within count along where the kernel has the recursive files.
+fn throttled(dir: &Path) -> (Transfer, Transfer) {
+    let (mut read, mut written) = (Transfer::default(), Transfer::default());
+    for (name, is_bytes) in [("io_service_bytes", true), ("io_serviced", false)] {
+        let text = fs::read_to_string(dir.join(format!("blkio.throttle.{name}_recursive")));
+        let text = text.or_else(|_| fs::read_to_string(dir.join(format!("blkio.throttle.{name}"))));
+        for line in text.unwrap_or_default().lines() {
+            let mut words = line.split_whitespace().skip(1);
+            let way = match words.next() {
+                Some("Read") => &mut read,
+                Some("Write") => &mut written,
+                _ => continue,
+            };
+            let number = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
+            match is_bytes {
+                true => way.bytes += number,
+                false => way.count += number,
+            }
+        }
+    }
+    (read, written)
+}
+
 fn read_number(file: &Path) -> io::Result<u64> {
     let text = fs::read_to_string(file)?;
     text.trim().parse().map_err(io::Error::other)
@@ -92,4 +119,20 @@ fn read_field(file: &Path, name: &str) -> io::Result<u64> {
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let value = value.ok_or_else(|| io::Error::other(format!("no {name}")))?;
     value.trim().parse().map_err(io::Error::other)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn version_1_tells_each_way_of_each_device() {
+        let dir = tempfile::tempdir().unwrap();
+        let bytes = "8:0 Read 100\n8:0 Write 20\n8:0 Sync 120\n8:16 Read 1\nTotal 121\n";
+        fs::write(dir.path().join("blkio.throttle.io_service_bytes_recursive"), bytes).unwrap();
+        fs::write(dir.path().join("blkio.throttle.io_serviced"), "8:0 Read 3\nTotal 3\n").unwrap();
+        let (read, written) = throttled(dir.path());
+        assert_eq!((read.bytes, read.count), (101, 3));
+        assert_eq!((written.bytes, written.count), (20, 0));
+    }
 }

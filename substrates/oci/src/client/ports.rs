@@ -1,15 +1,17 @@
 //! Ports of the host that lead to sandboxes: each connection is passed on by this process, so
 //! that it needs no packet filter. They are open while a server runs.
 
+mod datagrams;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use haar_substrate::{
-    Bridged, NetworkStatus, PortMapping, Protocol, Resource, SandboxId, SubstrateError, Verb,
+    Bridged, NetworkStatus, PortMapping, Protocol, Resource, SandboxId, SubstrateError,
 };
 use parking_lot::Mutex;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinHandle;
 
 /// All open ports, by sandbox.
@@ -27,7 +29,23 @@ impl Drop for Door {
 
 /// Ports that were opened for a sandbox that is not there yet.
 #[derive(Default)]
-pub(super) struct Opened(Vec<(TcpListener, PortMapping)>);
+pub(super) struct Opened(Vec<(Socket, PortMapping)>);
+
+/// A port of the host.
+enum Socket {
+    Tcp(TcpListener),
+    Udp(UdpSocket),
+}
+
+impl Socket {
+    fn port(&self) -> io::Result<u16> {
+        let address = match self {
+            Self::Tcp(listener) => listener.local_addr(),
+            Self::Udp(socket) => socket.local_addr(),
+        };
+        Ok(address?.port())
+    }
+}
 
 impl Ports {
     /// Opens the ports of a sandbox, and puts those that were free to choose into its spec.
@@ -41,14 +59,9 @@ impl Ports {
         }
         let mut opened = Vec::with_capacity(bridged.ports.len());
         for port in &mut bridged.ports {
-            if port.protocol == Protocol::Udp {
-                let why = "ports of UDP are not passed on".to_owned();
-                return Err(SubstrateError::Unsupported(Verb::Ensure, why));
-            }
-            let listener = bind(port).await.map_err(|error| refuse(port, &error))?;
-            let address = listener.local_addr();
-            port.host_port = address.map_err(|error| refuse(port, &error))?.port();
-            opened.push((listener, *port));
+            let socket = bind(port).await.map_err(|error| refuse(port, &error))?;
+            port.host_port = socket.port().map_err(|error| refuse(port, &error))?;
+            opened.push((socket, *port));
         }
         Ok(Opened(opened))
     }
@@ -58,10 +71,13 @@ impl Ports {
         if opened.0.is_empty() {
             return;
         }
-        let doors = opened.0.into_iter().map(|(listener, port)| {
+        let doors = opened.0.into_iter().map(|(socket, port)| {
             let to = SocketAddrV4::new(address, port.container_port);
             // ends with its sandbox
-            Door(tokio::spawn(serve(listener, to)))
+            Door(match socket {
+                Socket::Tcp(listener) => tokio::spawn(serve(listener, to)),
+                Socket::Udp(socket) => tokio::spawn(datagrams::serve(socket, to)),
+            })
         });
         self.0.lock().insert(id.clone(), doors.collect());
     }
@@ -71,7 +87,7 @@ impl Ports {
         let mut opened = Vec::new();
         for port in &network.ports {
             match bind(port).await {
-                Ok(listener) => opened.push((listener, *port)),
+                Ok(socket) => opened.push((socket, *port)),
                 Err(error) => tracing::warn!(sandbox = %id, port = port.host_port, %error,
                     "could not open a port again"),
             }
@@ -89,8 +105,12 @@ impl Ports {
     }
 }
 
-async fn bind(port: &PortMapping) -> io::Result<TcpListener> {
-    TcpListener::bind(SocketAddrV4::new(port.host_address, port.host_port)).await
+async fn bind(port: &PortMapping) -> io::Result<Socket> {
+    let at = SocketAddrV4::new(port.host_address, port.host_port);
+    match port.protocol {
+        Protocol::Tcp => TcpListener::bind(at).await.map(Socket::Tcp),
+        Protocol::Udp => UdpSocket::bind(at).await.map(Socket::Udp),
+    }
 }
 
 fn refuse(port: &PortMapping, error: &io::Error) -> SubstrateError {

@@ -1,7 +1,7 @@
 //! Networks of sandboxes: a namespace each, and with an address an interface on this
 //! instance's bridge.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
@@ -14,10 +14,10 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::dns;
 use super::log;
-use super::net;
+use super::net::{self, Doors};
 use super::netlink::Netlink;
 use super::nft::Firewall;
-use crate::proto::{Doing, Failure, Scarce};
+use crate::proto::{Carried, Doing, Failure, Scarce};
 use crate::sys;
 
 /// All networks of one instance.
@@ -37,6 +37,10 @@ struct State {
     taken: BTreeMap<Ipv4Addr, u64>,
     firewall: Firewall,
     filters: BTreeMap<Ipv4Addr, Filter>,
+    /// Addresses that nobody has, with rules that still stand.
+    stale: BTreeSet<Ipv4Addr>,
+    /// The last change to the filters failed.
+    unapplied: bool,
     ready: Vec<Ready>,
     /// One could not be prepared: none are any more.
     unprepared: bool,
@@ -45,6 +49,9 @@ struct State {
 
 /// Prepared ones, once there is a bridge.
 const READY_MAX: usize = 4;
+
+/// Names of interfaces that may be taken, one after another.
+const NAMES_MAX: usize = 10_000;
 
 /// A namespace whose interface has no address yet.
 struct Ready {
@@ -61,9 +68,20 @@ pub(super) struct SandboxNetwork {
     pub(super) bridged: Option<Bridged>,
     /// The host's side of its interface.
     pub(super) interface: Option<String>,
+    /// Sockets inside: the next server wants them too.
+    pub(super) doors: Doors,
 }
 
 impl SandboxNetwork {
+    /// Copies of its sockets inside, for a server.
+    pub(super) fn carried(&self) -> Result<Vec<(Carried, OwnedFd)>, Failure> {
+        let copy = |(address, listener): &(SocketAddrV4, TcpListener)| {
+            Ok((Carried::Listener(*address), listener.try_clone()?.into()))
+        };
+        let copies: io::Result<Vec<_>> = self.doors.listeners.iter().map(copy).collect();
+        copies.doing("copy a descriptor")
+    }
+
     /// A TCP socket of this network, for the server to connect.
     pub(super) fn socket(&self, home: impl AsFd) -> Result<OwnedFd, Failure> {
         let make = || net::socket().doing("make a socket inside the sandbox");
@@ -80,34 +98,31 @@ impl Networks {
     }
 
     fn bridge_name(&self) -> String {
-        format!("hb{}", self.tag)
+        named_after(&self.tag)
     }
 
-    /// Makes a network, with listeners inside.
+    /// Makes a network, with sockets inside.
     pub(super) fn make(
         &self,
         home: impl AsFd,
         network: &Network,
         listen: &[SocketAddrV4],
-    ) -> Result<(SandboxNetwork, Vec<(SocketAddrV4, TcpListener)>), Failure> {
+    ) -> Result<SandboxNetwork, Failure> {
         if *network == Network::Host {
             let open = |at: &SocketAddrV4| Ok((*at, net::listen_plain(*at)?));
             let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
-            let own = SandboxNetwork::default();
-            return Ok((own, listeners.doing("listen for the sandbox")?));
+            let listeners = listeners.doing("listen for the sandbox")?;
+            let doors = Doors::plain(listeners);
+            return Ok(SandboxNetwork { doors, ..SandboxNetwork::default() });
         }
-        let open = || {
-            let open = |at: &SocketAddrV4| Ok((*at, net::listen(*at)?));
-            let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
-            listeners.doing("listen inside the sandbox")
-        };
+        let open = || net::doors(listen).doing("listen inside the sandbox");
         let Network::Bridged(bridged) = network else {
-            let (namespace, listeners) = in_new_namespace(&home, || {
+            let (namespace, doors) = in_new_namespace(&home, || {
                 net::loopback_up().doing("bring up the loopback interface")?;
                 open()
             })?;
-            let own = SandboxNetwork { namespace: Some(namespace), ..SandboxNetwork::default() };
-            return Ok((own, listeners));
+            let namespace = Some(namespace);
+            return Ok(SandboxNetwork { namespace, doors, ..SandboxNetwork::default() });
         };
         check(bridged)?;
         let (bridge, number) = self.take(bridged)?;
@@ -116,13 +131,13 @@ impl Networks {
     }
 
     /// Gives a namespace, a prepared one where there is, the sandbox's address.
-    fn attach<T>(
+    fn attach(
         &self,
         home: impl AsFd,
         bridged: &Bridged,
         (bridge, number): (u32, u64),
-        open: impl FnOnce() -> Result<T, Failure>,
-    ) -> Result<(SandboxNetwork, T), Failure> {
+        open: impl FnOnce() -> Result<Doors, Failure>,
+    ) -> Result<SandboxNetwork, Failure> {
         let ready = self.state.lock().ready.pop();
         let Ready { namespace, interface } = match ready {
             Some(ready) => ready,
@@ -130,33 +145,44 @@ impl Networks {
         };
         let [a, b, c, d] = bridged.address.octets();
         let mac = bridged.mac.unwrap_or([0x02, 0x42, a, b, c, d]);
-        let opened = in_namespace(home, &namespace, || {
+        let doors = in_namespace(home, &namespace, || {
             let netlink = Netlink::open().doing("open a netlink socket")?;
             configure(&netlink, bridged, mac).doing("give the interface its address")?;
             open()
         })?;
-        if let Some(filter) = &bridged.filter {
-            self.set_filter(bridged.address, Some(filter.clone()))?;
-        }
+        self.filter_new(bridged)?;
         let ports = bridged.ports.clone();
         let status = NetworkStatus { address: bridged.address, mac, ports };
-        let own = SandboxNetwork {
+        Ok(SandboxNetwork {
             namespace: Some(namespace),
             status: Some(status),
             bridged: Some(bridged.clone()),
             interface: Some(interface),
-        };
-        Ok((own, opened))
+            doors,
+        })
     }
 
     fn make_ready(&self, home: impl AsFd, bridge: u32, number: u64) -> Result<Ready, Failure> {
         let (namespace, ()) =
             in_new_namespace(home, || net::loopback_up().doing("bring up the loopback interface"))?;
-        let interface = format!("h{}{number:x}", self.tag);
-        Netlink::open()
-            .and_then(|netlink| netlink.add_pair(&interface, bridge, &namespace))
-            .doing("make an interface")?;
-        Ok(Ready { namespace, interface })
+        let netlink = Netlink::open().doing("open a netlink socket")?;
+        let mut number = number;
+        for _ in 0..NAMES_MAX {
+            let interface = format!("h{}{number:x}", self.tag);
+            match netlink.add_pair(&interface, bridge, &namespace) {
+                // of a former helper whose sandbox is not quite gone
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    let mut state = self.state.lock();
+                    state.last += 1;
+                    number = state.last;
+                }
+                made => {
+                    made.doing("make an interface")?;
+                    return Ok(Ready { namespace, interface });
+                }
+            }
+        }
+        Err(Failure::Exhausted(Scarce::Ports))
     }
 
     /// There are fewer prepared ones than there could be.
@@ -249,19 +275,41 @@ impl Networks {
         Ok(())
     }
 
-    /// Sets who may reach an address and whom it may reach; none is everybody.
-    pub(super) fn set_filter(
+    /// Sets who may reach addresses and whom they may reach; none is everybody.
+    pub(super) fn set_filters(
         &self,
-        address: Ipv4Addr,
-        filter: Option<Filter>,
+        wanted: impl IntoIterator<Item = (Ipv4Addr, Option<Filter>)>,
     ) -> Result<(), Failure> {
         let mut state = self.state.lock();
-        match filter {
-            Some(filter) => state.filters.insert(address, filter),
-            None => state.filters.remove(&address),
-        };
-        let State { filters, firewall, .. } = &mut *state;
-        firewall.filter((&self.tag, &self.bridge_name()), filters)
+        let mut news = state.unapplied;
+        for (address, filter) in wanted {
+            news |= state.filters.get(&address) != filter.as_ref();
+            match filter {
+                Some(filter) => state.filters.insert(address, filter),
+                None => state.filters.remove(&address),
+            };
+        }
+        if news { self.apply_filters(&mut state) } else { Ok(()) }
+    }
+
+    /// An address begins with its filter, or without the one of a former sandbox.
+    fn filter_new(&self, bridged: &Bridged) -> Result<(), Failure> {
+        let mut state = self.state.lock();
+        match &bridged.filter {
+            Some(filter) => drop(state.filters.insert(bridged.address, filter.clone())),
+            None if state.stale.contains(&bridged.address) => {}
+            None => return Ok(()),
+        }
+        self.apply_filters(&mut state)
+    }
+
+    fn apply_filters(&self, state: &mut State) -> Result<(), Failure> {
+        let State { filters, firewall, stale, unapplied, .. } = state;
+        *unapplied = true;
+        firewall.filter((&self.tag, &self.bridge_name()), filters)?;
+        *unapplied = false;
+        stale.clear();
+        Ok(())
     }
 
     /// The address is free again.
@@ -269,9 +317,8 @@ impl Networks {
         let mut state = self.state.lock();
         state.taken.remove(&address);
         if state.filters.remove(&address).is_some() {
-            let State { filters, firewall, .. } = &mut *state;
-            // what stands there of an address that nobody has harms nobody
-            let _ = firewall.filter((&self.tag, &self.bridge_name()), filters);
+            // its rules stand until others are set: they harm nobody while nobody has it
+            state.stale.insert(address);
         }
     }
 
@@ -281,10 +328,15 @@ impl Networks {
         state.gateways.clear();
         state.ready.clear();
         state.bridge = None;
-        if let (Ok(index), Ok(netlink)) = (index(&self.bridge_name()), Netlink::open()) {
-            state.firewall.tear_down(&self.tag);
-            let _ = netlink.remove(index);
-        }
+        remove_bridge(&self.tag);
+    }
+}
+
+/// Removes an instance's bridge with its packet filter; one that is gone is fine.
+pub(super) fn remove_bridge(tag: &str) {
+    if let (Ok(index), Ok(netlink)) = (index(&named_after(tag)), Netlink::open()) {
+        Firewall.tear_down(tag);
+        let _ = netlink.remove(index);
     }
 }
 
@@ -388,6 +440,15 @@ fn come_home(home: impl AsFd) {
         // this thread is no use any more, and must do nothing in the sandbox's name
         std::process::abort();
     }
+}
+
+/// The name of an instance's bridge.
+pub(crate) fn bridge_name(instance: &str) -> String {
+    named_after(&tag(instance))
+}
+
+fn named_after(tag: &str) -> String {
+    format!("hb{tag}")
 }
 
 /// What the names of an instance's interfaces have in common.

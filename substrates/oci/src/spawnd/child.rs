@@ -118,6 +118,8 @@ pub(super) struct ContainerPlan<'a> {
     /// Moved to their places in this order.
     pub(super) mounts: Vec<(BorrowedFd<'a>, &'a CStr)>,
     pub(super) masks: &'a [(CString, Mask)],
+    /// Hierarchies of control groups to show, read-only: where, and which.
+    pub(super) groups: &'a [(CString, CString)],
     /// Options of `/dev/shm`.
     pub(super) shm: &'a CStr,
     pub(super) hostname: &'a CStr,

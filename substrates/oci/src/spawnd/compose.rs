@@ -64,7 +64,7 @@ pub(super) fn make(
     let name = helper.mint_name();
     let cgroup = shop.cgroups.create(&name).doing("make the control groups")?;
     let made = cgroup.limit(&spec.limits).doing("set the limits").and_then(|()| {
-        let (network, listeners) = shop.networks.make(&shop.home, &spec.network, &spec.listen)?;
+        let network = shop.networks.make(&shop.home, &spec.network, &spec.listen)?;
         let address = network.status.as_ref().map(|status| status.address);
         let composed = Composed::new(shop, spec, network, &name);
         let release = |_: &Failure| {
@@ -72,9 +72,14 @@ pub(super) fn make(
                 shop.networks.release(address);
             }
         };
-        Ok((composed.inspect_err(release)?, listeners))
+        let composed = composed.inspect_err(release)?;
+        let carried = composed.network.carried().inspect_err(|failure| {
+            release(failure);
+            composed.leavings().into_iter().for_each(|dir| helper.close_dir(dir));
+        })?;
+        Ok((composed, carried))
     });
-    let (composed, listeners) = made.inspect_err(|_| helper.close_group(cgroup.clone()))?;
+    let (composed, carried) = made.inspect_err(|_| helper.close_group(cgroup.clone()))?;
     let sandbox = Arc::new(Sandbox {
         id: spec.id.clone(),
         labels: spec.labels.clone(),
@@ -85,10 +90,7 @@ pub(super) fn make(
         composed: Some(composed),
         removal: Mutex::new(None),
     });
-    let mut made = Made { sandbox: sandbox.clone(), carried: Vec::new(), fresh: Vec::new() };
-    for (address, listener) in listeners {
-        made.carried.push((Carried::Listener(address), listener.into()));
-    }
+    let mut made = Made { sandbox: sandbox.clone(), carried, fresh: Vec::new() };
     for (container, image) in spec.containers.iter().zip(images) {
         let started = add(helper, &sandbox, container, image.as_ref(), &mut made);
         if let Err(failure) = started {
@@ -182,6 +184,8 @@ fn add(
 /// From now on the ends of these containers are told.
 pub(super) fn watch(helper: &Arc<Helper>, units: &[Arc<Unit>]) {
     for unit in units {
+        // what a host cannot tell is told at the end
+        let _ = helper.reaper.watch_memory(unit);
         let first = helper.reaper.watch(unit, Which::First);
         let program = match unit.is_sole() {
             true => Ok(()),

@@ -283,6 +283,7 @@ impl Site<'_> {
                 .map(|mount| (mount.tree.as_fd(), mount.target.as_c_str()))
                 .collect(),
             masks: &self.shop.masks,
+            groups: &self.shop.groups,
             shm: &shm,
             hostname,
             entries,

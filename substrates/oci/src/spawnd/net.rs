@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
+use crate::steer::{self, Steering};
 use crate::sys;
 
 /// Brings the loopback interface up.
@@ -24,6 +25,56 @@ pub(super) fn listen(address: SocketAddrV4) -> io::Result<TcpListener> {
         add_address(*address.ip())?;
     }
     listen_plain(address)
+}
+
+/// Sockets that the server answers on, inside a sandbox.
+#[derive(Default)]
+pub(super) struct Doors {
+    /// By the address that each stands for.
+    pub(super) listeners: Vec<(SocketAddrV4, TcpListener)>,
+    /// What leads to them, where they listen elsewhere.
+    _steering: Option<Steering>,
+}
+
+impl Doors {
+    /// Sockets that listen where they are found.
+    pub(super) fn plain(listeners: Vec<(SocketAddrV4, TcpListener)>) -> Self {
+        Self { listeners, _steering: None }
+    }
+}
+
+/// Opens sockets that take no port from programs, where the kernel can; else plain ones.
+pub(super) fn doors(addresses: &[SocketAddrV4]) -> io::Result<Doors> {
+    if addresses.is_empty() {
+        return Ok(Doors::default());
+    }
+    match hidden(addresses) {
+        Ok(doors) => Ok(doors),
+        Err(error) => {
+            HIDE.call_once(|| super::log(&format!("sockets inside take their ports: {error}")));
+            let open = |at: &SocketAddrV4| Ok((*at, listen(*at)?));
+            let listeners: io::Result<Vec<_>> = addresses.iter().map(open).collect();
+            Ok(Doors::plain(listeners?))
+        }
+    }
+}
+
+/// Says once that they cannot be hidden.
+static HIDE: std::sync::Once = std::sync::Once::new();
+
+/// Where hidden sockets listen: the first of their ports.
+const HIDDEN_PORT_FIRST: u16 = 51_679;
+
+fn hidden(addresses: &[SocketAddrV4]) -> io::Result<Doors> {
+    let mut listeners = Vec::with_capacity(addresses.len());
+    for (address, port) in addresses.iter().zip(HIDDEN_PORT_FIRST..) {
+        if !address.ip().is_loopback() {
+            add_address(*address.ip())?;
+        }
+        listeners.push((*address, listen_plain(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?));
+    }
+    let steering = steer::steer(&listeners)?;
+    Ok(Doors { listeners, _steering: Some(steering) })
 }
 
 /// Opens a listener on an address that is there.

@@ -78,7 +78,7 @@ impl Firewall {
     }
 
     /// Removes the tables, those of a former helper too.
-    pub(super) fn tear_down(&mut self, tag: &str) {
+    pub(super) fn tear_down(&self, tag: &str) {
         if probe::nft().is_none() {
             return;
         }

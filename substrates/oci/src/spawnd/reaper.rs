@@ -14,7 +14,9 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 use super::exec::Session;
 use super::helper::Helper;
 use super::log;
-use super::unit::Unit;
+use super::unit::{Owner, Unit};
+use crate::cgroup::Alarm;
+use crate::proto::ToServer;
 use crate::sys::{self, Ended};
 
 /// Token of the event descriptor that wakes the reaper.
@@ -53,6 +55,8 @@ type Watched = (u64, BTreeMap<u64, Subject>);
 enum Subject {
     Unit(Arc<Unit>, Which),
     Session(Arc<Session>),
+    /// A container's memory.
+    Memory(Arc<Unit>, Arc<Alarm>),
 }
 
 impl Reaper {
@@ -85,6 +89,43 @@ impl Reaper {
             _ => unit.shell.init.pidfd.as_fd(),
         };
         Ok(epoll::add(&self.poll, pidfd, data, epoll::EventFlags::IN)?)
+    }
+
+    /// Watches a container's memory, where the host can tell.
+    pub(super) fn watch_memory(&self, unit: &Arc<Unit>) -> io::Result<()> {
+        let alarm = Arc::new(unit.cgroup.alarm()?);
+        let mut watched = self.watched.lock();
+        watched.0 += 1;
+        let token = watched.0;
+        let data = epoll::EventData::new_u64(token);
+        epoll::add(&self.poll, &alarm, data, alarm.flags())?;
+        watched.1.insert(token, Subject::Memory(unit.clone(), alarm));
+        drop(watched);
+        *unit.memory_watch.lock() = Some(token);
+        Ok(())
+    }
+
+    /// The kernel is about to kill a process of a container, or has.
+    fn memory_ran_out(&self, helper: &Helper, unit: &Unit, alarm: &Alarm) {
+        if !alarm.rang() || !unit.cgroup.is_there() {
+            return;
+        }
+        let life = unit.life.lock();
+        if let Some(Owner { id, container, .. }) = life.owner.clone() {
+            helper.link.tell(&ToServer::OutOfMemory { id, container });
+        }
+    }
+
+    /// No alarm is heard any more; one that rang a moment ago is.
+    fn forget_memory(&self, helper: &Helper, unit: &Unit) {
+        let Some(token) = unit.memory_watch.lock().take() else { return };
+        let subject = self.watched.lock().1.remove(&token);
+        if let Some(Subject::Memory(unit, alarm)) = subject {
+            let _ = epoll::delete(&self.poll, &alarm);
+            if matches!(*alarm, Alarm::Bell(..)) {
+                self.memory_ran_out(helper, &unit, &alarm);
+            }
+        }
     }
 
     /// Watches a program run by `exec`.
@@ -171,6 +212,9 @@ impl Reaper {
         let (unit, which) = match subject {
             Some(Subject::Unit(unit, which)) => (unit, which),
             Some(Subject::Session(session)) => return self.session_ended(helper, token, &session),
+            Some(Subject::Memory(unit, alarm)) => {
+                return self.memory_ran_out(helper, &unit, &alarm);
+            }
             None => return,
         };
         let mut life = unit.life.lock();
@@ -198,6 +242,9 @@ impl Reaper {
                     Ended::Code(code) => (Some(code), None),
                     Ended::Signal(signal) => (None, Some(signal)),
                 };
+                drop(life);
+                self.forget_memory(helper, &unit);
+                let mut life = unit.life.lock();
                 let out_of_memory = unit.cgroup.oom_kill_count() > 0;
                 let exit = Exit { code, signal, out_of_memory };
                 let at = self.clock.now();

@@ -306,6 +306,13 @@ fn seal(at: &Path) -> io::Result<()> {
     Ok(rustix::mount::mount_remount(at, flags, c"")?)
 }
 
+/// Where containers see their control groups, and which.
+pub(super) fn groups(names: &[String]) -> Vec<(CString, CString)> {
+    let text = |text: String| CString::new(text).unwrap_or_default();
+    let one = |name: &String| (text(format!("/sys/fs/cgroup/{name}")), text(name.clone()));
+    names.iter().map(one).collect()
+}
+
 /// What is hidden and what is read-only below `/proc`, as runc has it; only what is there.
 pub(super) fn masks() -> Vec<(CString, Mask)> {
     let hidden = [

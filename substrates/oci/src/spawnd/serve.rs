@@ -1,6 +1,7 @@
 //! The threads, and what each request does.
 
 use std::io;
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread;
@@ -108,6 +109,11 @@ fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
         }
         Request::SignalSession { session, signal } => signal_session(helper, session, signal),
         Request::Filter { id, filter } => set_filter(helper, &id, filter),
+        Request::Filters(filters) => set_filters(helper, filters),
+        Request::Adopt { id } => match adopt(helper, &id) {
+            Ok(made) => return answer_made(helper, number, made),
+            Err(failure) => Err(failure),
+        },
         Request::Hello { protocol } if protocol == PROTOCOL => Ok(Answer::Hello),
         Request::Hello { .. } => {
             let why = "a helper of another version still runs; it ends when its sandboxes have";
@@ -139,6 +145,16 @@ fn answer_made(helper: &Arc<Helper>, number: u64, made: Made) {
     if helper.link.is_down() {
         helper.server_gone(); // it went while this was made
     }
+}
+
+/// What a former server had of a sandbox.
+fn adopt(helper: &Helper, id: &SandboxId) -> Result<Made, Failure> {
+    let sandbox = find(helper, id)?;
+    let carried = match &sandbox.composed {
+        Some(composed) => composed.network.carried()?,
+        None => Vec::new(),
+    };
+    Ok(Made { sandbox, carried, fresh: Vec::new() })
 }
 
 fn find(helper: &Helper, id: &SandboxId) -> Result<Arc<Sandbox>, Failure> {
@@ -230,13 +246,33 @@ fn signal_session(helper: &Helper, session: u64, signal: i32) -> Result<Answer, 
 }
 
 fn set_filter(helper: &Helper, id: &SandboxId, filter: Option<Filter>) -> Result<Answer, Failure> {
-    let sandbox = find(helper, id)?;
+    let address = address_of(&*find(helper, id)?)?;
+    helper.shop.networks.set_filters([(address, filter)])?;
+    Ok(Answer::Done)
+}
+
+/// Sandboxes that are gone are passed over.
+fn set_filters(helper: &Helper, filters: Vec<(Filter, Vec<SandboxId>)>) -> Result<Answer, Failure> {
+    let mut wanted = Vec::new();
+    for (filter, ids) in filters {
+        for id in ids {
+            match find(helper, &id) {
+                Ok(sandbox) => wanted.push((address_of(&sandbox)?, Some(filter.clone()))),
+                Err(Failure::Gone(_)) => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+    helper.shop.networks.set_filters(wanted)?;
+    Ok(Answer::Done)
+}
+
+fn address_of(sandbox: &Sandbox) -> Result<Ipv4Addr, Failure> {
     let network = sandbox.composed.as_ref().and_then(|own| own.network.status.as_ref());
     let status = network.ok_or_else(|| {
         Failure::Unsupported("this sandbox has no interface to filter".to_owned())
     })?;
-    helper.shop.networks.set_filter(status.address, filter)?;
-    Ok(Answer::Done)
+    Ok(status.address)
 }
 
 fn list(helper: &Helper) -> Answer {

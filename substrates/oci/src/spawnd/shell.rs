@@ -41,6 +41,8 @@ pub(super) struct Workshop {
     pub(super) places: Places,
     pub(super) seccomp: Profiles,
     pub(super) masks: Vec<(CString, Mask)>,
+    /// Hierarchies of control groups that containers see: where, and which.
+    pub(super) groups: Vec<(CString, CString)>,
     pub(super) init: OwnedFd,
     pub(super) null: OwnedFd,
     /// To come back from a sandbox.
@@ -86,6 +88,7 @@ impl Workshop {
         places: Places,
     ) -> io::Result<Self> {
         Ok(Self {
+            groups: super::root::groups(&cgroups.view()),
             cgroups,
             networks,
             roots,

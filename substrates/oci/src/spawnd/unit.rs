@@ -22,6 +22,8 @@ pub(super) struct Unit {
     pub(super) outputs: Mutex<Option<[OwnedFd; 2]>>,
     /// Of a container with a root of its own.
     pub(super) own: Option<Own>,
+    /// The reaper's token for its memory.
+    pub(super) memory_watch: Mutex<Option<u64>>,
 }
 
 /// What a container with a root of its own has besides.
@@ -97,7 +99,14 @@ impl Life {
 
 impl Unit {
     pub(super) fn new(shell: Shell, cgroup: Cgroup) -> Self {
-        Self { shell, cgroup, life: Mutex::default(), outputs: Mutex::new(None), own: None }
+        Self {
+            shell,
+            cgroup,
+            life: Mutex::default(),
+            outputs: Mutex::new(None),
+            own: None,
+            memory_watch: Mutex::new(None),
+        }
     }
 
     /// Its first process is its program.

@@ -3,19 +3,21 @@
 #![allow(dead_code)] // each test program uses its part
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::disallowed_methods)] // as tests do
 
-use std::net::Ipv4Addr;
+use std::io::{Read as _, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use haar_clock::Clock;
 use haar_images::build::{self, Compression};
 use haar_images::{Bounds, OciLayout, Store};
 use haar_substrate::{
-    Bridged, ContainerSpec, ImageConfig, ImageId, ImageRef, ImageStore, Lifetime, Network,
-    OutputMode, Root, RunAs, SandboxId, SandboxSpec, Substrate, User,
+    Bridged, ContainerSpec, ExecSpec, ImageConfig, ImageId, ImageRef, ImageStore, Lifetime,
+    Network, OutputChunk, OutputMode, Root, RunAs, SandboxId, SandboxSpec, Substrate, User,
 };
 use haar_substrate_oci::{OciConfig, OciSubstrate};
 use tempfile::TempDir;
@@ -209,6 +211,39 @@ pub(crate) async fn text(substrate: &OciSubstrate, id: &SandboxId, container: &s
     let logs = substrate.logs(id, container, 0).await.unwrap();
     let chunks: Vec<_> = logs.map(|chunk| chunk.bytes).collect().await;
     String::from_utf8_lossy(&chunks.concat()).into_owned()
+}
+
+/// Runs a script in the container `main`; answers its exit code and what it said.
+pub(crate) async fn ask(
+    substrate: &OciSubstrate,
+    id: &SandboxId,
+    script: &str,
+) -> (Option<i32>, String) {
+    let check = ExecSpec::new(&["sh", "-c", script]);
+    let check = substrate.exec(id, "main", check).await.unwrap();
+    let said = all(check.output().unwrap()).await;
+    (check.wait().await.unwrap().code, said)
+}
+
+/// All that a program says, of both streams.
+pub(crate) async fn all(output: BoxStream<'static, OutputChunk>) -> String {
+    let chunks: Vec<_> = output.map(|chunk| chunk.bytes).collect().await;
+    String::from_utf8_lossy(&chunks.concat()).into_owned()
+}
+
+/// Asks a server that may still be starting.
+pub(crate) async fn fetch(address: Ipv4Addr, port: u16, path: &str) -> String {
+    let clock = Clock::system();
+    for _ in 0..500 {
+        if let Ok(mut stream) = TcpStream::connect((address, port)) {
+            stream.write_all(format!("GET {path} HTTP/1.0\r\n\r\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            return answer;
+        }
+        clock.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{address}:{port} does not answer");
 }
 
 /// Kills the helper, which is the parent of everything.

@@ -40,8 +40,8 @@ impl Tasks {
             let reason = format!("ResourceInitializationError: {reason}");
             return Self::give_up(cx, key, TaskStopCode::TaskFailedToStart, &reason).await;
         }
-        let rules = self.room.filter(&snapshot, &begun);
-        let sandbox = spec::sandbox(&self.room.doors.settings, &begun, &definition, rules);
+        let network = (self.room.filter(&snapshot, &begun), self.room.metadata_at());
+        let sandbox = spec::sandbox(&self.room.doors.settings, &begun, &definition, network);
         match self.room.doors.substrate.ensure(sandbox).await {
             Ok(_) => {}
             Err(error) if error.is_transient() => return Err(ActError::transient(error)),

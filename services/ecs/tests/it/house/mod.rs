@@ -11,7 +11,7 @@ use haar_cloudwatch_contract::peek::MetricSink;
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_ec2_contract::peek::Ec2Peek;
 use haar_ecs::Ecs;
-use haar_ecs::controllers::{Health, Services, Sweeper, Tasks};
+use haar_ecs::controllers::{Filtering, Health, Services, Sweeper, Tasks};
 use haar_ecs::doors::TaskDoors;
 use haar_ecs::state::{ServiceRow, TaskRow, TaskStatus};
 use haar_ecs_contract::model::*;
@@ -131,6 +131,7 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
     let driver = Driver::new(cx)
         .add(Arc::new(Tasks::new(Arc::clone(&room))))
         .add(Arc::new(Services::new(Arc::clone(&room))))
+        .add(Arc::new(Filtering::new(Arc::clone(&room))))
         .add(Arc::new(Health::new(Arc::clone(&room))))
         .add(Sweeper::new())
         .run();

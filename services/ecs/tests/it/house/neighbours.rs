@@ -39,6 +39,10 @@ pub(crate) struct Neighbours {
     pub(crate) metrics: Mutex<BTreeMap<String, Vec<f64>>>,
     /// Secrets by what names them.
     pub(crate) secrets: Mutex<BTreeMap<String, String>>,
+    /// Roles that may read none.
+    pub(crate) denied_roles: Mutex<BTreeSet<String>>,
+    /// What all security groups allow.
+    pub(crate) rules: Mutex<Rules>,
 }
 
 fn subnet(id: &str) -> Subnet {
@@ -93,11 +97,11 @@ impl Ec2Peek for Neighbours {
     }
 
     fn rules(&self, _: &Snapshot, _: &Place, _: &[String]) -> Rules {
-        Rules::default()
+        self.rules.lock().clone()
     }
 
     fn concerns_rules(&self, _: &ChangeSet) -> bool {
-        false
+        true // rules are not in the ledger: each commit may have changed them
     }
 
     fn allocate_interface(
@@ -157,9 +161,13 @@ impl Secrets for Neighbours {
         &self,
         _: &AccountId,
         _: &Region,
-        _: Option<&str>,
+        role: Option<&str>,
         value_from: &str,
     ) -> Result<String, String> {
+        let role = role.unwrap_or_default();
+        if self.denied_roles.lock().contains(role) {
+            return Err(format!("AccessDeniedException: {role} is not authorized"));
+        }
         let found = self.secrets.lock().get(value_from).cloned();
         found.ok_or_else(|| format!("{value_from}: ResourceNotFoundException"))
     }
@@ -167,7 +175,12 @@ impl Secrets for Neighbours {
 
 #[async_trait]
 impl LogStreams for Neighbours {
-    async fn ensure(&self, stream: &StreamName, create_group: bool) -> Result<(), String> {
+    async fn ensure(
+        &self,
+        stream: &StreamName,
+        create_group: bool,
+        _: Option<&str>,
+    ) -> Result<(), String> {
         if create_group {
             self.groups.lock().insert(stream.group.clone());
         }

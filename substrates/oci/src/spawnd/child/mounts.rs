@@ -1,6 +1,6 @@
 //! Mounts that a child makes inside its sandbox.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
@@ -58,6 +58,7 @@ pub(super) unsafe fn mount_container(plan: &ContainerPlan<'_>, report: &Report) 
         report.check(4, root.into());
         mount(report, c"proc", c"/proc", Some(c"proc"), safe, None);
         mount(report, c"sysfs", c"/sys", Some(c"sysfs"), safe | libc::MS_RDONLY, None);
+        show_groups(plan.groups);
         let mut mounts = plan.mounts.iter();
         // the first is `/dev`, which the others go into
         if let Some((tree, target)) = mounts.next() {
@@ -86,6 +87,34 @@ pub(super) unsafe fn mount_container(plan: &ContainerPlan<'_>, report: &Report) 
         for (tree, target) in mounts {
             attach(tree.as_raw_fd(), root, target, report);
         }
+    }
+}
+
+/// Shows a container its control groups, with its own as their root: runtimes size themselves by
+/// them. What cannot be shown is not.
+unsafe fn show_groups(groups: &[(CString, CString)]) {
+    let sealed = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC | libc::MS_RDONLY;
+    let top = c"/sys/fs/cgroup".as_ptr();
+    let none = ptr::null::<libc::c_void>();
+    // SAFETY: all strings end in nul.
+    unsafe {
+        if let [(_, which)] = groups
+            && which.is_empty()
+        {
+            libc::mount(c"cgroup".as_ptr(), top, c"cgroup2".as_ptr(), sealed, none);
+            return;
+        }
+        let open = sealed & !libc::MS_RDONLY;
+        let options = c"mode=0755,size=64k".as_ptr().cast();
+        if libc::mount(c"tmpfs".as_ptr(), top, c"tmpfs".as_ptr(), open, options) < 0 {
+            return;
+        }
+        for (at, which) in groups {
+            libc::mkdir(at.as_ptr(), 0o755);
+            let kind = c"cgroup".as_ptr();
+            libc::mount(kind, at.as_ptr(), kind, sealed, which.as_ptr().cast());
+        }
+        libc::mount(ptr::null(), top, ptr::null(), sealed | libc::MS_REMOUNT, none);
     }
 }
 

@@ -1,0 +1,184 @@
+//! Sockets inside a sandbox that take no port from its programs.
+//!
+//! Such a socket listens out of the way. A program of the kernel's (`sk_lookup`), attached to the
+//! sandbox's network, hands it each connection from inside to the address that it stands for.
+//! Whoever listens there, or on all addresses of that port, does not notice, and is reached from
+//! outside as ever.
+
+use std::io;
+use std::net::{SocketAddrV4, TcpListener};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use crate::sys;
+
+const BPF_MAP_CREATE: i32 = 0;
+const BPF_MAP_UPDATE_ELEM: i32 = 2;
+const BPF_PROG_LOAD: i32 = 5;
+const BPF_LINK_CREATE: i32 = 28;
+const BPF_MAP_TYPE_SOCKMAP: u32 = 15;
+const BPF_PROG_TYPE_SK_LOOKUP: u32 = 30;
+const BPF_SK_LOOKUP: u32 = 36;
+const FUNC_MAP_LOOKUP_ELEM: i32 = 1;
+const FUNC_SK_RELEASE: i32 = 86;
+const FUNC_SK_ASSIGN: i32 = 124;
+const SK_PASS: i32 = 1;
+/// Fields of `struct bpf_sk_lookup`.
+const FAMILY: i16 = 8;
+const PROTOCOL: i16 = 12;
+const LOCAL_ADDRESS: i16 = 40;
+const LOCAL_PORT: i16 = 60;
+const ARRIVED_AT: i16 = 64;
+/// The loopback interface, in every network.
+const LOOPBACK: i32 = 1;
+
+/// Connections are steered for as long as this is there.
+pub(crate) struct Steering {
+    _link: OwnedFd,
+}
+
+/// This kernel can do it, and lets us.
+pub(crate) fn is_possible() -> bool {
+    let nothing = SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 1);
+    cfg!(target_endian = "little")
+        && make_map(1).and_then(|map| load(&program(&[nothing], &map))).is_ok()
+}
+
+/// Has the sockets answer for these addresses, in the network of the calling thread.
+pub(crate) fn steer(sockets: &[(SocketAddrV4, TcpListener)]) -> io::Result<Steering> {
+    let map = make_map(sockets.len() as u32)?;
+    for (number, (_, listener)) in sockets.iter().enumerate() {
+        put(&map, number as u32, listener)?;
+    }
+    let addresses: Vec<_> = sockets.iter().map(|(address, _)| *address).collect();
+    let program = load(&program(&addresses, &map))?;
+    let network = std::fs::File::open("/proc/thread-self/ns/net")?;
+    let mut attributes = Attributes::default();
+    attributes.number(program.as_raw_fd() as u32);
+    attributes.number(network.as_raw_fd() as u32);
+    attributes.number(BPF_SK_LOOKUP);
+    attributes.number(0);
+    Ok(Steering { _link: sys::own(bpf(BPF_LINK_CREATE, &attributes)?)? })
+}
+
+fn make_map(entries: u32) -> io::Result<OwnedFd> {
+    let mut attributes = Attributes::default();
+    for number in [BPF_MAP_TYPE_SOCKMAP, size_of::<u32>() as u32, size_of::<u64>() as u32] {
+        attributes.number(number);
+    }
+    attributes.number(entries.max(1));
+    sys::own(bpf(BPF_MAP_CREATE, &attributes)?)
+}
+
+fn put(map: &OwnedFd, key: u32, socket: impl AsFd) -> io::Result<()> {
+    let value = socket.as_fd().as_raw_fd() as u64;
+    let mut attributes = Attributes::default();
+    attributes.number(map.as_raw_fd() as u32);
+    attributes.number(0);
+    attributes.pointer(&raw const key);
+    attributes.pointer(&raw const value);
+    bpf(BPF_MAP_UPDATE_ELEM, &attributes).map(drop)
+}
+
+fn load(program: &[u64]) -> io::Result<OwnedFd> {
+    let mut attributes = Attributes::default();
+    attributes.number(BPF_PROG_TYPE_SK_LOOKUP);
+    attributes.number(program.len() as u32);
+    attributes.pointer(program.as_ptr());
+    attributes.pointer(c"Apache-2.0".as_ptr());
+    // no log, no kernel version, no flags, no name, no interface
+    for _ in 0..11 {
+        attributes.number(0);
+    }
+    attributes.number(BPF_SK_LOOKUP);
+    sys::own(bpf(BPF_PROG_LOAD, &attributes)?)
+}
+
+/// The kernel's `union bpf_attr`, filled from its beginning.
+#[derive(Default)]
+struct Attributes {
+    bytes: Vec<u8>,
+}
+
+impl Attributes {
+    fn number(&mut self, number: u32) {
+        self.bytes.extend_from_slice(&number.to_ne_bytes());
+    }
+
+    fn pointer<T>(&mut self, pointer: *const T) {
+        self.bytes.extend_from_slice(&(pointer as u64).to_ne_bytes());
+    }
+}
+
+fn bpf(command: i32, attributes: &Attributes) -> io::Result<i64> {
+    let bytes = &attributes.bytes;
+    // SAFETY: the kernel reads as many bytes as are told; what they point to outlives the call.
+    sys::check(unsafe { libc::syscall(libc::SYS_bpf, command, bytes.as_ptr(), bytes.len()) })
+}
+
+/// One instruction: operation, registers `to` and `from`, offset, number.
+fn op(operation: u8, (to, from): (u8, u8), offset: i16, number: i32) -> u64 {
+    u64::from(operation)
+        | u64::from(to | from << 4) << 8
+        | u64::from(offset as u16) << 16
+        | u64::from(number as u32) << 32
+}
+
+/// Finds the address's place in the map, and assigns the socket that is there.
+fn program(addresses: &[SocketAddrV4], map: &OwnedFd) -> Vec<u64> {
+    const LOAD: u8 = 0x61; // 32 bits of memory
+    const STORE: u8 = 0x62;
+    const MOVE: u8 = 0xbf;
+    const SET: u8 = 0xb7;
+    const ADD: u8 = 0x07;
+    const CALL: u8 = 0x85;
+    const JUMP: u8 = 0x05;
+    const UNLESS: u8 = 0x56; // jumps where 32 bits differ from the number
+    const IF: u8 = 0x15;
+    const END: u8 = 0x95;
+    const LOAD_MAP: u8 = 0x18; // of two instructions
+
+    let assign = [
+        op(LOAD_MAP, (1, 1), 0, map.as_raw_fd()),
+        0,
+        op(MOVE, (2, 10), 0, 0),
+        op(ADD, (2, 0), 0, -4),
+        op(CALL, (0, 0), 0, FUNC_MAP_LOOKUP_ELEM),
+        op(IF, (0, 0), 7, 0), // to the end: nobody is there
+        op(MOVE, (7, 0), 0, 0),
+        op(MOVE, (1, 6), 0, 0),
+        op(MOVE, (2, 7), 0, 0),
+        op(SET, (3, 0), 0, 0),
+        op(CALL, (0, 0), 0, FUNC_SK_ASSIGN),
+        op(MOVE, (1, 7), 0, 0),
+        op(CALL, (0, 0), 0, FUNC_SK_RELEASE),
+    ];
+    let pass = [op(SET, (0, 0), 0, SK_PASS), op(END, (0, 0), 0, 0)];
+    let mut tests = Vec::new();
+    for (number, address) in addresses.iter().enumerate() {
+        let after = (addresses.len() - number - 1) as i16 * 4;
+        let ip = i32::from_ne_bytes(address.ip().octets());
+        tests.extend([
+            op(UNLESS, (2, 0), 3, ip),
+            op(UNLESS, (3, 0), 2, address.port().into()),
+            op(STORE, (10, 0), -4, number as i32),
+            op(JUMP, (0, 0), after + 1, 0), // over the other tests and the jump after them
+        ]);
+    }
+    tests.push(op(JUMP, (0, 0), assign.len() as i16, 0));
+    let to_pass = |from: usize| (tests.len() + assign.len() + from) as i16;
+    let mut all = vec![
+        op(MOVE, (6, 1), 0, 0),
+        op(LOAD, (2, 6), FAMILY, 0),
+        op(UNLESS, (2, 0), to_pass(6), libc::AF_INET),
+        op(LOAD, (2, 6), PROTOCOL, 0),
+        op(UNLESS, (2, 0), to_pass(4), libc::IPPROTO_TCP),
+        op(LOAD, (2, 6), ARRIVED_AT, 0),
+        op(UNLESS, (2, 0), to_pass(2), LOOPBACK),
+        op(LOAD, (2, 6), LOCAL_ADDRESS, 0),
+        op(LOAD, (3, 6), LOCAL_PORT, 0),
+    ];
+    all.extend(tests);
+    all.extend(assign);
+    all.extend(pass);
+    all
+}

@@ -1,0 +1,100 @@
+//! The server or its helper killed under running containers.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // as tests do
+
+mod house;
+
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use haar_substrate::{ContainerState, Event, Lifetime, Substrate};
+use house::{House, container};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_loses_no_line_and_reads_none_twice() {
+    let Some(house) = House::new().await else { return };
+    let (first, id) = house.crash(async |substrate| {
+        let (spec, _) = house.task("own");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "n=0; while [ $n -lt 2000 ]; do n=$((n+1)); echo line $n; \
+            [ $n -eq 1000 ] && while [ ! -e /tmp/go ]; do sleep 0.01; done; done; exit 4";
+        substrate.start(&id, container(&house, "main", script)).await.unwrap();
+        let mut logs = substrate.logs(&id, "main", 0).await.unwrap();
+        let (mut said, mut next) = (String::new(), 0);
+        while said.lines().count() < 700 {
+            let chunk = logs.next().await.unwrap();
+            said.push_str(&String::from_utf8_lossy(&chunk.bytes));
+            next = chunk.next;
+        }
+        ((said, next), id)
+    });
+    let (before, next) = first;
+    house.crash(async |substrate| {
+        let mut said = before.clone();
+        let listed = substrate.list().await.unwrap();
+        assert_eq!(listed.len(), 1);
+        assert!(listed[0].network.is_some());
+        let ContainerState::Running { pid } = listed[0].containers["main"].state else {
+            panic!("{listed:?}");
+        };
+        let again = substrate.start(&id, container(&house, "main", "echo twice")).await.unwrap();
+        assert_eq!(again.containers["main"].state, ContainerState::Running { pid });
+        std::fs::write(format!("/proc/{pid}/root/tmp/go"), "").unwrap();
+        let mut logs = substrate.logs(&id, "main", next).await.unwrap();
+        while let Some(chunk) = logs.next().await {
+            assert_eq!(chunk.lost, 0);
+            said.push_str(&String::from_utf8_lossy(&chunk.bytes));
+        }
+        assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(4));
+        let lines: Vec<_> = said.lines().collect();
+        let expected: Vec<_> = (1..=2000).map(|number| format!("line {number}")).collect();
+        assert_eq!(lines, expected);
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_helper_loses_its_sandboxes_and_says_so() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let mut events = substrate.watch().await.unwrap();
+        let (spec, _) = house.task("lost");
+        assert_eq!(spec.lifetime, Lifetime::Own);
+        let id = substrate.ensure(spec.clone()).await.unwrap().id;
+        let started =
+            substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
+        house::kill_parent_of(pid);
+        assert_eq!(events.next().await, Some(Event::Lost(id.clone())));
+        assert!(substrate.list().await.unwrap().is_empty());
+        // its address, bridge and control groups are free again
+        substrate.ensure(spec).await.unwrap();
+        substrate.start(&id, container(&house, "main", "true")).await.unwrap();
+        assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_killed_helper_has_left_goes_with_the_next_of_any_server() {
+    let (Some(dead), Some(house)) = (House::new().await, House::new().await) else { return };
+    let bridge =
+        format!("/sys/class/net/hb{}", haar_substrate_oci::interface_tag(&dead.config.instance));
+    dead.crash(async |substrate| {
+        let (spec, _) = dead.task("left");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let started =
+            substrate.start(&id, container(&dead, "main", "exec sleep 1000")).await.unwrap();
+        let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
+        let mut events = substrate.watch().await.unwrap();
+        house::kill_parent_of(pid);
+        assert_eq!(events.next().await, Some(Event::Lost(id)));
+    });
+    assert!(std::path::Path::new(&bridge).exists(), "nobody has come for it yet");
+    house.crash(async |substrate| {
+        assert!(substrate.list().await.unwrap().is_empty());
+    });
+    assert!(!std::path::Path::new(&bridge).exists());
+}

@@ -1,0 +1,223 @@
+//! Addresses, filters and ports of sandboxes of images.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // as tests do
+
+mod house;
+
+use std::io::{Read, Write as _};
+use std::net::{Ipv4Addr, TcpStream};
+use std::os::fd::AsFd as _;
+use std::time::Duration;
+
+use haar_substrate::{
+    ContainerState, ExecSpec, Filter, FilterRule, Network, Peer, PortMapping, Protocol,
+    RuleProtocol, SandboxId, Substrate, SubstrateError,
+};
+use house::{House, container, fetch, text};
+use rustix::thread::LinkNameSpaceType;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_of_an_image_runs_with_an_address_of_its_own() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, address) = house.task("web");
+        let made = substrate.ensure(spec).await.unwrap();
+        let network = made.network.clone().unwrap();
+        assert_eq!(network.address, address);
+
+        let script = "echo hello from $(hostname) >/tmp/index.html; ip addr show eth0 | grep inet; \
+        exec httpd -f -p 80 -h /tmp";
+        substrate.start(&made.id, container(&house, "main", script)).await.unwrap();
+        let page = fetch(address, 80, "/").await;
+        assert!(page.contains("hello from web"), "{page}");
+
+        // another task reaches it by its address
+        let (spec, _) = house.task("client");
+        let client = substrate.ensure(spec).await.unwrap();
+        let script =
+            format!("printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 {address} 80 | grep hello");
+        substrate.start(&client.id, container(&house, "main", &script)).await.unwrap();
+        let exit = substrate.wait(&client.id, "main").await.unwrap();
+        let said = text(substrate, &client.id, "main").await;
+        assert_eq!((exit.code, said.as_str()), (Some(0), "hello from web\n"));
+
+        // so does a container of the same task, as localhost
+        let script = "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 5 127.0.0.1 80 | grep hello";
+        substrate.start(&made.id, container(&house, "side", script)).await.unwrap();
+        assert_eq!(substrate.wait(&made.id, "side").await.unwrap().code, Some(0));
+
+        let taken = house.again(&SandboxId("other".into()), address);
+        let refused = substrate.ensure(taken).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        for id in [&made.id, &client.id] {
+            substrate.remove(id, Duration::ZERO).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// Asks a server that may still be starting.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn filters_keep_traffic_out() {
+    let Some(house) = House::new().await else { return };
+    if !house.can_filter() {
+        println!("skipped: nft is not installed");
+        return;
+    }
+    house.crash(async |substrate| {
+        let (spec, address) = house.task("server");
+        let server = substrate.ensure(spec).await.unwrap().id;
+        let script = "echo yes >/tmp/index.html; httpd -p 81 -h /tmp; exec httpd -f -p 80 -h /tmp";
+        substrate.start(&server, container(&house, "main", script)).await.unwrap();
+        fetch(address, 80, "/").await;
+        let (spec, client_address) = house.task("client");
+        let client = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&client, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let reaches = async |port: u16| {
+            let script = format!(
+                "printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 1 {address} {port} | grep -q yes"
+            );
+            let check = ExecSpec::new(&["sh", "-c", &script]);
+            let check = substrate.exec(&client, "main", check).await.unwrap();
+            check.wait().await.unwrap().code == Some(0)
+        };
+        assert!(reaches(80).await && reaches(81).await);
+
+        let rule = |protocol, address, prefix| FilterRule {
+            protocol,
+            peers: vec![Peer { address, prefix }],
+        };
+        let anybody = rule(RuleProtocol::Any, Ipv4Addr::UNSPECIFIED, 0);
+        let web = rule(RuleProtocol::Tcp(80, 80), client_address, 32);
+        let filter = Filter { ingress: vec![web], egress: vec![anybody.clone()] };
+        substrate.filter(&server, Some(filter)).await.unwrap();
+        assert!(reaches(80).await && !reaches(81).await);
+        let mute = Filter { ingress: vec![anybody], egress: Vec::new() };
+        substrate.filter(&client, Some(mute)).await.unwrap();
+        assert!(!reaches(80).await);
+        substrate.filter(&client, None).await.unwrap();
+        substrate.filter(&server, None).await.unwrap();
+        assert!(reaches(81).await);
+        for id in [&server, &client] {
+            substrate.remove(id, Duration::ZERO).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ports_of_the_host_lead_inside_and_are_there_again_after_a_crash() {
+    let Some(house) = House::new().await else { return };
+    let get = |port: u16| {
+        let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
+        stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let (id, port) = house.crash(async |substrate| {
+        let (mut spec, address) = house.task("ports");
+        let Network::Bridged(bridged) = &mut spec.network else { panic!() };
+        bridged.ports = made_ports(0);
+        let made = substrate.ensure(spec.clone()).await.unwrap();
+        let port = made.network.unwrap().ports[0].host_port;
+        let script = "echo through >/tmp/index.html; exec httpd -f -p 80 -h /tmp";
+        substrate.start(&made.id, container(&house, "main", script)).await.unwrap();
+        fetch(address, 80, "/").await;
+        assert!(get(port).contains("through"));
+        let stats = substrate.stats(&made.id).await.unwrap();
+        assert!(stats.network_rx.bytes > 100 && stats.network_tx.count > 2, "{stats:?}");
+
+        let (mut taken, _) = house.task("taken");
+        let Network::Bridged(bridged) = &mut taken.network else { panic!() };
+        bridged.ports = made_ports(port);
+        let refused = substrate.ensure(taken).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        (made.id, port)
+    });
+    house.crash(async |substrate| {
+        assert!(get(port).contains("through"));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+        assert!(TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err());
+    });
+    house.until_nothing_is_left().await;
+}
+
+fn made_ports(host_port: u16) -> Vec<PortMapping> {
+    let host_address = Ipv4Addr::LOCALHOST;
+    vec![PortMapping { host_address, host_port, container_port: 80, protocol: Protocol::Tcp }]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn datagrams_to_a_port_of_the_host_are_answered_to_their_senders() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("datagrams");
+        let Network::Bridged(bridged) = &mut spec.network else { panic!() };
+        let mut ports = made_ports(0);
+        (ports[0].protocol, ports[0].container_port) = (Protocol::Udp, 5300);
+        bridged.ports = ports;
+        let made = substrate.ensure(spec).await.unwrap();
+        let port = made.network.unwrap().ports[0].host_port;
+        let started =
+            substrate.start(&made.id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
+        let echo = std::thread::spawn(move || echo_once(pid, 5300));
+        let sender = tokio::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        sender.connect((Ipv4Addr::LOCALHOST, port)).await.unwrap();
+        let clock = haar_clock::Clock::system();
+        let mut buffer = [0; 100];
+        let mut answered = None;
+        for _ in 0..200 {
+            sender.send(b"ping").await.unwrap();
+            let answer = sender.recv(&mut buffer);
+            if let Ok(Ok(length)) = clock.timeout(Duration::from_millis(100), answer).await {
+                answered = Some(buffer[..length].to_vec());
+                break;
+            }
+        }
+        assert_eq!(answered.as_deref(), Some(b"ping".as_slice()));
+        echo.join().unwrap();
+        substrate.remove(&made.id, Duration::ZERO).await.unwrap();
+        assert!(std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, port)).is_ok(), "it is free again");
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// Answers one datagram with itself, in the network of a process.
+fn echo_once(pid: u32, port: u16) {
+    let network = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
+    let kind = Some(LinkNameSpaceType::Network);
+    rustix::thread::move_into_link_name_space(network.as_fd(), kind).unwrap();
+    let socket = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();
+    let mut buffer = [0; 100];
+    let (length, from) = socket.recv_from(&mut buffer).unwrap();
+    socket.send_to(&buffer[..length], from).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_may_have_the_hosts_network() {
+    let Some(house) = House::new().await else { return };
+    let outside = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let port = outside.local_addr().unwrap().port();
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("host");
+        spec.network = Network::Host;
+        let made = substrate.ensure(spec).await.unwrap();
+        assert_eq!(made.network, None);
+        let script = format!("nc -w 5 127.0.0.1 {port} </dev/null && ls /sys/class/net");
+        substrate.start(&made.id, container(&house, "main", &script)).await.unwrap();
+        let (mut stream, _) = outside.accept().unwrap();
+        stream.write_all(b"from the host\n").unwrap();
+        drop(stream);
+        assert_eq!(substrate.wait(&made.id, "main").await.unwrap().code, Some(0));
+        let said = text(substrate, &made.id, "main").await;
+        assert!(said.starts_with("from the host\n"), "{said}");
+        let mut seen: Vec<_> = said.lines().skip(1).map(str::to_owned).collect();
+        seen.retain(|name| std::path::Path::new("/sys/class/net").join(name).exists());
+        assert!(!seen.is_empty(), "{said}");
+        substrate.remove(&made.id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
