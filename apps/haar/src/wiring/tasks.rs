@@ -15,6 +15,7 @@ use haar_logs_contract::{
     CreateLogGroup, CreateLogGroupRequest, CreateLogStream, CreateLogStreamRequest, GetLogEvents,
     GetLogEventsRequest,
 };
+use haar_registry::Registries;
 use haar_secretsmanager_contract::peek::SecretsPeek;
 use haar_ssm_contract::peek::SsmPeek;
 use haar_types::{AccountId, Region, Timestamp};
@@ -34,10 +35,15 @@ const LIFETIME: Duration = Duration::from_secs(6 * 3600);
 const PAGE: i32 = 10_000;
 
 /// All doors of tasks.
-pub(crate) fn doors(doors: &Doors, iam: Arc<dyn IamPeek>, api: Arc<Api>) -> TaskDoors {
+pub(crate) fn doors(
+    doors: &Doors,
+    iam: Arc<dyn IamPeek>,
+    api: Arc<Api>,
+    registries: Arc<Registries>,
+) -> TaskDoors {
     let neighbours = Arc::new(Neighbours { doors: doors.clone(), iam: Arc::clone(&iam) });
     TaskDoors {
-        images: Arc::new(TaskImages { doors: doors.clone(), iam }),
+        images: Arc::new(TaskImages { doors: doors.clone(), iam, registries }),
         secrets: Arc::clone(&neighbours) as _,
         logs: Arc::clone(&neighbours) as _,
         credentials: neighbours,

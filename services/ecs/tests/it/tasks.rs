@@ -109,6 +109,35 @@ fn what_cannot_start_says_so_in_awss_words() {
 }
 
 #[test]
+fn a_registry_that_fails_is_asked_again_for_a_while() {
+    play(|world| {
+        world.cluster();
+        world.define("web", "down:1");
+        let arn = world.run_task("web");
+        assert!(!reaches(world, &arn, TaskStatus::Stopped, seconds(170)));
+        assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(120)));
+        let reason = world.task(&arn)["stoppedReason"].as_str().unwrap().to_owned();
+        let before = "CannotPullContainerError: ref pull has been retried ";
+        let (count, said) = reason.strip_prefix(before).unwrap().split_once(" time(s): ").unwrap();
+        assert_eq!(said, "unexpected status: 503 Service Unavailable");
+        assert!(count.parse::<u32>().unwrap() > 5, "{reason}");
+    });
+}
+
+#[test]
+fn a_task_can_be_stopped_while_its_registry_keeps_silent() {
+    play(|world| {
+        world.cluster();
+        world.define("web", "silent:1");
+        let arn = world.run_task("web");
+        assert!(reaches(world, &arn, TaskStatus::Pending, seconds(5)));
+        world.ok::<StopTask>(json!({ "task": arn, "reason": "enough" }));
+        assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(5)));
+        assert_eq!(world.task(&arn)["stoppedReason"], "enough");
+    });
+}
+
+#[test]
 fn a_full_subnet_is_passed_over_or_ends_the_task() {
     play(|world| {
         world.cluster();
