@@ -132,6 +132,9 @@ impl Rooms {
             .add(self.logs.sweeper())
             .add(Arc::new(haar_ec2::controllers::NatGateways))
             .add(Arc::new(haar_secretsmanager::controllers::Deletions))
+            .add(Arc::new(haar_secretsmanager::controllers::Rotations::new(Arc::clone(
+                &self.secrets,
+            ))))
             .add(Arc::new(haar_ssm::controllers::Expiry))
             .add(Arc::new(Delivery::new(self.doors.outbox.clone())))
     }
