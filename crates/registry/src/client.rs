@@ -87,7 +87,8 @@ impl Registries {
         Self { clock, limits, connections: OnceLock::new(), grants: Grants::default() }
     }
 
-    /// Asks whether there is a registry, and whether it takes the login.
+    /// Asks whether there is a registry, and whether it takes the login. Without one, a registry
+    /// that asks for one is there as well: it may have images for everybody.
     ///
     /// # Errors
     /// [`RegistryError`].
@@ -99,7 +100,17 @@ impl Registries {
         let repository = Repository { endpoint, name: "", login };
         self.grants.forget(&repository);
         let url = format!("{}/v2/", endpoint.base());
-        self.authorised(&repository, &url, Ask::default()).await.map(drop)
+        if login.is_some() {
+            return self.authorised(&repository, &url, Ask::default()).await.map(drop);
+        }
+        let answer = self.get(&url, Ask::default()).await?;
+        match answer.status() {
+            StatusCode::OK | StatusCode::UNAUTHORIZED => Ok(()),
+            status => {
+                let said = self.said(&url, answer).await;
+                Err(refusal(&url, status, said))
+            }
+        }
     }
 
     /// The manifest of a tag or digest.

@@ -111,6 +111,7 @@ async fn a_login_opens_what_is_private_and_a_wrong_one_is_told() {
     assert!(ask(None).await.is_err());
     registries.check(&Place::of(&server, None).endpoint, Some(&login("secret"))).await.unwrap();
     registries.check(&Place::of(&server, None).endpoint, Some(&login("guess"))).await.unwrap_err();
+    registries.check(&Place::of(&server, None).endpoint, None).await.unwrap();
 }
 
 #[tokio::test]

@@ -109,6 +109,27 @@ fn what_cannot_start_says_so_in_awss_words() {
 }
 
 #[test]
+fn environment_files_are_refused_clearly_while_there_is_no_s3() {
+    play(|world| {
+        world.cluster();
+        let mut asked = definition("web", "nginx");
+        asked["containerDefinitions"][0]["environmentFiles"] =
+            json!([{ "value": "arn:aws:s3:::bucket/web.env", "type": "s3" }]);
+        world.ok::<RegisterTaskDefinition>(asked);
+        let arn = world.run_task("web");
+        assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(10)));
+        let task = world.task(&arn);
+        assert_eq!(task["stopCode"], "TaskFailedToStart");
+        let reason = task["stoppedReason"].as_str().unwrap();
+        let before = "ResourceInitializationError: failed to download env files: ";
+        assert!(reason.starts_with(before), "{reason}");
+        assert!(
+            reason.ends_with("there is no Amazon S3 here to read arn:aws:s3:::bucket/web.env from")
+        );
+    });
+}
+
+#[test]
 fn a_registry_that_fails_is_asked_again_for_a_while() {
     play(|world| {
         world.cluster();

@@ -212,6 +212,6 @@ fn failed(going: &Going, now: Timestamp, again_after: Duration) -> Going {
     let failure_count = going.failure_count + 1;
     let is_given_up = failure_count >= FAILURES_MAX;
     let due_at = (!is_given_up).then(|| now + again_after * (1 << (failure_count - 1)));
-    let step = if going.is_trial { going.step } else { RotationStep::CreateSecret };
+    let step = if going.is_trial { going.step } else { RotationStep::Create };
     Going { step, failure_count, due_at, is_given_up, ..going.clone() }
 }

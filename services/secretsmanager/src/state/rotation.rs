@@ -42,33 +42,33 @@ pub(crate) struct Going {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum RotationStep {
     /// Make a new value.
-    CreateSecret,
+    Create,
     /// Tell it to the service that it is for.
-    SetSecret,
+    Set,
     /// Try it there.
-    TestSecret,
+    Test,
     /// Make it the current one.
-    FinishSecret,
+    Finish,
 }
 
 impl RotationStep {
     /// As functions are told.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
-            Self::CreateSecret => "createSecret",
-            Self::SetSecret => "setSecret",
-            Self::TestSecret => "testSecret",
-            Self::FinishSecret => "finishSecret",
+            Self::Create => "createSecret",
+            Self::Set => "setSecret",
+            Self::Test => "testSecret",
+            Self::Finish => "finishSecret",
         }
     }
 
     /// What comes after it.
     pub(crate) fn next(self) -> Option<Self> {
         match self {
-            Self::CreateSecret => Some(Self::SetSecret),
-            Self::SetSecret => Some(Self::TestSecret),
-            Self::TestSecret => Some(Self::FinishSecret),
-            Self::FinishSecret => None,
+            Self::Create => Some(Self::Set),
+            Self::Set => Some(Self::Test),
+            Self::Test => Some(Self::Finish),
+            Self::Finish => None,
         }
     }
 }
@@ -76,7 +76,7 @@ impl RotationStep {
 impl Going {
     /// A rotation's begin.
     pub(crate) fn begin(version: String, is_trial: bool) -> Self {
-        let step = if is_trial { RotationStep::TestSecret } else { RotationStep::CreateSecret };
+        let step = if is_trial { RotationStep::Test } else { RotationStep::Create };
         Self { version, step, is_trial, failure_count: 0, due_at: None, is_given_up: false }
     }
 }

@@ -36,6 +36,7 @@ impl Tasks {
             return Err(ActError::lasting("the task's definition is not there"));
         };
         let pulled = tokio::select! {
+            biased; // chance comes in through IdSource
             pulled = self.pull_all(&begun, &definition) => pulled,
             () = until_stopped(cx, key) => {
                 self.forget_pulls(key);
