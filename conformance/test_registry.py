@@ -319,3 +319,30 @@ def test_what_is_stored_is_on_the_bill(new_cloud, image, tmp_path):
     bill = cloud.page("GET", "/_haar/cost")
     stored = bill["accounts"][0]["repositories"][0]
     assert stored["repository"] == "billed" and stored["gbMonths"] > 0
+
+
+def test_the_first_violation_of_the_model_is_told_in_ecrs_words(cloud):
+    ecr = cloud.client("ecr", parameter_validation=False)
+
+    def refused(call, **input):
+        with pytest.raises(ecr.exceptions.InvalidParameterException) as caught:
+            call(**input)
+        return caught.value.response["Error"]["Message"]
+
+    def said(name, constraint):
+        return f"Invalid parameter at '{name}' failed to satisfy constraint: '{constraint}'"
+
+    pattern = ecr.meta.service_model.shape_for("RepositoryName").metadata["pattern"]
+    assert refused(ecr.create_repository, repositoryName="Org/app") == said(
+        "repositoryName", f"must satisfy regular expression '{pattern}'"
+    )
+    assert refused(ecr.create_repository, repositoryName="a") == said(
+        "repositoryName", "must have length greater than or equal to 2"
+    )
+    assert refused(ecr.batch_get_image, repositoryName="app", imageIds=[]) == said(
+        "imageIds", "Member must have length greater than or equal to 1"
+    )
+    item = "[Member must satisfy regular expression pattern: [0-9]{12}]"
+    assert refused(ecr.get_authorization_token, registryIds=["123"]) == said(
+        "registryIds", f"Member must satisfy constraint: {item}"
+    )

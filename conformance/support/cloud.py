@@ -27,8 +27,9 @@ class Cloud:
     #: Called whenever one is ready.
     watch = staticmethod(lambda: None)
 
-    def __init__(self, *flags, data_dir=None, listen="127.0.0.1:0"):
+    def __init__(self, *flags, data_dir=None, listen="127.0.0.1:0", environment=None):
         self.flags = list(flags)
+        self.own_environment = environment or {}
         self.data_dir = data_dir
         self.listen = listen
         self.process = None
@@ -40,7 +41,12 @@ class Cloud:
         where = ["--data-dir", str(self.data_dir)] if self.data_dir else ["--ephemeral"]
         command = [BINARY, "up", "--listen", self.listen, *where, *self.flags]
         self.process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=self.log, text=True
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
+            env={**os.environ, **self.own_environment},
         )
         self.endpoint = None
         for line in self.process.stdout:

@@ -14,8 +14,8 @@ use serde::Deserialize;
 
 use crate::digest::{self, HashRead};
 use crate::document::{self, Descriptor};
-use crate::fetch::{DOCUMENT_BYTES_MAX, blocking};
-use crate::layout::{file_stream, unreadable};
+use crate::fetch::{DOCUMENT_BYTES_MAX, blocking, opened};
+use crate::layout::file_stream;
 
 /// OCI's names for what is made of it.
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -30,10 +30,11 @@ pub struct DockerArchive {
     images: Vec<Made>,
 }
 
+/// Where bytes are in an archive.
 #[derive(Clone, Copy)]
-struct Part {
-    at: u64,
-    size: u64,
+pub(crate) struct Part {
+    pub(crate) at: u64,
+    pub(crate) size: u64,
 }
 
 /// A manifest for one of its images.
@@ -55,10 +56,7 @@ impl DockerArchive {
     pub async fn open(path: &Path) -> Result<Self, ImageError> {
         let own = path.to_owned();
         let read = blocking("read an image archive", move || Ok(Self::read(&own))).await?;
-        read.map_err(|error| match error.kind() {
-            io::ErrorKind::InvalidData => ImageError::Malformed(error.to_string()),
-            _ => unreadable(&path.display().to_string(), error),
-        })
+        opened(path, read)
     }
 
     /// Names of its images.
@@ -102,13 +100,14 @@ pub(crate) fn manifest(config: &Descriptor, layers: &[Descriptor]) -> io::Result
     Ok(serde_json::to_vec(&manifest)?.into())
 }
 
-fn parts(path: &Path) -> io::Result<BTreeMap<String, Part>> {
+/// All files of an archive by their names.
+pub(crate) fn parts(path: &Path) -> io::Result<BTreeMap<String, Part>> {
     let mut archive = tar::Archive::new(File::open(path)?);
     let mut parts = BTreeMap::new();
     let mut links = Vec::new();
     for entry in archive.entries_with_seek()? {
         let entry = entry?;
-        let name = entry.path()?.to_string_lossy().into_owned();
+        let name = entry.path()?.to_string_lossy().trim_start_matches("./").to_owned();
         if let Some(to) = entry.link_name()? {
             links.push((name, to.to_string_lossy().into_owned()));
         } else if entry.header().entry_type().is_file() {
@@ -133,7 +132,8 @@ fn part(path: &Path, part: Part) -> io::Result<impl Read> {
     Ok(file.take(part.size))
 }
 
-fn bytes(path: &Path, at: Part) -> io::Result<Vec<u8>> {
+/// A document of an archive.
+pub(crate) fn bytes(path: &Path, at: Part) -> io::Result<Vec<u8>> {
     if at.size > DOCUMENT_BYTES_MAX {
         return Err(invalid(ImageError::TooLarge("a document of the archive".into())));
     }
@@ -146,16 +146,20 @@ fn hash(path: &Path, at: Part) -> io::Result<String> {
     HashRead::new(part(path, at)?).finish()
 }
 
-fn missing(name: &str) -> io::Error {
+pub(crate) fn missing(name: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, format!("the archive has no {name}"))
 }
 
-fn invalid(error: ImageError) -> io::Error {
+pub(crate) fn invalid(error: ImageError) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, error.to_string())
 }
 
 #[async_trait]
 impl ImageSource for DockerArchive {
+    fn is_import(&self) -> bool {
+        true
+    }
+
     async fn manifest(&self, tag_or_digest: &str) -> Result<Manifest, ImageError> {
         let fits = |image: &&Made| {
             image.names.iter().any(|name| {

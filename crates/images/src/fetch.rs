@@ -8,8 +8,8 @@ use futures_util::StreamExt;
 use haar_substrate::{ImageError, ImageSource, Manifest};
 use sha2::{Digest, Sha256};
 
-use crate::digest;
 use crate::document::Descriptor;
+use crate::{digest, layout};
 
 /// Most bytes of a manifest, an index or a configuration.
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
@@ -125,4 +125,16 @@ pub(crate) async fn blocking<T: Send + 'static>(
     let done = tokio::task::spawn_blocking(work).await;
     let done = done.unwrap_or_else(|error| Err(io::Error::other(error)));
     done.map_err(|error| ImageError::Disk(doing.to_owned(), error))
+}
+
+/// What came of opening an archive: one that makes no sense is malformed, all else could not be
+/// read.
+pub(crate) fn opened<T>(path: &Path, read: io::Result<T>) -> Result<T, ImageError> {
+    read.map_err(|error| match error.kind() {
+        // readers of archives have no other words for what is none
+        io::ErrorKind::InvalidData | io::ErrorKind::Other | io::ErrorKind::UnexpectedEof => {
+            ImageError::Malformed(error.to_string())
+        }
+        _ => layout::unreadable(&path.display().to_string(), error),
+    })
 }

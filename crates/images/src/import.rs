@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use haar_substrate::{ImageConfig, ImageError, ImageId, ImageRef, ImageSource, ImageStore};
 
-use crate::{DockerArchive, OciLayout, RootfsTar};
+use crate::{DockerArchive, LayoutArchive, OciLayout, RootfsTar};
 
-/// Imports an image layout (a directory), an archive of `docker save`, or the archive of a root
+/// Imports an image layout (a directory, or an archive of one), an archive of `docker save`, or the archive of a root
 /// file system, which runs `/bin/sh` where nothing else is said. `name` is what it is called
 /// here and, in a layout or archive of several, which of them it is.
 pub async fn import(
@@ -31,11 +31,18 @@ pub async fn import(
         // the only one of an archive is meant, whatever it is called there
         Ok(archive) if archive.names().len() <= 1 => (Arc::new(archive), ""),
         Ok(archive) => (Arc::new(archive), tag),
-        Err(ImageError::Malformed(_)) => {
-            let config = ImageConfig { cmd: vec!["/bin/sh".to_owned()], ..ImageConfig::default() };
-            (Arc::new(RootfsTar::open(path, &config).await?), tag)
-        }
+        Err(ImageError::Malformed(_)) => match LayoutArchive::open(path).await {
+            Ok(archive) => (Arc::new(archive), tag),
+            Err(ImageError::Malformed(_)) => (Arc::new(root(path).await?), tag),
+            Err(other) => return Err(other),
+        },
         Err(other) => return Err(other),
     };
     store.pull(&reference, tag, source).await
+}
+
+/// What says nothing of how it runs has a shell.
+async fn root(path: &Path) -> Result<RootfsTar, ImageError> {
+    let config = ImageConfig { cmd: vec!["/bin/sh".to_owned()], ..ImageConfig::default() };
+    RootfsTar::open(path, &config).await
 }

@@ -17,6 +17,9 @@ use crate::document::{self, Descriptor};
 /// What names an image in a layout's index.
 const NAME: &str = "org.opencontainers.image.ref.name";
 
+/// What a layout holds, by name.
+pub(crate) const INDEX: &str = "index.json";
+
 /// A directory with an `index.json` and `blobs/sha256/…`.
 pub struct OciLayout {
     dir: PathBuf,
@@ -38,24 +41,33 @@ impl OciLayout {
     }
 
     async fn find(&self, tag: &str) -> Result<Descriptor, ImageError> {
-        let index = read(&self.dir.join("index.json"), "index.json").await?;
-        let Index { manifests } = document::json(&index, "index.json")?;
-        let named = |descriptor: &&Descriptor| {
-            descriptor.annotations.get(NAME).is_some_and(|name| {
-                name == tag || name.rsplit_once(':').is_some_and(|(_, end)| end == tag)
-            })
-        };
-        let only = match manifests.as_slice() {
-            [only] if tag.is_empty() || tag == "latest" => Some(only),
-            _ => None,
-        };
-        let found = manifests.iter().find(named).or(only);
-        found.cloned().ok_or_else(|| ImageError::NotFound(format!("{tag} in the image layout")))
+        pick(&read(&self.dir.join(INDEX), INDEX).await?, tag)
     }
+}
+
+/// The image of an `index.json` that a tag means: the only one, where there is but one and no
+/// tag in particular is asked for.
+pub(crate) fn pick(index: &[u8], tag: &str) -> Result<Descriptor, ImageError> {
+    let Index { manifests } = document::json(index, INDEX)?;
+    let named = |descriptor: &&Descriptor| {
+        descriptor.annotations.get(NAME).is_some_and(|name| {
+            name == tag || name.rsplit_once(':').is_some_and(|(_, end)| end == tag)
+        })
+    };
+    let only = match manifests.as_slice() {
+        [only] if tag.is_empty() || tag == "latest" => Some(only),
+        _ => None,
+    };
+    let found = manifests.iter().find(named).or(only);
+    found.cloned().ok_or_else(|| ImageError::NotFound(format!("{tag} in the image layout")))
 }
 
 #[async_trait]
 impl ImageSource for OciLayout {
+    fn is_import(&self) -> bool {
+        true
+    }
+
     async fn manifest(&self, tag_or_digest: &str) -> Result<Manifest, ImageError> {
         if tag_or_digest.starts_with("sha256:") {
             let bytes = read(&self.path(tag_or_digest)?, tag_or_digest).await?;

@@ -62,6 +62,10 @@ impl RootfsTar {
 
 #[async_trait]
 impl ImageSource for RootfsTar {
+    fn is_import(&self) -> bool {
+        true
+    }
+
     async fn manifest(&self, _tag_or_digest: &str) -> Result<Manifest, ImageError> {
         Ok(Manifest { media_type: MANIFEST.to_owned(), bytes: self.manifest.clone() })
     }

@@ -235,7 +235,8 @@ impl ImageStore for Store {
     ) -> Result<ImageId, ImageError> {
         let found = self.resolve(tag_or_digest, source.as_ref()).await?;
         let id = ImageId(found.digest.clone());
-        if self.known_again(&id, reference)? {
+        let is_import = source.is_import();
+        if self.known_again(&id, reference, is_import)? {
             return Ok(id);
         }
         let config = fetch::document(source.as_ref(), &found.config).await?;
@@ -261,6 +262,7 @@ impl ImageStore for Store {
             id: id.clone(),
             index_digest: found.index_digest.clone(),
             references: vec![reference.clone()],
+            imported_as: is_import.then(|| reference.clone()).into_iter().collect(),
             size_bytes: found.layers.iter().map(|layer| layer.size).sum(),
             pulled_at: now,
             config: config.config,

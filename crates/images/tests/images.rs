@@ -344,6 +344,29 @@ fn saved(dir: &Path, layer: &[u8]) -> PathBuf {
     path
 }
 
+/// A layout as one archive, as `skopeo copy … oci-archive:` writes it.
+fn packed(layout: &Path, to: &Path) -> PathBuf {
+    let file = |name: &str| fs::read(layout.join(name)).unwrap();
+    let mut archive = Layer::new()
+        .file("oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#)
+        .file("./index.json", 0o644, &file("index.json"))
+        .dir("blobs/", 0o755)
+        .dir("blobs/sha256/", 0o755);
+    for entry in fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let name = format!("blobs/sha256/{name}");
+        archive = archive.file(&name, 0o644, &file(&name));
+    }
+    fs::write(to, archive.finish()).unwrap();
+    to.to_owned()
+}
+
+fn gzipped(bytes: &[u8]) -> Vec<u8> {
+    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    std::io::Write::write_all(&mut packer, bytes).unwrap();
+    packer.finish().unwrap()
+}
+
 #[tokio::test]
 async fn images_are_imported_from_every_form() {
     let house = House::new(Bounds::default());
@@ -352,14 +375,25 @@ async fn images_are_imported_from_every_form() {
     let saved = saved(house.dir.path(), &layer);
     let root = house.dir.path().join("root.tar");
     fs::write(&root, &layer).unwrap();
-    let expected = [("a:latest", &layout, ""), ("app:1", &saved, "/x"), ("b:2", &root, "/bin/sh")];
+    let packed = packed(&layout, &house.dir.path().join("layout.tar"));
+    let small = house.dir.path().join("root.tar.gz");
+    fs::write(&small, gzipped(&layer)).unwrap();
+    let expected = [
+        ("a:latest", &layout, ""),
+        ("app:1", &saved, "/x"),
+        ("b:2", &root, "/bin/sh"),
+        ("c:latest", &packed, ""),
+        ("d:1", &small, "/bin/sh"),
+    ];
     for (name, path, cmd) in expected {
         let id = haar_images::import(&house.store, path, name).await.unwrap();
         let image = house.store.find(&id).await.unwrap();
-        assert_eq!(image.references, [ImageRef(name.to_owned())]);
+        assert_eq!(image.references.last(), Some(&ImageRef(name.to_owned())));
+        assert_eq!(image.imported_as, image.references);
         assert_eq!(image.config.cmd.concat(), cmd);
     }
-    assert_eq!((house.store.list().await.unwrap().len(), house.layers()), (3, 1));
+    // the layout and its archive are the same image
+    assert_eq!((house.store.list().await.unwrap().len(), house.layers()), (4, 1));
     let nowhere = haar_images::import(&house.store, Path::new("/nowhere"), "x:1").await;
     assert!(matches!(nowhere, Err(ImageError::NotFound(_))));
 }

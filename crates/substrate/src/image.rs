@@ -82,6 +82,11 @@ pub trait ImageSource: Send + Sync + 'static {
         digest: &str,
         from: u64,
     ) -> Result<BoxStream<'static, Result<Bytes, ImageError>>, ImageError>;
+
+    /// True for what is on this machine's disk: its name here is its operator's choice.
+    fn is_import(&self) -> bool {
+        false
+    }
 }
 
 /// A manifest or index, as its source has it.
@@ -102,6 +107,9 @@ pub struct Image {
     pub index_digest: Option<String>,
     /// Names that it was pulled by.
     pub references: Vec<ImageRef>,
+    /// Those of its names that were given to it on this machine: no registry is to be asked.
+    #[serde(default)]
+    pub imported_as: Vec<ImageRef>,
     /// Bytes of its layers as they came.
     pub size_bytes: u64,
     /// When it was pulled first.

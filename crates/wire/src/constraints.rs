@@ -19,7 +19,10 @@ pub(crate) fn check_shape(shape: &dyn Shape, report: &mut Report) {
 fn check(view: View<'_>, schema: &'static Schema, report: &mut Report) {
     for constraint in broken(view, schema) {
         let quoted = (!schema.sensitive).then(|| format!("'{}'", quote(view, schema)));
-        report.violation(quoted.as_deref(), &constraint);
+        match is_plain(schema) {
+            true => report.plain_violation(quoted.as_deref(), &constraint),
+            false => report.violation(quoted.as_deref(), &constraint),
+        }
     }
     match (view, schema.kind) {
         (View::Structure(shape), _) => check_shape(shape, report),

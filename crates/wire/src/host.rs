@@ -54,7 +54,7 @@ fn label<'a>(service: &ServiceSchema, host: &'a str, signed: Option<&str>) -> Op
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::operation::ErrorStyle;
+    use crate::operation::{ErrorStyle, Wording};
 
     static S3: ServiceSchema = ServiceSchema {
         id: "s3",
@@ -73,6 +73,7 @@ mod tests {
             malformed_code: "MalformedXML",
             message_key: "message",
             missing: None,
+            wording: Wording::All,
             wrapped: false,
         },
         host_label: true,

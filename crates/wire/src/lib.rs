@@ -44,7 +44,7 @@ pub use events::{Event, EventFrames, EventStream};
 pub use json::{from_json, from_json_into, restore, to_json};
 pub use operation::{
     ErrorStyle, Http, Lane, MissingStyle, Operation, OperationSchema, Paginator, Protocol,
-    ServiceSchema, Unlisted, XmlRoot,
+    ServiceSchema, Unlisted, Wording, XmlRoot,
 };
 pub use schema::{
     ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,

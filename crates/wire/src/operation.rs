@@ -173,8 +173,21 @@ pub struct ErrorStyle {
     pub message_key: &'static str,
     /// How it tells of members that are missing, where that is not as of other violations.
     pub missing: Option<MissingStyle>,
+    /// Its words for violated constraints.
+    pub wording: Wording,
     /// False for XML errors without an `ErrorResponse` around them.
     pub wrapped: bool,
+}
+
+/// The words for violated constraints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wording {
+    /// All of them: `2 validation errors detected: Value 'x' at 'name' failed to satisfy
+    /// constraint: Member must …; …`.
+    All,
+    /// The first alone, without its value: `Invalid parameter at 'name' failed to satisfy
+    /// constraint: 'must …'`.
+    First,
 }
 
 /// How a service tells of members that are missing: `The parameter Namespace is required.`

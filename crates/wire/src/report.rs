@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use crate::operation::{Protocol, ServiceSchema};
+use crate::operation::{Protocol, ServiceSchema, Wording};
 use crate::schema::{Member, Schema};
 use crate::{AwsError, Shape};
 
@@ -16,6 +16,8 @@ const DEPTH_MAX: usize = 64;
 pub(crate) struct Report {
     path: Vec<Step>,
     violations: Vec<String>,
+    /// The first of them in the words of [`Wording::First`].
+    first: Option<String>,
     /// Paths of members that are missing, in the model's case.
     missing: Vec<String>,
     malformed: Option<String>,
@@ -121,6 +123,9 @@ impl Report {
         if self.violations.len() == VIOLATIONS_MAX {
             return;
         }
+        if self.first.is_none() {
+            self.first = Some(self.alone(constraint));
+        }
         let mut text = String::from("Value ");
         if let Some(value) = value {
             text.push_str(value);
@@ -131,6 +136,29 @@ impl Report {
         text.push_str("' failed to satisfy constraint: ");
         text.push_str(constraint);
         self.violations.push(text);
+    }
+
+    /// A violation at the path reached, told alone: by its member's name, without its value.
+    fn alone(&self, constraint: &str) -> String {
+        let mut names = self.path.iter().rev().filter_map(|step| match step {
+            Step::Member(name) => Some(*name),
+            Step::Index(_) | Step::Key(_) => None,
+        });
+        let name = lower_first(names.next().unwrap_or_default());
+        format!("Invalid parameter at '{name}' failed to satisfy constraint: '{constraint}'")
+    }
+
+    /// Notes a violation of a plain value, which [`Wording::First`] has other words for.
+    pub(crate) fn plain_violation(&mut self, value: Option<&str>, constraint: &str) {
+        if self.first.is_none() {
+            let words = constraint.strip_prefix("Member ").unwrap_or(constraint);
+            let words = match words.split_once("regular expression pattern: ") {
+                Some((before, pattern)) => format!("{before}regular expression '{pattern}'"),
+                None => words.to_owned(),
+            };
+            self.first = Some(self.alone(&words));
+        }
+        self.violation(value, constraint);
     }
 
     fn write_path(&self, out: &mut String) {
@@ -171,7 +199,11 @@ impl Report {
             let text = lines.collect::<Vec<_>>().join("\n");
             return Err(AwsError::new(style.name, 400, text).query_code(style.code));
         }
-        match self.message() {
+        let message = match service.error_style.wording {
+            Wording::All => self.message(),
+            Wording::First => self.first.take(),
+        };
+        match message {
             Some(message) => Err(AwsError::validation(service, message)),
             None => Ok(()),
         }

@@ -7,6 +7,7 @@ use haar_blobs::{BlobError, Digest};
 use haar_ecr_contract::peek::EcrPeek;
 use haar_kernel::{Doors, HoldsBlobs, Identities, Lanes};
 use haar_ledger::{LedgerError, Snapshot, Tables, Tx};
+use haar_registry::Registries;
 use haar_wire::AwsError;
 
 use crate::controllers::{Copies, Layers, Lifecycles};
@@ -33,12 +34,17 @@ impl Ecr {
         crate::state::tables(tables)
     }
 
-    /// Opens the room and offers its [`EcrPeek`] to the others.
-    pub fn open(doors: &Doors, identities: Arc<dyn Identities>) -> Arc<Self> {
+    /// Opens the room and offers its [`EcrPeek`] to the others. `registries` are asked for what
+    /// pull-through caches miss.
+    pub fn open(
+        doors: &Doors,
+        identities: Arc<dyn Identities>,
+        registries: Arc<Registries>,
+    ) -> Arc<Self> {
         let room = Arc::new(Self {
             downloads: LayerDownloads::new(doors),
             pulls: Pulls::new(doors),
-            upstreams: Upstreams::default(),
+            upstreams: Upstreams::new(registries),
             storage: Storage::new(doors),
             identities,
             doors: doors.clone(),

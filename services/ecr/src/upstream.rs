@@ -1,18 +1,20 @@
 //! Pull-through caches: images of other registries, fetched when they are asked for. AWS docs:
 //! *Amazon ECR User Guide > Sync an upstream registry with an Amazon ECR private registry*.
 
-mod challenge;
-mod client;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use haar_blobs::{BlobError, Digest};
 use haar_ecr_contract::model::{ImageIdentifier, RCTAppliedFor};
 use haar_ledger::Snapshot;
+use haar_registry::{Endpoint, Fetched, Login, Registries, RegistryError, Repository};
+use haar_secretsmanager_contract::peek::{SecretError, SecretValue, SecretsPeek};
 use haar_wire::AwsError;
 use parking_lot::Mutex;
+use serde::Deserialize;
 
 use crate::Ecr;
 use crate::creation;
@@ -22,13 +24,41 @@ use crate::lookup::{find_image, find_repository};
 use crate::refusal;
 use crate::rules::{manifest, prefix};
 use crate::state::{LayerRow, PullThroughRow, RepositoryKey, TagRow};
-pub(crate) use client::{Fetched, Upstream, UpstreamError, Upstreams};
 
 /// How long a tag is believed before the upstream is asked again. AWS docs: the same page.
 const TAG_GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// One fetch of a digest at a time; others wait for it.
 type Flights = Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>;
+
+/// Connections to upstreams, and what is being fetched.
+pub(crate) struct Upstreams {
+    registries: Arc<Registries>,
+    flights: Flights,
+}
+
+impl Upstreams {
+    pub(crate) fn new(registries: Arc<Registries>) -> Self {
+        Self { registries, flights: Flights::default() }
+    }
+}
+
+/// Why an upstream gave nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum UpstreamError {
+    /// It refused, or did not answer.
+    #[error("the upstream registry failed: {0}")]
+    Registry(#[from] RegistryError),
+    /// What it sent does not have the digest that was asked for.
+    #[error("the upstream registry sent something else than was asked for")]
+    Lied,
+    /// What it sent is no manifest.
+    #[error("the upstream registry sent no manifest: {0}")]
+    Unreadable(String),
+    /// The rule's secret holds no login.
+    #[error("the secret of the pull through cache rule cannot be used: {0}")]
+    NoLogin(String),
+}
 
 impl Ecr {
     /// Fetches an image that is not here, or whose tag has not been compared with the upstream's
@@ -50,9 +80,9 @@ impl Ecr {
         let Some(reference) = id.image_digest.as_ref().or(id.image_tag.as_ref()) else {
             return Ok(());
         };
-        match self.upstreams.manifest(&rule.upstream_url, &name, reference).await {
+        match self.fetch_manifest(&rule, &name, reference).await {
             Ok(fetched) => self.keep_image(key, id, fetched).await,
-            Err(UpstreamError::NotFound) => Ok(()),
+            Err(UpstreamError::Registry(RegistryError::NotFound)) => Ok(()),
             Err(error) if is_here => {
                 tracing::warn!(%error, upstream = rule.upstream_url, "an image was not compared");
                 Ok(())
@@ -144,15 +174,15 @@ impl Ecr {
         rule: &PullThroughRow,
         name: &str,
     ) -> Result<Option<Arc<LayerRow>>, AwsError> {
-        let stream = match self.upstreams.blob(&rule.upstream_url, name, digest).await {
+        let stream = match self.open_blob(rule, name, digest).await {
             Ok(stream) => stream,
-            Err(UpstreamError::NotFound) => return Ok(None),
+            Err(UpstreamError::Registry(RegistryError::NotFound)) => return Ok(None),
             Err(error) => return Err(unreachable(&error)),
         };
         let (actual, size) = match self.doors.blobs.put_stream(stream, BYTES_MAX).await {
             Ok(kept) => kept,
             Err(BlobError::Sender(text)) => {
-                return Err(unreachable(&UpstreamError::Unreachable(text)));
+                return Err(unreachable(&UpstreamError::Registry(RegistryError::Malformed(text))));
             }
             Err(fault) => return Err(refusal::server(&fault)),
         };
@@ -168,6 +198,81 @@ impl Ecr {
         .await?;
         Ok(Some(Arc::new(row)))
     }
+}
+
+impl Ecr {
+    async fn fetch_manifest(
+        &self,
+        rule: &PullThroughRow,
+        name: &str,
+        reference: &str,
+    ) -> Result<Fetched, UpstreamError> {
+        let (endpoint, login) = (endpoint(rule)?, self.login(rule)?);
+        let repository = Repository { endpoint: &endpoint, name, login: login.as_ref() };
+        Ok(self.upstreams.registries.manifest(&repository, reference).await?)
+    }
+
+    async fn open_blob(
+        &self,
+        rule: &PullThroughRow,
+        name: &str,
+        digest: &Digest,
+    ) -> Result<BoxStream<'static, Result<Bytes, RegistryError>>, UpstreamError> {
+        let (endpoint, login) = (endpoint(rule)?, self.login(rule)?);
+        let repository = Repository { endpoint: &endpoint, name, login: login.as_ref() };
+        Ok(self.upstreams.registries.blob(&repository, &digest.to_string(), 0).await?)
+    }
+
+    /// Asks whether a rule's upstream is there and takes the rule's login.
+    ///
+    /// # Errors
+    /// When it would not give anything.
+    pub(crate) async fn check_upstream(&self, rule: &PullThroughRow) -> Result<(), UpstreamError> {
+        let (endpoint, login) = (endpoint(rule)?, self.login(rule)?);
+        Ok(self.upstreams.registries.check(&endpoint, login.as_ref()).await?)
+    }
+
+    /// The login that a rule's secret holds: ECR itself reads it, not the one who pulls.
+    fn login(&self, rule: &PullThroughRow) -> Result<Option<Login>, UpstreamError> {
+        let Some(arn) = &rule.credential_arn else { return Ok(None) };
+        let unusable = |error: SecretError| UpstreamError::NoLogin(error.to_string());
+        let value = self.secret(&self.doors.ledger.snapshot(), rule, arn).map_err(unusable)?;
+        let login = serde_json::from_slice::<LoginDocument>(&value).ok();
+        let malformed = "it is no JSON object with username and accessToken";
+        let login = login.ok_or_else(|| UpstreamError::NoLogin(malformed.to_owned()))?;
+        Ok(Some(Login { username: login.username, password: login.access_token }))
+    }
+
+    /// The value of the secret that a rule names.
+    pub(crate) fn secret(
+        &self,
+        snapshot: &Snapshot,
+        rule: &PullThroughRow,
+        arn: &str,
+    ) -> Result<Vec<u8>, SecretError> {
+        let place = (&rule.key.0.account, &rule.key.0.region);
+        let secrets = self.doors.peeks.get::<dyn SecretsPeek>();
+        let secrets = secrets.ok_or_else(|| SecretError::NotFound(arn.to_owned()))?;
+        Ok(match secrets.version(snapshot, place, arn, None, None)?.value {
+            SecretValue::Text(text) => text.into_bytes(),
+            SecretValue::Binary(bytes) => bytes,
+        })
+    }
+}
+
+/// What a rule's secret holds. AWS docs: *Amazon ECR User Guide > Storing your upstream
+/// repository credentials in an AWS Secrets Manager secret*.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct LoginDocument {
+    username: String,
+    access_token: String,
+}
+
+fn endpoint(rule: &PullThroughRow) -> Result<Endpoint, UpstreamError> {
+    let url = &rule.upstream_url;
+    let nowhere = || RegistryError::Malformed(format!("{url} is no address"));
+    Ok(Endpoint::parse(url).ok_or_else(nowhere)?)
 }
 
 /// The rule that a repository is a cache by, and the repository's name at the upstream.

@@ -39,10 +39,23 @@ pub struct ImageRequest {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{reason}")]
 pub struct PullError {
-    /// In words, for the customer: `pull image manifest has been retried 1 time(s): …`.
+    /// What was being done.
+    pub stage: PullStage,
+    /// In words, for the customer: `failed to resolve ref docker.io/library/web:1: …`.
     pub reason: String,
     /// The same may succeed later.
     pub is_transient: bool,
+}
+
+/// What there is to do before an image is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullStage {
+    /// Read the secret that holds the registry's login.
+    Login,
+    /// Find the image in its registry.
+    Manifest,
+    /// Fetch and unpack its layers.
+    Layers,
 }
 
 /// Where images come from: haar's own registry, remote ones, the store.

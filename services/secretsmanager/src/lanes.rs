@@ -19,7 +19,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::SecretsManager>) {
     lanes.command::<model::PutResourcePolicy>();
     lanes.command::<model::PutSecretValue>();
     lanes.command::<model::RestoreSecret>();
-    lanes.command::<model::RotateSecret>();
+    lanes.flow::<model::RotateSecret>();
     lanes.command::<model::TagResource>();
     lanes.command::<model::UntagResource>();
     lanes.command::<model::UpdateSecret>();

@@ -5,7 +5,7 @@ mod listing;
 mod password;
 mod policy;
 mod read;
-mod rotation;
+pub(crate) mod rotation;
 mod secret;
 mod stage;
 mod tag;

@@ -52,6 +52,11 @@ pub(crate) fn described(row: &SecretRow) -> DescribeSecretResponse {
         tags: tags(&row.tags),
         version_ids_to_stages: Some(by_version(row)).filter(|versions| !versions.is_empty()),
         created_date: Some(row.created_at),
+        rotation_enabled: row.rotation.as_ref().map(|rotation| rotation.is_enabled),
+        rotation_lambda_arn: row.rotation.as_ref().map(|rotation| rotation.function_arn.clone()),
+        rotation_rules: row.rotation.as_ref().map(|rotation| rotation.rules.shown()),
+        last_rotated_date: row.rotation.as_ref().and_then(|rotation| rotation.rotated_at),
+        next_rotation_date: row.rotation.as_ref().and_then(|rotation| rotation.next_at),
         ..DescribeSecretResponse::default()
     }
 }
@@ -68,6 +73,11 @@ pub(crate) fn listed(row: &SecretRow) -> SecretListEntry {
         tags: tags(&row.tags),
         secret_versions_to_stages: Some(by_version(row)).filter(|versions| !versions.is_empty()),
         created_date: Some(row.created_at),
+        rotation_enabled: row.rotation.as_ref().map(|rotation| rotation.is_enabled),
+        rotation_lambda_arn: row.rotation.as_ref().map(|rotation| rotation.function_arn.clone()),
+        rotation_rules: row.rotation.as_ref().map(|rotation| rotation.rules.shown()),
+        last_rotated_date: row.rotation.as_ref().and_then(|rotation| rotation.rotated_at),
+        next_rotation_date: row.rotation.as_ref().and_then(|rotation| rotation.next_at),
         ..SecretListEntry::default()
     }
 }

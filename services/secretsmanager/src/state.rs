@@ -1,5 +1,7 @@
 //! The room's tables.
 
+mod rotation;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -7,14 +9,19 @@ use haar_ledger::{IndexEntry, Row, Snapshot, Tables, Tx};
 use haar_types::{AccountId, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use rotation::{Going, Rotation, RotationStep};
+
 /// Whose a secret is, and its name.
 pub(crate) type Key = (AccountId, Region, String);
 
 /// The stage of the version that is in use, and of the one before it.
 pub(crate) const CURRENT: &str = "AWSCURRENT";
 pub(crate) const PREVIOUS: &str = "AWSPREVIOUS";
+/// The stage of the version that a rotation makes.
+pub(crate) const PENDING: &str = "AWSPENDING";
 
-/// A secret. Writer: operations, and `controllers::deletions` that removes it.
+/// A secret. Writer: operations, `controllers::rotations`, and `controllers::deletions` that
+/// removes it.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SecretRow {
     pub(crate) key: Key,
@@ -34,6 +41,9 @@ pub(crate) struct SecretRow {
     /// Its resource policy.
     pub(crate) policy: Option<String>,
     pub(crate) tags: Tags,
+    /// How it is rotated; `None`: it never was.
+    #[serde(default)]
+    pub(crate) rotation: Option<Rotation>,
 }
 
 impl SecretRow {
@@ -41,6 +51,11 @@ impl SecretRow {
     pub(crate) fn stages_of(&self, version: &str) -> Vec<String> {
         let here = self.stages.iter().filter(|(_, id)| *id == version);
         here.map(|(stage, _)| stage.clone()).collect()
+    }
+
+    /// The version of a rotation that has begun and not ended.
+    pub(crate) fn pending(&self) -> Option<&String> {
+        self.stages.get(PENDING).filter(|version| self.stages.get(CURRENT) != Some(*version))
     }
 
     /// Points a stage at a version. What was current becomes previous.

@@ -17,6 +17,8 @@ pub(super) struct Listing {
     /// Members with an enum whose values the room checks itself, as `Shape.Member`: texts for
     /// the decoder.
     pub(super) open_members: Vec<String>,
+    /// True: of violated constraints the first alone is told, in other words.
+    pub(super) first_violation: bool,
     /// Namespace of its XML, where the model names none.
     pub(super) xml_namespace: Option<String>,
     /// False: XML errors have no `ErrorResponse` around them.
@@ -53,6 +55,7 @@ impl Listing {
             validation_code: string("validation_code"),
             malformed_code: string("malformed_code"),
             missing: string("missing_name").zip(string("missing_code")),
+            first_violation: flag("first_violation").unwrap_or(false),
             open_members: texts(&table, "open_members"),
             xml_namespace: string("xml_namespace"),
             wrapped_errors: flag("wrapped_errors").unwrap_or(true),

@@ -152,6 +152,7 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
         }
         None => "None".to_owned(),
     };
+    let wording = if listing.first_violation { "First" } else { "All" };
     let message = if text("protocol") == Some("rest-json") { "Message" } else { "message" };
     let mut out = String::from(
         "//! The service itself.\n\n\
@@ -168,7 +169,7 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
          unlisted: &[{}],\n\
          error_style: ErrorStyle {{ validation_code: {validation:?}, \
          malformed_code: {malformed:?}, message_key: {message:?}, missing: {missing}, \
-         wrapped: {} }},\n\
+         wording: haar_wire::Wording::{wording}, wrapped: {} }},\n\
          host_label: {},\n}};",
         listing.service,
         text("serviceId").unwrap_or_default(),

@@ -39,6 +39,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-policy", Ring::Parts),
     ("haar-substrate", Ring::Parts),
     ("haar-images", Ring::Parts),
+    ("haar-registry", Ring::Parts),
     ("haar-kernel", Ring::Kernel),
     ("haar-controller", Ring::Kernel),
     ("haar-net", Ring::Kernel),
@@ -52,6 +53,7 @@ const WITHIN_RING: &[(&str, &str)] = &[
     ("haar-clock", "haar-types"),
     ("haar-ledger", "haar-kv"),
     ("haar-images", "haar-substrate"),
+    ("haar-registry", "haar-substrate"),
     ("haar-kernel", "haar-controller"),
     ("haar-controller", "haar-kernel"),
 ];

@@ -7,10 +7,11 @@ use haar_blobs::Digest;
 use haar_ecr_contract::peek::{EcrPeek, RegistryName};
 use haar_kernel::{Doors, Principal};
 use haar_lambda::doors::{FunctionImages, ImageFailure, ImageRequest};
+use haar_registry::ImageName;
 use haar_substrate::{ImageError, ImageRef, ImageSource as _, Manifest};
 use serde_json::Value;
 
-use super::images::{Name, OwnRegistry};
+use super::images::OwnRegistry;
 
 /// What Lambda takes. AWS docs: *Create a Lambda function using a container image*: one image of
 /// either format, no index of several.
@@ -33,7 +34,8 @@ impl RegistryImages {
     /// The repository that an image's name is about, and its tag or digest. It must be of this
     /// haar's registries and of the function's region, and say which image of the repository.
     fn source(&self, request: &ImageRequest) -> Result<(OwnRegistry, String), ImageFailure> {
-        let Name { host, repository, reference } = Name::parse(&request.uri);
+        let name = ImageName::parse(&request.uri).ok_or(ImageFailure::NotValid)?;
+        let ImageName { host, repository, reference } = name;
         let own = RegistryName { account: request.account.clone(), region: request.region.clone() };
         let ecr = self.doors.peeks.expect::<dyn EcrPeek>();
         let registry = ecr.registry_of(&host, &own).ok_or(ImageFailure::NotValid)?;

@@ -18,6 +18,7 @@ use haar_lambda::fleet::{Fleet, FleetSettings};
 use haar_lambda::invoke::UrlSite;
 use haar_ledger::Tables;
 use haar_logs::Logs;
+use haar_registry::{Limits, Registries};
 use haar_secretsmanager::SecretsManager;
 use haar_ssm::Ssm;
 use haar_sts::Sts;
@@ -67,7 +68,9 @@ impl Rooms {
         let cloudwatch = Cloudwatch::open(doors).map_err(|error| format!("metrics: {error}"))?;
         let iam = Arc::new(Iam::new(doors.clone()));
         doors.peeks.offer::<dyn IamPeek>(Arc::clone(&iam) as Arc<dyn IamPeek>);
-        let ecr = Ecr::open(doors, Arc::clone(&iam) as Arc<dyn Identities>);
+        let registries = Arc::new(Registries::new(doors.clock.clone(), limits(doors)));
+        let identities = Arc::clone(&iam) as Arc<dyn Identities>;
+        let ecr = Ecr::open(doors, identities, Arc::clone(&registries));
         let sts = Sts::new(doors.clone(), Arc::clone(&iam) as Arc<dyn Identities>);
         let sessions = RoleSessions { doors: doors.clone(), iam: Arc::clone(&iam) as _ };
         let images = Arc::new(RegistryImages { doors: doors.clone() });
@@ -78,7 +81,7 @@ impl Rooms {
         let ec2 = Arc::new(Ec2::new(doors));
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
         let ssm = Arc::new(Ssm::new(doors, key));
-        let task_doors = tasks::doors(doors, Arc::clone(&iam) as _, api);
+        let task_doors = tasks::doors(doors, Arc::clone(&iam) as _, api, registries);
         let ecs = Arc::new(Ecs::new(doors.clone(), task_doors));
         Ok(Self {
             cloudwatch,
@@ -132,6 +135,9 @@ impl Rooms {
             .add(self.logs.sweeper())
             .add(Arc::new(haar_ec2::controllers::NatGateways))
             .add(Arc::new(haar_secretsmanager::controllers::Deletions))
+            .add(Arc::new(haar_secretsmanager::controllers::Rotations::new(Arc::clone(
+                &self.secrets,
+            ))))
             .add(Arc::new(haar_ssm::controllers::Expiry))
             .add(Arc::new(Delivery::new(self.doors.outbox.clone())))
     }
@@ -197,4 +203,10 @@ impl Rooms {
         self.doors.blobs.clear().map_err(|error| error.to_string())?;
         Ok(())
     }
+}
+
+/// How long other registries may take.
+fn limits(doors: &Doors) -> Limits {
+    let Limits { answer, idle } = Limits::default();
+    Limits { answer: doors.settings.wait(answer), idle: doors.settings.wait(idle) }
 }

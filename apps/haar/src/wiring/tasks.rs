@@ -14,6 +14,7 @@ use haar_logs_contract::{
     CreateLogGroup, CreateLogGroupRequest, CreateLogStream, CreateLogStreamRequest, GetLogEvents,
     GetLogEventsRequest,
 };
+use haar_registry::Registries;
 use haar_types::{AccountId, Timestamp};
 use tokio::net::TcpStream;
 
@@ -32,10 +33,15 @@ const LIFETIME: Duration = Duration::from_secs(6 * 3600);
 const PAGE: i32 = 10_000;
 
 /// All doors of tasks.
-pub(crate) fn doors(doors: &Doors, iam: Arc<dyn IamPeek>, api: Arc<Api>) -> TaskDoors {
+pub(crate) fn doors(
+    doors: &Doors,
+    iam: Arc<dyn IamPeek>,
+    api: Arc<Api>,
+    registries: Arc<Registries>,
+) -> TaskDoors {
     let neighbours = Arc::new(Neighbours { doors: doors.clone(), iam: Arc::clone(&iam) });
     TaskDoors {
-        images: Arc::new(TaskImages { doors: doors.clone(), iam: Arc::clone(&iam) }),
+        images: Arc::new(TaskImages { doors: doors.clone(), iam: Arc::clone(&iam), registries }),
         secrets: Arc::new(TaskSecrets { doors: doors.clone(), iam }),
         logs: Arc::clone(&neighbours) as _,
         credentials: neighbours,

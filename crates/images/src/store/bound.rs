@@ -46,15 +46,24 @@ impl Store {
         &self,
         id: &ImageId,
         reference: &ImageRef,
+        is_import: bool,
     ) -> Result<bool, ImageError> {
         let mut state = self.state.lock();
         let now = self.clock.now();
         let Some(record) = state.images.get_mut(id) else { return Ok(false) };
         record.used_at = now;
-        if record.image.references.contains(reference) {
+        let image = &mut record.image;
+        let is_named = image.references.contains(reference);
+        let is_marked = !is_import || image.imported_as.contains(reference);
+        if is_named && is_marked {
             return Ok(true);
         }
-        record.image.references.push(reference.clone());
+        if !is_named {
+            image.references.push(reference.clone());
+        }
+        if !is_marked {
+            image.imported_as.push(reference.clone());
+        }
         let record = record.clone();
         self.rename_others(&mut state, id, reference)?;
         self.save(&record)?;
@@ -84,6 +93,7 @@ impl Store {
         for (_, record) in others {
             let before = record.image.references.len();
             record.image.references.retain(|name| name != reference);
+            record.image.imported_as.retain(|name| name != reference);
             if record.image.references.len() < before {
                 self.save(record)?;
             }

@@ -14,7 +14,7 @@ use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::{
     AwsError, ErrorStyle, Http, Kind, Lane, ListSchema, Member, Operation, OperationSchema,
-    Paginator, Protocol, Schema, ServiceSchema, StructSchema, XmlRoot, shape,
+    Paginator, Protocol, Schema, ServiceSchema, StructSchema, Wording, XmlRoot, shape,
 };
 use serde::{Deserialize, Serialize};
 
@@ -93,6 +93,7 @@ pub(crate) static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "SerializationException",
         message_key: "message",
         missing: None,
+        wording: Wording::All,
         wrapped: true,
     },
     host_label: false,

@@ -39,6 +39,7 @@ impl SimImages {
             id: id.clone(),
             index_digest: None,
             references: vec![reference.clone()],
+            imported_as: Vec::new(),
             size_bytes: 1 << 20,
             pulled_at: Timestamp(0),
             config,

@@ -14,6 +14,8 @@ use haar_ecr_contract::model::{
 };
 use haar_kernel::{Answer, Call, Command, Flow, Query};
 use haar_ledger::{Snapshot, Tx};
+use haar_registry::Endpoint;
+use haar_secretsmanager_contract::peek::SecretError;
 use haar_wire::AwsError;
 
 use crate::Ecr;
@@ -21,7 +23,6 @@ use crate::listing::PageAsk;
 use crate::refusal;
 use crate::rules::hosts;
 use crate::state::{PrefixKey, PullThroughRow, RegistryKey};
-use crate::upstream::Upstream;
 
 /// Rules on a page where the caller asks for no number.
 const PAGE_COUNT: usize = 100;
@@ -63,11 +64,25 @@ fn key_of(call: &Call, registry: Option<&String>, prefix: String) -> PrefixKey {
     (RegistryKey::of(call, registry.map(String::as_str)), prefix)
 }
 
-/// There is no secret that a rule could use.
-fn no_secret() -> AwsError {
-    let text = "The ARN of the secret specified in the pull through cache rule was not found. \
-                Update the pull through cache rule with a valid secret ARN and try again.";
-    refusal::error("SecretNotFoundException", text)
+impl Ecr {
+    /// Refuses a rule whose secret is not there.
+    fn find_secret(&self, snapshot: &Snapshot, row: &PullThroughRow) -> Result<(), AwsError> {
+        let Some(arn) = &row.credential_arn else { return Ok(()) };
+        let (name, text) = match self.secret(snapshot, row, arn) {
+            Ok(_) => return Ok(()),
+            Err(SecretError::Deleted(_)) => (
+                "UnableToAccessSecretException",
+                "The secret is unable to be accessed. Verify the resource permissions and try \
+                 again.",
+            ),
+            Err(_) => (
+                "SecretNotFoundException",
+                "The ARN of the secret specified in the pull through cache rule was not found. \
+                 Update the pull through cache rule with a valid secret ARN and try again.",
+            ),
+        };
+        Err(refusal::error(name, text))
+    }
 }
 
 /// AWS docs: *Amazon ECR API Reference > CreatePullThroughCacheRule*.
@@ -87,15 +102,12 @@ impl Command<CreatePullThroughCacheRule> for Ecr {
             );
             return Err(refusal::error("PullThroughCacheRuleAlreadyExistsException", text));
         }
-        if Upstream::parse(&input.upstream_registry_url).is_none() {
+        if Endpoint::parse(&input.upstream_registry_url).is_none() {
             let text = format!(
                 "The specified upstream registry '{}' isn't supported.",
                 input.upstream_registry_url
             );
             return Err(refusal::error("UnsupportedUpstreamRegistryException", text));
-        }
-        if input.credential_arn.is_some() {
-            return Err(no_secret());
         }
         let row = PullThroughRow {
             upstream: input.upstream_registry.or_else(|| upstream_of(&input.upstream_registry_url)),
@@ -103,9 +115,11 @@ impl Command<CreatePullThroughCacheRule> for Ecr {
             upstream_url: input.upstream_registry_url,
             upstream_prefix: input.upstream_repository_prefix,
             custom_role_arn: input.custom_role_arn,
+            credential_arn: input.credential_arn,
             created_at: call.now,
             updated_at: call.now,
         };
+        self.find_secret(tx, &row)?;
         let shown = shown(&row);
         tx.put(row);
         Ok(CreatePullThroughCacheRuleResponse {
@@ -114,7 +128,7 @@ impl Command<CreatePullThroughCacheRule> for Ecr {
             created_at: shown.created_at,
             registry_id: shown.registry_id,
             upstream_registry: shown.upstream_registry,
-            credential_arn: None,
+            credential_arn: shown.credential_arn,
             custom_role_arn: shown.custom_role_arn,
             upstream_repository_prefix: shown.upstream_repository_prefix,
         })
@@ -131,10 +145,9 @@ impl Command<UpdatePullThroughCacheRule> for Ecr {
     ) -> Answer<UpdatePullThroughCacheRule> {
         let key = key_of(call, input.registry_id.as_ref(), input.ecr_repository_prefix);
         let mut row = (*find(tx, &key)?).clone();
-        if input.credential_arn.is_some() {
-            return Err(no_secret());
-        }
         row.custom_role_arn = input.custom_role_arn.or(row.custom_role_arn);
+        row.credential_arn = input.credential_arn.or(row.credential_arn);
+        self.find_secret(tx, &row)?;
         row.updated_at = call.now;
         let shown = shown(&row);
         tx.put(row);
@@ -142,7 +155,7 @@ impl Command<UpdatePullThroughCacheRule> for Ecr {
             ecr_repository_prefix: shown.ecr_repository_prefix,
             registry_id: shown.registry_id,
             updated_at: shown.updated_at,
-            credential_arn: None,
+            credential_arn: shown.credential_arn,
             custom_role_arn: shown.custom_role_arn,
             upstream_repository_prefix: shown.upstream_repository_prefix,
         })
@@ -166,7 +179,7 @@ impl Command<DeletePullThroughCacheRule> for Ecr {
             upstream_registry_url: shown.upstream_registry_url,
             created_at: shown.created_at,
             registry_id: shown.registry_id,
-            credential_arn: None,
+            credential_arn: shown.credential_arn,
             custom_role_arn: shown.custom_role_arn,
             upstream_repository_prefix: shown.upstream_repository_prefix,
         })
@@ -212,13 +225,13 @@ impl Flow<ValidatePullThroughCacheRule> for Ecr {
     ) -> Answer<ValidatePullThroughCacheRule> {
         let key = key_of(&call, input.registry_id.as_ref(), input.ecr_repository_prefix);
         let row = find(&self.doors.ledger.snapshot(), &key)?;
-        let failure = self.upstreams.ping(&row.upstream_url).await.err();
+        let failure = self.check_upstream(&row).await.err();
         let shown = shown(&row);
         Ok(ValidatePullThroughCacheRuleResponse {
             ecr_repository_prefix: shown.ecr_repository_prefix,
             registry_id: shown.registry_id,
             upstream_registry_url: shown.upstream_registry_url,
-            credential_arn: None,
+            credential_arn: shown.credential_arn,
             custom_role_arn: shown.custom_role_arn,
             upstream_repository_prefix: shown.upstream_repository_prefix,
             is_valid: Some(failure.is_none()),
@@ -233,7 +246,7 @@ fn shown(row: &PullThroughRow) -> PullThroughCacheRule {
         upstream_registry_url: Some(row.upstream_url.clone()),
         created_at: Some(row.created_at),
         registry_id: Some(row.key.0.account.to_string()),
-        credential_arn: None,
+        credential_arn: row.credential_arn.clone(),
         custom_role_arn: row.custom_role_arn.clone(),
         upstream_repository_prefix: row.upstream_prefix.clone(),
         upstream_registry: row.upstream,

@@ -19,7 +19,8 @@ use crate::state::{RepositoryKey, RepositoryRow};
 pub(crate) fn check_policy(text: &str, name: &str) -> Result<(), AwsError> {
     let parsed = Document::parse(text, Grammar::Own);
     parsed.map(drop).map_err(|error| {
-        refusal::constraint(name, &format!("Invalid repository policy provided: {error}"))
+        tracing::debug!(%error, "a policy was refused"); // AWS does not say why either
+        refusal::constraint(name, "Invalid repository policy provided")
     })
 }
 

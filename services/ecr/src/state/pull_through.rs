@@ -20,6 +20,9 @@ pub(crate) struct PullThroughRow {
     /// What stands before the repository's name at the upstream; `ROOT` is nothing.
     pub(crate) upstream_prefix: Option<String>,
     pub(crate) custom_role_arn: Option<String>,
+    /// The secret that holds the upstream's login.
+    #[serde(default)]
+    pub(crate) credential_arn: Option<String>,
     pub(crate) created_at: Timestamp,
     pub(crate) updated_at: Timestamp,
 }

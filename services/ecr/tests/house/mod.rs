@@ -24,6 +24,7 @@ use haar_kernel::{
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
+use haar_registry::{Limits, Registries};
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::{Body, Operation};
@@ -129,7 +130,8 @@ impl House {
         let iam = Arc::new(Iam::new(doors.clone()));
         doors.peeks.offer::<dyn IamPeek>(Arc::clone(&iam) as Arc<dyn IamPeek>);
         let identities = Arc::clone(&iam) as Arc<dyn Identities>;
-        let room = Ecr::open(&doors, Arc::clone(&identities));
+        let registries = Arc::new(Registries::new(clock.clone(), Limits::default()));
+        let room = Ecr::open(&doors, Arc::clone(&identities), registries);
         let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&room), Ecr::lanes)
             .room(iam, haar_iam::lanes)

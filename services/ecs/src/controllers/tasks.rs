@@ -9,12 +9,14 @@ mod launch;
 mod plan;
 mod start;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_controller::{ActCx, ActError, Controller, Plan};
 use haar_ecs_contract::model::TaskStopCode;
 use haar_ledger::{ChangeSet, Snapshot, Tx};
 use haar_types::Timestamp;
+use parking_lot::Mutex;
 
 use crate::Ecs;
 use crate::state::{DefinitionRow, LogPositionRow, MeterRow, TaskKey, TaskRow, TaskStatus};
@@ -22,6 +24,9 @@ use crate::state::{DefinitionRow, LogPositionRow, MeterRow, TaskKey, TaskRow, Ta
 /// Runs tasks.
 pub struct Tasks {
     room: Arc<Ecs>,
+    /// How often a task's images were asked for in vain. In memory: a write would wake the key
+    /// before its time.
+    pulls: Mutex<BTreeMap<TaskKey, u32>>,
 }
 
 /// One idempotent deed for a task.
@@ -48,7 +53,7 @@ pub enum TaskStep {
 impl Tasks {
     /// The controller of a room's tasks.
     pub fn new(room: Arc<Ecs>) -> Self {
-        Self { room }
+        Self { room, pulls: Mutex::default() }
     }
 
     /// Changes a row that is there, in one commit. `None`: it is gone.

@@ -109,6 +109,56 @@ fn what_cannot_start_says_so_in_awss_words() {
 }
 
 #[test]
+fn environment_files_are_refused_clearly_while_there_is_no_s3() {
+    play(|world| {
+        world.cluster();
+        let mut asked = definition("web", "nginx");
+        asked["containerDefinitions"][0]["environmentFiles"] =
+            json!([{ "value": "arn:aws:s3:::bucket/web.env", "type": "s3" }]);
+        world.ok::<RegisterTaskDefinition>(asked);
+        let arn = world.run_task("web");
+        assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(10)));
+        let task = world.task(&arn);
+        assert_eq!(task["stopCode"], "TaskFailedToStart");
+        let reason = task["stoppedReason"].as_str().unwrap();
+        let before = "ResourceInitializationError: failed to download env files: ";
+        assert!(reason.starts_with(before), "{reason}");
+        assert!(
+            reason.ends_with("there is no Amazon S3 here to read arn:aws:s3:::bucket/web.env from")
+        );
+    });
+}
+
+#[test]
+fn a_registry_that_fails_is_asked_again_for_a_while() {
+    play(|world| {
+        world.cluster();
+        world.define("web", "down:1");
+        let arn = world.run_task("web");
+        assert!(!reaches(world, &arn, TaskStatus::Stopped, seconds(170)));
+        assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(120)));
+        let reason = world.task(&arn)["stoppedReason"].as_str().unwrap().to_owned();
+        let before = "CannotPullContainerError: ref pull has been retried ";
+        let (count, said) = reason.strip_prefix(before).unwrap().split_once(" time(s): ").unwrap();
+        assert_eq!(said, "unexpected status: 503 Service Unavailable");
+        assert!(count.parse::<u32>().unwrap() > 5, "{reason}");
+    });
+}
+
+#[test]
+fn a_task_can_be_stopped_while_its_registry_keeps_silent() {
+    play(|world| {
+        world.cluster();
+        world.define("web", "silent:1");
+        let arn = world.run_task("web");
+        assert!(reaches(world, &arn, TaskStatus::Pending, seconds(5)));
+        world.ok::<StopTask>(json!({ "task": arn, "reason": "enough" }));
+        assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(5)));
+        assert_eq!(world.task(&arn)["stoppedReason"], "enough");
+    });
+}
+
+#[test]
 fn a_full_subnet_is_passed_over_or_ends_the_task() {
     play(|world| {
         world.cluster();

@@ -12,7 +12,7 @@ pub struct Deletions;
 
 /// Names a secret.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SecretKey(Key);
+pub struct SecretKey(pub(crate) Key);
 
 /// Its one deed: remove the secret if its window has passed.
 #[derive(Clone, Debug, PartialEq, Eq)]

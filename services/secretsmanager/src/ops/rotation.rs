@@ -1,37 +1,147 @@
-//! Rotation: refused, since nothing would call the function that rotates.
+//! Rotation: asked for here, done by `controllers::rotations`.
 
-use haar_kernel::{Answer, Call, Command};
-use haar_ledger::Tx;
+use std::sync::Arc;
+
+use haar_kernel::{Answer, Call, Command, Flow, Principal};
+use haar_lambda_contract::model::{InvocationRequest, InvocationType, Invoke};
+use haar_ledger::{LedgerError, Snapshot, Tx};
 use haar_secretsmanager_contract::{
-    CancelRotateSecret, CancelRotateSecretRequest, RotateSecret, RotateSecretRequest,
+    CancelRotateSecret, CancelRotateSecretRequest, CancelRotateSecretResponse, RotateSecret,
+    RotateSecretRequest, RotateSecretResponse,
 };
+use haar_types::{Arn, Region, Timestamp};
 use haar_wire::AwsError;
 
 use crate::SecretsManager;
 use crate::lookup::find;
-use crate::refusal::bad_request;
+use crate::refusal::{bad_request, exists};
+use crate::rules::schedule::Rules;
+use crate::state::{Going, PENDING, Rotation, SecretRow, VersionRow};
 
-impl Command<RotateSecret> for SecretsManager {
-    fn command(
-        &self,
-        call: &Call,
-        tx: &mut Tx,
-        input: RotateSecretRequest,
-    ) -> Answer<RotateSecret> {
-        find(tx, call, &input.secret_id)?;
-        match input.rotation_lambda_arn {
-            Some(_) => Err(AwsError::new(
-                "NotImplemented",
-                501,
-                "secretsmanager: rotation by a Lambda function is not implemented by haar",
-            )),
-            None => {
-                Err(bad_request("No Lambda rotation function ARN is associated with this secret."))
-            }
-        }
+/// Who calls rotation functions.
+pub(crate) const SERVICE: &str = "secretsmanager.amazonaws.com";
+
+/// AWS docs: *Secrets Manager API Reference > RotateSecret*.
+impl Flow<RotateSecret> for SecretsManager {
+    async fn flow(self: Arc<Self>, call: Call, input: RotateSecretRequest) -> Answer<RotateSecret> {
+        let row = find(&self.doors.ledger.snapshot(), &call, &input.secret_id)?;
+        let wished = wish(&row, &input)?;
+        self.check_function(&call, &wished.function_arn).await?;
+        let committed = self.doors.ledger.transact(|tx| begin(tx, &call, &input))?;
+        let begun = committed.durable().await.map_err(|error: LedgerError| {
+            tracing::error!(%error, "a commit did not reach the disk");
+            AwsError::internal_failure("the state could not be written")
+        })?;
+        begun.ok_or_else(|| {
+            bad_request("A previous rotation isn't complete. That rotation will be reattempted.")
+        })
     }
 }
 
+impl SecretsManager {
+    /// Refuses a function that cannot be called. AWS docs: *Secrets Manager User Guide >
+    /// Troubleshoot rotation*.
+    async fn check_function(&self, call: &Call, function_arn: &str) -> Result<(), AwsError> {
+        let principal = Arc::new(Principal::service(call.account.clone(), SERVICE));
+        let input = InvocationRequest {
+            function_name: function_arn.to_owned(),
+            invocation_type: Some(InvocationType::DryRun),
+            ..InvocationRequest::default()
+        };
+        let region = region_of(function_arn, &call.region);
+        let answer = self.doors.call::<Invoke>(principal, &region, input).await;
+        answer.map(drop).map_err(|_| {
+            AwsError::access_denied(
+                "Secrets Manager cannot invoke the specified Lambda function. Ensure that the \
+                 function policy grants access to the principal secretsmanager.amazonaws.com.",
+            )
+        })
+    }
+}
+
+/// Where a function is.
+pub(crate) fn region_of(function_arn: &str, own: &Region) -> Region {
+    let region = function_arn.parse::<Arn>().ok().and_then(|arn| arn.region().parse().ok());
+    region.unwrap_or_else(|| own.clone())
+}
+
+/// The rotation that a request asks for: what it brings, over what was there.
+fn wish(row: &SecretRow, input: &RotateSecretRequest) -> Result<Rotation, AwsError> {
+    let known = row.rotation.as_ref();
+    let function_arn = input.rotation_lambda_arn.clone();
+    let function_arn = function_arn.or_else(|| known.map(|known| known.function_arn.clone()));
+    let missing = "No Lambda rotation function ARN is associated with this secret.";
+    let function_arn = function_arn.ok_or_else(|| bad_request(missing))?;
+    let rules = match &input.rotation_rules {
+        Some(given) => Rules::read(given)?,
+        None => known.map(|known| known.rules.clone()).unwrap_or_default(),
+    };
+    Ok(Rotation {
+        is_enabled: true,
+        function_arn,
+        rules,
+        rotated_at: known.and_then(|known| known.rotated_at),
+        next_at: None,
+        going: None,
+    })
+}
+
+/// Notes the wish and begins. `None`: a rotation is going on; it is tried again at once.
+fn begin(
+    tx: &mut Tx,
+    call: &Call,
+    input: &RotateSecretRequest,
+) -> Result<Option<RotateSecretResponse>, AwsError> {
+    let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+    let mut rotation = wish(&row, input)?;
+    if let Some(pending) = row.pending().cloned() {
+        let going = row.rotation.take().and_then(|rotation| rotation.going);
+        let going = going.unwrap_or_else(|| Going::begin(pending, false));
+        rotation.going =
+            Some(Going { failure_count: 0, due_at: None, is_given_up: false, ..going });
+        rotation.reckon(call.now);
+        row.rotation = Some(rotation);
+        tx.put(row);
+        return Ok(None);
+    }
+    let version = input.client_request_token.clone().unwrap_or_else(|| call.ids.uuid());
+    if is_taken(tx, &row, &version) {
+        let arn = &row.arn;
+        return Err(exists(format!(
+            "You can't use ClientRequestToken {version} because that value is already in use for \
+             a version of secret {arn}."
+        )));
+    }
+    let is_trial = input.rotate_immediately == Some(false);
+    start(&mut row, rotation, version.clone(), is_trial, call.now);
+    let output = RotateSecretResponse {
+        arn: Some(row.arn.clone()),
+        name: Some(row.key.2.clone()),
+        version_id: Some(version),
+    };
+    tx.put(row);
+    Ok(Some(output))
+}
+
+fn is_taken(snapshot: &Snapshot, row: &SecretRow, version: &str) -> bool {
+    snapshot.get::<VersionRow>(&(row.arn.clone(), version.to_owned())).is_some()
+}
+
+/// Points `AWSPENDING` at a version that is to be made.
+pub(crate) fn start(
+    row: &mut SecretRow,
+    mut rotation: Rotation,
+    version: String,
+    is_trial: bool,
+    now: Timestamp,
+) {
+    row.stages.insert(PENDING.to_owned(), version.clone());
+    rotation.going = Some(Going::begin(version, is_trial));
+    rotation.reckon(now);
+    row.rotation = Some(rotation);
+}
+
+/// AWS docs: *Secrets Manager API Reference > CancelRotateSecret*. The stages stay where they are.
 impl Command<CancelRotateSecret> for SecretsManager {
     fn command(
         &self,
@@ -39,10 +149,22 @@ impl Command<CancelRotateSecret> for SecretsManager {
         tx: &mut Tx,
         input: CancelRotateSecretRequest,
     ) -> Answer<CancelRotateSecret> {
-        find(tx, call, &input.secret_id)?;
-        Err(bad_request(
-            "You tried to enable or cancel rotation on a secret that doesn't already have a Lambda \
-             function ARN configured.",
-        ))
+        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let Some(rotation) = &mut row.rotation else {
+            return Err(bad_request(
+                "You tried to enable or cancel rotation on a secret that doesn't already have a \
+                 Lambda function ARN configured.",
+            ));
+        };
+        rotation.is_enabled = false;
+        rotation.next_at = None;
+        let version_id = rotation.going.take().map(|going| going.version);
+        let output = CancelRotateSecretResponse {
+            arn: Some(row.arn.clone()),
+            name: Some(row.key.2.clone()),
+            version_id,
+        };
+        tx.put(row);
+        Ok(output)
     }
 }

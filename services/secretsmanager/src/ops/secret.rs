@@ -50,6 +50,7 @@ impl Command<CreateSecret> for SecretsManager {
             stages: Default::default(),
             policy: None,
             tags,
+            rotation: None,
         };
         let version_id = match value {
             Some(value) => {

@@ -79,6 +79,10 @@ impl SecretsManager {
             row.stage(stage, &id);
         }
         row.changed_at = call.now;
+        let is_current = row.stages.get(CURRENT) == Some(&id);
+        if let Some(rotation) = row.rotation.as_mut().filter(|_| is_current) {
+            rotation.reckon(call.now);
+        }
         drop_oldest(tx, row);
         Ok(id)
     }

@@ -2,9 +2,12 @@
 
 #![allow(dead_code, unreachable_pub, clippy::new_without_default, clippy::unwrap_used)]
 
+pub mod functions;
+
 use std::sync::Arc;
 use std::time::Duration;
 
+use functions::Functions;
 use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, Driver, DriverHandle};
@@ -14,7 +17,7 @@ use haar_kernel::{
 use haar_kv::Kv;
 use haar_ledger::Ledger;
 use haar_secretsmanager::SecretsManager;
-use haar_secretsmanager::controllers::Deletions;
+use haar_secretsmanager::controllers::{Deletions, Rotations};
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::Operation;
@@ -27,6 +30,8 @@ pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 
 pub struct House {
     pub doors: Doors,
+    /// The functions that rotate.
+    pub functions: Arc<Functions>,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
 }
@@ -52,12 +57,15 @@ impl House {
             settings: Settings::default(),
         });
         let room = Arc::new(SecretsManager::new(&doors, DataKey::new(&[7; DataKey::LEN])));
+        let functions = Arc::new(Functions::new(&doors));
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
-            .room(room, haar_secretsmanager::lanes)
+            .room(Arc::clone(&room), haar_secretsmanager::lanes)
+            .room(Arc::clone(&functions), functions::lanes)
             .build();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
-        let driver = Driver::new(cx).add(Arc::new(Deletions)).run();
-        Self { doors, _kernel: kernel, _driver: driver }
+        let rotations = Arc::new(Rotations::new(room));
+        let driver = Driver::new(cx).add(Arc::new(Deletions)).add(rotations).run();
+        Self { doors, functions, _kernel: kernel, _driver: driver }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.

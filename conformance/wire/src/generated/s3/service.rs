@@ -311,6 +311,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "MalformedXML",
         message_key: "message",
         missing: None,
+        wording: haar_wire::Wording::All,
         wrapped: false,
     },
     host_label: true,

@@ -73,6 +73,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             name: "MissingRequiredParameterException",
             code: "MissingParameter",
         }),
+        wording: haar_wire::Wording::All,
         wrapped: true,
     },
     host_label: false,

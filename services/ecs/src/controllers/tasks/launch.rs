@@ -8,12 +8,15 @@ use haar_ecs_contract::model::{ContainerDefinition, TaskStopCode};
 use haar_substrate::SubstrateError;
 
 use super::Tasks;
-use crate::doors::{ImageRequest, PullError, ReadyImage};
+use crate::doors::{ImageRequest, PullError, PullStage, ReadyImage};
 use crate::run::spec;
 use crate::state::{DefinitionRow, TaskKey, TaskRow};
 
 /// How long a registry that does not answer is asked again. *Ours*.
 const PULL_MAX: Duration = Duration::from_secs(180);
+
+/// How often a pull looks whether its task is still wanted.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Tasks {
     /// Pulls, reads, makes; then starts what waits for nothing.
@@ -32,10 +35,19 @@ impl Tasks {
         let Some(definition) = snapshot.get::<DefinitionRow>(&begun.definition) else {
             return Err(ActError::lasting("the task's definition is not there"));
         };
-        let pulled = match self.pull_all(&begun, &definition).await {
+        let pulled = tokio::select! {
+            biased; // chance comes in through IdSource
+            pulled = self.pull_all(&begun, &definition) => pulled,
+            () = until_stopped(cx, key) => {
+                self.forget_pulls(key);
+                return Ok(());
+            }
+        };
+        let pulled = match pulled {
             Ok(pulled) => pulled,
             Err(failure) => return self.pull_failed(cx, &begun, failure).await,
         };
+        self.forget_pulls(key);
         if let Err(reason) = self.room.prepare(&begun, &definition).await {
             let reason = format!("ResourceInitializationError: {reason}");
             return Self::give_up(cx, key, TaskStopCode::TaskFailedToStart, &reason).await;
@@ -89,10 +101,13 @@ impl Tasks {
         failure: PullError,
     ) -> Result<(), ActError> {
         let begun = row.times.pull_started_at.unwrap_or(row.created_at);
-        if failure.is_transient && cx.clock.now() < begun + PULL_MAX {
+        let limit = self.room.doors.settings.wait(PULL_MAX);
+        let count = self.count_pull(&row.key);
+        if failure.is_transient && cx.clock.now() < begun + limit {
             return Err(ActError::transient(failure));
         }
-        let reason = format!("CannotPullContainerError: {}", failure.reason);
+        self.forget_pulls(&row.key);
+        let reason = pull_failure(&failure, count);
         Self::change(cx, &row.key, |row, _| {
             for container in &mut row.containers {
                 container.reason.get_or_insert_with(|| reason.clone());
@@ -101,6 +116,47 @@ impl Tasks {
         })
         .await
         .map(drop)
+    }
+}
+
+impl Tasks {
+    /// One more attempt that gave nothing.
+    fn count_pull(&self, key: &TaskKey) -> u32 {
+        let mut pulls = self.pulls.lock();
+        let count = pulls.entry(key.clone()).or_default();
+        *count += 1;
+        *count
+    }
+
+    fn forget_pulls(&self, key: &TaskKey) {
+        self.pulls.lock().remove(key);
+    }
+}
+
+/// Ends when somebody wants the task to stop: a registry may take its time.
+async fn until_stopped(cx: &ActCx, key: &TaskKey) {
+    let must_stop = || cx.ledger.snapshot().get::<TaskRow>(key).is_none_or(|row| row.must_stop);
+    while !must_stop() {
+        cx.clock.sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Why a task has no image. *Developer Guide > CannotPullContainer task errors*.
+fn pull_failure(failure: &PullError, count: u32) -> String {
+    let PullError { stage, reason, .. } = failure;
+    match stage {
+        PullStage::Login => format!(
+            "ResourceInitializationError: unable to pull secrets or registry auth: execution \
+             resource retrieval failed: unable to retrieve secret from asm: service call has been \
+             retried {count} time(s): {reason}"
+        ),
+        PullStage::Manifest => format!(
+            "CannotPullContainerError: pull image manifest has been retried {count} time(s): \
+             {reason}"
+        ),
+        PullStage::Layers => {
+            format!("CannotPullContainerError: ref pull has been retried {count} time(s): {reason}")
+        }
     }
 }
 

@@ -11,8 +11,8 @@ use haar_ec2_contract::peek::{
     Subnet,
 };
 use haar_ecs::doors::{
-    ApiDoor, Credentials, ImageRequest, Images, LogStreams, PullError, ReadyImage, RoleCredentials,
-    Secrets, StreamName,
+    ApiDoor, Credentials, ImageRequest, Images, LogStreams, PullError, PullStage, ReadyImage,
+    RoleCredentials, Secrets, StreamName,
 };
 use haar_ecs::state::TaskRow;
 use haar_ledger::{ChangeSet, Snapshot, Tx};
@@ -141,11 +141,17 @@ impl Ec2Peek for Neighbours {
 #[async_trait]
 impl Images for Neighbours {
     async fn pull(&self, request: &ImageRequest) -> Result<ReadyImage, PullError> {
-        if request.image.starts_with("missing") {
-            let image = &request.image;
-            let reason =
-                format!("pull image manifest has been retried 1 time(s): {image}: not found");
-            return Err(PullError { reason, is_transient: false });
+        let image = &request.image;
+        if image.starts_with("silent") {
+            std::future::pending::<()>().await;
+        }
+        if image.starts_with("down") {
+            let reason = "unexpected status: 503 Service Unavailable".to_owned();
+            return Err(PullError { stage: PullStage::Layers, reason, is_transient: true });
+        }
+        if image.starts_with("missing") {
+            let reason = format!("failed to resolve ref {image}: {image}: not found");
+            return Err(PullError { stage: PullStage::Manifest, reason, is_transient: false });
         }
         Ok(ReadyImage {
             id: ImageId(request.image.clone()),

@@ -508,7 +508,7 @@ pub static ROTATE_SECRET: OperationSchema = OperationSchema {
     ],
     new_input: || Box::new(shapes::RotateSecretRequest::default()),
     new_output: || Box::new(shapes::RotateSecretResponse::default()),
-    lane: Lane::Command,
+    lane: Lane::Flow,
     action: "secretsmanager:RotateSecret",
     resource: "{SecretId}",
     paginator: None,
