@@ -119,7 +119,8 @@ impl Tasks {
             }
             tokio::time::sleep(POLL).await; // the last lines come within a moment
         }
-        Err(format!("{arn} said nothing"))
+        let task = self.ecs("DescribeTasks", &json!({ "tasks": [arn] })).await?;
+        Err(format!("a task said nothing: {task}"))
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
         lay_out(&layout, round);
         let name = format!("large:{round}");
         let mut import = Command::new(&bench.haar);
-        import.args(["images", "import", "--endpoint-url", &endpoint, "--name", &name]);
+        import.args(["images", "import", "--endpoint", &endpoint, "--name", &name]);
         ours.add(run(import.arg(&layout)).await?);
         let bundle = folder.path().join(format!("bundle{round}"));
         let image = format!("{}:latest", layout.display());

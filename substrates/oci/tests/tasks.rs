@@ -248,3 +248,22 @@ async fn containers_see_their_own_control_groups_and_cannot_change_them() {
     });
     house.until_nothing_is_left().await;
 }
+
+/// Such a container is done before its start is answered.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_output_of_the_shortest_containers_has_an_end() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("short");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        for number in 0..40 {
+            let name = format!("short-{number}");
+            let mut short = container(&house, &name, "");
+            short.argv = vec![format!("echo {number}")];
+            substrate.start(&id, short).await.unwrap();
+            assert_eq!(text(substrate, &id, &name).await, format!("{number}\n"));
+        }
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}

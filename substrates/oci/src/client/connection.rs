@@ -115,7 +115,7 @@ impl Connection {
     fn hear(&self, message: ToServer, fds: Vec<OwnedFd>) {
         match message {
             ToServer::Exited(ended) => self.known.lock().hear_end(ended),
-            ToServer::Written(written) => self.known.lock().hear_written(&written),
+            ToServer::Written(written) => self.known.lock().hear_written(written),
             ToServer::SessionEnded { session, exit } => {
                 self.known.lock().session_ended(session, exit);
             }

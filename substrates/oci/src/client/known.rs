@@ -26,6 +26,8 @@ pub(super) struct Known {
     /// Being made or added to; with ends that were heard before the answer.
     expected: BTreeSet<SandboxId>,
     early: BTreeMap<(SandboxId, String, u32), (Exit, Timestamp)>,
+    /// What such containers have written meanwhile: a short one is done before the answer.
+    early_written: Vec<Written>,
 }
 
 /// One sandbox.
@@ -72,6 +74,7 @@ impl Default for Known {
             sessions: BTreeMap::new(),
             expected: BTreeSet::new(),
             early: BTreeMap::new(),
+            early_written: Vec::new(),
         }
     }
 }
@@ -155,7 +158,10 @@ impl Known {
         }
         entry.told = status;
         entry.groups = groups;
-        for written in &written {
+        let (early, later) =
+            std::mem::take(&mut self.early_written).into_iter().partition(|early| early.id == id);
+        self.early_written = later;
+        for written in written.iter().chain::<&Vec<Written>>(&early) {
             entry.hear_written(written);
         }
         let mut pairs: BTreeMap<String, Vec<(Stdio, OwnedFd)>> = BTreeMap::new();
@@ -194,9 +200,12 @@ impl Known {
     }
 
     /// Notes how much a container has written.
-    pub(super) fn hear_written(&self, written: &Written) {
-        if let Some(entry) = self.sandboxes.get(&written.id) {
-            entry.hear_written(written);
+    pub(super) fn hear_written(&mut self, written: Written) {
+        let entry = self.sandboxes.get(&written.id);
+        match entry.filter(|entry| entry.runs.contains_key(&written.container)) {
+            Some(entry) => entry.hear_written(&written),
+            None if self.expected.contains(&written.id) => self.early_written.push(written),
+            None => {}
         }
     }
 
@@ -226,5 +235,6 @@ impl Known {
         self.sessions.clear();
         self.expected.clear();
         self.early.clear();
+        self.early_written.clear();
     }
 }
