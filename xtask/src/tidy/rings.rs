@@ -40,6 +40,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-substrate", Ring::Parts),
     ("haar-images", Ring::Parts),
     ("haar-registry", Ring::Parts),
+    ("haar-datachannel", Ring::Parts),
     ("haar-kernel", Ring::Kernel),
     ("haar-controller", Ring::Kernel),
     ("haar-net", Ring::Kernel),
