@@ -9,6 +9,7 @@ mod completions;
 mod cost;
 mod doctor;
 mod env;
+mod exec;
 mod images;
 mod logs;
 mod reset;
@@ -34,6 +35,8 @@ pub(crate) enum Command {
     Status(status::StatusArguments),
     /// Print what functions logged; -f goes on until interrupted.
     Logs(logs::LogsArguments),
+    /// Run a command in a container of a task: a shell, where none is named.
+    Exec(exec::ExecArguments),
     /// Print the exports that point AWS clients of this shell at the cloud: eval "$(haar env)".
     Env(env::EnvArguments),
     /// Show on real inputs that everything works, on a cloud of its own.
@@ -59,6 +62,10 @@ pub(crate) fn run(command: Command, json: bool) -> ExitCode {
         Command::Up(arguments) => return crate::up::run(&arguments),
         Command::Status(arguments) => status::run(&arguments, output),
         Command::Logs(arguments) => logs::run(&arguments, output),
+        Command::Exec(arguments) => match exec::run(&arguments) {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
         Command::Env(arguments) => env::run(&arguments, output),
         Command::Tour(arguments) => tour::run(&arguments, output),
         Command::Doctor => doctor::run(output),

@@ -21,6 +21,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Ecs>) {
     lanes.query::<model::DescribeServices>();
     lanes.query::<model::DescribeTaskDefinition>();
     lanes.query::<model::DescribeTasks>();
+    lanes.flow::<model::ExecuteCommand>();
     lanes.query::<model::GetTaskProtection>();
     lanes.query::<model::ListAccountSettings>();
     lanes.query::<model::ListAttributes>();

@@ -3,7 +3,8 @@
 //! A request never starts a container. `RunTask` writes task rows and answers; the
 //! [`Tasks`](controllers::Tasks) controller sees the rows and asks the substrate. Whatever
 //! crashes in between is found again by reading the rows. Exits and losses come back through the
-//! observer ([`Ecs::observe`]), which writes what it hears into the rows.
+//! observer ([`Ecs::observe`]), which writes what it hears into the rows. Commands of ECS Exec run
+//! beside all that, as long as somebody sits at them ([`exec`]).
 //!
 //! **Invariant:** `last_status` is written by controllers alone, what is wanted by operations and
 //! by the [`Services`](controllers::Services) controller. **Invariant:** a stopped task never
@@ -14,6 +15,7 @@
 
 pub mod controllers;
 pub mod doors;
+pub mod exec;
 mod lanes;
 mod lookup;
 mod ops;

@@ -5,6 +5,7 @@ mod capacity_provider;
 mod cluster;
 mod cluster_settings;
 mod deployment;
+mod execute_command;
 mod protection;
 mod service;
 mod service_list;

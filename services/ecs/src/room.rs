@@ -9,6 +9,7 @@ use haar_ledger::Snapshot;
 use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::doors::TaskDoors;
+use crate::exec::Sessions;
 use crate::rules::names::{self, Place};
 use crate::run::{Filters, Runs};
 
@@ -18,12 +19,19 @@ pub struct Ecs {
     pub(crate) task_doors: TaskDoors,
     pub(crate) runs: Runs,
     pub(crate) filters: Filters,
+    pub(crate) sessions: Sessions,
 }
 
 impl Ecs {
     /// The room behind its doors. EC2 must have offered its peek by the first call.
     pub fn new(doors: Doors, task_doors: TaskDoors) -> Self {
-        Self { doors, task_doors, runs: Runs::default(), filters: Filters::default() }
+        Self {
+            doors,
+            task_doors,
+            runs: Runs::default(),
+            filters: Filters::default(),
+            sessions: Sessions::default(),
+        }
     }
 
     /// Every operation in its lane.
@@ -82,6 +90,9 @@ impl Room for Ecs {
         let mut keys = vec![("ecs:cluster".to_owned(), vec![cluster.arn()])];
         if let Some(definition) = text_member(input, "taskDefinition") {
             keys.push(("ecs:task-definition".to_owned(), vec![definition]));
+        }
+        if let Some(container) = text_member(input, "container") {
+            keys.push(("ecs:container-name".to_owned(), vec![container]));
         }
         if let Some(service) = text_member(input, "service") {
             keys.push(("ecs:service".to_owned(), vec![service]));

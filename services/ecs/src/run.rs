@@ -15,3 +15,4 @@ pub(crate) mod spec;
 
 pub(crate) use filters::Filters;
 pub(crate) use follow::Runs;
+pub(crate) use prepare::role as task_role;

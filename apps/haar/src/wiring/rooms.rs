@@ -8,6 +8,7 @@ use haar_cost::UsageBook;
 use haar_ec2::Ec2;
 use haar_ecr::Ecr;
 use haar_ecs::Ecs;
+use haar_ecs::exec::DataChannels;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{DataKey, Delivery, Doors, HoldsBlobs, Identities, Kernel, KernelBuilder, Site};
@@ -149,6 +150,7 @@ impl Rooms {
             Arc::new(self.lambda.downloads()),
             Arc::new(self.ecr.downloads()),
             Arc::new(self.ecr.registry()),
+            Arc::new(DataChannels::new(Arc::clone(&self.ecs))),
         ]
     }
 

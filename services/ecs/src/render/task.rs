@@ -174,7 +174,7 @@ fn container(
         network_bindings: Some(Vec::new()),
         network_interfaces: Some(interface.into_iter().collect()),
         health_status: Some(one.health.as_ref().map_or(HealthStatus::Unknown, |it| it.status)),
-        managed_agents: row.enable_execute_command.then(|| vec![agent()]),
+        managed_agents: row.enable_execute_command.then(|| vec![agent(one)]),
         cpu: number(over.and_then(|it| it.cpu), definition.and_then(|it| it.cpu)),
         memory: number(over.and_then(|it| it.memory), definition.and_then(|it| it.memory)),
         memory_reservation: number(
@@ -192,12 +192,12 @@ pub(crate) fn runtime_id(row: &TaskRow, one: &TaskContainer) -> String {
     format!("{}-{number:010}", row.key.id)
 }
 
-/// ECS Exec is not served yet, so its agent does not run.
-fn agent() -> ManagedAgent {
+/// What ECS Exec talks to: there as long as the container runs.
+fn agent(container: &TaskContainer) -> ManagedAgent {
     ManagedAgent {
-        last_started_at: None,
+        last_started_at: container.started_at,
         name: Some(ManagedAgentName::ExecuteCommandAgent),
-        reason: Some("haar does not execute commands yet".to_owned()),
-        last_status: Some("STOPPED".to_owned()),
+        reason: None,
+        last_status: Some(container.last_status.as_str().to_owned()),
     }
 }

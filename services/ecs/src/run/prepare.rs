@@ -123,7 +123,7 @@ fn execution_role<'a>(row: &'a TaskRow, definition: &'a DefinitionRow) -> Option
 }
 
 /// The role that a task's programs act under.
-pub(super) fn role<'a>(row: &'a TaskRow, definition: &'a DefinitionRow) -> Option<&'a str> {
+pub(crate) fn role<'a>(row: &'a TaskRow, definition: &'a DefinitionRow) -> Option<&'a str> {
     let over = row.overrides.task_role_arn.as_deref();
     over.or(definition.definition.task_role_arn.as_deref())
 }

@@ -4,6 +4,7 @@
 
 mod clusters;
 mod definitions;
+mod exec;
 mod house;
 mod logs;
 mod neighbourhood;

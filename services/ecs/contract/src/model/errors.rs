@@ -162,6 +162,13 @@ shape!(ServiceNotFoundException, tables::SERVICE_NOT_FOUND_EXCEPTION, 0 message)
 
 error_shape!(ServiceNotFoundException, message);
 #[derive(Clone, Default)]
+pub struct TargetNotConnectedException {
+    pub message: Option<String>,
+}
+shape!(TargetNotConnectedException, tables::TARGET_NOT_CONNECTED_EXCEPTION, 0 message);
+
+error_shape!(TargetNotConnectedException, message);
+#[derive(Clone, Default)]
 pub struct TargetNotFoundException {
     pub message: Option<String>,
 }

@@ -560,6 +560,41 @@ pub static DESCRIBE_TASKS: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ExecuteCommand;
+impl Operation for ExecuteCommand {
+    type Input = shapes::ExecuteCommandRequest;
+    type Output = shapes::ExecuteCommandResponse;
+    const SCHEMA: &'static OperationSchema = &EXECUTE_COMMAND;
+}
+pub type ExecuteCommandInput = shapes::ExecuteCommandRequest;
+pub type ExecuteCommandOutput = shapes::ExecuteCommandResponse;
+pub static EXECUTE_COMMAND: OperationSchema = OperationSchema {
+    name: "ExecuteCommand",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::EXECUTE_COMMAND_REQUEST,
+    output: &tables::EXECUTE_COMMAND_RESPONSE,
+    errors: &[
+        &tables::ACCESS_DENIED_EXCEPTION,
+        &tables::SERVER_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::CLIENT_EXCEPTION,
+        &tables::TARGET_NOT_CONNECTED_EXCEPTION,
+        &tables::CLUSTER_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ExecuteCommandRequest::default()),
+    new_output: || Box::new(shapes::ExecuteCommandResponse::default()),
+    lane: Lane::Flow,
+    action: "ecs:ExecuteCommand",
+    resource: "arn:aws:ecs:{region}:{account}:task/{cluster}/{task}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetTaskProtection;
 impl Operation for GetTaskProtection {
     type Input = shapes::GetTaskProtectionRequest;

@@ -738,6 +738,27 @@ pub struct ExecuteCommandLogConfiguration {
 shape!(ExecuteCommandLogConfiguration, tables::EXECUTE_COMMAND_LOG_CONFIGURATION, 0 cloud_watch_log_group_name, 1 cloud_watch_encryption_enabled, 2 s3_bucket_name, 3 s3_encryption_enabled, 4 s3_key_prefix);
 
 #[derive(Clone, Default)]
+pub struct ExecuteCommandRequest {
+    pub cluster: Option<String>,
+    pub container: Option<String>,
+    pub command: String,
+    pub interactive: bool,
+    pub task: String,
+}
+shape!(ExecuteCommandRequest, tables::EXECUTE_COMMAND_REQUEST, 0 cluster, 1 container, 2 command, 3 interactive, 4 task);
+
+#[derive(Clone, Default)]
+pub struct ExecuteCommandResponse {
+    pub cluster_arn: Option<String>,
+    pub container_arn: Option<String>,
+    pub container_name: Option<String>,
+    pub interactive: Option<bool>,
+    pub session: Option<Session>,
+    pub task_arn: Option<String>,
+}
+shape!(ExecuteCommandResponse, tables::EXECUTE_COMMAND_RESPONSE, 0 cluster_arn, 1 container_arn, 2 container_name, 3 interactive, 4 session, 5 task_arn);
+
+#[derive(Clone, Default)]
 pub struct FSxWindowsFileServerAuthorizationConfig {
     pub credentials_parameter: String,
     pub domain: String,
@@ -1837,6 +1858,14 @@ pub struct ServiceVolumeConfiguration {
     pub managed_ebs_volume: Option<ServiceManagedEBSVolumeConfiguration>,
 }
 shape!(ServiceVolumeConfiguration, tables::SERVICE_VOLUME_CONFIGURATION, 0 name, 1 managed_ebs_volume);
+
+#[derive(Clone, Default)]
+pub struct Session {
+    pub session_id: Option<String>,
+    pub stream_url: Option<String>,
+    pub token_value: Option<String>,
+}
+shape!(Session, tables::SESSION, 0 session_id, 1 stream_url, 2 token_value);
 
 #[derive(Clone, Default)]
 pub struct Setting {

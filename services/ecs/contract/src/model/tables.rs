@@ -1049,6 +1049,27 @@ pub static EXECUTE_COMMAND_LOG_CONFIGURATION: Schema = Schema::structure(
 );
 pub static EXECUTE_COMMAND_LOGGING: Schema =
     Schema::new("ExecuteCommandLogging", Kind::Enum(enums::ExecuteCommandLogging::TEXTS));
+pub static EXECUTE_COMMAND_REQUEST: Schema = Schema::structure(
+    "ExecuteCommandRequest",
+    &StructSchema::new(&[
+        Member::new("cluster", &STRING),
+        Member::new("container", &STRING),
+        Member::new("command", &STRING).required(),
+        Member::new("interactive", &BOOLEAN).required(),
+        Member::new("task", &STRING).required(),
+    ]),
+);
+pub static EXECUTE_COMMAND_RESPONSE: Schema = Schema::structure(
+    "ExecuteCommandResponse",
+    &StructSchema::new(&[
+        Member::new("clusterArn", &STRING),
+        Member::new("containerArn", &STRING),
+        Member::new("containerName", &STRING),
+        Member::new("interactive", &BOOLEAN),
+        Member::new("session", &SESSION),
+        Member::new("taskArn", &STRING),
+    ]),
+);
 pub static F_SX_WINDOWS_FILE_SERVER_AUTHORIZATION_CONFIG: Schema = Schema::structure(
     "FSxWindowsFileServerAuthorizationConfig",
     &StructSchema::new(&[
@@ -2119,6 +2140,7 @@ pub static SECRET_LIST: Schema = Schema::new(
     "SecretList",
     Kind::List(&ListSchema { item: Member::new("member", &SECRET), flattened: false }),
 );
+pub static SENSITIVE_STRING: Schema = Schema::new("SensitiveString", Kind::Text).sensitive();
 pub static SERVER_EXCEPTION: Schema = Schema::structure(
     "ServerException",
     &StructSchema::new(&[Member::new("message", &STRING)]).error(
@@ -2516,6 +2538,14 @@ pub static SERVICES: Schema = Schema::new(
     "Services",
     Kind::List(&ListSchema { item: Member::new("member", &SERVICE), flattened: false }),
 );
+pub static SESSION: Schema = Schema::structure(
+    "Session",
+    &StructSchema::new(&[
+        Member::new("sessionId", &STRING),
+        Member::new("streamUrl", &STRING),
+        Member::new("tokenValue", &SENSITIVE_STRING),
+    ]),
+);
 pub static SETTING: Schema = Schema::structure(
     "Setting",
     &StructSchema::new(&[
@@ -2609,6 +2639,14 @@ pub static TAGS: Schema = Schema::new(
 )
 .min(0)
 .max(50);
+pub static TARGET_NOT_CONNECTED_EXCEPTION: Schema = Schema::structure(
+    "TargetNotConnectedException",
+    &StructSchema::new(&[Member::new("message", &STRING)]).error(
+        "TargetNotConnectedException",
+        400,
+        Fault::Sender,
+    ),
+);
 pub static TARGET_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
     "TargetNotFoundException",
     &StructSchema::new(&[Member::new("message", &STRING)]).error(
