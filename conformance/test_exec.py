@@ -197,6 +197,19 @@ def test_what_cannot_be_executed_is_refused(shells):
     shells.wait(closed, "STOPPED")
 
 
+def test_a_container_may_have_a_terminal_of_its_own(shells):
+    shells.define(
+        "tty", "[ -t 0 ] && [ -t 1 ] && busybox stty size; exec busybox cat",
+        pseudoTerminal=True, interactive=True, stopTimeout=2,
+    )
+    arn = shells.run("tty")
+    shells.wait(arn, "RUNNING")
+    until(lambda: [line.strip() for line in shells.lines("tty", arn)] == ["24 80"])
+    assert shells.task(arn)["lastStatus"] == "RUNNING"
+    shells.ecs.stop_task(task=arn)
+    shells.wait(arn, "STOPPED")
+
+
 def test_what_was_said_is_in_the_log_that_the_cluster_names(shells):
     shells.logs.create_log_group(logGroupName="/exec/audit")
     exec_configuration = {

@@ -216,8 +216,23 @@ async fn a_container_can_be_dialled_streamed_paused_and_bounded() {
         substrate.pause(&id, "busy", true).await.unwrap();
         let exit = substrate.stop(&id, "busy", Duration::ZERO).await.unwrap();
         assert_eq!(exit.signal, Some(9), "what is paused can be stopped");
-        let mut terminal = container(&house, "terminal", "true");
-        terminal.terminal = true;
+        let script = "test -t 0 && test -t 1 && stty size; echo err >&2; echo $TERM; exec 2>&1; cat";
+        for (name, init) in [("terminal", false), ("terminal-init", true)] {
+            let mut terminal = container(&house, name, script);
+            (terminal.terminal, terminal.init) = (true, init);
+            substrate.start(&id, terminal).await.unwrap();
+            let mut said = substrate.logs(&id, name, 0).await.unwrap();
+            let mut seen = Vec::new();
+            while !seen.ends_with(b"xterm\r\n") {
+                seen.extend_from_slice(&said.next().await.unwrap().bytes);
+            }
+            assert_eq!(seen, b"24 80\r\nerr\r\nxterm\r\n");
+            // its input stays open
+            substrate.stop(&id, name, Duration::ZERO).await.unwrap();
+            assert!(said.next().await.is_none());
+        }
+        let mut terminal = container(&house, "streamed", "true");
+        (terminal.terminal, terminal.output) = (true, OutputMode::Stream);
         let refused = substrate.start(&id, terminal).await;
         assert!(matches!(refused, Err(SubstrateError::Unsupported(..))), "{refused:?}");
         substrate.remove(&id, Duration::ZERO).await.unwrap();

@@ -6,13 +6,16 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use haar_substrate::{ContainerSpec, ImageId, Mount, OutputMode, Root, RunAs, Stdio, User};
-
+use haar_substrate::{
+    ContainerSpec, ImageId, Mount, OutputMode, Root, RunAs, Stdio, TerminalSize, User,
+};
+use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 
 use super::capability;
 use super::child::{self, ContainerPlan, First, ProgramPlan, ProgramSpec};
 use super::compose::Composed;
+use super::exec::open_terminal;
 use super::helper::{Helper, Sandbox};
 use super::mounts::{Detached, detach};
 use super::rlimit;
@@ -26,6 +29,9 @@ use crate::proto::{Doing, Failure, FromImage};
 
 /// Bytes of `/dev/shm` where nothing else is said.
 const SHM_BYTES: u64 = 64 << 20;
+
+/// The size of a program's own terminal: nobody sits at it.
+const TERMINAL_SIZE: TerminalSize = TerminalSize { rows: 24, columns: 80 };
 
 /// A container that was started, with its output's ends where the server shall have them.
 pub(super) struct StartedContainer {
@@ -84,8 +90,9 @@ fn make(
 ) -> Result<StartedContainer, Failure> {
     let shop = &helper.shop;
     group.limit(&spec.limits).doing("set the limits")?;
-    if spec.terminal {
-        return Err(Failure::Unsupported("a terminal for a container's own program".to_owned()));
+    if spec.terminal && !matches!(spec.output, OutputMode::Kept { .. }) {
+        let what = "a terminal for a container's own program whose output is not kept";
+        return Err(Failure::Unsupported(what.to_owned()));
     }
     let root = match spec.root_size_bytes.filter(|_| shop.scratch.are_usable()) {
         Some(size_bytes) => bounded_root(shop, image, layer, size_bytes),
@@ -111,14 +118,20 @@ fn make(
         OutputMode::Kept { bytes } => Some(composed.book(&sandbox.id, spec, bytes)?),
         OutputMode::Stream | OutputMode::Discard => None,
     };
-    let (unit, pipes) = site.launch(helper, sandbox, (id, layer))?;
-    let streams = match (book, pipes) {
-        (Some(book), Some([out, err])) => {
+    let (unit, ours) = site.launch(helper, sandbox, (id, layer))?;
+    let streams = match (book, ours) {
+        (Some(book), Ours::Pipes([out, err])) => {
             let pipes = [(Stdio::Out, out), (Stdio::Err, err)];
             helper.scribe.follow(&book, pipes).doing("keep the output")?;
             None
         }
-        (_, pipes) => pipes,
+        (Some(book), Ours::Terminal(terminal)) => {
+            let output = [(Stdio::Out, terminal)];
+            helper.scribe.follow(&book, output).doing("keep the output")?;
+            None
+        }
+        (None, Ours::Pipes(pipes)) => Some(pipes),
+        (_, Ours::Nothing | Ours::Terminal(_)) => None,
     };
     Ok(StartedContainer { unit, streams })
 }
@@ -218,10 +231,11 @@ impl Site<'_> {
         helper: &Arc<Helper>,
         sandbox: &Sandbox,
         (id, layer): (&ImageId, &Path),
-    ) -> Result<(Arc<Unit>, Option<[OwnedFd; 2]>), Failure> {
+    ) -> Result<(Arc<Unit>, Ours), Failure> {
         let entries = self.group.entries().doing("open the control groups")?;
-        let (stdio, pipes) = self.stdio()?;
-        let program = program(self.shop, &self.context, &self.image.argv, &stdio)?;
+        let (stdio, ours) = self.stdio()?;
+        let mut program = program(self.shop, &self.context, &self.image.argv, &stdio)?;
+        program.terminal = self.spec.terminal;
         let name = self.image.argv.first().cloned().unwrap_or_default();
         self.set_sysctls()?;
         let sole = !self.spec.init;
@@ -263,7 +277,7 @@ impl Site<'_> {
                 }
             }
         }
-        Ok((Arc::new(unit), pipes))
+        Ok((Arc::new(unit), ours))
     }
 
     fn first(
@@ -294,14 +308,27 @@ impl Site<'_> {
     }
 
     /// Ends for the program, and ours.
-    fn stdio(&self) -> Result<([OwnedFd; 3], Option<[OwnedFd; 2]>), Failure> {
+    fn stdio(&self) -> Result<([OwnedFd; 3], Ours), Failure> {
+        if self.spec.terminal {
+            return self.terminal().doing("make a terminal");
+        }
         let null = || self.shop.null.try_clone().doing("copy a descriptor");
         if self.spec.output == OutputMode::Discard {
-            return Ok(([high(null()?)?, high(null()?)?, high(null()?)?], None));
+            return Ok(([high(null()?)?, high(null()?)?, high(null()?)?], Ours::Nothing));
         }
         let (stdout, out) = output()?;
         let (stderr, err) = output()?;
-        Ok(([high(null()?)?, out, err], Some([stdout, stderr])))
+        Ok(([high(null()?)?, out, err], Ours::Pipes([stdout, stderr])))
+    }
+
+    /// A terminal for the program. It is one of the host's: the container's own are not there
+    /// before its first process is.
+    fn terminal(&self) -> io::Result<([OwnedFd; 3], Ours)> {
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let master = rustix::fs::open("/dev/ptmx", flags, Mode::empty())?;
+        let (theirs, ours) = open_terminal(master, TERMINAL_SIZE, self.context.identity.user)?;
+        let ours = ours.into_iter().next().map_or(Ours::Nothing, Ours::Terminal);
+        Ok((theirs, ours))
     }
 
     /// Sets kernel parameters of the sandbox's network; those of other namespaces are refused.
@@ -311,6 +338,13 @@ impl Site<'_> {
         }
         self.composed.set_sysctls(self.shop, &self.spec.sysctls)
     }
+}
+
+/// Our ends of a program's input and output.
+enum Ours {
+    Nothing,
+    Pipes([OwnedFd; 2]),
+    Terminal(OwnedFd),
 }
 
 /// Well out of the way of 0 to 3.
