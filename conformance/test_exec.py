@@ -103,6 +103,7 @@ def test_a_shell_echoes_knows_its_window_and_is_interrupted(shells):
         assert channel.closed["Output"] == ""
         assert channel.closed["MessageType"] == "channel_closed"
         assert channel.acknowledged == set(range(channel.sent))
+        assert channel.seen[0] == ("start_publication", 0, 17)
         # what AWS's client would print is not sent to it
         assert {seen[2] for seen in channel.seen if seen[0] == "output_stream_data"} == {1, 5, 7}
     assert "sleep 1000" not in shells.processes()
@@ -118,7 +119,7 @@ def test_a_command_is_split_into_words_and_its_output_is_whole(shells):
 
 def test_what_is_not_acknowledged_is_sent_again(shells):
     with shells.open(acknowledges=False) as channel:
-        channel.step()
+        channel.until(lambda: len(channel.seen) > 1)
         first = [seen for seen in channel.seen if seen[2] == 5]
         channel.until(lambda: channel.seen.count(first[0]) > 2)
         channel.acknowledges = True

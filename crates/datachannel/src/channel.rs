@@ -23,6 +23,9 @@ const EARLY_MAX: usize = 1024;
 /// Bytes of all of those.
 const EARLY_BYTES_MAX: usize = 1 << 20;
 
+/// The number of the payload of [`MessageKind::StartPublication`], as clients know it from AWS.
+const PUBLICATION: u32 = 17;
+
 /// Which end this is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
@@ -106,6 +109,12 @@ impl Channel {
         bytes
     }
 
+    /// Tells that this end listens, as it is to be sent; nobody acknowledges it.
+    pub fn start(&self) -> Bytes {
+        let none = (PayloadKind::Other(PUBLICATION), Bytes::new());
+        self.message(MessageKind::StartPublication, 0, none).encode()
+    }
+
     /// The last words, as they are to be sent; nobody acknowledges them.
     pub fn close(&self, session: &str, target: &str, output: &str) -> Bytes {
         let none = (PayloadKind::Other(0), Bytes::new());
@@ -148,10 +157,9 @@ impl Channel {
         bytes: &Bytes,
         wanted: bool,
     ) -> Result<(Vec<Heard>, Option<Bytes>), MessageError> {
-        let message = Message::decode(bytes)?;
-        let theirs = match self.role {
-            Role::Agent => MessageKind::InputStreamData,
-            Role::Client => MessageKind::OutputStreamData,
+        let (message, theirs) = match self.role {
+            Role::Agent => (Message::decode_unchecked(bytes)?, MessageKind::InputStreamData),
+            Role::Client => (Message::decode(bytes)?, MessageKind::OutputStreamData),
         };
         match message.kind {
             MessageKind::Acknowledge => {

@@ -16,14 +16,18 @@ pub const SESSION_TYPE: &str = "SessionType";
 #[serde(rename_all = "PascalCase")]
 pub struct OpenDataChannel {
     /// `1.0`.
+    #[serde(default)]
     pub message_schema_version: String,
     /// A UUID.
+    #[serde(default)]
     pub request_id: String,
     /// What the session's opener was given.
     pub token_value: String,
     /// A UUID that names the client.
+    #[serde(default)]
     pub client_id: String,
     /// The client's version.
+    #[serde(default)]
     pub client_version: String,
     /// *Ours*: no terminal, but pipes; [`StdErr`](crate::PayloadKind::StdErr) is kept apart then.
     #[serde(default, skip_serializing_if = "is_false")]

@@ -63,6 +63,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Line<S> {
         self.waiting.push_back(Frame::text(text));
     }
 
+    /// Tells that this end listens. It goes out while [`Self::hear`] is awaited.
+    pub fn start(&mut self) {
+        self.waiting.push_back(Frame::binary(self.channel.start()));
+    }
+
     /// Says stream data. It goes out while [`Self::hear`] is awaited.
     pub fn say(&mut self, kind: PayloadKind, payload: Bytes) {
         let message = self.channel.send(kind, payload);

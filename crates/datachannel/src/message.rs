@@ -184,11 +184,30 @@ impl Message {
         bytes.freeze()
     }
 
-    /// From bytes.
+    /// From bytes whose digest must be right, as AWS's client wants it.
     ///
     /// # Errors
     /// [`MessageError`]: they are none.
     pub fn decode(bytes: &Bytes) -> Result<Self, MessageError> {
+        let (message, digest) = Self::read(bytes)?;
+        let payload = &message.payload;
+        if !payload.is_empty() && Sha256::digest(payload)[..] != digest {
+            return Err(MessageError::Digest);
+        }
+        Ok(message)
+    }
+
+    /// From bytes whose digest may be anything: AWS's agent does not look at it, and there are
+    /// clients that write something else there.
+    ///
+    /// # Errors
+    /// [`MessageError`]: they are none.
+    pub fn decode_unchecked(bytes: &Bytes) -> Result<Self, MessageError> {
+        Self::read(bytes).map(|(message, _)| message)
+    }
+
+    /// A message and the digest that it tells of its payload.
+    fn read(bytes: &Bytes) -> Result<(Self, [u8; 32]), MessageError> {
         let mut fields = Fields(bytes);
         let header = fields.u32()? as usize;
         let kind = fields.array::<KIND_BYTES>()?;
@@ -206,13 +225,11 @@ impl Message {
         if payload.len() != length {
             return Err(MessageError::Length);
         }
-        if !payload.is_empty() && Sha256::digest(&payload)[..] != digest {
-            return Err(MessageError::Digest);
-        }
         let mut id = [0; 16];
         id[..8].copy_from_slice(&upper);
         id[8..].copy_from_slice(&lower);
-        Ok(Self { kind: kind_of(&kind)?, created_at, sequence, id, payload_kind, payload })
+        let kind = kind_of(&kind)?;
+        Ok((Self { kind, created_at, sequence, id, payload_kind, payload }, digest))
     }
 
     /// Its id as a UUID is written.

@@ -23,6 +23,8 @@ const GREETING_MAX: Duration = Duration::from_secs(30);
 const SIZE_MAX: Duration = Duration::from_millis(300);
 /// How long a client may take to acknowledge the last of the output. *Ours*.
 const SETTLE_MAX: Duration = Duration::from_secs(300);
+/// What is kept of what clients say before the command runs. *Ours*.
+const EARLY_BYTES_MAX: usize = 64 << 10;
 /// What clients look at for what they may do: what SSM's agent of these features calls itself.
 const AGENT_VERSION: &str = "3.3.0.0";
 /// A terminal whose size nobody tells.
@@ -45,6 +47,7 @@ where
         tracing::info!(%session, "a data channel was opened without its token");
         return line.hang_up().await;
     };
+    line.start();
     let end = match clock.timeout(GREETING_MAX, greet(&mut line)).await {
         Ok(Ok(early)) => run(room, session, (&offer, &wishes), &mut line, early).await,
         Ok(Err(End::Gone)) => End::Gone,
@@ -98,7 +101,8 @@ where
     line.say(PayloadKind::HandshakeRequest, documents::encode(&request));
     let mut early = Early::new();
     loop {
-        let heard = match line.hear(|| true).await {
+        let held: usize = early.iter().map(|(_, payload)| payload.len() + 1).sum();
+        let heard = match line.hear(|| held < EARLY_BYTES_MAX).await {
             Incoming::Heard(heard) => heard,
             Incoming::Text(_) => continue,
             Incoming::Gone => return Err(End::Gone),
@@ -110,8 +114,7 @@ where
                     agree(&payload)?;
                     agreed = true;
                 }
-                Heard::Data(kind, payload) if agreed => early.push((kind, payload)),
-                Heard::Data(..) => {}
+                Heard::Data(kind, payload) => early.push((kind, payload)),
                 Heard::Closed(_) => return Err(End::Gone),
             }
         }

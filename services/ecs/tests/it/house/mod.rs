@@ -57,6 +57,7 @@ impl haar_kernel::Meter for Bill {
 
 pub(crate) struct Process {
     pub(crate) doors: Doors,
+    pub(crate) room: Arc<Ecs>,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
 }
@@ -137,7 +138,7 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
         .run();
     tokio::spawn(Arc::clone(&room).observe());
     tokio::spawn(Arc::clone(&room).measure());
-    Process { doors, _kernel: kernel, _driver: driver }
+    Process { doors, room, _kernel: kernel, _driver: driver }
 }
 
 /// Plays one story once, with a seed.
