@@ -290,6 +290,8 @@ def check_violations(probe, table, model, operation, protocol, values):
             words = f"{member} is required"
         if protocol == "ec2" and words == "Member must not be null":
             words = "The request must contain the parameter"
+        if table.get("first_violation"):
+            words = "' failed to satisfy constraint: '"  # one alone is told, in words of its own
         answer = probe.ask({"request": request(model, operation, protocol, value, valid=False)})
         message = answer.get("message", "")
         if member.lower() not in message.lower() or words not in message:

@@ -14,6 +14,8 @@ use crate::login::Login;
 /// How long a token is good that does not say so. *Docker Registry Token Authentication >
 /// Requesting a Token*.
 const GOOD_FOR: Duration = Duration::from_secs(60);
+/// No token is believed to be good for longer.
+const GOOD_FOR_MAX: Duration = Duration::from_secs(3600);
 /// How much earlier a token is taken to have ended: the way to the registry takes time.
 const EARLY: Duration = Duration::from_secs(5);
 /// Tokens that are kept at once.
@@ -45,7 +47,7 @@ impl TokenDocument {
             malformed("authorization server did not include a token in the response".into())
         })?;
         let good_for = document.expires_in.map_or(GOOD_FOR, Duration::from_secs);
-        Ok((format!("Bearer {token}"), good_for.max(GOOD_FOR)))
+        Ok((format!("Bearer {token}"), good_for.clamp(GOOD_FOR, GOOD_FOR_MAX)))
     }
 }
 

@@ -159,6 +159,9 @@ fn needs_execution_role(definition: &TaskDefinition) -> Result<(), String> {
         if container.secrets.iter().flatten().next().is_some() {
             return Err(needs("secrets"));
         }
+        if container.repository_credentials.is_some() {
+            return Err(needs("private registry credentials")); // *ours*: AWS documents no text
+        }
     }
     Ok(())
 }

@@ -60,9 +60,15 @@ impl Bounds {
     }
 }
 
-/// The next moves of a rolling update; also of a plain change of the desired count.
-pub(crate) fn moves(desired: u32, bounds: Bounds, new: Counts, old: Counts) -> Moves {
-    let room = bounds.most.saturating_sub(new.total() + old.total());
+/// The next moves of a rolling update; also of a plain change of the desired count. Sick ones of
+/// the new revision take room and count for nothing else.
+pub(crate) fn moves(
+    desired: u32,
+    bounds: Bounds,
+    (new, sick): (Counts, u32),
+    old: Counts,
+) -> Moves {
+    let room = bounds.most.saturating_sub(new.total() + sick + old.total());
     let start = desired.saturating_sub(new.total()).min(room);
     let stop_new = new.total().saturating_sub(desired);
     let stop_old = if new.healthy >= desired {
@@ -184,7 +190,7 @@ mod tests {
             let mut old = Counts { healthy: desired, pending: 0 };
             let mut rounds = 0;
             while new.healthy < desired || old.total() > 0 {
-                let next = moves(desired, bounds, new, old);
+                let next = moves(desired, bounds, (new, 0), old);
                 old.healthy -= next.stop_old;
                 assert!(old.healthy + new.healthy >= bounds.least, "{desired} {least} {most}");
                 new.pending += next.start;
@@ -193,7 +199,7 @@ mod tests {
                 rounds += 1;
                 assert!(rounds < 50, "{desired} {least} {most} does not end");
             }
-            assert_eq!(moves(desired, bounds, new, old), Moves::default());
+            assert_eq!(moves(desired, bounds, (new, 0), old), Moves::default());
         }
     }
 
@@ -202,9 +208,17 @@ mod tests {
         let usual = |desired| bounds(desired, 100, 200);
         let none = Counts::default();
         let three = Counts { healthy: 3, pending: 0 };
-        assert_eq!(moves(5, usual(5), three, none).start, 2);
-        assert_eq!(moves(1, usual(1), three, none).stop_new, 2);
-        assert_eq!(moves(0, usual(0), three, none).stop_new, 3);
+        assert_eq!(moves(5, usual(5), (three, 0), none).start, 2);
+        assert_eq!(moves(1, usual(1), (three, 0), none).stop_new, 2);
+        assert_eq!(moves(0, usual(0), (three, 0), none).stop_new, 3);
+    }
+
+    #[test]
+    fn sick_tasks_are_replaced_while_they_take_room() {
+        let bounds = bounds(3, 100, 150);
+        let (none, one) = (Counts::default(), Counts { healthy: 1, pending: 0 });
+        assert_eq!(moves(3, bounds, (one, 2), none).start, 1); // four there may be
+        assert_eq!(moves(3, bounds, (none, 4), none).start, 0);
     }
 
     #[test]

@@ -7,12 +7,13 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
+use haar_clock::Clock;
 use haar_ecs_contract::model::{ContainerDefinition, LogDriver};
 use haar_substrate::{Exit, SandboxId};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
-use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
 
 use super::environment::API;
@@ -25,6 +26,11 @@ use crate::state::{DefinitionRow, TaskKey, TaskRow, TaskStatus, sandbox_name};
 
 /// How long the rest of a stopped task's output may take to be shipped. *Ours*.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// Most connections that a task may have to its metadata endpoint.
+const CONNECTIONS_MAX: usize = 256;
+/// How long to wait when a connection could not be taken.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One run of a container: its task, its name, its attempt.
 type RunKey = (TaskKey, String, u32);
@@ -115,19 +121,28 @@ impl Ecs {
         let (room, key) = (Arc::clone(self), row.key.clone());
         let metadata = tokio::spawn(async move {
             let Some(listener) = room.listener(&key, room.metadata_at()).await else { return };
-            while let Ok((stream, _)) = listener.accept().await {
+            let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+            loop {
+                let (stream, place) = accept(&room.doors.clock, &listener, &places).await;
                 let (room, key) = (Arc::clone(&room), key.clone());
-                tokio::spawn(http::serve(stream, move |path| {
+                let served = http::serve(stream, move |path| {
                     let (room, key) = (Arc::clone(&room), key.clone());
                     async move { metadata::answer(&room, &key, &path).await }
-                }));
+                });
+                tokio::spawn(async move {
+                    served.await;
+                    drop(place);
+                });
             }
         });
         let (room, key) = (Arc::clone(self), row.key.clone());
         let api = tokio::spawn(async move {
             let Some(listener) = room.listener(&key, API).await else { return };
-            while let Ok((stream, _)) = listener.accept().await {
-                room.task_doors.api.serve(stream);
+            loop {
+                match listener.accept().await {
+                    Ok((stream, _)) => room.task_doors.api.serve(stream),
+                    Err(error) => pause(&room.doors.clock, &error).await,
+                }
             }
         });
         vec![metadata, api]
@@ -180,4 +195,25 @@ impl Ecs {
             }
         }
     }
+}
+
+/// The next connection, once there is a place for it.
+async fn accept(
+    clock: &Clock,
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> (TcpStream, OwnedSemaphorePermit) {
+    loop {
+        let place = Arc::clone(places).acquire_owned().await.expect("nobody closes it");
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, place),
+            Err(error) => pause(clock, &error).await,
+        }
+    }
+}
+
+/// Out of descriptors, or a caller that went: the next may come through.
+async fn pause(clock: &Clock, error: &std::io::Error) {
+    tracing::debug!(%error, "could not accept a task's connection");
+    clock.sleep(ACCEPT_PAUSE).await;
 }

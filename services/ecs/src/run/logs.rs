@@ -120,8 +120,8 @@ impl Shipper {
         if chunk.lost > 0 {
             tracing::warn!(task = %self.task.id, bytes = chunk.lost, "output came too fast for its log");
         }
-        self.next = chunk.next;
-        let events = self.lines.take(&chunk);
+        let from = std::mem::replace(&mut self.next, chunk.next);
+        let events = self.lines.take(from, &chunk);
         self.send(events).await;
         self.keep_position().await;
     }

@@ -239,6 +239,25 @@ fn a_first_deployment_that_fails_stands_still() {
 }
 
 #[test]
+fn a_service_whose_deployment_failed_can_be_switched_off() {
+    play(|world| {
+        some_are_broken(world);
+        world.cluster();
+        world.define("web", "nginx");
+        world.ok::<CreateService>(with_breaker("s", 2, false));
+        assert!(is_steady(world, "s", 2));
+        world.define("web", "broken");
+        world.ok::<UpdateService>(json!({ "service": "s", "taskDefinition": "web" }));
+        world.run_for(seconds(120));
+        assert_eq!(world.service("s")["deployments"][0]["rolloutState"], "FAILED");
+        assert_eq!(running(&world.snapshot(), "s"), 2);
+        world.ok::<UpdateService>(json!({ "service": "s", "desiredCount": 0 }));
+        world.run_for(seconds(60));
+        assert_eq!(running(&world.snapshot(), "s"), 0);
+    });
+}
+
+#[test]
 fn a_crash_loop_without_breaker_is_slowed_down_and_told() {
     play(|world| {
         some_are_broken(world);
@@ -299,17 +318,25 @@ fn unhealthy_tasks_are_replaced_after_their_grace() {
         assert!(is_steady(world, "s", 1));
         let first = world.ok::<ListTasks>(json!({ "serviceName": "s" }))["taskArns"][0].clone();
         let first = first.as_str().unwrap().to_owned();
-        world
-            .outside
-            .substrate()
-            .script_exec(|_, _, _| Told { output: vec![], exit: Some(exit(1)) });
+        let sick = first.rsplit('/').next().unwrap().to_owned();
+        world.outside.substrate().script_exec(move |id, _, _| Told {
+            output: vec![],
+            exit: Some(exit(i32::from(id.0.contains(&sick)))),
+        });
         world.run_for(seconds(20));
         assert_eq!(world.task(&first)["healthStatus"], "UNHEALTHY");
         assert_eq!(world.task(&first)["desiredStatus"], "RUNNING");
-        world.run_for(seconds(60));
+        // Its replacement comes first: there is room for two.
+        let is_replaced = world.run_until(seconds(120), |snapshot| {
+            assert!(running(snapshot, "s") >= 1);
+            snapshot.all::<haar_ecs::state::TaskRow>().any(|task| task.stop.is_some())
+        });
+        assert!(is_replaced, "{:?} {}", messages(world, "s"), world.task(&first));
         let task = world.task(&first);
         assert_eq!(task["desiredStatus"], "STOPPED");
         assert_eq!(task["stoppedReason"], "Task failed container health checks");
+        world.run_for(seconds(60));
+        assert_eq!(running(&world.snapshot(), "s"), 1);
     });
 }
 

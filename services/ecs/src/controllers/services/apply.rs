@@ -9,7 +9,7 @@ use haar_ledger::Tx;
 use haar_types::{Tags, Timestamp};
 
 use super::ServiceStep as Step;
-use super::fleet::Fleet;
+use super::fleet::{Fleet, counts};
 use super::plan::is_over;
 use crate::order::Order;
 use crate::rollout::ended;
@@ -142,9 +142,10 @@ impl Deed<'_> {
         let mut providers: Vec<Option<String>> =
             fleet.new.iter().map(|member| member.task.capacity_provider.clone()).collect();
         // The desired count may have changed since the plan.
-        let room = u64::from(self.row.desired_count).saturating_sub(fleet.new.len() as u64);
+        let there = counts(&fleet.new).total();
+        let room = self.row.desired_count.saturating_sub(there);
         let mut started = Vec::new();
-        for _ in 0..u64::from(count).min(room) {
+        for _ in 0..count.min(room) {
             let has = |name: &str| {
                 let same = providers.iter().filter(|one| one.as_deref() == Some(name));
                 u32::try_from(same.count()).unwrap_or(u32::MAX)

@@ -24,6 +24,8 @@ pub(super) struct Member {
     pub(super) is_up: bool,
     /// Unhealthy for longer than the service overlooks.
     pub(super) is_sick: bool,
+    /// When it will be, unhealthy as it is.
+    pub(super) sick_at: Option<Timestamp>,
 }
 
 impl Member {
@@ -74,10 +76,12 @@ impl Fleet {
     }
 }
 
+/// Sick ones count for nothing: they are to be replaced.
 pub(super) fn counts(members: &[Member]) -> Counts {
     let up = members.iter().filter(|member| member.is_up).count();
+    let well = members.iter().filter(|member| !member.is_sick).count();
     let healthy = u32::try_from(up).unwrap_or(u32::MAX);
-    Counts { healthy, pending: u32::try_from(members.len() - up).unwrap_or(u32::MAX) }
+    Counts { healthy, pending: u32::try_from(well - up).unwrap_or(u32::MAX) }
 }
 
 fn member(snapshot: &Snapshot, row: &ServiceRow, task: Arc<TaskRow>, now: Timestamp) -> Member {
@@ -89,10 +93,12 @@ fn member(snapshot: &Snapshot, row: &ServiceRow, task: Arc<TaskRow>, now: Timest
     let is_checked = containers.iter().any(is_essential_and_checked);
     let runs = task.last_status == TaskStatus::Running;
     let grace = Duration::from_secs(row.health_grace_s.into());
-    let in_grace = task.times.started_at.is_none_or(|started| now < started + grace);
+    let started_at = task.times.started_at.filter(|_| health == HealthStatus::Unhealthy);
+    let sick_at = started_at.map(|started| started + grace);
     Member {
         is_up: runs && (health == HealthStatus::Healthy || !is_checked),
-        is_sick: health == HealthStatus::Unhealthy && !in_grace,
+        is_sick: sick_at.is_some_and(|at| at <= now),
+        sick_at: sick_at.filter(|at| *at > now),
         task,
     }
 }
@@ -117,7 +123,9 @@ pub(super) fn has_failed(task: &TaskRow) -> bool {
 
 fn was_stable(task: &TaskRow) -> bool {
     let Some(started) = task.times.started_at else { return false };
-    let ended = task.containers.iter().filter_map(|one| one.finished_at).min();
-    let ended = ended.or(task.times.stopping_at);
+    // those that ended later were stopped; those that ended earlier were not what ended it
+    let by = task.times.stopping_at;
+    let ended = task.containers.iter().filter_map(|one| one.finished_at);
+    let ended = ended.filter(|at| by.is_none_or(|by| *at <= by)).max().or(by);
     ended.is_some_and(|ended| ended >= started + STABLE_AFTER)
 }

@@ -80,7 +80,8 @@ impl Planning<'_> {
             plan.steps = next.steps;
             plan.wake_at = earlier(plan.wake_at, next.wake_at);
         }
-        plan.wake_at = earlier(plan.wake_at, forgive_at);
+        let sick_at = self.fleet.new.iter().filter_map(|member| member.sick_at).min();
+        plan.wake_at = earlier(plan.wake_at, earlier(forgive_at, sick_at));
         plan
     }
 
@@ -117,18 +118,43 @@ impl Planning<'_> {
         (is_now, stable.into_iter().min())
     }
 
+    /// Unhealthy tasks whose replacements are up, or one of those whose replacements find no room.
+    /// *API Reference > CreateService*: `minimumHealthyPercent`, `maximumPercent`.
     fn stop_sick(&self) -> Option<Step> {
-        let members = self.fleet.new.iter().chain(&self.fleet.old);
-        let sick: Vec<TaskKey> =
-            members.filter(|member| member.is_sick).map(|member| member.task.key.clone()).collect();
+        let of = |members: &[Member]| -> Vec<TaskKey> {
+            let sick = members.iter().filter(|member| member.is_sick);
+            sick.map(|member| member.task.key.clone()).collect()
+        };
+        let desired = usize::try_from(self.row.desired_count).unwrap_or(usize::MAX);
+        let most = Bounds::of(self.row.desired_count, &self.row.configuration).most;
+        let all = u32::try_from(self.fleet.new.len() + self.fleet.old.len()).unwrap_or(u32::MAX);
+        let mut sick = of(&self.fleet.new);
+        let well = self.fleet.new.len() - sick.len();
+        let up = self.fleet.new.iter().filter(|member| member.is_up).count();
+        let replaced = (up + sick.len()).saturating_sub(desired);
+        let is_stuck = well < desired && all >= most;
+        sick.truncate(replaced.max(usize::from(is_stuck)));
+        sick.extend(of(&self.fleet.old));
         let code = TaskStopCode::ServiceSchedulerInitiated;
         (!sick.is_empty()).then(|| Step::Stop(sick, code, UNHEALTHY.to_owned()))
+    }
+
+    /// A deployment that failed starts nothing until the next one; fewer tasks it may become.
+    fn shrink(&self) -> Plan<Step> {
+        let size = |members: &[Member]| u32::try_from(members.len()).unwrap_or(u32::MAX);
+        let (new, old) = (size(&self.fleet.new), size(&self.fleet.old));
+        let surplus = (new + old).saturating_sub(self.row.desired_count);
+        let (mut leaving, wake) = self.pick(&self.fleet.new, surplus.min(new));
+        let (more, wake_old) = self.pick(&self.fleet.old, surplus.saturating_sub(new));
+        leaving.extend(more);
+        let steps = if leaving.is_empty() { Vec::new() } else { vec![scale_in(self.row, leaving)] };
+        Plan { steps, wake_at: earlier(wake, wake_old) }
     }
 
     /// Tasks to start and to stop.
     fn moves(&self, primary: &Rollout) -> Plan<Step> {
         if primary.state == State::Failed {
-            return Plan::default(); // stalled until the next deployment
+            return self.shrink();
         }
         let desired = self.row.desired_count;
         let bounds = Bounds::of(desired, &self.row.configuration);
@@ -139,7 +165,9 @@ impl Planning<'_> {
             // What has only just begun to run does not replace what has run for long.
             (new, plan.wake_at) = self.proven();
         }
-        let moves = deployment::moves(desired, bounds, new, old);
+        let sick = self.fleet.new.iter().filter(|member| member.is_sick).count();
+        let sick = u32::try_from(sick).unwrap_or(u32::MAX);
+        let moves = deployment::moves(desired, bounds, (new, sick), old);
         let (mut leaving, wake) = self.pick(&self.fleet.old, moves.stop_old);
         let (leaving_new, wake_new) = self.pick(&self.fleet.new, moves.stop_new);
         leaving.extend(leaving_new);
@@ -163,7 +191,8 @@ impl Planning<'_> {
         let stable = self.fleet.new.iter().filter_map(Member::stable_at);
         let (proven, waiting): (Vec<_>, Vec<_>) = stable.partition(|at| *at <= self.now);
         let healthy = u32::try_from(proven.len()).unwrap_or(u32::MAX);
-        let pending = u32::try_from(self.fleet.new.len() - proven.len()).unwrap_or(u32::MAX);
+        let well = self.fleet.new.iter().filter(|member| !member.is_sick).count();
+        let pending = u32::try_from(well - proven.len()).unwrap_or(u32::MAX);
         (Counts { healthy, pending }, waiting.into_iter().min())
     }
 
@@ -184,8 +213,9 @@ impl Planning<'_> {
     /// Completion, steady state, and what is over.
     fn settle(&self, primary: &Rollout) -> Plan<Step> {
         let new = counts(&self.fleet.new);
-        let is_there =
-            new.healthy == self.row.desired_count && new.pending == 0 && self.fleet.old.is_empty();
+        let is_there = new.healthy == self.row.desired_count
+            && self.fleet.new.len() == new.healthy as usize
+            && self.fleet.old.is_empty();
         if !is_there {
             return self.prune(primary);
         }

@@ -33,18 +33,17 @@ impl Lines {
         Self { begins, out: Partial::default(), err: Partial::default(), held: None }
     }
 
-    /// Takes some output; answers the events that it completes.
-    pub(super) fn take(&mut self, chunk: &LogChunk) -> Vec<Event> {
+    /// Takes some output; answers the events that it completes. `from` is the position that it was
+    /// asked for by: output can be read again from there, and not from within a chunk.
+    pub(super) fn take(&mut self, from: u64, chunk: &LogChunk) -> Vec<Event> {
         let mut events = Vec::new();
-        let mut offset = chunk.next - chunk.bytes.len() as u64;
         for piece in chunk.bytes.split_inclusive(|byte| *byte == b'\n') {
             let partial = self.partial(chunk.stream);
             if partial.bytes.is_empty() {
-                partial.begun_at = offset;
+                partial.begun_at = from;
             }
             partial.at = chunk.at;
             partial.bytes.extend_from_slice(piece);
-            offset += piece.len() as u64;
             let is_whole = piece.ends_with(b"\n");
             if is_whole || partial.bytes.len() >= EVENT_BYTES_MAX {
                 self.end_line(chunk.stream, &mut events);
@@ -115,10 +114,11 @@ mod tests {
 
     impl Output {
         fn say(&mut self, stream: Stdio, text: &str) -> Vec<String> {
-            self.1 += text.len() as u64;
+            let from = self.1;
+            self.1 += 16 + text.len() as u64;
             let bytes = Bytes::copy_from_slice(text.as_bytes());
             let chunk = LogChunk { next: self.1, at: Timestamp(7), stream, bytes, lost: 0 };
-            self.0.take(&chunk).into_iter().map(|(_, text)| text).collect()
+            self.0.take(from, &chunk).into_iter().map(|(_, text)| text).collect()
         }
     }
 
@@ -126,7 +126,7 @@ mod tests {
     fn lines_of_both_streams_are_kept_apart() {
         let mut output = Output(Lines::new(None), 0);
         assert_eq!(output.say(Stdio::Out, "one\ntw"), ["one"]);
-        assert_eq!(output.0.position(6), 4);
+        assert_eq!(output.0.position(output.1), 0);
         assert_eq!(output.say(Stdio::Err, "bad\n"), ["bad"]);
         assert_eq!(output.say(Stdio::Out, "o\nthree"), ["two"]);
         assert_eq!(output.0.finish(), [(Timestamp(7), "three".to_owned())]);

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use haar_ecs::doors::{ImageRequest, PullError, PullStage};
+use haar_kernel::Auth;
 use haar_registry::{DockerConfig, Login};
 use haar_secretsmanager_contract::{GetSecretValue, GetSecretValueRequest};
 use haar_types::Arn;
@@ -40,6 +41,9 @@ impl TaskImages {
     /// Reads the secret as the execution role may.
     async fn secret_login(&self, secret: &str, request: &ImageRequest) -> Result<Login, String> {
         let role = request.execution_role.as_deref();
+        if role.is_none() && self.doors.settings.auth == Auth::Enforce {
+            return Err("the task has no execution role".to_owned());
+        }
         let caller = super::super::caller(&self.doors, &*self.iam, &request.account, role)?;
         let region = secret.parse::<Arn>().ok().and_then(|arn| arn.region().parse().ok());
         let region = region.unwrap_or_else(|| request.region.clone());
