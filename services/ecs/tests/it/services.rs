@@ -341,6 +341,30 @@ fn unhealthy_tasks_are_replaced_after_their_grace() {
 }
 
 #[test]
+fn what_ends_before_the_others_start_is_no_failed_launch() {
+    play(|world| {
+        world.outside.substrate().script_containers(|_, container| Behaviour::Exits {
+            after: seconds(if container.name == "migrate" { 1 } else { 60 }),
+            exit: exit(0),
+            output: Vec::new(),
+        });
+        world.cluster();
+        let mut input = definition("web", "nginx");
+        let containers = input["containerDefinitions"].as_array_mut().unwrap();
+        let mut migrate = containers[0].clone();
+        (migrate["name"], migrate["essential"]) = (json!("migrate"), json!(false));
+        containers[0]["dependsOn"] =
+            json!([{ "containerName": "migrate", "condition": "SUCCESS" }]);
+        containers.push(migrate);
+        world.ok::<RegisterTaskDefinition>(input);
+        world.ok::<CreateService>(service("s", "web", 1));
+        world.run_for(seconds(400));
+        assert!(world.outside.substrate().starts() > 4, "it was started anew each time");
+        assert_eq!(world.service("s")["deployments"][0]["failedTasks"], 0);
+    });
+}
+
+#[test]
 fn protected_tasks_stay_through_a_scale_in() {
     play(|world| {
         world.cluster();
