@@ -149,3 +149,20 @@ def test_a_killed_cloud_leaves_no_orphan(tmp_path, new_cloud):
     assert Functions(cloud).invoke(name, 0).error is None
     cloud.stop()
     until(orphans, lambda found: not found, limit=20)
+
+
+def test_code_that_a_power_cut_tore_is_unpacked_again(tmp_path, new_cloud):
+    data = tmp_path / "data"
+    cloud = new_cloud(data_dir=data)
+    name = Functions(cloud).python("def handler(event, context): return [event]")
+    assert Functions(cloud).invoke(name, 1).payload == [1]
+    cloud.stop()
+    # What was not flushed before the machine went down is empty, and the machine's boot another.
+    files = [file for file in (data / "code").rglob("*.py")]
+    assert files
+    for file in files:
+        file.write_bytes(b"")
+    (data / "code/.boot").write_text("another boot\n")
+    cloud.start()
+    assert Functions(cloud).invoke(name, 2).payload == [2]
+    cloud.stop()

@@ -1,7 +1,8 @@
 //! Customers' code on disk: zip archives unpacked once, by their digest.
 //!
 //! **Invariant:** a directory under `code/` is whole: it is unpacked beside its place and
-//! renamed into it. **Invariant:** nothing in an archive reaches outside its directory.
+//! renamed into it. It is not flushed to the disk: after another boot of the machine all are
+//! unpacked anew, out of the archives. **Invariant:** nothing in an archive reaches outside its directory.
 
 #![allow(clippy::disallowed_methods)] // writes the files that sandboxes mount
 
@@ -23,6 +24,12 @@ const NOTE: &str = "size";
 
 /// Where what nobody needs waits for its removal; no digest begins with a dot.
 const TRASH: &str = ".trash";
+
+/// Names the boot of the machine that the directories were last known to be whole in.
+const BOOT: &str = ".boot";
+
+/// The kernel's name of this boot.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Tells names of this process apart.
 static TURN: AtomicU64 = AtomicU64::new(0);
@@ -134,7 +141,8 @@ impl CodeStore {
         for entry in entries {
             let path = entry?.path();
             let is_whole = path.extension().is_none_or(|extension| extension == NOTE);
-            if path == trash.0 || is_whole && kept.contains(&path.with_extension("")) {
+            let is_ours = path == trash.0 || path.file_name().is_some_and(|name| name == BOOT);
+            if is_ours || is_whole && kept.contains(&path.with_extension("")) {
                 continue;
             }
             let turn = TURN.fetch_add(1, Ordering::Relaxed);
@@ -144,6 +152,22 @@ impl CodeStore {
             }
         }
         Ok(trash)
+    }
+
+    /// Whether directories may be torn: the machine went down since they were unpacked.
+    pub fn is_from_another_boot(&self) -> bool {
+        let now = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        fs::read_to_string(self.root.join(BOOT)).is_ok_and(|then| then != now)
+    }
+
+    /// Says that the directories are whole as of this boot.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn note_boot(&self) -> io::Result<()> {
+        let now = fs::read_to_string(BOOT_ID).unwrap_or_default();
+        fs::create_dir_all(&self.root)?;
+        fs::write(self.root.join(BOOT), now)
     }
 
     fn unpack_anew(&self, archive: &[u8], path: &Path, note: &Path) -> Result<u64, CodeError> {
@@ -253,6 +277,16 @@ mod tests {
         let bomb = zipped(&[("a", &zeros, 0o644), ("b", &zeros, 0o644), ("c", &zeros, 0o644)]);
         let error = store.unpack(&bomb).unwrap_err();
         assert_eq!(error.to_string(), "Unzipped size must be smaller than 262144000 bytes");
+    }
+
+    #[test]
+    fn another_boot_is_noticed() {
+        let (dir, store) = store();
+        assert!(!store.is_from_another_boot());
+        store.note_boot().unwrap();
+        assert!(!store.is_from_another_boot());
+        fs::write(dir.path().join("code").join(BOOT), "before").unwrap();
+        assert!(store.is_from_another_boot());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use haar_wire::AwsError;
 use parking_lot::Mutex;
 
 use crate::Refusal;
-use crate::code::{CodeStore, Trash};
+use crate::code::{CodeError, CodeStore, Trash};
 use crate::downloads::Downloads;
 use crate::fleet::Fleet;
 use crate::invoke::Remembered;
@@ -58,7 +58,7 @@ impl Lambda {
     pub fn held_archives(snapshot: &Snapshot) -> BTreeSet<Digest> {
         let mut held = BTreeSet::new();
         for version in snapshot.all::<VersionRow>() {
-            if version.code.image.is_none() {
+            if version.code.image.is_none() && version.code.folder.is_none() {
                 held.insert(version.code.digest);
             }
             held.extend(version.settings.layers.iter().map(|layer| layer.digest));
@@ -67,15 +67,34 @@ impl Lambda {
         held
     }
 
-    /// Puts unpacked code aside that no row holds. Call before anything is served: code that is
-    /// being taken in has no row yet.
+    /// Puts unpacked code aside that no row holds, and unpacks again what is missing, or may be
+    /// torn since the machine went down. Call before anything is served: code that is being taken
+    /// in has no row yet.
     ///
     /// # Errors
     /// When the directory cannot be read.
     pub fn sweep_code(&self) -> std::io::Result<Trash> {
         let held = Self::held_archives(&self.doors.ledger.snapshot());
-        let keep: Vec<String> = held.iter().map(Digest::base64).collect();
-        self.code.sweep(&keep)
+        let is_torn = self.code.is_from_another_boot();
+        let keep: Vec<String> = match is_torn {
+            true => Vec::new(),
+            false => held.iter().map(Digest::base64).collect(),
+        };
+        let trash = self.code.sweep(&keep)?;
+        for digest in held {
+            if !self.code.directory(&digest.base64()).is_dir()
+                && let Err(error) = self.unpack_again(&digest)
+            {
+                tracing::error!(%error, %digest, "code could not be unpacked again");
+            }
+        }
+        self.code.note_boot()?;
+        Ok(trash)
+    }
+
+    fn unpack_again(&self, digest: &Digest) -> Result<(), CodeError> {
+        let archive = std::fs::read(self.doors.blobs.path(digest)).map_err(CodeError::Disk)?;
+        self.code.unpack(&archive).map(drop)
     }
 
     /// Where an archive's files are.
