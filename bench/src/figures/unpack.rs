@@ -24,7 +24,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     for round in 0..bench.rounds(10).max(3) {
         let layout = folder.path().join(format!("layout{round}"));
         lay_out(&layout, round);
-        let name = format!("large:{round}");
+        let name = format!("large{round}:latest");
         let mut import = Command::new(&bench.haar);
         import.args(["images", "import", "--endpoint", &endpoint, "--name", &name]);
         ours.add(run(import.arg(&layout)).await?);
