@@ -325,6 +325,10 @@ pub(super) fn judge(program: &str, cwd: &str, error: ChildError) -> Failure {
             reason: "executable file not found in $PATH".to_owned(),
         },
         ("exec", _) => Failure::Refused { program: program.to_owned(), reason },
+        ("mount inside the sandbox", Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => {
+            let reason = format!("a mount finds no place inside: {reason}");
+            Failure::Refused { program: program.to_owned(), reason }
+        }
         ("enter the working directory", _) => Failure::Refused { program: cwd.to_owned(), reason },
         _ => internal(error),
     }
