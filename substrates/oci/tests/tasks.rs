@@ -189,13 +189,13 @@ async fn mounts_go_into_each_other_and_can_be_read_only() {
                 volume("outer", "/data/", false),
                 volume("etc", "/etc", false),
             ];
-            writer.cwd = "/data/work/here".into();
+            writer.cwd = "/data/own/here".into();
             substrate.start(&id, writer).await.unwrap();
             assert_eq!(substrate.wait(&id, "writer").await.unwrap().code, Some(0));
             let said = text(substrate, &id, "writer").await;
-            let listed = "/data:\nout\nsub\nwork\n\n/data/sub/deep:\nin\n";
+            let listed = "/data:\nout\nown\nsub\n\n/data/sub/deep:\nin\n";
             let own = "hostname\nhosts\nresolv.conf\n";
-            assert_eq!(said, format!("/data/work/here\n{listed}1\n{own}"));
+            assert_eq!(said, format!("/data/own/here\n{listed}1\n{own}"));
 
             // the other way round: what is sealed holds what is not
             let mut reader = container(
