@@ -182,7 +182,7 @@ fn context(
         env.push(("HOME".to_owned(), identity.home.clone()));
     }
     let mut bounding = capability::of_container(&spec.capabilities_add, &spec.capabilities_drop)?;
-    if shop.cgroups.devices.is_none() {
+    if !shop.rules_devices {
         bounding = capability::without_devices(bounding);
     }
     Ok(Context {

@@ -48,6 +48,8 @@ pub(super) struct Workshop {
     /// To come back from a sandbox.
     pub(super) home: OwnedFd,
     pub(super) open_files_max: u64,
+    /// Control groups say which devices containers may use.
+    pub(super) rules_devices: bool,
 }
 
 /// Directories of the helper.
@@ -89,6 +91,7 @@ impl Workshop {
     ) -> io::Result<Self> {
         Ok(Self {
             groups: super::root::groups(&cgroups.view()),
+            rules_devices: cgroups.rule_devices(),
             cgroups,
             networks,
             roots,
