@@ -29,7 +29,8 @@ const LAYERS_AT_ONCE: usize = 3;
 /// What the store takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Bytes of all layers as they came; images that nothing uses go when there are more.
+    /// Bytes of all layers as they came; images that nothing has used of late go when there are
+    /// more.
     pub store_bytes: u64,
     /// Bytes of one layer, unpacked.
     pub layer_bytes: u64,

@@ -1,9 +1,11 @@
 //! Takes a layer's archive apart.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{FallocateFlags, fallocate};
 use tar::{Archive, Entry, EntryType};
@@ -25,6 +27,10 @@ const XATTR: &str = "SCHILY.xattr.";
 const SPARSE_1: &str = "GNU.sparse.";
 /// Longest value of an extended attribute.
 const XATTR_BYTES_MAX: usize = 64 << 10;
+
+/// Most that is read between one entry's bytes and the next's: headers, long names and extended
+/// attributes, which are in memory all at once.
+const HEADERS_BYTES_MAX: u64 = 4 << 20;
 
 /// Most that a layer may hold.
 #[derive(Clone, Copy, Debug)]
@@ -55,17 +61,22 @@ pub(crate) fn decompress(mut file: File) -> io::Result<Box<dyn Read>> {
 /// Unpacks an archive into an empty directory; answers the digest of its uncompressed bytes.
 /// What the archive must not hold is an error of the kind `InvalidData`.
 pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<String> {
-    let bounded = Bounded { inner: decompress(archive)?, left: room.bytes };
+    let at_once = Rc::new(Cell::new(HEADERS_BYTES_MAX));
+    let bounded =
+        Bounded { inner: decompress(archive)?, left: room.bytes, at_once: at_once.clone() };
     let mut archive = Archive::new(HashRead::new(bounded));
     let mut unpacker = Unpacker {
         place: Place::open(into)?,
         room,
         touched: Vec::new(),
         buffer: vec![0; BUFFER_BYTES],
+        at_once: at_once.clone(),
     };
     for entry in archive.entries()? {
         unpacker.entry(&mut entry?)?;
     }
+    // what comes after the last entry is only hashed
+    at_once.set(u64::MAX);
     // children change their directory's time: set these last, the deepest first
     for (path, seconds) in std::mem::take(&mut unpacker.touched).into_iter().rev() {
         unpacker.place.touch(&path, seconds)?;
@@ -77,12 +88,16 @@ pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<Strin
 struct Bounded<R> {
     inner: R,
     left: u64,
+    /// What may be read before it is said that memory is free again.
+    at_once: Rc<Cell<u64>>,
 }
 
 impl<R: Read> Read for Bounded<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let count = self.inner.read(buffer)?;
         self.left = self.left.checked_sub(count as u64).ok_or_else(too_large)?;
+        let at_once = self.at_once.get().checked_sub(count as u64).ok_or_else(too_large)?;
+        self.at_once.set(at_once);
         Ok(count)
     }
 }
@@ -97,15 +112,31 @@ struct Unpacker {
     room: Room,
     touched: Vec<(PathBuf, i64)>,
     buffer: Vec<u8>,
+    /// See [`Bounded`].
+    at_once: Rc<Cell<u64>>,
 }
 
 impl Unpacker {
     fn entry<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
+        self.at_once.set(HEADERS_BYTES_MAX);
         self.room.entries = self.room.entries.checked_sub(1).ok_or_else(too_large)?;
         let path = entry.path()?.into_owned();
         let named =
             |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
-        self.place_entry(entry, &path).map_err(named)
+        self.place_entry(entry, &path).map_err(named)?;
+        self.pass_over(entry)
+    }
+
+    /// Reads what is left of an entry that was not written down.
+    fn pass_over<R: Read>(&mut self, entry: &mut Entry<'_, R>) -> io::Result<()> {
+        // the holes of a sparse one have no end, and are not in the archive
+        while entry.header().entry_type() != EntryType::GNUSparse {
+            if entry.read(&mut self.buffer)? == 0 {
+                break;
+            }
+            self.at_once.set(HEADERS_BYTES_MAX);
+        }
+        Ok(())
     }
 
     fn place_entry<R: Read>(&mut self, entry: &mut Entry<'_, R>, path: &Path) -> io::Result<()> {
@@ -178,6 +209,7 @@ impl Unpacker {
             if count == 0 {
                 break;
             }
+            self.at_once.set(HEADERS_BYTES_MAX);
             left =
                 left.checked_sub(count as u64).ok_or_else(|| invalid("is longer than it says"))?;
             let bytes = &self.buffer[..count];

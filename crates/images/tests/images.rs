@@ -8,6 +8,7 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -19,8 +20,12 @@ use haar_images::{Bounds, OciLayout, RootfsTar, Store};
 use haar_substrate::{
     ImageConfig, ImageEntry, ImageError, ImageId, ImageRef, ImageSource, ImageStore, Manifest,
 };
+use haar_types::Timestamp;
 use tar::EntryType;
 use tempfile::TempDir;
+
+/// After this an image that nothing used is no longer kept for what may be about to start.
+const LONG: Duration = Duration::from_secs(30 * 60);
 
 struct House {
     dir: TempDir,
@@ -29,8 +34,12 @@ struct House {
 
 impl House {
     fn new(bounds: Bounds) -> Self {
+        Self::at(Clock::system(), bounds)
+    }
+
+    fn at(clock: Clock, bounds: Bounds) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("store"), Clock::system(), bounds).unwrap();
+        let store = Store::open(&dir.path().join("store"), clock, bounds).unwrap();
         Self { dir, store }
     }
 
@@ -194,6 +203,32 @@ async fn bombs_are_refused_and_leave_nothing() {
     assert!(house.store.list().await.unwrap().is_empty());
 }
 
+#[tokio::test]
+async fn headers_that_would_fill_memory_are_refused_and_large_files_are_not() {
+    let house = House::new(Bounds::default());
+    let long = vec![b'n'; 5 << 20];
+    for kind in [EntryType::GNULongName, EntryType::GNULongLink, EntryType::XHeader] {
+        let layer = Layer::new().entry(kind, "long", (0, 0, 0o644), "", &long);
+        let layer = layer.file("x", 0o644, b"");
+        let refused = house.unpacked("headers", layer).await;
+        assert!(matches!(refused, Err(ImageError::TooLarge(_))), "{kind:?}: {refused:?}");
+    }
+    let name = "n".repeat(150);
+    let layer = Layer::new()
+        .file("large", 0o644, &long)
+        .entry(EntryType::Char, "passed-over", (0, 0, 0o644), "", &long)
+        .entry(EntryType::GNULongName, "long", (0, 0, 0o644), "", name.as_bytes())
+        .file("x", 0o644, b"x");
+    let mut archive = layer.finish();
+    archive.resize(archive.len() + (6 << 20), 0);
+    let (dir, _) = house.layout("large", &[(archive, Compression::Gzip)]);
+    let id = house.pull("large", &dir).await.unwrap();
+    let inside = house.store.bundle(&id).unwrap().layers[0].clone();
+    assert_eq!(fs::read(inside.join("large")).unwrap(), long);
+    assert_eq!(fs::read(inside.join(name)).unwrap(), b"x");
+    assert!(!inside.join("passed-over").exists());
+}
+
 /// A source whose blobs break off, or lie.
 struct Broken {
     inner: OciLayout,
@@ -259,9 +294,10 @@ async fn a_blob_that_broke_off_goes_on_where_it_was_and_one_that_lies_is_thrown_
     assert_eq!(fs::read_dir(house.dir.path().join("store/blobs")).unwrap().count(), 0);
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_name_belongs_to_what_was_pulled_by_it_last_and_what_nobody_uses_goes() {
-    let house = House::new(Bounds { store_bytes: 250_000, ..Bounds::default() });
+    let clock = Clock::simulated(Timestamp(0));
+    let house = House::at(clock.clone(), Bounds { store_bytes: 250_000, ..Bounds::default() });
     let noise = |seed: u8| {
         let bytes: Vec<u8> =
             (0..100_000u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8 ^ seed).collect();
@@ -277,6 +313,7 @@ async fn a_name_belongs_to_what_was_pulled_by_it_last_and_what_nobody_uses_goes(
     assert_eq!(names(house.store.find(&ids[1]).await.unwrap()), 1);
     // the older one is in use: the younger one goes for the third
     let held = house.store.bundle(&ids[0]).unwrap();
+    clock.sleep(LONG).await;
     let (dir, _) = house.layout("image-3", &[(noise(3), Compression::None)]);
     let third = house.pull("app:3", &dir).await.unwrap();
     assert!(matches!(house.store.find(&ids[1]).await, Err(ImageError::NotFound(_))));
@@ -435,11 +472,12 @@ async fn an_image_is_looked_into_as_its_containers_would_see_it() {
     assert!(!all.iter().any(|(name, _)| name == "gone"), "{all:?}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn what_somebody_holds_stays_when_room_is_made_and_goes_when_let_go() {
     let bytes = |seed: u8| Layer::new().file("x", 0o644, &vec![seed; 4096]).finish();
     let room = bytes(0).len() as u64;
-    let house = House::new(Bounds { store_bytes: room, ..Bounds::default() });
+    let clock = Clock::simulated(Timestamp(0));
+    let house = House::at(clock.clone(), Bounds { store_bytes: room, ..Bounds::default() });
     let (one, _) = house.layout("one", &[(bytes(1), Compression::None)]);
     let first = house.pull("one:1", &one).await.unwrap();
     house.store.hold("functions", [first.clone()].into());
@@ -447,7 +485,13 @@ async fn what_somebody_holds_stays_when_room_is_made_and_goes_when_let_go() {
     let (two, _) = house.layout("two", &[(bytes(2), Compression::None)]);
     let second = house.pull("two:1", &two).await.unwrap();
     assert!(house.store.find(&first).await.is_ok(), "held");
+    assert!(house.store.find(&second).await.is_ok(), "pulled to be run in a moment");
+    clock.sleep(LONG).await;
+    let (three, _) = house.layout("three", &[(bytes(3), Compression::None)]);
+    let third = house.pull("three:1", &three).await.unwrap();
+    assert!(house.store.find(&first).await.is_ok(), "held");
     assert!(house.store.find(&second).await.is_err(), "the other made room");
+    house.store.remove(&third).await.unwrap();
     house.store.hold("functions", [].into());
     house.store.remove(&first).await.unwrap();
     assert!(house.store.find(&first).await.is_err());

@@ -4,9 +4,11 @@
 //! Version 2 follows the kernel's documentation but has been run on hybrid hosts only.
 
 mod alarm;
+mod devices;
 mod figures;
 
 pub(crate) use alarm::Alarm;
+pub(crate) use devices::are_ruled_by_programs;
 
 use std::fs;
 use std::io;
@@ -136,12 +138,15 @@ impl Cgroups {
             }
         }
         if let Some(devices) = self.devices.as_ref().filter(|devices| allows_all(devices)) {
-            fs::write(devices.join("devices.deny"), "a")?;
-            for device in ["1:3", "1:5", "1:7", "1:8", "1:9", "5:0", "5:2", "136:*"] {
-                fs::write(devices.join("devices.allow"), format!("c {device} rw"))?;
-            }
+            devices::set_rules(devices)?;
         }
         Ok(())
+    }
+
+    /// Sees to it that members use the usual devices only; false where this host cannot.
+    pub(crate) fn rule_devices(&self) -> bool {
+        let parent = self.parents().into_iter().next().filter(|_| self.unified);
+        self.devices.is_some() || parent.is_some_and(|parent| devices::attach(parent).is_ok())
     }
 
     /// One sandbox's group; nothing is touched.

@@ -16,6 +16,7 @@
 #![allow(unsafe_code)] // system calls that no safe crate offers, and the child after clone
 #![allow(clippy::disallowed_methods)] // starts processes; the helper has no simulated time
 
+mod bpf;
 mod cgroup;
 mod client;
 mod ground;

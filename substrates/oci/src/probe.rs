@@ -87,11 +87,20 @@ fn controllers(cgroups: &Cgroups, root: bool) -> Vec<Finding> {
         || cgroups.cpu.as_ref().and_then(|at| at.parent()).is_some_and(|at| {
             at.join("cpu.cfs_quota_us").exists() || at.join("cpu.cfs_period_us").exists()
         });
+    let devices = cgroups.devices.is_some()
+        || root && cgroups.unified && crate::cgroup::are_ruled_by_programs();
     [
         ("memory", cgroups.memory.is_some(), "memory is limited", "memory is not limited"),
         ("cpu", cgroups.cpu.is_some(), "cpu is shared by weight", "cpu is not shared by weight"),
         ("cpu quota", quota, "cpu is capped", "cpu is shared by weight, not capped"),
         ("pids", cgroups.pids.is_some(), "processes are limited", "processes are not limited"),
+        (
+            "devices",
+            devices,
+            "containers use the usual devices only",
+            "containers cannot have the capability MKNOD: nothing else would keep them from the \
+             host's devices",
+        ),
         (
             "freezer",
             cgroups.freezer.is_some(),

@@ -35,6 +35,7 @@ mod serve;
 mod shell;
 mod unit;
 mod users;
+mod volumes;
 
 use std::fs::{self, File};
 use std::io::{self, Write};

@@ -9,11 +9,11 @@ use std::io;
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use crate::bpf::{self, Attributes, END, JUMP, LOAD, MOVE, SET, UNLESS, bpf, op};
 use crate::sys;
 
 const BPF_MAP_CREATE: i32 = 0;
 const BPF_MAP_UPDATE_ELEM: i32 = 2;
-const BPF_PROG_LOAD: i32 = 5;
 const BPF_LINK_CREATE: i32 = 28;
 const BPF_MAP_TYPE_SOCKMAP: u32 = 15;
 const BPF_PROG_TYPE_SK_LOOKUP: u32 = 30;
@@ -60,6 +60,10 @@ pub(crate) fn steer(sockets: &[(SocketAddrV4, TcpListener)]) -> io::Result<Steer
     Ok(Steering { _link: sys::own(bpf(BPF_LINK_CREATE, &attributes)?)? })
 }
 
+fn load(program: &[u64]) -> io::Result<OwnedFd> {
+    bpf::load(BPF_PROG_TYPE_SK_LOOKUP, program, BPF_SK_LOOKUP)
+}
+
 fn make_map(entries: u32) -> io::Result<OwnedFd> {
     let mut attributes = Attributes::default();
     for number in [BPF_MAP_TYPE_SOCKMAP, size_of::<u32>() as u32, size_of::<u64>() as u32] {
@@ -79,62 +83,12 @@ fn put(map: &OwnedFd, key: u32, socket: impl AsFd) -> io::Result<()> {
     bpf(BPF_MAP_UPDATE_ELEM, &attributes).map(drop)
 }
 
-fn load(program: &[u64]) -> io::Result<OwnedFd> {
-    let mut attributes = Attributes::default();
-    attributes.number(BPF_PROG_TYPE_SK_LOOKUP);
-    attributes.number(program.len() as u32);
-    attributes.pointer(program.as_ptr());
-    attributes.pointer(c"Apache-2.0".as_ptr());
-    // no log, no kernel version, no flags, no name, no interface
-    for _ in 0..11 {
-        attributes.number(0);
-    }
-    attributes.number(BPF_SK_LOOKUP);
-    sys::own(bpf(BPF_PROG_LOAD, &attributes)?)
-}
-
-/// The kernel's `union bpf_attr`, filled from its beginning.
-#[derive(Default)]
-struct Attributes {
-    bytes: Vec<u8>,
-}
-
-impl Attributes {
-    fn number(&mut self, number: u32) {
-        self.bytes.extend_from_slice(&number.to_ne_bytes());
-    }
-
-    fn pointer<T>(&mut self, pointer: *const T) {
-        self.bytes.extend_from_slice(&(pointer as u64).to_ne_bytes());
-    }
-}
-
-fn bpf(command: i32, attributes: &Attributes) -> io::Result<i64> {
-    let bytes = &attributes.bytes;
-    // SAFETY: the kernel reads as many bytes as are told; what they point to outlives the call.
-    sys::check(unsafe { libc::syscall(libc::SYS_bpf, command, bytes.as_ptr(), bytes.len()) })
-}
-
-/// One instruction: operation, registers `to` and `from`, offset, number.
-fn op(operation: u8, (to, from): (u8, u8), offset: i16, number: i32) -> u64 {
-    u64::from(operation)
-        | u64::from(to | from << 4) << 8
-        | u64::from(offset as u16) << 16
-        | u64::from(number as u32) << 32
-}
-
 /// Finds the address's place in the map, and assigns the socket that is there.
 fn program(addresses: &[SocketAddrV4], map: &OwnedFd) -> Vec<u64> {
-    const LOAD: u8 = 0x61; // 32 bits of memory
     const STORE: u8 = 0x62;
-    const MOVE: u8 = 0xbf;
-    const SET: u8 = 0xb7;
     const ADD: u8 = 0x07;
     const CALL: u8 = 0x85;
-    const JUMP: u8 = 0x05;
-    const UNLESS: u8 = 0x56; // jumps where 32 bits differ from the number
     const IF: u8 = 0x15;
-    const END: u8 = 0x95;
     const LOAD_MAP: u8 = 0x18; // of two instructions
 
     let assign = [

@@ -37,6 +37,12 @@ pub(crate) fn own_pidfd() -> io::Result<OwnedFd> {
     own(unsafe { libc::syscall(libc::SYS_pidfd_open, libc::getpid(), 0) })
 }
 
+/// A pidfd of a child.
+pub(crate) fn pidfd_of(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: no memory is passed.
+    own(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+}
+
 /// Sends a signal; a process that is gone already is no error.
 pub(crate) fn send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> io::Result<()> {
     // SAFETY: a null siginfo is allowed.

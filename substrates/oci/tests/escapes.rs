@@ -86,6 +86,36 @@ async fn no_descriptor_and_no_program_of_the_host_is_within_reach() {
     house.until_nothing_is_left().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_look_at_all_processes_sees_none_of_the_helpers() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("watched");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        // notes who holds more than it may, or has a descriptor of what it does not know
+        let script = "\
+            own=$(grep CapPrm /proc/self/status); \
+            while :; do for p in /proc/[0-9]*; do \
+            if [ $p = /proc/1 ] || [ $p = /proc/$$ ]; then continue; fi; \
+            caps=$(grep CapPrm $p/status 2>/dev/null); \
+            if [ \"$caps\" ] && [ \"$caps\" != \"$own\" ]; then echo $caps; fi; \
+            for f in $p/fd/*; do case $(readlink $f) in \
+            pipe:*|/dev/null|/proc/*|'') ;; *) readlink $f;; esac; done; \
+            done; done";
+        let mut main = container(&house, "main", script);
+        main.capabilities_add = vec![Capability("SYS_PTRACE".into())];
+        substrate.start(&id, main).await.unwrap();
+        for _ in 0..40 {
+            let check = substrate.exec(&id, "main", ExecSpec::new(&["true"])).await.unwrap();
+            assert_eq!(check.wait().await.unwrap().code, Some(0));
+        }
+        substrate.stop(&id, "main", Duration::ZERO).await.unwrap();
+        assert_eq!(text(substrate, &id, "main").await, "");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
 async fn image(house: &House, dir: &Path, layer: Layer) -> ImageId {
     let config = ImageConfig { cmd: vec!["/bin/sh".into()], ..ImageConfig::default() };
     build::layout(dir, &config, &[(layer.finish(), Compression::None)]);
@@ -113,7 +143,11 @@ async fn mounts_follow_no_link_out_of_the_image() {
         let (mut spec, _) = house.task("links");
         spec.volumes = vec![Volume {
             name: "shared".into(),
-            source: VolumeSource::Directory { path: shared.clone(), create: false },
+            source: VolumeSource::Directory {
+                root: shared.clone(),
+                inside: "/".into(),
+                create: false,
+            },
         }];
         let id = substrate.ensure(spec).await.unwrap().id;
         let mut main = ContainerSpec {
@@ -150,6 +184,69 @@ async fn mounts_follow_no_link_out_of_the_image() {
         substrate.remove(&id, Duration::ZERO).await.unwrap();
     });
     assert_eq!(std::fs::read_dir(&victim).unwrap().count(), 0);
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_in_a_volume_lead_nowhere_else() {
+    let Some(house) = House::new().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (victim, root) = (dir.path().join("victim"), dir.path().join("shared"));
+    std::fs::create_dir_all(&victim).unwrap();
+    std::fs::write(victim.join("secret"), "secret").unwrap();
+    let out = victim.to_str().unwrap();
+    let volume = |inside: &str| {
+        let source =
+            VolumeSource::Directory { root: root.clone(), inside: inside.into(), create: true };
+        vec![Volume { name: "efs".into(), source }]
+    };
+    let mounted = |mut one: ContainerSpec| {
+        let target = "/efs".to_owned();
+        one.mounts = vec![Mount::Volume { name: "efs".into(), target, read_only: false }];
+        one
+    };
+    house.crash(async |substrate| {
+        let (mut first, _) = house.task("first");
+        first.volumes = volume("/");
+        let first = substrate.ensure(first).await.unwrap().id;
+        let script = format!("ln -s / /efs/out; ln -s {out} /efs/abs; mkdir -p /efs/later");
+        substrate.start(&first, mounted(container(&house, "main", &script))).await.unwrap();
+        assert_eq!(substrate.wait(&first, "main").await.unwrap().code, Some(0));
+
+        // a link to the root is one to the volume's
+        let (mut second, _) = house.task("second");
+        second.volumes = volume(&format!("/out{out}"));
+        let second = substrate.ensure(second).await.unwrap().id;
+        let script = "ls /efs; echo x >/efs/x";
+        substrate.start(&second, mounted(container(&house, "main", script))).await.unwrap();
+        substrate.wait(&second, "main").await.unwrap();
+        assert_eq!(text(substrate, &second, "main").await, "");
+        assert!(root.join(out.trim_start_matches('/')).join("x").exists());
+
+        for inside in ["/../victim", "/later/../../victim"] {
+            let (mut bad, _) = house.task("bad");
+            bad.volumes = volume(inside);
+            let refused = substrate.ensure(bad).await;
+            assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        }
+
+        // what becomes a link between the sandbox's making and a container's is none to follow
+        let (mut third, _) = house.task("third");
+        third.volumes = volume("/later");
+        let third = substrate.ensure(third).await.unwrap().id;
+        let script = "rmdir /efs/later && ln -s /out /efs/later";
+        substrate.start(&first, mounted(container(&house, "swap", script))).await.unwrap();
+        assert_eq!(substrate.wait(&first, "swap").await.unwrap().code, Some(0));
+        let script = "readlink /efs/abs; ls -d /efs/etc 2>/dev/null";
+        substrate.start(&third, mounted(container(&house, "main", script))).await.unwrap();
+        substrate.wait(&third, "main").await.unwrap();
+        assert_eq!(text(substrate, &third, "main").await, format!("{out}\n"), "the volume's root");
+        for id in [&first, &second, &third] {
+            substrate.remove(id, Duration::ZERO).await.unwrap();
+        }
+    });
+    let left: Vec<_> = std::fs::read_dir(&victim).unwrap().flatten().collect();
+    assert_eq!(left.len(), 1);
     house.until_nothing_is_left().await;
 }
 

@@ -107,6 +107,51 @@ async fn filters_keep_traffic_out() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_filters_cannot_see_has_no_way_at_all() {
+    let Some(house) = House::new().await else { return };
+    if !std::path::Path::new("/proc/sys/net/ipv6").exists() {
+        println!("skipped: this host has no IPv6");
+        return;
+    }
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("six");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let bridge = format!("hb{}", haar_substrate_oci::interface_tag(&house.config.instance));
+        let switch = |name: &str| format!("/proc/sys/net/ipv6/conf/{name}/disable_ipv6");
+        assert_eq!(std::fs::read_to_string(switch(&bridge)).unwrap(), "1\n");
+        let addresses = std::fs::read_to_string("/proc/net/if_inet6").unwrap();
+        assert!(!addresses.contains(&bridge), "{addresses}");
+
+        let mut main = container(
+            &house,
+            "main",
+            "cat /proc/sys/net/ipv6/conf/eth0/disable_ipv6; grep -c eth0 /proc/net/if_inet6; \
+             ip link add veth7 type dummy; cat /proc/sys/net/ipv6/conf/*7/disable_ipv6; \
+             ip -6 addr add fd00::1/64 dev eth0 2>/dev/null || echo refused",
+        );
+        main.capabilities_add = vec![haar_substrate::Capability("NET_ADMIN".into())];
+        substrate.start(&id, main).await.unwrap();
+        substrate.wait(&id, "main").await.unwrap();
+        let said = text(substrate, &id, "main").await;
+        let said: Vec<_> = said.lines().filter(|line| line.len() < 8).collect();
+        assert!(matches!(said[..], ["1", "0", "refused"] | ["1", "0", "1", "refused"]), "{said:?}");
+
+        for of in ["eth0", "all", "default"] {
+            let mut bad = container(&house, of, "true");
+            let name = format!("net.ipv6.conf.{of}.disable_ipv6");
+            bad.sysctls = [(name.clone(), "0".into())].into();
+            let refused = substrate.start(&id, bad.clone()).await;
+            assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+            // as it is already
+            bad.sysctls = [(name, "1".into())].into();
+            substrate.start(&id, bad).await.unwrap();
+        }
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ports_of_the_host_lead_inside_and_are_there_again_after_a_crash() {
     let Some(house) = House::new().await else { return };
     let get = |port: u16| {

@@ -162,6 +162,85 @@ async fn a_container_that_dies_of_memory_takes_no_other_with_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn mounts_go_into_each_other_and_can_be_read_only() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        for (name, size_bytes) in [("bounded", Some(16 << 20)), ("plain", None)] {
+            let (mut spec, _) = house.task(name);
+            let source = VolumeSource::Empty { size_bytes };
+            spec.volumes = ["outer", "inner", "etc"]
+                .map(|name| Volume { name: name.into(), source: source.clone() })
+                .into();
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let volume = |name: &str, target: &str, read_only| Mount::Volume {
+                name: name.into(),
+                target: target.into(),
+                read_only,
+            };
+            // the inner one first, as nobody orders them; the image's own directory below another
+            let mut writer = container(
+                &house,
+                "writer",
+                "pwd; echo in >/data/sub/deep/in && echo out >/data/out; ls /data /data/sub/deep; \
+                 grep -c $(hostname) /etc/hosts; ls /etc; touch /data/sub/deep/x",
+            );
+            writer.mounts = vec![
+                volume("inner", "/data/sub/deep", false),
+                volume("outer", "/data/", false),
+                volume("etc", "/etc", false),
+            ];
+            writer.cwd = "/data/own/here".into();
+            substrate.start(&id, writer).await.unwrap();
+            assert_eq!(substrate.wait(&id, "writer").await.unwrap().code, Some(0));
+            let said = text(substrate, &id, "writer").await;
+            let listed = "/data:\nout\nown\nsub\n\n/data/sub/deep:\nin\n";
+            let own = "hostname\nhosts\nresolv.conf\n";
+            assert_eq!(said, format!("/data/own/here\n{listed}1\n{own}"));
+
+            // the other way round: what is sealed holds what is not
+            let mut reader = container(
+                &house,
+                "reader",
+                "cat /data/out /data/new/in; touch /data/x 2>/dev/null || echo sealed; \
+                 touch /data/new/y && echo open",
+            );
+            reader.mounts =
+                vec![volume("inner", "/data/new", false), volume("outer", "/data", true)];
+            substrate.start(&id, reader).await.unwrap();
+            substrate.wait(&id, "reader").await.unwrap();
+            assert_eq!(text(substrate, &id, "reader").await, "out\nin\nsealed\nopen\n");
+
+            // the seal was that container's alone
+            let mut again = container(&house, "again", "touch /data/x && echo open");
+            again.mounts = vec![volume("outer", "/data", false)];
+            substrate.start(&id, again).await.unwrap();
+            substrate.wait(&id, "again").await.unwrap();
+            assert_eq!(text(substrate, &id, "again").await, "open\n");
+            substrate.remove(&id, Duration::ZERO).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_removed_while_it_starts_is_gone() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        for round in 0..10 {
+            let (spec, _) = house.task("brief");
+            let id = substrate.ensure(spec.clone()).await.unwrap().id;
+            let main = container(&house, "main", "exec sleep 1000");
+            let (started, removed) =
+                tokio::join!(substrate.start(&id, main), substrate.remove(&id, Duration::ZERO));
+            removed.unwrap();
+            assert!(matches!(started, Ok(_) | Err(SubstrateError::Gone(_))), "{started:?}");
+            assert!(substrate.list().await.unwrap().is_empty(), "round {round}");
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_can_be_dialled_streamed_paused_and_bounded() {
     let Some(house) = House::new().await else { return };
     house.crash(async |substrate| {

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haar_substrate::{ImageError, ImageId, ImageRef};
 use parking_lot::Mutex;
@@ -11,6 +12,9 @@ use parking_lot::Mutex;
 use super::record::{self, Record};
 use super::{State, Store};
 use crate::digest;
+
+/// An image was pulled to be run soon: for so long it stays, though nothing runs from it yet.
+const FRESH: Duration = Duration::from_secs(20 * 60);
 
 /// Layers that a pull needs, until it has ended.
 pub(super) struct Wanted {
@@ -118,15 +122,20 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets images, the longest unused first, until the rest is within the bound.
+    /// Forgets images, the longest unused first, until the rest is within the bound. Those that
+    /// were used a moment ago stay, also where there are too many of them.
     pub(super) fn make_room(&self) {
+        let now = self.clock.now();
         loop {
             let oldest = {
                 let state = self.state.lock();
                 if bytes(&state) <= self.bounds.store_bytes {
                     break;
                 }
-                let idle = state.images.iter().filter(|(id, _)| !state.is_needed(id));
+                let idle = state
+                    .images
+                    .iter()
+                    .filter(|(id, record)| !state.is_needed(id) && record.used_at + FRESH <= now);
                 idle.min_by_key(|(_, record)| record.used_at).map(|(id, _)| id.clone())
             };
             let Some(id) = oldest else { break };

@@ -70,7 +70,10 @@ pub enum VolumeSource {
     /// A directory of the host that stays.
     Directory {
         /// On the host.
-        path: PathBuf,
+        root: PathBuf,
+        /// Where in it, as a plain absolute path. Whatever links containers leave there, it is
+        /// inside `root`.
+        inside: String,
         /// Made, with those above it, where it is not there; else that is refused.
         create: bool,
     },

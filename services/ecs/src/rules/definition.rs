@@ -96,6 +96,12 @@ fn check_memory(definition: &TaskDefinition) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// Letters, digits and dashes, as in `fs-0123456789abcdef0`.
+pub(crate) fn is_file_system_id(id: &str) -> bool {
+    let is_plain = |letter: u8| letter.is_ascii_alphanumeric() || b"-_".contains(&letter);
+    (1..=128).contains(&id.len()) && id.bytes().all(is_plain)
+}
+
 fn check_volumes(definition: &TaskDefinition) -> Result<(), AwsError> {
     let volumes = definition.volumes.as_deref().unwrap_or_default();
     for (at, volume) in volumes.iter().enumerate() {
@@ -105,6 +111,11 @@ fn check_volumes(definition: &TaskDefinition) -> Result<(), AwsError> {
         }
         if volumes[..at].iter().any(|other| other.name == volume.name) {
             return Err(client(format!("Duplicate volume name '{name}'.")));
+        }
+        let efs = volume.efs_volume_configuration.as_ref();
+        if let Some(efs) = efs.filter(|efs| !is_file_system_id(&efs.file_system_id)) {
+            let id = &efs.file_system_id;
+            return Err(client(format!("Invalid fileSystemId '{id}' of volume '{name}'.")));
         }
     }
     let all = definition.container_definitions.as_deref().unwrap_or_default();

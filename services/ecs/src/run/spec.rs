@@ -16,6 +16,7 @@ use haar_types::{CpuUnits, MemoryMib};
 use super::environment::{API, overridden};
 use crate::ops::task_size;
 use crate::rules::awslogs::AwsLogs;
+use crate::rules::definition::is_file_system_id;
 use crate::state::{DefinitionRow, TaskInterface, TaskRow, sandbox_name};
 
 /// The label that all of this room's sandboxes carry, and its value.
@@ -106,13 +107,18 @@ fn volumes(settings: &Settings, row: &TaskRow, definition: &DefinitionRow) -> Ve
     all.map(one).collect()
 }
 
-/// A file system of EFS is a directory below the data directory. Names are made harmless.
+/// A file system of EFS is a directory below the data directory. Names are made harmless, those
+/// of definitions from before they were checked too.
 fn shared(root: &Path, efs: &EFSVolumeConfiguration) -> VolumeSource {
     let is_plain = |part: &&str| !part.is_empty() && *part != "." && *part != "..";
+    let id = Some(efs.file_system_id.as_str()).filter(|id| is_file_system_id(id));
     let below = efs.root_directory.as_deref().unwrap_or_default();
-    let parts = std::iter::once(efs.file_system_id.as_str()).chain(below.split('/'));
-    let path = parts.filter(is_plain).fold(root.to_owned(), |path, part| path.join(part));
-    VolumeSource::Directory { path, create: true }
+    let parts: Vec<_> = below.split('/').filter(is_plain).collect();
+    VolumeSource::Directory {
+        root: root.join(id.unwrap_or("unnamed")),
+        inside: format!("/{}", parts.join("/")),
+        create: true,
+    }
 }
 
 fn gib(count: u32) -> u64 {

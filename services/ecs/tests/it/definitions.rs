@@ -104,6 +104,10 @@ fn definitions_that_make_no_sense_are_refused() {
     refused(two(json!({ "dependsOn": on("other", "START") })), "form a circle");
     let mount = json!([{ "sourceVolume": "nowhere", "containerPath": "/data" }]);
     refused(two(json!({ "mountPoints": mount })), "Unknown volume 'nowhere'.");
+    for id in ["/", "../fs-1", "fs-1/../..", "", "."] {
+        let efs = json!([{ "name": "v", "efsVolumeConfiguration": { "fileSystemId": id } }]);
+        refused(move |it| it["volumes"] = efs.clone(), "Invalid fileSystemId");
+    }
     refused(two(json!({ "memory": 4096 })), "must not be greater");
     refused(two(json!({ "stopTimeout": 600 })), "stopTimeout");
     let twice = json!({

@@ -228,6 +228,7 @@ impl Networks {
                 let name = self.bridge_name();
                 let netlink = Netlink::open().doing("open a netlink socket")?;
                 netlink.add_bridge(&name).doing("make the bridge")?;
+                disable_ipv6(&name).doing("keep IPv6 off the bridge")?;
                 let bridge = index(&name).doing("find the bridge")?;
                 state.bridge = Some(bridge);
                 bridge
@@ -360,10 +361,21 @@ fn check(bridged: &Bridged) -> Result<(), Failure> {
 
 fn configure(netlink: &Netlink, bridged: &Bridged, mac: [u8; 6]) -> io::Result<()> {
     let index = index("eth0")?;
+    // interfaces that are made inside later too
+    ["default", "eth0"].into_iter().try_for_each(disable_ipv6)?;
     netlink.set_mac(index, mac)?;
     netlink.add_address(index, bridged.address, bridged.prefix)?;
     netlink.up(index)?;
     netlink.add_default_route(index, bridged.gateway)
+}
+
+/// Filters know IPv4 only: an interface must not have link-local addresses of its own.
+fn disable_ipv6(interface: &str) -> io::Result<()> {
+    match std::fs::write(format!("/proc/sys/net/ipv6/conf/{interface}/disable_ipv6"), "1") {
+        // a kernel without IPv6
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 pub(super) fn network_of(address: Ipv4Addr, prefix: u8) -> u32 {

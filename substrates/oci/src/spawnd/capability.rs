@@ -12,6 +12,9 @@ const USUAL: u64 = FUNCTION | bits(&[13, 27, 29]);
 /// Bit of the capability that opens mounts and namespaces.
 pub(super) const SYS_ADMIN: u64 = bits(&[21]);
 
+/// Bit of the capability that makes device nodes.
+const MKNOD: u64 = bits(&[27]);
+
 /// By number.
 const NAMES: [&str; 41] = [
     "CHOWN",
@@ -79,6 +82,11 @@ pub(super) fn of_container(add: &[Capability], drop: &[Capability]) -> Result<u6
     Ok(kept & own())
 }
 
+/// Without what must not be had where no control group says which devices may be used.
+pub(super) fn without_devices(capabilities: u64) -> u64 {
+    capabilities & !MKNOD
+}
+
 fn find(capability: &Capability) -> Result<u64, Failure> {
     let name = capability.0.to_ascii_uppercase();
     let name = name.strip_prefix("CAP_").unwrap_or(&name);
@@ -117,5 +125,8 @@ mod tests {
         let less = of_container(&[], &set(&["CAP_CHOWN", "kill"])).unwrap();
         assert_eq!(less, USUAL & !0b10_0001 & own());
         assert!(of_container(&set(&["FLY"]), &[]).is_err());
+        let all = of_container(&set(&["ALL"]), &[]).unwrap();
+        let less = of_container(&set(&["ALL"]), &set(&["MKNOD"])).unwrap();
+        assert_eq!((less, without_devices(all)), (all, all & !(1 << 27)));
     }
 }

@@ -4,6 +4,7 @@
 //! **Invariant:** nothing here allocates, locks, panics or touches what is not in its plan: the
 //! memory is the helper's own until exec.
 
+mod guest;
 mod mounts;
 mod program;
 
@@ -18,6 +19,7 @@ use haar_substrate::User;
 use super::clone::{self, Child};
 use super::seccomp::Programs;
 use crate::cgroup::Entries;
+pub(super) use guest::join_program;
 use mounts::{mount_container, mount_own, move_tree};
 use program::{become_program, bound_capabilities, close_from, set_capabilities};
 
@@ -29,6 +31,8 @@ const CAPABILITIES: u32 = 64;
 struct Report {
     stage: AtomicU8,
     errno: AtomicI32,
+    /// Where a child that has a memory of its own tells it.
+    pipe: Option<RawFd>,
 }
 
 /// Stages in order; the number is the index of the words.
@@ -181,8 +185,9 @@ pub(super) fn start_init(plan: &InitPlan<'_>) -> Result<Child, ChildError> {
     start(namespaces, plan.entries, &report, init_entry, (&raw const frame).cast())
 }
 
-/// Starts a program in a sandbox. The calling thread must have the sandbox's pid namespace for
-/// its children.
+/// Starts a program in a sandbox where none runs yet: until exec it is in sight there, with the
+/// helper's memory (see [`join_program`]). The calling thread must have the sandbox's pid
+/// namespace for its children.
 pub(super) fn start_program(plan: &ProgramPlan<'_>) -> Result<Child, ChildError> {
     let report = Report::default();
     let vectors = Vectors::of(&plan.program);
@@ -234,15 +239,26 @@ fn reap_failed(pidfd: &OwnedFd) {
 }
 
 impl Report {
+    /// One that is told by a pipe.
+    fn telling(pipe: RawFd) -> Self {
+        Self { pipe: Some(pipe), ..Self::default() }
+    }
+
     /// Ends the child when a call failed.
     fn check(&self, stage: u8, result: i64) {
         if result < 0 {
             // SAFETY: errno is thread-local; the parent's thread stands still.
             let errno = unsafe { *libc::__errno_location() };
+            let errno = if errno == 0 { libc::EIO } else { errno };
             self.stage.store(stage, Ordering::SeqCst);
-            self.errno.store(if errno == 0 { libc::EIO } else { errno }, Ordering::SeqCst);
-            // SAFETY: ends only this process.
-            unsafe { libc::_exit(127) }
+            self.errno.store(errno, Ordering::SeqCst);
+            // SAFETY: the number is as long as told; the rest ends only this process.
+            unsafe {
+                if let Some(pipe) = self.pipe {
+                    libc::write(pipe, (&raw const errno).cast(), size_of_val(&errno));
+                }
+                libc::_exit(127)
+            }
         }
     }
 }

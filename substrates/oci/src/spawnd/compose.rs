@@ -9,10 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use haar_substrate::{
-    ContainerSpec, Lifetime, Mount, Network, Root, SandboxId, SandboxSpec, Stdio, Volume,
-    VolumeSource,
-};
+use haar_substrate::{ContainerSpec, Lifetime, Network, Root, SandboxId, SandboxSpec, Stdio};
 use parking_lot::Mutex;
 
 use super::bridge::SandboxNetwork;
@@ -24,6 +21,7 @@ use super::reaper::Which;
 use super::scribe::Book;
 use super::shell::Workshop;
 use super::unit::Unit;
+use super::volumes::Volumes;
 use crate::proto::{Carried, Doing, Failure, FromImage};
 use crate::sys;
 
@@ -39,7 +37,7 @@ pub(super) struct Composed {
     /// Its containers' writable layers and its volumes.
     pub(super) disk: PathBuf,
     logs: PathBuf,
-    volumes: BTreeMap<String, Mount>,
+    pub(super) volumes: Volumes,
     pub(super) shared: Mutex<Shared>,
     books: Mutex<BTreeMap<String, Arc<Book>>>,
     /// One start at a time.
@@ -121,10 +119,31 @@ pub(super) fn start(
         program: spec.name.clone(),
         reason: "this sandbox takes no more containers".to_owned(),
     })?;
-    let _one = composed.starting.lock();
+    let one = composed.starting.lock();
+    let made = start_alone(helper, &sandbox, spec, image);
+    drop(one);
+    if sandbox.removal.lock().is_none() {
+        return made;
+    }
+    // it was asked to go meanwhile, and that waited for this
+    if let Ok(made) = &made {
+        made.fresh.iter().for_each(|unit| unit.shell.kill());
+        watch(helper, &made.fresh);
+    }
+    helper.finish_removal(id);
+    Err(Failure::Gone(id.clone()))
+}
+
+/// As [`start`], while no other container of the sandbox is started.
+fn start_alone(
+    helper: &Arc<Helper>,
+    sandbox: &Arc<Sandbox>,
+    spec: &ContainerSpec,
+    image: Option<&FromImage>,
+) -> Result<Made, Failure> {
     let mut made = Made { sandbox: sandbox.clone(), carried: Vec::new(), fresh: Vec::new() };
     if sandbox.removal.lock().is_some() {
-        return Err(Failure::Gone(id.clone()));
+        return Err(Failure::Gone(sandbox.id.clone()));
     }
     let before = sandbox.units.lock().get(&spec.name).cloned();
     if let Some(before) = before {
@@ -140,7 +159,7 @@ pub(super) fn start(
             helper.await_gone(&before);
         }
     }
-    add(helper, &sandbox, spec, image, &mut made)?;
+    add(helper, sandbox, spec, image, &mut made)?;
     Ok(made)
 }
 
@@ -212,15 +231,15 @@ impl Composed {
             memory: places.memory.join(format!("sandbox-{name}")),
             disk: places.disk.join(name),
             logs: places.logs.join(&spec.id.0),
-            volumes: BTreeMap::new(),
+            volumes: Volumes::default(),
             shared: Mutex::default(),
             books: Mutex::default(),
             starting: Mutex::new(()),
         };
-        let made = own
-            .write_files(spec)
-            .doing("write a sandbox's files")
-            .and_then(|()| spec.volumes.iter().try_for_each(|volume| own.add_volume(shop, volume)));
+        let made = own.write_files(spec).doing("write a sandbox's files").and_then(|()| {
+            let mut all = spec.volumes.iter();
+            all.try_for_each(|volume| own.volumes.add(shop, &own.disk, volume))
+        });
         if let Err(failure) = made {
             let _ = fs::remove_dir_all(&own.memory);
             let _ = fs::remove_dir_all(&own.disk);
@@ -267,51 +286,9 @@ impl Composed {
         text
     }
 
-    fn add_volume(&mut self, shop: &Workshop, volume: &Volume) -> Result<(), Failure> {
-        let refused = |error: &io::Error| Failure::Refused {
-            program: volume.name.clone(),
-            reason: error.to_string(),
-        };
-        // its target is filled in where it is mounted
-        let target = format!("/{}", volume.name);
-        let mount = match &volume.source {
-            VolumeSource::Empty { size_bytes: Some(size_bytes) } if shop.scratch.are_usable() => {
-                Mount::Scratch { target, size_bytes: *size_bytes }
-            }
-            VolumeSource::Empty { .. } => {
-                let source = self.disk.join("volumes").join(self.volumes.len().to_string());
-                fs::create_dir_all(&source).doing("make a volume")?;
-                Mount::Bind { source, target, read_only: false }
-            }
-            VolumeSource::Directory { path, create } => {
-                if *create {
-                    fs::create_dir_all(path).map_err(|error| refused(&error))?;
-                }
-                let found = fs::metadata(path).map_err(|error| refused(&error))?;
-                if !found.is_dir() {
-                    return Err(refused(&io::ErrorKind::NotADirectory.into()));
-                }
-                Mount::Bind { source: path.clone(), target, read_only: false }
-            }
-        };
-        self.volumes.insert(volume.name.clone(), mount);
-        Ok(())
-    }
-
-    /// A container's mount, with volumes replaced by what they are, and where it goes.
-    pub(super) fn place(&self, mount: &Mount) -> Result<(Mount, String), Failure> {
-        let Mount::Volume { name, target, read_only: sealed } = mount else {
-            return Ok((mount.clone(), super::root::target(mount).to_owned()));
-        };
-        let volume = self.volumes.get(name).ok_or_else(|| Failure::Refused {
-            program: name.clone(),
-            reason: "no such volume".to_owned(),
-        })?;
-        let mut volume = volume.clone();
-        if let Mount::Bind { read_only, .. } = &mut volume {
-            *read_only = *sealed;
-        }
-        Ok((volume, target.clone()))
+    /// A container is being started.
+    pub(super) fn is_starting(&self) -> bool {
+        self.starting.try_lock().is_none()
     }
 
     /// A container's kept output.
@@ -359,6 +336,10 @@ impl Composed {
             let Some(namespace) = namespace.filter(|_| plain && name.starts_with("net.")) else {
                 return Err(refused("not a parameter of the sandbox's own network".to_owned()));
             };
+            // filters know nothing of it
+            if opens_ipv6(name, value) {
+                return Err(refused("sandboxes have no IPv6 but on their loopback".to_owned()));
+            }
             let path = Path::new("/proc/sys").join(name.replace('.', "/"));
             sys::setns(namespace.as_fd(), libc::CLONE_NEWNET).doing("enter the network")?;
             let written = fs::write(path, value);
@@ -369,4 +350,8 @@ impl Composed {
         }
         Ok(())
     }
+}
+
+fn opens_ipv6(name: &str, value: &str) -> bool {
+    name.starts_with("net.ipv6.conf.") && name.ends_with(".disable_ipv6") && value.trim() != "1"
 }

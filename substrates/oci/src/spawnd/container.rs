@@ -6,9 +6,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 
-use haar_substrate::{
-    ContainerSpec, ImageId, Mount, OutputMode, Root, RunAs, Stdio, TerminalSize, User,
-};
+use haar_substrate::{ContainerSpec, ImageId, OutputMode, Root, RunAs, Stdio, TerminalSize, User};
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 
@@ -17,13 +15,14 @@ use super::child::{self, ContainerPlan, First, ProgramPlan, ProgramSpec};
 use super::compose::Composed;
 use super::exec::open_terminal;
 use super::helper::{Helper, Sandbox};
-use super::mounts::{Detached, detach};
+use super::mounts::Detached;
 use super::rlimit;
-use super::root::detach_tree;
 use super::rootfs;
+use super::scribe::Book;
 use super::shell::{Shell, Workshop, judge, output};
 use super::unit::{Context, Own, Owner, Unit};
 use super::users;
+use super::volumes::Placed;
 use crate::cgroup::{Cgroup, Entries};
 use crate::proto::{Doing, Failure, FromImage};
 
@@ -121,19 +120,28 @@ fn make(
     let (unit, ours) = site.launch(helper, sandbox, (id, layer))?;
     let streams = match (book, ours) {
         (Some(book), Ours::Pipes([out, err])) => {
-            let pipes = [(Stdio::Out, out), (Stdio::Err, err)];
-            helper.scribe.follow(&book, pipes).doing("keep the output")?;
+            follow(helper, &unit, &book, vec![(Stdio::Out, out), (Stdio::Err, err)])?;
             None
         }
         (Some(book), Ours::Terminal(terminal)) => {
-            let output = [(Stdio::Out, terminal)];
-            helper.scribe.follow(&book, output).doing("keep the output")?;
+            follow(helper, &unit, &book, vec![(Stdio::Out, terminal)])?;
             None
         }
         (None, Ours::Pipes(pipes)) => Some(pipes),
         (_, Ours::Nothing | Ours::Terminal(_)) => None,
     };
     Ok(StartedContainer { unit, streams })
+}
+
+/// Keeps a container's output from now on; ends it where that cannot be.
+fn follow(
+    helper: &Helper,
+    unit: &Unit,
+    book: &Arc<Book>,
+    output: Vec<(Stdio, OwnedFd)>,
+) -> Result<(), Failure> {
+    let followed = helper.scribe.follow(book, output).doing("keep the output");
+    followed.inspect_err(|_| unit.end_now())
 }
 
 /// A root whose writable layer is on a file system of its own, of this size. That is in sight
@@ -173,50 +181,61 @@ fn context(
     if !env.iter().any(|(name, _)| name == "HOME") {
         env.push(("HOME".to_owned(), identity.home.clone()));
     }
+    let mut bounding = capability::of_container(&spec.capabilities_add, &spec.capabilities_drop)?;
+    if !shop.rules_devices {
+        bounding = capability::without_devices(bounding);
+    }
     Ok(Context {
         env,
         cwd: image.cwd.clone(),
         identity,
-        bounding: capability::of_container(&spec.capabilities_add, &spec.capabilities_drop)?,
+        bounding,
         rlimits: rlimit::of_container(&spec.ulimits, spec.limits.files, shop.open_files_max)?,
         no_new_privileges: spec.no_new_privileges,
     })
 }
 
 impl Site<'_> {
-    /// Makes the places of all mounts, and the mounts.
+    /// Makes the places of all mounts, and the mounts: first those that others go into.
     fn mount(&mut self) -> Result<(), Failure> {
-        let refused = |target: &str, error: io::Error| Failure::Refused {
-            program: target.to_owned(),
-            reason: error.to_string(),
-        };
-        rootfs::make_own_points(&self.tree).map_err(|error| refused("image", error))?;
+        let (composed, spec, user) = (self.composed, self.spec, self.context.identity.user);
+        rootfs::make_own_points(&self.tree).map_err(|error| refused("image", &error))?;
         let dev = rootfs::devices().doing("make the devices")?;
         self.push(dev, "/dev")?;
-        for name in rootfs::OWN_FILES {
-            let file = detach_tree(&self.composed.memory.join(name)).doing("show a file")?;
-            self.push(file, &format!("/etc/{name}"))?;
+        let own =
+            rootfs::OWN_FILES.map(|name| (composed.memory.join(name), format!("/etc/{name}")));
+        let own = own.iter().map(|(source, target)| Ok(Placed::file(source, target)));
+        let given = spec.mounts.iter().map(|mount| composed.volumes.place(mount));
+        let mut all = own.chain(given).collect::<Result<Vec<_>, Failure>>()?;
+        all.sort_by_key(Placed::depth);
+        let mut sealed = Vec::new();
+        for one in &all {
+            self.make_point(one.target, one.is_file())?;
+            let tree = one.detach(self.shop, &mut composed.shared.lock(), user)?;
+            sealed.extend(one.sealed.then_some(self.mounts.len()));
+            self.push(tree, one.target)?;
         }
-        let user = self.context.identity.user;
-        for mount in &self.spec.mounts {
-            let (mount, target) = self.composed.place(mount)?;
-            let file = matches!(&mount, Mount::Bind { source, .. } if source.is_file());
-            let (root, inside) = match target.strip_prefix("/dev/") {
-                Some(inside) => (self.mounts[0].tree.as_fd(), format!("/{inside}")),
-                None => (self.tree.as_fd(), target.clone()),
-            };
-            rootfs::make_point(root, &inside, file).map_err(|error| refused(&target, error))?;
-            let made = detach(self.shop, &mut self.composed.shared.lock(), &mount, user)?;
-            self.push(made.tree, &target)?;
+        if self.context.cwd != "/" {
+            self.make_point(&self.context.cwd, false)?;
         }
-        let cwd = &self.context.cwd;
-        if cwd != "/" {
-            rootfs::make_point(&self.tree, cwd, false).map_err(|error| refused(cwd, error))?;
+        for at in sealed {
+            rootfs::seal(&self.mounts[at].tree).doing("make a volume read-only")?;
         }
-        if self.spec.read_only_root {
+        if spec.read_only_root {
             rootfs::seal(&self.tree).doing("make the root read-only")?;
         }
         Ok(())
+    }
+
+    /// Makes the place of a mount: in the mount that it goes into, else in the root.
+    fn make_point(&self, target: &str, file: bool) -> Result<(), Failure> {
+        let above = self.mounts.iter().rev().find_map(|one| {
+            let inside = Path::new(target).strip_prefix(one.target.to_str().ok()?).ok()?;
+            let inside = inside.to_str().filter(|inside| !inside.is_empty())?;
+            Some((one.tree.as_fd(), format!("/{inside}")))
+        });
+        let (root, inside) = above.unwrap_or_else(|| (self.tree.as_fd(), target.to_owned()));
+        rootfs::make_point(root, &inside, file).map_err(|error| refused(target, &error))
     }
 
     fn push(&mut self, tree: OwnedFd, target: &str) -> Result<(), Failure> {
@@ -271,8 +290,7 @@ impl Site<'_> {
             match started {
                 Ok(child) => unit.life.lock().program = Some(child),
                 Err(failure) => {
-                    unit.shell.kill();
-                    let _ = crate::sys::reap_now(unit.shell.init.pidfd.as_fd());
+                    unit.end_now();
                     return Err(failure);
                 }
             }
@@ -338,6 +356,10 @@ impl Site<'_> {
         }
         self.composed.set_sysctls(self.shop, &self.spec.sysctls)
     }
+}
+
+fn refused(target: &str, error: &io::Error) -> Failure {
+    Failure::Refused { program: target.to_owned(), reason: error.to_string() }
 }
 
 /// Our ends of a program's input and output.

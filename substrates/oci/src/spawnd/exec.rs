@@ -59,10 +59,7 @@ pub(super) fn start(
     let entries = unit.cgroup.entries().doing("open the control groups")?;
     let plan = ProgramPlan { init: unit.shell.init.pidfd.as_fd(), entries: &entries, program };
     let name = spec.argv.first().cloned().unwrap_or_default();
-    let child = unit
-        .shell
-        .inside(shop, libc::CLONE_NEWPID, || Ok(child::start_program(&plan)))?
-        .map_err(|error| judge(&name, &context.cwd, error))?;
+    let child = child::join_program(&plan).map_err(|error| judge(&name, &context.cwd, error))?;
     let session = Arc::new(Session { number, child, _unit: unit.clone() });
     helper.state.lock().sessions.insert(number, session.clone());
     helper.reaper.watch_session(&session).doing("watch a program")?;

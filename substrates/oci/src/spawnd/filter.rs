@@ -56,7 +56,8 @@ pub(super) fn rules(tag: &str, family: Family, filters: &BTreeMap<Ipv4Addr, Filt
     let (to, from) = (lookup("daddr", &to), lookup("saddr", &from));
     let only = match family {
         Family::Ip => "",
-        Family::Bridge => "ether type != ip accept\n",
+        // what cannot be filtered does not pass
+        Family::Bridge => "ether type arp accept\nether type != ip drop\n",
     };
     let hooks =
         [("forward", format!("{from}{to}")), ("input", from.clone()), ("output", to.clone())];

@@ -241,6 +241,10 @@ impl Helper {
         let sandbox = sandbox.clone();
         let mut removal = sandbox.removal.lock();
         let Some(requests) = &mut *removal else { return };
+        // whoever starts a container looks here when that is done
+        if sandbox.composed.as_ref().is_some_and(Composed::is_starting) {
+            return;
+        }
         if sandbox.units.lock().values().any(|unit| !unit.life.lock().gone) {
             return;
         }

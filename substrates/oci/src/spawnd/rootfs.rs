@@ -51,7 +51,7 @@ pub(super) fn overlay(layers: &[PathBuf], dir: &Path) -> io::Result<OwnedFd> {
     Ok(fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, nodev)?)
 }
 
-/// Makes what a container's own mounts go onto. An image where one of these is not a plain
+/// Makes what a container's own file systems go onto. An image where one of these is not a plain
 /// directory is refused.
 pub(super) fn make_own_points(tree: &OwnedFd) -> io::Result<()> {
     for name in OWN_DIRS {
@@ -63,7 +63,7 @@ pub(super) fn make_own_points(tree: &OwnedFd) -> io::Result<()> {
             Err(error) => return Err(error.into()),
         }
     }
-    OWN_FILES.iter().try_for_each(|name| make_point(tree, &format!("/etc/{name}"), true))
+    Ok(())
 }
 
 /// Makes a directory or file at an absolute path below `root`, with those above it, where it is

@@ -75,24 +75,19 @@ impl Scribe {
     }
 
     /// Reads these from now on.
-    pub(super) fn follow(
-        &self,
-        book: &Arc<Book>,
-        pipes: impl IntoIterator<Item = (Stdio, OwnedFd)>,
-    ) -> io::Result<()> {
-        let pipes: Vec<_> = pipes.into_iter().collect();
-        {
-            let mut pen = book.pen.lock();
-            pen.runs += 1;
-            pen.open += pipes.len();
+    pub(super) fn follow(&self, book: &Arc<Book>, pipes: Vec<(Stdio, OwnedFd)>) -> io::Result<()> {
+        book.pen.lock().runs += 1;
+        for (_, pipe) in &pipes {
+            rustix::io::ioctl_fionbio(pipe, true)?;
         }
+        // nothing is read before all of them are counted
+        let mut sources = self.sources.lock();
         for (stream, pipe) in pipes {
-            rustix::io::ioctl_fionbio(&pipe, true)?;
-            let mut sources = self.sources.lock();
             sources.0 += 1;
             let token = sources.0;
             let data = epoll::EventData::new_u64(token);
             epoll::add(&self.poll, pipe.as_fd(), data, epoll::EventFlags::IN)?;
+            book.pen.lock().open += 1;
             sources.1.insert(token, Source { pipe, stream, book: book.clone() });
         }
         Ok(())

@@ -48,6 +48,8 @@ pub(super) struct Workshop {
     /// To come back from a sandbox.
     pub(super) home: OwnedFd,
     pub(super) open_files_max: u64,
+    /// Control groups say which devices containers may use.
+    pub(super) rules_devices: bool,
 }
 
 /// Directories of the helper.
@@ -89,6 +91,7 @@ impl Workshop {
     ) -> io::Result<Self> {
         Ok(Self {
             groups: super::root::groups(&cgroups.view()),
+            rules_devices: cgroups.rule_devices(),
             cgroups,
             networks,
             roots,
@@ -325,6 +328,10 @@ pub(super) fn judge(program: &str, cwd: &str, error: ChildError) -> Failure {
             reason: "executable file not found in $PATH".to_owned(),
         },
         ("exec", _) => Failure::Refused { program: program.to_owned(), reason },
+        ("mount inside the sandbox", Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => {
+            let reason = format!("a mount finds no place inside: {reason}");
+            Failure::Refused { program: program.to_owned(), reason }
+        }
         ("enter the working directory", _) => Failure::Refused { program: cwd.to_owned(), reason },
         _ => internal(error),
     }

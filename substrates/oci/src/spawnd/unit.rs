@@ -1,6 +1,6 @@
 //! A unit: one container's shell and, once there, its program.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 
 use haar_substrate::{ContainerState, ContainerStatus, Exit, ImageId, SandboxId};
@@ -119,6 +119,16 @@ impl Unit {
         self.own.as_ref().map_or(libc::SIGTERM, |own| own.stop_signal)
     }
 
+    /// Kills one that nobody watches yet, and waits for its end.
+    pub(super) fn end_now(&self) {
+        self.shell.kill();
+        // the first process is not gone before the others are reaped
+        if let Some(program) = &self.life.lock().program {
+            let _ = sys::reap_now(program.pidfd.as_fd());
+        }
+        let _ = sys::reap_now(self.shell.init.pidfd.as_fd());
+    }
+
     /// What is to be told of it.
     pub(super) fn status(&self) -> ContainerStatus {
         let life = self.life.lock();
@@ -134,13 +144,10 @@ impl Unit {
     pub(super) fn signal(&self, signal: i32) -> std::io::Result<bool> {
         let life = self.life.lock();
         if self.is_sole() && life.exit.is_none() {
-            let first = std::os::fd::AsFd::as_fd(&self.shell.init.pidfd);
-            return sys::send_signal(first, signal).map(|()| true);
+            return sys::send_signal(self.shell.init.pidfd.as_fd(), signal).map(|()| true);
         }
         match (&life.program, life.exit) {
-            (Some(program), None) => {
-                sys::send_signal(std::os::fd::AsFd::as_fd(&program.pidfd), signal).map(|()| true)
-            }
+            (Some(program), None) => sys::send_signal(program.pidfd.as_fd(), signal).map(|()| true),
             _ => Ok(false),
         }
     }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use haar_clock::Clock;
@@ -33,7 +33,7 @@ pub(super) async fn serve(socket: UdpSocket, to: SocketAddrV4) {
                 continue;
             }
             let Ok(up) = connect(to).await else { continue };
-            let answers = answer(Arc::clone(&up), Arc::clone(&socket), from);
+            let answers = answer(Arc::clone(&up), Arc::downgrade(&socket), from);
             senders.insert(from, (up, Door(tokio::spawn(answers))));
         }
         if let Some((up, _)) = senders.get(&from) {
@@ -49,13 +49,17 @@ async fn connect(to: SocketAddrV4) -> io::Result<Arc<UdpSocket>> {
     Ok(Arc::new(up))
 }
 
-/// Hands back what the sandbox answers one sender, until it has been silent for long.
-async fn answer(up: Arc<UdpSocket>, socket: Arc<UdpSocket>, sender: SocketAddr) {
+/// Hands back what the sandbox answers one sender, until it has been silent for long. The port is
+/// its owner's: it is free when that lets go of it.
+async fn answer(up: Arc<UdpSocket>, socket: Weak<UdpSocket>, sender: SocketAddr) {
     let clock = Clock::system();
     let mut buffer = vec![0; BYTES_MAX];
     while let Ok(received) = clock.timeout(IDLE_MAX, up.recv(&mut buffer)).await {
         match received {
-            Ok(length) => drop(socket.send_to(&buffer[..length], sender).await),
+            Ok(length) => {
+                let Some(socket) = socket.upgrade() else { return };
+                drop(socket.send_to(&buffer[..length], sender).await);
+            }
             // nobody listens there yet
             Err(_) => tokio::task::yield_now().await,
         }

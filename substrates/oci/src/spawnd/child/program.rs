@@ -13,15 +13,33 @@ pub(super) unsafe fn become_program(
     vectors: &Vectors,
     report: &Report,
 ) -> ! {
-    let ProgramSpec { bounding, permitted, .. } = *program;
     // SAFETY: system calls on arguments that live in the frame.
+    unsafe {
+        set_descriptors(program, report);
+        lead_session(program, report);
+        take_off(program, report);
+        execute(program, vectors);
+    }
+    report.check(11, -1);
+    unreachable_child()
+}
+
+/// Leads a session, with the terminal that is its input.
+pub(super) unsafe fn lead_session(program: &ProgramSpec<'_>, report: &Report) {
+    // SAFETY: no memory is passed.
     unsafe {
         libc::setsid();
         if program.terminal {
-            let input = program.stdio[0].as_raw_fd();
-            report.check(5, libc::ioctl(input, libc::TIOCSCTTY, 0).into());
+            report.check(5, libc::ioctl(0, libc::TIOCSCTTY, 0).into());
         }
-        set_descriptors(program, report);
+    }
+}
+
+/// Takes off what the program shall not have.
+pub(super) unsafe fn take_off(program: &ProgramSpec<'_>, report: &Report) {
+    let ProgramSpec { bounding, permitted, .. } = *program;
+    // SAFETY: system calls on arguments that live in the frame.
+    unsafe {
         set_limits(program, report);
         default_signals();
         libc::umask(0o022);
@@ -39,7 +57,14 @@ pub(super) unsafe fn become_program(
         if program.no_new_privileges {
             install_seccomp(program.seccomp, report);
         }
-        let mut refused = 0;
+    }
+}
+
+/// Becomes the first of its paths that can be run; else leaves in `errno` why none can.
+pub(super) unsafe fn execute(program: &ProgramSpec<'_>, vectors: &Vectors) {
+    let mut refused = 0;
+    // SAFETY: the lists end in null, and all strings in nul.
+    unsafe {
         for path in &program.paths {
             libc::execve(path.as_ptr(), vectors.argv.as_ptr(), vectors.env.as_ptr());
             let errno = *libc::__errno_location();
@@ -49,19 +74,25 @@ pub(super) unsafe fn become_program(
         }
         *libc::__errno_location() = if refused == 0 { libc::ENOENT } else { refused };
     }
-    report.check(11, -1);
-    unreachable_child()
 }
 
 unsafe fn set_descriptors(plan: &ProgramSpec<'_>, report: &Report) {
+    // SAFETY: no memory is passed.
+    unsafe {
+        let next = place_descriptors(plan, report);
+        close_from(next, report);
+    }
+}
+
+/// Gives descriptors the numbers that the program knows them by; answers the next number.
+pub(super) unsafe fn place_descriptors(plan: &ProgramSpec<'_>, report: &Report) -> RawFd {
     let mut next: RawFd = 0;
     for fd in plan.stdio.iter().chain(plan.assign.iter()) {
         // SAFETY: no memory is passed.
         report.check(5, unsafe { libc::dup2(fd.as_raw_fd(), next) }.into());
         next += 1;
     }
-    // SAFETY: as above.
-    unsafe { close_from(next, report) };
+    next
 }
 
 pub(super) unsafe fn close_from(first: RawFd, report: &Report) {

@@ -1,0 +1,134 @@
+//! Which devices the members of a control group may use: rules of version 1's controller, and the
+//! same as a program of the kernel's for version 2, which has no rules.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::Path;
+
+use crate::bpf::{Attributes, END, JUMP, LOAD, MOVE, SET, UNLESS, bpf, load, op};
+
+const PROG_ATTACH: i32 = 8;
+const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
+const CGROUP_DEVICE: u32 = 6;
+/// Beside programs of groups above and below.
+const ALLOW_MULTI: u32 = 2;
+/// Fields of `struct bpf_cgroup_dev_ctx`, and what they hold.
+const ACCESS: i16 = 0;
+const MAJOR: i16 = 4;
+const MINOR: i16 = 8;
+const KIND: i32 = 0xffff;
+const CHARACTER: i32 = 2;
+const MAKES_NODE: i32 = 1 << 16;
+
+/// Character devices that may be read and written: major and minor number, all where none.
+const ALLOWED: [(i32, Option<i32>); 8] = [
+    (1, Some(3)),
+    (1, Some(5)),
+    (1, Some(7)),
+    (1, Some(8)),
+    (1, Some(9)),
+    (5, Some(0)),
+    (5, Some(2)),
+    (136, None),
+];
+
+/// Sets the rules of a group of version 1.
+pub(super) fn set_rules(group: &Path) -> io::Result<()> {
+    fs::write(group.join("devices.deny"), "a")?;
+    for (major, minor) in ALLOWED {
+        let minor = minor.map_or("*".to_owned(), |minor| minor.to_string());
+        fs::write(group.join("devices.allow"), format!("c {major}:{minor} rw"))?;
+    }
+    Ok(())
+}
+
+/// This kernel can do it for groups of version 2, and lets us.
+pub(crate) fn are_ruled_by_programs() -> bool {
+    load(PROG_TYPE_CGROUP_DEVICE, &program(), CGROUP_DEVICE).is_ok()
+}
+
+/// Has a program judge what members of a group of version 2 do, for as long as that is there.
+pub(super) fn attach(group: &Path) -> io::Result<()> {
+    let program = load(PROG_TYPE_CGROUP_DEVICE, &program(), CGROUP_DEVICE)?;
+    let group = File::open(group)?;
+    let mut attributes = Attributes::default();
+    attributes.number(group.as_raw_fd() as u32);
+    attributes.number(program.as_raw_fd() as u32);
+    attributes.number(CGROUP_DEVICE);
+    attributes.number(ALLOW_MULTI);
+    bpf(PROG_ATTACH, &attributes).map(drop)
+}
+
+fn program() -> Vec<u64> {
+    const AND: u8 = 0x57;
+    let refuse = [op(SET, (0, 0), 0, 0), op(END, (0, 0), 0, 0)];
+    let allow = [op(SET, (0, 0), 0, 1), op(END, (0, 0), 0, 0)];
+    let mut tests = Vec::new();
+    for (major, minor) in ALLOWED.into_iter().rev() {
+        // built from the end: what comes after this one is known
+        let to_allow = (tests.len() + refuse.len()) as i16;
+        let mut test = vec![op(UNLESS, (3, 0), if minor.is_some() { 2 } else { 1 }, major)];
+        test.extend(minor.map(|minor| op(UNLESS, (4, 0), 1, minor)));
+        test.push(op(JUMP, (0, 0), to_allow, 0));
+        tests.splice(0..0, test);
+    }
+    let to_refuse = |left: usize| (tests.len() + left) as i16;
+    let mut all = vec![
+        op(LOAD, (2, 1), ACCESS, 0),
+        op(LOAD, (3, 1), MAJOR, 0),
+        op(LOAD, (4, 1), MINOR, 0),
+        op(MOVE, (5, 2), 0, 0),
+        op(AND, (5, 0), 0, KIND),
+        op(UNLESS, (5, 0), to_refuse(2), CHARACTER),
+        op(AND, (2, 0), 0, MAKES_NODE),
+        op(UNLESS, (2, 0), to_refuse(0), 0),
+    ];
+    all.extend(tests);
+    all.extend(refuse);
+    all.extend(allow);
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    /// A group of version 2, which hybrid hosts have too.
+    fn group() -> Option<std::path::PathBuf> {
+        let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
+        let line = mounts.lines().find(|line| line.contains(" - cgroup2 "))?;
+        let top = Path::new(line.split(' ').nth(4)?);
+        let group = top.join(format!("haar-devices-{}", std::process::id()));
+        fs::create_dir(&group).ok()?;
+        Some(group)
+    }
+
+    #[test]
+    fn members_use_the_usual_devices_and_make_none() {
+        let Some(group) = group().filter(|_| are_ruled_by_programs()) else { return };
+        let dir = tempfile::tempdir().unwrap();
+        let script = format!(
+            "cd {}; echo $$ >{}/cgroup.procs && mknod before c 1 3 && echo made; $0; \
+             head -c 1 /dev/zero >/dev/null && echo zero; head -c 1 /dev/urandom | wc -c; \
+             (: <>/dev/ptmx) && echo terminal; mknod after c 1 3 || echo none; \
+             (: </dev/loop-control) || echo kept; mkfifo pipe && echo pipe",
+            dir.path().display(),
+            group.display()
+        );
+        let run = || {
+            let output = Command::new("sh").args(["-c", &script, "true"]).output().unwrap();
+            let _ = fs::remove_file(dir.path().join("before"));
+            let _ = fs::remove_file(dir.path().join("after"));
+            let _ = fs::remove_file(dir.path().join("pipe"));
+            String::from_utf8(output.stdout).unwrap()
+        };
+        let before = run();
+        assert!(before.starts_with("made\nzero\n1\nterminal\n"), "{before}");
+        assert!(!before.contains("none"), "{before}");
+        attach(&group).unwrap();
+        assert_eq!(run(), "zero\n1\nterminal\nnone\nkept\npipe\n");
+        fs::remove_dir(&group).unwrap();
+    }
+}
