@@ -45,6 +45,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let worst = format!("{} at worst of {}", milliseconds(healed.at(100)), bench.rounds(600));
     bench.report.row(&what, milliseconds(healed.p50()), worst, String::new(), "always back");
 
+    let mut tasks = Tasks::again(&cloud).await?; // what is not used for long is hung up
     let end = json!({ "service": "churn", "force": true });
     tasks.ecs("DeleteService", &end).await?;
     full(&mut tasks, 0).await?;
