@@ -217,7 +217,8 @@ async fn a_streamed_body_that_stands_still_breaks_off() {
     let stopping = CancellationToken::new();
     let mut connection = begin_at(gateway(&stopping).await, "/stream", 1).await;
     let mut answer = String::new();
-    connection.read_to_string(&mut answer).await.unwrap();
+    let read = connection.read_to_string(&mut answer);
+    tokio::time::timeout(std::time::Duration::from_secs(600), read).await.unwrap().unwrap();
     assert!(answer.ends_with("seen=1, the request's body was not sent within the timeout period"));
     stopping.cancel();
 }
