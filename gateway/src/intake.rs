@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::stream;
 use haar_clock::Clock;
-use haar_wire::Body;
+use haar_wire::{Body, BodyError};
 use http::{Response, StatusCode};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
@@ -58,6 +59,16 @@ impl Intake {
         self.read(body).await.map_err(Refusal::answer)
     }
 
+    /// A body for one who takes it as it comes. It breaks off where its client pauses for too
+    /// long, so that what waits for it is not held for ever.
+    pub(crate) fn pass(&self, incoming: Incoming) -> Body {
+        let begin = (self.clock.clone(), incoming);
+        Body::stream(stream::try_unfold(begin, async |(clock, mut incoming)| {
+            let next = chunk(&clock, &mut incoming).await.map_err(Refusal::broken_off)?;
+            Ok(next.map(|bytes| (bytes, (clock, incoming))))
+        }))
+    }
+
     async fn read(&self, mut incoming: Incoming) -> Result<Bytes, Refusal> {
         let mut room = Room::default();
         let hint = incoming.size_hint();
@@ -66,7 +77,7 @@ impl Intake {
         }
         let said = hint.exact().map_or(0, |bytes| bytes as usize);
         self.widen(&mut room, said).await?;
-        let Some(first) = self.chunk(&mut incoming).await? else {
+        let Some(first) = chunk(&self.clock, &mut incoming).await? else {
             return Ok(Bytes::new());
         };
         if first.len() == said || incoming.is_end_stream() {
@@ -74,7 +85,7 @@ impl Intake {
         }
         let mut whole = BytesMut::with_capacity(said.max(first.len()));
         whole.extend_from_slice(&first);
-        while let Some(chunk) = self.chunk(&mut incoming).await? {
+        while let Some(chunk) = chunk(&self.clock, &mut incoming).await? {
             let bytes = whole.len() + chunk.len();
             if bytes > BODY_MAX {
                 return Err(Refusal::TooLarge);
@@ -85,21 +96,6 @@ impl Intake {
             whole.extend_from_slice(&chunk);
         }
         Ok(whole.freeze())
-    }
-
-    /// The next bytes of a body; `None` at its end.
-    async fn chunk(&self, incoming: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
-        loop {
-            let frame = self.clock.timeout(PAUSE_MAX, incoming.frame()).await;
-            match frame.map_err(|_| Refusal::Slow)? {
-                None => return Ok(None),
-                Some(Err(error)) => return Err(Refusal::Broken(error)),
-                Some(Ok(frame)) => match frame.into_data() {
-                    Ok(data) if !data.is_empty() => return Ok(Some(data)),
-                    _ => {}
-                },
-            }
-        }
     }
 
     /// Waits until a body of so many bytes has its room.
@@ -120,7 +116,32 @@ impl Intake {
     }
 }
 
+/// The next bytes of a body; `None` at its end.
+async fn chunk(clock: &Clock, incoming: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
+    loop {
+        let frame = clock.timeout(PAUSE_MAX, incoming.frame()).await;
+        match frame.map_err(|_| Refusal::Slow)? {
+            None => return Ok(None),
+            Some(Err(error)) => return Err(Refusal::Broken(error)),
+            Some(Ok(frame)) => match frame.into_data() {
+                Ok(data) if !data.is_empty() => return Ok(Some(data)),
+                _ => {}
+            },
+        }
+    }
+}
+
 impl Refusal {
+    /// Why a body that is taken as it comes ends early.
+    fn broken_off(self) -> BodyError {
+        match self {
+            Self::Broken(error) => error.into(),
+            Self::TooLarge | Self::NoRoom | Self::Slow => {
+                "the request's body was not sent within the timeout period".into()
+            }
+        }
+    }
+
     fn answer(self) -> Response<Body> {
         let (status, code, message) = match self {
             Self::TooLarge => (

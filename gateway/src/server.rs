@@ -6,13 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::TryStreamExt as _;
 use haar_clock::Clock;
 use haar_kernel::{Auth, Inbound, Kernel, Site};
 use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -165,8 +163,7 @@ impl Gateway {
         }
         let site = self.sites.iter().find(|site| site.claims(&host, &parts));
         if let Some(site) = site.filter(|site| site.streams(&parts)) {
-            let chunks = body.into_data_stream().map_err(Into::into);
-            return visit(&**site, parts, Body::stream(chunks), peer).await;
+            return visit(&**site, parts, self.intake.pass(body), peer).await;
         }
         let body = match self.intake.take(body).await {
             Ok(body) => body,

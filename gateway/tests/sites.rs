@@ -40,7 +40,10 @@ impl Site for Counter {
             let mut chunks = std::pin::pin!(request.into_body().into_stream());
             let mut seen = 0;
             while let Some(chunk) = chunks.next().await {
-                seen += chunk.unwrap().len();
+                match chunk {
+                    Ok(chunk) => seen += chunk.len(),
+                    Err(error) => return Response::new(format!("seen={seen}, {error}").into()),
+                }
                 if early {
                     break;
                 }
@@ -168,9 +171,13 @@ async fn where_policies_decide_strangers_hear_of_health_alone() {
 
 /// Opens a request whose body is said to have so many mebibytes, and sends one byte of it.
 async fn begin(address: std::net::SocketAddr, mebibytes: usize) -> TcpStream {
+    begin_at(address, "/whole", mebibytes).await
+}
+
+async fn begin_at(address: std::net::SocketAddr, path: &str, mebibytes: usize) -> TcpStream {
     let mut connection = TcpStream::connect(address).await.unwrap();
     let head = format!(
-        "PUT /whole HTTP/1.1\r\nhost: counter.localhost\r\ncontent-length: {}\r\n\r\nx",
+        "PUT {path} HTTP/1.1\r\nhost: counter.localhost\r\ncontent-length: {}\r\n\r\nx",
         mebibytes << 20
     );
     connection.write_all(head.as_bytes()).await.unwrap();
@@ -202,5 +209,16 @@ async fn a_body_that_stands_still_is_given_up() {
     connection.read_to_string(&mut answer).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
     assert!(answer.contains("RequestTimeout"), "{answer}");
+    stopping.cancel();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_streamed_body_that_stands_still_breaks_off() {
+    let stopping = CancellationToken::new();
+    let mut connection = begin_at(gateway(&stopping).await, "/stream", 1).await;
+    let mut answer = String::new();
+    let read = connection.read_to_string(&mut answer);
+    tokio::time::timeout(std::time::Duration::from_secs(600), read).await.unwrap().unwrap();
+    assert!(answer.ends_with("seen=1, the request's body was not sent within the timeout period"));
     stopping.cancel();
 }

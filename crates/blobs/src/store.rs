@@ -46,6 +46,16 @@ impl BlobError {
     }
 }
 
+/// A file that comes in. Unless it was settled it goes with whoever receives it, also when
+/// nobody waits for them any more.
+struct Incoming(PathBuf);
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0); // best effort: swept at the next start
+    }
+}
+
 /// A store of blobs. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Blobs {
@@ -110,11 +120,8 @@ impl Blobs {
                 return Ok(digest);
             }
             let incoming = store.incoming();
-            let written = write(&incoming, &bytes).and_then(|()| store.settle(&incoming, &digest));
-            if written.is_err() {
-                let _ = fs::remove_file(&incoming); // a full disk is not helped by half a blob
-            }
-            written.map(|()| digest)
+            write(&incoming.0, &bytes)?;
+            store.settle(&incoming.0, &digest).map(|()| digest)
         };
         tokio::task::spawn_blocking(keep)
             .await
@@ -125,24 +132,17 @@ impl Blobs {
     /// Keeps bytes as they come, at most `limit` of them.
     ///
     /// # Errors
-    /// [`BlobError::Sender`] when the sender breaks off or sends too much; nothing is kept then.
+    /// [`BlobError::Sender`] when the sender breaks off or sends too much; nothing is kept then,
+    /// nor when the caller stops waiting.
     pub async fn put_stream<S, E>(&self, stream: S, limit: u64) -> Result<(Digest, u64), BlobError>
     where
         S: Stream<Item = Result<Bytes, E>> + Send,
         E: std::fmt::Display,
     {
         let incoming = self.incoming();
-        let received = self.receive(&incoming, stream, limit).await;
-        let kept = match received {
-            Ok((digest, length)) => {
-                self.settle(&incoming, &digest).map_err(disk("write")).map(|()| (digest, length))
-            }
-            Err(error) => Err(error),
-        };
-        if kept.is_err() {
-            let _ = fs::remove_file(&incoming); // best effort: swept at the next start
-        }
-        kept
+        let (digest, length) = self.receive(&incoming.0, stream, limit).await?;
+        self.settle(&incoming.0, &digest).map_err(disk("write"))?;
+        Ok((digest, length))
     }
 
     async fn receive<S, E>(
@@ -155,7 +155,9 @@ impl Blobs {
         S: Stream<Item = Result<Bytes, E>> + Send,
         E: std::fmt::Display,
     {
-        let mut file = tokio::fs::File::create_new(incoming).await.map_err(disk("write"))?;
+        // Not on another thread, which might make it when nobody is left to remove it.
+        let file = fs::File::create_new(incoming).map_err(disk("write"))?;
+        let mut file = tokio::fs::File::from_std(file);
         let (mut hash, mut length) = (Sha256::new(), 0_u64);
         let mut stream = std::pin::pin!(stream);
         while let Some(chunk) = stream.next().await {
@@ -280,8 +282,8 @@ impl Blobs {
         self.path(digest).exists()
     }
 
-    fn incoming(&self) -> PathBuf {
-        self.inner.root.join("incoming").join(self.inner.ids.uuid())
+    fn incoming(&self) -> Incoming {
+        Incoming(self.inner.root.join("incoming").join(self.inner.ids.uuid()))
     }
 
     /// Gives a finished file its name, and makes the name durable.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use haar_blobs::{BlobError, Blobs, Digest};
 use haar_clock::IdSource;
 
@@ -32,6 +32,21 @@ async fn a_stream_that_breaks_off_or_is_too_long_leaves_nothing() {
     assert!(blobs.list().unwrap().is_empty());
     let (digest, length) = blobs.put_stream(parts(vec![Ok("abc"), Ok("de")]), 5).await.unwrap();
     assert_eq!((digest, length), (Digest::of(b"abcde"), 5));
+}
+
+#[tokio::test]
+async fn a_stream_that_nobody_waits_for_any_more_leaves_nothing() {
+    let disk = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(disk.path(), IdSource::system()).unwrap();
+    let files = || std::fs::read_dir(disk.path().join("incoming")).unwrap().count();
+    let begun = pieces(&[Ok("abc")]).chain(stream::pending());
+    let mut receiving = Box::pin(blobs.put_stream(begun, 10));
+    assert!((&mut receiving).now_or_never().is_none());
+    assert_eq!(files(), 1);
+    drop(receiving);
+    assert_eq!(files(), 0);
+    blobs.put_stream(pieces(&[Ok("abc")]), 10).await.unwrap();
+    assert_eq!((files(), blobs.list().unwrap().len()), (0, 1));
 }
 
 #[tokio::test]

@@ -133,9 +133,11 @@ pub(crate) fn authorise<R: Room>(
     }
     let snapshot = kernel.doors().ledger.snapshot();
     let own = kernel.identities().policies(&snapshot, &call.principal);
-    let keys = room.condition_keys(call, &snapshot, operation, input);
+    let of_call = room.condition_keys(call, &snapshot, operation, input);
     for resource in room.resources(call, &snapshot, operation, input) {
         let policy = room.resource_policy(call, &snapshot, &resource);
+        let mut keys = of_call.clone();
+        keys.extend(room.resource_keys(call, &snapshot, &resource));
         let question =
             Question { action: operation.action, resource: &resource, policy, keys: &keys };
         let weighed = weigh(call, own.clone(), &question);

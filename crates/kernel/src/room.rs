@@ -61,6 +61,16 @@ pub trait Room: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The condition keys that one of a call's resources brings: its tags.
+    fn resource_keys(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        _resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        Vec::new()
+    }
+
     /// How long a command's idempotency token is remembered; `None` where the room looks after
     /// the operation's tokens itself.
     fn token_lifetime(&self, _operation: &'static OperationSchema) -> Option<Duration> {

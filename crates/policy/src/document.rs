@@ -50,6 +50,13 @@ impl Document {
         crate::parse::document(text, grammar)
     }
 
+    /// Two policies about the same resource as one: what either denies is denied.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.statements.extend(other.statements);
+        self
+    }
+
     /// Condition keys that the policy asks for, in conditions and as variables, in lower case.
     pub fn context_keys(&self) -> BTreeSet<String> {
         self.statements.iter().flat_map(Statement::context_keys).collect()

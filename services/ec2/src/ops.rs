@@ -6,6 +6,7 @@ mod endpoint;
 mod interface;
 mod interface_change;
 mod internet_gateway;
+mod naming;
 mod nat_gateway;
 mod network_acl;
 mod permissions;
@@ -21,4 +22,5 @@ mod tag;
 mod vpc;
 mod vpc_range;
 
+pub(crate) use naming::named;
 pub(crate) use tag::tags_of_id;

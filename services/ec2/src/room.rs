@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use haar_ec2_contract::model::SERVICE;
 use haar_ec2_contract::peek::Ec2Peek;
-use haar_kernel::{Call, Doors, Room};
+use haar_kernel::{Call, Doors, Room, resource_of};
 use haar_ledger::Snapshot;
 use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::Ec2;
 use crate::listing::place_of;
+use crate::ops::{named, tags_of_id};
 use crate::peek::Peek;
+use crate::world::seen;
 
 impl Ec2 {
     /// Opens the room and offers its [`Ec2Peek`] to the others.
@@ -35,12 +37,44 @@ impl Room for Ec2 {
         Ok(())
     }
 
-    /// The tags that a request gives or names, and those of what it is about.
-    fn condition_keys(
+    /// What a request is about, whichever way it names it.
+    fn resources(
         &self,
         call: &Call,
         snapshot: &Snapshot,
         operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<String> {
+        let place = place_of(call);
+        let named = named(&seen(snapshot, &place), &place, operation, input);
+        match named.is_empty() {
+            true => vec![resource_of(operation, call, input)],
+            false => named,
+        }
+    }
+
+    /// The tags of a resource.
+    fn resource_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        let place = place_of(call);
+        let Some((_, id)) = resource.rsplit_once('/') else { return Vec::new() };
+        let tags = tags_of_id(&seen(snapshot, &place), &place, id).unwrap_or_default();
+        let keys = |(key, value): (String, String)| {
+            ["aws", "ec2"].map(|stem| (format!("{stem}:ResourceTag/{key}"), vec![value.clone()]))
+        };
+        tags.into_iter().flat_map(keys).collect()
+    }
+
+    /// The tags that a request gives or names.
+    fn condition_keys(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
         let mut keys = vec![("ec2:Region".to_owned(), vec![call.region.to_string()])];
@@ -56,15 +90,6 @@ impl Room for Ec2 {
         }
         if !names.is_empty() {
             keys.push(("aws:TagKeys".to_owned(), names));
-        }
-        let named = operation.resource.rsplit_once('{').map(|(_, name)| name.trim_end_matches('}'));
-        let place = place_of(call);
-        if let Some(id) = named.and_then(|name| text_member(input, name)) {
-            let seen = crate::world::seen(snapshot, &place);
-            for (key, value) in crate::ops::tags_of_id(&seen, &place, &id).unwrap_or_default() {
-                keys.push((format!("aws:ResourceTag/{key}"), vec![value.clone()]));
-                keys.push((format!("ec2:ResourceTag/{key}"), vec![value]));
-            }
         }
         keys
     }

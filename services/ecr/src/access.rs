@@ -10,7 +10,7 @@ use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::Ecr;
 use crate::lookup::{key_of, repository_of_arn};
-use crate::state::{RepositoryKey, RepositoryRow};
+use crate::state::{RegistryKey, RepositoryKey, RepositoryRow};
 
 impl Room for Ecr {
     const SERVICE: &'static ServiceSchema = &SERVICE;
@@ -27,7 +27,14 @@ impl Room for Ecr {
         let registry = text_member(input, "registryId");
         vec![match named {
             Some(name) => key_of(call, registry.as_ref(), &name).arn(),
-            None => resource_of(operation, call, input),
+            None => {
+                let key = RegistryKey::of(call, registry.as_deref());
+                match key.account == call.account {
+                    true => resource_of(operation, call, input),
+                    // Whose it is must show, or it would pass for the caller's own.
+                    false => key.repository(&only_name(input)).arn(),
+                }
+            }
         }]
     }
 
@@ -61,13 +68,60 @@ impl Ecr {
         key: &RepositoryKey,
         action: &str,
     ) -> Result<(), AwsError> {
+        self.weigh(call, key, action, policy_of)
+    }
+
+    /// Refuses an import from an upstream that no policy allows: the caller's, the registry's, or
+    /// the repository's. A repository that is not there yet must be the caller's to create. AWS
+    /// docs: *Amazon ECR User Guide > IAM permissions required to sync an upstream registry*.
+    pub(crate) fn permit_import(&self, call: &Call, key: &RepositoryKey) -> Result<(), AwsError> {
+        self.weigh(call, key, "ecr:BatchImportUpstreamImage", both_policies)?;
+        match self.doors.ledger.snapshot().contains::<RepositoryRow>(key) {
+            true => Ok(()),
+            false => self.weigh(call, key, "ecr:CreateRepository", both_policies),
+        }
+    }
+
+    fn weigh(
+        &self,
+        call: &Call,
+        key: &RepositoryKey,
+        action: &str,
+        policy: impl Fn(&Snapshot, &RepositoryKey) -> Option<Arc<Document>>,
+    ) -> Result<(), AwsError> {
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
         }
         let snapshot = self.doors.ledger.snapshot();
-        let policy = policy_of(&snapshot, key);
+        let policy = policy(&snapshot, key);
         let (keys, resource) = (tag_keys(&snapshot, key), key.arn());
         self.doors.authorise(call, &Question { action, resource: &resource, policy, keys: &keys })
+    }
+}
+
+/// The repository that a request is about which may list several: the one it lists, or any.
+fn only_name(input: &dyn Shape) -> String {
+    let json = haar_wire::to_json(input);
+    let names = json["repositoryNames"].as_array().map(Vec::as_slice).unwrap_or_default();
+    match names {
+        [name] => name.as_str().unwrap_or("*").to_owned(),
+        _ => "*".to_owned(),
+    }
+}
+
+/// A repository's policy and its registry's.
+fn both_policies(snapshot: &Snapshot, key: &RepositoryKey) -> Option<Arc<Document>> {
+    let own = policy_of(snapshot, key);
+    let Some(text) = key.registry.row(snapshot).policy else { return own };
+    match Document::parse(&text, Grammar::Resource) {
+        Ok(registry) => Some(Arc::new(match own {
+            Some(own) => registry.and((*own).clone()),
+            None => registry,
+        })),
+        Err(error) => {
+            tracing::error!(account = %key.registry.account, %error, "a registry policy cannot be read");
+            own
+        }
     }
 }
 

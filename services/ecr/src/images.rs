@@ -85,6 +85,7 @@ impl Push<'_> {
         if !missing.is_empty() {
             return Err(refusal::missing("Layers", self.repository, &missing));
         }
+        self.check_sizes(tx)?;
         let children = self.manifest.children.iter().copied();
         let missing: Vec<Digest> = children
             .filter(|digest| !tx.contains::<ImageRow>(&self.repository.image(*digest)))
@@ -93,6 +94,21 @@ impl Push<'_> {
             true => Ok(()),
             false => Err(refusal::missing("Images", self.repository, &missing)),
         }
+    }
+
+    /// What an image weighs is what its manifest says, so it must say what is there.
+    fn check_sizes(&self, tx: &Tx) -> Result<(), AwsError> {
+        for blob in self.manifest.config.iter().chain(&self.manifest.layers) {
+            let actual = tx.get::<LayerRow>(&self.repository.layer(blob.digest));
+            if let Some(actual) = actual.filter(|actual| actual.size != blob.size) {
+                let text = format!(
+                    "The layer with digest '{}' has {} bytes, not {}",
+                    blob.digest, actual.size, blob.size
+                );
+                return Err(refusal::constraint("ImageManifest", &text));
+            }
+        }
+        Ok(())
     }
 
     fn row(&self) -> ImageRow {

@@ -61,7 +61,8 @@ impl Storage {
 fn stored(snapshot: &Snapshot) -> BTreeMap<RepositoryKey, u64> {
     let mut sums = BTreeMap::new();
     for layer in snapshot.all::<LayerRow>() {
-        *sums.entry(layer.key.repository.clone()).or_default() += layer.size;
+        let sum: &mut u64 = sums.entry(layer.key.repository.clone()).or_default();
+        *sum = sum.saturating_add(layer.size);
     }
     sums
 }

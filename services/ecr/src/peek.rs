@@ -47,7 +47,7 @@ impl EcrPeek for Ecr {
                 ImageIdentifier { image_digest: Some(digest.to_string()), image_tag: None }
             }
         };
-        self.ensure_image(&key, &id).await.map_err(pull_error)?;
+        self.ensure_image(&call, &key, &id).await.map_err(pull_error)?;
         let snapshot = self.doors.ledger.snapshot();
         find_repository(&snapshot, &key).map_err(pull_error)?;
         let image = expect_image(&snapshot, &key, &id).map_err(pull_error)?;

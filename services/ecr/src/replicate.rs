@@ -77,9 +77,9 @@ pub(crate) fn copy(tx: &mut Tx, row: &ReplicationRow, now: Timestamp) {
     creation::ensure(tx, &target, RCTAppliedFor::Replication, now);
     for blob in image.config.iter().chain(&image.layers) {
         let key = target.layer(blob.digest);
-        let is_here = tx.contains::<LayerRow>(&source.repository.layer(blob.digest));
-        if is_here && !tx.contains::<LayerRow>(&key) {
-            tx.put(LayerRow { key, size: blob.size, touched_at: now });
+        let original = tx.get::<LayerRow>(&source.repository.layer(blob.digest));
+        if let Some(original) = original.filter(|_| !tx.contains::<LayerRow>(&key)) {
+            tx.put(LayerRow { key, touched_at: now, ..(*original).clone() });
         }
     }
     let key = target.image(source.digest);

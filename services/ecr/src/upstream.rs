@@ -2,16 +2,18 @@
 //! *Amazon ECR User Guide > Sync an upstream registry with an Amazon ECR private registry*.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::stream::BoxStream;
 use haar_blobs::{BlobError, Digest};
 use haar_ecr_contract::model::{ImageIdentifier, RCTAppliedFor};
+use haar_kernel::Call;
 use haar_ledger::Snapshot;
 use haar_registry::{Endpoint, Fetched, Login, Registries, RegistryError, Repository};
 use haar_secretsmanager_contract::peek::{SecretError, SecretValue, SecretsPeek};
+use haar_types::Arn;
 use haar_wire::AwsError;
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -22,14 +24,14 @@ use crate::images::Push;
 use crate::layers::BYTES_MAX;
 use crate::lookup::{find_image, find_repository};
 use crate::refusal;
-use crate::rules::{manifest, prefix};
+use crate::rules::{manifest, names, prefix};
 use crate::state::{LayerRow, PullThroughRow, RepositoryKey, TagRow};
 
 /// How long a tag is believed before the upstream is asked again. AWS docs: the same page.
 const TAG_GOOD_FOR: Duration = Duration::from_secs(24 * 3600);
 
-/// One fetch of a digest at a time; others wait for it.
-type Flights = Mutex<BTreeMap<Digest, Arc<tokio::sync::Mutex<()>>>>;
+/// One fetch of a digest at a time; others wait for it. A flight ends with the last who waits.
+type Flights = Mutex<BTreeMap<Digest, Weak<tokio::sync::Mutex<()>>>>;
 
 /// Connections to upstreams, and what is being fetched.
 pub(crate) struct Upstreams {
@@ -40,6 +42,18 @@ pub(crate) struct Upstreams {
 impl Upstreams {
     pub(crate) fn new(registries: Arc<Registries>) -> Self {
         Self { registries, flights: Flights::default() }
+    }
+
+    /// The turn that those who want a digest take.
+    fn flight(&self, digest: Digest) -> Arc<tokio::sync::Mutex<()>> {
+        let mut flights = self.flights.lock();
+        flights.retain(|_, flight| flight.strong_count() > 0);
+        if let Some(flight) = flights.get(&digest).and_then(Weak::upgrade) {
+            return flight;
+        }
+        let flight = Arc::default();
+        flights.insert(digest, Arc::downgrade(&flight));
+        flight
     }
 }
 
@@ -65,12 +79,17 @@ impl Ecr {
     /// for long, where a rule says from where.
     ///
     /// # Errors
-    /// When the upstream does not answer, and nothing is here that could stand in.
+    /// When the upstream does not answer or the caller may not import, and nothing is here that
+    /// could stand in.
     pub(crate) async fn ensure_image(
         &self,
+        call: &Call,
         key: &RepositoryKey,
         id: &ImageIdentifier,
     ) -> Result<(), AwsError> {
+        if !is_askable(key, id) {
+            return Ok(()); // there is no such image, as whoever looks for it says
+        }
         let snapshot = self.doors.ledger.snapshot();
         let Some((rule, name)) = rule_of(&snapshot, key) else { return Ok(()) };
         let is_here = find_image(&snapshot, key, id).is_ok();
@@ -80,6 +99,11 @@ impl Ecr {
         let Some(reference) = id.image_digest.as_ref().or(id.image_tag.as_ref()) else {
             return Ok(());
         };
+        match self.permit_import(call, key) {
+            Ok(()) => {}
+            Err(_) if is_here => return Ok(()),
+            Err(denied) => return Err(denied),
+        }
         match self.fetch_manifest(&rule, &name, reference).await {
             Ok(fetched) => self.keep_image(key, id, fetched).await,
             Err(UpstreamError::Registry(RegistryError::NotFound)) => Ok(()),
@@ -115,7 +139,9 @@ impl Ecr {
         let manifest_size = fetched.bytes.len() as u64;
         let kept = self.doors.blobs.put(fetched.bytes).await;
         kept.map_err(|fault| refusal::server(&fault))?;
-        let (now, tag) = (self.doors.clock.now(), id.image_tag.as_deref());
+        let now = self.doors.clock.now();
+        // What was asked for by its digest says nothing of where a tag stands.
+        let tag = id.image_tag.as_deref().filter(|_| id.image_digest.is_none());
         let push = Push {
             repository: key,
             digest,
@@ -155,16 +181,12 @@ impl Ecr {
         find_repository(&snapshot, key)?;
         let rule = rule_of(&snapshot, key).filter(|_| layer.is_needed(&snapshot));
         let Some((rule, name)) = rule else { return Ok(None) };
-        let flight = Arc::clone(self.upstreams.flights.lock().entry(*digest).or_default());
-        let landed = {
-            let _one = flight.lock().await;
-            match self.layer(&layer) {
-                Some(row) => Ok(Some(row)),
-                None => self.fetch_layer(key, digest, &rule, &name).await,
-            }
-        };
-        self.upstreams.flights.lock().remove(digest);
-        landed
+        let flight = self.upstreams.flight(*digest);
+        let _one = flight.lock().await;
+        match self.layer(&layer) {
+            Some(row) => Ok(Some(row)),
+            None => self.fetch_layer(key, digest, &rule, &name).await,
+        }
     }
 
     async fn fetch_layer(
@@ -243,7 +265,8 @@ impl Ecr {
         Ok(Some(Login { username: login.username, password: login.access_token }))
     }
 
-    /// The value of the secret that a rule names.
+    /// The value of the secret that a rule names: one of the rule's own account and region. AWS
+    /// docs: *Amazon ECR User Guide > Creating a pull through cache rule in Amazon ECR*.
     pub(crate) fn secret(
         &self,
         snapshot: &Snapshot,
@@ -251,8 +274,12 @@ impl Ecr {
         arn: &str,
     ) -> Result<Vec<u8>, SecretError> {
         let place = (&rule.key.0.account, &rule.key.0.region);
-        let secrets = self.doors.peeks.get::<dyn SecretsPeek>();
-        let secrets = secrets.ok_or_else(|| SecretError::NotFound(arn.to_owned()))?;
+        let missing = || SecretError::NotFound(arn.to_owned());
+        let owner: Arn = arn.parse().map_err(|_| missing())?;
+        if (owner.account(), owner.region()) != (place.0.as_str(), place.1.as_str()) {
+            return Err(missing());
+        }
+        let secrets = self.doors.peeks.get::<dyn SecretsPeek>().ok_or_else(missing)?;
         Ok(match secrets.version(snapshot, place, arn, None, None)?.value {
             SecretValue::Text(text) => text.into_bytes(),
             SecretValue::Binary(bytes) => bytes,
@@ -273,6 +300,13 @@ fn endpoint(rule: &PullThroughRow) -> Result<Endpoint, UpstreamError> {
     let url = &rule.upstream_url;
     let nowhere = || RegistryError::Malformed(format!("{url} is no address"));
     Ok(Endpoint::parse(url).ok_or_else(nowhere)?)
+}
+
+/// False for what would not come through an upstream's address as it is.
+fn is_askable(key: &RepositoryKey, id: &ImageIdentifier) -> bool {
+    names::is_repository(&key.name)
+        && id.image_tag.as_deref().is_none_or(names::is_tag)
+        && id.image_digest.as_deref().is_none_or(|text| names::digest(text).is_some())
 }
 
 /// The rule that a repository is a cache by, and the repository's name at the upstream.

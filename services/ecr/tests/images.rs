@@ -235,6 +235,65 @@ async fn images_expire_as_their_policy_says_and_their_bytes_go_later() {
     assert!(bad.unwrap_err().1.contains("Lifecycle policy validation failure"));
 }
 
+/// An artifact about another image.
+fn about(subject: &str) -> String {
+    json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "artifactType": "application/x",
+        "config": descriptor("application/vnd.oci.empty.v1+json", b"{}"),
+        "layers": [descriptor("application/x", b"layer")],
+        "subject": descriptor(MANIFEST, subject.as_bytes()),
+    })
+    .to_string()
+}
+
+/// Pushes an image and a chain of artifacts, each about the one before; all expire.
+async fn a_chain_expires() {
+    let house = House::new();
+    house.repository("app").await;
+    house.push_image("app", Some("v1"), "layer").await;
+    let mut last = manifest("layer");
+    for _ in 0..CHAIN {
+        last = about(&last);
+        let pushed = house.push_manifest("app", &digest(&last), &last).await;
+        assert_eq!(pushed.status, 201, "{:?}", pushed.body);
+    }
+    let old = policy(json!({
+        "tagStatus": "any", "countType": "sinceImagePushed", "countUnit": "days", "countNumber": 1,
+    }));
+    house.ok::<PutLifecyclePolicy>(old).await;
+    house.pass(2 * DAY).await;
+    assert_eq!(house.tags("app").await, Vec::<String>::new());
+}
+
+const CHAIN: usize = 1000;
+
+#[test]
+fn however_long_a_chain_of_artifacts_is_it_expires_with_its_image() {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let run = move || {
+        runtime.enable_all().start_paused(true).build().unwrap().block_on(a_chain_expires())
+    };
+    // A frame for each link would need more.
+    let thread = std::thread::Builder::new().stack_size(512 << 10).spawn(run);
+    thread.unwrap().join().unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_manifest_must_say_how_large_its_layers_are() {
+    let house = House::new();
+    house.repository("app").await;
+    house.push_blob("app", "{}").await;
+    house.push_blob("app", "layer").await;
+    let mut lie: Value = serde_json::from_str(&manifest("layer")).unwrap();
+    lie["layers"][0]["size"] = json!(u64::MAX);
+    let (code, text) = put(&house, &lie.to_string(), "v1").await.unwrap_err();
+    assert_eq!(code, "InvalidParameterException");
+    assert!(text.contains("has 5 bytes"), "{text}");
+    let pushed = house.push_manifest("app", "v1", &lie.to_string()).await;
+    assert_eq!((pushed.status, pushed.error().0.as_str()), (400, "MANIFEST_INVALID"));
+    put(&house, &manifest("layer"), "v1").await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_untagged_image_that_an_index_may_need_is_not_expired_at_once() {
     let house = House::new();

@@ -28,17 +28,18 @@ pub(crate) fn get(
     snapshot.get::<SecretRow>(&(place.0, place.1, name.to_owned()))
 }
 
-/// A secret of the caller's account, also one that waits to be deleted.
+/// A secret that the caller may be given, also one that waits to be deleted: their account's by
+/// its name, anybody's by its ARN, as the gate has weighed that secret's own policy.
 pub(crate) fn find_any(
     snapshot: &Snapshot,
     call: &Call,
     text: &str,
 ) -> Result<Arc<SecretRow>, AwsError> {
-    let own = |row: &Arc<SecretRow>| row.key.0 == call.account && row.key.1 == call.region;
-    get(snapshot, &call.account, &call.region, text).filter(own).ok_or_else(not_found)
+    let found = get(snapshot, &call.account, &call.region, text);
+    found.filter(|row| row.key.1 == call.region).ok_or_else(not_found)
 }
 
-/// A secret of the caller's account that is not about to be deleted.
+/// The same, unless it is about to be deleted.
 pub(crate) fn find(
     snapshot: &Snapshot,
     call: &Call,

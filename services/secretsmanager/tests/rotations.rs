@@ -123,6 +123,10 @@ async fn a_rotation_for_later_tries_the_function_and_keeps_the_value() {
     rotate(&house, later).await.unwrap();
     house.pass(MINUTE).await;
     assert_eq!(house.functions.steps(), ["testSecret"]);
+    assert_eq!(*house.functions.tested.lock(), ["old"]);
+    let all = json!({ "SecretId": "db", "IncludeDeprecated": true });
+    let versions = house.ok::<ListSecretVersionIds>(all).await;
+    assert_eq!(versions["Versions"].as_array().unwrap().len(), 1);
     let shown = described(&house).await;
     assert_eq!(shown["VersionIdsToStages"], json!({ FIRST: ["AWSCURRENT"] }));
     // from 2027-01-15T08:00 to 2027-02-01T16:00
@@ -130,6 +134,50 @@ async fn a_rotation_for_later_tries_the_function_and_keeps_the_value() {
     assert_eq!(house.functions.steps().len(), 1);
     house.pass(DAY / 3).await;
     assert_eq!(house.functions.steps()[1..], ALL);
+}
+
+fn trial() -> Value {
+    json!({ "RotationLambdaARN": ROTATE, "RotateImmediately": false })
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_that_never_succeeds_leaves_nothing_and_a_rotation_is_one_again() {
+    let house = House::new();
+    secret(&house).await;
+    house.functions.failing.lock().extend(["testSecret"; 5]);
+    rotate(&house, trial()).await.unwrap();
+    house.pass(DAY / 2).await;
+    assert_eq!(house.functions.steps(), ["testSecret"; 5]);
+    let shown = described(&house).await;
+    assert_eq!(shown["VersionIdsToStages"], json!({ FIRST: ["AWSCURRENT"] }));
+    let begun = rotate(&house, json!({})).await.unwrap();
+    house.pass(MINUTE).await;
+    assert_eq!(house.functions.steps()[5..], ALL);
+    assert_eq!(value(&house).await, format!("value of {}", begun["VersionId"].as_str().unwrap()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trial_gives_way_to_a_rotation_and_to_cancelling() {
+    let house = House::new();
+    secret(&house).await;
+    for is_cancelled in [false, true] {
+        house.functions.failing.lock().push_back("testSecret");
+        rotate(&house, trial()).await.unwrap();
+        house.pass(MINUTE / 2).await;
+        assert_eq!(rotate(&house, trial()).await.unwrap_err().0, "InvalidRequestException");
+        house.functions.failing.lock().push_back("testSecret");
+        house.pass(MINUTE / 2).await;
+        if is_cancelled {
+            house.ok::<CancelRotateSecret>(json!({ "SecretId": "db" })).await;
+            let stages = described(&house).await["VersionIdsToStages"].to_string();
+            assert!(!stages.contains("AWSPENDING"), "{stages}");
+        }
+        house.functions.failing.lock().clear();
+        let begun = rotate(&house, json!({})).await.unwrap();
+        house.pass(MINUTE).await;
+        let version = begun["VersionId"].as_str().unwrap();
+        assert_eq!(value(&house).await, format!("value of {version}"));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ mod house;
 
 use std::time::Duration;
 
+use haar_kernel::Auth;
 use haar_secretsmanager_contract::peek::{SecretError, SecretValue, SecretsPeek};
 use haar_secretsmanager_contract::*;
 use haar_types::{AccountId, Region};
@@ -169,6 +170,70 @@ async fn secrets_are_listed_by_what_they_are() {
     let batch = json!({ "Filters": [{ "Key": "name", "Values": ["prod"] }] });
     let batch = house.ok::<BatchGetSecretValue>(batch).await;
     assert_eq!(texts(&batch["SecretValues"], "Name"), ["prod/api", "prod/db"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_goes_on_where_the_last_one_ended_whatever_became_of_its_last_secret() {
+    let house = House::new();
+    for name in ["aa", "bb", "cc", "dd"] {
+        create(&house, name, "x").await;
+        house.pass(Duration::from_secs(1)).await;
+    }
+    let gone = |name: &str| json!({ "SecretId": name, "ForceDeleteWithoutRecovery": true });
+    let mut list = json!({ "MaxResults": 2, "SortOrder": "asc", "SortBy": "last-changed-date" });
+    let first = house.ok::<ListSecrets>(list.clone()).await;
+    assert_eq!(texts(&first["SecretList"], "Name"), ["aa", "bb"]);
+    house.ok::<PutSecretValue>(json!({ "SecretId": "bb", "SecretString": "y" })).await;
+    list["NextToken"] = first["NextToken"].clone();
+    list["MaxResults"] = json!(3);
+    let second = house.ok::<ListSecrets>(list).await;
+    assert_eq!(texts(&second["SecretList"], "Name"), ["cc", "dd", "bb"]);
+
+    let mut batch =
+        json!({ "MaxResults": 2, "Filters": [{ "Key": "name", "Values": ["a", "b", "c"] }] });
+    let first = house.ok::<BatchGetSecretValue>(batch.clone()).await;
+    assert_eq!(texts(&first["SecretValues"], "Name"), ["aa", "bb"]);
+    house.ok::<DeleteSecret>(gone("bb")).await;
+    batch["NextToken"] = first["NextToken"].clone();
+    let second = house.ok::<BatchGetSecretValue>(batch).await;
+    assert_eq!(texts(&second["SecretValues"], "Name"), ["cc"]);
+
+    for value in ["y", "z"] {
+        house.pass(Duration::from_secs(1)).await;
+        house.ok::<PutSecretValue>(json!({ "SecretId": "aa", "SecretString": value })).await;
+    }
+    let mut versions = json!({ "SecretId": "aa", "MaxResults": 1 });
+    let first = house.ok::<ListSecretVersionIds>(versions.clone()).await;
+    assert_eq!(first["Versions"][0]["VersionStages"], json!(["AWSCURRENT"]));
+    versions["NextToken"] = first["NextToken"].clone();
+    let second = house.ok::<ListSecretVersionIds>(versions).await;
+    assert_eq!(second["Versions"][0]["VersionStages"], json!(["AWSPREVIOUS"]));
+    assert_eq!(second.get("NextToken"), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secrets_policy_lets_another_account_in_by_its_arn() {
+    let house = House::with(Auth::Enforce);
+    let arn = create(&house, "db", "one").await["ARN"].clone();
+    let other: AccountId = "111111111111".parse().unwrap();
+    let read =
+        async |id: &Value| house.call_as::<GetSecretValue>(&other, json!({ "SecretId": id })).await;
+    assert_eq!(read(&arn).await.unwrap_err().0, "AccessDeniedException");
+    let policy = json!({ "Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111111111111:root" },
+        "Action": "secretsmanager:GetSecretValue", "Resource": "*",
+    }] });
+    let policy = json!({ "SecretId": "db", "ResourcePolicy": policy.to_string() });
+    house.ok::<PutResourcePolicy>(policy).await;
+    assert_eq!(read(&arn).await.unwrap()["SecretString"], "one");
+    let partial = arn.as_str().unwrap().rsplit_once('-').unwrap().0;
+    assert_eq!(read(&json!(partial)).await.unwrap()["SecretString"], "one");
+    assert_eq!(read(&json!("db")).await.unwrap_err().0, "ResourceNotFoundException");
+    let written = json!({ "SecretId": arn, "SecretString": "two" });
+    let written = house.call_as::<PutSecretValue>(&other, written).await;
+    assert_eq!(written.unwrap_err().0, "AccessDeniedException");
+    let listed = house.call_as::<ListSecrets>(&other, json!({})).await.unwrap();
+    assert_eq!(listed["SecretList"], json!([]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -61,7 +61,7 @@ impl Command<AllocateAddress> for Ec2 {
 }
 
 /// The address that a request names by its allocation or by itself.
-fn find_address(
+pub(super) fn find_address(
     snapshot: &Snapshot,
     place: &Place,
     allocation: Option<&str>,
@@ -77,6 +77,18 @@ fn find_address(
         }
         (None, None) => Err(missing("AllocationId")),
     }
+}
+
+/// The address that has an association.
+pub(super) fn find_associated(
+    snapshot: &Snapshot,
+    place: &Place,
+    id: &str,
+) -> Result<Arc<AddressRow>, AwsError> {
+    let mut rows = snapshot.by_index::<AddressRow>("association", id);
+    let found = rows.find(|row| row.place() == *place);
+    let missing = || format!("The association ID '{id}' does not exist");
+    found.ok_or_else(|| refuse("InvalidAssociationID.NotFound", missing()))
 }
 
 impl Command<AssociateAddress> for Ec2 {
@@ -181,12 +193,7 @@ impl Command<DisassociateAddress> for Ec2 {
         let place = place_of(call);
         settle(tx, &place);
         let address = match &input.association_id {
-            Some(id) => {
-                let mut rows = tx.by_index::<AddressRow>("association", id);
-                let found = rows.find(|row| row.place() == place);
-                let missing = || format!("The association ID '{id}' does not exist");
-                found.ok_or_else(|| refuse("InvalidAssociationID.NotFound", missing()))?
-            }
+            Some(id) => find_associated(tx, &place, id)?,
             None => find_address(tx, &place, None, input.public_ip.as_deref())?,
         };
         unlink(tx, &address);

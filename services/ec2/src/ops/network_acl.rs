@@ -1,5 +1,8 @@
 //! Network ACLs: kept and shown as they are; haar filters by security groups alone.
 
+use std::sync::Arc;
+
+use haar_ec2_contract::peek::Place;
 use haar_ec2_contract::{
     CreateNetworkAcl, CreateNetworkAclEntry, CreateNetworkAclEntryOutput,
     CreateNetworkAclEntryRequest, CreateNetworkAclRequest, CreateNetworkAclResult,
@@ -287,6 +290,20 @@ impl Command<DeleteNetworkAclEntry> for Ec2 {
     }
 }
 
+/// The ACL that has an association.
+pub(super) fn find_associated(
+    snapshot: &Snapshot,
+    place: &Place,
+    id: &str,
+) -> Result<Arc<NetworkAclRow>, AwsError> {
+    let mut owners = snapshot.by_index::<NetworkAclRow>("association", id);
+    let missing = || {
+        let text = format!("The association ID '{id}' does not exist");
+        refuse("InvalidAssociationID.NotFound", text)
+    };
+    owners.find(|row| row.place() == *place).ok_or_else(missing)
+}
+
 impl Command<ReplaceNetworkAclAssociation> for Ec2 {
     fn command(
         &self,
@@ -297,14 +314,7 @@ impl Command<ReplaceNetworkAclAssociation> for Ec2 {
         let place = place_of(call);
         settle(tx, &place);
         let id = &input.association_id;
-        let mut owners = tx.by_index::<NetworkAclRow>("association", id);
-        let old = owners.find(|row| row.place() == place);
-        drop(owners);
-        let missing = || {
-            let text = format!("The association ID '{id}' does not exist");
-            refuse("InvalidAssociationID.NotFound", text)
-        };
-        let old = old.ok_or_else(missing)?;
+        let old = find_associated(tx, &place, id)?;
         let new = NetworkAclRow::find(tx, &place, &input.network_acl_id)?;
         if new.vpc != old.vpc {
             let text = format!(

@@ -188,7 +188,7 @@ fn associated() -> RouteTableAssociationState {
 }
 
 /// The table that has an association.
-fn find_association(
+pub(super) fn find_association(
     snapshot: &Snapshot,
     place: &Place,
     id: &str,

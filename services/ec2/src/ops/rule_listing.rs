@@ -170,6 +170,9 @@ fn describe_anew(
         for wanted in list {
             let id = wanted.security_group_rule_id.unwrap_or_default();
             let row = RuleRow::find(tx, &group.place(), &id)?;
+            if row.group != group.id() || row.is_egress != is_egress {
+                return Err(refuse(RuleRow::MISSING, RuleRow::missing_text(&id)));
+            }
             if let Some(text) = &wanted.description {
                 check_description(text)?;
             }

@@ -47,6 +47,15 @@ pub(crate) fn tags_of_id(snapshot: &Snapshot, place: &Place, id: &str) -> Option
     None
 }
 
+/// The ARN of what an id names, if it is of a kind that has tags.
+pub(super) fn arn_of_id(place: &Place, id: &str) -> Option<String> {
+    each_kind!(Kind => if Kind::PREFIX == prefix_of(id) {
+        let (account, region, kind) = (&place.account, &place.region, Kind::KIND);
+        return Some(format!("arn:aws:ec2:{region}:{account}:{kind}/{id}"));
+    });
+    None
+}
+
 /// Changes the tags of what an id names.
 fn change(
     tx: &mut Tx,

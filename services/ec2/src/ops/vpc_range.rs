@@ -1,6 +1,8 @@
 //! The ranges of a VPC, and its DHCP options.
 
-use haar_ec2_contract::peek::Ipv4Range;
+use std::sync::Arc;
+
+use haar_ec2_contract::peek::{Ipv4Range, Place};
 use haar_ec2_contract::{
     AssociateDhcpOptions, AssociateDhcpOptionsOutput, AssociateDhcpOptionsRequest,
     AssociateVpcCidrBlock, AssociateVpcCidrBlockRequest, AssociateVpcCidrBlockResult,
@@ -8,7 +10,7 @@ use haar_ec2_contract::{
     VpcCidrBlockStateCode,
 };
 use haar_kernel::{Answer, Call, Command};
-use haar_ledger::Tx;
+use haar_ledger::{Snapshot, Tx};
 use haar_wire::AwsError;
 
 use super::vpc::vpc_range;
@@ -65,6 +67,19 @@ fn check(row: &VpcRow, range: Ipv4Range) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// The VPC that has a range.
+pub(super) fn find_ranged(
+    snapshot: &Snapshot,
+    place: &Place,
+    id: &str,
+) -> Result<Arc<VpcRow>, AwsError> {
+    let found = snapshot.by_index::<VpcRow>("range", id).find(|row| row.place() == *place);
+    found.ok_or_else(|| {
+        let text = format!("The vpc CIDR block association ID '{id}' does not exist");
+        refuse("InvalidVpcCidrBlockAssociationID.NotFound", text)
+    })
+}
+
 impl Command<DisassociateVpcCidrBlock> for Ec2 {
     fn command(
         &self,
@@ -75,12 +90,7 @@ impl Command<DisassociateVpcCidrBlock> for Ec2 {
         let place = place_of(call);
         settle(tx, &place);
         let id = &input.association_id;
-        let found = tx.by_index::<VpcRow>("range", id).find(|row| row.place() == place);
-        let missing = || {
-            let text = format!("The vpc CIDR block association ID '{id}' does not exist");
-            refuse("InvalidVpcCidrBlockAssociationID.NotFound", text)
-        };
-        let mut row = VpcRow::clone(&*found.ok_or_else(missing)?);
+        let mut row = VpcRow::clone(&*find_ranged(tx, &place, id)?);
         let at = row.ranges.iter().position(|range| range.id == *id).unwrap_or(0);
         if at == 0 {
             let text = format!(

@@ -12,10 +12,12 @@ use haar_ec2::Ec2;
 use haar_ec2_contract::peek::{Ec2Peek, InterfaceRequest, Place};
 use haar_ec2_contract::*;
 use haar_kernel::{
-    DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+    Auth, DoorParts, Doors, Identities, Identity, IdentityError, Kernel, KernelBuilder,
+    NoIdentities, NoMeter, Principal, Settings,
 };
 use haar_kv::Kv;
 use haar_ledger::{Ledger, Snapshot};
+use haar_policy::{Document, Grammar, PolicySet};
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region as Where, Tags, Timestamp};
 use haar_wire::Operation;
@@ -38,6 +40,16 @@ pub fn refused<T>(code: &str, message: &str) -> Result<T, Refused> {
 
 impl House {
     pub fn new() -> Self {
+        Self::with(Auth::Permissive, Arc::new(NoIdentities))
+    }
+
+    /// Where a policy has a say in everything.
+    pub fn under(policy: &str) -> Self {
+        let policy = Arc::new(Document::parse(policy, Grammar::Inline).unwrap());
+        Self::with(Auth::Enforce, Arc::new(Under(policy)))
+    }
+
+    fn with(auth: Auth, identities: Arc<dyn Identities>) -> Self {
         let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
@@ -47,12 +59,11 @@ impl House {
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
             meter: Arc::new(NoMeter),
-            settings: Settings::default(),
+            settings: Settings { auth, ..Settings::default() },
         });
         let room = Arc::new(Ec2::new(&doors));
-        let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
-            .room(room, haar_ec2::lanes)
-            .build();
+        let kernel =
+            KernelBuilder::new(doors.clone(), identities).room(room, haar_ec2::lanes).build();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
         let driver = Driver::new(cx).add(Arc::new(haar_ec2::controllers::NatGateways)).run();
         Self { doors, _kernel: kernel, _driver: driver }
@@ -147,6 +158,25 @@ impl House {
             tags: Tags::new(),
             now: self.doors.clock.now(),
         }
+    }
+}
+
+/// Everybody's policy.
+struct Under(Arc<Document>);
+
+impl Identities for Under {
+    fn identify(
+        &self,
+        _snapshot: &Snapshot,
+        _access_key_id: &str,
+        _session_token: Option<&str>,
+        _now: Timestamp,
+    ) -> Result<Identity, IdentityError> {
+        Err(IdentityError::Unknown)
+    }
+
+    fn policies(&self, _snapshot: &Snapshot, _principal: &Principal) -> PolicySet {
+        PolicySet { identity: vec![Arc::clone(&self.0)], ..PolicySet::default() }
     }
 }
 

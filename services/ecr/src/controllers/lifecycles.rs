@@ -93,7 +93,7 @@ fn apply(tx: &mut Tx, key: &RepositoryKey, round: Duration, now: Timestamp) {
             now.since(image.pushed_at) >= round || !image.tags(tx).is_empty()
         };
         if let Some(image) = image.filter(settled) {
-            carry_out(tx, &image, &deed, now);
+            carry_out(tx, image, &deed, now);
         }
     }
     tx.update::<RepositoryRow>(key, |row| {
@@ -103,21 +103,19 @@ fn apply(tx: &mut Tx, key: &RepositoryKey, round: Duration, now: Timestamp) {
     });
 }
 
-/// What is about an image goes the same way.
-fn carry_out(tx: &mut Tx, image: &ImageRow, deed: &Deed, now: Timestamp) {
-    let repository = &image.key.repository;
-    let entry = repository.entry(&image.key.digest);
-    let referrers: Vec<Arc<ImageRow>> =
-        tx.by_index::<ImageRow>(ImageRow::BY_SUBJECT, &entry).collect();
-    match deed.action {
-        Action::Expire => images::remove(tx, image, now),
-        Action::Archive => {
-            tx.put(ImageRow { is_archived: true, archived_at: Some(now), ..image.clone() });
-        }
-    }
-    for referrer in referrers {
-        if !(deed.action == Action::Archive && referrer.is_archived) {
-            carry_out(tx, &referrer, deed, now);
+/// What is about an image goes the same way, and what is about that, however long the chain.
+fn carry_out(tx: &mut Tx, image: Arc<ImageRow>, deed: &Deed, now: Timestamp) {
+    let mut due = vec![image];
+    while let Some(image) = due.pop() {
+        let entry = image.key.repository.entry(&image.key.digest);
+        let referrers = tx.by_index::<ImageRow>(ImageRow::BY_SUBJECT, &entry);
+        due.extend(referrers.filter(|it| deed.action != Action::Archive || !it.is_archived));
+        match deed.action {
+            Action::Expire => images::remove(tx, &image, now),
+            Action::Archive => {
+                let archived_at = Some(now);
+                tx.put(ImageRow { is_archived: true, archived_at, ..(*image).clone() });
+            }
         }
     }
 }

@@ -90,7 +90,10 @@ impl Flow<BatchGetImage> for Ecr {
         let key = key_of(&call, input.registry_id.as_ref(), &input.repository_name);
         let (mut images, mut failures) = (Vec::new(), Vec::new());
         for id in &input.image_ids {
-            if let Err(error) = self.ensure_image(&key, id).await {
+            if let Err(error) = self.ensure_image(&call, &key, id).await {
+                if error.name() == "AccessDeniedException" {
+                    return Err(error);
+                }
                 failures.push(ImageFailure {
                     image_id: Some(id.clone()),
                     failure_code: Some(ImageFailureCode::UpstreamUnavailable),

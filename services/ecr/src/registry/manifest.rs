@@ -65,7 +65,7 @@ impl RegistrySite {
     ) -> Served {
         self.room.permit(&caller.call, key, "ecr:BatchGetImage")?;
         let reference = Reference::parse(text)?;
-        let image = self.find(key, &reference).await?;
+        let image = self.find(caller, key, &reference).await?;
         let is_head = parts.method == Method::HEAD;
         let body = match is_head {
             true => Body::empty(),
@@ -87,11 +87,12 @@ impl RegistrySite {
 
     async fn find(
         &self,
+        caller: &Caller,
         key: &RepositoryKey,
         reference: &Reference<'_>,
     ) -> Result<Arc<ImageRow>, Fault> {
         let id = reference.identifier();
-        self.room.ensure_image(key, &id).await?;
+        self.room.ensure_image(&caller.call, key, &id).await?;
         let snapshot = self.room.doors.ledger.snapshot();
         find_repository(&snapshot, key)?;
         let unknown = || Fault::no_manifest(unknown(key, &id));
@@ -144,6 +145,10 @@ impl RegistrySite {
         match self.room.commit(|tx| push.commit(tx)).await {
             // Clients push again what is there.
             Err(error) if error.name() == "ImageAlreadyExistsException" => {}
+            Err(error) if error.name() == "InvalidParameterException" => {
+                let text = error.message();
+                return Err(Fault::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", text));
+            }
             other => other?,
         }
         let mut response = empty(StatusCode::CREATED);

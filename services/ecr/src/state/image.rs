@@ -56,12 +56,17 @@ impl ImageRow {
     /// Bytes of its layers; of an index, those of its largest image. AWS docs: *Amazon ECR API
     /// Reference > ImageDetail*.
     pub(crate) fn size(&self, snapshot: &Snapshot) -> u64 {
-        let own = self.layers.iter().map(|layer| layer.size).sum();
+        let own = self.layers_size();
         let children = self.children.iter().filter_map(|child| {
             let child = snapshot.get::<Self>(&self.key.repository.image(*child))?;
-            Some(child.layers.iter().map(|layer| layer.size).sum())
+            Some(child.layers_size())
         });
         children.max().unwrap_or(0).max(own)
+    }
+
+    /// As its manifest has them; an upstream's may say anything.
+    fn layers_size(&self) -> u64 {
+        self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
     }
 
     /// Its tags.

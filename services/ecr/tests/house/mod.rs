@@ -2,6 +2,9 @@
 //! its registry as a client sees it.
 
 #![allow(unreachable_pub, dead_code, clippy::new_without_default, clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods)] // a test: spawns its upstream
+
+pub mod upstream;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,12 +22,13 @@ use haar_ecr_contract::model::*;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{
-    Auth, DoorParts, Doors, HoldsBlobs as _, Identities, Kernel, KernelBuilder, Meter, Principal,
-    Settings, Site as _, UsageRecord,
+    Auth, DataKey, DoorParts, Doors, HoldsBlobs as _, Identities, Kernel, KernelBuilder, Meter,
+    Principal, Settings, Site as _, UsageRecord,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
 use haar_registry::{Limits, Registries};
+use haar_secretsmanager::SecretsManager;
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::{Body, Operation};
@@ -116,6 +120,7 @@ impl House {
     pub fn with(auth: Auth) -> Self {
         let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
         let tables = haar_kernel::tables().and(&haar_iam::tables());
+        let tables = tables.and(&haar_secretsmanager::tables());
         let usage = Arc::new(Usage::default());
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
@@ -132,9 +137,11 @@ impl House {
         let identities = Arc::clone(&iam) as Arc<dyn Identities>;
         let registries = Arc::new(Registries::new(clock.clone(), Limits::default()));
         let room = Ecr::open(&doors, Arc::clone(&identities), registries);
+        let secrets = Arc::new(SecretsManager::new(&doors, DataKey::new(&[7; DataKey::LEN])));
         let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&room), Ecr::lanes)
             .room(iam, haar_iam::lanes)
+            .room(secrets, haar_secretsmanager::lanes)
             .build();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
         let driver =

@@ -11,14 +11,14 @@ use bytes::Bytes;
 use haar_controller::{ActCx, ActError, Controller, Plan};
 use haar_kernel::Principal;
 use haar_lambda_contract::model::{InvocationRequest, Invoke};
-use haar_ledger::{ChangeSet, Snapshot};
+use haar_ledger::{ChangeSet, Snapshot, Tx};
 use haar_types::Timestamp;
 use serde_json::json;
 
 use super::deletions::SecretKey;
 use crate::SecretsManager;
-use crate::ops::rotation::{SERVICE, region_of, start};
-use crate::state::{CURRENT, Going, PENDING, Rotation, RotationStep, SecretRow};
+use crate::ops::rotation::{SERVICE, end_trial, region_of, start};
+use crate::state::{CURRENT, Going, Rotation, RotationStep, SecretRow};
 
 /// How often a rotation is tried before it waits. *Ours*: AWS says several times.
 const FAILURES_MAX: u32 = 5;
@@ -91,7 +91,7 @@ impl Controller for Rotations {
 async fn change(
     cx: &ActCx,
     key: &SecretKey,
-    change: impl FnOnce(&mut SecretRow, Rotation, Timestamp) + Send,
+    change: impl FnOnce(&mut Tx, &mut SecretRow, Rotation, Timestamp) + Send,
 ) -> Result<(), ActError> {
     let now = cx.clock.now();
     let committed = cx.ledger.transact(|tx| {
@@ -100,7 +100,7 @@ async fn change(
             && let Some(rotation) = row.rotation.clone()
         {
             let mut row = SecretRow::clone(&row);
-            change(&mut row, rotation, now);
+            change(tx, &mut row, rotation, now);
             tx.put(row);
         }
         Ok::<_, ActError>(())
@@ -112,7 +112,7 @@ async fn change(
 /// The schedule's turn; one that was left unfinished goes on.
 async fn begin(cx: &ActCx, key: &SecretKey) -> Result<(), ActError> {
     let fresh = cx.ids.uuid();
-    change(cx, key, |row, rotation, now| {
+    change(cx, key, |_, row, rotation, now| {
         let is_due = rotation.is_enabled && rotation.next_at.is_some_and(|next_at| now >= next_at);
         if is_due && rotation.going.as_ref().is_none_or(|going| going.is_given_up) {
             let version = row.pending().cloned().unwrap_or(fresh);
@@ -133,13 +133,22 @@ impl Rotations {
             tracing::warn!(secret = row.arn, step, reason, "a rotation failed");
         }
         let again_after = self.room.doors.settings.wait(AGAIN_AFTER);
-        change(cx, key, |row, mut rotation, now| {
+        change(cx, key, |tx, row, mut rotation, now| {
             if rotation.going.as_ref() != Some(going) {
                 return; // cancelled, or asked for anew
             }
             match outcome {
+                Ok(()) if going.is_trial => rotation.going = None,
                 Ok(()) => advance(row, &mut rotation, going, now, again_after),
-                Err(_) => rotation.going = Some(failed(going, now, again_after)),
+                Err(_) => {
+                    let failed = failed(going, now, again_after);
+                    // A trial that never succeeds is over; nothing is left to take up again.
+                    let is_over = failed.is_trial && failed.is_given_up;
+                    rotation.going = Some(failed).filter(|_| !is_over);
+                }
+            }
+            if going.is_trial && rotation.going.is_none() {
+                end_trial(tx, row, going);
             }
             row.rotation = Some(rotation);
         })
@@ -172,11 +181,17 @@ impl Rotations {
         let answer = answer.map_err(|error| format!("{}: {}", error.name(), error.message()))?;
         match answer.function_error {
             None => Ok(()),
-            Some(kind) => {
-                let said = answer.payload.unwrap_or_default();
-                Err(format!("{kind}: {}", String::from_utf8_lossy(&said)))
-            }
+            Some(kind) => Err(shown(&kind, &answer.payload.unwrap_or_default())),
         }
+    }
+}
+
+/// What may be logged of an error that a function threw: its type. Its text may tell the value.
+fn shown(kind: &str, thrown: &[u8]) -> String {
+    let thrown: serde_json::Value = serde_json::from_slice(thrown).unwrap_or_default();
+    match thrown["errorType"].as_str() {
+        Some(error_type) => format!("{kind}: {error_type}"),
+        None => kind.to_owned(),
     }
 }
 
@@ -188,11 +203,6 @@ fn advance(
     now: Timestamp,
     again_after: Duration,
 ) {
-    if going.is_trial {
-        row.stages.remove(PENDING);
-        rotation.going = None;
-        return;
-    }
     if let Some(step) = going.step.next() {
         rotation.going = Some(Going { step, due_at: None, ..going.clone() });
         return;
@@ -214,4 +224,18 @@ fn failed(going: &Going, now: Timestamp, again_after: Duration) -> Going {
     let due_at = (!is_given_up).then(|| now + again_after * (1 << (failure_count - 1)));
     let step = if going.is_trial { going.step } else { RotationStep::Create };
     Going { step, failure_count, due_at, is_given_up, ..going.clone() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_a_function_throws_the_type_is_logged_alone() {
+        let thrown =
+            br#"{"errorMessage":"cannot set s3cret","errorType":"ValueError","trace":["s3cret"]}"#;
+        assert_eq!(shown("Unhandled", thrown), "Unhandled: ValueError");
+        assert_eq!(shown("Unhandled", b"s3cret"), "Unhandled");
+        assert_eq!(shown("Handled", br#"{"errorType":["s3cret"]}"#), "Handled");
+    }
 }

@@ -14,7 +14,7 @@ use haar_secretsmanager_contract::{
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
-use super::listing::page_of;
+use super::listing::PageAsk;
 use crate::lookup::{find, find_version};
 use crate::refusal::invalid;
 use crate::rules::filter;
@@ -96,11 +96,18 @@ impl Flow<BatchGetSecretValue> for SecretsManager {
             (true, false) => {
                 let snapshot = self.doors.ledger.snapshot();
                 let found = secrets(&snapshot, &call.account, &call.region)
-                    .filter(|row| row.deleted.is_none() && filter::fits(row, &filters))
-                    .map(|row| row.arn.clone())
-                    .collect();
-                let limit = input.max_results.unwrap_or(20).clamp(1, 20);
-                page_of(found, "BatchGetSecretValue", Some(limit), input.next_token, Clone::clone)?
+                    .filter(|row| row.deleted.is_none() && filter::fits(row, &filters));
+                let ask = PageAsk {
+                    scope: format!(
+                        "BatchGetSecretValue/{}/{}/{filters:?}",
+                        call.account, call.region
+                    ),
+                    max_results: Some(input.max_results.unwrap_or(20).clamp(1, 20)),
+                    next_token: input.next_token,
+                    is_descending: false,
+                };
+                let (page, next_token) = ask.cut(found, |row| row.key.2.clone())?;
+                (page.iter().map(|row| row.arn.clone()).collect(), next_token)
             }
             _ => return Err(invalid("Either 'SecretIdList' or 'Filters' must be provided.")),
         };

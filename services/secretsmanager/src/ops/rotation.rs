@@ -15,8 +15,9 @@ use haar_wire::AwsError;
 use crate::SecretsManager;
 use crate::lookup::find;
 use crate::refusal::{bad_request, exists};
+use crate::render::about;
 use crate::rules::schedule::Rules;
-use crate::state::{Going, PENDING, Rotation, SecretRow, VersionRow};
+use crate::state::{CURRENT, Going, PENDING, Rotation, Sealed, SecretRow, VersionRow};
 
 /// Who calls rotation functions.
 pub(crate) const SERVICE: &str = "secretsmanager.amazonaws.com";
@@ -26,8 +27,8 @@ impl Flow<RotateSecret> for SecretsManager {
     async fn flow(self: Arc<Self>, call: Call, input: RotateSecretRequest) -> Answer<RotateSecret> {
         let row = find(&self.doors.ledger.snapshot(), &call, &input.secret_id)?;
         let wished = wish(&row, &input)?;
-        self.check_function(&call, &wished.function_arn).await?;
-        let committed = self.doors.ledger.transact(|tx| begin(tx, &call, &input))?;
+        self.check_function(&row, &wished.function_arn).await?;
+        let committed = self.doors.ledger.transact(|tx| self.begin(tx, &call, &input))?;
         let begun = committed.durable().await.map_err(|error: LedgerError| {
             tracing::error!(%error, "a commit did not reach the disk");
             AwsError::internal_failure("the state could not be written")
@@ -41,14 +42,15 @@ impl Flow<RotateSecret> for SecretsManager {
 impl SecretsManager {
     /// Refuses a function that cannot be called. AWS docs: *Secrets Manager User Guide >
     /// Troubleshoot rotation*.
-    async fn check_function(&self, call: &Call, function_arn: &str) -> Result<(), AwsError> {
-        let principal = Arc::new(Principal::service(call.account.clone(), SERVICE));
+    async fn check_function(&self, row: &SecretRow, function_arn: &str) -> Result<(), AwsError> {
+        let (account, region, _) = &row.key;
+        let principal = Arc::new(Principal::service(account.clone(), SERVICE));
         let input = InvocationRequest {
             function_name: function_arn.to_owned(),
             invocation_type: Some(InvocationType::DryRun),
             ..InvocationRequest::default()
         };
-        let region = region_of(function_arn, &call.region);
+        let region = region_of(function_arn, region);
         let answer = self.doors.call::<Invoke>(principal, &region, input).await;
         answer.map(drop).map_err(|_| {
             AwsError::access_denied(
@@ -56,6 +58,77 @@ impl SecretsManager {
                  function policy grants access to the principal secretsmanager.amazonaws.com.",
             )
         })
+    }
+
+    /// Notes the wish and begins. `None`: a rotation is going on; it is tried again at once.
+    fn begin(
+        &self,
+        tx: &mut Tx,
+        call: &Call,
+        input: &RotateSecretRequest,
+    ) -> Result<Option<RotateSecretResponse>, AwsError> {
+        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut rotation = wish(&row, input)?;
+        let is_trial = input.rotate_immediately == Some(false);
+        let going = row.rotation.take().and_then(|rotation| rotation.going);
+        // A trial is no rotation: it gives way to one.
+        if let Some(trial) = going.as_ref().filter(|going| going.is_trial && !is_trial) {
+            end_trial(tx, &mut row, trial);
+        }
+        if let Some(pending) = row.pending().cloned() {
+            let going = going.unwrap_or_else(|| Going::begin(pending, false));
+            rotation.going =
+                Some(Going { failure_count: 0, due_at: None, is_given_up: false, ..going });
+            rotation.reckon(call.now);
+            row.rotation = Some(rotation);
+            tx.put(row);
+            return Ok(None);
+        }
+        let version = input.client_request_token.clone().unwrap_or_else(|| call.ids.uuid());
+        if is_taken(tx, &row, &version) {
+            let arn = &row.arn;
+            return Err(exists(format!(
+                "You can't use ClientRequestToken {version} because that value is already in use \
+                 for a version of secret {arn}."
+            )));
+        }
+        if is_trial {
+            self.put_trial(tx, call, &row, &version);
+        }
+        start(&mut row, rotation, version.clone(), is_trial, call.now);
+        let output = RotateSecretResponse {
+            arn: Some(row.arn.clone()),
+            name: Some(row.key.2.clone()),
+            version_id: Some(version),
+        };
+        tx.put(row);
+        Ok(Some(output))
+    }
+
+    /// Makes the version that a trial is about: the current value once more. AWS docs: *Secrets
+    /// Manager API Reference > RotateSecret*.
+    fn put_trial(&self, tx: &mut Tx, call: &Call, row: &SecretRow, version: &str) {
+        let current = row.stages.get(CURRENT).map(|id| (row.arn.clone(), id.clone()));
+        let Some(current) = current.and_then(|key| tx.get::<VersionRow>(&key)) else { return };
+        let plain = self.key.open(&about(&row.arn, &current.key.1), &current.sealed.bytes);
+        let Some(plain) = plain else { return };
+        let bytes = self.key.seal(&call.ids, &about(&row.arn, version), &plain);
+        tx.put(VersionRow {
+            key: (row.arn.clone(), version.to_owned()),
+            sealed: Sealed { is_binary: current.sealed.is_binary, bytes },
+            created_at: call.now,
+            kms_key_id: row.kms_key_id.clone(),
+        });
+    }
+}
+
+/// Takes a trial's version away again, unless its function gave it a stage besides.
+pub(crate) fn end_trial(tx: &mut Tx, row: &mut SecretRow, trial: &Going) {
+    if row.stages.get(PENDING) == Some(&trial.version) {
+        row.stages.remove(PENDING);
+    }
+    if row.stages_of(&trial.version).is_empty() {
+        tx.remove::<VersionRow>(&(row.arn.clone(), trial.version.clone()));
     }
 }
 
@@ -86,43 +159,6 @@ fn wish(row: &SecretRow, input: &RotateSecretRequest) -> Result<Rotation, AwsErr
     })
 }
 
-/// Notes the wish and begins. `None`: a rotation is going on; it is tried again at once.
-fn begin(
-    tx: &mut Tx,
-    call: &Call,
-    input: &RotateSecretRequest,
-) -> Result<Option<RotateSecretResponse>, AwsError> {
-    let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
-    let mut rotation = wish(&row, input)?;
-    if let Some(pending) = row.pending().cloned() {
-        let going = row.rotation.take().and_then(|rotation| rotation.going);
-        let going = going.unwrap_or_else(|| Going::begin(pending, false));
-        rotation.going =
-            Some(Going { failure_count: 0, due_at: None, is_given_up: false, ..going });
-        rotation.reckon(call.now);
-        row.rotation = Some(rotation);
-        tx.put(row);
-        return Ok(None);
-    }
-    let version = input.client_request_token.clone().unwrap_or_else(|| call.ids.uuid());
-    if is_taken(tx, &row, &version) {
-        let arn = &row.arn;
-        return Err(exists(format!(
-            "You can't use ClientRequestToken {version} because that value is already in use for \
-             a version of secret {arn}."
-        )));
-    }
-    let is_trial = input.rotate_immediately == Some(false);
-    start(&mut row, rotation, version.clone(), is_trial, call.now);
-    let output = RotateSecretResponse {
-        arn: Some(row.arn.clone()),
-        name: Some(row.key.2.clone()),
-        version_id: Some(version),
-    };
-    tx.put(row);
-    Ok(Some(output))
-}
-
 fn is_taken(snapshot: &Snapshot, row: &SecretRow, version: &str) -> bool {
     snapshot.get::<VersionRow>(&(row.arn.clone(), version.to_owned())).is_some()
 }
@@ -141,7 +177,8 @@ pub(crate) fn start(
     row.rotation = Some(rotation);
 }
 
-/// AWS docs: *Secrets Manager API Reference > CancelRotateSecret*. The stages stay where they are.
+/// AWS docs: *Secrets Manager API Reference > CancelRotateSecret*. The stages stay where they are,
+/// but for a trial's, which nobody would take up again.
 impl Command<CancelRotateSecret> for SecretsManager {
     fn command(
         &self,
@@ -158,7 +195,11 @@ impl Command<CancelRotateSecret> for SecretsManager {
         };
         rotation.is_enabled = false;
         rotation.next_at = None;
-        let version_id = rotation.going.take().map(|going| going.version);
+        let going = rotation.going.take();
+        if let Some(trial) = going.as_ref().filter(|going| going.is_trial) {
+            end_trial(tx, &mut row, trial);
+        }
+        let version_id = going.map(|going| going.version);
         let output = CancelRotateSecretResponse {
             arn: Some(row.arn.clone()),
             name: Some(row.key.2.clone()),

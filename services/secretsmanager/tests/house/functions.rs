@@ -20,13 +20,16 @@ pub struct Functions {
     doors: Doors,
     /// Steps that were asked for, with their versions.
     pub asked: Mutex<Vec<(String, String)>>,
+    /// Values that were tested.
+    pub tested: Mutex<Vec<String>>,
     /// Steps that fail, each once.
     pub failing: Mutex<VecDeque<&'static str>>,
 }
 
 impl Functions {
     pub fn new(doors: &Doors) -> Self {
-        Self { doors: doors.clone(), asked: Mutex::default(), failing: Mutex::default() }
+        let (asked, tested, failing) = Default::default();
+        Self { doors: doors.clone(), asked, tested, failing }
     }
 
     pub fn steps(&self) -> Vec<String> {
@@ -48,6 +51,16 @@ impl Functions {
                     ..Default::default()
                 };
                 self.doors.call::<PutSecretValue>(caller, &call.region, input).await.map(drop)
+            }
+            "testSecret" => {
+                let input = GetSecretValueRequest {
+                    secret_id: secret,
+                    version_id: Some(version),
+                    version_stage: Some("AWSPENDING".to_owned()),
+                };
+                let got = self.doors.call::<GetSecretValue>(caller, &call.region, input).await?;
+                self.tested.lock().push(got.secret_string.unwrap());
+                Ok(())
             }
             "finishSecret" => {
                 let input =

@@ -12,7 +12,8 @@ use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_kernel::{
-    DataKey, DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+    Auth, DataKey, DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal,
+    Settings,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -45,6 +46,10 @@ pub fn refused(name: &str, message: &str) -> Result<Value, Refused> {
 
 impl House {
     pub fn new() -> Self {
+        Self::with(Auth::Permissive)
+    }
+
+    pub fn with(auth: Auth) -> Self {
         let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
@@ -54,7 +59,7 @@ impl House {
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
             meter: Arc::new(NoMeter),
-            settings: Settings::default(),
+            settings: Settings { auth, ..Settings::default() },
         });
         let room = Arc::new(SecretsManager::new(&doors, DataKey::new(&[7; DataKey::LEN])));
         let functions = Arc::new(Functions::new(&doors));
@@ -74,8 +79,21 @@ impl House {
         O::Input: DeserializeOwned,
         O::Output: Serialize,
     {
+        self.call_as::<O>(&AccountId::default(), input).await
+    }
+
+    /// The same in another account.
+    pub async fn call_as<O: Operation>(
+        &self,
+        account: &AccountId,
+        input: Value,
+    ) -> Result<Value, Refused>
+    where
+        O::Input: DeserializeOwned,
+        O::Output: Serialize,
+    {
         let input = serde_json::from_value(input).unwrap();
-        let principal = Arc::new(Principal::root(AccountId::default()));
+        let principal = Arc::new(Principal::root(account.clone()));
         match self.doors.call::<O>(principal, &Region::default(), input).await {
             Ok(output) => Ok(serde_json::to_value(&output).unwrap()),
             Err(error) => Err((error.name().to_owned(), error.message().to_owned())),
