@@ -25,6 +25,8 @@ pub(super) struct Networks {
     /// Digits that the names of its interfaces have in common.
     tag: String,
     state: Mutex<State>,
+    /// Held while the packet filter is told, without the state: others go on meanwhile.
+    applying: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -35,12 +37,12 @@ struct State {
     gateways: BTreeMap<Ipv4Addr, u8>,
     /// Addresses of sandboxes, and the numbers of their interfaces.
     taken: BTreeMap<Ipv4Addr, u64>,
-    firewall: Firewall,
     filters: BTreeMap<Ipv4Addr, Filter>,
     /// Addresses that nobody has, with rules that still stand.
     stale: BTreeSet<Ipv4Addr>,
-    /// The last change to the filters failed.
-    unapplied: bool,
+    /// Changes to the filters so far, and how many of them the packet filter has.
+    changed: u64,
+    applied: u64,
     ready: Vec<Ready>,
     /// One could not be prepared: none are any more.
     unprepared: bool,
@@ -94,7 +96,7 @@ impl SandboxNetwork {
 
 impl Networks {
     pub(super) fn new(instance: &str) -> Self {
-        Self { tag: tag(instance), state: Mutex::default() }
+        Self { tag: tag(instance), state: Mutex::default(), applying: Mutex::default() }
     }
 
     fn bridge_name(&self) -> String {
@@ -255,7 +257,7 @@ impl Networks {
             log(&format!("could not serve names on {}: {error}", bridged.gateway));
         }
         state.gateways.insert(bridged.gateway, bridged.prefix);
-        state.firewall.set_up(&self.tag, &self.bridge_name(), &state.gateways);
+        Firewall.set_up(&self.tag, &self.bridge_name(), &state.gateways);
         Ok(())
     }
 
@@ -282,15 +284,16 @@ impl Networks {
         wanted: impl IntoIterator<Item = (Ipv4Addr, Option<Filter>)>,
     ) -> Result<(), Failure> {
         let mut state = self.state.lock();
-        let mut news = state.unapplied;
         for (address, filter) in wanted {
-            news |= state.filters.get(&address) != filter.as_ref();
+            state.changed += u64::from(state.filters.get(&address) != filter.as_ref());
             match filter {
                 Some(filter) => state.filters.insert(address, filter),
                 None => state.filters.remove(&address),
             };
         }
-        if news { self.apply_filters(&mut state) } else { Ok(()) }
+        let (applied, changed) = (state.applied, state.changed);
+        drop(state);
+        if applied < changed { self.apply_filters(changed) } else { Ok(()) }
     }
 
     /// An address begins with its filter, or without the one of a former sandbox.
@@ -301,15 +304,29 @@ impl Networks {
             None if state.stale.contains(&bridged.address) => {}
             None => return Ok(()),
         }
-        self.apply_filters(&mut state)
+        state.changed += 1;
+        let changed = state.changed;
+        drop(state);
+        self.apply_filters(changed)
     }
 
-    fn apply_filters(&self, state: &mut State) -> Result<(), Failure> {
-        let State { filters, firewall, stale, unapplied, .. } = state;
-        *unapplied = true;
-        firewall.filter((&self.tag, &self.bridge_name()), filters)?;
-        *unapplied = false;
-        stale.clear();
+    /// Hands the packet filter all changes up to one, and what came meanwhile: those that begin
+    /// together share a run of it.
+    fn apply_filters(&self, change: u64) -> Result<(), Failure> {
+        let _turn = self.applying.lock();
+        let (filters, stale, changed) = {
+            let state = self.state.lock();
+            if state.applied >= change {
+                return Ok(()); // another has taken it along
+            }
+            let gone = |address: &&Ipv4Addr| !state.filters.contains_key(*address);
+            let stale: BTreeSet<_> = state.stale.iter().filter(gone).copied().collect();
+            (state.filters.clone(), stale, state.changed)
+        };
+        Firewall.filter((&self.tag, &self.bridge_name()), &filters)?;
+        let mut state = self.state.lock();
+        state.applied = changed;
+        state.stale.retain(|address| !stale.contains(address));
         Ok(())
     }
 

@@ -17,14 +17,13 @@ use crate::probe;
 use crate::proto::Failure;
 
 /// The tables.
-#[derive(Default)]
 pub(super) struct Firewall;
 
 impl Firewall {
     /// Makes the table anew for these addresses of the bridge: sandboxes reach each other, the
     /// world by the host's address, and of the host itself its answers, its name server on the
     /// bridge, and nothing else.
-    pub(super) fn set_up(&mut self, tag: &str, bridge: &str, gateways: &BTreeMap<Ipv4Addr, u8>) {
+    pub(super) fn set_up(&self, tag: &str, bridge: &str, gateways: &BTreeMap<Ipv4Addr, u8>) {
         if probe::nft().is_none() {
             return;
         }
@@ -62,7 +61,7 @@ impl Firewall {
 
     /// Sets the filters of all addresses.
     pub(super) fn filter(
-        &mut self,
+        &self,
         (tag, bridge): (&str, &str),
         filters: &BTreeMap<Ipv4Addr, Filter>,
     ) -> Result<(), Failure> {
