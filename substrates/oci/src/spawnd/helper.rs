@@ -146,7 +146,8 @@ impl Helper {
         self.close_group(sandbox.cgroup.clone());
     }
 
-    /// Kills all of a sandbox, and thaws it: the frozen do not die.
+    /// Kills all of a sandbox, and thaws it: the frozen do not die, nor do they soon who wait for
+    /// the processor. What cannot be written is a group that has gone.
     pub(super) fn kill(&self, id: &SandboxId) {
         let found = match self.state.lock().sandboxes.get(id) {
             Some(Slot::There(sandbox)) => sandbox.clone(),
@@ -154,8 +155,10 @@ impl Helper {
         };
         for unit in found.units.lock().values() {
             unit.shell.kill();
+            let _ = unit.cgroup.hurry();
             let _ = unit.cgroup.freeze(false);
         }
+        let _ = found.cgroup.hurry();
         let _ = found.cgroup.freeze(false);
     }
 
@@ -194,7 +197,7 @@ impl Helper {
         if let Some(Owner { id, container, attempt }) = owner {
             self.link.tell(&ToServer::Exited(Ended { id, container, attempt, exit, at }));
         }
-        unit.shell.kill();
+        unit.kill();
     }
 
     /// A program run by `exec` has ended.

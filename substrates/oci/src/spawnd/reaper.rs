@@ -167,7 +167,7 @@ impl Reaper {
                     Due::Sandbox(id) => helper.grace_over(&id),
                     Due::Unit(unit) => {
                         if let Some(unit) = unit.upgrade() {
-                            unit.shell.kill();
+                            unit.kill();
                         }
                     }
                 }

@@ -312,7 +312,7 @@ fn stop(
 ) -> Result<Answer, Failure> {
     let unit = unit_of(find(helper, id)?.as_ref(), container)?;
     match grace.is_zero() {
-        true => unit.shell.kill(),
+        true => unit.kill(),
         false => {
             unit.signal(unit.stop_signal()).doing("signal a program")?;
             helper.reaper.kill_after(Due::Unit(Arc::downgrade(&unit)), grace);

@@ -119,6 +119,15 @@ impl Unit {
         self.own.as_ref().map_or(libc::SIGTERM, |own| own.stop_signal)
     }
 
+    /// Kills all of its processes. Where its control group is its own, they need not wait for the
+    /// processor; a next run sets the bounds anew.
+    pub(super) fn kill(&self) {
+        self.shell.kill();
+        if self.own.is_some() {
+            let _ = self.cgroup.hurry(); // it may have gone
+        }
+    }
+
     /// Kills one that nobody watches yet, and waits for its end.
     pub(super) fn end_now(&self) {
         self.shell.kill();
