@@ -22,10 +22,6 @@ const FLUSH_MS_MAX: u64 = 10;
 /// How often [`World::run_until`] looks.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// How far simulated time is ahead of the real one from the start: the next process's clock begins
-/// at the real time, and must not begin later than where the last one stood.
-const LEAD: Duration = Duration::from_secs(24 * 3600);
-
 /// A simulated machine: its time, its disk, the process on it, and what is outside.
 pub struct World<'a, O, P> {
     sim: &'a Sim<O, P>,
@@ -49,7 +45,6 @@ struct Life<P> {
 impl<'a, O, P> World<'a, O, P> {
     pub(crate) fn start(sim: &'a Sim<O, P>, chance: IdSource, outside: O) -> Self {
         let runtime = runtime();
-        runtime.block_on(tokio::time::advance(LEAD));
         let clock = {
             let _inside = runtime.enter();
             Clock::simulated(EPOCH)
