@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +27,24 @@ def test_status_tells_what_is_served(haar, cloud):
     assert json.loads(haar("status", "--json"))["health"]["services"]["lambda"]
     complaint = haar("status", "--endpoint", "http://127.0.0.1:1", fails=True)
     assert "haar up" in complaint
+
+
+def test_cargo_run_means_haar():
+    """As the README says it."""
+    root = Path(__file__).parent.parent
+    told = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"],
+        cwd=root, capture_output=True, check=True, timeout=60,
+    ).stdout
+    workspace = json.loads(told)
+    runs = [
+        target["name"]
+        for package in workspace["packages"]
+        if package["id"] in workspace["workspace_default_members"]
+        for target in package["targets"]
+        if "bin" in target["kind"]
+    ]
+    assert runs == ["haar"]
 
 
 def test_env_points_clients_at_the_cloud(haar, cloud):
