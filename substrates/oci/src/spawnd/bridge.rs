@@ -1,18 +1,19 @@
 //! Networks of sandboxes: a namespace each, and with an address an interface on this
 //! instance's bridge.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, OwnedFd};
 
-use haar_substrate::{Bridged, Filter, Network, NetworkStatus};
+use haar_substrate::{Bridged, Network, NetworkStatus};
 use parking_lot::Mutex;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::dns;
+use super::filters::Filters;
 use super::log;
 use super::net::{self, Doors};
 use super::netlink::Netlink;
@@ -25,8 +26,8 @@ pub(super) struct Networks {
     /// Digits that the names of its interfaces have in common.
     tag: String,
     state: Mutex<State>,
-    /// Held while the packet filter is told, without the state: others go on meanwhile.
-    applying: Mutex<()>,
+    /// Who may reach the addresses.
+    pub(super) filters: Filters,
 }
 
 #[derive(Default)]
@@ -37,12 +38,6 @@ struct State {
     gateways: BTreeMap<Ipv4Addr, u8>,
     /// Addresses of sandboxes, and the numbers of their interfaces.
     taken: BTreeMap<Ipv4Addr, u64>,
-    filters: BTreeMap<Ipv4Addr, Filter>,
-    /// Addresses that nobody has, with rules that still stand.
-    stale: BTreeSet<Ipv4Addr>,
-    /// Changes to the filters so far, and how many of them the packet filter has.
-    changed: u64,
-    applied: u64,
     ready: Vec<Ready>,
     /// One could not be prepared: none are any more.
     unprepared: bool,
@@ -96,7 +91,9 @@ impl SandboxNetwork {
 
 impl Networks {
     pub(super) fn new(instance: &str) -> Self {
-        Self { tag: tag(instance), state: Mutex::default(), applying: Mutex::default() }
+        let tag = tag(instance);
+        let filters = Filters::new(&tag, named_after(&tag));
+        Self { tag, state: Mutex::default(), filters }
     }
 
     fn bridge_name(&self) -> String {
@@ -152,7 +149,7 @@ impl Networks {
             configure(&netlink, bridged, mac).doing("give the interface its address")?;
             open()
         })?;
-        self.filter_new(bridged)?;
+        self.filters.begin(bridged.address, bridged.filter.as_ref())?;
         let ports = bridged.ports.clone();
         let status = NetworkStatus { address: bridged.address, mac, ports };
         Ok(SandboxNetwork {
@@ -278,66 +275,10 @@ impl Networks {
         Ok(())
     }
 
-    /// Sets who may reach addresses and whom they may reach; none is everybody.
-    pub(super) fn set_filters(
-        &self,
-        wanted: impl IntoIterator<Item = (Ipv4Addr, Option<Filter>)>,
-    ) -> Result<(), Failure> {
-        let mut state = self.state.lock();
-        for (address, filter) in wanted {
-            state.changed += u64::from(state.filters.get(&address) != filter.as_ref());
-            match filter {
-                Some(filter) => state.filters.insert(address, filter),
-                None => state.filters.remove(&address),
-            };
-        }
-        let (applied, changed) = (state.applied, state.changed);
-        drop(state);
-        if applied < changed { self.apply_filters(changed) } else { Ok(()) }
-    }
-
-    /// An address begins with its filter, or without the one of a former sandbox.
-    fn filter_new(&self, bridged: &Bridged) -> Result<(), Failure> {
-        let mut state = self.state.lock();
-        match &bridged.filter {
-            Some(filter) => drop(state.filters.insert(bridged.address, filter.clone())),
-            None if state.stale.contains(&bridged.address) => {}
-            None => return Ok(()),
-        }
-        state.changed += 1;
-        let changed = state.changed;
-        drop(state);
-        self.apply_filters(changed)
-    }
-
-    /// Hands the packet filter all changes up to one, and what came meanwhile: those that begin
-    /// together share a run of it.
-    fn apply_filters(&self, change: u64) -> Result<(), Failure> {
-        let _turn = self.applying.lock();
-        let (filters, stale, changed) = {
-            let state = self.state.lock();
-            if state.applied >= change {
-                return Ok(()); // another has taken it along
-            }
-            let gone = |address: &&Ipv4Addr| !state.filters.contains_key(*address);
-            let stale: BTreeSet<_> = state.stale.iter().filter(gone).copied().collect();
-            (state.filters.clone(), stale, state.changed)
-        };
-        Firewall.filter((&self.tag, &self.bridge_name()), &filters)?;
-        let mut state = self.state.lock();
-        state.applied = changed;
-        state.stale.retain(|address| !stale.contains(address));
-        Ok(())
-    }
-
     /// The address is free again.
     pub(super) fn release(&self, address: Ipv4Addr) {
-        let mut state = self.state.lock();
-        state.taken.remove(&address);
-        if state.filters.remove(&address).is_some() {
-            // its rules stand until others are set: they harm nobody while nobody has it
-            state.stale.insert(address);
-        }
+        self.filters.end(address); // before the next may have it
+        self.state.lock().taken.remove(&address);
     }
 
     /// Takes the bridge down, with what a former helper may have left.

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use haar_substrate::Filter;
 
 use super::bridge::network_of;
-use super::filter::{self, Family};
 use super::log;
+use super::rules::{self, Family};
 use crate::probe;
 use crate::proto::Failure;
 
@@ -71,7 +71,7 @@ impl Firewall {
             ));
         }
         let family = family_of(bridge);
-        apply(&filter::rules(tag, family, filters)).map_err(|error| {
+        apply(&rules::rules(tag, family, filters)).map_err(|error| {
             Failure::Unsupported(format!("traffic on the bridge cannot be filtered: {error}"))
         })
     }
@@ -83,7 +83,7 @@ impl Firewall {
         }
         let own = format!("table ip haar_{tag}");
         let filters = [Family::Ip, Family::Bridge]
-            .map(|family| format!("table {} {}", family.name(), filter::table(tag)));
+            .map(|family| format!("table {} {}", family.name(), rules::table(tag)));
         for table in filters.into_iter().chain([own]) {
             // one that is not there is made first: removing it is never an error then
             let _ = apply(&format!("{table}\ndelete {table}\n"));

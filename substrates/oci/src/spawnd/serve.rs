@@ -247,7 +247,7 @@ fn signal_session(helper: &Helper, session: u64, signal: i32) -> Result<Answer, 
 
 fn set_filter(helper: &Helper, id: &SandboxId, filter: Option<Filter>) -> Result<Answer, Failure> {
     let address = address_of(&*find(helper, id)?)?;
-    helper.shop.networks.set_filters([(address, filter)])?;
+    helper.shop.networks.filters.set([(address, filter)])?;
     Ok(Answer::Done)
 }
 
@@ -263,7 +263,7 @@ fn set_filters(helper: &Helper, filters: Vec<(Filter, Vec<SandboxId>)>) -> Resul
             }
         }
     }
-    helper.shop.networks.set_filters(wanted)?;
+    helper.shop.networks.filters.set(wanted)?;
     Ok(Answer::Done)
 }
 
