@@ -1,6 +1,5 @@
 """Containers on Fargate: real images, from haar's own registry, with the stock client."""
 
-import base64
 import json
 import os
 import signal
@@ -11,11 +10,8 @@ from pathlib import Path
 import pytest
 
 from support.cloud import ACCOUNT, until
+from support.containers import ROLE, Containers
 from support.enforced import root_of
-from support.images import LAYER, MANIFEST, digest, layer, password
-
-ROLE = "arn:aws:iam::000000000000:role/ecs"
-BUSYBOX = "/bin/busybox"
 
 #: Serves its own name on port 80 and says so, until it is told to stop.
 SERVE = """
@@ -29,148 +25,6 @@ busybox wget -q -O /www/health $AWS_ENDPOINT_URL/_haar/health
 busybox wget -q -O /www/keys http://169.254.170.2$AWS_CONTAINER_CREDENTIALS_RELATIVE_URI
 wait
 """
-
-
-class Containers:
-    """ECS with an image of busybox in a repository."""
-
-    def __init__(self, cloud, **who):
-        self.cloud = cloud
-        self.who = who
-        self.ecs = cloud.client("ecs", **who)
-        self.logs = cloud.client("logs", **who)
-        ec2 = cloud.client("ec2", **who)
-        subnets = ec2.describe_subnets()["Subnets"]
-        group = ec2.create_security_group(
-            GroupName=f"web-{uuid.uuid4()}", Description="web", VpcId=subnets[0]["VpcId"]
-        )["GroupId"]
-        ec2.authorize_security_group_ingress(
-            GroupId=group, IpProtocol="tcp", FromPort=80, ToPort=80, CidrIp="0.0.0.0/0"
-        )
-        self.network = {
-            "awsvpcConfiguration": {
-                "subnets": [subnets[0]["SubnetId"]],
-                "securityGroups": [group],
-            }
-        }
-        self.image = f"localhost:{cloud.port}/busybox:1"
-
-    def push(self):
-        ecr = self.cloud.client("ecr", **self.who)
-        try:
-            ecr.create_repository(repositoryName="busybox")
-        except ecr.exceptions.RepositoryAlreadyExistsException:
-            pass  # other tests of this cloud push the same
-        secret = base64.b64encode(f"AWS:{password(ecr)}".encode()).decode()
-        headers = {"Authorization": f"Basic {secret}"}
-        busybox = Path(BUSYBOX).read_bytes()
-        data, diff = layer({"bin/busybox": busybox, "bin/sh": busybox})
-        config = json.dumps(
-            {
-                "architecture": "amd64",
-                "os": "linux",
-                "config": {"Cmd": ["/bin/sh"], "Env": ["PATH=/bin"]},
-                "rootfs": {"type": "layers", "diff_ids": [diff]},
-            }
-        ).encode()
-        manifest = {"schemaVersion": 2, "mediaType": MANIFEST}
-        config_type = "application/vnd.oci.image.config.v1+json"
-        manifest["config"] = self.blob(headers, config_type, config)
-        manifest["layers"] = [self.blob(headers, LAYER, data)]
-        status, _, body = self.cloud.http(
-            "PUT",
-            "/v2/busybox/manifests/1",
-            json.dumps(manifest).encode(),
-            {**headers, "Content-Type": MANIFEST},
-        )
-        assert status == 201, body
-
-    def blob(self, headers, media_type, data):
-        name = digest(data)
-        status, answered, _ = self.cloud.http("POST", "/v2/busybox/blobs/uploads/", b"", headers)
-        assert status == 202
-        place = answered["Location"].removeprefix(self.cloud.endpoint)
-        join = "&" if "?" in place else "?"
-        octets = {**headers, "Content-Type": "application/octet-stream"}
-        status, _, body = self.cloud.http("PUT", f"{place}{join}digest={name}", data, octets)
-        assert status == 201, body
-        return {"mediaType": media_type, "digest": name, "size": len(data)}
-
-    def define(self, family, script, task=None, **more):
-        container = {
-            "name": "web",
-            "image": self.image,
-            "command": ["/bin/sh", "-c", script],
-            "environment": [{"name": "NAME", "value": family}],
-            "logConfiguration": {
-                "logDriver": "awslogs",
-                "options": {
-                    "awslogs-group": "/ecs/" + family,
-                    "awslogs-region": "us-east-1",
-                    "awslogs-stream-prefix": "run",
-                    "awslogs-create-group": "true",
-                },
-            },
-            **more,
-        }
-        made = self.ecs.register_task_definition(
-            family=family,
-            requiresCompatibilities=["FARGATE"],
-            networkMode="awsvpc",
-            cpu="256",
-            memory="512",
-            containerDefinitions=[container],
-            **{"executionRoleArn": ROLE, "taskRoleArn": ROLE, **(task or {})},
-        )
-        return made["taskDefinition"]["taskDefinitionArn"]
-
-    def run(self, family, **more):
-        made = self.ecs.run_task(
-            taskDefinition=family,
-            launchType="FARGATE",
-            networkConfiguration=self.network,
-            **more,
-        )
-        assert not made["failures"]
-        return made["tasks"][0]["taskArn"]
-
-    def task(self, arn):
-        return self.ecs.describe_tasks(tasks=[arn])["tasks"][0]
-
-    def wait(self, arn, status):
-        return until(lambda: self.task(arn), lambda task: task["lastStatus"] == status)
-
-    def lines(self, family, arn):
-        stream = "run/web/" + arn.rsplit("/", 1)[1]
-        found = self.logs.get_log_events(
-            logGroupName="/ecs/" + family, logStreamName=stream, startFromHead=True
-        )
-        return [event["message"] for event in found["events"]]
-
-    def service(self, name):
-        return self.ecs.describe_services(services=[name])["services"][0]
-
-    def create(self, name, family, count, **more):
-        self.ecs.create_service(
-            serviceName=name,
-            taskDefinition=family,
-            desiredCount=count,
-            launchType="FARGATE",
-            networkConfiguration=self.network,
-            **more,
-        )
-
-    def is_stable(self, name, count):
-        def stable(service):
-            state = service["deployments"][0]["rolloutState"]
-            is_alone = len(service["deployments"]) == 1
-            return is_alone and state == "COMPLETED" and service["runningCount"] == count
-
-        return until(lambda: self.service(name), stable, limit=90)
-
-    def delete(self, name):
-        self.ecs.delete_service(service=name, force=True)
-        until(lambda: self.service(name)["status"], lambda status: status == "INACTIVE", limit=60)
 
 
 @pytest.fixture(scope="module")

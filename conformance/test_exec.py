@@ -13,9 +13,9 @@ import time
 import pytest
 
 from support.cloud import BINARY, until
+from support.containers import Containers
 from support.data_channel import FLAG, DataChannel, pack
 from support.policies import allow, refusal
-from test_containers import Containers
 
 SLEEP = "trap 'exit 0' TERM; while true; do busybox sleep 0.1; done"
 
