@@ -9,6 +9,9 @@ use crate::client::{Ask, Connection};
 use crate::cloud::Cloud;
 use crate::images::Small;
 
+/// Makes a repository of images.
+pub(crate) const CREATE_REPOSITORY: &str = "AmazonEC2ContainerRegistry_V20150921.CreateRepository";
+
 const REPOSITORY: &str = "task";
 /// Where the tasks' output goes.
 const GROUP: &str = "/bench";
@@ -26,8 +29,7 @@ impl Tasks {
     pub(crate) async fn new(cloud: &Cloud, image: &Small) -> Result<Self, String> {
         let mut connection = Connection::open(&cloud.authority).await?;
         let name = json!({ "repositoryName": REPOSITORY });
-        let ecr = "AmazonEC2ContainerRegistry_V20150921.CreateRepository";
-        connection.must(&call("ecr", ecr, &name)).await?;
+        connection.must(&call("ecr", CREATE_REPOSITORY, &name)).await?;
         image.push(&cloud.authority, REPOSITORY).await?;
         let mut tasks = Self::again(cloud).await?;
         tasks.ecs("CreateCluster", &json!({})).await?;
@@ -129,7 +131,8 @@ fn of(list: &Value, member: &str) -> Vec<String> {
     list.filter_map(|each| each[member].as_str().map(str::to_owned)).collect()
 }
 
-fn call(service: &str, target: &str, input: &Value) -> Ask {
+/// A call of one of AWS's JSON protocols.
+pub(crate) fn call(service: &str, target: &str, input: &Value) -> Ask {
     let ask = Ask::new(Method::POST, "/", input.to_string()).at_service(service);
     ask.header("x-amz-target", target).header("content-type", "application/x-amz-json-1.1")
 }

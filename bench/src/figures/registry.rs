@@ -4,18 +4,19 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use http::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::Bench;
-use crate::client::{Ask, Connection};
+use crate::client::Connection;
 use crate::cloud::{Cloud, data_dir};
+use crate::images::run;
 use crate::report::{Samples, milliseconds};
+use crate::tasks::{CREATE_REPOSITORY, call};
 
 /// Bytes of the image, over all layers.
 const IMAGE_BYTES: usize = 200 << 20;
@@ -29,10 +30,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let mut connection = Connection::open(&cloud.authority).await?;
     for round in 0..rounds {
         let name = json!({ "repositoryName": format!("app{round}") });
-        let target = "AmazonEC2ContainerRegistry_V20150921.CreateRepository";
-        let ask = Ask::new(Method::POST, "/", name.to_string()).at_service("ecr");
-        let ask = ask.header("x-amz-target", target);
-        connection.must(&ask.header("content-type", "application/x-amz-json-1.1")).await?;
+        connection.must(&call("ecr", CREATE_REPOSITORY, &name)).await?;
     }
     let peer = Peer::start(folder.path()).await?;
     // Turn by turn, so that both meet the machine in the same moods; each time with another image,
@@ -82,14 +80,7 @@ impl Pair {
 
 async fn skopeo(arguments: &[&str]) -> Result<Duration, String> {
     let mut command = Command::new("skopeo");
-    command.args(["--insecure-policy", "copy", "--quiet"]).args(arguments);
-    let begun = Instant::now();
-    let output = command.stdin(Stdio::null()).output().await;
-    let output = output.map_err(|error| format!("skopeo: {error}"))?;
-    match output.status.success() {
-        true => Ok(begun.elapsed()),
-        false => Err(String::from_utf8_lossy(&output.stderr).into_owned()),
-    }
+    run(command.args(["--insecure-policy", "copy", "--quiet"]).args(arguments)).await
 }
 
 /// Debian's registry, as a child.
