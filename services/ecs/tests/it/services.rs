@@ -216,6 +216,24 @@ fn a_broken_deployment_is_rolled_back_and_the_old_tasks_never_stop() {
 }
 
 #[test]
+fn a_rollback_goes_to_tasks_that_have_only_just_come_up() {
+    play(|world| {
+        some_are_broken(world);
+        world.cluster();
+        world.define("web", "nginx");
+        world.ok::<CreateService>(with_breaker("s", 2, true));
+        assert!(world.run_until(seconds(60), |snapshot| running(snapshot, "s") == 2));
+        assert_eq!(world.service("s")["deployments"][0]["rolloutState"], "IN_PROGRESS");
+        world.define("web", "broken");
+        world.ok::<UpdateService>(json!({ "service": "s", "taskDefinition": "web" }));
+        assert!(is_steady(world, "s", 2));
+        let found = world.service("s");
+        assert!(found["taskDefinition"].as_str().unwrap().ends_with("web:1"));
+        assert_eq!(found["deployments"][0]["rolloutState"], "COMPLETED");
+    });
+}
+
+#[test]
 fn a_first_deployment_that_fails_stands_still() {
     play(|world| {
         some_are_broken(world);

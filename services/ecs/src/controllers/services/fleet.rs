@@ -70,6 +70,13 @@ impl Fleet {
         fleet
     }
 
+    /// Whether an older rollout has so many tasks up.
+    pub(super) fn is_up(&self, rollout: &Rollout, count: u32) -> bool {
+        let own = |member: &&Member| member.task.started_by.as_ref() == Some(&rollout.id);
+        let up = self.old.iter().filter(own).filter(|member| member.is_up).count();
+        count > 0 && up >= count as usize
+    }
+
     pub(super) fn has_tasks_of(&self, rollout: &Rollout) -> bool {
         let mut all = self.new.iter().chain(&self.old);
         all.any(|member| member.task.started_by.as_ref() == Some(&rollout.id))

@@ -6,6 +6,7 @@ use haar_ecs_contract::model::{
 };
 
 use super::apply::Deed;
+use super::fleet::Fleet;
 use crate::rollout::ended;
 use crate::rules::deployment;
 use crate::state::{RollbackFacts, Rollout, TaskRow};
@@ -13,8 +14,7 @@ use crate::state::{RollbackFacts, Rollout, TaskRow};
 const NO_CANDIDATE: &str = "No rollback candidate was found to run the rollback.";
 
 impl Deed<'_> {
-    /// Stops the primary rollout, and goes back to the last that was completed where that is
-    /// wanted and there is one.
+    /// Stops the primary rollout, and goes back where that is wanted and there is a way.
     pub(super) fn fail(&mut self, reason: &str) {
         let Some(failed) = self.row.primary().cloned() else { return };
         if failed.state != State::InProgress {
@@ -33,11 +33,23 @@ impl Deed<'_> {
             let reason = "Service deployment circuit breaker was triggered.";
             return self.end_deployment(Status::Stopped, reason, is_breaker);
         }
-        let haven = self.row.rollouts.iter().skip(1).position(|one| one.state == State::Completed);
-        match haven {
+        match self.haven() {
             None => self.end_deployment(Status::RollbackFailed, NO_CANDIDATE, is_breaker),
-            Some(at) => self.go_back(at + 1, &failed, is_breaker),
+            Some(at) => self.go_back(at, &failed, is_breaker),
         }
+    }
+
+    /// Where among the rollouts the one to go back to is: the last that was completed. Where none
+    /// was, one that was on its way and has all its tasks up will do (*ours*): clients that wait
+    /// for a stable service wait for no more than that.
+    fn haven(&self) -> Option<usize> {
+        let older = || self.row.rollouts.iter().enumerate().skip(1);
+        let completed = older().find(|(_, one)| one.state == State::Completed);
+        let found = completed.or_else(|| {
+            let fleet = Fleet::of(self.tx, self.row, self.now);
+            older().find(|(_, one)| fleet.is_up(one, self.row.desired_count))
+        });
+        found.map(|(at, _)| at)
     }
 
     fn mark_failed(&mut self, reason: &str, is_breaker: bool) {
