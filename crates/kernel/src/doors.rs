@@ -9,6 +9,7 @@ use haar_ledger::Ledger;
 use haar_substrate::Substrate;
 use haar_wire::{AwsError, Operation};
 
+use crate::targets::Targets;
 use crate::{Answer, Kernel, Meter, Outbox, Peeks, Principal, Settings};
 
 /// All that a room may touch. Cheap to clone; every room gets the same.
@@ -34,6 +35,8 @@ pub struct Doors {
     pub peeks: Peeks,
     /// Events for the neighbours.
     pub outbox: Outbox,
+    /// The neighbours' resources that take what is sent to them.
+    pub targets: Targets,
     kernel: Arc<OnceLock<Weak<Kernel>>>,
 }
 
@@ -71,6 +74,7 @@ impl Doors {
             settings: Arc::new(parts.settings),
             peeks: Peeks::default(),
             outbox: Outbox::default(),
+            targets: Targets::default(),
             kernel: Arc::default(),
         }
     }

@@ -30,6 +30,7 @@ mod quota;
 mod room;
 mod settings;
 mod site;
+pub mod targets;
 mod telemetry;
 mod visit;
 

@@ -1,0 +1,20 @@
+//! Durable deliveries with retries: what a topic, a rule, a bucket or a schedule sends.
+//!
+//! A room writes its parcels in the same batch as the record that they tell of, or by
+//! themselves; from then on the courier hands each to the room's [`Carrier`] until that says
+//! [`Verdict::Done`]. What a parcel holds, when it is given up and where dead letters go is the
+//! carrier's to know.
+//!
+//! **Invariant:** a parcel whose batch is on disk is carried at least once, whatever happens in
+//! between. **Invariant:** parcels of an ordered lane are carried one after another, in the order
+//! of their staging. **Invariant:** one receiver that is slow or gone keeps others waiting for
+//! no place: each lane has a bound of its own.
+//!
+//! Begin reading at [`Courier`].
+
+mod courier;
+mod parcel;
+mod schedule;
+
+pub use courier::{Carrier, Courier, CourierError, CourierSettings, Staged, Verdict, back_off};
+pub use parcel::{Lane, Letter, Parcel};

@@ -1,0 +1,49 @@
+//! What is carried.
+
+use bytes::Bytes;
+use haar_types::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Which parcels share a way to their receiver.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Lane {
+    /// A bounded number of them is carried at once, in no order. Named by the receiver.
+    Shared(String),
+    /// One after another; later ones wait until the first is done, also while it is retried.
+    Ordered(String),
+}
+
+/// A parcel that is about to be sent.
+#[derive(Clone, Debug)]
+pub struct Letter {
+    /// Its way.
+    pub lane: Lane,
+    /// What the carrier needs to know of it.
+    pub payload: Bytes,
+    /// When it is to be carried first; at once where `None`.
+    pub due_at: Option<Timestamp>,
+}
+
+impl Letter {
+    /// One that is due at once.
+    pub fn new(lane: Lane, payload: impl Into<Bytes>) -> Self {
+        Self { lane, payload: payload.into(), due_at: None }
+    }
+}
+
+/// A parcel on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parcel {
+    /// Names it in its courier's keyspace; later ones have higher numbers.
+    pub number: u64,
+    /// Its way.
+    pub lane: Lane,
+    /// What the carrier needs to know of it.
+    pub payload: Bytes,
+    /// When it was sent.
+    pub sent_at: Timestamp,
+    /// When it is to be carried next.
+    pub due_at: Timestamp,
+    /// How often it was carried in vain.
+    pub failed_count: u32,
+}
