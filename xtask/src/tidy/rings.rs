@@ -41,6 +41,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-images", Ring::Parts),
     ("haar-registry", Ring::Parts),
     ("haar-datachannel", Ring::Parts),
+    ("haar-pattern", Ring::Parts),
     ("haar-courier", Ring::Kernel),
     ("haar-kernel", Ring::Kernel),
     ("haar-controller", Ring::Kernel),
