@@ -42,6 +42,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-registry", Ring::Parts),
     ("haar-datachannel", Ring::Parts),
     ("haar-pattern", Ring::Parts),
+    ("haar-schedule", Ring::Parts),
     ("haar-courier", Ring::Kernel),
     ("haar-kernel", Ring::Kernel),
     ("haar-controller", Ring::Kernel),
