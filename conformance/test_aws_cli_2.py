@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import signal
 import subprocess
 from pathlib import Path
 
@@ -124,8 +123,8 @@ def test_logs_tail_follows(cloud, environment, folder, invoke):
             invoke(f"followed-{number}")
             until(output.read_text, lambda text: said in text)
     finally:
-        follower.send_signal(signal.SIGINT)
-        follower.wait(20)
+        follower.kill()
+        follower.wait()
     assert output.read_text().count("said followed-0") == 1
 
 
