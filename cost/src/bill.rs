@@ -101,15 +101,20 @@ struct Month<'a> {
 }
 
 /// Shares out a free quantity in proportion to use, in whole units.
-struct FreeShare {
+pub(crate) struct FreeShare {
     free: u128,
     total: u128,
     seen: u128,
 }
 
 impl FreeShare {
+    /// Shares out `free` of `total`.
+    pub(crate) fn new(free: u128, total: u128) -> Self {
+        Self { free, total, seen: 0 }
+    }
+
     /// What remains to be paid of `used`.
-    fn payable(&mut self, used: u128) -> u128 {
+    pub(crate) fn payable(&mut self, used: u128) -> u128 {
         if self.total <= self.free {
             return 0;
         }
@@ -130,8 +135,8 @@ impl<'a> Month<'a> {
         let mib_ms = usage.values().map(Usage::duration_mib_ms).sum();
         Self {
             prices,
-            requests: FreeShare { free: free_requests, total: requests, seen: 0 },
-            duration: FreeShare { free: free_mib_ms, total: mib_ms, seen: 0 },
+            requests: FreeShare::new(free_requests, requests),
+            duration: FreeShare::new(free_mib_ms, mib_ms),
             charged_mib_ms: BTreeMap::new(),
         }
     }

@@ -3,23 +3,18 @@
 //! AWS docs: *AWS Fargate Pricing*. Records hold whole CPU unit-seconds (1,024 are a vCPU-second),
 //! MiB-seconds and GB-seconds of scratch disk beyond the 20 GB that are free.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Value, json};
 
-use crate::bill::FunctionName;
+use crate::meter::ResourceUsage;
 use crate::money::Dollars;
 use crate::prices::FargatePrices;
-
-/// What services and families used, by region and name, then by metered kind.
-pub type TaskUsage = BTreeMap<FunctionName, BTreeMap<String, u128>>;
 
 const UNITS_PER_VCPU_HOUR: u128 = 1024 * 3600;
 const MIB_PER_GB_HOUR: u128 = 1024 * 3600;
 const SECONDS_PER_HOUR: u128 = 3600;
 
 /// An account's services and families with what each costs, and the sum.
-pub(crate) fn charge(usage: &TaskUsage, prices: &FargatePrices) -> (Vec<Value>, Dollars) {
+pub(crate) fn charge(usage: &ResourceUsage, prices: &FargatePrices) -> (Vec<Value>, Dollars) {
     let mut sum = Dollars::default();
     let rows = usage.iter().map(|(name, kinds)| {
         let costs = kinds.iter().map(|(kind, quantity)| charge_kind(kind, *quantity, prices));
@@ -60,9 +55,12 @@ fn charge_kind(kind: &str, quantity: u128, prices: &FargatePrices) -> Dollars {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use haar_types::Region;
 
     use super::*;
+    use crate::bill::FunctionName;
 
     fn cost(kinds: &[(&str, u128)]) -> String {
         let name = FunctionName { region: Region::default(), name: "web".to_owned() };

@@ -1,4 +1,4 @@
-//! The meter: sums up metering records by day and function, in memory and then in kv.
+//! The meter: sums up metering records by day and resource, in memory and then in kv.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,21 +13,23 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::bill::FunctionName;
-use crate::fargate::TaskUsage;
-use crate::storage::{self, StorageUsage};
 use crate::usage::Usage;
 
 /// Sums that may wait in memory; what comes beyond is dropped, with a warning.
 const PENDING_COUNT_MAX: usize = 100_000;
 /// How often sums are written; readers do not wait for it.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// Whose use is kept as [`Usage`]; all other services' is kept by metered kind.
+const FUNCTIONS: &str = "lambda";
 
-/// What was used, by month, account, region, function and day.
+/// What resources of one service used, by region and name, then by metered kind.
+pub type ResourceUsage = BTreeMap<FunctionName, BTreeMap<String, u128>>;
+
+/// What was used, by month, account, service, region, resource and day.
 pub struct UsageBook {
     kv: Kv,
     days: Keyspace,
-    storage: Keyspace,
-    tasks: Keyspace,
+    sums: Keyspace,
     pending: Mutex<Pending>,
     arrived: Notify,
     /// Held while sums are read, added to and written back.
@@ -37,10 +39,8 @@ pub struct UsageBook {
 #[derive(Default)]
 struct Pending {
     days: BTreeMap<DayKey, Usage>,
-    /// KiB-milliseconds of repositories.
-    storage: BTreeMap<DayKey, u128>,
-    /// Tasks on Fargate, by metered kind.
-    tasks: BTreeMap<(DayKey, &'static str), u128>,
+    /// By day, service and metered kind.
+    sums: BTreeMap<(DayKey, &'static str, &'static str), u128>,
     dropped_count: u64,
 }
 
@@ -50,7 +50,8 @@ struct DayKey {
     month: String,
     account: AccountId,
     region: Region,
-    function: String,
+    /// The function, or what else was used.
+    resource: String,
     /// `23`.
     day: String,
 }
@@ -64,8 +65,7 @@ impl UsageBook {
         Ok(Self {
             kv: kv.clone(),
             days: kv.keyspace("cost.day")?,
-            storage: kv.keyspace("cost.storage")?,
-            tasks: kv.keyspace("cost.fargate")?,
+            sums: kv.keyspace("cost.sum")?,
             pending: Mutex::default(),
             arrived: Notify::new(),
             writing: Mutex::default(),
@@ -78,39 +78,44 @@ impl UsageBook {
             self.arrived.notified().await;
             clock.sleep(FLUSH_EVERY).await;
             if let Err(error) = self.flush() {
-                tracing::error!(%error, "could not write metering records");
+                tracing::error!(%error, "could not write metering records; they wait");
             }
         }
     }
 
-    /// Writes what waits in memory; also to be called before haar ends.
+    /// Writes what waits in memory; also to be called before haar ends. What could not be written
+    /// goes on waiting.
     ///
     /// # Errors
     /// When kv fails.
     pub fn flush(&self) -> Result<(), KvError> {
         let _one = self.writing.lock();
-        let pending = std::mem::take(&mut *self.pending.lock());
+        let mut pending = std::mem::take(&mut *self.pending.lock());
         if pending.dropped_count > 0 {
             tracing::warn!(count = pending.dropped_count, "metering records were dropped");
+            pending.dropped_count = 0;
         }
+        let written = self.write(&pending);
+        if written.is_err() {
+            self.pending.lock().add(pending);
+            self.arrived.notify_one();
+        }
+        written
+    }
+
+    fn write(&self, pending: &Pending) -> Result<(), KvError> {
         let mut batch = Batch::new();
-        for (day, used) in pending.days {
+        for (day, used) in &pending.days {
             let key = day.encode();
             let mut sum = self.days.get(&key)?.map_or_else(Usage::default, |sum| decode(&sum));
-            sum.add(&used);
+            sum.add(used);
             batch.put(&self.days, key, encode(&sum));
         }
-        for (day, kib_ms) in pending.storage {
-            let key = day.encode();
-            let sum = self.storage.get(&key)?.map_or(0, |sum| decode_sum(&sum));
-            let sum = sum.saturating_add(kib_ms);
-            batch.put(&self.storage, key, Bytes::copy_from_slice(&sum.to_be_bytes()));
-        }
-        for ((day, kind), quantity) in pending.tasks {
-            let key = Bytes::from([&day.encode()[..], b"\0", kind.as_bytes()].concat());
-            let sum = self.tasks.get(&key)?.map_or(0, |sum| decode_sum(&sum));
-            let sum = sum.saturating_add(quantity);
-            batch.put(&self.tasks, key, Bytes::copy_from_slice(&sum.to_be_bytes()));
+        for ((day, service, kind), quantity) in &pending.sums {
+            let key = day.encode_sum(service, kind);
+            let sum = self.sums.get(&key)?.map_or(0, |sum| decode_sum(&sum));
+            let sum = sum.saturating_add(*quantity);
+            batch.put(&self.sums, key, Bytes::copy_from_slice(&sum.to_be_bytes()));
         }
         self.kv.apply(batch)
     }
@@ -134,64 +139,65 @@ impl UsageBook {
             let entry = entry?;
             let Some(day) = DayKey::decode(&entry.key) else { continue };
             let functions = accounts.entry(day.account).or_default();
-            let name = FunctionName { region: day.region, name: day.function };
+            let name = FunctionName { region: day.region, name: day.resource };
             functions.entry(name).or_default().add(&decode(&entry.value));
         }
         Ok(accounts)
     }
-}
 
-impl UsageBook {
-    /// What repositories stored in a month, by account.
+    /// What the resources of all other services used in a month, by account and service.
     ///
     /// # Errors
     /// When kv fails.
-    pub fn storage(&self, month: &str) -> Result<BTreeMap<AccountId, StorageUsage>, KvError> {
+    pub fn services(
+        &self,
+        month: &str,
+    ) -> Result<BTreeMap<AccountId, BTreeMap<String, ResourceUsage>>, KvError> {
         self.flush()?;
-        let mut accounts: BTreeMap<AccountId, StorageUsage> = BTreeMap::new();
-        for entry in self.storage.prefix(format!("{month}\0")) {
+        let mut accounts: BTreeMap<AccountId, BTreeMap<String, ResourceUsage>> = BTreeMap::new();
+        for entry in self.sums.prefix(format!("{month}\0")) {
             let entry = entry?;
-            let Some(day) = DayKey::decode(&entry.key) else { continue };
-            let name = FunctionName { region: day.region, name: day.function };
-            let sum = accounts.entry(day.account).or_default().entry(name).or_default();
-            *sum += decode_sum(&entry.value);
-        }
-        Ok(accounts)
-    }
-}
-
-impl UsageBook {
-    /// What tasks on Fargate used in a month, by account.
-    ///
-    /// # Errors
-    /// When kv fails.
-    pub fn tasks(&self, month: &str) -> Result<BTreeMap<AccountId, TaskUsage>, KvError> {
-        self.flush()?;
-        let mut accounts: BTreeMap<AccountId, TaskUsage> = BTreeMap::new();
-        for entry in self.tasks.prefix(format!("{month}\0")) {
-            let entry = entry?;
-            let Some(day) = DayKey::decode(&entry.key) else { continue };
-            let kind = entry.key.rsplit(|byte| *byte == 0).next().unwrap_or_default();
-            let kind = String::from_utf8_lossy(kind).into_owned();
-            let name = FunctionName { region: day.region, name: day.function };
-            let kinds = accounts.entry(day.account).or_default().entry(name).or_default();
+            let Some((day, service, kind)) = DayKey::decode_sum(&entry.key) else { continue };
+            let services = accounts.entry(day.account).or_default();
+            let name = FunctionName { region: day.region, name: day.resource };
+            let kinds = services.entry(service).or_default().entry(name).or_default();
             *kinds.entry(kind).or_default() += decode_sum(&entry.value);
         }
         Ok(accounts)
     }
+}
 
-    fn record_tasks(&self, key: &DayKey, quantities: &[(&'static str, u64)]) {
-        let mut pending = self.pending.lock();
-        for (kind, quantity) in quantities {
-            let key = (key.clone(), *kind);
-            if pending.tasks.len() >= PENDING_COUNT_MAX && !pending.tasks.contains_key(&key) {
-                pending.dropped_count += 1;
-                continue;
-            }
-            *pending.tasks.entry(key).or_default() += u128::from(*quantity);
+impl Pending {
+    fn has_room(&self) -> bool {
+        self.days.len() + self.sums.len() < PENDING_COUNT_MAX
+    }
+
+    fn add(&mut self, other: Self) {
+        for (day, used) in other.days {
+            self.days.entry(day).or_default().add(&used);
         }
-        drop(pending);
-        self.arrived.notify_one();
+        for (key, quantity) in other.sums {
+            *self.sums.entry(key).or_default() += quantity;
+        }
+    }
+
+    fn record(&mut self, day: DayKey, service: &'static str, quantities: &[(&'static str, u64)]) {
+        if service == FUNCTIONS {
+            if self.has_room() || self.days.contains_key(&day) {
+                self.days.entry(day).or_default().add(&Usage::of_quantities(quantities));
+            } else {
+                self.dropped_count += 1;
+            }
+            return;
+        }
+        for (kind, quantity) in quantities {
+            let key = (day.clone(), service, *kind);
+            if self.has_room() || self.sums.contains_key(&key) {
+                *self.sums.entry(key).or_default() += u128::from(*quantity);
+            } else {
+                self.dropped_count += 1;
+            }
+        }
     }
 }
 
@@ -206,59 +212,44 @@ pub fn month_of(at: Timestamp) -> String {
 
 impl Meter for UsageBook {
     fn record(&self, usage: UsageRecord) {
-        let key = DayKey {
+        let day = DayKey {
             month: month_of(usage.at),
             account: usage.account,
             region: usage.region,
-            function: usage.resource,
+            resource: usage.resource,
             day: usage.at.strftime("%d"),
         };
-        if usage.service == "ecr" {
-            return self.record_storage(key, &usage.quantities);
-        }
-        if usage.service == "ecs" {
-            return self.record_tasks(&key, &usage.quantities);
-        }
-        let used = Usage::of_quantities(&usage.quantities);
-        let mut pending = self.pending.lock();
-        if pending.days.len() >= PENDING_COUNT_MAX && !pending.days.contains_key(&key) {
-            pending.dropped_count += 1;
-            return;
-        }
-        pending.days.entry(key).or_default().add(&used);
-        drop(pending);
-        self.arrived.notify_one();
-    }
-}
-
-impl UsageBook {
-    fn record_storage(&self, key: DayKey, quantities: &[(&'static str, u64)]) {
-        let of_kind = quantities.iter().filter(|(kind, _)| *kind == storage::KIND);
-        let kib_ms: u128 = of_kind.map(|(_, quantity)| u128::from(*quantity)).sum();
-        let mut pending = self.pending.lock();
-        if pending.storage.len() >= PENDING_COUNT_MAX && !pending.storage.contains_key(&key) {
-            pending.dropped_count += 1;
-            return;
-        }
-        *pending.storage.entry(key).or_default() += kib_ms;
-        drop(pending);
+        self.pending.lock().record(day, usage.service, &usage.quantities);
         self.arrived.notify_one();
     }
 }
 
 impl DayKey {
     fn encode(&self) -> Bytes {
-        let Self { month, account, region, function, day } = self;
-        format!("{month}\0{account}\0{region}\0{function}\0{day}").into()
+        let Self { month, account, region, resource, day } = self;
+        format!("{month}\0{account}\0{region}\0{resource}\0{day}").into()
+    }
+
+    fn encode_sum(&self, service: &str, kind: &str) -> Bytes {
+        [&self.encode()[..], b"\0", service.as_bytes(), b"\0", kind.as_bytes()].concat().into()
     }
 
     fn decode(key: &[u8]) -> Option<Self> {
+        Self::of(&mut std::str::from_utf8(key).ok()?.split('\0'))
+    }
+
+    fn decode_sum(key: &[u8]) -> Option<(Self, String, String)> {
         let mut texts = std::str::from_utf8(key).ok()?.split('\0');
+        let day = Self::of(&mut texts)?;
+        Some((day, texts.next()?.to_owned(), texts.next()?.to_owned()))
+    }
+
+    fn of<'a>(texts: &mut impl Iterator<Item = &'a str>) -> Option<Self> {
         Some(Self {
             month: texts.next()?.to_owned(),
             account: texts.next()?.parse().ok()?,
             region: texts.next()?.parse().ok()?,
-            function: texts.next()?.to_owned(),
+            resource: texts.next()?.to_owned(),
             day: texts.next()?.to_owned(),
         })
     }

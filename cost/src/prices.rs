@@ -6,7 +6,7 @@ use crate::Architecture;
 use crate::money::{MIB_MS_PER_GB_SECOND, Price};
 
 /// The file beside `Cargo.toml`; whoever changes a price changes its date.
-const FILE: &str = include_str!("../prices.toml");
+pub(crate) const FILE: &str = include_str!("../prices.toml");
 
 /// What AWS Lambda asks for.
 #[derive(Debug, Deserialize)]

@@ -9,6 +9,7 @@ use crate::fargate;
 use crate::meter::UsageBook;
 use crate::money::{Dollars, MIB_MS_PER_GB_SECOND};
 use crate::prices::{FargatePrices, LambdaPrices, StoragePrices};
+use crate::services::{self, ServicePrices};
 use crate::storage;
 use crate::usage::{ComputeUsage, Usage};
 
@@ -22,11 +23,11 @@ pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
     let prices = LambdaPrices::shipped();
     let storage_prices = StoragePrices::shipped();
     let task_prices = FargatePrices::shipped();
-    let mut stored = book.storage(month)?;
-    let mut ran = book.tasks(month)?;
+    let plain_prices = ServicePrices::shipped();
+    let mut services = book.services(month)?;
     let (mut accounts, mut full, mut net) = (Vec::new(), Dollars::default(), Dollars::default());
     let mut functions = book.month(month)?;
-    for account in stored.keys().chain(ran.keys()) {
+    for account in services.keys() {
         functions.entry(account.clone()).or_default();
     }
     for (account, usage) in functions {
@@ -41,12 +42,21 @@ pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
             })
             .collect();
         let total = bill.total();
-        let kept = stored.remove(&account).unwrap_or_default();
+        let mut used = services.remove(&account).unwrap_or_default();
+        let kept = used.remove("ecr").unwrap_or_default();
         let (repositories, storage) = storage::charge(&kept, month, &storage_prices);
-        let run = ran.remove(&account).unwrap_or_default();
+        let run = used.remove("ecs").unwrap_or_default();
         let (tasks, fargate) = fargate::charge(&run, &task_prices);
         full += total.full.total() + storage + fargate;
         net += total.net.total() + storage + fargate;
+        let mut others = Vec::new();
+        for prices in &plain_prices {
+            let Some(used) = used.get(&prices.name) else { continue };
+            let (rows, cost, after) = services::charge(used, month, prices);
+            others.extend(rows);
+            full += cost;
+            net += after;
+        }
         accounts.push(json!({
             "account": account,
             "functions": functions,
@@ -55,6 +65,7 @@ pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
             "storage": { "cost": storage.to_string() },
             "tasks": tasks,
             "fargate": { "cost": fargate.to_string() },
+            "services": others,
         }));
     }
     Ok(json!({
@@ -68,6 +79,10 @@ pub fn bill_json(book: &UsageBook, month: &str) -> Result<Value, KvError> {
         "fargatePrices": {
             "source": task_prices.source, "region": task_prices.region, "asOf": task_prices.as_of,
         },
+        "servicePrices": plain_prices.iter().map(|prices| json!({
+            "service": prices.title, "source": prices.source, "region": prices.region,
+            "asOf": prices.as_of,
+        })).collect::<Vec<_>>(),
         "accounts": accounts,
         "total": { "cost": full.to_string(), "costAfterFreeTier": net.to_string() },
     }))
@@ -148,7 +163,55 @@ pub fn bill_text(bill: &Value) -> String {
     if bill["accounts"].as_array().is_none_or(Vec::is_empty) {
         return format!("Nothing was used in {}.\n", text(&bill["month"]));
     }
-    format!("{table}\n{source}\n{}{}", storage_text(bill), tasks_text(bill))
+    let others = [storage_text(bill), tasks_text(bill), services_text(bill)].concat();
+    format!("{table}\n{source}\n{others}")
+}
+
+/// What all other services were used for; nothing where they were not.
+fn services_text(bill: &Value) -> String {
+    let mut table = Table::new();
+    table.load_preset(presets::UTF8_HORIZONTAL_ONLY);
+    table.set_header([
+        "account",
+        "service",
+        "region",
+        "resource",
+        "used",
+        "of",
+        "USD",
+        "after free tier",
+    ]);
+    let mut shown: Vec<String> = Vec::new();
+    for account in bill["accounts"].as_array().into_iter().flatten() {
+        for used in account["services"].as_array().into_iter().flatten() {
+            let place = [&account["account"], &used["service"], &used["region"], &used["resource"]];
+            let mut row = place.map(text).to_vec();
+            row.push(format!("{:.9}", used["units"].as_f64().unwrap_or_default()));
+            row.push(text(&used["unit"]));
+            row.push(cents(&used["cost"]));
+            row.push(cents(&used["costAfterFreeTier"]));
+            table.add_row(row);
+            shown.push(text(&used["service"]));
+        }
+    }
+    for column in [4, 6, 7] {
+        if let Some(column) = table.column_mut(column) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
+    }
+    if table.row_count() == 0 {
+        return String::new();
+    }
+    let sources = bill["servicePrices"].as_array().into_iter().flatten();
+    let sources = sources.filter(|one| shown.contains(&text(&one["service"])));
+    let sources: String = sources
+        .map(|one| {
+            let [service, region] = [&one["service"], &one["region"]].map(text);
+            let [source, date] = [&one["source"], &one["asOf"]].map(text);
+            format!("{service}: at the prices of {region} ({source}, {date}).\n")
+        })
+        .collect();
+    format!("{table}\n{sources}")
 }
 
 /// What tasks on Fargate used; nothing where there are none.
