@@ -40,6 +40,8 @@ pub enum Principal {
         account: AccountId,
         /// The IAM user that federated.
         user_arn: String,
+        /// That user's `AIDA…`, or the account of a root.
+        user_id: String,
         /// `arn:aws:sts::ACCOUNT:federated-user/NAME`.
         session_arn: String,
         /// `ACCOUNT:NAME`.

@@ -50,6 +50,20 @@ struct Pending {
     dropped_count: u64,
 }
 
+impl Pending {
+    /// Adds what was taken out and could not be written.
+    fn put_back(&mut self, taken: Self) {
+        for (metric, points) in taken.metrics {
+            let here = self.metrics.entry(metric).or_default();
+            let before = here.len();
+            for (key, digest) in points {
+                here.entry(key).or_default().merge(&digest);
+            }
+            self.count += here.len() - before;
+        }
+    }
+}
+
 /// What is kept of a metric beside its points.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct MetricRecord {
@@ -125,13 +139,22 @@ impl MetricStore {
         self.arrived.notified().await;
     }
 
-    /// Writes what waits in memory, buffered.
+    /// Writes what waits in memory, buffered. What could not be written goes on waiting.
     pub(crate) fn flush(&self) -> Result<(), KvError> {
         let _one = self.writing.lock();
         let pending = std::mem::take(&mut *self.pending.lock());
         if pending.dropped_count > 0 {
             tracing::warn!(count = pending.dropped_count, "metric values came too fast; dropped");
         }
+        let written = self.write(&pending);
+        if written.is_err() {
+            self.pending.lock().put_back(pending);
+            self.arrived.notify_one();
+        }
+        written
+    }
+
+    fn write(&self, pending: &Pending) -> Result<(), KvError> {
         let mut batch = Batch::new();
         for (metric, points) in &pending.metrics {
             let id = self.note_metric(&mut batch, metric, points)?;

@@ -132,12 +132,12 @@ impl Iam {
                 let user = user_of_arn(snapshot, arn).filter(|user| user.id == *id);
                 user.map(|user| self.user_policies(snapshot, &user)).unwrap_or_default()
             }
-            Who::Federated { user_arn, account, .. } => {
+            Who::Federated { user_arn, user_id, account, .. } => {
                 if *user_arn == format!("arn:aws:iam::{account}:root") {
                     let identity = self.parsed.document(EVERYTHING).into_iter().collect();
                     return PolicySet { identity, ..PolicySet::default() };
                 }
-                let user = user_of_arn(snapshot, user_arn);
+                let user = user_of_arn(snapshot, user_arn).filter(|user| user.id == *user_id);
                 user.map(|user| self.user_policies(snapshot, &user)).unwrap_or_default()
             }
             Who::RoleSession { role_arn, id, .. } => {

@@ -35,10 +35,28 @@ struct Sealed {
 /// [`Principal`], for the disk of clients.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 enum Who {
-    Root { account: AccountId },
-    User { account: AccountId, arn: String, name: String, id: String },
-    Role { account: AccountId, role_arn: String, session_arn: String, id: String },
-    Federated { account: AccountId, user_arn: String, session_arn: String, id: String },
+    Root {
+        account: AccountId,
+    },
+    User {
+        account: AccountId,
+        arn: String,
+        name: String,
+        id: String,
+    },
+    Role {
+        account: AccountId,
+        role_arn: String,
+        session_arn: String,
+        id: String,
+    },
+    Federated {
+        account: AccountId,
+        user_arn: String,
+        user_id: String,
+        session_arn: String,
+        id: String,
+    },
 }
 
 /// An opened token.
@@ -116,8 +134,8 @@ impl Who {
             Principal::RoleSession { account, role_arn, session_arn, id } => {
                 Self::Role { account, role_arn, session_arn, id }
             }
-            Principal::Federated { account, user_arn, session_arn, id } => {
-                Self::Federated { account, user_arn, session_arn, id }
+            Principal::Federated { account, user_arn, user_id, session_arn, id } => {
+                Self::Federated { account, user_arn, user_id, session_arn, id }
             }
             Principal::Root { .. } | Principal::Service { .. } | Principal::Anonymous => {
                 Self::Root { account }
@@ -132,8 +150,8 @@ impl Who {
             Self::Role { account, role_arn, session_arn, id } => {
                 Principal::RoleSession { account, role_arn, session_arn, id }
             }
-            Self::Federated { account, user_arn, session_arn, id } => {
-                Principal::Federated { account, user_arn, session_arn, id }
+            Self::Federated { account, user_arn, user_id, session_arn, id } => {
+                Principal::Federated { account, user_arn, user_id, session_arn, id }
             }
         }
     }

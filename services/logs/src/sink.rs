@@ -44,6 +44,34 @@ struct Pending {
     dropped_count: u64,
 }
 
+impl Pending {
+    /// Puts lines that were taken out in front of those that came since.
+    fn put_back(&mut self, taken: BTreeMap<StreamKey, Vec<LogLine>>) {
+        for (key, mut lines) in taken {
+            self.bytes += lines.iter().map(|line| line.message.len()).sum::<usize>();
+            let here = self.streams.entry(key).or_default();
+            lines.append(here);
+            *here = lines;
+        }
+    }
+}
+
+/// Lines on their way to the store. What is left of them waits again, also where a reader that
+/// flushes goes away in between.
+struct Taken<'a> {
+    sink: &'a Sink,
+    streams: BTreeMap<StreamKey, Vec<LogLine>>,
+}
+
+impl Drop for Taken<'_> {
+    fn drop(&mut self) {
+        if !self.streams.is_empty() {
+            self.sink.pending.lock().put_back(std::mem::take(&mut self.streams));
+            self.sink.arrived.notify_one();
+        }
+    }
+}
+
 impl Sink {
     /// Opens the sink over ledger and events.
     pub(crate) fn new(clock: Clock, ids: IdSource, ledger: Ledger, events: EventStore) -> Self {
@@ -72,21 +100,32 @@ impl Sink {
         }
     }
 
-    /// Writes what waits, buffered.
+    /// Writes what waits, buffered. What could not be written goes on waiting.
     pub(crate) async fn flush(&self) -> Result<(), Fault> {
         let _one = self.writing.lock().await;
         let pending = std::mem::take(&mut *self.pending.lock());
         if pending.dropped_count > 0 {
             tracing::warn!(count = pending.dropped_count, "log lines came too fast; dropped");
         }
-        if pending.streams.is_empty() {
+        let mut taken = Taken { sink: self, streams: pending.streams };
+        self.write_all(&mut taken.streams).await
+    }
+
+    /// Writes streams, and takes out each that is written.
+    async fn write_all(
+        &self,
+        streams: &mut BTreeMap<StreamKey, Vec<LogLine>>,
+    ) -> Result<(), Fault> {
+        if streams.is_empty() {
             return Ok(());
         }
         let now = self.clock.now();
-        let ids = self.ensure_streams(&pending.streams, now).await?;
-        for ((key, lines), id) in pending.streams.into_iter().zip(ids) {
-            let lines = lines.into_iter().map(|line| (line.timestamp, line.message)).collect();
-            self.write(&key, id, lines, now)?;
+        let ids = self.ensure_streams(streams, now).await?;
+        for id in ids {
+            let Some(first) = streams.first_entry() else { break };
+            let lines = first.get().iter().map(|line| (line.timestamp, line.message.clone()));
+            self.write(first.key(), id, lines.collect(), now)?;
+            first.remove();
         }
         Ok(())
     }

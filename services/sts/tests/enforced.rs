@@ -248,6 +248,21 @@ async fn users_get_sessions_and_vouch_for_others() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whom_a_user_vouched_for_ends_with_that_user() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let policy = allow(r#"["iam:ListUsers","sts:GetFederationToken"]"#);
+    let ann = cloud.user("ann", Some(&policy)).await;
+    let users = allow(r#""iam:ListUsers""#);
+    let federate = [("Action", "GetFederationToken"), ("Name", "guest"), ("Policy", &*users)];
+    let guest = cloud.ok(&ann, "sts", &federate).await.key();
+    cloud.ok(&guest, "iam", &[("Action", "ListUsers")]).await;
+    cloud.remove_user("ann", &ann).await;
+    assert_eq!(cloud.ask(&guest, "iam", &[("Action", "ListUsers")]).await.status, 403);
+    cloud.user("ann", Some(&policy)).await;
+    assert_eq!(cloud.ask(&guest, "iam", &[("Action", "ListUsers")]).await.status, 403);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_key_tells_its_account() {
     let cloud = Cloud::new(Auth::Enforce);
     let root = cloud.root();

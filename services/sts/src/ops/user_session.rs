@@ -79,6 +79,10 @@ impl Query<GetFederationToken> for Sts {
         let (account, name) = (call.account.clone(), &input.name);
         let session_arn = format!("arn:aws:sts::{account}:federated-user/{name}");
         let id = format!("{account}:{name}");
+        let user_id = match &call.principal.identity {
+            Principal::User { id, .. } => id.clone(),
+            _ => account.to_string(),
+        };
         let tags = input.tags.clone().unwrap_or_default();
         let policies = self.session_policies(snapshot, input.policy, input.policy_arns)?;
         let packed_policy_size = packed_percent(&policies, &tags);
@@ -86,6 +90,7 @@ impl Query<GetFederationToken> for Sts {
             principal: Principal::Federated {
                 account,
                 user_arn: call.principal.arn(),
+                user_id,
                 session_arn: session_arn.clone(),
                 id: id.clone(),
             },

@@ -165,6 +165,18 @@ impl Cloud {
         self.ok(&root, "iam", &[("Action", "CreateAccessKey"), ("UserName", name)]).await.key()
     }
 
+    /// Removes what [`Self::user`] made.
+    #[allow(dead_code)] // not every suite does
+    pub async fn remove_user(&self, name: &str, key: &Key) {
+        let root = self.root();
+        let user = ("UserName", name);
+        let delete_key = [("Action", "DeleteAccessKey"), user, ("AccessKeyId", key.id.as_str())];
+        self.ok(&root, "iam", &delete_key).await;
+        let delete_policy = [("Action", "DeleteUserPolicy"), user, ("PolicyName", "p")];
+        self.ok(&root, "iam", &delete_policy).await;
+        self.ok(&root, "iam", &[("Action", "DeleteUser"), user]).await;
+    }
+
     /// A role that trusts a principal, with an inline policy.
     pub async fn role(&self, name: &str, trust: &str, policy: &str) -> String {
         let root = self.root();
