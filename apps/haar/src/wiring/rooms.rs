@@ -12,6 +12,7 @@ use haar_ecs::exec::DataChannels;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{DataKey, Delivery, Doors, HoldsBlobs, Identities, Kernel, KernelBuilder, Site};
+use haar_kinesis::Kinesis;
 use haar_lambda::Lambda;
 use haar_lambda::controllers::{Charges, Functions, Mappings, Provisioned};
 use haar_lambda::doors::FleetDoors;
@@ -39,6 +40,7 @@ pub(crate) struct Rooms {
     pub(super) ecr: Arc<Ecr>,
     ecs: Arc<Ecs>,
     pub(super) iam: Arc<Iam>,
+    kinesis: Arc<Kinesis>,
     pub(super) lambda: Arc<Lambda>,
     pub(super) logs: Arc<Logs>,
     pub(super) meter: Arc<UsageBook>,
@@ -53,6 +55,7 @@ pub(crate) struct Rooms {
 pub(crate) fn tables() -> Tables {
     let tables = haar_kernel::tables().and(&haar_lambda::state::tables()).and(&haar_iam::tables());
     let tables = tables.and(&haar_ec2::tables()).and(&haar_ecs::state::tables());
+    let tables = tables.and(&haar_kinesis::tables());
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
     Ecr::tables(Cloudwatch::tables(Logs::tables(tables)))
 }
@@ -69,6 +72,7 @@ impl Rooms {
         let cloudwatch = Cloudwatch::open(doors).map_err(|error| format!("metrics: {error}"))?;
         let iam = Arc::new(Iam::new(doors.clone()));
         doors.peeks.offer::<dyn IamPeek>(Arc::clone(&iam) as Arc<dyn IamPeek>);
+        let kinesis = Kinesis::open(doors).map_err(|error| format!("streams: {error}"))?;
         let registries = Arc::new(Registries::new(doors.clock.clone(), limits(doors)));
         let identities = Arc::clone(&iam) as Arc<dyn Identities>;
         let ecr = Ecr::open(doors, identities, Arc::clone(&registries));
@@ -90,6 +94,7 @@ impl Rooms {
             ecr,
             ecs,
             iam,
+            kinesis,
             lambda: Arc::new(lambda),
             logs,
             meter,
@@ -109,6 +114,7 @@ impl Rooms {
             .room(Arc::clone(&self.ecr), Ecr::lanes)
             .room(Arc::clone(&self.ecs), Ecs::lanes)
             .room(Arc::clone(&self.iam), haar_iam::lanes)
+            .room(Arc::clone(&self.kinesis), haar_kinesis::lanes)
             .room(Arc::clone(&self.lambda), Lambda::lanes)
             .room(Arc::clone(&self.logs), Logs::lanes)
             .room(Arc::clone(&self.secrets), haar_secretsmanager::lanes)
@@ -130,6 +136,9 @@ impl Rooms {
             .add(Arc::new(haar_ecs::controllers::Services::new(Arc::clone(&self.ecs))))
             .add(haar_ecs::controllers::Sweeper::new())
             .add(Arc::new(haar_ecs::controllers::Tasks::new(Arc::clone(&self.ecs))))
+            .add(Arc::new(haar_kinesis::controllers::Charges::new(Arc::clone(&self.kinesis))))
+            .add(Arc::new(haar_kinesis::controllers::Streams::new(Arc::clone(&self.kinesis))))
+            .add(Arc::new(haar_kinesis::controllers::Sweeper::new(Arc::clone(&self.kinesis))))
             .add(Arc::new(Functions::new(Arc::clone(&self.lambda))))
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))
@@ -195,6 +204,7 @@ impl Rooms {
     pub(crate) async fn reset(&self) -> Result<(), String> {
         self.lambda.reset().await.map_err(|error| error.to_string())?;
         self.ecs.end_all().await;
+        self.kinesis.forget();
         self.logs.forget_pending();
         self.cloudwatch.forget_pending();
         self.meter.forget_pending();
