@@ -28,6 +28,7 @@ mod render;
 mod room;
 mod rules;
 mod state;
+mod target;
 mod tips;
 
 pub use room::Kinesis;

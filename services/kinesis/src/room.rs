@@ -10,6 +10,7 @@ use haar_kv::KvError;
 use crate::ops::subscription::Subscriptions;
 use crate::peek::Peek;
 use crate::records::RecordStore;
+use crate::target::Streams;
 use crate::tips::Tips;
 
 /// The room.
@@ -22,7 +23,7 @@ pub struct Kinesis {
 }
 
 impl Kinesis {
-    /// Opens the room and offers its [`KinesisPeek`] to the others. CloudWatch must have
+    /// Opens the room and offers its [`KinesisPeek`] and its streams to the others. CloudWatch must have
     /// offered its sink, or there are no metrics.
     ///
     /// # Errors
@@ -32,6 +33,7 @@ impl Kinesis {
         let tips = Arc::new(Tips::default());
         let (peek_tips, ledger) = (Arc::clone(&tips), doors.ledger.clone());
         doors.peeks.offer::<dyn KinesisPeek>(Arc::new(Peek { tips: peek_tips, ledger }));
+        doors.targets.offer("kinesis", Arc::new(Streams(doors.clone())));
         let metrics = doors.peeks.get::<dyn MetricSink>();
         let subscriptions = Subscriptions::default();
         Ok(Arc::new(Self { doors: doors.clone(), records, tips, subscriptions, metrics }))

@@ -1,0 +1,99 @@
+"""Kinesis Data Streams: what only a real client proves."""
+
+import threading
+
+import pytest
+
+from support.cloud import until
+
+
+@pytest.fixture
+def kinesis(cloud):
+    return cloud.client("kinesis")
+
+
+def made(kinesis, name, shards=1):
+    kinesis.create_stream(StreamName=name, ShardCount=shards)
+    kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+    return kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+
+
+def read_all(kinesis, name):
+    """Every record of every shard, from the horizon to the end."""
+    found = []
+    for shard in kinesis.list_shards(StreamName=name)["Shards"]:
+        place = kinesis.get_shard_iterator(
+            StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        while place:
+            got = kinesis.get_records(ShardIterator=place, Limit=1000)
+            found += got["Records"]
+            place = got.get("NextShardIterator") if got["Records"] else None
+    return found
+
+
+def test_records_keep_their_bytes_and_their_order(kinesis):
+    made(kinesis, "orders", 2)
+    blobs = [bytes([index, 255, 0]) for index in range(20)]
+    answer = kinesis.put_records(
+        StreamName="orders", Records=[{"Data": blob, "PartitionKey": "one"} for blob in blobs]
+    )
+    assert answer["FailedRecordCount"] == 0
+    assert len({record["ShardId"] for record in answer["Records"]}) == 1
+    found = read_all(kinesis, "orders")
+    assert [record["Data"] for record in found] == blobs
+    numbers = [int(record["SequenceNumber"]) for record in found]
+    assert numbers == sorted(set(numbers))
+    with pytest.raises(kinesis.exceptions.ResourceNotFoundException) as refused:
+        kinesis.put_record(StreamName="none", Data=b"", PartitionKey="k")
+    assert "Stream none under account 000000000000 not found." in str(refused.value)
+
+
+def test_shards_split_merge_and_scale(kinesis):
+    arn = made(kinesis, "scaled")
+    middle = str(2**127)
+    kinesis.split_shard(StreamARN=arn, ShardToSplit="shardId-000000000000", NewStartingHashKey=middle)
+    kinesis.get_waiter("stream_exists").wait(StreamName="scaled", WaiterConfig={"Delay": 1})
+    kinesis.update_shard_count(StreamName="scaled", TargetShardCount=4, ScalingType="UNIFORM_SCALING")
+
+    def open_shards():
+        shown = kinesis.list_shards(StreamARN=arn, ShardFilter={"Type": "AT_LATEST"})["Shards"]
+        return shown if len(shown) == 4 else None
+
+    shards = until(open_shards)
+    ranges = sorted(int(shard["HashKeyRange"]["StartingHashKey"]) for shard in shards)
+    assert ranges == [0, 2**126, 2**127, 3 * 2**126]
+
+
+def test_a_consumer_is_pushed_records(kinesis):
+    arn = made(kinesis, "pushed")
+    consumer = kinesis.register_stream_consumer(StreamARN=arn, ConsumerName="app")["Consumer"]["ConsumerARN"]
+    described = lambda: kinesis.describe_stream_consumer(ConsumerARN=consumer)["ConsumerDescription"]
+    until(lambda: described()["ConsumerStatus"] == "ACTIVE")
+    events = kinesis.subscribe_to_shard(
+        ConsumerARN=consumer, ShardId="shardId-000000000000", StartingPosition={"Type": "LATEST"}
+    )["EventStream"]
+    put = threading.Timer(0.5, lambda: kinesis.put_record(StreamARN=arn, Data=b"now", PartitionKey="k"))
+    put.start()
+    for event in events:
+        records = event["SubscribeToShardEvent"]["Records"]
+        if records:
+            break
+    events.close()
+    put.join()
+    assert [record["Data"] for record in records] == [b"now"]
+
+
+def test_what_was_acknowledged_survives_a_kill(tmp_path, new_cloud):
+    cloud = new_cloud(data_dir=tmp_path / "data")
+    kinesis = cloud.client("kinesis")
+    made(kinesis, "kept", 2)
+    kept = [kinesis.put_record(StreamName="kept", Data=str(n).encode(), PartitionKey=str(n)) for n in range(50)]
+    cloud.kill()
+    cloud.start()
+    kinesis = cloud.client("kinesis")
+    found = {record["SequenceNumber"]: record["Data"] for record in read_all(kinesis, "kept")}
+    assert found == {one["SequenceNumber"]: str(n).encode() for n, one in enumerate(kept)}
+    later = kinesis.put_record(StreamName="kept", Data=b"later", PartitionKey="1")
+    same = [one for one in kept if one["ShardId"] == later["ShardId"]]
+    assert int(later["SequenceNumber"]) > max(int(one["SequenceNumber"]) for one in same)
