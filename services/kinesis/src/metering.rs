@@ -72,9 +72,7 @@ impl Kinesis {
             |unit: usize| sizes.iter().map(|size| size.div_ceil(unit).max(1)).sum::<usize>();
         let quantity = match stream.mode {
             StreamMode::Provisioned => ("put-payload-units", units(PAYLOAD_UNIT) as u64),
-            StreamMode::OnDemand => {
-                ("on-demand-in-bytes", (units(ON_DEMAND_UNIT) * ON_DEMAND_UNIT) as u64)
-            }
+            StreamMode::OnDemand => ("kib-in/on-demand", units(ON_DEMAND_UNIT) as u64),
         };
         self.bill(stream, vec![quantity], at);
     }
@@ -88,13 +86,13 @@ impl Kinesis {
         at: Timestamp,
     ) {
         let kind = match (stream.mode, fans_out) {
-            (StreamMode::OnDemand, true) => "on-demand-fan-out-bytes",
-            (StreamMode::OnDemand, false) => "on-demand-out-bytes",
-            (StreamMode::Provisioned, true) => "fan-out-bytes",
+            (StreamMode::OnDemand, true) => "kib-out/on-demand-fan-out",
+            (StreamMode::OnDemand, false) => "kib-out/on-demand",
+            (StreamMode::Provisioned, true) => "kib-out/fan-out",
             (StreamMode::Provisioned, false) => return, // comes with the shard
         };
         if bytes > 0 {
-            self.bill(stream, vec![(kind, bytes as u64)], at);
+            self.bill(stream, vec![(kind, bytes.div_ceil(1024) as u64)], at);
         }
     }
 

@@ -226,7 +226,7 @@ async fn records_go_when_their_time_is_over_and_closed_shards_with_them() {
     assert_eq!(listed["Shards"].as_array().unwrap().len(), 1);
     let from = iterator(&house, "s", 2, json!({ "ShardIteratorType": "TRIM_HORIZON" })).await;
     assert_eq!(read(&house, &from).await.0, ["new"]);
-    assert!(house.bill.total("shard-hours") >= 25);
+    assert!(house.bill.total("shard-s") >= 25 * 3600);
 }
 
 #[tokio::test(start_paused = true)]

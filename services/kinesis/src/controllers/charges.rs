@@ -80,15 +80,16 @@ impl Controller for Charges {
 }
 
 fn quantities(row: &StreamRow, shards: u64, consumers: u64) -> Vec<(&'static str, u64)> {
+    let hour = HOUR.as_secs();
     let mut all = match row.mode {
-        StreamMode::Provisioned => vec![("shard-hours", shards)],
-        StreamMode::OnDemand => vec![("on-demand-stream-hours", 1)],
+        StreamMode::Provisioned => vec![("shard-s", shards * hour)],
+        StreamMode::OnDemand => vec![("stream-s/on-demand", hour)],
     };
     if consumers > 0 && row.mode == StreamMode::Provisioned {
-        all.push(("fan-out-consumer-shard-hours", shards * consumers));
+        all.push(("consumer-shard-s", shards * consumers * hour));
     }
     if row.retention_hours > HOURS_MIN && row.mode == StreamMode::Provisioned {
-        all.push(("extended-retention-shard-hours", shards));
+        all.push(("extended-retention-shard-s", shards * hour));
     }
     all
 }
