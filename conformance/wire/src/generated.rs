@@ -4,4 +4,3 @@
 pub mod dynamodb;
 pub mod ec2;
 pub mod s3;
-pub mod sqs;

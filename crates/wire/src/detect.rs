@@ -165,7 +165,13 @@ fn detect_action(
     });
     let service = service.or(by_name_only)?;
     let protocol = if service.speaks(Protocol::Ec2) { Protocol::Ec2 } else { Protocol::Query };
-    Some(by_name(Some(service), protocol, action, params.clone()))
+    let mut taken = params.clone();
+    if let Some(member) = service.path_member.filter(|_| parts.uri.path() != "/")
+        && params::first(params, member).is_none()
+    {
+        taken.push((member.to_owned(), params::decode_segment(parts.uri.path())));
+    }
+    Some(by_name(Some(service), protocol, action, taken))
 }
 
 /// The REST protocols, by method and path.

@@ -77,6 +77,7 @@ mod tests {
             wrapped: false,
         },
         host_label: true,
+        path_member: None,
     };
 
     fn seen(host: &str, signed: Option<&str>) -> String {

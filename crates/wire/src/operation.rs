@@ -149,6 +149,9 @@ pub struct ServiceSchema {
     /// True where the first label of a path may stand before the host's name instead:
     /// `BUCKET.s3.localhost`.
     pub host_label: bool,
+    /// The member that the path of a request of the query protocol may hold, as a queue's URL
+    /// does.
+    pub path_member: Option<&'static str>,
 }
 
 /// An operation of the model that is not listed: known to AWS, not offered here.
@@ -197,6 +200,8 @@ pub struct MissingStyle {
     pub name: &'static str,
     /// Its code in the query protocol, such as `MissingParameter`.
     pub code: &'static str,
+    /// What it says of one, with `{}` for its name.
+    pub words: &'static str,
 }
 
 impl ServiceSchema {

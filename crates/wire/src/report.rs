@@ -194,8 +194,7 @@ impl Report {
         }
         if let Some(style) = service.error_style.missing.filter(|_| !self.missing.is_empty()) {
             self.missing.sort_by_key(|path| path.matches('.').count()); // the outer ones first
-            let lines =
-                self.missing.iter().map(|path| format!("The parameter {path} is required."));
+            let lines = self.missing.iter().map(|path| style.words.replacen("{}", path, 1));
             let text = lines.collect::<Vec<_>>().join("\n");
             return Err(AwsError::new(style.name, 400, text).query_code(style.code));
         }

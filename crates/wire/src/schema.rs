@@ -79,6 +79,8 @@ pub struct MapSchema {
     pub key: Member,
     /// Its values.
     pub value: Member,
+    /// Name of a flattened map's entries in query and XML, where that is not the member's.
+    pub entry: Option<&'static str>,
     /// True when query and XML write the entries without an element around them.
     pub flattened: bool,
 }

@@ -107,14 +107,18 @@ fn flattened<'n>(
 ) -> Option<Vec<&'n Node>> {
     let (is_flat, item) = match member.schema.kind {
         Kind::List(row) => (row.flattened, row.item.wire),
-        Kind::Map(row) => (row.flattened, "entry"),
+        Kind::Map(row) => (row.flattened, row.entry.unwrap_or("entry")),
         _ => return None,
     };
     match dialect {
         Dialect::Xml if is_flat => Some(parent.children.get(name)?.iter().collect()),
         Dialect::Query if is_flat => {
             let node = parent.child(name).or_else(|| parent.child(item))?;
-            (!node.children.is_empty()).then(|| node.numbered())
+            match node.children.is_empty() {
+                false => Some(node.numbered()),
+                // one item needs no number: `AttributeName=All`
+                true => node.text.as_ref().filter(|text| !text.is_empty()).map(|_| vec![node]),
+            }
         }
         _ => None,
     }

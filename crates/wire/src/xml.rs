@@ -68,7 +68,9 @@ impl XmlWriter {
                 let name = if row.item.wire == ITEM { name } else { row.item.wire };
                 self.items(name, list, row);
             }
-            (View::Map(map), Kind::Map(row)) if row.flattened => self.entries(name, map, row),
+            (View::Map(map), Kind::Map(row)) if row.flattened => {
+                self.entries(row.entry.unwrap_or(name), map, row);
+            }
             _ => self.value(name, member.schema, view),
         }
     }

@@ -14,11 +14,21 @@ pub(super) struct Listing {
     pub(super) malformed_code: Option<String>,
     /// Name and query code of the error for members that are missing.
     pub(super) missing: Option<(String, String)>,
+    /// What it says of one, with `{}` for its name.
+    pub(super) missing_words: String,
     /// Members with an enum whose values the room checks itself, as `Shape.Member`: texts for
     /// the decoder.
     pub(super) open_members: Vec<String>,
     /// True: of violated constraints the first alone is told, in other words.
     pub(super) first_violation: bool,
+    /// True: callers may also speak the query protocol, of which the model knows no more.
+    pub(super) also_query: bool,
+    /// Member that the path of a query request may hold.
+    pub(super) path_member: Option<String>,
+    /// Names of flattened lists' items in the query protocol, by shape.
+    pub(super) query_items: Vec<(String, String)>,
+    /// Names of flattened maps' entries, keys and values there, by shape.
+    pub(super) query_entries: Vec<(String, Vec<String>)>,
     /// Namespace of its XML, where the model names none.
     pub(super) xml_namespace: Option<String>,
     /// False: XML errors have no `ErrorResponse` around them.
@@ -55,8 +65,22 @@ impl Listing {
             validation_code: string("validation_code"),
             malformed_code: string("malformed_code"),
             missing: string("missing_name").zip(string("missing_code")),
+            missing_words: string("missing_words")
+                .unwrap_or_else(|| "The parameter {} is required.".to_owned()),
             first_violation: flag("first_violation").unwrap_or(false),
             open_members: texts(&table, "open_members"),
+            also_query: flag("also_query").unwrap_or(false),
+            path_member: string("path_member"),
+            query_items: entries(&table, "query_items")
+                .filter_map(|(shape, name)| Some((shape.clone(), name.as_str()?.to_owned())))
+                .collect(),
+            query_entries: entries(&table, "query_entries")
+                .map(|(shape, names)| {
+                    let names = names.as_array().into_iter().flatten();
+                    let names = names.filter_map(toml::Value::as_str).map(str::to_owned);
+                    (shape.clone(), names.collect())
+                })
+                .collect(),
             xml_namespace: string("xml_namespace"),
             wrapped_errors: flag("wrapped_errors").unwrap_or(true),
             host_label: flag("host_label").unwrap_or(false),
@@ -67,6 +91,14 @@ impl Listing {
                 .collect::<Result<_, _>>()?,
         })
     }
+}
+
+/// The rows of a table within.
+fn entries<'t>(
+    table: &'t toml::Table,
+    key: &str,
+) -> impl Iterator<Item = (&'t String, &'t toml::Value)> {
+    table.get(key).and_then(toml::Value::as_table).into_iter().flatten()
 }
 
 /// A list of texts.

@@ -48,6 +48,7 @@ impl Model {
         for path in &listing.open_members {
             model.open(path)?;
         }
+        model.name_for_query(listing)?;
         for listed in &listing.operations {
             model.complete(&listed.name)?;
         }
@@ -63,11 +64,39 @@ impl Model {
     fn open(&mut self, path: &str) -> Result<(), String> {
         const TEXT: &str = "OpenText";
         let (shape, member) = path.split_once('.').unwrap_or((path, ""));
-        let members = self.shapes.get_mut(shape).and_then(|shape| shape.get_mut("members"));
-        let member = members.and_then(|members| members.get_mut(member));
+        let shape = self.shapes.get_mut(shape);
+        let member = shape.and_then(|shape| match shape.get("members") {
+            Some(_) => shape.get_mut("members")?.get_mut(member),
+            None => shape.get_mut(member), // a list's item, a map's key or value
+        });
         let member = member.ok_or_else(|| format!("the model has no member {path}"))?;
         member["shape"] = json!(TEXT);
         self.shapes.insert(TEXT.to_owned(), json!({ "type": "string" }));
+        Ok(())
+    }
+
+    /// Names what the query protocol has names for that the model no longer tells.
+    fn name_for_query(&mut self, listing: &Listing) -> Result<(), String> {
+        for (shape, name) in &listing.query_items {
+            let shape = self.shapes.get_mut(shape).ok_or_else(|| format!("no shape {shape}"))?;
+            shape["member"]["locationName"] = json!(name);
+        }
+        for (shape, names) in &listing.query_entries {
+            let [entry, key, value] = names.as_slice() else {
+                return Err(format!("{shape} needs names of entry, key and value"));
+            };
+            let shape = self.shapes.get_mut(shape).ok_or_else(|| format!("no shape {shape}"))?;
+            shape["entryName"] = json!(entry);
+            shape["key"]["locationName"] = json!(key);
+            shape["value"]["locationName"] = json!(value);
+        }
+        if listing.also_query {
+            for (name, operation) in &mut self.operations {
+                if let Some(output) = operation.get_mut("output") {
+                    output["resultWrapper"] = json!(format!("{name}Result"));
+                }
+            }
+        }
         Ok(())
     }
 

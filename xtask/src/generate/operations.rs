@@ -141,14 +141,20 @@ fn signing_name<'a>(listing: &'a Listing, model: &'a Model) -> &'a str {
 /// `service.rs`: the service's own table.
 pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
     let text = |key: &str| model.metadata.get(key).and_then(Value::as_str);
-    let protocols = protocols(model);
+    let mut protocols = protocols(model);
+    if listing.also_query {
+        protocols.push("Protocol::Query".to_owned());
+    }
     let plain = protocols.first().is_some_and(|first| first.contains("Json"));
     let validation = if plain { "ValidationException" } else { "ValidationError" };
     let validation = listing.validation_code.as_deref().unwrap_or(validation);
     let malformed = listing.malformed_code.as_deref().unwrap_or("SerializationException");
     let missing = match &listing.missing {
         Some((name, code)) => {
-            format!("Some(haar_wire::MissingStyle {{ name: {name:?}, code: {code:?} }})")
+            let words = &listing.missing_words;
+            format!(
+                "Some(haar_wire::MissingStyle {{ name: {name:?}, code: {code:?}, words: {words:?} }})"
+            )
         }
         None => "None".to_owned(),
     };
@@ -170,7 +176,7 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
          error_style: ErrorStyle {{ validation_code: {validation:?}, \
          malformed_code: {malformed:?}, message_key: {message:?}, missing: {missing}, \
          wording: haar_wire::Wording::{wording}, wrapped: {} }},\n\
-         host_label: {},\n}};",
+         host_label: {}, path_member: {:?},\n}};",
         listing.service,
         text("serviceId").unwrap_or_default(),
         text("endpointPrefix").unwrap_or_default(),
@@ -184,6 +190,7 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
         unlisted(listing, model),
         listing.wrapped_errors,
         listing.host_label,
+        listing.path_member,
     );
     out
 }

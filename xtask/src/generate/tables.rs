@@ -110,9 +110,10 @@ fn kind(model: &Model, name: &str) -> String {
             model.is(name, "flattened"),
         ),
         "map" => format!(
-            "Kind::Map(&MapSchema {{ key: {}, value: {}, flattened: {} }})",
+            "Kind::Map(&MapSchema {{ key: {}, value: {}, entry: {:?}, flattened: {} }})",
             inner(model, &shape["key"], "key"),
             inner(model, &shape["value"], "value"),
+            shape.get("entryName").and_then(Value::as_str),
             model.is(name, "flattened"),
         ),
         _ if model.enum_values(name).is_some() => {

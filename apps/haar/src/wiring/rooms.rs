@@ -22,6 +22,7 @@ use haar_ledger::Tables;
 use haar_logs::Logs;
 use haar_registry::{Limits, Registries};
 use haar_secretsmanager::SecretsManager;
+use haar_sqs::Sqs;
 use haar_ssm::Ssm;
 use haar_sts::Sts;
 use tokio_util::task::TaskTracker;
@@ -45,6 +46,7 @@ pub(crate) struct Rooms {
     pub(super) logs: Arc<Logs>,
     pub(super) meter: Arc<UsageBook>,
     secrets: Arc<SecretsManager>,
+    sqs: Arc<Sqs>,
     ssm: Arc<Ssm>,
     sts: Arc<Sts>,
     doors: Doors,
@@ -57,7 +59,7 @@ pub(crate) fn tables() -> Tables {
     let tables = tables.and(&haar_ec2::tables()).and(&haar_ecs::state::tables());
     let tables = tables.and(&haar_kinesis::tables());
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
-    Ecr::tables(Cloudwatch::tables(Logs::tables(tables)))
+    Sqs::tables(Ecr::tables(Cloudwatch::tables(Logs::tables(tables))))
 }
 
 impl Rooms {
@@ -85,6 +87,7 @@ impl Rooms {
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));
         let ec2 = Arc::new(Ec2::new(doors));
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
+        let sqs = Sqs::open(doors).map_err(|error| format!("queues: {error}"))?;
         let ssm = Arc::new(Ssm::new(doors, key));
         let task_doors = tasks::doors(doors, Arc::clone(&iam) as _, api, registries);
         let ecs = Arc::new(Ecs::new(doors.clone(), task_doors));
@@ -99,6 +102,7 @@ impl Rooms {
             logs,
             meter,
             secrets,
+            sqs,
             ssm,
             sts: Arc::new(sts),
             doors: doors.clone(),
@@ -118,6 +122,7 @@ impl Rooms {
             .room(Arc::clone(&self.lambda), Lambda::lanes)
             .room(Arc::clone(&self.logs), Logs::lanes)
             .room(Arc::clone(&self.secrets), haar_secretsmanager::lanes)
+            .room(Arc::clone(&self.sqs), Sqs::lanes)
             .room(Arc::clone(&self.ssm), haar_ssm::lanes)
             .room(Arc::clone(&self.sts), haar_sts::lanes)
             .build()
@@ -148,6 +153,7 @@ impl Rooms {
             .add(Arc::new(haar_secretsmanager::controllers::Rotations::new(Arc::clone(
                 &self.secrets,
             ))))
+            .add(Arc::new(haar_sqs::controllers::Moves::new(Arc::clone(&self.sqs))))
             .add(Arc::new(haar_ssm::controllers::Expiry))
             .add(Arc::new(Delivery::new(self.doors.outbox.clone())))
     }
@@ -175,6 +181,7 @@ impl Rooms {
         self.loops.spawn(Arc::clone(&self.ecs).observe());
         self.loops.spawn(Arc::clone(&self.ecs).measure());
         self.loops.spawn(self.logs.run());
+        self.loops.spawn(self.sqs.run());
         self.loops.spawn(sweep::run(self.doors.clone(), self.holders()));
         self.loops.spawn(Arc::clone(&self.meter).run(self.doors.clock.clone()));
         match self.lambda.sweep_code() {
@@ -206,6 +213,7 @@ impl Rooms {
         self.ecs.end_all().await;
         self.kinesis.forget();
         self.logs.forget_pending();
+        self.sqs.forget();
         self.cloudwatch.forget_pending();
         self.meter.forget_pending();
         self.doors.ledger.reset().map_err(|error| error.to_string())?;

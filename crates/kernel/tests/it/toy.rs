@@ -97,6 +97,7 @@ pub(crate) static SERVICE: ServiceSchema = ServiceSchema {
         wrapped: true,
     },
     host_label: false,
+    path_member: None,
 };
 
 const fn operation(

@@ -38,6 +38,7 @@ pub static ATTRIBUTE_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -52,6 +53,7 @@ pub static ATTRIBUTE_UPDATES: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &ATTRIBUTE_VALUE_UPDATE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -105,6 +107,7 @@ pub static BATCH_WRITE_ITEM_REQUEST_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TABLE_ARN),
         value: Member::new("value", &WRITE_REQUESTS),
+        entry: None,
         flattened: false,
     }),
 )
@@ -256,6 +259,7 @@ pub static EXPECTED_ATTRIBUTE_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &EXPECTED_ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -273,6 +277,7 @@ pub static EXPRESSION_ATTRIBUTE_NAME_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &EXPRESSION_ATTRIBUTE_NAME_VARIABLE),
         value: Member::new("value", &ATTRIBUTE_NAME),
+        entry: None,
         flattened: false,
     }),
 );
@@ -283,6 +288,7 @@ pub static EXPRESSION_ATTRIBUTE_VALUE_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &EXPRESSION_ATTRIBUTE_VALUE_VARIABLE),
         value: Member::new("value", &ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -293,6 +299,7 @@ pub static FILTER_CONDITION_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &CONDITION),
+        entry: None,
         flattened: false,
     }),
 );
@@ -406,6 +413,7 @@ pub static ITEM_COLLECTION_KEY_ATTRIBUTE_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -428,6 +436,7 @@ pub static ITEM_COLLECTION_METRICS_PER_TABLE: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TABLE_ARN),
         value: Member::new("value", &ITEM_COLLECTION_METRICS_MULTIPLE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -459,6 +468,7 @@ pub static KEY: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -467,6 +477,7 @@ pub static KEY_CONDITIONS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &CONDITION),
+        entry: None,
         flattened: false,
     }),
 );
@@ -537,6 +548,7 @@ pub static MAP_ATTRIBUTE_VALUE: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -655,6 +667,7 @@ pub static PUT_ITEM_INPUT_ATTRIBUTE_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -829,6 +842,7 @@ pub static SECONDARY_INDEXES_CAPACITY_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &INDEX_NAME),
         value: Member::new("value", &CAPACITY),
+        entry: None,
         flattened: false,
     }),
 );

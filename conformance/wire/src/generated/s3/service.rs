@@ -315,4 +315,5 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         wrapped: false,
     },
     host_label: true,
+    path_member: None,
 };

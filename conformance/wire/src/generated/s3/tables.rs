@@ -1331,6 +1331,7 @@ pub static METADATA: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &METADATA_KEY),
         value: Member::new("value", &METADATA_VALUE),
+        entry: None,
         flattened: false,
     }),
 );

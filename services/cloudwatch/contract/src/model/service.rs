@@ -72,9 +72,11 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         missing: Some(haar_wire::MissingStyle {
             name: "MissingRequiredParameterException",
             code: "MissingParameter",
+            words: "The parameter {} is required.",
         }),
         wording: haar_wire::Wording::All,
         wrapped: true,
     },
     host_label: false,
+    path_member: None,
 };

@@ -33,6 +33,7 @@ pub static DATAPOINT_VALUE_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &EXTENDED_STATISTIC),
         value: Member::new("value", &DATAPOINT_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -82,6 +83,7 @@ pub static ENTITY_ATTRIBUTES_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ENTITY_ATTRIBUTES_MAP_KEY_STRING),
         value: Member::new("value", &ENTITY_ATTRIBUTES_MAP_VALUE_STRING),
+        entry: None,
         flattened: false,
     }),
 )
@@ -96,6 +98,7 @@ pub static ENTITY_KEY_ATTRIBUTES_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ENTITY_KEY_ATTRIBUTES_MAP_KEY_STRING),
         value: Member::new("value", &ENTITY_KEY_ATTRIBUTES_MAP_VALUE_STRING),
+        entry: None,
         flattened: false,
     }),
 )

@@ -16,6 +16,7 @@ pub static ANNOTATIONS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &STRING),
         value: Member::new("value", &STRING),
+        entry: None,
         flattened: false,
     }),
 );
@@ -575,6 +576,7 @@ pub static FINDING_SEVERITY_COUNTS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &FINDING_SEVERITY),
         value: Member::new("value", &SEVERITY_COUNT),
+        entry: None,
         flattened: false,
     }),
 );
@@ -1861,6 +1863,7 @@ pub static TAGS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TAG_KEY),
         value: Member::new("value", &TAG_VALUE),
+        entry: None,
         flattened: false,
     }),
 );

@@ -929,6 +929,7 @@ pub static DOCKER_LABELS_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &STRING),
         value: Member::new("value", &STRING),
+        entry: None,
         flattened: false,
     }),
 );
@@ -1110,6 +1111,7 @@ pub static FIRELENS_CONFIGURATION_OPTIONS_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &STRING),
         value: Member::new("value", &STRING),
+        entry: None,
         flattened: false,
     }),
 );
@@ -1519,6 +1521,7 @@ pub static LOG_CONFIGURATION_OPTIONS_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &STRING),
         value: Member::new("value", &STRING),
+        entry: None,
         flattened: false,
     }),
 );
@@ -2603,6 +2606,7 @@ pub static STRING_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &STRING),
         value: Member::new("value", &STRING),
+        entry: None,
         flattened: false,
     }),
 );

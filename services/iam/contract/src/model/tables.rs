@@ -438,6 +438,7 @@ pub static EVAL_DECISION_DETAILS_TYPE: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &EVAL_DECISION_SOURCE_TYPE),
         value: Member::new("value", &POLICY_EVALUATION_DECISION_TYPE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -1774,6 +1775,7 @@ pub static SUMMARY_MAP_TYPE: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &SUMMARY_KEY_TYPE),
         value: Member::new("value", &SUMMARY_VALUE_TYPE),
+        entry: None,
         flattened: false,
     }),
 );

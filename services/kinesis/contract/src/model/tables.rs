@@ -891,6 +891,7 @@ pub static TAG_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TAG_KEY),
         value: Member::new("value", &TAG_VALUE),
+        entry: None,
         flattened: false,
     }),
 )

@@ -67,6 +67,7 @@ pub static ADDITIONAL_VERSION_WEIGHTS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ADDITIONAL_VERSION),
         value: Member::new("value", &WEIGHT),
+        entry: None,
         flattened: false,
     }),
 );
@@ -487,6 +488,7 @@ pub static ENDPOINTS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &END_POINT_TYPE),
         value: Member::new("value", &ENDPOINT_LISTS),
+        entry: None,
         flattened: false,
     }),
 )
@@ -519,6 +521,7 @@ pub static ENVIRONMENT_VARIABLES: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ENVIRONMENT_VARIABLE_NAME),
         value: Member::new("value", &ENVIRONMENT_VARIABLE_VALUE),
+        entry: None,
         flattened: false,
     }),
 )
@@ -2022,6 +2025,7 @@ pub static TAGS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TAG_KEY),
         value: Member::new("value", &TAG_VALUE),
+        entry: None,
         flattened: false,
     }),
 );

@@ -156,6 +156,7 @@ pub static ENTITY_ATTRIBUTES: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ENTITY_ATTRIBUTES_KEY),
         value: Member::new("value", &ENTITY_ATTRIBUTES_VALUE),
+        entry: None,
         flattened: false,
     }),
 )
@@ -170,6 +171,7 @@ pub static ENTITY_KEY_ATTRIBUTES: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ENTITY_KEY_ATTRIBUTES_KEY),
         value: Member::new("value", &ENTITY_KEY_ATTRIBUTES_VALUE),
+        entry: None,
         flattened: false,
     }),
 )
@@ -190,6 +192,7 @@ pub static EXTRACTED_VALUES: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TOKEN),
         value: Member::new("value", &VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -671,6 +674,7 @@ pub static TAGS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TAG_KEY),
         value: Member::new("value", &TAG_VALUE),
+        entry: None,
         flattened: false,
     }),
 )

@@ -604,6 +604,7 @@ pub static SECRET_VERSIONS_TO_STAGES_MAP_TYPE: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &SECRET_VERSION_ID_TYPE),
         value: Member::new("value", &SECRET_VERSION_STAGES_TYPE),
+        entry: None,
         flattened: false,
     }),
 );

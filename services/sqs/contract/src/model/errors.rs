@@ -21,6 +21,13 @@ shape!(BatchEntryIdsNotDistinct, tables::BATCH_ENTRY_IDS_NOT_DISTINCT, 0 message
 
 error_shape!(BatchEntryIdsNotDistinct, message);
 #[derive(Clone, Default)]
+pub struct BatchRequestTooLong {
+    pub message: Option<String>,
+}
+shape!(BatchRequestTooLong, tables::BATCH_REQUEST_TOO_LONG, 0 message);
+
+error_shape!(BatchRequestTooLong, message);
+#[derive(Clone, Default)]
 pub struct EmptyBatchRequest {
     pub message: Option<String>,
 }
@@ -56,12 +63,92 @@ shape!(InvalidBatchEntryId, tables::INVALID_BATCH_ENTRY_ID, 0 message);
 
 error_shape!(InvalidBatchEntryId, message);
 #[derive(Clone, Default)]
+pub struct InvalidIdFormat {}
+shape!(InvalidIdFormat, tables::INVALID_ID_FORMAT);
+
+error_shape!(InvalidIdFormat);
+#[derive(Clone, Default)]
+pub struct InvalidMessageContents {
+    pub message: Option<String>,
+}
+shape!(InvalidMessageContents, tables::INVALID_MESSAGE_CONTENTS, 0 message);
+
+error_shape!(InvalidMessageContents, message);
+#[derive(Clone, Default)]
 pub struct InvalidSecurity {
     pub message: Option<String>,
 }
 shape!(InvalidSecurity, tables::INVALID_SECURITY, 0 message);
 
 error_shape!(InvalidSecurity, message);
+#[derive(Clone, Default)]
+pub struct KmsAccessDenied {
+    pub message: Option<String>,
+}
+shape!(KmsAccessDenied, tables::KMS_ACCESS_DENIED, 0 message);
+
+error_shape!(KmsAccessDenied, message);
+#[derive(Clone, Default)]
+pub struct KmsDisabled {
+    pub message: Option<String>,
+}
+shape!(KmsDisabled, tables::KMS_DISABLED, 0 message);
+
+error_shape!(KmsDisabled, message);
+#[derive(Clone, Default)]
+pub struct KmsInvalidKeyUsage {
+    pub message: Option<String>,
+}
+shape!(KmsInvalidKeyUsage, tables::KMS_INVALID_KEY_USAGE, 0 message);
+
+error_shape!(KmsInvalidKeyUsage, message);
+#[derive(Clone, Default)]
+pub struct KmsInvalidState {
+    pub message: Option<String>,
+}
+shape!(KmsInvalidState, tables::KMS_INVALID_STATE, 0 message);
+
+error_shape!(KmsInvalidState, message);
+#[derive(Clone, Default)]
+pub struct KmsNotFound {
+    pub message: Option<String>,
+}
+shape!(KmsNotFound, tables::KMS_NOT_FOUND, 0 message);
+
+error_shape!(KmsNotFound, message);
+#[derive(Clone, Default)]
+pub struct KmsOptInRequired {
+    pub message: Option<String>,
+}
+shape!(KmsOptInRequired, tables::KMS_OPT_IN_REQUIRED, 0 message);
+
+error_shape!(KmsOptInRequired, message);
+#[derive(Clone, Default)]
+pub struct KmsThrottled {
+    pub message: Option<String>,
+}
+shape!(KmsThrottled, tables::KMS_THROTTLED, 0 message);
+
+error_shape!(KmsThrottled, message);
+#[derive(Clone, Default)]
+pub struct MessageNotInflight {}
+shape!(MessageNotInflight, tables::MESSAGE_NOT_INFLIGHT);
+
+error_shape!(MessageNotInflight);
+#[derive(Clone, Default)]
+pub struct OverLimit {
+    pub message: Option<String>,
+}
+shape!(OverLimit, tables::OVER_LIMIT, 0 message);
+
+error_shape!(OverLimit, message);
+#[derive(Clone, Default)]
+pub struct PurgeQueueInProgress {
+    pub message: Option<String>,
+}
+shape!(PurgeQueueInProgress, tables::PURGE_QUEUE_IN_PROGRESS, 0 message);
+
+error_shape!(PurgeQueueInProgress, message);
 #[derive(Clone, Default)]
 pub struct QueueDeletedRecently {
     pub message: Option<String>,
@@ -84,12 +171,26 @@ shape!(QueueNameExists, tables::QUEUE_NAME_EXISTS, 0 message);
 
 error_shape!(QueueNameExists, message);
 #[derive(Clone, Default)]
+pub struct ReceiptHandleIsInvalid {
+    pub message: Option<String>,
+}
+shape!(ReceiptHandleIsInvalid, tables::RECEIPT_HANDLE_IS_INVALID, 0 message);
+
+error_shape!(ReceiptHandleIsInvalid, message);
+#[derive(Clone, Default)]
 pub struct RequestThrottled {
     pub message: Option<String>,
 }
 shape!(RequestThrottled, tables::REQUEST_THROTTLED, 0 message);
 
 error_shape!(RequestThrottled, message);
+#[derive(Clone, Default)]
+pub struct ResourceNotFoundException {
+    pub message: Option<String>,
+}
+shape!(ResourceNotFoundException, tables::RESOURCE_NOT_FOUND_EXCEPTION, 0 message);
+
+error_shape!(ResourceNotFoundException, message);
 #[derive(Clone, Default)]
 pub struct TooManyEntriesInBatchRequest {
     pub message: Option<String>,

@@ -1,0 +1,80 @@
+//! What the gate must know of queues: ARNs, their own policies, condition keys.
+
+use std::sync::Arc;
+
+use haar_kernel::{Call, Room};
+use haar_ledger::Snapshot;
+use haar_policy::Document;
+use haar_sqs_contract::model::SERVICE;
+use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+
+use crate::Sqs;
+use crate::lookup::key_of;
+use crate::state::{QueueKey, QueueRow};
+
+impl Room for Sqs {
+    const SERVICE: &'static ServiceSchema = &SERVICE;
+
+    fn resources(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        _operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<String> {
+        if let Some(url) = text_member(input, "QueueUrl") {
+            return vec![key_of(call, &url).map_or(url, |key| key.arn())];
+        }
+        if let Some(arn) = text_member(input, "SourceArn") {
+            return vec![arn];
+        }
+        if let Some(handle) = text_member(input, "TaskHandle") {
+            return vec![crate::ops::source_of_handle(&handle).unwrap_or_else(|| "*".to_owned())];
+        }
+        let owner = text_member(input, "QueueOwnerAWSAccountId");
+        let account = owner.and_then(|id| id.parse().ok()).unwrap_or_else(|| call.account.clone());
+        match text_member(input, "QueueName") {
+            Some(name) => vec![QueueKey { account, region: call.region.clone(), name }.arn()],
+            None => vec!["*".to_owned()],
+        }
+    }
+
+    fn resource_policy(
+        &self,
+        _call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Option<Arc<Document>> {
+        snapshot.get::<QueueRow>(&QueueKey::of_arn(resource)?)?.policy()
+    }
+
+    fn condition_keys(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        _operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<(String, Vec<String>)> {
+        let json = haar_wire::to_json(input);
+        let tags = json.get("tags").or_else(|| json.get("Tags"));
+        let Some(tags) = tags.and_then(serde_json::Value::as_object) else { return Vec::new() };
+        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+        let mut keys: Vec<(String, Vec<String>)> = tags
+            .iter()
+            .map(|(key, value)| (format!("aws:RequestTag/{key}"), vec![text(value)]))
+            .collect();
+        keys.push(("aws:TagKeys".to_owned(), tags.keys().cloned().collect()));
+        keys
+    }
+
+    fn resource_keys(
+        &self,
+        _call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        let row = QueueKey::of_arn(resource).and_then(|key| snapshot.get::<QueueRow>(&key));
+        let tags = row.iter().flat_map(|row| row.tags.iter());
+        tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect()
+    }
+}

@@ -1,0 +1,5 @@
+//! What is done without a request.
+
+mod moves;
+
+pub use moves::Moves;

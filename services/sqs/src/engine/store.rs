@@ -1,0 +1,144 @@
+//! Messages on disk: what changes and what does not under keys of their own, so that a queue's
+//! index is rebuilt without reading a body.
+
+use bytes::Bytes;
+use haar_kv::{Batch, Keyspace, Kv, KvError};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::dedup::Seen;
+use super::record::{Content, Record};
+
+/// The room's keyspaces.
+pub(crate) struct Store {
+    kv: Kv,
+    records: Keyspace,
+    contents: Keyspace,
+    seen: Keyspace,
+}
+
+impl Store {
+    /// Opens them in `kv`.
+    pub(crate) fn open(kv: &Kv) -> Result<Self, KvError> {
+        Ok(Self {
+            kv: kv.clone(),
+            records: kv.keyspace("sqs.record")?,
+            contents: kv.keyspace("sqs.content")?,
+            seen: kv.keyspace("sqs.seen")?,
+        })
+    }
+
+    /// Writes a new message into a batch.
+    pub(crate) fn put(
+        &self,
+        batch: &mut Batch,
+        (queue, sequence): (u64, u64),
+        record: &Record,
+        content: &Content,
+    ) {
+        batch.put(&self.records, key(queue, sequence), encode(record));
+        batch.put(&self.contents, key(queue, sequence), encode(content));
+    }
+
+    /// Writes what changed of a message.
+    pub(crate) fn update(&self, batch: &mut Batch, queue: u64, sequence: u64, record: &Record) {
+        batch.put(&self.records, key(queue, sequence), encode(record));
+    }
+
+    /// Removes a message.
+    pub(crate) fn remove(&self, batch: &mut Batch, queue: u64, sequence: u64) {
+        batch.remove(&self.records, key(queue, sequence));
+        batch.remove(&self.contents, key(queue, sequence));
+    }
+
+    /// Remembers a message for deduplication, or forgets one.
+    pub(crate) fn remember(&self, batch: &mut Batch, queue: u64, text: &str, seen: Option<&Seen>) {
+        let key = [&queue.to_be_bytes(), text.as_bytes()].concat();
+        match seen {
+            Some(seen) => batch.put(&self.seen, key, encode(seen)),
+            None => batch.remove(&self.seen, key),
+        }
+    }
+
+    /// Applies a batch, buffered.
+    pub(crate) fn apply(&self, batch: Batch) -> Result<(), KvError> {
+        self.kv.apply(batch)
+    }
+
+    /// Waits until all that was applied is on disk.
+    pub(crate) async fn sync(&self) -> Result<(), KvError> {
+        self.kv.sync().await
+    }
+
+    /// What does not change of a message, if it is there.
+    pub(crate) fn content(&self, queue: u64, sequence: u64) -> Result<Option<Content>, KvError> {
+        let value = self.contents.get(key(queue, sequence))?;
+        Ok(value.and_then(|value| decode(&value)))
+    }
+
+    /// A queue's messages without their contents.
+    pub(crate) fn records(&self, queue: u64) -> Result<Vec<(u64, Record)>, KvError> {
+        let mut all = Vec::new();
+        for entry in self.records.prefix(queue.to_be_bytes()) {
+            let entry = entry?;
+            let sequence = entry.key.get(8..).and_then(|rest| rest.try_into().ok());
+            let record = decode(&entry.value);
+            all.extend(sequence.map(u64::from_be_bytes).zip(record));
+        }
+        Ok(all)
+    }
+
+    /// What a queue's senders sent lately, in the order in which it is to be forgotten.
+    pub(crate) fn seen(&self, queue: u64) -> Result<Vec<(String, Seen)>, KvError> {
+        let mut all: Vec<(String, Seen)> = Vec::new();
+        for entry in self.seen.prefix(queue.to_be_bytes()) {
+            let entry = entry?;
+            let text = String::from_utf8_lossy(entry.key.get(8..).unwrap_or_default()).into_owned();
+            all.extend(decode(&entry.value).map(|seen| (text, seen)));
+        }
+        all.sort_by_key(|(_, seen)| seen.until);
+        Ok(all)
+    }
+
+    /// Removes all that is of a queue.
+    pub(crate) fn purge(&self, queue: u64) -> Result<(), KvError> {
+        for keyspace in [&self.records, &self.contents, &self.seen] {
+            keyspace.remove_prefix(queue.to_be_bytes())?;
+        }
+        Ok(())
+    }
+
+    /// The queues of which there is a message or a memory.
+    pub(crate) fn queues(&self) -> Result<Vec<u64>, KvError> {
+        let mut queues = Vec::new();
+        for keyspace in [&self.records, &self.seen] {
+            let mut from = Some(0_u64);
+            while let Some(first) = from {
+                let Some(entry) = keyspace.range(first.to_be_bytes()..).next().transpose()? else {
+                    break;
+                };
+                let Some(found) = entry.key.first_chunk::<8>() else { break };
+                let queue = u64::from_be_bytes(*found);
+                queues.push(queue);
+                from = queue.checked_add(1);
+            }
+        }
+        Ok(queues)
+    }
+}
+
+fn key(queue: u64, sequence: u64) -> [u8; 16] {
+    let mut key = [0; 16];
+    key[..8].copy_from_slice(&queue.to_be_bytes());
+    key[8..].copy_from_slice(&sequence.to_be_bytes());
+    key
+}
+
+fn encode(value: &impl Serialize) -> Bytes {
+    rmp_serde::to_vec(value).expect("plain data encode").into()
+}
+
+fn decode<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
+    let decoded = rmp_serde::from_slice(value);
+    decoded.inspect_err(|error| tracing::error!(%error, "a message on disk cannot be read")).ok()
+}

@@ -1,0 +1,39 @@
+//! Emptying a queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_kernel::{Answer, Call, Flow};
+use haar_sqs_contract::{PurgeQueue, PurgeQueueOutput, PurgeQueueRequest};
+use haar_wire::AwsError;
+
+use crate::Sqs;
+use crate::lookup::find;
+use crate::refusal::{broken, purge_in_progress};
+use crate::state::QueueRow;
+
+/// How long AWS takes, during which there is no second one.
+const PURGE_WAIT: Duration = Duration::from_secs(60);
+
+/// AWS docs: *Amazon SQS API Reference > PurgeQueue*.
+impl Flow<PurgeQueue> for Sqs {
+    async fn flow(self: Arc<Self>, call: Call, input: PurgeQueueRequest) -> Answer<PurgeQueue> {
+        let wait = self.doors.settings.wait(PURGE_WAIT);
+        let committed = self.doors.ledger.transact(|tx| {
+            let row = find(tx, &call, &input.queue_url)?;
+            if row.purged_at.is_some_and(|at| at + wait > call.now) {
+                return Err(purge_in_progress(&row.key.name));
+            }
+            tx.put(QueueRow { purged_at: Some(call.now), ..(*row).clone() });
+            Ok::<_, AwsError>(row)
+        })?;
+        let row = committed.durable().await.map_err(|error| {
+            tracing::error!(%error, "a commit did not reach the disk");
+            AwsError::internal_failure("the state could not be written")
+        })?;
+        self.engine.purge(&self.at_work(&row)).map_err(broken)?;
+        self.engine.sync().await.map_err(broken)?;
+        self.metrics.bill(&row, call.now, 0);
+        Ok(PurgeQueueOutput {})
+    }
+}

@@ -1,0 +1,116 @@
+//! The room: its doors, its engine, its loops.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use haar_kernel::{Doors, Lanes};
+use haar_kv::KvError;
+use haar_ledger::Tables;
+use haar_types::Timestamp;
+
+use crate::engine::{Engine, Queue};
+use crate::lanes;
+use crate::metrics::Metrics;
+use crate::state::{self, QueueRow};
+
+/// The room.
+pub struct Sqs {
+    pub(crate) doors: Doors,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) metrics: Metrics,
+}
+
+impl Sqs {
+    /// The room's tables, to be known to the ledger before it opens.
+    pub fn tables(tables: Tables) -> Tables {
+        state::tables(tables)
+    }
+
+    /// Opens the room.
+    ///
+    /// # Errors
+    /// When kv does not open the messages.
+    pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
+        let (clock, ids) = (doors.clock.clone(), doors.ids.clone());
+        let engine = Arc::new(Engine::open(&doors.kv, clock, ids)?);
+        let metrics = Metrics::new(doors);
+        Ok(Arc::new(Self { doors: doors.clone(), engine, metrics }))
+    }
+
+    /// Every operation in its lane.
+    pub fn lanes(lanes: &mut Lanes<Self>) {
+        lanes::lanes(lanes);
+    }
+
+    /// Removes messages that are past their queue's retention; never ends. The wiring spawns it.
+    pub fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        Arc::clone(self).keep_young()
+    }
+
+    /// Forgets what is in memory; to be called in a reset.
+    pub fn forget(&self) {
+        self.engine.forget();
+    }
+
+    /// A queue at work.
+    pub(crate) fn at_work(&self, row: &QueueRow) -> Arc<Queue> {
+        self.engine.queue(row.id, row.settings.is_fifo)
+    }
+
+    async fn keep_young(self: Arc<Self>) {
+        if let Err(error) = self.sweep() {
+            tracing::error!(%error, "could not remove messages of deleted queues");
+        }
+        loop {
+            let next = self.expire_all().unwrap_or_else(|error| {
+                tracing::error!(%error, "could not remove old messages");
+                None
+            });
+            let clock = &self.doors.clock;
+            let rest = async {
+                match next {
+                    Some(at) => clock.sleep_until_time(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = rest => {}
+                () = self.engine.aged.notified() => {}
+            }
+        }
+    }
+
+    fn sweep(&self) -> Result<(), KvError> {
+        let snapshot = self.doors.ledger.snapshot();
+        let ids: std::collections::BTreeSet<u64> =
+            snapshot.all::<QueueRow>().map(|row| row.id).collect();
+        self.engine.sweep(|id| ids.contains(&id))
+    }
+
+    /// Removes what is too old; answers when the next message will be.
+    fn expire_all(&self) -> Result<Option<Timestamp>, KvError> {
+        let (snapshot, now) = (self.doors.ledger.snapshot(), self.doors.clock.now());
+        let mut next: Option<Timestamp> = None;
+        for row in snapshot.all::<QueueRow>() {
+            let queue = self.at_work(&row);
+            self.expire(&row, &queue, now)?;
+            if let (_, Some(oldest)) = self.engine.counts(&queue)? {
+                let at = oldest + row.retention();
+                next = Some(next.map_or(at, |next| next.min(at)));
+            }
+        }
+        Ok(next)
+    }
+
+    /// Removes what is too old in one queue.
+    pub(crate) fn expire(
+        &self,
+        row: &QueueRow,
+        queue: &Queue,
+        now: Timestamp,
+    ) -> Result<(), KvError> {
+        let kept_ms = i64::try_from(row.retention().as_millis()).unwrap_or(i64::MAX);
+        self.engine.expire(queue, Timestamp(now.0.saturating_sub(kept_ms)))?;
+        Ok(())
+    }
+}
