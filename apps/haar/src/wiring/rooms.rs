@@ -9,6 +9,7 @@ use haar_ec2::Ec2;
 use haar_ecr::Ecr;
 use haar_ecs::Ecs;
 use haar_ecs::exec::DataChannels;
+use haar_events::Events;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{DataKey, Delivery, Doors, HoldsBlobs, Identities, Kernel, KernelBuilder, Site};
@@ -40,6 +41,7 @@ pub(crate) struct Rooms {
     ec2: Arc<Ec2>,
     pub(super) ecr: Arc<Ecr>,
     ecs: Arc<Ecs>,
+    events: Arc<Events>,
     pub(super) iam: Arc<Iam>,
     kinesis: Arc<Kinesis>,
     pub(super) lambda: Arc<Lambda>,
@@ -59,6 +61,7 @@ pub(crate) fn tables() -> Tables {
     let tables = tables.and(&haar_ec2::tables()).and(&haar_ecs::state::tables());
     let tables = tables.and(&haar_kinesis::tables());
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
+    let tables = tables.and(&haar_events::tables());
     Sqs::tables(Ecr::tables(Cloudwatch::tables(Logs::tables(tables))))
 }
 
@@ -96,6 +99,7 @@ impl Rooms {
             ec2,
             ecr,
             ecs,
+            events: Events::new(doors),
             iam,
             kinesis,
             lambda: Arc::new(lambda),
@@ -117,6 +121,7 @@ impl Rooms {
             .room(Arc::clone(&self.ec2), haar_ec2::lanes)
             .room(Arc::clone(&self.ecr), Ecr::lanes)
             .room(Arc::clone(&self.ecs), Ecs::lanes)
+            .room(Arc::clone(&self.events), haar_events::lanes)
             .room(Arc::clone(&self.iam), haar_iam::lanes)
             .room(Arc::clone(&self.kinesis), haar_kinesis::lanes)
             .room(Arc::clone(&self.lambda), Lambda::lanes)
@@ -180,6 +185,8 @@ impl Rooms {
         self.loops.spawn(self.ecr.run());
         self.loops.spawn(Arc::clone(&self.ecs).observe());
         self.loops.spawn(Arc::clone(&self.ecs).measure());
+        self.events.start().map_err(|error| format!("deliveries of events: {error}"))?;
+        self.loops.spawn(Arc::clone(&self.events).run());
         self.loops.spawn(self.logs.run());
         self.loops.spawn(self.sqs.run());
         self.loops.spawn(sweep::run(self.doors.clone(), self.holders()));
@@ -216,6 +223,7 @@ impl Rooms {
         self.sqs.forget();
         self.cloudwatch.forget_pending();
         self.meter.forget_pending();
+        self.events.reset().map_err(|error| error.message().to_owned())?;
         self.doors.ledger.reset().map_err(|error| error.to_string())?;
         super::ground::keep(&self.doors.settings, &self.doors.ledger).await?;
         self.iam.after_reset();

@@ -1,0 +1,102 @@
+//! One attempt to deliver.
+
+use bytes::Bytes;
+use haar_kernel::targets::{Consignment, Sender};
+
+use super::failure::Failure;
+use super::{Delivery, run_task, sender};
+use crate::Events;
+use crate::publish::Publication;
+use crate::rules::event::seconds;
+use crate::rules::path::Path;
+use crate::rules::transform::{self, Surroundings};
+use crate::state::BusKey;
+
+impl Events {
+    /// Makes one attempt.
+    pub(super) async fn attempt(&self, delivery: &Delivery) -> Result<(), Failure> {
+        let arn = delivery.target.arn.as_str();
+        let kind = arn.split(':').nth(2).unwrap_or_default();
+        match kind {
+            "events" if BusKey::of_arn(arn).is_some() => self.to_bus(delivery).await,
+            "ecs" => run_task::run(&self.doors, delivery, &self.sender_of(delivery)?).await,
+            _ => {
+                let consignment = self.consignment(delivery)?;
+                self.doors.targets.deliver(&consignment).await.map_err(Failure::from)
+            }
+        }
+    }
+
+    /// A session of the role where one is given, else the service itself.
+    fn sender_of(&self, delivery: &Delivery) -> Result<Sender, Failure> {
+        let source = delivery.rule.arn();
+        match &delivery.role_arn {
+            Some(role_arn) => sender::role(&self.doors, role_arn, &source),
+            None => Ok(sender::service(&delivery.rule.bus.account, &source)),
+        }
+    }
+
+    fn consignment(&self, delivery: &Delivery) -> Result<Consignment, Failure> {
+        let target = &delivery.target;
+        // These are asked for their own policies, whatever role the target has.
+        let by_policy = ["lambda", "sns", "sqs"]
+            .iter()
+            .any(|service| target.arn.split(':').nth(2) == Some(service));
+        let sender = match (&target.role_arn, by_policy) {
+            (None, true) => sender::service(&delivery.rule.bus.account, &delivery.rule.arn()),
+            _ => self.sender_of(delivery)?,
+        };
+        let region = delivery.rule.bus.region.clone();
+        let body = Bytes::from(text_for(delivery));
+        let mut consignment = Consignment::new(target.arn.clone(), sender, region, body);
+        consignment.group =
+            target.sqs_parameters.as_ref().and_then(|sqs| sqs.message_group_id.clone());
+        if target.arn.split(':').nth(2) == Some("kinesis") {
+            consignment.partition_key = Some(partition_key(delivery));
+        }
+        Ok(consignment)
+    }
+
+    /// Onto another bus: with the same id, account and time. One hop only, as on AWS.
+    async fn to_bus(&self, delivery: &Delivery) -> Result<(), Failure> {
+        let arn = delivery.target.arn.as_str();
+        let Some(bus) = BusKey::of_arn(arn) else { return Ok(()) };
+        if delivery.hop_count > 0 {
+            let text = "Events that came from another bus are not sent to a third one.";
+            return Err(Failure::lasting("THIRD_ACCOUNT_HOP_DETECTED", text));
+        }
+        let sender = self.sender_of(delivery)?;
+        self.admit(&sender, &bus)
+            .map_err(|error| Failure::lasting("NO_PERMISSIONS", error.message()))?;
+        if crate::lookup::get_bus(&self.doors.ledger.snapshot(), &bus).is_none() {
+            return Err(Failure::lasting("NO_RESOURCE", format!("{arn} does not exist.")));
+        }
+        let publication = Publication {
+            bus,
+            event: delivery.event.clone(),
+            ingested_at: delivery.ingested_at,
+            hop_count: delivery.hop_count + 1,
+        };
+        let published = self.publish(vec![publication]).await;
+        published.map_err(|error| Failure::passing("INTERNAL_ERROR", error.message()))
+    }
+}
+
+/// The text that the target gets.
+pub(super) fn text_for(delivery: &Delivery) -> String {
+    let around = Surroundings {
+        rule_arn: &delivery.rule.arn(),
+        rule_name: &delivery.rule.name,
+        ingested_at: &seconds(delivery.ingested_at),
+    };
+    transform::input(&delivery.target, &delivery.event, around)
+}
+
+/// What the target's path leads to, else the event's id.
+fn partition_key(delivery: &Delivery) -> String {
+    let path = delivery.target.kinesis_parameters.as_ref();
+    let path = path.and_then(|kinesis| Path::parse(&kinesis.partition_key_path));
+    let found = path.and_then(|path| path.find(&delivery.event));
+    let key = found.unwrap_or_else(|| delivery.event["id"].clone());
+    key.as_str().map_or_else(|| key.to_string(), str::to_owned)
+}

@@ -1,0 +1,45 @@
+//! Events that no target took, on their way to a queue.
+
+use bytes::Bytes;
+use haar_kernel::targets::Consignment;
+
+use super::Delivery;
+use super::failure::Failure;
+use super::sender::service;
+use crate::Events;
+
+impl Events {
+    /// Sends a given-up event to the target's dead-letter queue, if it has one.
+    pub(super) async fn bury(
+        &self,
+        delivery: &Delivery,
+        failure: &Failure,
+        limit: Option<&'static str>,
+        retry_count: u32,
+    ) {
+        let config = delivery.target.dead_letter_config.as_ref();
+        let Some(queue) = config.and_then(|config| config.arn.as_deref()) else { return };
+        let rule_arn = delivery.rule.arn();
+        let sender = service(&delivery.rule.bus.account, &rule_arn);
+        let body = Bytes::from(delivery.event.to_string());
+        let region = delivery.rule.bus.region.clone();
+        let mut letter = Consignment::new(queue, sender, region, body);
+        let mut add = |name: &str, value: String| {
+            letter.attributes.push((name.to_owned(), value));
+        };
+        add("RULE_ARN", rule_arn);
+        add("TARGET_ARN", delivery.target.arn.clone());
+        add("ERROR_CODE", failure.code.to_owned());
+        add("ERROR_MESSAGE", failure.message.clone());
+        if let Some(limit) = limit {
+            add("EXHAUSTED_RETRY_CONDITION", limit.to_owned());
+            add("RETRY_ATTEMPTS", retry_count.to_string());
+        }
+        let sent = self.doors.targets.deliver(&letter).await;
+        let now = self.doors.clock.now();
+        self.measure.buried(&delivery.rule, now, sent.is_ok());
+        if let Err(error) = sent {
+            tracing::warn!(%error, queue, "a dead letter was not taken");
+        }
+    }
+}

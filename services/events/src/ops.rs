@@ -1,0 +1,36 @@
+//! The operations, by noun.
+
+mod bus;
+mod pattern;
+mod permission;
+mod put_events;
+mod rule;
+mod tags;
+mod target;
+
+use haar_kernel::{Call, Listing};
+use haar_wire::{AwsError, Json, Operation};
+
+use crate::refusal::bad_token;
+
+pub(crate) use tags::tags_of;
+
+/// Items of a page where the caller says nothing; also the most.
+const PAGE_MAX: usize = 100;
+
+fn listing<O: Operation>(call: &Call, input: &O::Input) -> Result<Listing, AwsError> {
+    Listing::of(O::SCHEMA, call, input, PAGE_MAX, PAGE_MAX).map_err(bad_token)
+}
+
+/// The ARN of an archive, a replay, a connection or an API destination that a call names.
+pub(crate) fn resource(call: &Call, operation: &str, input: &Json) -> String {
+    let text = |member: &str| input.get(member).and_then(Json::as_str).unwrap_or("*");
+    let (kind, name) = match operation {
+        name if name.contains("Archive") => ("archive", text("ArchiveName")),
+        name if name.contains("Replay") => ("replay", text("ReplayName")),
+        name if name.contains("Connection") => ("connection", text("Name")),
+        name if name.contains("ApiDestination") => ("api-destination", text("Name")),
+        _ => return "*".to_owned(),
+    };
+    format!("arn:aws:events:{}:{}:{kind}/{name}", call.region, call.account)
+}

@@ -1,0 +1,91 @@
+//! Events that senders put.
+
+use std::sync::Arc;
+
+use haar_events_contract::model::{
+    PutEvents, PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry,
+};
+use haar_kernel::{Answer, Call, Flow, UsageRecord};
+
+use crate::Events;
+use crate::lookup::get_bus;
+use crate::publish::Publication;
+use crate::refusal::invalid;
+use crate::rules::event::{ENTRIES_SIZE_MAX, Origin, Rejection, build, read, size};
+use crate::state::BusKey;
+
+/// An event is billed by pieces of this size.
+const BILLED_SIZE: usize = 64 * 1024;
+
+impl Flow<PutEvents> for Events {
+    async fn flow(self: Arc<Self>, call: Call, input: PutEventsRequest) -> Answer<PutEvents> {
+        let total: usize = input.entries.iter().map(size).sum();
+        if total > ENTRIES_SIZE_MAX {
+            return Err(invalid("Total size of the entries in the request is over the limit."));
+        }
+        let (mut publications, mut results, mut pieces) = (Vec::new(), Vec::new(), 0);
+        let snapshot = self.doors.ledger.snapshot();
+        for entry in input.entries {
+            let billed = size(&entry).div_ceil(BILLED_SIZE).max(1);
+            match publication(&call, entry) {
+                Err((code, text)) => results.push(rejected(code, text)),
+                Ok((id, publication)) => {
+                    pieces += billed;
+                    results.push(PutEventsResultEntry {
+                        event_id: Some(id),
+                        ..PutEventsResultEntry::default()
+                    });
+                    // Nobody hears of a bus that is not there; AWS says no more.
+                    if get_bus(&snapshot, &publication.bus).is_some() {
+                        publications.push(publication);
+                    }
+                }
+            }
+        }
+        self.publish(publications).await?;
+        let failed = results.iter().filter(|result| result.error_code.is_some()).count();
+        let own = BusKey::own(&call, "");
+        self.measure.put(&own, results.len(), failed, call.now);
+        self.bill(&call, pieces);
+        Ok(PutEventsResponse {
+            failed_entry_count: Some(i32::try_from(failed).unwrap_or(i32::MAX)),
+            entries: Some(results),
+        })
+    }
+}
+
+/// An entry's event and its id.
+fn publication(
+    call: &Call,
+    entry: PutEventsRequestEntry,
+) -> Result<(String, Publication), Rejection> {
+    let bus = BusKey::read(call, entry.event_bus_name.as_deref());
+    let content = read(entry)?;
+    let id = call.ids.uuid();
+    let (account, region) = (&call.account, &bus.region);
+    let event = build(Origin { id: &id, account, region, now: call.now }, content);
+    Ok((id, Publication { bus, event, ingested_at: call.now, hop_count: 0 }))
+}
+
+fn rejected(code: &str, text: String) -> PutEventsResultEntry {
+    PutEventsResultEntry {
+        event_id: None,
+        error_code: Some(code.to_owned()),
+        error_message: Some(text),
+    }
+}
+
+impl Events {
+    fn bill(&self, call: &Call, pieces: usize) {
+        if pieces > 0 {
+            self.doors.meter.record(UsageRecord {
+                account: call.account.clone(),
+                region: call.region.clone(),
+                at: call.now,
+                service: "events",
+                resource: "custom-events".to_owned(),
+                quantities: vec![("custom-events", pieces as u64)],
+            });
+        }
+    }
+}

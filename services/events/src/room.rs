@@ -1,0 +1,198 @@
+//! The room: its doors, what it keeps in memory, what the gate must know of its resources.
+
+use std::sync::{Arc, OnceLock};
+
+use haar_courier::{Courier, CourierError, CourierSettings};
+use haar_events_contract::model::SERVICE;
+use haar_kernel::targets::Sender;
+use haar_kernel::{Auth, Call, Doors, Question, Room};
+use haar_ledger::Snapshot;
+use haar_policy::{Document, Grammar};
+use haar_types::RequestId;
+use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
+
+use crate::delivery::Porter;
+use crate::lookup::get_bus;
+use crate::matching::Compiled;
+use crate::measure::Measure;
+use crate::offer::BusTarget;
+use crate::refusal::not_kept;
+use crate::service_events::ServiceEvents;
+use crate::state::{BusKey, RuleKey};
+
+/// The room.
+pub struct Events {
+    pub(crate) doors: Doors,
+    pub(crate) compiled: Compiled,
+    pub(crate) measure: Measure,
+    courier: OnceLock<Courier>,
+}
+
+impl Events {
+    /// Opens the room and offers its buses to those who send to them.
+    pub fn new(doors: &Doors) -> Arc<Self> {
+        let room = Arc::new(Self {
+            doors: doors.clone(),
+            compiled: Compiled::default(),
+            measure: Measure::new(doors.peeks.clone()),
+            courier: OnceLock::new(),
+        });
+        doors.targets.offer("events", Arc::new(BusTarget(Arc::downgrade(&room))));
+        doors.outbox.listen("events.bus", Arc::new(ServiceEvents(Arc::downgrade(&room))));
+        room
+    }
+
+    /// Begins to carry what is to be delivered, also what was left. Once all targets are offered.
+    ///
+    /// # Errors
+    /// When the deliveries that were left cannot be read.
+    pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
+        let porter = Porter::default();
+        let _ = porter.room.set(Arc::downgrade(self)); // a new one is empty
+        let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
+        let settings = CourierSettings::default();
+        let courier = Courier::open(kv, clock, "events.delivery", Arc::new(porter), settings)?;
+        let _ = self.courier.set(courier); // a second start keeps the first courier
+        Ok(())
+    }
+
+    /// Forgets what it keeps in memory, for a reset.
+    ///
+    /// # Errors
+    /// When the deliveries cannot be removed.
+    pub fn reset(&self) -> Result<(), AwsError> {
+        self.compiled.clear();
+        self.courier()?.clear().map_err(not_kept)
+    }
+
+    pub(crate) fn courier(&self) -> Result<&Courier, AwsError> {
+        self.courier.get().ok_or_else(|| AwsError::internal_failure("haar is starting"))
+    }
+
+    /// Whether a sender may put events onto a bus.
+    pub(crate) fn admit(&self, sender: &Sender, bus: &BusKey) -> Result<(), AwsError> {
+        let is_own = sender.principal.account == bus.account;
+        let is_service =
+            matches!(sender.principal.identity, haar_policy::Principal::Service { .. });
+        if self.doors.settings.auth == Auth::Permissive || (is_own && is_service) {
+            return Ok(());
+        }
+        let call = Call {
+            account: sender.principal.account.clone(),
+            region: bus.region.clone(),
+            request_id: RequestId::new(self.doors.ids.uuid()),
+            now: self.doors.clock.now(),
+            ids: self.doors.ids.ids(),
+            principal: Arc::clone(&sender.principal),
+            endpoint: "".into(),
+            source_ip: None,
+            user_agent: None,
+            trace: None,
+        };
+        let (arn, snapshot) = (bus.arn(), self.doors.ledger.snapshot());
+        let policy = self.resource_policy(&call, &snapshot, &arn);
+        let question = Question { action: "events:PutEvents", resource: &arn, policy, keys: &[] };
+        self.doors.authorise(&call, &question)
+    }
+}
+
+impl Room for Events {
+    const SERVICE: &'static ServiceSchema = &SERVICE;
+
+    /// The ARNs of what a call names: buses of events that are put, rules, or what has tags.
+    fn resources(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<String> {
+        let json = haar_wire::to_json(input);
+        let text = |member: &str| json.get(member).and_then(Json::as_str);
+        match operation.name {
+            "PutEvents" => {
+                let entries = json["Entries"].as_array().into_iter().flatten();
+                let bus = |entry: &Json| BusKey::read(call, entry["EventBusName"].as_str()).arn();
+                let mut buses: Vec<String> = entries.map(bus).collect();
+                buses.sort();
+                buses.dedup();
+                buses
+            }
+            "TagResource" | "UntagResource" | "ListTagsForResource" => {
+                text("ResourceARN").map(str::to_owned).into_iter().collect()
+            }
+            "ListRules" | "TestEventPattern" => vec!["*".to_owned()],
+            "CreateEventBus" | "DeleteEventBus" | "DescribeEventBus" | "UpdateEventBus" => {
+                vec![BusKey::read(call, text("Name")).arn()]
+            }
+            "PutPermission" | "RemovePermission" => {
+                vec![BusKey::read(call, text("EventBusName")).arn()]
+            }
+            name if name.contains("Rule") || name.contains("Target") => {
+                let bus = BusKey::read(call, text("EventBusName"));
+                let name = text("Name").or_else(|| text("Rule")).unwrap_or("*").to_owned();
+                vec![RuleKey { bus, name }.arn()]
+            }
+            _ => vec![crate::ops::resource(call, operation.name, &json)],
+        }
+    }
+
+    fn resource_policy(
+        &self,
+        _call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Option<Arc<Document>> {
+        let bus =
+            BusKey::of_arn(resource).or_else(|| RuleKey::of_arn(resource).map(|rule| rule.bus))?;
+        let row = get_bus(snapshot, &bus)?;
+        let document = Document::parse(row.policy.as_ref()?, Grammar::Resource);
+        document
+            .inspect_err(|error| tracing::error!(%error, "a bus's policy is broken"))
+            .ok()
+            .map(Arc::new)
+    }
+
+    fn condition_keys(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        _operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<(String, Vec<String>)> {
+        let json = haar_wire::to_json(input);
+        let (mut keys, mut names) = (Vec::new(), Vec::new());
+        for tag in json["Tags"].as_array().into_iter().flatten() {
+            if let (Some(key), Some(value)) = (tag["Key"].as_str(), tag["Value"].as_str()) {
+                keys.push((format!("aws:RequestTag/{key}"), vec![value.to_owned()]));
+                names.push(key.to_owned());
+            }
+        }
+        if !names.is_empty() {
+            keys.push(("aws:TagKeys".to_owned(), names));
+        }
+        for (member, key) in [("source", "events:source"), ("detailType", "events:detail-type")] {
+            let named = |entry: &Json| {
+                let name = if member == "source" { "Source" } else { "DetailType" };
+                entry[name].as_str().map(str::to_owned)
+            };
+            let entries = json["Entries"].as_array().into_iter().flatten();
+            let values: Vec<String> = entries.filter_map(named).collect();
+            if !values.is_empty() {
+                keys.push((key.to_owned(), values));
+            }
+        }
+        keys
+    }
+
+    fn resource_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        let tags = crate::ops::tags_of(snapshot, call, resource).unwrap_or_default();
+        let key = |(name, value)| (format!("aws:ResourceTag/{name}"), vec![value]);
+        tags.into_iter().map(key).collect()
+    }
+}

@@ -1,0 +1,7 @@
+//! Pure functions.
+
+pub(crate) mod event;
+pub(crate) mod path;
+pub(crate) mod policy;
+pub(crate) mod target;
+pub(crate) mod transform;

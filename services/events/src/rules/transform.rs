@@ -1,0 +1,180 @@
+//! What a target gets: the event, a part of it, a constant, or what a template makes of it.
+//!
+//! AWS docs: *Amazon EventBridge User Guide > Input transformation*.
+
+use haar_events_contract::model::{InputTransformer, Target};
+use serde_json::Value;
+
+use super::path::Path;
+
+/// What a template may name beside its own variables.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) rule_arn: &'a str,
+    pub(crate) rule_name: &'a str,
+    /// `2026-01-31T09:30:00Z`.
+    pub(crate) ingested_at: &'a str,
+}
+
+/// The text that a target gets.
+pub(crate) fn input(target: &Target, event: &Value, around: Surroundings<'_>) -> String {
+    if let Some(constant) = &target.input {
+        return constant.clone();
+    }
+    if let Some(path) = target.input_path.as_deref().and_then(Path::parse) {
+        return path.find(event).unwrap_or_default().to_string();
+    }
+    match &target.input_transformer {
+        Some(transformer) => fill(transformer, event, around),
+        None => event.to_string(),
+    }
+}
+
+/// What stands for a variable.
+enum Filling {
+    Value(Value),
+    /// Already a text for its place.
+    Raw(String),
+}
+
+/// Fills a template. A variable within quotes becomes its plain text, one outside becomes JSON;
+/// one whose path leads nowhere becomes nothing within quotes and, *ours*, `null` outside.
+fn fill(transformer: &InputTransformer, event: &Value, around: Surroundings<'_>) -> String {
+    let template = transformer.input_template.as_str();
+    let mut filled = String::with_capacity(template.len() + 64);
+    let (mut in_text, mut rest) = (false, template);
+    while let Some(letter) = rest.chars().next() {
+        if letter == '<'
+            && let Some((name, behind)) = rest[1..].split_once('>')
+            && is_name(name)
+        {
+            match filling(transformer, event, around, name) {
+                Some(Filling::Value(value)) if in_text => filled.push_str(&within_text(&value)),
+                Some(Filling::Value(value)) => filled.push_str(&value.to_string()),
+                Some(Filling::Raw(text)) => filled.push_str(&text),
+                None if in_text => {}
+                None => filled.push_str("null"),
+            }
+            rest = behind;
+            continue;
+        }
+        let length = match letter {
+            '\\' if in_text => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
+            other => other.len_utf8(),
+        };
+        in_text ^= letter == '"';
+        filled.push_str(&rest[..length]);
+        rest = &rest[length..];
+    }
+    filled
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte))
+}
+
+fn filling(
+    transformer: &InputTransformer,
+    event: &Value,
+    around: Surroundings<'_>,
+    name: &str,
+) -> Option<Filling> {
+    let text = |text: &str| Some(Filling::Value(Value::String(text.to_owned())));
+    match name {
+        "aws.events.rule-arn" => text(around.rule_arn),
+        "aws.events.rule-name" => text(around.rule_name),
+        "aws.events.event.ingestion-time" => text(around.ingested_at),
+        "aws.events.event" => {
+            let mut event = event.clone();
+            event.as_object_mut().map(|event| event.shift_remove("detail"));
+            Some(Filling::Value(event))
+        }
+        "aws.events.event.json" => Some(Filling::Raw(event.to_string())),
+        name => {
+            let path = transformer.input_paths_map.as_ref()?.get(name)?;
+            Path::parse(path)?.find(event).map(Filling::Value)
+        }
+    }
+}
+
+/// A value within quotes: a text as it is, escaped; JSON without its quotes.
+fn within_text(value: &Value) -> String {
+    match value {
+        Value::String(text) => {
+            let quoted = Value::from(text.as_str()).to_string();
+            quoted[1..quoted.len() - 1].to_owned()
+        }
+        other => other.to_string().replace('"', ""),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const AROUND: Surroundings<'_> = Surroundings {
+        rule_arn: "arn:aws:events:us-east-1:1:rule/r",
+        rule_name: "r",
+        ingested_at: "2026-01-31T09:30:00Z",
+    };
+
+    fn made(paths: &[(&str, &str)], template: &str) -> String {
+        let event = json!({
+            "id": "1",
+            "detail": {"name": "a \"b\"", "n": 5, "tags": {"k": "v"}, "list": ["x", 1]},
+        });
+        let map = paths.iter().map(|(name, path)| ((*name).to_owned(), (*path).to_owned()));
+        let target = Target {
+            input_transformer: Some(InputTransformer {
+                input_paths_map: Some(map.collect()),
+                input_template: template.to_owned(),
+            }),
+            ..Target::default()
+        };
+        input(&target, &event, AROUND)
+    }
+
+    #[test]
+    fn variables_become_json_or_plain_text_by_their_place() {
+        let paths = [("name", "$.detail.name"), ("n", "$.detail.n"), ("tags", "$.detail.tags")];
+        assert_eq!(
+            made(&paths, r#"{"name": <name>, "n": <n>, "tags": <tags>}"#),
+            r#"{"name": "a \"b\"", "n": 5, "tags": {"k":"v"}}"#
+        );
+        assert_eq!(made(&paths, r#""<name> has <n> in <tags>""#), r#""a \"b\" has 5 in {k:v}""#);
+        assert_eq!(made(&paths, r#"{"q": "\"<n>\""}"#), r#"{"q": "\"5\""}"#);
+    }
+
+    #[test]
+    fn reserved_variables_tell_of_rule_and_event() {
+        assert_eq!(
+            made(
+                &[],
+                r#"{"rule": <aws.events.rule-name>, "at": "<aws.events.event.ingestion-time>"}"#
+            ),
+            r#"{"rule": "r", "at": "2026-01-31T09:30:00Z"}"#
+        );
+        assert_eq!(made(&[], r#"{"e": <aws.events.event>}"#), r#"{"e": {"id":"1"}}"#);
+        assert!(made(&[], r#"{"e": <aws.events.event.json>}"#).contains(r#""list":["x",1]"#));
+    }
+
+    #[test]
+    fn what_is_not_there_leaves_a_hole() {
+        let paths = [("gone", "$.detail.gone")];
+        assert_eq!(made(&paths, r#"{"a": <gone>, "b": "x<gone>y"}"#), r#"{"a": null, "b": "xy"}"#);
+        assert_eq!(made(&[], r#""1 < 2 <not a name>""#), r#""1 < 2 <not a name>""#);
+    }
+
+    #[test]
+    fn constants_and_parts_are_taken_as_they_are() {
+        let event = json!({"detail": {"a": "b"}});
+        let part = Target { input_path: Some("$.detail.a".to_owned()), ..Target::default() };
+        assert_eq!(input(&part, &event, AROUND), "\"b\"");
+        let constant = Target { input: Some("{\"x\": 1}".to_owned()), ..Target::default() };
+        assert_eq!(input(&constant, &event, AROUND), "{\"x\": 1}");
+        assert_eq!(input(&Target::default(), &event, AROUND), event.to_string());
+    }
+}
