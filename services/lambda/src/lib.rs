@@ -28,6 +28,7 @@ pub mod rules;
 pub mod runtime_api;
 pub mod runtimes;
 pub mod state;
+mod target;
 mod telemetry;
 
 pub use downloads::Downloads;

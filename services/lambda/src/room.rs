@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use haar_blobs::{BlobError, Digest};
@@ -35,6 +36,7 @@ impl Lambda {
     pub fn new(doors: Doors, fleet: Fleet) -> Self {
         let code = CodeStore::new(&doors.settings.data_dir);
         let downloads = Downloads::new(&doors);
+        doors.targets.offer("lambda", Arc::new(crate::target::Functions(doors.clone())));
         let (remembered, held_images) = (Remembered::default(), Mutex::default());
         Self { doors, code, fleet, downloads, remembered, held_images }
     }

@@ -23,6 +23,7 @@ mod rules;
 mod sink;
 mod state;
 mod tail;
+mod target;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -57,6 +58,7 @@ impl Logs {
         let (clock, ids) = (doors.clock.clone(), doors.ids.clone());
         let sink = Arc::new(Sink::new(clock, ids, doors.ledger.clone(), events));
         doors.peeks.offer::<dyn LogSink>(Arc::clone(&sink) as Arc<dyn LogSink>);
+        doors.targets.offer("logs", Arc::new(target::Groups(Arc::clone(&sink))));
         Ok(Arc::new(Self { doors: doors.clone(), sink }))
     }
 

@@ -84,7 +84,7 @@ impl Events {
                 at: call.now,
                 service: "events",
                 resource: "custom-events".to_owned(),
-                quantities: vec![("custom-events", pieces as u64)],
+                quantities: vec![("events/custom", pieces as u64)],
             });
         }
     }

@@ -234,6 +234,7 @@ pub static HEADER_PARAMETERS_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &HEADER_KEY),
         value: Member::new("value", &HEADER_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -547,6 +548,7 @@ pub static QUERY_STRING_PARAMETERS_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &QUERY_STRING_KEY),
         value: Member::new("value", &QUERY_STRING_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -814,6 +816,7 @@ pub static TRANSFORMER_PATHS: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &INPUT_TRANSFORMER_PATH_KEY),
         value: Member::new("value", &TARGET_INPUT_PATH),
+        entry: None,
         flattened: false,
     }),
 )

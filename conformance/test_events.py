@@ -1,0 +1,160 @@
+"""EventBridge with boto3: rules that really call functions and run tasks."""
+
+import json
+import uuid
+
+import pytest
+from botocore.exceptions import ClientError
+
+from support.cloud import ACCOUNT, REGION, until
+from support.containers import Containers
+from support.functions import ROLE, Functions
+
+#: Answers by writing what it was told to its log, which is how a test hears of it.
+RECORDER = """
+    import json
+    def handler(event, context):
+        print("GOT " + json.dumps(event))
+"""
+
+
+@pytest.fixture
+def events(cloud):
+    return cloud.client("events")
+
+
+def heard(cloud, name):
+    logs = cloud.client("logs")
+    try:
+        found = logs.filter_log_events(logGroupName=f"/aws/lambda/{name}", filterPattern='"GOT "')
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [json.loads(event["message"].split("GOT ", 1)[1]) for event in found["events"]]
+
+
+def arn_of(functions, name):
+    return functions.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+
+
+def rule(events, target, name=None, **cause):
+    name = name or f"r-{uuid.uuid4().hex[:8]}"
+    made = events.put_rule(Name=name, **cause)
+    where = {"EventBusName": cause["EventBusName"]} if "EventBusName" in cause else {}
+    put = events.put_targets(Rule=name, Targets=[{"Id": "1", **target}], **where)
+    assert put["FailedEntryCount"] == 0
+    return made["RuleArn"]
+
+
+def put(events, detail, source="shop", **more):
+    entry = {"Source": source, "DetailType": "order", "Detail": json.dumps(detail), **more}
+    answer = events.put_events(Entries=[entry])
+    assert answer["FailedEntryCount"] == 0
+    return answer["Entries"][0]["EventId"]
+
+
+def test_a_rule_calls_a_function_with_what_a_template_makes(cloud, functions, events):
+    whole, part = functions.python(RECORDER), functions.python(RECORDER)
+    source = uuid.uuid4().hex
+    pattern = {"source": [source], "detail": {"price": [{"numeric": [">=", 10]}]}}
+    cause = {"EventPattern": json.dumps(pattern)}
+    rule(events, {"Arn": arn_of(functions, whole)}, **cause)
+    transformer = {
+        "InputPathsMap": {"price": "$.detail.price"},
+        "InputTemplate": '{"text": "costs <price>", "rule": <aws.events.rule-name>}',
+    }
+    rule(events, {"Arn": arn_of(functions, part), "InputTransformer": transformer}, "named", **cause)
+    put(events, {"price": 9}, source)
+    sent = put(events, {"price": 10}, source)
+    (event,) = until(lambda: heard(cloud, whole))
+    assert (event["id"], event["detail"]) == (sent, {"price": 10})
+    assert event["account"] == ACCOUNT and event["region"] == REGION
+    assert until(lambda: heard(cloud, part)) == [{"text": "costs 10", "rule": "named"}]
+
+
+def test_a_bus_of_ones_own_sends_to_a_log_group(cloud, events):
+    bus, group = f"bus-{uuid.uuid4().hex[:8]}", f"/events/{uuid.uuid4().hex[:8]}"
+    events.create_event_bus(Name=bus, Tags=[{"Key": "k", "Value": "v"}])
+    cloud.client("logs").create_log_group(logGroupName=group)
+    target = {"Arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"}
+    rule(events, target, "to-log", EventPattern='{"source": ["shop"]}', EventBusName=bus)
+    put(events, {"n": 1})
+    sent = put(events, {"n": 2}, EventBusName=bus)
+    logs = cloud.client("logs")
+    found = until(lambda: logs.filter_log_events(logGroupName=group)["events"])
+    assert [json.loads(event["message"])["id"] for event in found] == [sent]
+    with pytest.raises(ClientError) as refused:
+        events.delete_event_bus(Name=bus)
+    assert refused.value.response["Error"]["Code"] == "ValidationException"
+    events.remove_targets(Rule="to-log", EventBusName=bus, Ids=["1"])
+    events.delete_rule(Name="to-log", EventBusName=bus)
+    events.delete_event_bus(Name=bus)
+
+
+def test_refusals_have_the_services_words(events):
+    with pytest.raises(events.exceptions.InvalidEventPatternException) as refused:
+        events.put_rule(Name="bad", EventPattern='{"source": [{"prefix": 1}]}')
+    assert "prefix match pattern must be a string" in str(refused.value)
+    with pytest.raises(events.exceptions.ResourceNotFoundException) as refused:
+        events.describe_rule(Name="none")
+    assert str(refused.value).endswith("Rule none does not exist on EventBus default.")
+    answer = events.put_events(Entries=[{"Source": "s", "DetailType": "d", "Detail": "{"}])
+    assert answer["FailedEntryCount"] == 1
+    assert answer["Entries"][0]["ErrorCode"] == "MalformedDetail"
+
+
+def test_a_rule_runs_a_task_on_fargate(cloud, events):
+    containers = Containers(cloud)
+    containers.ecs.create_cluster(clusterName="default")
+    containers.push()
+    definition = containers.define("ruled", "echo got $WHAT; exit 0")
+    network = containers.network["awsvpcConfiguration"]
+    source = uuid.uuid4().hex
+    target = {
+        "Arn": f"arn:aws:ecs:{REGION}:{ACCOUNT}:cluster/default",
+        "RoleArn": ROLE,
+        "EcsParameters": {
+            "TaskDefinitionArn": definition,
+            "LaunchType": "FARGATE",
+            "TaskCount": 1,
+            "NetworkConfiguration": {
+                "awsvpcConfiguration": {
+                    "Subnets": network["subnets"],
+                    "SecurityGroups": network["securityGroups"],
+                }
+            },
+        },
+        "InputTransformer": {
+            "InputPathsMap": {"what": "$.detail.what"},
+            "InputTemplate": json.dumps(
+                {
+                    "containerOverrides": [
+                        {"name": "web", "environment": [{"name": "WHAT", "value": "<what>"}]}
+                    ]
+                }
+            ),
+        },
+    }
+    rule(events, target, "runs-a-task", EventPattern=json.dumps({"source": [source]}))
+    put(events, {"what": "the goods"}, source)
+
+    def stopped():
+        return containers.ecs.list_tasks(family="ruled", desiredStatus="STOPPED")["taskArns"]
+
+    (arn,) = until(stopped)
+    task = containers.wait(arn, "STOPPED")
+    assert task["startedBy"] == "events-rule/runs-a-task"
+    assert task["containers"][0]["exitCode"] == 0
+    until(lambda: containers.lines("ruled", arn), lambda lines: lines == ["got the goods"])
+
+
+def test_what_was_acknowledged_is_delivered_after_a_crash(new_cloud, tmp_path):
+    """At least once: haar is killed as soon as the events are acknowledged."""
+    cloud = new_cloud(data_dir=tmp_path)
+    events, functions = cloud.client("events"), Functions(cloud)
+    name = functions.python(RECORDER)
+    rule(events, {"Arn": arn_of(functions, name)}, "kept", EventPattern='{"source": ["shop"]}')
+    sent = {put(events, {"n": n}) for n in range(20)}
+    cloud.kill()
+    cloud.start()
+    until(lambda: {event["id"] for event in heard(cloud, name)}, lambda ids: ids == sent, limit=60)
+    assert cloud.client("events").describe_rule(Name="kept")["State"] == "ENABLED"
