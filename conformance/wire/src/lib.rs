@@ -20,10 +20,11 @@ use serde_json::{Value, json};
 /// The services whose operations are listed, and samples of others.
 pub fn catalogue() -> Catalogue {
     Catalogue::new([
-        &generated::dynamodb::SERVICE,
         &generated::ec2::SERVICE,
         &generated::s3::SERVICE,
         &haar_cloudwatch_contract::model::SERVICE,
+        &haar_dynamodb_contract::model::SERVICE,
+        &haar_dynamodbstreams_contract::model::SERVICE,
         &haar_ec2_contract::model::SERVICE,
         &haar_ecr_contract::model::SERVICE,
         &haar_ecs_contract::model::SERVICE,

@@ -9,7 +9,7 @@ use crate::{AwsError, Shape};
 /// Violations quoted in one message at most; AWS's answers stay readable likewise.
 const VIOLATIONS_MAX: usize = 100;
 /// Nested lists, maps and structures at most.
-const DEPTH_MAX: usize = 64;
+const DEPTH_MAX: usize = 100;
 
 /// Collects what is wrong while an input is read.
 #[derive(Default)]

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use haar_cloudwatch::Cloudwatch;
 use haar_controller::{ActCx, Driver};
 use haar_cost::UsageBook;
+use haar_dynamodb::Dynamodb;
+use haar_dynamodbstreams::Streams;
 use haar_ec2::Ec2;
 use haar_ecr::Ecr;
 use haar_ecs::Ecs;
@@ -38,6 +40,7 @@ use super::tasks;
 /// All rooms of this cloud.
 pub(crate) struct Rooms {
     pub(super) cloudwatch: Arc<Cloudwatch>,
+    dynamodb: Arc<Dynamodb>,
     ec2: Arc<Ec2>,
     pub(super) ecr: Arc<Ecr>,
     ecs: Arc<Ecs>,
@@ -61,6 +64,7 @@ pub(crate) fn tables() -> Tables {
     let tables = tables.and(&haar_ec2::tables()).and(&haar_ecs::state::tables());
     let tables = tables.and(&haar_kinesis::tables());
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
+    let tables = tables.and(&haar_dynamodb::tables());
     let tables = tables.and(&haar_events::tables());
     Sqs::tables(Ecr::tables(Cloudwatch::tables(Logs::tables(tables))))
 }
@@ -88,6 +92,7 @@ impl Rooms {
         let mut fleet_settings = FleetSettings::new(doors.settings.data_dir.clone());
         fleet_settings.idle_max = doors.settings.wait(fleet_settings.idle_max);
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));
+        let dynamodb = Dynamodb::open(doors).map_err(|error| format!("items: {error}"))?;
         let ec2 = Arc::new(Ec2::new(doors));
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
         let sqs = Sqs::open(doors).map_err(|error| format!("queues: {error}"))?;
@@ -96,6 +101,7 @@ impl Rooms {
         let ecs = Arc::new(Ecs::new(doors.clone(), task_doors));
         Ok(Self {
             cloudwatch,
+            dynamodb,
             ec2,
             ecr,
             ecs,
@@ -118,6 +124,8 @@ impl Rooms {
     pub(crate) fn kernel(&self, doors: Doors) -> Arc<Kernel> {
         KernelBuilder::new(doors, Arc::clone(&self.iam) as Arc<dyn Identities>)
             .room(Arc::clone(&self.cloudwatch), Cloudwatch::lanes)
+            .room(Arc::clone(&self.dynamodb), haar_dynamodb::lanes)
+            .room(Arc::new(Streams::new(&self.doors)), haar_dynamodbstreams::lanes)
             .room(Arc::clone(&self.ec2), haar_ec2::lanes)
             .room(Arc::clone(&self.ecr), Ecr::lanes)
             .room(Arc::clone(&self.ecs), Ecs::lanes)
@@ -138,6 +146,7 @@ impl Rooms {
         Driver::new(cx)
             .add(self.cloudwatch.sweeper())
             .add(Arc::new(Charges::new(Arc::clone(&self.lambda))))
+            .add(self.dynamodb.tables())
             .add(self.ecr.copies())
             .add(self.ecr.layers())
             .add(self.ecr.lifecycles())
@@ -182,6 +191,7 @@ impl Rooms {
     /// Starts the loops that write what is buffered, and the work that was left.
     pub(crate) fn start(&self) -> Result<(), String> {
         self.loops.spawn(self.cloudwatch.run());
+        self.loops.spawn(self.dynamodb.run());
         self.loops.spawn(self.ecr.run());
         self.loops.spawn(Arc::clone(&self.ecs).observe());
         self.loops.spawn(Arc::clone(&self.ecs).measure());
@@ -207,6 +217,7 @@ impl Rooms {
             self.ecs.end_all().await;
         }
         self.logs.flush().await;
+        self.dynamodb.flush();
         self.cloudwatch.flush();
         self.ecr.flush();
         if let Err(error) = self.meter.flush() {
@@ -222,6 +233,7 @@ impl Rooms {
         self.logs.forget_pending();
         self.sqs.forget();
         self.cloudwatch.forget_pending();
+        self.dynamodb.forget();
         self.meter.forget_pending();
         self.events.reset().map_err(|error| error.message().to_owned())?;
         self.doors.ledger.reset().map_err(|error| error.to_string())?;

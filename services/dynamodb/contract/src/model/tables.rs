@@ -86,6 +86,39 @@ pub static ATTRIBUTE_VALUE_UPDATE: Schema = Schema::structure(
 pub static AVAILABILITY_ERROR_MESSAGE: Schema = Schema::new("AvailabilityErrorMessage", Kind::Text);
 pub static BACKFILLING: Schema = Schema::new("Backfilling", Kind::Boolean);
 pub static BACKUP_ARN: Schema = Schema::new("BackupArn", Kind::Text).min(37).max(1024);
+pub static BATCH_GET_ITEM_INPUT: Schema = Schema::structure(
+    "BatchGetItemInput",
+    &StructSchema::new(&[
+        Member::new("RequestItems", &BATCH_GET_REQUEST_MAP).required(),
+        Member::new("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+    ]),
+);
+pub static BATCH_GET_ITEM_OUTPUT: Schema = Schema::structure(
+    "BatchGetItemOutput",
+    &StructSchema::new(&[
+        Member::new("Responses", &BATCH_GET_RESPONSE_MAP),
+        Member::new("UnprocessedKeys", &BATCH_GET_REQUEST_MAP),
+        Member::new("ConsumedCapacity", &CONSUMED_CAPACITY_MULTIPLE),
+    ]),
+);
+pub static BATCH_GET_REQUEST_MAP: Schema = Schema::new(
+    "BatchGetRequestMap",
+    Kind::Map(&MapSchema {
+        key: Member::new("key", &TABLE_ARN),
+        value: Member::new("value", &KEYS_AND_ATTRIBUTES),
+        flattened: false,
+    }),
+)
+.min(1)
+.max(100);
+pub static BATCH_GET_RESPONSE_MAP: Schema = Schema::new(
+    "BatchGetResponseMap",
+    Kind::Map(&MapSchema {
+        key: Member::new("key", &TABLE_ARN),
+        value: Member::new("value", &ITEM_LIST),
+        flattened: false,
+    }),
+);
 pub static BATCH_WRITE_ITEM_INPUT: Schema = Schema::structure(
     "BatchWriteItemInput",
     &StructSchema::new(&[
@@ -249,10 +282,53 @@ pub static DELETE: Schema = Schema::structure(
         ),
     ]),
 );
+pub static DELETE_ITEM_INPUT: Schema = Schema::structure(
+    "DeleteItemInput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("Key", &KEY).required(),
+        Member::new("Expected", &EXPECTED_ATTRIBUTE_MAP),
+        Member::new("ConditionalOperator", &CONDITIONAL_OPERATOR),
+        Member::new("ReturnValues", &RETURN_VALUE),
+        Member::new("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        Member::new("ReturnItemCollectionMetrics", &RETURN_ITEM_COLLECTION_METRICS),
+        Member::new("ConditionExpression", &CONDITION_EXPRESSION),
+        Member::new("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        Member::new("ExpressionAttributeValues", &EXPRESSION_ATTRIBUTE_VALUE_MAP),
+        Member::new(
+            "ReturnValuesOnConditionCheckFailure",
+            &RETURN_VALUES_ON_CONDITION_CHECK_FAILURE,
+        ),
+    ]),
+);
+pub static DELETE_ITEM_OUTPUT: Schema = Schema::structure(
+    "DeleteItemOutput",
+    &StructSchema::new(&[
+        Member::new("Attributes", &ATTRIBUTE_MAP),
+        Member::new("ConsumedCapacity", &CONSUMED_CAPACITY),
+        Member::new("ItemCollectionMetrics", &ITEM_COLLECTION_METRICS),
+    ]),
+);
 pub static DELETE_REQUEST: Schema =
     Schema::structure("DeleteRequest", &StructSchema::new(&[Member::new("Key", &KEY).required()]));
+pub static DELETE_TABLE_INPUT: Schema = Schema::structure(
+    "DeleteTableInput",
+    &StructSchema::new(&[Member::new("TableName", &TABLE_ARN).required()]),
+);
+pub static DELETE_TABLE_OUTPUT: Schema = Schema::structure(
+    "DeleteTableOutput",
+    &StructSchema::new(&[Member::new("TableDescription", &TABLE_DESCRIPTION)]),
+);
 pub static DELETION_PROTECTION_ENABLED: Schema =
     Schema::new("DeletionProtectionEnabled", Kind::Boolean);
+pub static DESCRIBE_TABLE_INPUT: Schema = Schema::structure(
+    "DescribeTableInput",
+    &StructSchema::new(&[Member::new("TableName", &TABLE_ARN).required()]),
+);
+pub static DESCRIBE_TABLE_OUTPUT: Schema = Schema::structure(
+    "DescribeTableOutput",
+    &StructSchema::new(&[Member::new("Table", &TABLE_DESCRIPTION)]),
+);
 pub static ERROR_MESSAGE: Schema = Schema::new("ErrorMessage", Kind::Text);
 pub static EXPECTED_ATTRIBUTE_MAP: Schema = Schema::new(
     "ExpectedAttributeMap",
@@ -302,6 +378,15 @@ pub static FILTER_CONDITION_MAP: Schema = Schema::new(
         entry: None,
         flattened: false,
     }),
+);
+pub static GET: Schema = Schema::structure(
+    "Get",
+    &StructSchema::new(&[
+        Member::new("Key", &KEY).required(),
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("ProjectionExpression", &PROJECTION_EXPRESSION),
+        Member::new("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+    ]),
 );
 pub static GET_ITEM_INPUT: Schema = Schema::structure(
     "GetItemInput",
@@ -461,6 +546,14 @@ pub static ITEM_LIST: Schema = Schema::new(
     "ItemList",
     Kind::List(&ListSchema { item: Member::new("member", &ATTRIBUTE_MAP), flattened: false }),
 );
+pub static ITEM_RESPONSE: Schema =
+    Schema::structure("ItemResponse", &StructSchema::new(&[Member::new("Item", &ATTRIBUTE_MAP)]));
+pub static ITEM_RESPONSE_LIST: Schema = Schema::new(
+    "ItemResponseList",
+    Kind::List(&ListSchema { item: Member::new("member", &ITEM_RESPONSE), flattened: false }),
+)
+.min(1)
+.max(100);
 pub static KMS_MASTER_KEY_ARN: Schema = Schema::new("KMSMasterKeyArn", Kind::Text);
 pub static KMS_MASTER_KEY_ID: Schema = Schema::new("KMSMasterKeyId", Kind::Text);
 pub static KEY: Schema = Schema::new(
@@ -482,6 +575,12 @@ pub static KEY_CONDITIONS: Schema = Schema::new(
     }),
 );
 pub static KEY_EXPRESSION: Schema = Schema::new("KeyExpression", Kind::Text);
+pub static KEY_LIST: Schema = Schema::new(
+    "KeyList",
+    Kind::List(&ListSchema { item: Member::new("member", &KEY), flattened: false }),
+)
+.min(1)
+.max(100);
 pub static KEY_SCHEMA: Schema = Schema::new(
     "KeySchema",
     Kind::List(&ListSchema { item: Member::new("member", &KEY_SCHEMA_ELEMENT), flattened: false }),
@@ -497,6 +596,16 @@ pub static KEY_SCHEMA_ELEMENT: Schema = Schema::structure(
     ]),
 );
 pub static KEY_TYPE: Schema = Schema::new("KeyType", Kind::Enum(enums::KeyType::TEXTS));
+pub static KEYS_AND_ATTRIBUTES: Schema = Schema::structure(
+    "KeysAndAttributes",
+    &StructSchema::new(&[
+        Member::new("Keys", &KEY_LIST).required(),
+        Member::new("AttributesToGet", &ATTRIBUTE_NAME_LIST),
+        Member::new("ConsistentRead", &CONSISTENT_READ),
+        Member::new("ProjectionExpression", &PROJECTION_EXPRESSION),
+        Member::new("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+    ]),
+);
 pub static LIMIT_EXCEEDED_EXCEPTION: Schema = Schema::structure(
     "LimitExceededException",
     &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
@@ -508,6 +617,22 @@ pub static LIMIT_EXCEEDED_EXCEPTION: Schema = Schema::structure(
 pub static LIST_ATTRIBUTE_VALUE: Schema = Schema::new(
     "ListAttributeValue",
     Kind::List(&ListSchema { item: Member::new("member", &ATTRIBUTE_VALUE), flattened: false }),
+);
+pub static LIST_TABLES_INPUT: Schema = Schema::structure(
+    "ListTablesInput",
+    &StructSchema::new(&[
+        Member::new("ExclusiveStartTableName", &TABLE_NAME),
+        Member::new("Limit", &LIST_TABLES_INPUT_LIMIT),
+    ]),
+);
+pub static LIST_TABLES_INPUT_LIMIT: Schema =
+    Schema::new("ListTablesInputLimit", Kind::Integer).min(1).max(100);
+pub static LIST_TABLES_OUTPUT: Schema = Schema::structure(
+    "ListTablesOutput",
+    &StructSchema::new(&[
+        Member::new("TableNames", &TABLE_NAME_LIST),
+        Member::new("LastEvaluatedTableName", &TABLE_NAME),
+    ]),
 );
 pub static LOCAL_SECONDARY_INDEX: Schema = Schema::structure(
     "LocalSecondaryIndex",
@@ -837,6 +962,40 @@ pub static SSE_STATUS: Schema = Schema::new("SSEStatus", Kind::Enum(enums::SSESt
 pub static SSE_TYPE: Schema = Schema::new("SSEType", Kind::Enum(enums::SSEType::TEXTS));
 pub static SCALAR_ATTRIBUTE_TYPE: Schema =
     Schema::new("ScalarAttributeType", Kind::Enum(enums::ScalarAttributeType::TEXTS));
+pub static SCAN_INPUT: Schema = Schema::structure(
+    "ScanInput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("IndexName", &INDEX_NAME),
+        Member::new("AttributesToGet", &ATTRIBUTE_NAME_LIST),
+        Member::new("Limit", &POSITIVE_INTEGER_OBJECT),
+        Member::new("Select", &SELECT),
+        Member::new("ScanFilter", &FILTER_CONDITION_MAP),
+        Member::new("ConditionalOperator", &CONDITIONAL_OPERATOR),
+        Member::new("ExclusiveStartKey", &KEY),
+        Member::new("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        Member::new("TotalSegments", &SCAN_TOTAL_SEGMENTS),
+        Member::new("Segment", &SCAN_SEGMENT),
+        Member::new("ProjectionExpression", &PROJECTION_EXPRESSION),
+        Member::new("FilterExpression", &CONDITION_EXPRESSION),
+        Member::new("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+        Member::new("ExpressionAttributeValues", &EXPRESSION_ATTRIBUTE_VALUE_MAP),
+        Member::new("ConsistentRead", &CONSISTENT_READ),
+    ]),
+);
+pub static SCAN_OUTPUT: Schema = Schema::structure(
+    "ScanOutput",
+    &StructSchema::new(&[
+        Member::new("Items", &ITEM_LIST),
+        Member::new("Count", &INTEGER),
+        Member::new("ScannedCount", &INTEGER),
+        Member::new("LastEvaluatedKey", &KEY),
+        Member::new("ConsumedCapacity", &CONSUMED_CAPACITY),
+    ]),
+);
+pub static SCAN_SEGMENT: Schema = Schema::new("ScanSegment", Kind::Integer).min(0).max(999999);
+pub static SCAN_TOTAL_SEGMENTS: Schema =
+    Schema::new("ScanTotalSegments", Kind::Integer).min(1).max(1000000);
 pub static SECONDARY_INDEXES_CAPACITY_MAP: Schema = Schema::new(
     "SecondaryIndexesCapacityMap",
     Kind::Map(&MapSchema {
@@ -911,6 +1070,10 @@ pub static TABLE_DESCRIPTION: Schema = Schema::structure(
 );
 pub static TABLE_ID: Schema = Schema::new("TableId", Kind::Text).pattern(&P1);
 pub static TABLE_NAME: Schema = Schema::new("TableName", Kind::Text).min(3).max(255).pattern(&P0);
+pub static TABLE_NAME_LIST: Schema = Schema::new(
+    "TableNameList",
+    Kind::List(&ListSchema { item: Member::new("member", &TABLE_NAME), flattened: false }),
+);
 pub static TABLE_STATUS: Schema = Schema::new("TableStatus", Kind::Enum(enums::TableStatus::TEXTS));
 pub static TABLE_WARM_THROUGHPUT_DESCRIPTION: Schema = Schema::structure(
     "TableWarmThroughputDescription",
@@ -948,6 +1111,30 @@ pub static THROTTLING_REASON: Schema = Schema::structure(
 pub static THROTTLING_REASON_LIST: Schema = Schema::new(
     "ThrottlingReasonList",
     Kind::List(&ListSchema { item: Member::new("member", &THROTTLING_REASON), flattened: false }),
+);
+pub static TRANSACT_GET_ITEM: Schema = Schema::structure(
+    "TransactGetItem",
+    &StructSchema::new(&[Member::new("Get", &GET).required()]),
+);
+pub static TRANSACT_GET_ITEM_LIST: Schema = Schema::new(
+    "TransactGetItemList",
+    Kind::List(&ListSchema { item: Member::new("member", &TRANSACT_GET_ITEM), flattened: false }),
+)
+.min(1)
+.max(100);
+pub static TRANSACT_GET_ITEMS_INPUT: Schema = Schema::structure(
+    "TransactGetItemsInput",
+    &StructSchema::new(&[
+        Member::new("TransactItems", &TRANSACT_GET_ITEM_LIST).required(),
+        Member::new("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+    ]),
+);
+pub static TRANSACT_GET_ITEMS_OUTPUT: Schema = Schema::structure(
+    "TransactGetItemsOutput",
+    &StructSchema::new(&[
+        Member::new("ConsumedCapacity", &CONSUMED_CAPACITY_MULTIPLE),
+        Member::new("Responses", &ITEM_RESPONSE_LIST),
+    ]),
 );
 pub static TRANSACT_WRITE_ITEM: Schema = Schema::structure(
     "TransactWriteItem",

@@ -49,6 +49,21 @@ pub struct AttributeValueUpdate {
 shape!(AttributeValueUpdate, tables::ATTRIBUTE_VALUE_UPDATE, 0 value, 1 action);
 
 #[derive(Clone, Default)]
+pub struct BatchGetItemInput {
+    pub request_items: BTreeMap<String, KeysAndAttributes>,
+    pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
+}
+shape!(BatchGetItemInput, tables::BATCH_GET_ITEM_INPUT, 0 request_items, 1 return_consumed_capacity);
+
+#[derive(Clone, Default)]
+pub struct BatchGetItemOutput {
+    pub responses: Option<BTreeMap<String, Vec<BTreeMap<String, AttributeValue>>>>,
+    pub unprocessed_keys: Option<BTreeMap<String, KeysAndAttributes>>,
+    pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+}
+shape!(BatchGetItemOutput, tables::BATCH_GET_ITEM_OUTPUT, 0 responses, 1 unprocessed_keys, 2 consumed_capacity);
+
+#[derive(Clone, Default)]
 pub struct BatchWriteItemInput {
     pub request_items: BTreeMap<String, Vec<WriteRequest>>,
     pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
@@ -157,10 +172,58 @@ pub struct Delete {
 shape!(Delete, tables::DELETE, 0 key, 1 table_name, 2 condition_expression, 3 expression_attribute_names, 4 expression_attribute_values, 5 return_values_on_condition_check_failure);
 
 #[derive(Clone, Default)]
+pub struct DeleteItemInput {
+    pub table_name: String,
+    pub key: BTreeMap<String, AttributeValue>,
+    pub expected: Option<BTreeMap<String, ExpectedAttributeValue>>,
+    pub conditional_operator: Option<ConditionalOperator>,
+    pub return_values: Option<ReturnValue>,
+    pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
+    pub return_item_collection_metrics: Option<ReturnItemCollectionMetrics>,
+    pub condition_expression: Option<String>,
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+    pub expression_attribute_values: Option<BTreeMap<String, AttributeValue>>,
+    pub return_values_on_condition_check_failure: Option<ReturnValuesOnConditionCheckFailure>,
+}
+shape!(DeleteItemInput, tables::DELETE_ITEM_INPUT, 0 table_name, 1 key, 2 expected, 3 conditional_operator, 4 return_values, 5 return_consumed_capacity, 6 return_item_collection_metrics, 7 condition_expression, 8 expression_attribute_names, 9 expression_attribute_values, 10 return_values_on_condition_check_failure);
+
+#[derive(Clone, Default)]
+pub struct DeleteItemOutput {
+    pub attributes: Option<BTreeMap<String, AttributeValue>>,
+    pub consumed_capacity: Option<ConsumedCapacity>,
+    pub item_collection_metrics: Option<ItemCollectionMetrics>,
+}
+shape!(DeleteItemOutput, tables::DELETE_ITEM_OUTPUT, 0 attributes, 1 consumed_capacity, 2 item_collection_metrics);
+
+#[derive(Clone, Default)]
 pub struct DeleteRequest {
     pub key: BTreeMap<String, AttributeValue>,
 }
 shape!(DeleteRequest, tables::DELETE_REQUEST, 0 key);
+
+#[derive(Clone, Default)]
+pub struct DeleteTableInput {
+    pub table_name: String,
+}
+shape!(DeleteTableInput, tables::DELETE_TABLE_INPUT, 0 table_name);
+
+#[derive(Clone, Default)]
+pub struct DeleteTableOutput {
+    pub table_description: Option<TableDescription>,
+}
+shape!(DeleteTableOutput, tables::DELETE_TABLE_OUTPUT, 0 table_description);
+
+#[derive(Clone, Default)]
+pub struct DescribeTableInput {
+    pub table_name: String,
+}
+shape!(DescribeTableInput, tables::DESCRIBE_TABLE_INPUT, 0 table_name);
+
+#[derive(Clone, Default)]
+pub struct DescribeTableOutput {
+    pub table: Option<TableDescription>,
+}
+shape!(DescribeTableOutput, tables::DESCRIBE_TABLE_OUTPUT, 0 table);
 
 #[derive(Clone, Default)]
 pub struct ExpectedAttributeValue {
@@ -170,6 +233,15 @@ pub struct ExpectedAttributeValue {
     pub attribute_value_list: Option<Vec<AttributeValue>>,
 }
 shape!(ExpectedAttributeValue, tables::EXPECTED_ATTRIBUTE_VALUE, 0 value, 1 exists, 2 comparison_operator, 3 attribute_value_list);
+
+#[derive(Clone, Default)]
+pub struct Get {
+    pub key: BTreeMap<String, AttributeValue>,
+    pub table_name: String,
+    pub projection_expression: Option<String>,
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+}
+shape!(Get, tables::GET, 0 key, 1 table_name, 2 projection_expression, 3 expression_attribute_names);
 
 #[derive(Clone, Default)]
 pub struct GetItemInput {
@@ -240,11 +312,41 @@ pub struct ItemCollectionMetrics {
 shape!(ItemCollectionMetrics, tables::ITEM_COLLECTION_METRICS, 0 item_collection_key, 1 size_estimate_range_gb);
 
 #[derive(Clone, Default)]
+pub struct ItemResponse {
+    pub item: Option<BTreeMap<String, AttributeValue>>,
+}
+shape!(ItemResponse, tables::ITEM_RESPONSE, 0 item);
+
+#[derive(Clone, Default)]
 pub struct KeySchemaElement {
     pub attribute_name: String,
     pub key_type: KeyType,
 }
 shape!(KeySchemaElement, tables::KEY_SCHEMA_ELEMENT, 0 attribute_name, 1 key_type);
+
+#[derive(Clone, Default)]
+pub struct KeysAndAttributes {
+    pub keys: Vec<BTreeMap<String, AttributeValue>>,
+    pub attributes_to_get: Option<Vec<String>>,
+    pub consistent_read: Option<bool>,
+    pub projection_expression: Option<String>,
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+}
+shape!(KeysAndAttributes, tables::KEYS_AND_ATTRIBUTES, 0 keys, 1 attributes_to_get, 2 consistent_read, 3 projection_expression, 4 expression_attribute_names);
+
+#[derive(Clone, Default)]
+pub struct ListTablesInput {
+    pub exclusive_start_table_name: Option<String>,
+    pub limit: Option<i32>,
+}
+shape!(ListTablesInput, tables::LIST_TABLES_INPUT, 0 exclusive_start_table_name, 1 limit);
+
+#[derive(Clone, Default)]
+pub struct ListTablesOutput {
+    pub table_names: Option<Vec<String>>,
+    pub last_evaluated_table_name: Option<String>,
+}
+shape!(ListTablesOutput, tables::LIST_TABLES_OUTPUT, 0 table_names, 1 last_evaluated_table_name);
 
 #[derive(Clone, Default)]
 pub struct LocalSecondaryIndex {
@@ -435,6 +537,37 @@ pub struct SSESpecification {
 shape!(SSESpecification, tables::SSE_SPECIFICATION, 0 enabled, 1 sse_type, 2 kms_master_key_id);
 
 #[derive(Clone, Default)]
+pub struct ScanInput {
+    pub table_name: String,
+    pub index_name: Option<String>,
+    pub attributes_to_get: Option<Vec<String>>,
+    pub limit: Option<i32>,
+    pub select: Option<Select>,
+    pub scan_filter: Option<BTreeMap<String, Condition>>,
+    pub conditional_operator: Option<ConditionalOperator>,
+    pub exclusive_start_key: Option<BTreeMap<String, AttributeValue>>,
+    pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
+    pub total_segments: Option<i32>,
+    pub segment: Option<i32>,
+    pub projection_expression: Option<String>,
+    pub filter_expression: Option<String>,
+    pub expression_attribute_names: Option<BTreeMap<String, String>>,
+    pub expression_attribute_values: Option<BTreeMap<String, AttributeValue>>,
+    pub consistent_read: Option<bool>,
+}
+shape!(ScanInput, tables::SCAN_INPUT, 0 table_name, 1 index_name, 2 attributes_to_get, 3 limit, 4 select, 5 scan_filter, 6 conditional_operator, 7 exclusive_start_key, 8 return_consumed_capacity, 9 total_segments, 10 segment, 11 projection_expression, 12 filter_expression, 13 expression_attribute_names, 14 expression_attribute_values, 15 consistent_read);
+
+#[derive(Clone, Default)]
+pub struct ScanOutput {
+    pub items: Option<Vec<BTreeMap<String, AttributeValue>>>,
+    pub count: Option<i32>,
+    pub scanned_count: Option<i32>,
+    pub last_evaluated_key: Option<BTreeMap<String, AttributeValue>>,
+    pub consumed_capacity: Option<ConsumedCapacity>,
+}
+shape!(ScanOutput, tables::SCAN_OUTPUT, 0 items, 1 count, 2 scanned_count, 3 last_evaluated_key, 4 consumed_capacity);
+
+#[derive(Clone, Default)]
 pub struct StreamSpecification {
     pub stream_enabled: bool,
     pub stream_view_type: Option<StreamViewType>,
@@ -502,6 +635,26 @@ pub struct ThrottlingReason {
     pub resource: Option<String>,
 }
 shape!(ThrottlingReason, tables::THROTTLING_REASON, 0 reason, 1 resource);
+
+#[derive(Clone, Default)]
+pub struct TransactGetItem {
+    pub get: Get,
+}
+shape!(TransactGetItem, tables::TRANSACT_GET_ITEM, 0 get);
+
+#[derive(Clone, Default)]
+pub struct TransactGetItemsInput {
+    pub transact_items: Vec<TransactGetItem>,
+    pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
+}
+shape!(TransactGetItemsInput, tables::TRANSACT_GET_ITEMS_INPUT, 0 transact_items, 1 return_consumed_capacity);
+
+#[derive(Clone, Default)]
+pub struct TransactGetItemsOutput {
+    pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+    pub responses: Option<Vec<ItemResponse>>,
+}
+shape!(TransactGetItemsOutput, tables::TRANSACT_GET_ITEMS_OUTPUT, 0 consumed_capacity, 1 responses);
 
 #[derive(Clone, Default)]
 pub struct TransactWriteItem {

@@ -1,0 +1,144 @@
+//! Brings tables and indexes to where they are on their way to.
+
+use std::sync::Arc;
+
+use haar_controller::{ActCx, ActError, Controller, Plan};
+use haar_dynamodb_contract::{IndexStatus, TableStatus};
+use haar_ledger::{ChangeSet, Snapshot};
+use haar_types::Timestamp;
+
+use crate::Dynamodb;
+use crate::engine::Engine;
+use crate::state::{TableKey, TableRow};
+
+/// The controller `dynamodb.tables`.
+pub struct Tables(pub(crate) Arc<Dynamodb>);
+
+/// Names a table.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TableName(TableKey);
+
+/// One deed on a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Advance {
+    /// All that it asked for is there: it is active.
+    Activate(TableName),
+    /// Remove its items, then its row.
+    Remove(TableName),
+    /// Write the entries of a new index.
+    Backfill(TableName, u32),
+    /// Remove the entries of an index, then the index.
+    DropIndex(TableName, u32),
+    /// Note the expiries of items that were there before.
+    BackfillExpiries(TableName),
+    /// Forget the expiries of an attribute that is none any more.
+    DropExpiries(TableName),
+}
+
+impl Controller for Tables {
+    type Key = TableName;
+    type Step = Advance;
+    const NAME: &'static str = "dynamodb.tables";
+
+    fn keys(&self, changes: &ChangeSet) -> Vec<TableName> {
+        changes.keys::<TableRow>().into_iter().map(TableName).collect()
+    }
+
+    fn all(&self, snapshot: &Snapshot) -> Vec<TableName> {
+        snapshot.all::<TableRow>().map(|row| TableName(row.key.clone())).collect()
+    }
+
+    fn plan(&self, snapshot: &Snapshot, key: &TableName, _now: Timestamp) -> Plan<Advance> {
+        match snapshot.get::<TableRow>(&key.0) {
+            Some(row) => plan(&row, key),
+            None => Plan::default(),
+        }
+    }
+
+    async fn act(&self, step: Advance, cx: &ActCx) -> Result<(), ActError> {
+        let engine = &self.0.engine;
+        match step {
+            Advance::Activate(key) => {
+                change(cx, &key, |row| row.status = TableStatus::Active).await?;
+            }
+            Advance::Remove(key) => remove(engine, cx, &key).await?,
+            Advance::Backfill(key, number) => {
+                engine.backfill(&key.0, number).await.map_err(ActError::transient)?;
+                change(cx, &key, |row| {
+                    let index = row.indexes.iter_mut().find(|index| index.number == number);
+                    index.into_iter().for_each(|index| index.status = IndexStatus::Active);
+                })
+                .await?;
+            }
+            Advance::DropIndex(key, number) => {
+                engine.drop_index(&key.0, number).map_err(ActError::transient)?;
+                change(cx, &key, |row| row.indexes.retain(|index| index.number != number)).await?;
+            }
+            Advance::BackfillExpiries(key) => {
+                engine.backfill_expiries(&key.0).await.map_err(ActError::transient)?;
+                change(cx, &key, |row| row.ttl.is_ready = row.ttl.attribute.is_some()).await?;
+            }
+            Advance::DropExpiries(key) => {
+                engine.drop_expiries(&key.0).map_err(ActError::transient)?;
+                change(cx, &key, |row| row.ttl.is_ready = row.ttl.attribute.is_some()).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is left to do for a table, one deed at a time.
+fn plan(row: &TableRow, key: &TableName) -> Plan<Advance> {
+    let key = || key.clone();
+    match row.status {
+        TableStatus::Deleting => return Plan::step(Advance::Remove(key())),
+        TableStatus::Creating
+            if row.restored.as_ref().is_some_and(|from| from.source.is_some()) =>
+        {
+            return Plan::default();
+        }
+        _ => {}
+    }
+    for index in &row.indexes {
+        match index.status {
+            IndexStatus::Deleting => return Plan::step(Advance::DropIndex(key(), index.number)),
+            IndexStatus::Creating => return Plan::step(Advance::Backfill(key(), index.number)),
+            _ => {}
+        }
+    }
+    match (&row.ttl.attribute, row.ttl.is_ready) {
+        (Some(_), false) => return Plan::step(Advance::BackfillExpiries(key())),
+        (None, true) => return Plan::step(Advance::DropExpiries(key())),
+        _ => {}
+    }
+    match row.status {
+        TableStatus::Creating | TableStatus::Updating => Plan::step(Advance::Activate(key())),
+        _ => Plan::default(),
+    }
+}
+
+/// Changes a table that is still there.
+async fn change(cx: &ActCx, key: &TableName, work: impl Fn(&mut TableRow)) -> Result<(), ActError> {
+    let committed = cx.ledger.write(|tx| {
+        if let Some(row) = tx.get::<TableRow>(&key.0) {
+            let mut row = TableRow::clone(&row);
+            work(&mut row);
+            tx.put(row);
+        }
+    });
+    committed.durable().await?;
+    Ok(())
+}
+
+async fn remove(engine: &Engine, cx: &ActCx, key: &TableName) -> Result<(), ActError> {
+    let Some(row) = cx.ledger.snapshot().get::<TableRow>(&key.0) else { return Ok(()) };
+    engine.purge(row.id).map_err(ActError::transient)?;
+    let committed = cx.ledger.write(|tx| {
+        let found = tx.get::<TableRow>(&key.0);
+        if found.is_some_and(|found| found.id == row.id && found.status == TableStatus::Deleting) {
+            tx.remove::<TableRow>(&key.0);
+        }
+    });
+    committed.durable().await?;
+    Ok(())
+}

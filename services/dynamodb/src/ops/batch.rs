@@ -1,0 +1,4 @@
+//! `BatchGetItem` and `BatchWriteItem`.
+
+mod get;
+mod write;

@@ -1,0 +1,50 @@
+//! `DeleteTable`.
+
+use haar_dynamodb_contract::{DeleteTable, DeleteTableInput, DeleteTableOutput, TableStatus};
+use haar_kernel::{Answer, Call, Command};
+use haar_ledger::Tx;
+
+use crate::Dynamodb;
+use crate::lookup::find_table;
+use crate::ops::table::end_stream;
+use crate::refusal::{in_use, invalid};
+use crate::render;
+use crate::state::TableRow;
+
+/// AWS docs: *Amazon DynamoDB API Reference > DeleteTable*.
+impl Command<DeleteTable> for Dynamodb {
+    fn command(&self, call: &Call, tx: &mut Tx, input: DeleteTableInput) -> Answer<DeleteTable> {
+        let mut row = TableRow::clone(&*find_table(tx, call, &input.table_name)?);
+        let name = row.name().to_owned();
+        match row.status {
+            TableStatus::Creating => {
+                let text = "Attempt to change a resource which is still in use: Table is being \
+                            created";
+                return Err(in_use(format!("{text}: {name}")));
+            }
+            TableStatus::Deleting => {
+                let text = "Attempt to change a resource which is still in use: Table is being \
+                            deleted";
+                return Err(in_use(format!("{text}: {name}")));
+            }
+            _ if row.is_protected => {
+                return Err(invalid(
+                    "Resource cannot be deleted as it is currently protected against deletion. \
+                     Disable deletion protection first.",
+                ));
+            }
+            _ => {}
+        }
+        row.status = TableStatus::Deleting;
+        end_stream(tx, &mut row, call.now);
+        let mut description = render::table(&row, &self.engine);
+        // AWS shows no more of a table that goes
+        description.attribute_definitions = None;
+        description.key_schema = None;
+        description.creation_date_time = None;
+        description.local_secondary_indexes = None;
+        description.global_secondary_indexes = None;
+        tx.put(row);
+        Ok(DeleteTableOutput { table_description: Some(description) })
+    }
+}

@@ -1,0 +1,86 @@
+//! The room: its doors, its items, its loops.
+
+use std::sync::Arc;
+
+use haar_dynamodb_contract::peek::StreamPeek;
+use haar_kernel::{Call, Doors};
+use haar_kv::KvError;
+use haar_ledger::Snapshot;
+use haar_wire::AwsError;
+
+use crate::capacity::{Direction, Units};
+use crate::controllers::Tables;
+use crate::engine::Engine;
+use crate::lookup::table_key;
+use crate::refusal;
+use crate::state::TableRow;
+use crate::streams::Peek;
+use crate::usage::Usage;
+
+/// The room.
+pub struct Dynamodb {
+    pub(crate) doors: Doors,
+    pub(crate) engine: Arc<Engine>,
+    pub(crate) usage: Usage,
+}
+
+impl Dynamodb {
+    /// Opens the room and offers its [`StreamPeek`] to the others.
+    ///
+    /// # Errors
+    /// When kv does not open the items.
+    pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
+        let engine = Engine::open(&doors.kv, &doors.ledger, &doors.ids)?;
+        let (ledger, clock) = (doors.ledger.clone(), doors.clock.clone());
+        let peek = Peek { engine: Arc::clone(&engine), ledger, clock };
+        doors.peeks.offer::<dyn StreamPeek>(Arc::new(peek));
+        Ok(Arc::new(Self { doors: doors.clone(), engine, usage: Usage::default() }))
+    }
+
+    /// The controller that brings tables to where they are on their way to.
+    pub fn tables(self: &Arc<Self>) -> Arc<Tables> {
+        Arc::new(Tables(Arc::clone(self)))
+    }
+
+    /// Meters what was used; never ends. The wiring spawns it.
+    pub fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
+        let room = Arc::clone(self);
+        async move { room.usage.run(&room.doors).await }
+    }
+
+    /// Meters what was used since the last time; to be called before haar ends.
+    pub fn flush(&self) {
+        self.usage.flush(&self.doors);
+    }
+
+    /// Forgets what is in memory; to be called before a reset.
+    pub fn forget(&self) {
+        self.engine.forget();
+        self.usage.forget();
+    }
+
+    /// The table whose items a request is about.
+    pub(crate) fn serving(&self, call: &Call, named: &str) -> Result<Arc<TableRow>, AwsError> {
+        self.engine.table(&table_key(call, named)?)
+    }
+
+    /// The same, in a snapshot.
+    pub(crate) fn serving_in(
+        snapshot: &Snapshot,
+        call: &Call,
+        named: &str,
+    ) -> Result<Arc<TableRow>, AwsError> {
+        let row = snapshot.get::<TableRow>(&table_key(call, named)?);
+        row.filter(|row| row.serves()).ok_or_else(refusal::no_table)
+    }
+
+    /// Notes what a read cost.
+    pub(crate) fn has_read(&self, table: &Arc<TableRow>, units: &Units) {
+        self.usage.add(table, Direction::Read, units);
+    }
+
+    /// Notes what a write cost.
+    pub(crate) fn has_written(&self, table: &Arc<TableRow>, units: &Units) {
+        self.usage.add(table, Direction::Write, units);
+    }
+}

@@ -1,0 +1,186 @@
+//! Keys of tables and indexes, and what an item must have for them.
+
+use haar_dynamodb_contract::{ProjectionType, ScalarAttributeType};
+use haar_wire::AwsError;
+use serde::{Deserialize, Serialize};
+
+use super::key_bytes::{push, spread};
+use super::value::{Attr, Item, Kind};
+use crate::refusal::{invalid, invalid_parameter};
+
+/// Bytes of a partition key at most.
+const HASH_BYTES_MAX: usize = 2048;
+
+/// Bytes of a sort key at most.
+const RANGE_BYTES_MAX: usize = 1024;
+
+/// One attribute of a key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeyPart {
+    pub(crate) name: String,
+    pub(crate) kind: ScalarAttributeType,
+}
+
+impl KeyPart {
+    /// Its type among all types.
+    pub(crate) fn kind(&self) -> Kind {
+        match self.kind {
+            ScalarAttributeType::S => Kind::S,
+            ScalarAttributeType::N => Kind::N,
+            ScalarAttributeType::B => Kind::B,
+        }
+    }
+}
+
+/// The key of a table or of an index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct KeySchema {
+    pub(crate) hash: KeyPart,
+    pub(crate) range: Option<KeyPart>,
+}
+
+/// What an index holds beside keys.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Projected {
+    pub(crate) kind: ProjectionType,
+    pub(crate) attributes: Vec<String>,
+}
+
+/// A key of an item: its attributes, and its bytes behind the table's id.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PrimaryKey {
+    pub(crate) item: Item,
+    pub(crate) bytes: Vec<u8>,
+    /// Length of the partition's part in `bytes`.
+    pub(crate) partition_len: usize,
+}
+
+impl KeySchema {
+    /// Both parts, or the one.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &KeyPart> {
+        std::iter::once(&self.hash).chain(&self.range)
+    }
+
+    /// True for the attributes of the key.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.parts().any(|part| part.name == name)
+    }
+
+    /// Bytes of a key; `None` where the item lacks a part or has it with another type.
+    pub(crate) fn bytes(&self, item: &Item) -> Option<(Vec<u8>, usize)> {
+        let mut partition = Vec::with_capacity(64);
+        push(&mut partition, typed(item, &self.hash)?);
+        let mut bytes = Vec::with_capacity(partition.len() + 34);
+        bytes.extend_from_slice(&spread(&partition));
+        bytes.extend_from_slice(&partition);
+        let partition_len = bytes.len();
+        if let Some(range) = &self.range {
+            push(&mut bytes, typed(item, range)?);
+        }
+        Some((bytes, partition_len))
+    }
+
+    /// The key's attributes out of an item.
+    pub(crate) fn of(&self, item: &Item) -> Item {
+        let value = |part: &KeyPart| Some((part.name.clone(), item.get(&part.name)?.clone()));
+        self.parts().filter_map(value).collect()
+    }
+
+    /// The key of an item that is to be written.
+    pub(crate) fn of_item(&self, item: &Item) -> Result<PrimaryKey, AwsError> {
+        for part in self.parts() {
+            let Some(value) = item.get(&part.name) else {
+                let text = format!("Missing the key {} in the item", part.name);
+                return Err(invalid_parameter(text));
+            };
+            if value.kind() != part.kind() {
+                return Err(invalid_parameter(format!(
+                    "Type mismatch for key {} expected: {} actual: {}",
+                    part.name,
+                    part.kind().code(),
+                    value.kind().code()
+                )));
+            }
+        }
+        self.primary(self.of(item))
+    }
+
+    /// A key that a request names; it has the key's attributes and nothing else.
+    pub(crate) fn of_key(&self, key: Item) -> Result<PrimaryKey, AwsError> {
+        let mismatch = || invalid("The provided key element does not match the schema");
+        if key.len() != self.parts().count() {
+            return Err(mismatch());
+        }
+        if self.parts().any(|part| typed(&key, part).is_none()) {
+            return Err(mismatch());
+        }
+        self.primary(key)
+    }
+
+    fn primary(&self, item: Item) -> Result<PrimaryKey, AwsError> {
+        for part in self.parts() {
+            let Some(value) = item.get(&part.name) else { continue };
+            if value.extent() == Some(0) {
+                return Err(invalid(format!(
+                    "One or more parameter values are not valid. The AttributeValue for a key \
+                     attribute cannot contain an empty {} value. Key: {}",
+                    word(value.kind()),
+                    part.name
+                )));
+            }
+        }
+        self.check_sizes(&item)?;
+        let mismatch = || invalid("The provided key element does not match the schema");
+        let (bytes, partition_len) = self.bytes(&item).ok_or_else(mismatch)?;
+        Ok(PrimaryKey { item, bytes, partition_len })
+    }
+
+    fn check_sizes(&self, item: &Item) -> Result<(), AwsError> {
+        let size = |part: &KeyPart| item.get(&part.name).and_then(Attr::extent).unwrap_or(0);
+        if size(&self.hash) > HASH_BYTES_MAX {
+            return Err(invalid_parameter(format!(
+                "Size of hashkey has exceeded the maximum size limit of{HASH_BYTES_MAX} bytes"
+            )));
+        }
+        if self.range.as_ref().is_some_and(|range| size(range) > RANGE_BYTES_MAX) {
+            return Err(invalid_parameter(format!(
+                "Aggregated size of all range keys has exceeded the size limit of \
+                 {RANGE_BYTES_MAX} bytes"
+            )));
+        }
+        Ok(())
+    }
+
+    /// What an index of the table asks of an item: keys of the right type, not empty.
+    pub(crate) fn check_index(&self, name: &str, item: &Item) -> Result<(), AwsError> {
+        for part in self.parts() {
+            let Some(value) = item.get(&part.name) else { continue };
+            if value.kind() != part.kind() {
+                return Err(invalid_parameter(format!(
+                    "Type mismatch for Index Key {} Expected: {} Actual: {} IndexName: {name}",
+                    part.name,
+                    part.kind().code(),
+                    value.kind().code()
+                )));
+            }
+            if value.extent() == Some(0) {
+                return Err(invalid(format!(
+                    "One or more parameter values are not valid. A value specified for a \
+                     secondary index key is not supported. The AttributeValue for a key attribute \
+                     cannot contain an empty {} value. IndexName: {name}, IndexKey: {}",
+                    word(value.kind()),
+                    part.name
+                )));
+            }
+        }
+        self.check_sizes(item)
+    }
+}
+
+fn typed<'i>(item: &'i Item, part: &KeyPart) -> Option<&'i Attr> {
+    item.get(&part.name).filter(|value| value.kind() == part.kind())
+}
+
+fn word(kind: Kind) -> &'static str {
+    if kind == Kind::B { "binary" } else { "string" }
+}

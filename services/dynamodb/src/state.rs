@@ -1,0 +1,16 @@
+//! The room's tables.
+
+mod stream;
+mod table;
+
+use haar_ledger::Tables;
+
+pub(crate) use stream::{StreamKey, StreamRow};
+pub(crate) use table::{
+    Billing, Index, Policy, Recovery, Restored, Sse, Stream, TableKey, TableRow, Throughput, Ttl,
+};
+
+/// The room's tables, for the ledger.
+pub fn tables() -> Tables {
+    Tables::new().with::<TableRow>().with::<StreamRow>()
+}

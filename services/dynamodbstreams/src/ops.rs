@@ -1,0 +1,4 @@
+//! The operations, by noun.
+
+mod records;
+mod streams;
