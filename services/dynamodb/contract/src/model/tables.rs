@@ -106,6 +106,7 @@ pub static BATCH_GET_REQUEST_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TABLE_ARN),
         value: Member::new("value", &KEYS_AND_ATTRIBUTES),
+        entry: None,
         flattened: false,
     }),
 )
@@ -116,6 +117,7 @@ pub static BATCH_GET_RESPONSE_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &TABLE_ARN),
         value: Member::new("value", &ITEM_LIST),
+        entry: None,
         flattened: false,
     }),
 );

@@ -31,4 +31,5 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         wrapped: true,
     },
     host_label: false,
+    path_member: None,
 };

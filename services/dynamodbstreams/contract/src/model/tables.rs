@@ -13,6 +13,7 @@ pub static ATTRIBUTE_MAP: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
@@ -151,6 +152,7 @@ pub static MAP_ATTRIBUTE_VALUE: Schema = Schema::new(
     Kind::Map(&MapSchema {
         key: Member::new("key", &ATTRIBUTE_NAME),
         value: Member::new("value", &ATTRIBUTE_VALUE),
+        entry: None,
         flattened: false,
     }),
 );
