@@ -19,7 +19,9 @@ pub mod url;
 mod url_access;
 mod worker;
 
-pub use async_event::{AsyncConfig, AsyncEvent, AsyncTarget, EventTarget, FunctionDirectory};
+pub use async_event::{
+    AsyncConfig, AsyncEvent, AsyncTarget, EventSender, EventTarget, FunctionDirectory,
+};
 pub use chain::Link;
 pub(crate) use chain::Sampled;
 pub(crate) use destination::LOOP_MESSAGE;

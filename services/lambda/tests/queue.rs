@@ -38,8 +38,7 @@ impl FunctionDirectory for Neighbours {
 impl EventTarget for Neighbours {
     async fn deliver(
         &self,
-        _: &AccountId,
-        _: &Region,
+        _: &EventSender<'_>,
         arn: &str,
         body: Bytes,
         _: &[(&str, String)],

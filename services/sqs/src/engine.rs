@@ -60,12 +60,14 @@ pub(crate) enum Touched {
 impl Engine {
     /// Opens the messages in `kv`.
     pub(crate) fn open(kv: &Kv, clock: Clock, ids: IdSource) -> Result<Self, KvError> {
+        let store = Store::open(kv)?;
+        let last_sequence = AtomicU64::new(store.last_sequence()?);
         Ok(Self {
             clock,
             ids,
-            store: Store::open(kv)?,
+            store,
             queues: RwLock::default(),
-            last_sequence: AtomicU64::new(0),
+            last_sequence,
             aged: Notify::new(),
         })
     }
@@ -302,7 +304,8 @@ impl Engine {
         queues.values().for_each(|queue| queue.close());
     }
 
-    /// Ascends, never twice the same, also across restarts: the millisecond, then a count.
+    /// Ascends, never twice the same, also across restarts and whatever the clock does: the
+    /// millisecond, then a count.
     fn next_sequence(&self, now: Timestamp) -> u64 {
         let least = u64::try_from(now.0).unwrap_or(0) << SEQUENCE_SHIFT;
         let next = |last: u64| Some((last + 1).max(least));

@@ -23,5 +23,6 @@ mod refusal;
 mod room;
 mod rules;
 mod state;
+mod target;
 
 pub use room::Sqs;

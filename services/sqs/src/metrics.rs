@@ -2,13 +2,19 @@
 //!
 //! AWS docs: *Amazon SQS Developer Guide > Available CloudWatch metrics for Amazon SQS*.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_kernel::{Doors, Meter, Peeks, UsageRecord};
 use haar_types::Timestamp;
 
+use crate::Sqs;
 use crate::state::QueueRow;
+
+/// How often CloudWatch hears how many messages there are.
+const MEASURED_EVERY: Duration = Duration::from_secs(60);
 
 /// A request counts once for each 64 KB that it carries.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -54,5 +60,40 @@ impl Metrics {
             resource: row.key.name.clone(),
             quantities: vec![(kind, count)],
         });
+    }
+}
+
+impl Sqs {
+    /// Measures queues that have messages, or had a minute ago; never ends.
+    pub(crate) async fn measure(self: Arc<Self>) {
+        let mut active = BTreeSet::new();
+        loop {
+            self.doors.clock.sleep(MEASURED_EVERY).await;
+            let rows: Vec<Arc<QueueRow>> = self.doors.ledger.snapshot().all().collect();
+            let measured =
+                rows.iter().filter(|row| self.measure_one(row, active.contains(&row.id)));
+            active = measured.map(|row| row.id).collect();
+        }
+    }
+
+    /// Measures one queue; whether it has messages.
+    fn measure_one(&self, row: &QueueRow, was_active: bool) -> bool {
+        let Ok((counts, oldest)) = self.engine.counts(&self.at_work(row)) else { return false };
+        if oldest.is_none() && !was_active {
+            return false;
+        }
+        let now = self.doors.clock.now();
+        let age = oldest.map_or(0.0, |sent_at| now.since(sent_at).as_secs_f64());
+        self.metrics.add(
+            row,
+            now,
+            &[
+                ("ApproximateNumberOfMessagesVisible", "Count", counts.ready as f64),
+                ("ApproximateNumberOfMessagesNotVisible", "Count", counts.in_flight as f64),
+                ("ApproximateNumberOfMessagesDelayed", "Count", counts.delayed as f64),
+                ("ApproximateAgeOfOldestMessage", "Seconds", age.floor()),
+            ],
+        );
+        oldest.is_some()
     }
 }

@@ -12,6 +12,7 @@ use crate::engine::{Engine, Queue};
 use crate::lanes;
 use crate::metrics::Metrics;
 use crate::state::{self, QueueRow};
+use crate::target::Queues;
 
 /// The room.
 pub struct Sqs {
@@ -34,6 +35,7 @@ impl Sqs {
         let (clock, ids) = (doors.clock.clone(), doors.ids.clone());
         let engine = Arc::new(Engine::open(&doors.kv, clock, ids)?);
         let metrics = Metrics::new(doors);
+        doors.targets.offer("sqs", Arc::new(Queues(doors.clone())));
         Ok(Arc::new(Self { doors: doors.clone(), engine, metrics }))
     }
 
@@ -42,9 +44,13 @@ impl Sqs {
         lanes::lanes(lanes);
     }
 
-    /// Removes messages that are past their queue's retention; never ends. The wiring spawns it.
+    /// Removes messages that are past their queue's retention, and tells CloudWatch each minute
+    /// how many there are; never ends. The wiring spawns it.
     pub fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
-        Arc::clone(self).keep_young()
+        let (young, measured) = (Arc::clone(self).keep_young(), Arc::clone(self).measure());
+        async move {
+            futures_util::join!(young, measured);
+        }
     }
 
     /// Forgets what is in memory; to be called in a reset.

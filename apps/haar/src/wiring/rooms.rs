@@ -34,7 +34,7 @@ use super::api::Api;
 use super::credentials::RoleSessions;
 use super::functions::RegistryImages;
 use super::sweep;
-use super::targets::NoTargets;
+use super::targets::Neighbours;
 use super::tasks;
 
 /// All rooms of this cloud.
@@ -206,8 +206,9 @@ impl Rooms {
             Err(error) => tracing::warn!(%error, "could not sweep unpacked code"),
         }
         self.ecr.sweep_uploads().map_err(|error| format!("uploads: {error}"))?;
-        let undeliverable = Arc::new(NoTargets);
-        self.lambda.start(undeliverable).map_err(|error| format!("asynchronous events: {error}"))
+        let neighbours =
+            Arc::new(Neighbours { doors: self.doors.clone(), iam: Arc::clone(&self.iam) as _ });
+        self.lambda.start(neighbours).map_err(|error| format!("asynchronous events: {error}"))
     }
 
     /// Ends environments and writes what is buffered.

@@ -1,23 +1,42 @@
-//! Where asynchronous results and dead letters go, beside functions.
+//! Where asynchronous results and dead letters of functions go, beside functions.
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use haar_lambda::invoke::EventTarget;
-use haar_types::{AccountId, Region};
+use haar_iam_contract::peek::IamPeek;
+use haar_kernel::targets::{Consignment, Sender};
+use haar_kernel::{Doors, Principal};
+use haar_lambda::invoke::{EventSender, EventTarget};
 
-/// Delivers nothing yet: no room here takes messages.
-pub(crate) struct NoTargets;
+/// Sends under the function's role to whichever room has the resource.
+pub(crate) struct Neighbours {
+    pub(crate) doors: Doors,
+    pub(crate) iam: Arc<dyn IamPeek>,
+}
 
 #[async_trait]
-impl EventTarget for NoTargets {
+impl EventTarget for Neighbours {
     async fn deliver(
         &self,
-        _account: &AccountId,
-        _region: &Region,
+        sender: &EventSender<'_>,
         destination_arn: &str,
-        _body: Bytes,
-        _attributes: &[(&str, String)],
+        body: Bytes,
+        attributes: &[(&str, String)],
     ) -> Result<(), String> {
-        Err(format!("haar cannot deliver to {destination_arn} yet"))
+        let snapshot = self.doors.ledger.snapshot();
+        let name = sender.function_arn.rsplit(':').next().unwrap_or("function");
+        let session = self.iam.role_session(&snapshot, sender.role_arn, name);
+        drop(snapshot);
+        let identity = session.ok_or_else(|| format!("there is no role {}", sender.role_arn))?;
+        let sender_of_it = Sender {
+            principal: Arc::new(Principal::of(sender.account.clone(), identity)),
+            source_arn: sender.function_arn.to_owned(),
+        };
+        let region = sender.region.clone();
+        let mut consignment = Consignment::new(destination_arn, sender_of_it, region, body);
+        let owned = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
+        consignment.attributes = owned.collect();
+        self.doors.targets.deliver(&consignment).await.map_err(|error| error.to_string())
     }
 }

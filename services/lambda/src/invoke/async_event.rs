@@ -120,6 +120,19 @@ pub trait FunctionDirectory: Send + Sync {
     }
 }
 
+/// The function on whose behalf something is sent.
+#[derive(Clone, Copy, Debug)]
+pub struct EventSender<'a> {
+    /// Its account.
+    pub account: &'a AccountId,
+    /// Its region.
+    pub region: &'a Region,
+    /// Its ARN, without version or alias.
+    pub function_arn: &'a str,
+    /// Its execution role, as which it is sent.
+    pub role_arn: &'a str,
+}
+
 /// Delivers to what is not a function: queues, topics, buses, buckets.
 #[async_trait]
 pub trait EventTarget: Send + Sync {
@@ -129,8 +142,7 @@ pub trait EventTarget: Send + Sync {
     /// In words for the operator: why it was not delivered.
     async fn deliver(
         &self,
-        account: &AccountId,
-        region: &Region,
+        sender: &EventSender<'_>,
         destination_arn: &str,
         body: Bytes,
         attributes: &[(&str, String)],

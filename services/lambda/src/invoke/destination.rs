@@ -7,7 +7,7 @@ use haar_types::{Arn, Timestamp};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::async_event::{AsyncEvent, AsyncTarget};
+use super::async_event::{AsyncEvent, AsyncTarget, EventSender};
 use super::queue::Inner;
 use crate::fleet::InvokeOutcome;
 
@@ -131,9 +131,14 @@ async fn deliver(
 ) -> Result<(), String> {
     let arn: Arn = destination.parse().map_err(|error| format!("{error}"))?;
     if arn.service() != "lambda" {
-        let (account, region) = (&record.event.account, &record.event.region);
-        let targets = &queue.parts.targets;
-        return targets.deliver(account, region, destination, body, attributes).await;
+        let target = &record.found.target;
+        let sender = EventSender {
+            account: &record.event.account,
+            region: &record.event.region,
+            function_arn: &target.arn(),
+            role_arn: &target.role_arn,
+        };
+        return queue.parts.targets.deliver(&sender, destination, body, attributes).await;
     }
     let mut parts = arn.resource().splitn(3, ':').skip(1);
     let name = parts.next().ok_or("the destination's ARN names no function")?;

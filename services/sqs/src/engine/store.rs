@@ -108,6 +108,17 @@ impl Store {
         Ok(())
     }
 
+    /// The last place that any queue gave to a message that is still there.
+    pub(crate) fn last_sequence(&self) -> Result<u64, KvError> {
+        let mut last = 0;
+        for queue in self.queues()? {
+            let newest = self.records.prefix(queue.to_be_bytes()).next_back().transpose()?;
+            let place = newest.and_then(|entry| entry.key.get(8..)?.try_into().ok());
+            last = last.max(place.map_or(0, u64::from_be_bytes));
+        }
+        Ok(last)
+    }
+
     /// The queues of which there is a message or a memory.
     pub(crate) fn queues(&self) -> Result<Vec<u64>, KvError> {
         let mut queues = Vec::new();

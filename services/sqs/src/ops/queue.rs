@@ -124,6 +124,13 @@ impl Flow<DeleteQueue> for Sqs {
     async fn flow(self: Arc<Self>, call: Call, input: DeleteQueueRequest) -> Answer<DeleteQueue> {
         let committed = self.doors.ledger.transact(|tx| {
             let row = find(tx, &call, &input.queue_url)?;
+            let wait = self.doors.settings.wait(DELETED_WAIT);
+            let free: Vec<QueueKey> = tx
+                .all::<DeletedRow>()
+                .filter(|deleted| deleted.at + wait <= call.now)
+                .map(|deleted| deleted.key.clone())
+                .collect();
+            free.iter().for_each(|key| _ = tx.remove::<DeletedRow>(key));
             tx.remove::<QueueRow>(&row.key);
             tx.put(DeletedRow { key: row.key.clone(), at: call.now });
             Ok::<_, AwsError>(row.id)
