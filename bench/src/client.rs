@@ -4,12 +4,15 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures_util::future::try_join_all;
-use http::{Method, Request};
+use http::{Method, Request, Response};
 use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::net::TcpStream;
 
+use crate::calls::{answer, sqs};
 use crate::report::Samples;
 
 /// One request, to be sent many times.
@@ -26,10 +29,13 @@ impl Ask {
         Self { method, path: path.into(), headers: Vec::new(), body: body.into() }
     }
 
-    /// The same with the body's `COUNT` replaced, so that each write writes something new.
+    /// The same with the body's and the path's `COUNT` replaced, so that each write writes
+    /// something new.
     fn numbered(&self, count: u64) -> Self {
         let mut ask = self.clone();
-        if let Ok(text) = std::str::from_utf8(&self.body)
+        if ask.path.contains("COUNT") {
+            ask.path = ask.path.replace("COUNT", &count.to_string());
+        } else if let Ok(text) = std::str::from_utf8(&self.body)
             && text.contains("COUNT")
         {
             ask.body = text.replace("COUNT", &count.to_string()).into();
@@ -71,6 +77,33 @@ impl Connection {
 
     /// Sends one request, reads the whole answer.
     pub(crate) async fn ask(&mut self, ask: &Ask) -> Result<(u16, Bytes), String> {
+        let answer = self.send(ask).await?;
+        let status = answer.status().as_u16();
+        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
+        Ok((status, body.to_bytes()))
+    }
+
+    /// Sends one request, and tells the entity tag in its answer.
+    pub(crate) async fn tag_of(&mut self, ask: &Ask) -> Result<String, String> {
+        let answer = self.send(ask).await?;
+        let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
+        let tag = tag.map(str::to_owned).ok_or("no ETag")?;
+        answer.into_body().collect().await.map_err(|error| error.to_string())?;
+        Ok(tag)
+    }
+
+    /// Sends one request, and counts the bytes of its answer as they come.
+    pub(crate) async fn drain(&mut self, ask: &Ask) -> Result<usize, String> {
+        let mut body = self.send(ask).await?.into_body();
+        let mut count = 0;
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| error.to_string())?;
+            count += frame.data_ref().map_or(0, Bytes::len);
+        }
+        Ok(count)
+    }
+
+    async fn send(&mut self, ask: &Ask) -> Result<Response<Incoming>, String> {
         let mut request = Request::builder().method(&ask.method).uri(&ask.path);
         request = request.header("host", &self.authority);
         for (name, value) in &ask.headers {
@@ -78,10 +111,7 @@ impl Connection {
         }
         let request = request.body(Full::new(ask.body.clone())).map_err(|e| e.to_string())?;
         self.sender.ready().await.map_err(|error| error.to_string())?;
-        let answer = self.sender.send_request(request).await.map_err(|error| error.to_string())?;
-        let status = answer.status().as_u16();
-        let body = answer.into_body().collect().await.map_err(|error| error.to_string())?;
-        Ok((status, body.to_bytes()))
+        self.sender.send_request(request).await.map_err(|error| error.to_string())
     }
 
     /// As [`Self::ask`], but any other status than success is an error.
@@ -132,6 +162,45 @@ pub(crate) async fn in_pairs(
     Ok(samples)
 }
 
+/// What one connection does again and again.
+#[derive(Clone)]
+pub(crate) enum Work {
+    /// One request.
+    Same(Ask),
+    /// A message is sent to the queue of this URL, one is received, and deleted.
+    Queue(String),
+}
+
+impl Work {
+    /// Its first request.
+    pub(crate) fn first(&self) -> Ask {
+        match self {
+            Self::Same(ask) => ask.clone(),
+            Self::Queue(url) => send(url, 0),
+        }
+    }
+
+    /// Does it once; how many requests that took.
+    async fn once(&self, connection: &mut Connection, count: u64) -> Result<u64, String> {
+        let url = match self {
+            Self::Same(ask) => return connection.must(&ask.numbered(count)).await.map(|_| 1),
+            Self::Queue(url) => url,
+        };
+        connection.must(&send(url, count)).await?;
+        let receive = json!({ "QueueUrl": url, "MaxNumberOfMessages": 1 });
+        let found = answer(connection, &sqs("ReceiveMessage", &receive)).await?;
+        let Some(handle) = found["Messages"][0]["ReceiptHandle"].as_str() else { return Ok(2) };
+        let delete = json!({ "QueueUrl": url, "ReceiptHandle": handle });
+        connection.must(&sqs("DeleteMessage", &delete)).await?;
+        Ok(3)
+    }
+}
+
+fn send(url: &str, count: u64) -> Ask {
+    let body = format!("{count} {}", "x".repeat(500));
+    sqs("SendMessage", &json!({ "QueueUrl": url, "MessageBody": body }))
+}
+
 /// Requests a second over so many connections, each asking again as soon as it is answered.
 pub(crate) async fn at_once(
     authority: &str,
@@ -139,17 +208,27 @@ pub(crate) async fn at_once(
     length: Duration,
     ask: impl Fn(usize) -> Ask,
 ) -> Result<f64, String> {
+    work_at_once(authority, connections, length, &|number| Work::Same(ask(number))).await
+}
+
+/// The same with other work than one request.
+pub(crate) async fn work_at_once(
+    authority: &str,
+    connections: usize,
+    length: Duration,
+    work: impl Fn(usize) -> Work,
+) -> Result<f64, String> {
     let begun = Instant::now();
     let callers = (0..connections).map(|number| {
-        let (authority, ask) = (authority.to_owned(), ask(number));
+        let (authority, work) = (authority.to_owned(), work(number));
         tokio::spawn(async move {
             let mut connection = Connection::open(&authority).await?;
-            let mut count = 0_u64;
+            let (mut rounds, mut requests) = (0_u64, 0_u64);
             while begun.elapsed() < length {
-                connection.must(&ask.numbered(count)).await?;
-                count += 1;
+                requests += work.once(&mut connection, rounds).await?;
+                rounds += 1;
             }
-            Ok::<_, String>(count)
+            Ok::<_, String>(requests)
         })
     });
     let counts = try_join_all(callers).await.map_err(|error| error.to_string())?;

@@ -5,7 +5,10 @@ mod cold;
 mod crowd;
 mod footprint;
 mod idle;
+mod objects;
+mod pipelines;
 mod registry;
+mod requests;
 mod tasks;
 mod unpack;
 mod warm;
@@ -29,5 +32,8 @@ pub(crate) const ALL: &[(&str, Measure)] = &[
     ("tasks", |bench| Box::pin(tasks::measure(bench))),
     ("idle", |bench| Box::pin(idle::measure(bench))),
     ("churn", |bench| Box::pin(churn::measure(bench))),
+    ("requests", |bench| Box::pin(requests::measure(bench))),
+    ("objects", |bench| Box::pin(objects::measure(bench))),
+    ("pipelines", |bench| Box::pin(pipelines::measure(bench))),
     ("crowd", |bench| Box::pin(crowd::measure(bench))),
 ];

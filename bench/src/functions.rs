@@ -57,8 +57,6 @@ impl Maker {
         kind: Kind,
         environment: &[(&str, &str)],
     ) -> Result<String, String> {
-        self.made += 1;
-        let name = format!("bench-{}-{}", kind.label(), self.made);
         let (runtime, handler, zip) = match kind {
             Kind::Python => ("python3.13", "app.handler", zipped("app.py", PYTHON.as_bytes())?),
             Kind::Node => ("nodejs22.x", "app.handler", zipped("app.js", NODE.as_bytes())?),
@@ -67,6 +65,27 @@ impl Maker {
                 ("provided.al2023", "bootstrap", zipped("bootstrap", &program)?)
             }
         };
+        self.create(kind, (runtime, handler, zip), environment).await
+    }
+
+    /// Creates a function of a Python text with a `handler`, likewise.
+    pub(crate) async fn python(
+        &mut self,
+        text: &str,
+        environment: &[(&str, &str)],
+    ) -> Result<String, String> {
+        let zip = zipped("app.py", text.as_bytes())?;
+        self.create(Kind::Python, ("python3.13", "app.handler", zip), environment).await
+    }
+
+    async fn create(
+        &mut self,
+        kind: Kind,
+        (runtime, handler, zip): (&str, &str, Vec<u8>),
+        environment: &[(&str, &str)],
+    ) -> Result<String, String> {
+        self.made += 1;
+        let name = format!("bench-{}-{}", kind.label(), self.made);
         let variables: serde_json::Map<String, Value> =
             environment.iter().map(|(key, value)| ((*key).to_owned(), (*value).into())).collect();
         let document = json!({

@@ -5,9 +5,11 @@
 
 #![allow(clippy::disallowed_methods, clippy::print_stdout, clippy::print_stderr)] // measures
 
+mod calls;
 mod client;
 mod cloud;
 mod echo;
+mod emulators;
 mod figures;
 mod functions;
 mod images;
@@ -28,6 +30,9 @@ struct Arguments {
     /// The binary to measure; by default the one beside this one.
     #[arg(long)]
     haar: Option<PathBuf>,
+    /// A folder with the programs `moto_server` and `ministack`, to measure them too.
+    #[arg(long)]
+    emulators: Option<PathBuf>,
     /// Measure those alone whose name holds this.
     #[arg(long)]
     only: Option<String>,
@@ -47,6 +52,7 @@ enum Part {
 /// What every measurement knows.
 struct Bench {
     haar: PathBuf,
+    emulators: Option<PathBuf>,
     quick: bool,
     report: Report,
 }
@@ -70,7 +76,8 @@ async fn main() -> ExitCode {
         eprintln!("no haar to measure: cargo build --release --package haar, or --haar PATH");
         return ExitCode::FAILURE;
     };
-    let mut bench = Bench { haar, quick: arguments.quick, report: Report::default() };
+    let Arguments { emulators, quick, .. } = arguments;
+    let mut bench = Bench { haar, emulators, quick, report: Report::default() };
     let mut failed = false;
     for (name, measure) in figures::ALL {
         if arguments.only.as_ref().is_some_and(|only| !name.contains(only.as_str())) {

@@ -179,10 +179,12 @@ impl Inner {
         self.parts.kv.commit(batch, durability).await
     }
 
-    /// Writes an event over itself. One that was forgotten meanwhile, by a reset, stays so.
+    /// Writes an event over itself, buffered: what it notes (that it runs, its tries) must outlive
+    /// haar, and where the machine goes down the event as it was accepted is still there. One that
+    /// was forgotten meanwhile, by a reset, stays so.
     pub(super) async fn store_again(&self, event: &AsyncEvent) -> Result<(), KvError> {
         match self.events.get(event.request_id.as_str())? {
-            Some(_) => self.store(event, Durability::Synced).await,
+            Some(_) => self.store(event, Durability::Buffered).await,
             None => Ok(()),
         }
     }
