@@ -165,6 +165,12 @@ impl Gateway {
         if let Some(site) = site.filter(|site| site.streams(&parts)) {
             return visit(&**site, parts, self.intake.pass(body), peer).await;
         }
+        if site.is_none()
+            && let Some(route) = self.kernel.streams(&parts)
+        {
+            let body = self.intake.pass(body);
+            return self.kernel.serve_stream(route, parts, body, peer).await;
+        }
         let body = match self.intake.take(body).await {
             Ok(body) => body,
             Err(refusal) => return refusal,

@@ -2,4 +2,3 @@
 //! protocol has been spoken to AWS's clients: `cargo xtask gen` makes them of `samples/`.
 
 pub mod ec2;
-pub mod s3;

@@ -21,7 +21,6 @@ use serde_json::{Value, json};
 pub fn catalogue() -> Catalogue {
     Catalogue::new([
         &generated::ec2::SERVICE,
-        &generated::s3::SERVICE,
         &haar_cloudwatch_contract::model::SERVICE,
         &haar_dynamodb_contract::model::SERVICE,
         &haar_dynamodbstreams_contract::model::SERVICE,
@@ -29,6 +28,7 @@ pub fn catalogue() -> Catalogue {
         &haar_ecr_contract::model::SERVICE,
         &haar_ecs_contract::model::SERVICE,
         &haar_iam_contract::model::SERVICE,
+        &haar_s3_contract::model::SERVICE,
         &haar_secretsmanager_contract::model::SERVICE,
         &haar_sqs_contract::model::SERVICE,
         &haar_ssm_contract::model::SERVICE,

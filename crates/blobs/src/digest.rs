@@ -44,6 +44,11 @@ impl Digest {
         base64::engine::general_purpose::STANDARD.encode(self.0)
     }
 
+    /// The digest that these bytes are.
+    pub fn from_bytes(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
     /// The 32 bytes.
     pub fn bytes(&self) -> &[u8; 32] {
         &self.0

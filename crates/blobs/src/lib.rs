@@ -12,9 +12,11 @@
 
 #![allow(clippy::disallowed_methods)] // file work is handed to tokio's blocking threads
 
+mod arrival;
 mod digest;
 mod store;
 mod uploads;
 
+pub use arrival::{Arrived, Witness};
 pub use digest::{Digest, DigestError};
 pub use store::{BlobError, Blobs};

@@ -48,7 +48,8 @@ impl BlobError {
 
 /// A file that comes in. Unless it was settled it goes with whoever receives it, also when
 /// nobody waits for them any more.
-struct Incoming(PathBuf);
+#[derive(Debug)]
+pub(crate) struct Incoming(pub(crate) PathBuf);
 
 impl Drop for Incoming {
     fn drop(&mut self) {
@@ -274,15 +275,15 @@ impl Blobs {
         self.list()?.iter().try_for_each(|digest| self.remove(digest))
     }
 
-    /// Keeps a blob from the next sweeps; true when it is there.
-    pub(crate) fn touch(&self, digest: &Digest) -> bool {
+    /// Keeps a blob from the next sweeps, for one who is about to hold it; true when it is there.
+    pub fn touch(&self, digest: &Digest) -> bool {
         let mut recent = self.inner.recent.lock();
         let sweeps = recent.sweeps;
         recent.put.insert(*digest, sweeps);
         self.path(digest).exists()
     }
 
-    fn incoming(&self) -> Incoming {
+    pub(crate) fn incoming(&self) -> Incoming {
         Incoming(self.inner.root.join("incoming").join(self.inner.ids.uuid()))
     }
 

@@ -16,7 +16,7 @@ use crate::store::disk;
 use crate::{BlobError, Blobs, Digest};
 
 /// Bytes that are written and hashed at once.
-const BATCH: usize = 1 << 20;
+pub(crate) const BATCH: usize = 1 << 20;
 
 /// The uploads that this process has touched.
 #[derive(Debug, Default)]
@@ -206,10 +206,13 @@ impl std::ops::Deref for Held {
     }
 }
 
-type End = Option<Result<(), BlobError>>;
+pub(crate) type End = Option<Result<(), BlobError>>;
 
 /// Waits for a batch, or for less when the stream ends or breaks, or there is no more `room`.
-async fn collect<S, E>(stream: &mut std::pin::Pin<&mut S>, room: &mut u64) -> (Vec<Bytes>, End)
+pub(crate) async fn collect<S, E>(
+    stream: &mut std::pin::Pin<&mut S>,
+    room: &mut u64,
+) -> (Vec<Bytes>, End)
 where
     S: Stream<Item = Result<Bytes, E>> + Send,
     E: std::fmt::Display,
@@ -239,7 +242,7 @@ fn upload_error(name: &str, verb: &'static str) -> impl Fn(io::Error) -> BlobErr
     }
 }
 
-async fn blocking<T: Send + 'static>(
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use haar_policy::{Document, PolicySet, Principal as Identity, RequestContext, decide};
+use haar_policy::{Decision, Document, PolicySet, Principal as Identity, RequestContext, decide};
 use haar_types::{AccountId, Region};
-use haar_wire::sigv4::{self, Claim, Dialect, SigError, SigFault, Validity};
+use haar_wire::sigv4::{self, ChunkDecoder, Claim, Dialect, SigError, SigFault, Validity};
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
 use http::request::Parts;
 
@@ -16,8 +16,8 @@ pub(crate) struct Presented<'a> {
     /// Signing name of the service that is called.
     pub(crate) service: &'static str,
     pub(crate) parts: &'a Parts,
-    /// The body as it was sent.
-    pub(crate) body: &'a [u8],
+    /// The body as it was sent; `None` for one that is still to come.
+    pub(crate) body: Option<&'a [u8]>,
     /// Whether one may come without a signature.
     pub(crate) may_be_unsigned: bool,
 }
@@ -26,6 +26,8 @@ pub(crate) struct Presented<'a> {
 pub(crate) struct Caller {
     pub(crate) principal: Arc<Principal>,
     pub(crate) region: Region,
+    /// Unwraps and proves a body that is still to come, where it comes in signed chunks.
+    pub(crate) chunks: Option<ChunkDecoder>,
 }
 
 /// Finds the caller of an operation. In `enforce` mode the signature must be the caller's.
@@ -33,7 +35,7 @@ pub(crate) fn identify(
     kernel: &Kernel,
     route: &Route,
     parts: &Parts,
-    body: &[u8],
+    body: Option<&[u8]>,
 ) -> Result<Caller, AwsError> {
     let service = route.service.signing_name;
     let may_be_unsigned = !route.operation.signed;
@@ -47,16 +49,16 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
     let claim = sigv4::claim(presented.parts);
     let named = claim.as_ref().and_then(|claim| claim.region.parse().ok());
     let region = named.unwrap_or_else(|| settings.region.clone());
-    let principal = match (settings.auth, claim) {
-        (Auth::Permissive, None) => Arc::new(Principal::root(settings.account.clone())),
-        (Auth::Permissive, Some(claim)) => believed(kernel, &claim),
+    let (principal, chunks) = match (settings.auth, claim) {
+        (Auth::Permissive, None) => (Arc::new(Principal::root(settings.account.clone())), None),
+        (Auth::Permissive, Some(claim)) => (believed(kernel, &claim), None),
         (Auth::Enforce, None) if presented.may_be_unsigned => {
-            Arc::new(Principal::anonymous(settings.account.clone()))
+            (Arc::new(Principal::anonymous(settings.account.clone())), None)
         }
         (Auth::Enforce, None) => return Err(SigError::missing()),
         (Auth::Enforce, Some(claim)) => proven(kernel, presented, &claim)?,
     };
-    Ok(Caller { principal, region })
+    Ok(Caller { principal, region, chunks })
 }
 
 /// Permissive mode: a key that haar knows is its owner's, a 12-digit one names an account,
@@ -78,7 +80,7 @@ fn proven(
     kernel: &Kernel,
     presented: &Presented<'_>,
     claim: &Claim,
-) -> Result<Arc<Principal>, SigError> {
+) -> Result<(Arc<Principal>, Option<ChunkDecoder>), SigError> {
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
     let key = claim.access_key_id.as_str();
     let token = claim.session_token.as_deref();
@@ -88,9 +90,10 @@ fn proven(
         IdentityError::Expired => SigError::expired_token(),
     })?;
     let validity = Validity { now, check_skew: kernel.settings().clock_skew_check };
-    let hash = sigv4::body_hash(presented.body);
-    let verified = sigv4::verify(claim, &identity.secret, presented.parts, Some(&hash), &validity)?;
-    if verified.chunks.is_some() {
+    let hash = presented.body.map(sigv4::body_hash);
+    let verified =
+        sigv4::verify(claim, &identity.secret, presented.parts, hash.as_deref(), &validity)?;
+    if verified.chunks.is_some() && presented.body.is_some() {
         // what the chunks hold would stay unproven: nothing here unwraps them
         let message = "Bodies in signed chunks are not supported by this operation.".to_owned();
         return Err(SigError { fault: SigFault::Mismatch, message });
@@ -100,11 +103,11 @@ fn proven(
         return Err(SigError::wrong_service(service));
     }
     kernel.identities().used(key, service, &claim.region, now);
-    Ok(identity.principal)
+    Ok((identity.principal, verified.chunks))
 }
 
 /// Whose words a route's protocol takes for refused signatures.
-fn dialect(route: &Route) -> Dialect {
+pub(crate) fn dialect(route: &Route) -> Dialect {
     match route.protocol {
         Protocol::Query => Dialect::Query,
         Protocol::Ec2 => Dialect::Ec2,
@@ -161,19 +164,32 @@ pub struct Question<'a> {
 /// Weighs one question against the caller's own policies and the resource's.
 pub(crate) fn weigh(
     call: &Call,
-    mut policies: PolicySet,
+    policies: PolicySet,
     question: &Question<'_>,
 ) -> Result<(), AwsError> {
+    let (decision, message) = decided(call, policies, question, None);
+    match decision.allowed {
+        true => Ok(()),
+        false => Err(AwsError::access_denied(message)),
+    }
+}
+
+/// The decision on one question, with its words; `owner` is whose the resource is.
+pub(crate) fn decided(
+    call: &Call,
+    mut policies: PolicySet,
+    question: &Question<'_>,
+    owner: Option<&AccountId>,
+) -> (Decision, String) {
     policies.resource.extend(question.policy.clone());
     let mut context = context_of(call, question.action, question.resource);
+    context.resource_account = owner.cloned();
     for (key, values) in question.keys {
         context.set(key, values.iter().cloned());
     }
     let decision = decide(&policies, &context);
-    match decision.allowed {
-        true => Ok(()),
-        false => Err(AwsError::access_denied(decision.message(&context))),
-    }
+    let message = if decision.allowed { String::new() } else { decision.message(&context) };
+    (decision, message)
 }
 
 /// A denial as the service words it.

@@ -9,12 +9,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt as _;
 use haar_types::{Region, RequestId};
-use haar_wire::{AwsError, Body, Catalogue, Operation, OperationSchema, Route, ServiceSchema};
-use http::Response;
+use haar_wire::{
+    AwsError, Body, Catalogue, Operation, OperationSchema, Refusal, Route, ServiceSchema,
+};
 use http::header::HeaderName;
 use http::request::Parts;
+use http::{Method, Response};
 use serde_json::json;
 
+use crate::flow::{self, Sent};
 use crate::gate::{self, Caller};
 use crate::inflate::Bodies;
 use crate::operation::{Entry, InProcess};
@@ -92,23 +95,58 @@ impl KernelBuilder {
 }
 
 impl Kernel {
+    /// Where a request goes whose body its operation takes as it comes; told by its head alone.
+    /// `None` for all others, whose bodies must be whole.
+    pub fn streams(&self, parts: &Parts) -> Option<Route> {
+        // Forms, whose bodies name their operations, are posted.
+        if parts.method != Method::PUT {
+            return None;
+        }
+        let route = haar_wire::detect(&self.catalogue, parts, &Bytes::new()).ok()?;
+        route.operation.takes_stream().then_some(route)
+    }
+
     /// Answers one request; errors are answers too.
     pub async fn serve(&self, inbound: Inbound) -> Response<Body> {
+        let Inbound { mut parts, body, source_ip } = inbound;
+        let bodies = Bodies::of(&parts, body);
+        let route = haar_wire::detect(&self.catalogue, &parts, &bodies.plain);
+        self.answer(route, &mut parts, Sent::Whole(bodies), source_ip).await
+    }
+
+    /// Answers one request whose body is still to come, by a route of [`Self::streams`].
+    pub async fn serve_stream(
+        &self,
+        route: Route,
+        mut parts: Parts,
+        body: Body,
+        source_ip: Option<IpAddr>,
+    ) -> Response<Body> {
+        self.answer(Ok(route), &mut parts, Sent::Flowing(body), source_ip).await
+    }
+
+    async fn answer(
+        &self,
+        route: Result<Route, Refusal>,
+        parts: &mut Parts,
+        sent: Sent,
+        source_ip: Option<IpAddr>,
+    ) -> Response<Body> {
         let request_id = RequestId::new(self.doors.ids.uuid());
         let started = self.doors.clock.moment();
-        let Inbound { parts, body, source_ip } = inbound;
-        let bodies = Bodies::of(&parts, body);
-        let (response, counts) = match haar_wire::detect(&self.catalogue, &parts, &bodies.plain) {
+        let (response, counts) = match route {
             Err(refusal) => (refusal.response(&request_id), &self.not_served),
             Ok(route) => {
                 let entry = self.entries.get(&address(route.operation));
-                let served =
-                    self.serve_route(entry, &route, &parts, bodies, source_ip, &request_id);
+                let served = self.serve_route(entry, &route, parts, sent, source_ip, &request_id);
                 // A handler that panics is a bug; its caller hears so, and nobody else does.
                 let served = AssertUnwindSafe(served).catch_unwind().await;
-                let response = served
+                let mut response = served
                     .unwrap_or_else(|_| Err(panicked(&route, &request_id)))
                     .unwrap_or_else(|error| haar_wire::encode_error(&route, &error, &request_id));
+                if let Some(entry) = entry {
+                    entry.adorn(&route, parts, &mut response);
+                }
                 (response, entry.map_or(&self.not_served, |entry| entry.counts()))
             }
         };
@@ -125,17 +163,21 @@ impl Kernel {
         &self,
         entry: Option<&Arc<dyn Entry>>,
         route: &Route,
-        parts: &Parts,
-        bodies: Bodies,
+        parts: &mut Parts,
+        sent: Sent,
         source_ip: Option<IpAddr>,
         request_id: &RequestId,
     ) -> Result<Response<Body>, AwsError> {
         let Some(entry) = entry else {
             return Err(AwsError::not_implemented(route.service, route.operation.name));
         };
-        let caller = gate::identify(self, route, parts, &bodies.sent)?;
+        let mut caller = gate::identify(self, route, parts, sent.whole())?;
+        let body = match sent {
+            Sent::Whole(bodies) => bodies.plain.into(),
+            Sent::Flowing(body) => flow::prove(route, parts, body, caller.chunks.take())?,
+        };
         let call = self.call_of(caller, request_id.clone(), parts, source_ip);
-        entry.serve(self, call, route, parts, bodies.plain).await
+        entry.serve(self, call, route, parts, body).await
     }
 
     /// Runs an operation for a neighbour.

@@ -12,6 +12,7 @@
 mod call;
 mod data_key;
 mod doors;
+mod flow;
 mod gate;
 mod handlers;
 mod holds;

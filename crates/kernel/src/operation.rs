@@ -26,8 +26,11 @@ pub(crate) trait Entry: Send + Sync {
         call: Call,
         route: &'a Route,
         parts: &'a Parts,
-        body: bytes::Bytes,
+        body: Body,
     ) -> BoxFuture<'a, Result<Response<Body>, AwsError>>;
+
+    /// Adds what the room adds to answers, errors too.
+    fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>);
 }
 
 /// An operation that a room calls on another.
@@ -63,15 +66,20 @@ impl<O: Operation, R: Room> Entry for TypedEntry<O, R> {
         call: Call,
         route: &'a Route,
         parts: &'a Parts,
-        body: bytes::Bytes,
+        body: Body,
     ) -> BoxFuture<'a, Result<Response<Body>, AwsError>> {
         async move {
-            let input = haar_wire::decode::<O>(route, parts, body)?;
+            let mut input = O::Input::default();
+            haar_wire::decode_into(route, parts, body, &mut input)?;
             let request_id = call.request_id.clone();
             let output = self.call(kernel, call, input).await?;
             Ok(haar_wire::encode::<O>(route, output, &request_id))
         }
         .boxed()
+    }
+
+    fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>) {
+        self.room.adorn(route, parts, answer);
     }
 }
 
@@ -83,7 +91,8 @@ impl<O: Operation, R: Room> InProcess<O> for TypedEntry<O, R> {
         input: O::Input,
     ) -> BoxFuture<'a, Answer<O>> {
         let allowed = kernel.authorise::<R>(&self.room, &call, O::SCHEMA, &input);
-        let admitted = allowed.and_then(|()| self.room.admit(O::SCHEMA, &input));
+        let snapshot = kernel.doors().ledger.snapshot();
+        let admitted = allowed.and_then(|()| self.room.admit(&call, &snapshot, O::SCHEMA, &input));
         if let Err(denial) = admitted {
             return std::future::ready(Err(denial)).boxed();
         }

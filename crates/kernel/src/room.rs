@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use haar_ledger::Snapshot;
 use haar_policy::Document;
-use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
+use haar_wire::{AwsError, Body, Json, OperationSchema, Route, ServiceSchema, Shape};
+use http::Response;
+use http::request::Parts;
 
 use crate::gate::resource_of;
 use crate::{Call, TOKEN_LIFETIME, idempotency};
@@ -38,17 +40,22 @@ pub trait Room: Send + Sync + 'static {
     }
 
     /// Has a say once policies allow a call and before its handler runs; EC2 answers its dry
-    /// runs here.
+    /// runs here, and S3 weighs ACLs.
     ///
     /// # Errors
     /// What the caller is answered instead of the handler's answer.
     fn admit(
         &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
         _operation: &'static OperationSchema,
         _input: &dyn Shape,
     ) -> Result<(), AwsError> {
         Ok(())
     }
+
+    /// Adds to an answer what depends on the request's headers, such as S3's CORS headers.
+    fn adorn(&self, _route: &Route, _parts: &Parts, _answer: &mut Response<Body>) {}
 
     /// The service's own condition keys for a call, such as `lambda:FunctionArn`.
     fn condition_keys(

@@ -4,7 +4,8 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use haar_types::RequestId;
+use haar_policy::Decision;
+use haar_types::{AccountId, RequestId};
 use haar_wire::AwsError;
 use haar_wire::sigv4::Dialect;
 use http::request::Parts;
@@ -25,7 +26,7 @@ impl Doors {
         body: &[u8],
         service: &'static str,
     ) -> Result<Call, AwsError> {
-        let presented = Presented { service, parts, body, may_be_unsigned: true };
+        let presented = Presented { service, parts, body: Some(body), may_be_unsigned: true };
         let caller = gate::caller(&*self.kernel()?, &presented);
         self.visit(caller.map_err(|error| gate::refused(&error, Dialect::Json))?, parts)
     }
@@ -37,7 +38,7 @@ impl Doors {
     pub fn passer_by(&self, parts: &Parts) -> Result<Call, AwsError> {
         let (account, region) = (self.settings.account.clone(), self.settings.region.clone());
         let principal = Arc::new(Principal::anonymous(account));
-        self.visit(Caller { principal, region }, parts)
+        self.visit(Caller { principal, region, chunks: None }, parts)
     }
 
     fn visit(&self, caller: Caller, parts: &Parts) -> Result<Call, AwsError> {
@@ -56,5 +57,20 @@ impl Doors {
         }
         let own = self.kernel()?.identities().policies(&self.ledger.snapshot(), &call.principal);
         gate::weigh(call, own, question)
+    }
+
+    /// Weighs a question about what `owner` owns, for a room that has a say of its own; answers
+    /// the decision with its words. The room looks after permissive mode.
+    ///
+    /// # Errors
+    /// While haar stops.
+    pub fn decide(
+        &self,
+        call: &Call,
+        question: &Question<'_>,
+        owner: Option<&AccountId>,
+    ) -> Result<(Decision, String), AwsError> {
+        let own = self.kernel()?.identities().policies(&self.ledger.snapshot(), &call.principal);
+        Ok(gate::decided(call, own, question, owner))
     }
 }

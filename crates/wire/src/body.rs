@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
@@ -14,9 +14,29 @@ pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, BodyError>> + Send>>;
 
+/// Headers that follow a body; all there once it has ended.
+#[derive(Clone, Debug, Default)]
+pub struct Trailers(Arc<Mutex<Vec<(String, String)>>>);
+
+impl Trailers {
+    /// Notes one; its name is in lower case.
+    pub fn add(&self, name: String, value: String) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((name, value));
+    }
+
+    /// The value of one, by its name in lower case.
+    pub fn get(&self, name: &str) -> Option<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
+    }
+}
+
 /// A message body.
 #[derive(Default)]
-pub struct Body(Inner);
+pub struct Body {
+    inner: Inner,
+    trailers: Option<Trailers>,
+}
 
 enum Inner {
     Bytes(Bytes),
@@ -41,12 +61,23 @@ impl Body {
     where
         S: Stream<Item = Result<Bytes, BodyError>> + Send + 'static,
     {
-        Self(Inner::Stream(Mutex::new(Box::pin(chunks))))
+        Self { inner: Inner::Stream(Mutex::new(Box::pin(chunks))), trailers: None }
+    }
+
+    /// The same body, which these headers will follow.
+    #[must_use]
+    pub fn with_trailers(self, trailers: Trailers) -> Self {
+        Self { trailers: Some(trailers), ..self }
+    }
+
+    /// Headers that follow the body, where it may have any.
+    pub fn trailers(&self) -> Option<&Trailers> {
+        self.trailers.as_ref()
     }
 
     /// The bytes, when they are all at hand.
     pub fn as_bytes(&self) -> Option<&Bytes> {
-        match &self.0 {
+        match &self.inner {
             Inner::Bytes(bytes) => Some(bytes),
             Inner::Stream(_) => None,
         }
@@ -58,7 +89,7 @@ impl Body {
     }
 
     fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, BodyError>>> {
-        match &mut self.0 {
+        match &mut self.inner {
             Inner::Bytes(bytes) if bytes.is_empty() => Poll::Ready(None),
             Inner::Bytes(bytes) => Poll::Ready(Some(Ok(std::mem::take(bytes)))),
             Inner::Stream(stream) => {
@@ -70,7 +101,7 @@ impl Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(Inner::Bytes(bytes))
+        Self { inner: Inner::Bytes(bytes), trailers: None }
     }
 }
 
@@ -88,7 +119,7 @@ impl From<String> for Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
+        match &self.inner {
             Inner::Bytes(bytes) => write!(f, "{} bytes", bytes.len()),
             Inner::Stream(_) => f.write_str("a stream of bytes"),
         }
@@ -107,11 +138,11 @@ impl http_body::Body for Body {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(&self.0, Inner::Bytes(bytes) if bytes.is_empty())
+        matches!(&self.inner, Inner::Bytes(bytes) if bytes.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        match &self.0 {
+        match &self.inner {
             Inner::Bytes(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Inner::Stream(_) => SizeHint::default(),
         }

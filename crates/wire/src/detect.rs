@@ -46,6 +46,13 @@ pub struct Refusal {
     pub error: AwsError,
 }
 
+impl Route {
+    /// What a label of the path held, by the member's name.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.iter().find(|(known, _)| *known == name).map(|(_, text)| text.as_str())
+    }
+}
+
 impl Refusal {
     /// The answer in the caller's protocol.
     pub fn response(&self, request_id: &RequestId) -> http::Response<crate::Body> {

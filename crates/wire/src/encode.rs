@@ -2,10 +2,12 @@
 
 mod error;
 
+use base64::Engine as _;
 use bytes::Bytes;
 use haar_types::RequestId;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
 use http::{Response, StatusCode};
+use sha2::{Digest as _, Sha256};
 
 pub use error::{encode_error, encode_error_as};
 
@@ -62,11 +64,18 @@ fn head(protocol: Protocol, status: u16, request_id: &RequestId) -> Response<Bod
     set(&mut answer, "x-amzn-requestid", request_id.as_str());
     if protocol == Protocol::RestXml {
         set(&mut answer, "x-amz-request-id", request_id.as_str());
+        set(&mut answer, "x-amz-id-2", &host_id(request_id));
     }
     if protocol == Protocol::RpcV2Cbor {
         set(&mut answer, "smithy-protocol", "rpc-v2-cbor");
     }
     answer
+}
+
+/// The second id of a request in S3's answers: made of the first.
+fn host_id(request_id: &RequestId) -> String {
+    let digest = Sha256::digest(request_id.as_str());
+    base64::engine::general_purpose::STANDARD.encode(digest)
 }
 
 /// Sets a header; what no header can hold is left out.

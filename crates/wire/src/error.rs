@@ -23,6 +23,7 @@ struct Parts {
     message: String,
     detail: Option<Arc<dyn Shape>>,
     elements: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, String)>,
 }
 
 impl AwsError {
@@ -42,6 +43,7 @@ impl AwsError {
             message: message.into(),
             detail: None,
             elements: Vec::new(),
+            headers: Vec::new(),
         }))
     }
 
@@ -65,7 +67,15 @@ impl AwsError {
             message: message.unwrap_or_default(),
             detail: Some(Arc::new(shape)),
             elements: Vec::new(),
+            headers: Vec::new(),
         }))
+    }
+
+    /// The same with one more header in HTTP answers, such as `x-amz-delete-marker`.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.0.headers.push((name, text.into()));
+        self
     }
 
     /// The same with one more element in XML answers, such as S3's `BucketName`.
@@ -98,6 +108,11 @@ impl AwsError {
     /// What it says to people.
     pub fn message(&self) -> &str {
         &self.0.message
+    }
+
+    /// Headers that HTTP answers have beside the protocol's own.
+    pub(crate) fn headers(&self) -> &[(&'static str, String)] {
+        &self.0.headers
     }
 
     /// Elements that XML answers have beside code and message.

@@ -35,7 +35,7 @@ mod tree;
 mod value;
 mod xml;
 
-pub use body::{Body, BodyError};
+pub use body::{Body, BodyError, Trailers};
 pub use decode::{decode, decode_into};
 pub use detect::{Catalogue, Refusal, Route, detect};
 pub use encode::{encode, encode_as, encode_error, encode_error_as};

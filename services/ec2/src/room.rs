@@ -27,6 +27,8 @@ impl Room for Ec2 {
 
     fn admit(
         &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
         _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Result<(), AwsError> {

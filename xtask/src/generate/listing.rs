@@ -35,6 +35,8 @@ pub(super) struct Listing {
     pub(super) wrapped_errors: bool,
     /// True: the first label of paths may stand before the host's name.
     pub(super) host_label: bool,
+    /// True: anyone may call without a signature; the room decides what they may.
+    pub(super) anonymous: bool,
     pub(super) operations: Vec<Listed>,
 }
 
@@ -84,6 +86,7 @@ impl Listing {
             xml_namespace: string("xml_namespace"),
             wrapped_errors: flag("wrapped_errors").unwrap_or(true),
             host_label: flag("host_label").unwrap_or(false),
+            anonymous: flag("anonymous").unwrap_or(false),
             operations: operations
                 .into_iter()
                 .flatten()

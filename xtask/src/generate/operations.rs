@@ -96,7 +96,7 @@ fn fields(
         model.type_name(output),
         listed.resource,
         paginator(model, name),
-        auth != "none",
+        auth != "none" && !listing.anonymous,
         auth == "v4-unsigned-body",
         xml_root(listed),
     )

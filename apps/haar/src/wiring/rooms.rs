@@ -24,6 +24,7 @@ use haar_lambda::invoke::UrlSite;
 use haar_ledger::Tables;
 use haar_logs::Logs;
 use haar_registry::{Limits, Registries};
+use haar_s3::S3;
 use haar_secretsmanager::SecretsManager;
 use haar_sqs::Sqs;
 use haar_ssm::Ssm;
@@ -50,6 +51,7 @@ pub(crate) struct Rooms {
     pub(super) lambda: Arc<Lambda>,
     pub(super) logs: Arc<Logs>,
     pub(super) meter: Arc<UsageBook>,
+    s3: Arc<S3>,
     secrets: Arc<SecretsManager>,
     sqs: Arc<Sqs>,
     ssm: Arc<Ssm>,
@@ -65,7 +67,7 @@ pub(crate) fn tables() -> Tables {
     let tables = tables.and(&haar_kinesis::tables());
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
     let tables = tables.and(&haar_dynamodb::tables());
-    let tables = tables.and(&haar_events::tables());
+    let tables = tables.and(&haar_events::tables()).and(&haar_s3::tables());
     Sqs::tables(Ecr::tables(Cloudwatch::tables(Logs::tables(tables))))
 }
 
@@ -94,6 +96,7 @@ impl Rooms {
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));
         let dynamodb = Dynamodb::open(doors).map_err(|error| format!("items: {error}"))?;
         let ec2 = Arc::new(Ec2::new(doors));
+        let s3 = S3::open(doors).map_err(|error| format!("objects: {error}"))?;
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
         let sqs = Sqs::open(doors).map_err(|error| format!("queues: {error}"))?;
         let ssm = Arc::new(Ssm::new(doors, key));
@@ -111,6 +114,7 @@ impl Rooms {
             lambda: Arc::new(lambda),
             logs,
             meter,
+            s3,
             secrets,
             sqs,
             ssm,
@@ -134,6 +138,7 @@ impl Rooms {
             .room(Arc::clone(&self.kinesis), haar_kinesis::lanes)
             .room(Arc::clone(&self.lambda), Lambda::lanes)
             .room(Arc::clone(&self.logs), Logs::lanes)
+            .room(Arc::clone(&self.s3), haar_s3::lanes)
             .room(Arc::clone(&self.secrets), haar_secretsmanager::lanes)
             .room(Arc::clone(&self.sqs), Sqs::lanes)
             .room(Arc::clone(&self.ssm), haar_ssm::lanes)
@@ -185,7 +190,7 @@ impl Rooms {
 
     /// The rooms that refer to blobs.
     fn holders(&self) -> Vec<Arc<dyn HoldsBlobs>> {
-        vec![Arc::clone(&self.ecr) as _, Arc::clone(&self.lambda) as _]
+        vec![Arc::clone(&self.ecr) as _, Arc::clone(&self.lambda) as _, Arc::clone(&self.s3) as _]
     }
 
     /// Starts the loops that write what is buffered, and the work that was left.
@@ -198,6 +203,7 @@ impl Rooms {
         self.events.start().map_err(|error| format!("deliveries of events: {error}"))?;
         self.loops.spawn(Arc::clone(&self.events).run());
         self.loops.spawn(self.logs.run());
+        self.loops.spawn(self.s3.run());
         self.loops.spawn(self.sqs.run());
         self.loops.spawn(sweep::run(self.doors.clone(), self.holders()));
         self.loops.spawn(Arc::clone(&self.meter).run(self.doors.clock.clone()));
@@ -221,6 +227,7 @@ impl Rooms {
         self.dynamodb.flush();
         self.cloudwatch.flush();
         self.ecr.flush();
+        self.s3.flush();
         if let Err(error) = self.meter.flush() {
             tracing::error!(%error, "could not write metering records");
         }

@@ -1,11 +1,11 @@
 //! Errors in each protocol's own form.
 
 use haar_types::RequestId;
-use http::Response;
 use http::header::{CONTENT_LENGTH, HeaderValue};
+use http::{Response, StatusCode};
 use serde_json::Value as Json;
 
-use super::{bind, content_type, head, set, set_content_type};
+use super::{bind, content_type, head, host_id, set, set_content_type};
 use crate::detect::Route;
 use crate::operation::{Protocol, ServiceSchema};
 use crate::schema::{Fault, Location};
@@ -28,6 +28,12 @@ pub fn encode_error_as(
     let mut answer = head(protocol, error.status(), request_id);
     if let Some(shape) = error.shape() {
         bind_headers(shape, &mut answer);
+    }
+    for (name, text) in error.headers() {
+        set(&mut answer, name, text);
+    }
+    if answer.status() == StatusCode::NOT_MODIFIED {
+        return answer;
     }
     let bytes = match protocol {
         Protocol::Query | Protocol::Ec2 | Protocol::RestXml => {
@@ -147,6 +153,7 @@ fn bare(error: &AwsError, request_id: &RequestId) -> Vec<u8> {
     out.element("Error", None, |out| {
         code_and_message(error, out);
         out.leaf("RequestId", request_id.as_str());
+        out.leaf("HostId", &host_id(request_id));
     });
     out.finish()
 }

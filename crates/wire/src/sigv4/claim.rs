@@ -57,6 +57,11 @@ pub enum Payload {
 }
 
 impl Payload {
+    /// What `x-amz-content-sha256` says, whoever sends it.
+    pub fn of(parts: &Parts) -> Option<Self> {
+        header(&parts.headers, "x-amz-content-sha256").map(Self::named)
+    }
+
     /// Reads `x-amz-content-sha256`.
     pub(crate) fn named(text: &str) -> Self {
         match text {

@@ -85,6 +85,12 @@ impl SigError {
         Self::new(SigFault::Mismatch, message)
     }
 
+    /// The refusal of a body that is not what its announced hash says.
+    pub fn body_mismatch() -> Self {
+        let text = "The provided 'x-amz-content-sha256' header does not match what was computed.";
+        Self::new(SigFault::BodyMismatch, text)
+    }
+
     pub(crate) fn mismatch() -> Self {
         Self::new(
             SigFault::Mismatch,

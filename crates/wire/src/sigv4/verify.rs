@@ -64,8 +64,7 @@ pub fn verify(
     if let (Payload::Hashed(announced), Some(hash)) = (&claim.payload, body_hash)
         && !announced.eq_ignore_ascii_case(hash)
     {
-        let text = "The provided 'x-amz-content-sha256' header does not match what was computed.";
-        return Err(SigError::new(SigFault::BodyMismatch, text));
+        return Err(SigError::body_mismatch());
     }
     let chunks = match claim.payload {
         Payload::Chunked { signed: true, trailer } => {

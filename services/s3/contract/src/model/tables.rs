@@ -40,10 +40,45 @@ pub static ABORT_MULTIPART_UPLOAD_REQUEST: Schema = Schema::structure(
     ]),
 );
 pub static ABORT_RULE_ID: Schema = Schema::new("AbortRuleId", Kind::Text);
+pub static ACCELERATE_CONFIGURATION: Schema = Schema::structure(
+    "AccelerateConfiguration",
+    &StructSchema::new(&[Member::new("Status", &BUCKET_ACCELERATE_STATUS)]),
+);
 pub static ACCEPT_RANGES: Schema = Schema::new("AcceptRanges", Kind::Text);
+pub static ACCESS_CONTROL_POLICY: Schema = Schema::structure(
+    "AccessControlPolicy",
+    &StructSchema::new(&[
+        Member::new("Grants", &GRANTS).wire("AccessControlList"),
+        Member::new("Owner", &OWNER),
+    ]),
+);
+pub static ACCESS_CONTROL_TRANSLATION: Schema = Schema::structure(
+    "AccessControlTranslation",
+    &StructSchema::new(&[Member::new("Owner", &OWNER_OVERRIDE).required()]),
+);
+pub static ACCESS_POINT_ALIAS: Schema = Schema::new("AccessPointAlias", Kind::Boolean);
 pub static ACCOUNT_ID: Schema = Schema::new("AccountId", Kind::Text);
+pub static ALLOWED_HEADER: Schema = Schema::new("AllowedHeader", Kind::Text);
+pub static ALLOWED_HEADERS: Schema = Schema::new(
+    "AllowedHeaders",
+    Kind::List(&ListSchema { item: Member::new("member", &ALLOWED_HEADER), flattened: true }),
+);
+pub static ALLOWED_METHOD: Schema = Schema::new("AllowedMethod", Kind::Text);
+pub static ALLOWED_METHODS: Schema = Schema::new(
+    "AllowedMethods",
+    Kind::List(&ListSchema { item: Member::new("member", &ALLOWED_METHOD), flattened: true }),
+);
+pub static ALLOWED_ORIGIN: Schema = Schema::new("AllowedOrigin", Kind::Text);
+pub static ALLOWED_ORIGINS: Schema = Schema::new(
+    "AllowedOrigins",
+    Kind::List(&ListSchema { item: Member::new("member", &ALLOWED_ORIGIN), flattened: true }),
+);
 pub static ARCHIVE_STATUS: Schema =
     Schema::new("ArchiveStatus", Kind::Enum(enums::ArchiveStatus::TEXTS));
+pub static BLOCKED_ENCRYPTION_TYPES: Schema = Schema::structure(
+    "BlockedEncryptionTypes",
+    &StructSchema::new(&[Member::new("EncryptionType", &ENCRYPTION_TYPE_LIST)]),
+);
 pub static BODY: Schema = Schema::new("Body", Kind::Blob);
 pub static BODY_STREAM: Schema = Schema::new("Body", Kind::Stream);
 pub static BUCKET: Schema = Schema::structure(
@@ -55,6 +90,8 @@ pub static BUCKET: Schema = Schema::structure(
         Member::new("BucketArn", &S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING),
     ]),
 );
+pub static BUCKET_ACCELERATE_STATUS: Schema =
+    Schema::new("BucketAccelerateStatus", Kind::Enum(enums::BucketAccelerateStatus::TEXTS));
 pub static BUCKET_ALREADY_EXISTS: Schema = Schema::structure(
     "BucketAlreadyExists",
     &StructSchema::new(&[]).error("BucketAlreadyExists", 409, Fault::Sender),
@@ -79,17 +116,45 @@ pub static BUCKET_LIFECYCLE_CONFIGURATION: Schema = Schema::structure(
 );
 pub static BUCKET_LOCATION_CONSTRAINT: Schema =
     Schema::new("BucketLocationConstraint", Kind::Enum(enums::BucketLocationConstraint::TEXTS));
+pub static BUCKET_LOCATION_NAME: Schema = Schema::new("BucketLocationName", Kind::Text);
+pub static BUCKET_LOGGING_STATUS: Schema = Schema::structure(
+    "BucketLoggingStatus",
+    &StructSchema::new(&[Member::new("LoggingEnabled", &LOGGING_ENABLED)]),
+);
+pub static BUCKET_LOGS_PERMISSION: Schema =
+    Schema::new("BucketLogsPermission", Kind::Enum(enums::BucketLogsPermission::TEXTS));
 pub static BUCKET_NAME: Schema = Schema::new("BucketName", Kind::Text);
 pub static BUCKET_NAMESPACE: Schema =
     Schema::new("BucketNamespace", Kind::Enum(enums::BucketNamespace::TEXTS));
 pub static BUCKET_REGION: Schema = Schema::new("BucketRegion", Kind::Text);
 pub static BUCKET_TYPE: Schema = Schema::new("BucketType", Kind::Enum(enums::BucketType::TEXTS));
+pub static BUCKET_VERSIONING_STATUS: Schema =
+    Schema::new("BucketVersioningStatus", Kind::Enum(enums::BucketVersioningStatus::TEXTS));
 pub static BUCKETS: Schema = Schema::new(
     "Buckets",
     Kind::List(&ListSchema { item: Member::new("Bucket", &BUCKET), flattened: false }),
 );
 pub static BYPASS_GOVERNANCE_RETENTION: Schema =
     Schema::new("BypassGovernanceRetention", Kind::Boolean);
+pub static CORS_CONFIGURATION: Schema = Schema::structure(
+    "CORSConfiguration",
+    &StructSchema::new(&[Member::new("CORSRules", &CORS_RULES).wire("CORSRule").required()]),
+);
+pub static CORS_RULE: Schema = Schema::structure(
+    "CORSRule",
+    &StructSchema::new(&[
+        Member::new("ID", &ID),
+        Member::new("AllowedHeaders", &ALLOWED_HEADERS).wire("AllowedHeader"),
+        Member::new("AllowedMethods", &ALLOWED_METHODS).wire("AllowedMethod").required(),
+        Member::new("AllowedOrigins", &ALLOWED_ORIGINS).wire("AllowedOrigin").required(),
+        Member::new("ExposeHeaders", &EXPOSE_HEADERS).wire("ExposeHeader"),
+        Member::new("MaxAgeSeconds", &MAX_AGE_SECONDS),
+    ]),
+);
+pub static CORS_RULES: Schema = Schema::new(
+    "CORSRules",
+    Kind::List(&ListSchema { item: Member::new("member", &CORS_RULE), flattened: true }),
+);
 pub static CACHE_CONTROL: Schema = Schema::new("CacheControl", Kind::Text);
 pub static CHECKSUM: Schema = Schema::structure(
     "Checksum",
@@ -257,6 +322,13 @@ pub static COMPLETED_PART: Schema = Schema::structure(
 pub static COMPLETED_PART_LIST: Schema = Schema::new(
     "CompletedPartList",
     Kind::List(&ListSchema { item: Member::new("member", &COMPLETED_PART), flattened: true }),
+);
+pub static CONDITION: Schema = Schema::structure(
+    "Condition",
+    &StructSchema::new(&[
+        Member::new("HttpErrorCodeReturnedEquals", &HTTP_ERROR_CODE_RETURNED_EQUALS),
+        Member::new("KeyPrefixEquals", &KEY_PREFIX_EQUALS),
+    ]),
 );
 pub static CONFIRM_REMOVE_SELF_BUCKET_ACCESS: Schema =
     Schema::new("ConfirmRemoveSelfBucketAccess", Kind::Boolean);
@@ -430,6 +502,23 @@ pub static COPY_OBJECT_RESULT: Schema = Schema::structure(
         Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
     ]),
 );
+pub static COPY_PART_RESULT: Schema = Schema::structure(
+    "CopyPartResult",
+    &StructSchema::new(&[
+        Member::new("ETag", &E_TAG),
+        Member::new("LastModified", &LAST_MODIFIED),
+        Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
+        Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
+        Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
+        Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
+        Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
+        Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
+        Member::new("ChecksumMD5", &CHECKSUM_MD5),
+        Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
+        Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
+        Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
+    ]),
+);
 pub static COPY_SOURCE: Schema = Schema::new("CopySource", Kind::Text).pattern(&P0);
 pub static COPY_SOURCE_IF_MATCH: Schema = Schema::new("CopySourceIfMatch", Kind::Text);
 pub static COPY_SOURCE_IF_MODIFIED_SINCE: Schema =
@@ -437,6 +526,7 @@ pub static COPY_SOURCE_IF_MODIFIED_SINCE: Schema =
 pub static COPY_SOURCE_IF_NONE_MATCH: Schema = Schema::new("CopySourceIfNoneMatch", Kind::Text);
 pub static COPY_SOURCE_IF_UNMODIFIED_SINCE: Schema =
     Schema::new("CopySourceIfUnmodifiedSince", Kind::Timestamp(None));
+pub static COPY_SOURCE_RANGE: Schema = Schema::new("CopySourceRange", Kind::Text);
 pub static COPY_SOURCE_SSE_CUSTOMER_ALGORITHM: Schema =
     Schema::new("CopySourceSSECustomerAlgorithm", Kind::Text);
 pub static COPY_SOURCE_SSE_CUSTOMER_KEY: Schema =
@@ -447,7 +537,7 @@ pub static COPY_SOURCE_VERSION_ID: Schema = Schema::new("CopySourceVersionId", K
 pub static CREATE_BUCKET_CONFIGURATION: Schema = Schema::structure(
     "CreateBucketConfiguration",
     &StructSchema::new(&[
-        Member::new("LocationConstraint", &BUCKET_LOCATION_CONSTRAINT),
+        Member::new("LocationConstraint", &OPEN_TEXT),
         Member::new("Location", &LOCATION_INFO),
         Member::new("Bucket", &BUCKET_INFO),
         Member::new("Tags", &TAG_SET),
@@ -614,6 +704,14 @@ pub static DATA_REDUNDANCY: Schema =
 pub static DATE: Schema = Schema::new("Date", Kind::Timestamp(Some(TimestampFormat::DateTime)));
 pub static DAYS: Schema = Schema::new("Days", Kind::Integer);
 pub static DAYS_AFTER_INITIATION: Schema = Schema::new("DaysAfterInitiation", Kind::Integer);
+pub static DEFAULT_RETENTION: Schema = Schema::structure(
+    "DefaultRetention",
+    &StructSchema::new(&[
+        Member::new("Mode", &OBJECT_LOCK_RETENTION_MODE),
+        Member::new("Days", &DAYS),
+        Member::new("Years", &YEARS),
+    ]),
+);
 pub static DELETE: Schema = Schema::structure(
     "Delete",
     &StructSchema::new(&[
@@ -621,8 +719,193 @@ pub static DELETE: Schema = Schema::structure(
         Member::new("Quiet", &QUIET),
     ]),
 );
+pub static DELETE_BUCKET_CORS_OUTPUT: Schema =
+    Schema::structure("DeleteBucketCorsOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_CORS_REQUEST: Schema = Schema::structure(
+    "DeleteBucketCorsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_ENCRYPTION_OUTPUT: Schema =
+    Schema::structure("DeleteBucketEncryptionOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_ENCRYPTION_REQUEST: Schema = Schema::structure(
+    "DeleteBucketEncryptionRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("DeleteBucketIntelligentTieringConfigurationOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "DeleteBucketIntelligentTieringConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &INTELLIGENT_TIERING_ID).wire("id").at(Location::Query).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_LIFECYCLE_OUTPUT: Schema =
+    Schema::structure("DeleteBucketLifecycleOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_LIFECYCLE_REQUEST: Schema = Schema::structure(
+    "DeleteBucketLifecycleRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_OUTPUT: Schema =
+    Schema::structure("DeleteBucketOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_OWNERSHIP_CONTROLS_OUTPUT: Schema =
+    Schema::structure("DeleteBucketOwnershipControlsOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_OWNERSHIP_CONTROLS_REQUEST: Schema = Schema::structure(
+    "DeleteBucketOwnershipControlsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_POLICY_OUTPUT: Schema =
+    Schema::structure("DeleteBucketPolicyOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_POLICY_REQUEST: Schema = Schema::structure(
+    "DeleteBucketPolicyRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_REPLICATION_OUTPUT: Schema =
+    Schema::structure("DeleteBucketReplicationOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_REPLICATION_REQUEST: Schema = Schema::structure(
+    "DeleteBucketReplicationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_REQUEST: Schema = Schema::structure(
+    "DeleteBucketRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_TAGGING_OUTPUT: Schema =
+    Schema::structure("DeleteBucketTaggingOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_TAGGING_REQUEST: Schema = Schema::structure(
+    "DeleteBucketTaggingRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_WEBSITE_OUTPUT: Schema =
+    Schema::structure("DeleteBucketWebsiteOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_WEBSITE_REQUEST: Schema = Schema::structure(
+    "DeleteBucketWebsiteRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static DELETE_MARKER: Schema = Schema::new("DeleteMarker", Kind::Boolean);
+pub static DELETE_MARKER_ENTRY: Schema = Schema::structure(
+    "DeleteMarkerEntry",
+    &StructSchema::new(&[
+        Member::new("Owner", &OWNER),
+        Member::new("Key", &OBJECT_KEY),
+        Member::new("VersionId", &OBJECT_VERSION_ID),
+        Member::new("IsLatest", &IS_LATEST),
+        Member::new("LastModified", &LAST_MODIFIED),
+    ]),
+);
+pub static DELETE_MARKER_REPLICATION: Schema = Schema::structure(
+    "DeleteMarkerReplication",
+    &StructSchema::new(&[Member::new("Status", &DELETE_MARKER_REPLICATION_STATUS)]),
+);
+pub static DELETE_MARKER_REPLICATION_STATUS: Schema = Schema::new(
+    "DeleteMarkerReplicationStatus",
+    Kind::Enum(enums::DeleteMarkerReplicationStatus::TEXTS),
+);
 pub static DELETE_MARKER_VERSION_ID: Schema = Schema::new("DeleteMarkerVersionId", Kind::Text);
+pub static DELETE_MARKERS: Schema = Schema::new(
+    "DeleteMarkers",
+    Kind::List(&ListSchema { item: Member::new("member", &DELETE_MARKER_ENTRY), flattened: true }),
+);
+pub static DELETE_OBJECT_OUTPUT: Schema = Schema::structure(
+    "DeleteObjectOutput",
+    &StructSchema::new(&[
+        Member::new("DeleteMarker", &DELETE_MARKER)
+            .wire("x-amz-delete-marker")
+            .at(Location::Header),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("x-amz-version-id").at(Location::Header),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_OBJECT_REQUEST: Schema = Schema::structure(
+    "DeleteObjectRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("MFA", &MFA).wire("x-amz-mfa").at(Location::Header),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("BypassGovernanceRetention", &BYPASS_GOVERNANCE_RETENTION)
+            .wire("x-amz-bypass-governance-retention")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("IfMatch", &IF_MATCH).wire("If-Match").at(Location::Header),
+        Member::new("IfMatchLastModifiedTime", &IF_MATCH_LAST_MODIFIED_TIME)
+            .wire("x-amz-if-match-last-modified-time")
+            .at(Location::Header),
+        Member::new("IfMatchSize", &IF_MATCH_SIZE).wire("x-amz-if-match-size").at(Location::Header),
+    ]),
+);
+pub static DELETE_OBJECT_TAGGING_OUTPUT: Schema = Schema::structure(
+    "DeleteObjectTaggingOutput",
+    &StructSchema::new(&[Member::new("VersionId", &OBJECT_VERSION_ID)
+        .wire("x-amz-version-id")
+        .at(Location::Header)]),
+);
+pub static DELETE_OBJECT_TAGGING_REQUEST: Schema = Schema::structure(
+    "DeleteObjectTaggingRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static DELETE_OBJECTS_OUTPUT: Schema = Schema::structure(
     "DeleteObjectsOutput",
     &StructSchema::new(&[
@@ -653,6 +936,17 @@ pub static DELETE_OBJECTS_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static DELETE_PUBLIC_ACCESS_BLOCK_OUTPUT: Schema =
+    Schema::structure("DeletePublicAccessBlockOutput", &StructSchema::new(&[]));
+pub static DELETE_PUBLIC_ACCESS_BLOCK_REQUEST: Schema = Schema::structure(
+    "DeletePublicAccessBlockRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static DELETED_OBJECT: Schema = Schema::structure(
     "DeletedObject",
     &StructSchema::new(&[
@@ -667,11 +961,36 @@ pub static DELETED_OBJECTS: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &DELETED_OBJECT), flattened: true }),
 );
 pub static DELIMITER: Schema = Schema::new("Delimiter", Kind::Text);
+pub static DESTINATION: Schema = Schema::structure(
+    "Destination",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).required(),
+        Member::new("Account", &ACCOUNT_ID),
+        Member::new("StorageClass", &STORAGE_CLASS),
+        Member::new("AccessControlTranslation", &ACCESS_CONTROL_TRANSLATION),
+        Member::new("EncryptionConfiguration", &ENCRYPTION_CONFIGURATION),
+        Member::new("ReplicationTime", &REPLICATION_TIME),
+        Member::new("Metrics", &METRICS),
+    ]),
+);
 pub static DISPLAY_NAME: Schema = Schema::new("DisplayName", Kind::Text);
 pub static E_TAG: Schema = Schema::new("ETag", Kind::Text);
 pub static EMAIL_ADDRESS: Schema = Schema::new("EmailAddress", Kind::Text);
 pub static ENCODING_TYPE: Schema =
     Schema::new("EncodingType", Kind::Enum(enums::EncodingType::TEXTS));
+pub static ENCRYPTION_CONFIGURATION: Schema = Schema::structure(
+    "EncryptionConfiguration",
+    &StructSchema::new(&[Member::new("ReplicaKmsKeyID", &REPLICA_KMS_KEY_ID)]),
+);
+pub static ENCRYPTION_TYPE: Schema =
+    Schema::new("EncryptionType", Kind::Enum(enums::EncryptionType::TEXTS));
+pub static ENCRYPTION_TYPE_LIST: Schema = Schema::new(
+    "EncryptionTypeList",
+    Kind::List(&ListSchema {
+        item: Member::new("EncryptionType", &ENCRYPTION_TYPE),
+        flattened: true,
+    }),
+);
 pub static ENCRYPTION_TYPE_MISMATCH: Schema = Schema::structure(
     "EncryptionTypeMismatch",
     &StructSchema::new(&[]).error("EncryptionTypeMismatch", 400, Fault::Sender),
@@ -685,9 +1004,28 @@ pub static ERROR: Schema = Schema::structure(
         Member::new("Message", &MESSAGE),
     ]),
 );
+pub static ERROR_DOCUMENT: Schema = Schema::structure(
+    "ErrorDocument",
+    &StructSchema::new(&[Member::new("Key", &OBJECT_KEY).required()]),
+);
 pub static ERRORS: Schema = Schema::new(
     "Errors",
     Kind::List(&ListSchema { item: Member::new("member", &ERROR), flattened: true }),
+);
+pub static EVENT: Schema = Schema::new("Event", Kind::Enum(enums::Event::TEXTS));
+pub static EVENT_BRIDGE_CONFIGURATION: Schema =
+    Schema::structure("EventBridgeConfiguration", &StructSchema::new(&[]));
+pub static EVENT_LIST: Schema = Schema::new(
+    "EventList",
+    Kind::List(&ListSchema { item: Member::new("member", &EVENT), flattened: true }),
+);
+pub static EXISTING_OBJECT_REPLICATION: Schema = Schema::structure(
+    "ExistingObjectReplication",
+    &StructSchema::new(&[Member::new("Status", &EXISTING_OBJECT_REPLICATION_STATUS).required()]),
+);
+pub static EXISTING_OBJECT_REPLICATION_STATUS: Schema = Schema::new(
+    "ExistingObjectReplicationStatus",
+    Kind::Enum(enums::ExistingObjectReplicationStatus::TEXTS),
 );
 pub static EXPIRATION: Schema = Schema::new("Expiration", Kind::Text);
 pub static EXPIRATION_STATUS: Schema =
@@ -695,7 +1033,111 @@ pub static EXPIRATION_STATUS: Schema =
 pub static EXPIRED_OBJECT_DELETE_MARKER: Schema =
     Schema::new("ExpiredObjectDeleteMarker", Kind::Boolean);
 pub static EXPIRES: Schema = Schema::new("Expires", Kind::Text);
+pub static EXPOSE_HEADER: Schema = Schema::new("ExposeHeader", Kind::Text);
+pub static EXPOSE_HEADERS: Schema = Schema::new(
+    "ExposeHeaders",
+    Kind::List(&ListSchema { item: Member::new("member", &EXPOSE_HEADER), flattened: true }),
+);
 pub static FETCH_OWNER: Schema = Schema::new("FetchOwner", Kind::Boolean);
+pub static FILTER_RULE: Schema = Schema::structure(
+    "FilterRule",
+    &StructSchema::new(&[
+        Member::new("Name", &FILTER_RULE_NAME),
+        Member::new("Value", &FILTER_RULE_VALUE),
+    ]),
+);
+pub static FILTER_RULE_LIST: Schema = Schema::new(
+    "FilterRuleList",
+    Kind::List(&ListSchema { item: Member::new("member", &FILTER_RULE), flattened: true }),
+);
+pub static FILTER_RULE_NAME: Schema =
+    Schema::new("FilterRuleName", Kind::Enum(enums::FilterRuleName::TEXTS));
+pub static FILTER_RULE_VALUE: Schema = Schema::new("FilterRuleValue", Kind::Text);
+pub static GET_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT: Schema = Schema::structure(
+    "GetBucketAccelerateConfigurationOutput",
+    &StructSchema::new(&[
+        Member::new("Status", &BUCKET_ACCELERATE_STATUS),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_ACCELERATE_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "GetBucketAccelerateConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_ACL_OUTPUT: Schema = Schema::structure(
+    "GetBucketAclOutput",
+    &StructSchema::new(&[
+        Member::new("Owner", &OWNER),
+        Member::new("Grants", &GRANTS).wire("AccessControlList"),
+    ]),
+);
+pub static GET_BUCKET_ACL_REQUEST: Schema = Schema::structure(
+    "GetBucketAclRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_CORS_OUTPUT: Schema = Schema::structure(
+    "GetBucketCorsOutput",
+    &StructSchema::new(&[Member::new("CORSRules", &CORS_RULES).wire("CORSRule")]),
+);
+pub static GET_BUCKET_CORS_REQUEST: Schema = Schema::structure(
+    "GetBucketCorsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_ENCRYPTION_OUTPUT: Schema = Schema::structure(
+    "GetBucketEncryptionOutput",
+    &StructSchema::new(&[Member::new(
+        "ServerSideEncryptionConfiguration",
+        &SERVER_SIDE_ENCRYPTION_CONFIGURATION,
+    )
+    .at(Location::Payload)]),
+);
+pub static GET_BUCKET_ENCRYPTION_REQUEST: Schema = Schema::structure(
+    "GetBucketEncryptionRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_OUTPUT: Schema = Schema::structure(
+    "GetBucketIntelligentTieringConfigurationOutput",
+    &StructSchema::new(&[Member::new(
+        "IntelligentTieringConfiguration",
+        &INTELLIGENT_TIERING_CONFIGURATION,
+    )
+    .at(Location::Payload)]),
+);
+pub static GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "GetBucketIntelligentTieringConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &INTELLIGENT_TIERING_ID).wire("id").at(Location::Query).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static GET_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Schema = Schema::structure(
     "GetBucketLifecycleConfigurationOutput",
     &StructSchema::new(&[
@@ -727,6 +1169,43 @@ pub static GET_BUCKET_LOCATION_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static GET_BUCKET_LOGGING_OUTPUT: Schema = Schema::structure(
+    "GetBucketLoggingOutput",
+    &StructSchema::new(&[Member::new("LoggingEnabled", &LOGGING_ENABLED)]),
+);
+pub static GET_BUCKET_LOGGING_REQUEST: Schema = Schema::structure(
+    "GetBucketLoggingRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "GetBucketNotificationConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_OWNERSHIP_CONTROLS_OUTPUT: Schema = Schema::structure(
+    "GetBucketOwnershipControlsOutput",
+    &StructSchema::new(&[
+        Member::new("OwnershipControls", &OWNERSHIP_CONTROLS).at(Location::Payload)
+    ]),
+);
+pub static GET_BUCKET_OWNERSHIP_CONTROLS_REQUEST: Schema = Schema::structure(
+    "GetBucketOwnershipControlsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static GET_BUCKET_POLICY_OUTPUT: Schema = Schema::structure(
     "GetBucketPolicyOutput",
     &StructSchema::new(&[Member::new("Policy", &POLICY).at(Location::Payload)]),
@@ -740,12 +1219,87 @@ pub static GET_BUCKET_POLICY_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static GET_BUCKET_POLICY_STATUS_OUTPUT: Schema = Schema::structure(
+    "GetBucketPolicyStatusOutput",
+    &StructSchema::new(&[Member::new("PolicyStatus", &POLICY_STATUS).at(Location::Payload)]),
+);
+pub static GET_BUCKET_POLICY_STATUS_REQUEST: Schema = Schema::structure(
+    "GetBucketPolicyStatusRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_REPLICATION_OUTPUT: Schema = Schema::structure(
+    "GetBucketReplicationOutput",
+    &StructSchema::new(&[
+        Member::new("ReplicationConfiguration", &REPLICATION_CONFIGURATION).at(Location::Payload)
+    ]),
+);
+pub static GET_BUCKET_REPLICATION_REQUEST: Schema = Schema::structure(
+    "GetBucketReplicationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_REQUEST_PAYMENT_OUTPUT: Schema = Schema::structure(
+    "GetBucketRequestPaymentOutput",
+    &StructSchema::new(&[Member::new("Payer", &PAYER)]),
+);
+pub static GET_BUCKET_REQUEST_PAYMENT_REQUEST: Schema = Schema::structure(
+    "GetBucketRequestPaymentRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static GET_BUCKET_TAGGING_OUTPUT: Schema = Schema::structure(
     "GetBucketTaggingOutput",
     &StructSchema::new(&[Member::new("TagSet", &TAG_SET).required()]),
 );
 pub static GET_BUCKET_TAGGING_REQUEST: Schema = Schema::structure(
     "GetBucketTaggingRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_VERSIONING_OUTPUT: Schema = Schema::structure(
+    "GetBucketVersioningOutput",
+    &StructSchema::new(&[
+        Member::new("Status", &BUCKET_VERSIONING_STATUS),
+        Member::new("MFADelete", &MFA_DELETE_STATUS).wire("MfaDelete"),
+    ]),
+);
+pub static GET_BUCKET_VERSIONING_REQUEST: Schema = Schema::structure(
+    "GetBucketVersioningRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_WEBSITE_OUTPUT: Schema = Schema::structure(
+    "GetBucketWebsiteOutput",
+    &StructSchema::new(&[
+        Member::new("RedirectAllRequestsTo", &REDIRECT_ALL_REQUESTS_TO),
+        Member::new("IndexDocument", &INDEX_DOCUMENT),
+        Member::new("ErrorDocument", &ERROR_DOCUMENT),
+        Member::new("RoutingRules", &ROUTING_RULES),
+    ]),
+);
+pub static GET_BUCKET_WEBSITE_REQUEST: Schema = Schema::structure(
+    "GetBucketWebsiteRequest",
     &StructSchema::new(&[
         Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
         Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
@@ -835,6 +1389,39 @@ pub static GET_OBJECT_ATTRIBUTES_REQUEST: Schema = Schema::structure(
             .wire("x-amz-object-attributes")
             .at(Location::Header)
             .required(),
+    ]),
+);
+pub static GET_OBJECT_LEGAL_HOLD_OUTPUT: Schema = Schema::structure(
+    "GetObjectLegalHoldOutput",
+    &StructSchema::new(&[Member::new("LegalHold", &OBJECT_LOCK_LEGAL_HOLD).at(Location::Payload)]),
+);
+pub static GET_OBJECT_LEGAL_HOLD_REQUEST: Schema = Schema::structure(
+    "GetObjectLegalHoldRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_OBJECT_LOCK_CONFIGURATION_OUTPUT: Schema = Schema::structure(
+    "GetObjectLockConfigurationOutput",
+    &StructSchema::new(&[
+        Member::new("ObjectLockConfiguration", &OBJECT_LOCK_CONFIGURATION).at(Location::Payload)
+    ]),
+);
+pub static GET_OBJECT_LOCK_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "GetObjectLockConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
     ]),
 );
 pub static GET_OBJECT_OUTPUT: Schema = Schema::structure(
@@ -991,6 +1578,62 @@ pub static GET_OBJECT_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static GET_OBJECT_RETENTION_OUTPUT: Schema = Schema::structure(
+    "GetObjectRetentionOutput",
+    &StructSchema::new(&[Member::new("Retention", &OBJECT_LOCK_RETENTION).at(Location::Payload)]),
+);
+pub static GET_OBJECT_RETENTION_REQUEST: Schema = Schema::structure(
+    "GetObjectRetentionRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_OBJECT_TAGGING_OUTPUT: Schema = Schema::structure(
+    "GetObjectTaggingOutput",
+    &StructSchema::new(&[
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("x-amz-version-id").at(Location::Header),
+        Member::new("TagSet", &TAG_SET).required(),
+    ]),
+);
+pub static GET_OBJECT_TAGGING_REQUEST: Schema = Schema::structure(
+    "GetObjectTaggingRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_PUBLIC_ACCESS_BLOCK_OUTPUT: Schema = Schema::structure(
+    "GetPublicAccessBlockOutput",
+    &StructSchema::new(&[Member::new(
+        "PublicAccessBlockConfiguration",
+        &PUBLIC_ACCESS_BLOCK_CONFIGURATION,
+    )
+    .at(Location::Payload)]),
+);
+pub static GET_PUBLIC_ACCESS_BLOCK_REQUEST: Schema = Schema::structure(
+    "GetPublicAccessBlockRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static GRANT: Schema = Schema::structure(
     "Grant",
     &StructSchema::new(&[Member::new("Grantee", &GRANTEE), Member::new("Permission", &PERMISSION)]),
@@ -1014,6 +1657,33 @@ pub static GRANTEE: Schema = Schema::structure(
 pub static GRANTS: Schema = Schema::new(
     "Grants",
     Kind::List(&ListSchema { item: Member::new("Grant", &GRANT), flattened: false }),
+);
+pub static HEAD_BUCKET_OUTPUT: Schema = Schema::structure(
+    "HeadBucketOutput",
+    &StructSchema::new(&[
+        Member::new("BucketArn", &S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING)
+            .wire("x-amz-bucket-arn")
+            .at(Location::Header),
+        Member::new("BucketLocationType", &LOCATION_TYPE)
+            .wire("x-amz-bucket-location-type")
+            .at(Location::Header),
+        Member::new("BucketLocationName", &BUCKET_LOCATION_NAME)
+            .wire("x-amz-bucket-location-name")
+            .at(Location::Header),
+        Member::new("BucketRegion", &REGION).wire("x-amz-bucket-region").at(Location::Header),
+        Member::new("AccessPointAlias", &ACCESS_POINT_ALIAS)
+            .wire("x-amz-access-point-alias")
+            .at(Location::Header),
+    ]),
+);
+pub static HEAD_BUCKET_REQUEST: Schema = Schema::structure(
+    "HeadBucketRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
 );
 pub static HEAD_OBJECT_OUTPUT: Schema = Schema::structure(
     "HeadObjectOutput",
@@ -1171,17 +1841,68 @@ pub static HEAD_OBJECT_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static HOST_NAME: Schema = Schema::new("HostName", Kind::Text);
+pub static HTTP_ERROR_CODE_RETURNED_EQUALS: Schema =
+    Schema::new("HttpErrorCodeReturnedEquals", Kind::Text);
+pub static HTTP_REDIRECT_CODE: Schema = Schema::new("HttpRedirectCode", Kind::Text);
 pub static ID: Schema = Schema::new("ID", Kind::Text);
 pub static IF_MATCH: Schema = Schema::new("IfMatch", Kind::Text);
 pub static IF_MATCH_INITIATED_TIME: Schema =
     Schema::new("IfMatchInitiatedTime", Kind::Timestamp(Some(TimestampFormat::HttpDate)));
+pub static IF_MATCH_LAST_MODIFIED_TIME: Schema =
+    Schema::new("IfMatchLastModifiedTime", Kind::Timestamp(Some(TimestampFormat::HttpDate)));
+pub static IF_MATCH_SIZE: Schema = Schema::new("IfMatchSize", Kind::Long);
 pub static IF_MODIFIED_SINCE: Schema = Schema::new("IfModifiedSince", Kind::Timestamp(None));
 pub static IF_NONE_MATCH: Schema = Schema::new("IfNoneMatch", Kind::Text);
 pub static IF_UNMODIFIED_SINCE: Schema = Schema::new("IfUnmodifiedSince", Kind::Timestamp(None));
+pub static INDEX_DOCUMENT: Schema = Schema::structure(
+    "IndexDocument",
+    &StructSchema::new(&[Member::new("Suffix", &SUFFIX).required()]),
+);
+pub static INITIATED: Schema = Schema::new("Initiated", Kind::Timestamp(None));
+pub static INITIATOR: Schema = Schema::structure(
+    "Initiator",
+    &StructSchema::new(&[Member::new("ID", &ID), Member::new("DisplayName", &DISPLAY_NAME)]),
+);
 pub static INTELLIGENT_TIERING_ACCESS_TIER: Schema = Schema::new(
     "IntelligentTieringAccessTier",
     Kind::Enum(enums::IntelligentTieringAccessTier::TEXTS),
 );
+pub static INTELLIGENT_TIERING_AND_OPERATOR: Schema = Schema::structure(
+    "IntelligentTieringAndOperator",
+    &StructSchema::new(&[
+        Member::new("Prefix", &PREFIX),
+        Member::new("Tags", &TAG_SET_FLAT).wire("Tag"),
+    ]),
+);
+pub static INTELLIGENT_TIERING_CONFIGURATION: Schema = Schema::structure(
+    "IntelligentTieringConfiguration",
+    &StructSchema::new(&[
+        Member::new("Id", &INTELLIGENT_TIERING_ID).required(),
+        Member::new("Filter", &INTELLIGENT_TIERING_FILTER),
+        Member::new("Status", &INTELLIGENT_TIERING_STATUS).required(),
+        Member::new("Tierings", &TIERING_LIST).wire("Tiering").required(),
+    ]),
+);
+pub static INTELLIGENT_TIERING_CONFIGURATION_LIST: Schema = Schema::new(
+    "IntelligentTieringConfigurationList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &INTELLIGENT_TIERING_CONFIGURATION),
+        flattened: true,
+    }),
+);
+pub static INTELLIGENT_TIERING_DAYS: Schema = Schema::new("IntelligentTieringDays", Kind::Integer);
+pub static INTELLIGENT_TIERING_FILTER: Schema = Schema::structure(
+    "IntelligentTieringFilter",
+    &StructSchema::new(&[
+        Member::new("Prefix", &PREFIX),
+        Member::new("Tag", &TAG),
+        Member::new("And", &INTELLIGENT_TIERING_AND_OPERATOR),
+    ]),
+);
+pub static INTELLIGENT_TIERING_ID: Schema = Schema::new("IntelligentTieringId", Kind::Text);
+pub static INTELLIGENT_TIERING_STATUS: Schema =
+    Schema::new("IntelligentTieringStatus", Kind::Enum(enums::IntelligentTieringStatus::TEXTS));
 pub static INVALID_OBJECT_STATE: Schema = Schema::structure(
     "InvalidObjectState",
     &StructSchema::new(&[
@@ -1198,9 +1919,30 @@ pub static INVALID_WRITE_OFFSET: Schema = Schema::structure(
     "InvalidWriteOffset",
     &StructSchema::new(&[]).error("InvalidWriteOffset", 400, Fault::Sender),
 );
+pub static IS_LATEST: Schema = Schema::new("IsLatest", Kind::Boolean);
+pub static IS_PUBLIC: Schema = Schema::new("IsPublic", Kind::Boolean);
 pub static IS_RESTORE_IN_PROGRESS: Schema = Schema::new("IsRestoreInProgress", Kind::Boolean);
 pub static IS_TRUNCATED: Schema = Schema::new("IsTruncated", Kind::Boolean);
 pub static KEY_COUNT: Schema = Schema::new("KeyCount", Kind::Integer);
+pub static KEY_MARKER: Schema = Schema::new("KeyMarker", Kind::Text);
+pub static KEY_PREFIX_EQUALS: Schema = Schema::new("KeyPrefixEquals", Kind::Text);
+pub static LAMBDA_FUNCTION_ARN: Schema = Schema::new("LambdaFunctionArn", Kind::Text);
+pub static LAMBDA_FUNCTION_CONFIGURATION: Schema = Schema::structure(
+    "LambdaFunctionConfiguration",
+    &StructSchema::new(&[
+        Member::new("Id", &NOTIFICATION_ID),
+        Member::new("LambdaFunctionArn", &LAMBDA_FUNCTION_ARN).wire("CloudFunction").required(),
+        Member::new("Events", &EVENT_LIST).wire("Event").required(),
+        Member::new("Filter", &NOTIFICATION_CONFIGURATION_FILTER),
+    ]),
+);
+pub static LAMBDA_FUNCTION_CONFIGURATION_LIST: Schema = Schema::new(
+    "LambdaFunctionConfigurationList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &LAMBDA_FUNCTION_CONFIGURATION),
+        flattened: true,
+    }),
+);
 pub static LAST_MODIFIED: Schema = Schema::new("LastModified", Kind::Timestamp(None));
 pub static LAST_MODIFIED_TIME: Schema =
     Schema::new("LastModifiedTime", Kind::Timestamp(Some(TimestampFormat::HttpDate)));
@@ -1250,6 +1992,26 @@ pub static LIFECYCLE_RULES: Schema = Schema::new(
     "LifecycleRules",
     Kind::List(&ListSchema { item: Member::new("member", &LIFECYCLE_RULE), flattened: true }),
 );
+pub static LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_OUTPUT: Schema = Schema::structure(
+    "ListBucketIntelligentTieringConfigurationsOutput",
+    &StructSchema::new(&[
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("ContinuationToken", &TOKEN),
+        Member::new("NextContinuationToken", &NEXT_TOKEN),
+        Member::new("IntelligentTieringConfigurationList", &INTELLIGENT_TIERING_CONFIGURATION_LIST)
+            .wire("IntelligentTieringConfiguration"),
+    ]),
+);
+pub static LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_REQUEST: Schema = Schema::structure(
+    "ListBucketIntelligentTieringConfigurationsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContinuationToken", &TOKEN).wire("continuation-token").at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static LIST_BUCKETS_OUTPUT: Schema = Schema::structure(
     "ListBucketsOutput",
     &StructSchema::new(&[
@@ -1266,6 +2028,128 @@ pub static LIST_BUCKETS_REQUEST: Schema = Schema::structure(
         Member::new("ContinuationToken", &TOKEN).wire("continuation-token").at(Location::Query),
         Member::new("Prefix", &PREFIX).wire("prefix").at(Location::Query),
         Member::new("BucketRegion", &BUCKET_REGION).wire("bucket-region").at(Location::Query),
+    ]),
+);
+pub static LIST_MULTIPART_UPLOADS_OUTPUT: Schema = Schema::structure(
+    "ListMultipartUploadsOutput",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME),
+        Member::new("KeyMarker", &KEY_MARKER),
+        Member::new("UploadIdMarker", &UPLOAD_ID_MARKER),
+        Member::new("NextKeyMarker", &NEXT_KEY_MARKER),
+        Member::new("Prefix", &PREFIX),
+        Member::new("Delimiter", &DELIMITER),
+        Member::new("NextUploadIdMarker", &NEXT_UPLOAD_ID_MARKER),
+        Member::new("MaxUploads", &MAX_UPLOADS),
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("Uploads", &MULTIPART_UPLOAD_LIST).wire("Upload"),
+        Member::new("CommonPrefixes", &COMMON_PREFIX_LIST),
+        Member::new("EncodingType", &ENCODING_TYPE),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+    ]),
+);
+pub static LIST_MULTIPART_UPLOADS_REQUEST: Schema = Schema::structure(
+    "ListMultipartUploadsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Delimiter", &DELIMITER).wire("delimiter").at(Location::Query),
+        Member::new("EncodingType", &ENCODING_TYPE).wire("encoding-type").at(Location::Query),
+        Member::new("KeyMarker", &KEY_MARKER).wire("key-marker").at(Location::Query),
+        Member::new("MaxUploads", &MAX_UPLOADS).wire("max-uploads").at(Location::Query),
+        Member::new("Prefix", &PREFIX).wire("prefix").at(Location::Query),
+        Member::new("UploadIdMarker", &UPLOAD_ID_MARKER)
+            .wire("upload-id-marker")
+            .at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+    ]),
+);
+pub static LIST_OBJECT_VERSIONS_OUTPUT: Schema = Schema::structure(
+    "ListObjectVersionsOutput",
+    &StructSchema::new(&[
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("KeyMarker", &KEY_MARKER),
+        Member::new("VersionIdMarker", &VERSION_ID_MARKER),
+        Member::new("NextKeyMarker", &NEXT_KEY_MARKER),
+        Member::new("NextVersionIdMarker", &NEXT_VERSION_ID_MARKER),
+        Member::new("Versions", &OBJECT_VERSION_LIST).wire("Version"),
+        Member::new("DeleteMarkers", &DELETE_MARKERS).wire("DeleteMarker"),
+        Member::new("Name", &BUCKET_NAME),
+        Member::new("Prefix", &PREFIX),
+        Member::new("Delimiter", &DELIMITER),
+        Member::new("MaxKeys", &MAX_KEYS),
+        Member::new("CommonPrefixes", &COMMON_PREFIX_LIST),
+        Member::new("EncodingType", &ENCODING_TYPE),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+    ]),
+);
+pub static LIST_OBJECT_VERSIONS_REQUEST: Schema = Schema::structure(
+    "ListObjectVersionsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Delimiter", &DELIMITER).wire("delimiter").at(Location::Query),
+        Member::new("EncodingType", &ENCODING_TYPE).wire("encoding-type").at(Location::Query),
+        Member::new("KeyMarker", &KEY_MARKER).wire("key-marker").at(Location::Query),
+        Member::new("MaxKeys", &MAX_KEYS).wire("max-keys").at(Location::Query),
+        Member::new("Prefix", &PREFIX).wire("prefix").at(Location::Query),
+        Member::new("VersionIdMarker", &VERSION_ID_MARKER)
+            .wire("version-id-marker")
+            .at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("OptionalObjectAttributes", &OPTIONAL_OBJECT_ATTRIBUTES_LIST)
+            .wire("x-amz-optional-object-attributes")
+            .at(Location::Header),
+    ]),
+);
+pub static LIST_OBJECTS_OUTPUT: Schema = Schema::structure(
+    "ListObjectsOutput",
+    &StructSchema::new(&[
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("Marker", &MARKER),
+        Member::new("NextMarker", &NEXT_MARKER),
+        Member::new("Contents", &OBJECT_LIST),
+        Member::new("Name", &BUCKET_NAME),
+        Member::new("Prefix", &PREFIX),
+        Member::new("Delimiter", &DELIMITER),
+        Member::new("MaxKeys", &MAX_KEYS),
+        Member::new("CommonPrefixes", &COMMON_PREFIX_LIST),
+        Member::new("EncodingType", &ENCODING_TYPE),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+    ]),
+);
+pub static LIST_OBJECTS_REQUEST: Schema = Schema::structure(
+    "ListObjectsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Delimiter", &DELIMITER).wire("delimiter").at(Location::Query),
+        Member::new("EncodingType", &ENCODING_TYPE).wire("encoding-type").at(Location::Query),
+        Member::new("Marker", &MARKER).wire("marker").at(Location::Query),
+        Member::new("MaxKeys", &MAX_KEYS).wire("max-keys").at(Location::Query),
+        Member::new("Prefix", &PREFIX).wire("prefix").at(Location::Query),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("OptionalObjectAttributes", &OPTIONAL_OBJECT_ATTRIBUTES_LIST)
+            .wire("x-amz-optional-object-attributes")
+            .at(Location::Header),
     ]),
 );
 pub static LIST_OBJECTS_V2_OUTPUT: Schema = Schema::structure(
@@ -1310,6 +2194,59 @@ pub static LIST_OBJECTS_V2_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static LIST_PARTS_OUTPUT: Schema = Schema::structure(
+    "ListPartsOutput",
+    &StructSchema::new(&[
+        Member::new("AbortDate", &ABORT_DATE).wire("x-amz-abort-date").at(Location::Header),
+        Member::new("AbortRuleId", &ABORT_RULE_ID).wire("x-amz-abort-rule-id").at(Location::Header),
+        Member::new("Bucket", &BUCKET_NAME),
+        Member::new("Key", &OBJECT_KEY),
+        Member::new("UploadId", &MULTIPART_UPLOAD_ID),
+        Member::new("PartNumberMarker", &PART_NUMBER_MARKER),
+        Member::new("NextPartNumberMarker", &NEXT_PART_NUMBER_MARKER),
+        Member::new("MaxParts", &MAX_PARTS),
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("Parts", &PARTS).wire("Part"),
+        Member::new("Initiator", &INITIATOR),
+        Member::new("Owner", &OWNER),
+        Member::new("StorageClass", &STORAGE_CLASS),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM),
+        Member::new("ChecksumType", &CHECKSUM_TYPE),
+    ]),
+);
+pub static LIST_PARTS_REQUEST: Schema = Schema::structure(
+    "ListPartsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("MaxParts", &MAX_PARTS).wire("max-parts").at(Location::Query),
+        Member::new("PartNumberMarker", &PART_NUMBER_MARKER)
+            .wire("part-number-marker")
+            .at(Location::Query),
+        Member::new("UploadId", &MULTIPART_UPLOAD_ID)
+            .wire("uploadId")
+            .at(Location::Query)
+            .required(),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+            .wire("x-amz-server-side-encryption-customer-algorithm")
+            .at(Location::Header),
+        Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+            .wire("x-amz-server-side-encryption-customer-key")
+            .at(Location::Header),
+        Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+            .wire("x-amz-server-side-encryption-customer-key-MD5")
+            .at(Location::Header),
+    ]),
+);
 pub static LOCATION: Schema = Schema::new("Location", Kind::Text);
 pub static LOCATION_INFO: Schema = Schema::structure(
     "LocationInfo",
@@ -1321,10 +2258,25 @@ pub static LOCATION_INFO: Schema = Schema::structure(
 pub static LOCATION_NAME_AS_STRING: Schema = Schema::new("LocationNameAsString", Kind::Text);
 pub static LOCATION_TYPE: Schema =
     Schema::new("LocationType", Kind::Enum(enums::LocationType::TEXTS));
+pub static LOGGING_ENABLED: Schema = Schema::structure(
+    "LoggingEnabled",
+    &StructSchema::new(&[
+        Member::new("TargetBucket", &TARGET_BUCKET).required(),
+        Member::new("TargetGrants", &TARGET_GRANTS),
+        Member::new("TargetPrefix", &TARGET_PREFIX).required(),
+        Member::new("TargetObjectKeyFormat", &TARGET_OBJECT_KEY_FORMAT),
+    ]),
+);
 pub static MFA: Schema = Schema::new("MFA", Kind::Text);
+pub static MFA_DELETE: Schema = Schema::new("MFADelete", Kind::Enum(enums::MFADelete::TEXTS));
+pub static MFA_DELETE_STATUS: Schema =
+    Schema::new("MFADeleteStatus", Kind::Enum(enums::MFADeleteStatus::TEXTS));
+pub static MARKER: Schema = Schema::new("Marker", Kind::Text);
+pub static MAX_AGE_SECONDS: Schema = Schema::new("MaxAgeSeconds", Kind::Integer);
 pub static MAX_BUCKETS: Schema = Schema::new("MaxBuckets", Kind::Integer).min(1).max(10000);
 pub static MAX_KEYS: Schema = Schema::new("MaxKeys", Kind::Integer);
 pub static MAX_PARTS: Schema = Schema::new("MaxParts", Kind::Integer);
+pub static MAX_UPLOADS: Schema = Schema::new("MaxUploads", Kind::Integer);
 pub static MESSAGE: Schema = Schema::new("Message", Kind::Text);
 pub static METADATA: Schema = Schema::new(
     "Metadata",
@@ -1339,11 +2291,42 @@ pub static METADATA_DIRECTIVE: Schema =
     Schema::new("MetadataDirective", Kind::Enum(enums::MetadataDirective::TEXTS));
 pub static METADATA_KEY: Schema = Schema::new("MetadataKey", Kind::Text);
 pub static METADATA_VALUE: Schema = Schema::new("MetadataValue", Kind::Text);
+pub static METRICS: Schema = Schema::structure(
+    "Metrics",
+    &StructSchema::new(&[
+        Member::new("Status", &METRICS_STATUS).required(),
+        Member::new("EventThreshold", &REPLICATION_TIME_VALUE),
+    ]),
+);
+pub static METRICS_STATUS: Schema =
+    Schema::new("MetricsStatus", Kind::Enum(enums::MetricsStatus::TEXTS));
+pub static MINUTES: Schema = Schema::new("Minutes", Kind::Integer);
 pub static MISSING_META: Schema = Schema::new("MissingMeta", Kind::Integer);
 pub static MPU_OBJECT_SIZE: Schema = Schema::new("MpuObjectSize", Kind::Long);
+pub static MULTIPART_UPLOAD: Schema = Schema::structure(
+    "MultipartUpload",
+    &StructSchema::new(&[
+        Member::new("UploadId", &MULTIPART_UPLOAD_ID),
+        Member::new("Key", &OBJECT_KEY),
+        Member::new("Initiated", &INITIATED),
+        Member::new("StorageClass", &STORAGE_CLASS),
+        Member::new("Owner", &OWNER),
+        Member::new("Initiator", &INITIATOR),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM),
+        Member::new("ChecksumType", &CHECKSUM_TYPE),
+    ]),
+);
 pub static MULTIPART_UPLOAD_ID: Schema = Schema::new("MultipartUploadId", Kind::Text);
+pub static MULTIPART_UPLOAD_LIST: Schema = Schema::new(
+    "MultipartUploadList",
+    Kind::List(&ListSchema { item: Member::new("member", &MULTIPART_UPLOAD), flattened: true }),
+);
+pub static NEXT_KEY_MARKER: Schema = Schema::new("NextKeyMarker", Kind::Text);
+pub static NEXT_MARKER: Schema = Schema::new("NextMarker", Kind::Text);
 pub static NEXT_PART_NUMBER_MARKER: Schema = Schema::new("NextPartNumberMarker", Kind::Integer);
 pub static NEXT_TOKEN: Schema = Schema::new("NextToken", Kind::Text);
+pub static NEXT_UPLOAD_ID_MARKER: Schema = Schema::new("NextUploadIdMarker", Kind::Text);
+pub static NEXT_VERSION_ID_MARKER: Schema = Schema::new("NextVersionIdMarker", Kind::Text);
 pub static NO_SUCH_BUCKET: Schema = Schema::structure(
     "NoSuchBucket",
     &StructSchema::new(&[]).error("NoSuchBucket", 404, Fault::Sender),
@@ -1376,6 +2359,21 @@ pub static NONCURRENT_VERSION_TRANSITION_LIST: Schema = Schema::new(
         flattened: true,
     }),
 );
+pub static NOTIFICATION_CONFIGURATION: Schema = Schema::structure(
+    "NotificationConfiguration",
+    &StructSchema::new(&[
+        Member::new("TopicConfigurations", &TOPIC_CONFIGURATION_LIST).wire("TopicConfiguration"),
+        Member::new("QueueConfigurations", &QUEUE_CONFIGURATION_LIST).wire("QueueConfiguration"),
+        Member::new("LambdaFunctionConfigurations", &LAMBDA_FUNCTION_CONFIGURATION_LIST)
+            .wire("CloudFunctionConfiguration"),
+        Member::new("EventBridgeConfiguration", &EVENT_BRIDGE_CONFIGURATION),
+    ]),
+);
+pub static NOTIFICATION_CONFIGURATION_FILTER: Schema = Schema::structure(
+    "NotificationConfigurationFilter",
+    &StructSchema::new(&[Member::new("Key", &S3_KEY_FILTER).wire("S3Key")]),
+);
+pub static NOTIFICATION_ID: Schema = Schema::new("NotificationId", Kind::Text);
 pub static OBJECT: Schema = Schema::structure(
     "Object",
     &StructSchema::new(&[
@@ -1417,8 +2415,21 @@ pub static OBJECT_LIST: Schema = Schema::new(
     "ObjectList",
     Kind::List(&ListSchema { item: Member::new("member", &OBJECT), flattened: true }),
 );
+pub static OBJECT_LOCK_CONFIGURATION: Schema = Schema::structure(
+    "ObjectLockConfiguration",
+    &StructSchema::new(&[
+        Member::new("ObjectLockEnabled", &OBJECT_LOCK_ENABLED),
+        Member::new("Rule", &OBJECT_LOCK_RULE),
+    ]),
+);
+pub static OBJECT_LOCK_ENABLED: Schema =
+    Schema::new("ObjectLockEnabled", Kind::Enum(enums::ObjectLockEnabled::TEXTS));
 pub static OBJECT_LOCK_ENABLED_FOR_BUCKET: Schema =
     Schema::new("ObjectLockEnabledForBucket", Kind::Boolean);
+pub static OBJECT_LOCK_LEGAL_HOLD: Schema = Schema::structure(
+    "ObjectLockLegalHold",
+    &StructSchema::new(&[Member::new("Status", &OBJECT_LOCK_LEGAL_HOLD_STATUS)]),
+);
 pub static OBJECT_LOCK_LEGAL_HOLD_STATUS: Schema =
     Schema::new("ObjectLockLegalHoldStatus", Kind::Enum(enums::ObjectLockLegalHoldStatus::TEXTS));
 pub static OBJECT_LOCK_MODE: Schema =
@@ -1434,6 +2445,11 @@ pub static OBJECT_LOCK_RETENTION: Schema = Schema::structure(
 );
 pub static OBJECT_LOCK_RETENTION_MODE: Schema =
     Schema::new("ObjectLockRetentionMode", Kind::Enum(enums::ObjectLockRetentionMode::TEXTS));
+pub static OBJECT_LOCK_RULE: Schema = Schema::structure(
+    "ObjectLockRule",
+    &StructSchema::new(&[Member::new("DefaultRetention", &DEFAULT_RETENTION)]),
+);
+pub static OBJECT_LOCK_TOKEN: Schema = Schema::new("ObjectLockToken", Kind::Text);
 pub static OBJECT_NOT_IN_ACTIVE_TIER_ERROR: Schema = Schema::structure(
     "ObjectNotInActiveTierError",
     &StructSchema::new(&[]).error("ObjectNotInActiveTierError", 403, Fault::Sender),
@@ -1463,7 +2479,30 @@ pub static OBJECT_SIZE_GREATER_THAN_BYTES: Schema =
 pub static OBJECT_SIZE_LESS_THAN_BYTES: Schema = Schema::new("ObjectSizeLessThanBytes", Kind::Long);
 pub static OBJECT_STORAGE_CLASS: Schema =
     Schema::new("ObjectStorageClass", Kind::Enum(enums::ObjectStorageClass::TEXTS));
+pub static OBJECT_VERSION: Schema = Schema::structure(
+    "ObjectVersion",
+    &StructSchema::new(&[
+        Member::new("ETag", &E_TAG),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM_LIST),
+        Member::new("ChecksumType", &CHECKSUM_TYPE),
+        Member::new("Size", &SIZE),
+        Member::new("StorageClass", &OBJECT_VERSION_STORAGE_CLASS),
+        Member::new("Key", &OBJECT_KEY),
+        Member::new("VersionId", &OBJECT_VERSION_ID),
+        Member::new("IsLatest", &IS_LATEST),
+        Member::new("LastModified", &LAST_MODIFIED),
+        Member::new("Owner", &OWNER),
+        Member::new("RestoreStatus", &RESTORE_STATUS),
+    ]),
+);
 pub static OBJECT_VERSION_ID: Schema = Schema::new("ObjectVersionId", Kind::Text);
+pub static OBJECT_VERSION_LIST: Schema = Schema::new(
+    "ObjectVersionList",
+    Kind::List(&ListSchema { item: Member::new("member", &OBJECT_VERSION), flattened: true }),
+);
+pub static OBJECT_VERSION_STORAGE_CLASS: Schema =
+    Schema::new("ObjectVersionStorageClass", Kind::Enum(enums::ObjectVersionStorageClass::TEXTS));
+pub static OPEN_TEXT: Schema = Schema::new("OpenText", Kind::Text);
 pub static OPTIONAL_OBJECT_ATTRIBUTES: Schema =
     Schema::new("OptionalObjectAttributes", Kind::Enum(enums::OptionalObjectAttributes::TEXTS));
 pub static OPTIONAL_OBJECT_ATTRIBUTES_LIST: Schema = Schema::new(
@@ -1477,16 +2516,171 @@ pub static OWNER: Schema = Schema::structure(
     "Owner",
     &StructSchema::new(&[Member::new("DisplayName", &DISPLAY_NAME), Member::new("ID", &ID)]),
 );
+pub static OWNER_OVERRIDE: Schema =
+    Schema::new("OwnerOverride", Kind::Enum(enums::OwnerOverride::TEXTS));
+pub static OWNERSHIP_CONTROLS: Schema = Schema::structure(
+    "OwnershipControls",
+    &StructSchema::new(&[Member::new("Rules", &OWNERSHIP_CONTROLS_RULES).wire("Rule").required()]),
+);
+pub static OWNERSHIP_CONTROLS_RULE: Schema = Schema::structure(
+    "OwnershipControlsRule",
+    &StructSchema::new(&[Member::new("ObjectOwnership", &OBJECT_OWNERSHIP).required()]),
+);
+pub static OWNERSHIP_CONTROLS_RULES: Schema = Schema::new(
+    "OwnershipControlsRules",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &OWNERSHIP_CONTROLS_RULE),
+        flattened: true,
+    }),
+);
+pub static PART: Schema = Schema::structure(
+    "Part",
+    &StructSchema::new(&[
+        Member::new("PartNumber", &PART_NUMBER),
+        Member::new("LastModified", &LAST_MODIFIED),
+        Member::new("ETag", &E_TAG),
+        Member::new("Size", &SIZE),
+        Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
+        Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
+        Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
+        Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
+        Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
+        Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
+        Member::new("ChecksumMD5", &CHECKSUM_MD5),
+        Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
+        Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
+        Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
+    ]),
+);
 pub static PART_NUMBER: Schema = Schema::new("PartNumber", Kind::Integer);
 pub static PART_NUMBER_MARKER: Schema = Schema::new("PartNumberMarker", Kind::Integer);
+pub static PARTITION_DATE_SOURCE: Schema =
+    Schema::new("PartitionDateSource", Kind::Enum(enums::PartitionDateSource::TEXTS));
+pub static PARTITIONED_PREFIX: Schema = Schema::structure(
+    "PartitionedPrefix",
+    &StructSchema::new(&[Member::new("PartitionDateSource", &PARTITION_DATE_SOURCE)])
+        .xml_name("PartitionedPrefix"),
+);
+pub static PARTS: Schema = Schema::new(
+    "Parts",
+    Kind::List(&ListSchema { item: Member::new("member", &PART), flattened: true }),
+);
 pub static PARTS_COUNT: Schema = Schema::new("PartsCount", Kind::Integer);
 pub static PARTS_LIST: Schema = Schema::new(
     "PartsList",
     Kind::List(&ListSchema { item: Member::new("member", &OBJECT_PART), flattened: true }),
 );
+pub static PAYER: Schema = Schema::new("Payer", Kind::Enum(enums::Payer::TEXTS));
 pub static PERMISSION: Schema = Schema::new("Permission", Kind::Enum(enums::Permission::TEXTS));
 pub static POLICY: Schema = Schema::new("Policy", Kind::Text);
+pub static POLICY_STATUS: Schema =
+    Schema::structure("PolicyStatus", &StructSchema::new(&[Member::new("IsPublic", &IS_PUBLIC)]));
 pub static PREFIX: Schema = Schema::new("Prefix", Kind::Text);
+pub static PRIORITY: Schema = Schema::new("Priority", Kind::Integer);
+pub static PROTOCOL: Schema = Schema::new("Protocol", Kind::Enum(enums::Protocol::TEXTS));
+pub static PUBLIC_ACCESS_BLOCK_CONFIGURATION: Schema = Schema::structure(
+    "PublicAccessBlockConfiguration",
+    &StructSchema::new(&[
+        Member::new("BlockPublicAcls", &SETTING),
+        Member::new("IgnorePublicAcls", &SETTING),
+        Member::new("BlockPublicPolicy", &SETTING),
+        Member::new("RestrictPublicBuckets", &SETTING),
+    ]),
+);
+pub static PUT_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("PutBucketAccelerateConfigurationOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_ACCELERATE_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutBucketAccelerateConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("AccelerateConfiguration", &ACCELERATE_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_ACL_OUTPUT: Schema =
+    Schema::structure("PutBucketAclOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_ACL_REQUEST: Schema = Schema::structure(
+    "PutBucketAclRequest",
+    &StructSchema::new(&[
+        Member::new("ACL", &BUCKET_CANNED_ACL).wire("x-amz-acl").at(Location::Header),
+        Member::new("AccessControlPolicy", &ACCESS_CONTROL_POLICY).at(Location::Payload),
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("GrantFullControl", &GRANT_FULL_CONTROL)
+            .wire("x-amz-grant-full-control")
+            .at(Location::Header),
+        Member::new("GrantRead", &GRANT_READ).wire("x-amz-grant-read").at(Location::Header),
+        Member::new("GrantReadACP", &GRANT_READ_ACP)
+            .wire("x-amz-grant-read-acp")
+            .at(Location::Header),
+        Member::new("GrantWrite", &GRANT_WRITE).wire("x-amz-grant-write").at(Location::Header),
+        Member::new("GrantWriteACP", &GRANT_WRITE_ACP)
+            .wire("x-amz-grant-write-acp")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_CORS_OUTPUT: Schema =
+    Schema::structure("PutBucketCorsOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_CORS_REQUEST: Schema = Schema::structure(
+    "PutBucketCorsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("CORSConfiguration", &CORS_CONFIGURATION).at(Location::Payload).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_ENCRYPTION_OUTPUT: Schema =
+    Schema::structure("PutBucketEncryptionOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_ENCRYPTION_REQUEST: Schema = Schema::structure(
+    "PutBucketEncryptionRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("ServerSideEncryptionConfiguration", &SERVER_SIDE_ENCRYPTION_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("PutBucketIntelligentTieringConfigurationOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutBucketIntelligentTieringConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &INTELLIGENT_TIERING_ID).wire("id").at(Location::Query).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("IntelligentTieringConfiguration", &INTELLIGENT_TIERING_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+    ]),
+);
 pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Schema = Schema::structure(
     "PutBucketLifecycleConfigurationOutput",
     &StructSchema::new(&[Member::new(
@@ -1513,6 +2707,55 @@ pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST: Schema = Schema::structur
             .at(Location::Header),
     ]),
 );
+pub static PUT_BUCKET_LOGGING_OUTPUT: Schema =
+    Schema::structure("PutBucketLoggingOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_LOGGING_REQUEST: Schema = Schema::structure(
+    "PutBucketLoggingRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("BucketLoggingStatus", &BUCKET_LOGGING_STATUS).at(Location::Payload).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_NOTIFICATION_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("PutBucketNotificationConfigurationOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_NOTIFICATION_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutBucketNotificationConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("NotificationConfiguration", &NOTIFICATION_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("SkipDestinationValidation", &SKIP_VALIDATION)
+            .wire("x-amz-skip-destination-validation")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_OWNERSHIP_CONTROLS_OUTPUT: Schema =
+    Schema::structure("PutBucketOwnershipControlsOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_OWNERSHIP_CONTROLS_REQUEST: Schema = Schema::structure(
+    "PutBucketOwnershipControlsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("OwnershipControls", &OWNERSHIP_CONTROLS).at(Location::Payload).required(),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+    ]),
+);
 pub static PUT_BUCKET_POLICY_OUTPUT: Schema =
     Schema::structure("PutBucketPolicyOutput", &StructSchema::new(&[]));
 pub static PUT_BUCKET_POLICY_REQUEST: Schema = Schema::structure(
@@ -1532,6 +2775,45 @@ pub static PUT_BUCKET_POLICY_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static PUT_BUCKET_REPLICATION_OUTPUT: Schema =
+    Schema::structure("PutBucketReplicationOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_REPLICATION_REQUEST: Schema = Schema::structure(
+    "PutBucketReplicationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("ReplicationConfiguration", &REPLICATION_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("Token", &OBJECT_LOCK_TOKEN)
+            .wire("x-amz-bucket-object-lock-token")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_REQUEST_PAYMENT_OUTPUT: Schema =
+    Schema::structure("PutBucketRequestPaymentOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_REQUEST_PAYMENT_REQUEST: Schema = Schema::structure(
+    "PutBucketRequestPaymentRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("RequestPaymentConfiguration", &REQUEST_PAYMENT_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static PUT_BUCKET_TAGGING_OUTPUT: Schema =
     Schema::structure("PutBucketTaggingOutput", &StructSchema::new(&[]));
 pub static PUT_BUCKET_TAGGING_REQUEST: Schema = Schema::structure(
@@ -1543,6 +2825,131 @@ pub static PUT_BUCKET_TAGGING_REQUEST: Schema = Schema::structure(
             .wire("x-amz-sdk-checksum-algorithm")
             .at(Location::Header),
         Member::new("Tagging", &TAGGING).at(Location::Payload).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_VERSIONING_OUTPUT: Schema =
+    Schema::structure("PutBucketVersioningOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_VERSIONING_REQUEST: Schema = Schema::structure(
+    "PutBucketVersioningRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("MFA", &MFA).wire("x-amz-mfa").at(Location::Header),
+        Member::new("VersioningConfiguration", &VERSIONING_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_WEBSITE_OUTPUT: Schema =
+    Schema::structure("PutBucketWebsiteOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_WEBSITE_REQUEST: Schema = Schema::structure(
+    "PutBucketWebsiteRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("WebsiteConfiguration", &WEBSITE_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_OBJECT_ACL_OUTPUT: Schema = Schema::structure(
+    "PutObjectAclOutput",
+    &StructSchema::new(&[Member::new("RequestCharged", &REQUEST_CHARGED)
+        .wire("x-amz-request-charged")
+        .at(Location::Header)]),
+);
+pub static PUT_OBJECT_ACL_REQUEST: Schema = Schema::structure(
+    "PutObjectAclRequest",
+    &StructSchema::new(&[
+        Member::new("ACL", &OBJECT_CANNED_ACL).wire("x-amz-acl").at(Location::Header),
+        Member::new("AccessControlPolicy", &ACCESS_CONTROL_POLICY).at(Location::Payload),
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("GrantFullControl", &GRANT_FULL_CONTROL)
+            .wire("x-amz-grant-full-control")
+            .at(Location::Header),
+        Member::new("GrantRead", &GRANT_READ).wire("x-amz-grant-read").at(Location::Header),
+        Member::new("GrantReadACP", &GRANT_READ_ACP)
+            .wire("x-amz-grant-read-acp")
+            .at(Location::Header),
+        Member::new("GrantWrite", &GRANT_WRITE).wire("x-amz-grant-write").at(Location::Header),
+        Member::new("GrantWriteACP", &GRANT_WRITE_ACP)
+            .wire("x-amz-grant-write-acp")
+            .at(Location::Header),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_OBJECT_LEGAL_HOLD_OUTPUT: Schema = Schema::structure(
+    "PutObjectLegalHoldOutput",
+    &StructSchema::new(&[Member::new("RequestCharged", &REQUEST_CHARGED)
+        .wire("x-amz-request-charged")
+        .at(Location::Header)]),
+);
+pub static PUT_OBJECT_LEGAL_HOLD_REQUEST: Schema = Schema::structure(
+    "PutObjectLegalHoldRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("LegalHold", &OBJECT_LOCK_LEGAL_HOLD).at(Location::Payload),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_OBJECT_LOCK_CONFIGURATION_OUTPUT: Schema = Schema::structure(
+    "PutObjectLockConfigurationOutput",
+    &StructSchema::new(&[Member::new("RequestCharged", &REQUEST_CHARGED)
+        .wire("x-amz-request-charged")
+        .at(Location::Header)]),
+);
+pub static PUT_OBJECT_LOCK_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutObjectLockConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ObjectLockConfiguration", &OBJECT_LOCK_CONFIGURATION).at(Location::Payload),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("Token", &OBJECT_LOCK_TOKEN)
+            .wire("x-amz-bucket-object-lock-token")
+            .at(Location::Header),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
         Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
             .wire("x-amz-expected-bucket-owner")
             .at(Location::Header),
@@ -1750,14 +3157,157 @@ pub static PUT_OBJECT_RETENTION_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static PUT_OBJECT_TAGGING_OUTPUT: Schema = Schema::structure(
+    "PutObjectTaggingOutput",
+    &StructSchema::new(&[Member::new("VersionId", &OBJECT_VERSION_ID)
+        .wire("x-amz-version-id")
+        .at(Location::Header)]),
+);
+pub static PUT_OBJECT_TAGGING_REQUEST: Schema = Schema::structure(
+    "PutObjectTaggingRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("Tagging", &TAGGING).at(Location::Payload).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_PUBLIC_ACCESS_BLOCK_OUTPUT: Schema =
+    Schema::structure("PutPublicAccessBlockOutput", &StructSchema::new(&[]));
+pub static PUT_PUBLIC_ACCESS_BLOCK_REQUEST: Schema = Schema::structure(
+    "PutPublicAccessBlockRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("PublicAccessBlockConfiguration", &PUBLIC_ACCESS_BLOCK_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static QUEUE_ARN: Schema = Schema::new("QueueArn", Kind::Text);
+pub static QUEUE_CONFIGURATION: Schema = Schema::structure(
+    "QueueConfiguration",
+    &StructSchema::new(&[
+        Member::new("Id", &NOTIFICATION_ID),
+        Member::new("QueueArn", &QUEUE_ARN).wire("Queue").required(),
+        Member::new("Events", &EVENT_LIST).wire("Event").required(),
+        Member::new("Filter", &NOTIFICATION_CONFIGURATION_FILTER),
+    ]),
+);
+pub static QUEUE_CONFIGURATION_LIST: Schema = Schema::new(
+    "QueueConfigurationList",
+    Kind::List(&ListSchema { item: Member::new("member", &QUEUE_CONFIGURATION), flattened: true }),
+);
 pub static QUIET: Schema = Schema::new("Quiet", Kind::Boolean);
 pub static RANGE: Schema = Schema::new("Range", Kind::Text);
+pub static REDIRECT: Schema = Schema::structure(
+    "Redirect",
+    &StructSchema::new(&[
+        Member::new("HostName", &HOST_NAME),
+        Member::new("HttpRedirectCode", &HTTP_REDIRECT_CODE),
+        Member::new("Protocol", &PROTOCOL),
+        Member::new("ReplaceKeyPrefixWith", &REPLACE_KEY_PREFIX_WITH),
+        Member::new("ReplaceKeyWith", &REPLACE_KEY_WITH),
+    ]),
+);
+pub static REDIRECT_ALL_REQUESTS_TO: Schema = Schema::structure(
+    "RedirectAllRequestsTo",
+    &StructSchema::new(&[
+        Member::new("HostName", &HOST_NAME).required(),
+        Member::new("Protocol", &PROTOCOL),
+    ]),
+);
+pub static REGION: Schema = Schema::new("Region", Kind::Text).min(0).max(20);
+pub static REPLACE_KEY_PREFIX_WITH: Schema = Schema::new("ReplaceKeyPrefixWith", Kind::Text);
+pub static REPLACE_KEY_WITH: Schema = Schema::new("ReplaceKeyWith", Kind::Text);
+pub static REPLICA_KMS_KEY_ID: Schema = Schema::new("ReplicaKmsKeyID", Kind::Text);
+pub static REPLICA_MODIFICATIONS: Schema = Schema::structure(
+    "ReplicaModifications",
+    &StructSchema::new(&[Member::new("Status", &REPLICA_MODIFICATIONS_STATUS).required()]),
+);
+pub static REPLICA_MODIFICATIONS_STATUS: Schema =
+    Schema::new("ReplicaModificationsStatus", Kind::Enum(enums::ReplicaModificationsStatus::TEXTS));
+pub static REPLICATION_CONFIGURATION: Schema = Schema::structure(
+    "ReplicationConfiguration",
+    &StructSchema::new(&[
+        Member::new("Role", &ROLE).required(),
+        Member::new("Rules", &REPLICATION_RULES).wire("Rule").required(),
+    ]),
+);
+pub static REPLICATION_RULE: Schema = Schema::structure(
+    "ReplicationRule",
+    &StructSchema::new(&[
+        Member::new("ID", &ID),
+        Member::new("Priority", &PRIORITY),
+        Member::new("Prefix", &PREFIX),
+        Member::new("Filter", &REPLICATION_RULE_FILTER),
+        Member::new("Status", &REPLICATION_RULE_STATUS).required(),
+        Member::new("SourceSelectionCriteria", &SOURCE_SELECTION_CRITERIA),
+        Member::new("ExistingObjectReplication", &EXISTING_OBJECT_REPLICATION),
+        Member::new("Destination", &DESTINATION).required(),
+        Member::new("DeleteMarkerReplication", &DELETE_MARKER_REPLICATION),
+    ]),
+);
+pub static REPLICATION_RULE_AND_OPERATOR: Schema = Schema::structure(
+    "ReplicationRuleAndOperator",
+    &StructSchema::new(&[
+        Member::new("Prefix", &PREFIX),
+        Member::new("Tags", &TAG_SET_FLAT).wire("Tag"),
+    ]),
+);
+pub static REPLICATION_RULE_FILTER: Schema = Schema::structure(
+    "ReplicationRuleFilter",
+    &StructSchema::new(&[
+        Member::new("Prefix", &PREFIX),
+        Member::new("Tag", &TAG),
+        Member::new("And", &REPLICATION_RULE_AND_OPERATOR),
+    ]),
+);
+pub static REPLICATION_RULE_STATUS: Schema =
+    Schema::new("ReplicationRuleStatus", Kind::Enum(enums::ReplicationRuleStatus::TEXTS));
+pub static REPLICATION_RULES: Schema = Schema::new(
+    "ReplicationRules",
+    Kind::List(&ListSchema { item: Member::new("member", &REPLICATION_RULE), flattened: true }),
+);
 pub static REPLICATION_STATUS: Schema =
     Schema::new("ReplicationStatus", Kind::Enum(enums::ReplicationStatus::TEXTS));
+pub static REPLICATION_TIME: Schema = Schema::structure(
+    "ReplicationTime",
+    &StructSchema::new(&[
+        Member::new("Status", &REPLICATION_TIME_STATUS).required(),
+        Member::new("Time", &REPLICATION_TIME_VALUE).required(),
+    ]),
+);
+pub static REPLICATION_TIME_STATUS: Schema =
+    Schema::new("ReplicationTimeStatus", Kind::Enum(enums::ReplicationTimeStatus::TEXTS));
+pub static REPLICATION_TIME_VALUE: Schema = Schema::structure(
+    "ReplicationTimeValue",
+    &StructSchema::new(&[Member::new("Minutes", &MINUTES)]),
+);
 pub static REQUEST_CHARGED: Schema =
     Schema::new("RequestCharged", Kind::Enum(enums::RequestCharged::TEXTS));
 pub static REQUEST_PAYER: Schema =
     Schema::new("RequestPayer", Kind::Enum(enums::RequestPayer::TEXTS));
+pub static REQUEST_PAYMENT_CONFIGURATION: Schema = Schema::structure(
+    "RequestPaymentConfiguration",
+    &StructSchema::new(&[Member::new("Payer", &PAYER).required()]),
+);
 pub static RESPONSE_CACHE_CONTROL: Schema = Schema::new("ResponseCacheControl", Kind::Text);
 pub static RESPONSE_CONTENT_DISPOSITION: Schema =
     Schema::new("ResponseContentDisposition", Kind::Text);
@@ -1775,6 +3325,22 @@ pub static RESTORE_STATUS: Schema = Schema::structure(
         Member::new("RestoreExpiryDate", &RESTORE_EXPIRY_DATE),
     ]),
 );
+pub static ROLE: Schema = Schema::new("Role", Kind::Text);
+pub static ROUTING_RULE: Schema = Schema::structure(
+    "RoutingRule",
+    &StructSchema::new(&[
+        Member::new("Condition", &CONDITION),
+        Member::new("Redirect", &REDIRECT).required(),
+    ]),
+);
+pub static ROUTING_RULES: Schema = Schema::new(
+    "RoutingRules",
+    Kind::List(&ListSchema { item: Member::new("RoutingRule", &ROUTING_RULE), flattened: false }),
+);
+pub static S3_KEY_FILTER: Schema = Schema::structure(
+    "S3KeyFilter",
+    &StructSchema::new(&[Member::new("FilterRules", &FILTER_RULE_LIST).wire("FilterRule")]),
+);
 pub static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Schema =
     Schema::new("S3RegionalOrS3ExpressBucketArnString", Kind::Text).min(1).max(128).pattern(&P1);
 pub static SSE_CUSTOMER_ALGORITHM: Schema = Schema::new("SSECustomerAlgorithm", Kind::Text);
@@ -1785,10 +3351,58 @@ pub static SSEKMS_ENCRYPTION_CONTEXT: Schema =
 pub static SSEKMS_KEY_ID: Schema = Schema::new("SSEKMSKeyId", Kind::Text).sensitive();
 pub static SERVER_SIDE_ENCRYPTION: Schema =
     Schema::new("ServerSideEncryption", Kind::Enum(enums::ServerSideEncryption::TEXTS));
+pub static SERVER_SIDE_ENCRYPTION_BY_DEFAULT: Schema = Schema::structure(
+    "ServerSideEncryptionByDefault",
+    &StructSchema::new(&[
+        Member::new("SSEAlgorithm", &SERVER_SIDE_ENCRYPTION).required(),
+        Member::new("KMSMasterKeyID", &SSEKMS_KEY_ID),
+    ]),
+);
+pub static SERVER_SIDE_ENCRYPTION_CONFIGURATION: Schema = Schema::structure(
+    "ServerSideEncryptionConfiguration",
+    &StructSchema::new(&[Member::new("Rules", &SERVER_SIDE_ENCRYPTION_RULES)
+        .wire("Rule")
+        .required()]),
+);
+pub static SERVER_SIDE_ENCRYPTION_RULE: Schema = Schema::structure(
+    "ServerSideEncryptionRule",
+    &StructSchema::new(&[
+        Member::new("ApplyServerSideEncryptionByDefault", &SERVER_SIDE_ENCRYPTION_BY_DEFAULT),
+        Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED),
+        Member::new("BlockedEncryptionTypes", &BLOCKED_ENCRYPTION_TYPES),
+    ]),
+);
+pub static SERVER_SIDE_ENCRYPTION_RULES: Schema = Schema::new(
+    "ServerSideEncryptionRules",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &SERVER_SIDE_ENCRYPTION_RULE),
+        flattened: true,
+    }),
+);
+pub static SETTING: Schema = Schema::new("Setting", Kind::Boolean);
+pub static SIMPLE_PREFIX: Schema =
+    Schema::structure("SimplePrefix", &StructSchema::new(&[]).xml_name("SimplePrefix"));
 pub static SIZE: Schema = Schema::new("Size", Kind::Long);
+pub static SKIP_VALIDATION: Schema = Schema::new("SkipValidation", Kind::Boolean);
+pub static SOURCE_SELECTION_CRITERIA: Schema = Schema::structure(
+    "SourceSelectionCriteria",
+    &StructSchema::new(&[
+        Member::new("SseKmsEncryptedObjects", &SSE_KMS_ENCRYPTED_OBJECTS),
+        Member::new("ReplicaModifications", &REPLICA_MODIFICATIONS),
+    ]),
+);
+pub static SSE_KMS_ENCRYPTED_OBJECTS: Schema = Schema::structure(
+    "SseKmsEncryptedObjects",
+    &StructSchema::new(&[Member::new("Status", &SSE_KMS_ENCRYPTED_OBJECTS_STATUS).required()]),
+);
+pub static SSE_KMS_ENCRYPTED_OBJECTS_STATUS: Schema = Schema::new(
+    "SseKmsEncryptedObjectsStatus",
+    Kind::Enum(enums::SseKmsEncryptedObjectsStatus::TEXTS),
+);
 pub static START_AFTER: Schema = Schema::new("StartAfter", Kind::Text);
 pub static STORAGE_CLASS: Schema =
     Schema::new("StorageClass", Kind::Enum(enums::StorageClass::TEXTS));
+pub static SUFFIX: Schema = Schema::new("Suffix", Kind::Text);
 pub static TAG: Schema = Schema::structure(
     "Tag",
     &StructSchema::new(&[
@@ -1810,10 +3424,55 @@ pub static TAGGING: Schema =
 pub static TAGGING_DIRECTIVE: Schema =
     Schema::new("TaggingDirective", Kind::Enum(enums::TaggingDirective::TEXTS));
 pub static TAGGING_HEADER: Schema = Schema::new("TaggingHeader", Kind::Text);
+pub static TARGET_BUCKET: Schema = Schema::new("TargetBucket", Kind::Text);
+pub static TARGET_GRANT: Schema = Schema::structure(
+    "TargetGrant",
+    &StructSchema::new(&[
+        Member::new("Grantee", &GRANTEE),
+        Member::new("Permission", &BUCKET_LOGS_PERMISSION),
+    ]),
+);
+pub static TARGET_GRANTS: Schema = Schema::new(
+    "TargetGrants",
+    Kind::List(&ListSchema { item: Member::new("Grant", &TARGET_GRANT), flattened: false }),
+);
+pub static TARGET_OBJECT_KEY_FORMAT: Schema = Schema::structure(
+    "TargetObjectKeyFormat",
+    &StructSchema::new(&[
+        Member::new("SimplePrefix", &SIMPLE_PREFIX),
+        Member::new("PartitionedPrefix", &PARTITIONED_PREFIX),
+    ]),
+);
+pub static TARGET_PREFIX: Schema = Schema::new("TargetPrefix", Kind::Text);
+pub static TIERING: Schema = Schema::structure(
+    "Tiering",
+    &StructSchema::new(&[
+        Member::new("Days", &INTELLIGENT_TIERING_DAYS).required(),
+        Member::new("AccessTier", &INTELLIGENT_TIERING_ACCESS_TIER).required(),
+    ]),
+);
+pub static TIERING_LIST: Schema = Schema::new(
+    "TieringList",
+    Kind::List(&ListSchema { item: Member::new("member", &TIERING), flattened: true }),
+);
 pub static TOKEN: Schema = Schema::new("Token", Kind::Text);
 pub static TOO_MANY_PARTS: Schema = Schema::structure(
     "TooManyParts",
     &StructSchema::new(&[]).error("TooManyParts", 400, Fault::Sender),
+);
+pub static TOPIC_ARN: Schema = Schema::new("TopicArn", Kind::Text);
+pub static TOPIC_CONFIGURATION: Schema = Schema::structure(
+    "TopicConfiguration",
+    &StructSchema::new(&[
+        Member::new("Id", &NOTIFICATION_ID),
+        Member::new("TopicArn", &TOPIC_ARN).wire("Topic").required(),
+        Member::new("Events", &EVENT_LIST).wire("Event").required(),
+        Member::new("Filter", &NOTIFICATION_CONFIGURATION_FILTER),
+    ]),
+);
+pub static TOPIC_CONFIGURATION_LIST: Schema = Schema::new(
+    "TopicConfigurationList",
+    Kind::List(&ListSchema { item: Member::new("member", &TOPIC_CONFIGURATION), flattened: true }),
 );
 pub static TRANSITION: Schema = Schema::structure(
     "Transition",
@@ -1835,6 +3494,92 @@ pub static TRANSITION_STORAGE_CLASS: Schema =
     Schema::new("TransitionStorageClass", Kind::Enum(enums::TransitionStorageClass::TEXTS));
 pub static TYPE: Schema = Schema::new("Type", Kind::Enum(enums::Type::TEXTS));
 pub static URI: Schema = Schema::new("URI", Kind::Text);
+pub static UPLOAD_ID_MARKER: Schema = Schema::new("UploadIdMarker", Kind::Text);
+pub static UPLOAD_PART_COPY_OUTPUT: Schema = Schema::structure(
+    "UploadPartCopyOutput",
+    &StructSchema::new(&[
+        Member::new("CopySourceVersionId", &COPY_SOURCE_VERSION_ID)
+            .wire("x-amz-copy-source-version-id")
+            .at(Location::Header),
+        Member::new("CopyPartResult", &COPY_PART_RESULT).at(Location::Payload),
+        Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+            .wire("x-amz-server-side-encryption")
+            .at(Location::Header),
+        Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+            .wire("x-amz-server-side-encryption-customer-algorithm")
+            .at(Location::Header),
+        Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+            .wire("x-amz-server-side-encryption-customer-key-MD5")
+            .at(Location::Header),
+        Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+            .wire("x-amz-server-side-encryption-aws-kms-key-id")
+            .at(Location::Header),
+        Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+            .wire("x-amz-server-side-encryption-bucket-key-enabled")
+            .at(Location::Header),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+    ]),
+);
+pub static UPLOAD_PART_COPY_REQUEST: Schema = Schema::structure(
+    "UploadPartCopyRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("CopySource", &COPY_SOURCE)
+            .wire("x-amz-copy-source")
+            .at(Location::Header)
+            .required(),
+        Member::new("CopySourceIfMatch", &COPY_SOURCE_IF_MATCH)
+            .wire("x-amz-copy-source-if-match")
+            .at(Location::Header),
+        Member::new("CopySourceIfModifiedSince", &COPY_SOURCE_IF_MODIFIED_SINCE)
+            .wire("x-amz-copy-source-if-modified-since")
+            .at(Location::Header),
+        Member::new("CopySourceIfNoneMatch", &COPY_SOURCE_IF_NONE_MATCH)
+            .wire("x-amz-copy-source-if-none-match")
+            .at(Location::Header),
+        Member::new("CopySourceIfUnmodifiedSince", &COPY_SOURCE_IF_UNMODIFIED_SINCE)
+            .wire("x-amz-copy-source-if-unmodified-since")
+            .at(Location::Header),
+        Member::new("CopySourceRange", &COPY_SOURCE_RANGE)
+            .wire("x-amz-copy-source-range")
+            .at(Location::Header),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("PartNumber", &PART_NUMBER).wire("partNumber").at(Location::Query).required(),
+        Member::new("UploadId", &MULTIPART_UPLOAD_ID)
+            .wire("uploadId")
+            .at(Location::Query)
+            .required(),
+        Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+            .wire("x-amz-server-side-encryption-customer-algorithm")
+            .at(Location::Header),
+        Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+            .wire("x-amz-server-side-encryption-customer-key")
+            .at(Location::Header),
+        Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+            .wire("x-amz-server-side-encryption-customer-key-MD5")
+            .at(Location::Header),
+        Member::new("CopySourceSSECustomerAlgorithm", &COPY_SOURCE_SSE_CUSTOMER_ALGORITHM)
+            .wire("x-amz-copy-source-server-side-encryption-customer-algorithm")
+            .at(Location::Header),
+        Member::new("CopySourceSSECustomerKey", &COPY_SOURCE_SSE_CUSTOMER_KEY)
+            .wire("x-amz-copy-source-server-side-encryption-customer-key")
+            .at(Location::Header),
+        Member::new("CopySourceSSECustomerKeyMD5", &COPY_SOURCE_SSE_CUSTOMER_KEY_MD5)
+            .wire("x-amz-copy-source-server-side-encryption-customer-key-MD5")
+            .at(Location::Header),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("ExpectedSourceBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-source-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static UPLOAD_PART_OUTPUT: Schema = Schema::structure(
     "UploadPartOutput",
     &StructSchema::new(&[
@@ -1950,7 +3695,25 @@ pub static UPLOAD_PART_REQUEST: Schema = Schema::structure(
 );
 pub static VALUE: Schema = Schema::new("Value", Kind::Text);
 pub static VERSION_COUNT: Schema = Schema::new("VersionCount", Kind::Integer);
+pub static VERSION_ID_MARKER: Schema = Schema::new("VersionIdMarker", Kind::Text);
+pub static VERSIONING_CONFIGURATION: Schema = Schema::structure(
+    "VersioningConfiguration",
+    &StructSchema::new(&[
+        Member::new("MFADelete", &MFA_DELETE).wire("MfaDelete"),
+        Member::new("Status", &BUCKET_VERSIONING_STATUS),
+    ]),
+);
+pub static WEBSITE_CONFIGURATION: Schema = Schema::structure(
+    "WebsiteConfiguration",
+    &StructSchema::new(&[
+        Member::new("ErrorDocument", &ERROR_DOCUMENT),
+        Member::new("IndexDocument", &INDEX_DOCUMENT),
+        Member::new("RedirectAllRequestsTo", &REDIRECT_ALL_REQUESTS_TO),
+        Member::new("RoutingRules", &ROUTING_RULES),
+    ]),
+);
 pub static WEBSITE_REDIRECT_LOCATION: Schema = Schema::new("WebsiteRedirectLocation", Kind::Text);
 pub static WRITE_OFFSET_BYTES: Schema = Schema::new("WriteOffsetBytes", Kind::Long);
+pub static YEARS: Schema = Schema::new("Years", Kind::Integer);
 static P0: Pattern = Pattern::new("\\/?.+\\/.+");
 static P1: Pattern = Pattern::new("arn:[^:]+:(s3|s3express):.*");

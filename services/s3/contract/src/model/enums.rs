@@ -7,6 +7,10 @@ text_enum!(ArchiveStatus {
     ArchiveAccess = "ARCHIVE_ACCESS",
     DeepArchiveAccess = "DEEP_ARCHIVE_ACCESS",
 });
+text_enum!(BucketAccelerateStatus {
+    Enabled = "Enabled",
+    Suspended = "Suspended",
+});
 text_enum!(BucketCannedACL {
     Private = "private",
     PublicRead = "public-read",
@@ -53,12 +57,21 @@ text_enum!(BucketLocationConstraint {
     UsWest1 = "us-west-1",
     UsWest2 = "us-west-2",
 });
+text_enum!(BucketLogsPermission {
+    FullControl = "FULL_CONTROL",
+    Read = "READ",
+    Write = "WRITE",
+});
 text_enum!(BucketNamespace {
     AccountRegional = "account-regional",
     Global = "global",
 });
 text_enum!(BucketType {
     Directory = "Directory",
+});
+text_enum!(BucketVersioningStatus {
+    Enabled = "Enabled",
+    Suspended = "Suspended",
 });
 text_enum!(ChecksumAlgorithm {
     Crc32 = "CRC32",
@@ -83,24 +96,85 @@ text_enum!(DataRedundancy {
     SingleAvailabilityZone = "SingleAvailabilityZone",
     SingleLocalZone = "SingleLocalZone",
 });
+text_enum!(DeleteMarkerReplicationStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
+});
 text_enum!(EncodingType {
     Url = "url",
+});
+text_enum!(EncryptionType {
+    None = "NONE",
+    SseC = "SSE-C",
+});
+text_enum!(Event {
+    S3ReducedRedundancyLostObject = "s3:ReducedRedundancyLostObject",
+    S3ObjectCreated = "s3:ObjectCreated:*",
+    S3ObjectCreatedPut = "s3:ObjectCreated:Put",
+    S3ObjectCreatedPost = "s3:ObjectCreated:Post",
+    S3ObjectCreatedCopy = "s3:ObjectCreated:Copy",
+    S3ObjectCreatedCompleteMultipartUpload = "s3:ObjectCreated:CompleteMultipartUpload",
+    S3ObjectRemoved = "s3:ObjectRemoved:*",
+    S3ObjectRemovedDelete = "s3:ObjectRemoved:Delete",
+    S3ObjectRemovedDeleteMarkerCreated = "s3:ObjectRemoved:DeleteMarkerCreated",
+    S3ObjectRestore = "s3:ObjectRestore:*",
+    S3ObjectRestorePost = "s3:ObjectRestore:Post",
+    S3ObjectRestoreCompleted = "s3:ObjectRestore:Completed",
+    S3Replication = "s3:Replication:*",
+    S3ReplicationOperationFailedReplication = "s3:Replication:OperationFailedReplication",
+    S3ReplicationOperationNotTracked = "s3:Replication:OperationNotTracked",
+    S3ReplicationOperationMissedThreshold = "s3:Replication:OperationMissedThreshold",
+    S3ReplicationOperationReplicatedAfterThreshold = "s3:Replication:OperationReplicatedAfterThreshold",
+    S3ObjectRestoreDelete = "s3:ObjectRestore:Delete",
+    S3LifecycleTransition = "s3:LifecycleTransition",
+    S3IntelligentTiering = "s3:IntelligentTiering",
+    S3ObjectAclPut = "s3:ObjectAcl:Put",
+    S3LifecycleExpiration = "s3:LifecycleExpiration:*",
+    S3LifecycleExpirationDelete = "s3:LifecycleExpiration:Delete",
+    S3LifecycleExpirationDeleteMarkerCreated = "s3:LifecycleExpiration:DeleteMarkerCreated",
+    S3ObjectTagging = "s3:ObjectTagging:*",
+    S3ObjectTaggingPut = "s3:ObjectTagging:Put",
+    S3ObjectTaggingDelete = "s3:ObjectTagging:Delete",
+});
+text_enum!(ExistingObjectReplicationStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
 });
 text_enum!(ExpirationStatus {
     Enabled = "Enabled",
     Disabled = "Disabled",
 });
+text_enum!(FilterRuleName {
+    Prefix = "prefix",
+    Suffix = "suffix",
+});
 text_enum!(IntelligentTieringAccessTier {
     ArchiveAccess = "ARCHIVE_ACCESS",
     DeepArchiveAccess = "DEEP_ARCHIVE_ACCESS",
+});
+text_enum!(IntelligentTieringStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
 });
 text_enum!(LocationType {
     AvailabilityZone = "AvailabilityZone",
     LocalZone = "LocalZone",
 });
+text_enum!(MFADelete {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
+});
+text_enum!(MFADeleteStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
+});
 text_enum!(MetadataDirective {
     Copy = "COPY",
     Replace = "REPLACE",
+});
+text_enum!(MetricsStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
 });
 text_enum!(ObjectAttributes {
     ETag = "ETag",
@@ -117,6 +191,9 @@ text_enum!(ObjectCannedACL {
     AwsExecRead = "aws-exec-read",
     BucketOwnerRead = "bucket-owner-read",
     BucketOwnerFullControl = "bucket-owner-full-control",
+});
+text_enum!(ObjectLockEnabled {
+    Enabled = "Enabled",
 });
 text_enum!(ObjectLockLegalHoldStatus {
     On = "ON",
@@ -150,8 +227,22 @@ text_enum!(ObjectStorageClass {
     FsxOpenzfs = "FSX_OPENZFS",
     FsxOntap = "FSX_ONTAP",
 });
+text_enum!(ObjectVersionStorageClass {
+    Standard = "STANDARD",
+});
 text_enum!(OptionalObjectAttributes {
     RestoreStatus = "RestoreStatus",
+});
+text_enum!(OwnerOverride {
+    Destination = "Destination",
+});
+text_enum!(PartitionDateSource {
+    EventTime = "EventTime",
+    DeliveryTime = "DeliveryTime",
+});
+text_enum!(Payer {
+    Requester = "Requester",
+    BucketOwner = "BucketOwner",
 });
 text_enum!(Permission {
     FullControl = "FULL_CONTROL",
@@ -160,12 +251,28 @@ text_enum!(Permission {
     Read = "READ",
     ReadAcp = "READ_ACP",
 });
+text_enum!(Protocol {
+    Http = "http",
+    Https = "https",
+});
+text_enum!(ReplicaModificationsStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
+});
+text_enum!(ReplicationRuleStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
+});
 text_enum!(ReplicationStatus {
     Complete = "COMPLETE",
     Pending = "PENDING",
     Failed = "FAILED",
     Replica = "REPLICA",
     Completed = "COMPLETED",
+});
+text_enum!(ReplicationTimeStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
 });
 text_enum!(RequestCharged {
     Requester = "requester",
@@ -178,6 +285,10 @@ text_enum!(ServerSideEncryption {
     AwsFsx = "aws:fsx",
     AwsKms = "aws:kms",
     AwsKmsDsse = "aws:kms:dsse",
+});
+text_enum!(SseKmsEncryptedObjectsStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
 });
 text_enum!(StorageClass {
     Standard = "STANDARD",

@@ -1,0 +1,216 @@
+//! Who may do what: bucket policies, ACLs and the block of public access together.
+//!
+//! AWS docs: *Amazon S3 User Guide > How Amazon S3 authorizes a request*.
+
+mod asks;
+
+use std::sync::Arc;
+
+use haar_kernel::{Auth, Call, Question, Room};
+use haar_ledger::Snapshot;
+use haar_policy::{Document, Grammar, Principal, Reason};
+use haar_s3_contract::model::{Permission, SERVICE};
+use haar_wire::{AwsError, Body, OperationSchema, Route, ServiceSchema, Shape, text_member};
+use http::request::Parts;
+use http::{Response, StatusCode};
+
+use crate::lookup::canonical_id;
+use crate::rules::acl::Acl;
+use crate::rules::public::is_public;
+use crate::state::BucketRow;
+use crate::store::Record;
+use crate::{S3, cors, refusal};
+pub(crate) use asks::Ask;
+use asks::{asks, keys_of};
+
+impl Room for S3 {
+    const SERVICE: &'static ServiceSchema = &SERVICE;
+
+    /// None: the room weighs by itself, in [`Self::admit`], since ACLs have a say.
+    fn resources(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        _operation: &'static OperationSchema,
+        _input: &dyn Shape,
+    ) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn admit(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Result<(), AwsError> {
+        let name = text_member(input, "Bucket");
+        let bucket = name.and_then(|name| snapshot.get::<BucketRow>(&name));
+        if let Some(bucket) = &bucket {
+            refuse_other_owner(bucket, text_member(input, "ExpectedBucketOwner"))?;
+        }
+        if self.doors.settings.auth == Auth::Permissive {
+            return Ok(());
+        }
+        let keys = keys_of(input);
+        for ask in asks(operation, input)? {
+            let named = || snapshot.get::<BucketRow>(&ask.bucket);
+            let is_made = matches!(operation.name, "CreateBucket" | "ListBuckets");
+            match (named(), is_made) {
+                (Some(bucket), false) => self.permit(call, &bucket, &ask, &keys)?,
+                (None, false) => {} // the handler says that there is none
+                (_, true) => self.permit_own(call, &ask, &keys)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>) {
+        if matches!(route.operation.name, "GetObject" | "HeadObject")
+            && answer.status() == StatusCode::OK
+            && answer.headers().contains_key("content-range")
+        {
+            *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        let origin = parts.headers.get("origin").and_then(|origin| origin.to_str().ok());
+        if let (Some(origin), Some(name)) = (origin, route.label("Bucket"))
+            && let Ok(bucket) = self.bucket(name)
+        {
+            cors::adorn(&bucket, parts.method.as_str(), origin, answer);
+        }
+    }
+}
+
+fn refuse_other_owner(bucket: &BucketRow, expected: Option<String>) -> Result<(), AwsError> {
+    match expected {
+        Some(expected) if expected != bucket.account.to_string() => Err(refusal::access_denied()),
+        _ => Ok(()),
+    }
+}
+
+impl S3 {
+    /// Refuses what neither policies nor ACLs allow.
+    pub(crate) fn permit(
+        &self,
+        call: &Call,
+        bucket: &BucketRow,
+        ask: &Ask,
+        keys: &[(String, Vec<String>)],
+    ) -> Result<(), AwsError> {
+        if self.doors.settings.auth == Auth::Permissive {
+            return Ok(());
+        }
+        let record = match &ask.key {
+            Some(key) => self.store.find(bucket.id, key, ask.version_id.as_deref())?,
+            None => None,
+        };
+        let mut keys = keys.to_vec();
+        for (tag, value) in record.iter().flat_map(|record| &record.manner.tags) {
+            keys.push((format!("s3:ExistingObjectTag/{tag}"), vec![value.clone()]));
+        }
+        let resource = ask.resource();
+        let policy = policy_for(bucket, call);
+        let policy = match grant_of_acl(bucket, record.as_ref(), call, ask) {
+            Some(grant) => Some(Arc::new(match policy {
+                Some(policy) => policy.and(grant),
+                None => grant,
+            })),
+            None => policy.map(Arc::new),
+        };
+        let question = Question { action: &ask.action, resource: &resource, policy, keys: &keys };
+        let (decision, message) = self.doors.decide(call, &question, Some(&bucket.account))?;
+        if !decision.allowed {
+            return Err(denied(call, message, decision.reason));
+        }
+        match ask.hides_missing && record.is_none_or(|record| record.is_marker) {
+            // Who may not list learns nothing of what is not there.
+            true => self.permit(call, bucket, &Ask::of_bucket("s3:ListBucket", &bucket.name), &[]),
+            false => Ok(()),
+        }
+    }
+
+    /// Refuses what the caller's own policies do not allow, of what is no bucket's yet.
+    fn permit_own(
+        &self,
+        call: &Call,
+        ask: &Ask,
+        keys: &[(String, Vec<String>)],
+    ) -> Result<(), AwsError> {
+        let resource = if ask.bucket.is_empty() { "*".to_owned() } else { ask.resource() };
+        let question = Question { action: &ask.action, resource: &resource, policy: None, keys };
+        let (decision, message) = self.doors.decide(call, &question, None)?;
+        match decision.allowed {
+            true => Ok(()),
+            false => Err(denied(call, message, decision.reason)),
+        }
+    }
+}
+
+fn denied(call: &Call, message: String, _reason: Reason) -> AwsError {
+    match call.principal.identity {
+        Principal::Anonymous => refusal::access_denied(),
+        _ => AwsError::new("AccessDenied", 403, message),
+    }
+}
+
+/// The bucket's policy, unless it is a public one that counts for nobody from elsewhere.
+fn policy_for(bucket: &BucketRow, call: &Call) -> Option<Document> {
+    let text = bucket.policy.as_deref()?;
+    let restricted = bucket.public_access_block.as_ref();
+    let restricted = restricted.and_then(|block| block.restrict_public_buckets) == Some(true);
+    let is_own = call.principal.identity.account() == Some(&bucket.account)
+        || matches!(call.principal.identity, Principal::Service { .. });
+    if restricted && !is_own && is_public(text) {
+        return None;
+    }
+    match Document::parse(text, Grammar::Resource) {
+        Ok(document) => Some(document),
+        Err(error) => {
+            tracing::error!(bucket = bucket.name, %error, "a bucket policy cannot be read");
+            None
+        }
+    }
+}
+
+/// What an ACL grants, as a policy that grants the same.
+fn grant_of_acl(
+    bucket: &BucketRow,
+    record: Option<&Record>,
+    call: &Call,
+    ask: &Ask,
+) -> Option<Document> {
+    if bucket.is_owner_enforced() {
+        return None;
+    }
+    let (acl, permission): (Option<&Acl>, Permission) = match &*ask.action {
+        "s3:ListBucket" | "s3:ListBucketVersions" | "s3:ListBucketMultipartUploads" => {
+            (bucket.acl.as_ref(), Permission::Read)
+        }
+        "s3:PutObject" | "s3:DeleteObject" => (bucket.acl.as_ref(), Permission::Write),
+        "s3:GetBucketAcl" => (bucket.acl.as_ref(), Permission::ReadAcp),
+        "s3:PutBucketAcl" => (bucket.acl.as_ref(), Permission::WriteAcp),
+        "s3:GetObject" | "s3:GetObjectVersion" => {
+            (record.and_then(|record| record.manner.acl.as_ref()), Permission::Read)
+        }
+        "s3:GetObjectAcl" | "s3:GetObjectVersionAcl" => {
+            (record.and_then(|record| record.manner.acl.as_ref()), Permission::ReadAcp)
+        }
+        "s3:PutObjectAcl" | "s3:PutObjectVersionAcl" => {
+            (record.and_then(|record| record.manner.acl.as_ref()), Permission::WriteAcp)
+        }
+        _ => return None,
+    };
+    let block = bucket.public_access_block.as_ref();
+    let ignore_public = block.and_then(|block| block.ignore_public_acls) == Some(true);
+    let user = call.principal.identity.account().map(canonical_id);
+    if !acl?.grants(user.as_deref(), permission, ignore_public) {
+        return None;
+    }
+    let grant = serde_json::json!({
+        "Version": "2012-10-17",
+        "Statement": {
+            "Effect": "Allow", "Principal": "*", "Action": ask.action, "Resource": ask.resource(),
+        },
+    });
+    Document::parse(&grant.to_string(), Grammar::Resource).ok()
+}

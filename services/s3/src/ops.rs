@@ -1,0 +1,21 @@
+//! Operations, by noun.
+
+mod acl;
+mod attributes;
+mod bucket;
+mod config;
+mod copy;
+mod delete;
+mod get;
+mod list;
+mod list_versions;
+mod lock;
+pub(crate) mod manner;
+mod multipart;
+mod notification;
+mod part;
+mod policy;
+pub(crate) mod put;
+mod tagging;
+mod uploads;
+mod versioning;

@@ -1,0 +1,229 @@
+//! `CopyObject`: large objects are not copied at all, two records name the same blobs.
+
+use std::sync::Arc;
+
+use haar_kernel::{Answer, Call, Flow};
+use haar_s3_contract::model::{
+    CopyObject, CopyObjectOutput, CopyObjectRequest, CopyObjectResult, MetadataDirective,
+    TaggingDirective,
+};
+use haar_wire::AwsError;
+
+use super::manner::{Said, check_key, said};
+use super::put::Incoming;
+use crate::S3;
+use crate::checksum::{Kind, show};
+use crate::lookup::version_shown;
+use crate::refusal;
+use crate::render::encryption;
+use crate::rules::condition::{Conditions, WriteConditions};
+use crate::rules::copy_source::CopySource;
+use crate::rules::range::ByteRange;
+use crate::spool::{hash_of, hex};
+use crate::state::BucketRow;
+use crate::store::{Held, Manner, Place, Record};
+
+/// Most bytes of one copy.
+const COPY_MAX: u64 = 5 << 30;
+
+/// What a copy is made of.
+pub(super) struct Original {
+    pub(super) bucket: Arc<BucketRow>,
+    pub(super) key: String,
+    pub(super) version_id: Option<String>,
+    pub(super) record: Record,
+}
+
+/// AWS docs: *Amazon S3 API Reference > CopyObject*.
+impl Flow<CopyObject> for S3 {
+    async fn flow(self: Arc<Self>, call: Call, input: CopyObjectRequest) -> Answer<CopyObject> {
+        let bucket = self.bucket(&input.bucket)?;
+        check_key(&input.key)?;
+        let original =
+            self.original(&input.copy_source, input.expected_source_bucket_owner.as_deref())?;
+        let conditions = Conditions {
+            if_match: input.copy_source_if_match.as_deref(),
+            if_none_match: input.copy_source_if_none_match.as_deref(),
+            if_modified_since: input.copy_source_if_modified_since,
+            if_unmodified_since: input.copy_source_if_unmodified_since,
+        };
+        conditions.check_copy(&original.record)?;
+        refuse_large(&original.record)?;
+        refuse_pointless(&input, &bucket, &original)?;
+        let manner = manner(&call, &bucket, &input, &original.record)?;
+        let kind = input.checksum_algorithm.map(Kind::of).transpose()?;
+        let mut record = self.copied(&original, manner, kind).await?;
+        let held = self.held_by(&original)?;
+        record.bytes = Place::Nowhere;
+        let conditions = WriteConditions {
+            if_match: input.if_match.clone(),
+            if_none_match: input.if_none_match.clone(),
+        };
+        let new =
+            Incoming { bucket: &bucket, key: &input.key, record, held, conditions: &conditions };
+        let record = self.put_copy(&call, new, &original).await?;
+        let mut result = CopyObjectResult {
+            e_tag: Some(record.quoted_etag()),
+            last_modified: Some(record.modified_at),
+            ..Default::default()
+        };
+        if let Some(sum) = &record.checksum {
+            show!(result, sum);
+            result.checksum_type = Some(sum.scope());
+        }
+        let mut output = CopyObjectOutput {
+            copy_object_result: Some(result),
+            copy_source_version_id: version_shown(&original.bucket, &original.record),
+            version_id: version_shown(&bucket, &record),
+            ..Default::default()
+        };
+        encryption!(output, &record.manner.encryption);
+        Ok(output)
+    }
+}
+
+impl S3 {
+    /// The object that `x-amz-copy-source` names.
+    pub(super) fn original(
+        &self,
+        source: &str,
+        expected_owner: Option<&str>,
+    ) -> Result<Original, AwsError> {
+        let source = CopySource::read(source)?;
+        let bucket = self.bucket(&source.bucket)?;
+        if expected_owner.is_some_and(|owner| owner != bucket.account.to_string()) {
+            return Err(refusal::access_denied());
+        }
+        let version_id = source.version_id.as_deref();
+        let record = match self.object(&bucket, &source.key, version_id, "GET") {
+            Err(error) if error.code() == "MethodNotAllowed" => {
+                let text = "The source of a copy request may not specifically refer to a delete \
+                            marker by version id.";
+                return Err(refusal::invalid_request(text));
+            }
+            found => found?,
+        };
+        Ok(Original { bucket, key: source.key, version_id: source.version_id, record })
+    }
+
+    /// Where a copy's bytes are: at the same blobs, or beside it too.
+    fn held_by(&self, original: &Original) -> Result<Held, AwsError> {
+        let record = &original.record;
+        Ok(match &record.bytes {
+            Place::Nowhere => Held::Blobs(Vec::new()),
+            Place::Beside => {
+                Held::Inline(self.store.body(original.bucket.id, &original.key, record.sequence)?)
+            }
+            Place::Blobs(segments) => Held::Blobs(segments.clone()),
+        })
+    }
+
+    /// The record of a copy: one object again, also of what was uploaded in parts. Bytes are read
+    /// only where a hash is missing.
+    async fn copied(
+        &self,
+        original: &Original,
+        manner: Manner,
+        kind: Option<Kind>,
+    ) -> Result<Record, AwsError> {
+        let old = &original.record;
+        let usual = old.checksum.as_ref().map(|sum| sum.kind);
+        let kind = kind.or(usual).unwrap_or(Kind::Crc64nvme);
+        let is_whole = old.parts.is_empty();
+        let known = old.checksum.as_ref().filter(|sum| sum.kind == kind && !sum.is_composite);
+        let (etag, checksum) = match (is_whole, known) {
+            (true, Some(sum)) => (old.etag.clone(), sum.clone()),
+            _ => {
+                let all = ByteRange::all(old.size);
+                let pieces = self.pieces(original.bucket.id, &original.key, old, all)?;
+                let (md5, sum) = hash_of(pieces, kind).await?;
+                (hex(&md5), sum)
+            }
+        };
+        Ok(Record { size: old.size, etag, checksum: Some(checksum), manner, ..Record::default() })
+    }
+
+    /// Puts a copy in. Its source must still be there once no sweep can take the blobs that both
+    /// will hold.
+    async fn put_copy(
+        &self,
+        call: &Call,
+        new: Incoming<'_>,
+        original: &Original,
+    ) -> Result<Record, AwsError> {
+        if let Held::Blobs(segments) = &new.held {
+            for segment in segments {
+                self.doors.blobs.touch(&segment.digest);
+            }
+        }
+        let found =
+            self.store.find(original.bucket.id, &original.key, Some(original.record.shown_id()))?;
+        if found.is_none_or(|found| found.sequence != original.record.sequence) {
+            return Err(refusal::no_such_key(&original.key));
+        }
+        self.put(call, new).await
+    }
+}
+
+fn refuse_large(record: &Record) -> Result<(), AwsError> {
+    match record.size > COPY_MAX {
+        true => {
+            let text = "The specified copy source is larger than the maximum allowable size for \
+                        a copy source: 5368709120";
+            Err(refusal::invalid_request(text))
+        }
+        false => Ok(()),
+    }
+}
+
+/// A copy onto itself must change something.
+fn refuse_pointless(
+    input: &CopyObjectRequest,
+    bucket: &BucketRow,
+    original: &Original,
+) -> Result<(), AwsError> {
+    let is_same = original.bucket.id == bucket.id
+        && original.key == input.key
+        && original.version_id.is_none();
+    let changes = input.metadata_directive == Some(MetadataDirective::Replace)
+        || input.tagging_directive == Some(TaggingDirective::Replace)
+        || input.storage_class.is_some()
+        || input.website_redirect_location.is_some()
+        || input.server_side_encryption.is_some()
+        || input.checksum_algorithm.is_some();
+    match is_same && !changes {
+        true => Err(refusal::invalid_request(
+            "This copy request is illegal because it is trying to copy an object to itself \
+             without changing the object's metadata, storage class, website redirect location or \
+             encryption attributes.",
+        )),
+        false => Ok(()),
+    }
+}
+
+/// What the copy says of itself: its own words, or the source's.
+fn manner(
+    call: &Call,
+    bucket: &BucketRow,
+    input: &CopyObjectRequest,
+    source: &Record,
+) -> Result<Manner, AwsError> {
+    let mut said: Said<'_> = said!(*input);
+    let replaces = input.metadata_directive == Some(MetadataDirective::Replace);
+    if !replaces {
+        let (class, redirect) =
+            (said.headers.storage_class, said.headers.website_redirect_location.take());
+        said.headers = source.manner.headers.clone();
+        said.headers.storage_class = class;
+        said.headers.website_redirect_location = redirect;
+    }
+    let replaces_tags = input.tagging_directive == Some(TaggingDirective::Replace);
+    if !replaces_tags {
+        said.tagging = None;
+    }
+    let mut manner = said.manner(call, bucket)?;
+    if !replaces_tags {
+        manner.tags = source.manner.tags.clone();
+    }
+    Ok(manner)
+}

@@ -1,0 +1,172 @@
+//! `GetObject` and `HeadObject`.
+
+use std::sync::Arc;
+
+use haar_kernel::{Answer, Call, Flow};
+use haar_s3_contract::model::{
+    ChecksumMode, GetObject, GetObjectOutput, GetObjectRequest, HeadObject, HeadObjectOutput,
+    HeadObjectRequest,
+};
+use haar_wire::AwsError;
+
+use super::manner::needs_tls;
+use crate::S3;
+use crate::metering::Class;
+use crate::refusal;
+use crate::render::describe;
+use crate::rules::condition::Conditions;
+use crate::rules::range::{self, ByteRange};
+use crate::store::Record;
+
+/// AWS docs: *Amazon S3 API Reference > GetObject*.
+impl Flow<GetObject> for S3 {
+    async fn flow(self: Arc<Self>, call: Call, input: GetObjectRequest) -> Answer<GetObject> {
+        let bucket = self.bucket(&input.bucket)?;
+        self.meter(&call, &bucket, Class::Read);
+        if input.sse_customer_algorithm.is_some() {
+            return Err(needs_tls());
+        }
+        let version_id = input.version_id.as_deref();
+        let record = self.object(&bucket, &input.key, version_id, "GET")?;
+        let conditions = Conditions {
+            if_match: input.if_match.as_deref(),
+            if_none_match: input.if_none_match.as_deref(),
+            if_modified_since: input.if_modified_since,
+            if_unmodified_since: input.if_unmodified_since,
+        };
+        conditions.check_read(&record)?;
+        let wanted = wanted(&record, input.range.as_deref(), input.part_number)?;
+        let mut output = GetObjectOutput {
+            body: self.body(bucket.id, &input.key, &record, wanted.range)?,
+            content_length: i64::try_from(wanted.range.length).ok(),
+            content_range: wanted.shown(&record),
+            parts_count: wanted.parts_count,
+            tag_count: tag_count(&record),
+            ..Default::default()
+        };
+        let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
+        describe!(output, &bucket, &input.key, &record, checksums);
+        overwrite(&mut output.cache_control, input.response_cache_control);
+        overwrite(&mut output.content_disposition, input.response_content_disposition);
+        overwrite(&mut output.content_encoding, input.response_content_encoding);
+        overwrite(&mut output.content_language, input.response_content_language);
+        overwrite(&mut output.content_type, input.response_content_type);
+        let expires = input.response_expires;
+        let expires = expires.map(|at| at.strftime("%a, %d %b %Y %H:%M:%S GMT"));
+        overwrite(&mut output.expires, expires);
+        Ok(output)
+    }
+}
+
+/// AWS docs: *Amazon S3 API Reference > HeadObject*.
+impl Flow<HeadObject> for S3 {
+    async fn flow(self: Arc<Self>, call: Call, input: HeadObjectRequest) -> Answer<HeadObject> {
+        let bucket = self.bucket(&input.bucket)?;
+        self.meter(&call, &bucket, Class::Read);
+        if input.sse_customer_algorithm.is_some() {
+            return Err(needs_tls());
+        }
+        let version_id = input.version_id.as_deref();
+        let record = self.object(&bucket, &input.key, version_id, "HEAD")?;
+        let conditions = Conditions {
+            if_match: input.if_match.as_deref(),
+            if_none_match: input.if_none_match.as_deref(),
+            if_modified_since: input.if_modified_since,
+            if_unmodified_since: input.if_unmodified_since,
+        };
+        conditions.check_read(&record)?;
+        let wanted = wanted(&record, input.range.as_deref(), input.part_number)?;
+        let mut output = HeadObjectOutput {
+            content_length: i64::try_from(wanted.range.length).ok(),
+            content_range: wanted.shown(&record),
+            parts_count: wanted.parts_count,
+            tag_count: tag_count(&record),
+            ..Default::default()
+        };
+        let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
+        describe!(output, &bucket, &input.key, &record, checksums);
+        overwrite(&mut output.cache_control, input.response_cache_control);
+        overwrite(&mut output.content_disposition, input.response_content_disposition);
+        overwrite(&mut output.content_encoding, input.response_content_encoding);
+        overwrite(&mut output.content_language, input.response_content_language);
+        overwrite(&mut output.content_type, input.response_content_type);
+        Ok(output)
+    }
+}
+
+fn overwrite(slot: &mut Option<String>, text: Option<String>) {
+    if text.is_some() {
+        *slot = text;
+    }
+}
+
+fn tag_count(record: &Record) -> Option<i32> {
+    let count = i32::try_from(record.manner.tags.len()).unwrap_or(i32::MAX);
+    (count > 0).then_some(count)
+}
+
+/// Which bytes are read.
+struct Read {
+    range: ByteRange,
+    /// The request names a range or a part.
+    is_part: bool,
+    /// It named a range.
+    is_range: bool,
+    parts_count: Option<i32>,
+}
+
+impl Read {
+    fn shown(&self, record: &Record) -> Option<String> {
+        (self.is_part && self.range.length > 0).then(|| self.range.shown(record.size))
+    }
+
+    /// Whether the object's checksum is not that of what is read.
+    fn is_cut(&self) -> bool {
+        self.is_range
+    }
+}
+
+fn wanted(record: &Record, range: Option<&str>, part: Option<i32>) -> Result<Read, AwsError> {
+    match (range, part) {
+        (Some(_), Some(_)) => {
+            let text = "Cannot specify both Range header and partNumber query parameter";
+            Err(refusal::invalid_request(text))
+        }
+        (None, Some(number)) => of_part(record, number),
+        (range, None) => {
+            let cut = range.map(|header| range::read(header, record.size)).transpose()?.flatten();
+            Ok(Read {
+                range: cut.unwrap_or_else(|| ByteRange::all(record.size)),
+                is_part: cut.is_some(),
+                is_range: cut.is_some(),
+                parts_count: None,
+            })
+        }
+    }
+}
+
+/// One of the parts that an object was uploaded in; any other object is its own first part.
+fn of_part(record: &Record, number: i32) -> Result<Read, AwsError> {
+    if !(1..=10_000).contains(&number) {
+        let text = "Part number must be an integer between 1 and 10000, inclusive";
+        return Err(refusal::invalid_argument(text, "partNumber", &number.to_string()));
+    }
+    let missing =
+        || AwsError::new("InvalidPartNumber", 416, "The requested partnumber is not satisfiable");
+    if record.parts.is_empty() {
+        let range = ByteRange::all(record.size);
+        return match number {
+            1 => Ok(Read { range, is_part: true, is_range: false, parts_count: None }),
+            _ => Err(missing()),
+        };
+    }
+    let at = usize::try_from(number - 1).unwrap_or(usize::MAX);
+    let part = record.parts.get(at).ok_or_else(missing)?;
+    let from = record.parts[..at].iter().map(|part| part.size).sum();
+    Ok(Read {
+        range: ByteRange { from, length: part.size },
+        is_part: true,
+        is_range: false,
+        parts_count: i32::try_from(record.parts.len()).ok(),
+    })
+}

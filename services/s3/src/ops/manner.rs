@@ -1,0 +1,253 @@
+//! What a writer says of an object beside its bytes.
+
+use haar_kernel::Call;
+use haar_s3_contract::model::{
+    ObjectLockLegalHoldStatus, ObjectLockMode, ObjectLockRetentionMode, ServerSideEncryption,
+};
+use haar_types::{AccountId, Timestamp};
+use haar_wire::AwsError;
+
+use crate::lookup::canonical_id;
+use crate::refusal;
+use crate::rules::acl::{Acl, GrantHeaders};
+use crate::rules::tags;
+use crate::state::BucketRow;
+use crate::store::{Encryption, Headers, Manner, Retention};
+
+/// Longest key, in bytes.
+const KEY_LEN_MAX: usize = 1024;
+/// Most bytes of names and values of metadata.
+const METADATA_BYTES_MAX: usize = 2048;
+
+/// What requests of several shapes say alike.
+#[derive(Default)]
+pub(super) struct Said<'a> {
+    pub(super) headers: Headers,
+    pub(super) grants: GrantHeaders<'a>,
+    pub(super) tagging: Option<&'a str>,
+    pub(super) lock_mode: Option<ObjectLockMode>,
+    pub(super) lock_until: Option<Timestamp>,
+    pub(super) legal_hold: Option<ObjectLockLegalHoldStatus>,
+    pub(super) algorithm: Option<ServerSideEncryption>,
+    pub(super) key_id: Option<String>,
+    pub(super) bucket_key: Option<bool>,
+    /// A key that the customer brings.
+    pub(super) customer_algorithm: Option<&'a str>,
+}
+
+/// Collects what a request says, whichever shape it has.
+macro_rules! said {
+    ($input:expr) => {{
+        let input = &$input;
+        $crate::ops::manner::Said {
+            headers: $crate::store::Headers {
+                content_type: input.content_type.clone(),
+                cache_control: input.cache_control.clone(),
+                content_disposition: input.content_disposition.clone(),
+                content_encoding: input.content_encoding.clone(),
+                content_language: input.content_language.clone(),
+                expires: input.expires.clone(),
+                website_redirect_location: input.website_redirect_location.clone(),
+                storage_class: input.storage_class,
+                metadata: input.metadata.clone().unwrap_or_default(),
+            },
+            grants: $crate::rules::acl::GrantHeaders {
+                canned: input.acl.map(|acl| acl.as_str()),
+                full_control: input.grant_full_control.as_deref(),
+                read: input.grant_read.as_deref(),
+                read_acp: input.grant_read_acp.as_deref(),
+                write: None,
+                write_acp: input.grant_write_acp.as_deref(),
+            },
+            tagging: input.tagging.as_deref(),
+            lock_mode: input.object_lock_mode,
+            lock_until: input.object_lock_retain_until_date,
+            legal_hold: input.object_lock_legal_hold_status,
+            algorithm: input.server_side_encryption,
+            key_id: input.ssekms_key_id.clone(),
+            bucket_key: input.bucket_key_enabled,
+            customer_algorithm: input.sse_customer_algorithm.as_deref(),
+        }
+    }};
+}
+pub(super) use said;
+
+impl Said<'_> {
+    /// How the object will be kept, by what the writer says and what the bucket does with what
+    /// nobody says.
+    pub(super) fn manner(self, call: &Call, bucket: &BucketRow) -> Result<Manner, AwsError> {
+        let enforced = bucket.is_owner_enforced();
+        let gives_all = self.grants.canned == Some("bucket-owner-full-control");
+        let prefers = bucket.ownership
+            == Some(haar_s3_contract::model::ObjectOwnership::BucketOwnerPreferred);
+        let owner = match enforced || (prefers && gives_all) {
+            true => bucket.account.clone(),
+            false => call.account.clone(),
+        };
+        let bytes: usize =
+            self.headers.metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+        if bytes > METADATA_BYTES_MAX {
+            let text = "Your metadata headers exceed the maximum allowed metadata size";
+            return Err(AwsError::new("MetadataTooLarge", 400, text)
+                .element("Size", bytes.to_string())
+                .element("MaxSizeAllowed", METADATA_BYTES_MAX.to_string()));
+        }
+        let acl = object_acl(bucket, &owner, self.grants)?;
+        Ok(Manner {
+            acl,
+            tags: self.tagging.map(tags::of_header).transpose()?.unwrap_or_default(),
+            retention: self.retention(call, bucket)?,
+            legal_hold: self.legal_hold(bucket)?,
+            encryption: self.encryption(bucket)?,
+            headers: self.headers,
+            owner,
+        })
+    }
+
+    fn retention(&self, call: &Call, bucket: &BucketRow) -> Result<Option<Retention>, AwsError> {
+        match (self.lock_mode, self.lock_until) {
+            (None, None) => Ok(default_retention(bucket, call.now)),
+            (Some(mode), Some(until)) => {
+                refuse_without_lock(bucket)?;
+                if until <= call.now {
+                    let text = "The retain until date must be in the future!";
+                    let date = until.iso();
+                    let name = "x-amz-object-lock-retain-until-date";
+                    return Err(refusal::invalid_argument(text, name, &date));
+                }
+                Ok(Some(Retention { mode, until }))
+            }
+            _ => {
+                let text = "x-amz-object-lock-retain-until-date and x-amz-object-lock-mode must \
+                            both be supplied";
+                Err(AwsError::new("InvalidArgument", 400, text))
+            }
+        }
+    }
+
+    fn legal_hold(&self, bucket: &BucketRow) -> Result<bool, AwsError> {
+        if self.legal_hold.is_some() {
+            refuse_without_lock(bucket)?;
+        }
+        Ok(self.legal_hold == Some(ObjectLockLegalHoldStatus::On))
+    }
+
+    fn encryption(&self, bucket: &BucketRow) -> Result<Encryption, AwsError> {
+        if self.customer_algorithm.is_some() {
+            return Err(needs_tls());
+        }
+        if self.key_id.is_some()
+            && matches!(self.algorithm, None | Some(ServerSideEncryption::Aes256))
+        {
+            let text = "The encryption method specified is not supported";
+            let name = "x-amz-server-side-encryption";
+            return Err(refusal::invalid_argument(text, name, "null"));
+        }
+        let usual = usual_encryption(bucket);
+        Ok(match self.algorithm {
+            None => Encryption { bucket_key: self.bucket_key.or(usual.bucket_key), ..usual },
+            Some(algorithm) => Encryption {
+                algorithm,
+                key_id: match algorithm {
+                    ServerSideEncryption::Aes256 => None,
+                    _ => Some(self.key_id.clone().unwrap_or_else(|| own_key(bucket))),
+                },
+                bucket_key: self.bucket_key,
+            },
+        })
+    }
+}
+
+/// The account's key for S3, which nobody made: named by account and region.
+fn own_key(bucket: &BucketRow) -> String {
+    format!("arn:aws:kms:{}:{}:alias/aws/s3", bucket.region, bucket.account)
+}
+
+/// How a bucket encrypts what nobody says anything of.
+pub(crate) fn usual_encryption(bucket: &BucketRow) -> Encryption {
+    let rule = bucket.encryption.as_ref().and_then(|config| config.rules.first());
+    let usual = rule.and_then(|rule| rule.apply_server_side_encryption_by_default.as_ref());
+    let algorithm = usual.map_or(ServerSideEncryption::Aes256, |usual| usual.sse_algorithm);
+    Encryption {
+        algorithm,
+        key_id: match algorithm {
+            ServerSideEncryption::Aes256 => None,
+            _ => Some(
+                usual
+                    .and_then(|usual| usual.kms_master_key_id.clone())
+                    .unwrap_or_else(|| own_key(bucket)),
+            ),
+        },
+        bucket_key: rule.and_then(|rule| rule.bucket_key_enabled),
+    }
+}
+
+/// Keys of customers go over secure connections only, and haar has none.
+pub(crate) fn needs_tls() -> AwsError {
+    refusal::invalid_request(
+        "Requests specifying Server Side Encryption with Customer provided keys must be made over \
+         a secure connection.",
+    )
+}
+
+/// Until when a bucket locks what is put into it now.
+pub(super) fn default_retention(bucket: &BucketRow, now: Timestamp) -> Option<Retention> {
+    let rule = bucket.lock.as_ref()?.rule.as_ref()?.default_retention.as_ref()?;
+    let days = rule.days.unwrap_or(0) + rule.years.unwrap_or(0).saturating_mul(365);
+    let day = std::time::Duration::from_secs(24 * 3600);
+    let mode = match rule.mode? {
+        ObjectLockRetentionMode::Governance => ObjectLockMode::Governance,
+        ObjectLockRetentionMode::Compliance => ObjectLockMode::Compliance,
+    };
+    let until = now + day * u32::try_from(days).ok()?;
+    Some(Retention { mode, until })
+}
+
+/// Locks are for buckets that have them.
+pub(super) fn refuse_without_lock(bucket: &BucketRow) -> Result<(), AwsError> {
+    match bucket.lock {
+        Some(_) => Ok(()),
+        None => Err(refusal::invalid_request("Bucket is missing Object Lock Configuration")),
+    }
+}
+
+/// The list that headers ask for, where the bucket takes lists.
+pub(super) fn object_acl(
+    bucket: &BucketRow,
+    owner: &AccountId,
+    grants: GrantHeaders<'_>,
+) -> Result<Option<Acl>, AwsError> {
+    if !grants.are_there() {
+        return Ok(None);
+    }
+    let (owner, bucket_owner) = (canonical_id(owner), canonical_id(&bucket.account));
+    if bucket.is_owner_enforced() {
+        return match grants.only_bucket_owner(&bucket_owner) {
+            true => Ok(None),
+            false => Err(refusal::acl_not_supported()),
+        };
+    }
+    let acl = grants.acl(&owner, &bucket_owner)?;
+    refuse_public(bucket, acl.as_ref())?;
+    Ok(acl)
+}
+
+/// Public lists may be blocked.
+pub(super) fn refuse_public(bucket: &BucketRow, acl: Option<&Acl>) -> Result<(), AwsError> {
+    let block = bucket.public_access_block.as_ref();
+    let blocked = block.and_then(|block| block.block_public_acls) == Some(true);
+    match blocked && acl.is_some_and(Acl::is_public) {
+        true => Err(refusal::access_denied()),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a key that is too long.
+pub(super) fn check_key(key: &str) -> Result<(), AwsError> {
+    match key.len() > KEY_LEN_MAX {
+        true => Err(AwsError::new("KeyTooLongError", 400, "Your key is too long")
+            .element("Size", key.len().to_string())
+            .element("MaxSizeAllowed", KEY_LEN_MAX.to_string())),
+        false => Ok(()),
+    }
+}

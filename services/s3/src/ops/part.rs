@@ -1,0 +1,179 @@
+//! Parts: `UploadPart` and `UploadPartCopy`.
+
+use std::sync::Arc;
+
+use haar_kernel::{Answer, Call, Flow};
+use haar_s3_contract::model::{
+    CopyPartResult, UploadPart, UploadPartCopy, UploadPartCopyOutput, UploadPartCopyRequest,
+    UploadPartOutput, UploadPartRequest,
+};
+use haar_wire::{AwsError, Body};
+
+use super::manner::needs_tls;
+use crate::S3;
+use crate::checksum::{Kind, given, show};
+use crate::lookup::version_shown;
+use crate::metering::Class;
+use crate::refusal;
+use crate::render::encryption;
+use crate::rules::condition::Conditions;
+use crate::rules::integrity::Wanted;
+use crate::rules::range::{self, ByteRange};
+use crate::spool::body_of;
+use crate::state::BucketRow;
+use crate::store::{PartRecord, Record, UploadRecord};
+
+/// Where a part goes.
+struct Target<'a> {
+    bucket: &'a BucketRow,
+    key: &'a str,
+    upload: UploadRecord,
+    number: i32,
+}
+
+impl Flow<UploadPart> for S3 {
+    async fn flow(self: Arc<Self>, call: Call, input: UploadPartRequest) -> Answer<UploadPart> {
+        let bucket = self.bucket(&input.bucket)?;
+        if input.sse_customer_algorithm.is_some() {
+            return Err(needs_tls());
+        }
+        let target = Target {
+            bucket: &bucket,
+            key: &input.key,
+            upload: self.store.upload(bucket.id, &input.key, &input.upload_id)?,
+            number: part_number(input.part_number)?,
+        };
+        let wanted = Wanted {
+            content_md5: input.content_md5.clone(),
+            given: given!(input),
+            algorithm: input.checksum_algorithm,
+            usual: target.upload.kind,
+        };
+        let part =
+            self.take_part(&call, &target, input.body, input.content_length, &wanted).await?;
+        let mut output =
+            UploadPartOutput { e_tag: Some(format!("\"{}\"", part.etag)), ..Default::default() };
+        encryption!(output, &target.upload.manner.encryption);
+        if let Some(sum) = &part.checksum {
+            show!(output, sum);
+        }
+        Ok(output)
+    }
+}
+
+impl Flow<UploadPartCopy> for S3 {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
+        input: UploadPartCopyRequest,
+    ) -> Answer<UploadPartCopy> {
+        let bucket = self.bucket(&input.bucket)?;
+        let target = Target {
+            bucket: &bucket,
+            key: &input.key,
+            upload: self.store.upload(bucket.id, &input.key, &input.upload_id)?,
+            number: part_number(input.part_number)?,
+        };
+        let owner = input.expected_source_bucket_owner.as_deref();
+        let original = self.original(&input.copy_source, owner)?;
+        let conditions = Conditions {
+            if_match: input.copy_source_if_match.as_deref(),
+            if_none_match: input.copy_source_if_none_match.as_deref(),
+            if_modified_since: input.copy_source_if_modified_since,
+            if_unmodified_since: input.copy_source_if_unmodified_since,
+        };
+        conditions.check_copy(&original.record)?;
+        let range = copied_range(&original.record, input.copy_source_range.as_deref())?;
+        let pieces = self.pieces(original.bucket.id, &original.key, &original.record, range)?;
+        let wanted = Wanted { usual: target.upload.kind, ..Wanted::default() };
+        let length = i64::try_from(range.length).ok();
+        let part = self.take_part(&call, &target, body_of(pieces), length, &wanted).await?;
+        let mut result = CopyPartResult {
+            e_tag: Some(format!("\"{}\"", part.etag)),
+            last_modified: Some(part.modified_at),
+            ..Default::default()
+        };
+        if let Some(sum) = part.checksum.as_ref().filter(|_| target.upload.kind.is_some()) {
+            show!(result, sum);
+        }
+        let mut output = UploadPartCopyOutput {
+            copy_source_version_id: version_shown(&original.bucket, &original.record),
+            copy_part_result: Some(result),
+            ..Default::default()
+        };
+        encryption!(output, &target.upload.manner.encryption);
+        Ok(output)
+    }
+}
+
+fn part_number(number: i32) -> Result<i32, AwsError> {
+    match (1..=10_000).contains(&number) {
+        true => Ok(number),
+        false => {
+            let text = "Part number must be an integer between 1 and 10000, inclusive";
+            Err(refusal::invalid_argument(text, "partNumber", &number.to_string()))
+        }
+    }
+}
+
+/// Here a range must be whole and lie within the source.
+fn copied_range(record: &Record, header: Option<&str>) -> Result<ByteRange, AwsError> {
+    let Some(header) = header else { return Ok(ByteRange::all(record.size)) };
+    let ends = header.strip_prefix("bytes=").and_then(|text| text.split_once('-'));
+    let ends = ends
+        .and_then(|(first, last)| Some((first.parse::<u64>().ok()?, last.parse::<u64>().ok()?)));
+    let Some((_, last)) = ends.filter(|(first, last)| first <= last) else {
+        let text = "The x-amz-copy-source-range value must be of the form bytes=first-last where \
+                    first and last are the zero-based offsets of the first and last bytes to copy";
+        return Err(refusal::invalid_argument(text, "x-amz-copy-source-range", header));
+    };
+    if last >= record.size {
+        let text =
+            format!("Range specified is not valid for source object of size: {}", record.size);
+        return Err(refusal::invalid_argument(&text, "x-amz-copy-source-range", header));
+    }
+    Ok(range::read(header, record.size)?.unwrap_or_else(|| ByteRange::all(record.size)))
+}
+
+impl S3 {
+    /// Takes a part in, and returns once it is on disk.
+    async fn take_part(
+        &self,
+        call: &Call,
+        target: &Target<'_>,
+        body: Body,
+        length: Option<i64>,
+        wanted: &Wanted,
+    ) -> Result<PartRecord, AwsError> {
+        let computed = wanted.kind(body.trailers())?;
+        refuse_other_kind(&target.upload, computed)?;
+        let spooled = self.spool(body, length, wanted).await?;
+        let part = PartRecord {
+            number: target.number,
+            size: spooled.size,
+            etag: spooled.etag(),
+            checksum: Some(spooled.checksum.clone()),
+            modified_at: self.doors.clock.now(),
+            segments: spooled.keep_as_blob(self).await?,
+        };
+        let ledger = &self.doors.ledger;
+        self.store.change(ledger, target.bucket, target.key, call.now, |change, _| {
+            change.put_part(&target.upload.id, &part)
+        })?;
+        self.store.sync().await?;
+        self.meter(call, target.bucket, Class::Write);
+        Ok(part)
+    }
+}
+
+/// Parts have the kind of checksum that their upload announced.
+fn refuse_other_kind(upload: &UploadRecord, kind: Kind) -> Result<(), AwsError> {
+    match upload.kind {
+        Some(announced) if announced != kind => Err(refusal::invalid_request(format!(
+            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+            announced.name().to_lowercase(),
+            kind.name().to_lowercase(),
+        ))),
+        _ => Ok(()),
+    }
+}

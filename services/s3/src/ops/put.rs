@@ -1,0 +1,118 @@
+//! `PutObject`.
+
+use std::sync::Arc;
+
+use haar_kernel::{Answer, Call, Flow};
+use haar_s3_contract::model::{PutObject, PutObjectOutput, PutObjectRequest};
+use haar_wire::AwsError;
+
+use super::manner::{check_key, said};
+use crate::S3;
+use crate::checksum::{given, show};
+use crate::lookup::version_shown;
+use crate::metering::Class;
+use crate::refusal;
+use crate::render::{encryption, expiration};
+use crate::rules::condition::WriteConditions;
+use crate::rules::integrity::Wanted;
+use crate::state::BucketRow;
+use crate::store::{Held, Manner, Record};
+
+/// A whole object on its way into a bucket.
+pub(crate) struct Incoming<'a> {
+    pub(crate) bucket: &'a BucketRow,
+    pub(crate) key: &'a str,
+    pub(crate) record: Record,
+    pub(crate) held: Held,
+    pub(crate) conditions: &'a WriteConditions,
+}
+
+/// AWS docs: *Amazon S3 API Reference > PutObject*.
+impl Flow<PutObject> for S3 {
+    async fn flow(self: Arc<Self>, call: Call, input: PutObjectRequest) -> Answer<PutObject> {
+        let bucket = self.bucket(&input.bucket)?;
+        check_key(&input.key)?;
+        if input.write_offset_bytes.is_some() {
+            let text = "A header you provided implies functionality that is not implemented";
+            return Err(AwsError::new("NotImplemented", 501, text)
+                .element("Header", "x-amz-write-offset-bytes"));
+        }
+        let manner = said!(input).manner(&call, &bucket)?;
+        let conditions = WriteConditions {
+            if_match: input.if_match.clone(),
+            if_none_match: input.if_none_match.clone(),
+        };
+        if conditions.are_there() {
+            conditions.check(&input.key, self.store.newest(bucket.id, &input.key)?.as_ref())?;
+        }
+        let wanted = Wanted {
+            content_md5: input.content_md5.clone(),
+            given: given!(input),
+            algorithm: input.checksum_algorithm,
+            usual: None,
+        };
+        let spooled = self.spool(input.body, input.content_length, &wanted).await?;
+        let record = Record {
+            size: spooled.size,
+            etag: spooled.etag(),
+            checksum: Some(spooled.checksum.clone()),
+            manner,
+            ..Record::default()
+        };
+        let held = spooled.keep().await?;
+        let incoming =
+            Incoming { bucket: &bucket, key: &input.key, record, held, conditions: &conditions };
+        let record = self.put(&call, incoming).await?;
+        let mut output = PutObjectOutput {
+            e_tag: Some(record.quoted_etag()),
+            version_id: version_shown(&bucket, &record),
+            expiration: expiration(&bucket, &input.key, &record),
+            ..Default::default()
+        };
+        encryption!(output, &record.manner.encryption);
+        if let Some(checksum) = &record.checksum {
+            show!(output, checksum);
+            output.checksum_type = Some(checksum.scope());
+        }
+        Ok(output)
+    }
+}
+
+impl S3 {
+    /// Puts an object in, and returns once that is on disk.
+    pub(crate) async fn put(&self, call: &Call, new: Incoming<'_>) -> Result<Record, AwsError> {
+        let Incoming { bucket, key, record, held, conditions } = new;
+        let ledger = &self.doors.ledger;
+        let record = self.store.change(ledger, bucket, key, call.now, |change, row| {
+            if conditions.are_there() {
+                conditions.check(key, change.newest()?.as_ref())?;
+            }
+            change.put(row.versioning, record, held)
+        })?;
+        self.store.sync().await?;
+        self.meter(call, bucket, Class::Write);
+        Ok(record)
+    }
+
+    /// Rewrites what is said of a version, and returns once that is on disk.
+    pub(crate) async fn rewrite(
+        &self,
+        call: &Call,
+        bucket: &BucketRow,
+        (key, version_id): (&str, Option<&str>),
+        change: impl FnOnce(&BucketRow, &mut Manner) -> Result<(), AwsError>,
+    ) -> Result<Record, AwsError> {
+        self.object(bucket, key, version_id, "PUT")?;
+        let ledger = &self.doors.ledger;
+        let record = self.store.change(ledger, bucket, key, call.now, |work, row| {
+            let found = work.find(version_id)?.filter(|record| !record.is_marker);
+            let mut record = found.ok_or_else(|| refusal::no_such_key(key))?;
+            change(row, &mut record.manner)?;
+            work.rewrite(&record)?;
+            Ok(record)
+        })?;
+        self.store.sync().await?;
+        self.meter(call, bucket, Class::Write);
+        Ok(record)
+    }
+}

@@ -1,0 +1,67 @@
+//! Tags of objects.
+
+use std::sync::Arc;
+
+use haar_kernel::{Answer, Call, Flow};
+use haar_s3_contract::model::{
+    DeleteObjectTagging, DeleteObjectTaggingOutput, DeleteObjectTaggingRequest, GetObjectTagging,
+    GetObjectTaggingOutput, GetObjectTaggingRequest, PutObjectTagging, PutObjectTaggingOutput,
+    PutObjectTaggingRequest,
+};
+use haar_types::Tags;
+
+use crate::S3;
+use crate::lookup::version_shown;
+use crate::metering::Class;
+use crate::rules::tags;
+
+impl Flow<PutObjectTagging> for S3 {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
+        input: PutObjectTaggingRequest,
+    ) -> Answer<PutObjectTagging> {
+        let bucket = self.bucket(&input.bucket)?;
+        let new = tags::of_list(input.tagging.tag_set, tags::On::Object)?;
+        let which = (&*input.key, input.version_id.as_deref());
+        let record = self.rewrite(&call, &bucket, which, |_, manner| {
+            manner.tags = new;
+            Ok(())
+        });
+        let version_id = version_shown(&bucket, &record.await?);
+        Ok(PutObjectTaggingOutput { version_id })
+    }
+}
+
+impl Flow<GetObjectTagging> for S3 {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
+        input: GetObjectTaggingRequest,
+    ) -> Answer<GetObjectTagging> {
+        let bucket = self.bucket(&input.bucket)?;
+        let record = self.object(&bucket, &input.key, input.version_id.as_deref(), "GET")?;
+        self.meter(&call, &bucket, Class::Read);
+        Ok(GetObjectTaggingOutput {
+            version_id: version_shown(&bucket, &record),
+            tag_set: tags::shown(&record.manner.tags),
+        })
+    }
+}
+
+impl Flow<DeleteObjectTagging> for S3 {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
+        input: DeleteObjectTaggingRequest,
+    ) -> Answer<DeleteObjectTagging> {
+        let bucket = self.bucket(&input.bucket)?;
+        let which = (&*input.key, input.version_id.as_deref());
+        let record = self.rewrite(&call, &bucket, which, |_, manner| {
+            manner.tags = Tags::new();
+            Ok(())
+        });
+        let version_id = version_shown(&bucket, &record.await?);
+        Ok(DeleteObjectTaggingOutput { version_id })
+    }
+}

@@ -1,0 +1,136 @@
+//! Bytes of objects on their way out.
+
+use std::io::{Read as _, Seek as _, SeekFrom};
+
+use bytes::Bytes;
+use futures_util::{Stream, StreamExt as _, stream};
+use haar_wire::{AwsError, Body};
+
+use crate::S3;
+use crate::refusal;
+use crate::rules::range::ByteRange;
+use crate::spool::{body_of, once};
+use crate::store::{Place, Record, Segment};
+
+/// Bytes that are read from disk at once.
+const PIECE: u64 = 1 << 20;
+
+/// Pieces in a row.
+pub(crate) type Pieces = stream::BoxStream<'static, Result<Bytes, AwsError>>;
+
+/// A file that is being read: the file, and how much of it is still wanted.
+struct Source {
+    file: std::fs::File,
+    left: u64,
+}
+
+impl S3 {
+    /// Some bytes of a version, as a body.
+    pub(crate) fn body(
+        &self,
+        bucket: u64,
+        key: &str,
+        record: &Record,
+        range: ByteRange,
+    ) -> Result<Body, AwsError> {
+        match &record.bytes {
+            Place::Beside => Ok(self.beside(bucket, key, record, range)?.into()),
+            Place::Nowhere => Ok(Body::empty()),
+            Place::Blobs(segments) => Ok(body_of(self.segments(segments, range))),
+        }
+    }
+
+    /// The same as pieces.
+    pub(crate) fn pieces(
+        &self,
+        bucket: u64,
+        key: &str,
+        record: &Record,
+        range: ByteRange,
+    ) -> Result<Pieces, AwsError> {
+        match &record.bytes {
+            Place::Beside => Ok(once(self.beside(bucket, key, record, range)?).boxed()),
+            Place::Nowhere => Ok(stream::empty().boxed()),
+            Place::Blobs(segments) => Ok(self.segments(segments, range).boxed()),
+        }
+    }
+
+    fn beside(
+        &self,
+        bucket: u64,
+        key: &str,
+        record: &Record,
+        range: ByteRange,
+    ) -> Result<Bytes, AwsError> {
+        let bytes = self.store.body(bucket, key, record.sequence)?;
+        let (from, to) = (range.from as usize, (range.from + range.length) as usize);
+        Ok(bytes.slice(from.min(bytes.len())..to.min(bytes.len())))
+    }
+
+    fn segments(
+        &self,
+        segments: &[Segment],
+        range: ByteRange,
+    ) -> impl Stream<Item = Result<Bytes, AwsError>> + Send + 'static {
+        let mut wanted = Vec::new();
+        let (mut skip, mut left) = (range.from, range.length);
+        for segment in segments {
+            if left == 0 {
+                break;
+            }
+            if skip >= segment.length {
+                skip -= segment.length;
+                continue;
+            }
+            let length = (segment.length - skip).min(left);
+            wanted.push((self.doors.blobs.path(&segment.digest), skip, length));
+            (skip, left) = (0, left - length);
+        }
+        stream::iter(wanted).flat_map(|(path, from, length)| {
+            let open = move || {
+                let mut file = open_file(&path)?;
+                file.seek(SeekFrom::Start(from))?;
+                Ok(Source { file, left: length })
+            };
+            stream::once(blocking(open)).flat_map(|opened| match opened {
+                Ok(source) => read(source).boxed(),
+                Err(error) => stream::iter([Err(error)]).boxed(),
+            })
+        })
+    }
+}
+
+#[allow(clippy::disallowed_methods)] // a blob's file, in a blocking thread
+fn open_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
+    std::fs::File::open(path)
+}
+
+/// Reads ahead: the next piece comes from the disk while one is sent.
+fn read(source: Source) -> impl Stream<Item = Result<Bytes, AwsError>> + Send {
+    let pieces = stream::try_unfold(source, |source| async move {
+        if source.left == 0 {
+            return Ok(None);
+        }
+        blocking(move || next_piece(source)).await.map(Some)
+    });
+    // Polled one ahead of its reader.
+    pieces.map(std::future::ready).buffered(2)
+}
+
+fn next_piece(mut source: Source) -> std::io::Result<(Bytes, Source)> {
+    let count = source.left.min(PIECE);
+    let mut piece = Vec::with_capacity(count as usize);
+    (&mut source.file).take(count).read_to_end(&mut piece)?;
+    if piece.len() as u64 != count {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    source.left -= count;
+    Ok((piece.into(), source))
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T, AwsError> {
+    let done = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other);
+    done.flatten().map_err(|error| refusal::bytes(&haar_blobs::BlobError::Disk("read", error)))
+}

@@ -1,0 +1,14 @@
+//! Rules that need no state.
+
+pub(crate) mod acl;
+pub(crate) mod bucket_name;
+pub(crate) mod condition;
+pub(crate) mod copy_source;
+pub(crate) mod cors;
+pub(crate) mod encryption;
+pub(crate) mod integrity;
+pub(crate) mod lifecycle;
+pub(crate) mod public;
+pub(crate) mod range;
+pub(crate) mod tags;
+pub(crate) mod website;

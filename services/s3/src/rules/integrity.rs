@@ -1,0 +1,121 @@
+//! What a sender says of its bytes, and whether it is so.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use haar_s3_contract::model::ChecksumAlgorithm;
+use haar_wire::{AwsError, Trailers};
+
+use crate::checksum::{Checksum, Kind};
+use crate::refusal;
+
+/// What a request says of its bytes.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) content_md5: Option<String>,
+    /// A checksum among the headers.
+    pub(crate) given: Option<(Kind, String)>,
+    /// The kind that is to be computed.
+    pub(crate) algorithm: Option<ChecksumAlgorithm>,
+    /// The kind that is computed where the request names none.
+    pub(crate) usual: Option<Kind>,
+}
+
+impl Wanted {
+    /// The kind of checksum that is computed: what the request names, in headers before its body
+    /// or behind it, else the usual one.
+    pub(crate) fn kind(&self, trailers: Option<&Trailers>) -> Result<Kind, AwsError> {
+        self.refuse_malformed()?;
+        let announced = trailers.and_then(|trailers| trailers.get("x-amz-trailer"));
+        let trailing = announced.and_then(|name| {
+            Kind::ALL.into_iter().find(|kind| kind.header().eq_ignore_ascii_case(name.trim()))
+        });
+        let named = self.algorithm.map(Kind::of).transpose()?;
+        let given = self.given.as_ref().map(|(kind, _)| *kind);
+        if let (Some(named), Some(given)) = (named, given.or(trailing))
+            && named != given
+        {
+            let text = "Value for x-amz-sdk-checksum-algorithm header is invalid.";
+            return Err(refusal::invalid_request(text));
+        }
+        Ok(given.or(trailing).or(named).or(self.usual).unwrap_or(Kind::Crc64nvme))
+    }
+
+    fn refuse_malformed(&self) -> Result<(), AwsError> {
+        if let Some(md5) = &self.content_md5
+            && !Kind::Md5.is_well_formed(md5)
+        {
+            return Err(AwsError::new(
+                "InvalidDigest",
+                400,
+                "The Content-MD5 you specified was invalid.",
+            )
+            .element("Content-MD5", md5));
+        }
+        match &self.given {
+            Some((kind, value)) if !kind.is_well_formed(value) => {
+                let text = format!("Value for {} header is invalid.", kind.header());
+                Err(refusal::invalid_request(text))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Compares what was computed with what was said.
+pub(crate) fn verify(
+    wanted: &Wanted,
+    trailers: Option<&Trailers>,
+    md5: &[u8; 16],
+    computed: &Checksum,
+) -> Result<(), AwsError> {
+    if let Some(said) = &wanted.content_md5
+        && *said != STANDARD.encode(md5)
+    {
+        let text = "The Content-MD5 you specified did not match what we received.";
+        return Err(AwsError::new("BadDigest", 400, text)
+            .element("ExpectedDigest", said)
+            .element("CalculatedDigest", STANDARD.encode(md5)));
+    }
+    let trailing = trailers.and_then(|trailers| trailers.get(&computed.kind.header()));
+    let said = wanted.given.as_ref().map(|(_, value)| value.clone()).or(trailing);
+    match said {
+        Some(said) if said != computed.value => Err(bad_digest(computed.kind)),
+        _ => Ok(()),
+    }
+}
+
+/// A checksum that is not the bytes'.
+pub(crate) fn bad_digest(kind: Kind) -> AwsError {
+    let name = kind.name();
+    let text = format!("The {name} you specified did not match the calculated checksum.");
+    AwsError::new("BadDigest", 400, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_trailer_says_which_kind_is_computed_and_what_it_must_be() {
+        let trailers = Trailers::default();
+        trailers.add("x-amz-trailer".to_owned(), "x-amz-checksum-crc32".to_owned());
+        let wanted = Wanted::default();
+        assert_eq!(wanted.kind(Some(&trailers)).unwrap(), Kind::Crc32);
+        trailers.add("x-amz-checksum-crc32".to_owned(), "AAAAAA==".to_owned());
+        let computed =
+            Checksum { kind: Kind::Crc32, value: "AAAAAQ==".to_owned(), is_composite: false };
+        let refused = verify(&wanted, Some(&trailers), &[0; 16], &computed).unwrap_err();
+        assert_eq!(refused.code(), "BadDigest");
+    }
+
+    #[test]
+    fn digests_that_cannot_be_are_refused_before_the_body_is_read() {
+        let md5 = Wanted { content_md5: Some("x".to_owned()), ..Wanted::default() };
+        assert_eq!(md5.kind(None).unwrap_err().code(), "InvalidDigest");
+        let given = Some((Kind::Sha1, "AAAA".to_owned()));
+        let short = Wanted { given, ..Wanted::default() };
+        let text = "Value for x-amz-checksum-sha1 header is invalid.";
+        assert_eq!(short.kind(None).unwrap_err().message(), text);
+        assert_eq!(Wanted::default().kind(None).unwrap(), Kind::Crc64nvme);
+    }
+}

@@ -1,0 +1,238 @@
+//! Bodies on their way in: small ones into memory, large ones onto disk, all of them hashed.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _, stream};
+use haar_blobs::{Arrived, BlobError, Witness};
+use haar_wire::{AwsError, Body, BodyError};
+use md5::{Digest as _, Md5};
+use parking_lot::Mutex;
+
+use crate::S3;
+use crate::checksum::{Checksum, Hasher, Kind};
+use crate::refusal;
+use crate::rules::integrity::{Wanted, verify};
+use crate::store::{Held, Segment};
+
+/// Objects up to this size stand in kv, beside their records.
+pub(crate) const INLINE_MAX: usize = 64 << 10;
+/// Most bytes of one `PutObject` or part. AWS docs: *Amazon S3 User Guide > Uploading objects*.
+pub(crate) const PUT_MAX: u64 = 5 << 30;
+
+/// A body that came in whole and is what its sender said.
+pub(crate) struct Spooled {
+    pub(crate) size: u64,
+    pub(crate) md5: [u8; 16],
+    pub(crate) checksum: Checksum,
+    bytes: Bytesome,
+}
+
+enum Bytesome {
+    Inline(Bytes),
+    Arrived(Arrived),
+}
+
+impl Spooled {
+    /// MD5, in hex.
+    pub(crate) fn etag(&self) -> String {
+        hex(&self.md5)
+    }
+
+    /// Keeps the bytes for a record.
+    pub(crate) async fn keep(self) -> Result<Held, AwsError> {
+        match self.bytes {
+            Bytesome::Inline(bytes) => Ok(Held::Inline(bytes)),
+            Bytesome::Arrived(arrived) => Ok(Held::Blobs(vec![settle(arrived).await?])),
+        }
+    }
+
+    /// Keeps the bytes as a blob, small or not.
+    pub(crate) async fn keep_as_blob(self, room: &S3) -> Result<Vec<Segment>, AwsError> {
+        match self.bytes {
+            Bytesome::Inline(bytes) if bytes.is_empty() => Ok(Vec::new()),
+            Bytesome::Inline(bytes) => {
+                let length = bytes.len() as u64;
+                let digest = room.doors.blobs.put(bytes).await;
+                let digest = digest.map_err(|error| refusal::bytes(&error))?;
+                Ok(vec![Segment { digest, length }])
+            }
+            Bytesome::Arrived(arrived) => Ok(vec![settle(arrived).await?]),
+        }
+    }
+}
+
+async fn settle(arrived: Arrived) -> Result<Segment, AwsError> {
+    let length = arrived.length();
+    let digest = arrived.keep().await.map_err(|error| refusal::bytes(&error))?;
+    Ok(Segment { digest, length })
+}
+
+/// All hashes of a body.
+struct Hashes {
+    md5: Md5,
+    checksum: Hasher,
+}
+
+impl Witness for Hashes {
+    fn see(&mut self, piece: &[u8]) {
+        self.md5.update(piece);
+        self.checksum.update(piece);
+    }
+}
+
+impl S3 {
+    /// Takes a body in, as long as announced, and proves what was said of it.
+    pub(crate) async fn spool(
+        &self,
+        body: Body,
+        announced: Option<i64>,
+        wanted: &Wanted,
+    ) -> Result<Spooled, AwsError> {
+        let announced = announced.and_then(|length| u64::try_from(length).ok());
+        let at_hand = body.as_bytes().map(|bytes| bytes.len() as u64);
+        let length = at_hand.or(announced).ok_or_else(missing_length)?;
+        if length > PUT_MAX {
+            return Err(too_large(length));
+        }
+        let trailers = body.trailers().cloned();
+        let kind = wanted.kind(trailers.as_ref())?;
+        let hashes = Hashes { md5: Md5::new(), checksum: Hasher::new(kind) };
+        let stream = body.into_stream();
+        let (bytes, size, hashes) = match length <= INLINE_MAX as u64 {
+            true => inline(stream, length, hashes).await?,
+            false => self.to_disk(stream, hashes).await?,
+        };
+        let spooled = Spooled {
+            size,
+            md5: hashes.md5.finalize().into(),
+            checksum: Checksum { kind, value: hashes.checksum.finish(), is_composite: false },
+            bytes,
+        };
+        verify(wanted, trailers.as_ref(), &spooled.md5, &spooled.checksum)?;
+        Ok(spooled)
+    }
+
+    async fn to_disk(
+        &self,
+        stream: impl Stream<Item = Result<Bytes, BodyError>> + Send,
+        hashes: Hashes,
+    ) -> Result<(Bytesome, u64, Hashes), AwsError> {
+        let broken = Arc::new(Mutex::new(None));
+        let stream = stream.map(|piece| {
+            piece.map_err(|error| {
+                *broken.lock() = Some(broken_off(error));
+                "the body broke off"
+            })
+        });
+        let received = self.doors.blobs.receive_for(stream, PUT_MAX, hashes).await;
+        match received {
+            Ok((arrived, hashes)) => {
+                let size = arrived.length();
+                Ok((Bytesome::Arrived(arrived), size, hashes))
+            }
+            Err(BlobError::Sender(_)) => {
+                let broken = broken.lock().take();
+                Err(broken.unwrap_or_else(|| too_large(PUT_MAX + 1)))
+            }
+            Err(error) => Err(refusal::bytes(&error)),
+        }
+    }
+}
+
+async fn inline(
+    stream: impl Stream<Item = Result<Bytes, BodyError>> + Send,
+    length: u64,
+    mut hashes: Hashes,
+) -> Result<(Bytesome, u64, Hashes), AwsError> {
+    let mut stream = std::pin::pin!(stream);
+    let mut whole: Option<Bytes> = None;
+    let mut more = BytesMut::new();
+    while let Some(piece) = stream.next().await {
+        let piece = piece.map_err(broken_off)?;
+        hashes.see(&piece);
+        match &whole {
+            None => whole = Some(piece),
+            Some(first) => {
+                if more.is_empty() {
+                    more.extend_from_slice(first);
+                }
+                more.extend_from_slice(&piece);
+            }
+        }
+        if more.len() as u64 > length {
+            return Err(incomplete());
+        }
+    }
+    let bytes = if more.is_empty() { whole.unwrap_or_default() } else { more.freeze() };
+    let size = bytes.len() as u64;
+    Ok((Bytesome::Inline(bytes), size, hashes))
+}
+
+/// What a body's sender hears when it breaks off.
+pub(crate) fn broken_off(error: BodyError) -> AwsError {
+    match error.downcast::<AwsError>() {
+        Ok(refusal) => *refusal,
+        Err(error) if error.to_string().contains("timeout") => {
+            let text = "Your socket connection to the server was not read from or written to \
+                        within the timeout period. Idle connections will be closed.";
+            AwsError::new("RequestTimeout", 400, text)
+        }
+        Err(error) => {
+            tracing::debug!(%error, "a body broke off");
+            incomplete()
+        }
+    }
+}
+
+fn incomplete() -> AwsError {
+    let text =
+        "You did not provide the number of bytes specified by the Content-Length HTTP header";
+    AwsError::new("IncompleteBody", 400, text)
+}
+
+fn missing_length() -> AwsError {
+    let text = "You must provide the Content-Length HTTP header.";
+    AwsError::new("MissingContentLength", 411, text)
+}
+
+fn too_large(length: u64) -> AwsError {
+    let text = "Your proposed upload exceeds the maximum allowed size";
+    AwsError::new("EntityTooLarge", 400, text)
+        .element("ProposedSize", length.to_string())
+        .element("MaxSizeAllowed", PUT_MAX.to_string())
+}
+
+/// Hashes bytes that are at hand already, for copies.
+pub(crate) async fn hash_of(
+    mut pieces: impl Stream<Item = Result<Bytes, AwsError>> + Send + Unpin,
+    kind: Kind,
+) -> Result<([u8; 16], Checksum), AwsError> {
+    let mut hashes = Hashes { md5: Md5::new(), checksum: Hasher::new(kind) };
+    while let Some(piece) = pieces.next().await {
+        hashes.see(&piece?);
+    }
+    let checksum = Checksum { kind, value: hashes.checksum.finish(), is_composite: false };
+    Ok((hashes.md5.finalize().into(), checksum))
+}
+
+/// A body out of a stream that breaks off in AWS's words.
+pub(crate) fn body_of(
+    pieces: impl Stream<Item = Result<Bytes, AwsError>> + Send + 'static,
+) -> Body {
+    Body::stream(pieces.map(|piece| piece.map_err(BodyError::from)))
+}
+
+/// Bytes as a stream.
+pub(crate) fn once(bytes: Bytes) -> impl Stream<Item = Result<Bytes, AwsError>> + Send + 'static {
+    stream::iter([Ok(bytes)])
+}
+
+/// Lower-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}"); // a String takes everything
+        hex
+    })
+}

@@ -1,0 +1,165 @@
+//! Records of objects in kv.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use haar_blobs::Digest;
+use haar_s3_contract::model::{ObjectLockMode, ServerSideEncryption, StorageClass};
+use haar_types::{AccountId, Tags, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::checksum::Checksum;
+use crate::rules::acl::Acl;
+
+/// One version of an object, or a delete marker.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// Ascends with each version of a key.
+    pub(crate) sequence: u64,
+    /// `None` for the null version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) version_id: Option<String>,
+    /// Says that the object is deleted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_marker: bool,
+    pub(crate) modified_at: Timestamp,
+    pub(crate) size: u64,
+    /// Without its quotes.
+    pub(crate) etag: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checksum: Option<Checksum>,
+    pub(crate) bytes: Place,
+    /// Of an object that was uploaded in parts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) parts: Vec<PartOf>,
+    pub(crate) manner: Manner,
+    /// Since when it is not the newest any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) superseded_at: Option<Timestamp>,
+}
+
+/// What a writer says of an object beside its bytes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Manner {
+    /// Whose it is: the bucket's owner, or who wrote it.
+    pub(crate) owner: AccountId,
+    pub(crate) headers: Headers,
+    #[serde(default, skip_serializing_if = "Tags::is_empty")]
+    pub(crate) tags: Tags,
+    /// `None` for the owner's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) acl: Option<Acl>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retention: Option<Retention>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) legal_hold: bool,
+    pub(crate) encryption: Encryption,
+}
+
+/// Headers that come back as they were sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Headers {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) cache_control: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content_disposition: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content_encoding: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) content_language: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) website_redirect_location: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) storage_class: Option<StorageClass>,
+    /// `x-amz-meta-…`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) metadata: BTreeMap<String, String>,
+}
+
+/// Until when a version may not be deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Retention {
+    pub(crate) mode: ObjectLockMode,
+    pub(crate) until: Timestamp,
+}
+
+/// How an object is said to be encrypted at rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Encryption {
+    pub(crate) algorithm: ServerSideEncryption,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) key_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bucket_key: Option<bool>,
+}
+
+/// One of the parts that an object was made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PartOf {
+    pub(crate) number: i32,
+    pub(crate) size: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// Where an object's bytes are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Place {
+    /// There are none.
+    #[default]
+    Nowhere,
+    /// In kv, beside the record.
+    Beside,
+    /// In blobs, one behind the other.
+    Blobs(Vec<Segment>),
+}
+
+/// One blob of an object's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Segment {
+    pub(crate) digest: Digest,
+    pub(crate) length: u64,
+}
+
+/// Bytes that wait for a record to name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Held {
+    Inline(Bytes),
+    Blobs(Vec<Segment>),
+}
+
+impl Record {
+    /// As requests and answers name it: the null version is `null`.
+    pub(crate) fn shown_id(&self) -> &str {
+        self.version_id.as_deref().unwrap_or("null")
+    }
+
+    /// The `ETag` header.
+    pub(crate) fn quoted_etag(&self) -> String {
+        format!("\"{}\"", self.etag)
+    }
+
+    pub(crate) fn encode(&self) -> Bytes {
+        encode(self)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        decode(bytes)
+    }
+}
+
+/// A record's bytes in kv.
+pub(crate) fn encode<T: Serialize>(record: &T) -> Bytes {
+    rmp_serde::to_vec_named(record).expect("a record is plain data").into()
+}
+
+/// The record that bytes in kv are; `None`, with a line in the log, for what is none.
+pub(crate) fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    rmp_serde::from_slice(bytes)
+        .inspect_err(|error| tracing::error!(%error, "a record of an object cannot be read"))
+        .ok()
+}
