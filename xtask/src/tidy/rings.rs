@@ -44,6 +44,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-pattern", Ring::Parts),
     ("haar-schedule", Ring::Parts),
     ("haar-courier", Ring::Kernel),
+    ("haar-poller", Ring::Kernel),
     ("haar-kernel", Ring::Kernel),
     ("haar-controller", Ring::Kernel),
     ("haar-net", Ring::Kernel),

@@ -1,0 +1,220 @@
+//! Polling one queue.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_clock::{Clock, Moment};
+use parking_lot::Mutex;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::{Queue, QueueSettings};
+use crate::rules::batch::Fill;
+use crate::rules::report::{self, Report};
+use crate::rules::scaling::Scale;
+use crate::{Consumer, Delivery, Item, SourceError, Taken};
+
+/// How long a look at an empty queue waits for messages.
+const WAIT: Duration = Duration::from_secs(20);
+/// Messages of one look at most.
+const RECEIVED_MAX: usize = 10;
+/// Waits after a queue did not answer, and after a consumer was not reached.
+const REFUSED_WAIT: Duration = Duration::from_secs(5);
+const UNREACHED_FIRST: Duration = Duration::from_secs(1);
+const UNREACHED_LONGEST: Duration = Duration::from_secs(30);
+
+/// Polls a queue until it is told to stop; then waits for the batches that are on their way.
+pub async fn poll_queue(
+    queue: Arc<dyn Queue>,
+    consumer: Arc<dyn Consumer>,
+    settings: QueueSettings,
+    clock: Clock,
+    stop: CancellationToken,
+) {
+    let scale = Mutex::new(Scale::new(settings.concurrency_max));
+    let pending = Mutex::default();
+    let worker = Arc::new(Worker { queue, consumer, settings, clock, stop, scale, pending });
+    let mut batches = JoinSet::new();
+    loop {
+        while batches.try_join_next().is_some() {}
+        if !worker.has_room(&mut batches).await {
+            break;
+        }
+        let gathered = tokio::select! {
+            biased;
+            () = worker.stop.cancelled() => break,
+            gathered = worker.gather() => gathered,
+        };
+        match gathered {
+            Ok(items) if items.is_empty() => {
+                if batches.is_empty() {
+                    worker.scale.lock().idle();
+                }
+            }
+            Ok(items) => drop(batches.spawn(Arc::clone(&worker).work_off(items))),
+            Err(error) => {
+                worker.consumer.note(&format!("PROBLEM: {error}"));
+                worker.pause(REFUSED_WAIT).await;
+            }
+        }
+    }
+    while batches.join_next().await.is_some() {}
+}
+
+struct Worker {
+    queue: Arc<dyn Queue>,
+    consumer: Arc<dyn Consumer>,
+    settings: QueueSettings,
+    clock: Clock,
+    stop: CancellationToken,
+    scale: Mutex<Scale>,
+    /// Messages that were received and fitted into no batch yet.
+    pending: Mutex<VecDeque<Item>>,
+}
+
+impl Worker {
+    /// Waits until one more batch may be on its way; false when it is time to stop.
+    async fn has_room(&self, batches: &mut JoinSet<()>) -> bool {
+        let since = self.clock.moment();
+        let mut counted = since;
+        while batches.len() >= self.scale.lock().allowed() {
+            let beat = counted.after(Duration::from_secs(1));
+            tokio::select! {
+                biased;
+                () = self.stop.cancelled() => return false,
+                _ = batches.join_next() => {}
+                // While all are busy, more come by and by.
+                () = self.clock.sleep_until(beat) => {}
+            }
+            let now = self.clock.moment();
+            self.scale.lock().busy(now.since(counted));
+            counted = now;
+        }
+        !self.stop.is_cancelled()
+    }
+
+    /// Gathers a batch: what is there, or what comes within the window from the first on. What
+    /// a filter drops is deleted.
+    async fn gather(&self) -> Result<Vec<Item>, SourceError> {
+        let bounds = self.settings.bounds;
+        let (mut items, mut fill) = (Vec::new(), Fill::default());
+        let mut ends_at: Option<Moment> = None;
+        loop {
+            let is_overflowing = self.take_pending(&mut items, &mut fill);
+            if !items.is_empty() && ends_at.is_none() {
+                ends_at = Some(self.clock.moment().after(bounds.window));
+            }
+            let left = ends_at.map(|end| end.since(self.clock.moment()));
+            if is_overflowing || fill.is_full(bounds) || left.is_some_and(|left| left.is_zero()) {
+                return Ok(items);
+            }
+            let most = (bounds.count_max - items.len()).min(RECEIVED_MAX);
+            match self.queue.receive(most, left.unwrap_or(WAIT).min(WAIT)).await {
+                Ok(received) if received.is_empty() && items.is_empty() => return Ok(items),
+                Ok(received) => {
+                    let wanted = self.keep(received).await;
+                    self.pending.lock().extend(wanted);
+                }
+                Err(error) if items.is_empty() => return Err(error),
+                Err(_) => return Ok(items), // the next look tells
+            }
+        }
+    }
+
+    /// Takes what fits; true where something does not.
+    fn take_pending(&self, items: &mut Vec<Item>, fill: &mut Fill) -> bool {
+        let mut pending = self.pending.lock();
+        while let Some(item) = pending.pop_front() {
+            if !fill.holds(item.size, self.settings.bounds) {
+                pending.push_front(item);
+                return true;
+            }
+            fill.add(item.size);
+            items.push(item);
+        }
+        false
+    }
+
+    /// Deletes what a filter drops.
+    async fn keep(&self, received: Vec<Item>) -> Vec<Item> {
+        let count = received.len();
+        let (wanted, dropped): (Vec<_>, Vec<_>) =
+            received.into_iter().partition(|item| item.is_wanted);
+        self.consumer.count(count, dropped.len());
+        if !dropped.is_empty()
+            && let Err(error) = self.queue.delete(&dropped).await
+        {
+            tracing::warn!(%error, "filtered messages were not deleted; they come again");
+        }
+        wanted
+    }
+
+    /// Gives a batch to its consumer and deletes what that is done with.
+    async fn work_off(self: Arc<Self>, items: Vec<Item>) {
+        let since = self.clock.moment();
+        let mut failed_count = 0;
+        let taken = loop {
+            let taken =
+                self.consumer.take(Delivery { items: &items, shard: None, window: None }).await;
+            let Taken::Unreached(reason) = &taken else { break taken };
+            self.consumer.note(&format!("PROBLEM: {reason}"));
+            self.scale.lock().failed();
+            let longest = UNREACHED_LONGEST.min(UNREACHED_FIRST * (1 << failed_count.min(5)));
+            failed_count += 1;
+            // It is tried again while the messages are nobody else's, so that being throttled
+            // uses up none of their receives.
+            let visible_at = since.after(self.queue.visibility().await);
+            let again_at = self.clock.moment().after(self.wait(longest));
+            if again_at >= visible_at || self.stop.is_cancelled() {
+                break taken;
+            }
+            self.pause(longest).await;
+        };
+        let done = self.done(&items, &taken);
+        match taken {
+            Taken::Answered(..) if done.len() == items.len() => {
+                self.scale.lock().succeeded();
+                self.consumer.note("OK");
+            }
+            Taken::Answered(..) => self.consumer.note("PROBLEM: Function call failed"),
+            Taken::Failed(_) => {
+                self.scale.lock().failed();
+                self.consumer.note("PROBLEM: Function call failed");
+            }
+            Taken::Unreached(_) | Taken::Cut => {}
+        }
+        if !done.is_empty()
+            && let Err(error) = self.queue.delete(&done).await
+        {
+            tracing::warn!(%error, "messages were not deleted; they come again");
+        }
+    }
+
+    /// What a consumer is done with.
+    fn done(&self, items: &[Item], taken: &Taken) -> Vec<Item> {
+        let Taken::Answered(answer, _) = taken else { return Vec::new() };
+        if !self.settings.reports {
+            return items.to_vec();
+        }
+        let known = |id: &str| items.iter().any(|item| item.id == id);
+        match report::read(answer, known) {
+            Report::Done => items.to_vec(),
+            Report::Malformed => Vec::new(),
+            Report::Failed(failed) => {
+                items.iter().filter(|item| !failed.contains(&item.id)).cloned().collect()
+            }
+        }
+    }
+
+    fn wait(&self, documented: Duration) -> Duration {
+        documented / self.settings.wait_divisor.max(1)
+    }
+
+    async fn pause(&self, documented: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = self.clock.sleep(self.wait(documented)) => {}
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! One lane of a shard: batches, one after another.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_types::Timestamp;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+use tokio::sync::mpsc::Receiver;
+
+use super::checkpoint::{Mark, OpenWindow};
+use super::poller::Poller;
+use super::reader::save;
+use crate::rules::batch::Fill;
+use crate::rules::report;
+use crate::rules::retry::{self, EXHAUSTED, Said, Step, TOO_OLD, judge};
+use crate::rules::window;
+use crate::{Delivery, Discarded, Item, Taken, WindowFacts};
+
+/// One lane.
+pub(super) struct Lane {
+    pub(super) poller: Arc<Poller>,
+    pub(super) shard: String,
+    pub(super) number: usize,
+    /// The shard's, shared with its other lanes.
+    pub(super) mark: Arc<Mutex<Mark>>,
+}
+
+/// Works off a lane's records; true when it has done all of them.
+pub(super) async fn run_lane(lane: Lane, mut records: Receiver<Item>) -> bool {
+    let mut waiting = VecDeque::new();
+    loop {
+        let gathered = tokio::select! {
+            biased;
+            () = lane.poller.stop.cancelled() => return false,
+            gathered = lane.gather(&mut records, &mut waiting) => gathered,
+        };
+        let done = match gathered {
+            Gathered::Batch { items, last } => lane.work_off(items, &last).await,
+            Gathered::WindowOver => lane.close_window(false).await,
+            Gathered::Over => {
+                return lane.open_window().is_none() || lane.close_window(true).await;
+            }
+        };
+        if !done {
+            return false;
+        }
+    }
+}
+
+/// What a lane has to do next.
+enum Gathered {
+    /// Wanted records, and the last that was looked at.
+    Batch { items: Vec<Item>, last: String },
+    /// The open window's time is over.
+    WindowOver,
+    /// The shard has ended, or the reader has.
+    Over,
+}
+
+impl Lane {
+    /// Gathers records: what is there, or what comes within the batching window from the first
+    /// wanted one on, and of one tumbling window only.
+    async fn gather(&self, records: &mut Receiver<Item>, waiting: &mut VecDeque<Item>) -> Gathered {
+        let bounds = self.poller.settings.bounds;
+        let (mut items, mut fill, mut last) = (Vec::<Item>::new(), Fill::default(), None);
+        let (mut read, mut dropped) = (0, 0);
+        let mut ends_at = None;
+        let mut is_over = false;
+        loop {
+            while let Ok(item) = records.try_recv() {
+                waiting.push_back(item);
+            }
+            let mut is_full = false;
+            while let Some(item) = waiting.pop_front() {
+                let fits = fill.holds(item.size, bounds) && self.fits_window(items.first(), &item);
+                if item.is_wanted && !fits {
+                    waiting.push_front(item);
+                    is_full = true;
+                    break;
+                }
+                read += 1;
+                last = Some(item.id.clone());
+                if item.is_wanted {
+                    fill.add(item.size);
+                    items.push(item);
+                } else {
+                    dropped += 1;
+                }
+            }
+            if items.is_empty() && is_full {
+                return Gathered::WindowOver; // the next record is of a later window
+            }
+            let now = self.poller.clock.moment();
+            if !items.is_empty() && ends_at.is_none() {
+                ends_at = Some(now.after(bounds.window));
+            }
+            let is_late = ends_at.is_some_and(|end| now >= end);
+            let is_ready = is_full || is_over || is_late || fill.is_full(bounds);
+            if let Some(last) = last.take_if(|_| items.is_empty() || is_ready) {
+                self.poller.consumer.count(read, dropped);
+                return Gathered::Batch { items, last };
+            }
+            if is_over {
+                return Gathered::Over;
+            }
+            let until = ends_at.map(|end| end.since(now)).or_else(|| self.window_left());
+            match self.next(records, until).await {
+                Next::Item(item) => waiting.push_back(item),
+                Next::Over => is_over = true,
+                Next::Late if ends_at.is_none() => return Gathered::WindowOver,
+                Next::Late => {}
+            }
+        }
+    }
+
+    async fn next(&self, records: &mut Receiver<Item>, until: Option<Duration>) -> Next {
+        let of = |item: Option<Item>| item.map_or(Next::Over, Next::Item);
+        match until {
+            None => of(records.recv().await),
+            Some(left) => tokio::select! {
+                item = records.recv() => of(item),
+                () = self.poller.clock.sleep(left) => Next::Late,
+            },
+        }
+    }
+
+    /// True for a record of the window that is open, or of the batch's first.
+    fn fits_window(&self, first: Option<&Item>, item: &Item) -> bool {
+        let Some(length) = self.poller.settings.window else { return true };
+        let (start, _) = window::of(item.at, length);
+        let open = self.open_window().map(|open| Timestamp(open.start_ms));
+        let of_batch = first.map(|first| window::of(first.at, length).0);
+        // A late record belongs to the window that is open.
+        open.or(of_batch).is_none_or(|open| start <= open)
+    }
+
+    fn open_window(&self) -> Option<OpenWindow> {
+        self.mark.lock().windows[self.number].clone()
+    }
+
+    fn window_left(&self) -> Option<Duration> {
+        let end = Timestamp(self.open_window()?.end_ms);
+        Some(end.since(self.poller.clock.now()))
+    }
+
+    /// Notes what is done.
+    fn checkpoint(&self, last: &str) {
+        let mut mark = self.mark.lock();
+        mark.lanes[self.number] = Some(last.to_owned());
+        save(&self.poller, &self.shard, &mark);
+    }
+
+    fn set_window(&self, open: Option<OpenWindow>) {
+        self.mark.lock().windows[self.number] = open;
+    }
+
+    /// Gives a batch to its consumer until nothing of it is left; false when it is time to stop.
+    async fn work_off(&self, items: Vec<Item>, last: &str) -> bool {
+        let mut parts = VecDeque::from([Part { items, attempts: 0 }]);
+        while let Some(mut part) = parts.pop_front() {
+            while !part.items.is_empty() {
+                if self.poller.stop.is_cancelled() {
+                    return false;
+                }
+                match self.attempt(&mut part).await {
+                    Attempt::On => {}
+                    Attempt::Second(second) => parts.push_front(second),
+                    Attempt::Cut => return false,
+                }
+            }
+        }
+        self.checkpoint(last);
+        true
+    }
+
+    /// Makes one attempt at a part and takes off it what is done.
+    async fn attempt(&self, part: &mut Part) -> Attempt {
+        let retry = self.poller.settings.retry;
+        let now = self.poller.clock.now();
+        let too_old = retry::expired(part.items.iter().map(|item| now.since(item.at)), &retry);
+        if too_old > 0 {
+            let expired: Vec<Item> = part.items.drain(..too_old).collect();
+            self.give_up(&expired, TOO_OLD, part.attempts, None).await;
+            return Attempt::On;
+        }
+        let window = self.window_of(&part.items, false, false);
+        let taken = self.give(&part.items, window.as_ref()).await;
+        let said = match &taken {
+            Taken::Cut => return Attempt::Cut,
+            Taken::Unreached(reason) => {
+                self.poller.consumer.note(&format!("PROBLEM: {reason}"));
+                Said::Unreached
+            }
+            Taken::Failed(_) => Said::Failed,
+            Taken::Answered(answer, _) => Said::Answered(self.understand(answer, &part.items)),
+        };
+        let at = |id: &str| part.items.iter().position(|item| item.id == id);
+        let step = judge(&said, part.items.len(), part.attempts, &retry, at);
+        if let (Taken::Answered(answer, _), Some(window)) = (&taken, window) {
+            self.keep_state(answer, &window).await;
+        }
+        self.follow(part, step, &taken).await
+    }
+
+    async fn follow(&self, part: &mut Part, step: Step, taken: &Taken) -> Attempt {
+        let problem = "PROBLEM: Function call failed";
+        match step {
+            Step::Done => {
+                self.poller.consumer.note("OK");
+                self.take_off(part, part.items.len());
+                Attempt::On
+            }
+            Step::Again { done, attempts, wait } => {
+                if !matches!(taken, Taken::Unreached(_)) {
+                    self.poller.consumer.note(problem);
+                }
+                self.take_off(part, done);
+                part.attempts = attempts;
+                self.poller.pause(wait).await;
+                Attempt::On
+            }
+            Step::Split { done, first } => {
+                self.poller.consumer.note(problem);
+                self.take_off(part, done);
+                let second = part.items.split_off(first);
+                Attempt::Second(Part { items: second, attempts: part.attempts })
+            }
+            Step::GiveUp { done } => {
+                self.poller.consumer.note(problem);
+                self.take_off(part, done);
+                let last = match taken {
+                    Taken::Failed(facts) | Taken::Answered(_, facts) => Some(facts),
+                    Taken::Unreached(_) | Taken::Cut => None,
+                };
+                let attempts = part.attempts + 1;
+                self.give_up(&part.items, EXHAUSTED, attempts, last).await;
+                self.take_off(part, part.items.len());
+                Attempt::On
+            }
+        }
+    }
+
+    /// Takes off records that are done, which a crash need not bring back.
+    fn take_off(&self, part: &mut Part, done: usize) {
+        let done: Vec<Item> = part.items.drain(..done.min(part.items.len())).collect();
+        if let Some(last) = done.last() {
+            self.checkpoint(&last.id);
+        }
+    }
+
+    async fn give(&self, items: &[Item], window: Option<&WindowFacts>) -> Taken {
+        let delivery = Delivery { items, shard: Some(&self.shard), window };
+        self.poller.consumer.take(delivery).await
+    }
+
+    async fn give_up(&self, items: &[Item], condition: &str, attempts: u32, last: Option<&Value>) {
+        let (shard, attempt_count) = (self.shard.as_str(), attempts);
+        let discarded = Discarded { items, shard, condition, attempt_count, last };
+        self.poller.consumer.discard(discarded).await;
+        if let Some(item) = items.last() {
+            self.checkpoint(&item.id);
+        }
+    }
+
+    fn understand(&self, answer: &[u8], items: &[Item]) -> report::Report {
+        report::read(answer, |id| items.iter().any(|item| item.id == id))
+    }
+
+    /// The window that a batch is of.
+    fn window_of(&self, items: &[Item], is_final: bool, early: bool) -> Option<WindowFacts> {
+        let length = self.poller.settings.window?;
+        let open = self.open_window().or_else(|| {
+            let (start, end) = window::of(items.first()?.at, length);
+            Some(OpenWindow { start_ms: start.0, end_ms: end.0, state: json!({}) })
+        })?;
+        Some(WindowFacts {
+            start: Timestamp(open.start_ms),
+            end: Timestamp(open.end_ms),
+            state: open.state,
+            is_final,
+            is_terminated_early: early,
+        })
+    }
+
+    /// Keeps what a consumer answered for the window's next batch. A state that has grown too
+    /// large ends its window.
+    async fn keep_state(&self, answer: &[u8], window: &WindowFacts) {
+        let answer: Value = serde_json::from_slice(answer).unwrap_or_default();
+        let state = answer.get("state").cloned().unwrap_or_else(|| json!({}));
+        let is_large = state.to_string().len() > window::STATE_BYTES_MAX;
+        let open = OpenWindow { start_ms: window.start.0, end_ms: window.end.0, state };
+        self.set_window(Some(open));
+        if is_large {
+            let facts = WindowFacts { is_final: true, is_terminated_early: true, ..window.clone() };
+            let _ = self.give(&[], Some(&facts)).await; // its answer opens nothing
+            self.set_window(None);
+        }
+    }
+
+    /// Gives the end of the open window to the consumer; false when it is time to stop.
+    async fn close_window(&self, early: bool) -> bool {
+        let mut attempts = 0;
+        loop {
+            let Some(window) = self.window_of(&[], true, early) else { return true };
+            let taken = self.give(&[], Some(&window)).await;
+            let said = match &taken {
+                Taken::Cut => return false,
+                Taken::Unreached(_) => Said::Unreached,
+                Taken::Failed(_) => Said::Failed,
+                Taken::Answered(..) => Said::Answered(report::Report::Done),
+            };
+            match judge(&said, 1, attempts, &self.poller.settings.retry, |_| None) {
+                Step::Again { attempts: counted, wait, .. } => {
+                    attempts = counted;
+                    self.poller.pause(wait).await;
+                    if self.poller.stop.is_cancelled() {
+                        return false;
+                    }
+                }
+                _ => {
+                    self.set_window(None);
+                    save(&self.poller, &self.shard, &self.mark.lock());
+                    return true;
+                }
+            }
+        }
+    }
+}
+
+/// What the next look brought.
+enum Next {
+    Item(Item),
+    Late,
+    Over,
+}
+
+/// A batch, or a part of one.
+struct Part {
+    items: Vec<Item>,
+    /// Attempts that it has had.
+    attempts: u32,
+}
+
+/// What follows from an attempt.
+enum Attempt {
+    /// Go on with what is left of the part.
+    On,
+    /// The part was split; this one comes after it.
+    Second(Part),
+    /// It is time to stop.
+    Cut,
+}
