@@ -27,6 +27,7 @@ mod room;
 pub mod rules;
 pub mod runtime_api;
 pub mod runtimes;
+mod sources;
 pub mod state;
 mod target;
 mod telemetry;

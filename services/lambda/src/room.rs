@@ -18,6 +18,7 @@ use crate::code::{CodeError, CodeStore, Trash};
 use crate::downloads::Downloads;
 use crate::fleet::Fleet;
 use crate::invoke::Remembered;
+use crate::sources::Pollers;
 use crate::state::{FunctionKey, LayerVersionRow, VersionRow};
 
 /// AWS Lambda's room: its doors, its code on disk, its fleet.
@@ -27,6 +28,7 @@ pub struct Lambda {
     pub(crate) fleet: Fleet,
     pub(crate) downloads: Downloads,
     pub(crate) remembered: Remembered,
+    pub(crate) pollers: Pollers,
     /// What the image store was told last to keep.
     pub(crate) held_images: Mutex<BTreeSet<ImageId>>,
 }
@@ -38,7 +40,8 @@ impl Lambda {
         let downloads = Downloads::new(&doors);
         doors.targets.offer("lambda", Arc::new(crate::target::Functions(doors.clone())));
         let (remembered, held_images) = (Remembered::default(), Mutex::default());
-        Self { doors, code, fleet, downloads, remembered, held_images }
+        let pollers = Pollers::default();
+        Self { doors, code, fleet, downloads, remembered, pollers, held_images }
     }
 
     /// Every operation in its lane.

@@ -10,7 +10,6 @@
 
 mod consumer;
 mod discard;
-mod dynamodb;
 mod event;
 mod identity;
 mod kinesis;

@@ -202,6 +202,7 @@ impl Rooms {
         self.loops.spawn(Arc::clone(&self.ecs).measure());
         self.events.start().map_err(|error| format!("deliveries of events: {error}"))?;
         self.loops.spawn(Arc::clone(&self.events).run());
+        self.loops.spawn(Arc::clone(&self.lambda).poll_sources());
         self.loops.spawn(self.logs.run());
         self.loops.spawn(self.s3.run());
         self.loops.spawn(self.sqs.run());
@@ -219,6 +220,7 @@ impl Rooms {
 
     /// Ends environments and writes what is buffered.
     pub(crate) async fn stop(&self) {
+        self.lambda.stop_polling();
         self.lambda.fleet().shut_down().await;
         if self.doors.settings.ephemeral {
             self.ecs.end_all().await;

@@ -66,6 +66,7 @@ impl Lambda {
     /// # Errors
     /// When the store does not take it.
     pub async fn reset(&self) -> Result<(), KvError> {
+        self.pollers.stop_all();
         if let Some(queue) = self.remembered.queue.get() {
             queue.clear()?;
         }

@@ -171,6 +171,16 @@ fn find(
     snapshot.get::<EventSourceMappingRow>(&key).ok_or_else(no_such_resource)
 }
 
+impl Lambda {
+    /// A mapping with what its poller told last.
+    fn shown(&self, row: &EventSourceMappingRow) -> EventSourceMappingConfiguration {
+        let mut shown = render::event_source_mapping(row);
+        shown.last_processing_result =
+            self.pollers.result(&row.key).or(shown.last_processing_result);
+        shown
+    }
+}
+
 /// AWS docs: *Lambda API Reference > GetEventSourceMapping*.
 impl Query<GetEventSourceMapping> for Lambda {
     fn query(
@@ -179,7 +189,7 @@ impl Query<GetEventSourceMapping> for Lambda {
         snapshot: &Snapshot,
         input: Input<GetEventSourceMapping>,
     ) -> Answer<GetEventSourceMapping> {
-        Ok(render::event_source_mapping(&*find(call, snapshot, &input.uuid)?))
+        Ok(self.shown(&*find(call, snapshot, &input.uuid)?))
     }
 }
 
@@ -318,7 +328,7 @@ impl Query<ListEventSourceMappings> for Lambda {
                 source.is_none_or(|_| row.settings.event_source_arn.as_deref() == source)
             });
         let page = listing.page(rows, |row| row.key.uuid.clone());
-        let shown = page.items.iter().map(|row| render::event_source_mapping(row)).collect();
+        let shown = page.items.iter().map(|row| self.shown(row)).collect();
         Ok(ListEventSourceMappingsResponse {
             event_source_mappings: Some(shown),
             next_marker: page.next,

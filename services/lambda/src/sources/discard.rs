@@ -24,7 +24,8 @@ pub(super) async fn tell(poll: &Poll, discarded: &Discarded<'_>) -> bool {
     let destination = config.and_then(|config| config.on_failure.as_ref()?.destination.clone());
     let Some(destination) = destination.filter(|arn| !arn.is_empty()) else { return false };
     let now = poll.room.doors.clock.now();
-    let mut document = document(discarded, poll.source(), &poll.row.function.arn().to_string(), now);
+    let mut document =
+        document(discarded, poll.source(), &poll.row.function.arn().to_string(), now);
     let mut parameters = None;
     if destination.starts_with("arn:aws:s3:") {
         let payload = payload_of(discarded, poll.source());
@@ -44,8 +45,7 @@ pub(super) async fn tell(poll: &Poll, discarded: &Discarded<'_>) -> bool {
         };
         let sender = Sender { principal, source_arn: poll.row.function.arn().to_string() };
         let region = poll.row.key.region.clone();
-        let mut consignment =
-            Consignment::new(destination.clone(), sender, region, body.clone());
+        let mut consignment = Consignment::new(destination.clone(), sender, region, body.clone());
         consignment.parameters.clone_from(&parameters);
         match poll.room.doors.targets.deliver(&consignment).await {
             Ok(()) => return true,
@@ -82,7 +82,8 @@ fn document(discarded: &Discarded<'_>, source: &str, function: &str, now: Timest
         "version": "1.0",
         "timestamp": now.iso_millis(),
     });
-    let kind = if source.contains(":dynamodb:") { "DDBStreamBatchInfo" } else { "KinesisBatchInfo" };
+    let kind =
+        if source.contains(":dynamodb:") { "DDBStreamBatchInfo" } else { "KinesisBatchInfo" };
     let (first, last) = (discarded.items.first(), discarded.items.last());
     document[kind] = json!({
         "shardId": discarded.shard,

@@ -35,13 +35,15 @@ impl DataStream {
             let stream_arn = next_token.is_none().then(|| self.arn.clone());
             let input = ListShardsInput { stream_arn, next_token, ..ListShardsInput::default() };
             let page = self.poll.call::<ListShards>(input).await.map_err(source_error)?;
-            all.extend(page.shards.unwrap_or_default().into_iter().map(|shard| ShardFacts {
-                id: shard.shard_id,
-                parents: shard
-                    .parent_shard_id
-                    .into_iter()
-                    .chain(shard.adjacent_parent_shard_id)
-                    .collect(),
+            all.extend(page.shards.unwrap_or_default().into_iter().map(|shard| {
+                ShardFacts {
+                    id: shard.shard_id,
+                    parents: shard
+                        .parent_shard_id
+                        .into_iter()
+                        .chain(shard.adjacent_parent_shard_id)
+                        .collect(),
+                }
             }));
             next_token = page.next_token;
             if next_token.is_none() {

@@ -15,7 +15,6 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::consumer::FunctionConsumer;
-use super::dynamodb::TableStream;
 use super::identity::Poll;
 use super::kinesis::DataStream;
 use super::sqs::SqsQueue;
@@ -105,7 +104,8 @@ impl Lambda {
         let known = wanted.clone();
         wanted.retain(|_, row| row.enabled && row.state != MappingState::Deleting);
         let mut running = self.pollers.running.lock();
-        let keys: Vec<_> = running.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
+        let keys: Vec<_> =
+            running.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
         for key in keys {
             let Some(old) = running.remove(&key) else { continue };
             old.stop.cancel();
@@ -135,8 +135,8 @@ impl Lambda {
         marks: &Checkpoints,
     ) -> Option<Running> {
         let kind = SourceKind::of_arn(row.settings.event_source_arn.as_deref()?).ok()?;
-        let is_served = kind.has_shards()
-            || matches!(kind, SourceKind::Queue | SourceKind::FifoQueue);
+        let is_served =
+            matches!(kind, SourceKind::Kinesis | SourceKind::Queue | SourceKind::FifoQueue);
         if !is_served {
             return None;
         }
@@ -165,11 +165,8 @@ impl Lambda {
         let poll = Poll { room: Arc::clone(&self), row: Arc::clone(&row), filters };
         let consumer: Arc<dyn Consumer> = Arc::new(FunctionConsumer::new(poll.clone()));
         match kind {
-            SourceKind::Kinesis | SourceKind::DynamoDb => {
-                let stream: Arc<dyn Stream> = match kind {
-                    SourceKind::Kinesis => Arc::new(DataStream::new(poll)),
-                    _ => Arc::new(TableStream::new(poll)),
-                };
+            SourceKind::Kinesis => {
+                let stream: Arc<dyn Stream> = Arc::new(DataStream::new(poll));
                 let settings = stream_settings(&self, &row);
                 let name = row.key.uuid.clone();
                 poll_stream(name, (stream, consumer), settings, marks, clock, stop).await;

@@ -1,0 +1,190 @@
+"""Event source mappings: queues and streams whose records a function really gets."""
+
+import base64
+import json
+import time
+
+import pytest
+
+from support.cloud import until
+from support.functions import Functions
+
+#: Tells its log of each record; fails where a record says so.
+HANDLER = """
+    import base64, json
+    def text(record):
+        if "body" in record:
+            return record["body"]
+        if "kinesis" in record:
+            return base64.b64decode(record["kinesis"]["data"]).decode()
+        return json.dumps(record["dynamodb"])
+    def handler(event, context):
+        for record in event["Records"]:
+            print("GOT " + json.dumps([text(record), record["eventSource"]]))
+        if any("poison" in text(record) for record in event["Records"]):
+            raise RuntimeError("poison")
+"""
+
+#: Sends each record on to a queue, which is on disk there when it returns.
+FORWARDER = """
+    import base64, json, os, urllib.request
+    def handler(event, context):
+        for record in event["Records"]:
+            text = record.get("body") or base64.b64decode(record["kinesis"]["data"]).decode()
+            message = {"QueueUrl": os.environ["RESULTS"], "MessageBody": text}
+            headers = {"X-Amz-Target": "AmazonSQS.SendMessage", "Content-Type": "application/x-amz-json-1.0"}
+            request = urllib.request.Request(
+                os.environ["AWS_ENDPOINT_URL"], json.dumps(message).encode(), headers)
+            urllib.request.urlopen(request, timeout=3).read()
+"""
+
+
+def got(cloud, name):
+    """What a function has told its log, in order."""
+    logs = cloud.client("logs")
+    try:
+        pages = logs.get_paginator("filter_log_events").paginate(
+            logGroupName=f"/aws/lambda/{name}", filterPattern='"GOT "'
+        )
+        events = [event["message"] for page in pages for event in page["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return []
+    return [json.loads(message.split("GOT ", 1)[1])[0] for message in events]
+
+
+def enabled(client, uuid):
+    return until(lambda: client.get_event_source_mapping(UUID=uuid)["State"] == "Enabled")
+
+
+def queue_of(sqs, name, **attributes):
+    url = sqs.create_queue(QueueName=name, Attributes={k: str(v) for k, v in attributes.items()})["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    return url, arn
+
+
+def test_a_poison_message_ends_in_the_dead_letter_queue(functions, cloud):
+    sqs = cloud.client("sqs")
+    dead_url, dead_arn = queue_of(sqs, "dead")
+    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
+    url, arn = queue_of(sqs, "work", VisibilityTimeout=1, RedrivePolicy=redrive)
+    name = functions.python(HANDLER, Timeout=1)
+    mapping = functions.client.create_event_source_mapping(
+        FunctionName=name, EventSourceArn=arn, BatchSize=1
+    )
+    enabled(functions.client, mapping["UUID"])
+    for body in ["one", "poison", "two"]:
+        sqs.send_message(QueueUrl=url, MessageBody=body)
+    dead = until(lambda: sqs.receive_message(QueueUrl=dead_url, WaitTimeSeconds=5).get("Messages"), limit=30)
+    assert [message["Body"] for message in dead] == ["poison"]
+    bodies = until(lambda: (lambda seen: seen if len(seen) >= 4 else None)(got(cloud, name)))
+    assert sorted(bodies) == ["one", "poison", "poison", "two"]
+    left = sqs.get_queue_attributes(
+        QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    )["Attributes"]
+    assert set(left.values()) == {"0"}
+    functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def test_filters_drop_and_partial_failures_come_back(functions, cloud):
+    sqs = cloud.client("sqs")
+    url, arn = queue_of(sqs, "partial", VisibilityTimeout=1)
+    name = functions.python(
+        """
+    import json
+    seen = set()
+    def handler(event, context):
+        failed = []
+        for record in event["Records"]:
+            print("GOT " + json.dumps([record["body"], "sqs"]))
+            if json.loads(record["body"])["n"] == 2 and record["messageId"] not in seen:
+                seen.add(record["messageId"])
+                failed.append({"itemIdentifier": record["messageId"]})
+        return {"batchItemFailures": failed}
+""",
+        Timeout=1,
+    )
+    mapping = functions.client.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=arn,
+        BatchSize=10,
+        FunctionResponseTypes=["ReportBatchItemFailures"],
+        FilterCriteria={"Filters": [{"Pattern": json.dumps({"body": {"n": [{"numeric": ["<", 3]}]}})}]},
+    )
+    enabled(functions.client, mapping["UUID"])
+    for n in range(5):
+        sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"n": n}))
+    bodies = until(lambda: (lambda seen: seen if len(seen) >= 4 else None)(got(cloud, name)), limit=20)
+    assert sorted(json.loads(body)["n"] for body in bodies) == [0, 1, 2, 2]
+    functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def test_records_of_a_stream_come_in_order_and_bad_ones_are_told_of(functions, cloud):
+    kinesis, sqs = cloud.client("kinesis"), cloud.client("sqs")
+    kinesis.create_stream(StreamName="source", ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName="source", WaiterConfig={"Delay": 1})
+    stream = kinesis.describe_stream_summary(StreamName="source")["StreamDescriptionSummary"]["StreamARN"]
+    told_url, told_arn = queue_of(sqs, "told")
+    name = functions.python(HANDLER)
+    mapping = functions.client.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=stream,
+        StartingPosition="TRIM_HORIZON",
+        BatchSize=10,
+        MaximumRetryAttempts=0,
+        BisectBatchOnFunctionError=True,
+        DestinationConfig={"OnFailure": {"Destination": told_arn}},
+    )
+    bodies = ["a", "b", "poison", "c", "d"]
+    kinesis.put_records(
+        StreamName="source", Records=[{"Data": body.encode(), "PartitionKey": "k"} for body in bodies]
+    )
+    (told,) = until(lambda: sqs.receive_message(QueueUrl=told_url, WaitTimeSeconds=5).get("Messages"), limit=30)
+    record = json.loads(told["Body"])
+    assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert record["KinesisBatchInfo"]["batchSize"] == 1
+    assert record["KinesisBatchInfo"]["shardId"] == "shardId-000000000000"
+    seen = until(lambda: (lambda seen: seen if "d" in seen else None)(got(cloud, name)))
+    last = {body: len(seen) - 1 - seen[::-1].index(body) for body in bodies}
+    assert sorted(bodies, key=last.get) == bodies
+    functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def test_a_kill_in_between_loses_and_skips_nothing(tmp_path, new_cloud):
+    cloud = new_cloud(data_dir=tmp_path / "data")
+    functions = Functions(cloud)
+    kinesis, sqs = cloud.client("kinesis"), cloud.client("sqs")
+    kinesis.create_stream(StreamName="s", ShardCount=2)
+    kinesis.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig={"Delay": 1})
+    url, arn = queue_of(sqs, "q", VisibilityTimeout=3)
+    results, _ = queue_of(sqs, "results")
+    name = functions.python(FORWARDER, Timeout=3, Environment={"Variables": {"RESULTS": results}})
+    stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
+    for source, more in [(arn, {}), (stream, {"StartingPosition": "LATEST"})]:
+        made = functions.client.create_event_source_mapping(
+            FunctionName=name, EventSourceArn=source, BatchSize=5, **more
+        )
+        enabled(functions.client, made["UUID"])
+    time.sleep(0.5)
+
+    def send(numbers):
+        for n in numbers:
+            sqs.send_message(QueueUrl=url, MessageBody=f"q{n}")
+            kinesis.put_record(StreamName="s", Data=f"s{n}".encode(), PartitionKey=str(n))
+
+    send(range(40))
+    cloud.kill()
+    cloud.start()
+    sqs, kinesis = cloud.client("sqs"), cloud.client("kinesis")
+    send(range(40, 60))
+    wanted = {f"{kind}{n}" for kind in "qs" for n in range(60)}
+
+    arrived = set()
+
+    def all_arrived():
+        for message in sqs.receive_message(QueueUrl=results, MaxNumberOfMessages=10).get("Messages", []):
+            arrived.add(message["Body"])
+            sqs.delete_message(QueueUrl=results, ReceiptHandle=message["ReceiptHandle"])
+        return arrived >= wanted
+
+    until(all_arrived, limit=60, every=0)
+    assert arrived == wanted
