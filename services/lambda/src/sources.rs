@@ -10,6 +10,7 @@
 
 mod consumer;
 mod discard;
+mod dynamodb;
 mod event;
 mod identity;
 mod kinesis;

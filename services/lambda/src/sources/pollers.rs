@@ -15,6 +15,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::consumer::FunctionConsumer;
+use super::dynamodb::TableStream;
 use super::identity::Poll;
 use super::kinesis::DataStream;
 use super::sqs::SqsQueue;
@@ -135,9 +136,8 @@ impl Lambda {
         marks: &Checkpoints,
     ) -> Option<Running> {
         let kind = SourceKind::of_arn(row.settings.event_source_arn.as_deref()?).ok()?;
-        let is_served =
-            matches!(kind, SourceKind::Kinesis | SourceKind::Queue | SourceKind::FifoQueue);
-        if !is_served {
+        let is_queue = matches!(kind, SourceKind::Queue | SourceKind::FifoQueue);
+        if !is_queue && !kind.has_shards() {
             return None;
         }
         let stop = CancellationToken::new();
@@ -165,8 +165,11 @@ impl Lambda {
         let poll = Poll { room: Arc::clone(&self), row: Arc::clone(&row), filters };
         let consumer: Arc<dyn Consumer> = Arc::new(FunctionConsumer::new(poll.clone()));
         match kind {
-            SourceKind::Kinesis => {
-                let stream: Arc<dyn Stream> = Arc::new(DataStream::new(poll));
+            SourceKind::Kinesis | SourceKind::DynamoDb => {
+                let stream: Arc<dyn Stream> = match kind {
+                    SourceKind::Kinesis => Arc::new(DataStream::new(poll)),
+                    _ => Arc::new(TableStream::new(poll)),
+                };
                 let settings = stream_settings(&self, &row);
                 let name = row.key.uuid.clone();
                 poll_stream(name, (stream, consumer), settings, marks, clock, stop).await;
