@@ -149,6 +149,37 @@ def test_records_of_a_stream_come_in_order_and_bad_ones_are_told_of(functions, c
     functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
+def test_changes_of_a_table_reach_a_function(functions, cloud):
+    dynamodb = cloud.client("dynamodb")
+    table = dynamodb.create_table(
+        TableName="orders",
+        KeySchema=[{"AttributeName": "id", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "id", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
+    )["TableDescription"]
+    dynamodb.get_waiter("table_exists").wait(TableName="orders", WaiterConfig={"Delay": 1})
+    name = functions.python(HANDLER)
+    pattern = json.dumps({"eventName": ["INSERT", "REMOVE"]})
+    mapping = functions.client.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=table["LatestStreamArn"],
+        StartingPosition="TRIM_HORIZON",
+        FilterCriteria={"Filters": [{"Pattern": pattern}]},
+    )
+    key = {"id": {"S": "o-1"}}
+    dynamodb.put_item(TableName="orders", Item={**key, "n": {"N": "1"}})
+    dynamodb.put_item(TableName="orders", Item={**key, "n": {"N": "2"}})
+    dynamodb.delete_item(TableName="orders", Key=key)
+    seen = until(lambda: (lambda seen: seen if len(seen) >= 2 else None)(got(cloud, name)))
+    came, went = (json.loads(one) for one in seen)
+    assert came["NewImage"] == {**key, "n": {"N": "1"}} and "OldImage" not in came
+    assert went["OldImage"] == {**key, "n": {"N": "2"}} and went["Keys"] == key
+    shown = functions.client.get_event_source_mapping(UUID=mapping["UUID"])
+    assert (shown["State"], shown["LastProcessingResult"]) == ("Enabled", "OK")
+    functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
 def test_a_kill_in_between_loses_and_skips_nothing(tmp_path, new_cloud):
     cloud = new_cloud(data_dir=tmp_path / "data")
     functions = Functions(cloud)
