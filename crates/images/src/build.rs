@@ -36,6 +36,17 @@ pub enum Compression {
     Zstd,
 }
 
+impl Compression {
+    /// What it adds to a layer's media type.
+    fn suffix(self) -> &'static str {
+        match self {
+            Self::None => "",
+            Self::Gzip => "+gzip",
+            Self::Zstd => "+zstd",
+        }
+    }
+}
+
 impl Default for Layer {
     fn default() -> Self {
         Self::new()
@@ -155,7 +166,8 @@ pub fn layout(dir: &Path, config: &ImageConfig, layers: &[(Vec<u8>, Compression)
         .iter()
         .map(|(layer, compression)| {
             let layer = compress(layer, *compression);
-            Descriptor::new(LAYER, put(&layer), layer.len() as u64)
+            let kind = format!("{LAYER}{}", compression.suffix());
+            Descriptor::new(&kind, put(&layer), layer.len() as u64)
         })
         .collect();
     let manifest = manifest(&config, &layers).expect("texts are JSON");

@@ -43,6 +43,11 @@ impl<T> Committed<T> {
         Ok(self.value)
     }
 
+    /// The value, before it is known whether it is on disk: for what is undone when it is not.
+    pub fn value(&self) -> &T {
+        &self.value
+    }
+
     /// The value without waiting: a crash within the next milliseconds may undo the change.
     pub fn early(self) -> Result<T, LedgerError> {
         if let Ack::Done(outcome) = self.ack {

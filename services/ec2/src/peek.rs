@@ -2,10 +2,10 @@
 
 use haar_clock::Ids;
 use haar_ec2_contract::peek::{
-    Allowed, Ec2Peek, Interface, InterfaceError, InterfaceRequest, Ipv4Range, Place, Rules,
-    SecurityGroup, Subnet,
+    Allowed, AllowedPeer, Ec2Peek, Interface, InterfaceError, InterfaceRequest, Ipv4Range, Place,
+    Rules, SecurityGroup, Subnet,
 };
-use haar_ledger::{ChangeSet, Snapshot, Tx};
+use haar_ledger::{BeforeAfter, ChangeSet, Snapshot, Tx};
 
 use crate::interfaces::{available, next_free_anywhere, public_address, remove};
 use crate::rules::{mac_of, managed_list, mint, parse_ipv4, private_dns_name};
@@ -58,7 +58,7 @@ impl Ec2Peek for Peek {
         let mut rules = Rules::default();
         for id in group_ids {
             for rule in snapshot.by_index::<RuleRow>("group", id) {
-                let allowed = allowed(&snapshot, place, &rule);
+                let allowed = allowed(place, &rule);
                 let side = if rule.is_egress { &mut rules.egress } else { &mut rules.ingress };
                 side.extend(allowed);
             }
@@ -71,9 +71,12 @@ impl Ec2Peek for Peek {
     }
 
     fn concerns_rules(&self, changes: &ChangeSet) -> bool {
+        let moved = |(before, now): BeforeAfter<InterfaceRow>| {
+            before.zip(now).is_some_and(|(before, now)| before.groups != now.groups)
+        };
         changes.lost
             || changes.rows::<RuleRow>().next().is_some()
-            || changes.rows::<InterfaceRow>().next().is_some()
+            || changes.rows::<InterfaceRow>().any(moved)
     }
 
     fn allocate_interface(
@@ -195,25 +198,20 @@ fn interface(row: &InterfaceRow, range: Ipv4Range) -> Interface {
     }
 }
 
-/// One rule with its peer resolved to ranges. IPv6 peers resolve to nothing.
-fn allowed(snapshot: &Snapshot, place: &Place, rule: &RuleRow) -> Vec<Allowed> {
-    let ranges: Vec<Ipv4Range> = match &rule.peer {
-        Peer::Ipv4(text) => parse_ipv4(text).into_iter().collect(),
+/// One rule, a prefix list resolved to ranges. IPv6 peers resolve to nothing.
+fn allowed(place: &Place, rule: &RuleRow) -> Vec<Allowed> {
+    let range = |text: &str| parse_ipv4(text).map(AllowedPeer::Range);
+    let peers: Vec<AllowedPeer> = match &rule.peer {
+        Peer::Ipv4(text) => range(text).into_iter().collect(),
         Peer::Ipv6(_) => Vec::new(),
         Peer::PrefixList(id) => {
             let list = managed_list(place, id);
-            list.iter().flat_map(|list| list.ranges).filter_map(|text| parse_ipv4(text)).collect()
+            list.iter().flat_map(|list| list.ranges).filter_map(|text| range(text)).collect()
         }
-        Peer::Group(id) => {
-            let members = snapshot.by_index::<InterfaceRow>("group", id);
-            let own = |row: &InterfaceRow| -> Vec<Ipv4Range> {
-                row.addresses.iter().map(|address| Ipv4Range::one(address.private_ip)).collect()
-            };
-            members.flat_map(|row| own(&row)).collect()
-        }
+        Peer::Group(id) => vec![AllowedPeer::Group(id.clone())],
     };
     let (protocol, ports) = numbers(&rule.traffic);
-    ranges.into_iter().map(|range| Allowed { protocol, ports, range }).collect()
+    peers.into_iter().map(|peer| Allowed { protocol, ports, peer }).collect()
 }
 
 /// A kind of traffic as numbers.

@@ -7,7 +7,7 @@ mod house;
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use haar_ec2_contract::peek::{Allowed, InterfaceError, Ipv4Range};
+use haar_ec2_contract::peek::{Allowed, AllowedPeer, InterfaceError, Ipv4Range};
 use haar_ec2_contract::*;
 use haar_ledger::{LedgerError, Tx};
 use house::{House, filter, place, refused, some, tcp, tcp_from};
@@ -232,36 +232,46 @@ async fn what_is_not_there_is_named_and_nothing_is_written() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn references_between_groups_resolve_to_their_members_of_now() {
+async fn references_between_groups_name_them_whoever_their_members_are() {
     let house = House::new();
     let vpc = house.vpc("10.0.0.0/16").await;
     let subnet = house.subnet(&vpc, "10.0.0.0/24").await.unwrap();
     let (web, db) = (house.group(&vpc, "web").await, house.group(&vpc, "db").await);
     house.allow(&db, tcp_from(5432, &web)).await.unwrap();
+    let mut feed = house.doors.ledger.changes();
     house.allow(&db, tcp(22, "10.9.0.0/16")).await.unwrap();
     let (peek, ids) = (house.peek(), house.doors.ids.ids());
-    let ssh = Allowed { protocol: Some(6), ports: Some((22, 22)), range: range("10.9.0.0/16") };
-    let groups = [db.clone()];
-    let rules = peek.rules(&house.snapshot(), &place(), &groups);
-    assert_eq!(rules.ingress, std::slice::from_ref(&ssh));
-    let everything = Allowed { protocol: None, ports: None, range: range("0.0.0.0/0") };
-    assert_eq!(rules.egress, [everything]);
+    assert!(peek.concerns_rules(&feed.next().await.unwrap()));
+    let tcp = |port, peer| Allowed { protocol: Some(6), ports: Some((port, port)), peer };
+    let ssh = tcp(22, AllowedPeer::Range(range("10.9.0.0/16")));
+    let members = tcp(5432, AllowedPeer::Group(web.clone()));
+    let rules = peek.rules(&house.snapshot(), &place(), std::slice::from_ref(&db));
+    assert_eq!(rules.ingress, [ssh, members]);
+    let peer = AllowedPeer::Range(range("0.0.0.0/0"));
+    assert_eq!(rules.egress, [Allowed { protocol: None, ports: None, peer }]);
 
-    let mut feed = house.doors.ledger.changes();
+    // members come and go, and rules stay what they are
     let request = house.wanted(&subnet, &[&web]);
     let made = house.doors.ledger.write(|tx| peek.allocate_interface(tx, &ids, &request));
     let made = made.durable().await.unwrap().unwrap();
-    assert!(peek.concerns_rules(&feed.next().await.unwrap()));
-    let member = Allowed {
-        protocol: Some(6),
-        ports: Some((5432, 5432)),
-        range: Ipv4Range::one(made.private_ip),
+    assert!(!peek.concerns_rules(&feed.next().await.unwrap()));
+    let own = CreateNetworkInterfaceRequest {
+        subnet_id: subnet,
+        groups: Some(vec![web]),
+        ..Default::default()
     };
-    let rules = peek.rules(&house.snapshot(), &place(), &groups);
-    assert_eq!(BTreeSet::from_iter(rules.ingress), BTreeSet::from([ssh.clone(), member]));
+    let own = house.ok::<CreateNetworkInterface>(own).await.network_interface.unwrap();
+    assert!(!peek.concerns_rules(&feed.next().await.unwrap()));
+    let moved = ModifyNetworkInterfaceAttributeRequest {
+        network_interface_id: own.network_interface_id.unwrap(),
+        groups: Some(vec![db]),
+        ..Default::default()
+    };
+    house.ok::<ModifyNetworkInterfaceAttribute>(moved).await;
+    assert!(peek.concerns_rules(&feed.next().await.unwrap()));
     let gone = |tx: &mut Tx| peek.release_interface(tx, &place(), &made.id);
     house.doors.ledger.write(gone).durable().await.unwrap();
-    assert_eq!(peek.rules(&house.snapshot(), &place(), &groups).ingress, [ssh]);
+    assert!(!peek.concerns_rules(&feed.next().await.unwrap()));
 }
 
 #[tokio::test(start_paused = true)]

@@ -265,11 +265,30 @@ impl Cgroup {
         self.limit_memory(limits.memory.map(haar_types::MemoryMib::bytes))?;
         self.limit_softly(limits.memory_soft.map(haar_types::MemoryMib::bytes))?;
         self.limit_cpu(limits.cpu.map(|units| units.0), limits.cpu_shares)?;
-        if let Some(pids) = &self.at.pids {
-            let most = limits.pids.map_or("max".to_owned(), |most| most.to_string());
-            fs::write(pids.join("pids.max"), most)?;
+        self.limit_pids(limits.pids)
+    }
+
+    fn limit_pids(&self, most: Option<u32>) -> io::Result<()> {
+        let Some(dir) = &self.at.pids else { return Ok(()) };
+        let most = most.map_or("max".to_owned(), |most| most.to_string());
+        fs::write(dir.join("pids.max"), most)
+    }
+
+    /// Writes the limits of a group that was made a moment ago: it has none yet.
+    pub(crate) fn begin(&self, limits: &Limits) -> io::Result<()> {
+        if limits.memory.is_some() {
+            self.limit_memory(limits.memory.map(haar_types::MemoryMib::bytes))?;
         }
-        Ok(())
+        if limits.memory_soft.is_some() {
+            self.limit_softly(limits.memory_soft.map(haar_types::MemoryMib::bytes))?;
+        }
+        if limits.cpu.is_some() || limits.cpu_shares.is_some() {
+            self.limit_cpu(limits.cpu.map(|units| units.0), limits.cpu_shares)?;
+        }
+        match limits.pids {
+            Some(most) => self.limit_pids(Some(most)),
+            None => Ok(()),
+        }
     }
 
     fn limit_memory(&self, bytes: Option<u64>) -> io::Result<()> {

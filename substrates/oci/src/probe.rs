@@ -5,6 +5,7 @@ use std::path::Path;
 use haar_substrate::{Capabilities, Finding};
 
 use crate::cgroup::Cgroups;
+use crate::spawnd::nft;
 use crate::sys;
 
 /// Fewer open files than this are too few for many sandboxes.
@@ -72,7 +73,7 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
         findings,
         usable: enough,
         hides_listeners: hides,
-        filters_traffic: root && nft().is_some(),
+        filters_traffic: root && nft::is_there(),
     }
 }
 
@@ -147,12 +148,13 @@ fn networks(root: bool) -> Vec<Finding> {
             "sandboxes have a loopback interface only: give haar the capability NET_ADMIN",
         ),
         finding(
-            "nft",
-            nft().is_some(),
+            "nf_tables",
+            root && nft::is_there(),
             "sandboxes reach the world by this host's address, are kept from its private ports, \
              and security groups act on their traffic",
             "sandboxes reach each other and this host, its private ports included, and nothing \
-             beyond; security groups do not act; install nftables",
+             beyond; security groups do not act; try: \
+             modprobe nf_tables",
         ),
         finding(
             "ip_forward",
@@ -179,12 +181,6 @@ pub(crate) fn loops_are_there() -> bool {
 /// The program that makes them.
 pub(crate) fn mke2fs() -> Option<&'static Path> {
     let places = ["/usr/sbin/mke2fs", "/sbin/mke2fs", "/usr/bin/mke2fs"];
-    places.iter().map(|&place| Path::new(place)).find(|place| place.exists())
-}
-
-/// The program that speaks to the packet filter.
-pub(crate) fn nft() -> Option<&'static Path> {
-    let places = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft"];
     places.iter().map(|&place| Path::new(place)).find(|place| place.exists())
 }
 

@@ -64,6 +64,8 @@ pub enum Protocol {
 /// Which new connections are let through; answers to those that are always are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
+    /// Groups that the sandbox is a member of, by names that its caller chose.
+    pub groups: Vec<String>,
     /// To the sandbox; what no rule names is dropped.
     pub ingress: Vec<FilterRule>,
     /// From the sandbox; what no rule names is dropped.
@@ -77,6 +79,8 @@ pub struct FilterRule {
     pub protocol: RuleProtocol,
     /// By the other side.
     pub peers: Vec<Peer>,
+    /// By the other side too: sandboxes that are members of these groups, whenever they are.
+    pub groups: Vec<String>,
 }
 
 /// A rule's protocol.

@@ -92,11 +92,19 @@ pub struct Allowed {
     /// First and last port (for ICMP: type and code, -1 is any); `None`: all.
     pub ports: Option<(i32, i32)>,
     /// Where from (ingress) or where to (egress).
-    pub range: Ipv4Range,
+    pub peer: AllowedPeer,
 }
 
-/// What some security groups allow together, with references to groups and prefix lists
-/// resolved to the addresses that they hold now.
+/// The other side of allowed traffic.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum AllowedPeer {
+    /// A range of addresses.
+    Range(Ipv4Range),
+    /// The members of a security group, `sg-…`, whoever they are at the time.
+    Group(String),
+}
+
+/// What some security groups allow together, with prefix lists resolved to ranges.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rules {
     /// Towards the interface. What answers an allowed connection is allowed with it.
@@ -194,11 +202,12 @@ pub trait Ec2Peek: Send + Sync {
         vpc_id: &str,
     ) -> Option<SecurityGroup>;
 
-    /// What these groups allow together; groups that are gone allow nothing. Members of groups
-    /// that are referred to come and go: look again when [`Ec2Peek::concerns_rules`] says so.
+    /// What these groups allow together; groups that are gone allow nothing. Rules change: look
+    /// again when [`Ec2Peek::concerns_rules`] says so.
     fn rules(&self, snapshot: &Snapshot, place: &Place, group_ids: &[String]) -> Rules;
 
-    /// Whether a change set touches anything that [`Ec2Peek::rules`] is made from.
+    /// Whether a change set touches rules of groups, or which groups an interface has that was
+    /// there before.
     fn concerns_rules(&self, changes: &haar_ledger::ChangeSet) -> bool;
 
     /// Makes an interface with a free address of its subnet, one that no interface of any account

@@ -1,7 +1,6 @@
 //! Security groups of running tasks: what changes there acts on them.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use haar_controller::{ActCx, ActError, Controller, Plan};
 use haar_ledger::{ChangeSet, Snapshot};
@@ -9,9 +8,6 @@ use haar_types::Timestamp;
 
 use crate::Ecs;
 use crate::state::TaskRow;
-
-/// Changes are gathered for this long: many tasks that start at once change each other's rules.
-const GATHER: Duration = Duration::from_millis(50);
 
 /// Keeps the filters of all tasks' sandboxes as their security groups say. It has one key.
 pub struct Filtering {
@@ -53,7 +49,6 @@ impl Controller for Filtering {
     }
 
     async fn act(&self, FilterStep: FilterStep, cx: &ActCx) -> Result<(), ActError> {
-        cx.clock.sleep(GATHER).await;
         match self.room.tell_filters(&cx.ledger.snapshot()).await {
             Err(error) if error.is_transient() => Err(ActError::transient(error)),
             Err(error) => Err(ActError::lasting(error)),

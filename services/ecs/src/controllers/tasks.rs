@@ -18,6 +18,8 @@ use haar_ledger::{ChangeSet, Snapshot, Tx};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
 
+pub(crate) use plan::conclude;
+
 use crate::Ecs;
 use crate::state::{DefinitionRow, LogPositionRow, MeterRow, TaskKey, TaskRow, TaskStatus};
 
@@ -32,9 +34,8 @@ pub struct Tasks {
 /// One idempotent deed for a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TaskStep {
-    /// Take a network interface, then record `PENDING`.
-    Attach(TaskKey),
-    /// Pull its images and make its sandbox, then start what waits for nothing.
+    /// Take a network interface, pull its images and make its sandbox, then start what waits for
+    /// nothing.
     Launch(TaskKey),
     /// Start containers: those that waited, and those to be restarted.
     Start(TaskKey, Vec<String>),
@@ -42,7 +43,7 @@ pub enum TaskStep {
     Record(TaskKey, TaskStatus),
     /// Record a failure, which asks for a stop.
     GiveUp(TaskKey, TaskStopCode, String),
-    /// Stop its containers and remove its sandbox, then record `DEPROVISIONING`.
+    /// Stop its containers and remove its sandbox, then record `STOPPED`.
     Halt(TaskKey),
     /// Give its interface back, then record `STOPPED`.
     Release(TaskKey),
@@ -128,7 +129,6 @@ impl Controller for Tasks {
 
     async fn act(&self, step: TaskStep, cx: &ActCx) -> Result<(), ActError> {
         match step {
-            TaskStep::Attach(key) => self.attach(cx, &key).await,
             TaskStep::Launch(key) => self.launch(cx, &key).await,
             TaskStep::Start(key, names) => self.start(cx, &key, &names).await,
             TaskStep::Record(key, status) => self.record(cx, &key, status).await,

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use haar_ec2_contract::peek::{Allowed, Place};
+use haar_ec2_contract::peek::{Allowed, AllowedPeer, Place};
 use haar_ledger::Snapshot;
 use haar_substrate::{Filter, FilterRule, Peer, RuleProtocol, SandboxId, SubstrateError};
 use parking_lot::Mutex;
@@ -17,6 +17,11 @@ use crate::state::{TaskKey, TaskRow, TaskStatus, sandbox_name};
 pub(crate) struct Filters(Mutex<BTreeMap<TaskKey, Arc<Filter>>>);
 
 impl Filters {
+    /// A task's sandbox is made with this filter.
+    pub(crate) fn begins(&self, key: &TaskKey, filter: &Filter) {
+        self.0.lock().insert(key.clone(), Arc::new(filter.clone()));
+    }
+
     /// Whether a task's sandbox has this filter.
     fn has(&self, key: &TaskKey, filter: &Filter) -> bool {
         self.0.lock().get(key).is_some_and(|known| **known == *filter)
@@ -28,13 +33,18 @@ impl Filters {
         for (filter, tasks) in told {
             known.extend(tasks.iter().map(|key| (key.clone(), Arc::clone(filter))));
         }
-        known.retain(|key, _| snapshot.get::<TaskRow>(key).is_some_and(|row| runs(&row)));
+        known.retain(|key, _| snapshot.get::<TaskRow>(key).is_some_and(|row| lasts(&row)));
     }
+}
+
+/// A task that has a sandbox, or is about to.
+fn lasts(row: &TaskRow) -> bool {
+    row.last_status < TaskStatus::Stopping
 }
 
 /// A task whose sandbox is there.
 fn runs(row: &TaskRow) -> bool {
-    row.is_made && row.last_status < TaskStatus::Stopping
+    row.is_made && lasts(row)
 }
 
 /// A filter, and the tasks whose sandboxes shall have it.
@@ -93,7 +103,8 @@ impl Ecs {
 
     fn filter_of(&self, snapshot: &Snapshot, place: &Place, groups: &[String]) -> Filter {
         let rules = self.networks().rules(snapshot, place, groups);
-        Filter { ingress: merged(&rules.ingress), egress: merged(&rules.egress) }
+        let groups = groups.to_vec();
+        Filter { groups, ingress: merged(&rules.ingress), egress: merged(&rules.egress) }
     }
 }
 
@@ -102,10 +113,15 @@ fn merged(allowed: &[Allowed]) -> Vec<FilterRule> {
     let mut rules: Vec<FilterRule> = Vec::new();
     for one in allowed {
         let Some(protocol) = protocol(one) else { continue };
-        let peer = Peer { address: one.range.first, prefix: one.range.prefix };
-        match rules.last_mut().filter(|last| last.protocol == protocol) {
-            Some(last) => last.peers.push(peer),
-            None => rules.push(FilterRule { protocol, peers: vec![peer] }),
+        if rules.last().is_none_or(|last| last.protocol != protocol) {
+            rules.push(FilterRule { protocol, peers: Vec::new(), groups: Vec::new() });
+        }
+        let Some(rule) = rules.last_mut() else { continue };
+        match &one.peer {
+            AllowedPeer::Range(range) => {
+                rule.peers.push(Peer { address: range.first, prefix: range.prefix });
+            }
+            AllowedPeer::Group(id) => rule.groups.push(id.clone()),
         }
     }
     rules

@@ -2,7 +2,7 @@
 
 #![allow(clippy::disallowed_methods)] // spawns a loop per log and socket; the task's end ends them
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +44,8 @@ pub(crate) struct Runs {
     by_task: Mutex<BTreeMap<TaskKey, Run>>,
     /// Ends that were told before their starts were written down.
     early: Mutex<BTreeMap<RunKey, (Exit, Timestamp)>>,
+    /// Tasks whose sandboxes have gone.
+    lost: Mutex<BTreeSet<TaskKey>>,
 }
 
 impl Runs {
@@ -51,6 +53,16 @@ impl Runs {
     pub(crate) fn remember_end(&self, run: (&TaskKey, &str, u32), end: (Exit, Timestamp)) {
         let (key, container, attempt) = run;
         self.early.lock().insert((key.clone(), container.to_owned(), attempt), end);
+    }
+
+    /// Remembers that a task's sandbox has gone.
+    pub(crate) fn remember_loss(&self, key: &TaskKey) {
+        self.lost.lock().insert(key.clone());
+    }
+
+    /// Whether a task's sandbox has gone.
+    pub(crate) fn is_lost(&self, key: &TaskKey) -> bool {
+        self.lost.lock().contains(key)
     }
 
     /// An end that was told early.
@@ -156,11 +168,22 @@ impl Ecs {
                 listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener));
             ready.map_err(|error| error.to_string())
         });
-        opened
-            .inspect_err(|error| {
+        match opened {
+            Ok(listener) => Some(listener),
+            Err(error) if self.is_ending(key) => {
+                tracing::debug!(%error, task = %key.id, "a task ended before its sockets were taken");
+                None
+            }
+            Err(error) => {
                 tracing::warn!(%error, task = %key.id, %address, "no socket inside a task");
-            })
-            .ok()
+                None
+            }
+        }
+    }
+
+    fn is_ending(&self, key: &TaskKey) -> bool {
+        let row = self.doors.ledger.snapshot().get::<TaskRow>(key);
+        row.is_none_or(|row| row.must_stop || row.last_status >= TaskStatus::Stopping)
     }
 
     /// Waits until all output of a task that has ended is in its log.
@@ -182,6 +205,7 @@ impl Ecs {
     pub(crate) fn unfollow(&self, key: &TaskKey) {
         drop(self.runs.by_task.lock().remove(key));
         self.runs.early.lock().retain(|(task, _, _), _| task != key);
+        self.runs.lost.lock().remove(key);
     }
 
     /// Follows all tasks that run already: after a restart.

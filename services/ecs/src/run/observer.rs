@@ -13,7 +13,8 @@ use haar_types::Timestamp;
 
 use super::{exits, spec};
 use crate::Ecs;
-use crate::state::{TaskKey, TaskRow, TaskStatus};
+use crate::controllers::conclude;
+use crate::state::{DefinitionRow, TaskKey, TaskRow, TaskStatus};
 
 /// Between attempts to reach a substrate that does not answer.
 const RETRY: Duration = Duration::from_secs(1);
@@ -93,20 +94,30 @@ impl Ecs {
             let known = row.container(name);
             if known.is_some_and(|known| known.last_status != TaskStatus::Stopped) {
                 let (key, attempt) = (row.key.clone(), container.attempt);
-                self.write(&key, |row, _| self.end(row, (name, attempt), (*exit, at))).await;
+                self.write_end(&key, (name, attempt), (*exit, at)).await;
             }
         }
     }
 
     async fn exited(&self, id: &SandboxId, container: &str, attempt: u32, exit: Exit) {
         let Some(key) = find(&self.doors.ledger.snapshot(), id) else { return };
-        self.write(&key, |row, now| self.end(row, (container, attempt), (exit, now))).await;
+        self.write_end(&key, (container, attempt), (exit, self.doors.clock.now())).await;
     }
 
     /// The sandbox has gone with all that ran in it.
     async fn lost(&self, id: &SandboxId) {
         let Some(key) = find(&self.doors.ledger.snapshot(), id) else { return };
-        self.write(&key, |row, now| {
+        self.runs.remember_loss(&key);
+        self.note_loss(&key).await;
+    }
+
+    /// Writes down that a task's sandbox has gone, if that was told. A loss may be told before the
+    /// row knows of the sandbox; then it waits for that.
+    pub(crate) async fn note_loss(&self, key: &TaskKey) {
+        if !self.runs.is_lost(key) {
+            return;
+        }
+        self.write(key, |row, now, _| {
             if !row.is_made || row.last_status >= TaskStatus::Stopping {
                 return false;
             }
@@ -154,13 +165,31 @@ impl Ecs {
         *container != before
     }
 
+    /// Writes an exit down, with what it means for the task.
+    async fn write_end(&self, key: &TaskKey, run: (&str, u32), end: (Exit, Timestamp)) {
+        self.write(key, |row, now, definition| {
+            let is_news = self.end(row, run, end);
+            if let Some(definition) = definition.filter(|_| is_news) {
+                let containers = definition.definition.container_definitions.as_deref();
+                conclude(row, containers.unwrap_or_default(), now);
+            }
+            is_news
+        })
+        .await;
+    }
+
     /// Changes a row in one commit, where `change` says that it did.
-    async fn write(&self, key: &TaskKey, change: impl Fn(&mut TaskRow, Timestamp) -> bool) {
+    async fn write(
+        &self,
+        key: &TaskKey,
+        change: impl Fn(&mut TaskRow, Timestamp, Option<&DefinitionRow>) -> bool,
+    ) {
         let now = self.doors.clock.now();
         let committed = self.doors.ledger.transact(|tx| {
             if let Some(row) = tx.get::<TaskRow>(key) {
                 let mut row = TaskRow::clone(&row);
-                if change(&mut row, now) {
+                let definition = tx.get::<DefinitionRow>(&row.definition);
+                if change(&mut row, now, definition.as_deref()) {
                     row.version += 1;
                     tx.put(row);
                 }

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use haar_ec2_contract::peek::{Allowed, Ipv4Range, Rules};
+use haar_ec2_contract::peek::{Allowed, AllowedPeer, Ipv4Range, Rules};
 use haar_ecs::state::TaskStatus;
 use haar_ecs_contract::model::*;
 use haar_substrate::{Filter, FilterRule, Network, Peer, RuleProtocol};
@@ -60,15 +60,19 @@ fn rules_of_security_groups_reach_tasks_that_run() {
             assert_eq!(filter(world, arn), Filter::default());
         }
         let range = Ipv4Range { first: Ipv4Addr::new(10, 0, 0, 0), prefix: 8 };
-        let web = |range| Allowed { protocol: Some(6), ports: Some((80, 80)), range };
-        let ingress = vec![web(range), web(Ipv4Range::one(Ipv4Addr::new(172, 31, 0, 9)))];
+        let web = |peer| Allowed { protocol: Some(6), ports: Some((80, 80)), peer };
+        let one = Ipv4Range::one(Ipv4Addr::new(172, 31, 0, 9));
+        let group = AllowedPeer::Group("sg-2".to_owned());
+        let ingress =
+            vec![web(AllowedPeer::Range(range)), web(AllowedPeer::Range(one)), web(group)];
         *world.outside.neighbours.rules.lock() = Rules { ingress, egress: Vec::new() };
         world.ok::<CreateCluster>(json!({ "clusterName": "other" }));
         world.run_for(seconds(1));
         let peer = |address: [u8; 4], prefix| Peer { address: address.into(), prefix };
         let peers = vec![peer([10, 0, 0, 0], 8), peer([172, 31, 0, 9], 32)];
-        let ingress = vec![FilterRule { protocol: RuleProtocol::Tcp(80, 80), peers }];
-        let expected = Filter { ingress, egress: Vec::new() };
+        let groups = vec!["sg-2".to_owned()];
+        let ingress = vec![FilterRule { protocol: RuleProtocol::Tcp(80, 80), peers, groups }];
+        let expected = Filter { ingress, ..Filter::default() };
         for arn in &arns {
             assert_eq!(filter(world, arn), expected);
         }

@@ -254,7 +254,7 @@ impl Networks {
             log(&format!("could not serve names on {}: {error}", bridged.gateway));
         }
         state.gateways.insert(bridged.gateway, bridged.prefix);
-        Firewall.set_up(&self.tag, &self.bridge_name(), &state.gateways);
+        self.filters.firewall.set_up(&state.gateways);
         Ok(())
     }
 
@@ -294,7 +294,7 @@ impl Networks {
 /// Removes an instance's bridge with its packet filter; one that is gone is fine.
 pub(super) fn remove_bridge(tag: &str) {
     if let (Ok(index), Ok(netlink)) = (index(&named_after(tag)), Netlink::open()) {
-        Firewall.tear_down(tag);
+        Firewall::new(tag, named_after(tag)).tear_down();
         let _ = netlink.remove(index);
     }
 }

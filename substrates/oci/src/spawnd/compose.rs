@@ -16,6 +16,7 @@ use super::bridge::SandboxNetwork;
 use super::container;
 use super::ensure::Made;
 use super::helper::{Helper, Sandbox, Slot};
+use super::kits::{FirstKit, Kit};
 use super::mounts::Shared;
 use super::reaper::Which;
 use super::scribe::Book;
@@ -42,6 +43,8 @@ pub(super) struct Composed {
     books: Mutex<BTreeMap<String, Arc<Book>>>,
     /// One start at a time.
     starting: Mutex<()>,
+    /// What its first container begins with, until then.
+    first: Mutex<Option<FirstKit>>,
 }
 
 /// True for what is made here.
@@ -59,9 +62,10 @@ pub(super) fn make(
     images: &[Option<FromImage>],
 ) -> Result<Made, Failure> {
     let shop = &helper.shop;
-    let name = helper.mint_name();
-    let cgroup = shop.cgroups.create(&name).doing("make the control groups")?;
-    let made = cgroup.limit(&spec.limits).doing("set the limits").and_then(|()| {
+    helper.state.lock().pool.note_taken();
+    let Kit { group: cgroup, first } = shop.kits.take(&shop.cgroups, || helper.mint_name())?;
+    let name = cgroup.name.clone();
+    let made = cgroup.begin(&spec.limits).doing("set the limits").and_then(|()| {
         let network = shop.networks.make(&shop.home, &spec.network, &spec.listen)?;
         let address = network.status.as_ref().map(|status| status.address);
         let composed = Composed::new(shop, spec, network, &name);
@@ -77,7 +81,15 @@ pub(super) fn make(
         })?;
         Ok((composed, carried))
     });
-    let (composed, carried) = made.inspect_err(|_| helper.close_group(cgroup.clone()))?;
+    let (composed, carried) = match made {
+        Ok(made) => made,
+        Err(failure) => {
+            helper.close_first(first);
+            helper.close_group(cgroup);
+            return Err(failure);
+        }
+    };
+    *composed.first.lock() = first;
     let sandbox = Arc::new(Sandbox {
         id: spec.id.clone(),
         labels: spec.labels.clone(),
@@ -119,6 +131,7 @@ pub(super) fn start(
         program: spec.name.clone(),
         reason: "this sandbox takes no more containers".to_owned(),
     })?;
+    helper.state.lock().pool.note_taken();
     let one = composed.starting.lock();
     let made = start_alone(helper, &sandbox, spec, image);
     drop(one);
@@ -235,6 +248,7 @@ impl Composed {
             shared: Mutex::default(),
             books: Mutex::default(),
             starting: Mutex::new(()),
+            first: Mutex::default(),
         };
         let made = own.write_files(spec).doing("write a sandbox's files").and_then(|()| {
             let mut all = spec.volumes.iter();
@@ -284,6 +298,11 @@ impl Composed {
             let _ = writeln!(text, "nameserver {server}");
         }
         text
+    }
+
+    /// What a container begins with, once.
+    pub(super) fn take_first(&self) -> Option<FirstKit> {
+        self.first.lock().take()
     }
 
     /// A container is being started.

@@ -15,6 +15,7 @@ use super::child::{self, ContainerPlan, First, ProgramPlan, ProgramSpec};
 use super::compose::Composed;
 use super::exec::open_terminal;
 use super::helper::{Helper, Sandbox};
+use super::kits::FirstKit;
 use super::mounts::Detached;
 use super::rlimit;
 use super::rootfs;
@@ -65,12 +66,14 @@ pub(super) fn start(
         reason: "this sandbox takes no more containers".to_owned(),
     })?;
     helper.one_more();
-    let name = helper.mint_name();
+    let first = composed.take_first();
+    let name = first.as_ref().map_or_else(|| helper.mint_name(), |first| first.name.clone());
     let layer = composed.disk.join(format!("{}.{name}", spec.name));
-    let group = helper.shop.cgroups.create_in(&sandbox.cgroup, &name);
-    let made = group.doing("make the control groups").and_then(|group| {
-        make(helper, sandbox, composed, (spec, image, id), (&group, &layer)).inspect_err(|_| {
-            helper.close_group(group.clone());
+    let kit = first.map_or_else(|| begin(&helper.shop, sandbox, name), Ok);
+    let made = kit.and_then(|kit| {
+        let group = kit.group.clone();
+        make(helper, sandbox, composed, (spec, image, id), (kit, &layer)).inspect_err(|_| {
+            helper.close_group(group);
         })
     });
     if made.is_err() {
@@ -80,15 +83,23 @@ pub(super) fn start(
     made
 }
 
+/// What a container begins with that is not its sandbox's first.
+fn begin(shop: &Workshop, sandbox: &Sandbox, name: String) -> Result<FirstKit, Failure> {
+    let devices = rootfs::devices().doing("make the devices")?;
+    let group = shop.cgroups.create_in(&sandbox.cgroup, &name);
+    Ok(FirstKit { name, group: group.doing("make the control groups")?, devices })
+}
+
 fn make(
     helper: &Arc<Helper>,
     sandbox: &Sandbox,
     composed: &Composed,
     (spec, image, id): (&ContainerSpec, &FromImage, &ImageId),
-    (group, layer): (&Cgroup, &Path),
+    (kit, layer): (FirstKit, &Path),
 ) -> Result<StartedContainer, Failure> {
     let shop = &helper.shop;
-    group.limit(&spec.limits).doing("set the limits")?;
+    let FirstKit { group, devices, .. } = kit;
+    group.begin(&spec.limits).doing("set the limits")?;
     if spec.terminal && !matches!(spec.output, OutputMode::Kept { .. }) {
         let what = "a terminal for a container's own program whose output is not kept";
         return Err(Failure::Unsupported(what.to_owned()));
@@ -102,17 +113,8 @@ fn make(
         _ => Failure::of("lay the image's layers over each other", &error),
     })?;
     let context = context(shop, spec, image, &tree)?;
-    let mut site = Site {
-        shop,
-        composed,
-        spec,
-        image,
-        group: group.clone(),
-        tree,
-        mounts: Vec::new(),
-        context,
-    };
-    site.mount()?;
+    let mut site = Site { shop, composed, spec, image, group, tree, mounts: Vec::new(), context };
+    site.mount(devices)?;
     let book = match spec.output {
         OutputMode::Kept { bytes } => Some(composed.book(&sandbox.id, spec, bytes)?),
         OutputMode::Stream | OutputMode::Discard => None,
@@ -152,7 +154,7 @@ fn bounded_root(
     layer: &Path,
     size_bytes: u64,
 ) -> io::Result<OwnedFd> {
-    let scratch = shop.scratch.take(size_bytes, User { uid: 0, gid: 0 })?;
+    let scratch = shop.scratch.take_layer(size_bytes)?;
     let name = layer.file_name().unwrap_or_default();
     let at = shop.places.memory.join("upper").join(name);
     std::fs::create_dir_all(&at)?;
@@ -197,11 +199,10 @@ fn context(
 
 impl Site<'_> {
     /// Makes the places of all mounts, and the mounts: first those that others go into.
-    fn mount(&mut self) -> Result<(), Failure> {
+    fn mount(&mut self, devices: OwnedFd) -> Result<(), Failure> {
         let (composed, spec, user) = (self.composed, self.spec, self.context.identity.user);
         rootfs::make_own_points(&self.tree).map_err(|error| refused("image", &error))?;
-        let dev = rootfs::devices().doing("make the devices")?;
-        self.push(dev, "/dev")?;
+        self.push(devices, "/dev")?;
         let own =
             rootfs::OWN_FILES.map(|name| (composed.memory.join(name), format!("/etc/{name}")));
         let own = own.iter().map(|(source, target)| Ok(Placed::file(source, target)));

@@ -1,38 +1,39 @@
 //! Which filters addresses have, and when the packet filter is told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 
 use haar_substrate::Filter;
 use parking_lot::Mutex;
 
-use super::nft::Firewall;
+use super::log;
+use super::nft::{self, Firewall};
+use super::rules::Book;
 use crate::proto::Failure;
 
 /// The filters of one instance's addresses.
 pub(super) struct Filters {
-    /// Names the instance's tables.
-    tag: String,
-    bridge: String,
+    pub(super) firewall: Firewall,
     state: Mutex<State>,
-    /// Held while the packet filter is told, without the state: others go on meanwhile.
-    applying: Mutex<()>,
+    /// What the packet filter has; none where that is not known. Held while it is told, without
+    /// the state: others go on meanwhile.
+    told: Mutex<Option<Book>>,
 }
 
 #[derive(Default)]
 struct State {
     wanted: BTreeMap<Ipv4Addr, Filter>,
-    /// Addresses that nobody has, with rules that still stand.
-    stale: BTreeSet<Ipv4Addr>,
-    /// Changes so far, and how many of them the packet filter has.
+    /// What the packet filter has not been told yet.
+    pending: BTreeMap<Ipv4Addr, Option<Filter>>,
+    /// Changes so far that somebody waits for, and how many of them the packet filter has.
     changed: u64,
     applied: u64,
 }
 
 impl Filters {
     pub(super) fn new(tag: &str, bridge: String) -> Self {
-        let (state, applying) = (Mutex::default(), Mutex::default());
-        Self { tag: tag.to_owned(), bridge, state, applying }
+        let (state, told) = (Mutex::default(), Mutex::default());
+        Self { firewall: Firewall::new(tag, bridge), state, told }
     }
 
     /// Sets who may reach addresses and whom they may reach; none is everybody.
@@ -42,11 +43,10 @@ impl Filters {
     ) -> Result<(), Failure> {
         let mut state = self.state.lock();
         for (address, filter) in all {
-            state.changed += u64::from(state.wanted.get(&address) != filter.as_ref());
-            match filter {
-                Some(filter) => state.wanted.insert(address, filter),
-                None => state.wanted.remove(&address),
-            };
+            if state.wanted.get(&address) != filter.as_ref() {
+                state.want(address, filter);
+                state.changed += 1;
+            }
         }
         let (applied, changed) = (state.applied, state.changed);
         drop(state);
@@ -57,8 +57,8 @@ impl Filters {
     pub(super) fn begin(&self, address: Ipv4Addr, filter: Option<&Filter>) -> Result<(), Failure> {
         let mut state = self.state.lock();
         match filter {
-            Some(filter) => drop(state.wanted.insert(address, filter.clone())),
-            None if state.stale.contains(&address) => {}
+            Some(filter) => state.want(address, Some(filter.clone())),
+            None if state.pending.contains_key(&address) => {}
             None => return Ok(()),
         }
         state.changed += 1;
@@ -71,28 +71,72 @@ impl Filters {
     /// nobody has it.
     pub(super) fn end(&self, address: Ipv4Addr) {
         let mut state = self.state.lock();
-        if state.wanted.remove(&address).is_some() {
-            state.stale.insert(address);
+        if state.wanted.contains_key(&address) {
+            state.want(address, None);
         }
     }
 
     /// Hands the packet filter all changes up to one, and what came meanwhile: those that begin
-    /// together share a run of it.
+    /// together are told together.
     fn apply(&self, change: u64) -> Result<(), Failure> {
-        let _turn = self.applying.lock();
-        let (wanted, gone, changed) = {
-            let state = self.state.lock();
+        let mut told = self.told.lock();
+        let (pending, changed) = {
+            let mut state = self.state.lock();
             if state.applied >= change {
                 return Ok(()); // another has taken it along
             }
-            let is_gone = |address: &&Ipv4Addr| !state.wanted.contains_key(*address);
-            let gone: BTreeSet<_> = state.stale.iter().filter(is_gone).copied().collect();
-            (state.wanted.clone(), gone, state.changed)
+            (std::mem::take(&mut state.pending), state.changed)
         };
-        Firewall.filter((&self.tag, &self.bridge), &wanted)?;
-        let mut state = self.state.lock();
-        state.applied = changed;
-        state.stale.retain(|address| !gone.contains(address));
+        let done = match told.take() {
+            Some(book) => self.tell(book, &pending, false).or_else(|error| {
+                // somebody else may have removed the table
+                log(&format!("the packet filter is told anew: {error}"));
+                self.tell_all()
+            }),
+            None => self.tell_all(),
+        };
+        *told = Some(done.map_err(|error| unfiltered(&error))?);
+        self.state.lock().applied = changed;
         Ok(())
     }
+
+    fn tell(
+        &self,
+        mut book: Book,
+        filters: &BTreeMap<Ipv4Addr, Option<Filter>>,
+        anew: bool,
+    ) -> std::io::Result<Book> {
+        let mut changes = Vec::new();
+        for (address, filter) in filters {
+            changes.extend(book.place(*address, filter.as_ref()));
+        }
+        changes.extend(book.tidy());
+        if anew || !changes.is_empty() {
+            self.firewall.filter(&changes, anew)?;
+        }
+        Ok(book)
+    }
+
+    fn tell_all(&self) -> std::io::Result<Book> {
+        let wanted = self.state.lock().wanted.clone();
+        let wanted = wanted.into_iter().map(|(address, filter)| (address, Some(filter)));
+        self.tell(Book::default(), &wanted.collect(), true)
+    }
+}
+
+impl State {
+    fn want(&mut self, address: Ipv4Addr, filter: Option<Filter>) {
+        self.pending.insert(address, filter.clone());
+        match filter {
+            Some(filter) => self.wanted.insert(address, filter),
+            None => self.wanted.remove(&address),
+        };
+    }
+}
+
+fn unfiltered(error: &std::io::Error) -> Failure {
+    Failure::Unsupported(match nft::is_there() {
+        true => format!("traffic on the bridge cannot be filtered: {error}"),
+        false => "traffic cannot be filtered: the kernel has no nf_tables".to_owned(),
+    })
 }

@@ -15,6 +15,7 @@ use parking_lot::{Condvar, Mutex};
 use super::closer::{Closer, Remains};
 use super::compose::Composed;
 use super::exec::Session;
+use super::kits::FirstKit;
 use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
@@ -122,6 +123,13 @@ impl Helper {
         let _ = self.closer.send(Remains::Group(group));
     }
 
+    /// Has what no container began with removed.
+    pub(super) fn close_first(&self, first: Option<FirstKit>) {
+        if let Some(first) = first {
+            self.close_group(first.group);
+        }
+    }
+
     /// Has a directory removed, with all in it.
     pub(super) fn close_dir(&self, dir: PathBuf) {
         let _ = self.closer.send(Remains::Dir(dir));
@@ -141,6 +149,7 @@ impl Helper {
             if let Some(status) = &composed.network.status {
                 self.shop.networks.release(status.address);
             }
+            self.close_first(composed.take_first());
             composed.leavings().into_iter().for_each(|dir| self.close_dir(dir));
         }
         self.close_group(sandbox.cgroup.clone());
@@ -301,6 +310,7 @@ impl Helper {
             return;
         }
         self.shop.networks.tear_down();
+        self.shop.kits.tear_down();
         self.shop.cgroups.tear_down();
         let _ = std::fs::remove_file(&self.socket);
         std::process::exit(0);

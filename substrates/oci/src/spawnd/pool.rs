@@ -15,6 +15,7 @@ use super::log;
 use super::mounts::{Shared, detach};
 use super::reaper::Which;
 use super::root::RootKey;
+use super::scratch;
 use super::shell::{Program, Shell};
 use super::unit::Unit;
 use crate::proto::{Doing, Failure};
@@ -55,8 +56,9 @@ struct Wanted {
 
 /// What the pools lack.
 enum Lack {
-    Scratch(u64),
+    Scratch(scratch::Kind),
     Network,
+    Kit,
     Template(WarmTemplate),
     Shell(RootKey),
 }
@@ -91,6 +93,11 @@ impl Pool {
             }
         }
         None
+    }
+
+    /// Something is about to be taken elsewhere, and a start to come.
+    pub(super) fn note_taken(&mut self) {
+        self.taken = true;
     }
 
     /// Takes a shell of this kind, and remembers the kind.
@@ -191,7 +198,8 @@ pub(super) fn fill(helper: &Arc<Helper>) {
                 }
                 let scratch = || helper.shop.scratch.lack().map(Lack::Scratch);
                 let network = || helper.shop.networks.lack().then_some(Lack::Network);
-                match state.pool.lack().or_else(network).or_else(scratch) {
+                let kit = || helper.shop.kits.lack().then_some(Lack::Kit);
+                match state.pool.lack().or_else(network).or_else(kit).or_else(scratch) {
                     Some(lack) if !state.leaving => break lack,
                     _ => helper.wanting.wait(&mut state),
                 }
@@ -203,7 +211,11 @@ pub(super) fn fill(helper: &Arc<Helper>) {
             Lack::Template(template) => fill_template(helper, &template),
             Lack::Shell(key) => fill_shell(helper, &key),
             Lack::Network => helper.shop.networks.prepare(&helper.shop.home),
-            Lack::Scratch(size_bytes) => helper.shop.scratch.prepare(size_bytes),
+            Lack::Kit => {
+                let names = [helper.mint_name(), helper.mint_name()];
+                helper.shop.kits.prepare(&helper.shop.cgroups, names);
+            }
+            Lack::Scratch(kind) => helper.shop.scratch.prepare(kind),
         }
     }
 }

@@ -23,9 +23,13 @@ const OWN_DIRS: [&str; 3] = ["proc", "sys", "dev"];
 /// Files of `/etc` that are the sandbox's.
 pub(super) const OWN_FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 
+/// Directories of a writable layer: what it holds, and what the kernel works in.
+pub(super) const LAYER_DIRS: [&str; 2] = ["upper", "work"];
+
 /// Lays a writable layer in `dir` over an image's; answers it mounted nowhere yet.
 pub(super) fn overlay(layers: &[PathBuf], dir: &Path) -> io::Result<OwnedFd> {
-    let (upper, work, empty) = (dir.join("upper"), dir.join("work"), dir.join("empty"));
+    let [upper, work] = LAYER_DIRS.map(|name| dir.join(name));
+    let empty = dir.join("empty");
     fs::create_dir_all(&upper)?;
     fs::create_dir_all(&work)?;
     let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;

@@ -1,150 +1,176 @@
-//! Who may reach a sandbox and whom it may reach, as rules of the host's packet filter.
+//! Who may reach a sandbox and whom it may reach, as the packet filter is told: what is there of
+//! it, and what a change of addresses' filters changes there.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use haar_substrate::{Filter, FilterRule, Peer, RuleProtocol};
 
-use super::bridge::network_of;
+/// Chains that no address uses any more and that are kept for the next.
+const SPARE_MAX: usize = 16;
 
-/// Where rules can stand so that they see what one sandbox sends to another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Family {
-    /// With the host's own: the bridge shows its packets there.
-    Ip,
-    /// On the bridge itself.
-    Bridge,
+/// One thing that the packet filter is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A set of addresses, by number.
+    MakeGroup(u32),
+    /// A pair of chains, by number.
+    MakeChains(u32, Rules),
+    /// An address has chains no more.
+    Leave(Ipv4Addr),
+    LeaveGroup(u32, Ipv4Addr),
+    /// An address has these chains.
+    Enter(Ipv4Addr, u32),
+    JoinGroup(u32, Ipv4Addr),
+    EndChains(u32),
+    EndGroup(u32),
 }
 
-impl Family {
-    /// As the packet filter calls it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Ip => "ip",
-            Self::Bridge => "bridge",
+/// What one pair of chains lets through.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rules {
+    pub(super) ingress: Vec<Traffic>,
+    pub(super) egress: Vec<Traffic>,
+}
+
+/// Some connections, with groups by their numbers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Traffic {
+    pub(super) protocol: RuleProtocol,
+    pub(super) peers: Vec<Peer>,
+    pub(super) groups: Vec<u32>,
+}
+
+impl Rules {
+    fn groups(&self) -> impl Iterator<Item = u32> {
+        let all = self.ingress.iter().chain(&self.egress);
+        all.flat_map(|traffic| traffic.groups.iter().copied())
+    }
+}
+
+/// What the packet filter has been told. Addresses whose filters let the same through share a
+/// pair of chains; a group's members are a set of its own, so that one more is one element.
+#[derive(Default)]
+pub(super) struct Book {
+    addresses: BTreeMap<Ipv4Addr, Placed>,
+    groups: BTreeMap<String, Group>,
+    chains: Vec<Chains>,
+    last: u32,
+}
+
+/// An address with a filter.
+struct Placed {
+    chains: u32,
+    groups: BTreeSet<u32>,
+}
+
+struct Group {
+    number: u32,
+    members: usize,
+}
+
+struct Chains {
+    number: u32,
+    rules: Rules,
+    users: usize,
+}
+
+impl Book {
+    /// An address has this filter from now on; `None`: none.
+    pub(super) fn place(&mut self, address: Ipv4Addr, filter: Option<&Filter>) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let now = filter.map(|filter| Placed {
+            chains: self.chains_of(filter, &mut changes),
+            groups: filter.groups.iter().map(|name| self.group(name, &mut changes)).collect(),
+        });
+        let before = self.addresses.remove(&address);
+        let chains = |placed: &Option<Placed>| placed.as_ref().map(|placed| placed.chains);
+        if chains(&before) != chains(&now) {
+            changes.extend(before.iter().map(|_| Change::Leave(address)));
+            changes.extend(now.iter().map(|placed| Change::Enter(address, placed.chains)));
+            self.count_users(chains(&before), chains(&now));
+        }
+        let groups = |placed: &Option<Placed>| {
+            placed.as_ref().map(|placed| placed.groups.clone()).unwrap_or_default()
+        };
+        let (before, after) = (groups(&before), groups(&now));
+        for number in before.difference(&after) {
+            changes.push(Change::LeaveGroup(*number, address));
+        }
+        for number in after.difference(&before) {
+            changes.push(Change::JoinGroup(*number, address));
+        }
+        for group in self.groups.values_mut() {
+            group.members += usize::from(after.contains(&group.number));
+            group.members -= usize::from(before.contains(&group.number));
+        }
+        self.addresses.extend(now.map(|placed| (address, placed)));
+        changes
+    }
+
+    /// Lets go of what is not used: chains, but for some, and groups that neither have members
+    /// nor are referred to.
+    pub(super) fn tidy(&mut self) -> Vec<Change> {
+        let mut changes = Vec::new();
+        let spare = self.chains.iter().filter(|chains| chains.users == 0).count();
+        let mut surplus = spare.saturating_sub(SPARE_MAX);
+        self.chains.retain(|chains| {
+            let goes = chains.users == 0 && surplus > 0;
+            surplus -= usize::from(goes);
+            changes.extend(goes.then_some(Change::EndChains(chains.number)));
+            !goes
+        });
+        let wanted: BTreeSet<u32> =
+            self.chains.iter().flat_map(|chains| chains.rules.groups()).collect();
+        self.groups.retain(|_, group| {
+            let stays = group.members > 0 || wanted.contains(&group.number);
+            changes.extend((!stays).then_some(Change::EndGroup(group.number)));
+            stays
+        });
+        changes
+    }
+
+    fn count_users(&mut self, before: Option<u32>, now: Option<u32>) {
+        for chains in &mut self.chains {
+            chains.users += usize::from(now == Some(chains.number));
+            chains.users -= usize::from(before == Some(chains.number));
         }
     }
-}
 
-/// The table's name.
-pub(super) fn table(tag: &str) -> String {
-    format!("haar_filter_{tag}")
-}
-
-/// Rules for the traffic of these addresses. Addresses with the same filter share a pair of
-/// chains, and are looked up in a map: thousands cost little more than one.
-pub(super) fn rules(tag: &str, family: Family, filters: &BTreeMap<Ipv4Addr, Filter>) -> String {
-    let table = format!("table {} {}", family.name(), table(tag));
-    let mut text = format!("{table}\ndelete {table}\n{table} {{\n");
-    let mut chains: Vec<&Filter> = Vec::new();
-    let (mut to, mut from) = (Vec::new(), Vec::new());
-    for (address, filter) in filters {
-        let number = chains.iter().position(|known| *known == filter).unwrap_or_else(|| {
-            write_chains(&mut text, chains.len(), filter);
-            chains.push(filter);
-            chains.len() - 1
-        });
-        to.push(format!("{address} : jump in_{number}"));
-        from.push(format!("{address} : jump out_{number}"));
-    }
-    let lookup = |side: &str, all: &[String]| match all {
-        [] => String::new(),
-        all => format!("ip {side} vmap {{ {} }}\n", all.join(", ")),
-    };
-    // what is let out may still not be let in: both are asked
-    let (to, from) = (lookup("daddr", &to), lookup("saddr", &from));
-    let only = match family {
-        Family::Ip => "",
-        // what cannot be filtered does not pass
-        Family::Bridge => "ether type arp accept\nether type != ip drop\n",
-    };
-    let hooks =
-        [("forward", format!("{from}{to}")), ("input", from.clone()), ("output", to.clone())];
-    for (hook, jumps) in hooks {
-        let _ = writeln!(
-            text,
-            "chain {hook} {{ type filter hook {hook} priority 0; policy accept;\n\
-             {only}ct state established,related accept\n{jumps}}}"
-        );
-    }
-    text.push_str("}\n");
-    text
-}
-
-fn write_chains(text: &mut String, number: usize, filter: &Filter) {
-    let _ = writeln!(text, "chain in_{number} {{");
-    filter.ingress.iter().for_each(|rule| write_rule(text, rule, "saddr"));
-    let _ = writeln!(text, "drop\n}}\nchain out_{number} {{");
-    filter.egress.iter().for_each(|rule| write_rule(text, rule, "daddr"));
-    let _ = writeln!(text, "drop\n}}");
-}
-
-fn write_rule(text: &mut String, rule: &FilterRule, side: &str) {
-    let what = match rule.protocol {
-        RuleProtocol::Any => String::new(),
-        RuleProtocol::Tcp(first, last) => format!("tcp dport {first}-{last} "),
-        RuleProtocol::Udp(first, last) => format!("udp dport {first}-{last} "),
-        RuleProtocol::Icmp => "ip protocol icmp ".to_owned(),
-    };
-    let mut single: Vec<String> = Vec::new();
-    for Peer { address, prefix } in &rule.peers {
-        let network = Ipv4Addr::from(network_of(*address, (*prefix).min(32)));
-        let _ = match prefix {
-            0 => writeln!(text, "{what}return"),
-            // networks may overlap, which a set may not
-            1..32 => writeln!(text, "ip {side} {network}/{prefix} {what}return"),
-            _ => {
-                single.push(network.to_string());
-                Ok(())
-            }
+    /// The number of the chains that let through what a filter does.
+    fn chains_of(&mut self, filter: &Filter, changes: &mut Vec<Change>) -> u32 {
+        let rules = Rules {
+            ingress: self.traffic(&filter.ingress, changes),
+            egress: self.traffic(&filter.egress, changes),
         };
+        if let Some(known) = self.chains.iter().find(|chains| chains.rules == rules) {
+            return known.number;
+        }
+        self.last += 1;
+        changes.push(Change::MakeChains(self.last, rules.clone()));
+        self.chains.push(Chains { number: self.last, rules, users: 0 });
+        self.last
     }
-    single.sort();
-    single.dedup();
-    if !single.is_empty() {
-        let _ = writeln!(text, "ip {side} {{ {} }} {what}return", single.join(", "));
+
+    fn traffic(&mut self, rules: &[FilterRule], changes: &mut Vec<Change>) -> Vec<Traffic> {
+        let mut one = |rule: &FilterRule| Traffic {
+            protocol: rule.protocol,
+            peers: rule.peers.clone(),
+            groups: rule.groups.iter().map(|name| self.group(name, changes)).collect(),
+        };
+        rules.iter().map(&mut one).collect()
+    }
+
+    fn group(&mut self, name: &str, changes: &mut Vec<Change>) -> u32 {
+        if let Some(known) = self.groups.get(name) {
+            return known.number;
+        }
+        self.last += 1;
+        changes.push(Change::MakeGroup(self.last));
+        self.groups.insert(name.to_owned(), Group { number: self.last, members: 0 });
+        self.last
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn rules_name_what_returns_before_all_is_dropped() {
-        let web = FilterRule {
-            protocol: RuleProtocol::Tcp(80, 80),
-            peers: vec![Peer { address: Ipv4Addr::new(10, 1, 2, 3), prefix: 16 }],
-        };
-        let all = FilterRule {
-            protocol: RuleProtocol::Any,
-            peers: vec![Peer { address: Ipv4Addr::UNSPECIFIED, prefix: 0 }],
-        };
-        let members = FilterRule {
-            protocol: RuleProtocol::Any,
-            peers: [9, 8, 9]
-                .map(|last| Peer { address: [10, 1, 0, last].into(), prefix: 32 })
-                .into(),
-        };
-        let filter = Filter { ingress: vec![web, members], egress: vec![all] };
-        let other = Filter::default();
-        let filters = [(9, filter.clone()), (10, other), (11, filter)];
-        let filters = filters.map(|(last, filter)| (Ipv4Addr::new(10, 1, 0, last), filter));
-        let text = rules("x", Family::Ip, &BTreeMap::from(filters));
-        assert!(text.contains(
-            "chain in_0 {\nip saddr 10.1.0.0/16 tcp dport 80-80 return\n\
-             ip saddr { 10.1.0.8, 10.1.0.9 } return\ndrop"
-        ));
-        assert!(text.contains("chain out_0 {\nreturn\ndrop"));
-        assert!(text.contains("chain in_1 {\ndrop") && !text.contains("in_2"));
-        assert!(text.contains(
-            "ip daddr vmap { 10.1.0.9 : jump in_0, 10.1.0.10 : jump in_1, 10.1.0.11 : jump in_0 }"
-        ));
-    }
-
-    #[test]
-    fn without_filters_all_passes() {
-        assert!(!rules("x", Family::Bridge, &BTreeMap::new()).contains("vmap"));
-    }
-}
+mod tests;

@@ -23,6 +23,7 @@ use rustix::mount::{
 
 use super::log;
 use super::mounts::finish;
+use super::rootfs::LAYER_DIRS;
 use crate::{probe, sys};
 
 const LOOP_CTL_GET_FREE: libc::Ioctl = 0x4c82;
@@ -35,9 +36,9 @@ const LOOP_CONFIG_BYTES: usize = 304;
 const LOOP_FLAGS_AT: usize = 60;
 /// Others may take a device between asking for a free one and taking it.
 const TRIES_MAX: u32 = 100;
-/// Prepared ones of each size, and sizes remembered.
+/// Prepared ones of each kind, and kinds remembered.
 const READY_MAX: usize = 2;
-const SIZES_MAX: usize = 3;
+const KINDS_MAX: usize = 4;
 /// ext4 needs this much for itself.
 const SIZE_BYTES_MIN: u64 = 1 << 20;
 
@@ -52,9 +53,17 @@ pub(super) struct Scratches {
     usable: bool,
 }
 
-/// Prepared ones by size, lately used sizes first.
+/// What is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Kind {
+    size_bytes: u64,
+    /// For a root's writable layer, with the directories of one; else for whoever is told.
+    is_layer: bool,
+}
+
+/// Prepared ones by kind, lately used kinds first.
 #[derive(Default)]
-struct Ready(Vec<(u64, Vec<Scratch>)>);
+struct Ready(Vec<(Kind, Vec<Scratch>)>);
 
 /// A scratch file system.
 pub(super) struct Scratch {
@@ -72,12 +81,12 @@ impl Scratch {
 }
 
 impl Ready {
-    fn take(&mut self, size_bytes: u64) -> Option<Scratch> {
-        let at = self.0.iter().position(|(size, _)| *size == size_bytes);
-        let (_, mut ready) = at.map(|at| self.0.remove(at)).unwrap_or_default();
+    fn take(&mut self, wanted: Kind) -> Option<Scratch> {
+        let at = self.0.iter().position(|(kind, _)| *kind == wanted);
+        let mut ready = at.map(|at| self.0.remove(at).1).unwrap_or_default();
         let scratch = ready.pop();
-        self.0.insert(0, (size_bytes, ready));
-        self.0.truncate(SIZES_MAX);
+        self.0.insert(0, (wanted, ready));
+        self.0.truncate(KINDS_MAX);
         scratch
     }
 }
@@ -104,39 +113,45 @@ impl Scratches {
 
     /// One that holds at most `size_bytes`, as a detached mount; a prepared one if there is.
     pub(super) fn take(&self, size_bytes: u64, user: User) -> io::Result<Scratch> {
-        let size_bytes = size_bytes.max(SIZE_BYTES_MIN);
-        let ready = self.ready.lock().take(size_bytes);
-        let scratch = match ready {
-            Some(scratch) => scratch,
-            None => self.make(size_bytes)?,
-        };
+        let scratch = self.take_kind(size_bytes, false)?;
         let (uid, gid) = (Uid::from_raw(user.uid), Gid::from_raw(user.gid));
         rustix::fs::chownat(&scratch.tree, c"", Some(uid), Some(gid), AtFlags::EMPTY_PATH)?;
         Ok(scratch)
     }
 
-    /// A size that was lately asked for and of which none is prepared.
-    pub(super) fn lack(&self) -> Option<u64> {
-        let ready = self.ready.lock();
-        let lack = ready.0.iter().find(|(_, ready)| ready.len() < READY_MAX);
-        lack.map(|(size_bytes, _)| *size_bytes)
+    /// Likewise one for a root's writable layer.
+    pub(super) fn take_layer(&self, size_bytes: u64) -> io::Result<Scratch> {
+        self.take_kind(size_bytes, true)
     }
 
-    /// Prepares one; a size of which none can be made is forgotten.
-    pub(super) fn prepare(&self, size_bytes: u64) {
-        let made = self.make(size_bytes);
+    fn take_kind(&self, size_bytes: u64, is_layer: bool) -> io::Result<Scratch> {
+        let kind = Kind { size_bytes: size_bytes.max(SIZE_BYTES_MIN), is_layer };
+        let ready = self.ready.lock().take(kind);
+        ready.map_or_else(|| self.make(kind), Ok)
+    }
+
+    /// A kind that was lately asked for and of which none is prepared.
+    pub(super) fn lack(&self) -> Option<Kind> {
+        let ready = self.ready.lock();
+        let lack = ready.0.iter().find(|(_, ready)| ready.len() < READY_MAX);
+        lack.map(|(kind, _)| *kind)
+    }
+
+    /// Prepares one; a kind of which none can be made is forgotten.
+    pub(super) fn prepare(&self, wanted: Kind) {
+        let made = self.make(wanted);
         let mut ready = self.ready.lock();
-        match (made, ready.0.iter_mut().find(|(size, _)| *size == size_bytes)) {
+        match (made, ready.0.iter_mut().find(|(kind, _)| *kind == wanted)) {
             (Ok(scratch), Some((_, ready))) => ready.push(scratch),
             (Ok(_), None) => {}
             (Err(error), _) => {
                 log(&format!("could not prepare scratch space: {error}"));
-                ready.0.retain(|(size, _)| *size != size_bytes);
+                ready.0.retain(|(kind, _)| *kind != wanted);
             }
         }
     }
 
-    fn make(&self, size_bytes: u64) -> io::Result<Scratch> {
+    fn make(&self, Kind { size_bytes, is_layer }: Kind) -> io::Result<Scratch> {
         let base = self.base(size_bytes)?;
         let image = self.dir.join(format!("{}.img", self.numbers.fetch_add(1, Ordering::Relaxed)));
         let file = File::options().read(true).write(true).create_new(true).open(&image)?;
@@ -147,6 +162,9 @@ impl Scratches {
         let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
         rustix::fs::chmod(path, Mode::from_raw_mode(0o1777))?;
         let _ = rustix::fs::unlinkat(tree, c"lost+found", AtFlags::REMOVEDIR);
+        for name in LAYER_DIRS.iter().filter(|_| is_layer) {
+            rustix::fs::mkdirat(tree, *name, Mode::from_raw_mode(0o755))?;
+        }
         Ok(scratch)
     }
 

@@ -20,6 +20,7 @@ use super::bridge::Networks;
 use super::capability;
 use super::child::{self, ChildError, InitPlan, Mask, ProgramPlan, ProgramSpec};
 use super::clone::Child;
+use super::kits::Kits;
 use super::mounts::Detached;
 use super::root::{PreparedRoot, RootKey, Roots};
 use super::scratch::Scratches;
@@ -35,6 +36,7 @@ const OPEN_FILES_DEFAULT: u64 = 1_024;
 /// What the helper needs to make shells; made once.
 pub(super) struct Workshop {
     pub(super) cgroups: Cgroups,
+    pub(super) kits: Kits,
     pub(super) roots: Roots,
     pub(super) scratch: Scratches,
     pub(super) networks: Networks,
@@ -93,6 +95,7 @@ impl Workshop {
             groups: super::root::groups(&cgroups.view()),
             rules_devices: cgroups.rule_devices(),
             cgroups,
+            kits: Kits::default(),
             networks,
             roots,
             scratch,

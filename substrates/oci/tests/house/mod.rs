@@ -106,7 +106,7 @@ impl House {
 
     /// This host has a packet filter.
     pub(crate) fn can_filter(&self) -> bool {
-        self.has("nft")
+        self.has("nf_tables")
     }
 
     /// This host has what a finding names.

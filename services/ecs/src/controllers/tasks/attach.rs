@@ -3,7 +3,8 @@
 use haar_controller::{ActCx, ActError};
 use haar_ec2_contract::peek::{Interface, InterfaceError, InterfaceRequest, Place};
 use haar_ecs_contract::model::{AssignPublicIp, TaskStopCode};
-use haar_types::Tags;
+use haar_ledger::{Committed, Tx};
+use haar_types::{Tags, Timestamp};
 
 use super::Tasks;
 use crate::state::{TaskInterface, TaskKey, TaskRow, TaskStatus};
@@ -12,59 +13,74 @@ use crate::state::{TaskInterface, TaskKey, TaskRow, TaskStatus};
 pub(crate) const REQUESTER: &str = "ecs.amazonaws.com";
 
 impl Tasks {
-    /// Takes an interface and moves on to `PENDING`, in one commit.
-    pub(super) async fn attach(&self, cx: &ActCx, key: &TaskKey) -> Result<(), ActError> {
+    /// Takes an interface where the task has none yet, moves on to `PENDING` and to the pull of
+    /// its images, in one commit. `None`: there is nothing to launch.
+    pub(super) fn attach(
+        &self,
+        cx: &ActCx,
+        key: &TaskKey,
+    ) -> Result<Committed<Option<TaskRow>>, ActError> {
         let (networks, ids, now) = (self.room.networks(), cx.ids.ids(), cx.clock.now());
+        cx.ledger.transact(|tx| {
+            let Some(before) = tx.get::<TaskRow>(key) else { return Ok(None) };
+            if before.must_stop || before.is_made {
+                return Ok(None);
+            }
+            let mut row = TaskRow::clone(&before);
+            if row.last_status == TaskStatus::Provisioning {
+                match first_free(&row, |asked| networks.allocate_interface(tx, &ids, asked), now) {
+                    Ok(interface) => {
+                        row.interface = Some(of(interface));
+                        row.last_status = TaskStatus::Pending;
+                        row.times.connected_at = Some(now);
+                    }
+                    Err(error) => {
+                        let reason = format!(
+                            "ResourceInitializationError: unable to create a network interface: \
+                             {error}"
+                        );
+                        row.ask_to_stop(TaskStopCode::TaskFailedToStart, reason);
+                    }
+                }
+            }
+            if !row.must_stop {
+                row.times.pull_started_at.get_or_insert(now);
+            }
+            // a write wakes the key: one without a change would defeat the back-off
+            if row != *before {
+                row.version += 1;
+                tx.put(row.clone());
+            }
+            Ok((!row.must_stop).then_some(row))
+        })
+    }
+
+    /// Gives the interface back and ends the task, in one commit.
+    pub(super) async fn release(&self, cx: &ActCx, key: &TaskKey) -> Result<(), ActError> {
+        let now = cx.clock.now();
         let committed = cx.ledger.transact(|tx| {
             let Some(row) = tx.get::<TaskRow>(key) else { return Ok(()) };
-            if row.last_status != TaskStatus::Provisioning || row.must_stop {
-                return Ok(());
+            if row.last_status == TaskStatus::Deprovisioning {
+                self.end(tx, TaskRow::clone(&row), now);
             }
-            let mut row = TaskRow::clone(&row);
-            match first_free(&row, |request| networks.allocate_interface(tx, &ids, request), now) {
-                Ok(interface) => {
-                    row.interface = Some(of(interface));
-                    row.last_status = TaskStatus::Pending;
-                    row.times.connected_at = Some(now);
-                }
-                Err(error) => {
-                    let reason = format!(
-                        "ResourceInitializationError: unable to create a network interface: {error}"
-                    );
-                    row.ask_to_stop(TaskStopCode::TaskFailedToStart, reason);
-                }
-            }
-            row.version += 1;
-            tx.put(row);
             Ok::<_, ActError>(())
         })?;
         committed.durable().await?;
         Ok(())
     }
 
-    /// Gives the interface back and ends the task, in one commit.
-    pub(super) async fn release(&self, cx: &ActCx, key: &TaskKey) -> Result<(), ActError> {
-        let (networks, now) = (self.room.networks(), cx.clock.now());
-        let committed = cx.ledger.transact(|tx| {
-            let Some(row) = tx.get::<TaskRow>(key) else { return Ok(()) };
-            if row.last_status != TaskStatus::Deprovisioning {
-                return Ok(());
-            }
-            let mut row = TaskRow::clone(&row);
-            if let Some(interface) = &mut row.interface {
-                let place = Place::new(&key.cluster.account, &key.cluster.region);
-                networks.release_interface(tx, &place, &interface.eni_id);
-                interface.is_released = true;
-            }
-            row.containers.iter_mut().for_each(|one| one.last_status = TaskStatus::Stopped);
-            row.last_status = TaskStatus::Stopped;
-            row.times.stopped_at = Some(now);
-            row.version += 1;
-            tx.put(row);
-            Ok::<_, ActError>(())
-        })?;
-        committed.durable().await?;
-        Ok(())
+    /// Gives a task's interface back and writes that it has ended.
+    pub(super) fn end(&self, tx: &mut Tx, mut row: TaskRow, now: Timestamp) {
+        if let Some(interface) = &mut row.interface {
+            let place = Place::new(&row.key.cluster.account, &row.key.cluster.region);
+            self.room.networks().release_interface(tx, &place, &interface.eni_id);
+            interface.is_released = true;
+        }
+        row.containers.iter_mut().for_each(|one| one.last_status = TaskStatus::Stopped);
+        row.last_status = TaskStatus::Stopped;
+        row.times.stopped_at = Some(now);
+        row.version += 1;
+        tx.put(row);
     }
 }
 
@@ -72,7 +88,7 @@ impl Tasks {
 fn first_free(
     row: &TaskRow,
     mut allocate: impl FnMut(&InterfaceRequest) -> Result<Interface, InterfaceError>,
-    now: haar_types::Timestamp,
+    now: Timestamp,
 ) -> Result<Interface, InterfaceError> {
     let cluster = &row.key.cluster;
     let mut request = InterfaceRequest {

@@ -19,7 +19,8 @@ const STOP_TIMEOUT_S: u64 = 30;
 const NO_GRACE: Duration = Duration::from_secs(1);
 
 impl Tasks {
-    /// Stops all and removes the sandbox, then records `DEPROVISIONING`.
+    /// Stops all and removes the sandbox, then gives the interface back and records `STOPPED`, in
+    /// one commit.
     pub(super) async fn halt(&self, cx: &ActCx, key: &TaskKey) -> Result<(), ActError> {
         let snapshot = cx.ledger.snapshot();
         let Some(row) = snapshot.get::<TaskRow>(key) else { return Ok(()) };
@@ -37,18 +38,24 @@ impl Tasks {
         let removed = self.room.doors.substrate.remove(&id, NO_GRACE).await;
         removed.map_err(ActError::transient)?;
         self.room.unfollow(key);
-        Self::change(cx, key, |row, now| {
+        let now = cx.clock.now();
+        let committed = cx.ledger.transact(|tx| {
+            let Some(row) = tx.get::<TaskRow>(key) else { return Ok(()) };
+            if row.last_status != TaskStatus::Stopping {
+                return Ok(());
+            }
+            let mut row = TaskRow::clone(&row);
             for container in &mut row.containers {
                 if let Some((exit, at)) = ends.get(&container.name) {
                     exits::record(container, container.attempt, *exit, *at);
                 }
-                container.last_status = TaskStatus::Stopped;
             }
-            row.last_status = TaskStatus::Deprovisioning;
             row.times.execution_stopped_at = Some(now);
-        })
-        .await
-        .map(drop)
+            self.end(tx, row, now);
+            Ok::<_, ActError>(())
+        })?;
+        committed.durable().await?;
+        Ok(())
     }
 
     /// Those that others wait for are stopped last.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use haar_controller::{ActCx, ActError};
 use haar_ecs_contract::model::{ContainerDefinition, TaskStopCode};
 use haar_substrate::SubstrateError;
+use haar_types::Timestamp;
 
 use super::Tasks;
 use crate::doors::{ImageRequest, PullError, PullStage, ReadyImage};
@@ -19,64 +20,74 @@ const PULL_MAX: Duration = Duration::from_secs(180);
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 impl Tasks {
-    /// Pulls, reads, makes; then starts what waits for nothing.
+    /// Attaches, pulls, reads, makes; then starts what waits for nothing. What is made is on the
+    /// host before it is in the row: a process that finds the row without it makes it again,
+    /// which finds what is there.
     pub(super) async fn launch(&self, cx: &ActCx, key: &TaskKey) -> Result<(), ActError> {
-        let Some(begun) = Self::change(cx, key, |row, now| {
-            row.times.pull_started_at.get_or_insert(now);
-        })
-        .await?
-        else {
+        let attached = self.attach(cx, key)?;
+        let Some(begun) = attached.value().clone() else {
+            attached.durable().await?;
             return Ok(());
         };
-        if begun.must_stop || begun.is_made {
-            return Ok(());
-        }
         let snapshot = cx.ledger.snapshot();
         let Some(definition) = snapshot.get::<DefinitionRow>(&begun.definition) else {
             return Err(ActError::lasting("the task's definition is not there"));
         };
-        let pulled = tokio::select! {
-            biased; // chance comes in through IdSource
-            pulled = self.pull_all(&begun, &definition) => pulled,
-            () = until_stopped(cx, key) => {
-                self.forget_pulls(key);
-                return Ok(());
-            }
-        };
-        let pulled = match pulled {
+        // its address is on disk before anything has it
+        let (kept, gathered) =
+            futures_util::join!(attached.durable(), self.gather(cx, &begun, &definition));
+        kept?;
+        let pulled = match gathered {
             Ok(pulled) => pulled,
-            Err(failure) => return self.pull_failed(cx, &begun, failure).await,
+            Err(Unready::Unwanted) => return Ok(()),
+            Err(Unready::Pull(failure)) => return self.pull_failed(cx, &begun, failure).await,
+            Err(Unready::Other(reason)) => return Self::cannot_begin(cx, key, &reason).await,
         };
-        self.forget_pulls(key);
-        if let Err(reason) = self.room.prepare(&begun, &definition).await {
-            let reason = format!("ResourceInitializationError: {reason}");
-            return Self::give_up(cx, key, TaskStopCode::TaskFailedToStart, &reason).await;
+        let filter = self.room.filter(&cx.ledger.snapshot(), &begun);
+        if let Some(filter) = &filter {
+            self.room.filters.begins(key, filter);
         }
-        let network = (self.room.filter(&snapshot, &begun), self.room.metadata_at());
+        let network = (filter, self.room.metadata_at());
         let sandbox = spec::sandbox(&self.room.doors.settings, &begun, &definition, network);
         match self.room.doors.substrate.ensure(sandbox).await {
             Ok(_) => {}
             Err(error) if error.is_transient() => return Err(ActError::transient(error)),
-            Err(error) => {
-                let reason = format!("ResourceInitializationError: {error}");
-                return Self::give_up(cx, key, TaskStopCode::TaskFailedToStart, &reason).await;
-            }
+            Err(error) => return Self::cannot_begin(cx, key, &error.to_string()).await,
         }
-        let made = Self::change(cx, key, |row, now| {
-            row.times.pull_stopped_at.get_or_insert(now);
-            row.is_made = true;
-            for container in &mut row.containers {
-                let image = pulled.get(&container.name);
-                container.image_digest = image.map(|image| image.digest.clone());
-                container.image_id = image.map(|image| image.id.0.clone());
-            }
-        });
-        let Some(made) = made.await? else { return Ok(()) };
-        self.room.follow(&made, &definition);
+        let now = cx.clock.now();
+        let is_made = |row: &mut TaskRow| made(row, &pulled, now);
+        let mut row = begun;
+        is_made(&mut row);
+        self.room.follow(&row, &definition);
         let ready = definition.definition.container_definitions.iter().flatten();
         let ready = ready.filter(|one| one.depends_on.iter().flatten().next().is_none());
         let names: Vec<String> = ready.filter_map(|one| one.name.clone()).collect();
-        self.start(cx, key, &names).await
+        self.start_all(cx, (&row, &definition), &names, is_made).await
+    }
+
+    async fn cannot_begin(cx: &ActCx, key: &TaskKey, reason: &str) -> Result<(), ActError> {
+        let reason = format!("ResourceInitializationError: {reason}");
+        Self::give_up(cx, key, TaskStopCode::TaskFailedToStart, &reason).await
+    }
+
+    /// What must be there before a task's sandbox: its images, its secrets, its log streams.
+    async fn gather(
+        &self,
+        cx: &ActCx,
+        row: &TaskRow,
+        definition: &DefinitionRow,
+    ) -> Result<BTreeMap<String, ReadyImage>, Unready> {
+        let pulled = tokio::select! {
+            biased; // chance comes in through IdSource
+            pulled = self.pull_all(row, definition) => pulled.map_err(Unready::Pull)?,
+            () = until_stopped(cx, &row.key) => {
+                self.forget_pulls(&row.key);
+                return Err(Unready::Unwanted);
+            }
+        };
+        self.forget_pulls(&row.key);
+        self.room.prepare(row, definition).await.map_err(Unready::Other)?;
+        Ok(pulled)
     }
 
     async fn pull_all(
@@ -116,6 +127,26 @@ impl Tasks {
         })
         .await
         .map(drop)
+    }
+}
+
+/// Why there is no sandbox to be made.
+enum Unready {
+    /// Somebody wants the task to stop.
+    Unwanted,
+    Pull(PullError),
+    /// In AWS's words.
+    Other(String),
+}
+
+/// Its sandbox is there.
+fn made(row: &mut TaskRow, pulled: &BTreeMap<String, ReadyImage>, now: Timestamp) {
+    row.times.pull_stopped_at.get_or_insert(now);
+    row.is_made = true;
+    for container in &mut row.containers {
+        let image = pulled.get(&container.name);
+        container.image_digest = image.map(|image| image.digest.clone());
+        container.image_id = image.map(|image| image.id.0.clone());
     }
 }
 

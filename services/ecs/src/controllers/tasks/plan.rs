@@ -30,21 +30,21 @@ pub(super) fn plan(
     match task.last_status {
         TaskStatus::Stopped => forget(task, now),
         TaskStatus::Deprovisioning => Plan::step(Step::Release(key())),
-        TaskStatus::Stopping => steps([Step::Halt(key()), Step::Release(key())]),
+        TaskStatus::Stopping => Plan::step(Step::Halt(key())),
         TaskStatus::Provisioning if must_stop => {
             let record = Step::Record(key(), TaskStatus::Deprovisioning);
             steps([record, Step::Release(key())])
         }
         _ if must_stop => {
             let record = Step::Record(key(), TaskStatus::Stopping);
-            steps([record, Step::Halt(key()), Step::Release(key())])
+            steps([record, Step::Halt(key())])
         }
         TaskStatus::Deactivating => Plan::step(Step::Record(key(), TaskStatus::Stopping)),
         _ if now >= task.created_at + PENDING_MAX && task.last_status < TaskStatus::Running => {
             let reason = "Task failed to start: it was pending for too long.".to_owned();
             Plan::step(Step::GiveUp(key(), TaskStopCode::TaskFailedToStart, reason))
         }
-        TaskStatus::Provisioning => steps([Step::Attach(key()), Step::Launch(key())]),
+        TaskStatus::Provisioning => Plan::step(Step::Launch(key())),
         _ if !task.is_made => {
             Plan::step(Step::Launch(key())).wake_at(task.created_at + PENDING_MAX)
         }
@@ -118,8 +118,31 @@ fn judge_exit(task: &TaskRow, definition: &ContainerDefinition) -> Option<Step> 
     if definition.essential == Some(false) {
         return None;
     }
+    let (code, reason) = essential_exited();
+    Some(Step::GiveUp(task.key.clone(), code, reason))
+}
+
+fn essential_exited() -> (TaskStopCode, String) {
     let reason = "Essential container in task exited".to_owned();
-    Some(Step::GiveUp(task.key.clone(), TaskStopCode::EssentialContainerExited, reason))
+    (TaskStopCode::EssentialContainerExited, reason)
+}
+
+/// What exits that have just been written down mean for the task, in the same commit: it is to
+/// stop, where one that it cannot do without has ended for good.
+pub(crate) fn conclude(row: &mut TaskRow, containers: &[ContainerDefinition], now: Timestamp) {
+    let has_ended = |definition: &ContainerDefinition| {
+        let one = definition.name.as_deref().and_then(|name| row.container(name));
+        one.is_some_and(|one| one.last_status == TaskStatus::Stopped && !restarts(definition, one))
+    };
+    let essential = |one: &&ContainerDefinition| one.essential != Some(false);
+    let is_over = containers.iter().filter(essential).any(has_ended);
+    if !is_over || row.must_stop || row.last_status >= TaskStatus::Stopping {
+        return;
+    }
+    let (code, reason) = essential_exited();
+    row.ask_to_stop(code, reason);
+    row.last_status = TaskStatus::Stopping;
+    row.times.stopping_at = Some(now);
 }
 
 fn failed(task: &TaskRow, reason: &str) -> Step {

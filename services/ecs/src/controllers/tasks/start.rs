@@ -9,6 +9,7 @@ use haar_types::Timestamp;
 
 use super::Tasks;
 use super::launch::start_failure;
+use super::plan::conclude;
 use crate::run::{exits, spec};
 use crate::state::{
     DefinitionRow, Health, TaskContainer, TaskKey, TaskRow, TaskStatus, sandbox_name,
@@ -21,8 +22,7 @@ enum Started {
 }
 
 impl Tasks {
-    /// Starts containers and records what became of them, in one commit. When none waits any
-    /// more, the task is `RUNNING`.
+    /// Starts containers of a task whose sandbox is there.
     pub(super) async fn start(
         &self,
         cx: &ActCx,
@@ -30,31 +30,46 @@ impl Tasks {
         names: &[String],
     ) -> Result<(), ActError> {
         let snapshot = cx.ledger.snapshot();
-        let Some(row) = snapshot.get::<TaskRow>(key).filter(|row| !row.must_stop) else {
-            return Ok(());
-        };
+        let Some(row) = snapshot.get::<TaskRow>(key) else { return Ok(()) };
         let Some(definition) = snapshot.get::<DefinitionRow>(&row.definition) else {
             return Err(ActError::lasting("the task's definition is not there"));
         };
-        let mut started = Vec::new();
+        self.start_all(cx, (&row, &definition), names, |_| {}).await
+    }
+
+    /// Starts containers and records what became of them, with what else there is to record, in
+    /// one commit. When none waits any more, the task is `RUNNING`.
+    pub(super) async fn start_all(
+        &self,
+        cx: &ActCx,
+        (row, definition): (&TaskRow, &DefinitionRow),
+        names: &[String],
+        also: impl FnOnce(&mut TaskRow) + Send,
+    ) -> Result<(), ActError> {
+        let (key, mut started) = (&row.key, Vec::new());
+        let is_wanted =
+            || cx.ledger.snapshot().get::<TaskRow>(key).is_some_and(|row| !row.must_stop);
         for name in names {
-            let Some(container) = row.container(name) else { continue };
+            let Some(container) = row.container(name).filter(|_| is_wanted()) else { continue };
             let attempt = next_attempt(container);
-            let outcome = self.start_one(&row, &definition, name, attempt).await?;
+            let outcome = self.start_one(row, definition, name, attempt).await?;
             started.push((name.clone(), attempt, outcome));
         }
         let changed = Self::change(cx, key, |row, now| {
+            also(row);
             for (name, attempt, outcome) in started {
-                record(row, &definition, (&name, attempt), outcome, now);
+                record(row, definition, (&name, attempt), outcome, now);
                 let early = self.room.runs.early_end((key, &name, attempt));
                 if let (Some((exit, at)), Some(one)) = (early, row.container_mut(&name)) {
                     exits::record(one, attempt, exit, at);
                 }
             }
             settle(row, now);
+            conclude(row, Self::definitions(Some(definition)), now);
         });
         if let Some(row) = changed.await? {
-            self.room.follow(&row, &definition);
+            self.room.follow(&row, definition);
+            self.room.note_loss(key).await;
         }
         Ok(())
     }

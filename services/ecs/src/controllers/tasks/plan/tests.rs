@@ -61,11 +61,11 @@ fn definition(name: &str) -> ContainerDefinition {
 }
 
 #[test]
-fn a_new_task_gets_its_network_then_its_sandbox() {
+fn a_new_task_is_launched() {
     let task = task(TaskStatus::Provisioning, vec![container("web", TaskStatus::Pending)]);
     let key = task.key.clone();
     let found = plan(&task, &[definition("web")], NOW);
-    assert_eq!(found.steps, [Step::Attach(key.clone()), Step::Launch(key)]);
+    assert_eq!(found.steps, [Step::Launch(key)]);
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_task_that_must_stop_is_taken_down_in_order_from_wherever_it_is() {
     let key = task.key.clone();
     let found = plan(&task, &[definition("web")], NOW);
     let record = Step::Record(key.clone(), TaskStatus::Stopping);
-    assert_eq!(found.steps, [record, Step::Halt(key.clone()), Step::Release(key.clone())]);
+    assert_eq!(found.steps, [record, Step::Halt(key.clone())]);
     task.last_status = TaskStatus::Provisioning;
     let found = plan(&task, &[definition("web")], NOW);
     let record = Step::Record(key.clone(), TaskStatus::Deprovisioning);
@@ -90,8 +90,15 @@ fn an_essential_containers_exit_ends_the_task_another_does_not() {
     let code = TaskStopCode::EssentialContainerExited;
     let reason = "Essential container in task exited".to_owned();
     assert_eq!(found.steps, [Step::GiveUp(task.key.clone(), code, reason)]);
+    let mut concluded = task.clone();
+    conclude(&mut concluded, &[definition("web")], NOW);
+    assert_eq!(concluded.last_status, TaskStatus::Stopping);
+    assert_eq!(concluded.stop.map(|stop| stop.code), Some(code));
     let sidecar = ContainerDefinition { essential: Some(false), ..definition("web") };
-    assert!(plan(&task, &[sidecar], NOW).steps.is_empty());
+    assert!(plan(&task, std::slice::from_ref(&sidecar), NOW).steps.is_empty());
+    let mut concluded = task.clone();
+    conclude(&mut concluded, &[sidecar], NOW);
+    assert_eq!(concluded, task);
 }
 
 #[test]

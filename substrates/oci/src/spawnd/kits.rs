@@ -1,0 +1,108 @@
+//! What sandboxes of images need that can be made ahead: control groups for a sandbox and its
+//! first container, and the container's devices.
+
+use std::os::fd::OwnedFd;
+
+use parking_lot::Mutex;
+
+use super::{closer, log, rootfs};
+use crate::cgroup::{Cgroup, Cgroups};
+use crate::proto::{Doing, Failure};
+
+/// Prepared ones, once there was a sandbox that wanted one.
+const READY_MAX: usize = 4;
+
+/// Makes kits.
+#[derive(Default)]
+pub(super) struct Kits(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    ready: Vec<Kit>,
+    is_wanted: bool,
+    /// One could not be prepared, or the helper is leaving: none are any more.
+    is_over: bool,
+}
+
+/// What one sandbox begins with.
+pub(super) struct Kit {
+    pub(super) group: Cgroup,
+    /// For its first container.
+    pub(super) first: Option<FirstKit>,
+}
+
+/// What a container begins with.
+pub(super) struct FirstKit {
+    /// The last part of its group's name.
+    pub(super) name: String,
+    pub(super) group: Cgroup,
+    pub(super) devices: OwnedFd,
+}
+
+impl Kits {
+    /// A prepared one, if there is; else one of a sandbox alone.
+    pub(super) fn take(
+        &self,
+        cgroups: &Cgroups,
+        mint: impl FnOnce() -> String,
+    ) -> Result<Kit, Failure> {
+        let mut state = self.0.lock();
+        state.is_wanted = true;
+        let ready = state.ready.pop();
+        drop(state);
+        match ready {
+            Some(kit) => Ok(kit),
+            None => {
+                let group = cgroups.create(&mint()).doing("make the control groups")?;
+                Ok(Kit { group, first: None })
+            }
+        }
+    }
+
+    /// There are fewer prepared ones than there could be.
+    pub(super) fn lack(&self) -> bool {
+        let state = self.0.lock();
+        state.is_wanted && !state.is_over && state.ready.len() < READY_MAX
+    }
+
+    /// Prepares one.
+    pub(super) fn prepare(&self, cgroups: &Cgroups, names: [String; 2]) {
+        // held meanwhile, so that none is made behind the back of a helper that leaves
+        let mut state = self.0.lock();
+        if state.is_over {
+            return;
+        }
+        match make(cgroups, names) {
+            Ok(kit) => state.ready.push(kit),
+            Err(error) => {
+                log(&format!("could not prepare control groups: {error}"));
+                state.is_over = true;
+            }
+        }
+    }
+
+    /// Removes all, for good.
+    pub(super) fn tear_down(&self) {
+        let mut state = self.0.lock();
+        state.is_over = true;
+        for kit in state.ready.drain(..) {
+            kit.first.iter().for_each(|first| closer::remove_group(&first.group));
+            closer::remove_group(&kit.group);
+        }
+    }
+}
+
+fn make(cgroups: &Cgroups, [outer, inner]: [String; 2]) -> std::io::Result<Kit> {
+    let group = cgroups.create(&outer)?;
+    let first = cgroups.create_in(&group, &inner).and_then(|within| {
+        let devices = rootfs::devices().inspect_err(|_| closer::remove_group(&within))?;
+        Ok(FirstKit { name: inner, group: within, devices })
+    });
+    match first {
+        Ok(first) => Ok(Kit { group, first: Some(first) }),
+        Err(error) => {
+            group.remove();
+            Err(error)
+        }
+    }
+}
