@@ -14,7 +14,9 @@
 
 mod courier;
 mod parcel;
+mod retries;
 mod schedule;
 
 pub use courier::{Carrier, Courier, CourierError, CourierSettings, Staged, Verdict, back_off};
 pub use parcel::{Lane, Letter, Parcel};
+pub use retries::{Exhausted, Retries};

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::FutureExt as _;
 use haar_types::{Region, RequestId};
 use haar_wire::{
-    AwsError, Body, Catalogue, Operation, OperationSchema, Refusal, Route, ServiceSchema,
+    AwsError, Body, Catalogue, Json, Operation, OperationSchema, Refusal, Route, ServiceSchema,
 };
 use http::header::HeaderName;
 use http::request::Parts;
@@ -191,7 +191,31 @@ impl Kernel {
             return Err(AwsError::not_implemented(O::SCHEMA.service, O::SCHEMA.name));
         };
         let entry = found.downcast_ref::<Arc<dyn InProcess<O>>>().expect("inserted with this type");
-        let call = Call {
+        entry.call(self, self.call_within(principal, region), input).await
+    }
+
+    /// Runs an operation for a neighbour who knows it by name.
+    pub(crate) async fn call_named(
+        &self,
+        principal: Arc<Principal>,
+        region: Region,
+        operation: &'static OperationSchema,
+        input: Json,
+    ) -> Result<Json, AwsError> {
+        let Some(entry) = self.entries.get(&address(operation)) else {
+            return Err(AwsError::not_implemented(operation.service, operation.name));
+        };
+        entry.call_json(self, self.call_within(principal, region), input).await
+    }
+
+    /// The operations that rooms serve.
+    pub(crate) fn served(&self) -> Vec<&'static OperationSchema> {
+        self.entries.values().map(|entry| entry.schema()).collect()
+    }
+
+    /// The circumstances of a call between rooms.
+    fn call_within(&self, principal: Arc<Principal>, region: Region) -> Call {
+        Call {
             account: principal.account.clone(),
             region,
             request_id: RequestId::new(self.doors.ids.uuid()),
@@ -202,8 +226,7 @@ impl Kernel {
             source_ip: None,
             user_agent: None,
             trace: None,
-        };
-        entry.call(self, call, input).await
+        }
     }
 
     pub(crate) fn call_of(

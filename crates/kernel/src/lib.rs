@@ -9,6 +9,7 @@
 //!
 //! Begin with [`Kernel::serve`].
 
+mod by_name;
 mod call;
 mod data_key;
 mod doors;

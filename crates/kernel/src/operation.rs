@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use haar_wire::{AwsError, Body, Operation, OperationSchema, Route};
+use haar_wire::{AwsError, Body, Json, Operation, OperationSchema, Route};
 use http::Response;
 use http::request::Parts;
 
@@ -18,6 +18,14 @@ pub(crate) trait Entry: Send + Sync {
     fn schema(&self) -> &'static OperationSchema;
 
     fn counts(&self) -> &Counts;
+
+    /// Authorises and handles an input that is JSON, for those who know the operation by name.
+    fn call_json<'a>(
+        &'a self,
+        kernel: &'a Kernel,
+        call: Call,
+        input: Json,
+    ) -> BoxFuture<'a, Result<Json, AwsError>>;
 
     /// Decodes, authorises, handles, encodes.
     fn serve<'a>(
@@ -58,6 +66,21 @@ impl<O: Operation, R: Room> Entry for TypedEntry<O, R> {
 
     fn counts(&self) -> &Counts {
         &self.counts
+    }
+
+    fn call_json<'a>(
+        &'a self,
+        kernel: &'a Kernel,
+        call: Call,
+        input: Json,
+    ) -> BoxFuture<'a, Result<Json, AwsError>> {
+        async move {
+            let input = haar_wire::from_json::<O::Input>(input)
+                .map_err(|error| AwsError::validation(O::SCHEMA.service, error.to_string()))?;
+            let output = self.call(kernel, call, input).await?;
+            Ok(haar_wire::to_json(&output))
+        }
+        .boxed()
     }
 
     fn serve<'a>(

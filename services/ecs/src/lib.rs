@@ -27,5 +27,6 @@ mod room;
 mod rules;
 mod run;
 pub mod state;
+mod target;
 
 pub use room::Ecs;

@@ -12,6 +12,7 @@ use crate::doors::TaskDoors;
 use crate::exec::Sessions;
 use crate::rules::names::{self, Place};
 use crate::run::{Filters, Runs};
+use crate::target::Clusters;
 
 /// Amazon ECS's room: its doors, and what it keeps of the tasks that run.
 pub struct Ecs {
@@ -25,6 +26,7 @@ pub struct Ecs {
 impl Ecs {
     /// The room behind its doors. EC2 must have offered its peek by the first call.
     pub fn new(doors: Doors, task_doors: TaskDoors) -> Self {
+        doors.targets.offer("ecs", std::sync::Arc::new(Clusters(doors.clone())));
         Self {
             doors,
             task_doors,

@@ -4,7 +4,6 @@ mod attempt;
 mod carrier;
 mod dead_letter;
 mod failure;
-mod run_task;
 mod sender;
 
 use bytes::Bytes;

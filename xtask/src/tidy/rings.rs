@@ -45,6 +45,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-schedule", Ring::Parts),
     ("haar-courier", Ring::Kernel),
     ("haar-poller", Ring::Kernel),
+    ("haar-timetable", Ring::Kernel),
     ("haar-kernel", Ring::Kernel),
     ("haar-controller", Ring::Kernel),
     ("haar-net", Ring::Kernel),

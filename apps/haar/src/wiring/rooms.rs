@@ -25,6 +25,7 @@ use haar_ledger::Tables;
 use haar_logs::Logs;
 use haar_registry::{Limits, Registries};
 use haar_s3::S3;
+use haar_scheduler::Scheduler;
 use haar_secretsmanager::SecretsManager;
 use haar_sqs::Sqs;
 use haar_ssm::Ssm;
@@ -52,6 +53,7 @@ pub(crate) struct Rooms {
     pub(super) logs: Arc<Logs>,
     pub(super) meter: Arc<UsageBook>,
     s3: Arc<S3>,
+    scheduler: Arc<Scheduler>,
     secrets: Arc<SecretsManager>,
     sqs: Arc<Sqs>,
     ssm: Arc<Ssm>,
@@ -68,6 +70,7 @@ pub(crate) fn tables() -> Tables {
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
     let tables = tables.and(&haar_dynamodb::tables());
     let tables = tables.and(&haar_events::tables()).and(&haar_s3::tables());
+    let tables = tables.and(&haar_scheduler::tables());
     Sqs::tables(Ecr::tables(Cloudwatch::tables(Logs::tables(tables))))
 }
 
@@ -115,6 +118,7 @@ impl Rooms {
             logs,
             meter,
             s3,
+            scheduler: Scheduler::new(doors),
             secrets,
             sqs,
             ssm,
@@ -139,6 +143,7 @@ impl Rooms {
             .room(Arc::clone(&self.lambda), Lambda::lanes)
             .room(Arc::clone(&self.logs), Logs::lanes)
             .room(Arc::clone(&self.s3), haar_s3::lanes)
+            .room(Arc::clone(&self.scheduler), haar_scheduler::lanes)
             .room(Arc::clone(&self.secrets), haar_secretsmanager::lanes)
             .room(Arc::clone(&self.sqs), Sqs::lanes)
             .room(Arc::clone(&self.ssm), haar_ssm::lanes)
@@ -203,6 +208,8 @@ impl Rooms {
         self.events.start().map_err(|error| format!("deliveries of events: {error}"))?;
         self.loops.spawn(Arc::clone(&self.events).run());
         self.loops.spawn(Arc::clone(&self.lambda).poll_sources());
+        self.scheduler.start().map_err(|error| format!("schedules: {error}"))?;
+        self.loops.spawn(Arc::clone(&self.scheduler).run());
         self.loops.spawn(self.logs.run());
         self.loops.spawn(self.s3.run());
         self.loops.spawn(self.sqs.run());
@@ -246,6 +253,7 @@ impl Rooms {
         self.dynamodb.forget();
         self.meter.forget_pending();
         self.events.reset().map_err(|error| error.message().to_owned())?;
+        self.scheduler.reset().map_err(|error| error.to_string())?;
         self.doors.ledger.reset().map_err(|error| error.to_string())?;
         super::ground::keep(&self.doors.settings, &self.doors.ledger).await?;
         self.iam.after_reset();

@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 use haar_kernel::targets::{Consignment, Sender};
+use haar_wire::Json;
 
 use super::failure::Failure;
-use super::{Delivery, run_task, sender};
+use super::{Delivery, sender};
 use crate::Events;
 use crate::publish::Publication;
 use crate::rules::event::seconds;
@@ -19,7 +20,6 @@ impl Events {
         let kind = arn.split(':').nth(2).unwrap_or_default();
         match kind {
             "events" if BusKey::of_arn(arn).is_some() => self.to_bus(delivery).await,
-            "ecs" => run_task::run(&self.doors, delivery, &self.sender_of(delivery)?).await,
             _ => {
                 let consignment = self.consignment(delivery)?;
                 self.doors.targets.deliver(&consignment).await.map_err(Failure::from)
@@ -39,20 +39,25 @@ impl Events {
     fn consignment(&self, delivery: &Delivery) -> Result<Consignment, Failure> {
         let target = &delivery.target;
         // These are asked for their own policies, whatever role the target has.
-        let by_policy = ["lambda", "sns", "sqs"]
-            .iter()
-            .any(|service| target.arn.split(':').nth(2) == Some(service));
+        let kind = target.arn.split(':').nth(2).unwrap_or_default();
+        let by_policy = ["lambda", "sns", "sqs"].contains(&kind);
         let sender = match (&target.role_arn, by_policy) {
             (None, true) => sender::service(&delivery.rule.bus.account, &delivery.rule.arn()),
             _ => self.sender_of(delivery)?,
         };
         let region = delivery.rule.bus.region.clone();
-        let body = Bytes::from(text_for(delivery));
+        // A task without an input of its own has no overrides.
+        let body = match kind == "ecs" && !has_input(delivery) {
+            true => Bytes::new(),
+            false => Bytes::from(text_for(delivery)),
+        };
         let mut consignment = Consignment::new(target.arn.clone(), sender, region, body);
         consignment.group =
             target.sqs_parameters.as_ref().and_then(|sqs| sqs.message_group_id.clone());
-        if target.arn.split(':').nth(2) == Some("kinesis") {
-            consignment.partition_key = Some(partition_key(delivery));
+        match kind {
+            "kinesis" => consignment.partition_key = Some(partition_key(delivery)),
+            "ecs" => consignment.parameters = task_parameters(delivery),
+            _ => {}
         }
         Ok(consignment)
     }
@@ -82,8 +87,21 @@ impl Events {
     }
 }
 
+fn has_input(delivery: &Delivery) -> bool {
+    let target = &delivery.target;
+    target.input.is_some() || target.input_path.is_some() || target.input_transformer.is_some()
+}
+
+/// What a cluster is to run, and for whom.
+fn task_parameters(delivery: &Delivery) -> Option<Json> {
+    let mut parameters = haar_wire::to_json(delivery.target.ecs_parameters.as_ref()?);
+    let started_by = format!("events-rule/{}", delivery.rule.name);
+    parameters["StartedBy"] = Json::from(started_by.chars().take(36).collect::<String>());
+    Some(parameters)
+}
+
 /// The text that the target gets.
-pub(super) fn text_for(delivery: &Delivery) -> String {
+fn text_for(delivery: &Delivery) -> String {
     let around = Surroundings {
         rule_arn: &delivery.rule.arn(),
         rule_name: &delivery.rule.name,

@@ -1,6 +1,7 @@
 //! Events that no target took, on their way to a queue.
 
 use bytes::Bytes;
+use haar_courier::Exhausted;
 use haar_kernel::targets::Consignment;
 
 use super::Delivery;
@@ -14,7 +15,7 @@ impl Events {
         &self,
         delivery: &Delivery,
         failure: &Failure,
-        limit: Option<&'static str>,
+        limit: Option<Exhausted>,
         retry_count: u32,
     ) {
         let config = delivery.target.dead_letter_config.as_ref();
@@ -32,7 +33,7 @@ impl Events {
         add("ERROR_CODE", failure.code.to_owned());
         add("ERROR_MESSAGE", failure.message.clone());
         if let Some(limit) = limit {
-            add("EXHAUSTED_RETRY_CONDITION", limit.to_owned());
+            add("EXHAUSTED_RETRY_CONDITION", limit.as_str().to_owned());
             add("RETRY_ATTEMPTS", retry_count.to_string());
         }
         let sent = self.doors.targets.deliver(&letter).await;

@@ -2,5 +2,6 @@
 
 pub mod model;
 pub mod peek;
+pub mod sender;
 
 pub use model::*;

@@ -1,0 +1,119 @@
+"""EventBridge Scheduler with boto3: functions called, messages sent, on time."""
+
+import datetime
+import json
+import uuid
+
+import pytest
+
+from support.cloud import ACCOUNT, REGION, until
+from support.functions import ROLE, Functions
+from test_events import RECORDER, arn_of, heard
+
+NOW = {"Mode": "OFF"}
+
+
+def soon(seconds):
+    at = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds)
+    return f"at({at:%Y-%m-%dT%H:%M:%S})"
+
+
+@pytest.fixture
+def scheduler(cloud):
+    return cloud.client("scheduler")
+
+
+def create(scheduler, expression, target, **more):
+    name = more.pop("Name", f"s-{uuid.uuid4().hex[:8]}")
+    more.setdefault("FlexibleTimeWindow", NOW)
+    scheduler.create_schedule(
+        Name=name, ScheduleExpression=expression, Target={"RoleArn": ROLE, **target}, **more
+    )
+    return name
+
+
+def test_a_function_is_called_once_and_the_schedule_goes(cloud, functions, scheduler):
+    name = functions.python(RECORDER)
+    schedule = create(
+        scheduler,
+        soon(2),
+        {
+            "Arn": arn_of(functions, name),
+            "Input": '{"by": "<aws.scheduler.schedule-arn>", "try": <aws.scheduler.attempt-number>}',
+        },
+        ActionAfterCompletion="DELETE",
+    )
+    arn = f"arn:aws:scheduler:{REGION}:{ACCOUNT}:schedule/default/{schedule}"
+    assert scheduler.get_schedule(Name=schedule)["Arn"] == arn
+    assert until(lambda: heard(cloud, name)) == [{"by": arn, "try": 1}]
+    until(lambda: scheduler.list_schedules(NamePrefix=schedule)["Schedules"], lambda all: all == [])
+
+
+def test_an_operation_of_a_service_is_called(cloud, scheduler):
+    name = f"by-schedule-{uuid.uuid4().hex[:8]}"
+    create(
+        scheduler,
+        soon(1),
+        {
+            "Arn": "arn:aws:scheduler:::aws-sdk:ssm:putParameter",
+            "Input": json.dumps({"Name": name, "Value": "made", "Type": "String"}),
+        },
+    )
+    ssm = cloud.client("ssm")
+
+    def found():
+        values = ssm.get_parameters(Names=[name])["Parameters"]
+        return [value["Value"] for value in values]
+
+    assert until(found) == ["made"]
+
+
+def test_a_schedule_sends_to_the_default_bus(cloud, functions, scheduler):
+    name, source = functions.python(RECORDER), uuid.uuid4().hex
+    events = cloud.client("events")
+    events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))
+    events.put_targets(Rule=source, Targets=[{"Id": "1", "Arn": arn_of(functions, name)}])
+    target = {
+        "Arn": f"arn:aws:events:{REGION}:{ACCOUNT}:event-bus/default",
+        "EventBridgeParameters": {"DetailType": "tick", "Source": source},
+        "Input": '{"n": 1}',
+    }
+    create(scheduler, soon(1), target)
+    (event,) = until(lambda: heard(cloud, name))
+    assert (event["detail-type"], event["detail"]) == ("tick", {"n": 1})
+
+
+def test_refusals_and_groups(scheduler):
+    with pytest.raises(scheduler.exceptions.ValidationException) as refused:
+        create(scheduler, "rate(5 weeks)", {"Arn": "arn:aws:sqs:us-east-1:000000000000:q"})
+    assert "Invalid Schedule Expression rate(5 weeks)." in str(refused.value)
+    group = f"g-{uuid.uuid4().hex[:8]}"
+    arn = scheduler.create_schedule_group(Name=group, Tags=[{"Key": "a", "Value": "b"}])
+    arn = arn["ScheduleGroupArn"]
+    assert scheduler.list_tags_for_resource(ResourceArn=arn)["Tags"] == [{"Key": "a", "Value": "b"}]
+    queue = {"Arn": "arn:aws:sqs:us-east-1:000000000000:q"}
+    for _ in range(3):
+        create(scheduler, "cron(0 0 1 1 ? 2150)", queue, GroupName=group)
+    pages = scheduler.get_paginator("list_schedules").paginate(
+        GroupName=group, PaginationConfig={"PageSize": 2}
+    )
+    assert [len(page["Schedules"]) for page in pages] == [2, 1]
+    scheduler.delete_schedule_group(Name=group)
+    with pytest.raises(scheduler.exceptions.ResourceNotFoundException):
+        scheduler.get_schedule_group(Name=group)
+
+
+def test_what_was_due_while_haar_was_away_is_made_up_for_once(new_cloud, tmp_path):
+    cloud = new_cloud(data_dir=tmp_path)
+    functions, scheduler = Functions(cloud), cloud.client("scheduler")
+    name = functions.python(RECORDER)
+    target = {"Arn": arn_of(functions, name), "Input": '{"at": "<aws.scheduler.scheduled-time>"}'}
+    create(scheduler, soon(2), target, Name="missed")
+    create(scheduler, "rate(1 minutes)", target, Name="each-minute")
+    (first,) = until(lambda: heard(cloud, name))
+    cloud.kill()
+    until(lambda: None, lambda _: soon(-3) > f"at({first['at'][:19]})")
+    cloud.start()
+    at = until(lambda: [event["at"] for event in heard(cloud, name)], lambda all: len(all) == 2)
+    assert len(set(at)) == 2
+    assert cloud.client("scheduler").get_schedule(Name="each-minute")["State"] == "ENABLED"

@@ -1,0 +1,101 @@
+//! How often, and how long, a delivery is tried.
+
+use std::time::Duration;
+
+use haar_clock::IdSource;
+use haar_types::Timestamp;
+
+use crate::{Parcel, back_off};
+
+/// The wait after the first failure; each further one is twice as long. *Ours*: AWS says
+/// exponential, with jitter.
+const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
+/// The longest wait. *Ours*: 185 attempts fit into a day.
+const BACK_OFF_LONGEST: Duration = Duration::from_secs(600);
+
+/// Retries as EventBridge, Scheduler and Pipes have them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retries {
+    /// Attempts after the first.
+    pub attempts_max: u32,
+    /// Age at which a delivery is given up.
+    pub age_max: Duration,
+}
+
+/// Which limit a delivery has come to; shown as `EXHAUSTED_RETRY_CONDITION`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exhausted {
+    /// `MaximumRetryAttempts`.
+    Attempts,
+    /// `MaximumEventAgeInSeconds`.
+    Age,
+}
+
+impl Exhausted {
+    /// As dead letters tell it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Attempts => "MaximumRetryAttempts",
+            Self::Age => "MaximumEventAgeInSeconds",
+        }
+    }
+}
+
+impl Retries {
+    /// The usual limits, with those that a customer sets in their places.
+    pub fn of(attempts_max: Option<i32>, age_max_in_seconds: Option<i32>) -> Self {
+        let number = |given: Option<i32>, usual: u32| {
+            given.map_or(usual, |given| u32::try_from(given).unwrap_or(0))
+        };
+        let age_max = Duration::from_secs(number(age_max_in_seconds, 86_400).into());
+        Self { attempts_max: number(attempts_max, 185), age_max }
+    }
+
+    /// How long to wait after a failed attempt that may pass.
+    ///
+    /// # Errors
+    /// The limit that is reached.
+    pub fn wait(
+        &self,
+        parcel: &Parcel,
+        now: Timestamp,
+        ids: &IdSource,
+    ) -> Result<Duration, Exhausted> {
+        if parcel.failed_count >= self.attempts_max {
+            return Err(Exhausted::Attempts);
+        }
+        let full = back_off(BACK_OFF_FIRST, BACK_OFF_LONGEST, parcel.failed_count);
+        // Between half of the wait and all of it, so that many do not come back at once.
+        let wait = full.mul_f64(0.5 + (ids.draw() % 1_000) as f64 / 2_000.0);
+        if (now + wait).since(parcel.sent_at) > self.age_max {
+            return Err(Exhausted::Age);
+        }
+        Ok(wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Lane;
+
+    fn parcel(failed_count: u32) -> Parcel {
+        let (sent_at, lane) = (Timestamp(0), Lane::Shared(String::new()));
+        let payload = Default::default();
+        Parcel { number: 1, lane, payload, sent_at, due_at: sent_at, failed_count }
+    }
+
+    #[test]
+    fn a_delivery_is_retried_until_its_attempts_or_its_age_are_used_up() {
+        let ids = IdSource::seeded(1);
+        let retries = Retries::of(Some(2), Some(60));
+        let judge = |failed, now| retries.wait(&parcel(failed), Timestamp(now), &ids);
+        assert!(judge(0, 0).is_ok_and(|wait| wait <= Duration::from_secs(1)));
+        assert!(judge(1, 5_000).is_ok_and(|wait| wait >= Duration::from_secs(1)));
+        assert_eq!(judge(2, 5_000), Err(Exhausted::Attempts));
+        assert_eq!(judge(1, 59_500), Err(Exhausted::Age));
+        let usual = Retries::of(None, None);
+        let many = usual.wait(&parcel(184), Timestamp(0), &ids);
+        assert!(many.is_ok_and(|wait| wait >= Duration::from_secs(300)));
+    }
+}

@@ -1,0 +1,71 @@
+//! Executions that no target took, on their way to a queue.
+
+use bytes::Bytes;
+use haar_courier::Exhausted;
+use haar_iam_contract::sender::role_sender;
+use haar_kernel::targets::{Consignment, Undelivered};
+
+use super::Execution;
+use super::attempt::SERVICE_PRINCIPAL;
+use crate::Scheduler;
+use crate::rules::input::{Invocation, seconds};
+
+impl Scheduler {
+    /// Sends a given-up execution to the target's dead-letter queue, if it has one, as the
+    /// schedule's role. AWS docs: *Configuring a dead-letter queue for EventBridge Scheduler*.
+    pub(super) async fn bury(
+        &self,
+        execution: &Execution,
+        failure: &Undelivered,
+        limit: Option<Exhausted>,
+        retry_count: u32,
+    ) {
+        let target = &execution.target;
+        let config = target.dead_letter_config.as_ref();
+        let Some(queue) = config.and_then(|config| config.arn.as_deref()) else {
+            self.measure.dropped(&execution.schedule);
+            return;
+        };
+        let source = execution.schedule.arn();
+        let invocation = Invocation {
+            schedule: &execution.schedule,
+            scheduled_at: execution.scheduled_at,
+            execution_id: &execution.id,
+            attempt: retry_count + 1,
+        };
+        let body = Bytes::from(invocation.text(target.input.as_deref()));
+        let region = execution.schedule.group.region.clone();
+        let sent = match role_sender(&self.doors, &target.role_arn, SERVICE_PRINCIPAL, &source) {
+            Ok(sender) => {
+                let mut letter = Consignment::new(queue, sender, region, body);
+                letter.attributes = attributes(execution, failure, limit, retry_count);
+                self.doors.targets.deliver(&letter).await.map_err(|error| error.to_string())
+            }
+            Err(_) => Err("the schedule's role cannot be assumed".to_owned()),
+        };
+        self.measure.buried(&execution.schedule, sent.is_ok());
+        if let Err(error) = sent {
+            tracing::warn!(error, queue, "a dead letter was not taken");
+        }
+    }
+}
+
+fn attributes(
+    execution: &Execution,
+    failure: &Undelivered,
+    limit: Option<Exhausted>,
+    retry_count: u32,
+) -> Vec<(String, String)> {
+    let mut all = vec![
+        ("ERROR_CODE", failure.code.clone()),
+        ("ERROR_MESSAGE", failure.message.clone()),
+        ("EXECUTION_ID", execution.id.clone()),
+        ("IS_PAYLOAD_TRUNCATED", "false".to_owned()),
+        ("RETRY_ATTEMPTS", retry_count.to_string()),
+        ("SCHEDULED_TIME", seconds(execution.scheduled_at)),
+        ("SCHEDULE_ARN", execution.schedule.arn()),
+        ("TARGET_ARN", execution.target.arn.clone()),
+    ];
+    all.extend(limit.map(|limit| ("EXHAUSTED_RETRY_CONDITION", limit.as_str().to_owned())));
+    all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}

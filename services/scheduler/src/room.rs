@@ -1,0 +1,122 @@
+//! The room: its doors, its courier, what the gate must know of its resources.
+
+use std::sync::{Arc, OnceLock};
+
+use haar_courier::{Courier, CourierError, CourierSettings};
+use haar_kernel::{Call, Doors, Room};
+use haar_kv::KvError;
+use haar_ledger::Snapshot;
+use haar_scheduler_contract::model::SERVICE;
+use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+
+use crate::delivery::Porter;
+use crate::lookup::get_group;
+use crate::measure::Measure;
+use crate::state::{GroupKey, ScheduleKey};
+
+/// The room.
+pub struct Scheduler {
+    pub(crate) doors: Doors,
+    pub(crate) measure: Measure,
+    courier: OnceLock<Courier>,
+}
+
+impl Scheduler {
+    /// Opens the room.
+    pub fn new(doors: &Doors) -> Arc<Self> {
+        let measure = Measure::new(doors.clone());
+        Arc::new(Self { doors: doors.clone(), measure, courier: OnceLock::new() })
+    }
+
+    /// Begins to carry invocations, also those that were left. Once all targets are offered.
+    ///
+    /// # Errors
+    /// When the invocations that were left cannot be read.
+    pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
+        let porter = Arc::new(Porter(Arc::downgrade(self)));
+        let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
+        let settings = CourierSettings::default();
+        let courier = Courier::open(kv, clock, "scheduler.invocation", porter, settings)?;
+        let _ = self.courier.set(courier); // a second start keeps the first courier
+        Ok(())
+    }
+
+    /// Forgets what waits to be invoked, for a reset.
+    ///
+    /// # Errors
+    /// When the invocations cannot be removed.
+    pub fn reset(&self) -> Result<(), KvError> {
+        self.courier.get().map_or(Ok(()), Courier::clear)
+    }
+
+    pub(crate) fn courier(&self) -> Option<&Courier> {
+        self.courier.get()
+    }
+}
+
+impl Room for Scheduler {
+    const SERVICE: &'static ServiceSchema = &SERVICE;
+
+    /// The ARNs of schedules and groups that a call names.
+    fn resources(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<String> {
+        if let Some(arn) = text_member(input, "ResourceArn") {
+            return vec![arn];
+        }
+        let name = text_member(input, "Name").unwrap_or_else(|| "*".to_owned());
+        if operation.name.ends_with("ScheduleGroup") || operation.name == "ListScheduleGroups" {
+            return vec![GroupKey::own(call, Some(&name)).arn()];
+        }
+        let group = text_member(input, "GroupName");
+        let group = match (operation.name, group) {
+            ("ListSchedules", None) => GroupKey::own(call, Some("*")),
+            (_, group) => GroupKey::own(call, group.as_deref()),
+        };
+        vec![ScheduleKey { group, name }.arn()]
+    }
+
+    fn condition_keys(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        _operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<(String, Vec<String>)> {
+        let json = haar_wire::to_json(input);
+        let (mut keys, mut names) = (Vec::new(), Vec::new());
+        for tag in json["Tags"].as_array().into_iter().flatten() {
+            if let (Some(key), Some(value)) = (tag["Key"].as_str(), tag["Value"].as_str()) {
+                keys.push((format!("aws:RequestTag/{key}"), vec![value.to_owned()]));
+                names.push(key.to_owned());
+            }
+        }
+        if !names.is_empty() {
+            keys.push(("aws:TagKeys".to_owned(), names));
+        }
+        keys
+    }
+
+    /// The tags of a group are those of its schedules too.
+    fn resource_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        let schedule = resource.split_once(":schedule/").map(|(_, named)| named);
+        let group = schedule.and_then(|named| named.split_once('/')).map(|(group, _)| group);
+        let key = match group {
+            Some(group) => Some(GroupKey::own(call, Some(group))),
+            None => GroupKey::of_arn(resource),
+        };
+        let row = key.and_then(|key| get_group(snapshot, &key));
+        let tags = row.map(|row| row.tags.clone()).unwrap_or_default();
+        let key = |(name, value)| (format!("aws:ResourceTag/{name}"), vec![value]);
+        tags.into_iter().map(key).collect()
+    }
+}

@@ -1,0 +1,5 @@
+//! Pure functions.
+
+pub(crate) mod input;
+pub(crate) mod target;
+pub(crate) mod times;

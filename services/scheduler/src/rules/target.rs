@@ -1,0 +1,147 @@
+//! What a target must and must not have.
+
+use haar_scheduler_contract::model::Target;
+use serde_json::Value;
+
+/// A target that is an operation: `arn:aws:scheduler:::aws-sdk:sqs:sendMessage`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Universal<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) operation: &'a str,
+}
+
+/// Reads a universal target's ARN; `None` for one that names a resource.
+pub(crate) fn universal(arn: &str) -> Option<Universal<'_>> {
+    let named = arn.strip_prefix("arn:aws:scheduler:::aws-sdk:")?;
+    let (service, operation) = named.split_once(':')?;
+    Some(Universal { service, operation })
+}
+
+/// Operations that only read begin so: no schedule may call them. AWS docs: *Using universal
+/// targets > Unsupported actions*.
+const READING: &[&str] = &[
+    "get",
+    "describe",
+    "list",
+    "poll",
+    "receive",
+    "search",
+    "scan",
+    "query",
+    "select",
+    "read",
+    "lookup",
+    "discover",
+    "validate",
+    "batchget",
+    "batchdescribe",
+    "batchread",
+    "transactget",
+    "adminget",
+    "adminlist",
+    "testmigration",
+    "retrieve",
+    "testconnection",
+    "translatedocument",
+    "isauthorized",
+    "invokemodel",
+];
+
+/// Judges a target.
+///
+/// # Errors
+/// The text of a `ValidationException`.
+pub(crate) fn check(target: &Target) -> Result<(), String> {
+    let arn = target.arn.as_str();
+    if let Some(Universal { operation, .. }) = universal(arn) {
+        let lower = operation.to_ascii_lowercase();
+        if READING.iter().any(|begin| lower.starts_with(begin)) {
+            return Err(format!("{arn} is not a supported target: {operation} only reads."));
+        }
+        if let Some(input) = &target.input
+            && !serde_json::from_str::<Value>(input).is_ok_and(|input| input.is_object())
+        {
+            return Err("Invalid RequestJson provided. Reason The field Input must be a JSON \
+                        object."
+                .to_owned());
+        }
+        return templated(target, "");
+    }
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match parts[..] {
+        ["arn", _, service, _, _, resource] if !service.is_empty() && !resource.is_empty() => {
+            templated(target, service)?;
+            needs(target, service, resource)
+        }
+        _ => Err("Provided Arn is not in correct format.".to_owned()),
+    }
+}
+
+/// Parameters belong to one kind of target each.
+fn templated(target: &Target, service: &str) -> Result<(), String> {
+    let given = [
+        ("ecs", "EcsParameters", target.ecs_parameters.is_some()),
+        ("events", "EventBridgeParameters", target.event_bridge_parameters.is_some()),
+        ("kinesis", "KinesisParameters", target.kinesis_parameters.is_some()),
+        ("sqs", "SqsParameters", target.sqs_parameters.is_some()),
+        (
+            "sagemaker",
+            "SageMakerPipelineParameters",
+            target.sage_maker_pipeline_parameters.is_some(),
+        ),
+    ];
+    match given.iter().find(|(of, _, is_given)| *is_given && *of != service) {
+        Some((_, name, _)) => Err(format!("{name} is not a valid parameter for {}.", target.arn)),
+        None => Ok(()),
+    }
+}
+
+fn needs(target: &Target, service: &str, resource: &str) -> Result<(), String> {
+    let missing = |name: &str| Err(format!("{name} must be specified for {}.", target.arn));
+    match service {
+        "ecs" if target.ecs_parameters.is_none() => missing("EcsParameters"),
+        "events" if target.event_bridge_parameters.is_none() => missing("EventBridgeParameters"),
+        "events" if target.input.is_none() => missing("Input"),
+        "kinesis" if target.kinesis_parameters.is_none() => missing("KinesisParameters"),
+        "sqs" if resource.ends_with(".fifo") => {
+            let sqs = target.sqs_parameters.as_ref();
+            match sqs.and_then(|sqs| sqs.message_group_id.as_ref()) {
+                Some(_) => Ok(()),
+                None => missing("SqsParameters"),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn target(arn: &str) -> Target {
+        Target { arn: arn.to_owned(), ..Target::default() }
+    }
+
+    #[test]
+    fn universal_targets_are_operations_that_write() {
+        let arn = "arn:aws:scheduler:::aws-sdk:sqs:sendMessage";
+        let found = universal(arn).unwrap();
+        assert_eq!((found.service, found.operation), ("sqs", "sendMessage"));
+        assert_eq!(check(&target(arn)), Ok(()));
+        assert!(check(&target("arn:aws:scheduler:::aws-sdk:s3:getObject")).is_err());
+        let text = Target { input: Some("no json".to_owned()), ..target(arn) };
+        assert!(check(&text).unwrap_err().starts_with("Invalid RequestJson"));
+    }
+
+    #[test]
+    fn parameters_belong_to_their_kind_of_target() {
+        assert_eq!(check(&target("arn:aws:sqs:us-east-1:000000000000:q")), Ok(()));
+        assert!(check(&target("queue")).unwrap_err().contains("correct format"));
+        for arn in ["sqs:us-east-1:000000000000:q.fifo", "ecs:us-east-1:000000000000:cluster/c"] {
+            assert!(check(&target(&format!("arn:aws:{arn}"))).unwrap_err().contains("must be"));
+        }
+        let kinesis_parameters = Some(Default::default());
+        let queue = target("arn:aws:sqs:us-east-1:000000000000:q");
+        assert!(check(&Target { kinesis_parameters, ..queue }).is_err());
+    }
+}

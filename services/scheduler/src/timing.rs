@@ -1,0 +1,119 @@
+//! What is due, and what becomes of schedules that have completed.
+
+use std::sync::Arc;
+
+use haar_courier::{Lane, Letter};
+use haar_kv::{Batch, KvError};
+use haar_ledger::ChangeSet;
+use haar_scheduler_contract::model::{ActionAfterCompletion, ScheduleState};
+use haar_timetable::{Due, Timed, Timetable};
+use haar_types::Timestamp;
+
+use crate::Scheduler;
+use crate::delivery::Execution;
+use crate::rules::times;
+use crate::state::{ScheduleKey, ScheduleRow};
+
+impl Scheduler {
+    /// Invokes what is due, when it is; never ends. The wiring spawns it.
+    pub async fn run(self: Arc<Self>) {
+        let changes = self.doors.ledger.changes();
+        haar_timetable::run(&Schedules(&self), &self.doors.clock, changes).await;
+    }
+
+    fn letter(&self, row: &ScheduleRow, at: Timestamp) -> Letter {
+        let execution = Execution {
+            schedule: row.key.clone(),
+            target: row.target.clone(),
+            scheduled_at: at,
+            id: self.doors.ids.uuid(),
+        };
+        Letter::new(Lane::Shared(row.target.arn.clone()), execution.to_bytes())
+    }
+
+    /// Removes schedules that have completed and are to be deleted then, as they were when they
+    /// completed. Where a crash comes between, the next start finds them again.
+    fn delete_completed(&self, completed: &[Arc<ScheduleRow>]) {
+        if completed.is_empty() {
+            return;
+        }
+        drop(self.doors.ledger.write(|tx| {
+            for row in completed {
+                let now = tx.get::<ScheduleRow>(&row.key);
+                if now.is_some_and(|now| now.modified_at == row.modified_at) {
+                    tx.remove::<ScheduleRow>(&row.key);
+                }
+            }
+        }));
+    }
+}
+
+/// The schedules of all accounts.
+struct Schedules<'a>(&'a Scheduler);
+
+impl Timed for Schedules<'_> {
+    type Key = ScheduleKey;
+
+    fn table(&self) -> Result<Timetable<ScheduleKey>, KvError> {
+        let marks = self.0.doors.kv.keyspace("scheduler.mark")?;
+        let mut table = Timetable::new(marks, self.0.doors.ids.clone());
+        let mut completed = Vec::new();
+        for row in self.0.doors.ledger.snapshot().all::<ScheduleRow>() {
+            put(&mut table, &row)?;
+            let is_deleted_then = row.after_completion == ActionAfterCompletion::Delete;
+            if is_deleted_then && table.is_over(&row.key) {
+                completed.push(row);
+            }
+        }
+        self.0.delete_completed(&completed);
+        Ok(table)
+    }
+
+    fn follow(&self, table: &mut Timetable<ScheduleKey>, set: &ChangeSet) -> Result<(), KvError> {
+        for (old, new) in set.rows::<ScheduleRow>() {
+            match (old, new) {
+                (_, Some(row)) => put(table, &row)?,
+                (Some(row), None) => table.remove(&row.key, row.key.arn().as_bytes())?,
+                (None, None) => {}
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(
+        &self,
+        table: &mut Timetable<ScheduleKey>,
+        due: Vec<Due<ScheduleKey>>,
+    ) -> Result<(), KvError> {
+        let Some(courier) = self.0.courier() else { return Ok(()) };
+        let (doors, snapshot) = (&self.0.doors, self.0.doors.ledger.snapshot());
+        let (mut batch, mut letters, mut completed) = (Batch::new(), Vec::new(), Vec::new());
+        let now = doors.clock.now();
+        for due in due {
+            table.note(&mut batch, &due, now);
+            let Some(row) = snapshot.get::<ScheduleRow>(&due.key) else { continue };
+            letters.push(self.0.letter(&row, due.at));
+            if table.is_over(&due.key) && row.after_completion == ActionAfterCompletion::Delete {
+                completed.push(row);
+            }
+        }
+        let staged = courier.stage(&mut batch, letters);
+        doors.kv.apply(batch)?;
+        courier.dispatch(staged);
+        doors.kv.sync().await?;
+        self.0.delete_completed(&completed);
+        Ok(())
+    }
+}
+
+/// A schedule as it now stands.
+fn put(table: &mut Timetable<ScheduleKey>, row: &ScheduleRow) -> Result<(), KvError> {
+    let entry = times::entry(row).filter(|_| row.state == ScheduleState::Enabled);
+    match entry {
+        Some(entry) => table.put(row.key.clone(), row.key.arn().into_bytes(), entry),
+        None => {
+            table.take_off(&row.key);
+            Ok(())
+        }
+    }
+}
