@@ -1,11 +1,109 @@
-//! Which resources a call is about, for its authorisation.
+//! What the gate must know: which tables and indexes a call is about, their policies and tags,
+//! and the partitions and attributes that it names. AWS docs: *Service Authorization Reference >
+//! Amazon DynamoDB*.
+
+mod keys;
+
+use std::sync::Arc;
 
 use haar_dynamodb_contract::model::SERVICE;
-use haar_kernel::Room;
-use haar_wire::ServiceSchema;
+use haar_kernel::{Call, Question, Room};
+use haar_ledger::Snapshot;
+use haar_policy::{Document, Grammar};
+use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::Dynamodb;
+use crate::lookup::{arn_key, table_key};
+use crate::state::TableRow;
+
+/// The ARN of a table that a request names.
+fn table_arn(call: &Call, named: &str) -> String {
+    match table_key(call, named) {
+        Ok((account, region, name)) => format!("arn:aws:dynamodb:{region}:{account}:table/{name}"),
+        Err(_) => named.to_owned(),
+    }
+}
 
 impl Room for Dynamodb {
     const SERVICE: &'static ServiceSchema = &SERVICE;
+
+    fn resources(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<String> {
+        match operation.name {
+            "BatchGetItem" | "BatchWriteItem" => {
+                let json = haar_wire::to_json(input);
+                let tables = json["RequestItems"].as_object();
+                tables.into_iter().flatten().map(|(name, _)| table_arn(call, name)).collect()
+            }
+            "Query" | "Scan" => {
+                let table = text_member(input, "TableName").unwrap_or_default();
+                let arn = table_arn(call, &table);
+                vec![match text_member(input, "IndexName") {
+                    Some(index) => format!("{arn}/index/{index}"),
+                    None => arn,
+                }]
+            }
+            _ => vec![haar_kernel::resource_of(operation, call, input)],
+        }
+    }
+
+    fn resource_policy(
+        &self,
+        _call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Option<Arc<Document>> {
+        policy_of(snapshot, resource)
+    }
+
+    fn condition_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<(String, Vec<String>)> {
+        keys::of_call(call, snapshot, operation, input)
+    }
+
+    fn resource_keys(
+        &self,
+        _call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        let row = arn_key(resource).and_then(|key| snapshot.get::<TableRow>(&key));
+        let tags = row.iter().flat_map(|row| row.tags.iter());
+        tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect()
+    }
+}
+
+fn policy_of(snapshot: &Snapshot, resource: &str) -> Option<Arc<Document>> {
+    let row = snapshot.get::<TableRow>(&arn_key(resource)?)?;
+    let text = &row.policy.as_ref()?.document;
+    Document::parse(text, Grammar::Resource).ok().map(Arc::new)
+}
+
+impl Dynamodb {
+    /// Weighs one item of a call that is about several; `part` is its part of the input.
+    pub(crate) fn may(
+        &self,
+        call: &Call,
+        action: &str,
+        table: &TableRow,
+        part: &Json,
+    ) -> Result<(), AwsError> {
+        let snapshot = self.doors.ledger.snapshot();
+        let resource = table.arn();
+        let mut keys = keys::of_item(table, part);
+        keys.extend(self.resource_keys(call, &snapshot, &resource));
+        let policy = policy_of(&snapshot, &resource);
+        let question = Question { action, resource: &resource, policy, keys: &keys };
+        self.doors.authorise(call, &question)
+    }
 }

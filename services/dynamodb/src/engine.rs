@@ -7,20 +7,21 @@
 mod backfill;
 mod entries;
 mod locks;
+mod past;
 mod read;
+mod restore;
 mod staging;
 mod transaction;
 mod write;
 
 use std::sync::Arc;
 
-use haar_clock::IdSource;
 use haar_kv::{Keyspace, Kv, KvError};
 use haar_ledger::Ledger;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
-pub(crate) use entries::{index_key, index_prefix, item_key};
+pub(crate) use entries::{expiry, index_key, index_prefix, item_key};
 pub(crate) use locks::Locks;
 pub(crate) use read::{Position, Reading, Scanned, Span, end_of, position};
 pub(crate) use staging::Staging;
@@ -62,7 +63,7 @@ pub(crate) struct Spaces {
 
 impl Engine {
     /// Opens the items in `kv`.
-    pub(crate) fn open(kv: &Kv, ledger: &Ledger, ids: &IdSource) -> Result<Arc<Self>, KvError> {
+    pub(crate) fn open(kv: &Kv, ledger: &Ledger) -> Result<Arc<Self>, KvError> {
         let spaces = Spaces {
             items: kv.keyspace("dynamodb.item")?,
             entries: kv.keyspace("dynamodb.entry")?,
@@ -72,7 +73,7 @@ impl Engine {
             backups: kv.keyspace("dynamodb.backup")?,
             tokens: kv.keyspace("dynamodb.token")?,
         };
-        let streams = Streams::open(kv, ids)?;
+        let streams = Streams::open(kv)?;
         let (kv, ledger) = (kv.clone(), ledger.clone());
         Ok(Arc::new(Self {
             kv,

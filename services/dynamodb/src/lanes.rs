@@ -5,18 +5,40 @@ use haar_dynamodb_contract::model;
 
 /// Every operation of this room, in its lane.
 pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Dynamodb>) {
+    lanes.flow::<model::BatchExecuteStatement>();
     lanes.flow::<model::BatchGetItem>();
     lanes.flow::<model::BatchWriteItem>();
+    lanes.flow::<model::CreateBackup>();
     lanes.command::<model::CreateTable>();
+    lanes.flow::<model::DeleteBackup>();
     lanes.flow::<model::DeleteItem>();
+    lanes.command::<model::DeleteResourcePolicy>();
     lanes.command::<model::DeleteTable>();
+    lanes.query::<model::DescribeBackup>();
+    lanes.query::<model::DescribeContinuousBackups>();
+    lanes.query::<model::DescribeEndpoints>();
+    lanes.query::<model::DescribeLimits>();
     lanes.query::<model::DescribeTable>();
+    lanes.query::<model::DescribeTimeToLive>();
+    lanes.flow::<model::ExecuteStatement>();
+    lanes.flow::<model::ExecuteTransaction>();
     lanes.flow::<model::GetItem>();
+    lanes.query::<model::GetResourcePolicy>();
+    lanes.query::<model::ListBackups>();
     lanes.query::<model::ListTables>();
+    lanes.query::<model::ListTagsOfResource>();
     lanes.flow::<model::PutItem>();
+    lanes.command::<model::PutResourcePolicy>();
     lanes.flow::<model::Query>();
+    lanes.flow::<model::RestoreTableFromBackup>();
+    lanes.flow::<model::RestoreTableToPointInTime>();
     lanes.flow::<model::Scan>();
+    lanes.command::<model::TagResource>();
     lanes.flow::<model::TransactGetItems>();
     lanes.flow::<model::TransactWriteItems>();
+    lanes.command::<model::UntagResource>();
+    lanes.command::<model::UpdateContinuousBackups>();
     lanes.flow::<model::UpdateItem>();
+    lanes.command::<model::UpdateTable>();
+    lanes.command::<model::UpdateTimeToLive>();
 }

@@ -13,8 +13,6 @@
 //!
 //! Source of behaviour: *Amazon DynamoDB Developer Guide*.
 
-#![allow(dead_code, unused_imports)] // until the operations that use the rest are here
-
 mod access;
 mod capacity;
 pub mod controllers;
@@ -31,6 +29,7 @@ mod room;
 mod rules;
 mod state;
 mod streams;
+mod sweeps;
 mod usage;
 
 pub use room::Dynamodb;

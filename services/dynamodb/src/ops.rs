@@ -1,10 +1,16 @@
 //! The operations, by noun.
 
+mod account;
+mod backup;
 mod batch;
 mod delete;
 mod get;
+mod partiql;
+mod policy;
 mod put;
 mod query;
 pub(crate) mod table;
+mod tags;
 pub(crate) mod transact;
+mod ttl;
 pub(crate) mod update;

@@ -5,6 +5,7 @@ use haar_dynamodb_contract::{
     ResourceNotFoundException,
 };
 use haar_kv::KvError;
+use haar_ledger::LedgerError;
 use haar_wire::AwsError;
 
 use crate::convert::{WireItem, to_wire};
@@ -56,6 +57,12 @@ pub(crate) fn condition_failed(item: Option<Item>) -> AwsError {
 /// The store did not do as asked.
 pub(crate) fn fault(error: &KvError) -> AwsError {
     tracing::error!(%error, "could not reach the items");
+    AwsError::new("InternalServerError", 500, "Internal server error")
+}
+
+/// A commit did not reach the disk.
+pub(crate) fn unwritten(error: &LedgerError) -> AwsError {
+    tracing::error!(%error, "a commit did not reach the disk");
     AwsError::new("InternalServerError", 500, "Internal server error")
 }
 

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use haar_dynamodb_contract::peek::StreamPeek;
 use haar_kernel::{Call, Doors};
 use haar_kv::KvError;
-use haar_ledger::Snapshot;
+use haar_ledger::Tx;
 use haar_wire::AwsError;
 
 use crate::capacity::{Direction, Units};
 use crate::controllers::Tables;
 use crate::engine::Engine;
 use crate::lookup::table_key;
-use crate::refusal;
+use crate::refusal::unwritten;
 use crate::state::TableRow;
 use crate::streams::Peek;
 use crate::usage::Usage;
@@ -30,7 +30,7 @@ impl Dynamodb {
     /// # Errors
     /// When kv does not open the items.
     pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
-        let engine = Engine::open(&doors.kv, &doors.ledger, &doors.ids)?;
+        let engine = Engine::open(&doors.kv, &doors.ledger)?;
         let (ledger, clock) = (doors.ledger.clone(), doors.clock.clone());
         let peek = Peek { engine: Arc::clone(&engine), ledger, clock };
         doors.peeks.offer::<dyn StreamPeek>(Arc::new(peek));
@@ -64,14 +64,13 @@ impl Dynamodb {
         self.engine.table(&table_key(call, named)?)
     }
 
-    /// The same, in a snapshot.
-    pub(crate) fn serving_in(
-        snapshot: &Snapshot,
-        call: &Call,
-        named: &str,
-    ) -> Result<Arc<TableRow>, AwsError> {
-        let row = snapshot.get::<TableRow>(&table_key(call, named)?);
-        row.filter(|row| row.serves()).ok_or_else(refusal::no_table)
+    /// Runs one transaction at the end of a flow, and waits for the disk.
+    pub(crate) async fn commit<T>(
+        &self,
+        work: impl FnOnce(&mut Tx) -> Result<T, AwsError>,
+    ) -> Result<T, AwsError> {
+        let committed = self.doors.ledger.transact(work)?;
+        committed.durable().await.map_err(|error| unwritten(&error))
     }
 
     /// Notes what a read cost.

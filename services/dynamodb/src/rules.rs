@@ -7,5 +7,7 @@ pub(crate) mod key_bytes;
 pub(crate) mod key_condition;
 pub(crate) mod legacy;
 pub(crate) mod number;
+pub(crate) mod partiql;
 pub(crate) mod schema;
+pub(crate) mod throughput;
 pub(crate) mod value;

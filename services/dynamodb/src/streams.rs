@@ -10,7 +10,6 @@ mod shards;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use haar_clock::IdSource;
 use haar_dynamodb_contract::peek::Sequence;
 use haar_kv::{Keyspace, Kv, KvError};
 use haar_types::Timestamp;
@@ -31,7 +30,6 @@ pub(crate) struct Streams {
     /// Stream's id, first number -> when the shard was opened. The first shard is not here: it
     /// is as old as its stream.
     pub(crate) shards: Keyspace,
-    ids: IdSource,
     open: Mutex<BTreeMap<u64, Arc<Open>>>,
 }
 
@@ -50,18 +48,12 @@ struct Head {
 }
 
 impl Streams {
-    pub(crate) fn open(kv: &Kv, ids: &IdSource) -> Result<Self, KvError> {
+    pub(crate) fn open(kv: &Kv) -> Result<Self, KvError> {
         Ok(Self {
             records: kv.keyspace("dynamodb.record")?,
             shards: kv.keyspace("dynamodb.shard")?,
-            ids: ids.clone(),
             open: Mutex::new(BTreeMap::new()),
         })
-    }
-
-    /// An id for a new stream.
-    pub(crate) fn mint(&self) -> u64 {
-        self.ids.draw()
     }
 
     /// Numbers events, writes them with all else that is staged, and wakes who waits.

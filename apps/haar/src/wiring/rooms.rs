@@ -202,6 +202,7 @@ impl Rooms {
     pub(crate) fn start(&self) -> Result<(), String> {
         self.loops.spawn(self.cloudwatch.run());
         self.loops.spawn(self.dynamodb.run());
+        self.loops.spawn(self.dynamodb.sweep());
         self.loops.spawn(self.ecr.run());
         self.loops.spawn(Arc::clone(&self.ecs).observe());
         self.loops.spawn(Arc::clone(&self.ecs).measure());

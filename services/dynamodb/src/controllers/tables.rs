@@ -23,6 +23,8 @@ pub struct TableName(TableKey);
 pub enum Advance {
     /// All that it asked for is there: it is active.
     Activate(TableName),
+    /// Copy the items that it is restored with.
+    Restore(TableName),
     /// Remove its items, then its row.
     Remove(TableName),
     /// Write the entries of a new index.
@@ -60,6 +62,14 @@ impl Controller for Tables {
         match step {
             Advance::Activate(key) => {
                 change(cx, &key, |row| row.status = TableStatus::Active).await?;
+                tell_of_end(engine, cx, &key);
+            }
+            Advance::Restore(key) => {
+                engine.restore(&key.0, cx.clock.now()).await.map_err(ActError::transient)?;
+                change(cx, &key, |row| {
+                    row.restored.iter_mut().for_each(|from| from.source = None);
+                })
+                .await?;
             }
             Advance::Remove(key) => remove(engine, cx, &key).await?,
             Advance::Backfill(key, number) => {
@@ -95,7 +105,7 @@ fn plan(row: &TableRow, key: &TableName) -> Plan<Advance> {
         TableStatus::Creating
             if row.restored.as_ref().is_some_and(|from| from.source.is_some()) =>
         {
-            return Plan::default();
+            return Plan::step(Advance::Restore(key()));
         }
         _ => {}
     }
@@ -132,6 +142,7 @@ async fn change(cx: &ActCx, key: &TableName, work: impl Fn(&mut TableRow)) -> Re
 
 async fn remove(engine: &Engine, cx: &ActCx, key: &TableName) -> Result<(), ActError> {
     let Some(row) = cx.ledger.snapshot().get::<TableRow>(&key.0) else { return Ok(()) };
+    tell_of_end(engine, cx, key);
     engine.purge(row.id).map_err(ActError::transient)?;
     let committed = cx.ledger.write(|tx| {
         let found = tx.get::<TableRow>(&key.0);
@@ -141,4 +152,13 @@ async fn remove(engine: &Engine, cx: &ActCx, key: &TableName) -> Result<(), ActE
     });
     committed.durable().await?;
     Ok(())
+}
+
+/// Wakes the readers of a stream that takes no more records.
+fn tell_of_end(engine: &Engine, cx: &ActCx, key: &TableName) {
+    let row = cx.ledger.snapshot().get::<TableRow>(&key.0);
+    let stream = row.as_ref().and_then(|row| row.stream.as_ref());
+    if let Some(stream) = stream.filter(|stream| !stream.is_enabled) {
+        engine.streams.tell(stream.id);
+    }
 }

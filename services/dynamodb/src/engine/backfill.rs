@@ -1,11 +1,9 @@
 //! Bringing items that are there into what is new.
 
 use haar_kv::{Entry, KvError};
-use haar_wire::AwsError;
 
 use super::entries::expiry;
 use super::{Engine, Locks, Staging, index_key, index_prefix, item_key};
-use crate::refusal::fault;
 use crate::rules::codec;
 use crate::rules::value::Item;
 use crate::state::{Index, TableKey, TableRow};
@@ -103,12 +101,5 @@ impl Engine {
             }
             tokio::task::yield_now().await;
         }
-    }
-
-    /// The table's items as of now, each with its key behind the table's id.
-    pub(crate) fn items(&self, table: u64) -> impl Iterator<Item = Result<Entry, AwsError>> {
-        let strip = |entry: Entry| Entry { key: entry.key.slice(8..), value: entry.value };
-        let all = self.spaces.items.prefix(table.to_be_bytes());
-        all.map(move |entry| entry.map(strip).map_err(|error| fault(&error)))
     }
 }

@@ -1,8 +1,9 @@
 //! Tables.
 
-mod create;
+pub(super) mod create;
 mod read;
 mod remove;
+mod update;
 
 use haar_ledger::Tx;
 use haar_types::Timestamp;

@@ -12,7 +12,7 @@ use crate::Dynamodb;
 use crate::capacity::{Direction, Units, directed};
 use crate::state::{TableKey, TableRow};
 
-pub(crate) use write::{cancelled, repeated};
+pub(crate) use write::{cancelled, check_distinct, digest, repeated};
 
 impl Dynamodb {
     /// Notes what a transaction used, and shows it by table.

@@ -8,6 +8,35 @@ text_enum!(AttributeAction {
     Put = "PUT",
     Delete = "DELETE",
 });
+text_enum!(BackupStatus {
+    Creating = "CREATING",
+    Deleted = "DELETED",
+    Available = "AVAILABLE",
+});
+text_enum!(BackupType {
+    User = "USER",
+    System = "SYSTEM",
+    AwsBackup = "AWS_BACKUP",
+});
+text_enum!(BackupTypeFilter {
+    User = "USER",
+    System = "SYSTEM",
+    AwsBackup = "AWS_BACKUP",
+    All = "ALL",
+});
+text_enum!(BatchStatementErrorCodeEnum {
+    ConditionalCheckFailed = "ConditionalCheckFailed",
+    ItemCollectionSizeLimitExceeded = "ItemCollectionSizeLimitExceeded",
+    RequestLimitExceeded = "RequestLimitExceeded",
+    ValidationError = "ValidationError",
+    ProvisionedThroughputExceeded = "ProvisionedThroughputExceeded",
+    TransactionConflict = "TransactionConflict",
+    ThrottlingError = "ThrottlingError",
+    InternalServerError = "InternalServerError",
+    ResourceNotFound = "ResourceNotFound",
+    AccessDenied = "AccessDenied",
+    DuplicateItem = "DuplicateItem",
+});
 text_enum!(BillingMode {
     Provisioned = "PROVISIONED",
     PayPerRequest = "PAY_PER_REQUEST",
@@ -31,6 +60,10 @@ text_enum!(ConditionalOperator {
     And = "AND",
     Or = "OR",
 });
+text_enum!(ContinuousBackupsStatus {
+    Enabled = "ENABLED",
+    Disabled = "DISABLED",
+});
 text_enum!(GlobalTableSettingsReplicationMode {
     Enabled = "ENABLED",
     Disabled = "DISABLED",
@@ -49,6 +82,10 @@ text_enum!(KeyType {
 text_enum!(MultiRegionConsistency {
     Eventual = "EVENTUAL",
     Strong = "STRONG",
+});
+text_enum!(PointInTimeRecoveryStatus {
+    Enabled = "ENABLED",
+    Disabled = "DISABLED",
 });
 text_enum!(ProjectionType {
     All = "ALL",
@@ -128,6 +165,12 @@ text_enum!(TableStatus {
     Archiving = "ARCHIVING",
     Archived = "ARCHIVED",
     ReplicationNotAuthorized = "REPLICATION_NOT_AUTHORIZED",
+});
+text_enum!(TimeToLiveStatus {
+    Enabling = "ENABLING",
+    Disabling = "DISABLING",
+    Enabled = "ENABLED",
+    Disabled = "DISABLED",
 });
 text_enum!(WitnessStatus {
     Creating = "CREATING",

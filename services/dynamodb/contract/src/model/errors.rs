@@ -14,6 +14,20 @@ use super::{enums::*, tables};
 use super::shapes::*;
 
 #[derive(Clone, Default)]
+pub struct BackupInUseException {
+    pub message: Option<String>,
+}
+shape!(BackupInUseException, tables::BACKUP_IN_USE_EXCEPTION, 0 message);
+
+error_shape!(BackupInUseException, message);
+#[derive(Clone, Default)]
+pub struct BackupNotFoundException {
+    pub message: Option<String>,
+}
+shape!(BackupNotFoundException, tables::BACKUP_NOT_FOUND_EXCEPTION, 0 message);
+
+error_shape!(BackupNotFoundException, message);
+#[derive(Clone, Default)]
 pub struct ConditionalCheckFailedException {
     pub message: Option<String>,
     pub item: Option<BTreeMap<String, AttributeValue>>,
@@ -21,6 +35,20 @@ pub struct ConditionalCheckFailedException {
 shape!(ConditionalCheckFailedException, tables::CONDITIONAL_CHECK_FAILED_EXCEPTION, 0 message, 1 item);
 
 error_shape!(ConditionalCheckFailedException, message);
+#[derive(Clone, Default)]
+pub struct ContinuousBackupsUnavailableException {
+    pub message: Option<String>,
+}
+shape!(ContinuousBackupsUnavailableException, tables::CONTINUOUS_BACKUPS_UNAVAILABLE_EXCEPTION, 0 message);
+
+error_shape!(ContinuousBackupsUnavailableException, message);
+#[derive(Clone, Default)]
+pub struct DuplicateItemException {
+    pub message: Option<String>,
+}
+shape!(DuplicateItemException, tables::DUPLICATE_ITEM_EXCEPTION, 0 message);
+
+error_shape!(DuplicateItemException, message);
 #[derive(Clone, Default)]
 pub struct IdempotentParameterMismatchException {
     pub message: Option<String>,
@@ -36,6 +64,13 @@ shape!(InternalServerError, tables::INTERNAL_SERVER_ERROR, 0 message);
 
 error_shape!(InternalServerError, message);
 #[derive(Clone, Default)]
+pub struct InvalidRestoreTimeException {
+    pub message: Option<String>,
+}
+shape!(InvalidRestoreTimeException, tables::INVALID_RESTORE_TIME_EXCEPTION, 0 message);
+
+error_shape!(InvalidRestoreTimeException, message);
+#[derive(Clone, Default)]
 pub struct ItemCollectionSizeLimitExceededException {
     pub message: Option<String>,
 }
@@ -49,6 +84,20 @@ pub struct LimitExceededException {
 shape!(LimitExceededException, tables::LIMIT_EXCEEDED_EXCEPTION, 0 message);
 
 error_shape!(LimitExceededException, message);
+#[derive(Clone, Default)]
+pub struct PointInTimeRecoveryUnavailableException {
+    pub message: Option<String>,
+}
+shape!(PointInTimeRecoveryUnavailableException, tables::POINT_IN_TIME_RECOVERY_UNAVAILABLE_EXCEPTION, 0 message);
+
+error_shape!(PointInTimeRecoveryUnavailableException, message);
+#[derive(Clone, Default)]
+pub struct PolicyNotFoundException {
+    pub message: Option<String>,
+}
+shape!(PolicyNotFoundException, tables::POLICY_NOT_FOUND_EXCEPTION, 0 message);
+
+error_shape!(PolicyNotFoundException, message);
 #[derive(Clone, Default)]
 pub struct ProvisionedThroughputExceededException {
     pub message: Option<String>,
@@ -86,6 +135,27 @@ pub struct ResourceNotFoundException {
 shape!(ResourceNotFoundException, tables::RESOURCE_NOT_FOUND_EXCEPTION, 0 message);
 
 error_shape!(ResourceNotFoundException, message);
+#[derive(Clone, Default)]
+pub struct TableAlreadyExistsException {
+    pub message: Option<String>,
+}
+shape!(TableAlreadyExistsException, tables::TABLE_ALREADY_EXISTS_EXCEPTION, 0 message);
+
+error_shape!(TableAlreadyExistsException, message);
+#[derive(Clone, Default)]
+pub struct TableInUseException {
+    pub message: Option<String>,
+}
+shape!(TableInUseException, tables::TABLE_IN_USE_EXCEPTION, 0 message);
+
+error_shape!(TableInUseException, message);
+#[derive(Clone, Default)]
+pub struct TableNotFoundException {
+    pub message: Option<String>,
+}
+shape!(TableNotFoundException, tables::TABLE_NOT_FOUND_EXCEPTION, 0 message);
+
+error_shape!(TableNotFoundException, message);
 #[derive(Clone, Default)]
 pub struct ThrottlingException {
     pub message: Option<String>,

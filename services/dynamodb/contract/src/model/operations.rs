@@ -5,6 +5,36 @@ use haar_wire::{Http, Lane, Operation, OperationSchema, Paginator, XmlRoot};
 
 use super::{service::SERVICE, shapes, tables};
 
+pub struct BatchExecuteStatement;
+impl Operation for BatchExecuteStatement {
+    type Input = shapes::BatchExecuteStatementInput;
+    type Output = shapes::BatchExecuteStatementOutput;
+    const SCHEMA: &'static OperationSchema = &BATCH_EXECUTE_STATEMENT;
+}
+pub static BATCH_EXECUTE_STATEMENT: OperationSchema = OperationSchema {
+    name: "BatchExecuteStatement",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::BATCH_EXECUTE_STATEMENT_INPUT,
+    output: &tables::BATCH_EXECUTE_STATEMENT_OUTPUT,
+    errors: &[
+        &tables::REQUEST_LIMIT_EXCEEDED,
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::THROTTLING_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::BatchExecuteStatementInput::default()),
+    new_output: || Box::new(shapes::BatchExecuteStatementOutput::default()),
+    lane: Lane::Flow,
+    action: "",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct BatchGetItem;
 impl Operation for BatchGetItem {
     type Input = shapes::BatchGetItemInput;
@@ -71,6 +101,39 @@ pub static BATCH_WRITE_ITEM: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct CreateBackup;
+impl Operation for CreateBackup {
+    type Input = shapes::CreateBackupInput;
+    type Output = shapes::CreateBackupOutput;
+    const SCHEMA: &'static OperationSchema = &CREATE_BACKUP;
+}
+pub static CREATE_BACKUP: OperationSchema = OperationSchema {
+    name: "CreateBackup",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_BACKUP_INPUT,
+    output: &tables::CREATE_BACKUP_OUTPUT,
+    errors: &[
+        &tables::TABLE_NOT_FOUND_EXCEPTION,
+        &tables::TABLE_IN_USE_EXCEPTION,
+        &tables::CONTINUOUS_BACKUPS_UNAVAILABLE_EXCEPTION,
+        &tables::BACKUP_IN_USE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::CreateBackupInput::default()),
+    new_output: || Box::new(shapes::CreateBackupOutput::default()),
+    lane: Lane::Flow,
+    action: "dynamodb:CreateBackup",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct CreateTable;
 impl Operation for CreateTable {
     type Input = shapes::CreateTableInput;
@@ -93,6 +156,37 @@ pub static CREATE_TABLE: OperationSchema = OperationSchema {
     lane: Lane::Command,
     action: "dynamodb:CreateTable",
     resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteBackup;
+impl Operation for DeleteBackup {
+    type Input = shapes::DeleteBackupInput;
+    type Output = shapes::DeleteBackupOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_BACKUP;
+}
+pub static DELETE_BACKUP: OperationSchema = OperationSchema {
+    name: "DeleteBackup",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_BACKUP_INPUT,
+    output: &tables::DELETE_BACKUP_OUTPUT,
+    errors: &[
+        &tables::BACKUP_NOT_FOUND_EXCEPTION,
+        &tables::BACKUP_IN_USE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::DeleteBackupInput::default()),
+    new_output: || Box::new(shapes::DeleteBackupOutput::default()),
+    lane: Lane::Flow,
+    action: "dynamodb:DeleteBackup",
+    resource: "{BackupArn}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -137,6 +231,38 @@ pub static DELETE_ITEM: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DeleteResourcePolicy;
+impl Operation for DeleteResourcePolicy {
+    type Input = shapes::DeleteResourcePolicyInput;
+    type Output = shapes::DeleteResourcePolicyOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_RESOURCE_POLICY;
+}
+pub static DELETE_RESOURCE_POLICY: OperationSchema = OperationSchema {
+    name: "DeleteResourcePolicy",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_RESOURCE_POLICY_INPUT,
+    output: &tables::DELETE_RESOURCE_POLICY_OUTPUT,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::POLICY_NOT_FOUND_EXCEPTION,
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteResourcePolicyInput::default()),
+    new_output: || Box::new(shapes::DeleteResourcePolicyOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:DeleteResourcePolicy",
+    resource: "{ResourceArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DeleteTable;
 impl Operation for DeleteTable {
     type Input = shapes::DeleteTableInput;
@@ -168,6 +294,112 @@ pub static DELETE_TABLE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DescribeBackup;
+impl Operation for DescribeBackup {
+    type Input = shapes::DescribeBackupInput;
+    type Output = shapes::DescribeBackupOutput;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_BACKUP;
+}
+pub static DESCRIBE_BACKUP: OperationSchema = OperationSchema {
+    name: "DescribeBackup",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_BACKUP_INPUT,
+    output: &tables::DESCRIBE_BACKUP_OUTPUT,
+    errors: &[&tables::BACKUP_NOT_FOUND_EXCEPTION, &tables::INTERNAL_SERVER_ERROR],
+    new_input: || Box::new(shapes::DescribeBackupInput::default()),
+    new_output: || Box::new(shapes::DescribeBackupOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:DescribeBackup",
+    resource: "{BackupArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeContinuousBackups;
+impl Operation for DescribeContinuousBackups {
+    type Input = shapes::DescribeContinuousBackupsInput;
+    type Output = shapes::DescribeContinuousBackupsOutput;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_CONTINUOUS_BACKUPS;
+}
+pub static DESCRIBE_CONTINUOUS_BACKUPS: OperationSchema = OperationSchema {
+    name: "DescribeContinuousBackups",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_CONTINUOUS_BACKUPS_INPUT,
+    output: &tables::DESCRIBE_CONTINUOUS_BACKUPS_OUTPUT,
+    errors: &[&tables::TABLE_NOT_FOUND_EXCEPTION, &tables::INTERNAL_SERVER_ERROR],
+    new_input: || Box::new(shapes::DescribeContinuousBackupsInput::default()),
+    new_output: || Box::new(shapes::DescribeContinuousBackupsOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:DescribeContinuousBackups",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeEndpoints;
+impl Operation for DescribeEndpoints {
+    type Input = shapes::DescribeEndpointsRequest;
+    type Output = shapes::DescribeEndpointsResponse;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_ENDPOINTS;
+}
+pub type DescribeEndpointsInput = shapes::DescribeEndpointsRequest;
+pub type DescribeEndpointsOutput = shapes::DescribeEndpointsResponse;
+pub static DESCRIBE_ENDPOINTS: OperationSchema = OperationSchema {
+    name: "DescribeEndpoints",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_ENDPOINTS_REQUEST,
+    output: &tables::DESCRIBE_ENDPOINTS_RESPONSE,
+    errors: &[],
+    new_input: || Box::new(shapes::DescribeEndpointsRequest::default()),
+    new_output: || Box::new(shapes::DescribeEndpointsResponse::default()),
+    lane: Lane::Query,
+    action: "dynamodb:DescribeEndpoints",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeLimits;
+impl Operation for DescribeLimits {
+    type Input = shapes::DescribeLimitsInput;
+    type Output = shapes::DescribeLimitsOutput;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_LIMITS;
+}
+pub static DESCRIBE_LIMITS: OperationSchema = OperationSchema {
+    name: "DescribeLimits",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_LIMITS_INPUT,
+    output: &tables::DESCRIBE_LIMITS_OUTPUT,
+    errors: &[&tables::INTERNAL_SERVER_ERROR],
+    new_input: || Box::new(shapes::DescribeLimitsInput::default()),
+    new_output: || Box::new(shapes::DescribeLimitsOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:DescribeLimits",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DescribeTable;
 impl Operation for DescribeTable {
     type Input = shapes::DescribeTableInput;
@@ -186,6 +418,103 @@ pub static DESCRIBE_TABLE: OperationSchema = OperationSchema {
     lane: Lane::Query,
     action: "dynamodb:DescribeTable",
     resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeTimeToLive;
+impl Operation for DescribeTimeToLive {
+    type Input = shapes::DescribeTimeToLiveInput;
+    type Output = shapes::DescribeTimeToLiveOutput;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_TIME_TO_LIVE;
+}
+pub static DESCRIBE_TIME_TO_LIVE: OperationSchema = OperationSchema {
+    name: "DescribeTimeToLive",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_TIME_TO_LIVE_INPUT,
+    output: &tables::DESCRIBE_TIME_TO_LIVE_OUTPUT,
+    errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::INTERNAL_SERVER_ERROR],
+    new_input: || Box::new(shapes::DescribeTimeToLiveInput::default()),
+    new_output: || Box::new(shapes::DescribeTimeToLiveOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:DescribeTimeToLive",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ExecuteStatement;
+impl Operation for ExecuteStatement {
+    type Input = shapes::ExecuteStatementInput;
+    type Output = shapes::ExecuteStatementOutput;
+    const SCHEMA: &'static OperationSchema = &EXECUTE_STATEMENT;
+}
+pub static EXECUTE_STATEMENT: OperationSchema = OperationSchema {
+    name: "ExecuteStatement",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::EXECUTE_STATEMENT_INPUT,
+    output: &tables::EXECUTE_STATEMENT_OUTPUT,
+    errors: &[
+        &tables::CONDITIONAL_CHECK_FAILED_EXCEPTION,
+        &tables::PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::ITEM_COLLECTION_SIZE_LIMIT_EXCEEDED_EXCEPTION,
+        &tables::TRANSACTION_CONFLICT_EXCEPTION,
+        &tables::REQUEST_LIMIT_EXCEEDED,
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::DUPLICATE_ITEM_EXCEPTION,
+        &tables::THROTTLING_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ExecuteStatementInput::default()),
+    new_output: || Box::new(shapes::ExecuteStatementOutput::default()),
+    lane: Lane::Flow,
+    action: "",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ExecuteTransaction;
+impl Operation for ExecuteTransaction {
+    type Input = shapes::ExecuteTransactionInput;
+    type Output = shapes::ExecuteTransactionOutput;
+    const SCHEMA: &'static OperationSchema = &EXECUTE_TRANSACTION;
+}
+pub static EXECUTE_TRANSACTION: OperationSchema = OperationSchema {
+    name: "ExecuteTransaction",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::EXECUTE_TRANSACTION_INPUT,
+    output: &tables::EXECUTE_TRANSACTION_OUTPUT,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::TRANSACTION_CANCELED_EXCEPTION,
+        &tables::TRANSACTION_IN_PROGRESS_EXCEPTION,
+        &tables::IDEMPOTENT_PARAMETER_MISMATCH_EXCEPTION,
+        &tables::PROVISIONED_THROUGHPUT_EXCEEDED_EXCEPTION,
+        &tables::REQUEST_LIMIT_EXCEEDED,
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::THROTTLING_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ExecuteTransactionInput::default()),
+    new_output: || Box::new(shapes::ExecuteTransactionOutput::default()),
+    lane: Lane::Flow,
+    action: "",
+    resource: "*",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -226,6 +555,68 @@ pub static GET_ITEM: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct GetResourcePolicy;
+impl Operation for GetResourcePolicy {
+    type Input = shapes::GetResourcePolicyInput;
+    type Output = shapes::GetResourcePolicyOutput;
+    const SCHEMA: &'static OperationSchema = &GET_RESOURCE_POLICY;
+}
+pub static GET_RESOURCE_POLICY: OperationSchema = OperationSchema {
+    name: "GetResourcePolicy",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_RESOURCE_POLICY_INPUT,
+    output: &tables::GET_RESOURCE_POLICY_OUTPUT,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::POLICY_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::GetResourcePolicyInput::default()),
+    new_output: || Box::new(shapes::GetResourcePolicyOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:GetResourcePolicy",
+    resource: "{ResourceArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListBackups;
+impl Operation for ListBackups {
+    type Input = shapes::ListBackupsInput;
+    type Output = shapes::ListBackupsOutput;
+    const SCHEMA: &'static OperationSchema = &LIST_BACKUPS;
+}
+pub static LIST_BACKUPS: OperationSchema = OperationSchema {
+    name: "ListBackups",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_BACKUPS_INPUT,
+    output: &tables::LIST_BACKUPS_OUTPUT,
+    errors: &[&tables::INTERNAL_SERVER_ERROR],
+    new_input: || Box::new(shapes::ListBackupsInput::default()),
+    new_output: || Box::new(shapes::ListBackupsOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:ListBackups",
+    resource: "*",
+    paginator: Some(Paginator {
+        input_token: &["ExclusiveStartBackupArn"],
+        output_token: &["LastEvaluatedBackupArn"],
+        limit_key: Some("Limit"),
+        more_results: None,
+        result_key: &["BackupSummaries"],
+    }),
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListTables;
 impl Operation for ListTables {
     type Input = shapes::ListTablesInput;
@@ -250,6 +641,38 @@ pub static LIST_TABLES: OperationSchema = OperationSchema {
         limit_key: Some("Limit"),
         more_results: None,
         result_key: &["TableNames"],
+    }),
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListTagsOfResource;
+impl Operation for ListTagsOfResource {
+    type Input = shapes::ListTagsOfResourceInput;
+    type Output = shapes::ListTagsOfResourceOutput;
+    const SCHEMA: &'static OperationSchema = &LIST_TAGS_OF_RESOURCE;
+}
+pub static LIST_TAGS_OF_RESOURCE: OperationSchema = OperationSchema {
+    name: "ListTagsOfResource",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_TAGS_OF_RESOURCE_INPUT,
+    output: &tables::LIST_TAGS_OF_RESOURCE_OUTPUT,
+    errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::INTERNAL_SERVER_ERROR],
+    new_input: || Box::new(shapes::ListTagsOfResourceInput::default()),
+    new_output: || Box::new(shapes::ListTagsOfResourceOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:ListTagsOfResource",
+    resource: "{ResourceArn}",
+    paginator: Some(Paginator {
+        input_token: &["NextToken"],
+        output_token: &["NextToken"],
+        limit_key: None,
+        more_results: None,
+        result_key: &["Tags"],
     }),
     result_wrapper: None,
     host_prefix: None,
@@ -286,6 +709,38 @@ pub static PUT_ITEM: OperationSchema = OperationSchema {
     lane: Lane::Flow,
     action: "dynamodb:PutItem",
     resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct PutResourcePolicy;
+impl Operation for PutResourcePolicy {
+    type Input = shapes::PutResourcePolicyInput;
+    type Output = shapes::PutResourcePolicyOutput;
+    const SCHEMA: &'static OperationSchema = &PUT_RESOURCE_POLICY;
+}
+pub static PUT_RESOURCE_POLICY: OperationSchema = OperationSchema {
+    name: "PutResourcePolicy",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::PUT_RESOURCE_POLICY_INPUT,
+    output: &tables::PUT_RESOURCE_POLICY_OUTPUT,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::POLICY_NOT_FOUND_EXCEPTION,
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::PutResourcePolicyInput::default()),
+    new_output: || Box::new(shapes::PutResourcePolicyOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:PutResourcePolicy",
+    resource: "{ResourceArn}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -332,6 +787,73 @@ pub static QUERY: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct RestoreTableFromBackup;
+impl Operation for RestoreTableFromBackup {
+    type Input = shapes::RestoreTableFromBackupInput;
+    type Output = shapes::RestoreTableFromBackupOutput;
+    const SCHEMA: &'static OperationSchema = &RESTORE_TABLE_FROM_BACKUP;
+}
+pub static RESTORE_TABLE_FROM_BACKUP: OperationSchema = OperationSchema {
+    name: "RestoreTableFromBackup",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::RESTORE_TABLE_FROM_BACKUP_INPUT,
+    output: &tables::RESTORE_TABLE_FROM_BACKUP_OUTPUT,
+    errors: &[
+        &tables::TABLE_ALREADY_EXISTS_EXCEPTION,
+        &tables::TABLE_IN_USE_EXCEPTION,
+        &tables::BACKUP_NOT_FOUND_EXCEPTION,
+        &tables::BACKUP_IN_USE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::RestoreTableFromBackupInput::default()),
+    new_output: || Box::new(shapes::RestoreTableFromBackupOutput::default()),
+    lane: Lane::Flow,
+    action: "dynamodb:RestoreTableFromBackup",
+    resource: "{BackupArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct RestoreTableToPointInTime;
+impl Operation for RestoreTableToPointInTime {
+    type Input = shapes::RestoreTableToPointInTimeInput;
+    type Output = shapes::RestoreTableToPointInTimeOutput;
+    const SCHEMA: &'static OperationSchema = &RESTORE_TABLE_TO_POINT_IN_TIME;
+}
+pub static RESTORE_TABLE_TO_POINT_IN_TIME: OperationSchema = OperationSchema {
+    name: "RestoreTableToPointInTime",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::RESTORE_TABLE_TO_POINT_IN_TIME_INPUT,
+    output: &tables::RESTORE_TABLE_TO_POINT_IN_TIME_OUTPUT,
+    errors: &[
+        &tables::TABLE_ALREADY_EXISTS_EXCEPTION,
+        &tables::TABLE_NOT_FOUND_EXCEPTION,
+        &tables::TABLE_IN_USE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INVALID_RESTORE_TIME_EXCEPTION,
+        &tables::POINT_IN_TIME_RECOVERY_UNAVAILABLE_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::RestoreTableToPointInTimeInput::default()),
+    new_output: || Box::new(shapes::RestoreTableToPointInTimeOutput::default()),
+    lane: Lane::Flow,
+    action: "dynamodb:RestoreTableToPointInTime",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct Scan;
 impl Operation for Scan {
     type Input = shapes::ScanInput;
@@ -370,6 +892,37 @@ pub static SCAN: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct TagResource;
+impl Operation for TagResource {
+    type Input = shapes::TagResourceInput;
+    type Output = shapes::TagResourceOutput;
+    const SCHEMA: &'static OperationSchema = &TAG_RESOURCE;
+}
+pub static TAG_RESOURCE: OperationSchema = OperationSchema {
+    name: "TagResource",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::TAG_RESOURCE_INPUT,
+    output: &tables::TAG_RESOURCE_OUTPUT,
+    errors: &[
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::TagResourceInput::default()),
+    new_output: || Box::new(shapes::TagResourceOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:TagResource",
+    resource: "{ResourceArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct TransactGetItems;
 impl Operation for TransactGetItems {
     type Input = shapes::TransactGetItemsInput;
@@ -393,7 +946,7 @@ pub static TRANSACT_GET_ITEMS: OperationSchema = OperationSchema {
     new_input: || Box::new(shapes::TransactGetItemsInput::default()),
     new_output: || Box::new(shapes::TransactGetItemsOutput::default()),
     lane: Lane::Flow,
-    action: "dynamodb:TransactGetItems",
+    action: "",
     resource: "*",
     paginator: None,
     result_wrapper: None,
@@ -428,8 +981,69 @@ pub static TRANSACT_WRITE_ITEMS: OperationSchema = OperationSchema {
     new_input: || Box::new(shapes::TransactWriteItemsInput::default()),
     new_output: || Box::new(shapes::TransactWriteItemsOutput::default()),
     lane: Lane::Flow,
-    action: "dynamodb:TransactWriteItems",
+    action: "",
     resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UntagResource;
+impl Operation for UntagResource {
+    type Input = shapes::UntagResourceInput;
+    type Output = shapes::UntagResourceOutput;
+    const SCHEMA: &'static OperationSchema = &UNTAG_RESOURCE;
+}
+pub static UNTAG_RESOURCE: OperationSchema = OperationSchema {
+    name: "UntagResource",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UNTAG_RESOURCE_INPUT,
+    output: &tables::UNTAG_RESOURCE_OUTPUT,
+    errors: &[
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UntagResourceInput::default()),
+    new_output: || Box::new(shapes::UntagResourceOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:UntagResource",
+    resource: "{ResourceArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateContinuousBackups;
+impl Operation for UpdateContinuousBackups {
+    type Input = shapes::UpdateContinuousBackupsInput;
+    type Output = shapes::UpdateContinuousBackupsOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_CONTINUOUS_BACKUPS;
+}
+pub static UPDATE_CONTINUOUS_BACKUPS: OperationSchema = OperationSchema {
+    name: "UpdateContinuousBackups",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_CONTINUOUS_BACKUPS_INPUT,
+    output: &tables::UPDATE_CONTINUOUS_BACKUPS_OUTPUT,
+    errors: &[
+        &tables::TABLE_NOT_FOUND_EXCEPTION,
+        &tables::CONTINUOUS_BACKUPS_UNAVAILABLE_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::UpdateContinuousBackupsInput::default()),
+    new_output: || Box::new(shapes::UpdateContinuousBackupsOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:UpdateContinuousBackups",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -465,6 +1079,68 @@ pub static UPDATE_ITEM: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::UpdateItemOutput::default()),
     lane: Lane::Flow,
     action: "dynamodb:UpdateItem",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateTable;
+impl Operation for UpdateTable {
+    type Input = shapes::UpdateTableInput;
+    type Output = shapes::UpdateTableOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_TABLE;
+}
+pub static UPDATE_TABLE: OperationSchema = OperationSchema {
+    name: "UpdateTable",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_TABLE_INPUT,
+    output: &tables::UPDATE_TABLE_OUTPUT,
+    errors: &[
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::UpdateTableInput::default()),
+    new_output: || Box::new(shapes::UpdateTableOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:UpdateTable",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateTimeToLive;
+impl Operation for UpdateTimeToLive {
+    type Input = shapes::UpdateTimeToLiveInput;
+    type Output = shapes::UpdateTimeToLiveOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_TIME_TO_LIVE;
+}
+pub static UPDATE_TIME_TO_LIVE: OperationSchema = OperationSchema {
+    name: "UpdateTimeToLive",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_TIME_TO_LIVE_INPUT,
+    output: &tables::UPDATE_TIME_TO_LIVE_OUTPUT,
+    errors: &[
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::UpdateTimeToLiveInput::default()),
+    new_output: || Box::new(shapes::UpdateTimeToLiveOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:UpdateTimeToLive",
     resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
     paginator: None,
     result_wrapper: None,

@@ -49,6 +49,55 @@ pub struct AttributeValueUpdate {
 shape!(AttributeValueUpdate, tables::ATTRIBUTE_VALUE_UPDATE, 0 value, 1 action);
 
 #[derive(Clone, Default)]
+pub struct BackupDescription {
+    pub backup_details: Option<BackupDetails>,
+    pub source_table_details: Option<SourceTableDetails>,
+    pub source_table_feature_details: Option<SourceTableFeatureDetails>,
+}
+shape!(BackupDescription, tables::BACKUP_DESCRIPTION, 0 backup_details, 1 source_table_details, 2 source_table_feature_details);
+
+#[derive(Clone, Default)]
+pub struct BackupDetails {
+    pub backup_arn: String,
+    pub backup_name: String,
+    pub backup_size_bytes: Option<i64>,
+    pub backup_status: BackupStatus,
+    pub backup_type: BackupType,
+    pub backup_creation_date_time: Timestamp,
+    pub backup_expiry_date_time: Option<Timestamp>,
+}
+shape!(BackupDetails, tables::BACKUP_DETAILS, 0 backup_arn, 1 backup_name, 2 backup_size_bytes, 3 backup_status, 4 backup_type, 5 backup_creation_date_time, 6 backup_expiry_date_time);
+
+#[derive(Clone, Default)]
+pub struct BackupSummary {
+    pub table_name: Option<String>,
+    pub table_id: Option<String>,
+    pub table_arn: Option<String>,
+    pub backup_arn: Option<String>,
+    pub backup_name: Option<String>,
+    pub backup_creation_date_time: Option<Timestamp>,
+    pub backup_expiry_date_time: Option<Timestamp>,
+    pub backup_status: Option<BackupStatus>,
+    pub backup_type: Option<BackupType>,
+    pub backup_size_bytes: Option<i64>,
+}
+shape!(BackupSummary, tables::BACKUP_SUMMARY, 0 table_name, 1 table_id, 2 table_arn, 3 backup_arn, 4 backup_name, 5 backup_creation_date_time, 6 backup_expiry_date_time, 7 backup_status, 8 backup_type, 9 backup_size_bytes);
+
+#[derive(Clone, Default)]
+pub struct BatchExecuteStatementInput {
+    pub statements: Vec<BatchStatementRequest>,
+    pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
+}
+shape!(BatchExecuteStatementInput, tables::BATCH_EXECUTE_STATEMENT_INPUT, 0 statements, 1 return_consumed_capacity);
+
+#[derive(Clone, Default)]
+pub struct BatchExecuteStatementOutput {
+    pub responses: Option<Vec<BatchStatementResponse>>,
+    pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+}
+shape!(BatchExecuteStatementOutput, tables::BATCH_EXECUTE_STATEMENT_OUTPUT, 0 responses, 1 consumed_capacity);
+
+#[derive(Clone, Default)]
 pub struct BatchGetItemInput {
     pub request_items: BTreeMap<String, KeysAndAttributes>,
     pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
@@ -62,6 +111,31 @@ pub struct BatchGetItemOutput {
     pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
 }
 shape!(BatchGetItemOutput, tables::BATCH_GET_ITEM_OUTPUT, 0 responses, 1 unprocessed_keys, 2 consumed_capacity);
+
+#[derive(Clone, Default)]
+pub struct BatchStatementError {
+    pub code: Option<BatchStatementErrorCodeEnum>,
+    pub message: Option<String>,
+    pub item: Option<BTreeMap<String, AttributeValue>>,
+}
+shape!(BatchStatementError, tables::BATCH_STATEMENT_ERROR, 0 code, 1 message, 2 item);
+
+#[derive(Clone, Default)]
+pub struct BatchStatementRequest {
+    pub statement: String,
+    pub parameters: Option<Vec<AttributeValue>>,
+    pub consistent_read: Option<bool>,
+    pub return_values_on_condition_check_failure: Option<ReturnValuesOnConditionCheckFailure>,
+}
+shape!(BatchStatementRequest, tables::BATCH_STATEMENT_REQUEST, 0 statement, 1 parameters, 2 consistent_read, 3 return_values_on_condition_check_failure);
+
+#[derive(Clone, Default)]
+pub struct BatchStatementResponse {
+    pub error: Option<BatchStatementError>,
+    pub table_name: Option<String>,
+    pub item: Option<BTreeMap<String, AttributeValue>>,
+}
+shape!(BatchStatementResponse, tables::BATCH_STATEMENT_RESPONSE, 0 error, 1 table_name, 2 item);
 
 #[derive(Clone, Default)]
 pub struct BatchWriteItemInput {
@@ -133,6 +207,54 @@ pub struct ConsumedCapacity {
 shape!(ConsumedCapacity, tables::CONSUMED_CAPACITY, 0 table_name, 1 capacity_units, 2 read_capacity_units, 3 write_capacity_units, 4 table, 5 local_secondary_indexes, 6 global_secondary_indexes);
 
 #[derive(Clone, Default)]
+pub struct ContinuousBackupsDescription {
+    pub continuous_backups_status: ContinuousBackupsStatus,
+    pub point_in_time_recovery_description: Option<PointInTimeRecoveryDescription>,
+}
+shape!(ContinuousBackupsDescription, tables::CONTINUOUS_BACKUPS_DESCRIPTION, 0 continuous_backups_status, 1 point_in_time_recovery_description);
+
+#[derive(Clone, Default)]
+pub struct CreateBackupInput {
+    pub table_name: String,
+    pub backup_name: String,
+}
+shape!(CreateBackupInput, tables::CREATE_BACKUP_INPUT, 0 table_name, 1 backup_name);
+
+#[derive(Clone, Default)]
+pub struct CreateBackupOutput {
+    pub backup_details: Option<BackupDetails>,
+}
+shape!(CreateBackupOutput, tables::CREATE_BACKUP_OUTPUT, 0 backup_details);
+
+#[derive(Clone, Default)]
+pub struct CreateGlobalSecondaryIndexAction {
+    pub index_name: String,
+    pub key_schema: Vec<KeySchemaElement>,
+    pub projection: Projection,
+    pub provisioned_throughput: Option<ProvisionedThroughput>,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    pub warm_throughput: Option<WarmThroughput>,
+}
+shape!(CreateGlobalSecondaryIndexAction, tables::CREATE_GLOBAL_SECONDARY_INDEX_ACTION, 0 index_name, 1 key_schema, 2 projection, 3 provisioned_throughput, 4 on_demand_throughput, 5 warm_throughput);
+
+#[derive(Clone, Default)]
+pub struct CreateGlobalTableWitnessGroupMemberAction {
+    pub region_name: String,
+}
+shape!(CreateGlobalTableWitnessGroupMemberAction, tables::CREATE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION, 0 region_name);
+
+#[derive(Clone, Default)]
+pub struct CreateReplicationGroupMemberAction {
+    pub region_name: String,
+    pub kms_master_key_id: Option<String>,
+    pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
+    pub on_demand_throughput_override: Option<OnDemandThroughputOverride>,
+    pub global_secondary_indexes: Option<Vec<ReplicaGlobalSecondaryIndex>>,
+    pub table_class_override: Option<TableClass>,
+}
+shape!(CreateReplicationGroupMemberAction, tables::CREATE_REPLICATION_GROUP_MEMBER_ACTION, 0 region_name, 1 kms_master_key_id, 2 provisioned_throughput_override, 3 on_demand_throughput_override, 4 global_secondary_indexes, 5 table_class_override);
+
+#[derive(Clone, Default)]
 pub struct CreateTableInput {
     pub attribute_definitions: Option<Vec<AttributeDefinition>>,
     pub table_name: String,
@@ -172,6 +294,30 @@ pub struct Delete {
 shape!(Delete, tables::DELETE, 0 key, 1 table_name, 2 condition_expression, 3 expression_attribute_names, 4 expression_attribute_values, 5 return_values_on_condition_check_failure);
 
 #[derive(Clone, Default)]
+pub struct DeleteBackupInput {
+    pub backup_arn: String,
+}
+shape!(DeleteBackupInput, tables::DELETE_BACKUP_INPUT, 0 backup_arn);
+
+#[derive(Clone, Default)]
+pub struct DeleteBackupOutput {
+    pub backup_description: Option<BackupDescription>,
+}
+shape!(DeleteBackupOutput, tables::DELETE_BACKUP_OUTPUT, 0 backup_description);
+
+#[derive(Clone, Default)]
+pub struct DeleteGlobalSecondaryIndexAction {
+    pub index_name: String,
+}
+shape!(DeleteGlobalSecondaryIndexAction, tables::DELETE_GLOBAL_SECONDARY_INDEX_ACTION, 0 index_name);
+
+#[derive(Clone, Default)]
+pub struct DeleteGlobalTableWitnessGroupMemberAction {
+    pub region_name: String,
+}
+shape!(DeleteGlobalTableWitnessGroupMemberAction, tables::DELETE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION, 0 region_name);
+
+#[derive(Clone, Default)]
 pub struct DeleteItemInput {
     pub table_name: String,
     pub key: BTreeMap<String, AttributeValue>,
@@ -196,10 +342,29 @@ pub struct DeleteItemOutput {
 shape!(DeleteItemOutput, tables::DELETE_ITEM_OUTPUT, 0 attributes, 1 consumed_capacity, 2 item_collection_metrics);
 
 #[derive(Clone, Default)]
+pub struct DeleteReplicationGroupMemberAction {
+    pub region_name: String,
+}
+shape!(DeleteReplicationGroupMemberAction, tables::DELETE_REPLICATION_GROUP_MEMBER_ACTION, 0 region_name);
+
+#[derive(Clone, Default)]
 pub struct DeleteRequest {
     pub key: BTreeMap<String, AttributeValue>,
 }
 shape!(DeleteRequest, tables::DELETE_REQUEST, 0 key);
+
+#[derive(Clone, Default)]
+pub struct DeleteResourcePolicyInput {
+    pub resource_arn: String,
+    pub expected_revision_id: Option<String>,
+}
+shape!(DeleteResourcePolicyInput, tables::DELETE_RESOURCE_POLICY_INPUT, 0 resource_arn, 1 expected_revision_id);
+
+#[derive(Clone, Default)]
+pub struct DeleteResourcePolicyOutput {
+    pub revision_id: Option<String>,
+}
+shape!(DeleteResourcePolicyOutput, tables::DELETE_RESOURCE_POLICY_OUTPUT, 0 revision_id);
 
 #[derive(Clone, Default)]
 pub struct DeleteTableInput {
@@ -214,6 +379,53 @@ pub struct DeleteTableOutput {
 shape!(DeleteTableOutput, tables::DELETE_TABLE_OUTPUT, 0 table_description);
 
 #[derive(Clone, Default)]
+pub struct DescribeBackupInput {
+    pub backup_arn: String,
+}
+shape!(DescribeBackupInput, tables::DESCRIBE_BACKUP_INPUT, 0 backup_arn);
+
+#[derive(Clone, Default)]
+pub struct DescribeBackupOutput {
+    pub backup_description: Option<BackupDescription>,
+}
+shape!(DescribeBackupOutput, tables::DESCRIBE_BACKUP_OUTPUT, 0 backup_description);
+
+#[derive(Clone, Default)]
+pub struct DescribeContinuousBackupsInput {
+    pub table_name: String,
+}
+shape!(DescribeContinuousBackupsInput, tables::DESCRIBE_CONTINUOUS_BACKUPS_INPUT, 0 table_name);
+
+#[derive(Clone, Default)]
+pub struct DescribeContinuousBackupsOutput {
+    pub continuous_backups_description: Option<ContinuousBackupsDescription>,
+}
+shape!(DescribeContinuousBackupsOutput, tables::DESCRIBE_CONTINUOUS_BACKUPS_OUTPUT, 0 continuous_backups_description);
+
+#[derive(Clone, Default)]
+pub struct DescribeEndpointsRequest {}
+shape!(DescribeEndpointsRequest, tables::DESCRIBE_ENDPOINTS_REQUEST);
+
+#[derive(Clone, Default)]
+pub struct DescribeEndpointsResponse {
+    pub endpoints: Vec<Endpoint>,
+}
+shape!(DescribeEndpointsResponse, tables::DESCRIBE_ENDPOINTS_RESPONSE, 0 endpoints);
+
+#[derive(Clone, Default)]
+pub struct DescribeLimitsInput {}
+shape!(DescribeLimitsInput, tables::DESCRIBE_LIMITS_INPUT);
+
+#[derive(Clone, Default)]
+pub struct DescribeLimitsOutput {
+    pub account_max_read_capacity_units: Option<i64>,
+    pub account_max_write_capacity_units: Option<i64>,
+    pub table_max_read_capacity_units: Option<i64>,
+    pub table_max_write_capacity_units: Option<i64>,
+}
+shape!(DescribeLimitsOutput, tables::DESCRIBE_LIMITS_OUTPUT, 0 account_max_read_capacity_units, 1 account_max_write_capacity_units, 2 table_max_read_capacity_units, 3 table_max_write_capacity_units);
+
+#[derive(Clone, Default)]
 pub struct DescribeTableInput {
     pub table_name: String,
 }
@@ -224,6 +436,61 @@ pub struct DescribeTableOutput {
     pub table: Option<TableDescription>,
 }
 shape!(DescribeTableOutput, tables::DESCRIBE_TABLE_OUTPUT, 0 table);
+
+#[derive(Clone, Default)]
+pub struct DescribeTimeToLiveInput {
+    pub table_name: String,
+}
+shape!(DescribeTimeToLiveInput, tables::DESCRIBE_TIME_TO_LIVE_INPUT, 0 table_name);
+
+#[derive(Clone, Default)]
+pub struct DescribeTimeToLiveOutput {
+    pub time_to_live_description: Option<TimeToLiveDescription>,
+}
+shape!(DescribeTimeToLiveOutput, tables::DESCRIBE_TIME_TO_LIVE_OUTPUT, 0 time_to_live_description);
+
+#[derive(Clone, Default)]
+pub struct Endpoint {
+    pub address: String,
+    pub cache_period_in_minutes: i64,
+}
+shape!(Endpoint, tables::ENDPOINT, 0 address, 1 cache_period_in_minutes);
+
+#[derive(Clone, Default)]
+pub struct ExecuteStatementInput {
+    pub statement: String,
+    pub parameters: Option<Vec<AttributeValue>>,
+    pub consistent_read: Option<bool>,
+    pub next_token: Option<String>,
+    pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
+    pub limit: Option<i32>,
+    pub return_values_on_condition_check_failure: Option<ReturnValuesOnConditionCheckFailure>,
+}
+shape!(ExecuteStatementInput, tables::EXECUTE_STATEMENT_INPUT, 0 statement, 1 parameters, 2 consistent_read, 3 next_token, 4 return_consumed_capacity, 5 limit, 6 return_values_on_condition_check_failure);
+
+#[derive(Clone, Default)]
+pub struct ExecuteStatementOutput {
+    pub items: Option<Vec<BTreeMap<String, AttributeValue>>>,
+    pub next_token: Option<String>,
+    pub consumed_capacity: Option<ConsumedCapacity>,
+    pub last_evaluated_key: Option<BTreeMap<String, AttributeValue>>,
+}
+shape!(ExecuteStatementOutput, tables::EXECUTE_STATEMENT_OUTPUT, 0 items, 1 next_token, 2 consumed_capacity, 3 last_evaluated_key);
+
+#[derive(Clone, Default)]
+pub struct ExecuteTransactionInput {
+    pub transact_statements: Vec<ParameterizedStatement>,
+    pub client_request_token: Option<String>,
+    pub return_consumed_capacity: Option<ReturnConsumedCapacity>,
+}
+shape!(ExecuteTransactionInput, tables::EXECUTE_TRANSACTION_INPUT, 0 transact_statements, 1 client_request_token, 2 return_consumed_capacity);
+
+#[derive(Clone, Default)]
+pub struct ExecuteTransactionOutput {
+    pub responses: Option<Vec<ItemResponse>>,
+    pub consumed_capacity: Option<Vec<ConsumedCapacity>>,
+}
+shape!(ExecuteTransactionOutput, tables::EXECUTE_TRANSACTION_OUTPUT, 0 responses, 1 consumed_capacity);
 
 #[derive(Clone, Default)]
 pub struct ExpectedAttributeValue {
@@ -263,6 +530,19 @@ pub struct GetItemOutput {
 shape!(GetItemOutput, tables::GET_ITEM_OUTPUT, 0 item, 1 consumed_capacity);
 
 #[derive(Clone, Default)]
+pub struct GetResourcePolicyInput {
+    pub resource_arn: String,
+}
+shape!(GetResourcePolicyInput, tables::GET_RESOURCE_POLICY_INPUT, 0 resource_arn);
+
+#[derive(Clone, Default)]
+pub struct GetResourcePolicyOutput {
+    pub policy: Option<String>,
+    pub revision_id: Option<String>,
+}
+shape!(GetResourcePolicyOutput, tables::GET_RESOURCE_POLICY_OUTPUT, 0 policy, 1 revision_id);
+
+#[derive(Clone, Default)]
 pub struct GlobalSecondaryIndex {
     pub index_name: String,
     pub key_schema: Vec<KeySchemaElement>,
@@ -290,6 +570,24 @@ pub struct GlobalSecondaryIndexDescription {
 shape!(GlobalSecondaryIndexDescription, tables::GLOBAL_SECONDARY_INDEX_DESCRIPTION, 0 index_name, 1 key_schema, 2 projection, 3 index_status, 4 backfilling, 5 provisioned_throughput, 6 index_size_bytes, 7 item_count, 8 index_arn, 9 on_demand_throughput, 10 warm_throughput);
 
 #[derive(Clone, Default)]
+pub struct GlobalSecondaryIndexInfo {
+    pub index_name: Option<String>,
+    pub key_schema: Option<Vec<KeySchemaElement>>,
+    pub projection: Option<Projection>,
+    pub provisioned_throughput: Option<ProvisionedThroughput>,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+}
+shape!(GlobalSecondaryIndexInfo, tables::GLOBAL_SECONDARY_INDEX_INFO, 0 index_name, 1 key_schema, 2 projection, 3 provisioned_throughput, 4 on_demand_throughput);
+
+#[derive(Clone, Default)]
+pub struct GlobalSecondaryIndexUpdate {
+    pub update: Option<UpdateGlobalSecondaryIndexAction>,
+    pub create: Option<CreateGlobalSecondaryIndexAction>,
+    pub delete: Option<DeleteGlobalSecondaryIndexAction>,
+}
+shape!(GlobalSecondaryIndexUpdate, tables::GLOBAL_SECONDARY_INDEX_UPDATE, 0 update, 1 create, 2 delete);
+
+#[derive(Clone, Default)]
 pub struct GlobalSecondaryIndexWarmThroughputDescription {
     pub read_units_per_second: Option<i64>,
     pub write_units_per_second: Option<i64>,
@@ -303,6 +601,13 @@ pub struct GlobalTableWitnessDescription {
     pub witness_status: Option<WitnessStatus>,
 }
 shape!(GlobalTableWitnessDescription, tables::GLOBAL_TABLE_WITNESS_DESCRIPTION, 0 region_name, 1 witness_status);
+
+#[derive(Clone, Default)]
+pub struct GlobalTableWitnessGroupUpdate {
+    pub create: Option<CreateGlobalTableWitnessGroupMemberAction>,
+    pub delete: Option<DeleteGlobalTableWitnessGroupMemberAction>,
+}
+shape!(GlobalTableWitnessGroupUpdate, tables::GLOBAL_TABLE_WITNESS_GROUP_UPDATE, 0 create, 1 delete);
 
 #[derive(Clone, Default)]
 pub struct ItemCollectionMetrics {
@@ -335,6 +640,24 @@ pub struct KeysAndAttributes {
 shape!(KeysAndAttributes, tables::KEYS_AND_ATTRIBUTES, 0 keys, 1 attributes_to_get, 2 consistent_read, 3 projection_expression, 4 expression_attribute_names);
 
 #[derive(Clone, Default)]
+pub struct ListBackupsInput {
+    pub table_name: Option<String>,
+    pub limit: Option<i32>,
+    pub time_range_lower_bound: Option<Timestamp>,
+    pub time_range_upper_bound: Option<Timestamp>,
+    pub exclusive_start_backup_arn: Option<String>,
+    pub backup_type: Option<BackupTypeFilter>,
+}
+shape!(ListBackupsInput, tables::LIST_BACKUPS_INPUT, 0 table_name, 1 limit, 2 time_range_lower_bound, 3 time_range_upper_bound, 4 exclusive_start_backup_arn, 5 backup_type);
+
+#[derive(Clone, Default)]
+pub struct ListBackupsOutput {
+    pub backup_summaries: Option<Vec<BackupSummary>>,
+    pub last_evaluated_backup_arn: Option<String>,
+}
+shape!(ListBackupsOutput, tables::LIST_BACKUPS_OUTPUT, 0 backup_summaries, 1 last_evaluated_backup_arn);
+
+#[derive(Clone, Default)]
 pub struct ListTablesInput {
     pub exclusive_start_table_name: Option<String>,
     pub limit: Option<i32>,
@@ -347,6 +670,20 @@ pub struct ListTablesOutput {
     pub last_evaluated_table_name: Option<String>,
 }
 shape!(ListTablesOutput, tables::LIST_TABLES_OUTPUT, 0 table_names, 1 last_evaluated_table_name);
+
+#[derive(Clone, Default)]
+pub struct ListTagsOfResourceInput {
+    pub resource_arn: String,
+    pub next_token: Option<String>,
+}
+shape!(ListTagsOfResourceInput, tables::LIST_TAGS_OF_RESOURCE_INPUT, 0 resource_arn, 1 next_token);
+
+#[derive(Clone, Default)]
+pub struct ListTagsOfResourceOutput {
+    pub tags: Option<Vec<Tag>>,
+    pub next_token: Option<String>,
+}
+shape!(ListTagsOfResourceOutput, tables::LIST_TAGS_OF_RESOURCE_OUTPUT, 0 tags, 1 next_token);
 
 #[derive(Clone, Default)]
 pub struct LocalSecondaryIndex {
@@ -368,6 +705,14 @@ pub struct LocalSecondaryIndexDescription {
 shape!(LocalSecondaryIndexDescription, tables::LOCAL_SECONDARY_INDEX_DESCRIPTION, 0 index_name, 1 key_schema, 2 projection, 3 index_size_bytes, 4 item_count, 5 index_arn);
 
 #[derive(Clone, Default)]
+pub struct LocalSecondaryIndexInfo {
+    pub index_name: Option<String>,
+    pub key_schema: Option<Vec<KeySchemaElement>>,
+    pub projection: Option<Projection>,
+}
+shape!(LocalSecondaryIndexInfo, tables::LOCAL_SECONDARY_INDEX_INFO, 0 index_name, 1 key_schema, 2 projection);
+
+#[derive(Clone, Default)]
 pub struct OnDemandThroughput {
     pub max_read_request_units: Option<i64>,
     pub max_write_request_units: Option<i64>,
@@ -379,6 +724,30 @@ pub struct OnDemandThroughputOverride {
     pub max_read_request_units: Option<i64>,
 }
 shape!(OnDemandThroughputOverride, tables::ON_DEMAND_THROUGHPUT_OVERRIDE, 0 max_read_request_units);
+
+#[derive(Clone, Default)]
+pub struct ParameterizedStatement {
+    pub statement: String,
+    pub parameters: Option<Vec<AttributeValue>>,
+    pub return_values_on_condition_check_failure: Option<ReturnValuesOnConditionCheckFailure>,
+}
+shape!(ParameterizedStatement, tables::PARAMETERIZED_STATEMENT, 0 statement, 1 parameters, 2 return_values_on_condition_check_failure);
+
+#[derive(Clone, Default)]
+pub struct PointInTimeRecoveryDescription {
+    pub point_in_time_recovery_status: Option<PointInTimeRecoveryStatus>,
+    pub recovery_period_in_days: Option<i32>,
+    pub earliest_restorable_date_time: Option<Timestamp>,
+    pub latest_restorable_date_time: Option<Timestamp>,
+}
+shape!(PointInTimeRecoveryDescription, tables::POINT_IN_TIME_RECOVERY_DESCRIPTION, 0 point_in_time_recovery_status, 1 recovery_period_in_days, 2 earliest_restorable_date_time, 3 latest_restorable_date_time);
+
+#[derive(Clone, Default)]
+pub struct PointInTimeRecoverySpecification {
+    pub point_in_time_recovery_enabled: bool,
+    pub recovery_period_in_days: Option<i32>,
+}
+shape!(PointInTimeRecoverySpecification, tables::POINT_IN_TIME_RECOVERY_SPECIFICATION, 0 point_in_time_recovery_enabled, 1 recovery_period_in_days);
 
 #[derive(Clone, Default)]
 pub struct Projection {
@@ -452,6 +821,21 @@ pub struct PutRequest {
 shape!(PutRequest, tables::PUT_REQUEST, 0 item);
 
 #[derive(Clone, Default)]
+pub struct PutResourcePolicyInput {
+    pub resource_arn: String,
+    pub policy: String,
+    pub expected_revision_id: Option<String>,
+    pub confirm_remove_self_resource_access: Option<bool>,
+}
+shape!(PutResourcePolicyInput, tables::PUT_RESOURCE_POLICY_INPUT, 0 resource_arn, 1 policy, 2 expected_revision_id, 3 confirm_remove_self_resource_access);
+
+#[derive(Clone, Default)]
+pub struct PutResourcePolicyOutput {
+    pub revision_id: Option<String>,
+}
+shape!(PutResourcePolicyOutput, tables::PUT_RESOURCE_POLICY_OUTPUT, 0 revision_id);
+
+#[derive(Clone, Default)]
 pub struct QueryInput {
     pub table_name: String,
     pub index_name: Option<String>,
@@ -502,6 +886,14 @@ pub struct ReplicaDescription {
 shape!(ReplicaDescription, tables::REPLICA_DESCRIPTION, 0 region_name, 1 replica_status, 2 replica_arn, 3 replica_status_description, 4 replica_status_percent_progress, 5 kms_master_key_id, 6 provisioned_throughput_override, 7 on_demand_throughput_override, 8 warm_throughput, 9 global_secondary_indexes, 10 replica_inaccessible_date_time, 11 replica_table_class_summary, 12 global_table_settings_replication_mode);
 
 #[derive(Clone, Default)]
+pub struct ReplicaGlobalSecondaryIndex {
+    pub index_name: String,
+    pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
+    pub on_demand_throughput_override: Option<OnDemandThroughputOverride>,
+}
+shape!(ReplicaGlobalSecondaryIndex, tables::REPLICA_GLOBAL_SECONDARY_INDEX, 0 index_name, 1 provisioned_throughput_override, 2 on_demand_throughput_override);
+
+#[derive(Clone, Default)]
 pub struct ReplicaGlobalSecondaryIndexDescription {
     pub index_name: Option<String>,
     pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
@@ -511,6 +903,14 @@ pub struct ReplicaGlobalSecondaryIndexDescription {
 shape!(ReplicaGlobalSecondaryIndexDescription, tables::REPLICA_GLOBAL_SECONDARY_INDEX_DESCRIPTION, 0 index_name, 1 provisioned_throughput_override, 2 on_demand_throughput_override, 3 warm_throughput);
 
 #[derive(Clone, Default)]
+pub struct ReplicationGroupUpdate {
+    pub create: Option<CreateReplicationGroupMemberAction>,
+    pub update: Option<UpdateReplicationGroupMemberAction>,
+    pub delete: Option<DeleteReplicationGroupMemberAction>,
+}
+shape!(ReplicationGroupUpdate, tables::REPLICATION_GROUP_UPDATE, 0 create, 1 update, 2 delete);
+
+#[derive(Clone, Default)]
 pub struct RestoreSummary {
     pub source_backup_arn: Option<String>,
     pub source_table_arn: Option<String>,
@@ -518,6 +918,47 @@ pub struct RestoreSummary {
     pub restore_in_progress: bool,
 }
 shape!(RestoreSummary, tables::RESTORE_SUMMARY, 0 source_backup_arn, 1 source_table_arn, 2 restore_date_time, 3 restore_in_progress);
+
+#[derive(Clone, Default)]
+pub struct RestoreTableFromBackupInput {
+    pub target_table_name: String,
+    pub backup_arn: String,
+    pub billing_mode_override: Option<BillingMode>,
+    pub global_secondary_index_override: Option<Vec<GlobalSecondaryIndex>>,
+    pub local_secondary_index_override: Option<Vec<LocalSecondaryIndex>>,
+    pub provisioned_throughput_override: Option<ProvisionedThroughput>,
+    pub on_demand_throughput_override: Option<OnDemandThroughput>,
+    pub sse_specification_override: Option<SSESpecification>,
+}
+shape!(RestoreTableFromBackupInput, tables::RESTORE_TABLE_FROM_BACKUP_INPUT, 0 target_table_name, 1 backup_arn, 2 billing_mode_override, 3 global_secondary_index_override, 4 local_secondary_index_override, 5 provisioned_throughput_override, 6 on_demand_throughput_override, 7 sse_specification_override);
+
+#[derive(Clone, Default)]
+pub struct RestoreTableFromBackupOutput {
+    pub table_description: Option<TableDescription>,
+}
+shape!(RestoreTableFromBackupOutput, tables::RESTORE_TABLE_FROM_BACKUP_OUTPUT, 0 table_description);
+
+#[derive(Clone, Default)]
+pub struct RestoreTableToPointInTimeInput {
+    pub source_table_arn: Option<String>,
+    pub source_table_name: Option<String>,
+    pub target_table_name: String,
+    pub use_latest_restorable_time: Option<bool>,
+    pub restore_date_time: Option<Timestamp>,
+    pub billing_mode_override: Option<BillingMode>,
+    pub global_secondary_index_override: Option<Vec<GlobalSecondaryIndex>>,
+    pub local_secondary_index_override: Option<Vec<LocalSecondaryIndex>>,
+    pub provisioned_throughput_override: Option<ProvisionedThroughput>,
+    pub on_demand_throughput_override: Option<OnDemandThroughput>,
+    pub sse_specification_override: Option<SSESpecification>,
+}
+shape!(RestoreTableToPointInTimeInput, tables::RESTORE_TABLE_TO_POINT_IN_TIME_INPUT, 0 source_table_arn, 1 source_table_name, 2 target_table_name, 3 use_latest_restorable_time, 4 restore_date_time, 5 billing_mode_override, 6 global_secondary_index_override, 7 local_secondary_index_override, 8 provisioned_throughput_override, 9 on_demand_throughput_override, 10 sse_specification_override);
+
+#[derive(Clone, Default)]
+pub struct RestoreTableToPointInTimeOutput {
+    pub table_description: Option<TableDescription>,
+}
+shape!(RestoreTableToPointInTimeOutput, tables::RESTORE_TABLE_TO_POINT_IN_TIME_OUTPUT, 0 table_description);
 
 #[derive(Clone, Default)]
 pub struct SSEDescription {
@@ -566,6 +1007,31 @@ pub struct ScanOutput {
     pub consumed_capacity: Option<ConsumedCapacity>,
 }
 shape!(ScanOutput, tables::SCAN_OUTPUT, 0 items, 1 count, 2 scanned_count, 3 last_evaluated_key, 4 consumed_capacity);
+
+#[derive(Clone, Default)]
+pub struct SourceTableDetails {
+    pub table_name: String,
+    pub table_id: String,
+    pub table_arn: Option<String>,
+    pub table_size_bytes: Option<i64>,
+    pub key_schema: Vec<KeySchemaElement>,
+    pub table_creation_date_time: Timestamp,
+    pub provisioned_throughput: ProvisionedThroughput,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    pub item_count: Option<i64>,
+    pub billing_mode: Option<BillingMode>,
+}
+shape!(SourceTableDetails, tables::SOURCE_TABLE_DETAILS, 0 table_name, 1 table_id, 2 table_arn, 3 table_size_bytes, 4 key_schema, 5 table_creation_date_time, 6 provisioned_throughput, 7 on_demand_throughput, 8 item_count, 9 billing_mode);
+
+#[derive(Clone, Default)]
+pub struct SourceTableFeatureDetails {
+    pub local_secondary_indexes: Option<Vec<LocalSecondaryIndexInfo>>,
+    pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndexInfo>>,
+    pub stream_description: Option<StreamSpecification>,
+    pub time_to_live_description: Option<TimeToLiveDescription>,
+    pub sse_description: Option<SSEDescription>,
+}
+shape!(SourceTableFeatureDetails, tables::SOURCE_TABLE_FEATURE_DETAILS, 0 local_secondary_indexes, 1 global_secondary_indexes, 2 stream_description, 3 time_to_live_description, 4 sse_description);
 
 #[derive(Clone, Default)]
 pub struct StreamSpecification {
@@ -630,11 +1096,36 @@ pub struct Tag {
 shape!(Tag, tables::TAG, 0 key, 1 value);
 
 #[derive(Clone, Default)]
+pub struct TagResourceInput {
+    pub resource_arn: String,
+    pub tags: Vec<Tag>,
+}
+shape!(TagResourceInput, tables::TAG_RESOURCE_INPUT, 0 resource_arn, 1 tags);
+
+#[derive(Clone, Default)]
+pub struct TagResourceOutput {}
+shape!(TagResourceOutput, tables::TAG_RESOURCE_OUTPUT);
+
+#[derive(Clone, Default)]
 pub struct ThrottlingReason {
     pub reason: Option<String>,
     pub resource: Option<String>,
 }
 shape!(ThrottlingReason, tables::THROTTLING_REASON, 0 reason, 1 resource);
+
+#[derive(Clone, Default)]
+pub struct TimeToLiveDescription {
+    pub time_to_live_status: Option<TimeToLiveStatus>,
+    pub attribute_name: Option<String>,
+}
+shape!(TimeToLiveDescription, tables::TIME_TO_LIVE_DESCRIPTION, 0 time_to_live_status, 1 attribute_name);
+
+#[derive(Clone, Default)]
+pub struct TimeToLiveSpecification {
+    pub enabled: bool,
+    pub attribute_name: String,
+}
+shape!(TimeToLiveSpecification, tables::TIME_TO_LIVE_SPECIFICATION, 0 enabled, 1 attribute_name);
 
 #[derive(Clone, Default)]
 pub struct TransactGetItem {
@@ -682,6 +1173,17 @@ pub struct TransactWriteItemsOutput {
 shape!(TransactWriteItemsOutput, tables::TRANSACT_WRITE_ITEMS_OUTPUT, 0 consumed_capacity, 1 item_collection_metrics);
 
 #[derive(Clone, Default)]
+pub struct UntagResourceInput {
+    pub resource_arn: String,
+    pub tag_keys: Vec<String>,
+}
+shape!(UntagResourceInput, tables::UNTAG_RESOURCE_INPUT, 0 resource_arn, 1 tag_keys);
+
+#[derive(Clone, Default)]
+pub struct UntagResourceOutput {}
+shape!(UntagResourceOutput, tables::UNTAG_RESOURCE_OUTPUT);
+
+#[derive(Clone, Default)]
 pub struct Update {
     pub key: BTreeMap<String, AttributeValue>,
     pub update_expression: String,
@@ -692,6 +1194,28 @@ pub struct Update {
     pub return_values_on_condition_check_failure: Option<ReturnValuesOnConditionCheckFailure>,
 }
 shape!(Update, tables::UPDATE, 0 key, 1 update_expression, 2 table_name, 3 condition_expression, 4 expression_attribute_names, 5 expression_attribute_values, 6 return_values_on_condition_check_failure);
+
+#[derive(Clone, Default)]
+pub struct UpdateContinuousBackupsInput {
+    pub table_name: String,
+    pub point_in_time_recovery_specification: PointInTimeRecoverySpecification,
+}
+shape!(UpdateContinuousBackupsInput, tables::UPDATE_CONTINUOUS_BACKUPS_INPUT, 0 table_name, 1 point_in_time_recovery_specification);
+
+#[derive(Clone, Default)]
+pub struct UpdateContinuousBackupsOutput {
+    pub continuous_backups_description: Option<ContinuousBackupsDescription>,
+}
+shape!(UpdateContinuousBackupsOutput, tables::UPDATE_CONTINUOUS_BACKUPS_OUTPUT, 0 continuous_backups_description);
+
+#[derive(Clone, Default)]
+pub struct UpdateGlobalSecondaryIndexAction {
+    pub index_name: String,
+    pub provisioned_throughput: Option<ProvisionedThroughput>,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    pub warm_throughput: Option<WarmThroughput>,
+}
+shape!(UpdateGlobalSecondaryIndexAction, tables::UPDATE_GLOBAL_SECONDARY_INDEX_ACTION, 0 index_name, 1 provisioned_throughput, 2 on_demand_throughput, 3 warm_throughput);
 
 #[derive(Clone, Default)]
 pub struct UpdateItemInput {
@@ -718,6 +1242,56 @@ pub struct UpdateItemOutput {
     pub item_collection_metrics: Option<ItemCollectionMetrics>,
 }
 shape!(UpdateItemOutput, tables::UPDATE_ITEM_OUTPUT, 0 attributes, 1 consumed_capacity, 2 item_collection_metrics);
+
+#[derive(Clone, Default)]
+pub struct UpdateReplicationGroupMemberAction {
+    pub region_name: String,
+    pub kms_master_key_id: Option<String>,
+    pub provisioned_throughput_override: Option<ProvisionedThroughputOverride>,
+    pub on_demand_throughput_override: Option<OnDemandThroughputOverride>,
+    pub global_secondary_indexes: Option<Vec<ReplicaGlobalSecondaryIndex>>,
+    pub table_class_override: Option<TableClass>,
+}
+shape!(UpdateReplicationGroupMemberAction, tables::UPDATE_REPLICATION_GROUP_MEMBER_ACTION, 0 region_name, 1 kms_master_key_id, 2 provisioned_throughput_override, 3 on_demand_throughput_override, 4 global_secondary_indexes, 5 table_class_override);
+
+#[derive(Clone, Default)]
+pub struct UpdateTableInput {
+    pub attribute_definitions: Option<Vec<AttributeDefinition>>,
+    pub table_name: String,
+    pub billing_mode: Option<BillingMode>,
+    pub provisioned_throughput: Option<ProvisionedThroughput>,
+    pub global_secondary_index_updates: Option<Vec<GlobalSecondaryIndexUpdate>>,
+    pub stream_specification: Option<StreamSpecification>,
+    pub sse_specification: Option<SSESpecification>,
+    pub replica_updates: Option<Vec<ReplicationGroupUpdate>>,
+    pub table_class: Option<TableClass>,
+    pub deletion_protection_enabled: Option<bool>,
+    pub multi_region_consistency: Option<MultiRegionConsistency>,
+    pub global_table_witness_updates: Option<Vec<GlobalTableWitnessGroupUpdate>>,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    pub warm_throughput: Option<WarmThroughput>,
+    pub global_table_settings_replication_mode: Option<GlobalTableSettingsReplicationMode>,
+}
+shape!(UpdateTableInput, tables::UPDATE_TABLE_INPUT, 0 attribute_definitions, 1 table_name, 2 billing_mode, 3 provisioned_throughput, 4 global_secondary_index_updates, 5 stream_specification, 6 sse_specification, 7 replica_updates, 8 table_class, 9 deletion_protection_enabled, 10 multi_region_consistency, 11 global_table_witness_updates, 12 on_demand_throughput, 13 warm_throughput, 14 global_table_settings_replication_mode);
+
+#[derive(Clone, Default)]
+pub struct UpdateTableOutput {
+    pub table_description: Option<TableDescription>,
+}
+shape!(UpdateTableOutput, tables::UPDATE_TABLE_OUTPUT, 0 table_description);
+
+#[derive(Clone, Default)]
+pub struct UpdateTimeToLiveInput {
+    pub table_name: String,
+    pub time_to_live_specification: TimeToLiveSpecification,
+}
+shape!(UpdateTimeToLiveInput, tables::UPDATE_TIME_TO_LIVE_INPUT, 0 table_name, 1 time_to_live_specification);
+
+#[derive(Clone, Default)]
+pub struct UpdateTimeToLiveOutput {
+    pub time_to_live_specification: Option<TimeToLiveSpecification>,
+}
+shape!(UpdateTimeToLiveOutput, tables::UPDATE_TIME_TO_LIVE_OUTPUT, 0 time_to_live_specification);
 
 #[derive(Clone, Default)]
 pub struct WarmThroughput {

@@ -86,6 +86,86 @@ pub static ATTRIBUTE_VALUE_UPDATE: Schema = Schema::structure(
 pub static AVAILABILITY_ERROR_MESSAGE: Schema = Schema::new("AvailabilityErrorMessage", Kind::Text);
 pub static BACKFILLING: Schema = Schema::new("Backfilling", Kind::Boolean);
 pub static BACKUP_ARN: Schema = Schema::new("BackupArn", Kind::Text).min(37).max(1024);
+pub static BACKUP_CREATION_DATE_TIME: Schema =
+    Schema::new("BackupCreationDateTime", Kind::Timestamp(None));
+pub static BACKUP_DESCRIPTION: Schema = Schema::structure(
+    "BackupDescription",
+    &StructSchema::new(&[
+        Member::new("BackupDetails", &BACKUP_DETAILS),
+        Member::new("SourceTableDetails", &SOURCE_TABLE_DETAILS),
+        Member::new("SourceTableFeatureDetails", &SOURCE_TABLE_FEATURE_DETAILS),
+    ]),
+);
+pub static BACKUP_DETAILS: Schema = Schema::structure(
+    "BackupDetails",
+    &StructSchema::new(&[
+        Member::new("BackupArn", &BACKUP_ARN).required(),
+        Member::new("BackupName", &BACKUP_NAME).required(),
+        Member::new("BackupSizeBytes", &BACKUP_SIZE_BYTES),
+        Member::new("BackupStatus", &BACKUP_STATUS).required(),
+        Member::new("BackupType", &BACKUP_TYPE).required(),
+        Member::new("BackupCreationDateTime", &BACKUP_CREATION_DATE_TIME).required(),
+        Member::new("BackupExpiryDateTime", &DATE),
+    ]),
+);
+pub static BACKUP_IN_USE_EXCEPTION: Schema = Schema::structure(
+    "BackupInUseException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "BackupInUseException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static BACKUP_NAME: Schema = Schema::new("BackupName", Kind::Text).min(3).max(255).pattern(&P0);
+pub static BACKUP_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
+    "BackupNotFoundException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "BackupNotFoundException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static BACKUP_SIZE_BYTES: Schema = Schema::new("BackupSizeBytes", Kind::Long).min(0);
+pub static BACKUP_STATUS: Schema =
+    Schema::new("BackupStatus", Kind::Enum(enums::BackupStatus::TEXTS));
+pub static BACKUP_SUMMARIES: Schema = Schema::new(
+    "BackupSummaries",
+    Kind::List(&ListSchema { item: Member::new("member", &BACKUP_SUMMARY), flattened: false }),
+);
+pub static BACKUP_SUMMARY: Schema = Schema::structure(
+    "BackupSummary",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_NAME),
+        Member::new("TableId", &TABLE_ID),
+        Member::new("TableArn", &TABLE_ARN),
+        Member::new("BackupArn", &BACKUP_ARN),
+        Member::new("BackupName", &BACKUP_NAME),
+        Member::new("BackupCreationDateTime", &BACKUP_CREATION_DATE_TIME),
+        Member::new("BackupExpiryDateTime", &DATE),
+        Member::new("BackupStatus", &BACKUP_STATUS),
+        Member::new("BackupType", &BACKUP_TYPE),
+        Member::new("BackupSizeBytes", &BACKUP_SIZE_BYTES),
+    ]),
+);
+pub static BACKUP_TYPE: Schema = Schema::new("BackupType", Kind::Enum(enums::BackupType::TEXTS));
+pub static BACKUP_TYPE_FILTER: Schema =
+    Schema::new("BackupTypeFilter", Kind::Enum(enums::BackupTypeFilter::TEXTS));
+pub static BACKUPS_INPUT_LIMIT: Schema =
+    Schema::new("BackupsInputLimit", Kind::Integer).min(1).max(100);
+pub static BATCH_EXECUTE_STATEMENT_INPUT: Schema = Schema::structure(
+    "BatchExecuteStatementInput",
+    &StructSchema::new(&[
+        Member::new("Statements", &PARTI_QL_BATCH_REQUEST).required(),
+        Member::new("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+    ]),
+);
+pub static BATCH_EXECUTE_STATEMENT_OUTPUT: Schema = Schema::structure(
+    "BatchExecuteStatementOutput",
+    &StructSchema::new(&[
+        Member::new("Responses", &PARTI_QL_BATCH_RESPONSE),
+        Member::new("ConsumedCapacity", &CONSUMED_CAPACITY_MULTIPLE),
+    ]),
+);
 pub static BATCH_GET_ITEM_INPUT: Schema = Schema::structure(
     "BatchGetItemInput",
     &StructSchema::new(&[
@@ -120,6 +200,38 @@ pub static BATCH_GET_RESPONSE_MAP: Schema = Schema::new(
         entry: None,
         flattened: false,
     }),
+);
+pub static BATCH_STATEMENT_ERROR: Schema = Schema::structure(
+    "BatchStatementError",
+    &StructSchema::new(&[
+        Member::new("Code", &BATCH_STATEMENT_ERROR_CODE_ENUM),
+        Member::new("Message", &STRING),
+        Member::new("Item", &ATTRIBUTE_MAP),
+    ]),
+);
+pub static BATCH_STATEMENT_ERROR_CODE_ENUM: Schema = Schema::new(
+    "BatchStatementErrorCodeEnum",
+    Kind::Enum(enums::BatchStatementErrorCodeEnum::TEXTS),
+);
+pub static BATCH_STATEMENT_REQUEST: Schema = Schema::structure(
+    "BatchStatementRequest",
+    &StructSchema::new(&[
+        Member::new("Statement", &PARTI_QL_STATEMENT).required(),
+        Member::new("Parameters", &PREPARED_STATEMENT_PARAMETERS),
+        Member::new("ConsistentRead", &CONSISTENT_READ),
+        Member::new(
+            "ReturnValuesOnConditionCheckFailure",
+            &RETURN_VALUES_ON_CONDITION_CHECK_FAILURE,
+        ),
+    ]),
+);
+pub static BATCH_STATEMENT_RESPONSE: Schema = Schema::structure(
+    "BatchStatementResponse",
+    &StructSchema::new(&[
+        Member::new("Error", &BATCH_STATEMENT_ERROR),
+        Member::new("TableName", &TABLE_NAME),
+        Member::new("Item", &ATTRIBUTE_MAP),
+    ]),
 );
 pub static BATCH_WRITE_ITEM_INPUT: Schema = Schema::structure(
     "BatchWriteItemInput",
@@ -225,6 +337,8 @@ pub static CONDITIONAL_CHECK_FAILED_EXCEPTION: Schema = Schema::structure(
 );
 pub static CONDITIONAL_OPERATOR: Schema =
     Schema::new("ConditionalOperator", Kind::Enum(enums::ConditionalOperator::TEXTS));
+pub static CONFIRM_REMOVE_SELF_RESOURCE_ACCESS: Schema =
+    Schema::new("ConfirmRemoveSelfResourceAccess", Kind::Boolean);
 pub static CONSISTENT_READ: Schema = Schema::new("ConsistentRead", Kind::Boolean);
 pub static CONSUMED_CAPACITY: Schema = Schema::structure(
     "ConsumedCapacity",
@@ -243,6 +357,60 @@ pub static CONSUMED_CAPACITY_MULTIPLE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &CONSUMED_CAPACITY), flattened: false }),
 );
 pub static CONSUMED_CAPACITY_UNITS: Schema = Schema::new("ConsumedCapacityUnits", Kind::Double);
+pub static CONTINUOUS_BACKUPS_DESCRIPTION: Schema = Schema::structure(
+    "ContinuousBackupsDescription",
+    &StructSchema::new(&[
+        Member::new("ContinuousBackupsStatus", &CONTINUOUS_BACKUPS_STATUS).required(),
+        Member::new("PointInTimeRecoveryDescription", &POINT_IN_TIME_RECOVERY_DESCRIPTION),
+    ]),
+);
+pub static CONTINUOUS_BACKUPS_STATUS: Schema =
+    Schema::new("ContinuousBackupsStatus", Kind::Enum(enums::ContinuousBackupsStatus::TEXTS));
+pub static CONTINUOUS_BACKUPS_UNAVAILABLE_EXCEPTION: Schema = Schema::structure(
+    "ContinuousBackupsUnavailableException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "ContinuousBackupsUnavailableException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static CREATE_BACKUP_INPUT: Schema = Schema::structure(
+    "CreateBackupInput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("BackupName", &BACKUP_NAME).required(),
+    ]),
+);
+pub static CREATE_BACKUP_OUTPUT: Schema = Schema::structure(
+    "CreateBackupOutput",
+    &StructSchema::new(&[Member::new("BackupDetails", &BACKUP_DETAILS)]),
+);
+pub static CREATE_GLOBAL_SECONDARY_INDEX_ACTION: Schema = Schema::structure(
+    "CreateGlobalSecondaryIndexAction",
+    &StructSchema::new(&[
+        Member::new("IndexName", &INDEX_NAME).required(),
+        Member::new("KeySchema", &KEY_SCHEMA).required(),
+        Member::new("Projection", &PROJECTION).required(),
+        Member::new("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        Member::new("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        Member::new("WarmThroughput", &WARM_THROUGHPUT),
+    ]),
+);
+pub static CREATE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION: Schema = Schema::structure(
+    "CreateGlobalTableWitnessGroupMemberAction",
+    &StructSchema::new(&[Member::new("RegionName", &REGION_NAME).required()]),
+);
+pub static CREATE_REPLICATION_GROUP_MEMBER_ACTION: Schema = Schema::structure(
+    "CreateReplicationGroupMemberAction",
+    &StructSchema::new(&[
+        Member::new("RegionName", &REGION_NAME).required(),
+        Member::new("KMSMasterKeyId", &KMS_MASTER_KEY_ID),
+        Member::new("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT_OVERRIDE),
+        Member::new("OnDemandThroughputOverride", &ON_DEMAND_THROUGHPUT_OVERRIDE),
+        Member::new("GlobalSecondaryIndexes", &REPLICA_GLOBAL_SECONDARY_INDEX_LIST),
+        Member::new("TableClassOverride", &TABLE_CLASS),
+    ]),
+);
 pub static CREATE_TABLE_INPUT: Schema = Schema::structure(
     "CreateTableInput",
     &StructSchema::new(&[
@@ -284,6 +452,22 @@ pub static DELETE: Schema = Schema::structure(
         ),
     ]),
 );
+pub static DELETE_BACKUP_INPUT: Schema = Schema::structure(
+    "DeleteBackupInput",
+    &StructSchema::new(&[Member::new("BackupArn", &BACKUP_ARN).required()]),
+);
+pub static DELETE_BACKUP_OUTPUT: Schema = Schema::structure(
+    "DeleteBackupOutput",
+    &StructSchema::new(&[Member::new("BackupDescription", &BACKUP_DESCRIPTION)]),
+);
+pub static DELETE_GLOBAL_SECONDARY_INDEX_ACTION: Schema = Schema::structure(
+    "DeleteGlobalSecondaryIndexAction",
+    &StructSchema::new(&[Member::new("IndexName", &INDEX_NAME).required()]),
+);
+pub static DELETE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION: Schema = Schema::structure(
+    "DeleteGlobalTableWitnessGroupMemberAction",
+    &StructSchema::new(&[Member::new("RegionName", &REGION_NAME).required()]),
+);
 pub static DELETE_ITEM_INPUT: Schema = Schema::structure(
     "DeleteItemInput",
     &StructSchema::new(&[
@@ -311,8 +495,23 @@ pub static DELETE_ITEM_OUTPUT: Schema = Schema::structure(
         Member::new("ItemCollectionMetrics", &ITEM_COLLECTION_METRICS),
     ]),
 );
+pub static DELETE_REPLICATION_GROUP_MEMBER_ACTION: Schema = Schema::structure(
+    "DeleteReplicationGroupMemberAction",
+    &StructSchema::new(&[Member::new("RegionName", &REGION_NAME).required()]),
+);
 pub static DELETE_REQUEST: Schema =
     Schema::structure("DeleteRequest", &StructSchema::new(&[Member::new("Key", &KEY).required()]));
+pub static DELETE_RESOURCE_POLICY_INPUT: Schema = Schema::structure(
+    "DeleteResourcePolicyInput",
+    &StructSchema::new(&[
+        Member::new("ResourceArn", &RESOURCE_ARN_STRING).required(),
+        Member::new("ExpectedRevisionId", &POLICY_REVISION_ID),
+    ]),
+);
+pub static DELETE_RESOURCE_POLICY_OUTPUT: Schema = Schema::structure(
+    "DeleteResourcePolicyOutput",
+    &StructSchema::new(&[Member::new("RevisionId", &POLICY_REVISION_ID)]),
+);
 pub static DELETE_TABLE_INPUT: Schema = Schema::structure(
     "DeleteTableInput",
     &StructSchema::new(&[Member::new("TableName", &TABLE_ARN).required()]),
@@ -323,6 +522,42 @@ pub static DELETE_TABLE_OUTPUT: Schema = Schema::structure(
 );
 pub static DELETION_PROTECTION_ENABLED: Schema =
     Schema::new("DeletionProtectionEnabled", Kind::Boolean);
+pub static DESCRIBE_BACKUP_INPUT: Schema = Schema::structure(
+    "DescribeBackupInput",
+    &StructSchema::new(&[Member::new("BackupArn", &BACKUP_ARN).required()]),
+);
+pub static DESCRIBE_BACKUP_OUTPUT: Schema = Schema::structure(
+    "DescribeBackupOutput",
+    &StructSchema::new(&[Member::new("BackupDescription", &BACKUP_DESCRIPTION)]),
+);
+pub static DESCRIBE_CONTINUOUS_BACKUPS_INPUT: Schema = Schema::structure(
+    "DescribeContinuousBackupsInput",
+    &StructSchema::new(&[Member::new("TableName", &TABLE_ARN).required()]),
+);
+pub static DESCRIBE_CONTINUOUS_BACKUPS_OUTPUT: Schema = Schema::structure(
+    "DescribeContinuousBackupsOutput",
+    &StructSchema::new(&[Member::new(
+        "ContinuousBackupsDescription",
+        &CONTINUOUS_BACKUPS_DESCRIPTION,
+    )]),
+);
+pub static DESCRIBE_ENDPOINTS_REQUEST: Schema =
+    Schema::structure("DescribeEndpointsRequest", &StructSchema::new(&[]));
+pub static DESCRIBE_ENDPOINTS_RESPONSE: Schema = Schema::structure(
+    "DescribeEndpointsResponse",
+    &StructSchema::new(&[Member::new("Endpoints", &ENDPOINTS).required()]),
+);
+pub static DESCRIBE_LIMITS_INPUT: Schema =
+    Schema::structure("DescribeLimitsInput", &StructSchema::new(&[]));
+pub static DESCRIBE_LIMITS_OUTPUT: Schema = Schema::structure(
+    "DescribeLimitsOutput",
+    &StructSchema::new(&[
+        Member::new("AccountMaxReadCapacityUnits", &POSITIVE_LONG_OBJECT),
+        Member::new("AccountMaxWriteCapacityUnits", &POSITIVE_LONG_OBJECT),
+        Member::new("TableMaxReadCapacityUnits", &POSITIVE_LONG_OBJECT),
+        Member::new("TableMaxWriteCapacityUnits", &POSITIVE_LONG_OBJECT),
+    ]),
+);
 pub static DESCRIBE_TABLE_INPUT: Schema = Schema::structure(
     "DescribeTableInput",
     &StructSchema::new(&[Member::new("TableName", &TABLE_ARN).required()]),
@@ -331,7 +566,73 @@ pub static DESCRIBE_TABLE_OUTPUT: Schema = Schema::structure(
     "DescribeTableOutput",
     &StructSchema::new(&[Member::new("Table", &TABLE_DESCRIPTION)]),
 );
+pub static DESCRIBE_TIME_TO_LIVE_INPUT: Schema = Schema::structure(
+    "DescribeTimeToLiveInput",
+    &StructSchema::new(&[Member::new("TableName", &TABLE_ARN).required()]),
+);
+pub static DESCRIBE_TIME_TO_LIVE_OUTPUT: Schema = Schema::structure(
+    "DescribeTimeToLiveOutput",
+    &StructSchema::new(&[Member::new("TimeToLiveDescription", &TIME_TO_LIVE_DESCRIPTION)]),
+);
+pub static DUPLICATE_ITEM_EXCEPTION: Schema = Schema::structure(
+    "DuplicateItemException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "DuplicateItemException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static ENDPOINT: Schema = Schema::structure(
+    "Endpoint",
+    &StructSchema::new(&[
+        Member::new("Address", &STRING).required(),
+        Member::new("CachePeriodInMinutes", &LONG).required(),
+    ]),
+);
+pub static ENDPOINTS: Schema = Schema::new(
+    "Endpoints",
+    Kind::List(&ListSchema { item: Member::new("member", &ENDPOINT), flattened: false }),
+);
 pub static ERROR_MESSAGE: Schema = Schema::new("ErrorMessage", Kind::Text);
+pub static EXECUTE_STATEMENT_INPUT: Schema = Schema::structure(
+    "ExecuteStatementInput",
+    &StructSchema::new(&[
+        Member::new("Statement", &PARTI_QL_STATEMENT).required(),
+        Member::new("Parameters", &PREPARED_STATEMENT_PARAMETERS),
+        Member::new("ConsistentRead", &CONSISTENT_READ),
+        Member::new("NextToken", &PARTI_QL_NEXT_TOKEN),
+        Member::new("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+        Member::new("Limit", &POSITIVE_INTEGER_OBJECT),
+        Member::new(
+            "ReturnValuesOnConditionCheckFailure",
+            &RETURN_VALUES_ON_CONDITION_CHECK_FAILURE,
+        ),
+    ]),
+);
+pub static EXECUTE_STATEMENT_OUTPUT: Schema = Schema::structure(
+    "ExecuteStatementOutput",
+    &StructSchema::new(&[
+        Member::new("Items", &ITEM_LIST),
+        Member::new("NextToken", &PARTI_QL_NEXT_TOKEN),
+        Member::new("ConsumedCapacity", &CONSUMED_CAPACITY),
+        Member::new("LastEvaluatedKey", &KEY),
+    ]),
+);
+pub static EXECUTE_TRANSACTION_INPUT: Schema = Schema::structure(
+    "ExecuteTransactionInput",
+    &StructSchema::new(&[
+        Member::new("TransactStatements", &PARAMETERIZED_STATEMENTS).required(),
+        Member::new("ClientRequestToken", &CLIENT_REQUEST_TOKEN).token(),
+        Member::new("ReturnConsumedCapacity", &RETURN_CONSUMED_CAPACITY),
+    ]),
+);
+pub static EXECUTE_TRANSACTION_OUTPUT: Schema = Schema::structure(
+    "ExecuteTransactionOutput",
+    &StructSchema::new(&[
+        Member::new("Responses", &ITEM_RESPONSE_LIST),
+        Member::new("ConsumedCapacity", &CONSUMED_CAPACITY_MULTIPLE),
+    ]),
+);
 pub static EXPECTED_ATTRIBUTE_MAP: Schema = Schema::new(
     "ExpectedAttributeMap",
     Kind::Map(&MapSchema {
@@ -409,6 +710,17 @@ pub static GET_ITEM_OUTPUT: Schema = Schema::structure(
         Member::new("ConsumedCapacity", &CONSUMED_CAPACITY),
     ]),
 );
+pub static GET_RESOURCE_POLICY_INPUT: Schema = Schema::structure(
+    "GetResourcePolicyInput",
+    &StructSchema::new(&[Member::new("ResourceArn", &RESOURCE_ARN_STRING).required()]),
+);
+pub static GET_RESOURCE_POLICY_OUTPUT: Schema = Schema::structure(
+    "GetResourcePolicyOutput",
+    &StructSchema::new(&[
+        Member::new("Policy", &RESOURCE_POLICY),
+        Member::new("RevisionId", &POLICY_REVISION_ID),
+    ]),
+);
 pub static GLOBAL_SECONDARY_INDEX: Schema = Schema::structure(
     "GlobalSecondaryIndex",
     &StructSchema::new(&[
@@ -443,10 +755,35 @@ pub static GLOBAL_SECONDARY_INDEX_DESCRIPTION_LIST: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static GLOBAL_SECONDARY_INDEX_INFO: Schema = Schema::structure(
+    "GlobalSecondaryIndexInfo",
+    &StructSchema::new(&[
+        Member::new("IndexName", &INDEX_NAME),
+        Member::new("KeySchema", &KEY_SCHEMA),
+        Member::new("Projection", &PROJECTION),
+        Member::new("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        Member::new("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+    ]),
+);
 pub static GLOBAL_SECONDARY_INDEX_LIST: Schema = Schema::new(
     "GlobalSecondaryIndexList",
     Kind::List(&ListSchema {
         item: Member::new("member", &GLOBAL_SECONDARY_INDEX),
+        flattened: false,
+    }),
+);
+pub static GLOBAL_SECONDARY_INDEX_UPDATE: Schema = Schema::structure(
+    "GlobalSecondaryIndexUpdate",
+    &StructSchema::new(&[
+        Member::new("Update", &UPDATE_GLOBAL_SECONDARY_INDEX_ACTION),
+        Member::new("Create", &CREATE_GLOBAL_SECONDARY_INDEX_ACTION),
+        Member::new("Delete", &DELETE_GLOBAL_SECONDARY_INDEX_ACTION),
+    ]),
+);
+pub static GLOBAL_SECONDARY_INDEX_UPDATE_LIST: Schema = Schema::new(
+    "GlobalSecondaryIndexUpdateList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &GLOBAL_SECONDARY_INDEX_UPDATE),
         flattened: false,
     }),
 );
@@ -457,6 +794,13 @@ pub static GLOBAL_SECONDARY_INDEX_WARM_THROUGHPUT_DESCRIPTION: Schema = Schema::
         Member::new("WriteUnitsPerSecond", &POSITIVE_LONG_OBJECT),
         Member::new("Status", &INDEX_STATUS),
     ]),
+);
+pub static GLOBAL_SECONDARY_INDEXES: Schema = Schema::new(
+    "GlobalSecondaryIndexes",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &GLOBAL_SECONDARY_INDEX_INFO),
+        flattened: false,
+    }),
 );
 pub static GLOBAL_TABLE_SETTINGS_REPLICATION_MODE: Schema = Schema::new(
     "GlobalTableSettingsReplicationMode",
@@ -476,6 +820,22 @@ pub static GLOBAL_TABLE_WITNESS_DESCRIPTION_LIST: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static GLOBAL_TABLE_WITNESS_GROUP_UPDATE: Schema = Schema::structure(
+    "GlobalTableWitnessGroupUpdate",
+    &StructSchema::new(&[
+        Member::new("Create", &CREATE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION),
+        Member::new("Delete", &DELETE_GLOBAL_TABLE_WITNESS_GROUP_MEMBER_ACTION),
+    ]),
+);
+pub static GLOBAL_TABLE_WITNESS_GROUP_UPDATE_LIST: Schema = Schema::new(
+    "GlobalTableWitnessGroupUpdateList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &GLOBAL_TABLE_WITNESS_GROUP_UPDATE),
+        flattened: false,
+    }),
+)
+.min(1)
+.max(1);
 pub static IDEMPOTENT_PARAMETER_MISMATCH_EXCEPTION: Schema = Schema::structure(
     "IdempotentParameterMismatchException",
     &StructSchema::new(&[Member::new("Message", &ERROR_MESSAGE)]).error(
@@ -493,6 +853,14 @@ pub static INTERNAL_SERVER_ERROR: Schema = Schema::structure(
         "InternalServerError",
         500,
         Fault::Receiver,
+    ),
+);
+pub static INVALID_RESTORE_TIME_EXCEPTION: Schema = Schema::structure(
+    "InvalidRestoreTimeException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "InvalidRestoreTimeException",
+        400,
+        Fault::Sender,
     ),
 );
 pub static ITEM_COLLECTION_KEY_ATTRIBUTE_MAP: Schema = Schema::new(
@@ -544,6 +912,7 @@ pub static ITEM_COLLECTION_SIZE_LIMIT_EXCEEDED_EXCEPTION: Schema = Schema::struc
         Fault::Sender,
     ),
 );
+pub static ITEM_COUNT: Schema = Schema::new("ItemCount", Kind::Long).min(0);
 pub static ITEM_LIST: Schema = Schema::new(
     "ItemList",
     Kind::List(&ListSchema { item: Member::new("member", &ATTRIBUTE_MAP), flattened: false }),
@@ -620,6 +989,24 @@ pub static LIST_ATTRIBUTE_VALUE: Schema = Schema::new(
     "ListAttributeValue",
     Kind::List(&ListSchema { item: Member::new("member", &ATTRIBUTE_VALUE), flattened: false }),
 );
+pub static LIST_BACKUPS_INPUT: Schema = Schema::structure(
+    "ListBackupsInput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_ARN),
+        Member::new("Limit", &BACKUPS_INPUT_LIMIT),
+        Member::new("TimeRangeLowerBound", &TIME_RANGE_LOWER_BOUND),
+        Member::new("TimeRangeUpperBound", &TIME_RANGE_UPPER_BOUND),
+        Member::new("ExclusiveStartBackupArn", &BACKUP_ARN),
+        Member::new("BackupType", &BACKUP_TYPE_FILTER),
+    ]),
+);
+pub static LIST_BACKUPS_OUTPUT: Schema = Schema::structure(
+    "ListBackupsOutput",
+    &StructSchema::new(&[
+        Member::new("BackupSummaries", &BACKUP_SUMMARIES),
+        Member::new("LastEvaluatedBackupArn", &BACKUP_ARN),
+    ]),
+);
 pub static LIST_TABLES_INPUT: Schema = Schema::structure(
     "ListTablesInput",
     &StructSchema::new(&[
@@ -634,6 +1021,20 @@ pub static LIST_TABLES_OUTPUT: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("TableNames", &TABLE_NAME_LIST),
         Member::new("LastEvaluatedTableName", &TABLE_NAME),
+    ]),
+);
+pub static LIST_TAGS_OF_RESOURCE_INPUT: Schema = Schema::structure(
+    "ListTagsOfResourceInput",
+    &StructSchema::new(&[
+        Member::new("ResourceArn", &RESOURCE_ARN_STRING).required(),
+        Member::new("NextToken", &NEXT_TOKEN_STRING),
+    ]),
+);
+pub static LIST_TAGS_OF_RESOURCE_OUTPUT: Schema = Schema::structure(
+    "ListTagsOfResourceOutput",
+    &StructSchema::new(&[
+        Member::new("Tags", &TAG_LIST),
+        Member::new("NextToken", &NEXT_TOKEN_STRING),
     ]),
 );
 pub static LOCAL_SECONDARY_INDEX: Schema = Schema::structure(
@@ -662,6 +1063,14 @@ pub static LOCAL_SECONDARY_INDEX_DESCRIPTION_LIST: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static LOCAL_SECONDARY_INDEX_INFO: Schema = Schema::structure(
+    "LocalSecondaryIndexInfo",
+    &StructSchema::new(&[
+        Member::new("IndexName", &INDEX_NAME),
+        Member::new("KeySchema", &KEY_SCHEMA),
+        Member::new("Projection", &PROJECTION),
+    ]),
+);
 pub static LOCAL_SECONDARY_INDEX_LIST: Schema = Schema::new(
     "LocalSecondaryIndexList",
     Kind::List(&ListSchema {
@@ -669,6 +1078,14 @@ pub static LOCAL_SECONDARY_INDEX_LIST: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static LOCAL_SECONDARY_INDEXES: Schema = Schema::new(
+    "LocalSecondaryIndexes",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &LOCAL_SECONDARY_INDEX_INFO),
+        flattened: false,
+    }),
+);
+pub static LONG: Schema = Schema::new("Long", Kind::Long);
 pub static LONG_OBJECT: Schema = Schema::new("LongObject", Kind::Long);
 pub static MAP_ATTRIBUTE_VALUE: Schema = Schema::new(
     "MapAttributeValue",
@@ -681,6 +1098,7 @@ pub static MAP_ATTRIBUTE_VALUE: Schema = Schema::new(
 );
 pub static MULTI_REGION_CONSISTENCY: Schema =
     Schema::new("MultiRegionConsistency", Kind::Enum(enums::MultiRegionConsistency::TEXTS));
+pub static NEXT_TOKEN_STRING: Schema = Schema::new("NextTokenString", Kind::Text);
 pub static NON_KEY_ATTRIBUTE_NAME: Schema =
     Schema::new("NonKeyAttributeName", Kind::Text).min(1).max(255);
 pub static NON_KEY_ATTRIBUTE_NAME_LIST: Schema = Schema::new(
@@ -714,9 +1132,89 @@ pub static ON_DEMAND_THROUGHPUT_OVERRIDE: Schema = Schema::structure(
     "OnDemandThroughputOverride",
     &StructSchema::new(&[Member::new("MaxReadRequestUnits", &LONG_OBJECT)]),
 );
+pub static PARAMETERIZED_STATEMENT: Schema = Schema::structure(
+    "ParameterizedStatement",
+    &StructSchema::new(&[
+        Member::new("Statement", &PARTI_QL_STATEMENT).required(),
+        Member::new("Parameters", &PREPARED_STATEMENT_PARAMETERS),
+        Member::new(
+            "ReturnValuesOnConditionCheckFailure",
+            &RETURN_VALUES_ON_CONDITION_CHECK_FAILURE,
+        ),
+    ]),
+);
+pub static PARAMETERIZED_STATEMENTS: Schema = Schema::new(
+    "ParameterizedStatements",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &PARAMETERIZED_STATEMENT),
+        flattened: false,
+    }),
+)
+.min(1)
+.max(100);
+pub static PARTI_QL_BATCH_REQUEST: Schema = Schema::new(
+    "PartiQLBatchRequest",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &BATCH_STATEMENT_REQUEST),
+        flattened: false,
+    }),
+)
+.min(1)
+.max(25);
+pub static PARTI_QL_BATCH_RESPONSE: Schema = Schema::new(
+    "PartiQLBatchResponse",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &BATCH_STATEMENT_RESPONSE),
+        flattened: false,
+    }),
+);
+pub static PARTI_QL_NEXT_TOKEN: Schema =
+    Schema::new("PartiQLNextToken", Kind::Text).min(1).max(32768);
+pub static PARTI_QL_STATEMENT: Schema =
+    Schema::new("PartiQLStatement", Kind::Text).min(1).max(8192);
+pub static POINT_IN_TIME_RECOVERY_DESCRIPTION: Schema = Schema::structure(
+    "PointInTimeRecoveryDescription",
+    &StructSchema::new(&[
+        Member::new("PointInTimeRecoveryStatus", &POINT_IN_TIME_RECOVERY_STATUS),
+        Member::new("RecoveryPeriodInDays", &RECOVERY_PERIOD_IN_DAYS),
+        Member::new("EarliestRestorableDateTime", &DATE),
+        Member::new("LatestRestorableDateTime", &DATE),
+    ]),
+);
+pub static POINT_IN_TIME_RECOVERY_SPECIFICATION: Schema = Schema::structure(
+    "PointInTimeRecoverySpecification",
+    &StructSchema::new(&[
+        Member::new("PointInTimeRecoveryEnabled", &BOOLEAN_OBJECT).required(),
+        Member::new("RecoveryPeriodInDays", &RECOVERY_PERIOD_IN_DAYS),
+    ]),
+);
+pub static POINT_IN_TIME_RECOVERY_STATUS: Schema =
+    Schema::new("PointInTimeRecoveryStatus", Kind::Enum(enums::PointInTimeRecoveryStatus::TEXTS));
+pub static POINT_IN_TIME_RECOVERY_UNAVAILABLE_EXCEPTION: Schema = Schema::structure(
+    "PointInTimeRecoveryUnavailableException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "PointInTimeRecoveryUnavailableException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static POLICY_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
+    "PolicyNotFoundException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "PolicyNotFoundException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static POLICY_REVISION_ID: Schema = Schema::new("PolicyRevisionId", Kind::Text).min(1).max(255);
 pub static POSITIVE_INTEGER_OBJECT: Schema =
     Schema::new("PositiveIntegerObject", Kind::Integer).min(1);
 pub static POSITIVE_LONG_OBJECT: Schema = Schema::new("PositiveLongObject", Kind::Long).min(1);
+pub static PREPARED_STATEMENT_PARAMETERS: Schema = Schema::new(
+    "PreparedStatementParameters",
+    Kind::List(&ListSchema { item: Member::new("member", &ATTRIBUTE_VALUE), flattened: false }),
+)
+.min(1);
 pub static PROJECTION: Schema = Schema::structure(
     "Projection",
     &StructSchema::new(&[
@@ -810,6 +1308,19 @@ pub static PUT_REQUEST: Schema = Schema::structure(
     "PutRequest",
     &StructSchema::new(&[Member::new("Item", &PUT_ITEM_INPUT_ATTRIBUTE_MAP).required()]),
 );
+pub static PUT_RESOURCE_POLICY_INPUT: Schema = Schema::structure(
+    "PutResourcePolicyInput",
+    &StructSchema::new(&[
+        Member::new("ResourceArn", &RESOURCE_ARN_STRING).required(),
+        Member::new("Policy", &RESOURCE_POLICY).required(),
+        Member::new("ExpectedRevisionId", &POLICY_REVISION_ID),
+        Member::new("ConfirmRemoveSelfResourceAccess", &CONFIRM_REMOVE_SELF_RESOURCE_ACCESS),
+    ]),
+);
+pub static PUT_RESOURCE_POLICY_OUTPUT: Schema = Schema::structure(
+    "PutResourcePolicyOutput",
+    &StructSchema::new(&[Member::new("RevisionId", &POLICY_REVISION_ID)]),
+);
 pub static QUERY_INPUT: Schema = Schema::structure(
     "QueryInput",
     &StructSchema::new(&[
@@ -843,6 +1354,8 @@ pub static QUERY_OUTPUT: Schema = Schema::structure(
     ]),
 );
 pub static REASON: Schema = Schema::new("Reason", Kind::Text);
+pub static RECOVERY_PERIOD_IN_DAYS: Schema =
+    Schema::new("RecoveryPeriodInDays", Kind::Integer).min(1).max(35);
 pub static REGION_NAME: Schema = Schema::new("RegionName", Kind::Text);
 pub static REPLICA_DESCRIPTION: Schema = Schema::structure(
     "ReplicaDescription",
@@ -866,6 +1379,14 @@ pub static REPLICA_DESCRIPTION_LIST: Schema = Schema::new(
     "ReplicaDescriptionList",
     Kind::List(&ListSchema { item: Member::new("member", &REPLICA_DESCRIPTION), flattened: false }),
 );
+pub static REPLICA_GLOBAL_SECONDARY_INDEX: Schema = Schema::structure(
+    "ReplicaGlobalSecondaryIndex",
+    &StructSchema::new(&[
+        Member::new("IndexName", &INDEX_NAME).required(),
+        Member::new("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT_OVERRIDE),
+        Member::new("OnDemandThroughputOverride", &ON_DEMAND_THROUGHPUT_OVERRIDE),
+    ]),
+);
 pub static REPLICA_GLOBAL_SECONDARY_INDEX_DESCRIPTION: Schema = Schema::structure(
     "ReplicaGlobalSecondaryIndexDescription",
     &StructSchema::new(&[
@@ -882,6 +1403,14 @@ pub static REPLICA_GLOBAL_SECONDARY_INDEX_DESCRIPTION_LIST: Schema = Schema::new
         flattened: false,
     }),
 );
+pub static REPLICA_GLOBAL_SECONDARY_INDEX_LIST: Schema = Schema::new(
+    "ReplicaGlobalSecondaryIndexList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &REPLICA_GLOBAL_SECONDARY_INDEX),
+        flattened: false,
+    }),
+)
+.min(1);
 pub static REPLICA_STATUS: Schema =
     Schema::new("ReplicaStatus", Kind::Enum(enums::ReplicaStatus::TEXTS));
 pub static REPLICA_STATUS_DESCRIPTION: Schema = Schema::new("ReplicaStatusDescription", Kind::Text);
@@ -895,6 +1424,22 @@ pub static REPLICATED_WRITE_CONFLICT_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static REPLICATION_GROUP_UPDATE: Schema = Schema::structure(
+    "ReplicationGroupUpdate",
+    &StructSchema::new(&[
+        Member::new("Create", &CREATE_REPLICATION_GROUP_MEMBER_ACTION),
+        Member::new("Update", &UPDATE_REPLICATION_GROUP_MEMBER_ACTION),
+        Member::new("Delete", &DELETE_REPLICATION_GROUP_MEMBER_ACTION),
+    ]),
+);
+pub static REPLICATION_GROUP_UPDATE_LIST: Schema = Schema::new(
+    "ReplicationGroupUpdateList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &REPLICATION_GROUP_UPDATE),
+        flattened: false,
+    }),
+)
+.min(1);
 pub static REQUEST_LIMIT_EXCEEDED: Schema = Schema::structure(
     "RequestLimitExceeded",
     &StructSchema::new(&[
@@ -904,6 +1449,8 @@ pub static REQUEST_LIMIT_EXCEEDED: Schema = Schema::structure(
     .error("RequestLimitExceeded", 400, Fault::Sender),
 );
 pub static RESOURCE: Schema = Schema::new("Resource", Kind::Text);
+pub static RESOURCE_ARN_STRING: Schema =
+    Schema::new("ResourceArnString", Kind::Text).min(1).max(1283);
 pub static RESOURCE_IN_USE_EXCEPTION: Schema = Schema::structure(
     "ResourceInUseException",
     &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
@@ -930,6 +1477,43 @@ pub static RESTORE_SUMMARY: Schema = Schema::structure(
         Member::new("RestoreDateTime", &DATE).required(),
         Member::new("RestoreInProgress", &RESTORE_IN_PROGRESS).required(),
     ]),
+);
+pub static RESTORE_TABLE_FROM_BACKUP_INPUT: Schema = Schema::structure(
+    "RestoreTableFromBackupInput",
+    &StructSchema::new(&[
+        Member::new("TargetTableName", &TABLE_NAME).required(),
+        Member::new("BackupArn", &BACKUP_ARN).required(),
+        Member::new("BillingModeOverride", &BILLING_MODE),
+        Member::new("GlobalSecondaryIndexOverride", &GLOBAL_SECONDARY_INDEX_LIST),
+        Member::new("LocalSecondaryIndexOverride", &LOCAL_SECONDARY_INDEX_LIST),
+        Member::new("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT),
+        Member::new("OnDemandThroughputOverride", &ON_DEMAND_THROUGHPUT),
+        Member::new("SSESpecificationOverride", &SSE_SPECIFICATION),
+    ]),
+);
+pub static RESTORE_TABLE_FROM_BACKUP_OUTPUT: Schema = Schema::structure(
+    "RestoreTableFromBackupOutput",
+    &StructSchema::new(&[Member::new("TableDescription", &TABLE_DESCRIPTION)]),
+);
+pub static RESTORE_TABLE_TO_POINT_IN_TIME_INPUT: Schema = Schema::structure(
+    "RestoreTableToPointInTimeInput",
+    &StructSchema::new(&[
+        Member::new("SourceTableArn", &TABLE_ARN),
+        Member::new("SourceTableName", &TABLE_NAME),
+        Member::new("TargetTableName", &TABLE_NAME).required(),
+        Member::new("UseLatestRestorableTime", &BOOLEAN_OBJECT),
+        Member::new("RestoreDateTime", &DATE),
+        Member::new("BillingModeOverride", &BILLING_MODE),
+        Member::new("GlobalSecondaryIndexOverride", &GLOBAL_SECONDARY_INDEX_LIST),
+        Member::new("LocalSecondaryIndexOverride", &LOCAL_SECONDARY_INDEX_LIST),
+        Member::new("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT),
+        Member::new("OnDemandThroughputOverride", &ON_DEMAND_THROUGHPUT),
+        Member::new("SSESpecificationOverride", &SSE_SPECIFICATION),
+    ]),
+);
+pub static RESTORE_TABLE_TO_POINT_IN_TIME_OUTPUT: Schema = Schema::structure(
+    "RestoreTableToPointInTimeOutput",
+    &StructSchema::new(&[Member::new("TableDescription", &TABLE_DESCRIPTION)]),
 );
 pub static RETURN_CONSUMED_CAPACITY: Schema =
     Schema::new("ReturnConsumedCapacity", Kind::Enum(enums::ReturnConsumedCapacity::TEXTS));
@@ -1008,6 +1592,31 @@ pub static SECONDARY_INDEXES_CAPACITY_MAP: Schema = Schema::new(
     }),
 );
 pub static SELECT: Schema = Schema::new("Select", Kind::Enum(enums::Select::TEXTS));
+pub static SOURCE_TABLE_DETAILS: Schema = Schema::structure(
+    "SourceTableDetails",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_NAME).required(),
+        Member::new("TableId", &TABLE_ID).required(),
+        Member::new("TableArn", &TABLE_ARN),
+        Member::new("TableSizeBytes", &LONG_OBJECT),
+        Member::new("KeySchema", &KEY_SCHEMA).required(),
+        Member::new("TableCreationDateTime", &TABLE_CREATION_DATE_TIME).required(),
+        Member::new("ProvisionedThroughput", &PROVISIONED_THROUGHPUT).required(),
+        Member::new("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        Member::new("ItemCount", &ITEM_COUNT),
+        Member::new("BillingMode", &BILLING_MODE),
+    ]),
+);
+pub static SOURCE_TABLE_FEATURE_DETAILS: Schema = Schema::structure(
+    "SourceTableFeatureDetails",
+    &StructSchema::new(&[
+        Member::new("LocalSecondaryIndexes", &LOCAL_SECONDARY_INDEXES),
+        Member::new("GlobalSecondaryIndexes", &GLOBAL_SECONDARY_INDEXES),
+        Member::new("StreamDescription", &STREAM_SPECIFICATION),
+        Member::new("TimeToLiveDescription", &TIME_TO_LIVE_DESCRIPTION),
+        Member::new("SSEDescription", &SSE_DESCRIPTION),
+    ]),
+);
 pub static STREAM_ARN: Schema = Schema::new("StreamArn", Kind::Text).min(37).max(1024);
 pub static STREAM_ENABLED: Schema = Schema::new("StreamEnabled", Kind::Boolean);
 pub static STREAM_SPECIFICATION: Schema = Schema::structure(
@@ -1028,6 +1637,14 @@ pub static STRING_SET_ATTRIBUTE_VALUE: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static TABLE_ALREADY_EXISTS_EXCEPTION: Schema = Schema::structure(
+    "TableAlreadyExistsException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "TableAlreadyExistsException",
+        400,
+        Fault::Sender,
+    ),
+);
 pub static TABLE_ARN: Schema = Schema::new("TableArn", Kind::Text).min(1).max(1024);
 pub static TABLE_CLASS: Schema = Schema::new("TableClass", Kind::Enum(enums::TableClass::TEXTS));
 pub static TABLE_CLASS_SUMMARY: Schema = Schema::structure(
@@ -1037,6 +1654,8 @@ pub static TABLE_CLASS_SUMMARY: Schema = Schema::structure(
         Member::new("LastUpdateDateTime", &DATE),
     ]),
 );
+pub static TABLE_CREATION_DATE_TIME: Schema =
+    Schema::new("TableCreationDateTime", Kind::Timestamp(None));
 pub static TABLE_DESCRIPTION: Schema = Schema::structure(
     "TableDescription",
     &StructSchema::new(&[
@@ -1071,10 +1690,26 @@ pub static TABLE_DESCRIPTION: Schema = Schema::structure(
     ]),
 );
 pub static TABLE_ID: Schema = Schema::new("TableId", Kind::Text).pattern(&P1);
+pub static TABLE_IN_USE_EXCEPTION: Schema = Schema::structure(
+    "TableInUseException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "TableInUseException",
+        400,
+        Fault::Sender,
+    ),
+);
 pub static TABLE_NAME: Schema = Schema::new("TableName", Kind::Text).min(3).max(255).pattern(&P0);
 pub static TABLE_NAME_LIST: Schema = Schema::new(
     "TableNameList",
     Kind::List(&ListSchema { item: Member::new("member", &TABLE_NAME), flattened: false }),
+);
+pub static TABLE_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
+    "TableNotFoundException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "TableNotFoundException",
+        400,
+        Fault::Sender,
+    ),
 );
 pub static TABLE_STATUS: Schema = Schema::new("TableStatus", Kind::Enum(enums::TableStatus::TEXTS));
 pub static TABLE_WARM_THROUGHPUT_DESCRIPTION: Schema = Schema::structure(
@@ -1092,11 +1727,24 @@ pub static TAG: Schema = Schema::structure(
         Member::new("Value", &TAG_VALUE_STRING).required(),
     ]),
 );
+pub static TAG_KEY_LIST: Schema = Schema::new(
+    "TagKeyList",
+    Kind::List(&ListSchema { item: Member::new("member", &TAG_KEY_STRING), flattened: false }),
+);
 pub static TAG_KEY_STRING: Schema = Schema::new("TagKeyString", Kind::Text).min(1).max(128);
 pub static TAG_LIST: Schema = Schema::new(
     "TagList",
     Kind::List(&ListSchema { item: Member::new("member", &TAG), flattened: false }),
 );
+pub static TAG_RESOURCE_INPUT: Schema = Schema::structure(
+    "TagResourceInput",
+    &StructSchema::new(&[
+        Member::new("ResourceArn", &RESOURCE_ARN_STRING).required(),
+        Member::new("Tags", &TAG_LIST).required(),
+    ]),
+);
+pub static TAG_RESOURCE_OUTPUT: Schema =
+    Schema::structure("TagResourceOutput", &StructSchema::new(&[]));
 pub static TAG_VALUE_STRING: Schema = Schema::new("TagValueString", Kind::Text).min(0).max(256);
 pub static THROTTLING_EXCEPTION: Schema = Schema::structure(
     "ThrottlingException",
@@ -1114,6 +1762,29 @@ pub static THROTTLING_REASON_LIST: Schema = Schema::new(
     "ThrottlingReasonList",
     Kind::List(&ListSchema { item: Member::new("member", &THROTTLING_REASON), flattened: false }),
 );
+pub static TIME_RANGE_LOWER_BOUND: Schema =
+    Schema::new("TimeRangeLowerBound", Kind::Timestamp(None));
+pub static TIME_RANGE_UPPER_BOUND: Schema =
+    Schema::new("TimeRangeUpperBound", Kind::Timestamp(None));
+pub static TIME_TO_LIVE_ATTRIBUTE_NAME: Schema =
+    Schema::new("TimeToLiveAttributeName", Kind::Text).min(1).max(255);
+pub static TIME_TO_LIVE_DESCRIPTION: Schema = Schema::structure(
+    "TimeToLiveDescription",
+    &StructSchema::new(&[
+        Member::new("TimeToLiveStatus", &TIME_TO_LIVE_STATUS),
+        Member::new("AttributeName", &TIME_TO_LIVE_ATTRIBUTE_NAME),
+    ]),
+);
+pub static TIME_TO_LIVE_ENABLED: Schema = Schema::new("TimeToLiveEnabled", Kind::Boolean);
+pub static TIME_TO_LIVE_SPECIFICATION: Schema = Schema::structure(
+    "TimeToLiveSpecification",
+    &StructSchema::new(&[
+        Member::new("Enabled", &TIME_TO_LIVE_ENABLED).required(),
+        Member::new("AttributeName", &TIME_TO_LIVE_ATTRIBUTE_NAME).required(),
+    ]),
+);
+pub static TIME_TO_LIVE_STATUS: Schema =
+    Schema::new("TimeToLiveStatus", Kind::Enum(enums::TimeToLiveStatus::TEXTS));
 pub static TRANSACT_GET_ITEM: Schema = Schema::structure(
     "TransactGetItem",
     &StructSchema::new(&[Member::new("Get", &GET).required()]),
@@ -1193,6 +1864,15 @@ pub static TRANSACTION_IN_PROGRESS_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static UNTAG_RESOURCE_INPUT: Schema = Schema::structure(
+    "UntagResourceInput",
+    &StructSchema::new(&[
+        Member::new("ResourceArn", &RESOURCE_ARN_STRING).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST).required(),
+    ]),
+);
+pub static UNTAG_RESOURCE_OUTPUT: Schema =
+    Schema::structure("UntagResourceOutput", &StructSchema::new(&[]));
 pub static UPDATE: Schema = Schema::structure(
     "Update",
     &StructSchema::new(&[
@@ -1208,7 +1888,31 @@ pub static UPDATE: Schema = Schema::structure(
         ),
     ]),
 );
+pub static UPDATE_CONTINUOUS_BACKUPS_INPUT: Schema = Schema::structure(
+    "UpdateContinuousBackupsInput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("PointInTimeRecoverySpecification", &POINT_IN_TIME_RECOVERY_SPECIFICATION)
+            .required(),
+    ]),
+);
+pub static UPDATE_CONTINUOUS_BACKUPS_OUTPUT: Schema = Schema::structure(
+    "UpdateContinuousBackupsOutput",
+    &StructSchema::new(&[Member::new(
+        "ContinuousBackupsDescription",
+        &CONTINUOUS_BACKUPS_DESCRIPTION,
+    )]),
+);
 pub static UPDATE_EXPRESSION: Schema = Schema::new("UpdateExpression", Kind::Text);
+pub static UPDATE_GLOBAL_SECONDARY_INDEX_ACTION: Schema = Schema::structure(
+    "UpdateGlobalSecondaryIndexAction",
+    &StructSchema::new(&[
+        Member::new("IndexName", &INDEX_NAME).required(),
+        Member::new("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        Member::new("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        Member::new("WarmThroughput", &WARM_THROUGHPUT),
+    ]),
+);
 pub static UPDATE_ITEM_INPUT: Schema = Schema::structure(
     "UpdateItemInput",
     &StructSchema::new(&[
@@ -1237,6 +1941,52 @@ pub static UPDATE_ITEM_OUTPUT: Schema = Schema::structure(
         Member::new("ConsumedCapacity", &CONSUMED_CAPACITY),
         Member::new("ItemCollectionMetrics", &ITEM_COLLECTION_METRICS),
     ]),
+);
+pub static UPDATE_REPLICATION_GROUP_MEMBER_ACTION: Schema = Schema::structure(
+    "UpdateReplicationGroupMemberAction",
+    &StructSchema::new(&[
+        Member::new("RegionName", &REGION_NAME).required(),
+        Member::new("KMSMasterKeyId", &KMS_MASTER_KEY_ID),
+        Member::new("ProvisionedThroughputOverride", &PROVISIONED_THROUGHPUT_OVERRIDE),
+        Member::new("OnDemandThroughputOverride", &ON_DEMAND_THROUGHPUT_OVERRIDE),
+        Member::new("GlobalSecondaryIndexes", &REPLICA_GLOBAL_SECONDARY_INDEX_LIST),
+        Member::new("TableClassOverride", &TABLE_CLASS),
+    ]),
+);
+pub static UPDATE_TABLE_INPUT: Schema = Schema::structure(
+    "UpdateTableInput",
+    &StructSchema::new(&[
+        Member::new("AttributeDefinitions", &ATTRIBUTE_DEFINITIONS),
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("BillingMode", &BILLING_MODE),
+        Member::new("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        Member::new("GlobalSecondaryIndexUpdates", &GLOBAL_SECONDARY_INDEX_UPDATE_LIST),
+        Member::new("StreamSpecification", &STREAM_SPECIFICATION),
+        Member::new("SSESpecification", &SSE_SPECIFICATION),
+        Member::new("ReplicaUpdates", &REPLICATION_GROUP_UPDATE_LIST),
+        Member::new("TableClass", &TABLE_CLASS),
+        Member::new("DeletionProtectionEnabled", &DELETION_PROTECTION_ENABLED),
+        Member::new("MultiRegionConsistency", &MULTI_REGION_CONSISTENCY),
+        Member::new("GlobalTableWitnessUpdates", &GLOBAL_TABLE_WITNESS_GROUP_UPDATE_LIST),
+        Member::new("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        Member::new("WarmThroughput", &WARM_THROUGHPUT),
+        Member::new("GlobalTableSettingsReplicationMode", &GLOBAL_TABLE_SETTINGS_REPLICATION_MODE),
+    ]),
+);
+pub static UPDATE_TABLE_OUTPUT: Schema = Schema::structure(
+    "UpdateTableOutput",
+    &StructSchema::new(&[Member::new("TableDescription", &TABLE_DESCRIPTION)]),
+);
+pub static UPDATE_TIME_TO_LIVE_INPUT: Schema = Schema::structure(
+    "UpdateTimeToLiveInput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("TimeToLiveSpecification", &TIME_TO_LIVE_SPECIFICATION).required(),
+    ]),
+);
+pub static UPDATE_TIME_TO_LIVE_OUTPUT: Schema = Schema::structure(
+    "UpdateTimeToLiveOutput",
+    &StructSchema::new(&[Member::new("TimeToLiveSpecification", &TIME_TO_LIVE_SPECIFICATION)]),
 );
 pub static WARM_THROUGHPUT: Schema = Schema::structure(
     "WarmThroughput",

@@ -118,7 +118,7 @@ pub(super) fn warm(given: Option<&WarmThroughput>) -> Option<(i64, i64)> {
 }
 
 /// Encryption with a key of the customer's; the default key is not shown.
-pub(super) fn sse(call: &Call, given: Option<&SSESpecification>) -> Option<Sse> {
+pub(crate) fn sse(call: &Call, given: Option<&SSESpecification>) -> Option<Sse> {
     let given = given.filter(|given| given.enabled == Some(true))?;
     let named = given.kms_master_key_id.as_deref().unwrap_or("alias/aws/dynamodb");
     let arn = match named.starts_with("arn:") {

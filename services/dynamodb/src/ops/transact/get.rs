@@ -5,7 +5,8 @@ use std::sync::Arc;
 use haar_dynamodb_contract::{
     ItemResponse, TransactGetItems, TransactGetItemsInput, TransactGetItemsOutput,
 };
-use haar_kernel::{Answer, Call, Flow};
+use haar_kernel::{Answer, Auth, Call, Flow};
+use haar_wire::to_json;
 
 use crate::Dynamodb;
 use crate::capacity::{Direction, Units};
@@ -24,6 +25,9 @@ impl Flow<TransactGetItems> for Dynamodb {
         for item in input.transact_items {
             let get = item.get;
             let table = self.serving(&call, &get.table_name)?;
+            if self.doors.settings.auth != Auth::Permissive {
+                self.may(&call, "dynamodb:GetItem", &table, &to_json(&get))?;
+            }
             let names = get.expression_attribute_names;
             projections.push(projected(get.projection_expression.as_deref(), names, None)?);
             wanted.push((table.key.clone(), table.keys.of_key(convert::item(get.key)?)?));

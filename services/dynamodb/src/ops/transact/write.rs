@@ -8,7 +8,7 @@ use haar_dynamodb_contract::{
     TransactWriteItem, TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput,
     TransactionCanceledException,
 };
-use haar_kernel::{Answer, Call, Flow};
+use haar_kernel::{Answer, Auth, Call, Flow};
 use haar_wire::{AwsError, Shape, to_json};
 
 use crate::Dynamodb;
@@ -31,6 +31,7 @@ impl Flow<TransactWriteItems> for Dynamodb {
         let digest = text.as_ref().map(|_| digest(&input)).unwrap_or_default();
         let mut orders = Vec::new();
         for item in input.transact_items {
+            self.may_write(&call, &item)?;
             orders.push(self.order(&call, item)?);
         }
         check_distinct(&orders)?;
@@ -65,7 +66,7 @@ impl Flow<TransactWriteItems> for Dynamodb {
 }
 
 /// Tells requests apart that come with one token.
-pub(super) fn digest(input: &dyn Shape) -> u64 {
+pub(crate) fn digest(input: &dyn Shape) -> u64 {
     to_json(input).to_string().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     })
@@ -98,6 +99,7 @@ fn reason(error: Option<AwsError>) -> CancellationReason {
     };
     let code = match error.name() {
         "ConditionalCheckFailedException" => "ConditionalCheckFailed",
+        "DuplicateItemException" => "DuplicateItem",
         _ => "ValidationError",
     };
     CancellationReason {
@@ -117,6 +119,30 @@ pub(crate) fn check_distinct(orders: &[Order]) -> Result<(), AwsError> {
 }
 
 impl Dynamodb {
+    /// Each item needs the permission of its own deed.
+    fn may_write(&self, call: &Call, item: &TransactWriteItem) -> Result<(), AwsError> {
+        let (action, part, table): (_, &dyn Shape, _) = match item {
+            TransactWriteItem { condition_check: Some(part), .. } => {
+                ("dynamodb:ConditionCheckItem", part, &part.table_name)
+            }
+            TransactWriteItem { put: Some(part), .. } => {
+                ("dynamodb:PutItem", part, &part.table_name)
+            }
+            TransactWriteItem { delete: Some(part), .. } => {
+                ("dynamodb:DeleteItem", part, &part.table_name)
+            }
+            TransactWriteItem { update: Some(part), .. } => {
+                ("dynamodb:UpdateItem", part, &part.table_name)
+            }
+            _ => return Ok(()),
+        };
+        if self.doors.settings.auth == Auth::Permissive {
+            return Ok(());
+        }
+        let table = self.serving(call, table)?;
+        self.may(call, action, &table, &to_json(part))
+    }
+
     fn order(&self, call: &Call, item: TransactWriteItem) -> Result<Order, AwsError> {
         match (item.condition_check, item.put, item.delete, item.update) {
             (Some(check), None, None, None) => {

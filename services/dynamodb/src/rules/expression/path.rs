@@ -36,12 +36,6 @@ impl Path {
         }
         Some(value)
     }
-
-    /// All steps, the first among them.
-    pub(crate) fn all(&self) -> Vec<Step> {
-        let first = Step::Name(self.attribute.clone());
-        std::iter::once(first).chain(self.steps.iter().cloned()).collect()
-    }
 }
 
 impl fmt::Display for Path {

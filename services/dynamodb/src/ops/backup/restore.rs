@@ -1,0 +1,198 @@
+//! `RestoreTableFromBackup` and `RestoreTableToPointInTime`.
+
+use std::sync::Arc;
+
+use haar_dynamodb_contract::{
+    BillingMode, GlobalSecondaryIndex, InvalidRestoreTimeException, LocalSecondaryIndex,
+    PointInTimeRecoveryUnavailableException, ProvisionedThroughput, RestoreTableFromBackup,
+    RestoreTableFromBackupInput, RestoreTableFromBackupOutput, RestoreTableToPointInTime,
+    RestoreTableToPointInTimeInput, RestoreTableToPointInTimeOutput, SSESpecification,
+    TableAlreadyExistsException, TableDescription, TableNotFoundException, TableStatus,
+};
+use haar_kernel::{Answer, Call, Flow};
+use haar_types::Tags;
+use haar_wire::AwsError;
+
+use super::no_backup;
+use crate::Dynamodb;
+use crate::lookup::{arn_key, table_key};
+use crate::ops::table::create::{mint, sse};
+use crate::refusal::{fault, invalid};
+use crate::render;
+use crate::rules::definition::{check_name, throughput};
+use crate::state::{BackupRow, Restored, TableRow, Throughput, Ttl};
+
+/// What is to be another in the restored table.
+struct Overrides {
+    name: String,
+    mode: Option<BillingMode>,
+    throughput: Option<ProvisionedThroughput>,
+    globals: Option<Vec<GlobalSecondaryIndex>>,
+    locals: Option<Vec<LocalSecondaryIndex>>,
+    sse: Option<SSESpecification>,
+}
+
+/// AWS docs: *Amazon DynamoDB API Reference > RestoreTableFromBackup*.
+impl Flow<RestoreTableFromBackup> for Dynamodb {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
+        input: RestoreTableFromBackupInput,
+    ) -> Answer<RestoreTableFromBackup> {
+        let arn = input.backup_arn;
+        let snapshot = self.doors.ledger.snapshot();
+        let row = BackupRow::key_of(&arn).and_then(|key| snapshot.get::<BackupRow>(&key));
+        let row = row.ok_or_else(|| no_backup(&arn))?;
+        let overrides = Overrides {
+            name: input.target_table_name,
+            mode: input.billing_mode_override,
+            throughput: input.provisioned_throughput_override,
+            globals: input.global_secondary_index_override,
+            locals: input.local_secondary_index_override,
+            sse: input.sse_specification_override,
+        };
+        let restored = Restored {
+            backup_arn: Some(arn),
+            table_arn: row.table.arn(),
+            at: row.created_at,
+            source: Some(row.id),
+        };
+        let description = self.restore(&call, &row.table, overrides, restored).await?;
+        Ok(RestoreTableFromBackupOutput { table_description: Some(description) })
+    }
+}
+
+/// AWS docs: *Amazon DynamoDB API Reference > RestoreTableToPointInTime*.
+impl Flow<RestoreTableToPointInTime> for Dynamodb {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
+        input: RestoreTableToPointInTimeInput,
+    ) -> Answer<RestoreTableToPointInTime> {
+        let key = match (&input.source_table_arn, &input.source_table_name) {
+            (Some(arn), _) => arn_key(arn),
+            (None, Some(name)) => Some(table_key(&call, name)?),
+            (None, None) => None,
+        };
+        let key = key.ok_or_else(|| {
+            invalid("One of SourceTableName and SourceTableArn must be specified")
+        })?;
+        let source = self
+            .engine
+            .table(&key)
+            .map_err(|_| TableNotFoundException::message(format!("Table not found: {}", key.2)))?;
+        let recovery = source.recovery.as_ref().ok_or_else(|| {
+            PointInTimeRecoveryUnavailableException::message(format!(
+                "Point in time recovery is not enabled for table '{}'",
+                source.name()
+            ))
+        })?;
+        let at = match (input.restore_date_time, input.use_latest_restorable_time) {
+            (Some(at), None | Some(false)) => at,
+            (None, Some(true)) => call.now,
+            _ => {
+                return Err(invalid(
+                    "Exactly one of RestoreDateTime and UseLatestRestorableTime must be specified",
+                ));
+            }
+        };
+        if at < recovery.earliest(call.now) || at > call.now {
+            return Err(InvalidRestoreTimeException::message(
+                "The restore time is not between EarliestRestorableDateTime and \
+                 LatestRestorableDateTime",
+            )
+            .into());
+        }
+        let items = self.engine.items_at(source.id, at).map_err(|error| fault(&error))?;
+        let kept = mint(&call);
+        self.engine.keep(items, kept).await.map_err(|error| fault(&error))?;
+        let overrides = Overrides {
+            name: input.target_table_name,
+            mode: input.billing_mode_override,
+            throughput: input.provisioned_throughput_override,
+            globals: input.global_secondary_index_override,
+            locals: input.local_secondary_index_override,
+            sse: input.sse_specification_override,
+        };
+        let restored =
+            Restored { backup_arn: None, table_arn: source.arn(), at, source: Some(kept) };
+        let done = self.restore(&call, &source, overrides, restored).await;
+        if done.is_err() {
+            self.engine.drop_backup(kept).map_err(|error| fault(&error))?;
+        }
+        Ok(RestoreTableToPointInTimeOutput { table_description: Some(done?) })
+    }
+}
+
+impl Dynamodb {
+    /// Writes the row of a restored table; the controller fills it.
+    async fn restore(
+        &self,
+        call: &Call,
+        source: &TableRow,
+        overrides: Overrides,
+        restored: Restored,
+    ) -> Result<TableDescription, AwsError> {
+        check_name(&overrides.name)?;
+        let row = restored_row(call, source, overrides, restored)?;
+        let description = render::table(&row, &self.engine);
+        self.commit(|tx| {
+            if tx.contains::<TableRow>(&row.key) {
+                let text = format!("Table already exists: {}", row.name());
+                return Err(TableAlreadyExistsException::message(text).into());
+            }
+            tx.put(row);
+            Ok(())
+        })
+        .await?;
+        Ok(description)
+    }
+}
+
+/// Streams, tags, time to live and policies are not restored.
+fn restored_row(
+    call: &Call,
+    source: &TableRow,
+    overrides: Overrides,
+    restored: Restored,
+) -> Result<TableRow, AwsError> {
+    let mut row = source.clone();
+    row.key = (call.account.clone(), call.region.clone(), overrides.name);
+    row.id = mint(call);
+    row.uuid = call.ids.uuid();
+    row.status = TableStatus::Creating;
+    row.created_at = call.now;
+    row.stream = None;
+    row.ttl = Ttl::default();
+    row.tags = Tags::new();
+    row.is_protected = false;
+    row.policy = None;
+    row.recovery = None;
+    row.restored = Some(restored);
+    if let Some(mode) = overrides.mode.or(overrides.throughput.as_ref().map(|_| row.billing.mode)) {
+        let (read, write) = throughput(mode, overrides.throughput, None)?;
+        row.billing.mode = mode;
+        row.billing.is_named = true;
+        row.billing.on_demand_since = (mode == BillingMode::PayPerRequest).then_some(call.now);
+        row.billing.throughput = Throughput { read, write, ..Throughput::default() };
+    }
+    if let Some(given) = overrides.sse {
+        row.sse = sse(call, Some(&given));
+    }
+    let globals = overrides.globals.map(|all| names(all.iter().map(|index| &index.index_name)));
+    let locals = overrides.locals.map(|all| names(all.iter().map(|index| &index.index_name)));
+    row.indexes.retain(|index| {
+        let wanted = if index.is_global { &globals } else { &locals };
+        wanted.as_ref().is_none_or(|wanted| wanted.contains(&index.name))
+    });
+    let used: Vec<String> = std::iter::once(&row.keys)
+        .chain(row.indexes.iter().map(|index| &index.keys))
+        .flat_map(|keys| keys.parts().map(|part| part.name.clone()))
+        .collect();
+    row.attributes.retain(|(name, _)| used.contains(name));
+    Ok(row)
+}
+
+fn names<'n>(all: impl Iterator<Item = &'n String>) -> Vec<String> {
+    all.cloned().collect()
+}

@@ -1,0 +1,121 @@
+//! Statements that read.
+
+use std::ops::Bound;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use haar_dynamodb_contract::ProjectionType;
+use haar_kernel::Call;
+use haar_wire::AwsError;
+
+use crate::Dynamodb;
+use crate::capacity::Units;
+use crate::engine::{Span, position};
+use crate::refusal::{invalid, invalid_parameter};
+use crate::requests::Plan;
+use crate::rules::codec;
+use crate::rules::expression::Projection;
+use crate::rules::partiql::{Select, key_condition};
+use crate::rules::value::Item;
+use crate::state::{Index, TableRow};
+
+/// A page of what a statement finds.
+pub(super) struct Selected {
+    pub(super) table: Arc<TableRow>,
+    pub(super) items: Vec<Item>,
+    pub(super) last: Option<Item>,
+    pub(super) units: Units,
+}
+
+/// How a page is to be read.
+#[derive(Default)]
+pub(super) struct Paging {
+    pub(super) limit: Option<i32>,
+    pub(super) token: Option<String>,
+    pub(super) is_consistent: bool,
+}
+
+/// A token for the page behind an item.
+pub(super) fn token_of(last: &Item) -> String {
+    URL_SAFE_NO_PAD.encode(codec::encode(last))
+}
+
+impl Dynamodb {
+    /// Reads a page: of a partition where the condition stays in one, else of the whole table.
+    pub(super) fn select(
+        &self,
+        call: &Call,
+        select: Select,
+        paging: Paging,
+    ) -> Result<Selected, AwsError> {
+        let table = self.serving(call, &select.table)?;
+        let index = select.index.as_deref().map(|name| find_index(&table, name)).transpose()?;
+        let keys = index.as_ref().map_or(&table.keys, |index| &index.keys);
+        let within = select.condition.as_ref().and_then(|it| key_condition(it, keys));
+        let mut span = match (&within, &select.order) {
+            (Some(within), order) => {
+                within.span(!order.as_ref().is_some_and(|(_, descends)| *descends))
+            }
+            (None, None) => {
+                Span { low: Bound::Unbounded, high: Bound::Unbounded, is_forward: true }
+            }
+            (None, Some(_)) => {
+                return Err(invalid(
+                    "Must have WHERE clause in the statement when using ORDER BY clause.",
+                ));
+            }
+        };
+        check_order(&select, keys)?;
+        if let Some(token) = &paging.token {
+            let at = start_of(&table, index.as_ref(), token);
+            span.after(at.ok_or_else(|| invalid("Invalid NextToken"))?);
+        }
+        let plan = Plan {
+            whole_items: index.as_ref().is_some_and(|index| needs_items(&table, index, &select)),
+            index,
+            span,
+            limit: paging.limit.and_then(|limit| usize::try_from(limit).ok()),
+            filter: select.condition,
+            projection: select.paths.map(|paths| Projection::of(&paths)),
+            counts_only: false,
+            is_consistent: paging.is_consistent,
+        };
+        let (scanned, units) = self.read_page(&table, &plan)?;
+        let shown = |item| match &plan.projection {
+            Some(projection) => projection.apply(item),
+            None => item,
+        };
+        let items = scanned.items.into_iter().map(shown).collect();
+        Ok(Selected { table, items, last: scanned.last, units })
+    }
+}
+
+fn check_order(select: &Select, keys: &crate::rules::schema::KeySchema) -> Result<(), AwsError> {
+    match &select.order {
+        Some((name, _)) if !keys.has(name) => Err(invalid(format!(
+            "Variable reference {name} in ORDER BY clause must be part of the primary key"
+        ))),
+        _ => Ok(()),
+    }
+}
+
+fn find_index(table: &TableRow, name: &str) -> Result<Index, AwsError> {
+    let index = table.index(name).filter(|index| index.is_readable()).cloned();
+    index.ok_or_else(|| {
+        invalid_parameter(format!("The table does not have the specified index: {name}"))
+    })
+}
+
+/// Local indexes fetch what they do not hold.
+fn needs_items(table: &TableRow, index: &Index, select: &Select) -> bool {
+    let beyond =
+        select.paths.iter().flatten().any(|path| !index.shows(&table.keys, &path.attribute));
+    !index.is_global && index.projected.kind != ProjectionType::All && beyond
+}
+
+fn start_of(table: &TableRow, index: Option<&Index>, token: &str) -> Option<Vec<u8>> {
+    let last = codec::decode(URL_SAFE_NO_PAD.decode(token).ok()?.into())?;
+    let base = table.keys.of_key(table.keys.of(&last)).ok()?;
+    position(index, &last, &base)
+}

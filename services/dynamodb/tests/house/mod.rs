@@ -1,0 +1,175 @@
+//! DynamoDB and its streams behind a kernel, in memory and on simulated time, with the
+//! controller and the sweeps at work.
+
+#![allow(dead_code, unreachable_pub, clippy::new_without_default, clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_blobs::Blobs;
+use haar_clock::{Clock, IdSource};
+use haar_controller::{ActCx, Driver, DriverHandle};
+use haar_dynamodb::Dynamodb;
+use haar_dynamodb_contract::*;
+use haar_dynamodbstreams::Streams;
+use haar_kernel::{
+    DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+};
+use haar_kv::Kv;
+use haar_ledger::Ledger;
+use haar_substrate::sim::SimSubstrate;
+use haar_types::{AccountId, Region, Timestamp};
+use haar_wire::Operation;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+/// When every story begins: 2027-01-15T08:00:00Z.
+pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
+
+pub struct House {
+    pub doors: Doors,
+    pub room: Arc<Dynamodb>,
+    _kernel: Arc<Kernel>,
+    _driver: DriverHandle,
+    sweeps: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.sweeps.abort();
+    }
+}
+
+/// An error as a customer sees it: its name and its message.
+pub type Refused = (String, String);
+
+pub fn refused(name: &str, message: &str) -> Result<Value, Refused> {
+    Err((name.to_owned(), message.to_owned()))
+}
+
+pub fn invalid(message: &str) -> Result<Value, Refused> {
+    refused("ValidationException", message)
+}
+
+impl House {
+    pub fn new() -> Self {
+        let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
+        let doors = Doors::new(DoorParts {
+            clock: clock.clone(),
+            ids: ids.clone(),
+            ledger: Ledger::ephemeral(haar_kernel::tables().and(&haar_dynamodb::tables())),
+            kv: Kv::ephemeral(),
+            blobs: Blobs::ephemeral(ids.clone()).unwrap(),
+            substrate: Arc::new(SimSubstrate::new(clock.clone())),
+            meter: Arc::new(NoMeter),
+            settings: Settings::default(),
+        });
+        let room = Dynamodb::open(&doors).unwrap();
+        let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
+            .room(Arc::clone(&room), haar_dynamodb::lanes)
+            .room(Arc::new(Streams::new(&doors)), haar_dynamodbstreams::lanes)
+            .build();
+        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let driver = Driver::new(cx).add(room.tables()).run();
+        #[allow(clippy::disallowed_methods)] // the wiring's part here
+        let sweeps = tokio::spawn(room.sweep());
+        Self { doors, room, _kernel: kernel, _driver: driver, sweeps }
+    }
+
+    /// Calls an operation with its input as JSON; answers its output as JSON.
+    pub async fn call<O: Operation>(&self, input: Value) -> Result<Value, Refused>
+    where
+        O::Input: DeserializeOwned,
+        O::Output: Serialize,
+    {
+        let input = serde_json::from_value(input).unwrap();
+        let principal = Arc::new(Principal::root(AccountId::default()));
+        match self.doors.call::<O>(principal, &Region::default(), input).await {
+            Ok(output) => Ok(serde_json::to_value(&output).unwrap()),
+            Err(error) => Err((error.name().to_owned(), error.message().to_owned())),
+        }
+    }
+
+    /// The same where nothing may fail.
+    pub async fn ok<O: Operation>(&self, input: Value) -> Value
+    where
+        O::Input: DeserializeOwned,
+        O::Output: Serialize,
+    {
+        self.call::<O>(input).await.unwrap()
+    }
+
+    /// Lets time pass.
+    pub async fn pass(&self, time: Duration) {
+        self.doors.clock.sleep(time).await;
+    }
+
+    /// Makes a table with a partition key `p` (S) and a sort key `s` (N), changed by `more`.
+    pub async fn table(&self, name: &str, more: Value) {
+        let mut input = json!({
+            "TableName": name,
+            "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [
+                { "AttributeName": "p", "AttributeType": "S" },
+                { "AttributeName": "s", "AttributeType": "N" },
+            ],
+            "KeySchema": keys("p", "s"),
+        });
+        for (member, value) in more.as_object().unwrap() {
+            input[member] = value.clone();
+        }
+        self.ok::<CreateTable>(input).await;
+        self.active(name).await;
+    }
+
+    /// Waits until a table and its indexes are active.
+    pub async fn active(&self, name: &str) -> Value {
+        for _ in 0..200 {
+            let table = self.ok::<DescribeTable>(json!({ "TableName": name })).await;
+            let table = table["Table"].clone();
+            let indexes = table["GlobalSecondaryIndexes"].as_array().cloned().unwrap_or_default();
+            let ready = |one: &Value| one["IndexStatus"] == "ACTIVE";
+            if table["TableStatus"] == "ACTIVE" && indexes.iter().all(ready) {
+                return table;
+            }
+            self.pass(Duration::from_millis(50)).await;
+        }
+        panic!("{name} did not become active");
+    }
+
+    pub async fn put(&self, table: &str, item: Value) {
+        self.ok::<PutItem>(json!({ "TableName": table, "Item": item })).await;
+    }
+
+    pub async fn get(&self, table: &str, p: &str, s: i64) -> Value {
+        let input = json!({ "TableName": table, "Key": key(p, s) });
+        self.ok::<GetItem>(input).await.get("Item").cloned().unwrap_or(Value::Null)
+    }
+}
+
+pub fn keys(hash: &str, range: &str) -> Value {
+    json!([
+        { "AttributeName": hash, "KeyType": "HASH" },
+        { "AttributeName": range, "KeyType": "RANGE" },
+    ])
+}
+
+pub fn key(p: &str, s: i64) -> Value {
+    json!({ "p": { "S": p }, "s": { "N": s.to_string() } })
+}
+
+/// A key's item with more attributes.
+pub fn item(p: &str, s: i64, more: Value) -> Value {
+    let mut item = key(p, s);
+    for (name, value) in more.as_object().unwrap() {
+        item[name] = value.clone();
+    }
+    item
+}
+
+/// The sort keys of a page's items.
+pub fn sorts(page: &Value) -> Vec<i64> {
+    let number = |item: &Value| item["s"]["N"].as_str().unwrap().parse().unwrap();
+    page["Items"].as_array().unwrap().iter().map(number).collect()
+}

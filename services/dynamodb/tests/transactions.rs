@@ -1,0 +1,194 @@
+//! Batches, transactions and PartiQL.
+
+#![allow(clippy::unwrap_used)]
+
+mod house;
+
+use std::time::Duration;
+
+use haar_dynamodb_contract::*;
+use house::{House, invalid, item, key, refused};
+use serde_json::{Value, json};
+
+#[tokio::test(start_paused = true)]
+async fn batches_write_and_read_over_tables() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    house.table("usr", json!({})).await;
+    let puts: Value =
+        (0..10).map(|s| json!({ "PutRequest": { "Item": item("a", s, json!({})) } })).collect();
+    let input = json!({ "RequestItems": { "tab": puts, "usr": [
+        { "PutRequest": { "Item": item("u", 1, json!({})) } },
+        { "DeleteRequest": { "Key": key("none", 1) } } ] }, "ReturnConsumedCapacity": "TOTAL" });
+    let done = house.ok::<BatchWriteItem>(input).await;
+    assert_eq!(done["UnprocessedItems"], json!({}));
+    let units: Vec<&Value> = done["ConsumedCapacity"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| &it["CapacityUnits"])
+        .collect();
+    assert_eq!(units, [&json!(10.0), &json!(2.0)]);
+    let get = json!({ "RequestItems": { "tab": { "Keys": [key("a", 1), key("a", 77)],
+        "ProjectionExpression": "s" }, "usr": { "Keys": [key("u", 1)] } } });
+    let got = house.ok::<BatchGetItem>(get).await;
+    assert_eq!(got["Responses"]["tab"], json!([{ "s": { "N": "1" } }]));
+    assert_eq!(got["Responses"]["usr"], json!([key("u", 1)]));
+    let twice = json!({ "RequestItems": { "tab": { "Keys": [key("a", 1), key("a", 1)] } } });
+    let duplicates = invalid("Provided list of item keys contains duplicates");
+    assert_eq!(house.call::<BatchGetItem>(twice).await, duplicates);
+    let many: Value = (0..26).map(|s| json!({ "DeleteRequest": { "Key": key("a", s) } })).collect();
+    let split = json!({ "RequestItems": { "tab": many.as_array().unwrap()[..20],
+        "usr": many.as_array().unwrap()[20..] } });
+    assert_eq!(
+        house.call::<BatchWriteItem>(split).await,
+        invalid("Too many items requested for the BatchWriteItem call")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_of_sixteen_megabytes_leaves_the_rest_unprocessed() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    for s in 0..50 {
+        let big = json!({ "x": { "S": "x".repeat(380 * 1024) } });
+        house.put("tab", item("a", s, big)).await;
+    }
+    let keys: Value = (0..50).map(|s| key("a", s)).collect();
+    let input = json!({ "RequestItems": { "tab": { "Keys": keys, "ProjectionExpression": "s" } } });
+    let got = house.ok::<BatchGetItem>(input).await;
+    let (found, left) = (&got["Responses"]["tab"], &got["UnprocessedKeys"]["tab"]["Keys"]);
+    let (found, left) = (found.as_array().unwrap().len(), left.as_array().unwrap().len());
+    assert_eq!((found, left), (43, 7));
+}
+
+fn transfer(from: &str, to: &str, token: Option<&str>) -> Value {
+    let update = |p: &str, sign: &str| {
+        let condition = if sign == "-" { "v >= :x" } else { "attribute_exists(p)" };
+        json!({ "Update": { "TableName": "tab", "Key": key(p, 0),
+            "UpdateExpression": format!("SET v = v {sign} :x"), "ConditionExpression": condition,
+            "ExpressionAttributeValues": { ":x": { "N": "30" } },
+            "ReturnValuesOnConditionCheckFailure": "ALL_OLD" } })
+    };
+    let mut input = json!({ "TransactItems": [update(from, "-"), update(to, "+")] });
+    if let Some(token) = token {
+        input["ClientRequestToken"] = json!(token);
+    }
+    input
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_is_carried_out_whole_or_not_at_all() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    for p in ["a", "b"] {
+        house.put("tab", item(p, 0, json!({ "v": { "N": "50" } }))).await;
+    }
+    house.ok::<TransactWriteItems>(transfer("a", "b", Some("token-1"))).await;
+    house.ok::<TransactWriteItems>(transfer("a", "b", Some("token-1"))).await;
+    let read = json!({ "TransactItems": [
+        { "Get": { "TableName": "tab", "Key": key("a", 0), "ProjectionExpression": "v" } },
+        { "Get": { "TableName": "tab", "Key": key("b", 0), "ProjectionExpression": "v" } },
+        { "Get": { "TableName": "tab", "Key": key("none", 0) } } ],
+        "ReturnConsumedCapacity": "TOTAL" });
+    let got = house.ok::<TransactGetItems>(read).await;
+    assert_eq!(
+        got["Responses"],
+        json!([{ "Item": { "v": { "N": "20" } } }, { "Item": { "v": { "N": "80" } } }, {}]),
+        "the second call with the token did nothing"
+    );
+    assert_eq!(got["ConsumedCapacity"][0]["ReadCapacityUnits"], json!(6.0));
+    let failed = house.call::<TransactWriteItems>(transfer("a", "b", None)).await;
+    assert_eq!(
+        failed,
+        refused(
+            "TransactionCanceledException",
+            "Transaction cancelled, please refer cancellation reasons for specific reasons \
+             [ConditionalCheckFailed, None]"
+        )
+    );
+    assert_eq!(house.get("tab", "b", 0).await["v"], json!({ "N": "80" }));
+    let other = house.call::<TransactWriteItems>(transfer("b", "a", Some("token-1"))).await;
+    assert_eq!(other.unwrap_err().0, "IdempotentParameterMismatchException");
+    house.pass(Duration::from_secs(11 * 60)).await;
+    house.ok::<TransactWriteItems>(transfer("b", "a", Some("token-1"))).await;
+    assert_eq!(house.get("tab", "b", 0).await["v"], json!({ "N": "50" }), "the token is forgotten");
+    assert_eq!(
+        house.call::<TransactWriteItems>(transfer("a", "a", None)).await,
+        invalid("Transaction request cannot include multiple operations on one item")
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn partiql_reads_and_writes_the_same_items() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let run = async |text: &str, parameters: Value| {
+        house.call::<ExecuteStatement>(json!({ "Statement": text, "Parameters": parameters })).await
+    };
+    let insert = "INSERT INTO \"tab\" VALUE {'p': ?, 's': 1, 'v': 5, 'tags': <<'x'>>}";
+    run(insert, json!([{ "S": "a" }])).await.unwrap();
+    let again = run(insert, json!([{ "S": "a" }])).await;
+    assert_eq!(again, refused("DuplicateItemException", "Duplicate primary key exists in table"));
+    for s in 2..6 {
+        house.put("tab", item("a", s, json!({ "v": { "N": s.to_string() } }))).await;
+    }
+    let one = json!([{ "S": "a" }]);
+    let update = "UPDATE tab SET v = v + 1 SET tags = set_add(tags, <<'y'>>) WHERE p = ? AND s = 1 \
+                  RETURNING ALL NEW *";
+    let changed = run(update, one.clone()).await.unwrap();
+    assert_eq!(changed["Items"][0]["v"], json!({ "N": "6" }));
+    assert_eq!(changed["Items"][0]["tags"], json!({ "SS": ["x", "y"] }));
+    let page = run("SELECT s FROM tab WHERE p = ? AND s > 2 AND v < 5", one.clone()).await.unwrap();
+    assert_eq!(page["Items"], json!([{ "s": { "N": "3" } }, { "s": { "N": "4" } }]));
+    let page = run("SELECT s FROM tab WHERE p = ? ORDER BY s DESC", one.clone()).await.unwrap();
+    assert_eq!(page["Items"][0]["s"], json!({ "N": "5" }));
+    assert_eq!(page["Items"].as_array().unwrap().len(), 5);
+    let page = run("SELECT * FROM tab WHERE contains(tags, 'y')", json!([])).await.unwrap();
+    assert_eq!(page["Items"].as_array().unwrap().len(), 1);
+    let first = json!({ "Statement": "SELECT * FROM tab", "Limit": 3 });
+    let page = house.ok::<ExecuteStatement>(first.clone()).await;
+    let mut rest = first;
+    rest["NextToken"] = page["NextToken"].clone();
+    let rest = house.ok::<ExecuteStatement>(rest).await;
+    assert_eq!(rest["Items"].as_array().unwrap().len(), 2);
+    assert_eq!(
+        run("UPDATE tab SET v = 1 WHERE p = ?", one.clone()).await,
+        invalid("Where clause does not contain a mandatory equality on all key attributes")
+    );
+    let missing = "UPDATE tab SET v = 1 WHERE p = ? AND s = 99";
+    let failed = refused("ConditionalCheckFailedException", "The conditional request failed");
+    assert_eq!(run(missing, one.clone()).await, failed);
+    run("DELETE FROM tab WHERE p = ? AND s = 1", one).await.unwrap();
+    assert_eq!(house.get("tab", "a", 1).await, Value::Null);
+}
+
+#[tokio::test(start_paused = true)]
+async fn partiql_batches_tell_each_error_and_transactions_only_all_of_them() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    house.put("tab", item("a", 1, json!({ "v": { "N": "1" } }))).await;
+    let batch = json!({ "Statements": [
+        { "Statement": "SELECT v FROM tab WHERE p = 'a' AND s = 1" },
+        { "Statement": "SELECT v FROM tab WHERE p = 'a'" },
+        { "Statement": "INSERT INTO tab VALUE {'p': 'a', 's': 1}" },
+        { "Statement": "INSERT INTO tab VALUE {'p': 'b', 's': 1}" } ] });
+    let done = house.ok::<BatchExecuteStatement>(batch).await;
+    assert_eq!(done["Responses"][0]["Item"], json!({ "v": { "N": "1" } }));
+    assert_eq!(done["Responses"][1]["Error"]["Code"], "ValidationError");
+    assert_eq!(done["Responses"][2]["Error"]["Code"], "DuplicateItem");
+    assert_eq!(done["Responses"][3]["TableName"], "tab");
+    let transaction = |condition: &str| {
+        json!({ "TransactStatements": [
+            { "Statement": format!("EXISTS(SELECT * FROM tab WHERE p = 'a' AND s = 1 AND {condition})") },
+            { "Statement": "UPDATE tab SET v = 7 WHERE p = 'b' AND s = 1" } ] })
+    };
+    let failed = house.call::<ExecuteTransaction>(transaction("v = 2")).await.unwrap_err();
+    assert_eq!(failed.0, "TransactionCanceledException");
+    assert_eq!(house.get("tab", "b", 1).await.get("v"), None);
+    house.ok::<ExecuteTransaction>(transaction("v = 1")).await;
+    let reads = json!({ "TransactStatements": [
+        { "Statement": "SELECT v FROM tab WHERE p = 'b' AND s = 1" } ] });
+    let got = house.ok::<ExecuteTransaction>(reads).await;
+    assert_eq!(got["Responses"], json!([{ "Item": { "v": { "N": "7" } } }]));
+}
