@@ -230,10 +230,10 @@ fn updates_change_what_they_name_and_read_what_was_before() {
     assert!(!after.contains_key("nothing"));
     let deep = Attr::M(map(&[("deep", n("3"))]));
     assert_eq!(after["lst"], Attr::L(vec![n("10"), deep, n("9")]));
-    let after = updated("set list = list_append(list, :list) delete tags :set").unwrap();
+    let after = updated("set lst = list_append(lst, :lst) delete tags :set").unwrap();
     assert_eq!(after["tags"], Attr::Ss(vec!["a".into()]));
     assert!(matches!(&after["lst"], Attr::L(lst) if lst.len() == 4 && lst[3] == n("7")));
-    let after = updated("REMOVE list[0], list[2], #d.x").unwrap();
+    let after = updated("REMOVE lst[0], lst[2], #d.x").unwrap();
     assert_eq!(after["lst"], Attr::L(vec![s("two")]));
     let after = updated("SET a = num - :ten").unwrap();
     assert_eq!(after["a"], n("0"));
