@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haar_kernel::UsageRecord;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
@@ -27,11 +28,36 @@ impl Dynamodb {
     pub fn sweep(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let room = Arc::clone(self);
         async move {
+            let mut metered_at = room.doors.clock.now();
             loop {
                 room.doors.clock.sleep(room.doors.settings.wait(ROUND)).await;
+                let now = room.doors.clock.now();
+                room.meter_storage(metered_at, now);
+                metered_at = now;
                 if let Err(error) = room.sweep_once().await {
                     tracing::warn!(%error, "could not remove what has expired");
                 }
+            }
+        }
+    }
+
+    /// Meters what tables held since the last round, by what they hold now.
+    fn meter_storage(&self, since: Timestamp, now: Timestamp) {
+        let held = u64::try_from(now.since(since).as_millis()).unwrap_or(0);
+        for table in self.doors.ledger.snapshot().all::<TableRow>() {
+            let numbers = std::iter::once(0).chain(table.indexes.iter().map(|index| index.number));
+            let bytes: i64 = numbers.map(|number| self.engine.counts(table.id, number).1).sum();
+            let kib = u64::try_from(bytes).unwrap_or(0).div_ceil(1024);
+            if kib > 0 {
+                let (account, region, name) = table.key.clone();
+                self.doors.meter.record(UsageRecord {
+                    account,
+                    region,
+                    at: now,
+                    service: "dynamodb",
+                    resource: name,
+                    quantities: vec![("kib-ms/standard", kib * held)],
+                });
             }
         }
     }

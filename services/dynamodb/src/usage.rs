@@ -55,8 +55,8 @@ impl Usage {
                     service: "dynamodb",
                     resource: name.clone(),
                     quantities: vec![
-                        ("read-request-half-units", tally.read),
-                        ("write-request-half-units", tally.written),
+                        ("half-read-units", tally.read),
+                        ("write-units", tally.written / 2),
                     ],
                 });
             }

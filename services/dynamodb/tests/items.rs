@@ -325,3 +325,45 @@ async fn a_page_ends_at_a_megabyte_and_capacity_is_counted_in_full() {
     let none = house.ok::<GetItem>(input).await;
     assert_eq!(none["ConsumedCapacity"]["CapacityUnits"], json!(0.5));
 }
+
+#[tokio::test(start_paused = true)]
+async fn parameters_from_before_expressions_still_work() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    for s in 0..6 {
+        let more = json!({ "v": { "N": s.to_string() }, "w": { "S": "x".repeat(s as usize + 1) } });
+        house.put("tab", item("a", s, more)).await;
+    }
+    let condition = |operator: &str, values: Value| json!({ "ComparisonOperator": operator, "AttributeValueList": values });
+    let one = condition("EQ", json!([{ "S": "a" }]));
+    let stretch = condition("BETWEEN", json!([{ "N": "1" }, { "N": "4" }]));
+    let input = json!({ "TableName": "tab", "KeyConditions": { "p": one, "s": stretch },
+        "QueryFilter": { "v": condition("NE", json!([{ "N": "2" }])) },
+        "AttributesToGet": ["s"] });
+    assert_eq!(sorts(&house.ok::<Query>(input).await), [1, 3, 4]);
+    let input = json!({ "TableName": "tab", "ConditionalOperator": "OR", "ScanFilter": {
+        "v": condition("IN", json!([{ "N": "0" }])), "w": condition("BEGINS_WITH", json!([{ "S": "xxxxx" }])) } });
+    let mut found = sorts(&house.ok::<Scan>(input).await);
+    found.sort_unstable();
+    assert_eq!(found, [0, 4, 5]);
+    let update = json!({ "TableName": "tab", "Key": key("a", 0), "ReturnValues": "ALL_NEW",
+        "AttributeUpdates": { "v": { "Action": "ADD", "Value": { "N": "2.5" } },
+            "w": { "Action": "DELETE" }, "l": { "Value": { "SS": ["q"] } } } });
+    let now = house.ok::<UpdateItem>(update).await;
+    let left = item("a", 0, json!({ "v": { "N": "2.5" }, "l": { "SS": ["q"] } }));
+    assert_eq!(now["Attributes"], left);
+    for (filter, why) in [
+        (
+            condition("BETWEEN", json!([{ "N": "1" }])),
+            "Invalid number of argument(s) for the BETWEEN ComparisonOperator",
+        ),
+        (
+            condition("LT", json!([{ "M": {} }])),
+            "ComparisonOperator LT is not valid for M AttributeValue type",
+        ),
+    ] {
+        let input = json!({ "TableName": "tab", "ScanFilter": { "v": filter } });
+        let text = format!("One or more parameter values were invalid: {why}");
+        assert_eq!(house.call::<Scan>(input).await, invalid(&text));
+    }
+}

@@ -192,3 +192,46 @@ async fn partiql_batches_tell_each_error_and_transactions_only_all_of_them() {
     let got = house.ok::<ExecuteTransaction>(reads).await;
     assert_eq!(got["Responses"], json!([{ "Item": { "v": { "N": "7" } } }]));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn concurrent_transfers_are_never_seen_half_done() {
+    let house = std::sync::Arc::new(House::new());
+    house.table("tab", json!({})).await;
+    let accounts = ["a", "b", "c", "d"];
+    for p in accounts {
+        house.put("tab", item(p, 0, json!({ "v": { "N": "100" } }))).await;
+    }
+    let mut all = tokio::task::JoinSet::new();
+    for number in 0..6_usize {
+        let house = std::sync::Arc::clone(&house);
+        all.spawn(async move {
+            let mut done = 0;
+            for turn in 0..40 {
+                let (from, to) =
+                    (accounts[(number + turn) % 4], accounts[(number * 3 + 2 * turn + 1) % 4]);
+                if from != to {
+                    let moved = house.call::<TransactWriteItems>(transfer(from, to, None)).await;
+                    done += usize::from(moved.is_ok());
+                }
+                let gets: Value = accounts
+                    .map(|p| json!({ "Get": { "TableName": "tab", "Key": key(p, 0) } }))
+                    .into_iter()
+                    .collect();
+                let read = house.ok::<TransactGetItems>(json!({ "TransactItems": gets })).await;
+                let sum: i64 = read["Responses"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|one| one["Item"]["v"]["N"].as_str().unwrap().parse::<i64>().unwrap())
+                    .sum();
+                assert_eq!(sum, 400);
+            }
+            done
+        });
+    }
+    let mut done = 0;
+    while let Some(moved) = all.join_next().await {
+        done += moved.unwrap();
+    }
+    assert!(done > 0, "some transfers were carried out");
+}

@@ -82,7 +82,11 @@ impl Controller for Tables {
             }
             Advance::DropIndex(key, number) => {
                 engine.drop_index(&key.0, number).map_err(ActError::transient)?;
-                change(cx, &key, |row| row.indexes.retain(|index| index.number != number)).await?;
+                change(cx, &key, |row| {
+                    row.indexes.retain(|index| index.number != number);
+                    row.forget_attributes();
+                })
+                .await?;
             }
             Advance::BackfillExpiries(key) => {
                 engine.backfill_expiries(&key.0).await.map_err(ActError::transient)?;

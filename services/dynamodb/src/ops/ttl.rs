@@ -41,7 +41,8 @@ impl Command<UpdateTimeToLive> for Dynamodb {
             _ => {}
         }
         let change = self.doors.settings.wait(CHANGE);
-        if row.ttl.changed_at.is_some_and(|at| call.now < at + change) {
+        let is_forgetting = row.ttl.attribute.is_none() && row.ttl.is_ready;
+        if is_forgetting || row.ttl.changed_at.is_some_and(|at| call.now < at + change) {
             return Err(invalid(
                 "Time to live has been modified multiple times within a fixed interval",
             ));

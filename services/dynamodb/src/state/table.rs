@@ -162,6 +162,14 @@ impl TableRow {
         self.indexes.iter().filter(|index| index.status != IndexStatus::Deleting)
     }
 
+    /// Forgets definitions of attributes that no key uses any more.
+    pub(crate) fn forget_attributes(&mut self) {
+        let Self { keys, indexes, attributes, .. } = self;
+        let mut all = vec![&*keys];
+        all.extend(indexes.iter().map(|index| &index.keys));
+        attributes.retain(|(name, _)| all.iter().any(|keys| keys.has(name)));
+    }
+
     /// The stream, where it takes records.
     pub(crate) fn live_stream(&self) -> Option<&Stream> {
         self.stream.as_ref().filter(|stream| stream.is_enabled)

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use haar_dynamodb_contract::peek::{Sequence, ShardFacts, StreamPeek, read_sequence};
+use haar_dynamodb_contract::peek::{Sequence, ShardFacts, StreamFacts, StreamPeek, read_sequence};
 use haar_dynamodbstreams_contract::{
     GetRecords, GetRecordsInput, GetRecordsOutput, GetShardIterator, GetShardIteratorInput,
     GetShardIteratorOutput, ShardIteratorType,
 };
-use haar_kernel::{Answer, Call, Flow};
+use haar_kernel::{Answer, Call, Doors, Flow, UsageRecord};
+use haar_policy::Principal as Identity;
 use haar_wire::AwsError;
 
 use crate::Streams;
@@ -100,6 +101,7 @@ impl Flow<GetRecords> for Streams {
         let from = entries.last().map_or(place.from, |entry| entry.sequence + 1);
         let is_over = shard.last.is_some_and(|last| entries.is_empty() || from > last);
         let next = Place { from, made_at: call.now, ..place.clone() };
+        meter(&self.doors, &call, &facts);
         let region = &call.region;
         let shown = entries.into_iter().map(|entry| render::record(&facts, region, entry));
         Ok(GetRecordsOutput {
@@ -107,4 +109,19 @@ impl Flow<GetRecords> for Streams {
             next_shard_iterator: (!is_over).then(|| next.text()),
         })
     }
+}
+
+/// Each call is one read request unit; what services read for functions is free.
+fn meter(doors: &Doors, call: &Call, stream: &StreamFacts) {
+    if matches!(call.principal.identity, Identity::Service { .. }) {
+        return;
+    }
+    doors.meter.record(UsageRecord {
+        account: call.account.clone(),
+        region: call.region.clone(),
+        at: call.now,
+        service: "dynamodb",
+        resource: stream.table.clone(),
+        quantities: vec![("stream-reads", 1)],
+    });
 }

@@ -185,11 +185,7 @@ fn restored_row(
         let wanted = if index.is_global { &globals } else { &locals };
         wanted.as_ref().is_none_or(|wanted| wanted.contains(&index.name))
     });
-    let used: Vec<String> = std::iter::once(&row.keys)
-        .chain(row.indexes.iter().map(|index| &index.keys))
-        .flat_map(|keys| keys.parts().map(|part| part.name.clone()))
-        .collect();
-    row.attributes.retain(|(name, _)| used.contains(name));
+    row.forget_attributes();
     Ok(row)
 }
 

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use haar_dynamodb_contract::AttributeValue;
+use proptest::prelude::*;
 
 use super::super::number::Number;
 use super::super::value::{Attr, Item};
@@ -340,4 +341,22 @@ fn deep_nesting_is_refused_and_not_a_crash() {
     assert!(condition("ConditionExpression", &text, &mut usual()).is_err());
     let text = format!("SET a = {}:one", "(".repeat(2000));
     assert!(update(&text, &mut usual()).is_err());
+}
+
+proptest! {
+    /// Whatever a customer sends is read or refused.
+    #[test]
+    fn any_text_is_read_or_refused(text in "[a-z#:(),.\\[\\]=<>+ \"'0-9-]{0,60}") {
+        let _ = condition("ConditionExpression", &text, &mut usual());
+        let _ = update(&format!("SET {text}"), &mut usual());
+        let _ = projection(&text, &mut usual());
+        let _ = named(&text).count();
+    }
+
+    #[test]
+    fn any_characters_are_no_crash(text in any::<String>()) {
+        let _ = condition("ConditionExpression", &text, &mut usual());
+        let _ = update(&text, &mut usual());
+        let _ = projection(&text, &mut usual());
+    }
 }

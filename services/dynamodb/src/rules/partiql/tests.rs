@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::super::number::Number;
 use super::*;
 
@@ -63,4 +65,17 @@ fn what_is_no_statement_is_refused() {
     assert_eq!(more.message(), "Number of parameters in request and statement don't match.");
     let deep = format!("SELECT * FROM t WHERE {}", "(".repeat(5000));
     assert!(read(&deep, Vec::new()).is_err());
+}
+
+proptest! {
+    /// Whatever a customer sends is read or refused.
+    #[test]
+    fn any_text_is_read_or_refused(
+        text in "[a-z?:(),.\\[\\]=<>{}+ \"'0-9-]{0,60}", any in any::<String>(),
+    ) {
+        let _ = read(&format!("SELECT * FROM t WHERE {text}"), vec![n("1")]);
+        let _ = read(&format!("UPDATE t SET a = {text} WHERE a = 1"), Vec::new());
+        let _ = read(&format!("INSERT INTO t VALUE {text}"), Vec::new());
+        let _ = read(&any, Vec::new());
+    }
 }
