@@ -1,13 +1,11 @@
 """Event source mappings: queues and streams whose records a function really gets."""
 
-import base64
 import json
 import time
 
-import pytest
-
-from support.cloud import until
+from support.cloud import ACCOUNT, until
 from support.functions import Functions
+from support.policies import TRUST_LAMBDA, allow, document, refusal
 
 #: Tells its log of each record; fails where a record says so.
 HANDLER = """
@@ -219,3 +217,38 @@ def test_a_kill_in_between_loses_and_skips_nothing(tmp_path, new_cloud):
 
     until(all_arrived, limit=60, every=0)
     assert arrived == wanted
+
+
+READS = ("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes")
+
+
+def test_the_functions_role_is_what_polls(closed, root, iam):
+    """In enforce mode: a role that may not read is refused, and one that no longer may reads no more."""
+    iam.create_role(RoleName="poller", AssumeRolePolicyDocument=document(TRUST_LAMBDA))
+    functions = Functions(closed, closed.client("lambda", **root))
+    sqs = closed.client("sqs", **root)
+    url, arn = queue_of(sqs, "guarded", VisibilityTimeout=5)
+    name = functions.python(HANDLER, Role=f"arn:aws:iam::{ACCOUNT}:role/poller", Timeout=5)
+    create = functions.client.create_event_source_mapping
+    code, text, _ = refusal(create, FunctionName=name, EventSourceArn=arn)
+    assert code == "InvalidParameterValueException"
+    assert text == "The provided execution role does not have permissions to call GetQueueAttributes on SQS"
+    allowed = document(allow(*READS, resource=arn))
+    iam.put_role_policy(RoleName="poller", PolicyName="read", PolicyDocument=document(allow(READS[2], resource=arn)))
+    _, text, _ = refusal(create, FunctionName=name, EventSourceArn=arn)
+    assert text == "The provided execution role does not have permissions to call ReceiveMessage on SQS"
+    iam.put_role_policy(RoleName="poller", PolicyName="read", PolicyDocument=allowed)
+    uuid = create(FunctionName=name, EventSourceArn=arn)["UUID"]
+    enabled(functions.client, uuid)
+    sqs.send_message(QueueUrl=url, MessageBody="mine")
+
+    def left():
+        counts = sqs.get_queue_attributes(
+            QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        )["Attributes"]
+        return sum(map(int, counts.values()))
+
+    until(left, lambda count: count == 0)
+    _, text, _ = refusal(create, FunctionName=name, EventSourceArn=arn + "-none")
+    assert "AWS.SimpleQueueService.NonExistentQueue" in text or "GetQueueAttributes" in text
+    functions.client.delete_event_source_mapping(UUID=uuid)

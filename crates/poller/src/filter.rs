@@ -7,6 +7,8 @@ use serde_json::Value;
 #[derive(Clone, Debug, Default)]
 pub struct Filters {
     patterns: Vec<(Pattern, Value)>,
+    /// One of them is empty, which matches all.
+    wants_all: bool,
 }
 
 impl Filters {
@@ -15,17 +17,21 @@ impl Filters {
     /// # Errors
     /// When one is none.
     pub fn compile<'a>(texts: impl IntoIterator<Item = &'a str>) -> Result<Self, PatternError> {
-        let read = |text: &str| {
-            let tree = serde_json::from_str(text).unwrap_or_default();
-            Pattern::compile(text, &Dialect::PIPE).map(|pattern| (pattern, tree))
-        };
-        let patterns = texts.into_iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { patterns })
+        let mut filters = Self::default();
+        for text in texts {
+            let tree: Value = serde_json::from_str(text).unwrap_or_default();
+            if tree.as_object().is_some_and(serde_json::Map::is_empty) {
+                filters.wants_all = true;
+                continue;
+            }
+            filters.patterns.push((Pattern::compile(text, &Dialect::PIPE)?, tree));
+        }
+        Ok(filters)
     }
 
-    /// True without patterns.
+    /// True where nothing is dropped.
     pub fn is_empty(&self) -> bool {
-        self.patterns.is_empty()
+        self.patterns.is_empty() || self.wants_all
     }
 
     /// True for a record that one pattern matches. `payload` names the member that holds the
@@ -33,7 +39,7 @@ impl Filters {
     /// looked at as such; a pattern that wants an object there drops plain texts, and the
     /// other way round.
     pub fn want(&self, view: &Value, payload: Option<&str>) -> bool {
-        if self.patterns.is_empty() {
+        if self.is_empty() {
             return true;
         }
         let parsed = payload.and_then(|member| parsed(view, member));
@@ -82,5 +88,7 @@ mod tests {
         assert!(filters.want(&json!({ "b": 2 }), None));
         assert!(!filters.want(&json!({ "b": 3 }), None));
         assert!(Filters::default().want(&json!({}), None));
+        let all = Filters::compile(["{}", r#"{"a":[1]}"#]).unwrap();
+        assert!(all.is_empty() && all.want(&json!({ "a": 2 }), None));
     }
 }

@@ -8,7 +8,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Lambda>) {
     lanes.command::<model::AddLayerVersionPermission>();
     lanes.command::<model::AddPermission>();
     lanes.command::<model::CreateAlias>();
-    lanes.command::<model::CreateEventSourceMapping>();
+    lanes.flow::<model::CreateEventSourceMapping>();
     lanes.flow::<model::CreateFunction>();
     lanes.command::<model::CreateFunctionUrlConfig>();
     lanes.command::<model::DeleteAlias>();

@@ -8,6 +8,7 @@
 //! **Invariant:** of one mapping at most one poller runs; a new one begins when the one before
 //! has ended.
 
+mod check;
 mod consumer;
 mod discard;
 mod dynamodb;

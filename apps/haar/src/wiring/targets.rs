@@ -8,6 +8,7 @@ use haar_iam_contract::peek::IamPeek;
 use haar_kernel::targets::{Consignment, Sender};
 use haar_kernel::{Doors, Principal};
 use haar_lambda::invoke::{EventSender, EventTarget};
+use serde_json::{Value, json};
 
 /// Sends under the function's role to whichever room has the resource.
 pub(crate) struct Neighbours {
@@ -37,6 +38,29 @@ impl EventTarget for Neighbours {
         let mut consignment = Consignment::new(destination_arn, sender_of_it, region, body);
         let owned = attributes.iter().map(|(name, value)| ((*name).to_owned(), value.clone()));
         consignment.attributes = owned.collect();
+        consignment.parameters = self.parameters(destination_arn, name, &consignment.body);
         self.doors.targets.deliver(&consignment).await.map_err(|error| error.to_string())
+    }
+}
+
+impl Neighbours {
+    /// What beside the record buses and buckets want to know of it. AWS docs: *Capturing records
+    /// of Lambda asynchronous invocations*.
+    fn parameters(&self, destination: &str, function: &str, body: &Bytes) -> Option<Value> {
+        match destination.split(':').nth(2)? {
+            "events" => {
+                let record: Value = serde_json::from_slice(body).unwrap_or_default();
+                let is_success = record["requestContext"]["condition"] == "Success";
+                let result = if is_success { "Success" } else { "Failure" };
+                let kind = format!("Lambda Function Invocation Result - {result}");
+                Some(json!({ "Source": "lambda", "DetailType": kind }))
+            }
+            "s3" => {
+                let (now, id) = (self.doors.clock.now(), self.doors.ids.uuid());
+                let (day, time) = (now.strftime("%Y/%m/%d"), now.strftime("%Y-%m-%dT%H.%M.%S"));
+                Some(json!({ "Key": format!("aws/lambda/async/{function}/{day}/{time}-{id}") }))
+            }
+            _ => None,
+        }
     }
 }

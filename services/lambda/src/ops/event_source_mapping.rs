@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Command, Query};
+use haar_kernel::{Answer, Call, Command, Flow, Query};
 use haar_lambda_contract::model::{
     CreateEventSourceMapping, DeleteEventSourceMapping, DestinationConfig,
     EventSourceMappingConfiguration, EventSourcePosition, FilterCriteria, GetEventSourceMapping,
     ListEventSourceMappings, ListEventSourceMappingsResponse, OnFailure, UpdateEventSourceMapping,
 };
 use haar_ledger::{Snapshot, Tx};
+use haar_wire::AwsError;
 
 use super::Input;
 use super::listing::Listing;
@@ -20,32 +21,68 @@ use crate::rules::{filter, tags};
 use crate::state::{EventSourceMappingKey, EventSourceMappingRow, MappingState, QualifiedKey};
 use crate::{Lambda, Refusal, render};
 
-/// AWS docs: *Lambda API Reference > CreateEventSourceMapping*.
-impl Command<CreateEventSourceMapping> for Lambda {
-    fn command(
-        &self,
-        call: &Call,
-        tx: &mut Tx,
+/// AWS docs: *Lambda API Reference > CreateEventSourceMapping*. The source is asked before
+/// anything is written: that it is there, and that the function's role may read it.
+impl Flow<CreateEventSourceMapping> for Lambda {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
         input: Input<CreateEventSourceMapping>,
     ) -> Answer<CreateEventSourceMapping> {
         let kind = source_kind(&input)?;
         event_source::check(kind, &asked(&input), true)?;
         check_filters(input.filter_criteria.as_ref())?;
-        let given_tags = input.tags.clone().unwrap_or_default();
-        tags::check(&given_tags)?;
-        let function = find_subject(call, tx, &input.function_name)?;
-        check_twin(tx, &function, input.event_source_arn.as_deref())?;
-        let row = EventSourceMappingRow {
-            key: EventSourceMappingKey::new(&call.account, &call.region, &call.ids.uuid()),
-            function,
-            enabled: input.enabled.unwrap_or(true),
-            state: MappingState::Creating,
-            settings: settings_of(kind, input),
-            tags: given_tags,
-            last_modified_at: call.now,
-        };
-        tx.put(row.clone());
+        check_destination(kind, input.destination_config.as_ref())?;
+        tags::check(&input.tags.clone().unwrap_or_default())?;
+        let snapshot = self.doors.ledger.snapshot();
+        let (account, region) = (&call.account, &call.region);
+        let found = resolve(&snapshot, account, region, &input.function_name, None, 0.0)?;
+        event_source::check_poller_concurrency(
+            input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
+            found.function.reserved_concurrency,
+        )?;
+        let function = QualifiedKey::new(&found.function.key, found.qualifier.as_deref());
+        check_twin(&snapshot, &function, input.event_source_arn.as_deref())?;
+        if let Some(arn) = input.event_source_arn.as_deref() {
+            self.check_source(&call, (kind, arn), &found).await?;
+        }
+        let row = self.commit(|tx| create(&call, tx, kind, input)).await?;
         Ok(render::event_source_mapping(&row))
+    }
+}
+
+/// Writes a mapping that was looked at.
+fn create(
+    call: &Call,
+    tx: &mut Tx,
+    kind: SourceKind,
+    input: Input<CreateEventSourceMapping>,
+) -> Result<EventSourceMappingRow, AwsError> {
+    let function = find_subject(call, tx, &input.function_name)?;
+    check_twin(tx, &function, input.event_source_arn.as_deref())?;
+    let row = EventSourceMappingRow {
+        key: EventSourceMappingKey::new(&call.account, &call.region, &call.ids.uuid()),
+        function,
+        enabled: input.enabled.unwrap_or(true),
+        state: MappingState::Creating,
+        tags: input.tags.clone().unwrap_or_default(),
+        settings: settings_of(kind, input),
+        last_modified_at: call.now,
+    };
+    tx.put(row.clone());
+    Ok(row)
+}
+
+/// Discarded batches are of streams: a queue has its own dead letters.
+fn check_destination(kind: SourceKind, config: Option<&DestinationConfig>) -> Result<(), Refusal> {
+    let destination = config.and_then(|config| config.on_failure.as_ref()?.destination.as_deref());
+    match destination {
+        Some(_) if matches!(kind, SourceKind::Queue | SourceKind::FifoQueue) => {
+            Err(Refusal::invalid(
+                "Unsupported DestinationConfig parameter for given event source mapping type.",
+            ))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -71,6 +108,7 @@ fn asked(input: &Input<CreateEventSourceMapping>) -> Asked {
         shard_settings: input.parallelization_factor.is_some()
             || input.bisect_batch_on_function_error.is_some()
             || input.tumbling_window_in_seconds.is_some(),
+        record_age_s: input.maximum_record_age_in_seconds,
         maximum_concurrency: input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
     }
 }
@@ -175,8 +213,13 @@ impl Lambda {
     /// A mapping with what its poller told last.
     fn shown(&self, row: &EventSourceMappingRow) -> EventSourceMappingConfiguration {
         let mut shown = render::event_source_mapping(row);
-        shown.last_processing_result =
-            self.pollers.result(&row.key).or(shown.last_processing_result);
+        // Of queues AWS tells none; a problem is told here all the same (*Ours*).
+        let is_told = |result: &String| {
+            shown.last_processing_result.is_some() || result.starts_with("PROBLEM")
+        };
+        if let Some(result) = self.pollers.result(&row.key).filter(is_told) {
+            shown.last_processing_result = Some(result);
+        }
         shown
     }
 }
@@ -209,6 +252,7 @@ impl Command<UpdateEventSourceMapping> for Lambda {
         };
         event_source::check(kind, &asked_anew(&row, &input), false)?;
         check_filters(input.filter_criteria.as_ref())?;
+        check_destination(kind, input.destination_config.as_ref())?;
         if let Some(name) = input.function_name.as_deref() {
             row.function = find_subject(call, tx, name)?;
         }
@@ -243,6 +287,7 @@ fn asked_anew(row: &EventSourceMappingRow, input: &Input<UpdateEventSourceMappin
         shard_settings: input.parallelization_factor.is_some()
             || input.bisect_batch_on_function_error.is_some()
             || input.tumbling_window_in_seconds.is_some(),
+        record_age_s: input.maximum_record_age_in_seconds,
         maximum_concurrency: input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
         ..Asked::default()
     }

@@ -62,6 +62,9 @@ impl SourceKind {
     }
 }
 
+/// The youngest age at which records may be given up.
+const RECORD_AGE_S_MIN: i32 = 60;
+
 /// What is asked of a mapping, as far as its kind has a say.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked {
@@ -78,6 +81,8 @@ pub struct Asked {
     /// A setting that only streams of shards have is given: parallelization, bisecting,
     /// tumbling windows.
     pub shard_settings: bool,
+    /// `MaximumRecordAgeInSeconds`.
+    pub record_age_s: Option<i32>,
     /// `ScalingConfig`'s `MaximumConcurrency`.
     pub maximum_concurrency: Option<i32>,
 }
@@ -91,6 +96,12 @@ pub fn check(kind: SourceKind, asked: &Asked, new: bool) -> Result<(), Refusal> 
         check_position(kind, asked)?;
     }
     check_batch(kind, asked)?;
+    // AWS docs: -1 for any age, or 60 seconds to seven days. The words are *ours*.
+    if asked.record_age_s.is_some_and(|age| (0..RECORD_AGE_S_MIN).contains(&age)) {
+        return Err(Refusal::invalid(
+            "MaximumRecordAgeInSeconds must be -1, or 60 at least.",
+        ));
+    }
     if asked.shard_settings && !kind.has_shards() {
         return Err(Refusal::invalid("Unsupported parameter for given event source mapping type."));
     }
@@ -212,6 +223,17 @@ mod tests {
         assert!(check(SourceKind::FifoQueue, &large, true).is_err());
         let windowed = Asked { batching_window_s: Some(1), ..large };
         assert_eq!(check(SourceKind::Queue, &windowed, true), Ok(()));
+    }
+
+    #[test]
+    fn records_are_given_up_after_a_minute_at_least_or_never() {
+        let of = |age| Asked { position: true, record_age_s: Some(age), ..Asked::default() };
+        for age in [-1, 60, 604_800] {
+            assert_eq!(check(SourceKind::Kinesis, &of(age), true), Ok(()), "{age}");
+        }
+        for age in [0, 59] {
+            assert!(check(SourceKind::Kinesis, &of(age), true).is_err(), "{age}");
+        }
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! `FilterCriteria` of event source mappings: event patterns as JSON text.
 
-use serde_json::Value;
+use haar_poller::Filters;
 
 use crate::refusal::Refusal;
 
 /// Patterns per mapping; more is a quota increase on AWS.
 pub const FILTERS_MAX: usize = 10;
 
-/// Refuses patterns that EventBridge's rules do not know.
+/// Refuses patterns that event sources' filters do not know.
 ///
 /// # Errors
 /// When there are too many, or one is no pattern.
@@ -17,58 +17,10 @@ pub fn check<'a>(patterns: impl ExactSizeIterator<Item = &'a str>) -> Result<(),
             "Number of items in filter criteria exceeds the limit of 10.",
         ));
     }
-    for pattern in patterns {
-        let is_pattern = serde_json::from_str::<Value>(pattern)
-            .is_ok_and(|value| value.is_object() && is_node(&value));
-        if !is_pattern {
-            return Err(Refusal::invalid("Invalid filter pattern definition."));
-        }
+    match Filters::compile(patterns) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Refusal::invalid("Invalid filter pattern definition.")),
     }
-    Ok(())
-}
-
-/// An object of nodes, or a non-empty list of alternatives.
-fn is_node(value: &Value) -> bool {
-    match value {
-        Value::Object(members) => members.iter().all(|(key, value)| {
-            if key == "$or" {
-                return value.as_array().is_some_and(|any| {
-                    any.len() >= 2 && any.iter().all(|of| of.is_object() && is_node(of))
-                });
-            }
-            is_node(value)
-        }),
-        Value::Array(alternatives) => {
-            !alternatives.is_empty() && alternatives.iter().all(is_alternative)
-        }
-        _ => false,
-    }
-}
-
-/// A plain value, or one comparison.
-fn is_alternative(value: &Value) -> bool {
-    let Value::Object(comparison) = value else { return !value.is_array() };
-    let [(operator, operand)] = comparison.iter().collect::<Vec<_>>()[..] else { return false };
-    match operator.as_str() {
-        "exists" => operand.is_boolean(),
-        "prefix" | "suffix" => {
-            operand.is_string() || operand.get("equals-ignore-case").is_some_and(Value::is_string)
-        }
-        "equals-ignore-case" | "wildcard" | "cidr" => operand.is_string(),
-        "anything-but" => !operand.is_null() && !operand.is_boolean(),
-        "numeric" => is_numeric(operand),
-        _ => false,
-    }
-}
-
-/// `["=", 5]`, `[">", 0, "<=", 5]`.
-fn is_numeric(operand: &Value) -> bool {
-    let Some(terms) = operand.as_array().filter(|terms| matches!(terms.len(), 2 | 4)) else {
-        return false;
-    };
-    terms.chunks(2).all(|term| {
-        matches!(term[0].as_str(), Some("=" | "<" | "<=" | ">" | ">=")) && term[1].is_number()
-    })
 }
 
 #[cfg(test)]

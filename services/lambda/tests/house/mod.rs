@@ -164,7 +164,7 @@ fn control_plane(lanes: &mut Lanes<Lambda>) {
     macro_rules! lanes {
         ($lane:ident: $($operation:ident),+ $(,)?) => {$(lanes.$lane::<$operation>();)+};
     }
-    lanes!(flow: CreateFunction, UpdateFunctionCode, PublishLayerVersion);
+    lanes!(flow: CreateEventSourceMapping, CreateFunction, UpdateFunctionCode, PublishLayerVersion);
     lanes!(query: GetAccountSettings, GetAlias, GetEventSourceMapping, GetFunction,
         GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig,
         GetFunctionRecursionConfig, GetFunctionScalingConfig, GetFunctionUrlConfig,
@@ -174,7 +174,7 @@ fn control_plane(lanes: &mut Lanes<Lambda>) {
         ListFunctions, ListLayerVersions, ListLayers, ListProvisionedConcurrencyConfigs,
         ListTags, ListVersionsByFunction);
     lanes!(command: AddLayerVersionPermission, AddPermission, CreateAlias,
-        CreateEventSourceMapping, CreateFunctionUrlConfig, DeleteAlias,
+        CreateFunctionUrlConfig, DeleteAlias,
         DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency,
         DeleteFunctionEventInvokeConfig, DeleteFunctionUrlConfig, DeleteLayerVersion,
         DeleteProvisionedConcurrencyConfig, PublishVersion, PutFunctionConcurrency,

@@ -138,7 +138,7 @@ pub static CREATE_EVENT_SOURCE_MAPPING: OperationSchema = OperationSchema {
     ],
     new_input: || Box::new(shapes::CreateEventSourceMappingRequest::default()),
     new_output: || Box::new(shapes::EventSourceMappingConfiguration::default()),
-    lane: Lane::Command,
+    lane: Lane::Flow,
     action: "lambda:CreateEventSourceMapping",
     resource: "*",
     paginator: None,
