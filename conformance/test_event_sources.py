@@ -147,6 +147,29 @@ def test_records_of_a_stream_come_in_order_and_bad_ones_are_told_of(functions, c
     functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
+def test_a_bucket_keeps_what_was_given_up(functions, cloud):
+    kinesis, s3 = cloud.client("kinesis"), cloud.client("s3")
+    s3.create_bucket(Bucket="given-up")
+    kinesis.create_stream(StreamName="failing", ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName="failing", WaiterConfig={"Delay": 1})
+    stream = kinesis.describe_stream_summary(StreamName="failing")["StreamDescriptionSummary"]["StreamARN"]
+    name = functions.python(HANDLER)
+    mapping = functions.client.create_event_source_mapping(
+        FunctionName=name,
+        EventSourceArn=stream,
+        StartingPosition="TRIM_HORIZON",
+        MaximumRetryAttempts=0,
+        DestinationConfig={"OnFailure": {"Destination": "arn:aws:s3:::given-up"}},
+    )
+    kinesis.put_record(StreamName="failing", Data=b"poison", PartitionKey="k")
+    found = until(lambda: s3.list_objects_v2(Bucket="given-up").get("Contents"))
+    assert found[0]["Key"].startswith(f"aws/lambda/{mapping['UUID']}/shardId-000000000000/")
+    record = json.loads(s3.get_object(Bucket="given-up", Key=found[0]["Key"])["Body"].read())
+    (given,) = json.loads(record["payload"])["Records"]
+    assert given["kinesis"]["partitionKey"] == "k"
+    functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
 def test_changes_of_a_table_reach_a_function(functions, cloud):
     dynamodb = cloud.client("dynamodb")
     table = dynamodb.create_table(

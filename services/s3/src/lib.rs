@@ -27,6 +27,7 @@ mod rules;
 mod spool;
 mod state;
 mod store;
+mod target;
 
 pub use room::S3;
 

@@ -10,6 +10,7 @@ use haar_ledger::Snapshot;
 
 use crate::metering::Storage;
 use crate::store::Store;
+use crate::target::Buckets;
 
 /// Amazon S3's room.
 pub struct S3 {
@@ -19,11 +20,12 @@ pub struct S3 {
 }
 
 impl S3 {
-    /// Opens the room.
+    /// Opens the room and offers its buckets to the others.
     ///
     /// # Errors
     /// When kv does not open the objects.
     pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
+        doors.targets.offer("s3", Arc::new(Buckets(doors.clone())));
         let store = Store::open(&doors.kv, &doors.ids)?;
         let storage = Storage::new(doors);
         Ok(Arc::new(Self { doors: doors.clone(), store, storage }))

@@ -98,9 +98,7 @@ pub fn check(kind: SourceKind, asked: &Asked, new: bool) -> Result<(), Refusal> 
     check_batch(kind, asked)?;
     // AWS docs: -1 for any age, or 60 seconds to seven days. The words are *ours*.
     if asked.record_age_s.is_some_and(|age| (0..RECORD_AGE_S_MIN).contains(&age)) {
-        return Err(Refusal::invalid(
-            "MaximumRecordAgeInSeconds must be -1, or 60 at least.",
-        ));
+        return Err(Refusal::invalid("MaximumRecordAgeInSeconds must be -1, or 60 at least."));
     }
     if asked.shard_settings && !kind.has_shards() {
         return Err(Refusal::invalid("Unsupported parameter for given event source mapping type."));
