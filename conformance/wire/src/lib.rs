@@ -30,6 +30,7 @@ pub fn catalogue() -> Catalogue {
         &haar_iam_contract::model::SERVICE,
         &haar_s3_contract::model::SERVICE,
         &haar_secretsmanager_contract::model::SERVICE,
+        &haar_sns_contract::model::SERVICE,
         &haar_sqs_contract::model::SERVICE,
         &haar_ssm_contract::model::SERVICE,
         &haar_lambda_contract::model::SERVICE,

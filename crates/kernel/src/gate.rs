@@ -194,6 +194,9 @@ pub(crate) fn decided(
 
 /// A denial as the service words it.
 fn worded(service: &ServiceSchema, denial: AwsError) -> AwsError {
+    if let Some((name, code)) = service.error_style.denied {
+        return AwsError::new(name, 403, denial.message()).query_code(code);
+    }
     if !service.speaks(Protocol::Ec2) {
         return denial;
     }

@@ -73,6 +73,7 @@ mod tests {
             malformed_code: "MalformedXML",
             message_key: "message",
             missing: None,
+            denied: None,
             wording: Wording::All,
             wrapped: false,
         },

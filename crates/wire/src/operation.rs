@@ -176,6 +176,9 @@ pub struct ErrorStyle {
     pub message_key: &'static str,
     /// How it tells of members that are missing, where that is not as of other violations.
     pub missing: Option<MissingStyle>,
+    /// Name and query code of its error for what policies do not allow, where that is not
+    /// `AccessDenied`.
+    pub denied: Option<(&'static str, &'static str)>,
     /// Its words for violated constraints.
     pub wording: Wording,
     /// False for XML errors without an `ErrorResponse` around them.

@@ -14,6 +14,8 @@ pub(super) struct Listing {
     pub(super) malformed_code: Option<String>,
     /// Name and query code of the error for members that are missing.
     pub(super) missing: Option<(String, String)>,
+    /// Name and query code of the error for what policies do not allow, if it has its own.
+    pub(super) denied: Option<(String, String)>,
     /// What it says of one, with `{}` for its name.
     pub(super) missing_words: String,
     /// Members with an enum whose values the room checks itself, as `Shape.Member`: texts for
@@ -46,6 +48,8 @@ pub(super) struct Listed {
     pub(super) lane: String,
     pub(super) action: Option<String>,
     pub(super) resource: String,
+    /// False: callers may come without a signature, where the model does not say so.
+    pub(super) signed: bool,
     /// Name of the answer's XML element; empty where its only member is the element.
     pub(super) xml_root: Option<String>,
 }
@@ -67,6 +71,7 @@ impl Listing {
             validation_code: string("validation_code"),
             malformed_code: string("malformed_code"),
             missing: string("missing_name").zip(string("missing_code")),
+            denied: string("denied_name").zip(string("denied_code")),
             missing_words: string("missing_words")
                 .unwrap_or_else(|| "The parameter {} is required.".to_owned()),
             first_violation: flag("first_violation").unwrap_or(false),
@@ -118,6 +123,7 @@ impl Listed {
             lane: string("lane").ok_or_else(|| format!("{name} has no lane"))?,
             action: string("action"),
             resource: string("resource").unwrap_or_else(|| "*".to_owned()),
+            signed: operation.get("signed").and_then(toml::Value::as_bool).unwrap_or(true),
             xml_root: string("xml_root"),
             name,
         })

@@ -96,7 +96,7 @@ fn fields(
         model.type_name(output),
         listed.resource,
         paginator(model, name),
-        auth != "none" && !listing.anonymous,
+        auth != "none" && listed.signed && !listing.anonymous,
         auth == "v4-unsigned-body",
         xml_root(listed),
     )
@@ -175,6 +175,7 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
          unlisted: &[{}],\n\
          error_style: ErrorStyle {{ validation_code: {validation:?}, \
          malformed_code: {malformed:?}, message_key: {message:?}, missing: {missing}, \
+         denied: {:?}, \
          wording: haar_wire::Wording::{wording}, wrapped: {} }},\n\
          host_label: {}, path_member: {:?},\n}};",
         listing.service,
@@ -188,6 +189,7 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
         model.metadata.get("awsQueryCompatible").is_some(),
         listed(listing),
         unlisted(listing, model),
+        listing.denied,
         listing.wrapped_errors,
         listing.host_label,
         listing.path_member,

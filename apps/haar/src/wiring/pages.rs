@@ -13,9 +13,10 @@ use super::rooms::Rooms;
 
 /// All pages.
 pub(crate) fn all(doors: &Doors, rooms: &Arc<Rooms>, driver: &DriverHandle) -> Vec<AdminPage> {
-    let mut pages = vec![cost(doors, rooms), state(doors, driver), images(doors)];
+    let mut pages = vec![cost(doors, rooms), state(doors, driver), images(doors), outbox(rooms)];
     if doors.settings.auth == Auth::Permissive {
         pages.push(import(doors));
+        pages.push(stop_sms(doors, rooms));
         pages.push(reset(rooms));
     }
     pages
@@ -58,6 +59,41 @@ fn state(doors: &Doors, driver: &DriverHandle) -> AdminPage {
             "rows": rows, "controllers": controllers,
         }))
     })
+}
+
+/// `GET /_haar/outbox?max=100`: email, SMS and mobile push that topics sent, the newest first.
+fn outbox(rooms: &Arc<Rooms>) -> AdminPage {
+    let rooms = Arc::clone(rooms);
+    page(Method::GET, "outbox", move |query| {
+        let named = field(query, "max").and_then(|max| max.parse().ok());
+        let messages = rooms.sns.outbox(named.unwrap_or(100)).map_err(|error| error.to_string())?;
+        Ok(json!({ "messages": messages }))
+    })
+}
+
+/// `POST /_haar/sms-stop?number=491234567`: that number wants no more messages, as if it had
+/// answered `STOP`; `account` and `region` say whose, if not the usual ones.
+fn stop_sms(doors: &Doors, rooms: &Arc<Rooms>) -> AdminPage {
+    let (settings, rooms) = (Arc::clone(&doors.settings), Arc::clone(rooms));
+    let answer = move |query: String| {
+        let (settings, rooms) = (Arc::clone(&settings), Arc::clone(&rooms));
+        Box::pin(async move {
+            let number = field(&query, "number").ok_or("no number")?;
+            let number = format!("+{}", number.trim_start_matches("%2B").trim_start_matches('+'));
+            let account = field(&query, "account").map(str::parse).transpose()?;
+            let region = field(&query, "region").map(str::parse).transpose()?;
+            let account = account.unwrap_or_else(|| settings.account.clone());
+            let region = region.unwrap_or_else(|| settings.region.clone());
+            rooms.sns.stop_sms(&account, &region, &number).await?;
+            Ok(json!({ "stopped": number }))
+        }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    AdminPage { method: Method::POST, path: "sms-stop", answer: Arc::new(answer) }
+}
+
+/// A field of a query string, as it is.
+fn field<'q>(query: &'q str, name: &str) -> Option<&'q str> {
+    query.split('&').find_map(|field| field.strip_prefix(name)?.strip_prefix('='))
 }
 
 /// `GET /_haar/images`: the images that are ready to run.

@@ -27,6 +27,7 @@ use haar_registry::{Limits, Registries};
 use haar_s3::S3;
 use haar_scheduler::Scheduler;
 use haar_secretsmanager::SecretsManager;
+use haar_sns::Sns;
 use haar_sqs::Sqs;
 use haar_ssm::Ssm;
 use haar_sts::Sts;
@@ -55,6 +56,7 @@ pub(crate) struct Rooms {
     s3: Arc<S3>,
     scheduler: Arc<Scheduler>,
     secrets: Arc<SecretsManager>,
+    pub(super) sns: Arc<Sns>,
     sqs: Arc<Sqs>,
     ssm: Arc<Ssm>,
     sts: Arc<Sts>,
@@ -71,6 +73,7 @@ pub(crate) fn tables() -> Tables {
     let tables = tables.and(&haar_dynamodb::tables());
     let tables = tables.and(&haar_events::tables()).and(&haar_s3::tables());
     let tables = tables.and(&haar_scheduler::tables());
+    let tables = Sns::tables(tables);
     Sqs::tables(Ecr::tables(Cloudwatch::tables(Logs::tables(tables))))
 }
 
@@ -101,6 +104,7 @@ impl Rooms {
         let ec2 = Arc::new(Ec2::new(doors));
         let s3 = S3::open(doors).map_err(|error| format!("objects: {error}"))?;
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
+        let sns = Sns::open(doors).map_err(|error| format!("topics: {error}"))?;
         let sqs = Sqs::open(doors).map_err(|error| format!("queues: {error}"))?;
         let ssm = Arc::new(Ssm::new(doors, key));
         let task_doors = tasks::doors(doors, Arc::clone(&iam) as _, api, registries);
@@ -120,6 +124,7 @@ impl Rooms {
             s3,
             scheduler: Scheduler::new(doors),
             secrets,
+            sns,
             sqs,
             ssm,
             sts: Arc::new(sts),
@@ -145,6 +150,7 @@ impl Rooms {
             .room(Arc::clone(&self.s3), haar_s3::lanes)
             .room(Arc::clone(&self.scheduler), haar_scheduler::lanes)
             .room(Arc::clone(&self.secrets), haar_secretsmanager::lanes)
+            .room(Arc::clone(&self.sns), Sns::lanes)
             .room(Arc::clone(&self.sqs), Sqs::lanes)
             .room(Arc::clone(&self.ssm), haar_ssm::lanes)
             .room(Arc::clone(&self.sts), haar_sts::lanes)
@@ -206,6 +212,7 @@ impl Rooms {
         self.loops.spawn(self.ecr.run());
         self.loops.spawn(Arc::clone(&self.ecs).observe());
         self.loops.spawn(Arc::clone(&self.ecs).measure());
+        self.sns.start().map_err(|error| format!("notifications: {error}"))?;
         self.events.start().map_err(|error| format!("deliveries of events: {error}"))?;
         self.loops.spawn(Arc::clone(&self.events).run());
         self.loops.spawn(Arc::clone(&self.lambda).poll_sources());
@@ -249,6 +256,7 @@ impl Rooms {
         self.ecs.end_all().await;
         self.kinesis.forget();
         self.logs.forget_pending();
+        self.sns.reset().map_err(|error| error.to_string())?;
         self.sqs.forget();
         self.cloudwatch.forget_pending();
         self.dynamodb.forget();

@@ -93,6 +93,7 @@ pub(crate) static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "SerializationException",
         message_key: "message",
         missing: None,
+        denied: None,
         wording: Wording::All,
         wrapped: true,
     },

@@ -74,6 +74,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             code: "MissingParameter",
             words: "The parameter {} is required.",
         }),
+        denied: None,
         wording: haar_wire::Wording::All,
         wrapped: true,
     },

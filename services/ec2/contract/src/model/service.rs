@@ -889,6 +889,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "InvalidParameterValue",
         message_key: "message",
         missing: None,
+        denied: None,
         wording: haar_wire::Wording::All,
         wrapped: true,
     },

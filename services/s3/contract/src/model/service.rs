@@ -231,6 +231,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "MalformedXML",
         message_key: "message",
         missing: None,
+        denied: None,
         wording: haar_wire::Wording::All,
         wrapped: false,
     },

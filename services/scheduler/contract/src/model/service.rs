@@ -35,6 +35,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "SerializationException",
         message_key: "Message",
         missing: None,
+        denied: None,
         wording: haar_wire::Wording::All,
         wrapped: true,
     },

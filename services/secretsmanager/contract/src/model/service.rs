@@ -47,6 +47,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         malformed_code: "SerializationException",
         message_key: "message",
         missing: None,
+        denied: None,
         wording: haar_wire::Wording::All,
         wrapped: true,
     },

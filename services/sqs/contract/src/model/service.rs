@@ -50,6 +50,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             code: "MissingParameter",
             words: "The request must contain the parameter {}.",
         }),
+        denied: None,
         wording: haar_wire::Wording::All,
         wrapped: true,
     },

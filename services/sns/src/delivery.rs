@@ -1,0 +1,175 @@
+//! Carries notifications: one attempt each time, then what its outcome asks for.
+
+mod attempt;
+pub(crate) mod http;
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use haar_courier::{Carrier, Parcel, Verdict};
+use haar_kernel::Principal;
+use haar_kernel::targets::{Consignment, Sender, Undelivered};
+
+use crate::Sns;
+use crate::publish::{Delivery, What};
+use crate::rules::delivery_policy::Retries;
+use crate::rules::message::Message;
+use crate::state::{SubscriptionRow, TopicKey, TopicRow};
+use attempt::Prepared;
+
+/// The courier's carrier.
+pub(crate) struct Porter(Weak<Sns>);
+
+impl Porter {
+    /// Carries for a room.
+    pub(crate) fn to(room: &Arc<Sns>) -> Self {
+        Self(Arc::downgrade(room))
+    }
+}
+
+impl Carrier for Porter {
+    fn carry<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Verdict> {
+        async move {
+            let Some(room) = self.0.upgrade() else {
+                return Verdict::Retry(Duration::from_secs(1));
+            };
+            match serde_json::from_slice::<Delivery>(&parcel.payload) {
+                Ok(delivery) => room.carry(parcel, &delivery).await,
+                Err(error) => {
+                    tracing::error!(%error, "a notification cannot be read; it is dropped");
+                    Verdict::Done
+                }
+            }
+        }
+        .boxed()
+    }
+}
+
+impl Sns {
+    async fn carry(&self, parcel: &Parcel, delivery: &Delivery) -> Verdict {
+        match &delivery.what {
+            What::Notification { subscription, message, sequence_number } => {
+                let snapshot = self.doors.ledger.snapshot();
+                let row = snapshot.get::<SubscriptionRow>(subscription);
+                let topic = snapshot.get::<TopicRow>(&subscription.topic);
+                drop(snapshot);
+                let Some((row, topic)) = row.zip(topic) else { return Verdict::Done }; // ended
+                let number = sequence_number.as_deref();
+                let prepared = Prepared::notification(delivery, &row, &topic, message, number);
+                let outcome = self.attempt(&prepared, &row, message).await;
+                self.judge(parcel, &row, &topic, message, &prepared, outcome).await
+            }
+            What::Confirmation { subscription, message_id } => {
+                let snapshot = self.doors.ledger.snapshot();
+                let row = snapshot.get::<SubscriptionRow>(subscription);
+                let topic = snapshot.get::<TopicRow>(&subscription.topic);
+                drop(snapshot);
+                let Some((row, topic)) = row.zip(topic) else { return Verdict::Done };
+                let Some(token) = &row.token else { return Verdict::Done }; // confirmed meanwhile
+                let prepared = Prepared::confirmation(delivery, &row, &topic, message_id, token);
+                match self.attempt_confirmation(&prepared, &row).await {
+                    Ok(()) => Verdict::Done,
+                    Err(error) => self.again(parcel, &row, &topic, &error),
+                }
+            }
+            What::Direct { owner, protocol, endpoint, message } => {
+                self.keep_direct(delivery, owner, protocol, endpoint, message)
+            }
+        }
+    }
+
+    async fn judge(
+        &self,
+        parcel: &Parcel,
+        row: &SubscriptionRow,
+        topic: &TopicRow,
+        message: &Message,
+        prepared: &Prepared,
+        outcome: Result<(), Undelivered>,
+    ) -> Verdict {
+        let (key, now) = (&topic.key, self.doors.clock.now());
+        let Err(error) = outcome else {
+            self.metrics.add(key, now, "NumberOfNotificationsDelivered", 1.0);
+            if matches!(row.protocol.as_str(), "http" | "https") {
+                self.metrics.bill(key, now, "deliveries/http", 1);
+            }
+            return Verdict::Done;
+        };
+        let verdict = self.again(parcel, row, topic, &error);
+        if verdict == Verdict::Done {
+            let endpoint = &row.endpoint;
+            tracing::debug!(%error, endpoint, "a notification is given up");
+            self.metrics.add(key, now, "NumberOfNotificationsFailed", 1.0);
+            self.bury(row, topic, message, prepared, &error).await;
+        }
+        verdict
+    }
+
+    /// Whether and when a failed delivery is tried again.
+    fn again(
+        &self,
+        parcel: &Parcel,
+        row: &SubscriptionRow,
+        topic: &TopicRow,
+        error: &Undelivered,
+    ) -> Verdict {
+        if !error.is_transient {
+            return Verdict::Done;
+        }
+        let retries = match row.protocol.as_str() {
+            "http" | "https" => {
+                let of_topic = topic.settings.delivery_policy.as_deref();
+                Retries::of_http(of_topic, row.choices.delivery_policy.as_deref())
+            }
+            _ => Retries::MANAGED,
+        };
+        match retries.wait(parcel.failed_count + 1) {
+            Some(wait) => Verdict::Retry(self.doors.settings.wait(wait)),
+            None => Verdict::Done,
+        }
+    }
+
+    /// Sends what was given up to the subscription's queue for dead letters.
+    async fn bury(
+        &self,
+        row: &SubscriptionRow,
+        topic: &TopicRow,
+        message: &Message,
+        prepared: &Prepared,
+        error: &Undelivered,
+    ) {
+        let Some(queue) = row.choices.dead_letter_queue() else { return };
+        let (sender, region) = (sender_of(&topic.key), topic.key.region.clone());
+        let body = Bytes::from(prepared.body.clone());
+        let mut letter = Consignment::new(&queue, sender, region, body);
+        letter.attributes = vec![
+            ("ErrorCode".to_owned(), error.code.clone()),
+            ("ErrorMessage".to_owned(), error.message.chars().take(1024).collect()),
+        ];
+        letter.group = message.group.clone();
+        letter.deduplication = message.deduplication.clone();
+        let now = self.doors.clock.now();
+        let sent = self.doors.targets.deliver(&letter).await;
+        let metric = match &sent {
+            Ok(()) => "NumberOfNotificationsRedrivenToDlq",
+            Err(_) => "NumberOfNotificationsFailedToRedriveToDlq",
+        };
+        self.metrics.add(&topic.key, now, metric, 1.0);
+        if let Err(error) = sent {
+            tracing::warn!(%error, queue, "a dead letter was not taken");
+        }
+    }
+}
+
+/// SNS itself, for a topic: whom resource policies are asked about.
+pub(crate) fn sender_of(topic: &TopicKey) -> Sender {
+    let mut principal = Principal::service(topic.account.clone(), "sns.amazonaws.com");
+    principal.session_keys = vec![
+        ("aws:SourceArn".to_owned(), topic.arn()),
+        ("aws:SourceAccount".to_owned(), topic.account.to_string()),
+    ];
+    Sender { principal: Arc::new(principal), source_arn: topic.arn() }
+}

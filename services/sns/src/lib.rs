@@ -1,0 +1,31 @@
+//! Amazon SNS: topics, subscriptions, and what goes from the ones to the others.
+//!
+//! Topics and subscriptions are rows of the ledger. A message that is published is staged with the
+//! courier, once for each subscription that wants it, and is on disk before `Publish` answers;
+//! the carrier ([`delivery`]) makes the document that the subscriber's protocol asks for, sends
+//! it, and decides on retries and dead letters. Email, SMS and mobile push end in the [`outbox`],
+//! where they can be looked at; nothing of them leaves the machine.
+//!
+//! **Invariant:** of a FIFO topic's group, a subscription gets one message after another, in the
+//! order of their sequence numbers.
+//!
+//! Begin reading at `publish`, then `delivery`.
+//!
+//! Source of behaviour: *Amazon SNS Developer Guide* and *API Reference*.
+
+mod access;
+mod delivery;
+mod lanes;
+mod lookup;
+mod metrics;
+mod ops;
+mod ordered;
+mod outbox;
+mod publish;
+mod refusal;
+mod room;
+mod rules;
+mod state;
+mod target;
+
+pub use room::Sns;

@@ -1,0 +1,12 @@
+//! One file for each noun.
+
+mod application;
+mod device;
+mod listing;
+mod permission;
+mod publish;
+mod sms;
+mod subscribe;
+mod subscription;
+mod tags;
+mod topic;

@@ -1,0 +1,162 @@
+//! Topics and their attributes.
+
+use std::collections::BTreeMap;
+
+use haar_kernel::{Answer, Call, Command, Query};
+use haar_ledger::{Snapshot, Tx};
+use haar_sns_contract::{
+    CreateTopic, CreateTopicInput, CreateTopicResponse, DeleteTopic, DeleteTopicInput,
+    DeleteTopicOutput, GetDataProtectionPolicy, GetDataProtectionPolicyInput,
+    GetDataProtectionPolicyResponse, GetTopicAttributes, GetTopicAttributesInput,
+    GetTopicAttributesResponse, PutDataProtectionPolicy, PutDataProtectionPolicyInput,
+    PutDataProtectionPolicyOutput, SetTopicAttributes, SetTopicAttributesInput,
+    SetTopicAttributesOutput,
+};
+
+use super::tags::read_tags;
+use crate::Sns;
+use crate::lookup::{find_topic, topic_key};
+use crate::refusal::invalid;
+use crate::rules::topic::{Settings, check_name};
+use crate::state::{SubscriptionRow, TopicKey, TopicRow, of_topic};
+
+/// AWS docs: *Amazon SNS API Reference > CreateTopic*.
+impl Command<CreateTopic> for Sns {
+    fn command(&self, call: &Call, tx: &mut Tx, input: CreateTopicInput) -> Answer<CreateTopic> {
+        let given = input.attributes.unwrap_or_default();
+        let is_fifo = given.get("FifoTopic").is_some_and(|it| it.eq_ignore_ascii_case("true"));
+        check_name(&input.name, is_fifo)?;
+        let mut settings = Settings { is_fifo, ..Settings::default() };
+        for (name, value) in &given {
+            settings.set(name, value)?;
+        }
+        let key = TopicKey {
+            account: call.account.clone(),
+            region: call.region.clone(),
+            name: input.name,
+        };
+        let tags = read_tags(input.tags.unwrap_or_default())?;
+        let topic_arn = Some(key.arn());
+        if let Some(row) = tx.get::<TopicRow>(&key) {
+            if differs(&row.settings, &settings, &given, &key) {
+                return Err(invalid(
+                    "Attributes Reason: Topic already exists with different attributes",
+                ));
+            }
+            if !tags.is_empty() && tags != row.tags {
+                return Err(invalid("Tags Reason: Topic already exists with different tags"));
+            }
+            return Ok(CreateTopicResponse { topic_arn });
+        }
+        tx.put(TopicRow {
+            key,
+            id: call.ids.draw(),
+            settings,
+            tags,
+            data_protection: input.data_protection_policy.filter(|text| !text.is_empty()),
+            unsubscribed_count: 0,
+        });
+        Ok(CreateTopicResponse { topic_arn })
+    }
+}
+
+fn differs(
+    there: &Settings,
+    asked: &Settings,
+    given: &BTreeMap<String, String>,
+    key: &TopicKey,
+) -> bool {
+    let shown = |settings: &Settings| settings.shown(&key.arn(), key.account.as_str());
+    let (there, asked) = (shown(there), shown(asked));
+    given.keys().any(|name| there.get(name) != asked.get(name))
+}
+
+/// AWS docs: *Amazon SNS API Reference > DeleteTopic*. A topic that is not there is no error.
+impl Command<DeleteTopic> for Sns {
+    fn command(&self, _call: &Call, tx: &mut Tx, input: DeleteTopicInput) -> Answer<DeleteTopic> {
+        let key = topic_key(&input.topic_arn, "TopicArn")?;
+        let subscriptions: Vec<_> = of_topic(tx, &key).map(|row| row.key.clone()).collect();
+        subscriptions.iter().for_each(|key| _ = tx.remove::<SubscriptionRow>(key));
+        tx.remove::<TopicRow>(&key);
+        Ok(DeleteTopicOutput {})
+    }
+}
+
+/// AWS docs: *Amazon SNS API Reference > GetTopicAttributes*.
+impl Query<GetTopicAttributes> for Sns {
+    fn query(
+        &self,
+        _call: &Call,
+        snapshot: &Snapshot,
+        input: GetTopicAttributesInput,
+    ) -> Answer<GetTopicAttributes> {
+        let row = find_topic(snapshot, &input.topic_arn)?;
+        let mut attributes = row.settings.shown(&row.key.arn(), row.key.account.as_str());
+        let (mut confirmed, mut pending) = (0, 0);
+        for subscription in of_topic(snapshot, &row.key) {
+            *(if subscription.is_pending() { &mut pending } else { &mut confirmed }) += 1;
+        }
+        let counts = [
+            ("SubscriptionsConfirmed", confirmed),
+            ("SubscriptionsPending", pending),
+            ("SubscriptionsDeleted", row.unsubscribed_count),
+        ];
+        attributes.extend(counts.map(|(name, count)| (name.to_owned(), count.to_string())));
+        Ok(GetTopicAttributesResponse { attributes: Some(attributes) })
+    }
+}
+
+/// AWS docs: *Amazon SNS API Reference > SetTopicAttributes*.
+impl Command<SetTopicAttributes> for Sns {
+    fn command(
+        &self,
+        _call: &Call,
+        tx: &mut Tx,
+        input: SetTopicAttributesInput,
+    ) -> Answer<SetTopicAttributes> {
+        let mut row = TopicRow::clone(&*find_topic(tx, &input.topic_arn)?);
+        if input.attribute_name == "FifoTopic" {
+            return Err(invalid("AttributeName"));
+        }
+        row.settings.set(&input.attribute_name, &input.attribute_value.unwrap_or_default())?;
+        tx.put(row);
+        Ok(SetTopicAttributesOutput {})
+    }
+}
+
+/// AWS docs: *Amazon SNS API Reference > PutDataProtectionPolicy*. The policy is kept and shown;
+/// haar looks for no sensitive data.
+impl Command<PutDataProtectionPolicy> for Sns {
+    fn command(
+        &self,
+        _call: &Call,
+        tx: &mut Tx,
+        input: PutDataProtectionPolicyInput,
+    ) -> Answer<PutDataProtectionPolicy> {
+        let mut row = TopicRow::clone(&*find_topic(tx, &input.resource_arn)?);
+        let policy = Some(input.data_protection_policy).filter(|text| !text.is_empty());
+        let is_json = |text: &String| {
+            serde_json::from_str::<serde_json::Value>(text).is_ok_and(|it| it.is_object())
+        };
+        if !policy.as_ref().is_none_or(is_json) {
+            return Err(invalid("DataProtectionPolicy Reason: failed to parse JSON"));
+        }
+        row.data_protection = policy;
+        tx.put(row);
+        Ok(PutDataProtectionPolicyOutput {})
+    }
+}
+
+/// AWS docs: *Amazon SNS API Reference > GetDataProtectionPolicy*.
+impl Query<GetDataProtectionPolicy> for Sns {
+    fn query(
+        &self,
+        _call: &Call,
+        snapshot: &Snapshot,
+        input: GetDataProtectionPolicyInput,
+    ) -> Answer<GetDataProtectionPolicy> {
+        let row = find_topic(snapshot, &input.resource_arn)?;
+        let data_protection_policy = Some(row.data_protection.clone().unwrap_or_default());
+        Ok(GetDataProtectionPolicyResponse { data_protection_policy })
+    }
+}

@@ -1,0 +1,159 @@
+//! From a message to its deliveries: one for each subscription that wants it, on disk before the
+//! publisher hears of it.
+
+use std::sync::Arc;
+
+use haar_courier::{Lane, Letter};
+use haar_kernel::Call;
+use haar_kv::Batch;
+use haar_types::Timestamp;
+use haar_wire::AwsError;
+use serde::{Deserialize, Serialize};
+
+use crate::Sns;
+use crate::refusal::broken;
+use crate::rules::filter;
+use crate::rules::message::Message;
+use crate::state::{SubscriptionKey, SubscriptionRow, TopicKey, TopicRow, of_topic};
+
+/// One message on its way to one subscriber.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Delivery {
+    pub(crate) what: What,
+    /// The base of this haar's addresses as the publisher sees them.
+    pub(crate) endpoint: String,
+    pub(crate) at: Timestamp,
+}
+
+/// What is delivered.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum What {
+    /// A message of a topic.
+    Notification {
+        subscription: SubscriptionKey,
+        message: Arc<Message>,
+        sequence_number: Option<String>,
+    },
+    /// The question whether an endpoint wants to be subscribed.
+    Confirmation { subscription: SubscriptionKey, message_id: String },
+    /// A message to a device or a phone, without a topic.
+    Direct { owner: TopicKey, protocol: String, endpoint: String, message: Arc<Message> },
+}
+
+/// What a publisher is told.
+#[derive(Clone, Debug)]
+pub(crate) struct Accepted {
+    pub(crate) message_id: String,
+    pub(crate) sequence_number: Option<String>,
+}
+
+impl Sns {
+    /// Takes messages of a topic. Not on disk until kv is synced.
+    pub(crate) fn accept(
+        &self,
+        call: &Call,
+        topic: &TopicRow,
+        message: Message,
+    ) -> Result<Accepted, AwsError> {
+        let size = message.size();
+        let accepted = match topic.settings.is_fifo {
+            true => self.accept_in_order(call, topic, message)?,
+            false => {
+                let message = Arc::new(message);
+                let mut batch = Batch::new();
+                let letters = self.letters(call, topic, &message, None);
+                let staged = self.courier()?.stage(&mut batch, letters);
+                self.doors.kv.apply(batch).map_err(broken)?;
+                self.courier()?.dispatch(staged);
+                Accepted { message_id: message.message_id.clone(), sequence_number: None }
+            }
+        };
+        self.metrics.published(&topic.key, topic.settings.is_fifo, call.now, size);
+        Ok(accepted)
+    }
+
+    /// The same for a FIFO topic: numbered and staged under one lock, so that lanes have
+    /// messages in the order of their numbers.
+    fn accept_in_order(
+        &self,
+        call: &Call,
+        topic: &TopicRow,
+        message: Message,
+    ) -> Result<Accepted, AwsError> {
+        let id = message.deduplication.clone().unwrap_or_default();
+        let key = match &message.group {
+            Some(group) if topic.settings.dedup_by_group => format!("{group}\u{0}{id}"),
+            _ => id,
+        };
+        let mut turn = self.ordered.turn().map_err(broken)?;
+        if let Some(known) = self.ordered.find(topic.id, &key, call.now).map_err(broken)? {
+            return Ok(Accepted {
+                message_id: known.message_id,
+                sequence_number: Some(known.sequence_number),
+            });
+        }
+        let mut batch = Batch::new();
+        let place = (topic.id, key.as_str());
+        let number = self.ordered.note(&mut turn, &mut batch, place, &message.message_id, call.now);
+        let message = Arc::new(message);
+        let letters = self.letters(call, topic, &message, Some(&number));
+        let staged = self.courier()?.stage(&mut batch, letters);
+        self.doors.kv.apply(batch).map_err(broken)?;
+        self.courier()?.dispatch(staged);
+        drop(turn);
+        Ok(Accepted { message_id: message.message_id.clone(), sequence_number: Some(number) })
+    }
+
+    /// A letter for each subscription that wants the message.
+    fn letters(
+        &self,
+        call: &Call,
+        topic: &TopicRow,
+        message: &Arc<Message>,
+        sequence_number: Option<&str>,
+    ) -> Vec<Letter> {
+        let snapshot = self.doors.ledger.snapshot();
+        let confirmed = of_topic(&snapshot, &topic.key).filter(|row| !row.is_pending());
+        let wanting = confirmed.filter(|row| {
+            let wants = self.wants(row, message);
+            if !wants {
+                let metric = "NumberOfNotificationsFilteredOut";
+                self.metrics.add(&topic.key, call.now, metric, 1.0);
+            }
+            wants
+        });
+        let letter = |row: Arc<SubscriptionRow>| {
+            let lane = match &message.group {
+                Some(group) if topic.settings.is_fifo => {
+                    Lane::Ordered(format!("{}\u{0}{group}", row.key.arn()))
+                }
+                _ => Lane::Shared(format!("{} {}", row.protocol, row.endpoint)),
+            };
+            let what = What::Notification {
+                subscription: row.key.clone(),
+                message: Arc::clone(message),
+                sequence_number: sequence_number.map(str::to_owned),
+            };
+            letter(call, lane, what)
+        };
+        wanting.map(letter).collect()
+    }
+
+    fn wants(&self, row: &SubscriptionRow, message: &Message) -> bool {
+        let Some(text) = &row.choices.filter_policy else { return true };
+        let scope = row.choices.filter_scope;
+        let pattern = self.pattern(text, scope);
+        pattern.is_some_and(|pattern| filter::wants(&pattern, scope, message))
+    }
+
+    /// Sends one thing by itself; it is on disk when this resolves.
+    pub(crate) async fn send(&self, call: &Call, lane: Lane, what: What) -> Result<(), AwsError> {
+        let letter = letter(call, lane, what);
+        self.courier()?.send([letter]).await.map_err(broken)
+    }
+}
+
+fn letter(call: &Call, lane: Lane, what: What) -> Letter {
+    let delivery = Delivery { what, endpoint: call.endpoint.to_string(), at: call.now };
+    Letter::new(lane, serde_json::to_vec(&delivery).expect("plain data encode"))
+}

@@ -1,0 +1,115 @@
+//! The room: its doors, its courier, its outbox.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+
+use haar_courier::{Courier, CourierError, CourierSettings};
+use haar_kernel::{Doors, Lanes};
+use haar_kv::KvError;
+use haar_ledger::Tables;
+use haar_pattern::Pattern;
+use haar_wire::AwsError;
+use parking_lot::Mutex;
+
+use crate::delivery::Porter;
+use crate::delivery::http::Caller;
+use crate::lanes;
+use crate::metrics::Metrics;
+use crate::ordered::Ordered;
+use crate::outbox::Outbox;
+use crate::rules::filter::{self, Scope};
+use crate::state;
+use crate::target::Topics;
+
+/// Compiled filter policies that are kept at most.
+const PATTERNS_MAX: usize = 10_000;
+
+/// The room.
+pub struct Sns {
+    pub(crate) doors: Doors,
+    pub(crate) metrics: Metrics,
+    pub(crate) outbox: Outbox,
+    pub(crate) ordered: Ordered,
+    pub(crate) caller: Caller,
+    patterns: Mutex<BTreeMap<(String, bool), Arc<Pattern>>>,
+    courier: OnceLock<Courier>,
+}
+
+impl Sns {
+    /// The room's tables, to be known to the ledger before it opens.
+    pub fn tables(tables: Tables) -> Tables {
+        state::tables(tables)
+    }
+
+    /// Opens the room, and offers its topics to who sends to them.
+    ///
+    /// # Errors
+    /// When kv does not open what the room keeps there.
+    pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
+        doors.targets.offer("sns", Arc::new(Topics(doors.clone())));
+        Ok(Arc::new(Self {
+            doors: doors.clone(),
+            metrics: Metrics::new(doors),
+            outbox: Outbox::open(&doors.kv)?,
+            ordered: Ordered::open(&doors.kv)?,
+            caller: Caller::default(),
+            patterns: Mutex::default(),
+            courier: OnceLock::new(),
+        }))
+    }
+
+    /// Every operation in its lane.
+    pub fn lanes(lanes: &mut Lanes<Self>) {
+        lanes::lanes(lanes);
+    }
+
+    /// Begins to carry notifications, also those that were left. Once all targets are offered.
+    ///
+    /// # Errors
+    /// When those that were left cannot be read.
+    pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
+        let porter = Arc::new(Porter::to(self));
+        let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
+        let settings = CourierSettings::default();
+        let courier = Courier::open(kv, clock, "sns.delivery", porter, settings)?;
+        let _ = self.courier.set(courier); // a second start keeps the first courier
+        Ok(())
+    }
+
+    /// Forgets what is in memory; to be called in a reset.
+    ///
+    /// # Errors
+    /// When notifications on their way cannot be removed.
+    pub fn reset(&self) -> Result<(), KvError> {
+        self.patterns.lock().clear();
+        self.ordered.forget();
+        self.courier.get().map_or(Ok(()), Courier::clear)
+    }
+
+    /// What went to people and devices, the newest first: email, SMS, mobile push.
+    ///
+    /// # Errors
+    /// When kv fails.
+    pub fn outbox(&self, count_max: usize) -> Result<Vec<serde_json::Value>, KvError> {
+        self.outbox.newest(count_max)
+    }
+
+    pub(crate) fn courier(&self) -> Result<&Courier, AwsError> {
+        self.courier.get().ok_or_else(|| AwsError::internal_failure("haar is starting"))
+    }
+
+    /// A filter policy, compiled once.
+    pub(crate) fn pattern(&self, text: &str, scope: Scope) -> Option<Arc<Pattern>> {
+        let key = (text.to_owned(), scope == Scope::Body);
+        if let Some(known) = self.patterns.lock().get(&key) {
+            return Some(Arc::clone(known));
+        }
+        let pattern = Arc::new(filter::compile(text, scope).ok()?);
+        let mut patterns = self.patterns.lock();
+        if patterns.len() >= PATTERNS_MAX {
+            patterns.clear();
+        }
+        patterns.insert(key, Arc::clone(&pattern));
+        Some(pattern)
+    }
+}
