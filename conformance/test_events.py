@@ -1,5 +1,6 @@
 """EventBridge with boto3: rules that really call functions and run tasks."""
 
+import datetime
 import json
 import uuid
 
@@ -158,3 +159,57 @@ def test_what_was_acknowledged_is_delivered_after_a_crash(new_cloud, tmp_path):
     cloud.start()
     until(lambda: {event["id"] for event in heard(cloud, name)}, lambda ids: ids == sent, limit=60)
     assert cloud.client("events").describe_rule(Name="kept")["State"] == "ENABLED"
+
+
+def test_tasks_and_services_tell_of_their_states(cloud, functions, events):
+    name = functions.python(RECORDER)
+    containers = Containers(cloud)
+    containers.ecs.create_cluster(clusterName="default")
+    containers.push()
+    definition = containers.define("telling", "exit 3")
+    pattern = {
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": {"taskDefinitionArn": [definition], "lastStatus": ["STOPPED"]},
+    }
+    rule(events, {"Arn": arn_of(functions, name)}, EventPattern=json.dumps(pattern))
+    arn = containers.run("telling")
+    (event,) = until(lambda: heard(cloud, name))
+    assert event["resources"] == [arn]
+    assert event["detail"]["containers"][0]["exitCode"] == 3
+    assert event["detail"]["stoppedAt"].endswith("Z")
+
+    hearer, service = functions.python(RECORDER), f"s-{uuid.uuid4().hex[:6]}"
+    pattern = {"source": ["aws.ecs"], "resources": [{"suffix": f"/{service}"}]}
+    rule(events, {"Arn": arn_of(functions, hearer)}, EventPattern=json.dumps(pattern))
+    containers.define("staying", "trap 'exit 0' TERM; sleep 1000 & wait")
+    containers.create(service, "staying", 1)
+    wanted = {"SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_STEADY_STATE"}
+    until(
+        lambda: {event["detail"]["eventName"] for event in heard(cloud, hearer)},
+        lambda names: names == wanted,
+        limit=60,
+    )
+    containers.delete(service)
+
+
+def test_an_archive_is_replayed(cloud, functions, events):
+    bus = f"bus-{uuid.uuid4().hex[:8]}"
+    arn = events.create_event_bus(Name=bus)["EventBusArn"]
+    events.create_archive(ArchiveName=bus, EventSourceArn=arn)
+    begin = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=5)
+    sent = put(events, {"n": 1}, EventBusName=bus)
+    assert events.describe_archive(ArchiveName=bus)["EventCount"] == 1
+    name = functions.python(RECORDER)
+    pattern = '{"source": ["shop"]}'
+    rule(events, {"Arn": arn_of(functions, name)}, EventPattern=pattern, EventBusName=bus)
+    events.start_replay(
+        ReplayName=bus,
+        EventSourceArn=events.describe_archive(ArchiveName=bus)["ArchiveArn"],
+        EventStartTime=begin,
+        EventEndTime=begin + datetime.timedelta(seconds=60),
+        Destination={"Arn": arn},
+    )
+    (event,) = until(lambda: heard(cloud, name))
+    assert (event["id"], event["replay-name"]) == (sent, bus)
+    until(lambda: events.describe_replay(ReplayName=bus)["State"], lambda state: state == "COMPLETED")

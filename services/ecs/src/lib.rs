@@ -13,6 +13,7 @@
 //! Source of behaviour: *Amazon ECS Developer Guide > Task lifecycle*. Begin reading at `ops/task.rs`,
 //! then `controllers/tasks/plan.rs`.
 
+mod announce;
 pub mod controllers;
 pub mod doors;
 pub mod exec;

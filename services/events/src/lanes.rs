@@ -5,14 +5,21 @@ use haar_events_contract::model;
 
 /// Every operation of this room, in its lane.
 pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Events>) {
+    lanes.command::<model::CancelReplay>();
+    lanes.command::<model::CreateArchive>();
     lanes.command::<model::CreateEventBus>();
+    lanes.command::<model::DeleteArchive>();
     lanes.command::<model::DeleteEventBus>();
     lanes.command::<model::DeleteRule>();
+    lanes.query::<model::DescribeArchive>();
     lanes.query::<model::DescribeEventBus>();
+    lanes.query::<model::DescribeReplay>();
     lanes.query::<model::DescribeRule>();
     lanes.command::<model::DisableRule>();
     lanes.command::<model::EnableRule>();
+    lanes.query::<model::ListArchives>();
     lanes.query::<model::ListEventBuses>();
+    lanes.query::<model::ListReplays>();
     lanes.query::<model::ListRuleNamesByTarget>();
     lanes.query::<model::ListRules>();
     lanes.query::<model::ListTagsForResource>();
@@ -23,8 +30,10 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Events>) {
     lanes.command::<model::PutTargets>();
     lanes.command::<model::RemovePermission>();
     lanes.command::<model::RemoveTargets>();
+    lanes.command::<model::StartReplay>();
     lanes.command::<model::TagResource>();
     lanes.query::<model::TestEventPattern>();
     lanes.command::<model::UntagResource>();
+    lanes.command::<model::UpdateArchive>();
     lanes.command::<model::UpdateEventBus>();
 }

@@ -10,6 +10,8 @@
 //!
 //! Begin with `publish`, then `delivery`. Source of behaviour: *Amazon EventBridge User Guide*.
 
+mod archive;
+pub mod controllers;
 mod delivery;
 mod lanes;
 mod lookup;

@@ -9,13 +9,14 @@ use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::lookup::rules;
-use crate::state::{BusKey, RuleRow};
+use crate::state::{ArchiveRow, BusKey, RuleRow};
 
 /// The rules of one bus that look at events, as they stood at a version of the ledger.
 #[derive(Debug, Default)]
 pub(crate) struct Watching {
     version: u64,
     rules: Vec<(Arc<RuleRow>, Arc<Pattern>)>,
+    archives: Vec<(Arc<ArchiveRow>, Option<Arc<Pattern>>)>,
 }
 
 impl Watching {
@@ -25,6 +26,17 @@ impl Watching {
         event: &'a Value,
     ) -> impl Iterator<Item = &'a Arc<RuleRow>> + 'a {
         self.rules.iter().filter(|(_, pattern)| pattern.matches(event)).map(|(rule, _)| rule)
+    }
+
+    /// The archives that keep an event.
+    pub(crate) fn keeping<'a>(
+        &'a self,
+        event: &'a Value,
+    ) -> impl Iterator<Item = &'a Arc<ArchiveRow>> + 'a {
+        let keeps = |pattern: &Option<Arc<Pattern>>| {
+            pattern.as_ref().is_none_or(|pattern| pattern.matches(event))
+        };
+        self.archives.iter().filter(move |(_, pattern)| keeps(pattern)).map(|(row, _)| row)
     }
 }
 
@@ -49,9 +61,16 @@ impl Compiled {
                     let same = known.rules.iter().find(|(kept, _)| Arc::ptr_eq(kept, &rule));
                     let pattern = match same {
                         Some((_, pattern)) => Arc::clone(pattern),
-                        None => Arc::new(pattern_of(&rule)?),
+                        None => Arc::new(compiled(rule.pattern.as_deref()?)?),
                     };
                     Some((rule, pattern))
+                })
+                .collect(),
+            archives: snapshot
+                .by_index::<ArchiveRow>("source", &bus.arn())
+                .map(|row| {
+                    let pattern = row.pattern.as_deref().and_then(compiled).map(Arc::new);
+                    (row, pattern)
                 })
                 .collect(),
         });
@@ -64,10 +83,9 @@ impl Compiled {
     }
 }
 
-/// A rule's pattern was compiled when the rule was put: it compiles again.
-fn pattern_of(rule: &RuleRow) -> Option<Pattern> {
-    let text = rule.pattern.as_deref()?;
+/// A pattern that was compiled when it was put: it compiles again.
+fn compiled(text: &str) -> Option<Pattern> {
     Pattern::compile(text, &Dialect::EVENT_BUS)
-        .inspect_err(|error| tracing::error!(%error, rule = rule.key.arn(), "a pattern is broken"))
+        .inspect_err(|error| tracing::error!(%error, "a pattern is broken"))
         .ok()
 }

@@ -39,7 +39,8 @@ impl Target for BusTarget {
             let account = &consignment.sender.principal.account;
             let region = &consignment.region;
             let event = build(Origin { id: &id, account, region, now }, content);
-            let publication = Publication { bus, event, ingested_at: now, hop_count: 0 };
+            let publication =
+                Publication { bus, event, ingested_at: now, hop_count: 0, replayed: None };
             Ok(room.publish(vec![publication]).await?)
         }
         .boxed()

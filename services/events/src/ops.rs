@@ -1,17 +1,23 @@
 //! The operations, by noun.
 
+mod archive;
 mod bus;
 mod pattern;
 mod permission;
 mod put_events;
+mod replay;
 mod rule;
 mod tags;
 mod target;
 
+use std::sync::Arc;
+
 use haar_kernel::{Call, Listing};
+use haar_ledger::{Row, Snapshot};
 use haar_wire::{AwsError, Json, Operation};
 
 use crate::refusal::bad_token;
+use crate::state::NameKey;
 
 pub(crate) use tags::tags_of;
 
@@ -20,6 +26,18 @@ const PAGE_MAX: usize = 100;
 
 fn listing<O: Operation>(call: &Call, input: &O::Input) -> Result<Listing, AwsError> {
     Listing::of(O::SCHEMA, call, input, PAGE_MAX, PAGE_MAX).map_err(bad_token)
+}
+
+/// The rows of a kind that the caller's account has in its region, by name.
+fn named<'s, R: Row<Key = NameKey>>(
+    snapshot: &'s Snapshot,
+    call: &'s Call,
+) -> impl Iterator<Item = Arc<R>> + 's {
+    let own = |row: &Arc<R>| {
+        let NameKey { account, region, .. } = row.key();
+        account == call.account && region == call.region
+    };
+    snapshot.range::<R>(NameKey::own(call, "")..).take_while(own)
 }
 
 /// The ARN of an archive, a replay, a connection or an API destination that a call names.

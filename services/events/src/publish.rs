@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use haar_courier::{Lane, Letter};
+use haar_kernel::UsageRecord;
 use haar_kv::Batch;
-use haar_ledger::Snapshot;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 use serde_json::Value;
 
 use crate::Events;
 use crate::delivery::Delivery;
+use crate::matching::Watching;
 use crate::refusal::not_kept;
 use crate::state::{BusKey, RuleRow};
 
@@ -23,6 +24,15 @@ pub(crate) struct Publication {
     pub(crate) ingested_at: Timestamp,
     /// Buses that it came from.
     pub(crate) hop_count: u32,
+    /// The replay that it comes from.
+    pub(crate) replayed: Option<Arc<Replayed>>,
+}
+
+/// A replay, as its events know it.
+#[derive(Debug)]
+pub(crate) struct Replayed {
+    /// Rules that hear of them; empty: all.
+    pub(crate) filter_arns: Vec<String>,
 }
 
 impl Events {
@@ -32,30 +42,54 @@ impl Events {
     /// When the disk does not take it.
     pub(crate) async fn publish(&self, publications: Vec<Publication>) -> Result<(), AwsError> {
         let snapshot = self.doors.ledger.snapshot();
-        let letters: Vec<Letter> = publications
-            .iter()
-            .flat_map(|publication| self.letters(&snapshot, publication))
-            .collect();
-        if letters.is_empty() {
+        let mut batch = Batch::new();
+        let mut letters = Vec::new();
+        for publication in &publications {
+            let watching = self.compiled.of(&snapshot, &publication.bus);
+            self.archive(&watching, publication, &mut batch);
+            letters.extend(self.letters(&watching, publication));
+        }
+        if letters.is_empty() && batch.is_empty() {
             return Ok(());
         }
         let courier = self.courier()?;
-        let mut batch = Batch::new();
         let staged = courier.stage(&mut batch, letters);
         self.doors.kv.apply(batch).map_err(not_kept)?;
         courier.dispatch(staged);
         self.doors.kv.sync().await.map_err(not_kept)
     }
 
-    fn letters(&self, snapshot: &Snapshot, publication: &Publication) -> Vec<Letter> {
-        let Publication { bus, event, .. } = publication;
-        let watching = self.compiled.of(snapshot, bus);
+    fn letters(&self, watching: &Watching, publication: &Publication) -> Vec<Letter> {
         let mut letters = Vec::new();
-        for rule in watching.matching(event) {
+        for rule in watching.matching(&publication.event) {
+            let filters = publication.replayed.as_ref().map(|replayed| &replayed.filter_arns);
+            if filters.is_some_and(|arns| !arns.is_empty() && !arns.contains(&rule.key.arn())) {
+                continue;
+            }
             self.measure.matched(&rule.key, publication.ingested_at);
             letters.extend(letters_of(rule, publication));
         }
         letters
+    }
+
+    /// Keeps an event in the archives that want it; one that comes out of an archive is not
+    /// kept again.
+    fn archive(&self, watching: &Watching, publication: &Publication, batch: &mut Batch) {
+        if publication.replayed.is_some() {
+            return;
+        }
+        for archive in watching.keeping(&publication.event) {
+            let (at, text) = (publication.ingested_at, publication.event.to_string());
+            let size = self.archived.put(batch, archive.id, at, &text);
+            self.doors.meter.record(UsageRecord {
+                account: archive.key.account.clone(),
+                region: archive.key.region.clone(),
+                at,
+                service: "events",
+                resource: archive.key.name.clone(),
+                quantities: vec![("archived-kib", size.div_ceil(1024))],
+            });
+        }
     }
 }
 

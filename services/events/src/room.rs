@@ -6,11 +6,14 @@ use haar_courier::{Courier, CourierError, CourierSettings};
 use haar_events_contract::model::SERVICE;
 use haar_kernel::targets::Sender;
 use haar_kernel::{Auth, Call, Doors, Question, Room};
+use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
 use haar_types::RequestId;
 use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
 
+use crate::archive::Archived;
+use crate::controllers::{Archives, Replays};
 use crate::delivery::Porter;
 use crate::lookup::get_bus;
 use crate::matching::Compiled;
@@ -25,21 +28,26 @@ pub struct Events {
     pub(crate) doors: Doors,
     pub(crate) compiled: Compiled,
     pub(crate) measure: Measure,
+    pub(crate) archived: Archived,
     courier: OnceLock<Courier>,
 }
 
 impl Events {
     /// Opens the room and offers its buses to those who send to them.
-    pub fn new(doors: &Doors) -> Arc<Self> {
+    ///
+    /// # Errors
+    /// When kv does not open the archived events.
+    pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
         let room = Arc::new(Self {
             doors: doors.clone(),
             compiled: Compiled::default(),
             measure: Measure::new(doors.peeks.clone()),
+            archived: Archived::open(&doors.kv, doors.ids.clone())?,
             courier: OnceLock::new(),
         });
         doors.targets.offer("events", Arc::new(BusTarget(Arc::downgrade(&room))));
         doors.outbox.listen("events.bus", Arc::new(ServiceEvents(Arc::downgrade(&room))));
-        room
+        Ok(room)
     }
 
     /// Begins to carry what is to be delivered, also what was left. Once all targets are offered.
@@ -54,6 +62,16 @@ impl Events {
         let courier = Courier::open(kv, clock, "events.delivery", Arc::new(porter), settings)?;
         let _ = self.courier.set(courier); // a second start keeps the first courier
         Ok(())
+    }
+
+    /// The controller that removes archived events.
+    pub fn archives(self: &Arc<Self>) -> Arc<Archives> {
+        Arc::new(Archives(Arc::clone(self)))
+    }
+
+    /// The controller that replays archived events.
+    pub fn replays(self: &Arc<Self>) -> Arc<Replays> {
+        Arc::new(Replays(Arc::clone(self)))
     }
 
     /// Forgets what it keeps in memory, for a reset.

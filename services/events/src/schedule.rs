@@ -31,7 +31,8 @@ impl Events {
         let (account, region) = (&bus.account, &bus.region);
         let origin = Origin { id: &id, account, region, now: due.at };
         let event = scheduled(origin, &rule.key.arn());
-        let publication = Publication { bus: bus.clone(), event, ingested_at: now, hop_count: 0 };
+        let publication =
+            Publication { bus: bus.clone(), event, ingested_at: now, hop_count: 0, replayed: None };
         letters_of(&rule, &publication).collect()
     }
 }

@@ -115,7 +115,7 @@ impl Rooms {
             ec2,
             ecr,
             ecs,
-            events: Events::new(doors),
+            events: Events::open(doors).map_err(|error| format!("events: {error}"))?,
             iam,
             kinesis,
             lambda: Arc::new(lambda),
@@ -174,6 +174,8 @@ impl Rooms {
             .add(Arc::new(haar_kinesis::controllers::Charges::new(Arc::clone(&self.kinesis))))
             .add(Arc::new(haar_kinesis::controllers::Streams::new(Arc::clone(&self.kinesis))))
             .add(Arc::new(haar_kinesis::controllers::Sweeper::new(Arc::clone(&self.kinesis))))
+            .add(self.events.archives())
+            .add(self.events.replays())
             .add(Arc::new(Functions::new(Arc::clone(&self.lambda))))
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))

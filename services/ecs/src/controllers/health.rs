@@ -12,6 +12,7 @@ use haar_substrate::{ExecSpec, SandboxId, SubstrateError};
 use haar_types::Timestamp;
 
 use crate::Ecs;
+use crate::announce;
 use crate::run::spec::seconds;
 use crate::state::{DefinitionRow, TaskContainer, TaskKey, TaskRow, TaskStatus, sandbox_name};
 
@@ -67,6 +68,7 @@ impl Health {
             {
                 row.version += 1;
             }
+            announce::task(&self.room.doors.outbox, tx, &row, now);
             tx.put(row);
             Ok::<_, ActError>(())
         })?;

@@ -16,11 +16,12 @@ use haar_ledger::{ChangeSet, Snapshot, Tx};
 use haar_types::Timestamp;
 
 use crate::Ecs;
+use crate::announce;
 use crate::state::{DeploymentRow, ServiceKey, ServiceRow, TaskKey, TaskRow};
 
 /// Keeps services.
 pub struct Services {
-    _room: Arc<Ecs>,
+    room: Arc<Ecs>,
 }
 
 /// One deed for a service; each is one commit, and does nothing where the rows have moved on.
@@ -49,7 +50,7 @@ pub enum ServiceStep {
 impl Services {
     /// The controller of a room's services.
     pub fn new(room: Arc<Ecs>) -> Self {
-        Self { _room: room }
+        Self { room }
     }
 }
 
@@ -81,8 +82,10 @@ impl Controller for Services {
         let committed = cx.ledger.transact(|tx: &mut Tx| {
             let Some(row) = tx.get::<ServiceRow>(&key) else { return Ok(()) };
             let mut row = ServiceRow::clone(&row);
-            let mut deed = apply::Deed { tx, row: &mut row, ids: &ids, now };
+            let outbox = &self.room.doors.outbox;
+            let mut deed = apply::Deed { tx, row: &mut row, ids: &ids, outbox, now };
             deed.apply(step);
+            announce::service(outbox, tx, &row, now);
             tx.put(row);
             Ok::<_, ActError>(())
         })?;

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 pub(crate) use plan::conclude;
 
 use crate::Ecs;
+use crate::announce;
 use crate::state::{DefinitionRow, LogPositionRow, MeterRow, TaskKey, TaskRow, TaskStatus};
 
 /// Runs tasks.
@@ -59,6 +60,7 @@ impl Tasks {
 
     /// Changes a row that is there, in one commit. `None`: it is gone.
     async fn change(
+        &self,
         cx: &ActCx,
         key: &TaskKey,
         change: impl FnOnce(&mut TaskRow, Timestamp) + Send,
@@ -71,6 +73,7 @@ impl Tasks {
                 // A write wakes the key: one without a change would defeat the back-off.
                 if changed != *row {
                     changed.version += 1;
+                    announce::task(&self.room.doors.outbox, tx, &changed, now);
                     tx.put(changed);
                 }
             }
@@ -81,16 +84,17 @@ impl Tasks {
     }
 
     async fn give_up(
+        &self,
         cx: &ActCx,
         key: &TaskKey,
         code: TaskStopCode,
         reason: &str,
     ) -> Result<(), ActError> {
-        Self::change(cx, key, |row, _| row.ask_to_stop(code, reason)).await.map(drop)
+        self.change(cx, key, |row, _| row.ask_to_stop(code, reason)).await.map(drop)
     }
 
     async fn record(&self, cx: &ActCx, key: &TaskKey, to: TaskStatus) -> Result<(), ActError> {
-        let changed = Self::change(cx, key, |row, now| {
+        let changed = self.change(cx, key, |row, now| {
             if row.last_status >= to {
                 return;
             }
@@ -132,7 +136,7 @@ impl Controller for Tasks {
             TaskStep::Launch(key) => self.launch(cx, &key).await,
             TaskStep::Start(key, names) => self.start(cx, &key, &names).await,
             TaskStep::Record(key, status) => self.record(cx, &key, status).await,
-            TaskStep::GiveUp(key, code, reason) => Self::give_up(cx, &key, code, &reason).await,
+            TaskStep::GiveUp(key, code, reason) => self.give_up(cx, &key, code, &reason).await,
             TaskStep::Halt(key) => self.halt(cx, &key).await,
             TaskStep::Release(key) => self.release(cx, &key).await,
             TaskStep::Forget(key) => {

@@ -12,6 +12,7 @@ use haar_wire::AwsError;
 
 use super::Input;
 use super::task::check_compatible;
+use crate::announce;
 use crate::lookup::{find_cluster, find_service, find_usable_definition};
 use crate::order::check_platform;
 use crate::refusal::{invalid, not_here};
@@ -74,6 +75,7 @@ impl Command<CreateService> for Ecs {
             ..empty(key, call.now)
         };
         rollout::begin(tx, &call.ids, &mut row, target, call.now);
+        announce::service(&self.doors.outbox, tx, &row, call.now);
         tx.put(row.clone());
         let shown = render::service(tx, &row, true);
         Ok(CreateServiceResponse { service: Some(shown) })

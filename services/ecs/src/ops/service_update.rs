@@ -10,6 +10,7 @@ use super::service::{
     connects, desired, grace, platform, refuse_extras, refuse_placement, same_network, some,
 };
 use super::task::check_compatible;
+use crate::announce;
 use crate::lookup::{find_cluster, find_service, find_usable_definition};
 use crate::order::check_platform;
 use crate::refusal::{invalid, not_here, service_not_active};
@@ -52,6 +53,7 @@ impl Command<UpdateService> for Ecs {
         if !is_same || input.force_new_deployment == Some(true) {
             rollout::begin(tx, &call.ids, &mut row, target, call.now);
         }
+        announce::service(&self.doors.outbox, tx, &row, call.now);
         tx.put(row.clone());
         let shown = render::service(tx, &row, false);
         Ok(UpdateServiceResponse { service: Some(shown) })

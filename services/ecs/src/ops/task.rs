@@ -13,6 +13,7 @@ use haar_wire::AwsError;
 use sha2::{Digest as _, Sha256};
 
 use super::Input;
+use crate::announce;
 use crate::doors::may_pass_role;
 use crate::lookup::{find_cluster, find_task, find_usable_definition};
 use crate::order::{Order, check_platform};
@@ -73,7 +74,10 @@ impl Command<RunTask> for Ecs {
         }
         let shown = rows.iter().map(|row| render::task(row, Some(&definition), true)).collect();
         remember(call, tx, &cluster, &input, &rows);
-        rows.into_iter().for_each(|row| tx.put(row));
+        for row in rows {
+            announce::task(&self.doors.outbox, tx, &row, call.now);
+            tx.put(row);
+        }
         Ok(RunTaskResponse { tasks: Some(shown), failures: Some(Vec::new()) })
     }
 }
@@ -266,6 +270,7 @@ impl Command<StopTask> for Ecs {
         }
         let definition = tx.get::<DefinitionRow>(&row.definition);
         let shown = render::task(&row, definition.as_deref(), true);
+        announce::task(&self.doors.outbox, tx, &row, call.now);
         tx.put(row);
         Ok(StopTaskResponse { task: Some(shown) })
     }

@@ -13,6 +13,7 @@ use haar_types::Timestamp;
 
 use super::{exits, spec};
 use crate::Ecs;
+use crate::announce;
 use crate::controllers::conclude;
 use crate::state::{DefinitionRow, TaskKey, TaskRow, TaskStatus};
 
@@ -191,6 +192,7 @@ impl Ecs {
                 let definition = tx.get::<DefinitionRow>(&row.definition);
                 if change(&mut row, now, definition.as_deref()) {
                     row.version += 1;
+                    announce::task(&self.doors.outbox, tx, &row, now);
                     tx.put(row);
                 }
             }

@@ -81,6 +81,7 @@ impl Events {
             event: delivery.event.clone(),
             ingested_at: delivery.ingested_at,
             hop_count: delivery.hop_count + 1,
+            replayed: None,
         };
         let published = self.publish(vec![publication]).await;
         published.map_err(|error| Failure::passing("INTERNAL_ERROR", error.message()))

@@ -108,7 +108,7 @@ impl House {
             meter: Arc::new(NoMeter),
             settings: Settings::default(),
         });
-        let room = Events::new(&doors);
+        let room = Events::open(&doors).unwrap();
         let (functions, queues) = (Arc::<Receiver>::default(), Arc::<Receiver>::default());
         doors.targets.offer("lambda", Arc::clone(&functions) as _);
         doors.targets.offer("sqs", Arc::clone(&queues) as _);
@@ -118,7 +118,11 @@ impl House {
         room.start().unwrap();
         let schedules = tokio::task::spawn_local(Arc::clone(&room).run());
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
-        let driver = Driver::new(cx).add(Arc::new(Delivery::new(doors.outbox.clone()))).run();
+        let driver = Driver::new(cx)
+            .add(Arc::new(Delivery::new(doors.outbox.clone())))
+            .add(room.archives())
+            .add(room.replays())
+            .run();
         Self { doors, room, functions, queues, _kernel: kernel, _driver: driver, schedules }
     }
 

@@ -5,12 +5,14 @@ use haar_ecs_contract::model::{
     DeploymentRolloutState as State, PropagateTags, ServiceDeploymentStatus, TaskOverride,
     TaskStopCode,
 };
+use haar_kernel::Outbox;
 use haar_ledger::Tx;
 use haar_types::{Tags, Timestamp};
 
 use super::ServiceStep as Step;
 use super::fleet::{Fleet, counts};
 use super::plan::is_over;
+use crate::announce;
 use crate::order::Order;
 use crate::rollout::ended;
 use crate::rules::capacity;
@@ -25,6 +27,7 @@ pub(super) struct Deed<'a> {
     pub(super) tx: &'a mut Tx,
     pub(super) row: &'a mut ServiceRow,
     pub(super) ids: &'a Ids,
+    pub(super) outbox: &'a Outbox,
     pub(super) now: Timestamp,
 }
 
@@ -120,6 +123,7 @@ impl Deed<'_> {
             let mut task = TaskRow::clone(&task);
             task.ask_to_stop(code, reason);
             stopped.push(format!("(task {})", task.key.id));
+            announce::task(self.outbox, self.tx, &task, self.now);
             self.tx.put(task);
         }
         if !stopped.is_empty() {
@@ -155,6 +159,7 @@ impl Deed<'_> {
             let task = self.order(&primary, &definition, provider.clone()).row(self.ids);
             providers.push(provider);
             started.push(format!("(task {})", task.key.id));
+            announce::task(self.outbox, self.tx, &task, self.now);
             self.tx.put(task);
         }
         if !started.is_empty() {

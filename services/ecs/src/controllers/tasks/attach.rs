@@ -7,6 +7,7 @@ use haar_ledger::{Committed, Tx};
 use haar_types::{Tags, Timestamp};
 
 use super::Tasks;
+use crate::announce;
 use crate::state::{TaskInterface, TaskKey, TaskRow, TaskStatus};
 
 /// Who manages the interfaces: shown as their requester.
@@ -49,6 +50,7 @@ impl Tasks {
             // a write wakes the key: one without a change would defeat the back-off
             if row != *before {
                 row.version += 1;
+                announce::task(&self.room.doors.outbox, tx, &row, now);
                 tx.put(row.clone());
             }
             Ok((!row.must_stop).then_some(row))
@@ -80,6 +82,7 @@ impl Tasks {
         row.last_status = TaskStatus::Stopped;
         row.times.stopped_at = Some(now);
         row.version += 1;
+        announce::task(&self.room.doors.outbox, tx, &row, now);
         tx.put(row);
     }
 }

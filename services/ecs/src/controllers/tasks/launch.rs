@@ -41,7 +41,7 @@ impl Tasks {
             Ok(pulled) => pulled,
             Err(Unready::Unwanted) => return Ok(()),
             Err(Unready::Pull(failure)) => return self.pull_failed(cx, &begun, failure).await,
-            Err(Unready::Other(reason)) => return Self::cannot_begin(cx, key, &reason).await,
+            Err(Unready::Other(reason)) => return self.cannot_begin(cx, key, &reason).await,
         };
         let filter = self.room.filter(&cx.ledger.snapshot(), &begun);
         if let Some(filter) = &filter {
@@ -52,7 +52,7 @@ impl Tasks {
         match self.room.doors.substrate.ensure(sandbox).await {
             Ok(_) => {}
             Err(error) if error.is_transient() => return Err(ActError::transient(error)),
-            Err(error) => return Self::cannot_begin(cx, key, &error.to_string()).await,
+            Err(error) => return self.cannot_begin(cx, key, &error.to_string()).await,
         }
         let now = cx.clock.now();
         let is_made = |row: &mut TaskRow| made(row, &pulled, now);
@@ -65,9 +65,9 @@ impl Tasks {
         self.start_all(cx, (&row, &definition), &names, is_made).await
     }
 
-    async fn cannot_begin(cx: &ActCx, key: &TaskKey, reason: &str) -> Result<(), ActError> {
+    async fn cannot_begin(&self, cx: &ActCx, key: &TaskKey, reason: &str) -> Result<(), ActError> {
         let reason = format!("ResourceInitializationError: {reason}");
-        Self::give_up(cx, key, TaskStopCode::TaskFailedToStart, &reason).await
+        self.give_up(cx, key, TaskStopCode::TaskFailedToStart, &reason).await
     }
 
     /// What must be there before a task's sandbox: its images, its secrets, its log streams.
@@ -119,7 +119,7 @@ impl Tasks {
         }
         self.forget_pulls(&row.key);
         let reason = pull_failure(&failure, count);
-        Self::change(cx, &row.key, |row, _| {
+        self.change(cx, &row.key, |row, _| {
             for container in &mut row.containers {
                 container.reason.get_or_insert_with(|| reason.clone());
             }

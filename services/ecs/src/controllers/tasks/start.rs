@@ -55,7 +55,7 @@ impl Tasks {
             let outcome = self.start_one(row, definition, name, attempt).await?;
             started.push((name.clone(), attempt, outcome));
         }
-        let changed = Self::change(cx, key, |row, now| {
+        let changed = self.change(cx, key, |row, now| {
             also(row);
             for (name, attempt, outcome) in started {
                 record(row, definition, (&name, attempt), outcome, now);

@@ -3,6 +3,14 @@
 
 use haar_wire::text_enum;
 
+text_enum!(ArchiveState {
+    Enabled = "ENABLED",
+    Disabled = "DISABLED",
+    Creating = "CREATING",
+    Updating = "UPDATING",
+    CreateFailed = "CREATE_FAILED",
+    UpdateFailed = "UPDATE_FAILED",
+});
 text_enum!(AssignPublicIp {
     Enabled = "ENABLED",
     Disabled = "DISABLED",
@@ -33,6 +41,14 @@ text_enum!(PlacementStrategyType {
 });
 text_enum!(PropagateTags {
     TaskDefinition = "TASK_DEFINITION",
+});
+text_enum!(ReplayState {
+    Starting = "STARTING",
+    Running = "RUNNING",
+    Cancelling = "CANCELLING",
+    Completed = "COMPLETED",
+    Cancelled = "CANCELLED",
+    Failed = "FAILED",
 });
 text_enum!(RuleState {
     Enabled = "ENABLED",

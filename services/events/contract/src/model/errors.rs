@@ -19,6 +19,11 @@ shape!(ConcurrentModificationException, tables::CONCURRENT_MODIFICATION_EXCEPTIO
 
 error_shape!(ConcurrentModificationException);
 #[derive(Clone, Default)]
+pub struct IllegalStatusException {}
+shape!(IllegalStatusException, tables::ILLEGAL_STATUS_EXCEPTION);
+
+error_shape!(IllegalStatusException);
+#[derive(Clone, Default)]
 pub struct InternalException {}
 shape!(InternalException, tables::INTERNAL_EXCEPTION);
 

@@ -5,6 +5,74 @@ use haar_wire::{Http, Lane, Operation, OperationSchema, Paginator, XmlRoot};
 
 use super::{service::SERVICE, shapes, tables};
 
+pub struct CancelReplay;
+impl Operation for CancelReplay {
+    type Input = shapes::CancelReplayRequest;
+    type Output = shapes::CancelReplayResponse;
+    const SCHEMA: &'static OperationSchema = &CANCEL_REPLAY;
+}
+pub type CancelReplayInput = shapes::CancelReplayRequest;
+pub type CancelReplayOutput = shapes::CancelReplayResponse;
+pub static CANCEL_REPLAY: OperationSchema = OperationSchema {
+    name: "CancelReplay",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CANCEL_REPLAY_REQUEST,
+    output: &tables::CANCEL_REPLAY_RESPONSE,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::ILLEGAL_STATUS_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CancelReplayRequest::default()),
+    new_output: || Box::new(shapes::CancelReplayResponse::default()),
+    lane: Lane::Command,
+    action: "events:CancelReplay",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct CreateArchive;
+impl Operation for CreateArchive {
+    type Input = shapes::CreateArchiveRequest;
+    type Output = shapes::CreateArchiveResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_ARCHIVE;
+}
+pub type CreateArchiveInput = shapes::CreateArchiveRequest;
+pub type CreateArchiveOutput = shapes::CreateArchiveResponse;
+pub static CREATE_ARCHIVE: OperationSchema = OperationSchema {
+    name: "CreateArchive",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_ARCHIVE_REQUEST,
+    output: &tables::CREATE_ARCHIVE_RESPONSE,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INVALID_EVENT_PATTERN_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CreateArchiveRequest::default()),
+    new_output: || Box::new(shapes::CreateArchiveResponse::default()),
+    lane: Lane::Command,
+    action: "events:CreateArchive",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct CreateEventBus;
 impl Operation for CreateEventBus {
     type Input = shapes::CreateEventBusRequest;
@@ -32,6 +100,38 @@ pub static CREATE_EVENT_BUS: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::CreateEventBusResponse::default()),
     lane: Lane::Command,
     action: "events:CreateEventBus",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteArchive;
+impl Operation for DeleteArchive {
+    type Input = shapes::DeleteArchiveRequest;
+    type Output = shapes::DeleteArchiveResponse;
+    const SCHEMA: &'static OperationSchema = &DELETE_ARCHIVE;
+}
+pub type DeleteArchiveInput = shapes::DeleteArchiveRequest;
+pub type DeleteArchiveOutput = shapes::DeleteArchiveResponse;
+pub static DELETE_ARCHIVE: OperationSchema = OperationSchema {
+    name: "DeleteArchive",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_ARCHIVE_REQUEST,
+    output: &tables::DELETE_ARCHIVE_RESPONSE,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteArchiveRequest::default()),
+    new_output: || Box::new(shapes::DeleteArchiveResponse::default()),
+    lane: Lane::Command,
+    action: "events:DeleteArchive",
     resource: "*",
     paginator: None,
     result_wrapper: None,
@@ -100,6 +200,38 @@ pub static DELETE_RULE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DescribeArchive;
+impl Operation for DescribeArchive {
+    type Input = shapes::DescribeArchiveRequest;
+    type Output = shapes::DescribeArchiveResponse;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_ARCHIVE;
+}
+pub type DescribeArchiveInput = shapes::DescribeArchiveRequest;
+pub type DescribeArchiveOutput = shapes::DescribeArchiveResponse;
+pub static DESCRIBE_ARCHIVE: OperationSchema = OperationSchema {
+    name: "DescribeArchive",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_ARCHIVE_REQUEST,
+    output: &tables::DESCRIBE_ARCHIVE_RESPONSE,
+    errors: &[
+        &tables::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DescribeArchiveRequest::default()),
+    new_output: || Box::new(shapes::DescribeArchiveResponse::default()),
+    lane: Lane::Query,
+    action: "events:DescribeArchive",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DescribeEventBus;
 impl Operation for DescribeEventBus {
     type Input = shapes::DescribeEventBusRequest;
@@ -119,6 +251,34 @@ pub static DESCRIBE_EVENT_BUS: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::DescribeEventBusResponse::default()),
     lane: Lane::Query,
     action: "events:DescribeEventBus",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeReplay;
+impl Operation for DescribeReplay {
+    type Input = shapes::DescribeReplayRequest;
+    type Output = shapes::DescribeReplayResponse;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_REPLAY;
+}
+pub type DescribeReplayInput = shapes::DescribeReplayRequest;
+pub type DescribeReplayOutput = shapes::DescribeReplayResponse;
+pub static DESCRIBE_REPLAY: OperationSchema = OperationSchema {
+    name: "DescribeReplay",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_REPLAY_REQUEST,
+    output: &tables::DESCRIBE_REPLAY_RESPONSE,
+    errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::INTERNAL_EXCEPTION],
+    new_input: || Box::new(shapes::DescribeReplayRequest::default()),
+    new_output: || Box::new(shapes::DescribeReplayResponse::default()),
+    lane: Lane::Query,
+    action: "events:DescribeReplay",
     resource: "*",
     paginator: None,
     result_wrapper: None,
@@ -220,6 +380,34 @@ pub static ENABLE_RULE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListArchives;
+impl Operation for ListArchives {
+    type Input = shapes::ListArchivesRequest;
+    type Output = shapes::ListArchivesResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_ARCHIVES;
+}
+pub type ListArchivesInput = shapes::ListArchivesRequest;
+pub type ListArchivesOutput = shapes::ListArchivesResponse;
+pub static LIST_ARCHIVES: OperationSchema = OperationSchema {
+    name: "ListArchives",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_ARCHIVES_REQUEST,
+    output: &tables::LIST_ARCHIVES_RESPONSE,
+    errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::INTERNAL_EXCEPTION],
+    new_input: || Box::new(shapes::ListArchivesRequest::default()),
+    new_output: || Box::new(shapes::ListArchivesResponse::default()),
+    lane: Lane::Query,
+    action: "events:ListArchives",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListEventBuses;
 impl Operation for ListEventBuses {
     type Input = shapes::ListEventBusesRequest;
@@ -239,6 +427,34 @@ pub static LIST_EVENT_BUSES: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::ListEventBusesResponse::default()),
     lane: Lane::Query,
     action: "events:ListEventBuses",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListReplays;
+impl Operation for ListReplays {
+    type Input = shapes::ListReplaysRequest;
+    type Output = shapes::ListReplaysResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_REPLAYS;
+}
+pub type ListReplaysInput = shapes::ListReplaysRequest;
+pub type ListReplaysOutput = shapes::ListReplaysResponse;
+pub static LIST_REPLAYS: OperationSchema = OperationSchema {
+    name: "ListReplays",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_REPLAYS_REQUEST,
+    output: &tables::LIST_REPLAYS_RESPONSE,
+    errors: &[&tables::INTERNAL_EXCEPTION],
+    new_input: || Box::new(shapes::ListReplaysRequest::default()),
+    new_output: || Box::new(shapes::ListReplaysResponse::default()),
+    lane: Lane::Query,
+    action: "events:ListReplays",
     resource: "*",
     paginator: None,
     result_wrapper: None,
@@ -573,6 +789,40 @@ pub static REMOVE_TARGETS: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct StartReplay;
+impl Operation for StartReplay {
+    type Input = shapes::StartReplayRequest;
+    type Output = shapes::StartReplayResponse;
+    const SCHEMA: &'static OperationSchema = &START_REPLAY;
+}
+pub type StartReplayInput = shapes::StartReplayRequest;
+pub type StartReplayOutput = shapes::StartReplayResponse;
+pub static START_REPLAY: OperationSchema = OperationSchema {
+    name: "StartReplay",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::START_REPLAY_REQUEST,
+    output: &tables::START_REPLAY_RESPONSE,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+        &tables::INVALID_EVENT_PATTERN_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::StartReplayRequest::default()),
+    new_output: || Box::new(shapes::StartReplayResponse::default()),
+    lane: Lane::Command,
+    action: "events:StartReplay",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct TagResource;
 impl Operation for TagResource {
     type Input = shapes::TagResourceRequest;
@@ -658,6 +908,40 @@ pub static UNTAG_RESOURCE: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::UntagResourceResponse::default()),
     lane: Lane::Command,
     action: "events:UntagResource",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateArchive;
+impl Operation for UpdateArchive {
+    type Input = shapes::UpdateArchiveRequest;
+    type Output = shapes::UpdateArchiveResponse;
+    const SCHEMA: &'static OperationSchema = &UPDATE_ARCHIVE;
+}
+pub type UpdateArchiveInput = shapes::UpdateArchiveRequest;
+pub type UpdateArchiveOutput = shapes::UpdateArchiveResponse;
+pub static UPDATE_ARCHIVE: OperationSchema = OperationSchema {
+    name: "UpdateArchive",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_ARCHIVE_REQUEST,
+    output: &tables::UPDATE_ARCHIVE_RESPONSE,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INVALID_EVENT_PATTERN_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateArchiveRequest::default()),
+    new_output: || Box::new(shapes::UpdateArchiveResponse::default()),
+    lane: Lane::Command,
+    action: "events:UpdateArchive",
     resource: "*",
     paginator: None,
     result_wrapper: None,

@@ -18,6 +18,19 @@ pub struct AppSyncParameters {
 shape!(AppSyncParameters, tables::APP_SYNC_PARAMETERS, 0 graph_ql_operation);
 
 #[derive(Clone, Default)]
+pub struct Archive {
+    pub archive_name: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub state: Option<ArchiveState>,
+    pub state_reason: Option<String>,
+    pub retention_days: Option<i32>,
+    pub size_bytes: Option<i64>,
+    pub event_count: Option<i64>,
+    pub creation_time: Option<Timestamp>,
+}
+shape!(Archive, tables::ARCHIVE, 0 archive_name, 1 event_source_arn, 2 state, 3 state_reason, 4 retention_days, 5 size_bytes, 6 event_count, 7 creation_time);
+
+#[derive(Clone, Default)]
 pub struct AwsVpcConfiguration {
     pub subnets: Vec<String>,
     pub security_groups: Option<Vec<String>>,
@@ -47,6 +60,20 @@ pub struct BatchRetryStrategy {
 shape!(BatchRetryStrategy, tables::BATCH_RETRY_STRATEGY, 0 attempts);
 
 #[derive(Clone, Default)]
+pub struct CancelReplayRequest {
+    pub replay_name: String,
+}
+shape!(CancelReplayRequest, tables::CANCEL_REPLAY_REQUEST, 0 replay_name);
+
+#[derive(Clone, Default)]
+pub struct CancelReplayResponse {
+    pub replay_arn: Option<String>,
+    pub state: Option<ReplayState>,
+    pub state_reason: Option<String>,
+}
+shape!(CancelReplayResponse, tables::CANCEL_REPLAY_RESPONSE, 0 replay_arn, 1 state, 2 state_reason);
+
+#[derive(Clone, Default)]
 pub struct CapacityProviderStrategyItem {
     pub capacity_provider: String,
     pub weight: Option<i32>,
@@ -61,6 +88,26 @@ pub struct Condition {
     pub value: String,
 }
 shape!(Condition, tables::CONDITION, 0 r#type, 1 key, 2 value);
+
+#[derive(Clone, Default)]
+pub struct CreateArchiveRequest {
+    pub archive_name: String,
+    pub event_source_arn: String,
+    pub description: Option<String>,
+    pub event_pattern: Option<String>,
+    pub retention_days: Option<i32>,
+    pub kms_key_identifier: Option<String>,
+}
+shape!(CreateArchiveRequest, tables::CREATE_ARCHIVE_REQUEST, 0 archive_name, 1 event_source_arn, 2 description, 3 event_pattern, 4 retention_days, 5 kms_key_identifier);
+
+#[derive(Clone, Default)]
+pub struct CreateArchiveResponse {
+    pub archive_arn: Option<String>,
+    pub state: Option<ArchiveState>,
+    pub state_reason: Option<String>,
+    pub creation_time: Option<Timestamp>,
+}
+shape!(CreateArchiveResponse, tables::CREATE_ARCHIVE_RESPONSE, 0 archive_arn, 1 state, 2 state_reason, 3 creation_time);
 
 #[derive(Clone, Default)]
 pub struct CreateEventBusRequest {
@@ -91,6 +138,16 @@ pub struct DeadLetterConfig {
 shape!(DeadLetterConfig, tables::DEAD_LETTER_CONFIG, 0 arn);
 
 #[derive(Clone, Default)]
+pub struct DeleteArchiveRequest {
+    pub archive_name: String,
+}
+shape!(DeleteArchiveRequest, tables::DELETE_ARCHIVE_REQUEST, 0 archive_name);
+
+#[derive(Clone, Default)]
+pub struct DeleteArchiveResponse {}
+shape!(DeleteArchiveResponse, tables::DELETE_ARCHIVE_RESPONSE);
+
+#[derive(Clone, Default)]
 pub struct DeleteEventBusOutput {}
 shape!(DeleteEventBusOutput, tables::DELETE_EVENT_BUS_OUTPUT);
 
@@ -113,6 +170,29 @@ pub struct DeleteRuleRequest {
 shape!(DeleteRuleRequest, tables::DELETE_RULE_REQUEST, 0 name, 1 event_bus_name, 2 force);
 
 #[derive(Clone, Default)]
+pub struct DescribeArchiveRequest {
+    pub archive_name: String,
+}
+shape!(DescribeArchiveRequest, tables::DESCRIBE_ARCHIVE_REQUEST, 0 archive_name);
+
+#[derive(Clone, Default)]
+pub struct DescribeArchiveResponse {
+    pub archive_arn: Option<String>,
+    pub archive_name: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub description: Option<String>,
+    pub event_pattern: Option<String>,
+    pub state: Option<ArchiveState>,
+    pub state_reason: Option<String>,
+    pub kms_key_identifier: Option<String>,
+    pub retention_days: Option<i32>,
+    pub size_bytes: Option<i64>,
+    pub event_count: Option<i64>,
+    pub creation_time: Option<Timestamp>,
+}
+shape!(DescribeArchiveResponse, tables::DESCRIBE_ARCHIVE_RESPONSE, 0 archive_arn, 1 archive_name, 2 event_source_arn, 3 description, 4 event_pattern, 5 state, 6 state_reason, 7 kms_key_identifier, 8 retention_days, 9 size_bytes, 10 event_count, 11 creation_time);
+
+#[derive(Clone, Default)]
 pub struct DescribeEventBusRequest {
     pub name: Option<String>,
 }
@@ -131,6 +211,29 @@ pub struct DescribeEventBusResponse {
     pub last_modified_time: Option<Timestamp>,
 }
 shape!(DescribeEventBusResponse, tables::DESCRIBE_EVENT_BUS_RESPONSE, 0 name, 1 arn, 2 description, 3 kms_key_identifier, 4 dead_letter_config, 5 policy, 6 log_config, 7 creation_time, 8 last_modified_time);
+
+#[derive(Clone, Default)]
+pub struct DescribeReplayRequest {
+    pub replay_name: String,
+}
+shape!(DescribeReplayRequest, tables::DESCRIBE_REPLAY_REQUEST, 0 replay_name);
+
+#[derive(Clone, Default)]
+pub struct DescribeReplayResponse {
+    pub replay_name: Option<String>,
+    pub replay_arn: Option<String>,
+    pub description: Option<String>,
+    pub state: Option<ReplayState>,
+    pub state_reason: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub destination: Option<ReplayDestination>,
+    pub event_start_time: Option<Timestamp>,
+    pub event_end_time: Option<Timestamp>,
+    pub event_last_replayed_time: Option<Timestamp>,
+    pub replay_start_time: Option<Timestamp>,
+    pub replay_end_time: Option<Timestamp>,
+}
+shape!(DescribeReplayResponse, tables::DESCRIBE_REPLAY_RESPONSE, 0 replay_name, 1 replay_arn, 2 description, 3 state, 4 state_reason, 5 event_source_arn, 6 destination, 7 event_start_time, 8 event_end_time, 9 event_last_replayed_time, 10 replay_start_time, 11 replay_end_time);
 
 #[derive(Clone, Default)]
 pub struct DescribeRuleRequest {
@@ -228,6 +331,23 @@ pub struct KinesisParameters {
 shape!(KinesisParameters, tables::KINESIS_PARAMETERS, 0 partition_key_path);
 
 #[derive(Clone, Default)]
+pub struct ListArchivesRequest {
+    pub name_prefix: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub state: Option<ArchiveState>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+shape!(ListArchivesRequest, tables::LIST_ARCHIVES_REQUEST, 0 name_prefix, 1 event_source_arn, 2 state, 3 next_token, 4 limit);
+
+#[derive(Clone, Default)]
+pub struct ListArchivesResponse {
+    pub archives: Option<Vec<Archive>>,
+    pub next_token: Option<String>,
+}
+shape!(ListArchivesResponse, tables::LIST_ARCHIVES_RESPONSE, 0 archives, 1 next_token);
+
+#[derive(Clone, Default)]
 pub struct ListEventBusesRequest {
     pub name_prefix: Option<String>,
     pub next_token: Option<String>,
@@ -241,6 +361,23 @@ pub struct ListEventBusesResponse {
     pub next_token: Option<String>,
 }
 shape!(ListEventBusesResponse, tables::LIST_EVENT_BUSES_RESPONSE, 0 event_buses, 1 next_token);
+
+#[derive(Clone, Default)]
+pub struct ListReplaysRequest {
+    pub name_prefix: Option<String>,
+    pub state: Option<ReplayState>,
+    pub event_source_arn: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+shape!(ListReplaysRequest, tables::LIST_REPLAYS_REQUEST, 0 name_prefix, 1 state, 2 event_source_arn, 3 next_token, 4 limit);
+
+#[derive(Clone, Default)]
+pub struct ListReplaysResponse {
+    pub replays: Option<Vec<Replay>>,
+    pub next_token: Option<String>,
+}
+shape!(ListReplaysResponse, tables::LIST_REPLAYS_RESPONSE, 0 replays, 1 next_token);
 
 #[derive(Clone, Default)]
 pub struct ListRuleNamesByTargetRequest {
@@ -469,6 +606,27 @@ pub struct RemoveTargetsResultEntry {
 shape!(RemoveTargetsResultEntry, tables::REMOVE_TARGETS_RESULT_ENTRY, 0 target_id, 1 error_code, 2 error_message);
 
 #[derive(Clone, Default)]
+pub struct Replay {
+    pub replay_name: Option<String>,
+    pub event_source_arn: Option<String>,
+    pub state: Option<ReplayState>,
+    pub state_reason: Option<String>,
+    pub event_start_time: Option<Timestamp>,
+    pub event_end_time: Option<Timestamp>,
+    pub event_last_replayed_time: Option<Timestamp>,
+    pub replay_start_time: Option<Timestamp>,
+    pub replay_end_time: Option<Timestamp>,
+}
+shape!(Replay, tables::REPLAY, 0 replay_name, 1 event_source_arn, 2 state, 3 state_reason, 4 event_start_time, 5 event_end_time, 6 event_last_replayed_time, 7 replay_start_time, 8 replay_end_time);
+
+#[derive(Clone, Default)]
+pub struct ReplayDestination {
+    pub arn: String,
+    pub filter_arns: Option<Vec<String>>,
+}
+shape!(ReplayDestination, tables::REPLAY_DESTINATION, 0 arn, 1 filter_arns);
+
+#[derive(Clone, Default)]
 pub struct RetryPolicy {
     pub maximum_retry_attempts: Option<i32>,
     pub maximum_event_age_in_seconds: Option<i32>,
@@ -520,6 +678,26 @@ pub struct SqsParameters {
     pub message_group_id: Option<String>,
 }
 shape!(SqsParameters, tables::SQS_PARAMETERS, 0 message_group_id);
+
+#[derive(Clone, Default)]
+pub struct StartReplayRequest {
+    pub replay_name: String,
+    pub description: Option<String>,
+    pub event_source_arn: String,
+    pub event_start_time: Timestamp,
+    pub event_end_time: Timestamp,
+    pub destination: ReplayDestination,
+}
+shape!(StartReplayRequest, tables::START_REPLAY_REQUEST, 0 replay_name, 1 description, 2 event_source_arn, 3 event_start_time, 4 event_end_time, 5 destination);
+
+#[derive(Clone, Default)]
+pub struct StartReplayResponse {
+    pub replay_arn: Option<String>,
+    pub state: Option<ReplayState>,
+    pub state_reason: Option<String>,
+    pub replay_start_time: Option<Timestamp>,
+}
+shape!(StartReplayResponse, tables::START_REPLAY_RESPONSE, 0 replay_arn, 1 state, 2 state_reason, 3 replay_start_time);
 
 #[derive(Clone, Default)]
 pub struct Tag {
@@ -584,6 +762,25 @@ shape!(UntagResourceRequest, tables::UNTAG_RESOURCE_REQUEST, 0 resource_arn, 1 t
 #[derive(Clone, Default)]
 pub struct UntagResourceResponse {}
 shape!(UntagResourceResponse, tables::UNTAG_RESOURCE_RESPONSE);
+
+#[derive(Clone, Default)]
+pub struct UpdateArchiveRequest {
+    pub archive_name: String,
+    pub description: Option<String>,
+    pub event_pattern: Option<String>,
+    pub retention_days: Option<i32>,
+    pub kms_key_identifier: Option<String>,
+}
+shape!(UpdateArchiveRequest, tables::UPDATE_ARCHIVE_REQUEST, 0 archive_name, 1 description, 2 event_pattern, 3 retention_days, 4 kms_key_identifier);
+
+#[derive(Clone, Default)]
+pub struct UpdateArchiveResponse {
+    pub archive_arn: Option<String>,
+    pub state: Option<ArchiveState>,
+    pub state_reason: Option<String>,
+    pub creation_time: Option<Timestamp>,
+}
+shape!(UpdateArchiveResponse, tables::UPDATE_ARCHIVE_RESPONSE, 0 archive_arn, 1 state, 2 state_reason, 3 creation_time);
 
 #[derive(Clone, Default)]
 pub struct UpdateEventBusRequest {

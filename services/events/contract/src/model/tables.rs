@@ -13,6 +13,33 @@ pub static APP_SYNC_PARAMETERS: Schema = Schema::structure(
     "AppSyncParameters",
     &StructSchema::new(&[Member::new("GraphQLOperation", &GRAPH_QL_OPERATION)]),
 );
+pub static ARCHIVE: Schema = Schema::structure(
+    "Archive",
+    &StructSchema::new(&[
+        Member::new("ArchiveName", &ARCHIVE_NAME),
+        Member::new("EventSourceArn", &EVENT_BUS_ARN),
+        Member::new("State", &ARCHIVE_STATE),
+        Member::new("StateReason", &ARCHIVE_STATE_REASON),
+        Member::new("RetentionDays", &RETENTION_DAYS),
+        Member::new("SizeBytes", &LONG),
+        Member::new("EventCount", &LONG),
+        Member::new("CreationTime", &TIMESTAMP),
+    ]),
+);
+pub static ARCHIVE_ARN: Schema =
+    Schema::new("ArchiveArn", Kind::Text).min(1).max(1600).pattern(&P1);
+pub static ARCHIVE_DESCRIPTION: Schema =
+    Schema::new("ArchiveDescription", Kind::Text).max(512).pattern(&P2);
+pub static ARCHIVE_NAME: Schema =
+    Schema::new("ArchiveName", Kind::Text).min(1).max(48).pattern(&P3);
+pub static ARCHIVE_RESPONSE_LIST: Schema = Schema::new(
+    "ArchiveResponseList",
+    Kind::List(&ListSchema { item: Member::new("member", &ARCHIVE), flattened: false }),
+);
+pub static ARCHIVE_STATE: Schema =
+    Schema::new("ArchiveState", Kind::Enum(enums::ArchiveState::TEXTS));
+pub static ARCHIVE_STATE_REASON: Schema =
+    Schema::new("ArchiveStateReason", Kind::Text).max(512).pattern(&P2);
 pub static ARN: Schema = Schema::new("Arn", Kind::Text).min(1).max(1600);
 pub static ASSIGN_PUBLIC_IP: Schema =
     Schema::new("AssignPublicIp", Kind::Enum(enums::AssignPublicIp::TEXTS));
@@ -40,6 +67,18 @@ pub static BATCH_RETRY_STRATEGY: Schema = Schema::structure(
     &StructSchema::new(&[Member::new("Attempts", &INTEGER)]),
 );
 pub static BOOLEAN: Schema = Schema::new("Boolean", Kind::Boolean);
+pub static CANCEL_REPLAY_REQUEST: Schema = Schema::structure(
+    "CancelReplayRequest",
+    &StructSchema::new(&[Member::new("ReplayName", &REPLAY_NAME).required()]),
+);
+pub static CANCEL_REPLAY_RESPONSE: Schema = Schema::structure(
+    "CancelReplayResponse",
+    &StructSchema::new(&[
+        Member::new("ReplayArn", &REPLAY_ARN),
+        Member::new("State", &REPLAY_STATE),
+        Member::new("StateReason", &REPLAY_STATE_REASON),
+    ]),
+);
 pub static CAPACITY_PROVIDER: Schema = Schema::new("CapacityProvider", Kind::Text).min(1).max(255);
 pub static CAPACITY_PROVIDER_STRATEGY: Schema = Schema::new(
     "CapacityProviderStrategy",
@@ -73,6 +112,26 @@ pub static CONDITION: Schema = Schema::structure(
         Member::new("Value", &STRING).required(),
     ]),
 );
+pub static CREATE_ARCHIVE_REQUEST: Schema = Schema::structure(
+    "CreateArchiveRequest",
+    &StructSchema::new(&[
+        Member::new("ArchiveName", &ARCHIVE_NAME).required(),
+        Member::new("EventSourceArn", &EVENT_BUS_ARN).required(),
+        Member::new("Description", &ARCHIVE_DESCRIPTION),
+        Member::new("EventPattern", &EVENT_PATTERN),
+        Member::new("RetentionDays", &RETENTION_DAYS),
+        Member::new("KmsKeyIdentifier", &KMS_KEY_IDENTIFIER),
+    ]),
+);
+pub static CREATE_ARCHIVE_RESPONSE: Schema = Schema::structure(
+    "CreateArchiveResponse",
+    &StructSchema::new(&[
+        Member::new("ArchiveArn", &ARCHIVE_ARN),
+        Member::new("State", &ARCHIVE_STATE),
+        Member::new("StateReason", &ARCHIVE_STATE_REASON),
+        Member::new("CreationTime", &TIMESTAMP),
+    ]),
+);
 pub static CREATE_EVENT_BUS_REQUEST: Schema = Schema::structure(
     "CreateEventBusRequest",
     &StructSchema::new(&[
@@ -100,6 +159,12 @@ pub static DATABASE: Schema = Schema::new("Database", Kind::Text).min(1).max(64)
 pub static DB_USER: Schema = Schema::new("DbUser", Kind::Text).min(1).max(128);
 pub static DEAD_LETTER_CONFIG: Schema =
     Schema::structure("DeadLetterConfig", &StructSchema::new(&[Member::new("Arn", &RESOURCE_ARN)]));
+pub static DELETE_ARCHIVE_REQUEST: Schema = Schema::structure(
+    "DeleteArchiveRequest",
+    &StructSchema::new(&[Member::new("ArchiveName", &ARCHIVE_NAME).required()]),
+);
+pub static DELETE_ARCHIVE_RESPONSE: Schema =
+    Schema::structure("DeleteArchiveResponse", &StructSchema::new(&[]));
 pub static DELETE_EVENT_BUS_OUTPUT: Schema =
     Schema::structure("DeleteEventBusOutput", &StructSchema::new(&[]));
 pub static DELETE_EVENT_BUS_REQUEST: Schema = Schema::structure(
@@ -114,6 +179,27 @@ pub static DELETE_RULE_REQUEST: Schema = Schema::structure(
         Member::new("Name", &RULE_NAME).required(),
         Member::new("EventBusName", &EVENT_BUS_NAME_OR_ARN),
         Member::new("Force", &BOOLEAN),
+    ]),
+);
+pub static DESCRIBE_ARCHIVE_REQUEST: Schema = Schema::structure(
+    "DescribeArchiveRequest",
+    &StructSchema::new(&[Member::new("ArchiveName", &ARCHIVE_NAME).required()]),
+);
+pub static DESCRIBE_ARCHIVE_RESPONSE: Schema = Schema::structure(
+    "DescribeArchiveResponse",
+    &StructSchema::new(&[
+        Member::new("ArchiveArn", &ARCHIVE_ARN),
+        Member::new("ArchiveName", &ARCHIVE_NAME),
+        Member::new("EventSourceArn", &EVENT_BUS_ARN),
+        Member::new("Description", &ARCHIVE_DESCRIPTION),
+        Member::new("EventPattern", &EVENT_PATTERN),
+        Member::new("State", &ARCHIVE_STATE),
+        Member::new("StateReason", &ARCHIVE_STATE_REASON),
+        Member::new("KmsKeyIdentifier", &KMS_KEY_IDENTIFIER),
+        Member::new("RetentionDays", &RETENTION_DAYS),
+        Member::new("SizeBytes", &LONG),
+        Member::new("EventCount", &LONG),
+        Member::new("CreationTime", &TIMESTAMP),
     ]),
 );
 pub static DESCRIBE_EVENT_BUS_REQUEST: Schema = Schema::structure(
@@ -132,6 +218,27 @@ pub static DESCRIBE_EVENT_BUS_RESPONSE: Schema = Schema::structure(
         Member::new("LogConfig", &LOG_CONFIG),
         Member::new("CreationTime", &TIMESTAMP),
         Member::new("LastModifiedTime", &TIMESTAMP),
+    ]),
+);
+pub static DESCRIBE_REPLAY_REQUEST: Schema = Schema::structure(
+    "DescribeReplayRequest",
+    &StructSchema::new(&[Member::new("ReplayName", &REPLAY_NAME).required()]),
+);
+pub static DESCRIBE_REPLAY_RESPONSE: Schema = Schema::structure(
+    "DescribeReplayResponse",
+    &StructSchema::new(&[
+        Member::new("ReplayName", &REPLAY_NAME),
+        Member::new("ReplayArn", &REPLAY_ARN),
+        Member::new("Description", &REPLAY_DESCRIPTION),
+        Member::new("State", &REPLAY_STATE),
+        Member::new("StateReason", &REPLAY_STATE_REASON),
+        Member::new("EventSourceArn", &ARCHIVE_ARN),
+        Member::new("Destination", &REPLAY_DESTINATION),
+        Member::new("EventStartTime", &TIMESTAMP),
+        Member::new("EventEndTime", &TIMESTAMP),
+        Member::new("EventLastReplayedTime", &TIMESTAMP),
+        Member::new("ReplayStartTime", &TIMESTAMP),
+        Member::new("ReplayEndTime", &TIMESTAMP),
     ]),
 );
 pub static DESCRIBE_RULE_REQUEST: Schema = Schema::structure(
@@ -193,7 +300,7 @@ pub static ENABLE_RULE_REQUEST: Schema = Schema::structure(
         Member::new("EventBusName", &EVENT_BUS_NAME_OR_ARN),
     ]),
 );
-pub static ENDPOINT_ID: Schema = Schema::new("EndpointId", Kind::Text).min(1).max(50).pattern(&P1);
+pub static ENDPOINT_ID: Schema = Schema::new("EndpointId", Kind::Text).min(1).max(50).pattern(&P4);
 pub static ERROR_CODE: Schema = Schema::new("ErrorCode", Kind::Text);
 pub static ERROR_MESSAGE: Schema = Schema::new("ErrorMessage", Kind::Text);
 pub static EVENT_BUS: Schema = Schema::structure(
@@ -207,15 +314,17 @@ pub static EVENT_BUS: Schema = Schema::structure(
         Member::new("LastModifiedTime", &TIMESTAMP),
     ]),
 );
+pub static EVENT_BUS_ARN: Schema =
+    Schema::new("EventBusArn", Kind::Text).min(1).max(1600).pattern(&P1);
 pub static EVENT_BUS_DESCRIPTION: Schema = Schema::new("EventBusDescription", Kind::Text).max(512);
 pub static EVENT_BUS_LIST: Schema = Schema::new(
     "EventBusList",
     Kind::List(&ListSchema { item: Member::new("member", &EVENT_BUS), flattened: false }),
 );
 pub static EVENT_BUS_NAME: Schema =
-    Schema::new("EventBusName", Kind::Text).min(1).max(256).pattern(&P2);
+    Schema::new("EventBusName", Kind::Text).min(1).max(256).pattern(&P5);
 pub static EVENT_BUS_NAME_OR_ARN: Schema =
-    Schema::new("EventBusNameOrArn", Kind::Text).min(1).max(1600).pattern(&P3);
+    Schema::new("EventBusNameOrArn", Kind::Text).min(1).max(1600).pattern(&P6);
 pub static EVENT_ID: Schema = Schema::new("EventId", Kind::Text).max(64);
 pub static EVENT_PATTERN: Schema = Schema::new("EventPattern", Kind::Text).max(4096);
 pub static EVENT_RESOURCE: Schema = Schema::new("EventResource", Kind::Text).max(2048);
@@ -224,11 +333,11 @@ pub static EVENT_RESOURCE_LIST: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &EVENT_RESOURCE), flattened: false }),
 );
 pub static EVENT_SOURCE_NAME: Schema =
-    Schema::new("EventSourceName", Kind::Text).min(1).max(256).pattern(&P4);
+    Schema::new("EventSourceName", Kind::Text).min(1).max(256).pattern(&P7);
 pub static EVENT_TIME: Schema = Schema::new("EventTime", Kind::Timestamp(None));
 pub static GRAPH_QL_OPERATION: Schema =
     Schema::new("GraphQLOperation", Kind::Text).min(1).max(1048576).sensitive();
-pub static HEADER_KEY: Schema = Schema::new("HeaderKey", Kind::Text).max(512).pattern(&P5);
+pub static HEADER_KEY: Schema = Schema::new("HeaderKey", Kind::Text).max(512).pattern(&P8);
 pub static HEADER_PARAMETERS_MAP: Schema = Schema::new(
     "HeaderParametersMap",
     Kind::Map(&MapSchema {
@@ -238,7 +347,7 @@ pub static HEADER_PARAMETERS_MAP: Schema = Schema::new(
         flattened: false,
     }),
 );
-pub static HEADER_VALUE: Schema = Schema::new("HeaderValue", Kind::Text).max(512).pattern(&P6);
+pub static HEADER_VALUE: Schema = Schema::new("HeaderValue", Kind::Text).max(512).pattern(&P9);
 pub static HTTP_PARAMETERS: Schema = Schema::structure(
     "HttpParameters",
     &StructSchema::new(&[
@@ -246,6 +355,10 @@ pub static HTTP_PARAMETERS: Schema = Schema::structure(
         Member::new("HeaderParameters", &HEADER_PARAMETERS_MAP),
         Member::new("QueryStringParameters", &QUERY_STRING_PARAMETERS_MAP),
     ]),
+);
+pub static ILLEGAL_STATUS_EXCEPTION: Schema = Schema::structure(
+    "IllegalStatusException",
+    &StructSchema::new(&[]).error("IllegalStatusException", 400, Fault::Sender),
 );
 pub static INCLUDE_DETAIL: Schema =
     Schema::new("IncludeDetail", Kind::Enum(enums::IncludeDetail::TEXTS));
@@ -257,7 +370,7 @@ pub static INPUT_TRANSFORMER: Schema = Schema::structure(
     ]),
 );
 pub static INPUT_TRANSFORMER_PATH_KEY: Schema =
-    Schema::new("InputTransformerPathKey", Kind::Text).min(1).max(256).pattern(&P7);
+    Schema::new("InputTransformerPathKey", Kind::Text).min(1).max(256).pattern(&P10);
 pub static INTEGER: Schema = Schema::new("Integer", Kind::Integer);
 pub static INTERNAL_EXCEPTION: Schema = Schema::structure(
     "InternalException",
@@ -276,7 +389,7 @@ pub static KINESIS_PARAMETERS: Schema = Schema::structure(
     &StructSchema::new(&[Member::new("PartitionKeyPath", &TARGET_PARTITION_KEY_PATH).required()]),
 );
 pub static KMS_KEY_IDENTIFIER: Schema =
-    Schema::new("KmsKeyIdentifier", Kind::Text).max(2048).pattern(&P8);
+    Schema::new("KmsKeyIdentifier", Kind::Text).max(2048).pattern(&P11);
 pub static LAUNCH_TYPE: Schema = Schema::new("LaunchType", Kind::Enum(enums::LaunchType::TEXTS));
 pub static LEVEL: Schema = Schema::new("Level", Kind::Enum(enums::Level::TEXTS));
 pub static LIMIT_EXCEEDED_EXCEPTION: Schema = Schema::structure(
@@ -285,6 +398,23 @@ pub static LIMIT_EXCEEDED_EXCEPTION: Schema = Schema::structure(
 );
 pub static LIMIT_MAX100: Schema = Schema::new("LimitMax100", Kind::Integer).min(1).max(100);
 pub static LIMIT_MIN1: Schema = Schema::new("LimitMin1", Kind::Integer).min(1);
+pub static LIST_ARCHIVES_REQUEST: Schema = Schema::structure(
+    "ListArchivesRequest",
+    &StructSchema::new(&[
+        Member::new("NamePrefix", &ARCHIVE_NAME),
+        Member::new("EventSourceArn", &EVENT_BUS_ARN),
+        Member::new("State", &ARCHIVE_STATE),
+        Member::new("NextToken", &NEXT_TOKEN),
+        Member::new("Limit", &LIMIT_MAX100),
+    ]),
+);
+pub static LIST_ARCHIVES_RESPONSE: Schema = Schema::structure(
+    "ListArchivesResponse",
+    &StructSchema::new(&[
+        Member::new("Archives", &ARCHIVE_RESPONSE_LIST),
+        Member::new("NextToken", &NEXT_TOKEN),
+    ]),
+);
 pub static LIST_EVENT_BUSES_REQUEST: Schema = Schema::structure(
     "ListEventBusesRequest",
     &StructSchema::new(&[
@@ -297,6 +427,23 @@ pub static LIST_EVENT_BUSES_RESPONSE: Schema = Schema::structure(
     "ListEventBusesResponse",
     &StructSchema::new(&[
         Member::new("EventBuses", &EVENT_BUS_LIST),
+        Member::new("NextToken", &NEXT_TOKEN),
+    ]),
+);
+pub static LIST_REPLAYS_REQUEST: Schema = Schema::structure(
+    "ListReplaysRequest",
+    &StructSchema::new(&[
+        Member::new("NamePrefix", &REPLAY_NAME),
+        Member::new("State", &REPLAY_STATE),
+        Member::new("EventSourceArn", &ARCHIVE_ARN),
+        Member::new("NextToken", &NEXT_TOKEN),
+        Member::new("Limit", &LIMIT_MAX100),
+    ]),
+);
+pub static LIST_REPLAYS_RESPONSE: Schema = Schema::structure(
+    "ListReplaysResponse",
+    &StructSchema::new(&[
+        Member::new("Replays", &REPLAY_LIST),
         Member::new("NextToken", &NEXT_TOKEN),
     ]),
 );
@@ -363,6 +510,7 @@ pub static LOG_CONFIG: Schema = Schema::structure(
         Member::new("Level", &LEVEL),
     ]),
 );
+pub static LONG: Schema = Schema::new("Long", Kind::Long);
 pub static MANAGED_BY: Schema = Schema::new("ManagedBy", Kind::Text).min(1).max(128);
 pub static MANAGED_RULE_EXCEPTION: Schema = Schema::structure(
     "ManagedRuleException",
@@ -379,14 +527,14 @@ pub static NETWORK_CONFIGURATION: Schema = Schema::structure(
 );
 pub static NEXT_TOKEN: Schema = Schema::new("NextToken", Kind::Text).min(1).max(2048);
 pub static NON_PARTNER_EVENT_BUS_NAME: Schema =
-    Schema::new("NonPartnerEventBusName", Kind::Text).min(1).max(256).pattern(&P9);
+    Schema::new("NonPartnerEventBusName", Kind::Text).min(1).max(256).pattern(&P3);
 pub static NON_PARTNER_EVENT_BUS_NAME_OR_ARN: Schema =
-    Schema::new("NonPartnerEventBusNameOrArn", Kind::Text).min(1).max(1600).pattern(&P10);
+    Schema::new("NonPartnerEventBusNameOrArn", Kind::Text).min(1).max(1600).pattern(&P12);
 pub static OPERATION_DISABLED_EXCEPTION: Schema = Schema::structure(
     "OperationDisabledException",
     &StructSchema::new(&[]).error("OperationDisabledException", 400, Fault::Sender),
 );
-pub static PATH_PARAMETER: Schema = Schema::new("PathParameter", Kind::Text).pattern(&P11);
+pub static PATH_PARAMETER: Schema = Schema::new("PathParameter", Kind::Text).pattern(&P13);
 pub static PATH_PARAMETER_LIST: Schema = Schema::new(
     "PathParameterList",
     Kind::List(&ListSchema { item: Member::new("member", &PATH_PARAMETER), flattened: false }),
@@ -430,7 +578,7 @@ pub static POLICY_LENGTH_EXCEEDED_EXCEPTION: Schema = Schema::structure(
     "PolicyLengthExceededException",
     &StructSchema::new(&[]).error("PolicyLengthExceededException", 400, Fault::Sender),
 );
-pub static PRINCIPAL: Schema = Schema::new("Principal", Kind::Text).min(1).max(12).pattern(&P12);
+pub static PRINCIPAL: Schema = Schema::new("Principal", Kind::Text).min(1).max(12).pattern(&P14);
 pub static PROPAGATE_TAGS: Schema =
     Schema::new("PropagateTags", Kind::Enum(enums::PropagateTags::TEXTS));
 pub static PUT_EVENTS_REQUEST: Schema = Schema::structure(
@@ -542,7 +690,7 @@ pub static PUT_TARGETS_RESULT_ENTRY_LIST: Schema = Schema::new(
     }),
 );
 pub static QUERY_STRING_KEY: Schema =
-    Schema::new("QueryStringKey", Kind::Text).max(512).pattern(&P13);
+    Schema::new("QueryStringKey", Kind::Text).max(512).pattern(&P15);
 pub static QUERY_STRING_PARAMETERS_MAP: Schema = Schema::new(
     "QueryStringParametersMap",
     Kind::Map(&MapSchema {
@@ -553,7 +701,7 @@ pub static QUERY_STRING_PARAMETERS_MAP: Schema = Schema::new(
     }),
 );
 pub static QUERY_STRING_VALUE: Schema =
-    Schema::new("QueryStringValue", Kind::Text).max(512).pattern(&P14);
+    Schema::new("QueryStringValue", Kind::Text).max(512).pattern(&P16);
 pub static REDSHIFT_DATA_PARAMETERS: Schema = Schema::structure(
     "RedshiftDataParameters",
     &StructSchema::new(&[
@@ -567,7 +715,7 @@ pub static REDSHIFT_DATA_PARAMETERS: Schema = Schema::structure(
     ]),
 );
 pub static REDSHIFT_SECRET_MANAGER_ARN: Schema =
-    Schema::new("RedshiftSecretManagerArn", Kind::Text).min(1).max(1600).pattern(&P15);
+    Schema::new("RedshiftSecretManagerArn", Kind::Text).min(1).max(1600).pattern(&P17);
 pub static REFERENCE_ID: Schema = Schema::new("ReferenceId", Kind::Text).max(1024);
 pub static REMOVE_PERMISSION_OUTPUT: Schema =
     Schema::structure("RemovePermissionOutput", &StructSchema::new(&[]));
@@ -610,6 +758,42 @@ pub static REMOVE_TARGETS_RESULT_ENTRY_LIST: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static REPLAY: Schema = Schema::structure(
+    "Replay",
+    &StructSchema::new(&[
+        Member::new("ReplayName", &REPLAY_NAME),
+        Member::new("EventSourceArn", &ARCHIVE_ARN),
+        Member::new("State", &REPLAY_STATE),
+        Member::new("StateReason", &REPLAY_STATE_REASON),
+        Member::new("EventStartTime", &TIMESTAMP),
+        Member::new("EventEndTime", &TIMESTAMP),
+        Member::new("EventLastReplayedTime", &TIMESTAMP),
+        Member::new("ReplayStartTime", &TIMESTAMP),
+        Member::new("ReplayEndTime", &TIMESTAMP),
+    ]),
+);
+pub static REPLAY_ARN: Schema = Schema::new("ReplayArn", Kind::Text).min(1).max(1600).pattern(&P18);
+pub static REPLAY_DESCRIPTION: Schema =
+    Schema::new("ReplayDescription", Kind::Text).max(512).pattern(&P2);
+pub static REPLAY_DESTINATION: Schema = Schema::structure(
+    "ReplayDestination",
+    &StructSchema::new(&[
+        Member::new("Arn", &ARN).required(),
+        Member::new("FilterArns", &REPLAY_DESTINATION_FILTERS),
+    ]),
+);
+pub static REPLAY_DESTINATION_FILTERS: Schema = Schema::new(
+    "ReplayDestinationFilters",
+    Kind::List(&ListSchema { item: Member::new("member", &ARN), flattened: false }),
+);
+pub static REPLAY_LIST: Schema = Schema::new(
+    "ReplayList",
+    Kind::List(&ListSchema { item: Member::new("member", &REPLAY), flattened: false }),
+);
+pub static REPLAY_NAME: Schema = Schema::new("ReplayName", Kind::Text).min(1).max(64).pattern(&P3);
+pub static REPLAY_STATE: Schema = Schema::new("ReplayState", Kind::Enum(enums::ReplayState::TEXTS));
+pub static REPLAY_STATE_REASON: Schema =
+    Schema::new("ReplayStateReason", Kind::Text).max(512).pattern(&P2);
 pub static RESOURCE_ALREADY_EXISTS_EXCEPTION: Schema = Schema::structure(
     "ResourceAlreadyExistsException",
     &StructSchema::new(&[]).error("ResourceAlreadyExistsException", 400, Fault::Sender),
@@ -619,6 +803,7 @@ pub static RESOURCE_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
     "ResourceNotFoundException",
     &StructSchema::new(&[]).error("ResourceNotFoundException", 400, Fault::Sender),
 );
+pub static RETENTION_DAYS: Schema = Schema::new("RetentionDays", Kind::Integer).min(0);
 pub static RETRY_POLICY: Schema = Schema::structure(
     "RetryPolicy",
     &StructSchema::new(&[
@@ -643,7 +828,7 @@ pub static RULE: Schema = Schema::structure(
 );
 pub static RULE_ARN: Schema = Schema::new("RuleArn", Kind::Text).min(1).max(1600);
 pub static RULE_DESCRIPTION: Schema = Schema::new("RuleDescription", Kind::Text).max(512);
-pub static RULE_NAME: Schema = Schema::new("RuleName", Kind::Text).min(1).max(64).pattern(&P9);
+pub static RULE_NAME: Schema = Schema::new("RuleName", Kind::Text).min(1).max(64).pattern(&P3);
 pub static RULE_NAME_LIST: Schema = Schema::new(
     "RuleNameList",
     Kind::List(&ListSchema { item: Member::new("member", &RULE_NAME), flattened: false }),
@@ -665,7 +850,7 @@ pub static RUN_COMMAND_TARGET: Schema = Schema::structure(
     ]),
 );
 pub static RUN_COMMAND_TARGET_KEY: Schema =
-    Schema::new("RunCommandTargetKey", Kind::Text).min(1).max(128).pattern(&P16);
+    Schema::new("RunCommandTargetKey", Kind::Text).min(1).max(128).pattern(&P19);
 pub static RUN_COMMAND_TARGET_VALUE: Schema =
     Schema::new("RunCommandTargetValue", Kind::Text).min(1).max(256);
 pub static RUN_COMMAND_TARGET_VALUES: Schema = Schema::new(
@@ -700,7 +885,7 @@ pub static SAGE_MAKER_PIPELINE_PARAMETER_LIST: Schema = Schema::new(
 .min(0)
 .max(200);
 pub static SAGE_MAKER_PIPELINE_PARAMETER_NAME: Schema =
-    Schema::new("SageMakerPipelineParameterName", Kind::Text).min(1).max(256).pattern(&P17);
+    Schema::new("SageMakerPipelineParameterName", Kind::Text).min(1).max(256).pattern(&P20);
 pub static SAGE_MAKER_PIPELINE_PARAMETER_VALUE: Schema =
     Schema::new("SageMakerPipelineParameterValue", Kind::Text).max(1024);
 pub static SAGE_MAKER_PIPELINE_PARAMETERS: Schema = Schema::structure(
@@ -723,8 +908,28 @@ pub static SQS_PARAMETERS: Schema = Schema::structure(
     "SqsParameters",
     &StructSchema::new(&[Member::new("MessageGroupId", &MESSAGE_GROUP_ID)]),
 );
+pub static START_REPLAY_REQUEST: Schema = Schema::structure(
+    "StartReplayRequest",
+    &StructSchema::new(&[
+        Member::new("ReplayName", &REPLAY_NAME).required(),
+        Member::new("Description", &REPLAY_DESCRIPTION),
+        Member::new("EventSourceArn", &ARCHIVE_ARN).required(),
+        Member::new("EventStartTime", &TIMESTAMP).required(),
+        Member::new("EventEndTime", &TIMESTAMP).required(),
+        Member::new("Destination", &REPLAY_DESTINATION).required(),
+    ]),
+);
+pub static START_REPLAY_RESPONSE: Schema = Schema::structure(
+    "StartReplayResponse",
+    &StructSchema::new(&[
+        Member::new("ReplayArn", &REPLAY_ARN),
+        Member::new("State", &REPLAY_STATE),
+        Member::new("StateReason", &REPLAY_STATE_REASON),
+        Member::new("ReplayStartTime", &TIMESTAMP),
+    ]),
+);
 pub static STATEMENT_ID: Schema =
-    Schema::new("StatementId", Kind::Text).min(1).max(64).pattern(&P18);
+    Schema::new("StatementId", Kind::Text).min(1).max(64).pattern(&P21);
 pub static STATEMENT_NAME: Schema = Schema::new("StatementName", Kind::Text).min(1).max(500);
 pub static STRING: Schema = Schema::new("String", Kind::Text);
 pub static STRING_LIST: Schema = Schema::new(
@@ -780,7 +985,7 @@ pub static TARGET: Schema = Schema::structure(
     ]),
 );
 pub static TARGET_ARN: Schema = Schema::new("TargetArn", Kind::Text).min(1).max(1600);
-pub static TARGET_ID: Schema = Schema::new("TargetId", Kind::Text).min(1).max(64).pattern(&P9);
+pub static TARGET_ID: Schema = Schema::new("TargetId", Kind::Text).min(1).max(64).pattern(&P3);
 pub static TARGET_ID_LIST: Schema = Schema::new(
     "TargetIdList",
     Kind::List(&ListSchema { item: Member::new("member", &TARGET_ID), flattened: false }),
@@ -830,6 +1035,25 @@ pub static UNTAG_RESOURCE_REQUEST: Schema = Schema::structure(
 );
 pub static UNTAG_RESOURCE_RESPONSE: Schema =
     Schema::structure("UntagResourceResponse", &StructSchema::new(&[]));
+pub static UPDATE_ARCHIVE_REQUEST: Schema = Schema::structure(
+    "UpdateArchiveRequest",
+    &StructSchema::new(&[
+        Member::new("ArchiveName", &ARCHIVE_NAME).required(),
+        Member::new("Description", &ARCHIVE_DESCRIPTION),
+        Member::new("EventPattern", &EVENT_PATTERN),
+        Member::new("RetentionDays", &RETENTION_DAYS),
+        Member::new("KmsKeyIdentifier", &KMS_KEY_IDENTIFIER),
+    ]),
+);
+pub static UPDATE_ARCHIVE_RESPONSE: Schema = Schema::structure(
+    "UpdateArchiveResponse",
+    &StructSchema::new(&[
+        Member::new("ArchiveArn", &ARCHIVE_ARN),
+        Member::new("State", &ARCHIVE_STATE),
+        Member::new("StateReason", &ARCHIVE_STATE_REASON),
+        Member::new("CreationTime", &TIMESTAMP),
+    ]),
+);
 pub static UPDATE_EVENT_BUS_REQUEST: Schema = Schema::structure(
     "UpdateEventBusRequest",
     &StructSchema::new(&[
@@ -851,28 +1075,34 @@ pub static UPDATE_EVENT_BUS_RESPONSE: Schema = Schema::structure(
         Member::new("LogConfig", &LOG_CONFIG),
     ]),
 );
-static P12: Pattern = Pattern::new("(\\d{12}|\\*)");
-static P15: Pattern = Pattern::new(
+static P14: Pattern = Pattern::new("(\\d{12}|\\*)");
+static P17: Pattern = Pattern::new(
     "(^arn:aws([a-z]|\\-)*:secretsmanager:[a-z0-9-.]+:.*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)",
 );
-static P3: Pattern = Pattern::new(
+static P6: Pattern = Pattern::new(
     "(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[/\\.\\-_A-Za-z0-9]+",
 );
-static P10: Pattern = Pattern::new(
+static P12: Pattern = Pattern::new(
     "(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[\\.\\-_A-Za-z0-9]+",
 );
-static P2: Pattern = Pattern::new("[/\\.\\-_A-Za-z0-9]+");
-static P7: Pattern = Pattern::new("[A-Za-z0-9\\_\\-]+");
-static P9: Pattern = Pattern::new("[\\.\\-_A-Za-z0-9]+");
-static P14: Pattern = Pattern::new("[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+");
-static P13: Pattern = Pattern::new("[^\\x00-\\x1F\\x7F]+");
-static P18: Pattern = Pattern::new("[a-zA-Z0-9-_]+");
-static P11: Pattern = Pattern::new("^(?!\\s*$).+");
-static P6: Pattern = Pattern::new("^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$");
-static P5: Pattern = Pattern::new("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$");
-static P1: Pattern = Pattern::new("^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$");
-static P16: Pattern = Pattern::new("^[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*$");
-static P17: Pattern = Pattern::new("^[a-zA-Z0-9](-*[a-zA-Z0-9])*$");
-static P8: Pattern = Pattern::new("^[a-zA-Z0-9_\\-/:]*$");
-static P4: Pattern = Pattern::new("aws\\.partner(/[\\.\\-_A-Za-z0-9]+){2,}");
+static P2: Pattern = Pattern::new(".*");
+static P5: Pattern = Pattern::new("[/\\.\\-_A-Za-z0-9]+");
+static P10: Pattern = Pattern::new("[A-Za-z0-9\\_\\-]+");
+static P3: Pattern = Pattern::new("[\\.\\-_A-Za-z0-9]+");
+static P16: Pattern = Pattern::new("[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+");
+static P15: Pattern = Pattern::new("[^\\x00-\\x1F\\x7F]+");
+static P21: Pattern = Pattern::new("[a-zA-Z0-9-_]+");
+static P13: Pattern = Pattern::new("^(?!\\s*$).+");
+static P9: Pattern = Pattern::new("^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$");
+static P8: Pattern = Pattern::new("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$");
+static P4: Pattern = Pattern::new("^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$");
+static P19: Pattern = Pattern::new("^[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*$");
+static P20: Pattern = Pattern::new("^[a-zA-Z0-9](-*[a-zA-Z0-9])*$");
+static P11: Pattern = Pattern::new("^[a-zA-Z0-9_\\-/:]*$");
+static P1: Pattern =
+    Pattern::new("^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$");
+static P18: Pattern = Pattern::new(
+    "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/[\\.\\-_A-Za-z0-9]+$",
+);
+static P7: Pattern = Pattern::new("aws\\.partner(/[\\.\\-_A-Za-z0-9]+){2,}");
 static P0: Pattern = Pattern::new("events:[a-zA-Z]+");
