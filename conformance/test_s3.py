@@ -2,12 +2,19 @@
 
 import hashlib
 import io
+import itertools
+import json
 import os
+import threading
+import uuid
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from support.cli import aws_cli
+from support.cloud import until
+from support.enforced import user_of
+from support.functions import zipped
 
 MIB = 1 << 20
 
@@ -133,6 +140,24 @@ def test_objects_are_put_together_of_parts(s3, bucket):
     assert code_of(s3.complete_multipart_upload, **where, MultipartUpload=small) == "NoSuchUpload"
 
 
+def test_bodies_in_chunks_are_unwrapped_and_their_trailers_proven(cloud, s3, bucket):
+    def put(checksum, length=5):
+        return cloud.http("PUT", f"/{bucket}/chunked", (
+            f"3\r\nhel\r\n2\r\nlo\r\n0\r\nx-amz-checksum-crc32:{checksum}\r\n\r\n").encode(), {
+                "x-amz-content-sha256": "STREAMING-UNSIGNED-PAYLOAD-TRAILER", "Content-Type": "text/x",
+                "x-amz-trailer": "x-amz-checksum-crc32", "Content-Encoding": "aws-chunked",
+                "x-amz-decoded-content-length": str(length)})
+
+    status, headers, _ = put("NhCmhg==")
+    assert (status, headers["x-amz-checksum-crc32"]) == (200, "NhCmhg==")
+    got = s3.get_object(Bucket=bucket, Key="chunked")
+    assert got["Body"].read() == b"hello" and "ContentEncoding" not in got
+    status, _, body = put("AAAAAA==")
+    assert status == 400 and b"BadDigest" in body, body
+    status, _, body = put("NhCmhg==", 6)
+    assert status == 400 and b"IncompleteBody" in body, body
+
+
 def test_checksums_are_proven_whatever_their_kind(s3, bucket):
     for kind in ("CRC32", "SHA1", "SHA256"):
         put = s3.put_object(Bucket=bucket, Key=kind, Body=b"hello", ChecksumAlgorithm=kind)
@@ -193,3 +218,172 @@ def test_what_was_acknowledged_outlives_a_kill(new_cloud, tmp_path):
     parts = {"Parts": [{"PartNumber": 1, "ETag": tag}]}
     s3.complete_multipart_upload(**where, MultipartUpload=parts)
     assert s3.get_object(Bucket="kept", Key="parts")["Body"].read() == large
+
+
+def form(fields, body):
+    """A browser's form with a file: its content type and its bytes."""
+    mark = uuid.uuid4().hex
+    parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
+             for name, value in fields.items()]
+    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="f.txt"\r\n\r\n'
+    whole = "".join(parts).encode() + head.encode() + body + f"\r\n--{mark}--\r\n".encode()
+    return f"multipart/form-data; boundary={mark}", whole
+
+
+def test_presigned_urls_and_forms_are_let_in(cloud, s3, bucket):
+    url = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "signed"})
+    path = url[len(cloud.endpoint):]
+    assert cloud.http("PUT", path, b"by url")[0] == 200
+    url = s3.generate_presigned_url("get_object", {
+        "Bucket": bucket, "Key": "signed", "ResponseContentType": "text/x"})
+    status, headers, body = cloud.http("GET", url[len(cloud.endpoint):])
+    assert (status, headers["Content-Type"], body) == (200, "text/x", b"by url")
+    post = s3.generate_presigned_post(
+        bucket, "in/${filename}", Fields={"success_action_status": "201"},
+        Conditions=[{"success_action_status": "201"}, ["content-length-range", 1, 200_000]])
+    where = "/" + bucket
+    kind, whole = form(post["fields"], os.urandom(100_000))
+    status, _, body = cloud.http("POST", where, whole, {"Content-Type": kind})
+    assert status == 201 and b"<Key>in/f.txt</Key>" in body, body
+    assert s3.head_object(Bucket=bucket, Key="in/f.txt")["ContentLength"] == 100_000
+    kind, whole = form(post["fields"], os.urandom(200_001))
+    status, _, body = cloud.http("POST", where, whole, {"Content-Type": kind})
+    assert status == 400 and b"EntityTooLarge" in body, body
+    kind, whole = form({**post["fields"], "acl": "private"}, b"x")
+    status, _, body = cloud.http("POST", where, whole, {"Content-Type": kind})
+    assert status == 403 and b"Extra input fields: acl" in body, body
+
+
+def test_websites_and_pages_of_other_origins_are_served(cloud, s3, bucket):
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={
+        "IndexDocument": {"Suffix": "index.html"}, "ErrorDocument": {"Key": "oops.html"}})
+    for key, text in {"index.html": "top", "sub/index.html": "below", "oops.html": "oops"}.items():
+        s3.put_object(Bucket=bucket, Key=key, Body=text.encode(), ContentType="text/html")
+    at = {"Host": f"{bucket}.s3-website.localhost:{cloud.port}"}
+    for path, status, body in [("/", 200, b"top"), ("/sub/", 200, b"below"), ("/none", 404, b"oops")]:
+        assert cloud.http("GET", path, headers=at)[::2] == (status, body), path
+    origin = "http://app.localhost:3000"
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [{
+        "AllowedMethods": ["GET"], "AllowedOrigins": [origin], "AllowedHeaders": ["x-*"],
+        "ExposeHeaders": ["ETag"]}]})
+    asks = {"Origin": origin, "Access-Control-Request-Method": "GET",
+            "Access-Control-Request-Headers": "x-mine"}
+    status, headers, _ = cloud.http("OPTIONS", f"/{bucket}/index.html", headers=asks)
+    assert (status, headers["Access-Control-Allow-Origin"]) == (200, origin)
+    asks["Access-Control-Request-Method"] = "PUT"
+    assert cloud.http("OPTIONS", f"/{bucket}/index.html", headers=asks)[0] == 403
+    _, headers, _ = cloud.http("GET", f"/{bucket}/index.html", headers={"Origin": origin})
+    assert headers["Access-Control-Expose-Headers"] == "ETag"
+
+
+def test_queues_hear_of_objects(cloud, s3, bucket):
+    sqs = cloud.client("sqs")
+    url = sqs.create_queue(QueueName=f"q-{bucket}")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={
+        "QueueConfigurations": [{"QueueArn": arn, "Events": ["s3:ObjectCreated:*"],
+                                 "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}}]})
+    s3.put_object(Bucket=bucket, Key="in/a", Body=b"hello")
+    s3.put_object(Bucket=bucket, Key="elsewhere", Body=b"hello")
+
+    def messages():
+        taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, VisibilityTimeout=0)
+        return [json.loads(one["Body"]) for one in taken.get("Messages", [])]
+
+    heard = until(messages, lambda all: len(all) >= 2)
+    assert [one["Event"] for one in heard if "Event" in one] == ["s3:TestEvent"]
+    records = [one["Records"][0] for one in heard if "Records" in one]
+    assert [one["s3"]["object"]["key"] for one in records] == ["in/a"]
+    assert records[0]["eventName"] == "ObjectCreated:Put"
+    gone = {"QueueConfigurations": [{"QueueArn": arn + "-none", "Events": ["s3:ObjectCreated:*"]}]}
+    assert code_of(s3.put_bucket_notification_configuration, Bucket=bucket,
+                   NotificationConfiguration=gone) == "InvalidArgument"
+
+
+def test_policies_decide_also_for_strangers(closed, root):
+    s3 = closed.client("s3", signature_version="s3v4", **root)
+    s3.create_bucket(Bucket="guarded")
+    body = os.urandom(100_000)
+    s3.put_object(Bucket="guarded", Key="open/a", Body=body)
+    s3.put_object(Bucket="guarded", Key="secret", Body=b"s")
+    assert closed.http("GET", "/guarded/open/a")[0] == 403
+    s3.delete_public_access_block(Bucket="guarded")
+    s3.put_bucket_policy(Bucket="guarded", Policy=json.dumps({
+        "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": "*", "Action": "s3:GetObject",
+            "Resource": "arn:aws:s3:::guarded/open/*"}]}))
+    assert closed.http("GET", "/guarded/open/a")[::2] == (200, body)
+    assert closed.http("GET", "/guarded/secret")[0] == 403
+    assert closed.http("PUT", "/guarded/open/b", b"x")[0] == 403
+    reader = closed.client("s3", **user_of(closed, root, "reader", {
+        "Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"],
+        "Resource": ["arn:aws:s3:::guarded", "arn:aws:s3:::guarded/*"]}))
+    assert reader.get_object(Bucket="guarded", Key="secret")["Body"].read() == b"s"
+    assert code_of(reader.put_object, Bucket="guarded", Key="x", Body=b"x") == "AccessDenied"
+    refused = reader.delete_objects(Bucket="guarded", Delete={"Objects": [{"Key": "secret"}]})
+    assert [one["Code"] for one in refused["Errors"]] == ["AccessDenied"]
+    forger = closed.client("s3", key=root["key"], secret="x" * 40)
+    assert code_of(forger.put_object, Bucket="guarded", Key="x", Body=body) == "SignatureDoesNotMatch"
+    url = s3.generate_presigned_url("get_object", {"Bucket": "guarded", "Key": "secret"})
+    assert closed.http("GET", url[len(closed.endpoint):])[::2] == (200, b"s")
+    assert closed.http("GET", url[len(closed.endpoint):] + "0")[0] == 403
+    post = s3.generate_presigned_post("guarded", "formed")
+    kind, whole = form(post["fields"], b"x")
+    assert closed.http("POST", "/guarded", whole, {"Content-Type": kind})[0] == 204
+    kind, whole = form({**post["fields"], "x-amz-signature": "0" * 64}, b"x")
+    assert closed.http("POST", "/guarded", whole, {"Content-Type": kind})[0] == 403
+
+
+def test_functions_come_out_of_buckets_and_are_called_by_them(cloud, functions, s3, bucket):
+    code = zipped({"app.py": """
+import os, urllib.request
+def handler(event, context):
+    one = event["Records"][0]["s3"]
+    where = os.environ["AWS_ENDPOINT_URL"] + "/" + one["bucket"]["name"]
+    body = urllib.request.urlopen(where + "/" + one["object"]["key"]).read()
+    put = urllib.request.Request(where + "/out/copy", data=body.upper(), method="PUT")
+    urllib.request.urlopen(put).read()
+"""})
+    s3.put_object(Bucket=bucket, Key="code.zip", Body=code)
+    client = functions.client
+    name = f"f-{bucket}"
+    made = client.create_function(
+        FunctionName=name, Runtime="python3.13", Handler="app.handler", Timeout=30,
+        Role="arn:aws:iam::000000000000:role/r", Code={"S3Bucket": bucket, "S3Key": "code.zip"})
+    functions.wait(name)
+    s3.put_bucket_notification_configuration(Bucket=bucket, NotificationConfiguration={
+        "LambdaFunctionConfigurations": [{
+            "LambdaFunctionArn": made["FunctionArn"], "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}}]})
+    s3.put_object(Bucket=bucket, Key="in/a", Body=b"hello")
+    until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix="out/")["KeyCount"])
+    assert s3.get_object(Bucket=bucket, Key="out/copy")["Body"].read() == b"HELLO"
+
+
+def test_no_acknowledged_object_is_lost_under_load(new_cloud, tmp_path):
+    cloud = new_cloud(data_dir=tmp_path / "data")
+    cloud.client("s3").create_bucket(Bucket="load")
+    acknowledged, begun = {}, threading.Event()
+
+    def write(worker):
+        s3 = cloud.client("s3")
+        for number in itertools.count():
+            key, body = f"{worker}/{number}", os.urandom(1000 if number % 8 else 100_000)
+            try:
+                s3.put_object(Bucket="load", Key=key, Body=body)
+            except (ClientError, BotoCoreError):
+                return
+            acknowledged[key] = hashlib.md5(body).hexdigest()
+            if len(acknowledged) >= 200:
+                begun.set()
+
+    workers = [threading.Thread(target=write, args=(worker,)) for worker in range(6)]
+    for worker in workers:
+        worker.start()
+    assert begun.wait(60)
+    cloud.kill()
+    for worker in workers:
+        worker.join()
+    s3 = cloud.start().client("s3")
+    for key, md5 in acknowledged.items():
+        assert hashlib.md5(s3.get_object(Bucket="load", Key=key)["Body"].read()).hexdigest() == md5

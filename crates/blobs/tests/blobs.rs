@@ -120,3 +120,31 @@ async fn an_ephemeral_store_goes_with_its_last_clone() {
     drop(blobs);
     assert!(!path.exists());
 }
+
+/// Counts what it sees.
+struct Counter(usize);
+
+impl haar_blobs::Witness for Counter {
+    fn see(&mut self, piece: &[u8]) {
+        self.0 += piece.len();
+    }
+}
+
+#[tokio::test]
+async fn what_arrives_is_witnessed_and_kept_only_when_its_receiver_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Blobs::open(folder.path(), IdSource::seeded(3)).unwrap();
+    let pieces = || stream::iter((0..40).map(|_| Ok::<_, String>(Bytes::from(vec![7; 100_000]))));
+    let (arrived, seen) = store.receive_for(pieces(), u64::MAX, Counter(0)).await.unwrap();
+    assert_eq!((seen.0, arrived.length()), (4_000_000, 4_000_000));
+    let digest = arrived.digest();
+    assert_eq!(digest, Digest::of(&vec![7; 4_000_000]));
+    drop(arrived);
+    assert!(!store.path(&digest).exists());
+    let (arrived, _) = store.receive_for(pieces(), u64::MAX, Counter(0)).await.unwrap();
+    assert_eq!(arrived.keep().await.unwrap(), digest);
+    assert_eq!(store.bytes(&digest).await.unwrap().len(), 4_000_000);
+    let refused = store.receive_for(pieces(), 3_999_999, Counter(0)).await;
+    assert!(matches!(refused, Err(BlobError::Sender(_))));
+    assert_eq!(std::fs::read_dir(folder.path().join("incoming")).unwrap().count(), 0);
+}

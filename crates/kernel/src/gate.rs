@@ -9,7 +9,7 @@ use haar_wire::sigv4::{self, ChunkDecoder, Claim, Dialect, SigError, SigFault, V
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
 use http::request::Parts;
 
-use crate::{Auth, Call, IdentityError, Kernel, Principal, Room};
+use crate::{Auth, Call, IdentityError, Kernel, Principal, Room, SignedText};
 
 /// What the gate looks at to find out who calls.
 pub(crate) struct Presented<'a> {
@@ -61,6 +61,32 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
     Ok(Caller { principal, region, chunks })
 }
 
+/// Finds who signed a text of a form.
+pub(crate) fn signer(kernel: &Kernel, signed: &SignedText<'_>) -> Result<Caller, SigError> {
+    let settings = kernel.settings();
+    let claim = sigv4::text_claim(signed.credential, signed.token, signed.signature);
+    let region = claim.region.parse().unwrap_or_else(|_| settings.region.clone());
+    if settings.auth == Auth::Permissive {
+        return Ok(Caller { principal: believed(kernel, &claim), region, chunks: None });
+    }
+    let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
+    let (key, token) = (claim.access_key_id.as_str(), claim.session_token.as_deref());
+    let identity = kernel.identities().identify(&snapshot, key, token, now).map_err(unknown)?;
+    if claim.service != signed.service {
+        return Err(SigError::wrong_service(signed.service));
+    }
+    sigv4::verify_text(&claim, &identity.secret, signed.text)?;
+    kernel.identities().used(key, signed.service, &claim.region, now);
+    Ok(Caller { principal: identity.principal, region, chunks: None })
+}
+
+fn unknown(error: IdentityError) -> SigError {
+    match error {
+        IdentityError::Unknown | IdentityError::BadToken => SigError::unknown_key(),
+        IdentityError::Expired => SigError::expired_token(),
+    }
+}
+
 /// Permissive mode: a key that haar knows is its owner's, a 12-digit one names an account,
 /// any other is the default account's.
 fn believed(kernel: &Kernel, claim: &Claim) -> Arc<Principal> {
@@ -85,10 +111,7 @@ fn proven(
     let key = claim.access_key_id.as_str();
     let token = claim.session_token.as_deref();
     let found = kernel.identities().identify(&snapshot, key, token, now);
-    let identity = found.map_err(|error| match error {
-        IdentityError::Unknown | IdentityError::BadToken => SigError::unknown_key(),
-        IdentityError::Expired => SigError::expired_token(),
-    })?;
+    let identity = found.map_err(unknown)?;
     let validity = Validity { now, check_skew: kernel.settings().clock_skew_check };
     let hash = presented.body.map(sigv4::body_hash);
     let verified =

@@ -55,6 +55,7 @@ pub use quota::{Quota, QuotaOverride, Quotas};
 pub use room::Room;
 pub use settings::{Auth, Settings};
 pub use site::Site;
+pub use visit::SignedText;
 
 /// The kernel's own tables, for the ledger: tokens that were used, events that are told.
 pub fn tables() -> haar_ledger::Tables {

@@ -73,4 +73,29 @@ impl Doors {
         let own = self.kernel()?.identities().policies(&self.ledger.snapshot(), &call.principal);
         Ok(gate::decided(call, own, question, owner))
     }
+
+    /// Who signed a text that came in a form, such as S3's POST policies, with its circumstances.
+    /// In permissive mode the key alone says.
+    ///
+    /// # Errors
+    /// A signature that is not the key's, in S3's words.
+    pub fn signer(&self, parts: &Parts, signed: &SignedText<'_>) -> Result<Call, AwsError> {
+        let caller = gate::signer(&*self.kernel()?, signed);
+        self.visit(caller.map_err(|error| gate::refused(&error, Dialect::S3))?, parts)
+    }
+}
+
+/// A text and its signature, as forms hold them.
+#[derive(Clone, Copy, Debug)]
+pub struct SignedText<'a> {
+    /// The signing name of the service that it is for.
+    pub service: &'static str,
+    /// `KEY/DATE/REGION/SERVICE/aws4_request`.
+    pub credential: &'a str,
+    /// The session's token.
+    pub token: Option<&'a str>,
+    /// The text.
+    pub text: &'a str,
+    /// Its signature, in hex.
+    pub signature: &'a str,
 }

@@ -19,11 +19,7 @@ pub(crate) fn name(parts: &Parts) -> &str {
 
 /// A request's path as a service understands it: with the label that its host's name begins
 /// with, where this service knows such.
-pub(crate) fn path<'a>(
-    service: &ServiceSchema,
-    parts: &'a Parts,
-    signed: Option<&str>,
-) -> Cow<'a, str> {
+pub fn path<'a>(service: &ServiceSchema, parts: &'a Parts, signed: Option<&str>) -> Cow<'a, str> {
     let path = parts.uri.path();
     let label = service.host_label.then(|| label(service, name(parts), signed)).flatten();
     match label {

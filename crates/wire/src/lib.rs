@@ -41,6 +41,7 @@ pub use detect::{Catalogue, Refusal, Route, detect};
 pub use encode::{encode, encode_as, encode_error, encode_error_as};
 pub use error::AwsError;
 pub use events::{Event, EventFrames, EventStream};
+pub use host::path as labelled_path;
 pub use json::{from_json, from_json_into, restore, to_json};
 pub use operation::{
     ErrorStyle, Http, Lane, MissingStyle, Operation, OperationSchema, Paginator, Protocol,

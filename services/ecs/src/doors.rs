@@ -79,6 +79,18 @@ pub trait Secrets: Send + Sync + 'static {
         execution_role: Option<&str>,
         value_from: &str,
     ) -> Result<String, String>;
+
+    /// A file of `environmentFiles`, by its object's ARN, as the execution role may read it.
+    ///
+    /// # Errors
+    /// In words, for the customer.
+    async fn file(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        execution_role: Option<&str>,
+        arn: &str,
+    ) -> Result<String, String>;
 }
 
 /// Temporary credentials of a task's role.

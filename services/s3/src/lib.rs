@@ -13,23 +13,28 @@
 
 mod access;
 mod checksum;
+pub mod controllers;
 mod cors;
 mod lanes;
+mod lifecycle;
 mod listing;
 mod lookup;
 mod metering;
+mod notices;
 mod ops;
 mod reading;
 mod refusal;
 mod render;
 mod room;
 mod rules;
+mod sites;
 mod spool;
 mod state;
 mod store;
 mod target;
 
 pub use room::S3;
+pub use sites::Sites;
 
 /// The room's tables, to be known to the ledger before it opens.
 pub fn tables() -> haar_ledger::Tables {

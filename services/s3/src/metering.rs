@@ -3,12 +3,14 @@
 
 use std::time::Duration;
 
+use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_kernel::{Call, Doors, UsageRecord};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
 
 use crate::S3;
 use crate::state::BucketRow;
+use crate::store::Usage;
 
 /// How often storage is metered.
 const EVERY: Duration = Duration::from_secs(60);
@@ -17,6 +19,8 @@ const EVERY: Duration = Duration::from_secs(60);
 pub(crate) struct Storage {
     /// Metered up to here.
     until: Mutex<Timestamp>,
+    /// The day whose metrics were told last.
+    told: Mutex<i64>,
 }
 
 /// What a request costs.
@@ -30,7 +34,7 @@ pub(crate) enum Class {
 
 impl Storage {
     pub(crate) fn new(doors: &Doors) -> Self {
-        Self { until: Mutex::new(doors.clock.now()) }
+        Self { until: Mutex::new(doors.clock.now()), told: Mutex::new(0) }
     }
 }
 
@@ -38,8 +42,8 @@ impl S3 {
     /// Notes a request that AWS would charge.
     pub(crate) fn meter(&self, call: &Call, bucket: &BucketRow, class: Class) {
         let kind = match class {
-            Class::Write => "requests/tier1",
-            Class::Read => "requests/tier2",
+            Class::Write => "requests/write",
+            Class::Read => "requests/read",
         };
         self.doors.meter.record(UsageRecord {
             account: bucket.account.clone(),
@@ -67,6 +71,7 @@ impl S3 {
             *until = now;
             u64::try_from(elapsed.as_millis()).unwrap_or(0)
         };
+        let is_new_day = self.is_new_day(now);
         for bucket in self.doors.ledger.snapshot().all::<BucketRow>() {
             let usage = match self.store.usage_of(bucket.id) {
                 Ok(usage) => usage,
@@ -75,18 +80,47 @@ impl S3 {
                     continue;
                 }
             };
-            // In KiB, so that a month of all that a disk holds fits.
+            if is_new_day {
+                self.tell_size(&bucket, usage, now);
+            }
             let kib = u64::try_from(usage.bytes).unwrap_or(0).div_ceil(1024);
             if kib > 0 {
+                // In KiB, so that a month of all that a disk holds fits.
                 self.doors.meter.record(UsageRecord {
                     account: bucket.account.clone(),
                     region: bucket.region.clone(),
                     at: now,
                     service: "s3",
                     resource: bucket.name.clone(),
-                    quantities: vec![("kib-ms/s3-standard", kib.saturating_mul(elapsed))],
+                    quantities: vec![("kib-ms/standard", kib.saturating_mul(elapsed))],
                 });
             }
+        }
+    }
+
+    /// Sizes are told once a day. AWS docs: *Amazon S3 User Guide > Metrics and dimensions*.
+    fn is_new_day(&self, now: Timestamp) -> bool {
+        const DAY_SECONDS: i64 = 24 * 3600;
+        let today = now.seconds() / DAY_SECONDS;
+        std::mem::replace(&mut *self.storage.told.lock(), today) != today
+    }
+
+    fn tell_size(&self, bucket: &BucketRow, usage: Usage, at: Timestamp) {
+        let Some(sink) = self.doors.peeks.get::<dyn MetricSink>() else { return };
+        for (metric, kind, unit, value) in [
+            ("BucketSizeBytes", "StandardStorage", "Bytes", usage.bytes),
+            ("NumberOfObjects", "AllStorageTypes", "Count", usage.count),
+        ] {
+            sink.record(Sample {
+                account: &bucket.account,
+                region: &bucket.region,
+                namespace: "AWS/S3",
+                metric,
+                dimensions: &[("BucketName", &bucket.name), ("StorageType", kind)],
+                unit,
+                value: value as f64,
+                at,
+            });
         }
     }
 }

@@ -1,14 +1,18 @@
 //! The room: what its handlers share.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use haar_blobs::Digest;
+use haar_courier::{Courier, CourierError, CourierSettings};
 use haar_kernel::{Doors, HoldsBlobs};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 
+use crate::controllers::Lifecycles;
 use crate::metering::Storage;
+use crate::notices::Porter;
+use crate::sites::Sites;
 use crate::store::Store;
 use crate::target::Buckets;
 
@@ -17,6 +21,8 @@ pub struct S3 {
     pub(crate) doors: Doors,
     pub(crate) store: Store,
     pub(crate) storage: Storage,
+    /// Set once the room has started.
+    pub(crate) courier: OnceLock<Courier>,
 }
 
 impl S3 {
@@ -28,7 +34,41 @@ impl S3 {
         doors.targets.offer("s3", Arc::new(Buckets(doors.clone())));
         let store = Store::open(&doors.kv, &doors.ids)?;
         let storage = Storage::new(doors);
-        Ok(Arc::new(Self { doors: doors.clone(), store, storage }))
+        let courier = OnceLock::new();
+        Ok(Arc::new(Self { doors: doors.clone(), store, storage, courier }))
+    }
+
+    /// The controller that does what lifecycle rules ask for.
+    pub fn lifecycles(self: &Arc<Self>) -> Arc<Lifecycles> {
+        Arc::new(Lifecycles(Arc::clone(self)))
+    }
+
+    /// What browsers ask for: websites, leave to ask across origins, forms.
+    pub fn sites(self: &Arc<Self>) -> Sites {
+        Sites(Arc::clone(self))
+    }
+
+    /// Begins to carry what buckets tell their listeners, also what was left. Once all targets
+    /// are offered.
+    ///
+    /// # Errors
+    /// When the notices that were left cannot be read.
+    pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
+        let porter = Porter::default();
+        let _ = porter.room.set(Arc::downgrade(self)); // a new one is empty
+        let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
+        let settings = CourierSettings::default();
+        let courier = Courier::open(kv, clock, "s3.notice", Arc::new(porter), settings)?;
+        let _ = self.courier.set(courier); // a second start keeps the first courier
+        Ok(())
+    }
+
+    /// Forgets what waits in memory, for a reset.
+    ///
+    /// # Errors
+    /// When the notices cannot be removed.
+    pub fn reset(&self) -> Result<(), KvError> {
+        self.courier.get().map_or(Ok(()), Courier::clear)
     }
 
     /// Meters what is stored, as time goes by; never ends. The wiring spawns it.

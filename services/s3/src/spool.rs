@@ -113,6 +113,45 @@ impl S3 {
         Ok(spooled)
     }
 
+    /// Takes in bytes of which nobody said how many there are.
+    pub(crate) async fn spool_stream(
+        &self,
+        stream: impl Stream<Item = Result<Bytes, BodyError>> + Send,
+        wanted: &Wanted,
+    ) -> Result<Spooled, AwsError> {
+        let kind = wanted.kind(None)?;
+        let mut hashes = Hashes { md5: Md5::new(), checksum: Hasher::new(kind) };
+        let mut stream = std::pin::pin!(stream);
+        let (mut first, mut length) = (Vec::new(), 0);
+        let mut is_over = false;
+        while length <= INLINE_MAX {
+            let Some(piece) = stream.next().await else {
+                is_over = true;
+                break;
+            };
+            let piece = piece.map_err(broken_off)?;
+            length += piece.len();
+            first.push(piece);
+        }
+        let (bytes, size) = if is_over {
+            first.iter().for_each(|piece| hashes.see(piece));
+            (Bytesome::Inline(first.concat().into()), length as u64)
+        } else {
+            let first = stream::iter(first.into_iter().map(Ok));
+            let (bytes, size, seen) = self.to_disk(first.chain(stream), hashes).await?;
+            hashes = seen;
+            (bytes, size)
+        };
+        let spooled = Spooled {
+            size,
+            md5: hashes.md5.finalize().into(),
+            checksum: Checksum { kind, value: hashes.checksum.finish(), is_composite: false },
+            bytes,
+        };
+        verify(wanted, None, &spooled.md5, &spooled.checksum)?;
+        Ok(spooled)
+    }
+
     async fn to_disk(
         &self,
         stream: impl Stream<Item = Result<Bytes, BodyError>> + Send,

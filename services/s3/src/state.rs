@@ -38,6 +38,10 @@ pub(crate) struct BucketRow {
     pub(crate) cors: Option<CORSConfiguration>,
     pub(crate) lifecycle: Option<BucketLifecycleConfiguration>,
     pub(crate) lifecycle_minimum_size: Option<String>,
+    /// When the rules were written.
+    pub(crate) lifecycle_at: Timestamp,
+    /// Writer: `controllers::lifecycles`. The midnight that the rules were last kept to.
+    pub(crate) swept_at: Option<Timestamp>,
     pub(crate) notification: NotificationConfiguration,
     pub(crate) website: Option<WebsiteConfiguration>,
     /// Set where the bucket locks objects.
@@ -81,6 +85,8 @@ impl BucketRow {
             cors: None,
             lifecycle: None,
             lifecycle_minimum_size: None,
+            lifecycle_at: created_at,
+            swept_at: None,
             notification: NotificationConfiguration::default(),
             website: None,
             lock: None,

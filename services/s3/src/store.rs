@@ -31,7 +31,7 @@ use haar_ledger::Ledger;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
-pub(crate) use change::{Change, Deleted};
+pub(crate) use change::{Change, Deleted, refuse_locked};
 pub(crate) use key::{behind, key_of, place, prefix, version};
 use locks::Locks;
 pub(crate) use record::{

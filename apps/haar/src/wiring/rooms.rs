@@ -180,6 +180,7 @@ impl Rooms {
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))
             .add(self.logs.sweeper())
+            .add(self.s3.lifecycles())
             .add(Arc::new(haar_ec2::controllers::NatGateways))
             .add(Arc::new(haar_secretsmanager::controllers::Deletions))
             .add(Arc::new(haar_secretsmanager::controllers::Rotations::new(Arc::clone(
@@ -197,6 +198,7 @@ impl Rooms {
             Arc::new(self.lambda.downloads()),
             Arc::new(self.ecr.downloads()),
             Arc::new(self.ecr.registry()),
+            Arc::new(self.s3.sites()),
             Arc::new(DataChannels::new(Arc::clone(&self.ecs))),
         ]
     }
@@ -221,6 +223,7 @@ impl Rooms {
         self.scheduler.start().map_err(|error| format!("schedules: {error}"))?;
         self.loops.spawn(Arc::clone(&self.scheduler).run());
         self.loops.spawn(self.logs.run());
+        self.s3.start().map_err(|error| format!("notices of buckets: {error}"))?;
         self.loops.spawn(self.s3.run());
         self.loops.spawn(self.sqs.run());
         self.loops.spawn(sweep::run(self.doors.clone(), self.holders()));
@@ -265,6 +268,7 @@ impl Rooms {
         self.meter.forget_pending();
         self.events.reset().map_err(|error| error.message().to_owned())?;
         self.scheduler.reset().map_err(|error| error.to_string())?;
+        self.s3.reset().map_err(|error| error.to_string())?;
         self.doors.ledger.reset().map_err(|error| error.to_string())?;
         super::ground::keep(&self.doors.settings, &self.doors.ledger).await?;
         self.iam.after_reset();

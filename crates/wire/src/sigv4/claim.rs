@@ -110,6 +110,18 @@ pub fn claim(parts: &Parts) -> Option<Claim> {
     from_header(parts).or_else(|| from_query(parts))
 }
 
+/// The claim of one who signed a text rather than a request.
+pub fn text_claim(credential: &str, token: Option<&str>, signature: &str) -> Claim {
+    let mut claim = Claim {
+        algorithm: "AWS4-HMAC-SHA256".to_owned(),
+        session_token: token.map(str::to_owned),
+        signature: signature.to_owned(),
+        ..Claim::default()
+    };
+    claim.set_credential(credential);
+    claim
+}
+
 /// A header's text, if it is one.
 pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()

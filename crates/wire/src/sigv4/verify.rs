@@ -76,6 +76,18 @@ pub fn verify(
     Ok(Verified { chunks })
 }
 
+/// Proves the claim of one who signed a text by itself, as S3's forms do.
+///
+/// # Errors
+/// When the signature is not the text's.
+pub fn verify_text(claim: &Claim, secret: &str, text: &str) -> Result<(), SigError> {
+    let key = SigningKey::derive(secret, &claim.date, &claim.region, &claim.service);
+    match equal(&key.sign(text), &claim.signature) {
+        true => Ok(()),
+        false => Err(SigError::mismatch()),
+    }
+}
+
 fn incomplete(message: impl Into<String>) -> SigError {
     SigError::new(SigFault::Incomplete, message)
 }

@@ -37,6 +37,8 @@ pub(crate) fn credentials_path(row: &TaskRow) -> String {
 
 /// What a container's environment is made from, beside its definition.
 pub(crate) struct Sources {
+    /// What `environmentFiles` hold.
+    pub(crate) files: BTreeMap<String, String>,
     /// The values that `secrets` name.
     pub(crate) secrets: BTreeMap<String, String>,
     /// The task has a role.
@@ -52,7 +54,7 @@ pub(crate) fn of(
     definition: &ContainerDefinition,
     sources: Sources,
 ) -> Vec<(String, String)> {
-    let Sources { secrets, has_role, metadata } = sources;
+    let Sources { files, secrets, has_role, metadata } = sources;
     let mut all = BTreeMap::new();
     let region = row.key.cluster.region.as_str();
     let mut set = |name: &str, value: String| {
@@ -76,6 +78,7 @@ pub(crate) fn of(
             false => set("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{at}{path}")),
         }
     }
+    files.into_iter().for_each(|(name, value)| set(&name, value));
     for pair in definition.environment.iter().flatten() {
         set(pair.name.as_deref().unwrap_or_default(), pair.value.clone().unwrap_or_default());
     }
@@ -85,6 +88,14 @@ pub(crate) fn of(
         set(pair.name.as_deref().unwrap_or_default(), pair.value.clone().unwrap_or_default());
     }
     all.into_iter().filter(|(name, _)| !name.is_empty()).collect()
+}
+
+/// The variables of a file: `NAME=VALUE` in each line, but in those that begin with `#`. *Developer
+/// Guide > Pass environment variables*.
+pub(crate) fn variables(text: &str) -> impl Iterator<Item = (String, String)> {
+    let lines = text.lines().map(str::trim_end).filter(|line| !line.starts_with('#'));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.trim().to_owned(), value.to_owned()))
 }
 
 /// The overrides of a container.

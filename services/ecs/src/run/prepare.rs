@@ -23,17 +23,11 @@ impl Ecs {
         definition: &DefinitionRow,
     ) -> Result<(), String> {
         for one in definition.definition.container_definitions.iter().flatten() {
-            if let Some(file) = one.environment_files.iter().flatten().next() {
-                return Err(format!(
-                    "failed to download env files: file download command: non empty error stream: \
-                     there is no Amazon S3 here to read {} from",
-                    file.value
-                ));
-            }
             if one.firelens_configuration.is_some() {
                 return Err("firelensConfiguration is not supported by haar".to_owned());
             }
             // read again when the container starts: here for the task to fail before it has begun
+            self.files(row, definition, one).await?;
             self.secrets(row, definition, one).await?;
             self.prepare_log(row, definition, one).await?;
         }
@@ -76,11 +70,38 @@ impl Ecs {
         let mut all = definition.definition.container_definitions.iter().flatten();
         let one = all.find(|one| one.name.as_deref() == Some(name));
         let (one, known) = one.zip(row.container(name)).ok_or("there is no such container")?;
+        let files = self.files(row, definition, one).await?;
         let secrets = self.secrets(row, definition, one).await?;
         let has_role = role(row, definition).is_some();
-        let sources = Sources { secrets, has_role, metadata: self.metadata_at() };
+        let sources = Sources { files, secrets, has_role, metadata: self.metadata_at() };
         let env = environment::of(row, known, one, sources);
         Ok(spec::container(row, definition, one, attempt, env))
+    }
+
+    /// The variables of a container's environment files. Of several values the first counts.
+    async fn files(
+        &self,
+        row: &TaskRow,
+        definition: &DefinitionRow,
+        one: &ContainerDefinition,
+    ) -> Result<BTreeMap<String, String>, String> {
+        let cluster = &row.key.cluster;
+        let role = execution_role(row, definition);
+        let mut variables = BTreeMap::new();
+        for file in one.environment_files.iter().flatten() {
+            let arn = &file.value;
+            let read = self.task_doors.secrets.file(&cluster.account, &cluster.region, role, arn);
+            let text = read.await.map_err(|reason| {
+                format!(
+                    "failed to download env files: file download command: non empty error stream: \
+                     {reason}"
+                )
+            })?;
+            for (name, value) in environment::variables(&text) {
+                variables.entry(name).or_insert(value);
+            }
+        }
+        Ok(variables)
     }
 
     async fn secrets(

@@ -109,7 +109,7 @@ fn what_cannot_start_says_so_in_awss_words() {
 }
 
 #[test]
-fn environment_files_are_refused_clearly_while_there_is_no_s3() {
+fn a_task_whose_environment_file_is_missing_does_not_start() {
     play(|world| {
         world.cluster();
         let mut asked = definition("web", "nginx");
@@ -123,9 +123,7 @@ fn environment_files_are_refused_clearly_while_there_is_no_s3() {
         let reason = task["stoppedReason"].as_str().unwrap();
         let before = "ResourceInitializationError: failed to download env files: ";
         assert!(reason.starts_with(before), "{reason}");
-        assert!(
-            reason.ends_with("there is no Amazon S3 here to read arn:aws:s3:::bucket/web.env from")
-        );
+        assert!(reason.ends_with("NoSuchKey: arn:aws:s3:::bucket/web.env"));
     });
 }
 
@@ -240,7 +238,12 @@ fn overrides_environment_and_secrets_reach_the_container() {
         world.cluster();
         let secret = "arn:aws:ssm:us-east-1:000000000000:parameter/p".to_owned();
         world.outside.neighbours.secrets.lock().insert(secret.clone(), "s3cret".to_owned());
+        let file = "arn:aws:s3:::bucket/web.env".to_owned();
+        let text = "# a comment\nF=file\nA=file\nF=again\n".to_owned();
+        world.outside.neighbours.secrets.lock().insert(file.clone(), text);
         let mut input = definition("web", "nginx");
+        input["containerDefinitions"][0]["environmentFiles"] =
+            json!([{ "value": file, "type": "s3" }]);
         input["executionRoleArn"] = json!("arn:aws:iam::000000000000:role/exec");
         input["taskRoleArn"] = json!("arn:aws:iam::000000000000:role/task");
         input["containerDefinitions"][0]["environment"] = json!([
@@ -268,6 +271,7 @@ fn overrides_environment_and_secrets_reach_the_container() {
             found.map(|(_, value)| value.as_str()).unwrap_or_default()
         };
         assert_eq!((env("A"), env("B"), env("S")), ("definition", "override", "s3cret"));
+        assert_eq!(env("F"), "file");
         assert_eq!(env("AWS_REGION"), "us-east-1");
         assert!(env("ECS_CONTAINER_METADATA_URI_V4").starts_with("http://169.254.170.2/v4/"));
         assert!(env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").starts_with("/v2/credentials/"));

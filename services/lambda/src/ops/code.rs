@@ -6,6 +6,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use haar_kernel::{Auth, Call};
 use haar_lambda_contract::model::{CreateFunction, PublishLayerVersion, UpdateFunctionCode};
+use haar_s3_contract::model::{GetObject, GetObjectRequest};
 use haar_wire::AwsError;
 use sha2::{Digest as _, Sha256};
 
@@ -24,10 +25,22 @@ pub(super) enum CodeSource {
     Folder(PathBuf),
     /// An image of a registry, by its name.
     Image(String),
+    /// An archive in a bucket.
+    Object {
+        /// The bucket's name.
+        bucket: String,
+        /// The object's key.
+        key: String,
+        /// Which of its versions; the newest where none is named.
+        version: Option<String>,
+    },
 }
 
 /// The bucket whose keys are folders of this machine, in permissive mode. *Ours*.
 const FOLDER_BUCKET: &str = "hot-reload";
+
+/// Most bytes of an archive in a bucket: it may not unpack to more.
+const OBJECT_BYTES_MAX: usize = 262_144_000;
 
 /// Where a request says that its code is.
 #[derive(Default)]
@@ -35,6 +48,7 @@ struct Given {
     archive: Option<Bytes>,
     bucket: Option<String>,
     object: Option<String>,
+    version: Option<String>,
     image: Option<String>,
 }
 
@@ -52,6 +66,7 @@ impl CodeSource {
             archive: code.zip_file.take(),
             bucket: code.s3_bucket.take(),
             object: code.s3_key.take(),
+            version: code.s3_object_version.take(),
             image: code.image_uri.take(),
         };
         let is_image = input.package_type.is_some_and(|kind| kind.as_str() == "Image");
@@ -92,6 +107,7 @@ impl CodeSource {
             archive: input.zip_file.take(),
             bucket: input.s3_bucket.take(),
             object: input.s3_key.take(),
+            version: input.s3_object_version.take(),
             image: input.image_uri.take(),
         };
         Self::of_function(room, given, "UpdateFunctionCode")
@@ -107,6 +123,7 @@ impl CodeSource {
             archive: content.zip_file.take(),
             bucket: content.s3_bucket.take(),
             object: content.s3_key.take(),
+            version: content.s3_object_version.take(),
             image: None,
         };
         Self::of(given, "PublishLayerVersion")
@@ -132,10 +149,9 @@ impl CodeSource {
             Given { archive: Some(archive), .. } => Self::of_archive(archive, operation),
             Given { image: Some(_), .. } if has_object => Err(both()),
             Given { image: Some(image), .. } => Ok(Self::Image(image)),
-            Given { bucket: Some(_), object: Some(_), .. } => Err(Refusal::invalid(
-                "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: \
-                 The specified bucket does not exist",
-            )),
+            Given { bucket: Some(bucket), object: Some(key), version, .. } => {
+                Ok(Self::Object { bucket, key, version })
+            }
             _ => Err(Refusal::invalid("Please provide a source for function code.")),
         }
     }
@@ -189,6 +205,10 @@ impl Lambda {
         match source {
             CodeSource::Archive(archive) => self.take_archive(archive).await,
             CodeSource::Image(uri) => self.take_image(call, uri).await,
+            CodeSource::Object { bucket, key, version } => {
+                let archive = self.read_object(call, bucket, key, version).await?;
+                self.take_archive(archive).await
+            }
             CodeSource::Folder(folder) => {
                 let name = Sha256::digest(folder.as_os_str().as_encoded_bytes());
                 let sha256 = base64::engine::general_purpose::STANDARD.encode(name);
@@ -196,6 +216,40 @@ impl Lambda {
                 let folder = Some(folder);
                 Ok(Code { sha256, size: 0, unzipped_size: 0, digest, folder, image: None })
             }
+        }
+    }
+
+    /// Reads an archive out of a bucket, as the caller may.
+    ///
+    /// # Errors
+    /// S3's, in Lambda's words.
+    async fn read_object(
+        &self,
+        call: &Call,
+        bucket: String,
+        key: String,
+        version_id: Option<String>,
+    ) -> Result<Bytes, AwsError> {
+        let input = GetObjectRequest { bucket, key, version_id, ..GetObjectRequest::default() };
+        let read = self.doors.call::<GetObject>(call.principal.clone(), &call.region, input).await;
+        let refused = |error: AwsError| {
+            AwsError::from(Refusal::invalid(format!(
+                "Error occurred while GetObject. S3 Error Code: {}. S3 Error Message: {}",
+                error.code(),
+                error.message(),
+            )))
+        };
+        let archive = haar_s3_contract::whole(read.map_err(refused)?, OBJECT_BYTES_MAX).await;
+        let archive = archive.map_err(|error| match error.code() {
+            "EntityTooLarge" => Refusal::invalid(format!(
+                "Unzipped size must be smaller than {OBJECT_BYTES_MAX} bytes"
+            ))
+            .into(),
+            _ => error,
+        })?;
+        match archive.is_empty() {
+            true => Err(Refusal::invalid("Uploaded file must be a non-empty zip").into()),
+            false => Ok(archive),
         }
     }
 

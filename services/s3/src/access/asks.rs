@@ -1,7 +1,7 @@
 //! What an operation asks to be allowed.
 
-use haar_s3_contract::model::MetadataDirective;
-use haar_wire::{AwsError, Json, OperationSchema, Shape};
+use haar_s3_contract::model::TaggingDirective;
+use haar_wire::{AwsError, OperationSchema, Shape, text_member};
 
 use crate::rules::copy_source::CopySource;
 
@@ -36,6 +36,11 @@ impl Ask {
         }
     }
 
+    /// To read an object, and to learn that it is missing only if one may list.
+    pub(crate) fn to_read(bucket: &str, key: &str) -> Self {
+        Self { hides_missing: true, ..Self::of_object("s3:GetObject", bucket, key, None) }
+    }
+
     /// `arn:aws:s3:::BUCKET/KEY`.
     pub(super) fn resource(&self) -> String {
         match &self.key {
@@ -50,18 +55,18 @@ pub(super) fn asks(
     operation: &'static OperationSchema,
     input: &dyn Shape,
 ) -> Result<Vec<Ask>, AwsError> {
-    let json = haar_wire::to_json(input);
-    let text = |member: &str| json.get(member).and_then(Json::as_str);
-    let there = |member: &str| json.get(member).is_some();
+    let text = |member: &str| text_member(input, member);
+    let there = |member: &str| text(member).is_some();
     let bucket = text("Bucket").unwrap_or_default();
     let Some(key) = text("Key") else {
         return Ok(match operation.name {
             "DeleteObjects" => Vec::new(),
-            _ => vec![Ask::of_bucket(operation.action, bucket)],
+            _ => vec![Ask::of_bucket(operation.action, &bucket)],
         });
     };
     let version_id = text("VersionId");
-    let object = |action: &str| Ask::of_object(action, bucket, key, version_id);
+    let version_id = version_id.as_deref();
+    let object = |action: &str| Ask::of_object(action, &bucket, &key, version_id);
     let mut asks = vec![object(&of_version(operation.action, version_id))];
     match operation.name {
         "GetObject" | "HeadObject" => asks[0].hides_missing = true,
@@ -69,7 +74,7 @@ pub(super) fn asks(
             asks.push(object(&of_version("s3:GetObject", version_id)));
         }
         "CopyObject" | "UploadPartCopy" => {
-            let source = CopySource::read(text("CopySource").unwrap_or_default())?;
+            let source = CopySource::read(&text("CopySource").unwrap_or_default())?;
             let version = source.version_id.as_deref();
             let action = of_version("s3:GetObject", version);
             asks.push(Ask {
@@ -81,13 +86,16 @@ pub(super) fn asks(
     }
     let is_write = matches!(operation.name, "PutObject" | "CopyObject" | "CreateMultipartUpload");
     let grants = ["ACL", "GrantRead", "GrantFullControl", "GrantReadACP", "GrantWriteACP"];
-    let replaces = text("TaggingDirective") != Some(MetadataDirective::Copy.as_str());
+    let replaces = text("TaggingDirective").as_deref() != Some(TaggingDirective::Copy.as_str());
     for (wanted, action) in [
         (is_write && grants.iter().any(|member| there(member)), "s3:PutObjectAcl"),
         (is_write && there("Tagging") && replaces, "s3:PutObjectTagging"),
         (is_write && there("ObjectLockMode"), "s3:PutObjectRetention"),
         (is_write && there("ObjectLockLegalHoldStatus"), "s3:PutObjectLegalHold"),
-        (json["BypassGovernanceRetention"] == true, "s3:BypassGovernanceRetention"),
+        (
+            text("BypassGovernanceRetention").as_deref() == Some("true"),
+            "s3:BypassGovernanceRetention",
+        ),
     ] {
         if wanted {
             asks.push(object(action));
@@ -116,7 +124,6 @@ fn of_version(action: &str, version_id: Option<&str>) -> String {
 
 /// The condition keys that a request's own members make.
 pub(super) fn keys_of(input: &dyn Shape) -> Vec<(String, Vec<String>)> {
-    let json = haar_wire::to_json(input);
     let named = [
         ("s3:prefix", "Prefix"),
         ("s3:delimiter", "Delimiter"),
@@ -137,14 +144,12 @@ pub(super) fn keys_of(input: &dyn Shape) -> Vec<(String, Vec<String>)> {
     ];
     let mut keys = Vec::new();
     for (key, member) in named {
-        match json.get(member) {
-            Some(Json::String(text)) => keys.push((key.to_owned(), vec![text.clone()])),
-            Some(Json::Number(number)) => keys.push((key.to_owned(), vec![number.to_string()])),
-            _ => {}
+        if let Some(text) = text_member(input, member) {
+            keys.push((key.to_owned(), vec![text]));
         }
     }
-    let tags = json.get("Tagging").and_then(Json::as_str);
-    if let Some(tags) = tags.and_then(|text| crate::rules::tags::of_header(text).ok()) {
+    let tags = text_member(input, "Tagging");
+    if let Some(tags) = tags.and_then(|text| crate::rules::tags::of_header(&text).ok()) {
         keys.push(("s3:RequestObjectTagKeys".to_owned(), tags.keys().cloned().collect()));
         let tags = tags.into_iter();
         keys.extend(tags.map(|(key, value)| (format!("s3:RequestObjectTag/{key}"), vec![value])));

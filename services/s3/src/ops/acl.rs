@@ -16,6 +16,7 @@ use super::manner::refuse_public;
 use crate::S3;
 use crate::lookup::{canonical_id, edit, find_bucket};
 use crate::metering::Class;
+use crate::notices::Happening;
 use crate::refusal;
 use crate::rules::acl::{Acl, GrantHeaders, owner, shown};
 use crate::state::BucketRow;
@@ -93,7 +94,7 @@ impl Flow<PutObjectAcl> for S3 {
         };
         let body = input.access_control_policy.as_ref();
         let which = (&*input.key, input.version_id.as_deref());
-        self.rewrite(&call, &bucket, which, |row, manner| {
+        self.rewrite(&call, &bucket, which, Some(Happening::AclPut), |row, manner| {
             manner.acl = asked(row, &manner.owner, grants, body)?;
             Ok(())
         })

@@ -100,6 +100,7 @@ impl Command<PutBucketLifecycleConfiguration> for S3 {
         edit(tx, &input.bucket, |row| {
             row.lifecycle = Some(config);
             row.lifecycle_minimum_size = Some(size.as_str().to_owned());
+            (row.lifecycle_at, row.swept_at) = (call.now, None);
             Ok(())
         })?;
         let transition_default_minimum_object_size = Some(size);

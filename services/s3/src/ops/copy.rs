@@ -14,6 +14,7 @@ use super::put::Incoming;
 use crate::S3;
 use crate::checksum::{Kind, show};
 use crate::lookup::version_shown;
+use crate::notices::Happening;
 use crate::refusal;
 use crate::render::encryption;
 use crate::rules::condition::{Conditions, WriteConditions};
@@ -59,8 +60,14 @@ impl Flow<CopyObject> for S3 {
             if_match: input.if_match.clone(),
             if_none_match: input.if_none_match.clone(),
         };
-        let new =
-            Incoming { bucket: &bucket, key: &input.key, record, held, conditions: &conditions };
+        let new = Incoming {
+            bucket: &bucket,
+            key: &input.key,
+            record,
+            held,
+            conditions: &conditions,
+            happening: Happening::Copy,
+        };
         let record = self.put_copy(&call, new, &original).await?;
         let mut result = CopyObjectResult {
             e_tag: Some(record.quoted_etag()),

@@ -14,9 +14,10 @@ use crate::S3;
 use crate::access::Ask;
 use crate::lookup::{refuse_version_id, version_shown};
 use crate::metering::Class;
+use crate::notices::{Cause, Happening};
 use crate::refusal;
 use crate::state::BucketRow;
-use crate::store::{Deleted, Record};
+use crate::store::{Change, Deleted, Record};
 
 /// Most keys of one `DeleteObjects`.
 const KEY_COUNT_MAX: usize = 1000;
@@ -157,16 +158,26 @@ impl S3 {
         doomed: &Doomed<'_>,
     ) -> Result<Deleted, AwsError> {
         refuse_version_id(doomed.version_id)?;
-        let ledger = &self.doors.ledger;
-        self.store.change(ledger, bucket, doomed.key, call.now, |change, row| {
+        let (ledger, cause) = (&self.doors.ledger, Cause::of(call));
+        let work = |change: &mut Change<'_>, row: &BucketRow| {
             if doomed.is_conditional() {
                 doomed.check(change.find(doomed.version_id)?.as_ref())?;
             }
-            match doomed.version_id {
-                Some(id) => change.delete_version(id, doomed.may_bypass),
-                None => change.delete(row.versioning, &call.account),
-            }
-        })
+            let deleted = match doomed.version_id {
+                Some(id) => change.delete_version(id, doomed.may_bypass)?,
+                None => change.delete(row.versioning, &call.account)?,
+            };
+            let told = match &deleted {
+                Deleted::Nothing => None,
+                Deleted::Version(record) => Some((record, Happening::Delete)),
+                Deleted::Marked(marker) => Some((marker, Happening::DeleteMarkerCreated)),
+            };
+            let staged = told.map(|(record, what)| self.tell(change, row, (record, what, &cause)));
+            Ok((deleted, staged.unwrap_or_default()))
+        };
+        let (deleted, staged) = self.store.change(ledger, bucket, doomed.key, call.now, work)?;
+        self.send(staged);
+        Ok(deleted)
     }
 }
 

@@ -49,7 +49,7 @@ impl Flow<PutObjectRetention> for S3 {
         let wanted = read_retention(&asked, call.now)?;
         let may_bypass = input.bypass_governance_retention == Some(true);
         let which = (&*input.key, input.version_id.as_deref());
-        self.rewrite(&call, &bucket, which, |_, manner| {
+        self.rewrite(&call, &bucket, which, None, |_, manner| {
             refuse_weaker(manner.retention, wanted, call.now, may_bypass)?;
             manner.retention = wanted;
             Ok(())
@@ -134,7 +134,7 @@ impl Flow<PutObjectLegalHold> for S3 {
         let status = input.legal_hold.and_then(|hold| hold.status);
         let status = status.ok_or_else(refusal::malformed_xml)?;
         let which = (&*input.key, input.version_id.as_deref());
-        self.rewrite(&call, &bucket, which, |_, manner| {
+        self.rewrite(&call, &bucket, which, None, |_, manner| {
             manner.legal_hold = status == ObjectLockLegalHoldStatus::On;
             Ok(())
         })

@@ -21,18 +21,18 @@ const METADATA_BYTES_MAX: usize = 2048;
 
 /// What requests of several shapes say alike.
 #[derive(Default)]
-pub(super) struct Said<'a> {
-    pub(super) headers: Headers,
-    pub(super) grants: GrantHeaders<'a>,
-    pub(super) tagging: Option<&'a str>,
-    pub(super) lock_mode: Option<ObjectLockMode>,
-    pub(super) lock_until: Option<Timestamp>,
-    pub(super) legal_hold: Option<ObjectLockLegalHoldStatus>,
-    pub(super) algorithm: Option<ServerSideEncryption>,
-    pub(super) key_id: Option<String>,
-    pub(super) bucket_key: Option<bool>,
+pub(crate) struct Said<'a> {
+    pub(crate) headers: Headers,
+    pub(crate) grants: GrantHeaders<'a>,
+    pub(crate) tagging: Option<&'a str>,
+    pub(crate) lock_mode: Option<ObjectLockMode>,
+    pub(crate) lock_until: Option<Timestamp>,
+    pub(crate) legal_hold: Option<ObjectLockLegalHoldStatus>,
+    pub(crate) algorithm: Option<ServerSideEncryption>,
+    pub(crate) key_id: Option<String>,
+    pub(crate) bucket_key: Option<bool>,
     /// A key that the customer brings.
-    pub(super) customer_algorithm: Option<&'a str>,
+    pub(crate) customer_algorithm: Option<&'a str>,
 }
 
 /// Collects what a request says, whichever shape it has.
@@ -75,7 +75,7 @@ pub(super) use said;
 impl Said<'_> {
     /// How the object will be kept, by what the writer says and what the bucket does with what
     /// nobody says.
-    pub(super) fn manner(self, call: &Call, bucket: &BucketRow) -> Result<Manner, AwsError> {
+    pub(crate) fn manner(self, call: &Call, bucket: &BucketRow) -> Result<Manner, AwsError> {
         let enforced = bucket.is_owner_enforced();
         let gives_all = self.grants.canned == Some("bucket-owner-full-control");
         let prefers = bucket.ownership
@@ -243,7 +243,7 @@ pub(super) fn refuse_public(bucket: &BucketRow, acl: Option<&Acl>) -> Result<(),
 }
 
 /// Refuses a key that is too long.
-pub(super) fn check_key(key: &str) -> Result<(), AwsError> {
+pub(crate) fn check_key(key: &str) -> Result<(), AwsError> {
     match key.len() > KEY_LEN_MAX {
         true => Err(AwsError::new("KeyTooLongError", 400, "Your key is too long")
             .element("Size", key.len().to_string())

@@ -18,6 +18,7 @@ use crate::S3;
 use crate::checksum::{Checksum, Kind, given, show};
 use crate::lookup::version_shown;
 use crate::metering::Class;
+use crate::notices::{Cause, Happening};
 use crate::refusal;
 use crate::render::encryption;
 use crate::rules::condition::WriteConditions;
@@ -127,16 +128,22 @@ impl Flow<CompleteMultipartUpload> for S3 {
             if_none_match: input.if_none_match.clone(),
         };
         let said = given!(input);
-        let ledger = &self.doors.ledger;
-        let record = self.store.change(ledger, &bucket, &input.key, call.now, |change, row| {
-            conditions.check(&input.key, change.newest()?.as_ref())?;
-            let there = self.store.parts_of(bucket.id, &upload.id, 0);
-            let parts = chosen(listed, there.collect::<Result<_, _>>()?)?;
-            let record = whole(&upload, &parts)?;
-            refuse_other(&record, said.as_ref(), input.mpu_object_size)?;
-            let segments: Vec<Segment> = parts.into_iter().flat_map(|part| part.segments).collect();
-            change.finish_upload(row.versioning, &upload.id, record, segments)
-        })?;
+        let (ledger, cause) = (&self.doors.ledger, Cause::of(&call));
+        let happening = Happening::CompleteMultipartUpload;
+        let (record, staged) =
+            self.store.change(ledger, &bucket, &input.key, call.now, |change, row| {
+                conditions.check(&input.key, change.newest()?.as_ref())?;
+                let there = self.store.parts_of(bucket.id, &upload.id, 0);
+                let parts = chosen(listed, there.collect::<Result<_, _>>()?)?;
+                let record = whole(&upload, &parts)?;
+                refuse_other(&record, said.as_ref(), input.mpu_object_size)?;
+                let segments: Vec<Segment> =
+                    parts.into_iter().flat_map(|part| part.segments).collect();
+                let record = change.finish_upload(row.versioning, &upload.id, record, segments)?;
+                let staged = self.tell(change, row, (&record, happening, &cause));
+                Ok((record, staged))
+            })?;
+        self.send(staged);
         self.store.sync().await?;
         self.meter(&call, &bucket, Class::Write);
         let mut output = CompleteMultipartUploadOutput {

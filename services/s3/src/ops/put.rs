@@ -11,6 +11,7 @@ use crate::S3;
 use crate::checksum::{given, show};
 use crate::lookup::version_shown;
 use crate::metering::Class;
+use crate::notices::{Cause, Happening};
 use crate::refusal;
 use crate::render::{encryption, expiration};
 use crate::rules::condition::WriteConditions;
@@ -25,6 +26,7 @@ pub(crate) struct Incoming<'a> {
     pub(crate) record: Record,
     pub(crate) held: Held,
     pub(crate) conditions: &'a WriteConditions,
+    pub(crate) happening: Happening,
 }
 
 /// AWS docs: *Amazon S3 API Reference > PutObject*.
@@ -60,8 +62,14 @@ impl Flow<PutObject> for S3 {
             ..Record::default()
         };
         let held = spooled.keep().await?;
-        let incoming =
-            Incoming { bucket: &bucket, key: &input.key, record, held, conditions: &conditions };
+        let incoming = Incoming {
+            bucket: &bucket,
+            key: &input.key,
+            record,
+            held,
+            conditions: &conditions,
+            happening: Happening::Put,
+        };
         let record = self.put(&call, incoming).await?;
         let mut output = PutObjectOutput {
             e_tag: Some(record.quoted_etag()),
@@ -81,14 +89,18 @@ impl Flow<PutObject> for S3 {
 impl S3 {
     /// Puts an object in, and returns once that is on disk.
     pub(crate) async fn put(&self, call: &Call, new: Incoming<'_>) -> Result<Record, AwsError> {
-        let Incoming { bucket, key, record, held, conditions } = new;
-        let ledger = &self.doors.ledger;
-        let record = self.store.change(ledger, bucket, key, call.now, |change, row| {
-            if conditions.are_there() {
-                conditions.check(key, change.newest()?.as_ref())?;
-            }
-            change.put(row.versioning, record, held)
-        })?;
+        let Incoming { bucket, key, record, held, conditions, happening } = new;
+        let (ledger, cause) = (&self.doors.ledger, Cause::of(call));
+        let (record, staged) =
+            self.store.change(ledger, bucket, key, call.now, |change, row| {
+                if conditions.are_there() {
+                    conditions.check(key, change.newest()?.as_ref())?;
+                }
+                let record = change.put(row.versioning, record, held)?;
+                let staged = self.tell(change, row, (&record, happening, &cause));
+                Ok((record, staged))
+            })?;
+        self.send(staged);
         self.store.sync().await?;
         self.meter(call, bucket, Class::Write);
         Ok(record)
@@ -100,17 +112,20 @@ impl S3 {
         call: &Call,
         bucket: &BucketRow,
         (key, version_id): (&str, Option<&str>),
+        happening: Option<Happening>,
         change: impl FnOnce(&BucketRow, &mut Manner) -> Result<(), AwsError>,
     ) -> Result<Record, AwsError> {
         self.object(bucket, key, version_id, "PUT")?;
-        let ledger = &self.doors.ledger;
-        let record = self.store.change(ledger, bucket, key, call.now, |work, row| {
+        let (ledger, cause) = (&self.doors.ledger, Cause::of(call));
+        let (record, staged) = self.store.change(ledger, bucket, key, call.now, |work, row| {
             let found = work.find(version_id)?.filter(|record| !record.is_marker);
             let mut record = found.ok_or_else(|| refusal::no_such_key(key))?;
             change(row, &mut record.manner)?;
             work.rewrite(&record)?;
-            Ok(record)
+            let told = happening.map(|what| self.tell(work, row, (&record, what, &cause)));
+            Ok((record, told.unwrap_or_default()))
         })?;
+        self.send(staged);
         self.store.sync().await?;
         self.meter(call, bucket, Class::Write);
         Ok(record)

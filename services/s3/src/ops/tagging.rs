@@ -13,6 +13,7 @@ use haar_types::Tags;
 use crate::S3;
 use crate::lookup::version_shown;
 use crate::metering::Class;
+use crate::notices::Happening;
 use crate::rules::tags;
 
 impl Flow<PutObjectTagging> for S3 {
@@ -24,10 +25,11 @@ impl Flow<PutObjectTagging> for S3 {
         let bucket = self.bucket(&input.bucket)?;
         let new = tags::of_list(input.tagging.tag_set, tags::On::Object)?;
         let which = (&*input.key, input.version_id.as_deref());
-        let record = self.rewrite(&call, &bucket, which, |_, manner| {
-            manner.tags = new;
-            Ok(())
-        });
+        let record =
+            self.rewrite(&call, &bucket, which, Some(Happening::TaggingPut), |_, manner| {
+                manner.tags = new;
+                Ok(())
+            });
         let version_id = version_shown(&bucket, &record.await?);
         Ok(PutObjectTaggingOutput { version_id })
     }
@@ -57,10 +59,11 @@ impl Flow<DeleteObjectTagging> for S3 {
     ) -> Answer<DeleteObjectTagging> {
         let bucket = self.bucket(&input.bucket)?;
         let which = (&*input.key, input.version_id.as_deref());
-        let record = self.rewrite(&call, &bucket, which, |_, manner| {
-            manner.tags = Tags::new();
-            Ok(())
-        });
+        let record =
+            self.rewrite(&call, &bucket, which, Some(Happening::TaggingDelete), |_, manner| {
+                manner.tags = Tags::new();
+                Ok(())
+            });
         let version_id = version_shown(&bucket, &record.await?);
         Ok(DeleteObjectTaggingOutput { version_id })
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use haar_ecs::doors::Secrets;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Auth, Doors};
+use haar_s3_contract::model::{GetObject, GetObjectRequest};
 use haar_secretsmanager_contract::peek::SecretsPeek;
 use haar_secretsmanager_contract::{GetSecretValue, GetSecretValueRequest};
 use haar_ssm_contract::peek::SsmPeek;
@@ -43,7 +44,28 @@ impl Secrets for TaskSecrets {
         let value = parameters.value(&snapshot, account, region, value_from);
         value.map_err(|error| format!("{value_from}: {error}"))
     }
+
+    async fn file(
+        &self,
+        account: &AccountId,
+        region: &Region,
+        execution_role: Option<&str>,
+        arn: &str,
+    ) -> Result<String, String> {
+        let path = arn.strip_prefix("arn:aws:s3:::").and_then(|path| path.split_once('/'));
+        let (bucket, key) = path.ok_or_else(|| format!("{arn} names no object"))?;
+        let caller = super::caller(&self.doors, &*self.iam, account, execution_role)?;
+        let (bucket, key) = (bucket.to_owned(), key.to_owned());
+        let input = GetObjectRequest { bucket, key, ..Default::default() };
+        let told = |error: AwsError| format!("{}: {}", error.code(), error.message());
+        let read = self.doors.call::<GetObject>(caller, region, input).await.map_err(told)?;
+        let bytes = haar_s3_contract::whole(read, FILE_BYTES_MAX).await.map_err(told)?;
+        String::from_utf8(bytes.to_vec()).map_err(|_| format!("{arn} is no text"))
+    }
 }
+
+/// Most bytes of an environment file. *Ours*.
+const FILE_BYTES_MAX: usize = 1 << 20;
 
 impl TaskSecrets {
     /// Asks as the role does, through the same gate as everybody; what is not there is told by

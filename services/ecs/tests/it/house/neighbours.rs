@@ -177,6 +177,16 @@ impl Secrets for Neighbours {
         let found = self.secrets.lock().get(value_from).cloned();
         found.ok_or_else(|| format!("{value_from}: ResourceNotFoundException"))
     }
+
+    async fn file(
+        &self,
+        _: &AccountId,
+        _: &Region,
+        _: Option<&str>,
+        arn: &str,
+    ) -> Result<String, String> {
+        self.secrets.lock().get(arn).cloned().ok_or_else(|| format!("NoSuchKey: {arn}"))
+    }
 }
 
 #[async_trait]

@@ -144,10 +144,6 @@ text_enum!(ExpirationStatus {
     Enabled = "Enabled",
     Disabled = "Disabled",
 });
-text_enum!(FilterRuleName {
-    Prefix = "prefix",
-    Suffix = "suffix",
-});
 text_enum!(IntelligentTieringAccessTier {
     ArchiveAccess = "ARCHIVE_ACCESS",
     DeepArchiveAccess = "DEEP_ARCHIVE_ACCESS",

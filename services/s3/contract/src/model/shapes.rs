@@ -664,7 +664,7 @@ shape!(ExistingObjectReplication, tables::EXISTING_OBJECT_REPLICATION, 0 status)
 
 #[derive(Clone, Default)]
 pub struct FilterRule {
-    pub name: Option<FilterRuleName>,
+    pub name: Option<String>,
     pub value: Option<String>,
 }
 shape!(FilterRule, tables::FILTER_RULE, 0 name, 1 value);

@@ -1042,7 +1042,7 @@ pub static FETCH_OWNER: Schema = Schema::new("FetchOwner", Kind::Boolean);
 pub static FILTER_RULE: Schema = Schema::structure(
     "FilterRule",
     &StructSchema::new(&[
-        Member::new("Name", &FILTER_RULE_NAME),
+        Member::new("Name", &OPEN_TEXT),
         Member::new("Value", &FILTER_RULE_VALUE),
     ]),
 );
@@ -1050,8 +1050,6 @@ pub static FILTER_RULE_LIST: Schema = Schema::new(
     "FilterRuleList",
     Kind::List(&ListSchema { item: Member::new("member", &FILTER_RULE), flattened: true }),
 );
-pub static FILTER_RULE_NAME: Schema =
-    Schema::new("FilterRuleName", Kind::Enum(enums::FilterRuleName::TEXTS));
 pub static FILTER_RULE_VALUE: Schema = Schema::new("FilterRuleValue", Kind::Text);
 pub static GET_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT: Schema = Schema::structure(
     "GetBucketAccelerateConfigurationOutput",

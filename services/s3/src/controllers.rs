@@ -1,0 +1,5 @@
+//! The room's controllers.
+
+mod lifecycles;
+
+pub use lifecycles::{LifecycleStep, Lifecycles};

@@ -1,0 +1,156 @@
+//! What a bucket tells its listeners: staged with what it tells of, carried until it arrives.
+//!
+//! AWS docs: *Amazon S3 User Guide > Amazon S3 Event Notifications*.
+
+mod message;
+mod porter;
+
+use haar_courier::{Lane, Letter, Staged};
+use haar_kernel::Call;
+use haar_types::{AccountId, Region, Timestamp};
+use serde::{Deserialize, Serialize};
+
+pub(crate) use message::test_event;
+pub(crate) use porter::{Porter, sender};
+
+use crate::S3;
+use crate::rules::notification::{Listener, listeners};
+use crate::state::BucketRow;
+use crate::store::{Change, Record};
+
+/// What happened to an object, as event names have it: `ObjectCreated:Put`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Happening {
+    Put,
+    Post,
+    Copy,
+    CompleteMultipartUpload,
+    Delete,
+    DeleteMarkerCreated,
+    TaggingPut,
+    TaggingDelete,
+    AclPut,
+    LifecycleDelete,
+    LifecycleDeleteMarkerCreated,
+    LifecycleTransition,
+}
+
+impl Happening {
+    /// Without `s3:`.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Put => "ObjectCreated:Put",
+            Self::Post => "ObjectCreated:Post",
+            Self::Copy => "ObjectCreated:Copy",
+            Self::CompleteMultipartUpload => "ObjectCreated:CompleteMultipartUpload",
+            Self::Delete => "ObjectRemoved:Delete",
+            Self::DeleteMarkerCreated => "ObjectRemoved:DeleteMarkerCreated",
+            Self::TaggingPut => "ObjectTagging:Put",
+            Self::TaggingDelete => "ObjectTagging:Delete",
+            Self::AclPut => "ObjectAcl:Put",
+            Self::LifecycleDelete => "LifecycleExpiration:Delete",
+            Self::LifecycleDeleteMarkerCreated => "LifecycleExpiration:DeleteMarkerCreated",
+            Self::LifecycleTransition => "LifecycleTransition",
+        }
+    }
+}
+
+/// Who made it happen.
+#[derive(Clone, Debug)]
+pub(crate) struct Cause {
+    pub(crate) principal_id: String,
+    /// The account that asked; the service's name where S3 did it itself.
+    pub(crate) requester: String,
+    pub(crate) source_ip: Option<String>,
+    pub(crate) request_id: String,
+}
+
+impl Cause {
+    /// A caller.
+    pub(crate) fn of(call: &Call) -> Self {
+        Self {
+            principal_id: format!("AWS:{}", call.principal.identity.user_id()),
+            requester: call.account.to_string(),
+            source_ip: call.source_ip.map(|address| address.to_string()),
+            request_id: call.request_id.to_string(),
+        }
+    }
+
+    /// S3 itself.
+    pub(crate) fn lifecycle(request_id: String) -> Self {
+        Self {
+            principal_id: "s3.amazonaws.com".to_owned(),
+            requester: "s3.amazonaws.com".to_owned(),
+            source_ip: None,
+            request_id,
+        }
+    }
+}
+
+/// One notice on its way.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Notice {
+    /// Whom it goes to.
+    pub(crate) arn: String,
+    pub(crate) bucket: String,
+    pub(crate) account: AccountId,
+    pub(crate) region: Region,
+    pub(crate) body: String,
+}
+
+/// What is told of one object.
+pub(crate) struct Tale<'a> {
+    pub(crate) bucket: &'a BucketRow,
+    pub(crate) key: &'a str,
+    pub(crate) record: &'a Record,
+    pub(crate) happening: Happening,
+    pub(crate) cause: &'a Cause,
+    pub(crate) at: Timestamp,
+}
+
+impl S3 {
+    /// Stages what a change tells its bucket's listeners. To be sent once the change is applied.
+    pub(crate) fn tell(
+        &self,
+        change: &mut Change<'_>,
+        row: &BucketRow,
+        (record, happening, cause): (&Record, Happening, &Cause),
+    ) -> Staged {
+        let Some(courier) = self.courier.get() else { return Staged::default() };
+        let (key, at) = (change.key, change.now);
+        let heard = listeners(&row.notification, happening.name(), key);
+        if heard.is_empty() {
+            return Staged::default();
+        }
+        let tale = Tale { bucket: row, key, record, happening, cause, at };
+        let letters: Vec<Letter> = heard.iter().map(|listener| letter(&tale, listener)).collect();
+        courier.stage(&mut change.batch, letters)
+    }
+
+    /// Has staged notices carried.
+    pub(crate) fn send(&self, staged: Staged) {
+        if let Some(courier) = self.courier.get() {
+            courier.dispatch(staged);
+        }
+    }
+}
+
+fn letter(tale: &Tale<'_>, listener: &Listener<'_>) -> Letter {
+    let bucket = tale.bucket;
+    let (arn, body) = match listener {
+        Listener::Arn { arn, id } => ((*arn).to_owned(), message::records(tale, id)),
+        Listener::EventBridge => {
+            let bus =
+                format!("arn:aws:events:{}:{}:event-bus/default", bucket.region, bucket.account);
+            (bus, message::event(tale))
+        }
+    };
+    let notice = Notice {
+        bucket: bucket.name.clone(),
+        account: bucket.account.clone(),
+        region: bucket.region.clone(),
+        body: body.to_string(),
+        arn: arn.clone(),
+    };
+    Letter::new(Lane::Shared(arn), serde_json::to_vec(&notice).expect("a notice is plain data"))
+}

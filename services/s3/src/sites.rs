@@ -1,0 +1,111 @@
+//! What browsers ask for: websites, leave to ask across origins, forms.
+
+mod form;
+mod form_body;
+mod preflight;
+mod website;
+
+use std::sync::Arc;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use haar_kernel::Site;
+use haar_s3_contract::model::SERVICE;
+use haar_types::RequestId;
+use haar_wire::{AwsError, Body, Protocol};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use percent_encoding::percent_decode_str;
+
+use crate::S3;
+use crate::state::BucketRow;
+
+/// Answers browsers.
+pub struct Sites(pub(crate) Arc<S3>);
+
+/// What a request is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Kind {
+    /// A page of a bucket's website.
+    Page(String),
+    /// The question whether a page may ask for something across origins.
+    Preflight(String, String),
+    /// A form with a file.
+    Form(String),
+}
+
+impl Sites {
+    fn kind(&self, host: &str, parts: &Parts) -> Option<Kind> {
+        if let Some(bucket) = website::bucket_of(host) {
+            return Some(Kind::Page(bucket.to_owned()));
+        }
+        let is_preflight = parts.method == Method::OPTIONS
+            && parts.headers.contains_key("access-control-request-method");
+        let is_form = parts.method == Method::POST && form_body::is_form(parts);
+        if !is_preflight && !is_form {
+            return None;
+        }
+        let path = haar_wire::labelled_path(&SERVICE, parts, None);
+        let path = path.strip_prefix('/').unwrap_or(&path);
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        let bucket = self.0.bucket(bucket).ok()?;
+        let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
+        match (is_preflight, key.is_empty()) {
+            (true, _) => Some(Kind::Preflight(bucket.name.clone(), key)),
+            (false, true) => Some(Kind::Form(bucket.name.clone())),
+            (false, false) => None,
+        }
+    }
+}
+
+impl Site for Sites {
+    fn claims(&self, host: &str, parts: &Parts) -> bool {
+        self.kind(host, parts).is_some()
+    }
+
+    fn streams(&self, parts: &Parts) -> bool {
+        parts.method == Method::POST && form_body::is_form(parts)
+    }
+
+    fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
+        async move {
+            let (parts, body) = request.into_parts();
+            let host = host_of(&parts);
+            match self.kind(&host, &parts) {
+                Some(Kind::Page(bucket)) => website::serve(&self.0, &bucket, &parts),
+                Some(Kind::Preflight(bucket, _)) => preflight::serve(&self.0, &bucket, &parts),
+                Some(Kind::Form(bucket)) => form::serve(&self.0, &bucket, &parts, body).await,
+                None => refused(&self.0, &crate::refusal::no_such_bucket("")),
+            }
+        }
+        .boxed()
+    }
+}
+
+/// The host that a request is for: lower case, without its port.
+fn host_of(parts: &Parts) -> String {
+    let header = || parts.headers.get("host").and_then(|host| host.to_str().ok());
+    let host = parts.uri.authority().map(|authority| authority.as_str()).or_else(header);
+    let host = host.unwrap_or_default();
+    host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase()
+}
+
+/// An error in S3's form.
+fn refused(room: &S3, error: &AwsError) -> Response<Body> {
+    let request_id = RequestId::new(room.doors.ids.uuid());
+    haar_wire::encode_error_as(Protocol::RestXml, Some(&SERVICE), error, &request_id)
+}
+
+/// An answer without a body.
+fn bare(status: StatusCode) -> Response<Body> {
+    let mut answer = Response::new(Body::empty());
+    *answer.status_mut() = status;
+    answer
+}
+
+/// Adds what lets a page read an answer.
+fn adorn(bucket: &BucketRow, parts: &Parts, answer: &mut Response<Body>) {
+    if let Some(origin) = parts.headers.get("origin").and_then(|origin| origin.to_str().ok()) {
+        crate::cors::adorn(bucket, parts.method.as_str(), origin, answer);
+    }
+}

@@ -1,0 +1,306 @@
+//! The room's operations through a kernel, on simulated time.
+
+#![allow(clippy::unwrap_used)]
+
+mod house;
+
+use std::time::Duration;
+
+use haar_s3_contract::model::*;
+use haar_types::{AccountId, Region};
+use house::{House, put};
+use serde_json::{Value, json};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+async fn house_with_bucket() -> House {
+    let house = House::new();
+    house.ok::<CreateBucket>(json!({ "Bucket": "bbb" })).await;
+    house
+}
+
+async fn keep_versions(house: &House) {
+    let input = json!({ "Bucket": "bbb", "VersioningConfiguration": { "Status": "Enabled" } });
+    house.ok::<PutBucketVersioning>(input).await;
+}
+
+async fn page(house: &House, input: Value) -> (Vec<String>, Vec<String>, Option<String>) {
+    let output = house.ok::<ListObjectsV2>(input).await;
+    let texts = |list: &Value, member: &str| {
+        let list = list.as_array().cloned().unwrap_or_default();
+        list.iter().map(|one| one[member].as_str().unwrap().to_owned()).collect()
+    };
+    let next = output["NextContinuationToken"].as_str().map(str::to_owned);
+    (texts(&output["Contents"], "Key"), texts(&output["CommonPrefixes"], "Prefix"), next)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_is_made_once_and_goes_when_it_is_empty() {
+    let house = house_with_bucket().await;
+    house.ok::<CreateBucket>(json!({ "Bucket": "bbb" })).await;
+    let there = json!({ "Bucket": "bbb", "CreateBucketConfiguration": {
+        "LocationConstraint": "eu-west-1" } });
+    let (code, _) = house.call::<CreateBucket>(there).await.unwrap_err();
+    assert_eq!(code, "BucketAlreadyOwnedByYou");
+    let nowhere = json!({ "Bucket": "c1c", "CreateBucketConfiguration": {
+        "LocationConstraint": "us-east-1" } });
+    let (code, _) = house.call::<CreateBucket>(nowhere).await.unwrap_err();
+    assert_eq!(code, "InvalidLocationConstraint");
+    let (code, _) = house.call::<CreateBucket>(json!({ "Bucket": "B_" })).await.unwrap_err();
+    assert_eq!(code, "InvalidBucketName");
+    house.put("k", "x").await;
+    let (code, _) = house.call::<DeleteBucket>(json!({ "Bucket": "bbb" })).await.unwrap_err();
+    assert_eq!(code, "BucketNotEmpty");
+    house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    house.ok::<DeleteBucket>(json!({ "Bucket": "bbb" })).await;
+    let (code, _) = house.call::<HeadBucket>(json!({ "Bucket": "bbb" })).await.unwrap_err();
+    assert_eq!(code, "NoSuchBucket");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_goes_on_behind_what_it_folded() {
+    let house = house_with_bucket().await;
+    for key in ["a", "d/1", "d/2", "d/3", "d0", "e/\0x", "f"] {
+        house.put(key, "x").await;
+    }
+    let asked = json!({ "Bucket": "bbb", "Delimiter": "/", "MaxKeys": 2 });
+    let (keys, prefixes, next) = page(&house, asked.clone()).await;
+    assert_eq!((keys, prefixes), (vec!["a".to_owned()], vec!["d/".to_owned()]));
+    let mut asked = asked;
+    asked["ContinuationToken"] = json!(next.unwrap());
+    let (keys, prefixes, next) = page(&house, asked.clone()).await;
+    assert_eq!((keys, prefixes), (vec!["d0".to_owned()], vec!["e/".to_owned()]));
+    asked["ContinuationToken"] = json!(next.unwrap());
+    let (keys, prefixes, next) = page(&house, asked.clone()).await;
+    assert_eq!((keys, prefixes, next), (vec!["f".to_owned()], vec![], None));
+
+    let after = json!({ "Bucket": "bbb", "Prefix": "d/", "StartAfter": "d/1", "MaxKeys": 1 });
+    let (keys, _, next) = page(&house, after).await;
+    assert_eq!(keys, ["d/2"]);
+    assert!(next.is_some());
+    let none = json!({ "Bucket": "bbb", "MaxKeys": 0 });
+    assert_eq!(page(&house, none).await, (vec![], vec![], None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn bytes_go_when_no_version_needs_them() {
+    let house = house_with_bucket().await;
+    let large = vec![7_u8; 200_000];
+    house.put("k", large.clone()).await;
+    let source = json!({ "Bucket": "bbb", "Key": "copy", "CopySource": "bbb/k" });
+    house.ok::<CopyObject>(source).await;
+    assert_eq!(house.held(), 1);
+    house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    assert_eq!(house.held(), 1);
+    assert_eq!(house.get("copy", None).await.unwrap(), large);
+    house.put("copy", "small").await;
+    assert_eq!(house.held(), 0);
+    assert_eq!(house.get("copy", None).await.unwrap(), "small");
+}
+
+#[tokio::test(start_paused = true)]
+async fn versions_are_stacked_and_the_next_comes_up() {
+    let house = house_with_bucket().await;
+    house.put("k", "null").await;
+    keep_versions(&house).await;
+    let one = house.put("k", "one").await.version_id.unwrap();
+    let two = house.put("k", "two").await.version_id.unwrap();
+    assert_eq!(house.get("k", Some("null")).await.unwrap(), "null");
+    assert_eq!(house.get("k", Some(&one)).await.unwrap(), "one");
+    house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k", "VersionId": two })).await;
+    assert_eq!(house.get("k", None).await.unwrap(), "one");
+    let marked = house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    assert_eq!(marked["DeleteMarker"], true);
+    assert_eq!(house.get("k", None).await.unwrap_err().0, "NoSuchKey");
+    let marker = marked["VersionId"].as_str().unwrap();
+    assert_eq!(house.get("k", Some(marker)).await.unwrap_err().0, "MethodNotAllowed");
+    assert_eq!(house.get("k", Some("x")).await.unwrap_err().0, "InvalidArgument");
+    assert_eq!(house.versions().await, ["k", "k", "k!"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn locked_versions_stay_until_their_time() {
+    let house = House::new();
+    let made = json!({ "Bucket": "bbb", "ObjectLockEnabledForBucket": true });
+    house.ok::<CreateBucket>(made).await;
+    let rule = json!({ "DefaultRetention": { "Mode": "GOVERNANCE", "Days": 1 } });
+    let config = json!({ "ObjectLockEnabled": "Enabled", "Rule": rule });
+    let input = json!({ "Bucket": "bbb", "ObjectLockConfiguration": config });
+    house.ok::<PutObjectLockConfiguration>(input).await;
+    let id = house.put("k", "x").await.version_id.unwrap();
+    let mut doomed = json!({ "Bucket": "bbb", "Key": "k", "VersionId": id });
+    let (code, text) = house.call::<DeleteObject>(doomed.clone()).await.unwrap_err();
+    assert_eq!(
+        (&*code, &*text),
+        ("AccessDenied", "Access Denied because object protected by object lock.")
+    );
+    let hold = json!({ "Bucket": "bbb", "Key": "k", "LegalHold": { "Status": "ON" } });
+    house.ok::<PutObjectLegalHold>(hold).await;
+    doomed["BypassGovernanceRetention"] = json!(true);
+    house.call::<DeleteObject>(doomed.clone()).await.unwrap_err();
+    let free = json!({ "Bucket": "bbb", "Key": "k", "LegalHold": { "Status": "OFF" } });
+    house.ok::<PutObjectLegalHold>(free).await;
+    house.pass(DAY).await;
+    doomed["BypassGovernanceRetention"] = json!(false);
+    house.ok::<DeleteObject>(doomed).await;
+    assert_eq!(house.versions().await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn lifecycle_rules_act_at_midnight() {
+    let house = house_with_bucket().await;
+    keep_versions(&house).await;
+    let rules = json!([
+        { "ID": "old", "Status": "Enabled", "Filter": { "Prefix": "tmp/" },
+          "Expiration": { "Days": 1 }, "NoncurrentVersionExpiration": { "NoncurrentDays": 1 } },
+        { "ID": "parts", "Status": "Enabled", "Filter": { "Prefix": "" },
+          "AbortIncompleteMultipartUpload": { "DaysAfterInitiation": 2 } },
+        { "ID": "off", "Status": "Disabled", "Filter": { "Prefix": "" },
+          "Expiration": { "Days": 1 } },
+    ]);
+    let input = json!({ "Bucket": "bbb", "LifecycleConfiguration": { "Rules": rules } });
+    house.ok::<PutBucketLifecycleConfiguration>(input).await;
+    house.put("tmp/a", "x").await;
+    house.put("kept", "x").await;
+    let begun = house.ok::<CreateMultipartUpload>(json!({ "Bucket": "bbb", "Key": "p" })).await;
+    house.pass(DAY).await; // the midnight in between is less than a day after
+    assert_eq!(house.versions().await, ["kept", "tmp/a"]);
+    house.pass(DAY).await;
+    assert_eq!(house.versions().await, ["kept", "tmp/a", "tmp/a!"]);
+    let parts = json!({ "Bucket": "bbb", "Key": "p", "UploadId": begun["UploadId"] });
+    house.ok::<ListParts>(parts.clone()).await;
+    house.pass(DAY * 2).await; // the version goes, then the marker that is left alone
+    assert_eq!(house.versions().await, ["kept"]);
+    assert_eq!(house.call::<ListParts>(parts).await.unwrap_err().0, "NoSuchUpload");
+}
+
+#[tokio::test(start_paused = true)]
+async fn listeners_hear_of_what_their_filters_let_through() {
+    let house = house_with_bucket().await;
+    let queue = "arn:aws:sqs:us-east-1:000000000000:q";
+    let rules =
+        json!([{ "Name": "Prefix", "Value": "in/" }, { "Name": "suffix", "Value": ".jpg" }]);
+    let config = json!({
+        "QueueConfigurations": [{ "Id": "pictures", "QueueArn": queue,
+            "Events": ["s3:ObjectCreated:*", "s3:ObjectRemoved:*"],
+            "Filter": { "Key": { "FilterRules": rules } } }],
+    });
+    let input = json!({ "Bucket": "bbb", "NotificationConfiguration": config });
+    house.ok::<PutBucketNotificationConfiguration>(input.clone()).await;
+    assert_eq!(house.queue.taken.lock()[0]["Event"], "s3:TestEvent");
+
+    house.queue.refusals.lock().extend([true, true]);
+    house.put("in/a b.jpg", "xyz").await;
+    house.put("in/a.png", "x").await;
+    house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "in/a b.jpg" })).await;
+    house.pass(Duration::from_secs(60)).await;
+    let mut taken = house.queue.taken.lock().split_off(1);
+    taken.sort_by_key(|body| body["Records"][0]["eventName"].as_str().unwrap().to_owned());
+    assert_eq!(taken.len(), 2);
+    let record = &taken[0]["Records"][0];
+    assert_eq!(record["eventName"], "ObjectCreated:Put");
+    assert_eq!(record["s3"]["configurationId"], "pictures");
+    assert_eq!(record["s3"]["object"]["key"], "in/a+b.jpg");
+    assert_eq!(record["s3"]["object"]["size"], 3);
+    let sequencer = |body: &Value| body["Records"][0]["s3"]["object"]["sequencer"].to_string();
+    assert!(sequencer(&taken[0]) < sequencer(&taken[1]));
+    assert_eq!(taken[1]["Records"][0]["eventName"], "ObjectRemoved:Delete");
+
+    house.queue.refusals.lock().push(false);
+    let (code, text) = house.call::<PutBucketNotificationConfiguration>(input).await.unwrap_err();
+    assert_eq!(code, "InvalidArgument");
+    assert_eq!(text, "Unable to validate the following destination configurations");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_bus_hears_of_everything() {
+    let house = house_with_bucket().await;
+    let config = json!({ "EventBridgeConfiguration": {} });
+    let input = json!({ "Bucket": "bbb", "NotificationConfiguration": config });
+    house.ok::<PutBucketNotificationConfiguration>(input).await;
+    house.put("k", "x").await;
+    house.pass(Duration::from_secs(1)).await;
+    let event = house.queue.taken.lock()[0].clone();
+    assert_eq!(
+        (&event["source"], &event["detail-type"]),
+        (&json!("aws.s3"), &json!("Object Created"))
+    );
+    assert_eq!(event["detail"]["object"]["key"], "k");
+    assert_eq!(event["detail"]["reason"], "PutObject");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lists_have_no_say_where_the_owner_has_all() {
+    let house = house_with_bucket().await;
+    let listed = PutObjectRequest { acl: Some(ObjectCannedACL::PublicRead), ..put("k", "x") };
+    assert_eq!(
+        house.raw::<PutObject>(listed).await.err().unwrap().0,
+        "AccessControlListNotSupported"
+    );
+    let full = Some(ObjectCannedACL::BucketOwnerFullControl);
+    house.raw::<PutObject>(PutObjectRequest { acl: full, ..put("k", "x") }).await.ok().unwrap();
+    let rules = json!([{ "ObjectOwnership": "ObjectWriter" }]);
+    let input = json!({ "Bucket": "bbb", "OwnershipControls": { "Rules": rules } });
+    house.ok::<PutBucketOwnershipControls>(input).await;
+    let public = json!({ "Bucket": "bbb", "Key": "k", "ACL": "public-read" });
+    let (code, _) = house.call::<PutObjectAcl>(public.clone()).await.unwrap_err();
+    assert_eq!(code, "AccessDenied"); // new buckets block public lists
+    house.ok::<DeletePublicAccessBlock>(json!({ "Bucket": "bbb" })).await;
+    house.ok::<PutObjectAcl>(public).await;
+    let shown = house.ok::<GetObjectAcl>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    assert_eq!(shown["Grants"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_takes_over_what_it_is_not_told() {
+    let house = house_with_bucket().await;
+    let metadata = Some([("a".to_owned(), "1".to_owned())].into());
+    let tagging = Some("t=1".to_owned());
+    house
+        .raw::<PutObject>(PutObjectRequest { metadata, tagging, ..put("k", "x") })
+        .await
+        .ok()
+        .unwrap();
+    let copy = json!({ "Bucket": "bbb", "Key": "c", "CopySource": "bbb/k" });
+    house.ok::<CopyObject>(copy).await;
+    let head = house.ok::<HeadObject>(json!({ "Bucket": "bbb", "Key": "c" })).await;
+    assert_eq!((&head["Metadata"]["a"], &head["TagCount"]), (&json!("1"), &json!(1)));
+    let same = json!({ "Bucket": "bbb", "Key": "k", "CopySource": "bbb/k" });
+    assert_eq!(house.call::<CopyObject>(same.clone()).await.unwrap_err().0, "InvalidRequest");
+    let mut replaced = same;
+    replaced["MetadataDirective"] = json!("REPLACE");
+    replaced["Metadata"] = json!({ "b": "2" });
+    house.ok::<CopyObject>(replaced).await;
+    let head = house.ok::<HeadObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    assert_eq!(head["Metadata"], json!({ "b": "2" }));
+    let failing = json!({ "Bucket": "bbb", "Key": "d", "CopySource": "bbb/k",
+        "CopySourceIfNoneMatch": "*" });
+    assert_eq!(house.call::<CopyObject>(failing).await.unwrap_err().0, "PreconditionFailed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn public_policies_are_blocked_until_the_block_is_lifted() {
+    let house = house_with_bucket().await;
+    let policy = json!({ "Version": "2012-10-17", "Statement": [{ "Effect": "Allow",
+        "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::bbb/*" }] });
+    let input = json!({ "Bucket": "bbb", "Policy": policy.to_string() });
+    assert_eq!(house.call::<PutBucketPolicy>(input.clone()).await.unwrap_err().0, "AccessDenied");
+    house.ok::<DeletePublicAccessBlock>(json!({ "Bucket": "bbb" })).await;
+    house.ok::<PutBucketPolicy>(input).await;
+    let status = house.ok::<GetBucketPolicyStatus>(json!({ "Bucket": "bbb" })).await;
+    assert_eq!(status["PolicyStatus"]["IsPublic"], true);
+    let foreign = policy.to_string().replace(":::bbb/", ":::ccc/");
+    let input = json!({ "Bucket": "bbb", "Policy": foreign });
+    let (code, text) = house.call::<PutBucketPolicy>(input).await.unwrap_err();
+    assert_eq!((&*code, &*text), ("MalformedPolicy", "Policy has invalid resource"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_expected_owner_must_be_the_owner() {
+    let house = house_with_bucket().await;
+    let mut input = json!({ "Bucket": "bbb", "ExpectedBucketOwner": "123456789012" });
+    assert_eq!(house.call::<HeadBucket>(input.clone()).await.unwrap_err().0, "AccessDenied");
+    input["ExpectedBucketOwner"] = json!(AccountId::default().to_string());
+    let head = house.ok::<HeadBucket>(input).await;
+    assert_eq!(head["BucketRegion"], Region::default().to_string());
+}
