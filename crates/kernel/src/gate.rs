@@ -47,10 +47,17 @@ pub(crate) fn identify(
 pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Caller, SigError> {
     let settings = kernel.settings();
     let claim = sigv4::claim(presented.parts);
+    let old_key = if claim.is_none() { sigv4::old_key(presented.parts) } else { None };
     let named = claim.as_ref().and_then(|claim| claim.region.parse().ok());
     let region = named.unwrap_or_else(|| settings.region.clone());
     let (principal, chunks) = match (settings.auth, claim) {
-        (Auth::Permissive, None) => (Arc::new(Principal::root(settings.account.clone())), None),
+        (Auth::Permissive, None) => match old_key {
+            Some(access_key_id) => {
+                (believed(kernel, &Claim { access_key_id, ..Claim::default() }), None)
+            }
+            None => (Arc::new(Principal::root(settings.account.clone())), None),
+        },
+        (Auth::Enforce, None) if old_key.is_some() => return Err(SigError::outdated()),
         (Auth::Permissive, Some(claim)) => (believed(kernel, &claim), None),
         (Auth::Enforce, None) if presented.may_be_unsigned => {
             (Arc::new(Principal::anonymous(settings.account.clone())), None)

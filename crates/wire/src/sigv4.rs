@@ -18,7 +18,7 @@ mod sign;
 mod verify;
 
 pub use chunk::{ChunkDecoder, ChunkEvent};
-pub use claim::{Claim, Payload, claim, text_claim};
+pub use claim::{Claim, Payload, claim, old_key, text_claim};
 pub use error::{Dialect, SigError, SigFault};
 pub use sign::Signer;
 pub use verify::{Validity, Verified, verify, verify_text};

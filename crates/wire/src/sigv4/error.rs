@@ -25,6 +25,8 @@ pub enum SigFault {
     BodyMismatch,
     /// The body's chunks are not framed as announced.
     BadChunk,
+    /// It is of a version that is not taken any more.
+    Outdated,
 }
 
 /// Whose codes an error takes.
@@ -85,6 +87,13 @@ impl SigError {
         Self::new(SigFault::Mismatch, message)
     }
 
+    /// The refusal of a signature of version 2.
+    pub fn outdated() -> Self {
+        let text = "The authorization mechanism you have provided is not supported. Please use \
+                    AWS4-HMAC-SHA256.";
+        Self::new(SigFault::Outdated, text)
+    }
+
     /// The refusal of a body that is not what its announced hash says.
     pub fn body_mismatch() -> Self {
         let text = "The provided 'x-amz-content-sha256' header does not match what was computed.";
@@ -125,6 +134,7 @@ impl SigError {
             (SigFault::UnsignedHeaders, S3) => "AccessDenied",
             (SigFault::BodyMismatch, S3) => "XAmzContentSHA256Mismatch",
             (SigFault::BadChunk, S3) => "IncompleteBody",
+            (SigFault::Outdated, S3) => "InvalidRequest",
             (SigFault::ExpiredRequest, Query) => "RequestExpired",
             (SigFault::Mismatch, Query | S3) => "SignatureDoesNotMatch",
             (_, Query) => "SignatureDoesNotMatch",
@@ -152,6 +162,7 @@ impl SigError {
             (_, Dialect::Ec2) if self.code(dialect) != "AuthFailure" => 400,
             (_, Dialect::Ec2) => 401,
             (SigFault::Incomplete | SigFault::BodyMismatch | SigFault::BadChunk, _) => 400,
+            (SigFault::Outdated, Dialect::S3) => 400,
             (SigFault::ExpiredToken | SigFault::UnknownKey, Dialect::Json) => 400,
             (SigFault::Missing | SigFault::Mismatch | SigFault::Skewed, Dialect::Json) => 403,
             (SigFault::ExpiredToken, Dialect::S3) => 400,
