@@ -5,6 +5,7 @@ import json
 import random
 import threading
 import time
+import zlib
 from decimal import Decimal
 
 import boto3
@@ -77,6 +78,12 @@ def test_the_resource_api_round_trips_every_type(cloud, dynamodb):
     assert table.scan(FilterExpression=Key("s").between(5, 8), Select="COUNT")["Count"] == 4
     table.delete()
     table.wait_until_not_exists()
+
+
+def test_answers_bring_their_checksum(cloud):
+    status, headers, body = cloud.http("POST", "/", body=b"{}", headers={
+        "X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"})
+    assert (status, int(headers["x-amz-crc32"])) == (200, zlib.crc32(body))
 
 
 def test_indexes_transactions_and_partiql(cloud, dynamodb):

@@ -96,7 +96,9 @@ impl<O: Operation, R: Room> Entry for TypedEntry<O, R> {
             haar_wire::decode_into(route, parts, body, &mut input)?;
             let request_id = call.request_id.clone();
             let output = self.call(kernel, call, input).await?;
-            Ok(haar_wire::encode::<O>(route, output, &request_id))
+            let mut answer = haar_wire::encode::<O>(route, output, &request_id);
+            self.room.finish(&mut answer);
+            Ok(answer)
         }
         .boxed()
     }

@@ -94,4 +94,7 @@ pub trait Room: Send + Sync + 'static {
     ) -> AwsError {
         idempotency::reused(operation, token)
     }
+
+    /// Has the last word on an answer that is not an error, such as a checksum in its head.
+    fn finish(&self, _answer: &mut http::Response<haar_wire::Body>) {}
 }

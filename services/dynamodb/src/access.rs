@@ -10,11 +10,14 @@ use haar_dynamodb_contract::model::SERVICE;
 use haar_kernel::{Call, Question, Room};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
-use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{AwsError, Body, Json, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::Dynamodb;
 use crate::lookup::{arn_key, table_key};
 use crate::state::TableRow;
+
+/// The CRC-32 of an answer's body, in decimal.
+const CHECKSUM: http::HeaderName = http::HeaderName::from_static("x-amz-crc32");
 
 /// The ARN of a table that a request names.
 fn table_arn(call: &Call, named: &str) -> String {
@@ -80,6 +83,14 @@ impl Room for Dynamodb {
         let row = arn_key(resource).and_then(|key| snapshot.get::<TableRow>(&key));
         let tags = row.iter().flat_map(|row| row.tags.iter());
         tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect()
+    }
+
+    /// Clients compare the checksum of what they got.
+    fn finish(&self, answer: &mut http::Response<Body>) {
+        let sum = answer.body().as_bytes().map(|bytes| crc32fast::hash(bytes));
+        if let Some(sum) = sum {
+            answer.headers_mut().insert(CHECKSUM, http::HeaderValue::from(sum));
+        }
     }
 }
 

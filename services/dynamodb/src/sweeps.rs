@@ -17,6 +17,9 @@ use crate::streams::KEPT_FOR;
 /// How long an expired item stays. *Ours*: AWS says "within a few days".
 const ROUND: Duration = Duration::from_secs(60);
 
+/// The past of tables is looked through once in so many rounds: it is long.
+const PAST_ROUNDS: u64 = 60;
+
 /// Items that expired longer ago stay. AWS docs: *Developer Guide > Using time to live*.
 const EXPIRED_MAX: u64 = 5 * 365 * 24 * 60 * 60;
 
@@ -29,12 +32,12 @@ impl Dynamodb {
         let room = Arc::clone(self);
         async move {
             let mut metered_at = room.doors.clock.now();
-            loop {
+            for round in 1_u64.. {
                 room.doors.clock.sleep(room.doors.settings.wait(ROUND)).await;
                 let now = room.doors.clock.now();
                 room.meter_storage(metered_at, now);
                 metered_at = now;
-                if let Err(error) = room.sweep_once().await {
+                if let Err(error) = room.sweep_once(round % PAST_ROUNDS == 0).await {
                     tracing::warn!(%error, "could not remove what has expired");
                 }
             }
@@ -62,13 +65,13 @@ impl Dynamodb {
         }
     }
 
-    async fn sweep_once(&self) -> Result<(), AwsError> {
+    async fn sweep_once(&self, trims: bool) -> Result<(), AwsError> {
         let (snapshot, now) = (self.doors.ledger.snapshot(), self.doors.clock.now());
         for table in snapshot.all::<TableRow>().filter(|row| row.serves()) {
             if table.ttl.attribute.is_some() {
                 self.engine.expire(&table, now).await?;
             }
-            if let Some(recovery) = &table.recovery {
+            if let Some(recovery) = table.recovery.as_ref().filter(|_| trims) {
                 let kept = Duration::from_secs(u64::from(recovery.days.unsigned_abs()) * 86_400);
                 self.engine.trim_past(&table, now - kept).map_err(|error| fault(&error))?;
             }

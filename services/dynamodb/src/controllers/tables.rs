@@ -81,7 +81,7 @@ impl Controller for Tables {
                 .await?;
             }
             Advance::DropIndex(key, number) => {
-                engine.drop_index(&key.0, number).map_err(ActError::transient)?;
+                engine.drop_index(&key.0, number).await.map_err(ActError::transient)?;
                 change(cx, &key, |row| {
                     row.indexes.retain(|index| index.number != number);
                     row.forget_attributes();
@@ -93,7 +93,7 @@ impl Controller for Tables {
                 change(cx, &key, |row| row.ttl.is_ready = row.ttl.attribute.is_some()).await?;
             }
             Advance::DropExpiries(key) => {
-                engine.drop_expiries(&key.0).map_err(ActError::transient)?;
+                engine.drop_expiries(&key.0).await.map_err(ActError::transient)?;
                 change(cx, &key, |row| row.ttl.is_ready = row.ttl.attribute.is_some()).await?;
             }
         }
@@ -147,7 +147,7 @@ async fn change(cx: &ActCx, key: &TableName, work: impl Fn(&mut TableRow)) -> Re
 async fn remove(engine: &Engine, cx: &ActCx, key: &TableName) -> Result<(), ActError> {
     let Some(row) = cx.ledger.snapshot().get::<TableRow>(&key.0) else { return Ok(()) };
     tell_of_end(engine, cx, key);
-    engine.purge(row.id).map_err(ActError::transient)?;
+    engine.purge(row.id).await.map_err(ActError::transient)?;
     let committed = cx.ledger.write(|tx| {
         let found = tx.get::<TableRow>(&key.0);
         if found.is_some_and(|found| found.id == row.id && found.status == TableStatus::Deleting) {

@@ -60,20 +60,19 @@ impl Engine {
     }
 
     /// Removes an index's entries and counts.
-    pub(crate) fn drop_index(&self, key: &TableKey, number: u32) -> Result<(), KvError> {
+    pub(crate) async fn drop_index(&self, key: &TableKey, number: u32) -> Result<(), KvError> {
         let Some(row) = self.ledger.snapshot().get::<TableRow>(key) else { return Ok(()) };
         self.locks.barrier();
-        self.spaces.entries.remove_prefix(index_prefix(row.id, number))?;
-        self.spaces.counts.remove_prefix(index_prefix(row.id, number))?;
-        Ok(())
+        let prefix = index_prefix(row.id, number);
+        self.remove_all(&self.spaces.entries, &prefix).await?;
+        self.remove_all(&self.spaces.counts, &prefix).await
     }
 
     /// Removes a table's expiries.
-    pub(crate) fn drop_expiries(&self, key: &TableKey) -> Result<(), KvError> {
+    pub(crate) async fn drop_expiries(&self, key: &TableKey) -> Result<(), KvError> {
         let Some(row) = self.ledger.snapshot().get::<TableRow>(key) else { return Ok(()) };
         self.locks.barrier();
-        self.spaces.expiries.remove_prefix(row.id.to_be_bytes())?;
-        Ok(())
+        self.remove_all(&self.spaces.expiries, &row.id.to_be_bytes()).await
     }
 
     /// Shows every item that was there when all writers knew the table as it is now, as it then

@@ -51,8 +51,8 @@ impl Engine {
     }
 
     /// Removes what a backup kept.
-    pub(crate) fn drop_backup(&self, backup: u64) -> Result<(), KvError> {
-        self.spaces.backups.remove_prefix(backup.to_be_bytes()).map(drop)
+    pub(crate) async fn drop_backup(&self, backup: u64) -> Result<(), KvError> {
+        self.remove_all(&self.spaces.backups, &backup.to_be_bytes()).await
     }
 
     /// Fills a table with what it is restored from. Again, after a crash, changes nothing.
@@ -83,7 +83,7 @@ impl Engine {
         match of_backup {
             true => Ok(()),
             // what was kept for this restore alone
-            false => self.drop_backup(source).map_err(|error| fault(&error)),
+            false => self.drop_backup(source).await.map_err(|error| fault(&error)),
         }
     }
 

@@ -29,6 +29,17 @@ fn no_policy(arn: &str) -> AwsError {
     PolicyNotFoundException::message(text).into()
 }
 
+/// Refuses what is no policy of a resource.
+pub(super) fn check(text: &str) -> Result<(), AwsError> {
+    if text.len() > BYTES_MAX {
+        return Err(invalid(format!(
+            "The provided policy exceeds the maximum size of {BYTES_MAX} bytes"
+        )));
+    }
+    let parsed = Document::parse(text, Grammar::Resource);
+    parsed.map(drop).map_err(|error| invalid(format!("Invalid policy document: {error}")))
+}
+
 /// Refuses a revision that is not the policy's.
 fn check_revision(row: &TableRow, expected: Option<&str>) -> Result<(), AwsError> {
     let known = row.policy.as_ref().map_or(NO_POLICY, |policy| policy.revision.as_str());
@@ -54,13 +65,7 @@ impl Command<PutResourcePolicy> for Dynamodb {
     ) -> Answer<PutResourcePolicy> {
         let mut row = TableRow::clone(&*find_by_arn(tx, &input.resource_arn)?);
         check_revision(&row, input.expected_revision_id.as_deref())?;
-        if input.policy.len() > BYTES_MAX {
-            return Err(invalid(format!(
-                "The provided policy exceeds the maximum size of {BYTES_MAX} bytes"
-            )));
-        }
-        Document::parse(&input.policy, Grammar::Resource)
-            .map_err(|error| invalid(format!("Invalid policy document: {error}")))?;
+        check(&input.policy)?;
         let same = row.policy.as_ref().filter(|policy| policy.document == input.policy);
         let revision = match same {
             Some(policy) => policy.revision.clone(),

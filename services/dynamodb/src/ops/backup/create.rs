@@ -59,7 +59,7 @@ impl Flow<DeleteBackup> for Dynamodb {
                 Ok(row)
             })
             .await?;
-        self.engine.drop_backup(row.id).map_err(|error| fault(&error))?;
+        self.engine.drop_backup(row.id).await.map_err(|error| fault(&error))?;
         let description = description(&row, BackupStatus::Deleted);
         Ok(DeleteBackupOutput { backup_description: Some(description) })
     }

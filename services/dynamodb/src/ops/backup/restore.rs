@@ -118,7 +118,7 @@ impl Flow<RestoreTableToPointInTime> for Dynamodb {
             Restored { backup_arn: None, table_arn: source.arn(), at, source: Some(kept) };
         let done = self.restore(&call, &source, overrides, restored).await;
         if done.is_err() {
-            self.engine.drop_backup(kept).map_err(|error| fault(&error))?;
+            self.engine.drop_backup(kept).await.map_err(|error| fault(&error))?;
         }
         Ok(RestoreTableToPointInTimeOutput { table_description: Some(done?) })
     }

@@ -60,7 +60,7 @@ impl Flow<BatchGetItem> for Dynamodb {
         Ok(BatchGetItemOutput {
             responses: Some(responses),
             unprocessed_keys: Some(unprocessed),
-            consumed_capacity: input.return_consumed_capacity.map(|_| consumed),
+            consumed_capacity: (!consumed.is_empty()).then_some(consumed),
         })
     }
 }

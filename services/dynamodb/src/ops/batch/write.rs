@@ -60,7 +60,7 @@ impl Flow<BatchWriteItem> for Dynamodb {
         Ok(BatchWriteItemOutput {
             unprocessed_items: Some(BTreeMap::new()),
             item_collection_metrics: (!metrics.is_empty()).then_some(metrics),
-            consumed_capacity: input.return_consumed_capacity.map(|_| consumed),
+            consumed_capacity: (!consumed.is_empty()).then_some(consumed),
         })
     }
 }

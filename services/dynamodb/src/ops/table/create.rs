@@ -11,6 +11,7 @@ use haar_types::Tags;
 use haar_wire::AwsError;
 
 use crate::Dynamodb;
+use crate::ops::policy;
 use crate::refusal::{in_use, invalid, invalid_parameter};
 use crate::render;
 use crate::rules::definition::{self, Attributes};
@@ -30,6 +31,7 @@ pub(crate) const TAGS_MAX: usize = 50;
 impl Command<CreateTable> for Dynamodb {
     fn command(&self, call: &Call, tx: &mut Tx, input: CreateTableInput) -> Answer<CreateTable> {
         definition::check_name(&input.table_name)?;
+        input.resource_policy.as_deref().map(policy::check).transpose()?;
         let key = (call.account.clone(), call.region.clone(), input.table_name.clone());
         let row = new_row(call, key, &input)?;
         if tx.contains::<TableRow>(&row.key) {
