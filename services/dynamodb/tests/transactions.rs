@@ -168,16 +168,22 @@ async fn partiql_batches_tell_each_error_and_transactions_only_all_of_them() {
     let house = House::new();
     house.table("tab", json!({})).await;
     house.put("tab", item("a", 1, json!({ "v": { "N": "1" } }))).await;
-    let batch = json!({ "Statements": [
-        { "Statement": "SELECT v FROM tab WHERE p = 'a' AND s = 1" },
-        { "Statement": "SELECT v FROM tab WHERE p = 'a'" },
-        { "Statement": "INSERT INTO tab VALUE {'p': 'a', 's': 1}" },
-        { "Statement": "INSERT INTO tab VALUE {'p': 'b', 's': 1}" } ] });
-    let done = house.ok::<BatchExecuteStatement>(batch).await;
+    let statements = |all: &[&str]| {
+        let all: Value = all.iter().map(|text| json!({ "Statement": text })).collect();
+        json!({ "Statements": all })
+    };
+    let one = "SELECT v FROM tab WHERE p = 'a' AND s = 1";
+    let reads = statements(&[one, "SELECT v FROM tab WHERE p = 'a'"]);
+    let done = house.ok::<BatchExecuteStatement>(reads).await;
     assert_eq!(done["Responses"][0]["Item"], json!({ "v": { "N": "1" } }));
     assert_eq!(done["Responses"][1]["Error"]["Code"], "ValidationError");
-    assert_eq!(done["Responses"][2]["Error"]["Code"], "DuplicateItem");
-    assert_eq!(done["Responses"][3]["TableName"], "tab");
+    let insert = "INSERT INTO tab VALUE {'p': 'b', 's': 1}";
+    let writes = statements(&["INSERT INTO tab VALUE {'p': 'a', 's': 1}", insert]);
+    let done = house.ok::<BatchExecuteStatement>(writes).await;
+    assert_eq!(done["Responses"][0]["Error"]["Code"], "DuplicateItem");
+    assert_eq!(done["Responses"][1]["TableName"], "tab");
+    let mixed = house.call::<BatchExecuteStatement>(statements(&[one, insert])).await;
+    assert_eq!(mixed.unwrap_err().0, "ValidationException");
     let transaction = |condition: &str| {
         json!({ "TransactStatements": [
             { "Statement": format!("EXISTS(SELECT * FROM tab WHERE p = 'a' AND s = 1 AND {condition})") },
@@ -234,4 +240,22 @@ async fn concurrent_transfers_are_never_seen_half_done() {
         done += moved.unwrap();
     }
     assert!(done > 0, "some transfers were carried out");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transaction_moves_four_megabytes_at_most() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let puts = |count: i64| -> Value {
+        (0..count)
+            .map(|s| {
+                let big = item("a", s, json!({ "x": { "S": "x".repeat(399 * 1024) } }));
+                json!({ "Put": { "TableName": "tab", "Item": big } })
+            })
+            .collect()
+    };
+    house.ok::<TransactWriteItems>(json!({ "TransactItems": puts(10) })).await;
+    let more = json!({ "TransactItems": puts(11) });
+    assert_eq!(house.call::<TransactWriteItems>(more).await.unwrap_err().0, "ValidationException");
+    assert_eq!(house.get("tab", "a", 10).await, Value::Null);
 }

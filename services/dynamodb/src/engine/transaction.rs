@@ -8,14 +8,18 @@ use haar_wire::AwsError;
 
 use super::{Engine, Locks, Staging, Written};
 use crate::orders::Order;
-use crate::refusal::{fault, no_table};
+use crate::refusal::{fault, invalid, no_table};
 use crate::rules::key_bytes::spread;
 use crate::rules::schema::PrimaryKey;
-use crate::rules::value::Item;
+use crate::rules::value::{Item, item_size};
 use crate::state::{TableKey, TableRow};
 
 /// How long a token stands for its request. AWS docs: *API Reference > TransactWriteItems*.
 const TOKEN_LIFETIME_MS: i64 = 10 * 60 * 1000;
+
+/// Bytes of all items of a transaction at most. AWS docs: *Developer Guide > Amazon DynamoDB
+/// transactions: How it works*.
+const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// An idempotency token and the request that came with it.
 pub(crate) struct Token<'a> {
@@ -89,6 +93,8 @@ impl Engine {
         if reasons.iter().any(Option::is_some) {
             return Ok(Outcome::Cancelled(reasons));
         }
+        let size = |done: &Written| done.new.as_ref().or(done.old.as_ref()).map_or(0, item_size);
+        check_size(written.iter().map(size).sum())?;
         self.apply(staging, events, now).map_err(|error| fault(&error))?;
         Ok(Outcome::Done(written))
     }
@@ -109,7 +115,10 @@ impl Engine {
             let item = self.get(table.id, &key.bytes)?;
             Ok((table, item))
         };
-        tables.into_iter().zip(wanted).map(read).collect()
+        let found: Vec<Found> =
+            tables.into_iter().zip(wanted).map(read).collect::<Result<_, AwsError>>()?;
+        check_size(found.iter().filter_map(|(_, item)| item.as_ref()).map(item_size).sum())?;
+        Ok(found)
     }
 
     fn used(&self, token: &Token<'_>, now: Timestamp) -> Result<Option<u64>, KvError> {
@@ -143,6 +152,15 @@ impl Engine {
 impl Token<'_> {
     fn key(&self) -> Vec<u8> {
         format!("{}\0{}\0{}", self.account, self.region, self.text).into_bytes()
+    }
+}
+
+fn check_size(bytes: usize) -> Result<(), AwsError> {
+    match bytes > BYTES_MAX {
+        true => {
+            Err(invalid("The aggregate size of the items in the transaction cannot exceed 4 MB"))
+        }
+        false => Ok(()),
     }
 }
 

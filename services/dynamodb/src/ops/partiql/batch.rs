@@ -30,6 +30,7 @@ impl Flow<BatchExecuteStatement> for Dynamodb {
         call: Call,
         input: BatchExecuteStatementInput,
     ) -> Answer<BatchExecuteStatement> {
+        check_kinds(&input.statements)?;
         let (mut responses, mut consumed) = (Vec::new(), Vec::new());
         for request in input.statements {
             match self.run_one(&call, request) {
@@ -74,6 +75,21 @@ impl Dynamodb {
         let is_consistent = request.consistent_read == Some(true);
         let page = self.select(call, select, Paging { is_consistent, ..Paging::default() })?;
         Ok((page.table, page.items.into_iter().next(), page.units))
+    }
+}
+
+/// A batch reads or writes.
+fn check_kinds(all: &[BatchStatementRequest]) -> Result<(), AwsError> {
+    let reads = |one: &BatchStatementRequest| {
+        one.statement.trim_start().get(..6).is_some_and(|it| it.eq_ignore_ascii_case("SELECT"))
+    };
+    let count = all.iter().filter(|one| reads(one)).count();
+    match count == 0 || count == all.len() {
+        true => Ok(()),
+        false => Err(invalid(
+            "BatchExecuteStatement does not support both read and write statements in the same \
+             batch",
+        )),
     }
 }
 
