@@ -116,6 +116,42 @@ def test_filters_drop_and_partial_failures_come_back(functions, cloud):
     functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
 
 
+def test_groups_of_a_fifo_queue_keep_their_order(functions, cloud):
+    sqs = cloud.client("sqs")
+    url, arn = queue_of(sqs, "ordered.fifo", FifoQueue="true", VisibilityTimeout=5)
+    name = functions.python(HANDLER, Timeout=5)
+    mapping = functions.client.create_event_source_mapping(FunctionName=name, EventSourceArn=arn, BatchSize=3)
+    enabled(functions.client, mapping["UUID"])
+    for n in range(12):
+        for group in "abc":
+            sqs.send_message(
+                QueueUrl=url, MessageBody=f"{group}{n:02}", MessageGroupId=group, MessageDeduplicationId=f"{group}{n}"
+            )
+    seen = until(lambda: (lambda seen: seen if len(seen) >= 36 else None)(got(cloud, name)))
+    for group in "abc":
+        assert [body for body in seen if body[0] == group] == [f"{group}{n:02}" for n in range(12)]
+    functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def test_a_mapping_rests_while_it_is_disabled_and_a_reset_forgets_it(new_cloud):
+    cloud = new_cloud()
+    for _ in range(2):
+        functions, sqs = Functions(cloud), cloud.client("sqs")
+        url, arn = queue_of(sqs, "resting", VisibilityTimeout=5)
+        name = functions.create({"app.py": HANDLER}, "python3.13", "app.handler", name="resting", Timeout=5)
+        uuid = functions.client.create_event_source_mapping(FunctionName=name, EventSourceArn=arn)["UUID"]
+        enabled(functions.client, uuid)
+        functions.client.update_event_source_mapping(UUID=uuid, Enabled=False)
+        until(lambda: functions.client.get_event_source_mapping(UUID=uuid)["State"] == "Disabled")
+        sqs.send_message(QueueUrl=url, MessageBody="while away")
+        waiting = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["ApproximateNumberOfMessages"])
+        assert waiting["Attributes"]["ApproximateNumberOfMessages"] == "1"
+        functions.client.update_event_source_mapping(UUID=uuid, Enabled=True, BatchSize=1)
+        assert until(lambda: got(cloud, name)) == ["while away"]
+        assert functions.client.get_event_source_mapping(UUID=uuid)["BatchSize"] == 1
+        assert cloud.http("POST", "/_haar/reset")[0] == 200
+
+
 def test_records_of_a_stream_come_in_order_and_bad_ones_are_told_of(functions, cloud):
     kinesis, sqs = cloud.client("kinesis"), cloud.client("sqs")
     kinesis.create_stream(StreamName="source", ShardCount=1)
@@ -207,9 +243,9 @@ def test_a_kill_in_between_loses_and_skips_nothing(tmp_path, new_cloud):
     kinesis, sqs = cloud.client("kinesis"), cloud.client("sqs")
     kinesis.create_stream(StreamName="s", ShardCount=2)
     kinesis.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig={"Delay": 1})
-    url, arn = queue_of(sqs, "q", VisibilityTimeout=3)
+    url, arn = queue_of(sqs, "q", VisibilityTimeout=5)
     results, _ = queue_of(sqs, "results")
-    name = functions.python(FORWARDER, Timeout=3, Environment={"Variables": {"RESULTS": results}})
+    name = functions.python(FORWARDER, Timeout=5, Environment={"Variables": {"RESULTS": results}})
     stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s"
     for source, more in [(arn, {}), (stream, {"StartingPosition": "LATEST"})]:
         made = functions.client.create_event_source_mapping(
@@ -238,7 +274,7 @@ def test_a_kill_in_between_loses_and_skips_nothing(tmp_path, new_cloud):
             sqs.delete_message(QueueUrl=results, ReceiptHandle=message["ReceiptHandle"])
         return arrived >= wanted
 
-    until(all_arrived, limit=60, every=0)
+    until(all_arrived, limit=90, every=0)
     assert arrived == wanted
 
 

@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from support.cloud import until
+from support.cloud import ACCOUNT, until
+from support.policies import allow, document, refusal
 
 
 @pytest.fixture
@@ -82,6 +83,29 @@ def test_a_consumer_is_pushed_records(kinesis):
     events.close()
     put.join()
     assert [record["Data"] for record in records] == [b"now"]
+
+
+def test_policies_are_weighed_by_stream_however_it_is_named(closed, root, user):
+    kinesis = closed.client("kinesis", **root)
+    arn, other = made(kinesis, "mine"), made(kinesis, "other")
+    actions = ("kinesis:PutRecord", "kinesis:GetRecords", "kinesis:GetShardIterator")
+    theirs = closed.client("kinesis", **user("streamer", allow(*actions, resource=arn)))
+    for named in [{"StreamName": "mine"}, {"StreamARN": arn}]:
+        theirs.put_record(Data=b"x", PartitionKey="k", **named)
+    for named in [{"StreamName": "other"}, {"StreamARN": other}]:
+        code, text, _ = refusal(theirs.put_record, Data=b"x", PartitionKey="k", **named)
+        assert code == "AccessDeniedException" and "kinesis:PutRecord" in text and other in text
+    place = {"ShardId": "shardId-000000000000", "ShardIteratorType": "TRIM_HORIZON"}
+    mine = theirs.get_shard_iterator(StreamName="mine", **place)["ShardIterator"]
+    assert len(theirs.get_records(ShardIterator=mine)["Records"]) == 2
+    foreign = kinesis.get_shard_iterator(StreamName="other", **place)["ShardIterator"]
+    assert refusal(theirs.get_records, ShardIterator=foreign)[0] == "AccessDeniedException"
+    reader = closed.client("kinesis", **user("reader"))
+    assert refusal(reader.get_records, ShardIterator=foreign)[0] == "AccessDeniedException"
+    who = {"AWS": f"arn:aws:iam::{ACCOUNT}:user/reader"}
+    policy = document(allow("kinesis:GetRecords", resource=other, Principal=who))
+    kinesis.put_resource_policy(ResourceARN=other, Policy=policy)
+    assert reader.get_records(ShardIterator=foreign)["Records"] == []
 
 
 def test_what_was_acknowledged_survives_a_kill(tmp_path, new_cloud):

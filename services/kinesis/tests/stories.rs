@@ -166,6 +166,56 @@ async fn a_stream_is_scaled_and_at_most_doubled_or_halved() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn records_that_come_while_a_shard_is_split_are_all_there_once_and_in_order() {
+    let house = House::new();
+    create(&house, "s", 1).await;
+    let mut numbers = Vec::new();
+    for round in 0..3_u32 {
+        let split = json!({
+            "StreamName": "s",
+            "ShardToSplit": format!("shardId-{:012}", if round == 0 { 0 } else { round * 2 - 1 }),
+            "NewStartingHashKey": (1_u128 << (126 - round)).to_string(),
+        });
+        let puts = async {
+            let mut put_all = Vec::new();
+            for index in 0..40 {
+                let (shard, number) = put(&house, "s", &format!("k{index}"), "x").await;
+                put_all.push((format!("k{index}"), shard, number));
+                house.pass(Duration::from_millis(1)).await;
+            }
+            put_all
+        };
+        let (_, more) = futures_util::join!(house.ok::<SplitShard>(split), puts);
+        numbers.extend(more);
+        house.pass(MOMENT).await;
+    }
+    let listed = house.ok::<ListShards>(json!({ "StreamName": "s" })).await;
+    let mut read_count = 0;
+    for number in 0..u32::try_from(listed["Shards"].as_array().unwrap().len()).unwrap() {
+        let from =
+            iterator(&house, "s", number, json!({ "ShardIteratorType": "TRIM_HORIZON" })).await;
+        let (_, got) = read(&house, &from).await;
+        let id = format!("shardId-{number:012}");
+        let mut of_shard = numbers.iter().filter(|(_, shard, _)| *shard == id);
+        for record in &got.records {
+            let (_, _, number) = of_shard.next().unwrap();
+            assert_eq!(record.sequence_number, *number);
+        }
+        assert_eq!(of_shard.next(), None);
+        let end = &listed["Shards"][number as usize]["SequenceNumberRange"]["EndingSequenceNumber"];
+        let last = got.records.last().map(|record| record.sequence_number.clone());
+        assert!(end.as_str().is_none_or(|end| last.is_none_or(|last| last.as_str() <= end)));
+        read_count += got.records.len();
+    }
+    assert_eq!(read_count, 120);
+    // A key's records ascend from shard to shard.
+    for key in (0..40).map(|index| format!("k{index}")) {
+        let of_key: Vec<_> = numbers.iter().filter(|(of, ..)| *of == key).map(|it| &it.2).collect();
+        assert!(of_key.is_sorted(), "{of_key:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_shard_takes_a_thousand_records_a_second_and_gives_five_answers() {
     let house = House::new();
     create(&house, "s", 1).await;
