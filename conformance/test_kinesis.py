@@ -1,8 +1,10 @@
 """Kinesis Data Streams: what only a real client proves."""
 
 import threading
+import time
 
 import pytest
+from botocore.parsers import RpcV2CBORParser
 
 from support.cloud import ACCOUNT, until
 from support.policies import allow, document, refusal
@@ -83,6 +85,50 @@ def test_a_consumer_is_pushed_records(kinesis):
     events.close()
     put.join()
     assert [record["Data"] for record in records] == [b"now"]
+
+
+def encoded(value):
+    """A value as CBOR, as far as requests need it."""
+    def head(kind, number):
+        for size, (code, limit) in enumerate([(24, 2**8), (25, 2**16), (26, 2**32), (27, 2**64)]):
+            if number < 24:
+                return bytes([kind << 5 | number])
+            if number < limit:
+                return bytes([kind << 5 | code]) + number.to_bytes(2**size, "big")
+
+    if isinstance(value, dict):
+        return head(5, len(value)) + b"".join(encoded(k) + encoded(v) for k, v in value.items())
+    if isinstance(value, str):
+        return head(3, len(value.encode())) + value.encode()
+    if isinstance(value, bytes):
+        return head(2, len(value)) + value
+    return head(0, value)
+
+
+def test_javas_clients_speak_cbor(kinesis, cloud):
+    """AWS's SDKs for Java send Kinesis's JSON protocol as CBOR, with times in milliseconds."""
+    made(kinesis, "java")
+
+    def call(operation, **members):
+        headers = {
+            "X-Amz-Target": f"Kinesis_20131202.{operation}",
+            "Content-Type": "application/x-amz-cbor-1.1",
+        }
+        status, headers, body = cloud.http("POST", "/", encoded(members), headers)
+        assert headers["content-type"] == "application/x-amz-cbor-1.1"
+        parser = RpcV2CBORParser()
+        return status, parser.parse_data_item(parser.get_peekable_stream_from_bytes(body)) if body else None
+
+    before = int(time.time() * 1000) - 1000
+    status, put = call("PutRecord", StreamName="java", Data=bytes([0, 255]), PartitionKey="k")
+    assert (status, put["ShardId"]) == (200, "shardId-000000000000")
+    place = {"StreamName": "java", "ShardId": put["ShardId"]}
+    status, at = call("GetShardIterator", ShardIteratorType="AT_TIMESTAMP", Timestamp=before, **place)
+    assert status == 200, at
+    status, got = call("GetRecords", ShardIterator=at["ShardIterator"])
+    assert got["Records"][0]["Data"] == bytes([0, 255])
+    status, refused = call("DescribeStream", StreamName="none")
+    assert (status, refused["__type"]) == (400, "ResourceNotFoundException")
 
 
 def test_policies_are_weighed_by_stream_however_it_is_named(closed, root, user):

@@ -142,9 +142,11 @@ pub(crate) fn dialect(route: &Route) -> Dialect {
         Protocol::Query => Dialect::Query,
         Protocol::Ec2 => Dialect::Ec2,
         Protocol::RestXml => Dialect::S3,
-        Protocol::Json10 | Protocol::Json11 | Protocol::RestJson | Protocol::RpcV2Cbor => {
-            Dialect::Json
-        }
+        Protocol::Json10
+        | Protocol::Json11
+        | Protocol::Cbor11
+        | Protocol::RestJson
+        | Protocol::RpcV2Cbor => Dialect::Json,
     }
 }
 

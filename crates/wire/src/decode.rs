@@ -49,7 +49,9 @@ fn read(
     let mut seen = Seen::default();
     let members = input.schema().members();
     match route.protocol {
-        Protocol::RpcV2Cbor => return cbor::read_object(&bytes(body, report)?, input, report),
+        Protocol::RpcV2Cbor | Protocol::Cbor11 => {
+            return cbor::read_object(&bytes(body, report)?, input, report);
+        }
         Protocol::Json10 | Protocol::Json11 => {
             let bytes = bytes(body, report)?;
             if !bytes.is_empty() {

@@ -131,8 +131,12 @@ fn detect_target(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, R
         return None;
     }
     let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
-    let old = header(parts, "content-type").starts_with("application/x-amz-json-1.0");
-    let protocol = if old { Protocol::Json10 } else { Protocol::Json11 };
+    let kind = header(parts, "content-type");
+    let protocol = match kind.split(';').next().unwrap_or_default().trim() {
+        "application/x-amz-json-1.0" => Protocol::Json10,
+        "application/x-amz-cbor-1.1" => Protocol::Cbor11,
+        _ => Protocol::Json11,
+    };
     let service = catalogue.services().find(|service| {
         let json = service.speaks(Protocol::Json10) || service.speaks(Protocol::Json11);
         json && service.target_prefix == Some(prefix)

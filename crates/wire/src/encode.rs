@@ -101,6 +101,7 @@ pub(crate) fn content_type(protocol: Protocol) -> &'static str {
         Protocol::Query => "text/xml",
         Protocol::Ec2 => "text/xml;charset=UTF-8",
         Protocol::RpcV2Cbor => "application/cbor",
+        Protocol::Cbor11 => "application/x-amz-cbor-1.1",
     }
 }
 

@@ -110,7 +110,8 @@ fn payload(shape: &dyn Shape, protocol: Protocol) -> (&'static str, Bytes) {
 /// A structure as the protocol's body.
 pub(crate) fn body_of(shape: &dyn Shape, protocol: Protocol) -> Bytes {
     match protocol {
-        Protocol::RpcV2Cbor => cbor::write_object(shape).into(),
+        Protocol::RpcV2Cbor => cbor::write_object(shape, cbor::Times::Seconds).into(),
+        Protocol::Cbor11 => cbor::write_object(shape, cbor::Times::Millis).into(),
         Protocol::RestXml | Protocol::Query | Protocol::Ec2 => {
             let mut out = crate::xml::XmlWriter::default();
             out.element(shape.schema().name, None, |out| out.members(shape));

@@ -108,6 +108,9 @@ pub enum Protocol {
     Json10,
     /// The same as `application/x-amz-json-1.1`.
     Json11,
+    /// The same with CBOR bodies, `application/x-amz-cbor-1.1`, as AWS's Java SDKs speak to
+    /// Kinesis: times are milliseconds. No model lists it.
+    Cbor11,
     /// Paths and verbs, JSON bodies.
     RestJson,
     /// Paths and verbs, XML bodies.

@@ -40,7 +40,12 @@ pub fn encode_error_as(
             xml(protocol, service, error, request_id)
         }
         Protocol::RpcV2Cbor => {
-            cbor::write_error(&qualified(service, error), error.message(), error.shape())
+            let (name, message) = (qualified(service, error), error.message());
+            cbor::write_error(&name, message, error.shape(), cbor::Times::Seconds)
+        }
+        Protocol::Cbor11 => {
+            let (name, message) = (error.name(), error.message());
+            cbor::write_error(name, message, error.shape(), cbor::Times::Millis)
         }
         Protocol::Json10 => json_body(Some(qualified(service, error)), "message", error),
         Protocol::Json11 => json_body(Some(error.name().to_owned()), "message", error),
