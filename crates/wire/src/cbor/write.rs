@@ -76,7 +76,7 @@ fn write(view: View<'_>, schema: &'static Schema, times: Times, out: &mut Out<'_
         (View::Blob(bytes), _) => out.bytes(bytes)?,
         (View::Timestamp(at), _) => match times {
             Times::Seconds => out.tag(Tag::new(1))?.f64(at.seconds_f64())?,
-            Times::Millis => out.tag(Tag::new(1))?.i64(at.0)?,
+            Times::Millis => out.i64(at.0)?,
         },
         (View::List(list), Kind::List(row)) => {
             out.array(list.len() as u64)?;
