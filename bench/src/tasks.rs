@@ -92,10 +92,18 @@ impl Tasks {
 
     /// Waits until tasks, a hundred at most, have a status.
     pub(crate) async fn until(&mut self, arns: &[String], status: &str) -> Result<(), String> {
+        let mut left = arns.to_vec();
         loop {
-            let answer = self.ecs("DescribeTasks", &json!({ "tasks": arns })).await?;
+            let answer = self.ecs("DescribeTasks", &json!({ "tasks": left })).await?;
             let found = of(&answer["tasks"], "lastStatus");
-            if found.len() == arns.len() && found.iter().all(|found| found == status) {
+            if found.len() != left.len() {
+                return Err(format!("a task is not there: {answer}"));
+            }
+            // others are not asked about again: to answer costs haar time
+            let tasks = answer["tasks"].as_array().into_iter().flatten();
+            let there: Vec<_> = tasks.filter(|task| task["lastStatus"] == status).collect();
+            left.retain(|arn| there.iter().all(|task| task["taskArn"] != arn.as_str()));
+            if left.is_empty() {
                 return Ok(());
             }
             if status == "RUNNING" && found.iter().any(|found| found == "STOPPED") {

@@ -18,6 +18,7 @@ use crate::endpoint::Endpoint;
 use crate::error::RegistryError;
 use crate::grants::{Grants, TokenDocument};
 use crate::login::Login;
+use crate::pauses::Pauses;
 
 /// Redirects that are followed; registries send to where their bytes are.
 const REDIRECTS_MAX: usize = 5;
@@ -70,6 +71,7 @@ pub struct Registries {
     limits: Limits,
     connections: OnceLock<Connections>,
     grants: Grants,
+    pauses: Pauses,
 }
 
 /// What is asked for, beside its place.
@@ -84,7 +86,8 @@ struct Ask<'a> {
 impl Registries {
     /// Connects to nobody yet.
     pub fn new(clock: Clock, limits: Limits) -> Self {
-        Self { clock, limits, connections: OnceLock::new(), grants: Grants::default() }
+        let (grants, pauses) = (Grants::default(), Pauses::default());
+        Self { clock, limits, connections: OnceLock::new(), grants, pauses }
     }
 
     /// Asks whether there is a registry, and whether it takes the login. Without one, a registry
@@ -255,9 +258,12 @@ impl Registries {
         }
         let request = request.body(Empty::new());
         let request = request.map_err(|error| RegistryError::Malformed(error.to_string()))?;
+        self.pauses.wait(&self.clock, uri).await;
         let sent = self.connections().map_err(unreachable)?.send(request);
         match self.clock.timeout(self.limits.answer, sent).await {
-            Ok(answer) => answer.map_err(unreachable),
+            Ok(answer) => answer.map_err(unreachable).inspect(|answer| {
+                self.pauses.note(&self.clock, uri, answer.status(), answer.headers());
+            }),
             Err(_) => Err(unreachable("i/o timeout".to_owned())),
         }
     }

@@ -8,7 +8,8 @@
 //!
 //! **Invariant:** a password or token goes to the registry that it is for, and to the server of
 //! tokens that this one names; never to where a redirect leads, and never from `https` to `http`.
-//! **Invariant:** digests are the caller's to check. Nothing is retried in here.
+//! **Invariant:** digests are the caller's to check. Nothing is retried in here; a registry
+//! that asks for time (`Retry-After`) is left alone until then, a minute at most.
 //!
 //! Source of behaviour: *OCI Distribution Specification 1.1 > Pull*, *Docker Registry Token
 //! Authentication*. The words of errors are containerd's, which AWS's agents repeat.
@@ -24,10 +25,11 @@ mod error;
 mod grants;
 mod login;
 mod name;
+mod pauses;
 mod source;
 
 pub use client::{Fetched, Limits, Registries, Repository};
-pub use docker_config::DockerConfig;
+pub use docker_config::{CredentialHelper, DockerConfig};
 pub use endpoint::{Endpoint, is_local};
 pub use error::RegistryError;
 pub use login::Login;

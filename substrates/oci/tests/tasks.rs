@@ -361,3 +361,43 @@ async fn the_output_of_the_shortest_containers_has_an_end() {
     });
     house.until_nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_layer_that_is_used_again_has_nothing_of_the_one_before() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let script = "ls /left /srv/left 2>/dev/null; echo x >/left && mkdir -p /srv/left/in && \
+                      ln -s / /srv/left/up && mv /etc/passwd /etc/moved && rm /etc/group && ls /etc";
+        for round in 0..8 {
+            let (spec, _) = house.task(&format!("round-{round}"));
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let mut main = container(&house, "main", script);
+            main.root_size_bytes = Some(64 << 20);
+            substrate.start(&id, main).await.unwrap();
+            let code = substrate.wait(&id, "main").await.unwrap().code;
+            let said = text(substrate, &id, "main").await;
+            assert_eq!((code, said.contains("left"), said.contains("moved")), (Some(0), false, true));
+            substrate.remove(&id, Duration::ZERO).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_input_may_stay_open_without_bringing_anything() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let id = substrate.ensure(house.task("input").0).await.unwrap().id;
+        for (name, open) in [("shut", false), ("open", true)] {
+            let script = "exec 3<&0; (cat <&3; echo shut >/tmp/said) & sleep 1; \
+                          cat /tmp/said 2>/dev/null || echo open";
+            let mut main = container(&house, name, script);
+            main.open_stdin = open;
+            substrate.start(&id, main).await.unwrap();
+            assert_eq!(substrate.wait(&id, name).await.unwrap().code, Some(0));
+            assert_eq!(text(substrate, &id, name).await.trim(), name);
+        }
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}

@@ -68,6 +68,9 @@ pub struct ContainerSpec {
     pub stop: Stop,
     /// Its standard input, output and error are one terminal.
     pub terminal: bool,
+    /// Its standard input is open and never brings anything, where it is no terminal; else it is at
+    /// its end.
+    pub open_stdin: bool,
     /// What becomes of what it writes.
     pub output: OutputMode,
     /// The template whose waiting sandbox may be taken for this container. Then root, argv,
@@ -105,6 +108,7 @@ impl ContainerSpec {
             init: false,
             stop: Stop::default(),
             terminal: false,
+            open_stdin: false,
             output: OutputMode::Stream,
             template: None,
             assignment: None,

@@ -161,6 +161,7 @@ pub(crate) fn container(
         init: linux.is_some_and(|linux| linux.init_process_enabled == Some(true)),
         stop: Stop { signal: None, timeout: Some(seconds(one.stop_timeout, 30)) },
         terminal: one.pseudo_terminal == Some(true),
+        open_stdin: one.interactive == Some(true),
         output: kept(one),
         ..ContainerSpec::new(name, Root::Image(ImageId(image.unwrap_or_default())))
     }

@@ -162,8 +162,11 @@ impl Networks {
     }
 
     fn make_ready(&self, home: impl AsFd, bridge: u32, number: u64) -> Result<Ready, Failure> {
-        let (namespace, ()) =
-            in_new_namespace(home, || net::loopback_up().doing("bring up the loopback interface"))?;
+        let (namespace, ()) = in_new_namespace(home, || {
+            net::loopback_up().doing("bring up the loopback interface")?;
+            // of all interfaces that are made inside from now on
+            disable_ipv6("default").doing("keep IPv6 off the interface")
+        })?;
         let netlink = Netlink::open().doing("open a netlink socket")?;
         let mut number = number;
         for _ in 0..NAMES_MAX {
@@ -319,8 +322,6 @@ fn check(bridged: &Bridged) -> Result<(), Failure> {
 
 fn configure(netlink: &Netlink, bridged: &Bridged, mac: [u8; 6]) -> io::Result<()> {
     let index = index("eth0")?;
-    // interfaces that are made inside later too
-    ["default", "eth0"].into_iter().try_for_each(disable_ipv6)?;
     netlink.set_mac(index, mac)?;
     netlink.add_address(index, bridged.address, bridged.prefix)?;
     netlink.up(index)?;

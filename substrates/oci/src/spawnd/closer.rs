@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::helper::Helper;
 use super::log;
+use super::scratch::Again;
 use crate::cgroup::Cgroup;
 
 /// A process that has ended may count as a member for a moment.
@@ -19,6 +20,8 @@ const RETRIES_MAX: u32 = 1_000;
 pub(super) enum Remains {
     Mounts(OwnedFd),
     Group(Cgroup),
+    /// A layer's file system, once its mounts are gone.
+    Layer(Again),
     /// A directory with all in it.
     Dir(PathBuf),
     /// All of one unit's remains were sent before this.
@@ -48,6 +51,7 @@ pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
                 }
                 _ => {}
             },
+            Ok(Remains::Layer(again)) => helper.shop.scratch.give_back(again),
             Ok(Remains::Unit) => helper.one_less(),
             Ok(Remains::Look) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,

@@ -264,7 +264,6 @@ impl Composed {
 
     fn write_files(&self, spec: &SandboxSpec) -> io::Result<()> {
         fs::create_dir_all(&self.memory)?;
-        fs::create_dir_all(&self.disk)?;
         let _ = fs::remove_dir_all(&self.logs);
         let mut hosts =
             "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use haar_substrate::{ContainerSpec, ImageId, OutputMode, Root, RunAs, Stdio, TerminalSize, User};
+use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
+use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::capability;
 use super::child::{self, ContainerPlan, First, ProgramPlan, ProgramSpec};
@@ -19,6 +21,7 @@ use super::kits::FirstKit;
 use super::mounts::Detached;
 use super::rlimit;
 use super::rootfs;
+use super::scratch::Again;
 use super::scribe::Book;
 use super::shell::{Shell, Workshop, judge, output};
 use super::unit::{Context, Own, Owner, Unit};
@@ -47,6 +50,8 @@ struct Site<'a> {
     image: &'a FromImage,
     group: Cgroup,
     tree: OwnedFd,
+    /// What its writable layer is on, until its unit has it.
+    again: Mutex<Option<Again>>,
     mounts: Vec<Detached>,
     context: Context,
 }
@@ -106,14 +111,16 @@ fn make(
     }
     let root = match spec.root_size_bytes.filter(|_| shop.scratch.are_usable()) {
         Some(size_bytes) => bounded_root(shop, image, layer, size_bytes),
-        None => rootfs::overlay(&image.layers, layer),
+        None => rootfs::overlay(&image.layers, layer).map(|tree| (tree, None)),
     };
-    let tree = root.map_err(|error| match error.kind() {
+    let (tree, again) = root.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::NoImage(id.clone()),
         _ => Failure::of("lay the image's layers over each other", &error),
     })?;
     let context = context(shop, spec, image, &tree)?;
-    let mut site = Site { shop, composed, spec, image, group, tree, mounts: Vec::new(), context };
+    let again = Mutex::new(again);
+    let mounts = Vec::new();
+    let mut site = Site { shop, composed, spec, image, group, tree, again, mounts, context };
     site.mount(devices)?;
     let book = match spec.output {
         OutputMode::Kept { bytes } => Some(composed.book(&sandbox.id, spec, bytes)?),
@@ -153,7 +160,7 @@ fn bounded_root(
     image: &FromImage,
     layer: &Path,
     size_bytes: u64,
-) -> io::Result<OwnedFd> {
+) -> io::Result<(OwnedFd, Option<Again>)> {
     let scratch = shop.scratch.take_layer(size_bytes)?;
     let name = layer.file_name().unwrap_or_default();
     let at = shop.places.memory.join("upper").join(name);
@@ -164,7 +171,7 @@ fn bounded_root(
         .and_then(|()| rootfs::overlay(&image.layers, &at));
     let _ = unmount(&at, UnmountFlags::DETACH);
     let _ = std::fs::remove_dir(&at);
-    tree
+    Ok((tree?, scratch.again))
 }
 
 fn context(
@@ -254,6 +261,7 @@ impl Site<'_> {
     ) -> Result<(Arc<Unit>, Ours), Failure> {
         let entries = self.group.entries().doing("open the control groups")?;
         let (stdio, ours) = self.stdio()?;
+        let (stdio, input) = self.open_input(stdio)?;
         let mut program = program(self.shop, &self.context, &self.image.argv, &stdio)?;
         program.terminal = self.spec.terminal;
         let name = self.image.argv.first().cloned().unwrap_or_default();
@@ -272,7 +280,9 @@ impl Site<'_> {
             image: id.clone(),
             stop_signal: self.image.stop_signal,
             layer: layer.to_owned(),
+            again: Mutex::new(self.again.lock().take()),
             context: self.context.clone(),
+            _input: input,
         };
         let unit = Unit { own: Some(own), ..Unit::new(shell, self.group.clone()) };
         {
@@ -338,6 +348,18 @@ impl Site<'_> {
         let (stdout, out) = output()?;
         let (stderr, err) = output()?;
         Ok(([high(null()?)?, out, err], Ours::Pipes([stdout, stderr])))
+    }
+
+    /// Puts an input that stays open in place of one that is at its end, where that is asked for.
+    fn open_input(
+        &self,
+        [stdin, stdout, stderr]: [OwnedFd; 3],
+    ) -> Result<([OwnedFd; 3], Option<OwnedFd>), Failure> {
+        if !self.spec.open_stdin || self.spec.terminal {
+            return Ok(([stdin, stdout, stderr], None));
+        }
+        let (theirs, ours) = pipe_with(PipeFlags::CLOEXEC).doing("make a pipe")?;
+        Ok(([high(theirs)?, stdout, stderr], Some(ours)))
     }
 
     /// A terminal for the program. It is one of the host's: the container's own are not there

@@ -222,6 +222,9 @@ impl Helper {
         }
         let owner = unit.life.lock().owner.clone();
         if let Some(own) = &unit.own {
+            if let Some(again) = own.again.lock().take() {
+                let _ = self.closer.send(Remains::Layer(again));
+            }
             self.close_dir(own.layer.clone());
             self.close_group(unit.cgroup.clone());
         }

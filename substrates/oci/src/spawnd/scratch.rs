@@ -38,7 +38,14 @@ const LOOP_FLAGS_AT: usize = 60;
 const TRIES_MAX: u32 = 100;
 /// Prepared ones of each kind, and kinds remembered.
 const READY_MAX: usize = 2;
+/// Those of each kind that wait to be used again.
+const READY_AGAIN_MAX: usize = 8;
 const KINDS_MAX: usize = 4;
+/// Blocks and inodes that a layer may have in use to be worth emptying, and how often it is: what
+/// was once written stays allocated on the host's disk.
+const AGAIN_BLOCKS_MAX: u64 = 256;
+const AGAIN_INODES_MAX: u64 = 512;
+const AGAIN_MAX: u32 = 64;
 /// ext4 needs this much for itself.
 const SIZE_BYTES_MIN: u64 = 1 << 20;
 
@@ -71,6 +78,20 @@ pub(super) struct Scratch {
     pub(super) tree: OwnedFd,
     /// The device that it is on.
     node: PathBuf,
+    /// Of one for a layer: what it takes to use it again.
+    pub(super) again: Option<Again>,
+}
+
+/// A file system that has served as a layer, to be emptied and used again.
+pub(super) struct Again {
+    /// Another mount of it.
+    tree: OwnedFd,
+    node: PathBuf,
+    kind: Kind,
+    /// How often it has been.
+    count: u32,
+    /// Blocks and inodes in use when it is empty.
+    empty: (u64, u64),
 }
 
 impl Scratch {
@@ -157,7 +178,7 @@ impl Scratches {
         let file = File::options().read(true).write(true).create_new(true).open(&image)?;
         fs::remove_file(&image)?;
         copy_data(&File::open(base)?, &file)?;
-        let scratch = self.mount(&file)?;
+        let mut scratch = self.mount(&file)?;
         let tree = &scratch.tree;
         let path = format!("/proc/self/fd/{}", tree.as_raw_fd());
         rustix::fs::chmod(path, Mode::from_raw_mode(0o1777))?;
@@ -165,7 +186,31 @@ impl Scratches {
         for name in LAYER_DIRS.iter().filter(|_| is_layer) {
             rustix::fs::mkdirat(tree, *name, Mode::from_raw_mode(0o755))?;
         }
+        if is_layer {
+            let (tree, node) = (scratch.share()?, scratch.node.clone());
+            let (kind, empty) = (Kind { size_bytes, is_layer }, in_use(&tree)?);
+            scratch.again = Some(Again { tree, node, kind, count: 0, empty });
+        }
         Ok(scratch)
+    }
+
+    /// Empties one whose container has ended, and keeps it for the next of its kind, unless it
+    /// has held much.
+    pub(super) fn give_back(&self, again: Again) {
+        let lacks = |ready: &Ready| {
+            let same = ready.0.iter().find(|(kind, _)| *kind == again.kind);
+            same.is_some_and(|(_, ready)| ready.len() < READY_AGAIN_MAX)
+        };
+        if !lacks(&self.ready.lock()) {
+            return;
+        }
+        let kind = again.kind;
+        // what cannot be emptied is let go
+        let Ok(Some(scratch)) = empty(again) else { return };
+        let mut ready = self.ready.lock();
+        if let Some((_, ready)) = ready.0.iter_mut().find(|(known, _)| *known == kind) {
+            ready.push(scratch);
+        }
     }
 
     /// An empty file system of this size.
@@ -205,7 +250,7 @@ impl Scratches {
                 Ok(()) => {
                     // the device is free again at once where this fails
                     let tree = mount_device(&node)?;
-                    return Ok(Scratch { tree, node });
+                    return Ok(Scratch { tree, node, again: None });
                 }
             }
         }
@@ -224,6 +269,31 @@ impl Scratches {
         }
         Ok(path)
     }
+}
+
+/// Makes the directories of a layer anew. A mount of the old ones that is still somewhere has
+/// nothing of the new ones.
+fn empty(again: Again) -> io::Result<Option<Scratch>> {
+    let Again { tree, node, kind, count, empty } = again;
+    let (blocks, inodes) = in_use(&tree)?;
+    let much = blocks > empty.0 + AGAIN_BLOCKS_MAX || inodes > empty.1 + AGAIN_INODES_MAX;
+    if much || count >= AGAIN_MAX {
+        return Ok(None);
+    }
+    let below = PathBuf::from(format!("/proc/self/fd/{}", tree.as_raw_fd()));
+    for name in LAYER_DIRS {
+        fs::remove_dir_all(below.join(name))?;
+        rustix::fs::mkdirat(&tree, name, Mode::from_raw_mode(0o755))?;
+    }
+    let other = mount_device(&node)?;
+    let again = Again { tree: other, node: node.clone(), kind, count: count + 1, empty };
+    Ok(Some(Scratch { tree, node, again: Some(again) }))
+}
+
+/// Blocks and inodes in use.
+fn in_use(tree: impl AsFd) -> io::Result<(u64, u64)> {
+    let found = rustix::fs::fstatvfs(tree)?;
+    Ok((found.f_blocks - found.f_bfree, found.f_files - found.f_ffree))
 }
 
 /// Mounts the file system of a device, again where it is mounted already.

@@ -8,6 +8,7 @@ use haar_types::Timestamp;
 use parking_lot::Mutex;
 
 use super::clone::Child;
+use super::scratch::Again;
 use super::shell::Shell;
 use super::users::Identity;
 use crate::cgroup::Cgroup;
@@ -34,8 +35,12 @@ pub(super) struct Own {
     pub(super) stop_signal: i32,
     /// Its writable layer, to be removed.
     pub(super) layer: PathBuf,
+    /// The file system that its writable layer is on.
+    pub(super) again: Mutex<Option<Again>>,
     /// What programs run in it later start with.
     pub(super) context: Context,
+    /// The other end of an input that stays open.
+    pub(super) _input: Option<OwnedFd>,
 }
 
 /// What programs of a container start with.

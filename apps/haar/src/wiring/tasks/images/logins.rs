@@ -1,15 +1,22 @@
 //! Who haar is to other registries.
 
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
 
+use haar_clock::Clock;
 use haar_ecs::doors::{ImageRequest, PullError, PullStage};
 use haar_kernel::Auth;
-use haar_registry::{DockerConfig, Login};
+use haar_registry::{CredentialHelper, DockerConfig, Login};
 use haar_secretsmanager_contract::{GetSecretValue, GetSecretValueRequest};
 use haar_types::Arn;
 use serde::Deserialize;
+use tokio::io::AsyncWriteExt as _;
 
 use super::TaskImages;
+
+/// How long a credential helper may take: it may have to ask a keyring.
+const HELPER_WAIT: Duration = Duration::from_secs(10);
 
 /// What the secret of `repositoryCredentials` holds. *Developer Guide > Using non-AWS container
 /// images in Amazon ECS*.
@@ -68,12 +75,47 @@ async fn docker_login(host: &str) -> Option<Login> {
     let path = docker_config()?;
     let bytes = tokio::fs::read(&path).await.ok()?;
     match DockerConfig::parse(&bytes) {
-        Ok(config) => config.login(host),
+        Ok(config) => match config.helper(host) {
+            Some(helper) => ask(&helper).await.or_else(|| config.login(host)),
+            None => config.login(host),
+        },
         Err(error) => {
             tracing::warn!(path = %path.display(), error, "the logins of docker cannot be read");
             None
         }
     }
+}
+
+/// Asks a credential helper; one that does not answer, or has nothing, counts for none.
+async fn ask(helper: &CredentialHelper) -> Option<Login> {
+    let CredentialHelper { program, server } = helper;
+    let asked = run(program, server);
+    let said = match Clock::system().timeout(HELPER_WAIT, asked).await {
+        Ok(Ok(said)) => said,
+        Ok(Err(error)) => {
+            tracing::warn!(program, %error, "a credential helper cannot be run");
+            return None;
+        }
+        Err(_) => {
+            tracing::warn!(program, "a credential helper does not answer");
+            return None;
+        }
+    };
+    CredentialHelper::login(&said)
+}
+
+async fn run(program: &str, server: &str) -> std::io::Result<Vec<u8>> {
+    let mut child = tokio::process::Command::new(program)
+        .arg("get")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin.write_all(server.as_bytes()).await?;
+    }
+    Ok(child.wait_with_output().await?.stdout)
 }
 
 fn docker_config() -> Option<PathBuf> {
