@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::house::*;
 
 /// Tasks of the service, and how many of them are killed: one each ten seconds of an hour.
-const TASKS: u32 = 10;
+const TASKS: u32 = 5;
 const KILLS: usize = 360;
 
 /// Of the tasks that run, the one that has done so for longest.
@@ -21,7 +21,7 @@ fn oldest(snapshot: &Snapshot) -> String {
 
 #[test]
 fn an_hour_of_churn_leaves_nothing_behind() {
-    sim().seeds(2).check(|world| {
+    sim().seeds(1).check(|world| {
         world.cluster();
         world.define("web", "nginx");
         world.ok::<CreateService>(service("s", "web", TASKS));
