@@ -211,6 +211,51 @@ def test_acknowledged_items_survive_kill_9(tmp_path, new_cloud):
     cloud.stop()
 
 
+def test_what_tables_are_on_their_way_to_outlives_kill_9(tmp_path, new_cloud):
+    cloud = new_cloud("--wait-divisor", "60", data_dir=tmp_path / "data")
+    client = cloud.client("dynamodb")
+    keys = [{"AttributeName": "g", "KeyType": "HASH"}, {"AttributeName": "s", "KeyType": "RANGE"}]
+    create(client, "long")
+    table = resource(cloud, "long")
+    now = int(time.time())
+    with table.batch_writer() as batch:
+        for number in range(300):
+            batch.put_item(Item={"p": "a", "s": number, "g": "x", "due": now - 60 if number < 10 else now + 9999})
+    client.update_continuous_backups(
+        TableName="long", PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True})
+    backup = client.create_backup(TableName="long", BackupName="all")["BackupDetails"]["BackupArn"]
+    client.update_table(
+        TableName="long", AttributeDefinitions=[{"AttributeName": "g", "AttributeType": "S"}],
+        GlobalSecondaryIndexUpdates=[{"Create": {"IndexName": "by-g", "KeySchema": keys,
+                                                 "Projection": {"ProjectionType": "ALL"}}}])
+    client.update_time_to_live(
+        TableName="long", TimeToLiveSpecification={"Enabled": True, "AttributeName": "due"})
+    cloud.kill()
+    cloud.start()
+    client = cloud.client("dynamodb")
+
+    def counts(name):
+        found = client.describe_table(TableName=name)["Table"]
+        indexes = [index["ItemCount"] for index in found.get("GlobalSecondaryIndexes", [])]
+        return found["TableStatus"], found["ItemCount"], indexes
+
+    until(lambda: counts("long"), lambda found: found == ("ACTIVE", 290, [290]))
+    client.restore_table_from_backup(TargetTableName="from-backup", BackupArn=backup)
+    client.restore_table_to_point_in_time(
+        SourceTableName="long", TargetTableName="from-moment", UseLatestRestorableTime=True)
+    cloud.kill()
+    cloud.start()
+    client = cloud.client("dynamodb")
+    until(lambda: counts("from-backup"), lambda found: found == ("ACTIVE", 300, []))
+    until(lambda: counts("from-moment"), lambda found: found == ("ACTIVE", 290, [290]))
+    client.delete_table(TableName="long")
+    cloud.kill()
+    cloud.start()
+    client = cloud.client("dynamodb")
+    until(lambda: client.list_tables()["TableNames"] == ["from-backup", "from-moment"])
+    cloud.stop()
+
+
 def inserted(cloud):
     """The sort keys that the stream tells of as inserted."""
     arn = cloud.client("dynamodb").describe_table(TableName="kept")["Table"]["LatestStreamArn"]
