@@ -1,36 +1,16 @@
 """Code inside a function reaches the cloud with an unmodified SDK."""
 
-import io
 import json
-import zipfile
 
 import pytest
 
+from support import layers
 from support.functions import NODE, zipped
 
 
 @pytest.fixture(scope="session")
 def boto3_layer(functions, clients):
-    """boto3 with the models of a few services, as a layer."""
-    (packages,) = (clients / "venv/lib").glob("python3*/site-packages")
-    wanted = ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py")
-    models = ("sts", "lambda", "logs", "_retry", "endpoints", "partitions", "sdk-default")
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        for name in wanted:
-            found = packages / name
-            for path in [found] if found.is_file() else found.rglob("*"):
-                inside = path.relative_to(packages)
-                data = inside.parts[:2] in (("botocore", "data"), ("boto3", "data"))
-                model = data and len(inside.parts) > 2
-                if path.suffix == ".pyc" or model and not inside.parts[2].startswith(models):
-                    continue
-                if path.is_file() and "examples" not in inside.parts:
-                    archive.write(path, f"python/{inside}")
-    layer = functions.client.publish_layer_version(
-        LayerName="boto3", Content={"ZipFile": buffer.getvalue()}
-    )
-    return layer["LayerVersionArn"]
+    return layers.publish(functions, "boto3", layers.sdk(clients, "sts", "lambda", "logs"))
 
 
 CALLER = """

@@ -9,6 +9,7 @@ mod archive;
 mod calls;
 mod cloud;
 mod image;
+mod layer;
 mod speaker;
 mod stops;
 

@@ -1,4 +1,4 @@
-//! The tour's inputs: three functions, as the zip files that a user would make.
+//! The tour's inputs: functions, as the zip files that a user would make.
 
 use std::io::{Cursor, Write as _};
 use std::path::Path;
@@ -10,32 +10,64 @@ use zip::write::SimpleFileOptions;
 const PYTHON: &str = include_str!("inputs/hello.py");
 const NODE: &str = include_str!("inputs/hello.mjs");
 const STATIC: &str = include_str!("inputs/bootstrap.c");
+const AWS: &str = include_str!("inputs/aws.py");
+const JPEG: &str = include_str!("inputs/jpeg.py");
+
+/// Writes down when it was called.
+pub(super) const TICK: &str = include_str!("inputs/tick.py");
+/// Makes pictures small.
+pub(super) const THUMBNAIL: &str = include_str!("inputs/thumbnail.py");
+/// Takes orders from a queue.
+pub(super) const ORDERS: &str = include_str!("inputs/orders.py");
 
 /// One function of the tour.
 pub(super) struct Input {
     pub(super) name: &'static str,
     pub(super) runtime: &'static str,
-    pub(super) handler: &'static str,
+    pub(super) handler: String,
     pub(super) zip: Vec<u8>,
 }
 
 /// `hello.py`, as `python3.13` would run it.
 pub(super) fn python() -> Result<Input, String> {
-    let zip = archive("hello.py", PYTHON.as_bytes())?;
-    Ok(Input { name: "hello-python", runtime: "python3.13", handler: "hello.handler", zip })
+    let zip = archive(&[("hello.py", PYTHON.as_bytes())])?;
+    Ok(Input {
+        name: "hello-python",
+        runtime: "python3.13",
+        handler: "hello.handler".to_owned(),
+        zip,
+    })
 }
 
 /// `hello.mjs`.
 pub(super) fn node() -> Result<Input, String> {
-    let zip = archive("hello.mjs", NODE.as_bytes())?;
-    Ok(Input { name: "hello-node", runtime: "nodejs22.x", handler: "hello.handler", zip })
+    let zip = archive(&[("hello.mjs", NODE.as_bytes())])?;
+    Ok(Input {
+        name: "hello-node",
+        runtime: "nodejs22.x",
+        handler: "hello.handler".to_owned(),
+        zip,
+    })
+}
+
+/// A Python function of a pipeline, with what it imports.
+pub(super) fn bundle(name: &'static str, code: &str) -> Result<Input, String> {
+    let main = format!("{name}.py");
+    let files = [(main.as_str(), code), ("aws.py", AWS), ("jpeg.py", JPEG)];
+    let zip = archive(&files.map(|(name, text)| (name, text.as_bytes())))?;
+    Ok(Input { name, runtime: "python3.13", handler: format!("{name}.handler"), zip })
 }
 
 /// A static binary that speaks the Runtime API by itself; `None` without a C compiler.
 pub(super) fn provided(folder: &Path) -> Result<Option<Input>, String> {
     let Some(program) = static_program(folder)? else { return Ok(None) };
-    let zip = archive("bootstrap", &program)?;
-    Ok(Some(Input { name: "hello-static", runtime: "provided.al2023", handler: "bootstrap", zip }))
+    let zip = archive(&[("bootstrap", &program)])?;
+    Ok(Some(Input {
+        name: "hello-static",
+        runtime: "provided.al2023",
+        handler: "bootstrap".to_owned(),
+        zip,
+    }))
 }
 
 /// The bytes of that binary.
@@ -57,12 +89,16 @@ pub(super) fn compile(folder: &Path, name: &str, text: &str) -> Result<Option<Ve
     Ok(Some(program))
 }
 
-fn archive(name: &str, content: &[u8]) -> Result<Vec<u8>, String> {
+fn archive(files: &[(&str, &[u8])]) -> Result<Vec<u8>, String> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
     let options = SimpleFileOptions::default().unix_permissions(0o755);
-    let written = zip
-        .start_file(name, options)
-        .and_then(|()| Ok(zip.write_all(content)?))
-        .and_then(|()| zip.finish());
-    written.map(Cursor::into_inner).map_err(|error| format!("could not zip {name}: {error}"))
+    let mut add = |name: &str, content: &[u8]| {
+        zip.start_file(name, options)?;
+        zip.write_all(content).map_err(zip::result::ZipError::from)
+    };
+    for (name, content) in files {
+        add(name, content).map_err(|error| format!("could not zip {name}: {error}"))?;
+    }
+    let written = zip.finish().map(Cursor::into_inner);
+    written.map_err(|error| format!("could not write a zip file: {error}"))
 }

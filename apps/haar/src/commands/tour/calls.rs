@@ -1,6 +1,7 @@
 //! The calls of the tour, each as the aws CLI and as plain HTTP make it.
 
 pub(super) mod containers;
+pub(super) mod pipelines;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -93,7 +94,7 @@ pub(super) fn create_function(input: &Input) -> Call {
     let archive = format!("{}.zip", input.name);
     let zip = format!("fileb://{archive}");
     let mut words = vec!["lambda", "create-function", "--function-name", input.name];
-    words.extend(["--runtime", input.runtime, "--handler", input.handler]);
+    words.extend(["--runtime", input.runtime, "--handler", &input.handler]);
     words.extend(["--role", ROLE, "--memory-size", "256", "--zip-file", &zip]);
     let document = json!({
         "FunctionName": input.name,

@@ -1,6 +1,7 @@
 //! What the tour shows, in order.
 
 mod containers;
+mod pipelines;
 
 use std::time::Duration;
 
@@ -13,6 +14,8 @@ use super::speaker::Heard;
 
 /// Longest wait for something that happens in the background.
 const SETTLE_MAX: Duration = Duration::from_secs(30);
+/// Longest wait for a rule that calls each minute.
+const MINUTE_MAX: Duration = Duration::from_secs(100);
 /// How often to look.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -48,7 +51,11 @@ pub(super) async fn all(guide: &mut Guide) -> Result<(), String> {
     for input in &functions {
         traces(guide, input).await?;
     }
+    pipelines::set_clock(guide).await?;
+    pipelines::thumbnail(guide).await?;
+    pipelines::queue(guide).await?;
     let ran_tasks = containers::all(guide).await?;
+    pipelines::clock(guide).await?;
     cost(guide, ran_tasks).await
 }
 
@@ -158,7 +165,18 @@ async fn until_quietly(
     wished: impl Fn(&str) -> bool,
     complaint: &str,
 ) -> Result<String, String> {
-    let give_up_at = guide.clock.moment().after(SETTLE_MAX);
+    until_within(guide, call, wished, SETTLE_MAX, complaint).await
+}
+
+/// The same, for so long at most.
+async fn until_within(
+    guide: &Guide,
+    call: impl Fn() -> Call,
+    wished: impl Fn(&str) -> bool,
+    longest: Duration,
+    complaint: &str,
+) -> Result<String, String> {
+    let give_up_at = guide.clock.moment().after(longest);
     loop {
         let heard = guide.speaker.ask(&call()).await?;
         if wished(&heard.text) {

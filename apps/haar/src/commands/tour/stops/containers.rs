@@ -32,6 +32,7 @@ pub(super) async fn all(guide: &Guide) -> Result<bool, String> {
     let network = network(guide).await?;
     task(guide, &network).await?;
     service(guide, &network).await?;
+    super::pipelines::upload(guide, &network).await?;
     function(guide, &token).await?;
     Ok(true)
 }
