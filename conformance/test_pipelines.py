@@ -135,13 +135,13 @@ def test_a_picture_in_a_bucket_becomes_a_thumbnail_and_a_row(
 def test_orders_go_from_a_queue_to_a_table_and_poison_to_the_dead_letters(
     cloud, functions, make, sdk, items
 ):
-    sqs, name = cloud.client("sqs"), make(ORDERS, sdk, Timeout=5)
+    sqs, name = cloud.client("sqs"), make(ORDERS, sdk, Timeout=20)
     dead = sqs.create_queue(QueueName="orders-dead")["QueueUrl"]
     redrive = {"deadLetterTargetArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders-dead",
                "maxReceiveCount": "2"}
     url = sqs.create_queue(
         QueueName="orders",
-        Attributes={"VisibilityTimeout": "5", "RedrivePolicy": json.dumps(redrive)})["QueueUrl"]
+        Attributes={"VisibilityTimeout": "20", "RedrivePolicy": json.dumps(redrive)})["QueueUrl"]
     mapping = functions.client.create_event_source_mapping(
         FunctionName=name, EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders", BatchSize=1)
     sqs.send_message(QueueUrl=url, MessageBody="poison")
@@ -149,7 +149,7 @@ def test_orders_go_from_a_queue_to_a_table_and_poison_to_the_dead_letters(
         body = json.dumps({"id": f"order {number}", "amount": number})
         sqs.send_message(QueueUrl=url, MessageBody=body)
     for number in range(20):
-        item = until(lambda: items(f"order {number}"))
+        item = until(lambda: items(f"order {number}"), limit=60)
         assert item["amount"]["N"] == str(number)
 
     def letters():
@@ -157,7 +157,7 @@ def test_orders_go_from_a_queue_to_a_table_and_poison_to_the_dead_letters(
             QueueUrl=dead, WaitTimeSeconds=10, AttributeNames=["ApproximateReceiveCount"])
         return found.get("Messages")
 
-    (letter,) = until(letters, limit=60)
+    (letter,) = until(letters, limit=180)
     assert letter["Body"] == "poison"
     functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
 
