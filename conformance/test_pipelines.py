@@ -40,9 +40,14 @@ ORDERS = """
     table = boto3.resource("dynamodb").Table(os.environ["TABLE"])
 
     def handler(event, context):
+        failed = []
         for record in event["Records"]:
-            order = json.loads(record["body"])
-            table.put_item(Item={"id": order["id"], "amount": order["amount"]})
+            try:
+                order = json.loads(record["body"])
+                table.put_item(Item={"id": order["id"], "amount": order["amount"]})
+            except ValueError:
+                failed.append({"itemIdentifier": record["messageId"]})
+        return {"batchItemFailures": failed}
 """
 TICK = """
     import os
@@ -136,6 +141,7 @@ def test_orders_go_from_a_queue_to_a_table_and_poison_to_the_dead_letters(
     cloud, functions, make, sdk, items
 ):
     sqs, name = cloud.client("sqs"), make(ORDERS, sdk, Timeout=20)
+    assert functions.invoke(name, {"Records": []}).error is None
     dead = sqs.create_queue(QueueName="orders-dead")["QueueUrl"]
     redrive = {"deadLetterTargetArn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders-dead",
                "maxReceiveCount": "2"}
@@ -143,7 +149,8 @@ def test_orders_go_from_a_queue_to_a_table_and_poison_to_the_dead_letters(
         QueueName="orders",
         Attributes={"VisibilityTimeout": "20", "RedrivePolicy": json.dumps(redrive)})["QueueUrl"]
     mapping = functions.client.create_event_source_mapping(
-        FunctionName=name, EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders", BatchSize=1)
+        FunctionName=name, EventSourceArn=f"arn:aws:sqs:{REGION}:{ACCOUNT}:orders", BatchSize=10,
+        FunctionResponseTypes=["ReportBatchItemFailures"])
     sqs.send_message(QueueUrl=url, MessageBody="poison")
     for number in range(20):
         body = json.dumps({"id": f"order {number}", "amount": number})
