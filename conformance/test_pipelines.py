@@ -73,10 +73,12 @@ def pillow(functions, clients):
 
 
 @pytest.fixture(scope="module")
-def make(functions):
+def make(functions, clients):
     def make(code, *of, **options):
         options.setdefault("Environment", {"Variables": {"TABLE": TABLE}})
-        return functions.python(code, Layers=list(of), MemorySize=512, **options)
+        return functions.create(
+            {"app.py": code}, layers.runtime(clients), "app.handler", Layers=list(of),
+            MemorySize=512, **options)
 
     return make
 

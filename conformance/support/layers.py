@@ -22,6 +22,12 @@ def sdk(clients, *services):
     return packages(clients, SDK, wanted)
 
 
+def runtime(clients):
+    """The Python that the packages are for, where they hold code of its own version."""
+    (site,) = (clients / "venv/lib").glob("python3*/site-packages")
+    return site.parent.name
+
+
 def packages(clients, names, wanted=lambda inside: True):
     """A zip of packages below `python/`, as layers have them."""
     (site,) = (clients / "venv/lib").glob("python3*/site-packages")

@@ -102,6 +102,13 @@ impl Guide {
         })
     }
 
+    /// The interpreter that stands in for a runtime here.
+    fn interpreter(&self, runtime: &str) -> Option<PathBuf> {
+        let found = haar_lambda::runtimes::Runtimes::discover(&self.folder).ok()?;
+        let row = found.rows().find(|row| row.id == runtime)?;
+        row.interpreter.as_ref().map(|interpreter| interpreter.path.clone())
+    }
+
     fn farewell(&self) {
         let seconds = self.clock.moment().since(self.begun).as_secs_f32();
         self.stop("everything works");

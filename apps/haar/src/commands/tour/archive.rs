@@ -13,6 +13,9 @@ const STATIC: &str = include_str!("inputs/bootstrap.c");
 const AWS: &str = include_str!("inputs/aws.py");
 const JPEG: &str = include_str!("inputs/jpeg.py");
 
+/// What the tour's Python functions run on.
+pub(super) const PYTHON_RUNTIME: &str = "python3.13";
+
 /// Writes down when it was called.
 pub(super) const TICK: &str = include_str!("inputs/tick.py");
 /// Makes pictures small.
@@ -33,7 +36,7 @@ pub(super) fn python() -> Result<Input, String> {
     let zip = archive(&[("hello.py", PYTHON.as_bytes())])?;
     Ok(Input {
         name: "hello-python",
-        runtime: "python3.13",
+        runtime: PYTHON_RUNTIME,
         handler: "hello.handler".to_owned(),
         zip,
     })
@@ -55,7 +58,7 @@ pub(super) fn bundle(name: &'static str, code: &str) -> Result<Input, String> {
     let main = format!("{name}.py");
     let files = [(main.as_str(), code), ("aws.py", AWS), ("jpeg.py", JPEG)];
     let zip = archive(&files.map(|(name, text)| (name, text.as_bytes())))?;
-    Ok(Input { name, runtime: "python3.13", handler: format!("{name}.handler"), zip })
+    Ok(Input { name, runtime: PYTHON_RUNTIME, handler: format!("{name}.handler"), zip })
 }
 
 /// A static binary that speaks the Runtime API by itself; `None` without a C compiler.

@@ -13,10 +13,11 @@ use zip::{ZipArchive, ZipWriter};
 /// Longest wait for pip; the tour goes on without.
 const PIP_MAX: Duration = Duration::from_secs(30);
 
-/// The zip of a layer with Pillow; `None` where there is no pip, or nothing it could reach.
-pub(super) async fn pillow(folder: &Path, clock: &Clock) -> Option<Vec<u8>> {
+/// The zip of a layer with Pillow for a Python; `None` where that has no pip, or nothing it could
+/// reach.
+pub(super) async fn pillow(python: &Path, folder: &Path, clock: &Clock) -> Option<Vec<u8>> {
     let wheels = folder.join("wheels");
-    let mut pip = Command::new("python3");
+    let mut pip = Command::new(python);
     pip.args(["-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]);
     pip.args(["--retries", "0", "--timeout", "5", "--dest"]).arg(&wheels).arg("pillow");
     pip.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);

@@ -56,7 +56,11 @@ pub(super) async fn thumbnail(guide: &Guide) -> Result<(), String> {
 
 /// Pillow as a layer, where it can be had.
 async fn pillow(guide: &Guide) -> Result<Option<String>, String> {
-    let Some(zip) = layer::pillow(&guide.folder, &guide.clock).await else {
+    let zip = match guide.interpreter(archive::PYTHON_RUNTIME) {
+        Some(python) => layer::pillow(&python, &guide.folder, &guide.clock).await,
+        None => None,
+    };
+    let Some(zip) = zip else {
         guide.note("no Pillow to be had here: the function reads the JPEG with Python alone");
         return Ok(None);
     };
