@@ -171,7 +171,9 @@ def test_checksums_are_proven_whatever_their_kind(s3, bucket):
         assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"12345678", **given) == "BadDigest"
     wrong = {"ChecksumSHA256": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}
     assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x", **wrong) == "BadDigest"
-    assert code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x", ContentMD5="AAAA") == "InvalidDigest"
+    for _ in range(20):  # each ends its connection, and says so
+        refused = code_of(s3.put_object, Bucket=bucket, Key="k", Body=b"x", ContentMD5="AAAA")
+        assert refused == "InvalidDigest"
     assert code_of(s3.get_object, Bucket=bucket, Key="k") == "NoSuchKey"
 
 
@@ -315,6 +317,13 @@ def test_policies_decide_also_for_strangers(closed, root):
     assert closed.http("GET", "/guarded/open/a")[::2] == (200, body)
     assert closed.http("GET", "/guarded/secret")[0] == 403
     assert closed.http("PUT", "/guarded/open/b", b"x")[0] == 403
+    s3.put_bucket_ownership_controls(Bucket="guarded", OwnershipControls={
+        "Rules": [{"ObjectOwnership": "ObjectWriter"}]})
+    s3.put_object(Bucket="guarded", Key="listed", Body=b"l", ACL="public-read")
+    assert closed.http("GET", "/guarded/listed")[::2] == (200, b"l")
+    assert closed.http("GET", "/guarded/listed?acl")[0] == 403
+    old = closed.client("s3", signature_version="s3", **root)
+    assert code_of(old.list_buckets) == "InvalidRequest"
     reader = closed.client("s3", **user_of(closed, root, "reader", {
         "Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"],
         "Resource": ["arn:aws:s3:::guarded", "arn:aws:s3:::guarded/*"]}))

@@ -1,13 +1,15 @@
 //! Bodies on their way into memory: how large, how many at once, how slowly.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
 use haar_clock::Clock;
 use haar_wire::{Body, BodyError};
-use http::{Response, StatusCode};
+use http::header::{CONNECTION, HeaderValue};
+use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Incoming};
 use serde_json::json;
@@ -41,6 +43,21 @@ struct Room {
     bytes: usize,
 }
 
+/// Whether some of a body was not taken.
+#[derive(Clone)]
+pub(crate) struct Rest(Arc<AtomicBool>);
+
+impl Rest {
+    /// Tells a client whose body was refused that its connection ends: what it still sends is in
+    /// the way of its next request.
+    pub(crate) fn close(&self, version: Version, answer: &mut Response<Body>) {
+        let is_left = self.0.load(Ordering::Relaxed);
+        if is_left && answer.status().as_u16() >= 400 && version <= Version::HTTP_11 {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+    }
+}
+
 /// Why a body was not read whole.
 enum Refusal {
     TooLarge,
@@ -61,12 +78,17 @@ impl Intake {
 
     /// A body for one who takes it as it comes. It breaks off where its client pauses for too
     /// long, so that what waits for it is not held for ever.
-    pub(crate) fn pass(&self, incoming: Incoming) -> Body {
-        let begin = (self.clock.clone(), incoming);
-        Body::stream(stream::try_unfold(begin, async |(clock, mut incoming)| {
+    pub(crate) fn pass(&self, incoming: Incoming) -> (Body, Rest) {
+        let rest = Rest(Arc::new(AtomicBool::new(!incoming.is_end_stream())));
+        let begin = (self.clock.clone(), incoming, rest.clone());
+        let body = Body::stream(stream::try_unfold(begin, async |(clock, mut incoming, rest)| {
             let next = chunk(&clock, &mut incoming).await.map_err(Refusal::broken_off)?;
-            Ok(next.map(|bytes| (bytes, (clock, incoming))))
-        }))
+            if next.is_none() {
+                rest.0.store(false, Ordering::Relaxed);
+            }
+            Ok(next.map(|bytes| (bytes, (clock, incoming, rest))))
+        }));
+        (body, rest)
     }
 
     async fn read(&self, mut incoming: Incoming) -> Result<Bytes, Refusal> {

@@ -163,13 +163,18 @@ impl Gateway {
         }
         let site = self.sites.iter().find(|site| site.claims(&host, &parts));
         if let Some(site) = site.filter(|site| site.streams(&parts)) {
-            return visit(&**site, parts, self.intake.pass(body), peer).await;
+            let (version, (body, rest)) = (parts.version, self.intake.pass(body));
+            let mut answer = visit(&**site, parts, body, peer).await;
+            rest.close(version, &mut answer);
+            return answer;
         }
         if site.is_none()
             && let Some(route) = self.kernel.streams(&parts)
         {
-            let body = self.intake.pass(body);
-            return self.kernel.serve_stream(route, parts, body, peer).await;
+            let (version, (body, rest)) = (parts.version, self.intake.pass(body));
+            let mut answer = self.kernel.serve_stream(route, parts, body, peer).await;
+            rest.close(version, &mut answer);
+            return answer;
         }
         let body = match self.intake.take(body).await {
             Ok(body) => body,
