@@ -15,6 +15,7 @@ mod take;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use haar_clock::{Clock, IdSource};
 use haar_kv::{Batch, Kv, KvError};
@@ -32,6 +33,9 @@ pub(crate) use take::{Dead, Take};
 
 /// Milliseconds are shifted by so many bits to make a sequence number.
 const SEQUENCE_SHIFT: u32 = 20;
+
+/// Longest delivery, from its receive on.
+const DELIVERY_MAX: Duration = Duration::from_secs(12 * 3600);
 
 /// All queues' messages.
 pub(crate) struct Engine {
@@ -55,6 +59,8 @@ pub(crate) enum Touched {
     NotInFlight,
     /// No such message.
     Gone,
+    /// No delivery lasts as long.
+    TooLong,
 }
 
 impl Engine {
@@ -107,6 +113,7 @@ impl Engine {
                 due_at,
                 receive_count: 0,
                 first_received_at: Timestamp(0),
+                received_at: Timestamp(0),
                 delivery: 0,
                 group,
             };
@@ -197,6 +204,9 @@ impl Engine {
             Some(_) if !core.index.is_in_flight(sequence, delivery) => {
                 return Ok(Touched::NotInFlight);
             }
+            Some(record) if due_at > record.received_at + DELIVERY_MAX => {
+                return Ok(Touched::TooLong);
+            }
             Some(_) => {}
         }
         if let Some(record) = core.index.reschedule(sequence, due_at, now) {
@@ -244,11 +254,7 @@ impl Engine {
     }
 
     /// Delays what waits and was never received anew: a FIFO queue's delay has changed.
-    pub(crate) fn delay_anew(
-        &self,
-        queue: &Queue,
-        delay: std::time::Duration,
-    ) -> Result<(), KvError> {
+    pub(crate) fn delay_anew(&self, queue: &Queue, delay: Duration) -> Result<(), KvError> {
         let now = self.clock.now();
         let mut core = queue.lock(&self.store, now)?;
         core.index.promote(now);

@@ -154,6 +154,15 @@ async fn a_consumer_may_keep_a_message_longer_or_give_it_back() {
     let end = "Message does not exist or is not available for visibility timeout change.";
     assert!(text.ends_with(end), "{text}");
     assert!(house.call::<ChangeMessageVisibility>(change(43_201)).await.is_err());
+    house.pass(MINUTE).await;
+    let message = receive(&house, "q", json!({})).await.remove(0);
+    house.pass(Duration::from_secs(1)).await;
+    let longest = json!({
+        "QueueUrl": url("q"), "ReceiptHandle": message["ReceiptHandle"],
+        "VisibilityTimeout": 43_200,
+    });
+    let (_, text) = house.call::<ChangeMessageVisibility>(longest).await.unwrap_err();
+    assert!(text.contains("is beyond the limit [43200 seconds]"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

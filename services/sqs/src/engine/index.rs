@@ -129,6 +129,7 @@ impl Index {
             record.first_received_at = now;
         }
         record.receive_count += 1;
+        record.received_at = now;
         record.delivery = delivery;
         record.due_at = due_at;
         let record = record.clone();

@@ -16,6 +16,8 @@ pub(crate) struct Record {
     pub(crate) receive_count: u32,
     /// Meaningless before it was received.
     pub(crate) first_received_at: Timestamp,
+    /// When the last delivery began.
+    pub(crate) received_at: Timestamp,
     /// Names the last delivery; zero before the first.
     pub(crate) delivery: u64,
     pub(crate) group: Option<Arc<str>>,

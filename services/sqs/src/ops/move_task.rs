@@ -7,7 +7,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use haar_kernel::{Answer, Call, Flow, Query};
-use haar_ledger::Snapshot;
+use haar_ledger::{Snapshot, Tx};
 use haar_sqs_contract::{
     CancelMessageMoveTask, CancelMessageMoveTaskRequest, CancelMessageMoveTaskResult,
     ListMessageMoveTasks, ListMessageMoveTasksRequest, ListMessageMoveTasksResult,
@@ -46,6 +46,7 @@ impl Flow<StartMessageMoveTask> for Sqs {
             let destination =
                 destination.map(|arn| queue_of(tx, arn, "DestinationArn")).transpose()?;
             refuse_start(tx, &source, destination.as_deref())?;
+            forget_oldest(tx, &source.key);
             tx.put(MoveTaskRow {
                 key: (source.key.account.clone(), source.key.region.clone(), id.clone()),
                 source: source.key.clone(),
@@ -108,6 +109,16 @@ fn refuse_start(
              arn at a given time.",
         )),
         false => Ok(()),
+    }
+}
+
+/// Makes room for one more task: the last ten of a queue are listed.
+fn forget_oldest(tx: &mut Tx, source: &QueueKey) {
+    let mut tasks: Vec<Arc<MoveTaskRow>> =
+        tx.all::<MoveTaskRow>().filter(|task| task.source == *source).collect();
+    tasks.sort_by_key(|task| std::cmp::Reverse(task.started_at));
+    for task in tasks.iter().skip(LIST_MAX as usize - 1) {
+        tx.remove::<MoveTaskRow>(&task.key);
     }
 }
 

@@ -157,6 +157,7 @@ fn read(
         Value::Text(text) => Some(text.clone()),
         Value::Binary(_) => None,
     });
+    let trace = trace.or_else(|| call.trace.as_deref().map(str::to_owned));
     let size = message::size_of(&entry.message_body, &attributes);
     let dedup_key = lane.deduplication.as_ref().map(|id| match &lane.group {
         Some(group) if settings.dedup_by_group => format!("{group}\u{0}{id}"),

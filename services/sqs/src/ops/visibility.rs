@@ -80,6 +80,11 @@ impl Sqs {
         let delivery = (receipt.sequence, receipt.delivery);
         match self.engine.change(queue, delivery, due_at).map_err(broken)? {
             Touched::Done => Ok(()),
+            Touched::TooLong => {
+                let reason = "Total VisibilityTimeout for the message is beyond the limit [43200 \
+                              seconds].";
+                Err(invalid_value(seconds.to_string(), "VisibilityTimeout", reason))
+            }
             Touched::Outdated if queue.is_fifo => {
                 Err(invalid_value(handle, "ReceiptHandle", "The receipt handle has expired."))
             }

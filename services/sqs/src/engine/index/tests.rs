@@ -6,6 +6,7 @@ fn record(sent_at: i64, due_at: i64, group: Option<&str>) -> Record {
         due_at: Timestamp(due_at),
         receive_count: 0,
         first_received_at: Timestamp(0),
+        received_at: Timestamp(0),
         delivery: 0,
         group: group.map(Arc::from),
     }
