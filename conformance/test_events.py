@@ -2,7 +2,9 @@
 
 import datetime
 import json
+import threading
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from botocore.exceptions import ClientError
@@ -213,3 +215,71 @@ def test_an_archive_is_replayed(cloud, functions, events):
     (event,) = until(lambda: heard(cloud, name))
     assert (event["id"], event["replay-name"]) == (sent, bus)
     until(lambda: events.describe_replay(ReplayName=bus)["State"], lambda state: state == "COMPLETED")
+
+
+class Api(BaseHTTPRequestHandler):
+    """Gives tokens, asks for them, fails once, and keeps what it was told."""
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers.get("content-length", 0))).decode()
+        heard = self.server.heard
+        heard.append((self.path, self.headers.get("authorization"), self.headers.get("x-kind"), body))
+        if self.path == "/token":
+            answer, status = b'{"access_token": "t0k3n", "expires_in": 3600}', 200
+        else:
+            calls = [path for path, *_ in heard if path != "/token"]
+            answer, status = b"{}", 503 if len(calls) == 1 else 200
+        self.send_response(status)
+        self.send_header("content-length", str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+
+    def log_message(self, *_):
+        pass
+
+
+def test_an_api_destination_is_called_with_a_token_and_called_again(events):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Api)
+    server.heard = []
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    base = f"http://127.0.0.1:{server.server_port}"
+    name = f"api-{uuid.uuid4().hex[:8]}"
+    connection = events.create_connection(
+        Name=name,
+        AuthorizationType="OAUTH_CLIENT_CREDENTIALS",
+        AuthParameters={
+            "OAuthParameters": {
+                "ClientParameters": {"ClientID": "me", "ClientSecret": "s3cret"},
+                "AuthorizationEndpoint": f"{base}/token",
+                "HttpMethod": "POST",
+            },
+            "InvocationHttpParameters": {
+                "BodyParameters": [{"Key": "from", "Value": "haar", "IsValueSecret": False}]
+            },
+        },
+    )
+    destination = events.create_api_destination(
+        Name=name,
+        ConnectionArn=connection["ConnectionArn"],
+        InvocationEndpoint=f"{base}/orders/*",
+        HttpMethod="POST",
+    )
+    target = {
+        "Arn": destination["ApiDestinationArn"],
+        "RoleArn": ROLE,
+        "InputPath": "$.detail",
+        "HttpParameters": {
+            "PathParameterValues": ["$.detail.id"],
+            "HeaderParameters": {"x-kind": "$.detail-type"},
+        },
+    }
+    rule(events, target, name, EventPattern=json.dumps({"source": [name]}))
+    put(events, {"id": "a7"}, name)
+    calls = until(lambda: [one for one in server.heard if one[0] != "/token"], lambda all: len(all) == 2)
+    assert calls[0] == calls[1]
+    path, authorization, kind, body = calls[1]
+    assert (path, authorization, kind) == ("/orders/a7", "Bearer t0k3n", "order")
+    assert json.loads(body) == {"id": "a7", "from": "haar"}
+    (token,) = [one for one in server.heard if one[0] == "/token"]
+    assert "client_secret=s3cret" in token[3]
+    server.shutdown()

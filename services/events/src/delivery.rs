@@ -1,9 +1,11 @@
 //! A delivery on its way to a target: attempts, retries, dead letters.
 
 mod attempt;
+mod call;
 mod carrier;
 mod dead_letter;
 mod failure;
+mod http;
 mod sender;
 
 use bytes::Bytes;
@@ -13,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub(crate) use carrier::Porter;
+pub(crate) use http::Http;
 pub(crate) use sender::SERVICE_PRINCIPAL;
 
 use crate::state::RuleKey;

@@ -6,18 +6,27 @@ use haar_events_contract::model;
 /// Every operation of this room, in its lane.
 pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Events>) {
     lanes.command::<model::CancelReplay>();
+    lanes.command::<model::CreateApiDestination>();
     lanes.command::<model::CreateArchive>();
+    lanes.command::<model::CreateConnection>();
     lanes.command::<model::CreateEventBus>();
+    lanes.command::<model::DeauthorizeConnection>();
+    lanes.command::<model::DeleteApiDestination>();
     lanes.command::<model::DeleteArchive>();
+    lanes.command::<model::DeleteConnection>();
     lanes.command::<model::DeleteEventBus>();
     lanes.command::<model::DeleteRule>();
+    lanes.query::<model::DescribeApiDestination>();
     lanes.query::<model::DescribeArchive>();
+    lanes.query::<model::DescribeConnection>();
     lanes.query::<model::DescribeEventBus>();
     lanes.query::<model::DescribeReplay>();
     lanes.query::<model::DescribeRule>();
     lanes.command::<model::DisableRule>();
     lanes.command::<model::EnableRule>();
+    lanes.query::<model::ListApiDestinations>();
     lanes.query::<model::ListArchives>();
+    lanes.query::<model::ListConnections>();
     lanes.query::<model::ListEventBuses>();
     lanes.query::<model::ListReplays>();
     lanes.query::<model::ListRuleNamesByTarget>();
@@ -34,6 +43,8 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Events>) {
     lanes.command::<model::TagResource>();
     lanes.query::<model::TestEventPattern>();
     lanes.command::<model::UntagResource>();
+    lanes.command::<model::UpdateApiDestination>();
     lanes.command::<model::UpdateArchive>();
+    lanes.command::<model::UpdateConnection>();
     lanes.command::<model::UpdateEventBus>();
 }

@@ -2,6 +2,8 @@
 
 mod archive;
 mod bus;
+mod connection;
+mod destination;
 mod pattern;
 mod permission;
 mod put_events;
@@ -19,6 +21,7 @@ use haar_wire::{AwsError, Json, Operation};
 use crate::refusal::bad_token;
 use crate::state::NameKey;
 
+pub(crate) use destination::connection;
 pub(crate) use tags::tags_of;
 
 /// Items of a page where the caller says nothing; also the most.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use haar_courier::{Courier, CourierError, CourierSettings};
 use haar_events_contract::model::SERVICE;
 use haar_kernel::targets::Sender;
-use haar_kernel::{Auth, Call, Doors, Question, Room};
+use haar_kernel::{Auth, Call, DataKey, Doors, Question, Room};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
@@ -14,7 +14,7 @@ use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
 
 use crate::archive::Archived;
 use crate::controllers::{Archives, Replays};
-use crate::delivery::Porter;
+use crate::delivery::{Http, Porter};
 use crate::lookup::get_bus;
 use crate::matching::Compiled;
 use crate::measure::Measure;
@@ -29,6 +29,8 @@ pub struct Events {
     pub(crate) compiled: Compiled,
     pub(crate) measure: Measure,
     pub(crate) archived: Archived,
+    pub(crate) http: Http,
+    pub(crate) key: DataKey,
     courier: OnceLock<Courier>,
 }
 
@@ -37,12 +39,14 @@ impl Events {
     ///
     /// # Errors
     /// When kv does not open the archived events.
-    pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
+    pub fn open(doors: &Doors, key: DataKey) -> Result<Arc<Self>, KvError> {
         let room = Arc::new(Self {
             doors: doors.clone(),
             compiled: Compiled::default(),
             measure: Measure::new(doors.peeks.clone()),
             archived: Archived::open(&doors.kv, doors.ids.clone())?,
+            http: Http::default(),
+            key,
             courier: OnceLock::new(),
         });
         doors.targets.offer("events", Arc::new(BusTarget(Arc::downgrade(&room))));

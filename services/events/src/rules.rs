@@ -1,5 +1,6 @@
 //! Pure functions.
 
+pub(crate) mod auth;
 pub(crate) mod event;
 pub(crate) mod path;
 pub(crate) mod policy;

@@ -106,7 +106,7 @@ impl Rooms {
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
         let sns = Sns::open(doors).map_err(|error| format!("topics: {error}"))?;
         let sqs = Sqs::open(doors).map_err(|error| format!("queues: {error}"))?;
-        let ssm = Arc::new(Ssm::new(doors, key));
+        let ssm = Arc::new(Ssm::new(doors, key.clone()));
         let task_doors = tasks::doors(doors, Arc::clone(&iam) as _, api, registries);
         let ecs = Arc::new(Ecs::new(doors.clone(), task_doors));
         Ok(Self {
@@ -115,7 +115,7 @@ impl Rooms {
             ec2,
             ecr,
             ecs,
-            events: Events::open(doors).map_err(|error| format!("events: {error}"))?,
+            events: Events::open(doors, key).map_err(|error| format!("events: {error}"))?,
             iam,
             kinesis,
             lambda: Arc::new(lambda),

@@ -20,6 +20,10 @@ impl Events {
         let kind = arn.split(':').nth(2).unwrap_or_default();
         match kind {
             "events" if BusKey::of_arn(arn).is_some() => self.to_bus(delivery).await,
+            "events" => {
+                self.sender_of(delivery)?; // the role must be there, though nobody asks it more
+                self.call_out(delivery).await
+            }
             _ => {
                 let consignment = self.consignment(delivery)?;
                 self.doors.targets.deliver(&consignment).await.map_err(Failure::from)
@@ -102,7 +106,7 @@ fn task_parameters(delivery: &Delivery) -> Option<Json> {
 }
 
 /// The text that the target gets.
-fn text_for(delivery: &Delivery) -> String {
+pub(super) fn text_for(delivery: &Delivery) -> String {
     let around = Surroundings {
         rule_arn: &delivery.rule.arn(),
         rule_name: &delivery.rule.name,

@@ -13,7 +13,8 @@ use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_events::Events;
 use haar_kernel::targets::{Consignment, Target, Undelivered};
 use haar_kernel::{
-    Delivery, DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+    DataKey, Delivery, DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal,
+    Settings,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -108,7 +109,7 @@ impl House {
             meter: Arc::new(NoMeter),
             settings: Settings::default(),
         });
-        let room = Events::open(&doors).unwrap();
+        let room = Events::open(&doors, DataKey::new(&[7; DataKey::LEN])).unwrap();
         let (functions, queues) = (Arc::<Receiver>::default(), Arc::<Receiver>::default());
         doors.targets.offer("lambda", Arc::clone(&functions) as _);
         doors.targets.offer("sqs", Arc::clone(&queues) as _);

@@ -3,6 +3,19 @@
 
 use haar_wire::text_enum;
 
+text_enum!(ApiDestinationHttpMethod {
+    Post = "POST",
+    Get = "GET",
+    Head = "HEAD",
+    Options = "OPTIONS",
+    Put = "PUT",
+    Patch = "PATCH",
+    Delete = "DELETE",
+});
+text_enum!(ApiDestinationState {
+    Active = "ACTIVE",
+    Inactive = "INACTIVE",
+});
 text_enum!(ArchiveState {
     Enabled = "ENABLED",
     Disabled = "DISABLED",
@@ -14,6 +27,27 @@ text_enum!(ArchiveState {
 text_enum!(AssignPublicIp {
     Enabled = "ENABLED",
     Disabled = "DISABLED",
+});
+text_enum!(ConnectionAuthorizationType {
+    Basic = "BASIC",
+    OauthClientCredentials = "OAUTH_CLIENT_CREDENTIALS",
+    ApiKey = "API_KEY",
+});
+text_enum!(ConnectionOAuthHttpMethod {
+    Get = "GET",
+    Post = "POST",
+    Put = "PUT",
+});
+text_enum!(ConnectionState {
+    Creating = "CREATING",
+    Updating = "UPDATING",
+    Deleting = "DELETING",
+    Authorized = "AUTHORIZED",
+    Deauthorized = "DEAUTHORIZED",
+    Authorizing = "AUTHORIZING",
+    Deauthorizing = "DEAUTHORIZING",
+    Active = "ACTIVE",
+    FailedConnectivity = "FAILED_CONNECTIVITY",
 });
 text_enum!(IncludeDetail {
     None = "NONE",

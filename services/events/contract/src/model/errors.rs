@@ -14,6 +14,11 @@ use super::{enums::*, tables};
 use super::shapes::*;
 
 #[derive(Clone, Default)]
+pub struct AccessDeniedException {}
+shape!(AccessDeniedException, tables::ACCESS_DENIED_EXCEPTION);
+
+error_shape!(AccessDeniedException);
+#[derive(Clone, Default)]
 pub struct ConcurrentModificationException {}
 shape!(ConcurrentModificationException, tables::CONCURRENT_MODIFICATION_EXCEPTION);
 
@@ -68,3 +73,8 @@ pub struct ResourceNotFoundException {}
 shape!(ResourceNotFoundException, tables::RESOURCE_NOT_FOUND_EXCEPTION);
 
 error_shape!(ResourceNotFoundException);
+#[derive(Clone, Default)]
+pub struct ThrottlingException {}
+shape!(ThrottlingException, tables::THROTTLING_EXCEPTION);
+
+error_shape!(ThrottlingException);

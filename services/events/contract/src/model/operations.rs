@@ -38,6 +38,39 @@ pub static CANCEL_REPLAY: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct CreateApiDestination;
+impl Operation for CreateApiDestination {
+    type Input = shapes::CreateApiDestinationRequest;
+    type Output = shapes::CreateApiDestinationResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_API_DESTINATION;
+}
+pub type CreateApiDestinationInput = shapes::CreateApiDestinationRequest;
+pub type CreateApiDestinationOutput = shapes::CreateApiDestinationResponse;
+pub static CREATE_API_DESTINATION: OperationSchema = OperationSchema {
+    name: "CreateApiDestination",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_API_DESTINATION_REQUEST,
+    output: &tables::CREATE_API_DESTINATION_RESPONSE,
+    errors: &[
+        &tables::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CreateApiDestinationRequest::default()),
+    new_output: || Box::new(shapes::CreateApiDestinationResponse::default()),
+    lane: Lane::Command,
+    action: "events:CreateApiDestination",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct CreateArchive;
 impl Operation for CreateArchive {
     type Input = shapes::CreateArchiveRequest;
@@ -64,6 +97,41 @@ pub static CREATE_ARCHIVE: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::CreateArchiveResponse::default()),
     lane: Lane::Command,
     action: "events:CreateArchive",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct CreateConnection;
+impl Operation for CreateConnection {
+    type Input = shapes::CreateConnectionRequest;
+    type Output = shapes::CreateConnectionResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_CONNECTION;
+}
+pub type CreateConnectionInput = shapes::CreateConnectionRequest;
+pub type CreateConnectionOutput = shapes::CreateConnectionResponse;
+pub static CREATE_CONNECTION: OperationSchema = OperationSchema {
+    name: "CreateConnection",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_CONNECTION_REQUEST,
+    output: &tables::CREATE_CONNECTION_RESPONSE,
+    errors: &[
+        &tables::RESOURCE_ALREADY_EXISTS_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+        &tables::ACCESS_DENIED_EXCEPTION,
+        &tables::THROTTLING_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CreateConnectionRequest::default()),
+    new_output: || Box::new(shapes::CreateConnectionResponse::default()),
+    lane: Lane::Command,
+    action: "events:CreateConnection",
     resource: "*",
     paginator: None,
     result_wrapper: None,
@@ -109,6 +177,70 @@ pub static CREATE_EVENT_BUS: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DeauthorizeConnection;
+impl Operation for DeauthorizeConnection {
+    type Input = shapes::DeauthorizeConnectionRequest;
+    type Output = shapes::DeauthorizeConnectionResponse;
+    const SCHEMA: &'static OperationSchema = &DEAUTHORIZE_CONNECTION;
+}
+pub type DeauthorizeConnectionInput = shapes::DeauthorizeConnectionRequest;
+pub type DeauthorizeConnectionOutput = shapes::DeauthorizeConnectionResponse;
+pub static DEAUTHORIZE_CONNECTION: OperationSchema = OperationSchema {
+    name: "DeauthorizeConnection",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DEAUTHORIZE_CONNECTION_REQUEST,
+    output: &tables::DEAUTHORIZE_CONNECTION_RESPONSE,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeauthorizeConnectionRequest::default()),
+    new_output: || Box::new(shapes::DeauthorizeConnectionResponse::default()),
+    lane: Lane::Command,
+    action: "events:DeauthorizeConnection",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteApiDestination;
+impl Operation for DeleteApiDestination {
+    type Input = shapes::DeleteApiDestinationRequest;
+    type Output = shapes::DeleteApiDestinationResponse;
+    const SCHEMA: &'static OperationSchema = &DELETE_API_DESTINATION;
+}
+pub type DeleteApiDestinationInput = shapes::DeleteApiDestinationRequest;
+pub type DeleteApiDestinationOutput = shapes::DeleteApiDestinationResponse;
+pub static DELETE_API_DESTINATION: OperationSchema = OperationSchema {
+    name: "DeleteApiDestination",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_API_DESTINATION_REQUEST,
+    output: &tables::DELETE_API_DESTINATION_RESPONSE,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteApiDestinationRequest::default()),
+    new_output: || Box::new(shapes::DeleteApiDestinationResponse::default()),
+    lane: Lane::Command,
+    action: "events:DeleteApiDestination",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DeleteArchive;
 impl Operation for DeleteArchive {
     type Input = shapes::DeleteArchiveRequest;
@@ -132,6 +264,38 @@ pub static DELETE_ARCHIVE: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::DeleteArchiveResponse::default()),
     lane: Lane::Command,
     action: "events:DeleteArchive",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteConnection;
+impl Operation for DeleteConnection {
+    type Input = shapes::DeleteConnectionRequest;
+    type Output = shapes::DeleteConnectionResponse;
+    const SCHEMA: &'static OperationSchema = &DELETE_CONNECTION;
+}
+pub type DeleteConnectionInput = shapes::DeleteConnectionRequest;
+pub type DeleteConnectionOutput = shapes::DeleteConnectionResponse;
+pub static DELETE_CONNECTION: OperationSchema = OperationSchema {
+    name: "DeleteConnection",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_CONNECTION_REQUEST,
+    output: &tables::DELETE_CONNECTION_RESPONSE,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteConnectionRequest::default()),
+    new_output: || Box::new(shapes::DeleteConnectionResponse::default()),
+    lane: Lane::Command,
+    action: "events:DeleteConnection",
     resource: "*",
     paginator: None,
     result_wrapper: None,
@@ -200,6 +364,34 @@ pub static DELETE_RULE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DescribeApiDestination;
+impl Operation for DescribeApiDestination {
+    type Input = shapes::DescribeApiDestinationRequest;
+    type Output = shapes::DescribeApiDestinationResponse;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_API_DESTINATION;
+}
+pub type DescribeApiDestinationInput = shapes::DescribeApiDestinationRequest;
+pub type DescribeApiDestinationOutput = shapes::DescribeApiDestinationResponse;
+pub static DESCRIBE_API_DESTINATION: OperationSchema = OperationSchema {
+    name: "DescribeApiDestination",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_API_DESTINATION_REQUEST,
+    output: &tables::DESCRIBE_API_DESTINATION_RESPONSE,
+    errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::INTERNAL_EXCEPTION],
+    new_input: || Box::new(shapes::DescribeApiDestinationRequest::default()),
+    new_output: || Box::new(shapes::DescribeApiDestinationResponse::default()),
+    lane: Lane::Query,
+    action: "events:DescribeApiDestination",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DescribeArchive;
 impl Operation for DescribeArchive {
     type Input = shapes::DescribeArchiveRequest;
@@ -223,6 +415,34 @@ pub static DESCRIBE_ARCHIVE: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::DescribeArchiveResponse::default()),
     lane: Lane::Query,
     action: "events:DescribeArchive",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeConnection;
+impl Operation for DescribeConnection {
+    type Input = shapes::DescribeConnectionRequest;
+    type Output = shapes::DescribeConnectionResponse;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_CONNECTION;
+}
+pub type DescribeConnectionInput = shapes::DescribeConnectionRequest;
+pub type DescribeConnectionOutput = shapes::DescribeConnectionResponse;
+pub static DESCRIBE_CONNECTION: OperationSchema = OperationSchema {
+    name: "DescribeConnection",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_CONNECTION_REQUEST,
+    output: &tables::DESCRIBE_CONNECTION_RESPONSE,
+    errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::INTERNAL_EXCEPTION],
+    new_input: || Box::new(shapes::DescribeConnectionRequest::default()),
+    new_output: || Box::new(shapes::DescribeConnectionResponse::default()),
+    lane: Lane::Query,
+    action: "events:DescribeConnection",
     resource: "*",
     paginator: None,
     result_wrapper: None,
@@ -380,6 +600,34 @@ pub static ENABLE_RULE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListApiDestinations;
+impl Operation for ListApiDestinations {
+    type Input = shapes::ListApiDestinationsRequest;
+    type Output = shapes::ListApiDestinationsResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_API_DESTINATIONS;
+}
+pub type ListApiDestinationsInput = shapes::ListApiDestinationsRequest;
+pub type ListApiDestinationsOutput = shapes::ListApiDestinationsResponse;
+pub static LIST_API_DESTINATIONS: OperationSchema = OperationSchema {
+    name: "ListApiDestinations",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_API_DESTINATIONS_REQUEST,
+    output: &tables::LIST_API_DESTINATIONS_RESPONSE,
+    errors: &[&tables::INTERNAL_EXCEPTION],
+    new_input: || Box::new(shapes::ListApiDestinationsRequest::default()),
+    new_output: || Box::new(shapes::ListApiDestinationsResponse::default()),
+    lane: Lane::Query,
+    action: "events:ListApiDestinations",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListArchives;
 impl Operation for ListArchives {
     type Input = shapes::ListArchivesRequest;
@@ -399,6 +647,34 @@ pub static LIST_ARCHIVES: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::ListArchivesResponse::default()),
     lane: Lane::Query,
     action: "events:ListArchives",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListConnections;
+impl Operation for ListConnections {
+    type Input = shapes::ListConnectionsRequest;
+    type Output = shapes::ListConnectionsResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_CONNECTIONS;
+}
+pub type ListConnectionsInput = shapes::ListConnectionsRequest;
+pub type ListConnectionsOutput = shapes::ListConnectionsResponse;
+pub static LIST_CONNECTIONS: OperationSchema = OperationSchema {
+    name: "ListConnections",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_CONNECTIONS_REQUEST,
+    output: &tables::LIST_CONNECTIONS_RESPONSE,
+    errors: &[&tables::INTERNAL_EXCEPTION],
+    new_input: || Box::new(shapes::ListConnectionsRequest::default()),
+    new_output: || Box::new(shapes::ListConnectionsResponse::default()),
+    lane: Lane::Query,
+    action: "events:ListConnections",
     resource: "*",
     paginator: None,
     result_wrapper: None,
@@ -917,6 +1193,39 @@ pub static UNTAG_RESOURCE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct UpdateApiDestination;
+impl Operation for UpdateApiDestination {
+    type Input = shapes::UpdateApiDestinationRequest;
+    type Output = shapes::UpdateApiDestinationResponse;
+    const SCHEMA: &'static OperationSchema = &UPDATE_API_DESTINATION;
+}
+pub type UpdateApiDestinationInput = shapes::UpdateApiDestinationRequest;
+pub type UpdateApiDestinationOutput = shapes::UpdateApiDestinationResponse;
+pub static UPDATE_API_DESTINATION: OperationSchema = OperationSchema {
+    name: "UpdateApiDestination",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_API_DESTINATION_REQUEST,
+    output: &tables::UPDATE_API_DESTINATION_RESPONSE,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateApiDestinationRequest::default()),
+    new_output: || Box::new(shapes::UpdateApiDestinationResponse::default()),
+    lane: Lane::Command,
+    action: "events:UpdateApiDestination",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct UpdateArchive;
 impl Operation for UpdateArchive {
     type Input = shapes::UpdateArchiveRequest;
@@ -942,6 +1251,41 @@ pub static UPDATE_ARCHIVE: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::UpdateArchiveResponse::default()),
     lane: Lane::Command,
     action: "events:UpdateArchive",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateConnection;
+impl Operation for UpdateConnection {
+    type Input = shapes::UpdateConnectionRequest;
+    type Output = shapes::UpdateConnectionResponse;
+    const SCHEMA: &'static OperationSchema = &UPDATE_CONNECTION;
+}
+pub type UpdateConnectionInput = shapes::UpdateConnectionRequest;
+pub type UpdateConnectionOutput = shapes::UpdateConnectionResponse;
+pub static UPDATE_CONNECTION: OperationSchema = OperationSchema {
+    name: "UpdateConnection",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_CONNECTION_REQUEST,
+    output: &tables::UPDATE_CONNECTION_RESPONSE,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INTERNAL_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::ACCESS_DENIED_EXCEPTION,
+        &tables::THROTTLING_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateConnectionRequest::default()),
+    new_output: || Box::new(shapes::UpdateConnectionResponse::default()),
+    lane: Lane::Command,
+    action: "events:UpdateConnection",
     resource: "*",
     paginator: None,
     result_wrapper: None,

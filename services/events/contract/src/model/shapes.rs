@@ -12,6 +12,20 @@ use haar_wire::{Body, EventStream, Json, error_shape, events, shape};
 use super::{enums::*, tables};
 
 #[derive(Clone, Default)]
+pub struct ApiDestination {
+    pub api_destination_arn: Option<String>,
+    pub name: Option<String>,
+    pub api_destination_state: Option<ApiDestinationState>,
+    pub connection_arn: Option<String>,
+    pub invocation_endpoint: Option<String>,
+    pub http_method: Option<ApiDestinationHttpMethod>,
+    pub invocation_rate_limit_per_second: Option<i32>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+}
+shape!(ApiDestination, tables::API_DESTINATION, 0 api_destination_arn, 1 name, 2 api_destination_state, 3 connection_arn, 4 invocation_endpoint, 5 http_method, 6 invocation_rate_limit_per_second, 7 creation_time, 8 last_modified_time);
+
+#[derive(Clone, Default)]
 pub struct AppSyncParameters {
     pub graph_ql_operation: Option<String>,
 }
@@ -90,6 +104,120 @@ pub struct Condition {
 shape!(Condition, tables::CONDITION, 0 r#type, 1 key, 2 value);
 
 #[derive(Clone, Default)]
+pub struct Connection {
+    pub connection_arn: Option<String>,
+    pub name: Option<String>,
+    pub connection_state: Option<ConnectionState>,
+    pub state_reason: Option<String>,
+    pub authorization_type: Option<ConnectionAuthorizationType>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+    pub last_authorized_time: Option<Timestamp>,
+}
+shape!(Connection, tables::CONNECTION, 0 connection_arn, 1 name, 2 connection_state, 3 state_reason, 4 authorization_type, 5 creation_time, 6 last_modified_time, 7 last_authorized_time);
+
+#[derive(Clone, Default)]
+pub struct ConnectionApiKeyAuthResponseParameters {
+    pub api_key_name: Option<String>,
+}
+shape!(ConnectionApiKeyAuthResponseParameters, tables::CONNECTION_API_KEY_AUTH_RESPONSE_PARAMETERS, 0 api_key_name);
+
+#[derive(Clone, Default)]
+pub struct ConnectionAuthResponseParameters {
+    pub basic_auth_parameters: Option<ConnectionBasicAuthResponseParameters>,
+    pub o_auth_parameters: Option<ConnectionOAuthResponseParameters>,
+    pub api_key_auth_parameters: Option<ConnectionApiKeyAuthResponseParameters>,
+    pub invocation_http_parameters: Option<ConnectionHttpParameters>,
+    pub connectivity_parameters: Option<DescribeConnectionConnectivityParameters>,
+}
+shape!(ConnectionAuthResponseParameters, tables::CONNECTION_AUTH_RESPONSE_PARAMETERS, 0 basic_auth_parameters, 1 o_auth_parameters, 2 api_key_auth_parameters, 3 invocation_http_parameters, 4 connectivity_parameters);
+
+#[derive(Clone, Default)]
+pub struct ConnectionBasicAuthResponseParameters {
+    pub username: Option<String>,
+}
+shape!(ConnectionBasicAuthResponseParameters, tables::CONNECTION_BASIC_AUTH_RESPONSE_PARAMETERS, 0 username);
+
+#[derive(Clone, Default)]
+pub struct ConnectionBodyParameter {
+    pub key: Option<String>,
+    pub value: Option<String>,
+    pub is_value_secret: Option<bool>,
+}
+shape!(ConnectionBodyParameter, tables::CONNECTION_BODY_PARAMETER, 0 key, 1 value, 2 is_value_secret);
+
+#[derive(Clone, Default)]
+pub struct ConnectionHeaderParameter {
+    pub key: Option<String>,
+    pub value: Option<String>,
+    pub is_value_secret: Option<bool>,
+}
+shape!(ConnectionHeaderParameter, tables::CONNECTION_HEADER_PARAMETER, 0 key, 1 value, 2 is_value_secret);
+
+#[derive(Clone, Default)]
+pub struct ConnectionHttpParameters {
+    pub header_parameters: Option<Vec<ConnectionHeaderParameter>>,
+    pub query_string_parameters: Option<Vec<ConnectionQueryStringParameter>>,
+    pub body_parameters: Option<Vec<ConnectionBodyParameter>>,
+}
+shape!(ConnectionHttpParameters, tables::CONNECTION_HTTP_PARAMETERS, 0 header_parameters, 1 query_string_parameters, 2 body_parameters);
+
+#[derive(Clone, Default)]
+pub struct ConnectionOAuthClientResponseParameters {
+    pub client_id: Option<String>,
+}
+shape!(ConnectionOAuthClientResponseParameters, tables::CONNECTION_O_AUTH_CLIENT_RESPONSE_PARAMETERS, 0 client_id);
+
+#[derive(Clone, Default)]
+pub struct ConnectionOAuthResponseParameters {
+    pub client_parameters: Option<ConnectionOAuthClientResponseParameters>,
+    pub authorization_endpoint: Option<String>,
+    pub http_method: Option<ConnectionOAuthHttpMethod>,
+    pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
+}
+shape!(ConnectionOAuthResponseParameters, tables::CONNECTION_O_AUTH_RESPONSE_PARAMETERS, 0 client_parameters, 1 authorization_endpoint, 2 http_method, 3 o_auth_http_parameters);
+
+#[derive(Clone, Default)]
+pub struct ConnectionQueryStringParameter {
+    pub key: Option<String>,
+    pub value: Option<String>,
+    pub is_value_secret: Option<bool>,
+}
+shape!(ConnectionQueryStringParameter, tables::CONNECTION_QUERY_STRING_PARAMETER, 0 key, 1 value, 2 is_value_secret);
+
+#[derive(Clone, Default)]
+pub struct ConnectivityResourceConfigurationArn {
+    pub resource_configuration_arn: String,
+}
+shape!(ConnectivityResourceConfigurationArn, tables::CONNECTIVITY_RESOURCE_CONFIGURATION_ARN, 0 resource_configuration_arn);
+
+#[derive(Clone, Default)]
+pub struct ConnectivityResourceParameters {
+    pub resource_parameters: ConnectivityResourceConfigurationArn,
+}
+shape!(ConnectivityResourceParameters, tables::CONNECTIVITY_RESOURCE_PARAMETERS, 0 resource_parameters);
+
+#[derive(Clone, Default)]
+pub struct CreateApiDestinationRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub connection_arn: String,
+    pub invocation_endpoint: String,
+    pub http_method: ApiDestinationHttpMethod,
+    pub invocation_rate_limit_per_second: Option<i32>,
+}
+shape!(CreateApiDestinationRequest, tables::CREATE_API_DESTINATION_REQUEST, 0 name, 1 description, 2 connection_arn, 3 invocation_endpoint, 4 http_method, 5 invocation_rate_limit_per_second);
+
+#[derive(Clone, Default)]
+pub struct CreateApiDestinationResponse {
+    pub api_destination_arn: Option<String>,
+    pub api_destination_state: Option<ApiDestinationState>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+}
+shape!(CreateApiDestinationResponse, tables::CREATE_API_DESTINATION_RESPONSE, 0 api_destination_arn, 1 api_destination_state, 2 creation_time, 3 last_modified_time);
+
+#[derive(Clone, Default)]
 pub struct CreateArchiveRequest {
     pub archive_name: String,
     pub event_source_arn: String,
@@ -108,6 +236,66 @@ pub struct CreateArchiveResponse {
     pub creation_time: Option<Timestamp>,
 }
 shape!(CreateArchiveResponse, tables::CREATE_ARCHIVE_RESPONSE, 0 archive_arn, 1 state, 2 state_reason, 3 creation_time);
+
+#[derive(Clone, Default)]
+pub struct CreateConnectionApiKeyAuthRequestParameters {
+    pub api_key_name: String,
+    pub api_key_value: String,
+}
+shape!(CreateConnectionApiKeyAuthRequestParameters, tables::CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS, 0 api_key_name, 1 api_key_value);
+
+#[derive(Clone, Default)]
+pub struct CreateConnectionAuthRequestParameters {
+    pub basic_auth_parameters: Option<CreateConnectionBasicAuthRequestParameters>,
+    pub o_auth_parameters: Option<CreateConnectionOAuthRequestParameters>,
+    pub api_key_auth_parameters: Option<CreateConnectionApiKeyAuthRequestParameters>,
+    pub invocation_http_parameters: Option<ConnectionHttpParameters>,
+    pub connectivity_parameters: Option<ConnectivityResourceParameters>,
+}
+shape!(CreateConnectionAuthRequestParameters, tables::CREATE_CONNECTION_AUTH_REQUEST_PARAMETERS, 0 basic_auth_parameters, 1 o_auth_parameters, 2 api_key_auth_parameters, 3 invocation_http_parameters, 4 connectivity_parameters);
+
+#[derive(Clone, Default)]
+pub struct CreateConnectionBasicAuthRequestParameters {
+    pub username: String,
+    pub password: String,
+}
+shape!(CreateConnectionBasicAuthRequestParameters, tables::CREATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS, 0 username, 1 password);
+
+#[derive(Clone, Default)]
+pub struct CreateConnectionOAuthClientRequestParameters {
+    pub client_id: String,
+    pub client_secret: String,
+}
+shape!(CreateConnectionOAuthClientRequestParameters, tables::CREATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS, 0 client_id, 1 client_secret);
+
+#[derive(Clone, Default)]
+pub struct CreateConnectionOAuthRequestParameters {
+    pub client_parameters: CreateConnectionOAuthClientRequestParameters,
+    pub authorization_endpoint: String,
+    pub http_method: ConnectionOAuthHttpMethod,
+    pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
+}
+shape!(CreateConnectionOAuthRequestParameters, tables::CREATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS, 0 client_parameters, 1 authorization_endpoint, 2 http_method, 3 o_auth_http_parameters);
+
+#[derive(Clone, Default)]
+pub struct CreateConnectionRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub authorization_type: ConnectionAuthorizationType,
+    pub auth_parameters: CreateConnectionAuthRequestParameters,
+    pub invocation_connectivity_parameters: Option<ConnectivityResourceParameters>,
+    pub kms_key_identifier: Option<String>,
+}
+shape!(CreateConnectionRequest, tables::CREATE_CONNECTION_REQUEST, 0 name, 1 description, 2 authorization_type, 3 auth_parameters, 4 invocation_connectivity_parameters, 5 kms_key_identifier);
+
+#[derive(Clone, Default)]
+pub struct CreateConnectionResponse {
+    pub connection_arn: Option<String>,
+    pub connection_state: Option<ConnectionState>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+}
+shape!(CreateConnectionResponse, tables::CREATE_CONNECTION_RESPONSE, 0 connection_arn, 1 connection_state, 2 creation_time, 3 last_modified_time);
 
 #[derive(Clone, Default)]
 pub struct CreateEventBusRequest {
@@ -138,6 +326,32 @@ pub struct DeadLetterConfig {
 shape!(DeadLetterConfig, tables::DEAD_LETTER_CONFIG, 0 arn);
 
 #[derive(Clone, Default)]
+pub struct DeauthorizeConnectionRequest {
+    pub name: String,
+}
+shape!(DeauthorizeConnectionRequest, tables::DEAUTHORIZE_CONNECTION_REQUEST, 0 name);
+
+#[derive(Clone, Default)]
+pub struct DeauthorizeConnectionResponse {
+    pub connection_arn: Option<String>,
+    pub connection_state: Option<ConnectionState>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+    pub last_authorized_time: Option<Timestamp>,
+}
+shape!(DeauthorizeConnectionResponse, tables::DEAUTHORIZE_CONNECTION_RESPONSE, 0 connection_arn, 1 connection_state, 2 creation_time, 3 last_modified_time, 4 last_authorized_time);
+
+#[derive(Clone, Default)]
+pub struct DeleteApiDestinationRequest {
+    pub name: String,
+}
+shape!(DeleteApiDestinationRequest, tables::DELETE_API_DESTINATION_REQUEST, 0 name);
+
+#[derive(Clone, Default)]
+pub struct DeleteApiDestinationResponse {}
+shape!(DeleteApiDestinationResponse, tables::DELETE_API_DESTINATION_RESPONSE);
+
+#[derive(Clone, Default)]
 pub struct DeleteArchiveRequest {
     pub archive_name: String,
 }
@@ -146,6 +360,22 @@ shape!(DeleteArchiveRequest, tables::DELETE_ARCHIVE_REQUEST, 0 archive_name);
 #[derive(Clone, Default)]
 pub struct DeleteArchiveResponse {}
 shape!(DeleteArchiveResponse, tables::DELETE_ARCHIVE_RESPONSE);
+
+#[derive(Clone, Default)]
+pub struct DeleteConnectionRequest {
+    pub name: String,
+}
+shape!(DeleteConnectionRequest, tables::DELETE_CONNECTION_REQUEST, 0 name);
+
+#[derive(Clone, Default)]
+pub struct DeleteConnectionResponse {
+    pub connection_arn: Option<String>,
+    pub connection_state: Option<ConnectionState>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+    pub last_authorized_time: Option<Timestamp>,
+}
+shape!(DeleteConnectionResponse, tables::DELETE_CONNECTION_RESPONSE, 0 connection_arn, 1 connection_state, 2 creation_time, 3 last_modified_time, 4 last_authorized_time);
 
 #[derive(Clone, Default)]
 pub struct DeleteEventBusOutput {}
@@ -170,6 +400,27 @@ pub struct DeleteRuleRequest {
 shape!(DeleteRuleRequest, tables::DELETE_RULE_REQUEST, 0 name, 1 event_bus_name, 2 force);
 
 #[derive(Clone, Default)]
+pub struct DescribeApiDestinationRequest {
+    pub name: String,
+}
+shape!(DescribeApiDestinationRequest, tables::DESCRIBE_API_DESTINATION_REQUEST, 0 name);
+
+#[derive(Clone, Default)]
+pub struct DescribeApiDestinationResponse {
+    pub api_destination_arn: Option<String>,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub api_destination_state: Option<ApiDestinationState>,
+    pub connection_arn: Option<String>,
+    pub invocation_endpoint: Option<String>,
+    pub http_method: Option<ApiDestinationHttpMethod>,
+    pub invocation_rate_limit_per_second: Option<i32>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+}
+shape!(DescribeApiDestinationResponse, tables::DESCRIBE_API_DESTINATION_RESPONSE, 0 api_destination_arn, 1 name, 2 description, 3 api_destination_state, 4 connection_arn, 5 invocation_endpoint, 6 http_method, 7 invocation_rate_limit_per_second, 8 creation_time, 9 last_modified_time);
+
+#[derive(Clone, Default)]
 pub struct DescribeArchiveRequest {
     pub archive_name: String,
 }
@@ -191,6 +442,43 @@ pub struct DescribeArchiveResponse {
     pub creation_time: Option<Timestamp>,
 }
 shape!(DescribeArchiveResponse, tables::DESCRIBE_ARCHIVE_RESPONSE, 0 archive_arn, 1 archive_name, 2 event_source_arn, 3 description, 4 event_pattern, 5 state, 6 state_reason, 7 kms_key_identifier, 8 retention_days, 9 size_bytes, 10 event_count, 11 creation_time);
+
+#[derive(Clone, Default)]
+pub struct DescribeConnectionConnectivityParameters {
+    pub resource_parameters: DescribeConnectionResourceParameters,
+}
+shape!(DescribeConnectionConnectivityParameters, tables::DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS, 0 resource_parameters);
+
+#[derive(Clone, Default)]
+pub struct DescribeConnectionRequest {
+    pub name: String,
+}
+shape!(DescribeConnectionRequest, tables::DESCRIBE_CONNECTION_REQUEST, 0 name);
+
+#[derive(Clone, Default)]
+pub struct DescribeConnectionResourceParameters {
+    pub resource_configuration_arn: String,
+    pub resource_association_arn: String,
+}
+shape!(DescribeConnectionResourceParameters, tables::DESCRIBE_CONNECTION_RESOURCE_PARAMETERS, 0 resource_configuration_arn, 1 resource_association_arn);
+
+#[derive(Clone, Default)]
+pub struct DescribeConnectionResponse {
+    pub connection_arn: Option<String>,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub invocation_connectivity_parameters: Option<DescribeConnectionConnectivityParameters>,
+    pub connection_state: Option<ConnectionState>,
+    pub state_reason: Option<String>,
+    pub authorization_type: Option<ConnectionAuthorizationType>,
+    pub secret_arn: Option<String>,
+    pub kms_key_identifier: Option<String>,
+    pub auth_parameters: Option<ConnectionAuthResponseParameters>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+    pub last_authorized_time: Option<Timestamp>,
+}
+shape!(DescribeConnectionResponse, tables::DESCRIBE_CONNECTION_RESPONSE, 0 connection_arn, 1 name, 2 description, 3 invocation_connectivity_parameters, 4 connection_state, 5 state_reason, 6 authorization_type, 7 secret_arn, 8 kms_key_identifier, 9 auth_parameters, 10 creation_time, 11 last_modified_time, 12 last_authorized_time);
 
 #[derive(Clone, Default)]
 pub struct DescribeEventBusRequest {
@@ -331,6 +619,22 @@ pub struct KinesisParameters {
 shape!(KinesisParameters, tables::KINESIS_PARAMETERS, 0 partition_key_path);
 
 #[derive(Clone, Default)]
+pub struct ListApiDestinationsRequest {
+    pub name_prefix: Option<String>,
+    pub connection_arn: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+shape!(ListApiDestinationsRequest, tables::LIST_API_DESTINATIONS_REQUEST, 0 name_prefix, 1 connection_arn, 2 next_token, 3 limit);
+
+#[derive(Clone, Default)]
+pub struct ListApiDestinationsResponse {
+    pub api_destinations: Option<Vec<ApiDestination>>,
+    pub next_token: Option<String>,
+}
+shape!(ListApiDestinationsResponse, tables::LIST_API_DESTINATIONS_RESPONSE, 0 api_destinations, 1 next_token);
+
+#[derive(Clone, Default)]
 pub struct ListArchivesRequest {
     pub name_prefix: Option<String>,
     pub event_source_arn: Option<String>,
@@ -346,6 +650,22 @@ pub struct ListArchivesResponse {
     pub next_token: Option<String>,
 }
 shape!(ListArchivesResponse, tables::LIST_ARCHIVES_RESPONSE, 0 archives, 1 next_token);
+
+#[derive(Clone, Default)]
+pub struct ListConnectionsRequest {
+    pub name_prefix: Option<String>,
+    pub connection_state: Option<ConnectionState>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+shape!(ListConnectionsRequest, tables::LIST_CONNECTIONS_REQUEST, 0 name_prefix, 1 connection_state, 2 next_token, 3 limit);
+
+#[derive(Clone, Default)]
+pub struct ListConnectionsResponse {
+    pub connections: Option<Vec<Connection>>,
+    pub next_token: Option<String>,
+}
+shape!(ListConnectionsResponse, tables::LIST_CONNECTIONS_RESPONSE, 0 connections, 1 next_token);
 
 #[derive(Clone, Default)]
 pub struct ListEventBusesRequest {
@@ -764,6 +1084,26 @@ pub struct UntagResourceResponse {}
 shape!(UntagResourceResponse, tables::UNTAG_RESOURCE_RESPONSE);
 
 #[derive(Clone, Default)]
+pub struct UpdateApiDestinationRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub connection_arn: Option<String>,
+    pub invocation_endpoint: Option<String>,
+    pub http_method: Option<ApiDestinationHttpMethod>,
+    pub invocation_rate_limit_per_second: Option<i32>,
+}
+shape!(UpdateApiDestinationRequest, tables::UPDATE_API_DESTINATION_REQUEST, 0 name, 1 description, 2 connection_arn, 3 invocation_endpoint, 4 http_method, 5 invocation_rate_limit_per_second);
+
+#[derive(Clone, Default)]
+pub struct UpdateApiDestinationResponse {
+    pub api_destination_arn: Option<String>,
+    pub api_destination_state: Option<ApiDestinationState>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+}
+shape!(UpdateApiDestinationResponse, tables::UPDATE_API_DESTINATION_RESPONSE, 0 api_destination_arn, 1 api_destination_state, 2 creation_time, 3 last_modified_time);
+
+#[derive(Clone, Default)]
 pub struct UpdateArchiveRequest {
     pub archive_name: String,
     pub description: Option<String>,
@@ -781,6 +1121,67 @@ pub struct UpdateArchiveResponse {
     pub creation_time: Option<Timestamp>,
 }
 shape!(UpdateArchiveResponse, tables::UPDATE_ARCHIVE_RESPONSE, 0 archive_arn, 1 state, 2 state_reason, 3 creation_time);
+
+#[derive(Clone, Default)]
+pub struct UpdateConnectionApiKeyAuthRequestParameters {
+    pub api_key_name: Option<String>,
+    pub api_key_value: Option<String>,
+}
+shape!(UpdateConnectionApiKeyAuthRequestParameters, tables::UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS, 0 api_key_name, 1 api_key_value);
+
+#[derive(Clone, Default)]
+pub struct UpdateConnectionAuthRequestParameters {
+    pub basic_auth_parameters: Option<UpdateConnectionBasicAuthRequestParameters>,
+    pub o_auth_parameters: Option<UpdateConnectionOAuthRequestParameters>,
+    pub api_key_auth_parameters: Option<UpdateConnectionApiKeyAuthRequestParameters>,
+    pub invocation_http_parameters: Option<ConnectionHttpParameters>,
+    pub connectivity_parameters: Option<ConnectivityResourceParameters>,
+}
+shape!(UpdateConnectionAuthRequestParameters, tables::UPDATE_CONNECTION_AUTH_REQUEST_PARAMETERS, 0 basic_auth_parameters, 1 o_auth_parameters, 2 api_key_auth_parameters, 3 invocation_http_parameters, 4 connectivity_parameters);
+
+#[derive(Clone, Default)]
+pub struct UpdateConnectionBasicAuthRequestParameters {
+    pub username: Option<String>,
+    pub password: Option<String>,
+}
+shape!(UpdateConnectionBasicAuthRequestParameters, tables::UPDATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS, 0 username, 1 password);
+
+#[derive(Clone, Default)]
+pub struct UpdateConnectionOAuthClientRequestParameters {
+    pub client_id: Option<String>,
+    pub client_secret: Option<String>,
+}
+shape!(UpdateConnectionOAuthClientRequestParameters, tables::UPDATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS, 0 client_id, 1 client_secret);
+
+#[derive(Clone, Default)]
+pub struct UpdateConnectionOAuthRequestParameters {
+    pub client_parameters: Option<UpdateConnectionOAuthClientRequestParameters>,
+    pub authorization_endpoint: Option<String>,
+    pub http_method: Option<ConnectionOAuthHttpMethod>,
+    pub o_auth_http_parameters: Option<ConnectionHttpParameters>,
+}
+shape!(UpdateConnectionOAuthRequestParameters, tables::UPDATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS, 0 client_parameters, 1 authorization_endpoint, 2 http_method, 3 o_auth_http_parameters);
+
+#[derive(Clone, Default)]
+pub struct UpdateConnectionRequest {
+    pub name: String,
+    pub description: Option<String>,
+    pub authorization_type: Option<ConnectionAuthorizationType>,
+    pub auth_parameters: Option<UpdateConnectionAuthRequestParameters>,
+    pub invocation_connectivity_parameters: Option<ConnectivityResourceParameters>,
+    pub kms_key_identifier: Option<String>,
+}
+shape!(UpdateConnectionRequest, tables::UPDATE_CONNECTION_REQUEST, 0 name, 1 description, 2 authorization_type, 3 auth_parameters, 4 invocation_connectivity_parameters, 5 kms_key_identifier);
+
+#[derive(Clone, Default)]
+pub struct UpdateConnectionResponse {
+    pub connection_arn: Option<String>,
+    pub connection_state: Option<ConnectionState>,
+    pub creation_time: Option<Timestamp>,
+    pub last_modified_time: Option<Timestamp>,
+    pub last_authorized_time: Option<Timestamp>,
+}
+shape!(UpdateConnectionResponse, tables::UPDATE_CONNECTION_RESPONSE, 0 connection_arn, 1 connection_state, 2 creation_time, 3 last_modified_time, 4 last_authorized_time);
 
 #[derive(Clone, Default)]
 pub struct UpdateEventBusRequest {

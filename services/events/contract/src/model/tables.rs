@@ -8,7 +8,44 @@ use haar_wire::{
 
 use super::enums;
 
+pub static ACCESS_DENIED_EXCEPTION: Schema = Schema::structure(
+    "AccessDeniedException",
+    &StructSchema::new(&[]).error("AccessDeniedException", 400, Fault::Sender),
+);
 pub static ACTION: Schema = Schema::new("Action", Kind::Text).min(1).max(64).pattern(&P0);
+pub static API_DESTINATION: Schema = Schema::structure(
+    "ApiDestination",
+    &StructSchema::new(&[
+        Member::new("ApiDestinationArn", &API_DESTINATION_ARN),
+        Member::new("Name", &API_DESTINATION_NAME),
+        Member::new("ApiDestinationState", &API_DESTINATION_STATE),
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("InvocationEndpoint", &HTTPS_ENDPOINT),
+        Member::new("HttpMethod", &API_DESTINATION_HTTP_METHOD),
+        Member::new(
+            "InvocationRateLimitPerSecond",
+            &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+        ),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
+    ]),
+);
+pub static API_DESTINATION_ARN: Schema =
+    Schema::new("ApiDestinationArn", Kind::Text).min(1).max(1600).pattern(&P1);
+pub static API_DESTINATION_DESCRIPTION: Schema =
+    Schema::new("ApiDestinationDescription", Kind::Text).max(512).pattern(&P2);
+pub static API_DESTINATION_HTTP_METHOD: Schema =
+    Schema::new("ApiDestinationHttpMethod", Kind::Enum(enums::ApiDestinationHttpMethod::TEXTS));
+pub static API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND: Schema =
+    Schema::new("ApiDestinationInvocationRateLimitPerSecond", Kind::Integer).min(1);
+pub static API_DESTINATION_NAME: Schema =
+    Schema::new("ApiDestinationName", Kind::Text).min(1).max(64).pattern(&P3);
+pub static API_DESTINATION_RESPONSE_LIST: Schema = Schema::new(
+    "ApiDestinationResponseList",
+    Kind::List(&ListSchema { item: Member::new("member", &API_DESTINATION), flattened: false }),
+);
+pub static API_DESTINATION_STATE: Schema =
+    Schema::new("ApiDestinationState", Kind::Enum(enums::ApiDestinationState::TEXTS));
 pub static APP_SYNC_PARAMETERS: Schema = Schema::structure(
     "AppSyncParameters",
     &StructSchema::new(&[Member::new("GraphQLOperation", &GRAPH_QL_OPERATION)]),
@@ -27,7 +64,7 @@ pub static ARCHIVE: Schema = Schema::structure(
     ]),
 );
 pub static ARCHIVE_ARN: Schema =
-    Schema::new("ArchiveArn", Kind::Text).min(1).max(1600).pattern(&P1);
+    Schema::new("ArchiveArn", Kind::Text).min(1).max(1600).pattern(&P4);
 pub static ARCHIVE_DESCRIPTION: Schema =
     Schema::new("ArchiveDescription", Kind::Text).max(512).pattern(&P2);
 pub static ARCHIVE_NAME: Schema =
@@ -43,6 +80,14 @@ pub static ARCHIVE_STATE_REASON: Schema =
 pub static ARN: Schema = Schema::new("Arn", Kind::Text).min(1).max(1600);
 pub static ASSIGN_PUBLIC_IP: Schema =
     Schema::new("AssignPublicIp", Kind::Enum(enums::AssignPublicIp::TEXTS));
+pub static AUTH_HEADER_PARAMETERS: Schema =
+    Schema::new("AuthHeaderParameters", Kind::Text).min(1).max(512).pattern(&P5);
+pub static AUTH_HEADER_PARAMETERS_SENSITIVE: Schema =
+    Schema::new("AuthHeaderParametersSensitive", Kind::Text)
+        .min(1)
+        .max(512)
+        .pattern(&P5)
+        .sensitive();
 pub static AWS_VPC_CONFIGURATION: Schema = Schema::structure(
     "AwsVpcConfiguration",
     &StructSchema::new(&[
@@ -112,6 +157,166 @@ pub static CONDITION: Schema = Schema::structure(
         Member::new("Value", &STRING).required(),
     ]),
 );
+pub static CONNECTION: Schema = Schema::structure(
+    "Connection",
+    &StructSchema::new(&[
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("Name", &CONNECTION_NAME),
+        Member::new("ConnectionState", &CONNECTION_STATE),
+        Member::new("StateReason", &CONNECTION_STATE_REASON),
+        Member::new("AuthorizationType", &CONNECTION_AUTHORIZATION_TYPE),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
+        Member::new("LastAuthorizedTime", &TIMESTAMP),
+    ]),
+);
+pub static CONNECTION_API_KEY_AUTH_RESPONSE_PARAMETERS: Schema = Schema::structure(
+    "ConnectionApiKeyAuthResponseParameters",
+    &StructSchema::new(&[Member::new("ApiKeyName", &AUTH_HEADER_PARAMETERS)]),
+);
+pub static CONNECTION_ARN: Schema =
+    Schema::new("ConnectionArn", Kind::Text).min(1).max(1600).pattern(&P6);
+pub static CONNECTION_AUTH_RESPONSE_PARAMETERS: Schema = Schema::structure(
+    "ConnectionAuthResponseParameters",
+    &StructSchema::new(&[
+        Member::new("BasicAuthParameters", &CONNECTION_BASIC_AUTH_RESPONSE_PARAMETERS),
+        Member::new("OAuthParameters", &CONNECTION_O_AUTH_RESPONSE_PARAMETERS),
+        Member::new("ApiKeyAuthParameters", &CONNECTION_API_KEY_AUTH_RESPONSE_PARAMETERS),
+        Member::new("InvocationHttpParameters", &CONNECTION_HTTP_PARAMETERS),
+        Member::new("ConnectivityParameters", &DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS),
+    ]),
+);
+pub static CONNECTION_AUTHORIZATION_TYPE: Schema = Schema::new(
+    "ConnectionAuthorizationType",
+    Kind::Enum(enums::ConnectionAuthorizationType::TEXTS),
+);
+pub static CONNECTION_BASIC_AUTH_RESPONSE_PARAMETERS: Schema = Schema::structure(
+    "ConnectionBasicAuthResponseParameters",
+    &StructSchema::new(&[Member::new("Username", &AUTH_HEADER_PARAMETERS)]),
+);
+pub static CONNECTION_BODY_PARAMETER: Schema = Schema::structure(
+    "ConnectionBodyParameter",
+    &StructSchema::new(&[
+        Member::new("Key", &STRING),
+        Member::new("Value", &SENSITIVE_STRING),
+        Member::new("IsValueSecret", &BOOLEAN),
+    ]),
+);
+pub static CONNECTION_BODY_PARAMETERS_LIST: Schema = Schema::new(
+    "ConnectionBodyParametersList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &CONNECTION_BODY_PARAMETER),
+        flattened: false,
+    }),
+)
+.min(0)
+.max(100);
+pub static CONNECTION_DESCRIPTION: Schema =
+    Schema::new("ConnectionDescription", Kind::Text).max(512).pattern(&P2);
+pub static CONNECTION_HEADER_PARAMETER: Schema = Schema::structure(
+    "ConnectionHeaderParameter",
+    &StructSchema::new(&[
+        Member::new("Key", &HEADER_KEY),
+        Member::new("Value", &HEADER_VALUE_SENSITIVE),
+        Member::new("IsValueSecret", &BOOLEAN),
+    ]),
+);
+pub static CONNECTION_HEADER_PARAMETERS_LIST: Schema = Schema::new(
+    "ConnectionHeaderParametersList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &CONNECTION_HEADER_PARAMETER),
+        flattened: false,
+    }),
+)
+.min(0)
+.max(100);
+pub static CONNECTION_HTTP_PARAMETERS: Schema = Schema::structure(
+    "ConnectionHttpParameters",
+    &StructSchema::new(&[
+        Member::new("HeaderParameters", &CONNECTION_HEADER_PARAMETERS_LIST),
+        Member::new("QueryStringParameters", &CONNECTION_QUERY_STRING_PARAMETERS_LIST),
+        Member::new("BodyParameters", &CONNECTION_BODY_PARAMETERS_LIST),
+    ]),
+);
+pub static CONNECTION_NAME: Schema =
+    Schema::new("ConnectionName", Kind::Text).min(1).max(64).pattern(&P3);
+pub static CONNECTION_O_AUTH_CLIENT_RESPONSE_PARAMETERS: Schema = Schema::structure(
+    "ConnectionOAuthClientResponseParameters",
+    &StructSchema::new(&[Member::new("ClientID", &AUTH_HEADER_PARAMETERS)]),
+);
+pub static CONNECTION_O_AUTH_HTTP_METHOD: Schema =
+    Schema::new("ConnectionOAuthHttpMethod", Kind::Enum(enums::ConnectionOAuthHttpMethod::TEXTS));
+pub static CONNECTION_O_AUTH_RESPONSE_PARAMETERS: Schema = Schema::structure(
+    "ConnectionOAuthResponseParameters",
+    &StructSchema::new(&[
+        Member::new("ClientParameters", &CONNECTION_O_AUTH_CLIENT_RESPONSE_PARAMETERS),
+        Member::new("AuthorizationEndpoint", &HTTPS_ENDPOINT),
+        Member::new("HttpMethod", &CONNECTION_O_AUTH_HTTP_METHOD),
+        Member::new("OAuthHttpParameters", &CONNECTION_HTTP_PARAMETERS),
+    ]),
+);
+pub static CONNECTION_QUERY_STRING_PARAMETER: Schema = Schema::structure(
+    "ConnectionQueryStringParameter",
+    &StructSchema::new(&[
+        Member::new("Key", &QUERY_STRING_KEY),
+        Member::new("Value", &QUERY_STRING_VALUE_SENSITIVE),
+        Member::new("IsValueSecret", &BOOLEAN),
+    ]),
+);
+pub static CONNECTION_QUERY_STRING_PARAMETERS_LIST: Schema = Schema::new(
+    "ConnectionQueryStringParametersList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &CONNECTION_QUERY_STRING_PARAMETER),
+        flattened: false,
+    }),
+)
+.min(0)
+.max(100);
+pub static CONNECTION_RESPONSE_LIST: Schema = Schema::new(
+    "ConnectionResponseList",
+    Kind::List(&ListSchema { item: Member::new("member", &CONNECTION), flattened: false }),
+);
+pub static CONNECTION_STATE: Schema =
+    Schema::new("ConnectionState", Kind::Enum(enums::ConnectionState::TEXTS));
+pub static CONNECTION_STATE_REASON: Schema =
+    Schema::new("ConnectionStateReason", Kind::Text).max(512).pattern(&P2);
+pub static CONNECTIVITY_RESOURCE_CONFIGURATION_ARN: Schema = Schema::structure(
+    "ConnectivityResourceConfigurationArn",
+    &StructSchema::new(&[
+        Member::new("ResourceConfigurationArn", &RESOURCE_CONFIGURATION_ARN).required()
+    ]),
+);
+pub static CONNECTIVITY_RESOURCE_PARAMETERS: Schema = Schema::structure(
+    "ConnectivityResourceParameters",
+    &StructSchema::new(&[Member::new(
+        "ResourceParameters",
+        &CONNECTIVITY_RESOURCE_CONFIGURATION_ARN,
+    )
+    .required()]),
+);
+pub static CREATE_API_DESTINATION_REQUEST: Schema = Schema::structure(
+    "CreateApiDestinationRequest",
+    &StructSchema::new(&[
+        Member::new("Name", &API_DESTINATION_NAME).required(),
+        Member::new("Description", &API_DESTINATION_DESCRIPTION),
+        Member::new("ConnectionArn", &CONNECTION_ARN).required(),
+        Member::new("InvocationEndpoint", &HTTPS_ENDPOINT).required(),
+        Member::new("HttpMethod", &API_DESTINATION_HTTP_METHOD).required(),
+        Member::new(
+            "InvocationRateLimitPerSecond",
+            &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+        ),
+    ]),
+);
+pub static CREATE_API_DESTINATION_RESPONSE: Schema = Schema::structure(
+    "CreateApiDestinationResponse",
+    &StructSchema::new(&[
+        Member::new("ApiDestinationArn", &API_DESTINATION_ARN),
+        Member::new("ApiDestinationState", &API_DESTINATION_STATE),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
+    ]),
+);
 pub static CREATE_ARCHIVE_REQUEST: Schema = Schema::structure(
     "CreateArchiveRequest",
     &StructSchema::new(&[
@@ -130,6 +335,67 @@ pub static CREATE_ARCHIVE_RESPONSE: Schema = Schema::structure(
         Member::new("State", &ARCHIVE_STATE),
         Member::new("StateReason", &ARCHIVE_STATE_REASON),
         Member::new("CreationTime", &TIMESTAMP),
+    ]),
+);
+pub static CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "CreateConnectionApiKeyAuthRequestParameters",
+    &StructSchema::new(&[
+        Member::new("ApiKeyName", &AUTH_HEADER_PARAMETERS).required(),
+        Member::new("ApiKeyValue", &AUTH_HEADER_PARAMETERS_SENSITIVE).required(),
+    ]),
+);
+pub static CREATE_CONNECTION_AUTH_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "CreateConnectionAuthRequestParameters",
+    &StructSchema::new(&[
+        Member::new("BasicAuthParameters", &CREATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS),
+        Member::new("OAuthParameters", &CREATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS),
+        Member::new("ApiKeyAuthParameters", &CREATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS),
+        Member::new("InvocationHttpParameters", &CONNECTION_HTTP_PARAMETERS),
+        Member::new("ConnectivityParameters", &CONNECTIVITY_RESOURCE_PARAMETERS),
+    ]),
+);
+pub static CREATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "CreateConnectionBasicAuthRequestParameters",
+    &StructSchema::new(&[
+        Member::new("Username", &AUTH_HEADER_PARAMETERS).required(),
+        Member::new("Password", &AUTH_HEADER_PARAMETERS_SENSITIVE).required(),
+    ]),
+);
+pub static CREATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "CreateConnectionOAuthClientRequestParameters",
+    &StructSchema::new(&[
+        Member::new("ClientID", &AUTH_HEADER_PARAMETERS).required(),
+        Member::new("ClientSecret", &AUTH_HEADER_PARAMETERS_SENSITIVE).required(),
+    ]),
+);
+pub static CREATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "CreateConnectionOAuthRequestParameters",
+    &StructSchema::new(&[
+        Member::new("ClientParameters", &CREATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS)
+            .required(),
+        Member::new("AuthorizationEndpoint", &HTTPS_ENDPOINT).required(),
+        Member::new("HttpMethod", &CONNECTION_O_AUTH_HTTP_METHOD).required(),
+        Member::new("OAuthHttpParameters", &CONNECTION_HTTP_PARAMETERS),
+    ]),
+);
+pub static CREATE_CONNECTION_REQUEST: Schema = Schema::structure(
+    "CreateConnectionRequest",
+    &StructSchema::new(&[
+        Member::new("Name", &CONNECTION_NAME).required(),
+        Member::new("Description", &CONNECTION_DESCRIPTION),
+        Member::new("AuthorizationType", &CONNECTION_AUTHORIZATION_TYPE).required(),
+        Member::new("AuthParameters", &CREATE_CONNECTION_AUTH_REQUEST_PARAMETERS).required(),
+        Member::new("InvocationConnectivityParameters", &CONNECTIVITY_RESOURCE_PARAMETERS),
+        Member::new("KmsKeyIdentifier", &KMS_KEY_IDENTIFIER),
+    ]),
+);
+pub static CREATE_CONNECTION_RESPONSE: Schema = Schema::structure(
+    "CreateConnectionResponse",
+    &StructSchema::new(&[
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("ConnectionState", &CONNECTION_STATE),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
     ]),
 );
 pub static CREATE_EVENT_BUS_REQUEST: Schema = Schema::structure(
@@ -159,12 +425,46 @@ pub static DATABASE: Schema = Schema::new("Database", Kind::Text).min(1).max(64)
 pub static DB_USER: Schema = Schema::new("DbUser", Kind::Text).min(1).max(128);
 pub static DEAD_LETTER_CONFIG: Schema =
     Schema::structure("DeadLetterConfig", &StructSchema::new(&[Member::new("Arn", &RESOURCE_ARN)]));
+pub static DEAUTHORIZE_CONNECTION_REQUEST: Schema = Schema::structure(
+    "DeauthorizeConnectionRequest",
+    &StructSchema::new(&[Member::new("Name", &CONNECTION_NAME).required()]),
+);
+pub static DEAUTHORIZE_CONNECTION_RESPONSE: Schema = Schema::structure(
+    "DeauthorizeConnectionResponse",
+    &StructSchema::new(&[
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("ConnectionState", &CONNECTION_STATE),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
+        Member::new("LastAuthorizedTime", &TIMESTAMP),
+    ]),
+);
+pub static DELETE_API_DESTINATION_REQUEST: Schema = Schema::structure(
+    "DeleteApiDestinationRequest",
+    &StructSchema::new(&[Member::new("Name", &API_DESTINATION_NAME).required()]),
+);
+pub static DELETE_API_DESTINATION_RESPONSE: Schema =
+    Schema::structure("DeleteApiDestinationResponse", &StructSchema::new(&[]));
 pub static DELETE_ARCHIVE_REQUEST: Schema = Schema::structure(
     "DeleteArchiveRequest",
     &StructSchema::new(&[Member::new("ArchiveName", &ARCHIVE_NAME).required()]),
 );
 pub static DELETE_ARCHIVE_RESPONSE: Schema =
     Schema::structure("DeleteArchiveResponse", &StructSchema::new(&[]));
+pub static DELETE_CONNECTION_REQUEST: Schema = Schema::structure(
+    "DeleteConnectionRequest",
+    &StructSchema::new(&[Member::new("Name", &CONNECTION_NAME).required()]),
+);
+pub static DELETE_CONNECTION_RESPONSE: Schema = Schema::structure(
+    "DeleteConnectionResponse",
+    &StructSchema::new(&[
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("ConnectionState", &CONNECTION_STATE),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
+        Member::new("LastAuthorizedTime", &TIMESTAMP),
+    ]),
+);
 pub static DELETE_EVENT_BUS_OUTPUT: Schema =
     Schema::structure("DeleteEventBusOutput", &StructSchema::new(&[]));
 pub static DELETE_EVENT_BUS_REQUEST: Schema = Schema::structure(
@@ -179,6 +479,28 @@ pub static DELETE_RULE_REQUEST: Schema = Schema::structure(
         Member::new("Name", &RULE_NAME).required(),
         Member::new("EventBusName", &EVENT_BUS_NAME_OR_ARN),
         Member::new("Force", &BOOLEAN),
+    ]),
+);
+pub static DESCRIBE_API_DESTINATION_REQUEST: Schema = Schema::structure(
+    "DescribeApiDestinationRequest",
+    &StructSchema::new(&[Member::new("Name", &API_DESTINATION_NAME).required()]),
+);
+pub static DESCRIBE_API_DESTINATION_RESPONSE: Schema = Schema::structure(
+    "DescribeApiDestinationResponse",
+    &StructSchema::new(&[
+        Member::new("ApiDestinationArn", &API_DESTINATION_ARN),
+        Member::new("Name", &API_DESTINATION_NAME),
+        Member::new("Description", &API_DESTINATION_DESCRIPTION),
+        Member::new("ApiDestinationState", &API_DESTINATION_STATE),
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("InvocationEndpoint", &HTTPS_ENDPOINT),
+        Member::new("HttpMethod", &API_DESTINATION_HTTP_METHOD),
+        Member::new(
+            "InvocationRateLimitPerSecond",
+            &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+        ),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
     ]),
 );
 pub static DESCRIBE_ARCHIVE_REQUEST: Schema = Schema::structure(
@@ -200,6 +522,46 @@ pub static DESCRIBE_ARCHIVE_RESPONSE: Schema = Schema::structure(
         Member::new("SizeBytes", &LONG),
         Member::new("EventCount", &LONG),
         Member::new("CreationTime", &TIMESTAMP),
+    ]),
+);
+pub static DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS: Schema = Schema::structure(
+    "DescribeConnectionConnectivityParameters",
+    &StructSchema::new(&[Member::new(
+        "ResourceParameters",
+        &DESCRIBE_CONNECTION_RESOURCE_PARAMETERS,
+    )
+    .required()]),
+);
+pub static DESCRIBE_CONNECTION_REQUEST: Schema = Schema::structure(
+    "DescribeConnectionRequest",
+    &StructSchema::new(&[Member::new("Name", &CONNECTION_NAME).required()]),
+);
+pub static DESCRIBE_CONNECTION_RESOURCE_PARAMETERS: Schema = Schema::structure(
+    "DescribeConnectionResourceParameters",
+    &StructSchema::new(&[
+        Member::new("ResourceConfigurationArn", &RESOURCE_CONFIGURATION_ARN).required(),
+        Member::new("ResourceAssociationArn", &RESOURCE_ASSOCIATION_ARN).required(),
+    ]),
+);
+pub static DESCRIBE_CONNECTION_RESPONSE: Schema = Schema::structure(
+    "DescribeConnectionResponse",
+    &StructSchema::new(&[
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("Name", &CONNECTION_NAME),
+        Member::new("Description", &CONNECTION_DESCRIPTION),
+        Member::new(
+            "InvocationConnectivityParameters",
+            &DESCRIBE_CONNECTION_CONNECTIVITY_PARAMETERS,
+        ),
+        Member::new("ConnectionState", &CONNECTION_STATE),
+        Member::new("StateReason", &CONNECTION_STATE_REASON),
+        Member::new("AuthorizationType", &CONNECTION_AUTHORIZATION_TYPE),
+        Member::new("SecretArn", &SECRETS_MANAGER_SECRET_ARN),
+        Member::new("KmsKeyIdentifier", &KMS_KEY_IDENTIFIER),
+        Member::new("AuthParameters", &CONNECTION_AUTH_RESPONSE_PARAMETERS),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
+        Member::new("LastAuthorizedTime", &TIMESTAMP),
     ]),
 );
 pub static DESCRIBE_EVENT_BUS_REQUEST: Schema = Schema::structure(
@@ -300,7 +662,7 @@ pub static ENABLE_RULE_REQUEST: Schema = Schema::structure(
         Member::new("EventBusName", &EVENT_BUS_NAME_OR_ARN),
     ]),
 );
-pub static ENDPOINT_ID: Schema = Schema::new("EndpointId", Kind::Text).min(1).max(50).pattern(&P4);
+pub static ENDPOINT_ID: Schema = Schema::new("EndpointId", Kind::Text).min(1).max(50).pattern(&P7);
 pub static ERROR_CODE: Schema = Schema::new("ErrorCode", Kind::Text);
 pub static ERROR_MESSAGE: Schema = Schema::new("ErrorMessage", Kind::Text);
 pub static EVENT_BUS: Schema = Schema::structure(
@@ -315,16 +677,16 @@ pub static EVENT_BUS: Schema = Schema::structure(
     ]),
 );
 pub static EVENT_BUS_ARN: Schema =
-    Schema::new("EventBusArn", Kind::Text).min(1).max(1600).pattern(&P1);
+    Schema::new("EventBusArn", Kind::Text).min(1).max(1600).pattern(&P4);
 pub static EVENT_BUS_DESCRIPTION: Schema = Schema::new("EventBusDescription", Kind::Text).max(512);
 pub static EVENT_BUS_LIST: Schema = Schema::new(
     "EventBusList",
     Kind::List(&ListSchema { item: Member::new("member", &EVENT_BUS), flattened: false }),
 );
 pub static EVENT_BUS_NAME: Schema =
-    Schema::new("EventBusName", Kind::Text).min(1).max(256).pattern(&P5);
+    Schema::new("EventBusName", Kind::Text).min(1).max(256).pattern(&P8);
 pub static EVENT_BUS_NAME_OR_ARN: Schema =
-    Schema::new("EventBusNameOrArn", Kind::Text).min(1).max(1600).pattern(&P6);
+    Schema::new("EventBusNameOrArn", Kind::Text).min(1).max(1600).pattern(&P9);
 pub static EVENT_ID: Schema = Schema::new("EventId", Kind::Text).max(64);
 pub static EVENT_PATTERN: Schema = Schema::new("EventPattern", Kind::Text).max(4096);
 pub static EVENT_RESOURCE: Schema = Schema::new("EventResource", Kind::Text).max(2048);
@@ -333,11 +695,11 @@ pub static EVENT_RESOURCE_LIST: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &EVENT_RESOURCE), flattened: false }),
 );
 pub static EVENT_SOURCE_NAME: Schema =
-    Schema::new("EventSourceName", Kind::Text).min(1).max(256).pattern(&P7);
+    Schema::new("EventSourceName", Kind::Text).min(1).max(256).pattern(&P10);
 pub static EVENT_TIME: Schema = Schema::new("EventTime", Kind::Timestamp(None));
 pub static GRAPH_QL_OPERATION: Schema =
     Schema::new("GraphQLOperation", Kind::Text).min(1).max(1048576).sensitive();
-pub static HEADER_KEY: Schema = Schema::new("HeaderKey", Kind::Text).max(512).pattern(&P8);
+pub static HEADER_KEY: Schema = Schema::new("HeaderKey", Kind::Text).max(512).pattern(&P11);
 pub static HEADER_PARAMETERS_MAP: Schema = Schema::new(
     "HeaderParametersMap",
     Kind::Map(&MapSchema {
@@ -347,7 +709,9 @@ pub static HEADER_PARAMETERS_MAP: Schema = Schema::new(
         flattened: false,
     }),
 );
-pub static HEADER_VALUE: Schema = Schema::new("HeaderValue", Kind::Text).max(512).pattern(&P9);
+pub static HEADER_VALUE: Schema = Schema::new("HeaderValue", Kind::Text).max(512).pattern(&P12);
+pub static HEADER_VALUE_SENSITIVE: Schema =
+    Schema::new("HeaderValueSensitive", Kind::Text).max(512).pattern(&P12).sensitive();
 pub static HTTP_PARAMETERS: Schema = Schema::structure(
     "HttpParameters",
     &StructSchema::new(&[
@@ -356,6 +720,8 @@ pub static HTTP_PARAMETERS: Schema = Schema::structure(
         Member::new("QueryStringParameters", &QUERY_STRING_PARAMETERS_MAP),
     ]),
 );
+pub static HTTPS_ENDPOINT: Schema =
+    Schema::new("HttpsEndpoint", Kind::Text).min(1).max(2048).pattern(&P13);
 pub static ILLEGAL_STATUS_EXCEPTION: Schema = Schema::structure(
     "IllegalStatusException",
     &StructSchema::new(&[]).error("IllegalStatusException", 400, Fault::Sender),
@@ -370,7 +736,7 @@ pub static INPUT_TRANSFORMER: Schema = Schema::structure(
     ]),
 );
 pub static INPUT_TRANSFORMER_PATH_KEY: Schema =
-    Schema::new("InputTransformerPathKey", Kind::Text).min(1).max(256).pattern(&P10);
+    Schema::new("InputTransformerPathKey", Kind::Text).min(1).max(256).pattern(&P14);
 pub static INTEGER: Schema = Schema::new("Integer", Kind::Integer);
 pub static INTERNAL_EXCEPTION: Schema = Schema::structure(
     "InternalException",
@@ -389,7 +755,7 @@ pub static KINESIS_PARAMETERS: Schema = Schema::structure(
     &StructSchema::new(&[Member::new("PartitionKeyPath", &TARGET_PARTITION_KEY_PATH).required()]),
 );
 pub static KMS_KEY_IDENTIFIER: Schema =
-    Schema::new("KmsKeyIdentifier", Kind::Text).max(2048).pattern(&P11);
+    Schema::new("KmsKeyIdentifier", Kind::Text).max(2048).pattern(&P15);
 pub static LAUNCH_TYPE: Schema = Schema::new("LaunchType", Kind::Enum(enums::LaunchType::TEXTS));
 pub static LEVEL: Schema = Schema::new("Level", Kind::Enum(enums::Level::TEXTS));
 pub static LIMIT_EXCEEDED_EXCEPTION: Schema = Schema::structure(
@@ -398,6 +764,22 @@ pub static LIMIT_EXCEEDED_EXCEPTION: Schema = Schema::structure(
 );
 pub static LIMIT_MAX100: Schema = Schema::new("LimitMax100", Kind::Integer).min(1).max(100);
 pub static LIMIT_MIN1: Schema = Schema::new("LimitMin1", Kind::Integer).min(1);
+pub static LIST_API_DESTINATIONS_REQUEST: Schema = Schema::structure(
+    "ListApiDestinationsRequest",
+    &StructSchema::new(&[
+        Member::new("NamePrefix", &API_DESTINATION_NAME),
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("NextToken", &NEXT_TOKEN),
+        Member::new("Limit", &LIMIT_MAX100),
+    ]),
+);
+pub static LIST_API_DESTINATIONS_RESPONSE: Schema = Schema::structure(
+    "ListApiDestinationsResponse",
+    &StructSchema::new(&[
+        Member::new("ApiDestinations", &API_DESTINATION_RESPONSE_LIST),
+        Member::new("NextToken", &NEXT_TOKEN),
+    ]),
+);
 pub static LIST_ARCHIVES_REQUEST: Schema = Schema::structure(
     "ListArchivesRequest",
     &StructSchema::new(&[
@@ -412,6 +794,22 @@ pub static LIST_ARCHIVES_RESPONSE: Schema = Schema::structure(
     "ListArchivesResponse",
     &StructSchema::new(&[
         Member::new("Archives", &ARCHIVE_RESPONSE_LIST),
+        Member::new("NextToken", &NEXT_TOKEN),
+    ]),
+);
+pub static LIST_CONNECTIONS_REQUEST: Schema = Schema::structure(
+    "ListConnectionsRequest",
+    &StructSchema::new(&[
+        Member::new("NamePrefix", &CONNECTION_NAME),
+        Member::new("ConnectionState", &CONNECTION_STATE),
+        Member::new("NextToken", &NEXT_TOKEN),
+        Member::new("Limit", &LIMIT_MAX100),
+    ]),
+);
+pub static LIST_CONNECTIONS_RESPONSE: Schema = Schema::structure(
+    "ListConnectionsResponse",
+    &StructSchema::new(&[
+        Member::new("Connections", &CONNECTION_RESPONSE_LIST),
         Member::new("NextToken", &NEXT_TOKEN),
     ]),
 );
@@ -529,12 +927,12 @@ pub static NEXT_TOKEN: Schema = Schema::new("NextToken", Kind::Text).min(1).max(
 pub static NON_PARTNER_EVENT_BUS_NAME: Schema =
     Schema::new("NonPartnerEventBusName", Kind::Text).min(1).max(256).pattern(&P3);
 pub static NON_PARTNER_EVENT_BUS_NAME_OR_ARN: Schema =
-    Schema::new("NonPartnerEventBusNameOrArn", Kind::Text).min(1).max(1600).pattern(&P12);
+    Schema::new("NonPartnerEventBusNameOrArn", Kind::Text).min(1).max(1600).pattern(&P16);
 pub static OPERATION_DISABLED_EXCEPTION: Schema = Schema::structure(
     "OperationDisabledException",
     &StructSchema::new(&[]).error("OperationDisabledException", 400, Fault::Sender),
 );
-pub static PATH_PARAMETER: Schema = Schema::new("PathParameter", Kind::Text).pattern(&P13);
+pub static PATH_PARAMETER: Schema = Schema::new("PathParameter", Kind::Text).pattern(&P17);
 pub static PATH_PARAMETER_LIST: Schema = Schema::new(
     "PathParameterList",
     Kind::List(&ListSchema { item: Member::new("member", &PATH_PARAMETER), flattened: false }),
@@ -578,7 +976,7 @@ pub static POLICY_LENGTH_EXCEEDED_EXCEPTION: Schema = Schema::structure(
     "PolicyLengthExceededException",
     &StructSchema::new(&[]).error("PolicyLengthExceededException", 400, Fault::Sender),
 );
-pub static PRINCIPAL: Schema = Schema::new("Principal", Kind::Text).min(1).max(12).pattern(&P14);
+pub static PRINCIPAL: Schema = Schema::new("Principal", Kind::Text).min(1).max(12).pattern(&P18);
 pub static PROPAGATE_TAGS: Schema =
     Schema::new("PropagateTags", Kind::Enum(enums::PropagateTags::TEXTS));
 pub static PUT_EVENTS_REQUEST: Schema = Schema::structure(
@@ -690,7 +1088,7 @@ pub static PUT_TARGETS_RESULT_ENTRY_LIST: Schema = Schema::new(
     }),
 );
 pub static QUERY_STRING_KEY: Schema =
-    Schema::new("QueryStringKey", Kind::Text).max(512).pattern(&P15);
+    Schema::new("QueryStringKey", Kind::Text).max(512).pattern(&P19);
 pub static QUERY_STRING_PARAMETERS_MAP: Schema = Schema::new(
     "QueryStringParametersMap",
     Kind::Map(&MapSchema {
@@ -701,7 +1099,9 @@ pub static QUERY_STRING_PARAMETERS_MAP: Schema = Schema::new(
     }),
 );
 pub static QUERY_STRING_VALUE: Schema =
-    Schema::new("QueryStringValue", Kind::Text).max(512).pattern(&P16);
+    Schema::new("QueryStringValue", Kind::Text).max(512).pattern(&P20);
+pub static QUERY_STRING_VALUE_SENSITIVE: Schema =
+    Schema::new("QueryStringValueSensitive", Kind::Text).max(512).pattern(&P20).sensitive();
 pub static REDSHIFT_DATA_PARAMETERS: Schema = Schema::structure(
     "RedshiftDataParameters",
     &StructSchema::new(&[
@@ -715,7 +1115,7 @@ pub static REDSHIFT_DATA_PARAMETERS: Schema = Schema::structure(
     ]),
 );
 pub static REDSHIFT_SECRET_MANAGER_ARN: Schema =
-    Schema::new("RedshiftSecretManagerArn", Kind::Text).min(1).max(1600).pattern(&P17);
+    Schema::new("RedshiftSecretManagerArn", Kind::Text).min(1).max(1600).pattern(&P21);
 pub static REFERENCE_ID: Schema = Schema::new("ReferenceId", Kind::Text).max(1024);
 pub static REMOVE_PERMISSION_OUTPUT: Schema =
     Schema::structure("RemovePermissionOutput", &StructSchema::new(&[]));
@@ -772,7 +1172,7 @@ pub static REPLAY: Schema = Schema::structure(
         Member::new("ReplayEndTime", &TIMESTAMP),
     ]),
 );
-pub static REPLAY_ARN: Schema = Schema::new("ReplayArn", Kind::Text).min(1).max(1600).pattern(&P18);
+pub static REPLAY_ARN: Schema = Schema::new("ReplayArn", Kind::Text).min(1).max(1600).pattern(&P22);
 pub static REPLAY_DESCRIPTION: Schema =
     Schema::new("ReplayDescription", Kind::Text).max(512).pattern(&P2);
 pub static REPLAY_DESTINATION: Schema = Schema::structure(
@@ -799,6 +1199,10 @@ pub static RESOURCE_ALREADY_EXISTS_EXCEPTION: Schema = Schema::structure(
     &StructSchema::new(&[]).error("ResourceAlreadyExistsException", 400, Fault::Sender),
 );
 pub static RESOURCE_ARN: Schema = Schema::new("ResourceArn", Kind::Text).min(1).max(1600);
+pub static RESOURCE_ASSOCIATION_ARN: Schema =
+    Schema::new("ResourceAssociationArn", Kind::Text).min(17).max(2048).pattern(&P23);
+pub static RESOURCE_CONFIGURATION_ARN: Schema =
+    Schema::new("ResourceConfigurationArn", Kind::Text).min(0).max(2048).pattern(&P24);
 pub static RESOURCE_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
     "ResourceNotFoundException",
     &StructSchema::new(&[]).error("ResourceNotFoundException", 400, Fault::Sender),
@@ -850,7 +1254,7 @@ pub static RUN_COMMAND_TARGET: Schema = Schema::structure(
     ]),
 );
 pub static RUN_COMMAND_TARGET_KEY: Schema =
-    Schema::new("RunCommandTargetKey", Kind::Text).min(1).max(128).pattern(&P19);
+    Schema::new("RunCommandTargetKey", Kind::Text).min(1).max(128).pattern(&P25);
 pub static RUN_COMMAND_TARGET_VALUE: Schema =
     Schema::new("RunCommandTargetValue", Kind::Text).min(1).max(256);
 pub static RUN_COMMAND_TARGET_VALUES: Schema = Schema::new(
@@ -885,7 +1289,7 @@ pub static SAGE_MAKER_PIPELINE_PARAMETER_LIST: Schema = Schema::new(
 .min(0)
 .max(200);
 pub static SAGE_MAKER_PIPELINE_PARAMETER_NAME: Schema =
-    Schema::new("SageMakerPipelineParameterName", Kind::Text).min(1).max(256).pattern(&P20);
+    Schema::new("SageMakerPipelineParameterName", Kind::Text).min(1).max(256).pattern(&P26);
 pub static SAGE_MAKER_PIPELINE_PARAMETER_VALUE: Schema =
     Schema::new("SageMakerPipelineParameterValue", Kind::Text).max(1024);
 pub static SAGE_MAKER_PIPELINE_PARAMETERS: Schema = Schema::structure(
@@ -896,6 +1300,9 @@ pub static SAGE_MAKER_PIPELINE_PARAMETERS: Schema = Schema::structure(
     )]),
 );
 pub static SCHEDULE_EXPRESSION: Schema = Schema::new("ScheduleExpression", Kind::Text).max(256);
+pub static SECRETS_MANAGER_SECRET_ARN: Schema =
+    Schema::new("SecretsManagerSecretArn", Kind::Text).min(20).max(2048).pattern(&P27);
+pub static SENSITIVE_STRING: Schema = Schema::new("SensitiveString", Kind::Text).sensitive();
 pub static SQL: Schema = Schema::new("Sql", Kind::Text).min(1).max(100000).sensitive();
 pub static SQLS: Schema = Schema::new(
     "Sqls",
@@ -929,7 +1336,7 @@ pub static START_REPLAY_RESPONSE: Schema = Schema::structure(
     ]),
 );
 pub static STATEMENT_ID: Schema =
-    Schema::new("StatementId", Kind::Text).min(1).max(64).pattern(&P21);
+    Schema::new("StatementId", Kind::Text).min(1).max(64).pattern(&P28);
 pub static STATEMENT_NAME: Schema = Schema::new("StatementName", Kind::Text).min(1).max(500);
 pub static STRING: Schema = Schema::new("String", Kind::Text);
 pub static STRING_LIST: Schema = Schema::new(
@@ -1013,6 +1420,10 @@ pub static TEST_EVENT_PATTERN_RESPONSE: Schema = Schema::structure(
     "TestEventPatternResponse",
     &StructSchema::new(&[Member::new("Result", &BOOLEAN)]),
 );
+pub static THROTTLING_EXCEPTION: Schema = Schema::structure(
+    "ThrottlingException",
+    &StructSchema::new(&[]).error("ThrottlingException", 400, Fault::Sender),
+);
 pub static TIMESTAMP: Schema = Schema::new("Timestamp", Kind::Timestamp(None));
 pub static TRACE_HEADER: Schema = Schema::new("TraceHeader", Kind::Text).min(1).max(500);
 pub static TRANSFORMER_INPUT: Schema = Schema::new("TransformerInput", Kind::Text).min(1).max(8192);
@@ -1035,6 +1446,29 @@ pub static UNTAG_RESOURCE_REQUEST: Schema = Schema::structure(
 );
 pub static UNTAG_RESOURCE_RESPONSE: Schema =
     Schema::structure("UntagResourceResponse", &StructSchema::new(&[]));
+pub static UPDATE_API_DESTINATION_REQUEST: Schema = Schema::structure(
+    "UpdateApiDestinationRequest",
+    &StructSchema::new(&[
+        Member::new("Name", &API_DESTINATION_NAME).required(),
+        Member::new("Description", &API_DESTINATION_DESCRIPTION),
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("InvocationEndpoint", &HTTPS_ENDPOINT),
+        Member::new("HttpMethod", &API_DESTINATION_HTTP_METHOD),
+        Member::new(
+            "InvocationRateLimitPerSecond",
+            &API_DESTINATION_INVOCATION_RATE_LIMIT_PER_SECOND,
+        ),
+    ]),
+);
+pub static UPDATE_API_DESTINATION_RESPONSE: Schema = Schema::structure(
+    "UpdateApiDestinationResponse",
+    &StructSchema::new(&[
+        Member::new("ApiDestinationArn", &API_DESTINATION_ARN),
+        Member::new("ApiDestinationState", &API_DESTINATION_STATE),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
+    ]),
+);
 pub static UPDATE_ARCHIVE_REQUEST: Schema = Schema::structure(
     "UpdateArchiveRequest",
     &StructSchema::new(&[
@@ -1052,6 +1486,67 @@ pub static UPDATE_ARCHIVE_RESPONSE: Schema = Schema::structure(
         Member::new("State", &ARCHIVE_STATE),
         Member::new("StateReason", &ARCHIVE_STATE_REASON),
         Member::new("CreationTime", &TIMESTAMP),
+    ]),
+);
+pub static UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "UpdateConnectionApiKeyAuthRequestParameters",
+    &StructSchema::new(&[
+        Member::new("ApiKeyName", &AUTH_HEADER_PARAMETERS),
+        Member::new("ApiKeyValue", &AUTH_HEADER_PARAMETERS_SENSITIVE),
+    ]),
+);
+pub static UPDATE_CONNECTION_AUTH_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "UpdateConnectionAuthRequestParameters",
+    &StructSchema::new(&[
+        Member::new("BasicAuthParameters", &UPDATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS),
+        Member::new("OAuthParameters", &UPDATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS),
+        Member::new("ApiKeyAuthParameters", &UPDATE_CONNECTION_API_KEY_AUTH_REQUEST_PARAMETERS),
+        Member::new("InvocationHttpParameters", &CONNECTION_HTTP_PARAMETERS),
+        Member::new("ConnectivityParameters", &CONNECTIVITY_RESOURCE_PARAMETERS),
+    ]),
+);
+pub static UPDATE_CONNECTION_BASIC_AUTH_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "UpdateConnectionBasicAuthRequestParameters",
+    &StructSchema::new(&[
+        Member::new("Username", &AUTH_HEADER_PARAMETERS),
+        Member::new("Password", &AUTH_HEADER_PARAMETERS_SENSITIVE),
+    ]),
+);
+pub static UPDATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "UpdateConnectionOAuthClientRequestParameters",
+    &StructSchema::new(&[
+        Member::new("ClientID", &AUTH_HEADER_PARAMETERS),
+        Member::new("ClientSecret", &AUTH_HEADER_PARAMETERS_SENSITIVE),
+    ]),
+);
+pub static UPDATE_CONNECTION_O_AUTH_REQUEST_PARAMETERS: Schema = Schema::structure(
+    "UpdateConnectionOAuthRequestParameters",
+    &StructSchema::new(&[
+        Member::new("ClientParameters", &UPDATE_CONNECTION_O_AUTH_CLIENT_REQUEST_PARAMETERS),
+        Member::new("AuthorizationEndpoint", &HTTPS_ENDPOINT),
+        Member::new("HttpMethod", &CONNECTION_O_AUTH_HTTP_METHOD),
+        Member::new("OAuthHttpParameters", &CONNECTION_HTTP_PARAMETERS),
+    ]),
+);
+pub static UPDATE_CONNECTION_REQUEST: Schema = Schema::structure(
+    "UpdateConnectionRequest",
+    &StructSchema::new(&[
+        Member::new("Name", &CONNECTION_NAME).required(),
+        Member::new("Description", &CONNECTION_DESCRIPTION),
+        Member::new("AuthorizationType", &CONNECTION_AUTHORIZATION_TYPE),
+        Member::new("AuthParameters", &UPDATE_CONNECTION_AUTH_REQUEST_PARAMETERS),
+        Member::new("InvocationConnectivityParameters", &CONNECTIVITY_RESOURCE_PARAMETERS),
+        Member::new("KmsKeyIdentifier", &KMS_KEY_IDENTIFIER),
+    ]),
+);
+pub static UPDATE_CONNECTION_RESPONSE: Schema = Schema::structure(
+    "UpdateConnectionResponse",
+    &StructSchema::new(&[
+        Member::new("ConnectionArn", &CONNECTION_ARN),
+        Member::new("ConnectionState", &CONNECTION_STATE),
+        Member::new("CreationTime", &TIMESTAMP),
+        Member::new("LastModifiedTime", &TIMESTAMP),
+        Member::new("LastAuthorizedTime", &TIMESTAMP),
     ]),
 );
 pub static UPDATE_EVENT_BUS_REQUEST: Schema = Schema::structure(
@@ -1075,34 +1570,53 @@ pub static UPDATE_EVENT_BUS_RESPONSE: Schema = Schema::structure(
         Member::new("LogConfig", &LOG_CONFIG),
     ]),
 );
-static P14: Pattern = Pattern::new("(\\d{12}|\\*)");
-static P17: Pattern = Pattern::new(
+static P18: Pattern = Pattern::new("(\\d{12}|\\*)");
+static P21: Pattern = Pattern::new(
     "(^arn:aws([a-z]|\\-)*:secretsmanager:[a-z0-9-.]+:.*)|(\\$(\\.[\\w_-]+(\\[(\\d+|\\*)\\])*)*)",
 );
-static P6: Pattern = Pattern::new(
+static P9: Pattern = Pattern::new(
     "(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[/\\.\\-_A-Za-z0-9]+",
 );
-static P12: Pattern = Pattern::new(
+static P16: Pattern = Pattern::new(
     "(arn:aws[\\w-]*:events:[a-z]+-[a-z]+-[\\w-]+:[0-9]{12}:event-bus\\/)?[\\.\\-_A-Za-z0-9]+",
 );
 static P2: Pattern = Pattern::new(".*");
-static P5: Pattern = Pattern::new("[/\\.\\-_A-Za-z0-9]+");
-static P10: Pattern = Pattern::new("[A-Za-z0-9\\_\\-]+");
+static P8: Pattern = Pattern::new("[/\\.\\-_A-Za-z0-9]+");
+static P14: Pattern = Pattern::new("[A-Za-z0-9\\_\\-]+");
 static P3: Pattern = Pattern::new("[\\.\\-_A-Za-z0-9]+");
-static P16: Pattern = Pattern::new("[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+");
-static P15: Pattern = Pattern::new("[^\\x00-\\x1F\\x7F]+");
-static P21: Pattern = Pattern::new("[a-zA-Z0-9-_]+");
-static P13: Pattern = Pattern::new("^(?!\\s*$).+");
-static P9: Pattern = Pattern::new("^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$");
-static P8: Pattern = Pattern::new("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$");
-static P4: Pattern = Pattern::new("^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$");
-static P19: Pattern = Pattern::new("^[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*$");
-static P20: Pattern = Pattern::new("^[a-zA-Z0-9](-*[a-zA-Z0-9])*$");
-static P11: Pattern = Pattern::new("^[a-zA-Z0-9_\\-/:]*$");
-static P1: Pattern =
+static P20: Pattern = Pattern::new("[^\\x00-\\x09\\x0B\\x0C\\x0E-\\x1F\\x7F]+");
+static P19: Pattern = Pattern::new("[^\\x00-\\x1F\\x7F]+");
+static P28: Pattern = Pattern::new("[a-zA-Z0-9-_]+");
+static P13: Pattern =
+    Pattern::new("^((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@\\x26=+$,A-Za-z0-9])+)([).!';/?:,])?$");
+static P17: Pattern = Pattern::new("^(?!\\s*$).+");
+static P24: Pattern = Pattern::new(
+    "^(?:^arn:[a-z0-9\\-]+:vpc-lattice:[a-zA-Z0-9\\-]+:\\d{12}:resourceconfiguration/rcfg-[0-9a-z]{17}$|^$)",
+);
+static P12: Pattern = Pattern::new("^[ \\t]*[\\x20-\\x7E]+([ \\t]+[\\x20-\\x7E]+)*[ \\t]*$");
+static P5: Pattern =
+    Pattern::new("^[ \\t]*[^\\x00-\\x1F:\\x7F]+([ \\t]+[^\\x00-\\x1F:\\x7F]+)*[ \\t]*$");
+static P11: Pattern = Pattern::new("^[!#$%&'*+-.^_`|~0-9a-zA-Z]+$");
+static P7: Pattern = Pattern::new("^[A-Za-z0-9\\-]+[\\.][A-Za-z0-9\\-]+$");
+static P25: Pattern = Pattern::new("^[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*$");
+static P26: Pattern = Pattern::new("^[a-zA-Z0-9](-*[a-zA-Z0-9])*$");
+static P15: Pattern = Pattern::new("^[a-zA-Z0-9_\\-/:]*$");
+static P23: Pattern = Pattern::new(
+    "^arn:[a-z0-9\\\\-]+:vpc-lattice:[a-zA-Z0-9\\\\-]+:\\\\d{12}:servicenetworkresourceassociation/snra-[0-9a-z]{17}$",
+);
+static P4: Pattern =
     Pattern::new("^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/.+$");
-static P18: Pattern = Pattern::new(
+static P22: Pattern = Pattern::new(
     "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:.+\\/[\\.\\-_A-Za-z0-9]+$",
 );
-static P7: Pattern = Pattern::new("aws\\.partner(/[\\.\\-_A-Za-z0-9]+){2,}");
+static P1: Pattern = Pattern::new(
+    "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:api-destination\\/[\\.\\-_A-Za-z0-9]+\\/[\\-A-Za-z0-9]+$",
+);
+static P6: Pattern = Pattern::new(
+    "^arn:aws([a-z]|\\-)*:events:([a-z]|\\d|\\-)*:([0-9]{12})?:connection\\/[\\.\\-_A-Za-z0-9]+\\/[\\-A-Za-z0-9]+$",
+);
+static P27: Pattern = Pattern::new(
+    "^arn:aws([a-z]|\\-)*:secretsmanager:([a-z]|\\d|\\-)*:([0-9]{12})?:secret:[\\/_+=\\.@\\-A-Za-z0-9]+$",
+);
+static P10: Pattern = Pattern::new("aws\\.partner(/[\\.\\-_A-Za-z0-9]+){2,}");
 static P0: Pattern = Pattern::new("events:[a-zA-Z]+");

@@ -1,0 +1,72 @@
+//! Connections and API destinations: made, shown, changed.
+
+#![allow(clippy::unwrap_used)] // a test that cannot go on fails
+
+mod house;
+
+use haar_events_contract::{
+    CreateApiDestination, CreateConnection, DeauthorizeConnection, DeleteConnection,
+    DescribeApiDestination, DescribeConnection, ListApiDestinations, ListConnections,
+    UpdateConnection,
+};
+use house::{House, story};
+use serde_json::{Value, json};
+
+fn basic(name: &str) -> Value {
+    json!({
+        "Name": name, "AuthorizationType": "BASIC",
+        "AuthParameters": {"BasicAuthParameters": {"Username": "u", "Password": "hunter2"}},
+    })
+}
+
+#[test]
+fn a_connection_shows_no_secret_and_is_changed_in_part() {
+    story(async || {
+        let house = House::new();
+        let made = house.ok::<CreateConnection>(basic("c")).await;
+        assert_eq!(made["ConnectionState"], "AUTHORIZED");
+        let arn = made["ConnectionArn"].as_str().unwrap().to_owned();
+        assert!(arn.starts_with("arn:aws:events:us-east-1:000000000000:connection/c/"));
+        let update = json!({"Name": "c", "Description": "d"});
+        house.ok::<UpdateConnection>(update).await;
+        let shown = house.ok::<DescribeConnection>(json!({"Name": "c"})).await;
+        assert_eq!(shown["AuthParameters"], json!({"BasicAuthParameters": {"Username": "u"}}));
+        assert!(!shown.to_string().contains("hunter2"));
+        let wrong = json!({"Name": "x", "AuthorizationType": "API_KEY",
+            "AuthParameters": {"BasicAuthParameters": {"Username": "u", "Password": "p"}}});
+        let wrong = house.call::<CreateConnection>(wrong).await.unwrap_err();
+        assert_eq!(wrong.0, "ValidationException");
+        let again = house.call::<CreateConnection>(basic("c")).await.unwrap_err();
+        assert_eq!(again.0, "ResourceAlreadyExistsException");
+        let listed = house.ok::<ListConnections>(json!({"ConnectionState": "AUTHORIZED"})).await;
+        assert_eq!(listed["Connections"].as_array().unwrap().len(), 1);
+    });
+}
+
+#[test]
+fn a_destination_is_active_while_its_connection_is_authorised() {
+    story(async || {
+        let house = House::new();
+        let connection = house.ok::<CreateConnection>(basic("c")).await;
+        let input = json!({
+            "Name": "d", "ConnectionArn": connection["ConnectionArn"],
+            "InvocationEndpoint": "https://api.test/*", "HttpMethod": "POST",
+        });
+        house.ok::<CreateApiDestination>(input.clone()).await;
+        let shown = async || house.ok::<DescribeApiDestination>(json!({"Name": "d"})).await;
+        let now = shown().await;
+        assert_eq!(
+            (&now["ApiDestinationState"], &now["InvocationRateLimitPerSecond"]),
+            (&json!("ACTIVE"), &json!(300))
+        );
+        house.ok::<DeauthorizeConnection>(json!({"Name": "c"})).await;
+        assert_eq!(shown().await["ApiDestinationState"], "INACTIVE");
+        house.ok::<DeleteConnection>(json!({"Name": "c"})).await;
+        let mut other = input;
+        other["Name"] = json!("e");
+        let refused = house.call::<CreateApiDestination>(other).await.unwrap_err();
+        assert_eq!(refused.0, "ResourceNotFoundException");
+        let listed = house.ok::<ListApiDestinations>(json!({})).await;
+        assert_eq!(listed["ApiDestinations"].as_array().unwrap().len(), 1);
+    });
+}
