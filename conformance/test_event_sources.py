@@ -9,7 +9,7 @@ from support.policies import TRUST_LAMBDA, allow, document, refusal
 
 #: Tells its log of each record; fails where a record says so.
 HANDLER = """
-    import base64, json
+    import base64, json, time
     def text(record):
         if "body" in record:
             return record["body"]
@@ -18,7 +18,7 @@ HANDLER = """
         return json.dumps(record["dynamodb"])
     def handler(event, context):
         for record in event["Records"]:
-            print("GOT " + json.dumps([text(record), record["eventSource"]]))
+            print("GOT " + json.dumps([time.time_ns(), text(record)]))
         if any("poison" in text(record) for record in event["Records"]):
             raise RuntimeError("poison")
 """
@@ -38,7 +38,7 @@ FORWARDER = """
 
 
 def got(cloud, name):
-    """What a function has told its log, in order."""
+    """What a function has told its log, in the order in which its environments had it."""
     logs = cloud.client("logs")
     try:
         pages = logs.get_paginator("filter_log_events").paginate(
@@ -47,7 +47,7 @@ def got(cloud, name):
         events = [event["message"] for page in pages for event in page["events"]]
     except logs.exceptions.ResourceNotFoundException:
         return []
-    return [json.loads(message.split("GOT ", 1)[1])[0] for message in events]
+    return [text for _, text in sorted(json.loads(message.split("GOT ", 1)[1]) for message in events)]
 
 
 def enabled(client, uuid):
@@ -88,12 +88,12 @@ def test_filters_drop_and_partial_failures_come_back(functions, cloud):
     url, arn = queue_of(sqs, "partial", VisibilityTimeout=1)
     name = functions.python(
         """
-    import json
+    import json, time
     seen = set()
     def handler(event, context):
         failed = []
         for record in event["Records"]:
-            print("GOT " + json.dumps([record["body"], "sqs"]))
+            print("GOT " + json.dumps([time.time_ns(), record["body"]]))
             if json.loads(record["body"])["n"] == 2 and record["messageId"] not in seen:
                 seen.add(record["messageId"])
                 failed.append({"itemIdentifier": record["messageId"]})
