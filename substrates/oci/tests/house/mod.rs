@@ -174,7 +174,9 @@ impl Drop for House {
             }
         }
         let tag = haar_substrate_oci::interface_tag(&self.config.instance);
-        for command in [format!("ip link del hb{tag}"), format!("nft delete table ip haar_{tag}")] {
+        let tables = ["ip haar_", "ip haar_filter_", "bridge haar_frames_"];
+        let tables = tables.map(|table| format!("nft delete table {table}{tag}"));
+        for command in tables.into_iter().chain([format!("ip link del hb{tag}")]) {
             let _ = std::process::Command::new("sh").args(["-c", &command]).output();
         }
     }
