@@ -284,10 +284,12 @@ def check_violations(probe, table, model, operation, protocol, values):
     found = list(violations(operation.input_shape, values, protocol))
     values.random.shuffle(found)
     for member, words, value in found[:VIOLATIONS_MAX]:
-        if any(one.rsplit(".", 1)[-1] == member for one in opened):
+        listed = operation.input_shape.members.get(member)
+        within = [f"{listed.name}.member", f"{listed.name}.key"] if listed is not None else []
+        if any(one.rsplit(".", 1)[-1] == member or one in within for one in opened):
             continue  # the room checks it
         if "missing_name" in table and words == "Member must not be null":
-            words = f"{member} is required"
+            words = table.get("missing_words", f"{member} is required").split("{}")[0].strip()
         if protocol == "ec2" and words == "Member must not be null":
             words = "The request must contain the parameter"
         if table.get("first_violation"):
