@@ -13,7 +13,7 @@ from support.cloud import BINARY, until
 def haar(cloud):
     def run(*arguments, fails=False):
         done = subprocess.run(
-            [BINARY, *arguments], capture_output=True, text=True, timeout=110,
+            [BINARY, *arguments], capture_output=True, text=True, timeout=280,
             env=cloud.environment(HAAR_ENDPOINT=cloud.endpoint),
         )
         assert (done.returncode != 0) == fails, (done.stdout, done.stderr)

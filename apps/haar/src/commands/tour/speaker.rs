@@ -63,9 +63,14 @@ impl Speaker {
     }
 
     async fn say_with_aws(&self, aws: &Path, call: &Call) -> Result<Heard, String> {
-        let said = format!("aws {}", shown(&call.command));
+        let mut words = call.command.clone();
+        if call.service == "sqs" {
+            // Version 1 of the CLI reads no `AWS_ENDPOINT_URL` for queues.
+            words.extend(["--endpoint-url".to_owned(), self.client.endpoint()]);
+        }
+        let said = format!("aws {}", shown(&words));
         let output = Command::new(aws)
-            .args(&call.command)
+            .args(&words)
             .current_dir(&self.folder)
             .env("AWS_ENDPOINT_URL", self.client.endpoint())
             .env("AWS_ACCESS_KEY_ID", "test")
