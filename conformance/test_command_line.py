@@ -94,6 +94,7 @@ def test_completions_are_printed(haar):
     assert "haar" in haar("completions", "bash")
 
 
+@pytest.mark.timeout(300)  # a rule calls each minute
 @pytest.mark.parametrize("flags", [["--built-in"], []])
 def test_the_tour_shows_that_everything_works(haar, clients, flags, monkeypatch):
     import os
@@ -104,3 +105,4 @@ def test_the_tour_shows_that_everything_works(haar, clients, flags, monkeypatch)
     assert shown.count("REPORT RequestId") >= 6
     assert "hello from a container" in shown and "rolling back to deployment" in shown
     assert "hello-image" in shown and "AWS Fargate: tasks at the prices of" in shown
+    assert '"haar.jpg"' in shown and '"order 1"' in shown and '"tick ' in shown

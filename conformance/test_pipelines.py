@@ -139,6 +139,7 @@ def test_a_picture_in_a_bucket_becomes_a_thumbnail_and_a_row(
     assert items("notes.txt") is None
 
 
+@pytest.mark.timeout(400)
 def test_orders_go_from_a_queue_to_a_table_and_poison_to_the_dead_letters(
     cloud, functions, make, sdk, items
 ):
@@ -211,6 +212,7 @@ def test_an_upload_starts_a_task(cloud, items):
     assert lines == ["working on work.txt"]
 
 
+@pytest.mark.timeout(300)
 def test_a_rule_has_called_each_minute(clock, items):
     item = until(lambda: items("tick"), limit=150)
     assert item["rule"]["S"] == clock
