@@ -114,7 +114,7 @@ def test_errors_have_the_codes_of_both_protocols(cloud, sqs):
 
 
 def test_fifo_queues_keep_order_and_tell_messages_apart(sqs, queue):
-    url = queue("ordered.fifo", FifoQueue="true", ContentBasedDeduplication="true")
+    url = queue("sqs-ordered.fifo", FifoQueue="true", ContentBasedDeduplication="true")
     sent = [sqs.send_message(QueueUrl=url, MessageBody=str(n), MessageGroupId=g)
             for n, g in enumerate("aabab")]
     numbers = [int(s["SequenceNumber"]) for s in sent]
@@ -132,10 +132,10 @@ def test_fifo_queues_keep_order_and_tell_messages_apart(sqs, queue):
 
 
 def test_poison_ends_among_the_dead_and_comes_back(sqs, queue):
-    dead = queue("dead")
+    dead = queue("sqs-dead")
     arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
     policy = '{"deadLetterTargetArn":"%s","maxReceiveCount":"2"}' % arn
-    url = queue("alive", VisibilityTimeout=0, RedrivePolicy=policy)
+    url = queue("sqs-alive", VisibilityTimeout=0, RedrivePolicy=policy)
     assert sqs.list_dead_letter_source_queues(QueueUrl=dead)["queueUrls"] == [url]
     sqs.send_message(QueueUrl=url, MessageBody="poison")
     for _ in range(2):
@@ -143,7 +143,7 @@ def test_poison_ends_among_the_dead_and_comes_back(sqs, queue):
     assert "Messages" not in sqs.receive_message(QueueUrl=url)
     got = sqs.receive_message(QueueUrl=dead, AttributeNames=["All"], VisibilityTimeout=0)["Messages"]
     assert [m["Body"] for m in got] == ["poison"]
-    assert got[0]["Attributes"]["DeadLetterQueueSourceArn"].endswith(":alive")
+    assert got[0]["Attributes"]["DeadLetterQueueSourceArn"].endswith(":sqs-alive")
     sqs.start_message_move_task(SourceArn=arn)
     tasks = until(lambda: [t for t in sqs.list_message_move_tasks(SourceArn=arn)["Results"]
                            if t["Status"] == "COMPLETED"])
