@@ -177,6 +177,7 @@ async fn schedules(
     }
     let wait = due.saturating_sub(unix_millis() / 1000) + 1;
     tokio::time::sleep(Duration::from_secs(wait)).await;
+    *connection = Connection::open(&cloud.authority).await?; // what was silent so long is closed
     let begun = Instant::now();
     while backlog(connection, &url).await? < count as u64 && begun.elapsed() < COMES_WITHIN {
         tokio::time::sleep(Duration::from_millis(50)).await;
