@@ -32,6 +32,7 @@ mod quota;
 mod room;
 mod settings;
 mod site;
+mod tag_keys;
 pub mod targets;
 mod telemetry;
 mod visit;
@@ -55,6 +56,7 @@ pub use quota::{Quota, QuotaOverride, Quotas};
 pub use room::Room;
 pub use settings::{Auth, Settings};
 pub use site::Site;
+pub use tag_keys::{request_tags, resource_tags};
 pub use visit::SignedText;
 
 /// The kernel's own tables, for the ledger: tokens that were used, events that are told.

@@ -7,7 +7,7 @@ mod keys;
 use std::sync::Arc;
 
 use haar_dynamodb_contract::model::SERVICE;
-use haar_kernel::{Call, Question, Room};
+use haar_kernel::{Call, Question, Room, resource_tags};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
 use haar_wire::{AwsError, Body, Json, OperationSchema, ServiceSchema, Shape, text_member};
@@ -82,7 +82,7 @@ impl Room for Dynamodb {
     ) -> Vec<(String, Vec<String>)> {
         let row = arn_key(resource).and_then(|key| snapshot.get::<TableRow>(&key));
         let tags = row.iter().flat_map(|row| row.tags.iter());
-        tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect()
+        resource_tags(tags)
     }
 
     /// Clients compare the checksum of what they got.

@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use haar_courier::{Courier, CourierError, CourierSettings};
 use haar_events_contract::model::SERVICE;
 use haar_kernel::targets::Sender;
-use haar_kernel::{Auth, Call, DataKey, Doors, Question, Room};
+use haar_kernel::{Auth, Call, DataKey, Doors, Question, Room, request_tags, resource_tags};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
@@ -183,16 +183,7 @@ impl Room for Events {
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
         let json = haar_wire::to_json(input);
-        let (mut keys, mut names) = (Vec::new(), Vec::new());
-        for tag in json["Tags"].as_array().into_iter().flatten() {
-            if let (Some(key), Some(value)) = (tag["Key"].as_str(), tag["Value"].as_str()) {
-                keys.push((format!("aws:RequestTag/{key}"), vec![value.to_owned()]));
-                names.push(key.to_owned());
-            }
-        }
-        if !names.is_empty() {
-            keys.push(("aws:TagKeys".to_owned(), names));
-        }
+        let mut keys = request_tags(&json["Tags"], &Json::Null);
         for (member, key) in [("source", "events:source"), ("detailType", "events:detail-type")] {
             let named = |entry: &Json| {
                 let name = if member == "source" { "Source" } else { "DetailType" };
@@ -214,7 +205,6 @@ impl Room for Events {
         resource: &str,
     ) -> Vec<(String, Vec<String>)> {
         let tags = crate::ops::tags_of(snapshot, call, resource).unwrap_or_default();
-        let key = |(name, value)| (format!("aws:ResourceTag/{name}"), vec![value]);
-        tags.into_iter().map(key).collect()
+        resource_tags(&tags)
     }
 }

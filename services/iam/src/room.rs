@@ -1,10 +1,10 @@
 //! The room: its doors, its key, what the gate must know of its resources.
 
 use haar_iam_contract::model::SERVICE;
-use haar_kernel::{Auth, Call, Doors, Room};
+use haar_kernel::{Auth, Call, Doors, Room, request_tags};
 use haar_ledger::{LedgerError, Row, Snapshot};
 use haar_types::AccountId;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::rules::{Parsed, mint_access_key_id, mint_secret};
 use crate::sessions::Sealer;
@@ -169,18 +169,7 @@ impl Room for Iam {
             }
         }
         let json = haar_wire::to_json(input);
-        let tags = json.get("Tags").and_then(|tags| tags.as_array()).cloned().unwrap_or_default();
-        let mut tag_keys = Vec::new();
-        for tag in &tags {
-            let text = |name: &str| tag.get(name).and_then(|text| text.as_str()).map(str::to_owned);
-            if let (Some(key), Some(value)) = (text("Key"), text("Value")) {
-                keys.push((format!("aws:RequestTag/{key}"), vec![value]));
-                tag_keys.push(key);
-            }
-        }
-        if !tag_keys.is_empty() {
-            keys.push(("aws:TagKeys".to_owned(), tag_keys));
-        }
+        keys.extend(request_tags(&json["Tags"], &Json::Null));
         keys
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Call, Room};
+use haar_kernel::{Call, Room, request_tags, resource_tags};
 use haar_kinesis_contract::model::SERVICE;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
@@ -87,19 +87,7 @@ impl Room for Kinesis {
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
         let json = haar_wire::to_json(input);
-        let mut keys = Vec::new();
-        let mut names: Vec<String> = Vec::new();
-        for (key, value) in json["Tags"].as_object().into_iter().flatten() {
-            let value = value.as_str().unwrap_or_default().to_owned();
-            keys.push((format!("aws:RequestTag/{key}"), vec![value]));
-            names.push(key.clone());
-        }
-        let removed = json["TagKeys"].as_array().into_iter().flatten();
-        names.extend(removed.filter_map(|key| key.as_str().map(str::to_owned)));
-        if !names.is_empty() {
-            keys.push(("aws:TagKeys".to_owned(), names));
-        }
-        keys
+        request_tags(&json["Tags"], &json["TagKeys"])
     }
 
     fn resource_keys(
@@ -109,7 +97,6 @@ impl Room for Kinesis {
         resource: &str,
     ) -> Vec<(String, Vec<String>)> {
         let tags = carried(snapshot, resource).map(|(tags, _)| tags).unwrap_or_default();
-        let key = |(key, value)| (format!("aws:ResourceTag/{key}"), vec![value]);
-        tags.into_iter().map(key).collect()
+        resource_tags(&tags)
     }
 }

@@ -3,11 +3,11 @@
 use std::sync::{Arc, OnceLock};
 
 use haar_courier::{Courier, CourierError, CourierSettings};
-use haar_kernel::{Call, Doors, Room};
+use haar_kernel::{Call, Doors, Room, request_tags, resource_tags};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_scheduler_contract::model::SERVICE;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::delivery::Porter;
 use crate::lookup::get_group;
@@ -88,17 +88,7 @@ impl Room for Scheduler {
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
         let json = haar_wire::to_json(input);
-        let (mut keys, mut names) = (Vec::new(), Vec::new());
-        for tag in json["Tags"].as_array().into_iter().flatten() {
-            if let (Some(key), Some(value)) = (tag["Key"].as_str(), tag["Value"].as_str()) {
-                keys.push((format!("aws:RequestTag/{key}"), vec![value.to_owned()]));
-                names.push(key.to_owned());
-            }
-        }
-        if !names.is_empty() {
-            keys.push(("aws:TagKeys".to_owned(), names));
-        }
-        keys
+        request_tags(&json["Tags"], &Json::Null)
     }
 
     /// The tags of a group are those of its schedules too.
@@ -116,7 +106,6 @@ impl Room for Scheduler {
         };
         let row = key.and_then(|key| get_group(snapshot, &key));
         let tags = row.map(|row| row.tags.clone()).unwrap_or_default();
-        let key = |(name, value)| (format!("aws:ResourceTag/{name}"), vec![value]);
-        tags.into_iter().map(key).collect()
+        resource_tags(&tags)
     }
 }

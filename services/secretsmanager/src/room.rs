@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_kernel::{Call, DataKey, Doors, Room};
+use haar_kernel::{Call, DataKey, Doors, Room, request_tags};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
 use haar_secretsmanager_contract::model::SERVICE;
 use haar_secretsmanager_contract::peek::SecretsPeek;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::lookup::get;
 use crate::peek::Peek;
@@ -107,16 +107,7 @@ impl Room for SecretsManager {
             }
         }
         let json = haar_wire::to_json(input);
-        let mut names = Vec::new();
-        for tag in json["Tags"].as_array().into_iter().flatten() {
-            if let (Some(key), Some(value)) = (tag["Key"].as_str(), tag["Value"].as_str()) {
-                keys.push((format!("aws:RequestTag/{key}"), vec![value.to_owned()]));
-                names.push(key.to_owned());
-            }
-        }
-        if !names.is_empty() {
-            keys.push(("aws:TagKeys".to_owned(), names));
-        }
+        keys.extend(request_tags(&json["Tags"], &Json::Null));
         keys
     }
 }

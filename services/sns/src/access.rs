@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Call, Room};
+use haar_kernel::{Call, Room, request_tags, resource_tags};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, Principal as Identity};
 use haar_sns_contract::model::SERVICE;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::Sns;
 use crate::state::{TopicKey, TopicRow};
@@ -76,16 +76,7 @@ impl Room for Sns {
             keys.extend(text_member(input, member).map(|text| (key.to_owned(), vec![text])));
         }
         let json = haar_wire::to_json(input);
-        let tags = json.get("Tags").and_then(serde_json::Value::as_array).into_iter().flatten();
-        let mut names = Vec::new();
-        for tag in tags {
-            let text = |member: &str| tag[member].as_str().unwrap_or_default().to_owned();
-            keys.push((format!("aws:RequestTag/{}", text("Key")), vec![text("Value")]));
-            names.push(text("Key"));
-        }
-        if !names.is_empty() {
-            keys.push(("aws:TagKeys".to_owned(), names));
-        }
+        keys.extend(request_tags(&json["Tags"], &Json::Null));
         keys
     }
 
@@ -96,7 +87,6 @@ impl Room for Sns {
         resource: &str,
     ) -> Vec<(String, Vec<String>)> {
         let row = TopicKey::of_arn(resource).and_then(|key| snapshot.get::<TopicRow>(&key));
-        let tags = row.iter().flat_map(|row| row.tags.iter());
-        tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect()
+        resource_tags(row.iter().flat_map(|row| row.tags.iter()))
     }
 }

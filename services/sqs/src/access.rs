@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Call, Room};
+use haar_kernel::{Call, Room, request_tags, resource_tags};
 use haar_ledger::Snapshot;
 use haar_policy::Document;
 use haar_sqs_contract::model::SERVICE;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::Sqs;
 use crate::lookup::key_of;
@@ -57,14 +57,7 @@ impl Room for Sqs {
     ) -> Vec<(String, Vec<String>)> {
         let json = haar_wire::to_json(input);
         let tags = json.get("tags").or_else(|| json.get("Tags"));
-        let Some(tags) = tags.and_then(serde_json::Value::as_object) else { return Vec::new() };
-        let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-        let mut keys: Vec<(String, Vec<String>)> = tags
-            .iter()
-            .map(|(key, value)| (format!("aws:RequestTag/{key}"), vec![text(value)]))
-            .collect();
-        keys.push(("aws:TagKeys".to_owned(), tags.keys().cloned().collect()));
-        keys
+        tags.map(|tags| request_tags(tags, &Json::Null)).unwrap_or_default()
     }
 
     fn resource_keys(
@@ -74,7 +67,6 @@ impl Room for Sqs {
         resource: &str,
     ) -> Vec<(String, Vec<String>)> {
         let row = QueueKey::of_arn(resource).and_then(|key| snapshot.get::<QueueRow>(&key));
-        let tags = row.iter().flat_map(|row| row.tags.iter());
-        tags.map(|(key, value)| (format!("aws:ResourceTag/{key}"), vec![value.clone()])).collect()
+        resource_tags(row.iter().flat_map(|row| row.tags.iter()))
     }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Call, DataKey, Doors, Room};
+use haar_kernel::{Call, DataKey, Doors, Room, request_tags};
 use haar_ledger::Snapshot;
 use haar_ssm_contract::model::SERVICE;
 use haar_ssm_contract::peek::SsmPeek;
-use haar_wire::{OperationSchema, ServiceSchema, Shape};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape};
 
 use crate::peek::Peek;
 use crate::rules::name::{Reference, arn_of};
@@ -65,18 +65,7 @@ impl Room for Ssm {
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
         let json = haar_wire::to_json(input);
-        let mut keys = Vec::new();
-        let mut names = Vec::new();
-        for tag in json["Tags"].as_array().into_iter().flatten() {
-            let (Some(key), Some(value)) = (tag["Key"].as_str(), tag["Value"].as_str()) else {
-                continue;
-            };
-            keys.push((format!("aws:RequestTag/{key}"), vec![value.to_owned()]));
-            names.push(key.to_owned());
-        }
-        if !names.is_empty() {
-            keys.push(("aws:TagKeys".to_owned(), names));
-        }
+        let mut keys = request_tags(&json["Tags"], &Json::Null);
         if let Some(overwrite) = json.get("Overwrite").and_then(serde_json::Value::as_bool) {
             keys.push(("ssm:Overwrite".to_owned(), vec![overwrite.to_string()]));
         }

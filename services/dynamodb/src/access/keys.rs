@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use haar_dynamodb_contract::{AttributeValue, QueryInput};
-use haar_kernel::Call;
+use haar_kernel::{Call, request_tags};
 use haar_ledger::Snapshot;
 use haar_wire::{Json, OperationSchema, Shape, from_json_into, text_member};
-use serde_json::Value;
 
 use crate::convert;
 use crate::lookup::table_key;
@@ -54,28 +53,12 @@ pub(super) fn of_call(
     ] {
         keys.extend(json[member].as_str().map(|text| (key.to_owned(), vec![text.to_owned()])));
     }
-    keys.extend(tags(&json));
+    keys.extend(request_tags(&json["Tags"], &json["TagKeys"]));
     keys.retain(|(_, values)| !values.is_empty());
     keys
 }
 
 const LEADING: &str = "dynamodb:LeadingKeys";
-
-/// The tags that a call brings.
-fn tags(json: &Json) -> Vec<Key> {
-    let all = json["Tags"].as_array().into_iter().flatten();
-    let mut keys: Vec<Key> = all
-        .filter_map(|tag| {
-            let (key, value) = (tag["Key"].as_str()?, tag["Value"].as_str()?);
-            Some((format!("aws:RequestTag/{key}"), vec![value.to_owned()]))
-        })
-        .collect();
-    let named = json["TagKeys"].as_array().into_iter().flatten().filter_map(Value::as_str);
-    let stems = keys.iter().filter_map(|(key, _)| key.strip_prefix("aws:RequestTag/"));
-    let names: Vec<String> = stems.chain(named).map(str::to_owned).collect();
-    keys.push(("aws:TagKeys".to_owned(), names));
-    keys
-}
 
 /// What one item's part of an input says of partitions and attributes.
 pub(super) fn of_item(table: &TableRow, part: &Json) -> Vec<Key> {
