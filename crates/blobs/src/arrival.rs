@@ -122,8 +122,9 @@ impl Arrived {
     /// [`BlobError::Disk`].
     pub async fn keep(self) -> Result<Digest, BlobError> {
         let keep = move || {
-            if !self.store.touch(&self.digest) {
-                self.store.settle(&self.incoming.0, &self.digest)?;
+            match self.store.touch(&self.digest) {
+                true => self.store.lasting(&self.digest)?,
+                false => self.store.settle(&self.incoming.0, &self.digest)?,
             }
             Ok(self.digest)
         };

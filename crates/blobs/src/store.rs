@@ -118,7 +118,7 @@ impl Blobs {
         let keep = move || {
             let digest = Digest::of(&bytes);
             if store.touch(&digest) {
-                return Ok(digest);
+                return store.lasting(&digest).map(|()| digest);
             }
             let incoming = store.incoming();
             write(&incoming.0, &bytes)?;
@@ -285,6 +285,14 @@ impl Blobs {
 
     pub(crate) fn incoming(&self) -> Incoming {
         Incoming(self.inner.root.join("incoming").join(self.inner.ids.uuid()))
+    }
+
+    /// Makes the name of a blob durable that somebody else may just be giving it.
+    pub(crate) fn lasting(&self, digest: &Digest) -> io::Result<()> {
+        let path = self.path(digest);
+        let shelf = path.parent().expect("a blob lies on a shelf");
+        fs::File::open(self.inner.root.join("sha256"))?.sync_all()?;
+        fs::File::open(shelf)?.sync_all()
     }
 
     /// Gives a finished file its name, and makes the name durable.

@@ -120,6 +120,7 @@ impl Blobs {
         let (store, digest, path) = (self.clone(), *digest, self.upload_path(name));
         let finish = move || {
             if store.touch(&digest) {
+                store.lasting(&digest)?;
                 return fs::remove_file(&path);
             }
             turn.file.sync_all()?;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
-use haar_wire::sigv4::{ChunkDecoder, ChunkEvent, Dialect, Payload, SigError};
+use haar_wire::sigv4::{self, ChunkDecoder, ChunkEvent, Dialect, Payload, SigError};
 use haar_wire::{AwsError, Body, BodyError, Route, Trailers};
 use http::HeaderValue;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH};
@@ -47,7 +47,7 @@ pub(crate) fn prove(
     chunks: Option<ChunkDecoder>,
 ) -> Result<Body, AwsError> {
     let dialect = gate::dialect(route);
-    match Payload::of(parts) {
+    match Payload::of(parts).or_else(|| presigned(parts)) {
         Some(Payload::Chunked { .. }) => {
             let length = unwrap_head(parts)?;
             let decoder = chunks.unwrap_or_else(ChunkDecoder::unsigned);
@@ -63,6 +63,12 @@ pub(crate) fn prove(
         }
         _ => Ok(body),
     }
+}
+
+/// What a signature in the address says of the body.
+fn presigned(parts: &Parts) -> Option<Payload> {
+    parts.uri.query()?;
+    sigv4::claim(parts).map(|claim| claim.payload)
 }
 
 /// Makes the head one of a plain body; answers the length of that.

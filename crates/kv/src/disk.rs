@@ -82,8 +82,9 @@ impl Disk {
     /// Hands a batch to the operating system, and to the disk when asked.
     pub(crate) fn apply(&self, batch: Batch, synced: bool) -> Result<(), KvError> {
         let opened = self.opened()?;
-        let mode = synced.then_some(PersistMode::SyncData);
-        let mut writes = opened.database.batch().durability(mode);
+        // without a mode the newest batches would wait in this process, and go with it
+        let mode = if synced { PersistMode::SyncData } else { PersistMode::Buffer };
+        let mut writes = opened.database.batch().durability(Some(mode));
         for (place, value) in batch.writes {
             match value {
                 Some(value) => writes.insert(&opened.records, &*place, &*value),
@@ -121,7 +122,7 @@ impl Opened {
             .open()?;
         let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.memtable_bytes);
         let records = database.keyspace("records", options)?;
-        let syncer = Syncer::start(database.clone())?;
+        let syncer = Syncer::start(database.clone(), place)?;
         Ok(Self { database, records, syncer })
     }
 }

@@ -69,7 +69,11 @@ impl Compiled {
             archives: snapshot
                 .by_index::<ArchiveRow>("source", &bus.arn())
                 .map(|row| {
-                    let pattern = row.pattern.as_deref().and_then(compiled).map(Arc::new);
+                    let same = known.archives.iter().find(|(kept, _)| Arc::ptr_eq(kept, &row));
+                    let pattern = match same {
+                        Some((_, pattern)) => pattern.clone(),
+                        None => row.pattern.as_deref().and_then(compiled).map(Arc::new),
+                    };
                     (row, pattern)
                 })
                 .collect(),

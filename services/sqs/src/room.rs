@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haar_kernel::{Doors, Lanes};
 use haar_kv::KvError;
@@ -13,6 +14,9 @@ use crate::lanes;
 use crate::metrics::Metrics;
 use crate::state::{self, QueueRow};
 use crate::target::Queues;
+
+/// How long messages to empty queues are gathered before their ages are looked at.
+const GATHER: Duration = Duration::from_secs(1);
 
 /// The room.
 pub struct Sqs {
@@ -81,7 +85,8 @@ impl Sqs {
             };
             tokio::select! {
                 () = rest => {}
-                () = self.engine.aged.notified() => {}
+                // each message to an empty queue tells of itself: they are looked at together
+                () = self.engine.aged.notified() => clock.sleep(GATHER).await,
             }
         }
     }

@@ -123,6 +123,24 @@ async fn synced_writes_of_many_share_the_disk_and_outlive_a_reopening() {
     assert_eq!(again.all().count(), 65);
 }
 
+/// A copy of the files is what a killed process leaves behind.
+#[test]
+#[allow(clippy::disallowed_methods)] // copies files
+fn buffered_writes_are_with_the_system_and_outlive_the_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let (running, left) = (folder.path().join("running"), folder.path().join("left"));
+    let kv = Kv::open(&running).unwrap();
+    let keyspace = kv.keyspace("a").unwrap();
+    for number in 0_u8..5 {
+        keyspace.put([number], &b"x"[..]).unwrap();
+    }
+    let copied = std::process::Command::new("cp").arg("-r").args([&running, &left]).status();
+    assert!(copied.unwrap().success());
+    let found = Kv::open(&left).unwrap().keyspace("a").unwrap();
+    assert_eq!(found.all().count(), 5);
+    drop(kv);
+}
+
 #[test]
 fn a_second_opening_of_a_data_directory_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();

@@ -69,11 +69,9 @@ impl Lane {
         let mut ends_at = None;
         let mut is_over = false;
         loop {
-            while let Ok(item) = records.try_recv() {
-                waiting.push_back(item);
-            }
             let mut is_full = false;
-            while let Some(item) = waiting.pop_front() {
+            // no more is taken than fits: what the reader may be ahead is what the channel holds
+            while let Some(item) = waiting.pop_front().or_else(|| records.try_recv().ok()) {
                 let fits = fill.holds(item.size, bounds) && self.fits_window(items.first(), &item);
                 if item.is_wanted && !fits {
                     waiting.push_front(item);

@@ -36,6 +36,10 @@ impl Events {
     /// Calls an API destination once.
     pub(super) async fn call_out(&self, delivery: &Delivery) -> Result<(), Failure> {
         let (destination, connection) = self.called(&delivery.target.arn)?;
+        if destination.key.account != delivery.rule.bus.account {
+            let text = "API destinations of other accounts are no targets.";
+            return Err(Failure::lasting("NO_PERMISSIONS", text));
+        }
         let parameters = self.parameters(&connection);
         let usual = HttpParameters::default();
         let given = delivery.target.http_parameters.as_ref().unwrap_or(&usual);

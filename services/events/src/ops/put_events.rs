@@ -5,7 +5,8 @@ use std::sync::Arc;
 use haar_events_contract::model::{
     PutEvents, PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry,
 };
-use haar_kernel::{Answer, Call, Flow, UsageRecord};
+use haar_kernel::{Answer, Auth, Call, Flow, Question, Room as _, UsageRecord};
+use haar_wire::AwsError;
 
 use crate::Events;
 use crate::lookup::get_bus;
@@ -22,6 +23,9 @@ impl Flow<PutEvents> for Events {
         let total: usize = input.entries.iter().map(size).sum();
         if total > ENTRIES_SIZE_MAX {
             return Err(invalid("Total size of the entries in the request is over the limit."));
+        }
+        if self.doors.settings.auth == Auth::Enforce {
+            input.entries.iter().try_for_each(|entry| self.may_put(&call, entry))?;
         }
         let (mut publications, mut results, mut pieces) = (Vec::new(), Vec::new(), 0);
         let snapshot = self.doors.ledger.snapshot();
@@ -76,6 +80,20 @@ fn rejected(code: &str, text: String) -> PutEventsResultEntry {
 }
 
 impl Events {
+    /// Weighs one entry by itself: the gate has seen the sources of all together, of which a
+    /// policy that names one lets pass the others too.
+    fn may_put(&self, call: &Call, entry: &PutEventsRequestEntry) -> Result<(), AwsError> {
+        let bus = BusKey::read(call, entry.event_bus_name.as_deref()).arn();
+        let named = [("events:source", &entry.source), ("events:detail-type", &entry.detail_type)];
+        let keys: Vec<(String, Vec<String>)> = named
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), vec![value.clone()?])))
+            .collect();
+        let policy = self.resource_policy(call, &self.doors.ledger.snapshot(), &bus);
+        let question = Question { action: "events:PutEvents", resource: &bus, policy, keys: &keys };
+        self.doors.authorise(call, &question)
+    }
+
     fn bill(&self, call: &Call, pieces: usize) {
         if pieces > 0 {
             self.doors.meter.record(UsageRecord {

@@ -108,16 +108,21 @@ impl Lambda {
         let keys: Vec<_> =
             running.keys().filter(|key| !wanted.contains_key(*key)).cloned().collect();
         for key in keys {
+            if known.contains_key(&key) {
+                // stays in sight: the next poller of the mapping waits until this one has ended
+                if let Some(old) = running.get(&key) {
+                    old.stop.cancel();
+                }
+                continue;
+            }
             let Some(old) = running.remove(&key) else { continue };
             old.stop.cancel();
-            if !known.contains_key(&key) {
-                self.pollers.results.lock().remove(&key);
-                forget_later(old.task, marks.clone(), key.uuid);
-            }
+            self.pollers.results.lock().remove(&key);
+            forget_later(old.task, marks.clone(), key.uuid);
         }
         for (key, row) in wanted {
             let before = match running.get(&key) {
-                Some(old) if is_same(&old.row, &row) => continue,
+                Some(old) if is_same(&old.row, &row) && !old.stop.is_cancelled() => continue,
                 _ => running.remove(&key),
             };
             if let Some(started) = self.start_poller(row, before, marks) {

@@ -27,11 +27,12 @@ impl Flow<PurgeQueue> for Sqs {
             tx.put(QueueRow { purged_at: Some(call.now), ..(*row).clone() });
             Ok::<_, AwsError>(row)
         })?;
+        // before anything is waited for: a caller who hangs up has it done all the same
+        self.engine.purge(&self.at_work(committed.value())).map_err(broken)?;
         let row = committed.durable().await.map_err(|error| {
             tracing::error!(%error, "a commit did not reach the disk");
             AwsError::internal_failure("the state could not be written")
         })?;
-        self.engine.purge(&self.at_work(&row)).map_err(broken)?;
         self.engine.sync().await.map_err(broken)?;
         self.metrics.bill(&row, call.now, 0);
         Ok(PurgeQueueOutput {})

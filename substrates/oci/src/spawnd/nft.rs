@@ -129,6 +129,9 @@ impl Firewall {
     /// Tells changes of the filters; `anew` begins with none.
     pub(super) fn filter(&self, changes: &[Change], anew: bool) -> io::Result<()> {
         let (table, mut batch) = (self.filters(family_of(&self.bridge)), Batch::new());
+        if anew && table.family == Family::Bridge {
+            self.sift_frames()?; // which `begin` relies on: without it no filter stands
+        }
         if anew {
             begin(&mut batch, &table);
         }

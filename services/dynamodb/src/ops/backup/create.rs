@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use haar_dynamodb_contract::{
-    BackupStatus, CreateBackup, CreateBackupInput, CreateBackupOutput, DeleteBackup,
-    DeleteBackupInput, DeleteBackupOutput, TableNotFoundException,
+    BackupInUseException, BackupStatus, CreateBackup, CreateBackupInput, CreateBackupOutput,
+    DeleteBackup, DeleteBackupInput, DeleteBackupOutput, TableNotFoundException,
 };
 use haar_kernel::{Answer, Call, Flow};
 
@@ -13,7 +13,7 @@ use crate::Dynamodb;
 use crate::lookup::table_key;
 use crate::ops::table::create::mint;
 use crate::refusal::fault;
-use crate::state::BackupRow;
+use crate::state::{BackupRow, Restored, TableRow};
 
 /// AWS docs: *Amazon DynamoDB API Reference > CreateBackup*.
 impl Flow<CreateBackup> for Dynamodb {
@@ -55,6 +55,11 @@ impl Flow<DeleteBackup> for Dynamodb {
         let row = self
             .commit(|tx| {
                 let row = tx.get::<BackupRow>(&key).ok_or_else(|| no_backup(&arn))?;
+                let reads = |restored: &Restored| restored.source == Some(row.id);
+                if tx.all::<TableRow>().any(|table| table.restored.as_ref().is_some_and(reads)) {
+                    let text = format!("Backup is being used: {arn}");
+                    return Err(BackupInUseException::message(text).into());
+                }
                 tx.remove::<BackupRow>(&key);
                 Ok(row)
             })
