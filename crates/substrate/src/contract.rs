@@ -233,7 +233,7 @@ pub async fn containers_share_a_sandbox(substrate: &dyn Substrate) {
 
 /// Neither files, processes nor devices of the host can be seen.
 pub async fn the_host_is_hidden(substrate: &dyn Substrate) {
-    let secret = "ls /etc/shadow /etc/ssl/private /work /home/* /root/* /boot 2>/dev/null; true";
+    let secret = "ls /etc/shadow /etc/ssl/private /srv/* /home/* /root/* /boot 2>/dev/null; true";
     assert_eq!(told(substrate, "files", secret).await, "");
     assert_eq!(told(substrate, "pids", "set -- /proc/[0-9]*; echo $#").await, "2");
     assert_eq!(told(substrate, "disks", "ls /dev | grep -c -e '^[hsv]d' -e loop; true").await, "0");

@@ -52,9 +52,12 @@ impl Room for Sqs {
         &self,
         _call: &Call,
         _snapshot: &Snapshot,
-        _operation: &'static OperationSchema,
+        operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
+        if !["CreateQueue", "TagQueue"].contains(&operation.name) {
+            return Vec::new(); // messages have no tags
+        }
         let json = haar_wire::to_json(input);
         let tags = json.get("tags").or_else(|| json.get("Tags"));
         tags.map(|tags| request_tags(tags, &Json::Null)).unwrap_or_default()
