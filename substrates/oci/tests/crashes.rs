@@ -89,10 +89,10 @@ async fn what_a_killed_helper_has_left_goes_with_the_next_of_any_server() {
             substrate.start(&id, container(&dead, "main", "exec sleep 1000")).await.unwrap();
         let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
         let mut events = substrate.watch().await.unwrap();
+        assert!(std::path::Path::new(&bridge).exists());
         house::kill_parent_of(pid);
         assert_eq!(events.next().await, Some(Event::Lost(id)));
     });
-    assert!(std::path::Path::new(&bridge).exists(), "nobody has come for it yet");
     house.crash(async |substrate| {
         assert!(substrate.list().await.unwrap().is_empty());
     });
