@@ -18,8 +18,11 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::SecretsManager>) {
     lanes.query::<model::ListSecrets>();
     lanes.command::<model::PutResourcePolicy>();
     lanes.command::<model::PutSecretValue>();
+    lanes.command::<model::RemoveRegionsFromReplication>();
+    lanes.command::<model::ReplicateSecretToRegions>();
     lanes.command::<model::RestoreSecret>();
     lanes.flow::<model::RotateSecret>();
+    lanes.command::<model::StopReplicationToReplica>();
     lanes.command::<model::TagResource>();
     lanes.command::<model::UntagResource>();
     lanes.command::<model::UpdateSecret>();

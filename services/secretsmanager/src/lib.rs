@@ -3,7 +3,8 @@
 //! A secret is a row, each version another, with its value sealed. Staging labels live in the
 //! secret's row, so that a label is on one version at most. Key ids are kept and shown; the key
 //! that seals is the installation's. `controllers::rotations` calls a secret's function, step by
-//! step, when it is due.
+//! step, when it is due; `controllers::replicas` keeps the rows of other regions like their
+//! primary's.
 //!
 //! **Invariant:** `AWSCURRENT` points at a version once a secret has any. **Invariant:** no
 //! value is in a row, log or message in the clear.

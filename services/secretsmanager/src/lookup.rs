@@ -7,7 +7,7 @@ use haar_ledger::Snapshot;
 use haar_types::{AccountId, Arn, Region};
 use haar_wire::AwsError;
 
-use crate::refusal::{deleted, no_value, not_found};
+use crate::refusal::{deleted, no_value, not_found, replica};
 use crate::state::{CURRENT, SecretRow, VersionRow};
 
 /// A secret by its name, its ARN, or its ARN without the six letters at its end.
@@ -50,6 +50,29 @@ pub(crate) fn find(
         Some(_) => Err(deleted()),
         None => Ok(row),
     }
+}
+
+/// A secret that may be changed here, also one that waits to be deleted: no replica.
+pub(crate) fn find_primary(
+    snapshot: &Snapshot,
+    call: &Call,
+    text: &str,
+) -> Result<Arc<SecretRow>, AwsError> {
+    let row = find_any(snapshot, call, text)?;
+    match row.primary {
+        Some(_) => Err(replica()),
+        None => Ok(row),
+    }
+}
+
+/// The same, unless it is about to be deleted.
+pub(crate) fn find_own(
+    snapshot: &Snapshot,
+    call: &Call,
+    text: &str,
+) -> Result<Arc<SecretRow>, AwsError> {
+    find_primary(snapshot, call, text)?;
+    find(snapshot, call, text)
 }
 
 /// One version of a secret: by id, by stage, by both if they agree, or the current one.

@@ -5,6 +5,7 @@ mod listing;
 mod password;
 mod policy;
 mod read;
+pub(crate) mod replication;
 pub(crate) mod rotation;
 mod secret;
 mod stage;

@@ -39,3 +39,11 @@ pub(crate) fn deleted() -> AwsError {
         "You can't perform this operation on the secret because it was marked for deletion.",
     )
 }
+
+/// What is done to a replica is done to its primary, in that one's region.
+pub(crate) fn replica() -> AwsError {
+    invalid(
+        "Operation not permitted on a replica secret. Call must be made in primary secret's \
+         region.",
+    )
+}

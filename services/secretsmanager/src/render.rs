@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use haar_kernel::DataKey;
+use haar_ledger::Snapshot;
 use haar_secretsmanager_contract::peek::SecretValue;
-use haar_secretsmanager_contract::{DescribeSecretResponse, SecretListEntry, Tag};
-use haar_types::Tags;
+use haar_secretsmanager_contract::{
+    DescribeSecretResponse, ReplicationStatusType, SecretListEntry, StatusType, Tag,
+};
+use haar_types::{Region, Tags};
 
-use crate::state::{SecretRow, VersionRow};
+use crate::state::{Replica, ReplicaState, SecretRow, VersionRow};
 
 /// What a sealed value belongs to.
 pub(crate) fn about(arn: &str, version: &str) -> String {
@@ -40,6 +43,37 @@ fn tags(tags: &Tags) -> Option<Vec<Tag>> {
     Some(tags.iter().map(tag).collect())
 }
 
+/// Where the primary of a replicated secret is.
+pub(crate) fn primary_region(row: &SecretRow) -> Option<String> {
+    let own = (!row.replicas.is_empty()).then_some(&row.key.1);
+    row.primary.as_ref().or(own).map(Region::to_string)
+}
+
+/// A secret's replicas, if it has any.
+pub(crate) fn replication(
+    snapshot: &Snapshot,
+    row: &SecretRow,
+) -> Option<Vec<ReplicationStatusType>> {
+    let status = |(region, replica): (&Region, &Replica)| {
+        let key = (row.key.0.clone(), region.clone(), row.key.2.clone());
+        let there = snapshot.get::<SecretRow>(&key).filter(|there| there.primary.is_some());
+        let (status, message) = match &replica.state {
+            ReplicaState::InProgress => (StatusType::InProgress, None),
+            ReplicaState::InSync => (StatusType::InSync, None),
+            ReplicaState::Failed(reason) => (StatusType::Failed, Some(reason.clone())),
+        };
+        ReplicationStatusType {
+            region: Some(region.to_string()),
+            kms_key_id: replica.kms_key_id.clone(),
+            status: Some(status),
+            status_message: message,
+            last_accessed_date: there.and_then(|there| there.accessed_at),
+        }
+    };
+    let all: Vec<_> = row.replicas.iter().map(status).collect();
+    Some(all).filter(|all| !all.is_empty())
+}
+
 pub(crate) fn described(row: &SecretRow) -> DescribeSecretResponse {
     DescribeSecretResponse {
         arn: Some(row.arn.clone()),
@@ -57,6 +91,7 @@ pub(crate) fn described(row: &SecretRow) -> DescribeSecretResponse {
         rotation_rules: row.rotation.as_ref().map(|rotation| rotation.rules.shown()),
         last_rotated_date: row.rotation.as_ref().and_then(|rotation| rotation.rotated_at),
         next_rotation_date: row.rotation.as_ref().and_then(|rotation| rotation.next_at),
+        primary_region: primary_region(row),
         ..DescribeSecretResponse::default()
     }
 }
@@ -78,6 +113,7 @@ pub(crate) fn listed(row: &SecretRow) -> SecretListEntry {
         rotation_rules: row.rotation.as_ref().map(|rotation| rotation.rules.shown()),
         last_rotated_date: row.rotation.as_ref().and_then(|rotation| rotation.rotated_at),
         next_rotation_date: row.rotation.as_ref().and_then(|rotation| rotation.next_at),
+        primary_region: primary_region(row),
         ..SecretListEntry::default()
     }
 }

@@ -94,6 +94,7 @@ impl Room for SecretsManager {
             ("BlockPublicPolicy", "secretsmanager:BlockPublicPolicy"),
             ("RecoveryWindowInDays", "secretsmanager:RecoveryWindowInDays"),
             ("ForceDeleteWithoutRecovery", "secretsmanager:ForceDeleteWithoutRecovery"),
+            ("ForceOverwriteReplicaSecret", "secretsmanager:ForceOverwriteReplicaSecret"),
         ];
         for (member, key) in members {
             keys.extend(text_member(input, member).map(|value| (key.to_owned(), vec![value])));
@@ -107,6 +108,12 @@ impl Room for SecretsManager {
             }
         }
         let json = haar_wire::to_json(input);
+        let regions = json["AddReplicaRegions"].as_array().into_iter().flatten();
+        let regions: Vec<_> =
+            regions.filter_map(|wanted| wanted["Region"].as_str().map(str::to_owned)).collect();
+        if !regions.is_empty() {
+            keys.push(("secretsmanager:AddReplicaRegions".to_owned(), regions));
+        }
         keys.extend(request_tags(&json["Tags"], &Json::Null));
         keys
     }

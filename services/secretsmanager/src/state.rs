@@ -1,5 +1,6 @@
 //! The room's tables.
 
+mod replica;
 mod rotation;
 
 use std::collections::BTreeMap;
@@ -9,6 +10,7 @@ use haar_ledger::{IndexEntry, Row, Snapshot, Tables, Tx};
 use haar_types::{AccountId, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use replica::{Replica, ReplicaState, derived, replica_arn};
 pub(crate) use rotation::{Going, Rotation, RotationStep};
 
 /// Whose a secret is, and its name.
@@ -20,9 +22,9 @@ pub(crate) const PREVIOUS: &str = "AWSPREVIOUS";
 /// The stage of the version that a rotation makes.
 pub(crate) const PENDING: &str = "AWSPENDING";
 
-/// A secret. Writer: operations, `controllers::rotations`, and `controllers::deletions` that
-/// removes it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+/// A secret. Writer: operations, `controllers::rotations`, `controllers::replicas`, and
+/// `controllers::deletions` that removes it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct SecretRow {
     pub(crate) key: Key,
     /// The whole ARN, with the six letters that make it unique.
@@ -44,6 +46,12 @@ pub(crate) struct SecretRow {
     /// How it is rotated; `None`: it never was.
     #[serde(default)]
     pub(crate) rotation: Option<Rotation>,
+    /// Regions where it has replicas, or shall have one.
+    #[serde(default)]
+    pub(crate) replicas: BTreeMap<Region, Replica>,
+    /// Of a replica: where the secret is that it copies.
+    #[serde(default)]
+    pub(crate) primary: Option<Region>,
 }
 
 impl SecretRow {

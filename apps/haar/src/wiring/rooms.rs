@@ -183,6 +183,9 @@ impl Rooms {
             .add(self.s3.lifecycles())
             .add(Arc::new(haar_ec2::controllers::NatGateways))
             .add(Arc::new(haar_secretsmanager::controllers::Deletions))
+            .add(Arc::new(haar_secretsmanager::controllers::Replicas::new(Arc::clone(
+                &self.secrets,
+            ))))
             .add(Arc::new(haar_secretsmanager::controllers::Rotations::new(Arc::clone(
                 &self.secrets,
             ))))

@@ -8,15 +8,17 @@ use haar_secretsmanager_contract::{
     DeleteSecret, DeleteSecretRequest, DeleteSecretResponse, RestoreSecret, RestoreSecretRequest,
     RestoreSecretResponse,
 };
+use haar_types::Region;
 
 use crate::SecretsManager;
-use crate::lookup::find_any;
+use crate::lookup::find_primary;
 use crate::refusal::{bad_request, invalid};
 use crate::rules::name;
 use crate::state::{SecretRow, remove};
 
 /// Days in which a deleted secret can be had back.
 const WINDOW_DEFAULT: i64 = 30;
+const NOT_FOUND: &str = "ResourceNotFoundException";
 const WINDOW: std::ops::RangeInclusive<i64> = 7..=30;
 
 impl Command<DeleteSecret> for SecretsManager {
@@ -37,9 +39,11 @@ impl Command<DeleteSecret> for SecretsManager {
             let text = "The RecoveryWindowInDays value must be between 7 and 30 days (inclusive).";
             return Err(invalid(text));
         }
-        let row = match find_any(tx, call, &input.secret_id) {
+        let row = match find_primary(tx, call, &input.secret_id) {
             // To force away what is not there succeeds.
-            Err(_) if force && !input.secret_id.starts_with("arn:") => {
+            Err(error)
+                if force && error.name() == NOT_FOUND && !input.secret_id.starts_with("arn:") =>
+            {
                 let id = input.secret_id;
                 return Ok(DeleteSecretResponse {
                     arn: Some(name::mint_arn(&call.ids, &call.account, &call.region, &id)),
@@ -49,6 +53,14 @@ impl Command<DeleteSecret> for SecretsManager {
             }
             found => found?,
         };
+        if !row.replicas.is_empty() {
+            let regions: Vec<_> = row.replicas.keys().map(Region::as_str).collect();
+            return Err(invalid(format!(
+                "You can't delete secret {} that still has replica regions [{}].",
+                row.arn,
+                regions.join(", ")
+            )));
+        }
         let mut output = DeleteSecretResponse {
             arn: Some(row.arn.clone()),
             name: Some(row.key.2.clone()),
@@ -78,7 +90,7 @@ impl Command<RestoreSecret> for SecretsManager {
         tx: &mut Tx,
         input: RestoreSecretRequest,
     ) -> Answer<RestoreSecret> {
-        let row = find_any(tx, call, &input.secret_id)?;
+        let row = find_primary(tx, call, &input.secret_id)?;
         let output =
             RestoreSecretResponse { arn: Some(row.arn.clone()), name: Some(row.key.2.clone()) };
         tx.put(SecretRow { deleted: None, ..SecretRow::clone(&row) });

@@ -10,7 +10,7 @@ use haar_secretsmanager_contract::{
 };
 
 use crate::SecretsManager;
-use crate::lookup::{find, find_any};
+use crate::lookup::{find_any, find_own};
 use crate::rules::policy::{check, is_public};
 use crate::state::SecretRow;
 
@@ -21,7 +21,7 @@ impl Command<PutResourcePolicy> for SecretsManager {
         tx: &mut Tx,
         input: PutResourcePolicyRequest,
     ) -> Answer<PutResourcePolicy> {
-        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut row = SecretRow::clone(&*find_own(tx, call, &input.secret_id)?);
         check(&input.resource_policy, input.block_public_policy == Some(true))?;
         row.policy = Some(input.resource_policy);
         let (arn, name) = (Some(row.arn.clone()), Some(row.key.2.clone()));
@@ -53,7 +53,7 @@ impl Command<DeleteResourcePolicy> for SecretsManager {
         tx: &mut Tx,
         input: DeleteResourcePolicyRequest,
     ) -> Answer<DeleteResourcePolicy> {
-        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut row = SecretRow::clone(&*find_own(tx, call, &input.secret_id)?);
         row.policy = None;
         let (arn, name) = (Some(row.arn.clone()), Some(row.key.2.clone()));
         tx.put(row);

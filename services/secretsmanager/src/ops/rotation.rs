@@ -13,7 +13,7 @@ use haar_types::{Arn, Region, Timestamp};
 use haar_wire::AwsError;
 
 use crate::SecretsManager;
-use crate::lookup::find;
+use crate::lookup::find_own;
 use crate::refusal::{bad_request, exists};
 use crate::render::about;
 use crate::rules::schedule::Rules;
@@ -25,7 +25,7 @@ pub(crate) const SERVICE: &str = "secretsmanager.amazonaws.com";
 /// AWS docs: *Secrets Manager API Reference > RotateSecret*.
 impl Flow<RotateSecret> for SecretsManager {
     async fn flow(self: Arc<Self>, call: Call, input: RotateSecretRequest) -> Answer<RotateSecret> {
-        let row = find(&self.doors.ledger.snapshot(), &call, &input.secret_id)?;
+        let row = find_own(&self.doors.ledger.snapshot(), &call, &input.secret_id)?;
         let wished = wish(&row, &input)?;
         self.check_function(&row, &wished.function_arn).await?;
         let committed = self.doors.ledger.transact(|tx| self.begin(tx, &call, &input))?;
@@ -67,7 +67,7 @@ impl SecretsManager {
         call: &Call,
         input: &RotateSecretRequest,
     ) -> Result<Option<RotateSecretResponse>, AwsError> {
-        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut row = SecretRow::clone(&*find_own(tx, call, &input.secret_id)?);
         let mut rotation = wish(&row, input)?;
         let is_trial = input.rotate_immediately == Some(false);
         let going = row.rotation.take().and_then(|rotation| rotation.going);
@@ -186,7 +186,7 @@ impl Command<CancelRotateSecret> for SecretsManager {
         tx: &mut Tx,
         input: CancelRotateSecretRequest,
     ) -> Answer<CancelRotateSecret> {
-        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut row = SecretRow::clone(&*find_own(tx, call, &input.secret_id)?);
         let Some(rotation) = &mut row.rotation else {
             return Err(bad_request(
                 "You tried to enable or cancel rotation on a secret that doesn't already have a \

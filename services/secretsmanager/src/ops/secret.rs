@@ -4,14 +4,14 @@ use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
 use haar_secretsmanager_contract::{
     CreateSecret, CreateSecretRequest, CreateSecretResponse, DescribeSecret, DescribeSecretRequest,
-    UpdateSecret, UpdateSecretRequest, UpdateSecretResponse,
+    DescribeSecretResponse, UpdateSecret, UpdateSecretRequest, UpdateSecretResponse,
 };
 use haar_types::Tags;
-use haar_wire::AwsError;
 
+use super::replication::{primary_of, replicate};
 use super::value::given;
 use crate::lookup::{find, find_any};
-use crate::refusal::{bad_request, exists};
+use crate::refusal::{bad_request, exists, replica};
 use crate::rules::name;
 use crate::state::{Key, SecretRow, VersionRow};
 use crate::{SecretsManager, render};
@@ -24,13 +24,6 @@ impl Command<CreateSecret> for SecretsManager {
         input: CreateSecretRequest,
     ) -> Answer<CreateSecret> {
         name::check(&input.name)?;
-        if input.add_replica_regions.as_ref().is_some_and(|regions| !regions.is_empty()) {
-            return Err(AwsError::new(
-                "NotImplemented",
-                501,
-                "secretsmanager: replication to other regions is not implemented by haar",
-            ));
-        }
         let value = given(input.secret_string, input.secret_binary)?;
         let key: Key = (call.account.clone(), call.region.clone(), input.name.clone());
         let mut tags = Tags::new();
@@ -51,7 +44,11 @@ impl Command<CreateSecret> for SecretsManager {
             policy: None,
             tags,
             rotation: None,
+            replicas: Default::default(),
+            primary: None,
         };
+        let overwrites = input.force_overwrite_replica_secret == Some(true);
+        replicate(&mut row, input.add_replica_regions.unwrap_or_default(), overwrites)?;
         let version_id = match value {
             Some(value) => {
                 let token = input.client_request_token;
@@ -63,7 +60,7 @@ impl Command<CreateSecret> for SecretsManager {
             arn: Some(row.arn.clone()),
             name: Some(input.name),
             version_id,
-            replication_status: None,
+            replication_status: render::replication(tx, &row),
         };
         tx.put(row);
         Ok(output)
@@ -90,7 +87,7 @@ fn repeated(
             arn: Some(old.arn.clone()),
             name: Some(old.key.2.clone()),
             version_id: Some(known.key.1.clone()),
-            replication_status: None,
+            replication_status: render::replication(tx, old),
         }),
         None => {
             let name = &old.key.2;
@@ -106,7 +103,9 @@ impl Query<DescribeSecret> for SecretsManager {
         snapshot: &Snapshot,
         input: DescribeSecretRequest,
     ) -> Answer<DescribeSecret> {
-        Ok(render::described(&*find_any(snapshot, call, &input.secret_id)?))
+        let row = find_any(snapshot, call, &input.secret_id)?;
+        let status = render::replication(snapshot, &row);
+        Ok(DescribeSecretResponse { replication_status: status, ..render::described(&row) })
     }
 }
 
@@ -118,6 +117,9 @@ impl Command<UpdateSecret> for SecretsManager {
         input: UpdateSecretRequest,
     ) -> Answer<UpdateSecret> {
         let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        if row.primary.is_some() {
+            return rekey(tx, row, input);
+        }
         if let Some(description) = input.description {
             row.description = Some(description).filter(|text| !text.is_empty());
         }
@@ -138,4 +140,24 @@ impl Command<UpdateSecret> for SecretsManager {
         tx.put(row);
         Ok(output)
     }
+}
+
+/// The one thing that may be changed of a replica alone. AWS docs: *Secrets Manager User Guide >
+/// Promote a replica secret*.
+fn rekey(tx: &mut Tx, row: SecretRow, input: UpdateSecretRequest) -> Answer<UpdateSecret> {
+    let changes_more = input.description.is_some()
+        || input.secret_string.is_some()
+        || input.secret_binary.is_some();
+    let Some(key) = input.kms_key_id.filter(|_| !changes_more) else { return Err(replica()) };
+    if let Some(mut primary) = primary_of(tx, &row).map(|row| SecretRow::clone(&row))
+        && let Some(there) = primary.replicas.get_mut(&row.key.1)
+    {
+        there.kms_key_id = Some(key);
+        tx.put(primary);
+    }
+    Ok(UpdateSecretResponse {
+        arn: Some(row.arn.clone()),
+        name: Some(row.key.2.clone()),
+        version_id: None,
+    })
 }

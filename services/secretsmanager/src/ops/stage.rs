@@ -9,7 +9,7 @@ use haar_secretsmanager_contract::{
 
 use super::value::STAGES_MAX;
 use crate::SecretsManager;
-use crate::lookup::{find, find_version};
+use crate::lookup::{find_own, find_version};
 use crate::refusal::invalid;
 use crate::state::{CURRENT, SecretRow};
 
@@ -20,7 +20,7 @@ impl Command<UpdateSecretVersionStage> for SecretsManager {
         tx: &mut Tx,
         input: UpdateSecretVersionStageRequest,
     ) -> Answer<UpdateSecretVersionStage> {
-        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut row = SecretRow::clone(&*find_own(tx, call, &input.secret_id)?);
         let stage = &input.version_stage;
         let holder = row.stages.get(stage).cloned();
         let (from, to) = (input.remove_from_version_id, input.move_to_version_id);

@@ -8,13 +8,13 @@ use haar_secretsmanager_contract::{
 };
 
 use crate::SecretsManager;
-use crate::lookup::find;
+use crate::lookup::find_own;
 use crate::rules::name::add_tags;
 use crate::state::SecretRow;
 
 impl Command<TagResource> for SecretsManager {
     fn command(&self, call: &Call, tx: &mut Tx, input: TagResourceRequest) -> Answer<TagResource> {
-        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut row = SecretRow::clone(&*find_own(tx, call, &input.secret_id)?);
         add_tags(&mut row.tags, input.tags)?;
         tx.put(row);
         Ok(TagResourceOutput {})
@@ -28,7 +28,7 @@ impl Command<UntagResource> for SecretsManager {
         tx: &mut Tx,
         input: UntagResourceRequest,
     ) -> Answer<UntagResource> {
-        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut row = SecretRow::clone(&*find_own(tx, call, &input.secret_id)?);
         row.tags.retain(|key, _| !input.tag_keys.contains(key));
         tx.put(row);
         Ok(UntagResourceOutput {})

@@ -11,7 +11,7 @@ use haar_secretsmanager_contract::{
 use haar_wire::AwsError;
 
 use crate::SecretsManager;
-use crate::lookup::find;
+use crate::lookup::find_own;
 use crate::refusal::{bad_request, exists, invalid};
 use crate::render::{self, about};
 use crate::state::{CURRENT, Sealed, SecretRow, VersionRow, versions};
@@ -107,7 +107,7 @@ impl Command<PutSecretValue> for SecretsManager {
         tx: &mut Tx,
         input: PutSecretValueRequest,
     ) -> Answer<PutSecretValue> {
-        let mut row = SecretRow::clone(&*find(tx, call, &input.secret_id)?);
+        let mut row = SecretRow::clone(&*find_own(tx, call, &input.secret_id)?);
         let value = given(input.secret_string, input.secret_binary)?;
         let value = value
             .ok_or_else(|| bad_request("You must provide either SecretString or SecretBinary."))?;

@@ -29,7 +29,9 @@ fn says(row: &SecretRow, key: FilterNameStringType, value: &str) -> bool {
         }
         FilterNameStringType::TagKey => row.tags.keys().any(|text| begins(text)),
         FilterNameStringType::TagValue => row.tags.values().any(|text| begins(text)),
-        FilterNameStringType::PrimaryRegion => begins(row.key.1.as_str()),
+        FilterNameStringType::PrimaryRegion => {
+            begins(row.primary.as_ref().unwrap_or(&row.key.1).as_str())
+        }
         FilterNameStringType::OwningService => false, // no service manages secrets here
         FilterNameStringType::All => {
             let texts = [Some(&row.key.2), row.description.as_ref()];

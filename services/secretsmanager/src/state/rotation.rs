@@ -7,7 +7,7 @@ use crate::rules::schedule::Rules;
 
 /// How a secret is rotated. Writer: operations; `going`, `rotated_at` and `next_at` also
 /// `controllers::rotations`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rotation {
     /// False once it was cancelled.
     pub(crate) is_enabled: bool,

@@ -18,7 +18,7 @@ use haar_kernel::{
 use haar_kv::Kv;
 use haar_ledger::Ledger;
 use haar_secretsmanager::SecretsManager;
-use haar_secretsmanager::controllers::{Deletions, Rotations};
+use haar_secretsmanager::controllers::{Deletions, Replicas, Rotations};
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::Operation;
@@ -68,8 +68,9 @@ impl House {
             .room(Arc::clone(&functions), functions::lanes)
             .build();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let replicas = Arc::new(Replicas::new(Arc::clone(&room)));
         let rotations = Arc::new(Rotations::new(room));
-        let driver = Driver::new(cx).add(Arc::new(Deletions)).add(rotations).run();
+        let driver = Driver::new(cx).add(Arc::new(Deletions)).add(replicas).add(rotations).run();
         Self { doors, functions, _kernel: kernel, _driver: driver }
     }
 
@@ -92,9 +93,22 @@ impl House {
         O::Input: DeserializeOwned,
         O::Output: Serialize,
     {
+        self.call_at::<O>((account, &Region::default()), input).await
+    }
+
+    /// The same in another account and region.
+    pub async fn call_at<O: Operation>(
+        &self,
+        (account, region): (&AccountId, &Region),
+        input: Value,
+    ) -> Result<Value, Refused>
+    where
+        O::Input: DeserializeOwned,
+        O::Output: Serialize,
+    {
         let input = serde_json::from_value(input).unwrap();
         let principal = Arc::new(Principal::root(account.clone()));
-        match self.doors.call::<O>(principal, &Region::default(), input).await {
+        match self.doors.call::<O>(principal, region, input).await {
             Ok(output) => Ok(serde_json::to_value(&output).unwrap()),
             Err(error) => Err((error.name().to_owned(), error.message().to_owned())),
         }

@@ -453,6 +453,72 @@ pub static PUT_SECRET_VALUE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct RemoveRegionsFromReplication;
+impl Operation for RemoveRegionsFromReplication {
+    type Input = shapes::RemoveRegionsFromReplicationRequest;
+    type Output = shapes::RemoveRegionsFromReplicationResponse;
+    const SCHEMA: &'static OperationSchema = &REMOVE_REGIONS_FROM_REPLICATION;
+}
+pub type RemoveRegionsFromReplicationInput = shapes::RemoveRegionsFromReplicationRequest;
+pub type RemoveRegionsFromReplicationOutput = shapes::RemoveRegionsFromReplicationResponse;
+pub static REMOVE_REGIONS_FROM_REPLICATION: OperationSchema = OperationSchema {
+    name: "RemoveRegionsFromReplication",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::REMOVE_REGIONS_FROM_REPLICATION_REQUEST,
+    output: &tables::REMOVE_REGIONS_FROM_REPLICATION_RESPONSE,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INVALID_REQUEST_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::INTERNAL_SERVICE_ERROR,
+    ],
+    new_input: || Box::new(shapes::RemoveRegionsFromReplicationRequest::default()),
+    new_output: || Box::new(shapes::RemoveRegionsFromReplicationResponse::default()),
+    lane: Lane::Command,
+    action: "secretsmanager:RemoveRegionsFromReplication",
+    resource: "{SecretId}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ReplicateSecretToRegions;
+impl Operation for ReplicateSecretToRegions {
+    type Input = shapes::ReplicateSecretToRegionsRequest;
+    type Output = shapes::ReplicateSecretToRegionsResponse;
+    const SCHEMA: &'static OperationSchema = &REPLICATE_SECRET_TO_REGIONS;
+}
+pub type ReplicateSecretToRegionsInput = shapes::ReplicateSecretToRegionsRequest;
+pub type ReplicateSecretToRegionsOutput = shapes::ReplicateSecretToRegionsResponse;
+pub static REPLICATE_SECRET_TO_REGIONS: OperationSchema = OperationSchema {
+    name: "ReplicateSecretToRegions",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::REPLICATE_SECRET_TO_REGIONS_REQUEST,
+    output: &tables::REPLICATE_SECRET_TO_REGIONS_RESPONSE,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INVALID_REQUEST_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::INTERNAL_SERVICE_ERROR,
+    ],
+    new_input: || Box::new(shapes::ReplicateSecretToRegionsRequest::default()),
+    new_output: || Box::new(shapes::ReplicateSecretToRegionsResponse::default()),
+    lane: Lane::Command,
+    action: "secretsmanager:ReplicateSecretToRegions",
+    resource: "{SecretId}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct RestoreSecret;
 impl Operation for RestoreSecret {
     type Input = shapes::RestoreSecretRequest;
@@ -510,6 +576,39 @@ pub static ROTATE_SECRET: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::RotateSecretResponse::default()),
     lane: Lane::Flow,
     action: "secretsmanager:RotateSecret",
+    resource: "{SecretId}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct StopReplicationToReplica;
+impl Operation for StopReplicationToReplica {
+    type Input = shapes::StopReplicationToReplicaRequest;
+    type Output = shapes::StopReplicationToReplicaResponse;
+    const SCHEMA: &'static OperationSchema = &STOP_REPLICATION_TO_REPLICA;
+}
+pub type StopReplicationToReplicaInput = shapes::StopReplicationToReplicaRequest;
+pub type StopReplicationToReplicaOutput = shapes::StopReplicationToReplicaResponse;
+pub static STOP_REPLICATION_TO_REPLICA: OperationSchema = OperationSchema {
+    name: "StopReplicationToReplica",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::STOP_REPLICATION_TO_REPLICA_REQUEST,
+    output: &tables::STOP_REPLICATION_TO_REPLICA_RESPONSE,
+    errors: &[
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::INVALID_REQUEST_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::INTERNAL_SERVICE_ERROR,
+    ],
+    new_input: || Box::new(shapes::StopReplicationToReplicaRequest::default()),
+    new_output: || Box::new(shapes::StopReplicationToReplicaResponse::default()),
+    lane: Lane::Command,
+    action: "secretsmanager:StopReplicationToReplica",
     resource: "{SecretId}",
     paginator: None,
     result_wrapper: None,

@@ -274,11 +274,40 @@ pub struct PutSecretValueResponse {
 shape!(PutSecretValueResponse, tables::PUT_SECRET_VALUE_RESPONSE, 0 arn, 1 name, 2 version_id, 3 version_stages);
 
 #[derive(Clone, Default)]
+pub struct RemoveRegionsFromReplicationRequest {
+    pub secret_id: String,
+    pub remove_replica_regions: Vec<String>,
+}
+shape!(RemoveRegionsFromReplicationRequest, tables::REMOVE_REGIONS_FROM_REPLICATION_REQUEST, 0 secret_id, 1 remove_replica_regions);
+
+#[derive(Clone, Default)]
+pub struct RemoveRegionsFromReplicationResponse {
+    pub arn: Option<String>,
+    pub replication_status: Option<Vec<ReplicationStatusType>>,
+}
+shape!(RemoveRegionsFromReplicationResponse, tables::REMOVE_REGIONS_FROM_REPLICATION_RESPONSE, 0 arn, 1 replication_status);
+
+#[derive(Clone, Default)]
 pub struct ReplicaRegionType {
     pub region: Option<String>,
     pub kms_key_id: Option<String>,
 }
 shape!(ReplicaRegionType, tables::REPLICA_REGION_TYPE, 0 region, 1 kms_key_id);
+
+#[derive(Clone, Default)]
+pub struct ReplicateSecretToRegionsRequest {
+    pub secret_id: String,
+    pub add_replica_regions: Vec<ReplicaRegionType>,
+    pub force_overwrite_replica_secret: Option<bool>,
+}
+shape!(ReplicateSecretToRegionsRequest, tables::REPLICATE_SECRET_TO_REGIONS_REQUEST, 0 secret_id, 1 add_replica_regions, 2 force_overwrite_replica_secret);
+
+#[derive(Clone, Default)]
+pub struct ReplicateSecretToRegionsResponse {
+    pub arn: Option<String>,
+    pub replication_status: Option<Vec<ReplicationStatusType>>,
+}
+shape!(ReplicateSecretToRegionsResponse, tables::REPLICATE_SECRET_TO_REGIONS_RESPONSE, 0 arn, 1 replication_status);
 
 #[derive(Clone, Default)]
 pub struct ReplicationStatusType {
@@ -377,6 +406,18 @@ pub struct SecretVersionsListEntry {
     pub kms_key_ids: Option<Vec<String>>,
 }
 shape!(SecretVersionsListEntry, tables::SECRET_VERSIONS_LIST_ENTRY, 0 version_id, 1 version_stages, 2 last_accessed_date, 3 created_date, 4 kms_key_ids);
+
+#[derive(Clone, Default)]
+pub struct StopReplicationToReplicaRequest {
+    pub secret_id: String,
+}
+shape!(StopReplicationToReplicaRequest, tables::STOP_REPLICATION_TO_REPLICA_REQUEST, 0 secret_id);
+
+#[derive(Clone, Default)]
+pub struct StopReplicationToReplicaResponse {
+    pub arn: Option<String>,
+}
+shape!(StopReplicationToReplicaResponse, tables::STOP_REPLICATION_TO_REPLICA_RESPONSE, 0 arn);
 
 #[derive(Clone, Default)]
 pub struct Tag {

@@ -422,11 +422,45 @@ pub static RANDOM_PASSWORD_TYPE: Schema =
 pub static RECOVERY_WINDOW_IN_DAYS_TYPE: Schema =
     Schema::new("RecoveryWindowInDaysType", Kind::Long);
 pub static REGION_TYPE: Schema = Schema::new("RegionType", Kind::Text).min(1).max(128).pattern(&P2);
+pub static REMOVE_REGIONS_FROM_REPLICATION_REQUEST: Schema = Schema::structure(
+    "RemoveRegionsFromReplicationRequest",
+    &StructSchema::new(&[
+        Member::new("SecretId", &SECRET_ID_TYPE).required(),
+        Member::new("RemoveReplicaRegions", &REMOVE_REPLICA_REGION_LIST_TYPE).required(),
+    ]),
+);
+pub static REMOVE_REGIONS_FROM_REPLICATION_RESPONSE: Schema = Schema::structure(
+    "RemoveRegionsFromReplicationResponse",
+    &StructSchema::new(&[
+        Member::new("ARN", &SECRET_ARN_TYPE),
+        Member::new("ReplicationStatus", &REPLICATION_STATUS_LIST_TYPE),
+    ]),
+);
+pub static REMOVE_REPLICA_REGION_LIST_TYPE: Schema = Schema::new(
+    "RemoveReplicaRegionListType",
+    Kind::List(&ListSchema { item: Member::new("member", &REGION_TYPE), flattened: false }),
+)
+.min(1);
 pub static REPLICA_REGION_TYPE: Schema = Schema::structure(
     "ReplicaRegionType",
     &StructSchema::new(&[
         Member::new("Region", &REGION_TYPE),
         Member::new("KmsKeyId", &KMS_KEY_ID_TYPE),
+    ]),
+);
+pub static REPLICATE_SECRET_TO_REGIONS_REQUEST: Schema = Schema::structure(
+    "ReplicateSecretToRegionsRequest",
+    &StructSchema::new(&[
+        Member::new("SecretId", &SECRET_ID_TYPE).required(),
+        Member::new("AddReplicaRegions", &ADD_REPLICA_REGION_LIST_TYPE).required(),
+        Member::new("ForceOverwriteReplicaSecret", &BOOLEAN_TYPE),
+    ]),
+);
+pub static REPLICATE_SECRET_TO_REGIONS_RESPONSE: Schema = Schema::structure(
+    "ReplicateSecretToRegionsResponse",
+    &StructSchema::new(&[
+        Member::new("ARN", &SECRET_ARN_TYPE),
+        Member::new("ReplicationStatus", &REPLICATION_STATUS_LIST_TYPE),
     ]),
 );
 pub static REPLICATION_STATUS_LIST_TYPE: Schema = Schema::new(
@@ -614,6 +648,14 @@ pub static SORT_ORDER_TYPE: Schema =
 pub static STATUS_MESSAGE_TYPE: Schema =
     Schema::new("StatusMessageType", Kind::Text).min(1).max(4096);
 pub static STATUS_TYPE: Schema = Schema::new("StatusType", Kind::Enum(enums::StatusType::TEXTS));
+pub static STOP_REPLICATION_TO_REPLICA_REQUEST: Schema = Schema::structure(
+    "StopReplicationToReplicaRequest",
+    &StructSchema::new(&[Member::new("SecretId", &SECRET_ID_TYPE).required()]),
+);
+pub static STOP_REPLICATION_TO_REPLICA_RESPONSE: Schema = Schema::structure(
+    "StopReplicationToReplicaResponse",
+    &StructSchema::new(&[Member::new("ARN", &SECRET_ARN_TYPE)]),
+);
 pub static TAG: Schema = Schema::structure(
     "Tag",
     &StructSchema::new(&[Member::new("Key", &TAG_KEY_TYPE), Member::new("Value", &TAG_VALUE_TYPE)]),
