@@ -1,6 +1,8 @@
 //! Streams: records that stay where they are, read shard by shard, with checkpoints of how far.
 
+mod backlog;
 mod checkpoint;
+mod gather;
 mod lane;
 mod poller;
 mod reader;

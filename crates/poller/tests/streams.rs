@@ -48,13 +48,17 @@ impl Story {
     }
 
     fn start(&self) -> CancellationToken {
+        self.start_watched().0
+    }
+
+    fn start_watched(&self) -> (CancellationToken, tokio::task::JoinHandle<()>) {
         let stop = CancellationToken::new();
         let marks = Checkpoints::open(&self.kv, "marks").unwrap();
         let ends: (Arc<dyn Stream>, Arc<dyn Consumer>) =
             (Arc::clone(&self.stream) as _, Arc::clone(&self.consumer) as _);
         let (settings, clock) = (self.settings.clone(), self.clock.clone());
-        tokio::spawn(poll_stream("p".to_owned(), ends, settings, marks, clock, stop.clone()));
-        stop
+        let poller = poll_stream("p".to_owned(), ends, settings, marks, clock, stop.clone());
+        (stop, tokio::spawn(poller))
     }
 
     fn put(&self, texts: &[&str]) {
@@ -283,4 +287,122 @@ async fn an_attempt_that_is_cut_short_is_made_again() {
     story.pass(5 * SECOND).await;
     assert!(story.consumer.texts().iter().all(|text| text == "a"));
     assert!(story.consumer.texts().len() >= 2);
+}
+
+/// Two keys that go by different lanes of two.
+const KEYS: [&str; 2] = ["a", "b"];
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_whose_consumer_is_stuck_holds_up_no_other() {
+    let mut story = Story::new();
+    story.settings.lanes = 2;
+    story.settings.bounds.count_max = 10;
+    story.consumer.stuck.lock().insert("stuck".to_owned());
+    story.stream.put("s0", KEYS[0], "stuck");
+    // far more than is read ahead of one lane
+    for number in 0..6_000 {
+        story.stream.put("s0", KEYS[0], &format!("a-{number}"));
+    }
+    story.stream.put("s0", KEYS[1], "free");
+    let stop = story.start();
+    story.pass(10 * SECOND).await;
+    assert!(story.consumer.texts().contains(&"free".to_owned()));
+    stop.cancel();
+    // It goes on in order, and all of it comes, once the consumer answers.
+    story.consumer.stuck.lock().clear();
+    story.consumer.had.lock().clear();
+    story.stream.close("s0");
+    story.start();
+    story.pass(60 * SECOND).await;
+    let expected: Vec<String> = std::iter::once("stuck".to_owned())
+        .chain((0..6_000).map(|number| format!("a-{number}")))
+        .collect();
+    let texts = story.consumer.texts();
+    let of_stuck: Vec<_> = texts.iter().filter(|text| *text != "free").cloned().collect();
+    assert!(of_stuck == expected, "{} of {}", of_stuck.len(), expected.len());
+    assert!(texts.iter().all(|text| text != "free"), "it was done before");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_ahead_is_bounded_by_bytes_and_batches_are_too() {
+    let mut story = Story::new();
+    story.settings.bounds.count_max = 10_000;
+    let stuck = "0".to_owned();
+    story.consumer.stuck.lock().insert(stuck);
+    for number in 0..100 {
+        story.stream.put_sized("s0", "k", &number.to_string(), 1 << 20);
+    }
+    let stop = story.start();
+    story.pass(10 * SECOND).await;
+    // a batch of six megabytes less its envelope, and what is ahead of it
+    assert_eq!(story.consumer.batches(), [["0", "1", "2", "3", "4"]]);
+    stop.cancel();
+    story.consumer.stuck.lock().clear();
+    story.start();
+    story.pass(60 * SECOND).await;
+    let texts = story.consumer.texts();
+    let again: Vec<String> = (0..100).map(|number| number.to_string()).collect();
+    assert_eq!(texts[5..], again);
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_lanes_bring_nothing_back_after_a_restart_with_another_count() {
+    let mut story = Story::new();
+    story.settings.lanes = 2;
+    for number in 0..50 {
+        story.stream.put("s0", KEYS[1], &number.to_string());
+    }
+    let stop = story.start();
+    story.pass(5 * SECOND).await;
+    assert_eq!(story.consumer.texts().len(), 50);
+    stop.cancel();
+    story.pass(SECOND).await;
+    let read = *story.stream.read.lock();
+    for lanes in [5, 1, 2] {
+        story.settings.lanes = lanes;
+        let stop = story.start();
+        story.pass(5 * SECOND).await;
+        stop.cancel();
+        story.pass(SECOND).await;
+    }
+    assert_eq!(story.consumer.texts().len(), 50);
+    assert_eq!(*story.stream.read.lock(), read, "they are not even read again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lane_that_was_behind_brings_back_its_own_records_alone() {
+    let mut story = Story::new();
+    story.settings.lanes = 2;
+    story.settings.bounds.count_max = 1;
+    story.consumer.stuck.lock().insert("stuck".to_owned());
+    story.stream.put("s0", KEYS[0], "stuck");
+    for number in 0..5 {
+        story.stream.put("s0", KEYS[1], &number.to_string());
+    }
+    let stop = story.start();
+    story.pass(5 * SECOND).await;
+    assert_eq!(story.consumer.texts().len(), 6);
+    stop.cancel();
+    story.consumer.stuck.lock().clear();
+    story.settings.lanes = 3;
+    story.start();
+    story.pass(5 * SECOND).await;
+    assert_eq!(story.consumer.texts()[6..], ["stuck"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_destination_that_does_not_answer_holds_up_no_stop() {
+    let mut story = Story::with(MemoryConsumer { is_deaf: true, ..MemoryConsumer::default() });
+    story.settings.retry = retry::Settings { retries_max: Some(0), ..retry::Settings::default() };
+    story.consumer.poison.lock().insert("bad".to_owned());
+    story.put(&["bad"]);
+    let (stop, poller) = story.start_watched();
+    story.pass(5 * SECOND).await;
+    stop.cancel();
+    story.pass(SECOND).await;
+    assert!(poller.is_finished());
+    // Nobody was told: it comes again.
+    story.start();
+    story.pass(5 * SECOND).await;
+    assert_eq!(story.consumer.texts(), ["bad", "bad"]);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use haar_clock::{Clock, Moment};
@@ -17,6 +18,8 @@ use crate::{Consumer, Delivery, Item, SourceError, Taken};
 
 /// How long a look at an empty queue waits for messages.
 const WAIT: Duration = Duration::from_secs(20);
+/// Bytes of all batches that are on their way at most, beside one batch of any size.
+const BYTES_MAX: usize = 256 << 20;
 /// Messages of one look at most.
 const RECEIVED_MAX: usize = 10;
 /// Waits after a queue did not answer, and after a consumer was not reached.
@@ -34,7 +37,9 @@ pub async fn poll_queue(
 ) {
     let scale = Mutex::new(Scale::new(settings.concurrency_max));
     let pending = Mutex::default();
-    let worker = Arc::new(Worker { queue, consumer, settings, clock, stop, scale, pending });
+    let bytes = AtomicUsize::new(0);
+    let worker = Worker { queue, consumer, settings, clock, stop, scale, pending, bytes };
+    let worker = Arc::new(worker);
     let mut batches = JoinSet::new();
     loop {
         while batches.try_join_next().is_some() {}
@@ -52,7 +57,15 @@ pub async fn poll_queue(
                     worker.scale.lock().idle();
                 }
             }
-            Ok(items) => drop(batches.spawn(Arc::clone(&worker).work_off(items))),
+            Ok(items) => {
+                let size = items.iter().map(|item| item.size).sum::<usize>();
+                worker.bytes.fetch_add(size, Ordering::Relaxed);
+                let worker = Arc::clone(&worker);
+                batches.spawn(async move {
+                    Arc::clone(&worker).work_off(items).await;
+                    worker.bytes.fetch_sub(size, Ordering::Relaxed);
+                });
+            }
             Err(error) => {
                 worker.consumer.note(&format!("PROBLEM: {error}"));
                 worker.pause(REFUSED_WAIT).await;
@@ -71,6 +84,8 @@ struct Worker {
     scale: Mutex<Scale>,
     /// Messages that were received and fitted into no batch yet.
     pending: Mutex<VecDeque<Item>>,
+    /// Of the batches that are on their way.
+    bytes: AtomicUsize,
 }
 
 impl Worker {
@@ -78,7 +93,7 @@ impl Worker {
     async fn has_room(&self, batches: &mut JoinSet<()>) -> bool {
         let since = self.clock.moment();
         let mut counted = since;
-        while batches.len() >= self.scale.lock().allowed() {
+        while batches.len() >= self.scale.lock().allowed() || self.is_heavy() {
             let beat = counted.after(Duration::from_secs(1));
             tokio::select! {
                 biased;
@@ -92,6 +107,10 @@ impl Worker {
             counted = now;
         }
         !self.stop.is_cancelled()
+    }
+
+    fn is_heavy(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= BYTES_MAX
     }
 
     /// Gathers a batch: what is there, or what comes within the window from the first on. What

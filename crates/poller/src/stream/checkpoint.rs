@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Position;
+use crate::Item;
+use crate::rules::shards::lane;
 
 /// The checkpoints of all pollers of one room. Written as they are; a crash of the machine may
 /// take the last of them, and the records behind come again.
@@ -25,6 +27,9 @@ pub(super) struct Mark {
     pub(super) windows: Vec<Option<OpenWindow>>,
     /// All is done, and no more comes.
     pub(super) is_finished: bool,
+    /// The same for the lanes before their count changed, while that says more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(super) former: Vec<Vec<Option<String>>>,
 }
 
 /// A [`Position`] that means the same later.
@@ -63,15 +68,44 @@ impl Began {
 
 impl Mark {
     /// For so many lanes. With another count keys belong to other lanes: all go on from the
-    /// lane that is furthest behind, so that nothing is passed over.
+    /// lane that is furthest behind, so that nothing is passed over; what the lanes before did
+    /// behind that is kept, so that nothing comes again ([`Self::is_done`]).
     pub(super) fn for_lanes(mut self, count: usize) -> Self {
-        if self.lanes.len() != count {
+        if self.lanes.is_empty() {
+            self.lanes = vec![None; count];
+        } else if self.lanes.len() != count {
             let least = self.least();
-            self.lanes = vec![least; count];
+            let before = std::mem::replace(&mut self.lanes, vec![least; count]);
+            self.former.push(before);
             self.windows = vec![None; count];
         }
         self.windows.resize(count, None);
+        self.prune();
         self
+    }
+
+    /// True for a record that a lane of another count was done with.
+    pub(super) fn is_done(&self, item: &Item) -> bool {
+        self.former.iter().any(|lanes| {
+            let last = lanes[lane(&item.group, lanes.len())].as_ref();
+            last.is_some_and(|last| order(&item.id, last).is_le())
+        })
+    }
+
+    /// Notes how far a lane is done.
+    pub(super) fn advance(&mut self, number: usize, last: String) {
+        self.lanes[number] = Some(last);
+        self.prune();
+    }
+
+    /// Forgets lanes of before that all of today's are past.
+    fn prune(&mut self) {
+        if self.former.is_empty() {
+            return;
+        }
+        let Some(least) = self.least() else { return };
+        let is_ahead = |last: &String| order(last, &least).is_gt();
+        self.former.retain(|lanes| lanes.iter().flatten().any(is_ahead));
     }
 
     /// The last record that all lanes are done with.
@@ -170,6 +204,28 @@ mod tests {
         assert_eq!(kept.lanes, mark(&[Some("5"), Some("7")]).lanes);
         let more = mark(&[Some("5"), Some("7")]).for_lanes(3);
         assert_eq!(more.lanes, mark(&[Some("5"), Some("5"), Some("5")]).lanes);
+    }
+
+    #[test]
+    fn what_lanes_of_another_count_did_does_not_come_again() {
+        let item = |id: &str, group: &str| Item {
+            id: id.to_owned(),
+            record: Value::Null,
+            group: group.to_owned(),
+            at: haar_types::Timestamp(0),
+            size: 1,
+            handle: String::new(),
+            is_wanted: true,
+        };
+        let (one, other) = ("a", "b");
+        assert_eq!([lane(one, 2), lane(other, 2)], [0, 1]);
+        let mut more = mark(&[Some("5"), Some("7")]).for_lanes(3);
+        assert!(more.is_done(&item("7", other)) && !more.is_done(&item("8", other)));
+        assert!(more.is_done(&item("5", one)) && !more.is_done(&item("6", one)));
+        for number in 0..3 {
+            more.advance(number, "7".to_owned());
+        }
+        assert_eq!(more, mark(&[Some("7"); 3]).for_lanes(3));
     }
 
     #[test]

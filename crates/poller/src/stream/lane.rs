@@ -2,17 +2,16 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Duration;
 
 use haar_types::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::sync::mpsc::Receiver;
 
+use super::backlog::Backlog;
 use super::checkpoint::{Mark, OpenWindow};
+use super::gather::Gathered;
 use super::poller::Poller;
 use super::reader::save;
-use crate::rules::batch::Fill;
 use crate::rules::report;
 use crate::rules::retry::{self, EXHAUSTED, Said, Step, TOO_OLD, judge};
 use crate::rules::window;
@@ -25,16 +24,17 @@ pub(super) struct Lane {
     pub(super) number: usize,
     /// The shard's, shared with its other lanes.
     pub(super) mark: Arc<Mutex<Mark>>,
+    /// What was read ahead of it.
+    pub(super) backlog: Arc<Backlog>,
 }
 
 /// Works off a lane's records; true when it has done all of them.
-pub(super) async fn run_lane(lane: Lane, mut records: Receiver<Item>) -> bool {
-    let mut waiting = VecDeque::new();
+pub(super) async fn run_lane(lane: Lane) -> bool {
     loop {
         let gathered = tokio::select! {
             biased;
             () = lane.poller.stop.cancelled() => return false,
-            gathered = lane.gather(&mut records, &mut waiting) => gathered,
+            gathered = lane.gather() => gathered,
         };
         let done = match gathered {
             Gathered::Batch { items, last } => lane.work_off(items, &last).await,
@@ -49,104 +49,15 @@ pub(super) async fn run_lane(lane: Lane, mut records: Receiver<Item>) -> bool {
     }
 }
 
-/// What a lane has to do next.
-enum Gathered {
-    /// Wanted records, and the last that was looked at.
-    Batch { items: Vec<Item>, last: String },
-    /// The open window's time is over.
-    WindowOver,
-    /// The shard has ended, or the reader has.
-    Over,
-}
-
 impl Lane {
-    /// Gathers records: what is there, or what comes within the batching window from the first
-    /// wanted one on, and of one tumbling window only.
-    async fn gather(&self, records: &mut Receiver<Item>, waiting: &mut VecDeque<Item>) -> Gathered {
-        let bounds = self.poller.settings.bounds;
-        let (mut items, mut fill, mut last) = (Vec::<Item>::new(), Fill::default(), None);
-        let (mut read, mut dropped) = (0, 0);
-        let mut ends_at = None;
-        let mut is_over = false;
-        loop {
-            let mut is_full = false;
-            // no more is taken than fits: what the reader may be ahead is what the channel holds
-            while let Some(item) = waiting.pop_front().or_else(|| records.try_recv().ok()) {
-                let fits = fill.holds(item.size, bounds) && self.fits_window(items.first(), &item);
-                if item.is_wanted && !fits {
-                    waiting.push_front(item);
-                    is_full = true;
-                    break;
-                }
-                read += 1;
-                last = Some(item.id.clone());
-                if item.is_wanted {
-                    fill.add(item.size);
-                    items.push(item);
-                } else {
-                    dropped += 1;
-                }
-            }
-            if items.is_empty() && is_full {
-                return Gathered::WindowOver; // the next record is of a later window
-            }
-            let now = self.poller.clock.moment();
-            if !items.is_empty() && ends_at.is_none() {
-                ends_at = Some(now.after(bounds.window));
-            }
-            let is_late = ends_at.is_some_and(|end| now >= end);
-            let is_ready = is_full || is_over || is_late || fill.is_full(bounds);
-            if let Some(last) = last.take_if(|_| items.is_empty() || is_ready) {
-                self.poller.consumer.count(read, dropped);
-                return Gathered::Batch { items, last };
-            }
-            if is_over {
-                return Gathered::Over;
-            }
-            let until = ends_at.map(|end| end.since(now)).or_else(|| self.window_left());
-            match self.next(records, until).await {
-                Next::Item(item) => waiting.push_back(item),
-                Next::Over => is_over = true,
-                Next::Late if ends_at.is_none() => return Gathered::WindowOver,
-                Next::Late => {}
-            }
-        }
-    }
-
-    async fn next(&self, records: &mut Receiver<Item>, until: Option<Duration>) -> Next {
-        let of = |item: Option<Item>| item.map_or(Next::Over, Next::Item);
-        match until {
-            None => of(records.recv().await),
-            Some(left) => tokio::select! {
-                item = records.recv() => of(item),
-                () = self.poller.clock.sleep(left) => Next::Late,
-            },
-        }
-    }
-
-    /// True for a record of the window that is open, or of the batch's first.
-    fn fits_window(&self, first: Option<&Item>, item: &Item) -> bool {
-        let Some(length) = self.poller.settings.window else { return true };
-        let (start, _) = window::of(item.at, length);
-        let open = self.open_window().map(|open| Timestamp(open.start_ms));
-        let of_batch = first.map(|first| window::of(first.at, length).0);
-        // A late record belongs to the window that is open.
-        open.or(of_batch).is_none_or(|open| start <= open)
-    }
-
-    fn open_window(&self) -> Option<OpenWindow> {
+    pub(super) fn open_window(&self) -> Option<OpenWindow> {
         self.mark.lock().windows[self.number].clone()
-    }
-
-    fn window_left(&self) -> Option<Duration> {
-        let end = Timestamp(self.open_window()?.end_ms);
-        Some(end.since(self.poller.clock.now()))
     }
 
     /// Notes what is done.
     fn checkpoint(&self, last: &str) {
         let mut mark = self.mark.lock();
-        mark.lanes[self.number] = Some(last.to_owned());
+        mark.advance(self.number, last.to_owned());
         save(&self.poller, &self.shard, &mark);
     }
 
@@ -169,7 +80,7 @@ impl Lane {
                 }
             }
         }
-        self.checkpoint(last);
+        self.checkpoint(&self.backlog.settle(last));
         true
     }
 
@@ -180,8 +91,10 @@ impl Lane {
         let too_old = retry::expired(part.items.iter().map(|item| now.since(item.at)), &retry);
         if too_old > 0 {
             let expired: Vec<Item> = part.items.drain(..too_old).collect();
-            self.give_up(&expired, TOO_OLD, part.attempts, None).await;
-            return Attempt::On;
+            return match self.give_up(&expired, TOO_OLD, part.attempts, None).await {
+                true => Attempt::On,
+                false => Attempt::Cut,
+            };
         }
         let window = self.window_of(&part.items, false, false);
         let taken = self.give(&part.items, window.as_ref()).await;
@@ -233,7 +146,9 @@ impl Lane {
                     Taken::Unreached(_) | Taken::Cut => None,
                 };
                 let attempts = part.attempts + 1;
-                self.give_up(&part.items, EXHAUSTED, attempts, last).await;
+                if !self.give_up(&part.items, EXHAUSTED, attempts, last).await {
+                    return Attempt::Cut;
+                }
                 self.take_off(part, part.items.len());
                 Attempt::On
             }
@@ -253,13 +168,25 @@ impl Lane {
         self.poller.consumer.take(delivery).await
     }
 
-    async fn give_up(&self, items: &[Item], condition: &str, attempts: u32, last: Option<&Value>) {
-        let (shard, attempt_count) = (self.shard.as_str(), attempts);
+    /// Tells whoever is to hear of records that are given up; false where haar stops before they
+    /// were told, so that the records come again.
+    async fn give_up(
+        &self,
+        items: &[Item],
+        condition: &str,
+        attempt_count: u32,
+        last: Option<&Value>,
+    ) -> bool {
+        let shard = self.shard.as_str();
         let discarded = Discarded { items, shard, condition, attempt_count, last };
-        self.poller.consumer.discard(discarded).await;
+        tokio::select! {
+            () = self.poller.consumer.discard(discarded) => {}
+            () = self.poller.stop.cancelled() => return false,
+        }
         if let Some(item) = items.last() {
             self.checkpoint(&item.id);
         }
+        true
     }
 
     fn understand(&self, answer: &[u8], items: &[Item]) -> report::Report {
@@ -325,13 +252,6 @@ impl Lane {
             }
         }
     }
-}
-
-/// What the next look brought.
-enum Next {
-    Item(Item),
-    Late,
-    Over,
 }
 
 /// A batch, or a part of one.

@@ -126,6 +126,8 @@ pub struct MemoryStream {
     pub shards: Mutex<BTreeMap<String, MemoryShard>>,
     pub count: Mutex<u64>,
     pub grown: watch::Sender<u64>,
+    /// Records that were ever read.
+    pub read: Mutex<usize>,
 }
 
 impl MemoryStream {
@@ -134,6 +136,7 @@ impl MemoryStream {
             clock: clock.clone(),
             shards: Mutex::default(),
             count: Mutex::new(99),
+            read: Mutex::default(),
             grown: watch::Sender::new(0),
         })
     }
@@ -152,10 +155,16 @@ impl MemoryStream {
 
     /// Puts a record; its text is in `record`.
     pub fn put(&self, shard: &str, key: &str, text: &str) -> String {
+        self.put_sized(shard, key, text, 10)
+    }
+
+    /// The same, of that many bytes.
+    pub fn put_sized(&self, shard: &str, key: &str, text: &str, size: usize) -> String {
         let mut count = self.count.lock();
         *count += 1;
         let mut item = item(&count.to_string(), key, self.clock.now());
         item.record = json!(text);
+        item.size = size;
         item.is_wanted = text != "unwanted";
         let id = item.id.clone();
         self.shards.lock().get_mut(shard).unwrap().items.push(item);
@@ -208,6 +217,7 @@ impl Stream for MemoryStream {
             let shard = &shards[shard];
             let items: Vec<Item> = shard.items.iter().skip(from).take(most).cloned().collect();
             let next = from + items.len();
+            *self.read.lock() += items.len();
             let is_over = shard.is_closed && next == shard.items.len();
             Ok(Portion { items, next: (!is_over).then(|| next.to_string()) })
         })
@@ -243,6 +253,10 @@ pub struct MemoryConsumer {
     pub reports: bool,
     /// What it answers as its window's state: the texts that it had.
     pub keeps_state: bool,
+    /// Never answers batches that hold such a text.
+    pub stuck: Mutex<BTreeSet<String>>,
+    /// Nobody hears of what is given up.
+    pub is_deaf: bool,
     pub had: Mutex<Vec<Had>>,
     pub discarded: Mutex<Vec<(Vec<String>, String, u32)>>,
     pub notes: Mutex<Vec<String>>,
@@ -301,6 +315,13 @@ impl Consumer for MemoryConsumer {
                 now.0 += 1;
                 now.1 = now.1.max(now.0);
             }
+            let is_stuck = {
+                let stuck = self.stuck.lock();
+                delivery.items.iter().any(|item| stuck.contains(&text(item)))
+            };
+            if is_stuck {
+                std::future::pending::<()>().await;
+            }
             if let Some(clock) = &self.clock {
                 clock.sleep(self.takes).await;
             }
@@ -311,6 +332,9 @@ impl Consumer for MemoryConsumer {
 
     fn discard<'a>(&'a self, discarded: Discarded<'a>) -> BoxFuture<'a, ()> {
         Box::pin(async move {
+            if self.is_deaf {
+                std::future::pending::<()>().await;
+            }
             let texts = discarded.items.iter().map(text).collect();
             let told = (texts, discarded.condition.to_owned(), discarded.attempt_count);
             self.discarded.lock().push(told);
