@@ -1,7 +1,7 @@
 //! Polls queues and streams on somebody's behalf: batches for a function, a pipe's records.
 //!
-//! A room says where records come from ([`Queue`], [`Stream`]) and who takes them
-//! ([`Consumer`]); how batches are gathered, retried, split and given up, how far a stream was
+//! Contracts of services say where records come from ([`Queue`], [`Stream`]), on whose behalf
+//! ([`Errand`]), and a room who takes them ([`Consumer`]); how batches are gathered, retried, split and given up, how far a stream was
 //! read and how many batches may be on their way is decided here, by pure [`rules`].
 //!
 //! **Invariant:** a record is deleted, or passed over, only after its consumer has answered, a
@@ -12,6 +12,7 @@
 //! Begin reading at [`poll_queue`], then [`poll_stream`].
 
 mod consumer;
+mod errand;
 mod filter;
 mod item;
 mod queue;
@@ -19,6 +20,7 @@ pub mod rules;
 mod stream;
 
 pub use consumer::{Consumer, Delivery, Discarded, Taken, WindowFacts};
+pub use errand::{Errand, Identity, Reader};
 pub use filter::Filters;
 pub use item::Item;
 pub use queue::{Queue, QueueSettings, poll_queue};

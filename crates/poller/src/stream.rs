@@ -77,6 +77,11 @@ pub trait Stream: Send + Sync + 'static {
     /// What [`Position::Latest`] stands for at this moment, so that it can be kept: a restart
     /// before the first record must not pass over any.
     fn latest(&self, shard: &str) -> Position;
+
+    /// True where [`Stream::read`] itself waits for what is new.
+    fn pushes(&self) -> bool {
+        false
+    }
 }
 
 /// How a stream is polled.

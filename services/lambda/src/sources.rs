@@ -2,8 +2,8 @@
 //!
 //! Rows say what is to be polled; the loop [`Lambda::poll_sources`] keeps exactly that many
 //! pollers running, and starts one anew when its row has changed. How batches are gathered and
-//! retried is `haar-poller`'s; here is where records come from, what events look like, and who
-//! takes them: the fleet, in process.
+//! retried is `haar-poller`'s, where records come from is told by the contracts of SQS, Kinesis and
+//! DynamoDB streams; here is what events look like, and who takes them: the fleet, in process.
 //!
 //! **Invariant:** of one mapping at most one poller runs; a new one begins when the one before
 //! has ended.
@@ -11,11 +11,8 @@
 mod check;
 mod consumer;
 mod discard;
-mod dynamodb;
 mod event;
 mod identity;
-mod kinesis;
 mod pollers;
-mod sqs;
 
 pub(crate) use pollers::Pollers;

@@ -62,6 +62,8 @@ const WITHIN_RING: &[(&str, &str)] = &[
     ("haar-registry", "haar-substrate"),
     ("haar-kernel", "haar-controller"),
     ("haar-controller", "haar-kernel"),
+    ("haar-poller", "haar-kernel"),
+    ("haar-dynamodbstreams-contract", "haar-dynamodb-contract"),
 ];
 
 impl Ring {

@@ -149,6 +149,9 @@ impl Reader {
                 }
                 continue;
             }
+            if self.poller.stream.pushes() {
+                continue;
+            }
             if is_empty && !self.wait(grown).await {
                 self.place = None;
             }

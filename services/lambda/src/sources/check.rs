@@ -7,12 +7,12 @@ use haar_dynamodbstreams_contract::{DescribeStream, DescribeStreamInput};
 use haar_kernel::{Auth, Call, Principal, Question};
 use haar_kinesis_contract::{DescribeStreamSummary, DescribeStreamSummaryInput};
 use haar_policy::{Document, Grammar};
+use haar_sqs_contract::source::url_of;
 use haar_sqs_contract::{GetQueueAttributes, GetQueueAttributesRequest};
 use haar_types::{Arn, Region};
 use haar_wire::AwsError;
 
 use super::identity::principal;
-use super::sqs::url_of;
 use crate::lookup::ResolvedVersion;
 use crate::rules::event_source::SourceKind;
 use crate::{Lambda, Refusal};

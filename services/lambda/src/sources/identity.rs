@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Auth, Principal};
-use haar_poller::{Filters, SourceError};
-use haar_types::{Arn, Region};
-use haar_wire::{AwsError, Operation};
+use haar_poller::{Errand, Filters, Identity, Reader};
+use haar_types::Region;
+use haar_wire::AwsError;
 
 use crate::Lambda;
 use crate::lookup::{ResolvedVersion, resolve_key};
@@ -34,22 +34,32 @@ impl Poll {
         self.row.settings.event_source_arn.as_deref().unwrap_or_default()
     }
 
-    /// The source's region.
-    pub(super) fn source_region(&self) -> Region {
-        let arn = Arn::try_from(self.source().to_owned()).ok();
-        let region = arn.and_then(|arn| arn.region().parse().ok());
-        region.unwrap_or_else(|| self.row.key.region.clone())
+    /// The errand of reading the source, under the execution role.
+    pub(super) fn errand(&self) -> Errand {
+        Errand {
+            doors: self.room.doors.clone(),
+            source_arn: self.source().to_owned(),
+            filters: Arc::clone(&self.filters),
+            since: self.row.last_modified_at,
+            reader: Arc::new(self.clone()),
+        }
     }
 
     /// The execution role's session. In permissive mode nobody asks what it may.
     pub(super) fn principal(&self) -> Result<Arc<Principal>, AwsError> {
         principal(&self.room, &self.resolve()?)
     }
+}
 
-    /// Calls a source's operation.
-    pub(super) async fn call<O: Operation>(&self, input: O::Input) -> Result<O::Output, AwsError> {
-        let principal = self.principal()?;
-        self.room.doors.call::<O>(principal, &self.source_region(), input).await
+impl Reader for Poll {
+    fn identity(&self) -> Result<Identity, AwsError> {
+        let resolved = self.resolve()?;
+        let role_arn = resolved.version.settings.role.clone();
+        Ok(Identity { principal: principal(&self.room, &resolved)?, role_arn })
+    }
+
+    fn region(&self) -> Region {
+        self.row.key.region.clone()
     }
 }
 
@@ -74,17 +84,5 @@ pub(super) fn principal(
             403,
             format!("The role {role} cannot be assumed by Lambda."),
         )),
-    }
-}
-
-/// How a poller sees an error of its source.
-pub(super) fn source_error(error: AwsError) -> SourceError {
-    let is_throttled = error.name().contains("Throttl") || error.name().contains("Throughput");
-    match error.name() {
-        "ExpiredIteratorException" => SourceError::Expired,
-        _ if error.status() >= 500 || error.status() == 429 || is_throttled => {
-            SourceError::Transient(error.message().to_owned())
-        }
-        name => SourceError::Refused(format!("{name}: {}", error.message())),
     }
 }

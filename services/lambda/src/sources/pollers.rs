@@ -4,21 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use haar_dynamodbstreams_contract::source::TableSource;
+use haar_kinesis_contract::source::{self, RecordStyle};
 use haar_lambda_contract::model::{EventSourcePosition, FunctionResponseType};
 use haar_poller::rules::{batch, retry};
 use haar_poller::{
     Checkpoints, Consumer, Filters, Position, Queue, QueueSettings, Stream, StreamSettings,
     poll_queue, poll_stream,
 };
+use haar_sqs_contract::source::QueueSource;
 use parking_lot::Mutex;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::consumer::FunctionConsumer;
-use super::dynamodb::TableStream;
 use super::identity::Poll;
-use super::kinesis::DataStream;
-use super::sqs::SqsQueue;
 use crate::Lambda;
 use crate::rules::event_source::SourceKind;
 use crate::state::{EventSourceMappingKey, EventSourceMappingRow, MappingState};
@@ -172,15 +172,15 @@ impl Lambda {
         match kind {
             SourceKind::Kinesis | SourceKind::DynamoDb => {
                 let stream: Arc<dyn Stream> = match kind {
-                    SourceKind::Kinesis => Arc::new(DataStream::new(poll)),
-                    _ => Arc::new(TableStream::new(poll)),
+                    SourceKind::Kinesis => source::open(poll.errand(), RecordStyle::Nested),
+                    _ => Arc::new(TableSource::new(poll.errand())),
                 };
                 let settings = stream_settings(&self, &row);
                 let name = row.key.uuid.clone();
                 poll_stream(name, (stream, consumer), settings, marks, clock, stop).await;
             }
             _ => {
-                let queue: Arc<dyn Queue> = Arc::new(SqsQueue::new(poll));
+                let queue: Arc<dyn Queue> = Arc::new(QueueSource::new(poll.errand()));
                 poll_queue(queue, consumer, queue_settings(&self, &row), clock, stop).await;
             }
         }

@@ -1,36 +1,37 @@
-//! Messages of SQS. AWS docs: *Using Lambda with Amazon SQS*.
+//! Queues as sources of pollers: of event source mappings, and of pipes. AWS docs: *Using Lambda
+//! with Amazon SQS*, *Amazon SQS as a source*.
 
 use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
-use haar_poller::{Item, Queue, SourceError};
-use haar_sqs_contract::{
+use haar_poller::{Errand, Item, Queue, SourceError};
+use haar_types::{Arn, Timestamp};
+use serde_json::{Value, json};
+
+use crate::{
     DeleteMessageBatch, DeleteMessageBatchRequest, DeleteMessageBatchRequestEntry,
     GetQueueAttributes, GetQueueAttributesRequest, Message, MessageAttributeValue, ReceiveMessage,
     ReceiveMessageRequest,
 };
-use haar_types::{Arn, Timestamp};
-use serde_json::{Value, json};
-
-use super::identity::{Poll, source_error};
 
 /// Messages of one call.
 const CALL_MAX: usize = 10;
 /// What is taken for a queue's visibility timeout where it is not told: SQS's default.
 const VISIBILITY: Duration = Duration::from_secs(30);
 
-/// A mapping's queue.
-pub(super) struct SqsQueue {
-    poll: Poll,
+/// A queue that is polled.
+pub struct QueueSource {
+    errand: Errand,
     url: String,
 }
 
-impl SqsQueue {
-    pub(super) fn new(poll: Poll) -> Self {
-        let url = url_of(poll.source());
-        Self { poll, url }
+impl QueueSource {
+    /// The queue that an errand names.
+    pub fn new(errand: Errand) -> Self {
+        let url = url_of(&errand.source_arn);
+        Self { errand, url }
     }
 
     async fn receive(&self, most: usize, wait: Duration) -> Result<Vec<Item>, SourceError> {
@@ -44,8 +45,8 @@ impl SqsQueue {
             message_attribute_names: all(),
             ..ReceiveMessageRequest::default()
         };
-        let received = self.poll.call::<ReceiveMessage>(input).await.map_err(source_error)?;
-        let region = self.poll.source_region();
+        let received = self.errand.call::<ReceiveMessage>(input).await?;
+        let region = self.errand.region();
         let of = |message| self.item(message, region.as_str());
         Ok(received.messages.unwrap_or_default().into_iter().map(of).collect())
     }
@@ -55,8 +56,8 @@ impl SqsQueue {
         let sent = attribute("SentTimestamp").and_then(|text| text.parse().ok()).unwrap_or(0);
         let group = attribute("MessageGroupId").unwrap_or_default();
         let (id, handle) = (message.message_id.clone(), message.receipt_handle.clone());
-        let record = record(message, self.poll.source(), region);
-        let filters = &self.poll.filters;
+        let record = record(message, &self.errand.source_arn, region);
+        let filters = &self.errand.filters;
         Item {
             is_wanted: filters.is_empty() || filters.want(&record, Some("body")),
             id: id.unwrap_or_default(),
@@ -78,8 +79,7 @@ impl SqsQueue {
                 queue_url: self.url.clone(),
                 entries: chunk.iter().enumerate().map(entry).collect(),
             };
-            let deleted = self.poll.call::<DeleteMessageBatch>(input).await;
-            let deleted = deleted.map_err(source_error)?;
+            let deleted = self.errand.call::<DeleteMessageBatch>(input).await?;
             if let Some(failed) = deleted.failed.first() {
                 let reason = failed.message.clone().unwrap_or_else(|| failed.code.clone());
                 tracing::warn!(%reason, "a message was not deleted; it comes again");
@@ -93,13 +93,13 @@ impl SqsQueue {
             queue_url: self.url.clone(),
             attribute_names: Some(vec!["VisibilityTimeout".to_owned()]),
         };
-        let told = self.poll.call::<GetQueueAttributes>(input).await.ok();
+        let told = self.errand.call::<GetQueueAttributes>(input).await.ok();
         let seconds = told.and_then(|told| told.attributes?.get("VisibilityTimeout")?.parse().ok());
         seconds.map_or(VISIBILITY, Duration::from_secs)
     }
 }
 
-impl Queue for SqsQueue {
+impl Queue for QueueSource {
     fn receive(
         &self,
         most: usize,
@@ -118,13 +118,13 @@ impl Queue for SqsQueue {
 }
 
 /// The address of the queue that an ARN names.
-pub(super) fn url_of(arn: &str) -> String {
+pub fn url_of(arn: &str) -> String {
     let arn = Arn::try_from(arn.to_owned()).ok();
     let parts = arn.as_ref().map(|arn| (arn.account(), arn.resource())).unwrap_or_default();
     format!("http://localhost/{}/{}", parts.0, parts.1)
 }
 
-/// A message as a function gets it.
+/// A message as functions and pipes get it.
 fn record(message: Message, source_arn: &str, region: &str) -> Value {
     let mut record = json!({
         "messageId": message.message_id,

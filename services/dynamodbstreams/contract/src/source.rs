@@ -1,40 +1,41 @@
-//! Records of DynamoDB's streams. AWS docs: *Using AWS Lambda with Amazon DynamoDB*.
+//! Streams of tables as sources of pollers: of event source mappings, and of pipes. AWS docs:
+//! *Using AWS Lambda with Amazon DynamoDB*, *Amazon DynamoDB stream as a source*.
 
 use futures_util::future::BoxFuture;
 use haar_dynamodb_contract::peek::{StreamPeek, shown_sequence};
-use haar_dynamodbstreams_contract::{
-    DescribeStream, DescribeStreamInput, GetRecords, GetRecordsInput, GetShardIterator,
-    GetShardIteratorInput, Record, ShardIteratorType,
-};
-use haar_poller::{Item, Portion, Position, ShardFacts, SourceError, Stream};
+use haar_poller::{Errand, Item, Portion, Position, ShardFacts, SourceError, Stream};
 use haar_wire::AwsError;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::identity::{Poll, source_error};
+use crate::{
+    DescribeStream, DescribeStreamInput, GetRecords, GetRecordsInput, GetShardIterator,
+    GetShardIteratorInput, Record, ShardIteratorType,
+};
 
 /// Records of one answer at most.
 const READ_MAX: usize = 1000;
 
-/// A mapping's table stream.
-pub(super) struct TableStream {
-    poll: Poll,
+/// A table's stream that is polled.
+pub struct TableSource {
+    errand: Errand,
 }
 
-impl TableStream {
-    pub(super) fn new(poll: Poll) -> Self {
-        Self { poll }
+impl TableSource {
+    /// The stream that an errand names.
+    pub fn new(errand: Errand) -> Self {
+        Self { errand }
     }
 
     async fn shards(&self) -> Result<Vec<ShardFacts>, SourceError> {
         let (mut all, mut exclusive_start_shard_id) = (Vec::new(), None);
         loop {
             let input = DescribeStreamInput {
-                stream_arn: self.poll.source().to_owned(),
+                stream_arn: self.errand.source_arn.clone(),
                 exclusive_start_shard_id,
                 ..DescribeStreamInput::default()
             };
-            let page = self.poll.call::<DescribeStream>(input).await.map_err(source_error)?;
+            let page = self.errand.call::<DescribeStream>(input).await?;
             let Some(page) = page.stream_description else { return Ok(all) };
             let shards = page.shards.unwrap_or_default().into_iter();
             all.extend(shards.map(|shard| ShardFacts {
@@ -52,9 +53,9 @@ impl TableStream {
         match self.iterator(shard, position).await {
             // What it was to go on from is gone: the oldest that is left comes next.
             Err(error) if error.name() == "TrimmedDataAccessException" => {
-                self.iterator(shard, &Position::Horizon).await.map_err(source_error)
+                Ok(self.iterator(shard, &Position::Horizon).await?)
             }
-            place => place.map_err(source_error),
+            place => Ok(place?),
         }
     }
 
@@ -67,12 +68,12 @@ impl TableStream {
             }
         };
         let input = GetShardIteratorInput {
-            stream_arn: self.poll.source().to_owned(),
+            stream_arn: self.errand.source_arn.clone(),
             shard_id: shard.to_owned(),
             shard_iterator_type,
             sequence_number,
         };
-        let got = self.poll.call::<GetShardIterator>(input).await?;
+        let got = self.errand.call::<GetShardIterator>(input).await?;
         Ok(got.shard_iterator.unwrap_or_default())
     }
 
@@ -81,19 +82,19 @@ impl TableStream {
             shard_iterator: place.to_owned(),
             limit: i32::try_from(most.min(READ_MAX)).ok(),
         };
-        let got = match self.poll.call::<GetRecords>(input).await {
+        let got = match self.errand.call::<GetRecords>(input).await {
             Err(error) if error.name() == "TrimmedDataAccessException" => {
                 return Err(SourceError::Expired);
             }
-            got => got.map_err(source_error)?,
+            got => got?,
         };
         let items = got.records.unwrap_or_default().into_iter().map(|one| self.item(&one));
         Ok(Portion { items: items.collect(), next: got.next_shard_iterator })
     }
 
     fn item(&self, one: &Record) -> Item {
-        let record = record(one, self.poll.source());
-        let filters = &self.poll.filters;
+        let record = record(one, &self.errand.source_arn);
+        let filters = &self.errand.filters;
         let change = one.dynamodb.as_ref();
         let at = change.and_then(|change| change.approximate_creation_date_time);
         Item {
@@ -108,7 +109,7 @@ impl TableStream {
     }
 }
 
-impl Stream for TableStream {
+impl Stream for TableSource {
     fn shards(&self) -> BoxFuture<'_, Result<Vec<ShardFacts>, SourceError>> {
         Box::pin(self.shards())
     }
@@ -131,7 +132,7 @@ impl Stream for TableStream {
     }
 
     fn grown(&self) -> Option<watch::Receiver<u64>> {
-        self.poll.room.doors.peeks.get::<dyn StreamPeek>()?.grown(self.poll.source())
+        self.errand.doors.peeks.get::<dyn StreamPeek>()?.grown(&self.errand.source_arn)
     }
 
     /// Behind the newest record that is there now.
@@ -143,7 +144,7 @@ impl Stream for TableStream {
     }
 }
 
-/// A record as a function gets it.
+/// A record as functions and pipes get it.
 fn record(one: &Record, source_arn: &str) -> Value {
     let mut record = haar_wire::to_json(one);
     record["eventSourceARN"] = json!(source_arn);
@@ -152,12 +153,10 @@ fn record(one: &Record, source_arn: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use haar_dynamodbstreams_contract::{
-        AttributeValue, OperationType, StreamRecord, StreamViewType,
-    };
     use haar_types::Timestamp;
 
     use super::*;
+    use crate::{AttributeValue, OperationType, StreamRecord, StreamViewType};
 
     #[test]
     fn a_record_looks_as_aws_shows_it() {

@@ -1,32 +1,58 @@
-//! Records of Kinesis. AWS docs: *Using Lambda to process records from Amazon Kinesis Data
-//! Streams*.
+//! Data streams as sources of pollers: of event source mappings, and of pipes. AWS docs: *Using
+//! Lambda to process records from Amazon Kinesis Data Streams*, *Amazon Kinesis stream as a source*.
+
+mod pushed;
+
+use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use futures_util::future::BoxFuture;
-use haar_kinesis_contract::peek::KinesisPeek;
-use haar_kinesis_contract::{
-    GetRecords, GetRecordsInput, GetShardIterator, GetShardIteratorInput, ListShards,
-    ListShardsInput, Record, ShardIteratorType,
-};
-use haar_poller::{Item, Portion, Position, ShardFacts, SourceError, Stream};
+use haar_poller::{Errand, Item, Portion, Position, ShardFacts, SourceError, Stream};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::identity::{Poll, source_error};
+use crate::peek::KinesisPeek;
+use crate::{
+    GetRecords, GetRecordsInput, GetShardIterator, GetShardIteratorInput, ListShards,
+    ListShardsInput, Record, ShardIteratorType,
+};
 
-/// A mapping's stream. A consumer of its own is named like its stream, and read like it:
-/// *Ours*, AWS pushes to it.
-pub(super) struct DataStream {
-    poll: Poll,
+pub use pushed::PushedSource;
+
+/// How a record looks to who gets it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordStyle {
+    /// As functions get it: what the sender put in is in `kinesis`.
+    Nested,
+    /// As pipes get it.
+    Flat,
+}
+
+/// A stream that is polled.
+pub struct StreamSource {
+    errand: Errand,
+    style: RecordStyle,
+    /// The stream's ARN, also where a consumer of it is named.
     arn: String,
 }
 
-impl DataStream {
-    pub(super) fn new(poll: Poll) -> Self {
-        let source = poll.source();
+/// The source that an errand names: a stream, or a consumer of one, which is pushed to.
+pub fn open(errand: Errand, style: RecordStyle) -> Arc<dyn Stream> {
+    let is_consumer = errand.source_arn.contains("/consumer/");
+    let source = StreamSource::new(errand, style);
+    match is_consumer {
+        true => Arc::new(PushedSource::new(source)),
+        false => Arc::new(source),
+    }
+}
+
+impl StreamSource {
+    /// The stream that an errand names.
+    pub fn new(errand: Errand, style: RecordStyle) -> Self {
+        let source = errand.source_arn.as_str();
         let arn = source.split("/consumer/").next().unwrap_or(source).to_owned();
-        Self { poll, arn }
+        Self { errand, style, arn }
     }
 
     async fn shards(&self) -> Result<Vec<ShardFacts>, SourceError> {
@@ -34,7 +60,7 @@ impl DataStream {
         loop {
             let stream_arn = next_token.is_none().then(|| self.arn.clone());
             let input = ListShardsInput { stream_arn, next_token, ..ListShardsInput::default() };
-            let page = self.poll.call::<ListShards>(input).await.map_err(source_error)?;
+            let page = self.errand.call::<ListShards>(input).await?;
             all.extend(page.shards.unwrap_or_default().into_iter().map(|shard| {
                 ShardFacts {
                     id: shard.shard_id,
@@ -70,7 +96,7 @@ impl DataStream {
                 ShardIteratorType::AfterSequenceNumber
             }
         };
-        let got = self.poll.call::<GetShardIterator>(input).await.map_err(source_error)?;
+        let got = self.errand.call::<GetShardIterator>(input).await?;
         got.shard_iterator.ok_or(SourceError::Expired)
     }
 
@@ -80,27 +106,29 @@ impl DataStream {
             limit: i32::try_from(most).ok(),
             ..GetRecordsInput::default()
         };
-        let got = self.poll.call::<GetRecords>(input).await.map_err(source_error)?;
-        let resolved = self.poll.resolve().map_err(source_error)?;
-        let role = &resolved.version.settings.role;
-        let region = self.poll.source_region();
-        let of = |one| self.item(one, shard, role, region.as_str());
-        let items = got.records.into_iter().map(of).collect();
-        Ok(Portion { items, next: got.next_shard_iterator })
+        let got = self.errand.call::<GetRecords>(input).await?;
+        Ok(Portion { items: self.items(got.records, shard)?, next: got.next_shard_iterator })
+    }
+
+    fn items(&self, records: Vec<Record>, shard: &str) -> Result<Vec<Item>, SourceError> {
+        let role = self.errand.reader.identity()?.role_arn;
+        let region = self.errand.region();
+        let of = |one| self.item(one, shard, &role, region.as_str());
+        Ok(records.into_iter().map(of).collect())
     }
 
     fn item(&self, one: Record, shard: &str, role: &str, region: &str) -> Item {
-        let filters = &self.poll.filters;
+        let filters = &self.errand.filters;
         let is_wanted = filters.is_empty() || filters.want(&view(&one), Some("data"));
         let (id, group) = (one.sequence_number.clone(), one.partition_key.clone());
         let at = one.approximate_arrival_timestamp.unwrap_or_default();
-        let record = record(one, shard, self.poll.source(), role, region);
+        let record = record(one, shard, &self.errand.source_arn, role, region, self.style);
         let size = record.to_string().len();
         Item { id, record, group, at, size, handle: String::new(), is_wanted }
     }
 }
 
-impl Stream for DataStream {
+impl Stream for StreamSource {
     fn shards(&self) -> BoxFuture<'_, Result<Vec<ShardFacts>, SourceError>> {
         Box::pin(self.shards())
     }
@@ -123,12 +151,12 @@ impl Stream for DataStream {
     }
 
     fn grown(&self) -> Option<watch::Receiver<u64>> {
-        self.poll.room.doors.peeks.get::<dyn KinesisPeek>()?.grown(&self.arn)
+        self.errand.doors.peeks.get::<dyn KinesisPeek>()?.grown(&self.arn)
     }
 
-    /// What came since the mapping was made.
+    /// What came since the errand began.
     fn latest(&self, _shard: &str) -> Position {
-        Position::At(self.poll.row.last_modified_at)
+        Position::At(self.errand.since)
     }
 }
 
@@ -143,25 +171,35 @@ fn view(one: &Record) -> Value {
     })
 }
 
-/// A record as a function gets it.
-fn record(one: Record, shard: &str, source_arn: &str, role: &str, region: &str) -> Value {
-    json!({
-        "kinesis": {
-            "kinesisSchemaVersion": "1.0",
-            "partitionKey": one.partition_key,
-            "sequenceNumber": one.sequence_number,
-            "data": STANDARD.encode(&one.data),
-            "approximateArrivalTimestamp":
-                one.approximate_arrival_timestamp.unwrap_or_default().seconds_f64(),
-        },
-        "eventSource": "aws:kinesis",
-        "eventVersion": "1.0",
-        "eventID": format!("{shard}:{}", one.sequence_number),
-        "eventName": "aws:kinesis:record",
-        "invokeIdentityArn": role,
-        "awsRegion": region,
-        "eventSourceARN": source_arn,
-    })
+/// A record as functions and pipes get it.
+fn record(
+    one: Record,
+    shard: &str,
+    source_arn: &str,
+    role: &str,
+    region: &str,
+    style: RecordStyle,
+) -> Value {
+    let arrived_at = one.approximate_arrival_timestamp.unwrap_or_default();
+    let sent = json!({
+        "kinesisSchemaVersion": "1.0",
+        "partitionKey": one.partition_key,
+        "sequenceNumber": one.sequence_number,
+        "data": STANDARD.encode(&one.data),
+        "approximateArrivalTimestamp": arrived_at.seconds_f64(),
+    });
+    let mut record = match style {
+        RecordStyle::Nested => json!({ "kinesis": sent }),
+        RecordStyle::Flat => sent,
+    };
+    record["eventSource"] = json!("aws:kinesis");
+    record["eventVersion"] = json!("1.0");
+    record["eventID"] = json!(format!("{shard}:{}", one.sequence_number));
+    record["eventName"] = json!("aws:kinesis:record");
+    record["invokeIdentityArn"] = json!(role);
+    record["awsRegion"] = json!(region);
+    record["eventSourceARN"] = json!(source_arn);
+    record
 }
 
 #[cfg(test)]
@@ -197,6 +235,12 @@ mod tests {
             "awsRegion": "us-east-2",
             "eventSourceARN": arn
         });
-        assert_eq!(record(one, "shardId-000000000006", arn, role, "us-east-2"), expected);
+        let shown =
+            |style| record(one.clone(), "shardId-000000000006", arn, role, "us-east-2", style);
+        assert_eq!(shown(RecordStyle::Nested), expected);
+        let flat = shown(RecordStyle::Flat);
+        assert_eq!(flat["data"], expected["kinesis"]["data"]);
+        assert_eq!(flat["eventID"], expected["eventID"]);
+        assert_eq!(flat.as_object().unwrap().len(), 12);
     }
 }
