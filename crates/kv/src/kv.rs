@@ -98,6 +98,28 @@ impl Kv {
         }
     }
 
+    /// Runs work on many records aside: a disk would keep an async worker waiting all the while.
+    /// It runs to its end, also when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// What the work says, or [`KvError::Backend`] when it panicked.
+    pub async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, KvError> + Send + 'static,
+    ) -> Result<T, KvError> {
+        match &*self.engine {
+            Engine::Disk(_) => {
+                let done = tokio::task::spawn_blocking(work).await;
+                done.unwrap_or_else(|error| Err(KvError::Backend(Arc::new(error))))
+            }
+            Engine::Memory(_) => {
+                let done = work();
+                tokio::task::yield_now().await;
+                done
+            }
+        }
+    }
+
     /// Removes all records of all keyspaces; handles stay usable.
     pub fn reset(&self) -> Result<(), KvError> {
         match &*self.engine {

@@ -86,6 +86,49 @@ fn a_prefix_is_removed_and_its_neighbours_stay() {
     });
 }
 
+#[tokio::test]
+async fn a_long_range_is_cleared_while_others_have_their_turn() {
+    let dir = tempfile::tempdir().unwrap();
+    for kv in [Kv::ephemeral(), Kv::open(dir.path()).unwrap()] {
+        let keyspace = filled(&kv, &["a", "c"]);
+        for number in 0..5000_u16 {
+            keyspace.put([&b"b"[..], &number.to_be_bytes()].concat(), "x").unwrap();
+        }
+        let mut clearing = Box::pin(keyspace.clear_prefix("b"));
+        let mut turns = 0;
+        let count = std::future::poll_fn(|cx| {
+            let polled = clearing.as_mut().poll(cx);
+            turns += usize::from(polled.is_pending());
+            polled
+        });
+        let count = count.await.unwrap();
+        assert_eq!(count, 5000);
+        assert!(turns >= 4, "others had {turns} turns");
+        assert_eq!(keys(keyspace.all()), ["a", "c"]);
+        assert_eq!(keyspace.clear_range("a"..="c").await.unwrap(), 2);
+        assert_eq!(keyspace.clear_range::<&str>(..).await.unwrap(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_clearing_that_was_dropped_is_gone_on_with() {
+    let kv = Kv::ephemeral();
+    let keyspace = filled(&kv, &["a", "c"]);
+    for number in 0..5000_u16 {
+        keyspace.put([&b"b"[..], &number.to_be_bytes()].concat(), "x").unwrap();
+    }
+    let clearing = keyspace.clear_prefix("b");
+    tokio::select! {
+        biased;
+        _ = clearing => panic!("it is long"),
+        () = std::future::ready(()) => {}
+    }
+    let left = keyspace.prefix("b").count();
+    assert!((1..5000).contains(&left), "{left} are left");
+    assert_eq!(keyspace.clear_prefix("b").await.unwrap(), left);
+    assert_eq!(keys(keyspace.all()), ["a", "c"]);
+}
+
 #[test]
 fn a_reset_empties_all_keyspaces_and_leaves_their_handles_good() {
     both(|kv| {
