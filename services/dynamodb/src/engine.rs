@@ -16,7 +16,7 @@ mod write;
 
 use std::sync::Arc;
 
-use haar_kv::{Batch, Keyspace, Kv, KvError};
+use haar_kv::{Keyspace, Kv, KvError};
 use haar_ledger::Ledger;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
@@ -31,9 +31,6 @@ pub(crate) use write::{Actor, Change, ITEM_BYTES_MAX, Intent, Written, check};
 use crate::refusal;
 use crate::state::{TableKey, TableRow};
 use crate::streams::Streams;
-
-/// Records removed between two chances for others to run.
-const REMOVE_CHUNK: usize = 1024;
 
 /// All items of this haar.
 pub(crate) struct Engine {
@@ -114,25 +111,9 @@ impl Engine {
         self.locks.barrier();
         let Spaces { items, entries, expiries, counts, past, .. } = &self.spaces;
         for space in [items, entries, expiries, counts, past] {
-            self.remove_all(space, &table.to_be_bytes()).await?;
+            space.clear_prefix(table.to_be_bytes()).await?;
         }
         Ok(())
-    }
-
-    /// Removes the records with a prefix, some at a time, so that others may run in between.
-    async fn remove_all(&self, space: &Keyspace, prefix: &[u8]) -> Result<(), KvError> {
-        let mut all = space.prefix(prefix);
-        loop {
-            let mut batch = Batch::new();
-            for entry in all.by_ref().take(REMOVE_CHUNK) {
-                batch.remove(space, entry?.key);
-            }
-            if batch.is_empty() {
-                return Ok(());
-            }
-            self.kv.apply(batch)?;
-            tokio::task::yield_now().await;
-        }
     }
 
     /// Forgets what is in memory, before a reset.

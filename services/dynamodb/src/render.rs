@@ -114,7 +114,7 @@ fn restored(row: &TableRow) -> Option<RestoreSummary> {
         source_backup_arn: from.backup_arn.clone(),
         source_table_arn: Some(from.table_arn.clone()),
         restore_date_time: from.at,
-        restore_in_progress: from.source.is_some(),
+        restore_in_progress: from.is_under_way(),
     })
 }
 

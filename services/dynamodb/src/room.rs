@@ -9,7 +9,7 @@ use haar_ledger::Tx;
 use haar_wire::AwsError;
 
 use crate::capacity::{Direction, Units};
-use crate::controllers::Tables;
+use crate::controllers::{Backups, Tables};
 use crate::engine::Engine;
 use crate::lookup::table_key;
 use crate::refusal::unwritten;
@@ -40,6 +40,11 @@ impl Dynamodb {
     /// The controller that brings tables to where they are on their way to.
     pub fn tables(self: &Arc<Self>) -> Arc<Tables> {
         Arc::new(Tables(Arc::clone(self)))
+    }
+
+    /// The controller that makes and removes what backups keep.
+    pub fn backups(self: &Arc<Self>) -> Arc<Backups> {
+        Arc::new(Backups(Arc::clone(self)))
     }
 
     /// Meters what was used; never ends. The wiring spawns it.

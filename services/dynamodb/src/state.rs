@@ -6,7 +6,7 @@ mod table;
 
 use haar_ledger::Tables;
 
-pub(crate) use backup::BackupRow;
+pub(crate) use backup::{BackupKey, BackupRow};
 pub(crate) use stream::{StreamKey, StreamRow};
 pub(crate) use table::{
     Billing, Index, Policy, Recovery, Restored, Sse, Stream, TableKey, TableRow, Throughput, Ttl,

@@ -114,7 +114,7 @@ impl Streams {
     }
 
     /// Removes what is older than 24 hours: records, and shards whose end is.
-    pub(crate) fn trim(
+    pub(crate) async fn trim(
         &self,
         id: u64,
         created_at: Timestamp,
@@ -122,7 +122,7 @@ impl Streams {
     ) -> Result<(), KvError> {
         let horizon = first_of(now - KEPT_FOR);
         let place = |number: Sequence| [id.to_be_bytes(), number.to_be_bytes()].concat();
-        self.records.remove_range(place(0)..place(horizon))?;
+        self.records.clear_range(place(0)..place(horizon)).await?;
         let starts = shards::starts(self, id, created_at)?;
         for pair in starts.windows(2) {
             if pair[1].first <= horizon {
@@ -133,9 +133,9 @@ impl Streams {
     }
 
     /// Removes a stream with all its records.
-    pub(crate) fn purge(&self, id: u64) -> Result<(), KvError> {
-        self.records.remove_prefix(id.to_be_bytes())?;
-        self.shards.remove_prefix(id.to_be_bytes())?;
+    pub(crate) async fn purge(&self, id: u64) -> Result<(), KvError> {
+        self.records.clear_prefix(id.to_be_bytes()).await?;
+        self.shards.clear_prefix(id.to_be_bytes()).await?;
         self.open.lock().remove(&id);
         Ok(())
     }

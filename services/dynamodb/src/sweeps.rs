@@ -71,9 +71,11 @@ impl Dynamodb {
             if table.ttl.attribute.is_some() {
                 self.engine.expire(&table, now).await?;
             }
+            let trims = trims && table.copies.is_empty();
             if let Some(recovery) = table.recovery.as_ref().filter(|_| trims) {
                 let kept = Duration::from_secs(u64::from(recovery.days.unsigned_abs()) * 86_400);
-                self.engine.trim_past(&table, now - kept).map_err(|error| fault(&error))?;
+                let trimmed = self.engine.trim_past(table.id, now - kept).await;
+                trimmed.map_err(|error| fault(&error))?;
             }
         }
         for stream in snapshot.all::<StreamRow>() {
@@ -85,9 +87,10 @@ impl Dynamodb {
     async fn sweep_stream(&self, row: &StreamRow, now: Timestamp) -> Result<(), AwsError> {
         let streams = &self.engine.streams;
         if row.disabled_at.is_none_or(|at| now < at + KEPT_FOR) {
-            return streams.trim(row.id, row.created_at, now).map_err(|error| fault(&error));
+            let trimmed = streams.trim(row.id, row.created_at, now).await;
+            return trimmed.map_err(|error| fault(&error));
         }
-        streams.purge(row.id).map_err(|error| fault(&error))?;
+        streams.purge(row.id).await.map_err(|error| fault(&error))?;
         let committed = self.doors.ledger.write(|tx| {
             tx.remove::<StreamRow>(&row.key);
         });

@@ -199,6 +199,89 @@ async fn items_whose_time_has_come_go_by_themselves() {
     assert_eq!(again.1, "TimeToLive is already enabled");
 }
 
+async fn fill(house: &House, name: &str, count: i64) {
+    for s in 0..count {
+        house.put(name, item("a", s, json!({ "v": { "N": "1" } }))).await;
+    }
+}
+
+async fn recover(house: &House, name: &str, enabled: bool) {
+    let recovery = json!({ "TableName": name,
+        "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": enabled } });
+    house.ok::<UpdateContinuousBackups>(recovery).await;
+}
+
+async fn backup_status(house: &House, arn: &str) -> Value {
+    let described = house.ok::<DescribeBackup>(json!({ "BackupArn": arn })).await;
+    described["BackupDescription"]["BackupDetails"]["BackupStatus"].clone()
+}
+
+fn past(house: &House) -> usize {
+    house.doors.kv.keyspace("dynamodb.past").unwrap().all().count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_is_made_after_its_answer_and_holds_what_was_there_before() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    fill(&house, "tab", 700).await;
+    let made = house.ok::<CreateBackup>(json!({ "TableName": "tab", "BackupName": "first" })).await;
+    assert_eq!(made["BackupDetails"]["BackupStatus"], "CREATING");
+    let arn = made["BackupDetails"]["BackupArn"].as_str().unwrap().to_owned();
+    assert_eq!(backup_status(&house, &arn).await, "CREATING");
+    let early = house.call::<DeleteBackup>(json!({ "BackupArn": arn })).await.unwrap_err();
+    assert_eq!(early.0, "BackupInUseException");
+    let restore = json!({ "TargetTableName": "copy", "BackupArn": arn });
+    let early = house.call::<RestoreTableFromBackup>(restore.clone()).await.unwrap_err();
+    assert_eq!(early.0, "BackupInUseException");
+    house.doors.clock.sleep(Duration::from_millis(1)).await;
+    for s in [0, 350, 699] {
+        house.put("tab", item("a", s, json!({ "v": { "N": "2" } }))).await;
+        house.put("tab", item("later", s, json!({}))).await;
+        house.ok::<DeleteItem>(json!({ "TableName": "tab", "Key": key("a", s - 1) })).await;
+    }
+    let house = house.again().await;
+    house.pass(Duration::from_secs(1)).await;
+    assert_eq!(backup_status(&house, &arn).await, "AVAILABLE");
+    assert_eq!(past(&house), 0, "it was kept for the backup alone");
+    house.ok::<RestoreTableFromBackup>(restore).await;
+    assert_eq!(house.active("copy").await["ItemCount"], 700);
+    for s in [0, 349, 350, 698, 699] {
+        assert_eq!(house.get("copy", "a", s).await["v"], json!({ "N": "1" }), "{s}");
+    }
+    assert!(house.get("copy", "later", 0).await.is_null());
+    house.ok::<DeleteBackup>(json!({ "BackupArn": arn })).await;
+    house.pass(Duration::from_secs(1)).await;
+    assert_eq!(house.doors.kv.keyspace("dynamodb.backup").unwrap().all().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_restored_from_may_change_and_go_meanwhile() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    recover(&house, "tab", true).await;
+    fill(&house, "tab", 700).await;
+    let moment = house.doors.clock.now();
+    house.pass(Duration::from_secs(60)).await;
+    house.put("tab", item("a", 5, json!({ "v": { "N": "2" } }))).await;
+    let restore = json!({ "SourceTableName": "tab", "TargetTableName": "copy",
+        "RestoreDateTime": moment.0 as f64 / 1000.0 });
+    let made = house.ok::<RestoreTableToPointInTime>(restore).await;
+    assert_eq!(made["TableDescription"]["TableStatus"], "CREATING");
+    recover(&house, "tab", false).await;
+    house.put("tab", item("a", 6, json!({ "v": { "N": "3" } }))).await;
+    house.ok::<DeleteTable>(json!({ "TableName": "tab" })).await;
+    let house = house.again().await;
+    assert_eq!(house.active("copy").await["ItemCount"], 700);
+    for s in [5, 6] {
+        assert_eq!(house.get("copy", "a", s).await["v"], json!({ "N": "1" }), "{s}");
+    }
+    house.pass(Duration::from_secs(1)).await;
+    let gone = house.call::<DescribeTable>(json!({ "TableName": "tab" })).await.unwrap_err();
+    assert_eq!(gone.0, "ResourceNotFoundException");
+    assert_eq!(past(&house), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn tables_come_back_from_backups_and_from_any_moment() {
     let house = House::new();
@@ -219,6 +302,7 @@ async fn tables_come_back_from_backups_and_from_any_moment() {
     house.put("tab", item("new", 0, json!({}))).await;
     house.ok::<DeleteItem>(json!({ "TableName": "tab", "Key": key("a", 1) })).await;
 
+    assert_eq!(backup_status(&house, &arn).await, "AVAILABLE");
     let restore = json!({ "TargetTableName": "from-backup", "BackupArn": arn });
     house.ok::<RestoreTableFromBackup>(restore).await;
     let table = house.active("from-backup").await;

@@ -75,13 +75,13 @@ impl RecordStore {
     }
 
     /// Removes a shard's records before a number.
-    pub(crate) fn trim(&self, shard: ShardKey, before: Sequence) -> Result<usize, KvError> {
-        self.records.remove_range(prefix(shard)..key(shard, before))
+    pub(crate) async fn trim(&self, shard: ShardKey, before: Sequence) -> Result<usize, KvError> {
+        self.records.clear_range(prefix(shard)..key(shard, before)).await
     }
 
     /// Removes all records of a stream's incarnation.
-    pub(crate) fn purge(&self, stream: u64) -> Result<usize, KvError> {
-        self.records.remove_prefix(stream.to_be_bytes())
+    pub(crate) async fn purge(&self, stream: u64) -> Result<usize, KvError> {
+        self.records.clear_prefix(stream.to_be_bytes()).await
     }
 }
 
@@ -132,8 +132,8 @@ fn decode(key: &[u8], mut value: Bytes) -> Option<Stored> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn records_come_back_in_order_and_go_when_trimmed() {
+    #[tokio::test]
+    async fn records_come_back_in_order_and_go_when_trimmed() {
         let store = RecordStore::open(&Kv::ephemeral()).unwrap();
         let shard = ShardKey { stream: 7, number: 1 };
         let record = |tick: u128| Stored {
@@ -151,8 +151,8 @@ mod tests {
         let all: Result<Vec<_>, _> = store.from(shard, Sequence::new(2, 1)).collect();
         assert_eq!(all.unwrap(), [record(2), record(3)]);
         assert_eq!(store.last(shard).unwrap(), Some(Sequence::new(3, 1)));
-        assert_eq!(store.trim(shard, Sequence::new(3, 1)).unwrap(), 2);
+        assert_eq!(store.trim(shard, Sequence::new(3, 1)).await.unwrap(), 2);
         assert_eq!(store.last(ShardKey { stream: 7, number: 2 }).unwrap(), None);
-        assert_eq!(store.purge(7).unwrap(), 1);
+        assert_eq!(store.purge(7).await.unwrap(), 1);
     }
 }

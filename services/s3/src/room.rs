@@ -8,6 +8,7 @@ use haar_courier::{Courier, CourierError, CourierSettings};
 use haar_kernel::{Doors, HoldsBlobs};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
+use tokio::sync::Notify;
 
 use crate::controllers::Lifecycles;
 use crate::metering::Storage;
@@ -21,6 +22,8 @@ pub struct S3 {
     pub(crate) doors: Doors,
     pub(crate) store: Store,
     pub(crate) storage: Storage,
+    /// A bucket was deleted, what is left of it is to be removed.
+    pub(crate) soiled: Notify,
     /// Set once the room has started.
     pub(crate) courier: OnceLock<Courier>,
 }
@@ -34,8 +37,8 @@ impl S3 {
         doors.targets.offer("s3", Arc::new(Buckets(doors.clone())));
         let store = Store::open(&doors.kv, &doors.ids)?;
         let storage = Storage::new(doors);
-        let courier = OnceLock::new();
-        Ok(Arc::new(Self { doors: doors.clone(), store, storage, courier }))
+        let (soiled, courier) = (Notify::new(), OnceLock::new());
+        Ok(Arc::new(Self { doors: doors.clone(), store, storage, soiled, courier }))
     }
 
     /// The controller that does what lifecycle rules ask for.
@@ -71,10 +74,13 @@ impl S3 {
         self.courier.get().map_or(Ok(()), Courier::clear)
     }
 
-    /// Meters what is stored, as time goes by; never ends. The wiring spawns it.
+    /// Meters what is stored, as time goes by, and removes what deleted buckets leave; never ends.
+    /// The wiring spawns it.
     pub fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let room = Arc::clone(self);
-        async move { room.run_storage().await }
+        async move {
+            futures_util::join!(room.run_storage(), Arc::clone(&room).keep_clean());
+        }
     }
 
     /// Meters what was stored since the last time; to be called before haar ends.

@@ -14,6 +14,7 @@
 //! key. **Invariant:** a record that names a blob stands in one batch with its line in `s3.held`.
 
 mod change;
+mod clean;
 mod key;
 mod locks;
 mod record;

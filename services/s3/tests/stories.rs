@@ -58,6 +58,32 @@ async fn a_bucket_is_made_once_and_goes_when_it_is_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_a_deleted_bucket_no_upload_and_no_part_is_left() {
+    let house = house_with_bucket().await;
+    house.ok::<CreateBucket>(json!({ "Bucket": "other" })).await;
+    for bucket in ["bbb", "other"] {
+        let begin = json!({ "Bucket": bucket, "Key": "k" });
+        let begun = house.ok::<CreateMultipartUpload>(begin).await;
+        for number in 1..=3 {
+            let part = UploadPartRequest {
+                bucket: bucket.to_owned(),
+                key: "k".to_owned(),
+                upload_id: begun["UploadId"].as_str().unwrap().to_owned(),
+                part_number: number,
+                body: format!("{bucket} {number}").into(),
+                ..Default::default()
+            };
+            house.raw::<UploadPart>(part).await.unwrap();
+        }
+    }
+    assert_eq!(house.held(), 6);
+    house.ok::<DeleteBucket>(json!({ "Bucket": "bbb" })).await;
+    house.pass(Duration::from_secs(1)).await;
+    assert_eq!(house.held(), 3);
+    assert_eq!(house.records(&["s3.upload", "s3.part"]), 4);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listing_goes_on_behind_what_it_folded() {
     let house = house_with_bucket().await;
     for key in ["a", "d/1", "d/2", "d/3", "d0", "e/\0x", "f"] {

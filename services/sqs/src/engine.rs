@@ -4,6 +4,7 @@
 //! a crash of the machine takes of receives. **Invariant:** a lock is held over no await, and
 //! never two queues' locks at once.
 
+mod clean;
 mod dedup;
 mod groups;
 mod index;
@@ -20,9 +21,10 @@ use std::time::Duration;
 use haar_clock::{Clock, IdSource};
 use haar_kv::{Batch, Kv, KvError};
 use haar_types::Timestamp;
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
+use clean::Trash;
 use dedup::{Seen, WINDOW};
 use store::Store;
 
@@ -46,6 +48,9 @@ pub(crate) struct Engine {
     last_sequence: AtomicU64,
     /// A message may have to be removed for its age earlier than any before.
     pub(crate) aged: Notify,
+    /// Something is to be removed from disk, and perhaps from memory.
+    pub(crate) soiled: Notify,
+    trash: Mutex<Trash>,
 }
 
 /// How an attempt to end a delivery ended.
@@ -75,6 +80,8 @@ impl Engine {
             queues: RwLock::default(),
             last_sequence,
             aged: Notify::new(),
+            soiled: Notify::new(),
+            trash: Mutex::default(),
         })
     }
 
@@ -85,6 +92,16 @@ impl Engine {
         }
         let mut queues = self.queues.write();
         Arc::clone(queues.entry(id).or_insert_with(|| Arc::new(Queue::new(id, is_fifo))))
+    }
+
+    /// Has a queue read, aside: there is no saying how long it is. What comes of it may be locked
+    /// by anybody at any time.
+    pub(crate) async fn ready(&self, queue: &Arc<Queue>) -> Result<(), KvError> {
+        if queue.is_read() {
+            return Ok(());
+        }
+        let (queue, store, now) = (Arc::clone(queue), self.store.clone(), self.clock.now());
+        self.store.aside(move || queue.lock(&store, now).map(drop)).await
     }
 
     /// Puts messages into a queue, those aside that came before. Not on disk until
@@ -140,7 +157,14 @@ impl Engine {
     /// Puts a message of another queue into this one, whose place on disk is taken already.
     fn adopt(&self, queue: &Queue, sequence: u64, record: Record) -> Result<(), KvError> {
         let now = self.clock.now();
-        queue.lock(&self.store, now)?.index.insert(sequence, record, now);
+        let mut core = queue.lock(&self.store, now)?;
+        if sequence <= core.purged_to {
+            let mut batch = Batch::new(); // it came before the purge
+            self.store.remove(&mut batch, queue.id, sequence);
+            return self.store.apply(batch);
+        }
+        core.index.insert(sequence, record, now);
+        drop(core);
         self.tell(queue, 1, true);
         Ok(())
     }
@@ -219,60 +243,6 @@ impl Engine {
         Ok(Touched::Done)
     }
 
-    /// Removes messages that were sent by then; how many.
-    pub(crate) fn expire(&self, queue: &Queue, sent_by: Timestamp) -> Result<usize, KvError> {
-        let mut core = queue.lock(&self.store, self.clock.now())?;
-        let old = core.index.sent_by(sent_by);
-        self.drop_messages(queue, &mut core, &old)?;
-        Ok(old.len())
-    }
-
-    /// Removes all messages.
-    pub(crate) fn purge(&self, queue: &Queue) -> Result<(), KvError> {
-        let mut core = queue.lock(&self.store, self.clock.now())?;
-        let all = core.index.sequences();
-        self.drop_messages(queue, &mut core, &all)
-    }
-
-    fn drop_messages(
-        &self,
-        queue: &Queue,
-        core: &mut queue::Core,
-        sequences: &[u64],
-    ) -> Result<(), KvError> {
-        for chunk in sequences.chunks(4096) {
-            let mut batch = Batch::new();
-            for sequence in chunk {
-                self.store.remove(&mut batch, queue.id, *sequence);
-            }
-            self.store.apply(batch)?;
-            for sequence in chunk {
-                core.index.remove(*sequence);
-            }
-        }
-        Ok(())
-    }
-
-    /// Delays what waits and was never received anew: a FIFO queue's delay has changed.
-    pub(crate) fn delay_anew(&self, queue: &Queue, delay: Duration) -> Result<(), KvError> {
-        let now = self.clock.now();
-        let mut core = queue.lock(&self.store, now)?;
-        core.index.promote(now);
-        let mut batch = Batch::new();
-        for sequence in core.index.delayed() {
-            let Some(sent_at) = core.index.get(sequence).map(|record| record.sent_at) else {
-                continue;
-            };
-            if let Some(record) = core.index.reschedule(sequence, sent_at + delay, now) {
-                self.store.update(&mut batch, queue.id, sequence, &record);
-            }
-        }
-        self.store.apply(batch)?;
-        drop(core);
-        queue.arrived.notify_one();
-        Ok(())
-    }
-
     /// How many messages are where, and when the oldest was sent.
     pub(crate) fn counts(&self, queue: &Queue) -> Result<(Counts, Option<Timestamp>), KvError> {
         let now = self.clock.now();
@@ -284,24 +254,6 @@ impl Engine {
     /// What does not change of a message; `None` when it was removed meanwhile.
     pub(crate) fn content(&self, queue: &Queue, sequence: u64) -> Result<Option<Content>, KvError> {
         self.store.content(queue.id, sequence)
-    }
-
-    /// Forgets a queue that was deleted, and removes its messages.
-    pub(crate) fn remove_queue(&self, id: u64) -> Result<(), KvError> {
-        if let Some(queue) = self.queues.write().remove(&id) {
-            queue.close();
-        }
-        self.store.purge(id)
-    }
-
-    /// Removes what is left of queues that are not there any longer.
-    pub(crate) fn sweep(&self, is_there: impl Fn(u64) -> bool) -> Result<(), KvError> {
-        for queue in self.store.queues()? {
-            if !is_there(queue) {
-                self.store.purge(queue)?;
-            }
-        }
-        Ok(())
     }
 
     /// Forgets all queues, for a reset.

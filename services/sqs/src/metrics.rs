@@ -70,15 +70,20 @@ impl Sqs {
         loop {
             self.doors.clock.sleep(MEASURED_EVERY).await;
             let rows: Vec<Arc<QueueRow>> = self.doors.ledger.snapshot().all().collect();
-            let measured =
-                rows.iter().filter(|row| self.measure_one(row, active.contains(&row.id)));
-            active = measured.map(|row| row.id).collect();
+            let mut measured = BTreeSet::new();
+            for row in rows {
+                if self.measure_one(&row, active.contains(&row.id)).await {
+                    measured.insert(row.id);
+                }
+            }
+            active = measured;
         }
     }
 
     /// Measures one queue; whether it has messages.
-    fn measure_one(&self, row: &QueueRow, was_active: bool) -> bool {
-        let Ok((counts, oldest)) = self.engine.counts(&self.at_work(row)) else { return false };
+    async fn measure_one(&self, row: &QueueRow, was_active: bool) -> bool {
+        let Ok(queue) = self.at_work(row).await else { return false };
+        let Ok((counts, oldest)) = self.engine.counts(&queue) else { return false };
         if oldest.is_none() && !was_active {
             return false;
         }

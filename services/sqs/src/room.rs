@@ -1,7 +1,8 @@
 //! The room: its doors, its engine, its loops.
 
+use std::collections::BTreeSet;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use haar_kernel::{Doors, Lanes};
@@ -48,12 +49,13 @@ impl Sqs {
         lanes::lanes(lanes);
     }
 
-    /// Removes messages that are past their queue's retention, and tells CloudWatch each minute
+    /// Removes what purges and deleted queues left, and messages that are past their queue's retention, and tells CloudWatch each minute
     /// how many there are; never ends. The wiring spawns it.
     pub fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let (young, measured) = (Arc::clone(self).keep_young(), Arc::clone(self).measure());
+        let clean = Arc::clone(self).keep_clean();
         async move {
-            futures_util::join!(young, measured);
+            futures_util::join!(young, measured, clean);
         }
     }
 
@@ -62,17 +64,21 @@ impl Sqs {
         self.engine.forget();
     }
 
-    /// A queue at work.
-    pub(crate) fn at_work(&self, row: &QueueRow) -> Arc<Queue> {
+    /// A queue at work, whose messages may not have been read yet.
+    pub(crate) fn queue(&self, row: &QueueRow) -> Arc<Queue> {
         self.engine.queue(row.id, row.settings.is_fifo)
     }
 
+    /// A queue at work.
+    pub(crate) async fn at_work(&self, row: &QueueRow) -> Result<Arc<Queue>, KvError> {
+        let queue = self.queue(row);
+        self.engine.ready(&queue).await?;
+        Ok(queue)
+    }
+
     async fn keep_young(self: Arc<Self>) {
-        if let Err(error) = self.sweep() {
-            tracing::error!(%error, "could not remove messages of deleted queues");
-        }
         loop {
-            let next = self.expire_all().unwrap_or_else(|error| {
+            let next = self.expire_all().await.unwrap_or_else(|error| {
                 tracing::error!(%error, "could not remove old messages");
                 None
             });
@@ -91,20 +97,29 @@ impl Sqs {
         }
     }
 
-    fn sweep(&self) -> Result<(), KvError> {
-        let snapshot = self.doors.ledger.snapshot();
-        let ids: std::collections::BTreeSet<u64> =
-            snapshot.all::<QueueRow>().map(|row| row.id).collect();
-        self.engine.sweep(|id| ids.contains(&id))
+    /// Removes what purges and deleted queues left, now and whenever there is something.
+    async fn keep_clean(self: Arc<Self>) {
+        loop {
+            let ids = OnceLock::new();
+            let is_there = |id: u64| ids.get_or_init(|| self.ids()).contains(&id);
+            if let Err(error) = self.engine.clean(is_there).await {
+                tracing::error!(%error, "could not remove messages of deleted or purged queues");
+            }
+            self.engine.soiled.notified().await;
+        }
+    }
+
+    fn ids(&self) -> BTreeSet<u64> {
+        self.doors.ledger.snapshot().all::<QueueRow>().map(|row| row.id).collect()
     }
 
     /// Removes what is too old; answers when the next message will be.
-    fn expire_all(&self) -> Result<Option<Timestamp>, KvError> {
+    async fn expire_all(&self) -> Result<Option<Timestamp>, KvError> {
         let (snapshot, now) = (self.doors.ledger.snapshot(), self.doors.clock.now());
         let mut next: Option<Timestamp> = None;
         for row in snapshot.all::<QueueRow>() {
-            let queue = self.at_work(&row);
-            self.expire(&row, &queue, now)?;
+            let queue = self.at_work(&row).await?;
+            self.expire(&row, &queue, now).await?;
             if let (_, Some(oldest)) = self.engine.counts(&queue)? {
                 let at = oldest + row.retention();
                 next = Some(next.map_or(at, |next| next.min(at)));
@@ -114,14 +129,13 @@ impl Sqs {
     }
 
     /// Removes what is too old in one queue.
-    pub(crate) fn expire(
+    pub(crate) async fn expire(
         &self,
         row: &QueueRow,
         queue: &Queue,
         now: Timestamp,
     ) -> Result<(), KvError> {
         let kept_ms = i64::try_from(row.retention().as_millis()).unwrap_or(i64::MAX);
-        self.engine.expire(queue, Timestamp(now.0.saturating_sub(kept_ms)))?;
-        Ok(())
+        self.engine.expire(queue, Timestamp(now.0.saturating_sub(kept_ms))).await
     }
 }

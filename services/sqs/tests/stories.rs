@@ -280,6 +280,65 @@ async fn messages_past_their_retention_are_gone() {
     assert_eq!(attribute(&house, "q", "ApproximateNumberOfMessages").await, "1");
 }
 
+/// Sends so many messages, ten at a time.
+async fn fill(house: &House, name: &str, count: usize) {
+    for first in (0..count).step_by(10) {
+        let entry = |at: usize| json!({ "Id": at.to_string(), "MessageBody": at.to_string() });
+        let entries: Vec<Value> = (first..first + 10).map(entry).collect();
+        let input = json!({ "QueueUrl": url(name), "Entries": entries });
+        house.ok::<SendMessageBatch>(input).await;
+    }
+}
+
+/// Records of all queues' messages, and contents.
+fn stored(house: &House) -> (usize, usize) {
+    let count = |name| house.doors.kv.keyspace(name).unwrap().all().count();
+    (count("sqs.record"), count("sqs.content"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_purge_of_many_takes_what_was_there_and_nothing_later_also_across_a_restart() {
+    let house = House::new();
+    create(&house, "q", json!({})).await;
+    create(&house, "other", json!({})).await;
+    send(&house, "other", "stays").await;
+    fill(&house, "q", 1500).await;
+    assert_eq!(receive(&house, "q", json!({})).await.len(), 10);
+    house.ok::<PurgeQueue>(json!({ "QueueUrl": url("q") })).await;
+    send(&house, "q", "later").await;
+    let house = house.again().await;
+    assert_eq!(bodies(&receive(&house, "q", json!({})).await), ["later"]);
+    assert_eq!(bodies(&receive(&house, "other", json!({})).await), ["stays"]);
+    house.pass(MINUTE).await;
+    assert_eq!(stored(&house), (2, 2));
+    assert_eq!(house.doors.kv.keyspace("sqs.purge").unwrap().all().count(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_deleted_queue_nothing_is_left_on_disk_also_if_its_removal_was_cut_short() {
+    let house = House::new();
+    create(&house, "q", json!({})).await;
+    create(&house, "other", json!({})).await;
+    send(&house, "other", "stays").await;
+    fill(&house, "q", 1500).await;
+    house.ok::<DeleteQueue>(json!({ "QueueUrl": url("q") })).await;
+    let house = house.again().await;
+    house.pass(MINUTE).await;
+    assert_eq!(stored(&house), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn many_messages_that_are_past_their_retention_go_together() {
+    let house = House::new();
+    create(&house, "q", json!({ "MessageRetentionPeriod": "60" })).await;
+    fill(&house, "q", 1500).await;
+    house.pass(Duration::from_secs(59)).await;
+    send(&house, "q", "young").await;
+    house.pass(Duration::from_secs(2)).await;
+    assert_eq!(attribute(&house, "q", "ApproximateNumberOfMessages").await, "1");
+    assert_eq!(stored(&house), (1, 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_purge_empties_a_queue_and_there_is_one_a_minute() {
     let house = House::new();

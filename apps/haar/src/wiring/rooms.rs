@@ -162,6 +162,7 @@ impl Rooms {
         Driver::new(cx)
             .add(self.cloudwatch.sweeper())
             .add(Arc::new(Charges::new(Arc::clone(&self.lambda))))
+            .add(self.dynamodb.backups())
             .add(self.dynamodb.tables())
             .add(self.ecr.copies())
             .add(self.ecr.layers())

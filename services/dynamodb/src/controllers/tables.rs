@@ -9,7 +9,8 @@ use haar_types::Timestamp;
 
 use crate::Dynamodb;
 use crate::engine::Engine;
-use crate::state::{TableKey, TableRow};
+use crate::lookup::arn_key;
+use crate::state::{Restored, TableKey, TableRow};
 
 /// The controller `dynamodb.tables`.
 pub struct Tables(pub(crate) Arc<Dynamodb>);
@@ -27,6 +28,8 @@ pub enum Advance {
     Restore(TableName),
     /// Remove its items, then its row.
     Remove(TableName),
+    /// Forget what its items were before: nobody asks any more.
+    DropPast(TableName),
     /// Write the entries of a new index.
     Backfill(TableName, u32),
     /// Remove the entries of an index, then the index.
@@ -66,12 +69,10 @@ impl Controller for Tables {
             }
             Advance::Restore(key) => {
                 engine.restore(&key.0, cx.clock.now()).await.map_err(ActError::transient)?;
-                change(cx, &key, |row| {
-                    row.restored.iter_mut().for_each(|from| from.source = None);
-                })
-                .await?;
+                end_restore(cx, &key).await?;
             }
             Advance::Remove(key) => remove(engine, cx, &key).await?,
+            Advance::DropPast(key) => drop_past(engine, cx, &key).await?,
             Advance::Backfill(key, number) => {
                 engine.backfill(&key.0, number).await.map_err(ActError::transient)?;
                 change(cx, &key, |row| {
@@ -105,10 +106,10 @@ impl Controller for Tables {
 fn plan(row: &TableRow, key: &TableName) -> Plan<Advance> {
     let key = || key.clone();
     match row.status {
+        // whoever still copies from it takes itself off its row, which comes here again
+        TableStatus::Deleting if !row.copies.is_empty() => return Plan::default(),
         TableStatus::Deleting => return Plan::step(Advance::Remove(key())),
-        TableStatus::Creating
-            if row.restored.as_ref().is_some_and(|from| from.source.is_some()) =>
-        {
+        TableStatus::Creating if row.restored.as_ref().is_some_and(Restored::is_under_way) => {
             return Plan::step(Advance::Restore(key()));
         }
         _ => {}
@@ -127,6 +128,7 @@ fn plan(row: &TableRow, key: &TableName) -> Plan<Advance> {
     }
     match row.status {
         TableStatus::Creating | TableStatus::Updating => Plan::step(Advance::Activate(key())),
+        _ if row.has_past && !row.keeps_past() => Plan::step(Advance::DropPast(key())),
         _ => Plan::default(),
     }
 }
@@ -142,6 +144,34 @@ async fn change(cx: &ActCx, key: &TableName, work: impl Fn(&mut TableRow)) -> Re
     });
     committed.durable().await?;
     Ok(())
+}
+
+/// Notes that all was copied, in the table and in the one that it was copied from.
+async fn end_restore(cx: &ActCx, key: &TableName) -> Result<(), ActError> {
+    let committed = cx.ledger.write(|tx| {
+        let Some(row) = tx.get::<TableRow>(&key.0) else { return };
+        let mut row = TableRow::clone(&row);
+        let Some(from) = &mut row.restored else { return };
+        (from.source, from.table) = (None, None);
+        let source = arn_key(&from.table_arn).and_then(|source| tx.get::<TableRow>(&source));
+        if let Some(source) = source.filter(|source| source.copies.contains(&row.id)) {
+            let mut source = TableRow::clone(&source);
+            source.copies.remove(&row.id);
+            tx.put(source);
+        }
+        tx.put(row);
+    });
+    committed.durable().await?;
+    Ok(())
+}
+
+/// What is kept from now on is for whoever asks from now on, and stays.
+async fn drop_past(engine: &Arc<Engine>, cx: &ActCx, key: &TableName) -> Result<(), ActError> {
+    let Some(row) = cx.ledger.snapshot().get::<TableRow>(&key.0) else { return Ok(()) };
+    engine.locks.barrier();
+    let before = cx.clock.now();
+    engine.trim_past(row.id, before).await.map_err(ActError::transient)?;
+    change(cx, key, |row| row.has_past = row.keeps_past()).await
 }
 
 async fn remove(engine: &Engine, cx: &ActCx, key: &TableName) -> Result<(), ActError> {

@@ -64,15 +64,15 @@ impl Engine {
         let Some(row) = self.ledger.snapshot().get::<TableRow>(key) else { return Ok(()) };
         self.locks.barrier();
         let prefix = index_prefix(row.id, number);
-        self.remove_all(&self.spaces.entries, &prefix).await?;
-        self.remove_all(&self.spaces.counts, &prefix).await
+        self.spaces.entries.clear_prefix(&prefix).await?;
+        self.spaces.counts.clear_prefix(&prefix).await.map(drop)
     }
 
     /// Removes a table's expiries.
     pub(crate) async fn drop_expiries(&self, key: &TableKey) -> Result<(), KvError> {
         let Some(row) = self.ledger.snapshot().get::<TableRow>(key) else { return Ok(()) };
         self.locks.barrier();
-        self.remove_all(&self.spaces.expiries, &row.id.to_be_bytes()).await
+        self.spaces.expiries.clear_prefix(row.id.to_be_bytes()).await.map(drop)
     }
 
     /// Shows every item that was there when all writers knew the table as it is now, as it then

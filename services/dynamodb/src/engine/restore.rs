@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use haar_kv::{Batch, Entry, KvError};
+use haar_kv::KvError;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
-use super::past::Kept;
+use super::past::Piece;
 use super::{Actor, Change, Engine, Intent, Locks, Staging};
 use crate::refusal::fault;
 use crate::rules::codec;
@@ -14,77 +14,71 @@ use crate::rules::value::Item;
 use crate::state::{TableKey, TableRow};
 
 /// Items between two chances for others to run.
-const CHUNK: usize = 256;
+const CHUNK: usize = 64;
+
+/// Items that are read at a time.
+const PIECE: usize = 512;
 
 impl Engine {
-    /// Copies a table's items, as they are now, to the backup of this id; on disk when it
-    /// returns.
-    pub(crate) async fn back_up(&self, table: u64, backup: u64) -> Result<(), KvError> {
-        let mut all = self.spaces.items.prefix(table.to_be_bytes());
-        loop {
-            let chunk: Vec<Entry> = all.by_ref().take(CHUNK).collect::<Result<_, _>>()?;
-            if chunk.is_empty() {
-                return self.kv.sync().await;
-            }
-            let mut batch = Batch::new();
-            for entry in chunk {
-                let place = [&backup.to_be_bytes()[..], &entry.key[8..]].concat();
-                batch.put(&self.spaces.backups, place, entry.value);
-            }
-            self.kv.apply(batch)?;
-            tokio::task::yield_now().await;
-        }
-    }
-
-    /// Keeps items as the backup of this id.
-    pub(crate) async fn keep(&self, items: Vec<Kept>, backup: u64) -> Result<(), KvError> {
-        for chunk in items.chunks(CHUNK) {
-            let mut batch = Batch::new();
-            for (base, item) in chunk {
-                let place = [&backup.to_be_bytes()[..], base].concat();
-                batch.put(&self.spaces.backups, place, item.clone());
-            }
-            self.kv.apply(batch)?;
-            tokio::task::yield_now().await;
-        }
-        self.kv.sync().await
-    }
-
     /// Removes what a backup kept.
     pub(crate) async fn drop_backup(&self, backup: u64) -> Result<(), KvError> {
-        self.remove_all(&self.spaces.backups, &backup.to_be_bytes()).await
+        self.spaces.backups.clear_prefix(backup.to_be_bytes()).await.map(drop)
     }
 
     /// Fills a table with what it is restored from. Again, after a crash, changes nothing.
-    pub(crate) async fn restore(&self, key: &TableKey, now: Timestamp) -> Result<(), AwsError> {
+    pub(crate) async fn restore(
+        self: &Arc<Self>,
+        key: &TableKey,
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
         let Some(row) = self.ledger.snapshot().get::<TableRow>(key) else { return Ok(()) };
-        let from = row.restored.as_ref();
-        let Some((source, of_backup)) =
-            from.and_then(|from| Some((from.source?, from.backup_arn.is_some())))
-        else {
-            return Ok(());
-        };
-        let mut all = self.spaces.backups.prefix(source.to_be_bytes());
+        let Some(from) = &row.restored else { return Ok(()) };
+        self.locks.barrier();
+        let mut after = None;
         loop {
-            let mut count = 0;
-            for entry in all.by_ref().take(CHUNK) {
-                let entry = entry.map_err(|error| fault(&error))?;
-                if let Some(item) = codec::decode(entry.value) {
-                    self.fill(&row, item, now)?;
+            let piece = match (from.source, from.table) {
+                (Some(backup), _) => self.items_of_backup(backup, after).await,
+                (None, Some(table)) => self.items_at(table, from.at, after).await,
+                (None, None) => return self.sync().await,
+            };
+            let piece = piece.map_err(|error| fault(&error))?;
+            for chunk in piece.items.chunks(CHUNK) {
+                for (_, bytes) in chunk {
+                    if let Some(item) = codec::decode(bytes.clone()) {
+                        self.fill(&row, item, now)?;
+                    }
                 }
-                count += 1;
+                tokio::task::yield_now().await;
             }
-            if count == 0 {
-                break;
+            after = piece.last;
+            if after.is_none() {
+                return self.sync().await;
             }
-            tokio::task::yield_now().await;
         }
-        self.sync().await?;
-        match of_backup {
-            true => Ok(()),
-            // what was kept for this restore alone
-            false => self.drop_backup(source).await.map_err(|error| fault(&error)),
-        }
+    }
+
+    async fn items_of_backup(
+        self: &Arc<Self>,
+        backup: u64,
+        after: Option<Vec<u8>>,
+    ) -> Result<Piece, KvError> {
+        let space = self.spaces.backups.clone();
+        let read = move || {
+            let id = backup.to_be_bytes();
+            let from = after.map_or(id.to_vec(), |after| [&id[..], &after, &[0]].concat());
+            let mut piece = Piece { items: Vec::new(), last: None };
+            for entry in space.range(from..).take(PIECE) {
+                let entry = entry?;
+                if !entry.key.starts_with(&id) {
+                    return Ok(Piece { last: None, ..piece });
+                }
+                piece.last = Some(entry.key[8..].to_vec());
+                piece.items.push((entry.key[8..].to_vec(), entry.value));
+            }
+            let is_full = piece.items.len() == PIECE;
+            Ok(Piece { last: piece.last.filter(|_| is_full), ..piece })
+        };
+        self.kv.aside(read).await
     }
 
     fn fill(&self, table: &Arc<TableRow>, item: Item, now: Timestamp) -> Result<(), AwsError> {

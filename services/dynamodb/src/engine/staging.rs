@@ -48,7 +48,7 @@ impl Staging {
         let (before, after) = (old.map(item_size), new.map(item_size));
         self.count(turn, 0, before, after);
         let mut units = Units::of_write(before.unwrap_or(0).max(after.unwrap_or(0)));
-        if table.recovery.is_some() {
+        if table.keeps_past() {
             self.keep_past(engine, turn);
         }
         self.set_expiry(engine, turn);

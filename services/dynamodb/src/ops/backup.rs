@@ -5,11 +5,14 @@ mod create;
 mod read;
 mod restore;
 
+use std::sync::Arc;
+
 use haar_dynamodb_contract::{
-    BackupDescription, BackupDetails, BackupNotFoundException, BackupStatus, BackupType,
-    GlobalSecondaryIndexInfo, LocalSecondaryIndexInfo, ProvisionedThroughput, SourceTableDetails,
-    SourceTableFeatureDetails, StreamSpecification,
+    BackupDescription, BackupDetails, BackupInUseException, BackupNotFoundException, BackupStatus,
+    BackupType, GlobalSecondaryIndexInfo, LocalSecondaryIndexInfo, ProvisionedThroughput,
+    SourceTableDetails, SourceTableFeatureDetails, StreamSpecification,
 };
+use haar_ledger::Snapshot;
 use haar_wire::AwsError;
 
 use crate::render;
@@ -18,6 +21,21 @@ use crate::state::{BackupRow, Throughput};
 /// No such backup.
 fn no_backup(arn: &str) -> AwsError {
     BackupNotFoundException::message(format!("Backup not found: {arn}")).into()
+}
+
+/// A backup that is being made, deleted or restored from.
+fn backup_in_use(arn: &str) -> AwsError {
+    BackupInUseException::message(format!(
+        "There is another ongoing conflicting backup control plane operation on the table. The \
+         backup is either being created, deleted or restored to a table: {arn}"
+    ))
+    .into()
+}
+
+/// The backup that a request names, unless it is on its way out.
+fn find_backup(snapshot: &Snapshot, arn: &str) -> Result<Arc<BackupRow>, AwsError> {
+    let row = BackupRow::key_of(arn).and_then(|key| snapshot.get::<BackupRow>(&key));
+    row.filter(|row| row.status != BackupStatus::Deleted).ok_or_else(|| no_backup(arn))
 }
 
 fn details(row: &BackupRow, status: BackupStatus) -> BackupDetails {

@@ -1,5 +1,7 @@
 //! Tables and their indexes.
 
+use std::collections::BTreeSet;
+
 use haar_dynamodb_contract::{
     BillingMode, IndexStatus, ScalarAttributeType, StreamViewType, TableClass, TableStatus,
 };
@@ -40,6 +42,13 @@ pub(crate) struct TableRow {
     pub(crate) policy: Option<Policy>,
     pub(crate) recovery: Option<Recovery>,
     pub(crate) restored: Option<Restored>,
+    /// Backups and restored tables that are yet to be copied from this one, by their ids. It
+    /// stays until they are.
+    #[serde(default)]
+    pub(crate) copies: BTreeSet<u64>,
+    /// True while there may be something in its past.
+    #[serde(default)]
+    pub(crate) has_past: bool,
 }
 
 /// A secondary index.
@@ -128,6 +137,16 @@ pub(crate) struct Restored {
     pub(crate) at: Timestamp,
     /// The backup to be copied from, while it is.
     pub(crate) source: Option<u64>,
+    /// The table to be copied from, as it was, while it is.
+    #[serde(default)]
+    pub(crate) table: Option<u64>,
+}
+
+impl Restored {
+    /// True while items are copied.
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.source.is_some() || self.table.is_some()
+    }
 }
 
 impl TableRow {
@@ -145,6 +164,17 @@ impl TableRow {
     /// The ARN of the stream it has, or had last.
     pub(crate) fn stream_arn(&self) -> Option<String> {
         Some(format!("{}/stream/{}", self.arn(), self.stream.as_ref()?.label))
+    }
+
+    /// True where a change keeps what was before it: for recovery, or for copies.
+    pub(crate) fn keeps_past(&self) -> bool {
+        self.recovery.is_some() || !self.copies.is_empty()
+    }
+
+    /// Notes a copy that is to be made of the items as they are.
+    pub(crate) fn begin_copy(&mut self, id: u64) {
+        self.copies.insert(id);
+        self.has_past = true;
     }
 
     /// True where items may be read and written.

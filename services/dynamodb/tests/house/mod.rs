@@ -31,7 +31,7 @@ pub struct House {
     pub doors: Doors,
     pub room: Arc<Dynamodb>,
     _kernel: Arc<Kernel>,
-    _driver: DriverHandle,
+    driver: Option<DriverHandle>,
     sweeps: tokio::task::JoinHandle<()>,
 }
 
@@ -54,12 +54,24 @@ pub fn invalid(message: &str) -> Result<Value, Refused> {
 
 impl House {
     pub fn new() -> Self {
-        let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
+        let ledger = Ledger::ephemeral(haar_kernel::tables().and(&haar_dynamodb::tables()));
+        Self::over(Clock::simulated(BEGIN), ledger, Kv::ephemeral())
+    }
+
+    /// The same state, as another process finds it.
+    pub async fn again(mut self) -> Self {
+        self.driver.take().unwrap().stop().await;
+        let Doors { clock, ledger, kv, .. } = self.doors.clone();
+        Self::over(clock, ledger, kv)
+    }
+
+    fn over(clock: Clock, ledger: Ledger, kv: Kv) -> Self {
+        let ids = IdSource::seeded(clock.now().0.unsigned_abs());
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
             ids: ids.clone(),
-            ledger: Ledger::ephemeral(haar_kernel::tables().and(&haar_dynamodb::tables())),
-            kv: Kv::ephemeral(),
+            ledger,
+            kv,
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
             meter: Arc::new(NoMeter),
@@ -71,10 +83,10 @@ impl House {
             .room(Arc::new(Streams::new(&doors)), haar_dynamodbstreams::lanes)
             .build();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
-        let driver = Driver::new(cx).add(room.tables()).run();
+        let driver = Driver::new(cx).add(room.tables()).add(room.backups()).run();
         #[allow(clippy::disallowed_methods)] // the wiring's part here
         let sweeps = tokio::spawn(room.sweep());
-        Self { doors, room, _kernel: kernel, _driver: driver, sweeps }
+        Self { doors, room, _kernel: kernel, driver: Some(driver), sweeps }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.

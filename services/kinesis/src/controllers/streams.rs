@@ -181,7 +181,7 @@ impl Streams {
     async fn remove(&self, cx: &ActCx, key: &StreamKey) -> Result<(), ActError> {
         let Some(stream) = cx.ledger.snapshot().get::<StreamRow>(key) else { return Ok(()) };
         self.0.tips.remove(stream.id);
-        self.0.records.purge(stream.id).map_err(ActError::transient)?;
+        self.0.records.purge(stream.id).await.map_err(ActError::transient)?;
         let committed = cx.ledger.write(|tx| {
             let consumers: Vec<_> = consumers(tx, key).map(|row| row.key.clone()).collect();
             let shards: Vec<_> = shards(tx, &stream).map(|row| row.key).collect();

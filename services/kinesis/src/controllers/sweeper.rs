@@ -62,7 +62,7 @@ impl Controller for Sweeper {
         let mut expired: Vec<ShardKey> = Vec::new();
         for shard in shards(&snapshot, &stream) {
             let first = Sequence::at(before, shard.key.number);
-            self.0.records.trim(shard.key, first).map_err(ActError::transient)?;
+            self.0.records.trim(shard.key, first).await.map_err(ActError::transient)?;
             if shard.closed_at.is_some_and(|closed| closed <= before) {
                 expired.push(shard.key);
             }

@@ -159,11 +159,11 @@ impl Flow<DeleteBucket> for S3 {
                 Ok(())
             })
         })?;
+        self.soiled.notify_one(); // also when the caller hangs up before the disk has it
         committed.durable().await.map_err(|error: LedgerError| {
             tracing::error!(%error, "a commit did not reach the disk");
             AwsError::internal_failure("the state could not be written")
         })?;
-        self.store.purge_uploads(bucket.id)?;
         Ok(Default::default())
     }
 }

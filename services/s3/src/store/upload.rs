@@ -4,7 +4,7 @@ use haar_types::{AccountId, Timestamp};
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Held, Manner, PartOf, Record, Segment, Store, decode, encode, place, prefix};
+use super::{Change, Held, Manner, PartOf, Record, Segment, Store, decode, encode, place};
 use crate::checksum::{Checksum, Kind};
 use crate::refusal;
 use crate::store::change::Versioning;
@@ -81,23 +81,6 @@ impl Store {
             Ok(entry) => decode(&entry.value).map(Ok),
             Err(error) => Some(Err(refusal::disk(&error))),
         })
-    }
-
-    /// Removes the uploads of a bucket that is going.
-    pub(crate) fn purge_uploads(&self, bucket: u64) -> Result<(), AwsError> {
-        let failed = |error| refusal::disk(&error);
-        for entry in self.parts.prefix(bucket.to_be_bytes()) {
-            let entry = entry.map_err(failed)?;
-            let Some(part) = decode::<PartRecord>(&entry.value) else { continue };
-            for segment in &part.segments {
-                let key = [&segment.digest.bytes()[..], &entry.key].concat();
-                self.held.remove(key).map_err(failed)?;
-            }
-        }
-        self.parts.remove_prefix(bucket.to_be_bytes()).map_err(failed)?;
-        self.uploads.remove_prefix(prefix(bucket, "")).map_err(failed)?;
-        self.usage.remove_prefix(bucket.to_be_bytes()).map_err(failed)?;
-        Ok(())
     }
 }
 

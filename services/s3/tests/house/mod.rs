@@ -36,6 +36,13 @@ pub struct House {
     pub queue: Arc<Queue>,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
+    work: tokio::task::JoinHandle<()>,
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.work.abort();
+    }
 }
 
 /// A queue that takes all, or as many refusals as it was given first.
@@ -88,7 +95,9 @@ impl House {
         room.start().unwrap();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
         let driver = Driver::new(cx).add(room.lifecycles()).run();
-        Self { doors, room, queue, _kernel: kernel, _driver: driver }
+        #[allow(clippy::disallowed_methods)] // the wiring's part
+        let work = tokio::spawn(room.run());
+        Self { doors, room, queue, _kernel: kernel, _driver: driver, work }
     }
 
     /// Calls an operation with its input as it is.
@@ -148,6 +157,12 @@ impl House {
     /// Lets time pass.
     pub async fn pass(&self, time: Duration) {
         self.doors.clock.sleep(time).await;
+    }
+
+    /// Records of so many keyspaces together.
+    pub fn records(&self, keyspaces: &[&'static str]) -> usize {
+        let count = |name: &&'static str| self.doors.kv.keyspace(name).unwrap().all().count();
+        keyspaces.iter().map(count).sum()
     }
 
     /// Blobs that objects need.

@@ -39,8 +39,7 @@ impl Moves {
     /// Moves a few messages; `Ok(None)` when source or destination is gone.
     fn move_some(&self, task: &MoveTaskRow, count: u32) -> Result<Option<usize>, ActError> {
         let snapshot = self.0.doors.ledger.snapshot();
-        let at_work =
-            |key: &QueueKey| snapshot.get::<QueueRow>(key).map(|row| self.0.at_work(&row));
+        let at_work = |key: &QueueKey| snapshot.get::<QueueRow>(key).map(|row| self.0.queue(&row));
         let Some(source) = at_work(&task.source) else { return Ok(None) };
         let destination = match &task.destination {
             Some(key) => match at_work(key) {

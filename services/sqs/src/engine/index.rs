@@ -158,10 +158,13 @@ impl Index {
 
     /// Messages that wait and were never received, for a delay that changed.
     pub(crate) fn delayed(&self) -> Vec<u64> {
-        let delayed = |sequence: &u64| {
-            self.messages.get(sequence).is_some_and(|message| message.place == Place::Delayed)
-        };
-        self.waiting.iter().map(|(_, sequence)| *sequence).filter(delayed).collect()
+        let all = self.waiting.iter().map(|(_, sequence)| *sequence);
+        all.filter(|sequence| self.is_delayed(*sequence)).collect()
+    }
+
+    /// Whether a message waits and was never received.
+    pub(crate) fn is_delayed(&self, sequence: u64) -> bool {
+        self.messages.get(&sequence).is_some_and(|message| message.place == Place::Delayed)
     }
 
     /// When the next message that waits is due.
@@ -174,20 +177,15 @@ impl Index {
         if self.is_fifo { self.groups.is_open() } else { !self.ready.is_empty() }
     }
 
-    /// Messages that were sent by then, oldest first.
-    pub(crate) fn sent_by(&self, at: Timestamp) -> Vec<u64> {
-        let old = self.by_age.iter().take_while(|(sent_at, _)| *sent_at <= at);
+    /// Messages that were sent by then, oldest first, at most so many.
+    pub(crate) fn sent_by(&self, at: Timestamp, most: usize) -> Vec<u64> {
+        let old = self.by_age.iter().take_while(|(sent_at, _)| *sent_at <= at).take(most);
         old.map(|(_, sequence)| *sequence).collect()
     }
 
     /// When the oldest message was sent.
     pub(crate) fn oldest(&self) -> Option<Timestamp> {
         self.by_age.first().map(|(sent_at, _)| *sent_at)
-    }
-
-    /// All messages' places.
-    pub(crate) fn sequences(&self) -> Vec<u64> {
-        self.messages.keys().copied().collect()
     }
 
     /// How many messages are where.

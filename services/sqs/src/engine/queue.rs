@@ -21,6 +21,7 @@ pub(crate) struct Queue {
     /// A message came, or is due earlier than any before.
     pub(crate) arrived: Notify,
     closed: AtomicBool,
+    read: AtomicBool,
 }
 
 /// What its lock is for.
@@ -29,6 +30,8 @@ pub(crate) struct Core {
     pub(crate) dedup: Dedup,
     /// Receives of FIFO queues that may be asked again, by `ReceiveRequestAttemptId`.
     pub(crate) attempts: BTreeMap<String, Attempt>,
+    /// The last message that a purge has taken.
+    pub(crate) purged_to: u64,
 }
 
 /// What one receive handed out.
@@ -41,8 +44,8 @@ pub(crate) struct Attempt {
 impl Queue {
     /// A queue that has not been read yet.
     pub(crate) fn new(id: u64, is_fifo: bool) -> Self {
-        let closed = AtomicBool::new(false);
-        Self { id, is_fifo, core: Mutex::new(None), arrived: Notify::new(), closed }
+        let (closed, read) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { id, is_fifo, core: Mutex::new(None), arrived: Notify::new(), closed, read }
     }
 
     /// Locks the queue, reading it first when need be.
@@ -54,6 +57,7 @@ impl Queue {
         let mut core = self.core.lock();
         if core.is_none() {
             *core = Some(self.load(store, now)?);
+            self.read.store(true, Ordering::Release);
         }
         Ok(MutexGuard::map(core, |core| core.as_mut().expect("just read")))
     }
@@ -66,7 +70,13 @@ impl Queue {
         for (key, seen) in store.seen(self.id)? {
             dedup.add(key, seen);
         }
-        Ok(Core { index, dedup, attempts: BTreeMap::new() })
+        let purged_to = store.purged_to(self.id)?;
+        Ok(Core { index, dedup, attempts: BTreeMap::new(), purged_to })
+    }
+
+    /// Whether it was read from disk, so that its lock is had soon.
+    pub(crate) fn is_read(&self) -> bool {
+        self.read.load(Ordering::Acquire)
     }
 
     /// Nobody waits any longer: the queue is gone.

@@ -9,12 +9,15 @@ use serde::de::DeserializeOwned;
 use super::dedup::Seen;
 use super::record::{Content, Record};
 
-/// The room's keyspaces.
+/// The room's keyspaces. Cheap to clone.
+#[derive(Clone)]
 pub(crate) struct Store {
     kv: Kv,
     records: Keyspace,
     contents: Keyspace,
     seen: Keyspace,
+    /// Queue, the last message that a purge takes: what is yet to be removed.
+    purges: Keyspace,
 }
 
 impl Store {
@@ -25,6 +28,7 @@ impl Store {
             records: kv.keyspace("sqs.record")?,
             contents: kv.keyspace("sqs.content")?,
             seen: kv.keyspace("sqs.seen")?,
+            purges: kv.keyspace("sqs.purge")?,
         })
     }
 
@@ -79,7 +83,8 @@ impl Store {
     /// A queue's messages without their contents.
     pub(crate) fn records(&self, queue: u64) -> Result<Vec<(u64, Record)>, KvError> {
         let mut all = Vec::new();
-        for entry in self.records.prefix(queue.to_be_bytes()) {
+        let Some(first) = self.purged_to(queue)?.checked_add(1) else { return Ok(all) };
+        for entry in self.records.range(key(queue, first)..=key(queue, u64::MAX)) {
             let entry = entry?;
             let sequence = entry.key.get(8..).and_then(|rest| rest.try_into().ok());
             let record = decode(&entry.value);
@@ -100,17 +105,52 @@ impl Store {
         Ok(all)
     }
 
-    /// Removes all that is of a queue.
-    pub(crate) fn purge(&self, queue: u64) -> Result<(), KvError> {
-        for keyspace in [&self.records, &self.contents, &self.seen] {
-            keyspace.remove_prefix(queue.to_be_bytes())?;
+    /// Does work that may take long.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, KvError> + Send + 'static,
+    ) -> Result<T, KvError> {
+        self.kv.aside(work).await
+    }
+
+    /// Removes all that is of a queue; what [`Self::queues`] finds it by goes last.
+    pub(crate) async fn clear(&self, queue: u64) -> Result<(), KvError> {
+        for keyspace in [&self.purges, &self.contents, &self.seen, &self.records] {
+            keyspace.clear_prefix(queue.to_be_bytes()).await?;
         }
         Ok(())
     }
 
-    /// The last place that any queue gave to a message that is still there.
+    /// Notes that all messages up to `last` are to be removed.
+    pub(crate) fn mark_purged(&self, queue: u64, last: u64) -> Result<(), KvError> {
+        self.purges.put(key(queue, last), Bytes::new())
+    }
+
+    /// Up to where a queue was purged, as far as there is something left of it.
+    pub(crate) fn purged_to(&self, queue: u64) -> Result<u64, KvError> {
+        let last = self.purges.prefix(queue.to_be_bytes()).next_back().transpose()?;
+        Ok(last.and_then(|entry| read_key(&entry.key)).map_or(0, |(_, last)| last))
+    }
+
+    /// Purges of which there is something left.
+    pub(crate) fn purges(&self) -> Result<Vec<(u64, u64)>, KvError> {
+        self.purges
+            .all()
+            .filter_map(|entry| entry.map(|it| read_key(&it.key)).transpose())
+            .collect()
+    }
+
+    /// Removes what was purged, then the note of that.
+    pub(crate) async fn clear_purged(&self, queue: u64, last: u64) -> Result<(), KvError> {
+        for keyspace in [&self.records, &self.contents] {
+            keyspace.clear_range(key(queue, 0)..=key(queue, last)).await?;
+        }
+        self.purges.remove(key(queue, last))
+    }
+
+    /// The last place that any queue gave to a message that is still there, or to a purge.
     pub(crate) fn last_sequence(&self) -> Result<u64, KvError> {
-        let mut last = 0;
+        let mut last = self.purges()?.into_iter().map(|(_, last)| last).max().unwrap_or(0);
         for queue in self.queues()? {
             let newest = self.records.prefix(queue.to_be_bytes()).next_back().transpose()?;
             let place = newest.and_then(|entry| entry.key.get(8..)?.try_into().ok());
@@ -143,6 +183,11 @@ fn key(queue: u64, sequence: u64) -> [u8; 16] {
     key[..8].copy_from_slice(&queue.to_be_bytes());
     key[8..].copy_from_slice(&sequence.to_be_bytes());
     key
+}
+
+fn read_key(key: &[u8]) -> Option<(u64, u64)> {
+    let (queue, sequence) = (key.first_chunk::<8>()?, key.last_chunk::<8>()?);
+    Some((u64::from_be_bytes(*queue), u64::from_be_bytes(*sequence)))
 }
 
 fn encode(value: &impl Serialize) -> Bytes {

@@ -51,6 +51,9 @@ impl Engine {
         take: &Take,
         until: Timestamp,
     ) -> Result<Result<Vec<Delivered>, Full>, KvError> {
+        if let Some(dead) = &take.dead {
+            self.ready(&dead.target).await?;
+        }
         let mut waiting = None;
         loop {
             let now = self.clock.now();

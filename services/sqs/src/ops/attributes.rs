@@ -36,8 +36,8 @@ impl Flow<GetQueueAttributes> for Sqs {
         if names.is_empty() {
             return Ok(GetQueueAttributesResult { attributes: None });
         }
-        let queue = self.at_work(&row);
-        self.expire(&row, &queue, call.now).map_err(broken)?;
+        let queue = self.at_work(&row).await.map_err(broken)?;
+        self.expire(&row, &queue, call.now).await.map_err(broken)?;
         let (counts, _) = self.engine.counts(&queue).map_err(broken)?;
         let mut all = shown(&row, counts);
         let wants_all = names.iter().any(|name| name == "All");
@@ -86,7 +86,8 @@ impl Flow<SetQueueAttributes> for Sqs {
         let (was, is) = (&before.settings, &after.settings);
         if is.is_fifo && was.delay_seconds != is.delay_seconds {
             let delay = Duration::from_secs(is.delay_seconds.into());
-            self.engine.delay_anew(&self.at_work(&after), delay).map_err(broken)?;
+            let queue = self.at_work(&after).await.map_err(broken)?;
+            self.engine.delay_anew(&queue, delay).await.map_err(broken)?;
         }
         if was.retention_seconds != is.retention_seconds {
             self.engine.aged.notify_one();

@@ -25,7 +25,8 @@ impl Flow<DeleteMessage> for Sqs {
         input: DeleteMessageRequest,
     ) -> Answer<DeleteMessage> {
         let row = find(&self.doors.ledger.snapshot(), &call, &input.queue_url)?;
-        self.delete(&self.at_work(&row), &input.receipt_handle)?;
+        let queue = self.at_work(&row).await.map_err(broken)?;
+        self.delete(&queue, &input.receipt_handle)?;
         self.engine.sync().await.map_err(broken)?;
         self.note_deleted(&call, &row, 1);
         Ok(DeleteMessageOutput {})
@@ -42,7 +43,7 @@ impl Flow<DeleteMessageBatch> for Sqs {
         let row = find(&self.doors.ledger.snapshot(), &call, &input.queue_url)?;
         let ids = input.entries.iter().map(|entry| entry.id.as_str());
         batch::check(ids, "DeleteMessageBatchRequestEntry")?;
-        let queue = self.at_work(&row);
+        let queue = self.at_work(&row).await.map_err(broken)?;
         let mut answer = DeleteMessageBatchResult::default();
         for entry in input.entries {
             match self.delete(&queue, &entry.receipt_handle) {

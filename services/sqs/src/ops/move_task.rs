@@ -37,9 +37,9 @@ impl Flow<StartMessageMoveTask> for Sqs {
             let name = "MaxNumberOfMessagesPerSecond";
             return Err(invalid_value(rate.to_string(), name, reason));
         }
-        let snapshot = self.doors.ledger.snapshot();
-        let source = queue_of(&snapshot, &input.source_arn, "SourceArn")?;
-        let (counts, _) = self.engine.counts(&self.at_work(&source)).map_err(broken)?;
+        let source = queue_of(&self.doors.ledger.snapshot(), &input.source_arn, "SourceArn")?;
+        let queue = self.at_work(&source).await.map_err(broken)?;
+        let (counts, _) = self.engine.counts(&queue).map_err(broken)?;
         let id = call.ids.uuid();
         let committed = self.doors.ledger.transact(|tx| {
             let destination = input.destination_arn.as_ref();

@@ -16,7 +16,7 @@ use super::attributes::check_redrive;
 use super::tags::check_tags;
 use crate::Sqs;
 use crate::lookup::find;
-use crate::refusal::{broken, deleted_recently, missing, no_queue, queue_exists};
+use crate::refusal::{deleted_recently, missing, no_queue, queue_exists};
 use crate::rules::attributes::Settings;
 use crate::rules::{name, url};
 use crate::state::{DeletedRow, QueueKey, QueueRow};
@@ -139,7 +139,7 @@ impl Flow<DeleteQueue> for Sqs {
             tracing::error!(%error, "a commit did not reach the disk");
             AwsError::internal_failure("the state could not be written")
         })?;
-        self.engine.remove_queue(id).map_err(broken)?;
+        self.engine.remove_queue(id);
         Ok(DeleteQueueOutput {})
     }
 }

@@ -50,8 +50,8 @@ impl Flow<ReceiveMessage> for Sqs {
         let wanted = Wanted::read(&input)?;
         let (take, wait) = self.read_take(&snapshot, &row, &input)?;
         drop(snapshot); // a long poll must not keep old state
-        let queue = self.at_work(&row);
-        self.expire(&row, &queue, call.now).map_err(broken)?;
+        let queue = self.at_work(&row).await.map_err(broken)?;
+        self.expire(&row, &queue, call.now).await.map_err(broken)?;
         let until = call.now + wait;
         let taken = self.engine.receive(&queue, &take, until).await.map_err(broken)?;
         if queue.is_closed() {
@@ -110,7 +110,7 @@ impl Sqs {
         let fits = target.id != row.id && target.settings.is_fifo == row.settings.is_fifo;
         fits.then(|| Dead {
             receives_max: redrive.receives_max,
-            target: self.at_work(&target),
+            target: self.queue(&target),
             source_arn: row.key.arn(),
         })
     }

@@ -39,7 +39,7 @@ impl Flow<SendMessage> for Sqs {
         let row = find(&self.doors.ledger.snapshot(), &call, &input.queue_url)?;
         let Passed { outgoing, digests, size } = read(&call, &row, entry_of(input))?;
         message::check_size(size, row.settings.message_bytes_max)?;
-        let queue = self.at_work(&row);
+        let queue = self.at_work(&row).await.map_err(broken)?;
         let sent = self.engine.send(&queue, vec![outgoing], call.now).map_err(broken)?;
         self.engine.sync().await.map_err(broken)?;
         self.note_sent(&call, &row, &[size]);
@@ -90,7 +90,7 @@ impl Flow<SendMessageBatch> for Sqs {
                 Err(error) => answer.failed.push(batch::failed(id, &error)),
             }
         }
-        let queue = self.at_work(&row);
+        let queue = self.at_work(&row).await.map_err(broken)?;
         let sent = self.engine.send(&queue, outgoing, call.now).map_err(broken)?;
         self.engine.sync().await.map_err(broken)?;
         self.note_sent(&call, &row, &sizes);

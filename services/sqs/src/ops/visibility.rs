@@ -29,7 +29,8 @@ impl Flow<ChangeMessageVisibility> for Sqs {
     ) -> Answer<ChangeMessageVisibility> {
         let row = find(&self.doors.ledger.snapshot(), &call, &input.queue_url)?;
         let (handle, seconds) = (&input.receipt_handle, Some(input.visibility_timeout));
-        self.change_visibility(&call, &self.at_work(&row), handle, seconds)?;
+        let queue = self.at_work(&row).await.map_err(broken)?;
+        self.change_visibility(&call, &queue, handle, seconds)?;
         self.metrics.bill(&row, call.now, 0);
         Ok(ChangeMessageVisibilityOutput {})
     }
@@ -45,7 +46,7 @@ impl Flow<ChangeMessageVisibilityBatch> for Sqs {
         let row = find(&self.doors.ledger.snapshot(), &call, &input.queue_url)?;
         let ids = input.entries.iter().map(|entry| entry.id.as_str());
         batch::check(ids, "ChangeMessageVisibilityBatchRequestEntry")?;
-        let queue = self.at_work(&row);
+        let queue = self.at_work(&row).await.map_err(broken)?;
         let mut answer = ChangeMessageVisibilityBatchResult::default();
         for entry in input.entries {
             let (handle, seconds) = (&entry.receipt_handle, entry.visibility_timeout);

@@ -77,6 +77,7 @@ impl Command<UpdateContinuousBackups> for Dynamodb {
     ) -> Answer<UpdateContinuousBackups> {
         let mut row = find(tx, call, &input.table_name)?;
         let asked = input.point_in_time_recovery_specification;
+        row.has_past |= row.recovery.is_some();
         let days = asked.recovery_period_in_days;
         row.recovery = match (asked.point_in_time_recovery_enabled, row.recovery) {
             (false, _) if days.is_some() => {
@@ -91,6 +92,7 @@ impl Command<UpdateContinuousBackups> for Dynamodb {
                 since: known.map_or(call.now, |known| known.since),
             }),
         };
+        row.has_past |= row.recovery.is_some();
         let description = described(&row, call.now);
         tx.put(row);
         Ok(UpdateContinuousBackupsOutput { continuous_backups_description: Some(description) })

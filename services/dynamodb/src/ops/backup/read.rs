@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use haar_dynamodb_contract::{
-    BackupSummary, BackupType, BackupTypeFilter, DescribeBackup, DescribeBackupInput,
+    BackupStatus, BackupSummary, BackupType, BackupTypeFilter, DescribeBackup, DescribeBackupInput,
     DescribeBackupOutput, ListBackups, ListBackupsInput, ListBackupsOutput,
 };
 use haar_kernel::{Answer, Call, Query};
 use haar_ledger::Snapshot;
 
-use super::{description, no_backup};
+use super::{description, find_backup};
 use crate::Dynamodb;
 use crate::lookup::table_key;
 use crate::state::BackupRow;
@@ -26,8 +26,7 @@ impl Query<DescribeBackup> for Dynamodb {
         input: DescribeBackupInput,
     ) -> Answer<DescribeBackup> {
         let arn = &input.backup_arn;
-        let row = BackupRow::key_of(arn).and_then(|key| snapshot.get::<BackupRow>(&key));
-        let row = row.ok_or_else(|| no_backup(arn))?;
+        let row = find_backup(snapshot, arn)?;
         Ok(DescribeBackupOutput { backup_description: Some(description(&row, row.status)) })
     }
 }
@@ -46,7 +45,8 @@ impl Query<ListBackups> for Dynamodb {
             Some(BackupTypeFilter::System | BackupTypeFilter::AwsBackup)
         );
         let fits = |row: &Arc<BackupRow>| {
-            row.key.0 == call.account
+            row.status != BackupStatus::Deleted
+                && row.key.0 == call.account
                 && row.key.1 == call.region
                 && of_type
                 && table.as_ref().is_none_or(|table| table.2 == row.key.2)

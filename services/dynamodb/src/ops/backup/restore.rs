@@ -3,24 +3,26 @@
 use std::sync::Arc;
 
 use haar_dynamodb_contract::{
-    BillingMode, GlobalSecondaryIndex, InvalidRestoreTimeException, LocalSecondaryIndex,
-    PointInTimeRecoveryUnavailableException, ProvisionedThroughput, RestoreTableFromBackup,
-    RestoreTableFromBackupInput, RestoreTableFromBackupOutput, RestoreTableToPointInTime,
-    RestoreTableToPointInTimeInput, RestoreTableToPointInTimeOutput, SSESpecification,
-    TableAlreadyExistsException, TableDescription, TableNotFoundException, TableStatus,
+    BackupStatus, BillingMode, GlobalSecondaryIndex, InvalidRestoreTimeException,
+    LocalSecondaryIndex, PointInTimeRecoveryUnavailableException, ProvisionedThroughput,
+    RestoreTableFromBackup, RestoreTableFromBackupInput, RestoreTableFromBackupOutput,
+    RestoreTableToPointInTime, RestoreTableToPointInTimeInput, RestoreTableToPointInTimeOutput,
+    SSESpecification, TableAlreadyExistsException, TableDescription, TableNotFoundException,
+    TableStatus,
 };
 use haar_kernel::{Answer, Call, Flow};
+use haar_ledger::Tx;
 use haar_types::Tags;
 use haar_wire::AwsError;
 
-use super::no_backup;
+use super::{backup_in_use, find_backup};
 use crate::Dynamodb;
 use crate::lookup::{arn_key, table_key};
 use crate::ops::table::create::{mint, sse};
-use crate::refusal::{fault, invalid};
+use crate::refusal::invalid;
 use crate::render;
 use crate::rules::definition::{check_name, throughput};
-use crate::state::{BackupRow, Restored, TableRow, Throughput, Ttl};
+use crate::state::{Restored, TableRow, Throughput, Ttl};
 
 /// What is to be another in the restored table.
 struct Overrides {
@@ -40,9 +42,7 @@ impl Flow<RestoreTableFromBackup> for Dynamodb {
         input: RestoreTableFromBackupInput,
     ) -> Answer<RestoreTableFromBackup> {
         let arn = input.backup_arn;
-        let snapshot = self.doors.ledger.snapshot();
-        let row = BackupRow::key_of(&arn).and_then(|key| snapshot.get::<BackupRow>(&key));
-        let row = row.ok_or_else(|| no_backup(&arn))?;
+        let row = find_backup(&self.doors.ledger.snapshot(), &arn)?;
         let overrides = Overrides {
             name: input.target_table_name,
             mode: input.billing_mode_override,
@@ -52,12 +52,19 @@ impl Flow<RestoreTableFromBackup> for Dynamodb {
             sse: input.sse_specification_override,
         };
         let restored = Restored {
-            backup_arn: Some(arn),
+            backup_arn: Some(arn.clone()),
             table_arn: row.table.arn(),
             at: row.created_at,
             source: Some(row.id),
+            table: None,
         };
-        let description = self.restore(&call, &row.table, overrides, restored).await?;
+        // looked up again: it may have been deleted meanwhile
+        let still_there = |tx: &mut Tx, _| match find_backup(tx, &arn)?.status {
+            BackupStatus::Available => Ok(()),
+            _ => Err(backup_in_use(&arn)),
+        };
+        let description =
+            self.restore(&call, &row.table, (overrides, restored), still_there).await?;
         Ok(RestoreTableFromBackupOutput { table_description: Some(description) })
     }
 }
@@ -81,12 +88,14 @@ impl Flow<RestoreTableToPointInTime> for Dynamodb {
             .engine
             .table(&key)
             .map_err(|_| TableNotFoundException::message(format!("Table not found: {}", key.2)))?;
-        let recovery = source.recovery.as_ref().ok_or_else(|| {
+        let no_recovery = || -> AwsError {
             PointInTimeRecoveryUnavailableException::message(format!(
                 "Point in time recovery is not enabled for table '{}'",
                 source.name()
             ))
-        })?;
+            .into()
+        };
+        let recovery = source.recovery.as_ref().ok_or_else(no_recovery)?;
         let at = match (input.restore_date_time, input.use_latest_restorable_time) {
             (Some(at), None | Some(false)) => at,
             (None, Some(true)) => call.now,
@@ -103,9 +112,6 @@ impl Flow<RestoreTableToPointInTime> for Dynamodb {
             )
             .into());
         }
-        let items = self.engine.items_at(source.id, at).map_err(|error| fault(&error))?;
-        let kept = mint(&call);
-        self.engine.keep(items, kept).await.map_err(|error| fault(&error))?;
         let overrides = Overrides {
             name: input.target_table_name,
             mode: input.billing_mode_override,
@@ -114,24 +120,36 @@ impl Flow<RestoreTableToPointInTime> for Dynamodb {
             locals: input.local_secondary_index_override,
             sse: input.sse_specification_override,
         };
-        let restored =
-            Restored { backup_arn: None, table_arn: source.arn(), at, source: Some(kept) };
-        let done = self.restore(&call, &source, overrides, restored).await;
-        if done.is_err() {
-            self.engine.drop_backup(kept).await.map_err(|error| fault(&error))?;
-        }
-        Ok(RestoreTableToPointInTimeOutput { table_description: Some(done?) })
+        let restored = Restored {
+            backup_arn: None,
+            table_arn: source.arn(),
+            at,
+            source: None,
+            table: Some(source.id),
+        };
+        // its past is kept, and it stays, until the copy is made
+        let hold = |tx: &mut Tx, id| {
+            let there = tx.get::<TableRow>(&key).filter(|row| row.id == source.id && row.serves());
+            let there = there.filter(|row| row.recovery.is_some()).ok_or_else(no_recovery)?;
+            let mut row = TableRow::clone(&there);
+            row.begin_copy(id);
+            tx.put(row);
+            Ok(())
+        };
+        let description = self.restore(&call, &source, (overrides, restored), hold).await?;
+        Ok(RestoreTableToPointInTimeOutput { table_description: Some(description) })
     }
 }
 
 impl Dynamodb {
-    /// Writes the row of a restored table; the controller fills it.
+    /// Writes the row of a restored table, in one commit with what holds its source for it; the
+    /// controller fills it.
     async fn restore(
         &self,
         call: &Call,
         source: &TableRow,
-        overrides: Overrides,
-        restored: Restored,
+        (overrides, restored): (Overrides, Restored),
+        hold: impl FnOnce(&mut Tx, u64) -> Result<(), AwsError>,
     ) -> Result<TableDescription, AwsError> {
         check_name(&overrides.name)?;
         let row = restored_row(call, source, overrides, restored)?;
@@ -141,6 +159,7 @@ impl Dynamodb {
                 let text = format!("Table already exists: {}", row.name());
                 return Err(TableAlreadyExistsException::message(text).into());
             }
+            hold(tx, row.id)?;
             tx.put(row);
             Ok(())
         })
@@ -169,6 +188,8 @@ fn restored_row(
     row.policy = None;
     row.recovery = None;
     row.restored = Some(restored);
+    row.copies.clear();
+    row.has_past = false;
     if let Some(mode) = overrides.mode.or(overrides.throughput.as_ref().map(|_| row.billing.mode)) {
         let (read, write) = throughput(mode, overrides.throughput, None)?;
         row.billing.mode = mode;

@@ -93,6 +93,8 @@ fn new_row(
             .map(|document| Policy { document, revision: call.now.0.to_string() }),
         recovery: None,
         restored: None,
+        copies: Default::default(),
+        has_past: false,
     };
     if let Some(view) = wanted_stream(input.stream_specification.as_ref())? {
         row.stream = Some(new_stream(call, view));

@@ -91,7 +91,8 @@ fn old_messages_are_found_by_when_they_were_sent() {
     index.insert(9, record(5, 0, None), Timestamp(9));
     index.insert(10, record(3, 99, None), Timestamp(9));
     assert_eq!(index.oldest(), Some(Timestamp(3)));
-    assert_eq!(index.sent_by(Timestamp(4)), [10]);
-    assert_eq!(index.sent_by(Timestamp(5)), [10, 9]);
+    assert_eq!(index.sent_by(Timestamp(4), 9), [10]);
+    assert_eq!(index.sent_by(Timestamp(5), 9), [10, 9]);
+    assert_eq!(index.sent_by(Timestamp(5), 1), [10]);
     assert_eq!(index.delayed(), [10]);
 }
