@@ -115,7 +115,7 @@ fn encoded(catalogue: &Catalogue, question: &Value) -> Result<Value, String> {
                 let bytes = bytes.map_err(|error| error.to_string())?;
                 value.set_body(bytes.into()).map_err(|_| "this stream takes no bytes")?;
             }
-            haar_wire::encode_as(protocol, operation, &mut *output, &id)
+            haar_wire::encode(protocol, operation, &mut *output, &id)
         }
         Some(_) => {
             let mut error = AwsError::new(

@@ -156,9 +156,9 @@ pub(crate) fn refused(error: &SigError, dialect: Dialect) -> AwsError {
 }
 
 /// Decides by policies; in permissive mode everything is allowed.
-pub(crate) fn authorise<R: Room>(
+pub(crate) fn authorise(
     kernel: &Kernel,
-    room: &R,
+    room: &dyn Room,
     call: &Call,
     operation: &'static OperationSchema,
     input: &dyn Shape,
@@ -176,7 +176,7 @@ pub(crate) fn authorise<R: Room>(
         let question =
             Question { action: operation.action, resource: &resource, policy, keys: &keys };
         let weighed = weigh(call, own.clone(), &question);
-        weighed.map_err(|denial| worded(R::SERVICE, denial))?;
+        weighed.map_err(|denial| worded(room.service(), denial))?;
     }
     Ok(())
 }

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use haar_ledger::{IndexEntry, Row, Tx};
 use haar_types::Timestamp;
-use haar_wire::{AwsError, Json, Operation, OperationSchema, Shape};
+use haar_wire::{AwsError, Json, OperationSchema, Shape};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::{Answer, Call, Room};
+use crate::operation::Erased;
+use crate::{Call, Room};
 
 /// How long a token is remembered unless the room says otherwise.
 pub const TOKEN_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
@@ -56,42 +57,43 @@ impl Row for TokenRow {
 }
 
 /// Runs a command, unless its token was here before: then answers what it answered.
-pub(crate) fn once<O: Operation, R: Room>(
-    room: &R,
+pub(crate) fn once(
+    room: &dyn Room,
+    operation: &'static OperationSchema,
     call: &Call,
     tx: &mut Tx,
-    input: O::Input,
-    run: impl FnOnce(&mut Tx, O::Input) -> Answer<O>,
-) -> Answer<O> {
-    let Some((token, lifetime)) = token_of(room, O::SCHEMA, &input) else {
+    input: Box<dyn Shape>,
+    run: &dyn Fn(&mut Tx, Box<dyn Shape>) -> Erased,
+) -> Erased {
+    let Some((token, lifetime)) = token_of(room, operation, &*input) else {
         return run(tx, input);
     };
     let key = TokenKey {
         account: call.account.to_string(),
         region: call.region.to_string(),
-        operation: format!("{}.{}", O::SCHEMA.service.id, O::SCHEMA.name),
+        operation: format!("{}.{}", operation.service.id, operation.name),
         token,
     };
-    let hash = hash(O::SCHEMA, &input);
+    let hash = hash(operation, &*input);
     if let Some(row) = tx.get::<TokenRow>(&key).filter(|row| row.expires_at > call.now) {
         let earlier: Json = serde_json::from_str(&row.output).map_err(unreadable)?;
         if row.input != hash {
-            return Err(room.token_reused(O::SCHEMA, &key.token, &earlier));
+            return Err(room.token_reused(operation, &key.token, &earlier));
         }
-        let mut output = O::Output::default();
-        haar_wire::from_json_into(earlier, &mut output).map_err(unreadable)?;
+        let mut output = (operation.new_output)();
+        haar_wire::from_json_into(earlier, &mut *output).map_err(unreadable)?;
         return Ok(output);
     }
     let output = run(tx, input)?;
     purge(tx, call.now);
-    let kept = haar_wire::to_json(&output).to_string();
+    let kept = haar_wire::to_json(&*output).to_string();
     tx.put(TokenRow { key, input: hash, output: kept, expires_at: call.now + lifetime });
     Ok(output)
 }
 
 /// The token that a client gave, where the kernel looks after them.
-fn token_of<R: Room>(
-    room: &R,
+fn token_of(
+    room: &dyn Room,
     operation: &'static OperationSchema,
     input: &dyn Shape,
 ) -> Option<(String, Duration)> {

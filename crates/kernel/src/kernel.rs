@@ -1,6 +1,5 @@
 //! The request pipeline.
 
-use std::any::{Any, TypeId};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::panic::AssertUnwindSafe;
@@ -20,7 +19,7 @@ use serde_json::json;
 use crate::flow::{self, Sent};
 use crate::gate::{self, Caller};
 use crate::inflate::Bodies;
-use crate::operation::{Entry, InProcess};
+use crate::operation::{Entry, unboxed};
 use crate::telemetry::Counts;
 use crate::{Answer, Call, Doors, Identities, Lanes, Principal, Room, Settings};
 
@@ -43,8 +42,7 @@ pub struct Kernel {
     identities: Arc<dyn Identities>,
     catalogue: Catalogue,
     /// By the address of the schema, which is static and unique.
-    entries: BTreeMap<usize, Arc<dyn Entry>>,
-    typed: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    entries: BTreeMap<usize, Entry>,
     services: Vec<&'static ServiceSchema>,
     not_served: Counts,
 }
@@ -53,28 +51,23 @@ pub struct Kernel {
 pub struct KernelBuilder {
     doors: Doors,
     identities: Arc<dyn Identities>,
-    entries: BTreeMap<usize, Arc<dyn Entry>>,
-    typed: BTreeMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    entries: BTreeMap<usize, Entry>,
     services: Vec<&'static ServiceSchema>,
 }
 
 impl KernelBuilder {
     /// A kernel without rooms.
     pub fn new(doors: Doors, identities: Arc<dyn Identities>) -> Self {
-        let (entries, typed) = (BTreeMap::new(), BTreeMap::new());
-        Self { doors, identities, entries, typed, services: Vec::new() }
+        Self { doors, identities, entries: BTreeMap::new(), services: Vec::new() }
     }
 
     /// Adds a room with the operations that its generated `lanes.rs` lists.
     #[must_use]
     pub fn room<R: Room>(mut self, room: Arc<R>, lanes: impl FnOnce(&mut Lanes<R>)) -> Self {
+        self.services.push(room.service());
         let mut all = Lanes::new(room);
         lanes(&mut all);
-        for entry in all.entries {
-            self.entries.insert(address(entry.schema()), entry);
-        }
-        self.typed.extend(all.typed);
-        self.services.push(R::SERVICE);
+        self.entries.extend(all.entries.into_iter().map(|entry| (address(entry.schema), entry)));
         self
     }
 
@@ -85,7 +78,6 @@ impl KernelBuilder {
             doors: self.doors,
             identities: self.identities,
             entries: self.entries,
-            typed: self.typed,
             services: self.services,
             not_served: Counts::default(),
         });
@@ -147,7 +139,7 @@ impl Kernel {
                 if let Some(entry) = entry {
                     entry.adorn(&route, parts, &mut response);
                 }
-                (response, entry.map_or(&self.not_served, |entry| entry.counts()))
+                (response, entry.map_or(&self.not_served, |entry| &entry.counts))
             }
         };
         let took = self.doors.clock.moment().since(started);
@@ -161,7 +153,7 @@ impl Kernel {
 
     async fn serve_route(
         &self,
-        entry: Option<&Arc<dyn Entry>>,
+        entry: Option<&Entry>,
         route: &Route,
         parts: &mut Parts,
         sent: Sent,
@@ -187,11 +179,11 @@ impl Kernel {
         region: Region,
         input: O::Input,
     ) -> Answer<O> {
-        let Some(found) = self.typed.get(&TypeId::of::<O>()) else {
+        let Some(entry) = self.entries.get(&address(O::SCHEMA)) else {
             return Err(AwsError::not_implemented(O::SCHEMA.service, O::SCHEMA.name));
         };
-        let entry = found.downcast_ref::<Arc<dyn InProcess<O>>>().expect("inserted with this type");
-        entry.call(self, self.call_within(principal, region), input).await
+        let call = self.call_within(principal, region);
+        entry.call(self, call, Box::new(input)).await.map(unboxed)
     }
 
     /// Runs an operation for a neighbour who knows it by name.
@@ -210,7 +202,7 @@ impl Kernel {
 
     /// The operations that rooms serve.
     pub(crate) fn served(&self) -> Vec<&'static OperationSchema> {
-        self.entries.values().map(|entry| entry.schema()).collect()
+        self.entries.values().map(|entry| entry.schema).collect()
     }
 
     /// The circumstances of a call between rooms.
@@ -293,21 +285,11 @@ impl Kernel {
             "# TYPE haar_requests_total counter\n# TYPE haar_request_seconds histogram\n",
         );
         for entry in self.entries.values() {
-            let schema = entry.schema();
-            entry.counts().write(schema.service.signing_name, schema.name, &mut text);
+            let schema = entry.schema;
+            entry.counts.write(schema.service.signing_name, schema.name, &mut text);
         }
         self.not_served.write("none", "none", &mut text);
         text
-    }
-
-    pub(crate) fn authorise<R: Room>(
-        &self,
-        room: &R,
-        call: &Call,
-        operation: &'static OperationSchema,
-        input: &dyn haar_wire::Shape,
-    ) -> Result<(), AwsError> {
-        gate::authorise(self, room, call, operation, input)
     }
 }
 

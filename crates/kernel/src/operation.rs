@@ -1,126 +1,86 @@
-//! One operation, from bytes to bytes.
+//! One operation, from bytes to bytes. Nothing here is made anew for each operation's types: what
+//! an operation is asked with and what it answers travel as boxed shapes.
 
-use std::marker::PhantomData;
+use std::any::Any;
 use std::sync::Arc;
 
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use haar_wire::{AwsError, Body, Json, Operation, OperationSchema, Route};
+use haar_wire::{AwsError, Body, Json, OperationSchema, Route, Shape};
 use http::Response;
 use http::request::Parts;
 
 use crate::lanes::Handle;
 use crate::telemetry::Counts;
-use crate::{Answer, Call, Kernel, Room};
+use crate::{Call, Kernel, Room, gate};
 
-/// An operation that can be served without knowing its types.
-pub(crate) trait Entry: Send + Sync {
-    fn schema(&self) -> &'static OperationSchema;
+/// What a handler answers, whatever its type.
+pub(crate) type Erased = Result<Box<dyn Shape>, AwsError>;
 
-    fn counts(&self) -> &Counts;
+/// An operation with the room that serves it.
+pub(crate) struct Entry {
+    room: Arc<dyn Room>,
+    lane: Box<dyn Handle>,
+    pub(crate) schema: &'static OperationSchema,
+    pub(crate) counts: Counts,
+}
 
-    /// Authorises and handles an input that is JSON, for those who know the operation by name.
-    fn call_json<'a>(
-        &'a self,
-        kernel: &'a Kernel,
+impl Entry {
+    pub(crate) fn new(
+        room: Arc<dyn Room>,
+        lane: Box<dyn Handle>,
+        schema: &'static OperationSchema,
+    ) -> Self {
+        Self { room, lane, schema, counts: Counts::default() }
+    }
+
+    /// Authorises and handles.
+    pub(crate) async fn call(&self, kernel: &Kernel, call: Call, input: Box<dyn Shape>) -> Erased {
+        gate::authorise(kernel, &*self.room, &call, self.schema, &*input)?;
+        let ledger = &kernel.doors().ledger;
+        self.room.admit(&call, &ledger.snapshot(), self.schema, &*input)?;
+        self.lane.handle(ledger, call, input).await
+    }
+
+    /// The same for an input that is JSON, for those who know the operation by name.
+    pub(crate) async fn call_json(
+        &self,
+        kernel: &Kernel,
         call: Call,
-        input: Json,
-    ) -> BoxFuture<'a, Result<Json, AwsError>>;
+        json: Json,
+    ) -> Result<Json, AwsError> {
+        let mut input = (self.schema.new_input)();
+        haar_wire::from_json_into(json, &mut *input)
+            .map_err(|error| AwsError::validation(self.schema.service, error.to_string()))?;
+        let output = self.call(kernel, call, input).await?;
+        Ok(haar_wire::to_json(&*output))
+    }
 
     /// Decodes, authorises, handles, encodes.
-    fn serve<'a>(
-        &'a self,
-        kernel: &'a Kernel,
+    pub(crate) async fn serve(
+        &self,
+        kernel: &Kernel,
         call: Call,
-        route: &'a Route,
-        parts: &'a Parts,
+        route: &Route,
+        parts: &Parts,
         body: Body,
-    ) -> BoxFuture<'a, Result<Response<Body>, AwsError>>;
+    ) -> Result<Response<Body>, AwsError> {
+        let mut input = (self.schema.new_input)();
+        haar_wire::decode_into(route, parts, body, &mut *input)?;
+        let request_id = call.request_id.clone();
+        let mut output = self.call(kernel, call, input).await?;
+        let mut answer =
+            haar_wire::encode(route.protocol, route.operation, &mut *output, &request_id);
+        self.room.finish(&mut answer);
+        Ok(answer)
+    }
 
     /// Adds what the room adds to answers, errors too.
-    fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>);
-}
-
-/// An operation that a room calls on another.
-pub(crate) trait InProcess<O: Operation>: Send + Sync {
-    /// Authorises and handles.
-    fn call<'a>(
-        &'a self,
-        kernel: &'a Kernel,
-        call: Call,
-        input: O::Input,
-    ) -> BoxFuture<'a, Answer<O>>;
-}
-
-pub(crate) struct TypedEntry<O: Operation, R> {
-    pub(crate) room: Arc<R>,
-    pub(crate) lane: Box<dyn Handle<O>>,
-    pub(crate) counts: Counts,
-    pub(crate) operation: PhantomData<fn() -> O>,
-}
-
-impl<O: Operation, R: Room> Entry for TypedEntry<O, R> {
-    fn schema(&self) -> &'static OperationSchema {
-        O::SCHEMA
-    }
-
-    fn counts(&self) -> &Counts {
-        &self.counts
-    }
-
-    fn call_json<'a>(
-        &'a self,
-        kernel: &'a Kernel,
-        call: Call,
-        input: Json,
-    ) -> BoxFuture<'a, Result<Json, AwsError>> {
-        async move {
-            let input = haar_wire::from_json::<O::Input>(input)
-                .map_err(|error| AwsError::validation(O::SCHEMA.service, error.to_string()))?;
-            let output = self.call(kernel, call, input).await?;
-            Ok(haar_wire::to_json(&output))
-        }
-        .boxed()
-    }
-
-    fn serve<'a>(
-        &'a self,
-        kernel: &'a Kernel,
-        call: Call,
-        route: &'a Route,
-        parts: &'a Parts,
-        body: Body,
-    ) -> BoxFuture<'a, Result<Response<Body>, AwsError>> {
-        async move {
-            let mut input = O::Input::default();
-            haar_wire::decode_into(route, parts, body, &mut input)?;
-            let request_id = call.request_id.clone();
-            let output = self.call(kernel, call, input).await?;
-            let mut answer = haar_wire::encode::<O>(route, output, &request_id);
-            self.room.finish(&mut answer);
-            Ok(answer)
-        }
-        .boxed()
-    }
-
-    fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>) {
+    pub(crate) fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>) {
         self.room.adorn(route, parts, answer);
     }
 }
 
-impl<O: Operation, R: Room> InProcess<O> for TypedEntry<O, R> {
-    fn call<'a>(
-        &'a self,
-        kernel: &'a Kernel,
-        call: Call,
-        input: O::Input,
-    ) -> BoxFuture<'a, Answer<O>> {
-        let allowed = kernel.authorise::<R>(&self.room, &call, O::SCHEMA, &input);
-        let snapshot = kernel.doors().ledger.snapshot();
-        let admitted = allowed.and_then(|()| self.room.admit(&call, &snapshot, O::SCHEMA, &input));
-        if let Err(denial) = admitted {
-            return std::future::ready(Err(denial)).boxed();
-        }
-        self.lane.handle(&kernel.doors().ledger, call, input)
-    }
+/// The shape that is known to be in the box.
+pub(crate) fn unboxed<T: Shape>(shape: Box<dyn Shape>) -> T {
+    let shape: Box<dyn Any> = shape;
+    *shape.downcast().expect("an operation's own table makes its shapes")
 }

@@ -15,7 +15,7 @@ use crate::{Call, TOKEN_LIFETIME, idempotency};
 /// A service's room: where its operations live, and what the gate must know of its resources.
 pub trait Room: Send + Sync + 'static {
     /// The service, from its generated model.
-    const SERVICE: &'static ServiceSchema;
+    fn service(&self) -> &'static ServiceSchema;
 
     /// The resources that a call is about, for its authorisation. By default the operation's
     /// template from `operations.toml` with the call's own members put in.

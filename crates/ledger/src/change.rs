@@ -1,16 +1,14 @@
 //! Telling of commits.
 
-use std::any::Any;
 use std::sync::Arc;
 
 use tokio::sync::broadcast;
 
 use crate::Row;
+use crate::kind::AnyRow;
 
 /// A row before and after a commit; at least one of the two is there.
 pub type BeforeAfter<R> = (Option<Arc<R>>, Option<Arc<R>>);
-
-type AnyRow = Arc<dyn Any + Send + Sync>;
 
 /// One row that a commit touched.
 #[derive(Clone)]

@@ -14,6 +14,7 @@
 mod change;
 mod commit;
 mod error;
+mod kind;
 mod ledger;
 mod load;
 mod row;

@@ -3,7 +3,8 @@
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
-use crate::table::{AnyTable, Edge, Table};
+use crate::kind::{AnyKey, Key, typed};
+use crate::table::{Edge, Table};
 use crate::{Row, Tables, Tx};
 
 /// All rows at one moment. Cheap to clone, never changes; [`Tx`](crate::Tx) derefs to it.
@@ -16,7 +17,7 @@ pub struct Snapshot {
 #[derive(Clone)]
 pub(crate) struct State {
     pub(crate) version: u64,
-    pub(crate) slots: Vec<Arc<dyn AnyTable>>,
+    pub(crate) slots: Vec<Arc<Table>>,
 }
 
 impl Snapshot {
@@ -25,16 +26,12 @@ impl Snapshot {
         Self { tables, state }
     }
 
-    pub(crate) fn table<R: Row>(&self) -> &Table<R> {
-        self.state.slots[self.tables.slot::<R>()].of()
+    pub(crate) fn table<R: Row>(&self) -> &Table {
+        &self.state.slots[self.tables.slot::<R>()]
     }
 
-    pub(crate) fn slot_mut(&mut self, slot: usize) -> &mut dyn AnyTable {
-        let table = &mut Arc::make_mut(&mut self.state).slots[slot];
-        if Arc::get_mut(table).is_none() {
-            *table = table.fork();
-        }
-        Arc::get_mut(table).expect("a forked table has one owner")
+    pub(crate) fn slot_mut(&mut self, slot: usize) -> &mut Table {
+        Arc::make_mut(&mut Arc::make_mut(&mut self.state).slots[slot])
     }
 
     /// The state as it would be after `writes`, which nobody else sees and nothing keeps: rows
@@ -53,12 +50,12 @@ impl Snapshot {
 
     /// The row of that key.
     pub fn get<R: Row>(&self, key: &R::Key) -> Option<Arc<R>> {
-        self.table::<R>().rows.get(key).cloned()
+        self.table::<R>().get(key).map(typed)
     }
 
     /// True when there is a row of that key.
     pub fn contains<R: Row>(&self, key: &R::Key) -> bool {
-        self.table::<R>().rows.contains_key(key)
+        self.table::<R>().get(key).is_some()
     }
 
     /// The rows within `bounds`, by key, lazily; also from the end. All keys that begin alike:
@@ -67,7 +64,7 @@ impl Snapshot {
         &self,
         bounds: impl RangeBounds<R::Key>,
     ) -> impl DoubleEndedIterator<Item = Arc<R>> + '_ {
-        self.table::<R>().rows.range(checked(bounds)).map(|(_, row)| Arc::clone(row))
+        self.table::<R>().rows.range::<_, Key>(checked(bounds)).map(|(_, row)| typed(row))
     }
 
     /// All rows of a table, by key.
@@ -92,7 +89,7 @@ impl Snapshot {
         key: &str,
     ) -> impl DoubleEndedIterator<Item = Arc<R>> + '_ {
         let (low, high) = ((name, key.to_owned(), Edge::Low), (name, key.to_owned(), Edge::High));
-        self.table::<R>().index.range(low..high).map(|(_, row)| Arc::clone(row))
+        self.table::<R>().index.range(low..high).map(|(_, row)| typed(row))
     }
 
     /// The rows whose entry in an index begins with `prefix`, by entry, then by key.
@@ -107,19 +104,23 @@ impl Snapshot {
             .index
             .range(low..)
             .take_while(move |((index, key, _), _)| *index == name && key.starts_with(&prefix))
-            .map(|(_, row)| Arc::clone(row))
+            .map(|(_, row)| typed(row))
     }
 
     /// Rows per table, by table name.
     pub fn row_counts(&self) -> Vec<(&'static str, usize)> {
-        self.tables.names().map(|(name, slot)| (name, self.state.slots[slot].len())).collect()
+        self.tables.names().map(|(name, slot)| (name, self.state.slots[slot].rows.len())).collect()
     }
 }
 
 /// Turns bounds that hold nothing, which the map would refuse by a panic, into an empty range.
-fn checked<K: Ord + Clone>(bounds: impl RangeBounds<K>) -> (Bound<K>, Bound<K>) {
+fn checked<K: Ord + Clone + AnyKey>(bounds: impl RangeBounds<K>) -> (Bound<Key>, Bound<Key>) {
+    let kept = |bound: Bound<&K>| bound.map(|key| Key::new(key.clone()));
+    ordered(kept(bounds.start_bound()), kept(bounds.end_bound()))
+}
+
+fn ordered(low: Bound<Key>, high: Bound<Key>) -> (Bound<Key>, Bound<Key>) {
     use Bound::{Excluded, Included, Unbounded};
-    let (low, high) = (bounds.start_bound().cloned(), bounds.end_bound().cloned());
     let nothing = match (&low, &high) {
         (Unbounded, _) | (_, Unbounded) => None,
         (Included(low), Included(high)) => (low > high).then(|| high.clone()),

@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::Row;
-use crate::table::{AnyTable, Table};
+use crate::kind::Kind;
+use crate::table::Table;
 
 /// The tables of a ledger, named once, before it opens.
 #[derive(Clone, Default)]
 pub struct Tables {
     slots: BTreeMap<TypeId, usize>,
     names: BTreeMap<&'static str, usize>,
-    empty: Vec<Arc<dyn AnyTable>>,
+    empty: Vec<Arc<Table>>,
 }
 
 impl Tables {
@@ -34,7 +35,7 @@ impl Tables {
         assert!(!self.names.contains_key(R::TABLE), "two row types claim table {}", R::TABLE);
         self.slots.insert(id, slot);
         self.names.insert(R::TABLE, slot);
-        self.empty.push(Arc::new(Table::<R>::empty()));
+        self.empty.push(Arc::new(Table::empty(const { &Kind::of::<R>() })));
         self
     }
 
@@ -56,7 +57,7 @@ impl Tables {
         self
     }
 
-    pub(crate) fn empty(&self) -> Vec<Arc<dyn AnyTable>> {
+    pub(crate) fn empty(&self) -> Vec<Arc<Table>> {
         self.empty.clone()
     }
 

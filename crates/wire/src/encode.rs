@@ -11,8 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use error::{encode_error, encode_error_as};
 
-use crate::detect::Route;
-use crate::operation::{Operation, OperationSchema, Protocol, XmlRoot};
+use crate::operation::{OperationSchema, Protocol, XmlRoot};
 use crate::schema::{Kind, Location, TimestampFormat};
 use crate::shape::set_members;
 use crate::value::View;
@@ -20,16 +19,7 @@ use crate::xml::XmlWriter;
 use crate::{Body, Shape, frames, text};
 
 /// Encodes an output in the caller's protocol.
-pub fn encode<O: Operation>(
-    route: &Route,
-    mut output: O::Output,
-    request_id: &RequestId,
-) -> Response<Body> {
-    encode_as(route.protocol, route.operation, &mut output, request_id)
-}
-
-/// The same for a shape that is only known by its table.
-pub fn encode_as(
+pub fn encode(
     protocol: Protocol,
     operation: &'static OperationSchema,
     output: &mut dyn Shape,

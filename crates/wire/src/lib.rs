@@ -38,7 +38,7 @@ mod xml;
 pub use body::{Body, BodyError, Trailers};
 pub use decode::{decode, decode_into};
 pub use detect::{Catalogue, Refusal, Route, detect};
-pub use encode::{encode, encode_as, encode_error, encode_error_as};
+pub use encode::{encode, encode_error, encode_error_as};
 pub use error::AwsError;
 pub use events::{Event, EventFrames, EventStream};
 pub use host::path as labelled_path;

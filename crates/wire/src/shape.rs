@@ -1,12 +1,13 @@
 //! Shapes: the generated structures and enums, and the macros that wire them to their tables.
 
+use std::any::Any;
 use std::fmt;
 
 use crate::schema::{Member, Schema};
 use crate::value::{Value, View};
 
 /// A structure of a model. Object-safe: codecs see only this and the tables.
-pub trait Shape: fmt::Debug + Send + Sync + 'static {
+pub trait Shape: Any + fmt::Debug + Send + Sync {
     /// Its table.
     fn schema(&self) -> &'static Schema;
     /// The member at a position of its table.

@@ -37,7 +37,9 @@ pub struct Cloudwatch {
 }
 
 impl Room for Cloudwatch {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 }
 
 impl Cloudwatch {

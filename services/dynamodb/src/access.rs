@@ -28,7 +28,9 @@ fn table_arn(call: &Call, named: &str) -> String {
 }
 
 impl Room for Dynamodb {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn resources(
         &self,

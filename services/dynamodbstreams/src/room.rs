@@ -29,7 +29,9 @@ impl Streams {
 }
 
 impl Room for Streams {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     /// An iterator stands for its stream.
     fn resources(

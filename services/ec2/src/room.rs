@@ -23,7 +23,9 @@ impl Ec2 {
 }
 
 impl Room for Ec2 {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn admit(
         &self,

@@ -13,7 +13,9 @@ use crate::lookup::{key_of, repository_of_arn};
 use crate::state::{RegistryKey, RepositoryKey, RepositoryRow};
 
 impl Room for Ecr {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn resources(
         &self,

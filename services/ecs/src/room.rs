@@ -47,7 +47,9 @@ impl Ecs {
 }
 
 impl Room for Ecs {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     /// The template with the cluster filled in: its name, or `default`.
     fn resources(

@@ -119,7 +119,9 @@ impl Events {
 }
 
 impl Room for Events {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     /// The ARNs of what a call names: buses of events that are put, rules, or what has tags.
     fn resources(

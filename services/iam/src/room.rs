@@ -109,7 +109,9 @@ impl Iam {
 }
 
 impl Room for Iam {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     /// The template's name replaced by the ARN with its path: the row's, or that of the row
     /// to be made.

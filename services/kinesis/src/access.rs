@@ -48,7 +48,9 @@ fn carried(snapshot: &Snapshot, arn: &str) -> Option<(Tags, Option<String>)> {
 }
 
 impl Room for Kinesis {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn resources(
         &self,

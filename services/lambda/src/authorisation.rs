@@ -18,7 +18,9 @@ use crate::state::{
 };
 
 impl Room for Lambda {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn resources(
         &self,

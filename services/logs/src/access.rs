@@ -9,7 +9,9 @@ use crate::Logs;
 use crate::lookup::identified_group;
 
 impl Room for Logs {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn resources(
         &self,

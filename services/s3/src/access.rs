@@ -24,7 +24,9 @@ pub(crate) use asks::Ask;
 use asks::{asks, keys_of};
 
 impl Room for S3 {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     /// None: the room weighs by itself, in [`Self::admit`], since ACLs have a say.
     fn resources(

@@ -55,7 +55,9 @@ impl Scheduler {
 }
 
 impl Room for Scheduler {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     /// The ARNs of schedules and groups that a call names.
     fn resources(

@@ -34,7 +34,9 @@ fn named(call: &Call, snapshot: &Snapshot, input: &dyn Shape) -> Option<Arc<Secr
 }
 
 impl Room for SecretsManager {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     /// Tokens are versions' ids here: a version that is there tells of them, and nothing else.
     fn token_lifetime(&self, _operation: &'static OperationSchema) -> Option<Duration> {

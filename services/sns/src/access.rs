@@ -22,7 +22,9 @@ const ARN_MEMBERS: &[&str] = &[
 ];
 
 impl Room for Sns {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn resources(
         &self,

@@ -13,7 +13,9 @@ use crate::lookup::key_of;
 use crate::state::{QueueKey, QueueRow};
 
 impl Room for Sqs {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn resources(
         &self,

@@ -27,7 +27,9 @@ impl Ssm {
 }
 
 impl Room for Ssm {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     /// The ARNs of the parameters that a call names.
     fn resources(

@@ -55,7 +55,9 @@ impl Sts {
 }
 
 impl Room for Sts {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn resources(
         &self,

@@ -183,7 +183,9 @@ pub(crate) struct Toy {
 }
 
 impl Room for Toy {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 }
 
 impl Command<StartEngine> for Toy {

@@ -82,7 +82,9 @@ impl Functions {
 }
 
 impl Room for Functions {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 }
 
 pub fn lanes(lanes: &mut Lanes<Functions>) {

@@ -37,7 +37,9 @@ pub struct Queues {
 }
 
 impl Room for Queues {
-    const SERVICE: &'static ServiceSchema = &haar_sqs_contract::model::SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &haar_sqs_contract::model::SERVICE
+    }
 }
 
 impl Flow<SendMessage> for Queues {
