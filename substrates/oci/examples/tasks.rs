@@ -15,8 +15,9 @@ use haar_clock::Clock;
 use haar_images::build::{self, Compression};
 use haar_images::{Bounds, OciLayout, Store};
 use haar_substrate::{
-    Bridged, ContainerSpec, ImageConfig, ImageId, ImageRef, ImageStore, Lifetime, Network,
-    OutputMode, Root, RunAs, SandboxId, SandboxSpec, Substrate, User,
+    Bridged, ContainerSpec, Filter, FilterRule, ImageConfig, ImageId, ImageRef, ImageStore,
+    Lifetime, Network, OutputMode, Peer, Root, RuleProtocol, RunAs, SandboxId, SandboxSpec,
+    Substrate, User,
 };
 use haar_substrate_oci::{OciConfig, OciSubstrate, spawnd_main};
 
@@ -124,7 +125,7 @@ async fn start(
         dns: Vec::new(),
         search: Vec::new(),
         ports: Vec::new(),
-        filter: None,
+        filter: Some(filter()),
     });
     let id = SandboxId(id.to_owned());
     let spec = SandboxSpec { lifetime: Lifetime::Own, network, ..SandboxSpec::new(id.clone()) };
@@ -141,6 +142,17 @@ async fn start(
     substrate.wait(&id, "main").await.unwrap();
     substrate.remove(&id, Duration::ZERO).await.unwrap();
     (started, began.elapsed())
+}
+
+/// What a default security group lets through.
+fn filter() -> Filter {
+    let peer = Peer { address: Ipv4Addr::UNSPECIFIED, prefix: 0 };
+    let any = |peers, groups| FilterRule { protocol: RuleProtocol::Any, peers, groups };
+    Filter {
+        groups: vec!["default".to_owned()],
+        ingress: vec![any(Vec::new(), vec!["default".to_owned()])],
+        egress: vec![any(vec![peer], Vec::new())],
+    }
 }
 
 fn unpack(dir: &Path, layer: &[u8]) {

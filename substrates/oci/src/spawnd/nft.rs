@@ -7,9 +7,11 @@ mod rule;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::Ipv4Addr;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
 use haar_substrate::{Peer, RuleProtocol};
+use parking_lot::Mutex;
 
 use super::bridge::network_of;
 use super::log;
@@ -39,11 +41,13 @@ const TO: &str = "to";
 pub(super) struct Firewall {
     tag: String,
     bridge: String,
+    /// What changes of the filters go over.
+    socket: Mutex<Option<OwnedFd>>,
 }
 
 impl Firewall {
     pub(super) fn new(tag: &str, bridge: String) -> Self {
-        Self { tag: tag.to_owned(), bridge }
+        Self { tag: tag.to_owned(), bridge, socket: Mutex::default() }
     }
 
     fn own(&self) -> Table {
@@ -136,7 +140,7 @@ impl Firewall {
             begin(&mut batch, &table);
         }
         write(&mut batch, &table, changes);
-        batch.send()
+        batch.send_over(&mut self.socket.lock())
     }
 
     /// Removes the tables, those of a former helper too.

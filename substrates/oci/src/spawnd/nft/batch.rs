@@ -210,17 +210,26 @@ impl Batch {
     }
 
     /// Tells the kernel, and hears whether it has done so.
-    pub(in super::super) fn send(mut self) -> io::Result<()> {
+    pub(in super::super) fn send(self) -> io::Result<()> {
+        self.send_over(&mut None)
+    }
+
+    /// The same over a socket that is kept for the next: to close one waits until the kernel has
+    /// taken down what was removed of late, which takes it some ten milliseconds.
+    pub(in super::super) fn send_over(mut self, kept: &mut Option<OwnedFd>) -> io::Result<()> {
         self.ask_for_answer();
         self.frame(BATCH_END);
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let kind = (AddressFamily::NETLINK, SocketType::RAW);
-        let socket = socket_with(kind.0, kind.1, flags, Some(netlink::NETFILTER))?;
+        let socket = match kept.take() {
+            Some(socket) => socket,
+            None => open()?,
+        };
         if self.bytes.len() > SEND_BYTES_PLAIN {
             sockopt::set_socket_send_buffer_size_force(&socket, self.bytes.len() * 2)?;
         }
         send(&socket, &self.bytes, SendFlags::empty())?;
-        hear(&socket)
+        hear(&socket)?;
+        *kept = Some(socket); // all answers were heard
+        Ok(())
     }
 
     /// An answer to the last one tells that all were taken; one that was not has one anyway.
@@ -229,6 +238,12 @@ impl Batch {
         let flags = u16::from_ne_bytes([self.bytes[at], self.bytes[at + 1]]) | NLM_F_ACK;
         self.bytes[at..at + 2].copy_from_slice(&flags.to_ne_bytes());
     }
+}
+
+fn open() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let kind = (AddressFamily::NETLINK, SocketType::RAW);
+    Ok(socket_with(kind.0, kind.1, flags, Some(netlink::NETFILTER))?)
 }
 
 /// Reads the answers, all of which are there once a batch was sent.
