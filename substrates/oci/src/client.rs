@@ -9,7 +9,6 @@ mod output;
 mod ports;
 mod session;
 mod start;
-mod traffic;
 
 use std::collections::BTreeMap;
 use std::net::{SocketAddrV4, TcpListener, TcpStream};
@@ -29,12 +28,11 @@ use parking_lot::Mutex;
 
 use crate::cgroup::{Cgroup, Cgroups, Gauge};
 use crate::probe;
-use crate::proto::{Answer, Failure, FromImage, Request};
+use crate::proto::{Answer, Carriage, Failure, FromImage, Request};
 use connection::Connection;
 use known::Known;
 use ports::{Opened, Ports};
 use session::OciSession;
-use traffic::traffic;
 
 /// Where the runtime keeps its things, and how its helper is started.
 #[derive(Clone, Debug)]
@@ -215,10 +213,11 @@ impl OciSubstrate {
     fn with_network(&self, id: &SandboxId, mut stats: Stats) -> Stats {
         let interface =
             self.known.lock().sandboxes.get(id).and_then(|entry| entry.interface.clone());
-        if let Some(interface) = interface {
+        if let Some((interface, before)) = interface {
+            let own = Carriage::of(&interface).since(before);
             // what the host's side receives is what the sandbox has sent
-            stats.network_rx = traffic(&interface, "tx");
-            stats.network_tx = traffic(&interface, "rx");
+            stats.network_rx = own.sent;
+            stats.network_tx = own.received;
         }
         stats
     }

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use haar_substrate::{
     ContainerSpec, ExecSpec, Exit, Filter, ImageId, Lifetime, Limits, Resource, SandboxId,
-    SandboxSpec, SandboxStatus, Stdio, SubstrateError, Verb, WarmTemplate,
+    SandboxSpec, SandboxStatus, Stdio, SubstrateError, Transfer, Verb, WarmTemplate,
 };
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Changes whenever a message changes; both halves must agree.
-pub(crate) const PROTOCOL: u32 = 6;
+pub(crate) const PROTOCOL: u32 = 7;
 
 /// Asked by the server. Each has a number that its answer repeats.
 #[derive(Debug, Serialize, Deserialize)]
@@ -157,14 +157,54 @@ pub(crate) struct Described {
     /// Directory name of its cgroups, below the instance's.
     pub(crate) cgroup: String,
     pub(crate) hostname: String,
-    /// The host's side of its interface.
-    pub(crate) interface: Option<String>,
+    /// The host's side of its interface, and what went over that for others.
+    pub(crate) interface: Option<(String, Carriage)>,
     /// Directory names of its containers' own cgroups.
     pub(crate) groups: BTreeMap<String, String>,
     /// Output that is kept.
     pub(crate) written: Vec<Written>,
     /// What the descriptors are that come along, in their order.
     pub(crate) carried: Vec<Carried>,
+}
+
+/// What went over an interface of the host.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Carriage {
+    /// What the host's side has received.
+    pub(crate) received: Transfer,
+    /// What it has sent.
+    pub(crate) sent: Transfer,
+}
+
+impl Carriage {
+    /// So far.
+    pub(crate) fn of(interface: &str) -> Self {
+        let one = |way: &str| {
+            let read = |what: &str| {
+                let path = format!("/sys/class/net/{interface}/statistics/{way}_{what}");
+                let text = std::fs::read_to_string(path).unwrap_or_default();
+                text.trim().parse().unwrap_or_default()
+            };
+            Transfer {
+                bytes: read("bytes"),
+                count: read("packets"),
+                error_count: read("errors"),
+                dropped_count: read("dropped"),
+            }
+        };
+        Self { received: one("rx"), sent: one("tx") }
+    }
+
+    /// What of it came after another.
+    pub(crate) fn since(self, before: Self) -> Self {
+        let less = |now: Transfer, before: Transfer| Transfer {
+            bytes: now.bytes.saturating_sub(before.bytes),
+            count: now.count.saturating_sub(before.count),
+            error_count: now.error_count.saturating_sub(before.error_count),
+            dropped_count: now.dropped_count.saturating_sub(before.dropped_count),
+        };
+        Self { received: less(self.received, before.received), sent: less(self.sent, before.sent) }
+    }
 }
 
 /// A descriptor's meaning.

@@ -12,7 +12,7 @@ use haar_types::Timestamp;
 use tokio::sync::{broadcast, watch};
 
 use crate::cgroup::Gauge;
-use crate::proto::{Carried, Described, Ended, Written};
+use crate::proto::{Carriage, Carried, Described, Ended, Written};
 
 /// Events that a slow watcher may fall behind.
 const EVENTS_MAX: usize = 4_096;
@@ -40,8 +40,8 @@ pub(super) struct Entry {
     /// Of containers with control groups of their own.
     pub(super) groups: BTreeMap<String, String>,
     pub(super) hostname: String,
-    /// The host's side of its interface.
-    pub(super) interface: Option<String>,
+    /// The host's side of its interface, and what went over that for others.
+    pub(super) interface: Option<(String, Carriage)>,
     pub(super) runs: BTreeMap<String, Run>,
     pub(super) listeners: BTreeMap<SocketAddrV4, TcpListener>,
     pub(super) outputs: BTreeMap<String, [OwnedFd; 2]>,

@@ -1,11 +1,14 @@
 //! Networks of sandboxes: a namespace each, and with an address an interface on this
 //! instance's bridge.
 
+mod used;
+
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::AtomicBool;
 
 use haar_substrate::{Bridged, Network, NetworkStatus};
 use parking_lot::Mutex;
@@ -18,8 +21,9 @@ use super::log;
 use super::net::{self, Doors};
 use super::netlink::Netlink;
 use super::nft::Firewall;
-use crate::proto::{Carried, Doing, Failure, Scarce};
+use crate::proto::{Carriage, Doing, Failure, Scarce};
 use crate::sys;
+pub(super) use used::{SandboxNetwork, Used};
 
 /// All networks of one instance.
 pub(super) struct Networks {
@@ -54,39 +58,8 @@ const NAMES_MAX: usize = 10_000;
 struct Ready {
     namespace: OwnedFd,
     interface: String,
-}
-
-/// A sandbox's network.
-#[derive(Default)]
-pub(super) struct SandboxNetwork {
-    /// None is the host's own.
-    pub(super) namespace: Option<OwnedFd>,
-    pub(super) status: Option<NetworkStatus>,
-    pub(super) bridged: Option<Bridged>,
-    /// The host's side of its interface.
-    pub(super) interface: Option<String>,
-    /// Sockets inside: the next server wants them too.
-    pub(super) doors: Doors,
-}
-
-impl SandboxNetwork {
-    /// Copies of its sockets inside, for a server.
-    pub(super) fn carried(&self) -> Result<Vec<(Carried, OwnedFd)>, Failure> {
-        let copy = |(address, listener): &(SocketAddrV4, TcpListener)| {
-            Ok((Carried::Listener(*address), listener.try_clone()?.into()))
-        };
-        let copies: io::Result<Vec<_>> = self.doors.listeners.iter().map(copy).collect();
-        copies.doing("copy a descriptor")
-    }
-
-    /// A TCP socket of this network, for the server to connect.
-    pub(super) fn socket(&self, home: impl AsFd) -> Result<OwnedFd, Failure> {
-        let make = || net::socket().doing("make a socket inside the sandbox");
-        match &self.namespace {
-            Some(namespace) => in_namespace(home, namespace, make),
-            None => make(),
-        }
-    }
+    /// What has gone over it already.
+    before: Carriage,
 }
 
 impl Networks {
@@ -111,7 +84,7 @@ impl Networks {
             let open = |at: &SocketAddrV4| Ok((*at, net::listen_plain(*at)?));
             let listeners: io::Result<Vec<_>> = listen.iter().map(open).collect();
             let listeners = listeners.doing("listen for the sandbox")?;
-            let doors = Doors::plain(listeners);
+            let doors = Mutex::new(Doors::plain(listeners));
             return Ok(SandboxNetwork { doors, ..SandboxNetwork::default() });
         }
         let open = || net::doors(listen).doing("listen inside the sandbox");
@@ -120,7 +93,7 @@ impl Networks {
                 net::loopback_up().doing("bring up the loopback interface")?;
                 open()
             })?;
-            let namespace = Some(namespace);
+            let (namespace, doors) = (Some(namespace), Mutex::new(doors));
             return Ok(SandboxNetwork { namespace, doors, ..SandboxNetwork::default() });
         };
         check(bridged)?;
@@ -138,7 +111,7 @@ impl Networks {
         open: impl FnOnce() -> Result<Doors, Failure>,
     ) -> Result<SandboxNetwork, Failure> {
         let ready = self.state.lock().ready.pop();
-        let Ready { namespace, interface } = match ready {
+        let Ready { namespace, interface, before } = match ready {
             Some(ready) => ready,
             None => self.make_ready(&home, bridge, number)?,
         };
@@ -156,8 +129,9 @@ impl Networks {
             namespace: Some(namespace),
             status: Some(status),
             bridged: Some(bridged.clone()),
-            interface: Some(interface),
-            doors,
+            interface: Some((interface, before)),
+            doors: Mutex::new(doors),
+            is_changed: AtomicBool::new(false),
         })
     }
 
@@ -180,7 +154,7 @@ impl Networks {
                 }
                 made => {
                     made.doing("make an interface")?;
-                    return Ok(Ready { namespace, interface });
+                    return Ok(Ready { namespace, interface, before: Carriage::default() });
                 }
             }
         }

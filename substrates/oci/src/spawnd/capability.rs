@@ -1,5 +1,7 @@
 //! Capabilities by name, and which a container has.
 
+use std::sync::OnceLock;
+
 use haar_substrate::Capability;
 
 use crate::proto::Failure;
@@ -82,6 +84,9 @@ pub(super) fn of_container(add: &[Capability], drop: &[Capability]) -> Result<u6
     Ok(kept & own())
 }
 
+/// What lets a container change its network beyond its own sockets.
+pub(super) const OVER_NETWORK: u64 = bits(&[12, 21]);
+
 /// Without what must not be had where no control group says which devices may be used.
 pub(super) fn without_devices(capabilities: u64) -> u64 {
     capabilities & !MKNOD
@@ -101,8 +106,13 @@ fn find(capability: &Capability) -> Result<u64, Failure> {
     at.map(|at| 1 << at).ok_or_else(refused)
 }
 
-/// The helper's own bounding set.
+/// The helper's own bounding set, which never changes.
 fn own() -> u64 {
+    static OWN: OnceLock<u64> = OnceLock::new();
+    *OWN.get_or_init(read_own)
+}
+
+fn read_own() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapBnd:"));
     line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(u64::MAX)

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 use haar_substrate::User;
 
 use super::clone::{self, Child};
-use super::seccomp::Programs;
+use super::seccomp::Program;
 use crate::cgroup::Entries;
 pub(super) use guest::join_program;
 use mounts::{mount_container, mount_own, move_tree};
@@ -110,7 +110,7 @@ pub(super) struct ProgramSpec<'a> {
     /// Capabilities that it has.
     pub(super) permitted: u64,
     pub(super) no_new_privileges: bool,
-    pub(super) seccomp: &'a Programs,
+    pub(super) seccomp: &'a Program,
 }
 
 /// Everything that the first process of a container with a root of its own needs.

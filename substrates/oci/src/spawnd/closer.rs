@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
+use super::bridge::Used;
 use super::helper::Helper;
 use super::log;
 use super::scratch::Again;
@@ -16,12 +17,17 @@ use crate::cgroup::Cgroup;
 const RETRY: Duration = Duration::from_millis(2);
 const RETRIES_MAX: u32 = 1_000;
 
+/// How often it is looked whether a network is out of use; then it is let go of.
+const NETWORK_TRIES_MAX: u32 = 100;
+
 /// What a sandbox has left.
 pub(super) enum Remains {
     Mounts(OwnedFd),
     Group(Cgroup),
     /// A layer's file system, once its mounts are gone.
     Layer(Again),
+    /// A network, once nobody holds a socket of it.
+    Network(Used),
     /// A directory with all in it.
     Dir(PathBuf),
     /// All of one unit's remains were sent before this.
@@ -36,8 +42,10 @@ pub(super) type Closer = Sender<Remains>;
 /// Runs the thread.
 pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
     let mut stubborn: Vec<(Cgroup, u32)> = Vec::new();
+    let mut networks: Vec<(Used, u32)> = Vec::new();
     loop {
-        let wait = if stubborn.is_empty() { Duration::from_secs(3_600) } else { RETRY };
+        let is_idle = stubborn.is_empty() && networks.is_empty();
+        let wait = if is_idle { Duration::from_secs(3_600) } else { RETRY };
         match mailbox.recv_timeout(wait) {
             Ok(Remains::Mounts(mounts)) => drop(mounts),
             Ok(Remains::Group(group)) => {
@@ -51,6 +59,7 @@ pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
                 }
                 _ => {}
             },
+            Ok(Remains::Network(used)) => networks.push((used, 0)),
             Ok(Remains::Layer(again)) => helper.shop.scratch.give_back(again),
             Ok(Remains::Unit) => helper.one_less(),
             Ok(Remains::Look) | Err(RecvTimeoutError::Timeout) => {}
@@ -62,6 +71,11 @@ pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
                 log(&format!("control group {} could not be removed", group.name));
             }
             *tries < RETRIES_MAX && !group.remove()
+        });
+        let (home, all) = (&helper.shop.home, &helper.shop.networks);
+        networks.retain_mut(|(used, tries)| {
+            *tries += 1;
+            *tries < NETWORK_TRIES_MAX && !all.take_back(home, used)
         });
         if stubborn.is_empty() {
             helper.leave_if_done();

@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use haar_substrate::{ContainerSpec, Lifetime, Network, Root, SandboxId, SandboxSpec, Stdio};
 use parking_lot::Mutex;
@@ -343,6 +344,7 @@ impl Composed {
         sysctls: &BTreeMap<String, String>,
     ) -> Result<(), Failure> {
         let namespace: Option<&OwnedFd> = self.network.namespace.as_ref();
+        self.network.is_changed.store(true, Ordering::SeqCst);
         for (name, value) in sysctls {
             let refused = |reason: String| Failure::Refused { program: name.clone(), reason };
             let plain = name.split('.').all(|part| {

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use haar_substrate::{ContainerSpec, ImageId, OutputMode, Root, RunAs, Stdio, TerminalSize, User};
 use parking_lot::Mutex;
@@ -111,13 +112,16 @@ fn make(
     }
     let root = match spec.root_size_bytes.filter(|_| shop.scratch.are_usable()) {
         Some(size_bytes) => bounded_root(shop, image, layer, size_bytes),
-        None => rootfs::overlay(&image.layers, layer).map(|tree| (tree, None)),
+        None => rootfs::overlay(&shop.places.base, &image.layers, layer).map(|tree| (tree, None)),
     };
     let (tree, again) = root.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::NoImage(id.clone()),
         _ => Failure::of("lay the image's layers over each other", &error),
     })?;
     let context = context(shop, spec, image, &tree)?;
+    if context.bounding & capability::OVER_NETWORK != 0 {
+        composed.network.is_changed.store(true, Ordering::SeqCst);
+    }
     let again = Mutex::new(again);
     let mounts = Vec::new();
     let mut site = Site { shop, composed, spec, image, group, tree, again, mounts, context };
@@ -168,7 +172,7 @@ fn bounded_root(
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     let tree = move_mount(&scratch.tree, c"", rustix::fs::CWD, &at, flags)
         .map_err(io::Error::from)
-        .and_then(|()| rootfs::overlay(&image.layers, &at));
+        .and_then(|()| rootfs::overlay(&shop.places.base, &image.layers, &at));
     let _ = unmount(&at, UnmountFlags::DETACH);
     let _ = std::fs::remove_dir(&at);
     Ok((tree?, scratch.again))

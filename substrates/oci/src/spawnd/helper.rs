@@ -148,6 +148,9 @@ impl Helper {
         if let Some(composed) = &sandbox.composed {
             if let Some(status) = &composed.network.status {
                 self.shop.networks.release(status.address);
+                if let Some(used) = composed.network.used() {
+                    let _ = self.closer.send(Remains::Network(used));
+                }
             }
             self.close_first(composed.take_first());
             composed.leavings().into_iter().for_each(|dir| self.close_dir(dir));
@@ -206,7 +209,10 @@ impl Helper {
         if let Some(Owner { id, container, attempt }) = owner {
             self.link.tell(&ToServer::Exited(Ended { id, container, attempt, exit, at }));
         }
-        unit.kill();
+        // with a first process all of its namespace has ended
+        if !unit.is_sole() {
+            unit.kill();
+        }
     }
 
     /// A program run by `exec` has ended.

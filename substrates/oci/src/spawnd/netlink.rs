@@ -13,6 +13,7 @@ use super::message::{Message, errno_of};
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
 const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
 const NLM_F_ACK: u16 = 4;
 const NLM_F_EXCL: u16 = 0x200;
@@ -93,6 +94,30 @@ impl Netlink {
     pub(super) fn up(&self, index: u32) -> io::Result<()> {
         let mut message = asking(RTM_NEWLINK, 0);
         link(&mut message, index, true);
+        self.ask(message)
+    }
+
+    /// Brings an interface down, which takes its routes and neighbours away.
+    pub(super) fn down(&self, index: u32) -> io::Result<()> {
+        let mut message = asking(RTM_NEWLINK, 0);
+        message.fixed(&[0; 4]);
+        for field in [index, 0, libc::IFF_UP as u32] {
+            message.fixed(&field.to_ne_bytes());
+        }
+        self.ask(message)
+    }
+
+    /// Takes an address off an interface.
+    pub(super) fn remove_address(
+        &self,
+        index: u32,
+        address: Ipv4Addr,
+        prefix: u8,
+    ) -> io::Result<()> {
+        let mut message = asking(RTM_DELADDR, 0);
+        message.fixed(&[libc::AF_INET as u8, prefix, 0, 0]);
+        message.fixed(&index.to_ne_bytes());
+        message.bytes(IFA_LOCAL, &address.octets());
         self.ask(message)
     }
 

@@ -26,24 +26,32 @@ pub(super) const OWN_FILES: [&str; 3] = ["hosts", "hostname", "resolv.conf"];
 /// Directories of a writable layer: what it holds, and what the kernel works in.
 pub(super) const LAYER_DIRS: [&str; 2] = ["upper", "work"];
 
-/// Lays a writable layer in `dir` over an image's; answers it mounted nowhere yet.
-pub(super) fn overlay(layers: &[PathBuf], dir: &Path) -> io::Result<OwnedFd> {
+/// Makes the layer that lies below all images: it has the places of what every container gets, so
+/// that most writable layers need hold nothing.
+pub(super) fn make_base(dir: &Path) -> io::Result<()> {
+    for name in OWN_DIRS.into_iter().chain(["etc"]) {
+        fs::create_dir_all(dir.join(name))?;
+    }
+    for name in OWN_FILES {
+        fs::write(dir.join("etc").join(name), "")?;
+    }
+    Ok(())
+}
+
+/// Lays a writable layer in `dir` over an image's, with `base` below them; answers it mounted
+/// nowhere yet.
+pub(super) fn overlay(base: &Path, layers: &[PathBuf], dir: &Path) -> io::Result<OwnedFd> {
     let [upper, work] = LAYER_DIRS.map(|name| dir.join(name));
-    let empty = dir.join("empty");
     fs::create_dir_all(&upper)?;
     fs::create_dir_all(&work)?;
+    let mut lower = layers.iter().rev().map(PathBuf::as_path).chain([base]);
     let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&fs, "source", "container")?;
-    let one_by_one = layers
-        .iter()
-        .rev()
-        .try_for_each(|layer| fsconfig_set_string(&fs, "lowerdir+", layer.as_path()));
-    if layers.is_empty() {
-        fs::create_dir_all(&empty)?;
-        fsconfig_set_string(&fs, "lowerdir", empty.as_path())?;
-    } else if one_by_one.is_err() {
+    let one_by_one = lower.try_for_each(|layer| fsconfig_set_string(&fs, "lowerdir+", layer));
+    if one_by_one.is_err() {
         // kernels before 6.8
-        let all: Vec<_> = layers.iter().rev().map(|layer| layer.display().to_string()).collect();
+        let lower = layers.iter().rev().map(PathBuf::as_path).chain([base]);
+        let all: Vec<_> = lower.map(|layer| layer.display().to_string()).collect();
         fsconfig_set_string(&fs, "lowerdir", all.join(":"))?;
     }
     fsconfig_set_string(&fs, "upperdir", upper.as_path())?;

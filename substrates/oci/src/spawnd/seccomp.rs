@@ -2,38 +2,35 @@
 //!
 //! What is not on it answers `ENOSYS`, so that C libraries fall back to older calls (`clone3`
 //! to `clone`, whose flags can be looked at). What would change the host or the isolation
-//! answers `EPERM`, by a second program that is asked first.
+//! answers `EPERM`.
+
+mod program;
 
 use std::collections::BTreeMap;
 
-use seccompiler::{
-    BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter,
-    SeccompRule, TargetArch,
-};
+pub(super) use program::Program;
+use program::{ALLOW, Judgement, errno};
 
 /// Flags of `clone` that make namespaces.
-const CLONE_NEW: u64 = (libc::CLONE_NEWNS
+const CLONE_NEW: u32 = (libc::CLONE_NEWNS
     | libc::CLONE_NEWCGROUP
     | libc::CLONE_NEWUTS
     | libc::CLONE_NEWIPC
     | libc::CLONE_NEWUSER
     | libc::CLONE_NEWPID
-    | libc::CLONE_NEWNET) as u64;
+    | libc::CLONE_NEWNET) as u32;
 
-/// Both programs, in the order of their installation.
-pub(super) struct Programs {
-    pub(super) allow: BpfProgram,
-    pub(super) deny: BpfProgram,
-}
+/// Personalities that may be taken on.
+const PERSONALITIES: &[u32] = &[0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff];
 
 /// Programs by what they are for.
 pub(super) struct Profiles {
     /// Functions.
-    pub(super) function: Programs,
+    pub(super) function: Program,
     /// Containers: Docker's default.
-    pub(super) container: Programs,
+    pub(super) container: Program,
     /// Containers that were given the capability to administer the system.
-    pub(super) admin: Programs,
+    pub(super) admin: Program,
 }
 
 /// Compiles all programs, once.
@@ -46,63 +43,28 @@ pub(super) fn compile() -> Result<Profiles, String> {
 }
 
 /// A profile that lets more calls through, and perhaps namespaces be made.
-fn profile(freed: &[i64], namespaces: bool) -> Result<Programs, String> {
-    let arch: TargetArch =
-        std::env::consts::ARCH.try_into().map_err(|error| format!("{error:?}"))?;
-    let mut allow: BTreeMap<i64, Vec<SeccompRule>> =
-        ALLOWED.iter().chain(ALLOWED_HERE).map(|number| (*number, Vec::new())).collect();
-    allow.extend(freed.iter().map(|number| (*number, Vec::new())));
+fn profile(freed: &[i64], namespaces: bool) -> Result<Program, String> {
+    program::compile(&judgements(freed, namespaces), errno(libc::ENOSYS))
+}
+
+fn judgements(freed: &[i64], namespaces: bool) -> BTreeMap<u32, Judgement> {
+    let (no, unknown) = (errno(libc::EPERM), errno(libc::ENOSYS));
+    let calls = |all: &[i64], judgement: Judgement| {
+        let all = all.iter().map(|number| (*number as u32, judgement));
+        all.collect::<BTreeMap<_, _>>()
+    };
+    let mut all = calls(DENIED, Judgement::Always(no));
+    for allowed in [ALLOWED, ALLOWED_HERE, freed] {
+        all.extend(calls(allowed, Judgement::Always(ALLOW)));
+    }
     if !namespaces {
-        allow.insert(libc::SYS_clone, vec![no_flags(0, CLONE_NEW)?]);
+        all.insert(libc::SYS_clone as u32, Judgement::IfAny(CLONE_NEW, no, ALLOW));
     }
-    let mut personalities = Vec::new();
-    for value in [0, 0x8, 0x2_0000, 0x2_0008, 0xffff_ffff] {
-        personalities.push(rule(0, SeccompCmpOp::Eq, value)?);
-    }
-    allow.insert(libc::SYS_personality, personalities);
-    allow.insert(libc::SYS_socket, vec![rule(0, SeccompCmpOp::Ne, libc::AF_VSOCK as u64)?]);
-
-    let mut deny: BTreeMap<i64, Vec<SeccompRule>> =
-        DENIED.iter().map(|number| (*number, Vec::new())).collect();
-    deny.retain(|number, _| !freed.contains(number));
-    let new: Result<Vec<_>, _> = (0..64)
-        .map(|bit| 1u64 << bit)
-        .filter(|flag| CLONE_NEW & flag != 0)
-        .map(|flag| rule(0, SeccompCmpOp::MaskedEq(flag), flag))
-        .collect();
-    if !namespaces {
-        deny.insert(libc::SYS_clone, new?);
-    }
-    Ok(Programs {
-        allow: program(
-            allow,
-            SeccompAction::Errno(libc::ENOSYS as u32),
-            SeccompAction::Allow,
-            arch,
-        )?,
-        deny: program(deny, SeccompAction::Allow, SeccompAction::Errno(libc::EPERM as u32), arch)?,
-    })
-}
-
-fn program(
-    rules: BTreeMap<i64, Vec<SeccompRule>>,
-    otherwise: SeccompAction,
-    matching: SeccompAction,
-    arch: TargetArch,
-) -> Result<BpfProgram, String> {
-    SeccompFilter::new(rules, otherwise, matching, arch)
-        .and_then(TryInto::try_into)
-        .map_err(|error| error.to_string())
-}
-
-fn rule(argument: u8, operator: SeccompCmpOp, value: u64) -> Result<SeccompRule, String> {
-    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, operator, value)
-        .and_then(|condition| SeccompRule::new(vec![condition]))
-        .map_err(|error| error.to_string())
-}
-
-fn no_flags(argument: u8, mask: u64) -> Result<SeccompRule, String> {
-    rule(argument, SeccompCmpOp::MaskedEq(mask), 0)
+    let personality = Judgement::IfOneOf(PERSONALITIES, ALLOW, unknown);
+    all.insert(libc::SYS_personality as u32, personality);
+    const VSOCK: &[u32] = &[libc::AF_VSOCK as u32];
+    all.insert(libc::SYS_socket as u32, Judgement::IfOneOf(VSOCK, unknown, ALLOW));
+    all
 }
 
 macro_rules! calls {
@@ -188,15 +150,74 @@ const ALLOWED_HERE: &[i64] = calls! {
 const ALLOWED_HERE: &[i64] = &[];
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // as tests do
 mod tests {
     use super::*;
 
+    const NO: u32 = errno(libc::EPERM);
+    const UNKNOWN: u32 = errno(libc::ENOSYS);
+
+    fn says(program: &Program, number: i64, argument: u64) -> u32 {
+        program::run(program, program::ARCH, number as u32, argument)
+    }
+
     #[test]
-    fn both_programs_compile_and_no_call_is_in_both_lists() {
+    fn every_call_is_judged_as_the_lists_say() {
         let profiles = compile().unwrap();
-        for programs in [&profiles.function, &profiles.container, &profiles.admin] {
-            assert!(!programs.allow.is_empty() && !programs.deny.is_empty());
+        let kinds: [(&Program, &[i64]); 3] = [
+            (&profiles.function, &[]),
+            (&profiles.container, &[libc::SYS_chroot]),
+            (&profiles.admin, ADMIN),
+        ];
+        let special = [libc::SYS_clone, libc::SYS_personality, libc::SYS_socket];
+        for (program, freed) in kinds {
+            for number in (0..1_000).filter(|number| !special.contains(number)) {
+                let allowed =
+                    [ALLOWED, ALLOWED_HERE, freed].iter().any(|all| all.contains(&number));
+                let expected = match (allowed, DENIED.contains(&number)) {
+                    (true, _) => ALLOW,
+                    (false, true) => NO,
+                    (false, false) => UNKNOWN,
+                };
+                assert_eq!(says(program, number, 0), expected, "{number}");
+            }
+            // the other numbering of this processor, and another processor
+            assert_eq!(says(program, 0x4000_0000 | libc::SYS_read, 0), UNKNOWN);
+            let foreign = program::run(program, program::ARCH ^ 1, libc::SYS_read as u32, 0);
+            assert_eq!(foreign, libc::SECCOMP_RET_KILL_PROCESS);
         }
         assert!(DENIED.iter().all(|call| !ALLOWED.contains(call) && !ALLOWED_HERE.contains(call)));
+    }
+
+    #[test]
+    fn arguments_are_looked_at_where_they_matter() {
+        let profiles = compile().unwrap();
+        for program in [&profiles.function, &profiles.container] {
+            let thread = (libc::CLONE_VM | libc::CLONE_THREAD) as u64;
+            assert_eq!(says(program, libc::SYS_clone, thread), ALLOW);
+            for bit in 0..32 {
+                let expected = if CLONE_NEW & 1 << bit == 0 { ALLOW } else { NO };
+                assert_eq!(says(program, libc::SYS_clone, thread | 1 << bit), expected, "{bit}");
+            }
+        }
+        let program = &profiles.admin;
+        assert_eq!(says(program, libc::SYS_clone, libc::CLONE_NEWUSER as u64), ALLOW);
+        assert_eq!(says(program, libc::SYS_personality, 0xffff_ffff), ALLOW);
+        assert_eq!(says(program, libc::SYS_personality, 0x40_0000), UNKNOWN);
+        assert_eq!(says(program, libc::SYS_socket, libc::AF_INET as u64), ALLOW);
+        assert_eq!(says(program, libc::SYS_socket, libc::AF_VSOCK as u64), UNKNOWN);
+        // what the kernel does not look at decides nothing
+        let high = 1 << 40 | libc::AF_VSOCK as u64;
+        assert_eq!(says(program, libc::SYS_socket, high), UNKNOWN);
+    }
+
+    #[test]
+    fn a_program_finds_its_answer_in_few_steps() {
+        let profiles = compile().unwrap();
+        for program in [&profiles.function, &profiles.container, &profiles.admin] {
+            assert!(program.0.len() < 400, "{}", program.0.len());
+            let most = (0..500).map(|number| program::steps(program, number)).max();
+            assert!(most.unwrap() < 24, "{most:?}");
+        }
     }
 }

@@ -25,7 +25,7 @@ use super::mounts::Detached;
 use super::root::{PreparedRoot, RootKey, Roots};
 use super::scratch::Scratches;
 use super::seccomp::{self, Profiles};
-use super::{init, net};
+use super::{init, net, rootfs};
 use crate::cgroup::{Cgroup, Cgroups};
 use crate::proto::{Doing, Failure};
 use crate::sys;
@@ -62,6 +62,8 @@ pub(super) struct Places {
     pub(super) anchor: CString,
     /// On disk: writable layers and volumes of sandboxes.
     pub(super) disk: PathBuf,
+    /// The layer below all images.
+    pub(super) base: PathBuf,
     /// Kept output.
     pub(super) logs: PathBuf,
 }
@@ -75,12 +77,14 @@ impl Places {
             memory: memory.to_owned(),
             anchor: CString::new(anchor.as_os_str().as_bytes())?,
             disk: state_dir.join("sandboxes"),
+            base: state_dir.join("base"),
             logs: state_dir.join("logs"),
         };
-        for dir in [&own.disk, &own.logs] {
+        for dir in [&own.disk, &own.base, &own.logs] {
             let _ = std::fs::remove_dir_all(dir);
             std::fs::create_dir_all(dir)?;
         }
+        rootfs::make_base(&own.base)?;
         Ok(own)
     }
 }

@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
 
 use super::{CAPABILITIES, ProgramSpec, Report, Vectors, die_with_parent, unreachable_child};
-use crate::spawnd::seccomp::Programs;
+use crate::spawnd::seccomp::Program;
 
 /// Becomes the program, with what it may do and no more.
 pub(super) unsafe fn become_program(
@@ -174,17 +174,12 @@ pub(super) unsafe fn set_capabilities(kept: u64, report: &Report) {
     }
 }
 
-unsafe fn install_seccomp(programs: &Programs, report: &Report) {
-    // the one installed last is asked first
-    for program in [&programs.allow, &programs.deny] {
-        let program = libc::sock_fprog {
-            len: program.len() as u16,
-            filter: program.as_ptr().cast_mut().cast(),
-        };
-        // SAFETY: the program outlives the call; the kernel copies and checks it.
-        let result = unsafe {
-            libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
-        };
-        report.check(10, result);
-    }
+unsafe fn install_seccomp(program: &Program, report: &Report) {
+    let program =
+        libc::sock_fprog { len: program.0.len() as u16, filter: program.0.as_ptr().cast_mut() };
+    // SAFETY: the program outlives the call; the kernel copies and checks it.
+    let result = unsafe {
+        libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &raw const program)
+    };
+    report.check(10, result);
 }
