@@ -63,6 +63,15 @@ impl Units {
         }
     }
 
+    /// What is the table's and its local indexes', and what is each global one's.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = (Option<&str>, u64)> {
+        let own = self.indexes.values().filter(|(is_global, _)| !is_global);
+        let own = self.table + own.map(|(_, halves)| halves).sum::<u64>();
+        let global = self.indexes.iter().filter(|(_, (is_global, _))| *is_global);
+        let global = global.map(|(name, (_, halves))| (Some(name.as_str()), *halves));
+        std::iter::once((None, own)).chain(global).filter(|(_, halves)| *halves > 0)
+    }
+
     /// Transactions cost twice.
     #[must_use]
     pub(crate) fn doubled(mut self) -> Self {
@@ -105,7 +114,7 @@ impl Units {
 }
 
 /// Whether a call reads or writes, for answers that tell them apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Direction {
     Read,
     Write,

@@ -31,6 +31,7 @@ pub(crate) use write::{Actor, Change, ITEM_BYTES_MAX, Intent, Written, check};
 use crate::refusal;
 use crate::state::{TableKey, TableRow};
 use crate::streams::Streams;
+use crate::throttle::Throttle;
 
 /// All items of this haar.
 pub(crate) struct Engine {
@@ -41,6 +42,7 @@ pub(crate) struct Engine {
     /// Of idempotency tokens; taken before those of items.
     pub(crate) token_locks: Locks,
     pub(crate) streams: Streams,
+    pub(crate) throttle: Throttle,
 }
 
 /// The keyspaces. Keys begin with a table's id, but for backups (the backup's) and tokens.
@@ -82,6 +84,7 @@ impl Engine {
             locks: Locks::new(),
             token_locks: Locks::new(),
             streams,
+            throttle: Throttle::default(),
         }))
     }
 
@@ -108,6 +111,7 @@ impl Engine {
 
     /// Removes all that a table had, its streams excepted.
     pub(crate) async fn purge(&self, table: u64) -> Result<(), KvError> {
+        self.throttle.forget_table(table);
         self.locks.barrier();
         let Spaces { items, entries, expiries, counts, past, .. } = &self.spaces;
         for space in [items, entries, expiries, counts, past] {
@@ -119,6 +123,7 @@ impl Engine {
     /// Forgets what is in memory, before a reset.
     pub(crate) fn forget(&self) {
         self.streams.forget();
+        self.throttle.forget();
     }
 }
 

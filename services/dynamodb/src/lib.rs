@@ -30,6 +30,7 @@ mod rules;
 mod state;
 mod streams;
 mod sweeps;
+mod throttle;
 mod usage;
 
 pub use room::Dynamodb;

@@ -50,12 +50,12 @@ impl Dynamodb {
     /// Meters what was used; never ends. The wiring spawns it.
     pub fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let room = Arc::clone(self);
-        async move { room.usage.run(&room.doors).await }
+        async move { room.usage.run(&room.doors, &room.engine.throttle).await }
     }
 
     /// Meters what was used since the last time; to be called before haar ends.
     pub fn flush(&self) {
-        self.usage.flush(&self.doors);
+        self.usage.flush(&self.doors, &self.engine.throttle);
     }
 
     /// Forgets what is in memory; to be called before a reset.
@@ -78,9 +78,14 @@ impl Dynamodb {
         committed.durable().await.map_err(|error| unwritten(&error))
     }
 
-    /// Notes what a read cost.
-    pub(crate) fn has_read(&self, table: &Arc<TableRow>, units: &Units) {
+    /// Takes what a read costs, before it is answered.
+    ///
+    /// # Errors
+    /// When the table or the index has no throughput left.
+    pub(crate) fn has_read(&self, table: &Arc<TableRow>, units: &Units) -> Result<(), AwsError> {
+        self.engine.throttle.take(table, Direction::Read, units, self.doors.clock.now())?;
         self.usage.add(table, Direction::Read, units);
+        Ok(())
     }
 
     /// Notes what a write cost.

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 
 use crate::capacity::{Direction, Units, units};
 use crate::state::TableRow;
+use crate::throttle::{TABLE, Throttle};
 
 /// How long use waits in memory; it is lost with a killed haar.
 const FLUSH_EVERY: Duration = Duration::from_secs(1);
@@ -22,9 +23,12 @@ pub(crate) struct Usage(Mutex<BTreeMap<u64, Tally>>);
 
 struct Tally {
     table: Arc<TableRow>,
-    read: u64,
-    written: u64,
+    read: Used,
+    written: Used,
 }
+
+/// Halves, by global index; none: the table's own.
+type Used = BTreeMap<Option<String>, u64>;
 
 impl Usage {
     /// Adds the units of one call on one table.
@@ -32,17 +36,20 @@ impl Usage {
         let mut all = self.0.lock();
         let tally = all.entry(table.id).or_insert_with(|| Tally {
             table: Arc::clone(table),
-            read: 0,
-            written: 0,
+            read: Used::new(),
+            written: Used::new(),
         });
-        match direction {
-            Direction::Read => tally.read += used.total(),
-            Direction::Write => tally.written += used.total(),
+        let sums = match direction {
+            Direction::Read => &mut tally.read,
+            Direction::Write => &mut tally.written,
+        };
+        for (index, halves) in used.parts() {
+            *sums.entry(index.map(str::to_owned)).or_default() += halves;
         }
     }
 
-    /// Meters what was added up.
-    pub(crate) fn flush(&self, doors: &Doors) {
+    /// Meters what was added up, and tells what was refused.
+    pub(crate) fn flush(&self, doors: &Doors, throttle: &Throttle) {
         let all = std::mem::take(&mut *self.0.lock());
         let (now, sink) = (doors.clock.now(), doors.peeks.get::<dyn MetricSink>());
         for tally in all.into_values() {
@@ -55,8 +62,8 @@ impl Usage {
                     service: "dynamodb",
                     resource: name.clone(),
                     quantities: vec![
-                        ("half-read-units", tally.read),
-                        ("write-units", tally.written / 2),
+                        ("half-read-units", tally.read.values().sum()),
+                        ("write-units", tally.written.values().sum::<u64>() / 2),
                     ],
                 });
             }
@@ -64,13 +71,24 @@ impl Usage {
                 tally.measure(&**sink, now);
             }
         }
+        for (table, number, direction, count) in throttle.refused() {
+            let metric = match direction {
+                Direction::Read => "ReadThrottleEvents",
+                Direction::Write => "WriteThrottleEvents",
+            };
+            let index = table.indexes.iter().find(|index| index.number == number);
+            let index = index.filter(|_| number != TABLE).map(|index| index.name.as_str());
+            if let Some(sink) = &sink {
+                tell(&**sink, &table, index, (metric, count as f64), now);
+            }
+        }
     }
 
     /// Meters every second; never ends.
-    pub(crate) async fn run(&self, doors: &Doors) {
+    pub(crate) async fn run(&self, doors: &Doors, throttle: &Throttle) {
         loop {
             doors.clock.sleep(FLUSH_EVERY).await;
-            self.flush(doors);
+            self.flush(doors, throttle);
         }
     }
 
@@ -82,22 +100,38 @@ impl Usage {
 
 impl Tally {
     fn measure(&self, sink: &dyn MetricSink, at: Timestamp) {
-        let (account, region, name) = &self.table.key;
         let consumed = [
-            ("ConsumedReadCapacityUnits", self.read),
-            ("ConsumedWriteCapacityUnits", self.written),
+            ("ConsumedReadCapacityUnits", &self.read),
+            ("ConsumedWriteCapacityUnits", &self.written),
         ];
-        for (metric, halves) in consumed.into_iter().filter(|(_, halves)| *halves > 0) {
-            sink.record(Sample {
-                account,
-                region,
-                namespace: "AWS/DynamoDB",
-                metric,
-                dimensions: &[("TableName", name)],
-                unit: "Count",
-                value: units(halves),
-                at,
-            });
+        for (metric, sums) in consumed {
+            for (index, halves) in sums {
+                tell(sink, &self.table, index.as_deref(), (metric, units(*halves)), at);
+            }
         }
     }
+}
+
+/// AWS docs: *Developer Guide > DynamoDB metrics and dimensions*.
+fn tell(
+    sink: &dyn MetricSink,
+    table: &TableRow,
+    index: Option<&str>,
+    (metric, value): (&str, f64),
+    at: Timestamp,
+) {
+    let (account, region, name) = &table.key;
+    let dimensions =
+        [("TableName", name.as_str()), ("GlobalSecondaryIndexName", index.unwrap_or(""))];
+    let dimensions = if index.is_some() { &dimensions[..] } else { &dimensions[..1] };
+    sink.record(Sample {
+        account,
+        region,
+        namespace: "AWS/DynamoDB",
+        metric,
+        dimensions,
+        unit: "Count",
+        value,
+        at,
+    });
 }

@@ -7,6 +7,7 @@ use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::AwsError;
 
 use super::{Engine, Locks, Staging, Written};
+use crate::capacity::{Direction, Units};
 use crate::orders::Order;
 use crate::refusal::{fault, invalid, no_table};
 use crate::rules::key_bytes::spread;
@@ -33,12 +34,15 @@ pub(crate) struct Token<'a> {
 /// An item that was looked for, with its table.
 pub(crate) type Found = (Arc<TableRow>, Option<Item>);
 
+/// Why a transaction was cancelled, per item, where it is to blame.
+pub(crate) type Reasons = Vec<Option<AwsError>>;
+
 /// How a transaction ended.
 pub(crate) enum Outcome {
     /// All orders were carried out.
     Done(Vec<Written>),
     /// Nothing was; per order why not, where it is to blame.
-    Cancelled(Vec<Option<AwsError>>),
+    Cancelled(Reasons),
     /// Its token came before with the same request: nothing more was done.
     Repeated,
     /// Its token came before with another request.
@@ -93,17 +97,34 @@ impl Engine {
         if reasons.iter().any(Option::is_some) {
             return Ok(Outcome::Cancelled(reasons));
         }
+        if let Err((at, error)) = self.take_throughput(&written, now) {
+            let mut reasons: Vec<_> = written.iter().map(|_| None).collect();
+            reasons[at] = Some(error);
+            return Ok(Outcome::Cancelled(reasons));
+        }
         let size = |done: &Written| done.new.as_ref().or(done.old.as_ref()).map_or(0, item_size);
         check_size(written.iter().map(size).sum())?;
         self.apply(staging, events, now).map_err(|error| fault(&error))?;
         Ok(Outcome::Done(written))
     }
 
+    /// Transactions take twice.
+    fn take_throughput(
+        &self,
+        written: &[Written],
+        now: Timestamp,
+    ) -> Result<(), (usize, AwsError)> {
+        let units: Vec<_> = written.iter().map(|done| done.units.clone().doubled()).collect();
+        let calls: Vec<_> = written.iter().map(|done| &done.table).zip(&units).collect();
+        self.throttle.take_all(&calls, Direction::Write, now)
+    }
+
     /// Reads several items as they are at one moment.
     pub(crate) fn get_all(
         &self,
         wanted: &[(TableKey, PrimaryKey)],
-    ) -> Result<Vec<Found>, AwsError> {
+        now: Timestamp,
+    ) -> Result<Result<Vec<Found>, Reasons>, AwsError> {
         let mut tables = Vec::new();
         for (key, _) in wanted {
             tables.push(self.table(key)?);
@@ -118,7 +139,16 @@ impl Engine {
         let found: Vec<Found> =
             tables.into_iter().zip(wanted).map(read).collect::<Result<_, AwsError>>()?;
         check_size(found.iter().filter_map(|(_, item)| item.as_ref()).map(item_size).sum())?;
-        Ok(found)
+        let units: Vec<_> = found.iter().map(|(_, item)| read_units(item.as_ref())).collect();
+        let calls: Vec<_> = found.iter().map(|(table, _)| table).zip(&units).collect();
+        match self.throttle.take_all(&calls, Direction::Read, now) {
+            Ok(()) => Ok(Ok(found)),
+            Err((at, error)) => {
+                let mut reasons: Vec<_> = found.iter().map(|_| None).collect();
+                reasons[at] = Some(error);
+                Ok(Err(reasons))
+            }
+        }
     }
 
     fn used(&self, token: &Token<'_>, now: Timestamp) -> Result<Option<u64>, KvError> {
@@ -147,6 +177,11 @@ impl Engine {
         }
         Ok(())
     }
+}
+
+/// Two units of one read each, consistent by nature.
+fn read_units(item: Option<&Item>) -> Units {
+    Units::of_read(item.map_or(0, item_size), true).doubled()
 }
 
 impl Token<'_> {

@@ -8,7 +8,7 @@ use haar_wire::AwsError;
 
 use super::staging::Turn;
 use super::{Engine, Locks, Staging, item_key};
-use crate::capacity::Units;
+use crate::capacity::{Direction, Units};
 use crate::refusal::{self, fault, invalid};
 use crate::rules::codec;
 use crate::rules::schema::PrimaryKey;
@@ -80,8 +80,18 @@ impl Engine {
         }
         let mut staging = Staging::default();
         let old = self.get(id, &intent.key.bytes)?;
-        let change = decide(&table, old.as_ref())?;
+        let change = match decide(&table, old.as_ref()) {
+            Err(error) if error.name() == "ConditionalCheckFailedException" => {
+                let units = Units::of_write(old.as_ref().map_or(0, item_size));
+                self.throttle.take(&table, Direction::Write, &units, now)?; // it costs as well
+                return Err(error);
+            }
+            decided => decided?,
+        };
         let (written, event) = self.stage(&mut staging, table, intent, (old, change), now)?;
+        if intent.actor == Actor::Caller {
+            self.throttle.take(&written.table, Direction::Write, &written.units, now)?;
+        }
         self.apply(staging, event.into_iter().collect(), now).map_err(|error| fault(&error))?;
         Ok(written)
     }

@@ -24,7 +24,7 @@ impl Flow<GetItem> for Dynamodb {
         let item = self.engine.get(table.id, &key.bytes)?;
         let size = item.as_ref().map_or(0, item_size);
         let units = Units::of_read(size, input.consistent_read == Some(true));
-        self.has_read(&table, &units);
+        self.has_read(&table, &units)?;
         let item = match projection {
             Some(projection) => item.map(|item| projection.apply(item)),
             None => item,

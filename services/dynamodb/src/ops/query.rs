@@ -42,7 +42,7 @@ impl Dynamodb {
         let pass = |item: &Item| plan.filter.as_ref().is_none_or(|filter| filter.holds(item));
         let scanned = self.engine.page(&reading, pass)?;
         let units = units_of(plan, &scanned);
-        self.has_read(table, &units);
+        self.has_read(table, &units)?;
         Ok((scanned, units))
     }
 

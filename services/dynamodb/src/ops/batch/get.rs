@@ -9,6 +9,7 @@ use haar_dynamodb_contract::{
 use haar_kernel::{Answer, Call, Flow};
 use haar_wire::AwsError;
 
+use super::Throttled;
 use crate::Dynamodb;
 use crate::capacity::Units;
 use crate::convert::{self, WireItem, to_wire};
@@ -48,15 +49,16 @@ impl Flow<BatchGetItem> for Dynamodb {
         }
         let (mut responses, mut consumed) = (BTreeMap::new(), Vec::new());
         let (mut unprocessed, mut bytes) = (BTreeMap::new(), 0);
+        let mut throttled = Throttled::default();
         for wanted in all {
-            let (items, left, units) = self.get_wanted(&wanted, &mut bytes)?;
-            self.has_read(&wanted.table, &units);
+            let (items, left, units) = self.get_wanted(&wanted, &mut bytes, &mut throttled)?;
             consumed.extend(units.shown(&wanted.table, input.return_consumed_capacity));
             responses.insert(wanted.name.clone(), items);
             if !left.is_empty() {
                 unprocessed.insert(wanted.name, KeysAndAttributes { keys: left, ..wanted.asked });
             }
         }
+        throttled.check()?;
         Ok(BatchGetItemOutput {
             responses: Some(responses),
             unprocessed_keys: Some(unprocessed),
@@ -91,11 +93,12 @@ impl Dynamodb {
         Ok(Wanted { name, table, keys, projection, is_consistent, asked })
     }
 
-    /// A table's items, and the keys for which no bytes were left.
+    /// A table's items, and the keys for which no bytes, or no throughput, were left.
     fn get_wanted(
         &self,
         wanted: &Wanted,
         bytes: &mut usize,
+        throttled: &mut Throttled,
     ) -> Result<(Vec<WireItem>, Vec<WireItem>, Units), AwsError> {
         let (mut items, mut left, mut units) = (Vec::new(), Vec::new(), Units::default());
         for key in &wanted.keys {
@@ -110,7 +113,12 @@ impl Dynamodb {
                 left.push(to_wire(key.item.clone()));
                 continue;
             }
-            units.add(&Units::of_read(size, wanted.is_consistent));
+            let read = Units::of_read(size, wanted.is_consistent);
+            if !throttled.passed(self.has_read(&wanted.table, &read))? {
+                left.push(to_wire(key.item.clone()));
+                continue;
+            }
+            units.add(&read);
             let shown = item.map(|item| match &wanted.projection {
                 Some(projection) => projection.apply(item),
                 None => item,

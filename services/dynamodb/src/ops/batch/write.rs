@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use haar_dynamodb_contract::{
-    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, ItemCollectionMetrics, WriteRequest,
+    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, DeleteRequest,
+    ItemCollectionMetrics, PutRequest, WriteRequest,
 };
 use haar_kernel::{Answer, Call, Flow};
 use haar_wire::AwsError;
 
+use super::Throttled;
 use crate::Dynamodb;
 use crate::capacity::Units;
+use crate::convert::to_wire;
 use crate::engine;
 use crate::orders::{Deed, Order};
 use crate::refusal::invalid;
@@ -39,13 +42,19 @@ impl Flow<BatchWriteItem> for Dynamodb {
             all.push((name, table, orders));
         }
         let mut metrics: BTreeMap<String, Vec<ItemCollectionMetrics>> = BTreeMap::new();
-        let mut consumed = Vec::new();
+        let (mut consumed, mut unprocessed) = (Vec::new(), BTreeMap::new());
+        let mut throttled = Throttled::default();
         for (name, table, orders) in all {
             let mut units = Units::default();
             for mut order in orders {
+                let again = request_of(&order);
                 let (deed, head) = order.split();
                 let decide = |_: &TableRow, old: Option<&_>| Order::decide(deed, &head, old);
-                let written = self.engine.write(&head.intent(), call.now, decide)?;
+                let written = self.engine.write(&head.intent(), call.now, decide);
+                let Some(written) = throttled.passed_with(written)? else {
+                    unprocessed.entry(name.clone()).or_insert_with(Vec::new).push(again);
+                    continue;
+                };
                 units.add(&written.units);
                 let shown =
                     collection_metrics(&table, head.key, input.return_item_collection_metrics);
@@ -56,12 +65,27 @@ impl Flow<BatchWriteItem> for Dynamodb {
             self.has_written(&table, &units);
             consumed.extend(units.shown(&table, input.return_consumed_capacity));
         }
+        throttled.check()?;
         self.engine.sync().await?;
         Ok(BatchWriteItemOutput {
-            unprocessed_items: Some(BTreeMap::new()),
+            unprocessed_items: Some(unprocessed),
             item_collection_metrics: (!metrics.is_empty()).then_some(metrics),
             consumed_capacity: (!consumed.is_empty()).then_some(consumed),
         })
+    }
+}
+
+/// An order as the customer sends it, for one who has to send it again.
+fn request_of(order: &Order) -> WriteRequest {
+    match &order.deed {
+        Deed::Put(item) => WriteRequest {
+            put_request: Some(PutRequest { item: to_wire(item.clone()) }),
+            delete_request: None,
+        },
+        _ => WriteRequest {
+            put_request: None,
+            delete_request: Some(DeleteRequest { key: to_wire(order.key.item.clone()) }),
+        },
     }
 }
 

@@ -98,6 +98,7 @@ fn failure(error: &AwsError) -> BatchStatementResponse {
     let code = match error.name() {
         "ConditionalCheckFailedException" => Code::ConditionalCheckFailed,
         "DuplicateItemException" => Code::DuplicateItem,
+        "ProvisionedThroughputExceededException" => Code::ProvisionedThroughputExceeded,
         "ResourceNotFoundException" => Code::ResourceNotFound,
         "InternalServerError" => Code::InternalServerError,
         _ => Code::ValidationError,

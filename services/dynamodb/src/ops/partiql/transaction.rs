@@ -103,7 +103,7 @@ impl Dynamodb {
             wanted.push((table.key.clone(), table.keys.of_key(keyed.key)?));
             asked.push((keyed.rest, select.paths.map(|paths| Projection::of(&paths))));
         }
-        let found = self.engine.get_all(&wanted)?;
+        let found = self.engine.get_all(&wanted, call.now)?.map_err(cancelled)?;
         let units = found.iter().map(|(table, item)| {
             let size = item.as_ref().map_or(0, item_size);
             (Arc::clone(table), Units::of_read(size, true))

@@ -8,6 +8,7 @@ use haar_dynamodb_contract::{
 use haar_kernel::{Answer, Auth, Call, Flow};
 use haar_wire::to_json;
 
+use super::write::cancelled;
 use crate::Dynamodb;
 use crate::capacity::{Direction, Units};
 use crate::convert::{self, to_wire};
@@ -32,7 +33,7 @@ impl Flow<TransactGetItems> for Dynamodb {
             projections.push(projected(get.projection_expression.as_deref(), names, None)?);
             wanted.push((table.key.clone(), table.keys.of_key(convert::item(get.key)?)?));
         }
-        let found = self.engine.get_all(&wanted)?;
+        let found = self.engine.get_all(&wanted, call.now)?.map_err(cancelled)?;
         let units = found.iter().map(|(table, item)| {
             let size = item.as_ref().map_or(0, item_size);
             // two units of one read each, consistent by nature

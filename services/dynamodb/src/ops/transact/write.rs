@@ -100,6 +100,7 @@ fn reason(error: Option<AwsError>) -> CancellationReason {
     let code = match error.name() {
         "ConditionalCheckFailedException" => "ConditionalCheckFailed",
         "DuplicateItemException" => "DuplicateItem",
+        "ProvisionedThroughputExceededException" => "ProvisionedThroughputExceeded",
         _ => "ValidationError",
     };
     CancellationReason {

@@ -1,0 +1,199 @@
+//! Provisioned throughput: what tables and global indexes may use, kept in memory.
+//!
+//! Each has one bucket for reads and one for writes, that fills by its units each second and holds
+//! five minutes of them. AWS docs: *Developer Guide > Burst capacity*. A call passes while there is
+//! something left, whatever it then takes: what it costs is known late, and the next ones wait
+//! for what it took too much. *Ours*: a new table's buckets are full, as is everything that this
+//! process has not seen used.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use haar_dynamodb_contract::{
+    BillingMode, ProvisionedThroughputExceededException, ThrottlingReason,
+};
+use haar_types::Timestamp;
+use haar_wire::AwsError;
+use parking_lot::Mutex;
+
+use crate::capacity::{Direction, Units};
+use crate::state::{TableRow, Throughput};
+
+/// Milliseconds of unused capacity that are kept.
+const KEPT_MS: i64 = 300_000;
+
+/// Thousandths of half units that one half unit has: what one unit gives in a millisecond is 2.
+const PARTS: i64 = 1000;
+
+/// The table itself, among the numbers of indexes.
+pub(crate) const TABLE: u32 = 0;
+
+/// A table's id, an index's number, reads or writes.
+type Key = (u64, u32, Direction);
+
+/// All buckets.
+#[derive(Default)]
+pub(crate) struct Throttle(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    buckets: BTreeMap<Key, Bucket>,
+    refused: BTreeMap<Key, (Arc<TableRow>, u64)>,
+}
+
+struct Bucket {
+    left: i64,
+    at: Timestamp,
+}
+
+/// What one call takes from one bucket.
+struct Share {
+    number: u32,
+    /// `None`: the table itself.
+    index: Option<String>,
+    throughput: Throughput,
+    halves: u64,
+}
+
+impl Throttle {
+    /// Takes what a call costs, or nothing where there is nothing left of one of its parts.
+    ///
+    /// # Errors
+    /// AWS's, with the first part that has nothing left.
+    pub(crate) fn take(
+        &self,
+        table: &Arc<TableRow>,
+        direction: Direction,
+        units: &Units,
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
+        self.take_all(&[(table, units)], direction, now).map_err(|(_, error)| error)
+    }
+
+    /// The same for calls that pass together or not at all; with the place of the one to blame.
+    pub(crate) fn take_all(
+        &self,
+        calls: &[(&Arc<TableRow>, &Units)],
+        direction: Direction,
+        now: Timestamp,
+    ) -> Result<(), (usize, AwsError)> {
+        let provisioned = |(table, _): &&(&Arc<TableRow>, &Units)| is_provisioned(table);
+        if !calls.iter().any(|call| provisioned(&call)) {
+            return Ok(());
+        }
+        let mut state = self.0.lock();
+        for (at, (table, units)) in calls.iter().enumerate() {
+            for share in shares(table, units) {
+                let key = (table.id, share.number, direction);
+                if state.bucket(key, &share, now).left <= 0 {
+                    let entry = state.refused.entry(key);
+                    entry.or_insert_with(|| (Arc::clone(table), 0)).1 += 1;
+                    return Err((at, exceeded(table, &share, direction)));
+                }
+            }
+        }
+        for (table, units) in calls {
+            for share in shares(table, units) {
+                let key = (table.id, share.number, direction);
+                let cost = i64::try_from(share.halves).unwrap_or(i64::MAX).saturating_mul(PARTS);
+                let bucket = state.bucket(key, &share, now);
+                bucket.left = bucket.left.saturating_sub(cost);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refusals since the last call, by table, index and direction.
+    pub(crate) fn refused(&self) -> Vec<(Arc<TableRow>, u32, Direction, u64)> {
+        let all = std::mem::take(&mut self.0.lock().refused);
+        all.into_iter().map(|((_, number, way), (row, count))| (row, number, way, count)).collect()
+    }
+
+    /// Forgets a table that is gone.
+    pub(crate) fn forget_table(&self, id: u64) {
+        self.0.lock().buckets.retain(|(table, _, _), _| *table != id);
+    }
+
+    /// Forgets all that was used.
+    pub(crate) fn forget(&self) {
+        *self.0.lock() = State::default();
+    }
+}
+
+impl State {
+    /// A bucket, filled up to now.
+    fn bucket(&mut self, key: Key, share: &Share, now: Timestamp) -> &mut Bucket {
+        let (_, _, direction) = key;
+        let a_milli = share.throughput.of(direction).saturating_mul(2);
+        let most = a_milli.saturating_mul(KEPT_MS);
+        let bucket = self.buckets.entry(key).or_insert(Bucket { left: most, at: now });
+        let elapsed = (now.0 - bucket.at.0).max(0);
+        bucket.left = bucket.left.saturating_add(a_milli.saturating_mul(elapsed)).min(most);
+        bucket.at = bucket.at.max(now);
+        bucket
+    }
+}
+
+impl Throughput {
+    fn of(self, direction: Direction) -> i64 {
+        match direction {
+            Direction::Read => self.read,
+            Direction::Write => self.write,
+        }
+    }
+}
+
+fn is_provisioned(table: &TableRow) -> bool {
+    table.billing.mode == BillingMode::Provisioned
+}
+
+/// Local indexes use what their table has.
+fn shares(table: &TableRow, units: &Units) -> Vec<Share> {
+    if !is_provisioned(table) {
+        return Vec::new();
+    }
+    let shares = units.parts().filter_map(|(index, halves)| {
+        let (number, throughput) = match index {
+            None => (TABLE, table.billing.throughput),
+            Some(name) => table.index(name).map(|index| (index.number, index.throughput))?,
+        };
+        Some(Share { number, index: index.map(str::to_owned), throughput, halves })
+    });
+    shares.collect()
+}
+
+fn exceeded(table: &TableRow, share: &Share, direction: Direction) -> AwsError {
+    let way = match direction {
+        Direction::Read => "Read",
+        Direction::Write => "Write",
+    };
+    let (what, text, resource) = match &share.index {
+        None => (
+            "Table",
+            "The level of configured provisioned throughput for the table was exceeded. Consider \
+             increasing your provisioning level with the UpdateTable API.",
+            table.arn(),
+        ),
+        Some(index) => (
+            "Index",
+            "The level of configured provisioned throughput for one or more global secondary \
+             indexes of the table was exceeded. Consider provisioning your under-provisioned \
+             global secondary indexes with the UpdateTable API",
+            format!("{}/index/{index}", table.arn()),
+        ),
+    };
+    let reason = ThrottlingReason {
+        reason: Some(format!("{what}{way}ProvisionedThroughputExceeded")),
+        resource: Some(resource),
+    };
+    ProvisionedThroughputExceededException {
+        message: Some(text.to_owned()),
+        throttling_reasons: Some(vec![reason]),
+    }
+    .into()
+}
+
+/// Whether a call was refused for its throughput.
+pub(crate) fn is_exceeded(error: &AwsError) -> bool {
+    error.name() == "ProvisionedThroughputExceededException"
+}
