@@ -9,6 +9,9 @@ import threading
 import uuid
 
 import pytest
+from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
 from botocore.exceptions import BotoCoreError, ClientError
 
 from support.cli import aws_cli
@@ -339,6 +342,10 @@ def test_policies_decide_also_for_strangers(closed, root):
     post = s3.generate_presigned_post("guarded", "formed")
     kind, whole = form(post["fields"], b"x")
     assert closed.http("POST", "/guarded", whole, {"Content-Type": kind})[0] == 204
+    kind, whole = form({"key": "smuggled"}, b"x")
+    signed = AWSRequest("POST", f"{closed.endpoint}/guarded", {"Content-Type": kind}, b"")
+    S3SigV4Auth(Credentials(root["key"], root["secret"]), "s3", "us-east-1").add_auth(signed)
+    assert closed.http("POST", "/guarded", whole, dict(signed.headers))[0] == 403
     kind, whole = form({**post["fields"], "x-amz-signature": "0" * 64}, b"x")
     assert closed.http("POST", "/guarded", whole, {"Content-Type": kind})[0] == 403
 
@@ -367,6 +374,36 @@ def handler(event, context):
     s3.put_object(Bucket=bucket, Key="in/a", Body=b"hello")
     until(lambda: s3.list_objects_v2(Bucket=bucket, Prefix="out/")["KeyCount"])
     assert s3.get_object(Bucket=bucket, Key="out/copy")["Body"].read() == b"HELLO"
+
+
+def test_a_presigned_payload_hash_holds_for_the_body(closed, root):
+    s3 = closed.client("s3", signature_version="s3v4", **root)
+    s3.create_bucket(Bucket="hashed")
+    url = f"{closed.endpoint}/hashed/k"
+    for body, sent, status in [(b"as signed", b"as signed", 200), (b"as signed", b"another!!", 400)]:
+        digest = hashlib.sha256(body).hexdigest()
+        request = AWSRequest("PUT", url, {"X-Amz-Content-SHA256": digest})
+        auth = S3SigV4QueryAuth(Credentials(root["key"], root["secret"]), "s3", "us-east-1", 60)
+        auth.payload = lambda _, digest=digest: digest
+        auth.add_auth(request)
+        path = request.url[len(closed.endpoint):]
+        answer = closed.http("PUT", path, sent, {"X-Amz-Content-SHA256": digest})
+        assert answer[0] == status, answer
+    assert b"XAmzContentSHA256Mismatch" in answer[2]
+    assert s3.get_object(Bucket="hashed", Key="k")["Body"].read() == b"as signed"
+
+
+def test_documents_that_do_not_fit_their_schema_are_malformed(cloud, bucket):
+    unknown = b"<VersioningConfiguration><Status>Perhaps</Status></VersioningConfiguration>"
+    incomplete = b"<Tagging><TagSet><Tag><Key>k</Key></Tag></TagSet></Tagging>"
+    for query, body in [("versioning", unknown), ("tagging", incomplete), ("tagging", b"<Tag")]:
+        status, _, answer = cloud.http("PUT", f"/{bucket}?{query}", body)
+        assert status == 400 and b"<Code>MalformedXML</Code>" in answer, (query, answer)
+        assert b"The XML you provided was not well-formed or did not validate" in answer
+    status, _, answer = cloud.http("PUT", f"/{bucket}?tagging", b"")
+    assert status == 400 and b"<Code>MissingRequestBodyError</Code>" in answer, answer
+    status, _, answer = cloud.http("PUT", f"/{bucket}/k", b"x", {"x-amz-storage-class": "GOLD"})
+    assert status == 400 and b"MalformedXML" not in answer, answer
 
 
 def test_no_acknowledged_object_is_lost_under_load(new_cloud, tmp_path):

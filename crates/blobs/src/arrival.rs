@@ -29,6 +29,7 @@ pub struct Arrived {
 
 /// A file that is being written, and the hash of what is in it.
 struct Writing {
+    store: Blobs,
     file: std::fs::File,
     hash: Sha256,
     length: u64,
@@ -36,6 +37,7 @@ struct Writing {
 
 impl Writing {
     fn write(&mut self, batch: &[Bytes]) -> io::Result<()> {
+        self.store.check_room()?;
         for piece in batch {
             self.file.write_all(piece)?;
             self.hash.update(piece);
@@ -66,7 +68,8 @@ impl Blobs {
         let incoming = self.incoming();
         let file = std::fs::File::create_new(&incoming.0).map_err(disk("write"))?;
         let (mut stream, mut room) = (std::pin::pin!(stream), limit);
-        let mut writing = Writing { file, hash: Sha256::new(), length: 0 };
+        let store = self.clone();
+        let mut writing = Writing { store, file, hash: Sha256::new(), length: 0 };
         let mut witness = witness;
         let (mut batch, mut end) = collect(&mut stream, &mut room).await;
         loop {

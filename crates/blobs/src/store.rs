@@ -40,11 +40,22 @@ pub enum BlobError {
 }
 
 impl BlobError {
+    /// True when the disk has no room for more.
+    pub fn is_full(&self) -> bool {
+        matches!(self, Self::Disk(_, error) if error.kind() == io::ErrorKind::StorageFull)
+    }
+
     /// True when the same call may succeed later.
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Disk(..))
     }
 }
+
+/// Left free on the disk.
+const RESERVE_BYTES: u64 = 96 << 20;
+
+/// Bytes between two looks at how much room there is.
+const ROOM_CHECKED_EVERY: u64 = 1 << 20;
 
 /// A file that comes in. Unless it was settled it goes with whoever receives it, also when
 /// nobody waits for them any more.
@@ -120,6 +131,7 @@ impl Blobs {
             if store.touch(&digest) {
                 return store.lasting(&digest).map(|()| digest);
             }
+            store.check_room()?;
             let incoming = store.incoming();
             write(&incoming.0, &bytes)?;
             store.settle(&incoming.0, &digest).map(|()| digest)
@@ -159,13 +171,18 @@ impl Blobs {
         // Not on another thread, which might make it when nobody is left to remove it.
         let file = fs::File::create_new(incoming).map_err(disk("write"))?;
         let mut file = tokio::fs::File::from_std(file);
-        let (mut hash, mut length) = (Sha256::new(), 0_u64);
+        self.check_room().map_err(disk("write"))?;
+        let (mut hash, mut length, mut checked) = (Sha256::new(), 0_u64, 0_u64);
         let mut stream = std::pin::pin!(stream);
         while let Some(chunk) = stream.next().await {
             let chunk = chunk.map_err(|error| BlobError::Sender(error.to_string()))?;
             length += chunk.len() as u64;
             if length > limit {
                 return Err(BlobError::Sender(format!("more than {limit} bytes")));
+            }
+            if length - checked >= ROOM_CHECKED_EVERY {
+                self.check_room().map_err(disk("write"))?;
+                checked = length;
             }
             hash.update(&chunk);
             file.write_all(&chunk).await.map_err(disk("write"))?;
@@ -281,6 +298,16 @@ impl Blobs {
         let sweeps = recent.sweeps;
         recent.put.insert(*digest, sweeps);
         self.path(digest).exists()
+    }
+
+    /// Refuses bytes that the disk has no room for. What is left free is for the records that
+    /// tell of blobs, and more than those keep free for themselves.
+    pub(crate) fn check_room(&self) -> io::Result<()> {
+        let disk = rustix::fs::statvfs(&self.inner.root)?;
+        match disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE_BYTES {
+            true => Err(io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
     }
 
     pub(crate) fn incoming(&self) -> Incoming {

@@ -94,6 +94,7 @@ impl Blobs {
         let (mut stream, mut room) = (std::pin::pin!(stream), limit.saturating_sub(length));
         let (mut batch, mut end) = collect(&mut stream, &mut room).await;
         loop {
+            self.check_room().map_err(disk("write"))?;
             let writing = blocking(move || turn.append(batch).map(|()| turn));
             if let Some(end) = end {
                 let turn = writing.await.map_err(disk("write"))?;

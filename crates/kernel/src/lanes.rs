@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use haar_ledger::{Ledger, Tx};
+use haar_ledger::{Ledger, LedgerError, Tx};
 use haar_wire::{AwsError, Operation, OperationSchema, Shape};
 
 use crate::idempotency::once;
@@ -127,11 +127,14 @@ fn commit(
         Ok(committed) => committed,
         Err(refused) => return ready(Err(refused)),
     };
-    async move {
-        committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })
+    async move { committed.durable().await.map_err(unwritten) }.boxed()
+}
+
+/// What a customer is told whose commit did not reach the disk.
+pub fn unwritten(error: LedgerError) -> AwsError {
+    tracing::error!(%error, "a commit did not reach the disk");
+    match error {
+        LedgerError::Full => AwsError::disk_full(),
+        _ => AwsError::internal_failure("the state could not be written"),
     }
-    .boxed()
 }

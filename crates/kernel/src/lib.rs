@@ -46,7 +46,7 @@ pub use holds::HoldsBlobs;
 pub use idempotency::TOKEN_LIFETIME;
 pub use identity::{Identities, Identity, IdentityError, NoIdentities};
 pub use kernel::{Inbound, Kernel, KernelBuilder};
-pub use lanes::Lanes;
+pub use lanes::{Lanes, unwritten};
 pub use listing::Listing;
 pub use meter::{Meter, NoMeter, UsageRecord};
 pub use outbox::{Delivery, DeliveryStep, Event, Listener, NotHeard, Outbox, Told};

@@ -34,6 +34,8 @@ struct Opened {
     /// All keyspaces in one of the engine's: each more costs twenty flushes and its own memory.
     records: Keyspace,
     syncer: Syncer,
+    place: PathBuf,
+    reserve: u64,
 }
 
 impl Disk {
@@ -82,6 +84,7 @@ impl Disk {
     /// Hands a batch to the operating system, and to the disk when asked.
     pub(crate) fn apply(&self, batch: Batch, synced: bool) -> Result<(), KvError> {
         let opened = self.opened()?;
+        opened.check_room(&batch)?;
         // without a mode the newest batches would wait in this process, and go with it
         let mode = if synced { PersistMode::SyncData } else { PersistMode::Buffer };
         let mut writes = opened.database.batch().durability(Some(mode));
@@ -123,7 +126,21 @@ impl Opened {
         let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.memtable_bytes);
         let records = database.keyspace("records", options)?;
         let syncer = Syncer::start(database.clone(), place)?;
-        Ok(Self { database, records, syncer })
+        let (place, reserve) = (place.to_owned(), sizes.reserve_bytes);
+        Ok(Self { database, records, syncer, place, reserve })
+    }
+
+    /// Refuses a batch that the disk may not have room for. An engine that ran into the end of
+    /// the disk would take nothing more until it is opened again.
+    fn check_room(&self, batch: &Batch) -> Result<(), KvError> {
+        let only_removes = batch.writes.values().all(Option::is_none);
+        let reserve = if only_removes { self.reserve / 2 } else { self.reserve };
+        let disk = rustix::fs::statvfs(&self.place).map_err(std::io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        match free < reserve {
+            true => Err(KvError::Full(free >> 20)),
+            false => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Why records could not be read or written. None passes by waiting.
+/// Why records could not be read or written. [`Self::Full`] alone passes by waiting.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum KvError {
     /// Another process has the data directory open.
@@ -13,6 +13,9 @@ pub enum KvError {
     /// The disk or the engine failed.
     #[error("could not reach the records on disk: {0}")]
     Backend(#[source] Arc<dyn Error + Send + Sync>),
+    /// The disk has less room left than is kept free; nothing was written.
+    #[error("the disk is full: no more than {0} MiB are left of it")]
+    Full(u64),
     /// The store was closed while a write waited for the disk.
     #[error("the records were closed before the write reached the disk")]
     Closed,

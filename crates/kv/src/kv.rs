@@ -24,12 +24,15 @@ pub struct Sizes {
     pub cache_bytes: u64,
     /// For records that wait to be sorted onto disk.
     pub memtable_bytes: u64,
+    /// Left free on the disk: with less, nothing is put there any more ([`KvError::Full`]), so
+    /// that what was put before can still be sorted. Removals may use half of it.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Sizes {
     /// Small: haar idles in little memory.
     fn default() -> Self {
-        Self { cache_bytes: 4 << 20, memtable_bytes: 8 << 20 }
+        Self { cache_bytes: 4 << 20, memtable_bytes: 8 << 20, reserve_bytes: 64 << 20 }
     }
 }
 

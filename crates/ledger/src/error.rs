@@ -4,7 +4,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Why the ledger did not keep a transaction, or did not open. None passes by waiting.
+/// Why the ledger did not keep a transaction, or did not open. [`Self::Full`] alone passes by
+/// waiting.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum LedgerError {
     /// [`Row::check`](crate::Row::check) refused: a bug of whoever wrote the row.
@@ -36,6 +37,9 @@ pub enum LedgerError {
     /// The disk failed, now or earlier; nothing is acknowledged any more.
     #[error("could not write the ledger to disk, no change is kept until a restart: {0}")]
     Store(#[source] Arc<StoreError>),
+    /// The disk has no room; the transaction is as if never made, as are those that built on it.
+    #[error("could not write the ledger: the disk is full")]
+    Full,
     /// The store did not open or could not be read.
     #[error("could not open the ledger: {0}")]
     Open(#[source] Arc<StoreError>),
@@ -50,6 +54,9 @@ pub enum StoreError {
     /// Another process has the data directory open.
     #[error("the data directory {0} is in use by another haar; stop it, or choose another one")]
     Locked(PathBuf),
+    /// The disk has no room for a batch, of which nothing was written.
+    #[error("the disk is full")]
+    Full,
     /// The disk or the engine failed.
     #[error("{0}")]
     Backend(#[source] Box<dyn Error + Send + Sync>),

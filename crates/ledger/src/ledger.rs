@@ -197,7 +197,10 @@ impl Ledger {
         }
         if let Some(store) = &core.store {
             let cleared = store.clear().map_err(Arc::new);
-            cleared.map_err(|error| writer.fail(error))?;
+            cleared.map_err(|error| match &*error {
+                StoreError::Full => LedgerError::Full,
+                _ => writer.fail(error),
+            })?;
         }
         let version = writer.newest.version() + 1;
         writer.newest = Snapshot::empty(Arc::clone(&core.tables), version);
@@ -263,6 +266,9 @@ impl Core {
             return;
         }
         if let Err(error) = self.write(&waiting.batch) {
+            if matches!(error, StoreError::Full) {
+                return self.undo(waiting);
+            }
             let error = self.writer.lock().fail(Arc::new(error));
             waiting.acks.into_iter().for_each(|ack| _ = ack.send(Err(error.clone())));
             return;
@@ -271,6 +277,19 @@ impl Core {
         self.flushes.fetch_add(1, Ordering::Relaxed);
         waiting.sets.into_iter().for_each(|set| _ = self.feed.send(set));
         waiting.acks.into_iter().for_each(|ack| _ = ack.send(Ok(())));
+    }
+
+    /// Goes back to what is on disk: the disk has no room for what came since.
+    fn undo(&self, refused: Waiting) {
+        tracing::error!("the disk is full; changes are refused");
+        let mut writer = self.writer.lock();
+        let state = self.published.load_full();
+        writer.newest = Snapshot { tables: Arc::clone(&self.tables), state };
+        let later = std::mem::take(&mut writer.waiting); // built on what was refused
+        drop(writer);
+        for ack in refused.acks.into_iter().chain(later.acks) {
+            _ = ack.send(Err(LedgerError::Full));
+        }
     }
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {

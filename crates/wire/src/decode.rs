@@ -220,6 +220,7 @@ fn read_body(
         return match protocol {
             _ if bytes.is_empty() => Ok(()),
             Protocol::RestXml => {
+                report.has_document(input.schema().members());
                 let root = from_xml(&bytes, report)?;
                 read_members(&root, Dialect::Xml, input, seen, report)
             }
@@ -247,6 +248,9 @@ fn read_payload(
     }
     let bytes = bytes(body, report)?;
     if bytes.is_empty() {
+        if matches!(member.schema.kind, Kind::Structure(_)) {
+            report.lacks_document(member);
+        }
         return Ok(false);
     }
     match member.schema.kind {
@@ -256,6 +260,7 @@ fn read_payload(
             Err(error) => Err(report.malformed(error.to_string())),
         },
         Kind::Structure(_) if protocol == Protocol::RestXml => {
+            report.has_document(std::slice::from_ref(member));
             let root = from_xml(&bytes, report)?;
             let Some(shape) = value.structure() else { return Ok(false) };
             let mut seen = Seen::default();

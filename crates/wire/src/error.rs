@@ -202,6 +202,15 @@ impl AwsError {
         Self::new("ThrottlingException", 400, message).query_code("Throttling")
     }
 
+    /// 503: the disk that state is written to has no room; the call may succeed later.
+    pub fn disk_full() -> Self {
+        Self::new(
+            "ServiceUnavailable",
+            503,
+            "Service is unable to handle request: the disk is full.",
+        )
+    }
+
     /// 500: our fault; the request id is in the answer.
     pub fn internal_failure(message: impl Into<String>) -> Self {
         Self::new("InternalFailure", 500, message)

@@ -194,6 +194,9 @@ pub enum Wording {
     /// All of them: `2 validation errors detected: Value 'x' at 'name' failed to satisfy
     /// constraint: Member must …; …`.
     All,
+    /// As [`Self::All`]; but a document that does not fit its schema is malformed, whatever it
+    /// is that does not fit, and there must be one: S3's.
+    Document,
     /// The first alone, without its value: `Invalid parameter at 'name' failed to satisfy
     /// constraint: 'must …'`.
     First,

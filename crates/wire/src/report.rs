@@ -21,7 +21,17 @@ pub(crate) struct Report {
     /// Paths of members that are missing, in the model's case.
     missing: Vec<String>,
     malformed: Option<String>,
+    /// The members that a document holds.
+    document: &'static [Member],
+    /// True when a violation lies in the document.
+    misfits: bool,
+    /// True when a document is required and there is none.
+    lacks_document: bool,
 }
+
+/// What S3 says of a document that does not fit its schema.
+const MISFIT: &str = "The XML you provided was not well-formed or did not validate against our \
+                      published schema";
 
 enum Step {
     Member(&'static str),
@@ -81,6 +91,16 @@ impl Report {
         self.path.len() > DEPTH_MAX
     }
 
+    /// Notes that a document holds these members; any other is somewhere else.
+    pub(crate) fn has_document(&mut self, members: &'static [Member]) {
+        self.document = members;
+    }
+
+    /// Notes that the document is missing that holds a member.
+    pub(crate) fn lacks_document(&mut self, member: &Member) {
+        self.lacks_document |= member.required;
+    }
+
     /// Notes why the input cannot be read.
     pub(crate) fn malformed(&mut self, why: impl Into<String>) -> Malformed {
         self.malformed.get_or_insert_with(|| why.into());
@@ -120,6 +140,10 @@ impl Report {
 
     /// Notes a violation at the path reached; `value` as it is to be quoted, if it may be.
     pub(crate) fn violation(&mut self, value: Option<&str>, constraint: &str) {
+        if let Some(Step::Member(top)) = self.path.first() {
+            self.misfits |=
+                self.document.iter().any(|member| member.in_document() && member.name == *top);
+        }
         if self.violations.len() == VIOLATIONS_MAX {
             return;
         }
@@ -182,8 +206,11 @@ impl Report {
 
     /// What the customer is told, if anything is wrong.
     pub(crate) fn finish(mut self, service: &ServiceSchema) -> Result<(), AwsError> {
+        let style = &service.error_style;
+        if style.wording == Wording::Document {
+            self.judge_document(style.malformed_code)?;
+        }
         if let Some(why) = self.malformed {
-            let style = &service.error_style;
             return Err(AwsError::new(style.malformed_code, 400, why).query_code("MalformedInput"));
         }
         if service.speaks(Protocol::Ec2)
@@ -199,12 +226,22 @@ impl Report {
             return Err(AwsError::new(style.name, 400, text).query_code(style.code));
         }
         let message = match service.error_style.wording {
-            Wording::All => self.message(),
+            Wording::All | Wording::Document => self.message(),
             Wording::First => self.first.take(),
         };
         match message {
             Some(message) => Err(AwsError::validation(service, message)),
             None => Ok(()),
+        }
+    }
+
+    fn judge_document(&self, malformed_code: &'static str) -> Result<(), AwsError> {
+        if self.malformed.is_some() || self.misfits {
+            return Err(AwsError::new(malformed_code, 400, MISFIT));
+        }
+        match self.lacks_document {
+            true => Err(AwsError::new("MissingRequestBodyError", 400, "Request Body is empty")),
+            false => Ok(()),
         }
     }
 

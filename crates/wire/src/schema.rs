@@ -307,6 +307,11 @@ impl StructSchema {
 }
 
 impl Member {
+    /// Whether it stands in a document, not in a request's head.
+    pub(crate) fn in_document(&self) -> bool {
+        matches!(self.location, Location::Body | Location::Payload)
+    }
+
     /// An optional member of the body under its own name.
     pub const fn new(name: &'static str, schema: &'static Schema) -> Self {
         Self {

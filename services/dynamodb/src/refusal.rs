@@ -57,13 +57,21 @@ pub(crate) fn condition_failed(item: Option<Item>) -> AwsError {
 /// The store did not do as asked.
 pub(crate) fn fault(error: &KvError) -> AwsError {
     tracing::error!(%error, "could not reach the items");
-    AwsError::new("InternalServerError", 500, "Internal server error")
+    internal(matches!(error, KvError::Full(_)))
 }
 
 /// A commit did not reach the disk.
 pub(crate) fn unwritten(error: &LedgerError) -> AwsError {
     tracing::error!(%error, "a commit did not reach the disk");
-    AwsError::new("InternalServerError", 500, "Internal server error")
+    internal(matches!(error, LedgerError::Full))
+}
+
+fn internal(is_full: bool) -> AwsError {
+    let text = match is_full {
+        true => "Internal server error: the disk is full",
+        false => "Internal server error",
+    };
+    AwsError::new("InternalServerError", 500, text)
 }
 
 /// The item that a failed condition is answered with.

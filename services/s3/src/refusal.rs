@@ -81,11 +81,17 @@ pub(crate) fn no_configuration(code: &'static str, text: &str, bucket: &str) -> 
 /// The records cannot be read or written.
 pub(crate) fn disk(error: &KvError) -> AwsError {
     tracing::error!(%error, "records of objects could not be read or written");
+    if matches!(error, KvError::Full(_)) {
+        return AwsError::disk_full();
+    }
     AwsError::new("InternalError", 500, "We encountered an internal error. Please try again.")
 }
 
 /// The bytes cannot be read or written.
 pub(crate) fn bytes(error: &haar_blobs::BlobError) -> AwsError {
     tracing::error!(%error, "bytes of objects could not be read or written");
+    if error.is_full() {
+        return AwsError::disk_full();
+    }
     AwsError::new("InternalError", 500, "We encountered an internal error. Please try again.")
 }

@@ -113,12 +113,16 @@ impl Engine {
         now: Timestamp,
     ) -> Result<Vec<Sent>, KvError> {
         let (mut batch, mut sent, mut fresh) = (Batch::new(), Vec::new(), Vec::new());
+        let mut remembered: BTreeMap<String, Seen> = BTreeMap::new();
         let mut core = queue.lock(&self.store, now)?;
         for key in core.dedup.forget(now) {
             self.store.remember(&mut batch, queue.id, &key, None);
         }
         for message in messages {
-            let before = message.dedup_key.as_ref().and_then(|key| core.dedup.get(key, now));
+            let before = message.dedup_key.as_ref().and_then(|key| {
+                let of_this_call = remembered.get(key).map(|seen| &seen.sent);
+                of_this_call.or_else(|| core.dedup.get(key, now))
+            });
             if let Some(before) = before {
                 sent.push(before.clone());
                 continue;
@@ -139,12 +143,15 @@ impl Engine {
             if let Some(key) = dedup_key {
                 let seen = Seen { until: now + WINDOW, sent: told.clone() };
                 self.store.remember(&mut batch, queue.id, &key, Some(&seen));
-                core.dedup.add(key, seen);
+                remembered.insert(key, seen);
             }
             sent.push(told);
             fresh.push((sequence, record));
         }
         self.store.apply(batch)?;
+        for (key, seen) in remembered {
+            core.dedup.add(key, seen); // not before: what the disk refused was not sent
+        }
         let (count, was_empty) = (fresh.len(), core.index.oldest().is_none());
         for (sequence, record) in fresh {
             core.index.insert(sequence, record, now);

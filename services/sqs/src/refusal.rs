@@ -102,5 +102,8 @@ pub(crate) fn coded(error: impl Into<AwsError>, code: &'static str) -> AwsError 
 /// The store failed: our fault.
 pub(crate) fn broken(error: KvError) -> AwsError {
     tracing::error!(%error, "could not read or write messages");
-    AwsError::internal_failure("the messages could not be read or written")
+    match error {
+        KvError::Full(_) => AwsError::disk_full(),
+        _ => AwsError::internal_failure("the messages could not be read or written"),
+    }
 }

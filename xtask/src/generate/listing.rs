@@ -23,6 +23,8 @@ pub(super) struct Listing {
     pub(super) open_members: Vec<String>,
     /// True: of violated constraints the first alone is told, in other words.
     pub(super) first_violation: bool,
+    /// Documents that do not fit their schema are malformed.
+    pub(super) document_schema: bool,
     /// True: callers may also speak the query protocol, of which the model knows no more.
     pub(super) also_query: bool,
     /// Member that the path of a query request may hold.
@@ -75,6 +77,7 @@ impl Listing {
             missing_words: string("missing_words")
                 .unwrap_or_else(|| "The parameter {} is required.".to_owned()),
             first_violation: flag("first_violation").unwrap_or(false),
+            document_schema: flag("document_schema").unwrap_or(false),
             open_members: texts(&table, "open_members"),
             also_query: flag("also_query").unwrap_or(false),
             path_member: string("path_member"),

@@ -158,7 +158,11 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
         }
         None => "None".to_owned(),
     };
-    let wording = if listing.first_violation { "First" } else { "All" };
+    let wording = match (listing.first_violation, listing.document_schema) {
+        (true, _) => "First",
+        (false, true) => "Document",
+        (false, false) => "All",
+    };
     let message = if text("protocol") == Some("rest-json") { "Message" } else { "message" };
     let mut out = String::from(
         "//! The service itself.\n\n\

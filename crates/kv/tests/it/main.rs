@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use haar_kv::{Batch, Durability, Entry, Keyspace, Kv, KvError, Range};
+use haar_kv::{Batch, Durability, Entry, Keyspace, Kv, KvError, Range, Sizes};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -191,6 +191,21 @@ fn a_second_opening_of_a_data_directory_is_refused_by_name() {
     assert!(matches!(Kv::open(dir.path()), Err(KvError::Locked(at)) if at == dir.path()));
     drop(first);
     Kv::open(dir.path()).unwrap();
+}
+
+#[test]
+fn a_disk_without_room_takes_nothing_and_takes_again_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(&Kv::open(dir.path()).unwrap(), &["a"]);
+    let full = Sizes { reserve_bytes: u64::MAX, ..Sizes::default() };
+    let kv = Kv::open_sized(dir.path(), full).unwrap();
+    let keyspace = kv.keyspace("test").unwrap();
+    assert!(matches!(keyspace.put("b", "b"), Err(KvError::Full(_))));
+    assert!(matches!(keyspace.remove("a"), Err(KvError::Full(_))));
+    assert_eq!(keys(keyspace.all()), ["a"]);
+    drop((kv, keyspace));
+    let kv = Kv::open(dir.path()).unwrap();
+    assert_eq!(keys(filled(&kv, &["b"]).all()), ["a", "b"]);
 }
 
 #[derive(Clone, Debug)]

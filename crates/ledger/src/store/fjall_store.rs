@@ -7,8 +7,10 @@ use haar_kv::{Durability, Keyspace, Kv, KvError, Sizes};
 use crate::StoreError;
 use crate::store::{Batch, Store, Visit};
 
-/// Rows are in memory already and are read from disk at start only.
-const SIZES: Sizes = Sizes { cache_bytes: 1 << 20, memtable_bytes: 4 << 20 };
+/// Rows are in memory already and are read from disk at start only. Of a disk that fills up the
+/// last is for them.
+const SIZES: Sizes =
+    Sizes { cache_bytes: 1 << 20, memtable_bytes: 4 << 20, reserve_bytes: 32 << 20 };
 
 /// A directory with the rows; one process at a time.
 pub struct FjallStore {
@@ -58,6 +60,7 @@ impl From<KvError> for StoreError {
     fn from(error: KvError) -> Self {
         match error {
             KvError::Locked(dir) => Self::Locked(dir),
+            KvError::Full(_) => Self::Full,
             error => Self::backend(error),
         }
     }

@@ -1,9 +1,10 @@
 //! Transactions and what they show.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use haar_ledger::store::MemoryStore;
-use haar_ledger::{Committed, Ledger, LedgerError, Snapshot};
+use haar_ledger::store::{Batch, MemoryStore, Store, Visit};
+use haar_ledger::{Committed, Ledger, LedgerError, Snapshot, StoreError};
 
 use crate::rows::{BookRow, VisitRow, book, tables};
 
@@ -33,6 +34,59 @@ fn a_transaction_sees_its_own_writes_and_others_see_them_when_it_ends() {
     assert_eq!(titles(ledger.snapshot().all()), ["Emma"]);
     assert!(before.is_empty::<BookRow>(), "a snapshot never changes");
     assert_eq!((before.version(), ledger.snapshot().version()), (0, 1));
+}
+
+/// A store on a disk that has room, or none.
+#[derive(Default)]
+struct Tight {
+    rows: MemoryStore,
+    is_full: AtomicBool,
+}
+
+impl Store for Tight {
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        match self.is_full.load(Ordering::SeqCst) {
+            true => Err(StoreError::Full),
+            false => self.rows.commit(batch),
+        }
+    }
+
+    fn scan(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
+        self.rows.scan(visit)
+    }
+
+    fn clear(&self) -> Result<(), StoreError> {
+        self.rows.clear()
+    }
+}
+
+#[test]
+fn what_the_disk_has_no_room_for_is_as_if_never_made_and_later_changes_are_kept() {
+    let store = Arc::new(Tight::default());
+    let ledger = Ledger::open_manual(tables(), Arc::clone(&store) as _).unwrap();
+    let kept = put(&ledger, book("Emma", "a"));
+    ledger.flush();
+    kept.wait().unwrap();
+    store.is_full.store(true, Ordering::SeqCst);
+    let refused = [put(&ledger, book("Dracula", "a")), put(&ledger, book("Ulysses", "a"))];
+    let built_on =
+        ledger.write(|tx| tx.update::<BookRow>(&"Dracula".to_owned(), |row| row.wear = 1));
+    ledger.flush();
+    for one in refused {
+        assert!(matches!(one.wait(), Err(LedgerError::Full)));
+    }
+    assert!(matches!(built_on.wait().map(drop), Err(LedgerError::Full)));
+    assert_eq!(titles(ledger.snapshot().all()), ["Emma"]);
+    assert!(ledger.stats().healthy);
+    store.is_full.store(false, Ordering::SeqCst);
+    let there = ledger.write(|tx| {
+        tx.put(book("Walden", "a"));
+        titles(tx.all())
+    });
+    ledger.flush();
+    assert_eq!(there.wait().unwrap(), ["Emma", "Walden"]);
+    let again = Ledger::open(tables(), store).unwrap();
+    assert_eq!(titles(again.snapshot().all()), ["Emma", "Walden"]);
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Command, Flow, Query};
-use haar_ledger::{LedgerError, Snapshot, Tx};
+use haar_kernel::{Answer, Call, Command, Flow, Query, unwritten};
+use haar_ledger::{Snapshot, Tx};
 use haar_s3_contract::model::{
     Bucket, BucketLocationConstraint, BucketVersioningStatus, CreateBucket,
     CreateBucketConfiguration, CreateBucketOutput, CreateBucketRequest, DeleteBucket,
@@ -160,10 +160,7 @@ impl Flow<DeleteBucket> for S3 {
             })
         })?;
         self.soiled.notify_one(); // also when the caller hangs up before the disk has it
-        committed.durable().await.map_err(|error: LedgerError| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        committed.durable().await.map_err(unwritten)?;
         Ok(Default::default())
     }
 }

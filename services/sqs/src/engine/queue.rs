@@ -62,6 +62,13 @@ impl Queue {
         Ok(MutexGuard::map(core, |core| core.as_mut().expect("just read")))
     }
 
+    /// Has the queue read anew when it is needed next: what was done to it did not reach the disk.
+    pub(crate) fn forget(&self, held: MappedMutexGuard<'_, Core>) {
+        drop(held);
+        self.read.store(false, Ordering::Release);
+        *self.core.lock() = None;
+    }
+
     fn load(&self, store: &Store, now: Timestamp) -> Result<Core, KvError> {
         let (mut index, mut dedup) = (Index::new(self.is_fifo), Dedup::default());
         for (sequence, record) in store.records(self.id)? {

@@ -111,7 +111,10 @@ impl Engine {
         for Delivered { sequence, record } in &taken {
             self.store.update(&mut batch, queue.id, *sequence, record);
         }
-        self.store.apply(batch)?;
+        if let Err(error) = self.store.apply(batch) {
+            queue.forget(core);
+            return Err(error);
+        }
         note(&mut core, take, &taken, now);
         let next_due = core.index.next_due();
         drop(core);
@@ -214,7 +217,10 @@ impl Engine {
         for sequence in kept {
             core.index.reschedule(sequence, now, now);
         }
-        self.store.apply(batch)?;
+        if let Err(error) = self.store.apply(batch) {
+            queue.forget(core);
+            return Err(error);
+        }
         drop(core);
         let count = moved.len();
         for (to, place, record) in moved {

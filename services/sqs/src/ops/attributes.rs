@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_kernel::{Answer, Call, Flow};
+use haar_kernel::{Answer, Call, Flow, unwritten};
 use haar_ledger::Snapshot;
 use haar_sqs_contract::{
     GetQueueAttributes, GetQueueAttributesRequest, GetQueueAttributesResult, SetQueueAttributes,
@@ -79,10 +79,7 @@ impl Flow<SetQueueAttributes> for Sqs {
             tx.put(after.clone());
             Ok::<_, AwsError>((row, after))
         })?;
-        let (before, after) = committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        let (before, after) = committed.durable().await.map_err(unwritten)?;
         let (was, is) = (&before.settings, &after.settings);
         if is.is_fifo && was.delay_seconds != is.delay_seconds {
             let delay = Duration::from_secs(is.delay_seconds.into());

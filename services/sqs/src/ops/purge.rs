@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_kernel::{Answer, Call, Flow};
+use haar_kernel::{Answer, Call, Flow, unwritten};
 use haar_sqs_contract::{PurgeQueue, PurgeQueueOutput, PurgeQueueRequest};
 use haar_wire::AwsError;
 
@@ -34,10 +34,7 @@ impl Flow<PurgeQueue> for Sqs {
         })?;
         // before anything is waited for: a caller who hangs up has it done all the same
         self.engine.purge(&queue).map_err(broken)?;
-        let row = committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        let row = committed.durable().await.map_err(unwritten)?;
         self.engine.sync().await.map_err(broken)?;
         self.metrics.bill(&row, call.now, 0);
         Ok(PurgeQueueOutput {})

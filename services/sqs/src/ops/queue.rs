@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_kernel::{Answer, Call, Command, Flow, Query};
+use haar_kernel::{Answer, Call, Command, Flow, Query, unwritten};
 use haar_ledger::{Snapshot, Tx};
 use haar_sqs_contract::{
     CreateQueue, CreateQueueRequest, CreateQueueResult, DeleteQueue, DeleteQueueOutput,
@@ -135,10 +135,7 @@ impl Flow<DeleteQueue> for Sqs {
             tx.put(DeletedRow { key: row.key.clone(), at: call.now });
             Ok::<_, AwsError>(row.id)
         })?;
-        let id = committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        let id = committed.durable().await.map_err(unwritten)?;
         self.engine.remove_queue(id);
         Ok(DeleteQueueOutput {})
     }

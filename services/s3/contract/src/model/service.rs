@@ -232,7 +232,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         message_key: "message",
         missing: None,
         denied: None,
-        wording: haar_wire::Wording::All,
+        wording: haar_wire::Wording::Document,
         wrapped: false,
     },
     host_label: true,

@@ -1,0 +1,85 @@
+"""A disk that fills up: clear refusals, nothing lost, and all goes on when there is room again."""
+
+import os
+import subprocess
+
+import pytest
+from botocore.exceptions import ClientError
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 256 MiB."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=256m", "none", disk], check=True)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True)
+
+
+def refusal(call, **arguments):
+    with pytest.raises(ClientError) as refused:
+        call(**arguments)
+    error = refused.value.response
+    return error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]
+
+
+def fill(disk):
+    """Takes all room that there is, as another program would."""
+    with open(disk / "ballast", "wb") as ballast:
+        try:
+            while True:
+                ballast.write(bytes(MIB))
+                ballast.flush()
+        except OSError:
+            pass
+
+
+def write_all(s3, dynamodb, sqs, url, name):
+    s3.put_object(Bucket="full", Key=f"{name}-small", Body=name.encode())
+    s3.put_object(Bucket="full", Key=f"{name}-large", Body=os.urandom(MIB))
+    dynamodb.put_item(TableName="full", Item={"p": {"S": name}})
+    sqs.send_message(QueueUrl=url, MessageBody=name, MessageGroupId="g", MessageDeduplicationId=name)
+
+
+def test_a_full_disk_refuses_writes_serves_reads_and_takes_writes_again(new_cloud, small_disk):
+    cloud = new_cloud(data_dir=small_disk / "data")
+    s3, dynamodb, sqs = (cloud.client(name) for name in ("s3", "dynamodb", "sqs"))
+    s3.create_bucket(Bucket="full")
+    dynamodb.create_table(
+        TableName="full", BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}])
+    dynamodb.get_waiter("table_exists").wait(TableName="full", WaiterConfig={"Delay": 1})
+    url = sqs.create_queue(QueueName="full.fifo", Attributes={"FifoQueue": "true"})["QueueUrl"]
+    write_all(s3, dynamodb, sqs, url, "before")
+
+    fill(small_disk)
+    full = ("ServiceUnavailable", 503)
+    assert refusal(s3.put_object, Bucket="full", Key="k", Body=b"small") == full
+    assert refusal(s3.put_object, Bucket="full", Key="k", Body=os.urandom(MIB)) == full
+    assert refusal(dynamodb.put_item, TableName="full", Item={"p": {"S": "k"}}) == (
+        "InternalServerError", 500)
+    assert refusal(sqs.send_message, QueueUrl=url, MessageBody="after", MessageGroupId="g",
+                   MessageDeduplicationId="after") == full
+    assert refusal(s3.create_bucket, Bucket="another") == full
+    assert s3.get_object(Bucket="full", Key="before-small")["Body"].read() == b"before"
+    assert dynamodb.get_item(TableName="full", Key={"p": {"S": "before"}})["Item"]
+    assert not os.listdir(small_disk / "data" / "blobs" / "incoming")
+
+    os.remove(small_disk / "ballast")
+    write_all(s3, dynamodb, sqs, url, "after")
+    s3.create_bucket(Bucket="another")
+    cloud.kill()
+    cloud.start()
+    s3, dynamodb, sqs = (cloud.client(name) for name in ("s3", "dynamodb", "sqs"))
+    keys = [one["Key"] for one in s3.list_objects_v2(Bucket="full")["Contents"]]
+    assert keys == ["after-large", "after-small", "before-large", "before-small"]
+    for key in keys:
+        assert s3.get_object(Bucket="full", Key=key)["Body"].read()
+    assert dynamodb.scan(TableName="full", Select="COUNT")["Count"] == 2
+    taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
+    assert [one["Body"] for one in taken] == ["before", "after"]
+    assert {one["Name"] for one in s3.list_buckets()["Buckets"]} == {"another", "full"}
