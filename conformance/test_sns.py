@@ -1,7 +1,9 @@
 """SNS with boto3: queues, functions, HTTP endpoints, and what survives a kill."""
 
+import base64
 import http.server
 import json
+import subprocess
 import threading
 import time
 import urllib.request
@@ -103,6 +105,36 @@ def test_an_http_endpoint_confirms_and_is_tried_again(cloud, sns, endpoint):
     assert {json.loads(body)["Message"] for _, body in got} == {"hello"}
     assert got[0][0]["x-amz-sns-topic-arn"] == topic
     assert "too early" not in str(got)
+
+
+def is_signed(folder, document, names):
+    """What a receiver does, with openssl: the certificate by its URL, the text by AWS's rules."""
+    with urllib.request.urlopen(document["SigningCertURL"]) as page:
+        (folder / "cert.pem").write_bytes(page.read())
+    key = subprocess.run(["openssl", "x509", "-in", "cert.pem", "-pubkey", "-noout"],
+                         cwd=folder, check=True, capture_output=True).stdout
+    (folder / "key.pem").write_bytes(key)
+    (folder / "signature").write_bytes(base64.b64decode(document["Signature"]))
+    text = "".join(f"{name}\n{document[name]}\n" for name in names if name in document)
+    digest = {"1": "-sha1", "2": "-sha256"}[document["SignatureVersion"]]
+    verify = ["openssl", "dgst", digest, "-verify", "key.pem", "-signature", "signature"]
+    return subprocess.run(verify, cwd=folder, input=text.encode(), capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("version", ["1", "2"])
+def test_openssl_verifies_what_an_http_endpoint_gets(sns, endpoint, tmp_path, version):
+    topic = sns.create_topic(Name=f"signed-{version}", Attributes={"SignatureVersion": version})["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url)
+    question = json.loads(until(lambda: endpoint.got)[0][1])
+    assert is_signed(tmp_path, question, [
+        "Message", "MessageId", "SubscribeURL", "Timestamp", "Token", "TopicArn", "Type"])
+    urllib.request.urlopen(question["SubscribeURL"]).close()
+    endpoint.got.clear()
+    sns.publish(TopicArn=topic, Message="gr\u00fc\u00dfe\nund mehr", Subject="s")
+    notice = json.loads(until(lambda: endpoint.got)[0][1])
+    names = ["Message", "MessageId", "Subject", "Timestamp", "TopicArn", "Type"]
+    assert notice["SignatureVersion"] == version and is_signed(tmp_path, notice, names)
+    assert not is_signed(tmp_path, {**notice, "Message": "forged"}, names)
 
 
 def test_a_fifo_topic_keeps_order(sns, sqs):

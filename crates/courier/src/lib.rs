@@ -10,13 +10,18 @@
 //! of their staging. **Invariant:** one receiver that is slow or gone keeps others waiting for
 //! no place: each lane has a bound of its own.
 //!
+//! Rooms whose parcels hold one kind of thing implement [`Errand`] and leave the carrying to a
+//! [`Porter`].
+//!
 //! Begin reading at [`Courier`].
 
 mod courier;
 mod parcel;
+mod porter;
 mod retries;
 mod schedule;
 
 pub use courier::{Carrier, Courier, CourierError, CourierSettings, Staged, Verdict, back_off};
 pub use parcel::{Lane, Letter, Parcel};
-pub use retries::{Exhausted, Retries};
+pub use porter::{Errand, Porter};
+pub use retries::{Exhausted, Outcome, Retries};

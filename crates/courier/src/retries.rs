@@ -31,6 +31,15 @@ pub enum Exhausted {
     Age,
 }
 
+/// What becomes of a delivery after a failed attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is tried again after this wait.
+    Again(Duration),
+    /// It is given up: at once, or since a limit is reached.
+    GivenUp(Option<Exhausted>),
+}
+
 impl Exhausted {
     /// As dead letters tell it.
     pub fn as_str(self) -> &'static str {
@@ -49,6 +58,23 @@ impl Retries {
         };
         let age_max = Duration::from_secs(number(age_max_in_seconds, 86_400).into());
         Self { attempts_max: number(attempts_max, 185), age_max }
+    }
+
+    /// What a failed attempt asks for.
+    pub fn after(
+        &self,
+        parcel: &Parcel,
+        is_transient: bool,
+        now: Timestamp,
+        ids: &IdSource,
+    ) -> Outcome {
+        match is_transient {
+            false => Outcome::GivenUp(None),
+            true => match self.wait(parcel, now, ids) {
+                Ok(wait) => Outcome::Again(wait),
+                Err(limit) => Outcome::GivenUp(Some(limit)),
+            },
+        }
     }
 
     /// How long to wait after a failed attempt that may pass.
@@ -94,6 +120,9 @@ mod tests {
         assert!(judge(1, 5_000).is_ok_and(|wait| wait >= Duration::from_secs(1)));
         assert_eq!(judge(2, 5_000), Err(Exhausted::Attempts));
         assert_eq!(judge(1, 59_500), Err(Exhausted::Age));
+        let after = |is_transient| retries.after(&parcel(2), is_transient, Timestamp(0), &ids);
+        assert_eq!(after(false), Outcome::GivenUp(None));
+        assert_eq!(after(true), Outcome::GivenUp(Some(Exhausted::Attempts)));
         let usual = Retries::of(None, None);
         let many = usual.wait(&parcel(184), Timestamp(0), &ids);
         assert!(many.is_ok_and(|wait| wait >= Duration::from_secs(300)));

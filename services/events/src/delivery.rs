@@ -2,22 +2,21 @@
 
 mod attempt;
 mod call;
-mod carrier;
 mod dead_letter;
 mod failure;
 mod http;
 mod sender;
 
-use bytes::Bytes;
+use haar_courier::{Errand, Outcome, Parcel, Retries, Verdict};
 use haar_events_contract::model::Target;
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub(crate) use carrier::Porter;
 pub(crate) use http::Http;
 pub(crate) use sender::SERVICE_PRINCIPAL;
 
+use crate::Events;
 use crate::state::RuleKey;
 
 /// What one rule sends to one of its targets because of one event. Rule and target are as they
@@ -34,8 +33,25 @@ pub(crate) struct Delivery {
     pub(crate) hop_count: u32,
 }
 
-impl Delivery {
-    pub(crate) fn to_bytes(&self) -> Bytes {
-        serde_json::to_vec(self).expect("a delivery is plain data").into()
+impl Errand for Delivery {
+    type Room = Events;
+
+    async fn run(self, room: &Events, parcel: &Parcel) -> Verdict {
+        let now = room.doors.clock.now();
+        room.measure.invoked(&self.rule, now, parcel.failed_count > 0);
+        let Err(failure) = room.attempt(&self).await else { return Verdict::Done };
+        let policy = self.target.retry_policy.clone().unwrap_or_default();
+        let retries =
+            Retries::of(policy.maximum_retry_attempts, policy.maximum_event_age_in_seconds);
+        let now = room.doors.clock.now();
+        match retries.after(parcel, failure.is_transient, now, &room.doors.ids) {
+            Outcome::Again(wait) => Verdict::Retry(wait),
+            Outcome::GivenUp(limit) => {
+                tracing::debug!(?failure, target = self.target.arn, "an event is given up");
+                room.measure.failed(&self.rule, now);
+                room.bury(&self, &failure, limit, parcel.failed_count).await;
+                Verdict::Done
+            }
+        }
     }
 }

@@ -3,17 +3,19 @@
 use std::sync::Arc;
 
 use haar_courier::{Lane, Letter};
+use haar_events_contract::model::Target;
 use haar_kernel::UsageRecord;
 use haar_kv::Batch;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
+use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Events;
-use crate::delivery::Delivery;
 use crate::matching::Watching;
 use crate::refusal::not_kept;
-use crate::state::{BusKey, RuleRow};
+use crate::state::{BusKey, RuleKey, RuleRow};
 
 /// One event on its way onto a bus.
 #[derive(Clone, Debug)]
@@ -33,6 +35,13 @@ pub(crate) struct Publication {
 pub(crate) struct Replayed {
     /// Rules that hear of them; empty: all.
     pub(crate) filter_arns: Vec<String>,
+}
+
+impl Publication {
+    /// The event as it is written.
+    pub(crate) fn text(&self) -> Box<RawValue> {
+        to_raw_value(&self.event).expect("an event is plain data")
+    }
 }
 
 impl Events {
@@ -61,13 +70,15 @@ impl Events {
 
     fn letters(&self, watching: &Watching, publication: &Publication) -> Vec<Letter> {
         let mut letters = Vec::new();
+        let mut text = None;
         for rule in watching.matching(&publication.event) {
             let filters = publication.replayed.as_ref().map(|replayed| &replayed.filter_arns);
             if filters.is_some_and(|arns| !arns.is_empty() && !arns.contains(&rule.key.arn())) {
                 continue;
             }
             self.measure.matched(&rule.key, publication.ingested_at);
-            letters.extend(letters_of(rule, publication));
+            let text = text.get_or_insert_with(|| publication.text());
+            letters.extend(letters_of(rule, publication, text));
         }
         letters
     }
@@ -93,20 +104,33 @@ impl Events {
     }
 }
 
-/// What one rule sends because of an event: a letter to each target.
+/// A [`Delivery`](crate::delivery::Delivery) as it is written, from what others own.
+#[derive(Serialize)]
+struct Written<'a> {
+    rule: &'a RuleKey,
+    target: &'a Target,
+    role_arn: Option<&'a str>,
+    event: &'a RawValue,
+    ingested_at: Timestamp,
+    hop_count: u32,
+}
+
+/// What one rule sends because of an event: a letter to each target. `text` is the event's.
 pub(crate) fn letters_of(
-    rule: &Arc<RuleRow>,
+    rule: &RuleRow,
     publication: &Publication,
+    text: &RawValue,
 ) -> impl Iterator<Item = Letter> {
-    rule.targets.iter().map(|target| {
-        let delivery = Delivery {
-            rule: rule.key.clone(),
-            target: target.clone(),
-            role_arn: target.role_arn.clone().or_else(|| rule.role_arn.clone()),
-            event: publication.event.clone(),
+    rule.targets.iter().map(move |target| {
+        let written = Written {
+            rule: &rule.key,
+            target,
+            role_arn: target.role_arn.as_deref().or(rule.role_arn.as_deref()),
+            event: text,
             ingested_at: publication.ingested_at,
             hop_count: publication.hop_count,
         };
-        Letter::new(Lane::Shared(target.arn.clone()), delivery.to_bytes())
+        let payload = serde_json::to_vec(&written).expect("a delivery is plain data");
+        Letter::new(Lane::Shared(target.arn.clone()), payload)
     })
 }

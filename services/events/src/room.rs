@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
-use haar_courier::{Courier, CourierError, CourierSettings};
+use haar_courier::{Courier, CourierError, CourierSettings, Porter};
 use haar_events_contract::model::SERVICE;
 use haar_kernel::targets::Sender;
 use haar_kernel::{Auth, Call, DataKey, Doors, Question, Room, request_tags, resource_tags};
@@ -14,7 +14,7 @@ use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
 
 use crate::archive::Archived;
 use crate::controllers::{Archives, Replays};
-use crate::delivery::{Http, Porter};
+use crate::delivery::{Delivery, Http};
 use crate::lookup::get_bus;
 use crate::matching::Compiled;
 use crate::measure::Measure;
@@ -59,11 +59,10 @@ impl Events {
     /// # Errors
     /// When the deliveries that were left cannot be read.
     pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
-        let porter = Porter::default();
-        let _ = porter.room.set(Arc::downgrade(self)); // a new one is empty
+        let porter = Porter::<Delivery>::of(self);
         let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
         let settings = CourierSettings::default();
-        let courier = Courier::open(kv, clock, "events.delivery", Arc::new(porter), settings)?;
+        let courier = Courier::open(kv, clock, "events.delivery", porter, settings)?;
         let _ = self.courier.set(courier); // a second start keeps the first courier
         Ok(())
     }

@@ -33,7 +33,7 @@ impl Events {
         let event = scheduled(origin, &rule.key.arn());
         let publication =
             Publication { bus: bus.clone(), event, ingested_at: now, hop_count: 0, replayed: None };
-        letters_of(&rule, &publication).collect()
+        letters_of(&rule, &publication, &publication.text()).collect()
     }
 }
 

@@ -1,17 +1,16 @@
 //! One execution of a schedule on its way to its target.
 
 mod attempt;
-mod carrier;
 mod dead_letter;
 
-use bytes::Bytes;
+use haar_courier::{Errand, Outcome, Parcel, Retries, Verdict};
 use haar_scheduler_contract::model::Target;
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use attempt::SERVICE_PRINCIPAL;
-pub(crate) use carrier::Porter;
 
+use crate::Scheduler;
 use crate::state::ScheduleKey;
 
 /// What a schedule asks for at one instant; the target as it was then.
@@ -23,8 +22,27 @@ pub(crate) struct Execution {
     pub(crate) id: String,
 }
 
-impl Execution {
-    pub(crate) fn to_bytes(&self) -> Bytes {
-        serde_json::to_vec(self).expect("an execution is plain data").into()
+impl Errand for Execution {
+    type Room = Scheduler;
+
+    async fn run(self, room: &Scheduler, parcel: &Parcel) -> Verdict {
+        room.measure.attempted(&self.schedule);
+        let Err(failure) = room.attempt(&self, parcel.failed_count + 1).await else {
+            room.measure.bill(&self.schedule);
+            return Verdict::Done;
+        };
+        room.measure.failed(&self.schedule, &failure);
+        let policy = self.target.retry_policy.clone().unwrap_or_default();
+        let retries =
+            Retries::of(policy.maximum_retry_attempts, policy.maximum_event_age_in_seconds);
+        let now = room.doors.clock.now();
+        match retries.after(parcel, failure.is_transient, now, &room.doors.ids) {
+            Outcome::Again(wait) => Verdict::Retry(wait),
+            Outcome::GivenUp(limit) => {
+                tracing::debug!(?failure, target = self.target.arn, "an execution is given up");
+                room.bury(&self, &failure, limit, parcel.failed_count).await;
+                Verdict::Done
+            }
+        }
     }
 }

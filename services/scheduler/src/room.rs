@@ -2,14 +2,14 @@
 
 use std::sync::{Arc, OnceLock};
 
-use haar_courier::{Courier, CourierError, CourierSettings};
+use haar_courier::{Courier, CourierError, CourierSettings, Porter};
 use haar_kernel::{Call, Doors, Room, request_tags, resource_tags};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_scheduler_contract::model::SERVICE;
 use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
 
-use crate::delivery::Porter;
+use crate::delivery::Execution;
 use crate::lookup::get_group;
 use crate::measure::Measure;
 use crate::state::{GroupKey, ScheduleKey};
@@ -33,7 +33,7 @@ impl Scheduler {
     /// # Errors
     /// When the invocations that were left cannot be read.
     pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
-        let porter = Arc::new(Porter(Arc::downgrade(self)));
+        let porter = Porter::<Execution>::of(self);
         let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
         let settings = CourierSettings::default();
         let courier = Courier::open(kv, clock, "scheduler.invocation", porter, settings)?;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haar_courier::{Lane, Letter};
+use haar_courier::{Errand as _, Lane, Letter};
 use haar_kv::{Batch, KvError};
 use haar_ledger::ChangeSet;
 use haar_scheduler_contract::model::{ActionAfterCompletion, ScheduleState};
@@ -28,7 +28,7 @@ impl Scheduler {
             scheduled_at: at,
             id: self.doors.ids.uuid(),
         };
-        Letter::new(Lane::Shared(row.target.arn.clone()), execution.to_bytes())
+        Letter::new(Lane::Shared(row.target.arn.clone()), execution.to_payload())
     }
 
     /// Removes schedules that have completed and are to be deleted then, as they were when they

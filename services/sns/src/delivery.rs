@@ -3,13 +3,11 @@
 mod attempt;
 pub(crate) mod http;
 
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt as _;
-use futures_util::future::BoxFuture;
-use haar_courier::{Carrier, Parcel, Verdict};
+use haar_courier::{Errand, Parcel, Verdict};
 use haar_kernel::Principal;
 use haar_kernel::targets::{Consignment, Sender, Undelivered};
 
@@ -20,31 +18,14 @@ use crate::rules::message::Message;
 use crate::state::{SubscriptionRow, TopicKey, TopicRow};
 use attempt::Prepared;
 
-/// The courier's carrier.
-pub(crate) struct Porter(Weak<Sns>);
+/// How long a notification waits that haar could not make. *Ours*.
+const FAULT_WAIT: Duration = Duration::from_secs(20);
 
-impl Porter {
-    /// Carries for a room.
-    pub(crate) fn to(room: &Arc<Sns>) -> Self {
-        Self(Arc::downgrade(room))
-    }
-}
+impl Errand for Delivery {
+    type Room = Sns;
 
-impl Carrier for Porter {
-    fn carry<'a>(&'a self, parcel: &'a Parcel) -> BoxFuture<'a, Verdict> {
-        async move {
-            let Some(room) = self.0.upgrade() else {
-                return Verdict::Retry(Duration::from_secs(1));
-            };
-            match serde_json::from_slice::<Delivery>(&parcel.payload) {
-                Ok(delivery) => room.carry(parcel, &delivery).await,
-                Err(error) => {
-                    tracing::error!(%error, "a notification cannot be read; it is dropped");
-                    Verdict::Done
-                }
-            }
-        }
-        .boxed()
+    async fn run(self, room: &Sns, parcel: &Parcel) -> Verdict {
+        room.carry(parcel, &self).await
     }
 }
 
@@ -58,9 +39,14 @@ impl Sns {
                 drop(snapshot);
                 let Some((row, topic)) = row.zip(topic) else { return Verdict::Done }; // ended
                 let number = sequence_number.as_deref();
-                let prepared = Prepared::notification(delivery, &row, &topic, message, number);
-                let outcome = self.attempt(&prepared, &row, message).await;
-                self.judge(parcel, &row, &topic, message, &prepared, outcome).await
+                let rows = (&*row, &*topic);
+                match self.prepare_notification(delivery, rows, message, number).await {
+                    Ok(prepared) => {
+                        let outcome = self.attempt(&prepared, &row, message).await;
+                        self.judge(parcel, rows, message, &prepared, outcome).await
+                    }
+                    Err(error) => self.not_prepared(&error),
+                }
             }
             What::Confirmation { subscription, message_id } => {
                 let snapshot = self.doors.ledger.snapshot();
@@ -69,7 +55,12 @@ impl Sns {
                 drop(snapshot);
                 let Some((row, topic)) = row.zip(topic) else { return Verdict::Done };
                 let Some(token) = &row.token else { return Verdict::Done }; // confirmed meanwhile
-                let prepared = Prepared::confirmation(delivery, &row, &topic, message_id, token);
+                let rows = (&*row, &*topic);
+                let prepared = self.prepare_confirmation(delivery, rows, message_id, token).await;
+                let prepared = match prepared {
+                    Ok(prepared) => prepared,
+                    Err(error) => return self.not_prepared(&error),
+                };
                 match self.attempt_confirmation(&prepared, &row).await {
                     Ok(()) => Verdict::Done,
                     Err(error) => self.again(parcel, &row, &topic, &error),
@@ -84,8 +75,7 @@ impl Sns {
     async fn judge(
         &self,
         parcel: &Parcel,
-        row: &SubscriptionRow,
-        topic: &TopicRow,
+        (row, topic): (&SubscriptionRow, &TopicRow),
         message: &Message,
         prepared: &Prepared,
         outcome: Result<(), Undelivered>,
@@ -106,6 +96,12 @@ impl Sns {
             self.bury(row, topic, message, prepared, &error).await;
         }
         verdict
+    }
+
+    /// haar's own fault: it is tried again, whatever the subscription's tries.
+    fn not_prepared(&self, error: &Undelivered) -> Verdict {
+        tracing::error!(%error, "a notification could not be signed; it waits");
+        Verdict::Retry(self.doors.settings.wait(FAULT_WAIT))
     }
 
     /// Whether and when a failed delivery is tried again.

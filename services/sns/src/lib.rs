@@ -6,6 +6,8 @@
 //! it, and decides on retries and dead letters. Email, SMS and mobile push end in the [`outbox`],
 //! where they can be looked at; nothing of them leaves the machine.
 //!
+//! Documents are signed ([`signing`]), a message once for all of its subscriptions.
+//!
 //! **Invariant:** of a FIFO topic's group, a subscription gets one message after another, in the
 //! order of their sequence numbers.
 //!
@@ -25,7 +27,9 @@ mod publish;
 mod refusal;
 mod room;
 mod rules;
+mod signing;
 mod state;
 mod target;
 
 pub use room::Sns;
+pub use signing::Certificates;

@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use haar_courier::{Lane, Letter};
+use haar_courier::{Errand as _, Lane, Letter};
 use haar_kernel::Call;
 use haar_kv::Batch;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
+use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Sns;
 use crate::refusal::broken;
@@ -38,6 +39,24 @@ pub(crate) enum What {
     Confirmation { subscription: SubscriptionKey, message_id: String },
     /// A message to a device or a phone, without a topic.
     Direct { owner: TopicKey, protocol: String, endpoint: String, message: Arc<Message> },
+}
+
+/// A [`Delivery`] of a message as it is written: the message's text is made once for all.
+#[derive(Serialize)]
+struct Written<'a> {
+    what: WrittenWhat<'a>,
+    endpoint: &'a str,
+    at: Timestamp,
+}
+
+/// As [`What`] has it.
+#[derive(Serialize)]
+enum WrittenWhat<'a> {
+    Notification {
+        subscription: &'a SubscriptionKey,
+        message: &'a RawValue,
+        sequence_number: Option<&'a str>,
+    },
 }
 
 /// What a publisher is told.
@@ -122,6 +141,7 @@ impl Sns {
             }
             wants
         });
+        let text = to_raw_value(&**message).expect("plain data encode");
         let letter = |row: Arc<SubscriptionRow>| {
             let lane = match &message.group {
                 Some(group) if topic.settings.is_fifo => {
@@ -129,12 +149,10 @@ impl Sns {
                 }
                 _ => Lane::Shared(format!("{} {}", row.protocol, row.endpoint)),
             };
-            let what = What::Notification {
-                subscription: row.key.clone(),
-                message: Arc::clone(message),
-                sequence_number: sequence_number.map(str::to_owned),
-            };
-            letter(call, lane, what)
+            let subscription = &row.key;
+            let what = WrittenWhat::Notification { subscription, message: &text, sequence_number };
+            let written = Written { what, endpoint: &call.endpoint, at: call.now };
+            Letter::new(lane, serde_json::to_vec(&written).expect("plain data encode"))
         };
         wanting.map(letter).collect()
     }
@@ -155,5 +173,5 @@ impl Sns {
 
 fn letter(call: &Call, lane: Lane, what: What) -> Letter {
     let delivery = Delivery { what, endpoint: call.endpoint.to_string(), at: call.now };
-    Letter::new(lane, serde_json::to_vec(&delivery).expect("plain data encode"))
+    Letter::new(lane, delivery.to_payload())
 }

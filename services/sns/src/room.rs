@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
-use haar_courier::{Courier, CourierError, CourierSettings};
-use haar_kernel::{Doors, Lanes};
+use haar_caller::Caller;
+use haar_courier::{Courier, CourierError, CourierSettings, Porter};
+use haar_kernel::{DataKey, Doors, Lanes};
 use haar_kv::KvError;
 use haar_ledger::Tables;
 use haar_pattern::Pattern;
 use haar_wire::AwsError;
 use parking_lot::Mutex;
 
-use crate::delivery::Porter;
-use crate::delivery::http::Caller;
+use crate::delivery::http::ANSWER_MAX;
 use crate::lanes;
 use crate::metrics::Metrics;
 use crate::ordered::Ordered;
 use crate::outbox::Outbox;
+use crate::publish::Delivery;
 use crate::rules::filter::{self, Scope};
+use crate::signing::Signer;
 use crate::state;
 use crate::target::Topics;
 
@@ -31,6 +33,7 @@ pub struct Sns {
     pub(crate) outbox: Outbox,
     pub(crate) ordered: Ordered,
     pub(crate) caller: Caller,
+    pub(crate) signer: Signer,
     patterns: Mutex<BTreeMap<(String, bool), Arc<Pattern>>>,
     courier: OnceLock<Courier>,
 }
@@ -45,14 +48,15 @@ impl Sns {
     ///
     /// # Errors
     /// When kv does not open what the room keeps there.
-    pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
+    pub fn open(doors: &Doors, key: DataKey) -> Result<Arc<Self>, KvError> {
         doors.targets.offer("sns", Arc::new(Topics(doors.clone())));
         Ok(Arc::new(Self {
             doors: doors.clone(),
             metrics: Metrics::new(doors),
             outbox: Outbox::open(&doors.kv)?,
             ordered: Ordered::open(&doors.kv)?,
-            caller: Caller::default(),
+            caller: Caller::new(ANSWER_MAX),
+            signer: Signer::open(doors, key)?,
             patterns: Mutex::default(),
             courier: OnceLock::new(),
         }))
@@ -68,7 +72,7 @@ impl Sns {
     /// # Errors
     /// When those that were left cannot be read.
     pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
-        let porter = Arc::new(Porter::to(self));
+        let porter = Porter::<Delivery>::of(self);
         let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
         let settings = CourierSettings::default();
         let courier = Courier::open(kv, clock, "sns.delivery", porter, settings)?;
@@ -83,6 +87,7 @@ impl Sns {
     pub fn reset(&self) -> Result<(), KvError> {
         self.patterns.lock().clear();
         self.ordered.forget();
+        self.signer.forget();
         self.courier.get().map_or(Ok(()), Courier::clear)
     }
 

@@ -34,6 +34,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-clock", Ring::Words),
     ("haar-ledger", Ring::Parts),
     ("haar-blobs", Ring::Parts),
+    ("haar-caller", Ring::Parts),
     ("haar-kv", Ring::Parts),
     ("haar-wire", Ring::Parts),
     ("haar-policy", Ring::Parts),

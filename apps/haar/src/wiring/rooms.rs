@@ -104,7 +104,7 @@ impl Rooms {
         let ec2 = Arc::new(Ec2::new(doors));
         let s3 = S3::open(doors).map_err(|error| format!("objects: {error}"))?;
         let secrets = Arc::new(SecretsManager::new(doors, key.clone()));
-        let sns = Sns::open(doors).map_err(|error| format!("topics: {error}"))?;
+        let sns = Sns::open(doors, key.clone()).map_err(|error| format!("topics: {error}"))?;
         let sqs = Sqs::open(doors).map_err(|error| format!("queues: {error}"))?;
         let ssm = Arc::new(Ssm::new(doors, key.clone()));
         let task_doors = tasks::doors(doors, Arc::clone(&iam) as _, api, registries);
@@ -204,6 +204,7 @@ impl Rooms {
             Arc::new(self.ecr.registry()),
             Arc::new(self.s3.sites()),
             Arc::new(DataChannels::new(Arc::clone(&self.ecs))),
+            Arc::new(self.sns.certificates()),
         ]
     }
 

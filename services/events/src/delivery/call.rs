@@ -61,8 +61,8 @@ impl Events {
             resource: destination.key.name.clone(),
             quantities: vec![("api-destinations", 1)],
         });
-        let text = format!("the endpoint answered {}", answered.status);
-        match answered.status.as_u16() {
+        let text = format!("the endpoint answered {}", answered.status());
+        match answered.status().as_u16() {
             200..300 => Ok(()),
             401 | 407 => {
                 // Perhaps the token: the next attempt asks for a new one.
@@ -141,9 +141,9 @@ impl Events {
         let url = with_query(endpoint.to_owned(), &parts.query);
         let request = request(method, &url, &parts.headers, encoded(&form))?;
         let answered = self.http.send(clock, request).await?;
-        let document: Json = serde_json::from_slice(&answered.body).unwrap_or_default();
+        let document: Json = serde_json::from_slice(answered.body()).unwrap_or_default();
         let Some(token) = document["access_token"].as_str() else {
-            let text = format!("no token: the endpoint answered {}", answered.status);
+            let text = format!("no token: the endpoint answered {}", answered.status());
             return Err(Failure::passing("ERROR_FROM_TARGET", text));
         };
         let good_for = document["expires_in"].as_u64().unwrap_or(60);

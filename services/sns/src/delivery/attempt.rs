@@ -15,6 +15,7 @@ use crate::Sns;
 use crate::publish::Delivery;
 use crate::rules::envelope::{self, About};
 use crate::rules::message::{Attribute, Message};
+use crate::signing::{Signature, Version};
 use crate::state::{EndpointRow, SubscriptionRow, TopicKey, TopicRow};
 
 /// What is sent, made ready.
@@ -30,45 +31,66 @@ pub(crate) struct Prepared {
     at: haar_types::Timestamp,
 }
 
-impl Prepared {
+impl Sns {
     /// A message, as its subscription's protocol has it.
-    pub(super) fn notification(
+    pub(super) async fn prepare_notification(
+        &self,
         delivery: &Delivery,
-        row: &SubscriptionRow,
-        topic: &TopicRow,
+        (row, topic): (&SubscriptionRow, &TopicRow),
         message: &Message,
         sequence_number: Option<&str>,
-    ) -> Self {
-        let mut prepared = Self::empty(delivery, row, topic, &message.message_id);
+    ) -> Result<Prepared, Undelivered> {
+        let mut prepared = Prepared::empty(delivery, row, topic, &message.message_id);
         let text = message.text_for(&row.protocol);
-        let about = prepared.about(delivery, topic, sequence_number);
-        let body = match row.protocol.as_str() {
-            "lambda" => envelope::function_event(&about, message, text).to_string(),
-            "sqs" | "http" | "https" | "email-json" if !row.choices.raw => {
-                envelope::notification(&about, message, text)
+        let is_function = row.protocol == "lambda";
+        let is_document = matches!(row.protocol.as_str(), "sqs" | "http" | "https" | "email-json");
+        if !is_function && (!is_document || row.choices.raw) {
+            text.clone_into(&mut prepared.body);
+            return Ok(prepared);
+        }
+        let about = prepared.about(delivery, sequence_number);
+        let signature = match topic.settings.is_fifo {
+            true => None,
+            false => {
+                Some(self.sign(topic, envelope::signed_notification(&about, message, text)).await?)
             }
-            _ => text.to_owned(),
+        };
+        let about = About { signature: signature.as_ref(), ..about };
+        let body = match is_function {
+            true => envelope::function_event(&about, message, text).to_string(),
+            false => envelope::notification(&about, message, text),
         };
         prepared.body = body;
-        prepared
+        Ok(prepared)
     }
 
     /// The question whether an endpoint wants to be subscribed.
-    pub(super) fn confirmation(
+    pub(super) async fn prepare_confirmation(
+        &self,
         delivery: &Delivery,
-        row: &SubscriptionRow,
-        topic: &TopicRow,
+        (row, topic): (&SubscriptionRow, &TopicRow),
         message_id: &str,
         token: &str,
-    ) -> Self {
-        let mut prepared = Self::empty(delivery, row, topic, message_id);
-        let about = prepared.about(delivery, topic, None);
+    ) -> Result<Prepared, Undelivered> {
+        let mut prepared = Prepared::empty(delivery, row, topic, message_id);
+        let about = prepared.about(delivery, None);
+        let text = envelope::signed_confirmation(&about, message_id, token);
+        let signature = self.sign(topic, text).await?;
+        let about = About { signature: Some(&signature), ..about };
         let body = envelope::confirmation(&about, message_id, token);
         prepared.body = body;
         prepared.kind = "SubscriptionConfirmation";
-        prepared
+        Ok(prepared)
     }
 
+    async fn sign(&self, topic: &TopicRow, text: String) -> Result<Signature, Undelivered> {
+        let version = Version::of(topic.settings.signature_version.as_deref());
+        let signed = self.signer.sign(version, text).await;
+        signed.map_err(|error| transient("InternalError", &error.to_string()))
+    }
+}
+
+impl Prepared {
     fn empty(
         delivery: &Delivery,
         row: &SubscriptionRow,
@@ -86,19 +108,14 @@ impl Prepared {
         }
     }
 
-    fn about<'a>(
-        &'a self,
-        delivery: &'a Delivery,
-        topic: &'a TopicRow,
-        sequence_number: Option<&'a str>,
-    ) -> About<'a> {
+    fn about<'a>(&'a self, delivery: &'a Delivery, sequence_number: Option<&'a str>) -> About<'a> {
         About {
             endpoint: &delivery.endpoint,
             topic_arn: &self.topic_arn,
             subscription_arn: &self.subscription_arn,
             at: delivery.at,
-            signature_version: topic.settings.signature_version.as_deref().unwrap_or("1"),
             sequence_number,
+            signature: None,
         }
     }
 }
@@ -183,7 +200,7 @@ impl Sns {
             is_raw: row.choices.raw && prepared.kind == "Notification",
             body: prepared.body.clone(),
         };
-        self.caller.post(&self.doors.clock, post).await
+        post.by(&self.caller, &self.doors.clock).await
     }
 
     fn to_outbox(

@@ -10,9 +10,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Map, Value, json};
 
 use super::message::{Attribute, Message};
-
-/// In the place of a signature: haar does not sign, and says so.
-const UNSIGNED: &str = "unsigned";
+use crate::signing::Signature;
 
 /// What a document tells beside the message.
 #[derive(Clone, Copy, Debug)]
@@ -22,9 +20,10 @@ pub(crate) struct About<'a> {
     pub(crate) topic_arn: &'a str,
     pub(crate) subscription_arn: &'a str,
     pub(crate) at: Timestamp,
-    pub(crate) signature_version: &'a str,
     /// Of messages of FIFO topics.
     pub(crate) sequence_number: Option<&'a str>,
+    /// None of messages of FIFO topics.
+    pub(crate) signature: Option<&'a Signature>,
 }
 
 impl About<'_> {
@@ -32,8 +31,28 @@ impl About<'_> {
         format!("{}/?Action=Unsubscribe&SubscriptionArn={}", self.endpoint, self.subscription_arn)
     }
 
-    fn certificate_url(&self) -> String {
-        format!("{}/SimpleNotificationService.pem", self.endpoint)
+    /// The members that tell of the signature, where there is one.
+    fn signing(&self, url_name: &'static str) -> Vec<(&'static str, Value)> {
+        let Some(signature) = self.signature else { return Vec::new() };
+        let url = format!("{}{}", self.endpoint, signature.certificate_path);
+        vec![
+            ("SignatureVersion", json!(signature.version.as_str())),
+            ("Signature", json!(&*signature.value)),
+            (url_name, json!(url)),
+        ]
+    }
+
+    fn subscribe_url(&self, token: &str) -> String {
+        let topic = utf8_percent_encode(self.topic_arn, NON_ALPHANUMERIC);
+        format!("{}/?Action=ConfirmSubscription&TopicArn={topic}&Token={token}", self.endpoint)
+    }
+
+    fn confirmation_text(&self) -> String {
+        format!(
+            "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit \
+             the SubscribeURL included in this message.",
+            self.topic_arn
+        )
     }
 }
 
@@ -50,11 +69,7 @@ pub(crate) fn notification(about: &About<'_>, message: &Message, text: &str) -> 
     }
     fields.push(("Message", json!(text)));
     fields.push(("Timestamp", json!(about.at.iso_millis())));
-    if about.sequence_number.is_none() {
-        fields.push(("SignatureVersion", json!(about.signature_version)));
-        fields.push(("Signature", json!(UNSIGNED)));
-        fields.push(("SigningCertURL", json!(about.certificate_url())));
-    }
+    fields.extend(about.signing("SigningCertURL"));
     fields.push(("UnsubscribeURL", json!(about.unsubscribe_url())));
     if !message.attributes.is_empty() {
         fields.push(("MessageAttributes", attributes(message)));
@@ -64,50 +79,68 @@ pub(crate) fn notification(about: &About<'_>, message: &Message, text: &str) -> 
 
 /// The event that functions get.
 pub(crate) fn function_event(about: &About<'_>, message: &Message, text: &str) -> Value {
+    let mut told = json!({
+        "Type": "Notification",
+        "MessageId": message.message_id,
+        "TopicArn": about.topic_arn,
+        "Subject": message.subject,
+        "Message": text,
+        "Timestamp": about.at.iso_millis(),
+    });
+    for (name, value) in about.signing("SigningCertUrl") {
+        told[name] = value;
+    }
+    told["UnsubscribeUrl"] = json!(about.unsubscribe_url());
+    told["MessageAttributes"] = attributes(message);
     json!({
         "Records": [{
             "EventSource": "aws:sns",
             "EventVersion": "1.0",
             "EventSubscriptionArn": about.subscription_arn,
-            "Sns": {
-                "Type": "Notification",
-                "MessageId": message.message_id,
-                "TopicArn": about.topic_arn,
-                "Subject": message.subject,
-                "Message": text,
-                "Timestamp": about.at.iso_millis(),
-                "SignatureVersion": about.signature_version,
-                "Signature": UNSIGNED,
-                "SigningCertUrl": about.certificate_url(),
-                "UnsubscribeUrl": about.unsubscribe_url(),
-                "MessageAttributes": attributes(message),
-            },
+            "Sns": told,
         }],
     })
 }
 
 /// The document that asks an endpoint whether it wants to be subscribed.
 pub(crate) fn confirmation(about: &About<'_>, message_id: &str, token: &str) -> String {
-    let topic = utf8_percent_encode(about.topic_arn, NON_ALPHANUMERIC);
-    let url =
-        format!("{}/?Action=ConfirmSubscription&TopicArn={topic}&Token={token}", about.endpoint);
-    let text = format!(
-        "You have chosen to subscribe to the topic {}.\nTo confirm the subscription, visit the \
-         SubscribeURL included in this message.",
-        about.topic_arn
-    );
-    laid_out(&[
+    let mut fields = vec![
         ("Type", json!("SubscriptionConfirmation")),
         ("MessageId", json!(message_id)),
         ("Token", json!(token)),
         ("TopicArn", json!(about.topic_arn)),
-        ("Message", json!(text)),
-        ("SubscribeURL", json!(url)),
+        ("Message", json!(about.confirmation_text())),
+        ("SubscribeURL", json!(about.subscribe_url(token))),
         ("Timestamp", json!(about.at.iso_millis())),
-        ("SignatureVersion", json!(about.signature_version)),
-        ("Signature", json!(UNSIGNED)),
-        ("SigningCertURL", json!(about.certificate_url())),
+    ];
+    fields.extend(about.signing("SigningCertURL"));
+    laid_out(&fields)
+}
+
+/// What a notification's signature is over: names and values, each on a line, by name.
+pub(crate) fn signed_notification(about: &About<'_>, message: &Message, text: &str) -> String {
+    let at = about.at.iso_millis();
+    let mut fields = vec![("Message", text), ("MessageId", &message.message_id)];
+    fields.extend(message.subject.as_deref().map(|subject| ("Subject", subject)));
+    fields.extend([("Timestamp", &*at), ("TopicArn", about.topic_arn), ("Type", "Notification")]);
+    lines(&fields)
+}
+
+/// The same of the question whether an endpoint wants to be subscribed.
+pub(crate) fn signed_confirmation(about: &About<'_>, message_id: &str, token: &str) -> String {
+    lines(&[
+        ("Message", &about.confirmation_text()),
+        ("MessageId", message_id),
+        ("SubscribeURL", &about.subscribe_url(token)),
+        ("Timestamp", &about.at.iso_millis()),
+        ("Token", token),
+        ("TopicArn", about.topic_arn),
+        ("Type", "SubscriptionConfirmation"),
     ])
+}
+
+fn lines(fields: &[(&str, &str)]) -> String {
+    fields.iter().map(|(name, value)| format!("{name}\n{value}\n")).collect()
 }
 
 fn attributes(message: &Message) -> Value {
@@ -142,14 +175,15 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::*;
+    use crate::signing::Version;
 
     const ABOUT: About<'_> = About {
         endpoint: "http://localhost:4566",
         topic_arn: "arn:aws:sns:us-east-1:000000000000:t",
         subscription_arn: "arn:aws:sns:us-east-1:000000000000:t:s",
         at: Timestamp(1_800_000_000_123),
-        signature_version: "1",
         sequence_number: None,
+        signature: None,
     };
 
     fn message() -> Message {
@@ -168,7 +202,13 @@ mod tests {
 
     #[test]
     fn a_notification_is_laid_out_as_sns_does() {
-        let text = notification(&ABOUT, &message(), "a \"b\"");
+        let signature = Signature {
+            version: Version::Sha1,
+            value: "c2ln".into(),
+            certificate_path: "/SimpleNotificationService-0a.pem".into(),
+        };
+        let about = About { signature: Some(&signature), ..ABOUT };
+        let text = notification(&about, &message(), "a \"b\"");
         let expected = r#"{
   "Type" : "Notification",
   "MessageId" : "id",
@@ -177,8 +217,8 @@ mod tests {
   "Message" : "a \"b\"",
   "Timestamp" : "2027-01-15T08:00:00.123Z",
   "SignatureVersion" : "1",
-  "Signature" : "unsigned",
-  "SigningCertURL" : "http://localhost:4566/SimpleNotificationService.pem",
+  "Signature" : "c2ln",
+  "SigningCertURL" : "http://localhost:4566/SimpleNotificationService-0a.pem",
   "UnsubscribeURL" : "http://localhost:4566/?Action=Unsubscribe&SubscriptionArn=arn:aws:sns:us-east-1:000000000000:t:s",
   "MessageAttributes" : {
     "k" : {"Type":"String","Value":"v"}
@@ -188,6 +228,20 @@ mod tests {
         let about = About { sequence_number: Some("10"), ..ABOUT };
         let fifo: Value = serde_json::from_str(&notification(&about, &message(), "x")).unwrap();
         assert_eq!((&fifo["SequenceNumber"], &fifo["Signature"]), (&json!("10"), &Value::Null));
+    }
+
+    #[test]
+    fn what_is_signed_is_what_aws_documents() {
+        assert_eq!(
+            signed_notification(&ABOUT, &message(), "body"),
+            "Message\nbody\nMessageId\nid\nSubject\nhi\nTimestamp\n2027-01-15T08:00:00.123Z\n\
+             TopicArn\narn:aws:sns:us-east-1:000000000000:t\nType\nNotification\n"
+        );
+        let message = Message { subject: None, ..message() };
+        assert!(!signed_notification(&ABOUT, &message, "body").contains("Subject"));
+        let text = signed_confirmation(&ABOUT, "id", "tok");
+        assert!(text.contains("\nSubscribeURL\nhttp://localhost:4566/?Action="));
+        assert!(text.ends_with("\nType\nSubscriptionConfirmation\n"));
     }
 
     #[test]

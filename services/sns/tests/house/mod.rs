@@ -10,8 +10,8 @@ use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_kernel::targets::{Consignment, Target, Undelivered};
 use haar_kernel::{
-    Answer, Call, DoorParts, Doors, Flow, Kernel, KernelBuilder, Lanes, NoIdentities, NoMeter,
-    Principal, Room, Settings,
+    Answer, Call, DataKey, DoorParts, Doors, Flow, Kernel, KernelBuilder, Lanes, NoIdentities,
+    NoMeter, Principal, Room, Settings,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -103,7 +103,8 @@ impl House {
         let others = Arc::new(Others::default());
         doors.targets.offer("lambda", Arc::clone(&others) as _);
         doors.targets.offer("sqs", Arc::clone(&others) as _);
-        let room = Sns::open(&doors).unwrap();
+        let key = DataKey::new(&[7; DataKey::LEN]);
+        let room = Sns::open(&doors, key).unwrap();
         let of_queues = |lanes: &mut Lanes<Queues>| lanes.flow::<SendMessage>();
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
             .room(Arc::clone(&room), Sns::lanes)

@@ -1,0 +1,83 @@
+//! HTTP and HTTPS calls to endpoints that customers name: one kept client, a limit of time, the
+//! beginning of the answer.
+//!
+//! **Invariant:** a call is made once; whether it is made again is its room's to decide.
+//!
+//! Begin reading at [`Caller`].
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use bytes::Bytes;
+use haar_clock::Clock;
+use http::{Request, Response};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+
+/// Bytes of an answer's body that are read; of a longer one none are kept. *Ours*.
+const BODY_MAX: usize = 1 << 20;
+
+type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
+
+/// Calls. Connections are made when first needed and kept.
+#[derive(Debug)]
+pub struct Caller {
+    client: OnceLock<Result<Https, String>>,
+    answer_max: Duration,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallError {
+    /// The endpoint could not be reached, or broke off.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The endpoint took too long.
+    #[error("the endpoint did not answer in time")]
+    TimedOut,
+}
+
+impl Caller {
+    /// One whose endpoints may take so long, from the connection to the end of the answer.
+    pub fn new(answer_max: Duration) -> Self {
+        Self { client: OnceLock::new(), answer_max }
+    }
+
+    /// Sends a request and reads the answer, whatever its status.
+    ///
+    /// # Errors
+    /// When there is no answer. Each of them may pass.
+    pub async fn call(
+        &self,
+        clock: &Clock,
+        request: Request<Full<Bytes>>,
+    ) -> Result<Response<Bytes>, CallError> {
+        let client = self.client.get_or_init(connect).as_ref();
+        let client = client.map_err(|error| CallError::Unreachable(error.clone()))?;
+        let exchange = async {
+            let answer = client.request(request).await;
+            let answer = answer.map_err(|error| CallError::Unreachable(told(&error)))?;
+            let (parts, body) = answer.into_parts();
+            let body = Limited::new(body, BODY_MAX).collect().await;
+            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            Ok(Response::from_parts(parts, body))
+        };
+        clock.timeout(self.answer_max, exchange).await.unwrap_or(Err(CallError::TimedOut))
+    }
+}
+
+/// An error with what caused it, which the client keeps to itself.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+}
+
+fn connect() -> Result<Https, String> {
+    let builder = HttpsConnectorBuilder::new().with_native_roots();
+    let builder = builder.map_err(|error| format!("no certificates of authorities: {error}"))?;
+    let connector = builder.https_or_http().enable_http1().build();
+    Ok(Client::builder(TokioExecutor::new()).build(connector))
+}
