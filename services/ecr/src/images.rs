@@ -3,9 +3,9 @@
 use haar_blobs::Digest;
 use haar_ecr_contract::model::{ImageFailure, ImageFailureCode, ImageIdentifier};
 use haar_ledger::Tx;
-use haar_types::Timestamp;
 use haar_wire::AwsError;
 
+use crate::announce::Telling;
 use crate::lookup::{find_image, find_repository};
 use crate::refusal;
 use crate::replicate;
@@ -22,7 +22,7 @@ pub(crate) struct Push<'a> {
     pub(crate) tag: Option<&'a str>,
     /// What it refers to may be missing: a pull-through cache fetches it when it is asked for.
     pub(crate) is_cached: bool,
-    pub(crate) now: Timestamp,
+    pub(crate) telling: Telling<'a>,
 }
 
 impl Push<'_> {
@@ -35,7 +35,7 @@ impl Push<'_> {
         let is_there = match tx.get::<ImageRow>(&self.repository.image(self.digest)) {
             Some(row) if row.is_archived => {
                 // Pushing it again brings it back.
-                let active = Some(self.now);
+                let active = Some(self.telling.now);
                 tx.put(ImageRow { is_archived: false, activated_at: active, ..(*row).clone() });
                 true
             }
@@ -50,10 +50,14 @@ impl Push<'_> {
             tx.put(self.row());
         }
         if let Some(tag) = self.tag {
-            let (key, checked_at) = (self.repository.tag(tag), self.now);
+            let (key, checked_at) = (self.repository.tag(tag), self.telling.now);
             tx.put(TagRow { key, digest: self.digest, checked_at });
         }
-        replicate::schedule(tx, &self.repository.image(self.digest), self.tag);
+        let image = self.repository.image(self.digest);
+        if !self.is_cached {
+            self.telling.pushed(tx, &image, self.tag);
+        }
+        replicate::schedule(tx, &image, self.tag);
         Ok(())
     }
 
@@ -123,7 +127,7 @@ impl Push<'_> {
             children: manifest.children,
             subject: manifest.subject,
             annotations: manifest.annotations,
-            pushed_at: self.now,
+            pushed_at: self.telling.now,
             pulled_at: None,
             archived_at: None,
             activated_at: None,
@@ -134,9 +138,14 @@ impl Push<'_> {
 
 /// Removes an image with its tags. Its layers stay for a while: another push may be about to
 /// name them, or a pull to read them.
-pub(crate) fn remove(tx: &mut Tx, image: &ImageRow, now: Timestamp) {
-    for tag in image.tags(tx) {
-        tx.remove::<TagRow>(&image.key.repository.tag(&tag));
+pub(crate) fn remove(tx: &mut Tx, image: &ImageRow, telling: &Telling<'_>) {
+    let (tags, now) = (image.tags(tx), telling.now);
+    for tag in &tags {
+        tx.remove::<TagRow>(&image.key.repository.tag(tag));
+        telling.deleted(tx, &image.key, Some(tag));
+    }
+    if tags.is_empty() {
+        telling.deleted(tx, &image.key, None);
     }
     for blob in image.config.iter().chain(&image.layers) {
         let key = image.key.repository.layer(blob.digest);
@@ -152,7 +161,7 @@ pub(crate) fn delete(
     tx: &mut Tx,
     key: &RepositoryKey,
     id: &ImageIdentifier,
-    now: Timestamp,
+    telling: &Telling<'_>,
 ) -> Result<Vec<ImageIdentifier>, ImageFailure> {
     let image = find_image(tx, key, id)?;
     let tags = image.tags(tx);
@@ -164,6 +173,7 @@ pub(crate) fn delete(
     let by_tag = id.image_tag.as_ref().filter(|_| id.image_digest.is_none() && tags.len() > 1);
     if let Some(tag) = by_tag {
         tx.remove::<TagRow>(&key.tag(tag));
+        telling.deleted(tx, &image.key, Some(tag));
         return Ok(vec![one(Some(tag))]);
     }
     let parents = image.parents(tx);
@@ -178,7 +188,7 @@ pub(crate) fn delete(
             )),
         });
     }
-    remove(tx, &image, now);
+    remove(tx, &image, telling);
     Ok(match tags.is_empty() {
         true => vec![one(None)],
         false => tags.iter().map(|tag| one(Some(tag))).collect(),

@@ -17,6 +17,7 @@
 //! Begin with `state`, then `images`.
 
 mod access;
+mod announce;
 pub mod controllers;
 mod creation;
 mod downloads;

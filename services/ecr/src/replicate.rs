@@ -7,6 +7,7 @@ use haar_ecr_contract::model::{RCTAppliedFor, ReplicationConfiguration};
 use haar_ledger::{Snapshot, Tx};
 use haar_types::{AccountId, Region, Timestamp};
 
+use crate::announce::Telling;
 use crate::creation;
 use crate::rules::mutability;
 use crate::state::{
@@ -67,7 +68,8 @@ pub(crate) fn forget(tx: &mut Tx, image: &ImageKey) {
 }
 
 /// Makes a copy: rows only, as blobs are shared.
-pub(crate) fn copy(tx: &mut Tx, row: &ReplicationRow, now: Timestamp) {
+pub(crate) fn copy(tx: &mut Tx, row: &ReplicationRow, telling: &Telling<'_>) {
+    let now = telling.now;
     let (source, destination) = &row.key;
     let Some(image) = tx.get::<ImageRow>(source) else {
         tx.remove::<ReplicationRow>(&row.key);
@@ -91,6 +93,13 @@ pub(crate) fn copy(tx: &mut Tx, row: &ReplicationRow, now: Timestamp) {
         if stands.is_some_and(|standing| standing.digest == source.digest) {
             set_tag(tx, &target, tag, &image, now);
         }
+    }
+    let told: Vec<Option<&str>> = match row.tags.is_empty() {
+        true => vec![None],
+        false => row.tags.iter().map(|tag| Some(tag.as_str())).collect(),
+    };
+    for tag in told {
+        telling.replicated(tx, &source.repository, &target.image(source.digest), tag);
     }
     tx.put(ReplicationRow { state: ReplicationState::Complete, tags: Vec::new(), ..row.clone() });
 }

@@ -8,8 +8,10 @@ use haar_ecr_contract::peek::EcrPeek;
 use haar_kernel::{Doors, HoldsBlobs, Identities, Lanes};
 use haar_ledger::{LedgerError, Snapshot, Tables, Tx};
 use haar_registry::Registries;
+use haar_types::Timestamp;
 use haar_wire::AwsError;
 
+use crate::announce::Telling;
 use crate::controllers::{Copies, Layers, Lifecycles};
 use crate::downloads::LayerDownloads;
 use crate::metering::Storage;
@@ -105,6 +107,11 @@ impl Ecr {
         let all = self.doors.blobs.uploads()?;
         let orphans = all.iter().filter(|name| !known.contains(*name));
         orphans.into_iter().try_for_each(|name| self.doors.blobs.abort_upload(name))
+    }
+
+    /// Tells what happens now to the event bus.
+    pub(crate) fn telling(&self, now: Timestamp) -> Telling<'_> {
+        Telling { outbox: &self.doors.outbox, now }
     }
 
     /// Runs one transaction at the end of a flow, and waits for the disk.

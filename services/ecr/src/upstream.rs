@@ -105,7 +105,7 @@ impl Ecr {
             Err(denied) => return Err(denied),
         }
         match self.fetch_manifest(&rule, &name, reference).await {
-            Ok(fetched) => self.keep_image(key, id, fetched).await,
+            Ok(fetched) => self.keep_image(&rule, key, id, fetched).await,
             Err(UpstreamError::Registry(RegistryError::NotFound)) => Ok(()),
             Err(error) if is_here => {
                 tracing::warn!(%error, upstream = rule.upstream_url, "an image was not compared");
@@ -126,6 +126,7 @@ impl Ecr {
 
     async fn keep_image(
         &self,
+        rule: &PullThroughRow,
         key: &RepositoryKey,
         id: &ImageIdentifier,
         fetched: Fetched,
@@ -142,6 +143,7 @@ impl Ecr {
         let now = self.doors.clock.now();
         // What was asked for by its digest says nothing of where a tag stands.
         let tag = id.image_tag.as_deref().filter(|_| id.image_digest.is_none());
+        let telling = self.telling(now);
         let push = Push {
             repository: key,
             digest,
@@ -149,7 +151,7 @@ impl Ecr {
             manifest_size,
             tag,
             is_cached: true,
-            now,
+            telling,
         };
         self.commit(|tx| {
             creation::ensure(tx, key, RCTAppliedFor::PullThroughCache, now);
@@ -157,7 +159,8 @@ impl Ecr {
                 Err(error) if error.name() == "ImageAlreadyExistsException" => {}
                 // An immutable tag stays where it is.
                 Err(error) if error.name() == "ImageTagAlreadyExistsException" => {}
-                other => other?,
+                Ok(()) => telling.cached(tx, rule, &key.image(digest), tag),
+                Err(other) => return Err(other),
             }
             if let Some(tag) = tag {
                 tx.update::<TagRow>(&key.tag(tag), |row| row.checked_at = now);

@@ -47,43 +47,53 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// The watching rules of a bus; patterns of rows that did not change are kept.
+    /// The watching rules of a bus. One look at the rows for each version of the ledger; patterns
+    /// are compiled for rows that changed alone.
     pub(crate) fn of(&self, snapshot: &Snapshot, bus: &BusKey) -> Arc<Watching> {
         let known = self.buses.lock().get(bus).cloned().unwrap_or_default();
         if known.version == snapshot.version() && known.version > 0 {
             return known;
         }
-        let watching = Arc::new(Watching {
-            version: snapshot.version(),
-            rules: rules(snapshot, bus)
-                .filter(|rule| rule.is_enabled())
-                .filter_map(|rule| {
-                    let same = known.rules.iter().find(|(kept, _)| Arc::ptr_eq(kept, &rule));
-                    let pattern = match same {
-                        Some((_, pattern)) => Arc::clone(pattern),
-                        None => Arc::new(compiled(rule.pattern.as_deref()?)?),
-                    };
-                    Some((rule, pattern))
-                })
-                .collect(),
-            archives: snapshot
-                .by_index::<ArchiveRow>("source", &bus.arn())
-                .map(|row| {
-                    let same = known.archives.iter().find(|(kept, _)| Arc::ptr_eq(kept, &row));
-                    let pattern = match same {
-                        Some((_, pattern)) => pattern.clone(),
-                        None => row.pattern.as_deref().and_then(compiled).map(Arc::new),
-                    };
-                    (row, pattern)
-                })
-                .collect(),
-        });
+        let kept = Kept::of(&known.rules);
+        let enabled = rules(snapshot, bus).filter(|rule| rule.is_enabled());
+        let of_rule = |rule: Arc<RuleRow>| {
+            let pattern = match kept.get(&rule) {
+                Some(pattern) => Arc::clone(pattern),
+                None => Arc::new(compiled(rule.pattern.as_deref()?)?),
+            };
+            Some((rule, pattern))
+        };
+        let rules = enabled.filter_map(of_rule).collect();
+        let kept = Kept::of(&known.archives);
+        let of_archive = |row: Arc<ArchiveRow>| {
+            let pattern = match kept.get(&row) {
+                Some(pattern) => pattern.clone(),
+                None => row.pattern.as_deref().and_then(compiled).map(Arc::new),
+            };
+            (row, pattern)
+        };
+        let archives = snapshot.by_index::<ArchiveRow>("source", &bus.arn());
+        let archives = archives.map(of_archive).collect();
+        let watching = Arc::new(Watching { version: snapshot.version(), rules, archives });
         self.buses.lock().insert(bus.clone(), Arc::clone(&watching));
         watching
     }
 
     pub(crate) fn clear(&self) {
         self.buses.lock().clear();
+    }
+}
+
+/// What was made of rows before, by the rows themselves: a row that changed is another one.
+struct Kept<'a, R, P>(BTreeMap<*const R, &'a P>);
+
+impl<'a, R, P> Kept<'a, R, P> {
+    fn of(all: &'a [(Arc<R>, P)]) -> Self {
+        Self(all.iter().map(|(row, made)| (Arc::as_ptr(row), made)).collect())
+    }
+
+    fn get(&self, row: &Arc<R>) -> Option<&'a P> {
+        self.0.get(&Arc::as_ptr(row)).copied()
     }
 }
 

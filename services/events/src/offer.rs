@@ -41,7 +41,7 @@ impl Target for BusTarget {
             let event = build(Origin { id: &id, account, region, now }, content);
             let publication =
                 Publication { bus, event, ingested_at: now, hop_count: 0, replayed: None };
-            Ok(room.publish(vec![publication]).await?)
+            Ok(room.publish(&[publication]).await?)
         }
         .boxed()
     }

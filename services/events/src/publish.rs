@@ -1,5 +1,6 @@
 //! Events come onto a bus: which rules match, what is to be sent because of that.
 
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use haar_courier::{Lane, Letter};
@@ -13,9 +14,8 @@ use serde_json::Value;
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Events;
-use crate::matching::Watching;
 use crate::refusal::not_kept;
-use crate::state::{BusKey, RuleKey, RuleRow};
+use crate::state::{ArchiveRow, BusKey, RuleKey, RuleRow};
 
 /// One event on its way onto a bus.
 #[derive(Clone, Debug)]
@@ -38,6 +38,12 @@ pub(crate) struct Replayed {
 }
 
 impl Publication {
+    /// True for a rule that is to hear of it: all but those that a replay leaves out.
+    fn is_for(&self, rule: &RuleRow) -> bool {
+        let filters = self.replayed.as_ref().map(|replayed| &replayed.filter_arns);
+        filters.is_none_or(|arns| arns.is_empty() || arns.contains(&rule.key.arn()))
+    }
+
     /// The event as it is written.
     pub(crate) fn text(&self) -> Box<RawValue> {
         to_raw_value(&self.event).expect("an event is plain data")
@@ -49,58 +55,58 @@ impl Events {
     ///
     /// # Errors
     /// When the disk does not take it.
-    pub(crate) async fn publish(&self, publications: Vec<Publication>) -> Result<(), AwsError> {
+    pub(crate) async fn publish(&self, publications: &[Publication]) -> Result<(), AwsError> {
+        match self.stage(publications)? {
+            true => self.doors.kv.sync().await.map_err(not_kept),
+            false => Ok(()), // nobody wants to hear of it
+        }
+    }
+
+    /// Archives events and has them carried; false where there is nothing to write.
+    fn stage(&self, publications: &[Publication]) -> Result<bool, AwsError> {
         let snapshot = self.doors.ledger.snapshot();
-        let mut batch = Batch::new();
-        let mut letters = Vec::new();
-        for publication in &publications {
+        let (mut batch, mut letters, mut counting) = (Batch::new(), Vec::new(), None);
+        for publication in publications {
             let watching = self.compiled.of(&snapshot, &publication.bus);
-            self.archive(&watching, publication, &mut batch);
-            letters.extend(self.letters(&watching, publication));
+            let text = OnceCell::new();
+            let text = || text.get_or_init(|| publication.text());
+            // One that comes out of an archive is not kept again.
+            let keeping = watching.keeping(&publication.event);
+            for archive in keeping.filter(|_| publication.replayed.is_none()) {
+                let counting = counting.get_or_insert_with(|| self.archived.counting());
+                let at = publication.ingested_at;
+                let size = counting.put(&mut batch, archive.id, at, text().get());
+                self.bill_archived(archive, at, size);
+            }
+            for rule in watching.matching(&publication.event) {
+                if publication.is_for(rule) {
+                    self.measure.matched(&rule.key, publication.ingested_at);
+                    letters.extend(letters_of(rule, publication, text()));
+                }
+            }
         }
         if letters.is_empty() && batch.is_empty() {
-            return Ok(());
+            return Ok(false);
+        }
+        if let Some(counting) = &counting {
+            counting.note(&mut batch).map_err(not_kept)?;
         }
         let courier = self.courier()?;
         let staged = courier.stage(&mut batch, letters);
         self.doors.kv.apply(batch).map_err(not_kept)?;
         courier.dispatch(staged);
-        self.doors.kv.sync().await.map_err(not_kept)
+        Ok(true)
     }
 
-    fn letters(&self, watching: &Watching, publication: &Publication) -> Vec<Letter> {
-        let mut letters = Vec::new();
-        let mut text = None;
-        for rule in watching.matching(&publication.event) {
-            let filters = publication.replayed.as_ref().map(|replayed| &replayed.filter_arns);
-            if filters.is_some_and(|arns| !arns.is_empty() && !arns.contains(&rule.key.arn())) {
-                continue;
-            }
-            self.measure.matched(&rule.key, publication.ingested_at);
-            let text = text.get_or_insert_with(|| publication.text());
-            letters.extend(letters_of(rule, publication, text));
-        }
-        letters
-    }
-
-    /// Keeps an event in the archives that want it; one that comes out of an archive is not
-    /// kept again.
-    fn archive(&self, watching: &Watching, publication: &Publication, batch: &mut Batch) {
-        if publication.replayed.is_some() {
-            return;
-        }
-        for archive in watching.keeping(&publication.event) {
-            let (at, text) = (publication.ingested_at, publication.event.to_string());
-            let size = self.archived.put(batch, archive.id, at, &text);
-            self.doors.meter.record(UsageRecord {
-                account: archive.key.account.clone(),
-                region: archive.key.region.clone(),
-                at,
-                service: "events",
-                resource: archive.key.name.clone(),
-                quantities: vec![("archived-kib", size.div_ceil(1024))],
-            });
-        }
+    fn bill_archived(&self, archive: &ArchiveRow, at: Timestamp, size: u64) {
+        self.doors.meter.record(UsageRecord {
+            account: archive.key.account.clone(),
+            region: archive.key.region.clone(),
+            at,
+            service: "events",
+            resource: archive.key.name.clone(),
+            quantities: vec![("archived-kib", size.div_ceil(1024))],
+        });
     }
 }
 

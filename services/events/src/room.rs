@@ -5,11 +5,13 @@ use std::sync::{Arc, OnceLock};
 use haar_courier::{Courier, CourierError, CourierSettings, Porter};
 use haar_events_contract::model::SERVICE;
 use haar_kernel::targets::Sender;
-use haar_kernel::{Auth, Call, DataKey, Doors, Question, Room, request_tags, resource_tags};
+use haar_kernel::{
+    Auth, Call, DataKey, Doors, Principal, Question, Room, request_tags, resource_tags,
+};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
-use haar_types::RequestId;
+use haar_types::{Region, RequestId};
 use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
 
 use crate::archive::Archived;
@@ -90,6 +92,22 @@ impl Events {
         self.courier.get().ok_or_else(|| AwsError::internal_failure("haar is starting"))
     }
 
+    /// A call that nobody made: a delivery on its way, as policies see it.
+    pub(crate) fn call_of(&self, region: &Region, principal: Arc<Principal>) -> Call {
+        Call {
+            account: principal.account.clone(),
+            region: region.clone(),
+            request_id: RequestId::new(self.doors.ids.uuid()),
+            now: self.doors.clock.now(),
+            ids: self.doors.ids.ids(),
+            principal,
+            endpoint: "".into(),
+            source_ip: None,
+            user_agent: None,
+            trace: None,
+        }
+    }
+
     /// Whether a sender may put events onto a bus.
     pub(crate) fn admit(&self, sender: &Sender, bus: &BusKey) -> Result<(), AwsError> {
         let is_own = sender.principal.account == bus.account;
@@ -98,23 +116,23 @@ impl Events {
         if self.doors.settings.auth == Auth::Permissive || (is_own && is_service) {
             return Ok(());
         }
-        let call = Call {
-            account: sender.principal.account.clone(),
-            region: bus.region.clone(),
-            request_id: RequestId::new(self.doors.ids.uuid()),
-            now: self.doors.clock.now(),
-            ids: self.doors.ids.ids(),
-            principal: Arc::clone(&sender.principal),
-            endpoint: "".into(),
-            source_ip: None,
-            user_agent: None,
-            trace: None,
-        };
+        let call = self.call_of(&bus.region, of_account(&sender.principal));
         let (arn, snapshot) = (bus.arn(), self.doors.ledger.snapshot());
         let policy = self.resource_policy(&call, &snapshot, &arn);
         let question = Question { action: "events:PutEvents", resource: &arn, policy, keys: &[] };
         self.doors.authorise(&call, &question)
     }
+}
+
+/// Whom policies are asked about: a service without a role sends on behalf of its account.
+/// AWS docs: *Permissions for event buses*.
+fn of_account(principal: &Arc<Principal>) -> Arc<Principal> {
+    if !matches!(principal.identity, haar_policy::Principal::Service { .. }) {
+        return Arc::clone(principal);
+    }
+    let mut root = Principal::root(principal.account.clone());
+    root.session_keys = principal.session_keys.clone();
+    Arc::new(root)
 }
 
 impl Room for Events {

@@ -20,7 +20,7 @@ impl Listener<ServiceEvent> for ServiceEvents {
         async move {
             let Some(room) = self.0.upgrade() else { return Ok(()) };
             let publication = publication(&room, told)?;
-            let published = room.publish(vec![publication]).await;
+            let published = room.publish(&[publication]).await;
             published.map_err(|error| NotHeard(error.message().to_owned()))
         }
         .boxed()

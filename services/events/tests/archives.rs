@@ -64,6 +64,7 @@ fn archived_events_are_replayed_to_the_rules_that_are_named() {
         let shown = house.ok::<DescribeReplay>(json!({"ReplayName": "r"})).await;
         assert_eq!(shown["State"], "COMPLETED");
         let shown = house.ok::<DescribeArchive>(json!({"ArchiveName": "a"})).await;
+        assert!(shown["SizeBytes"].as_i64().unwrap() > 250 * 200);
         assert_eq!(shown["EventCount"], 250, "replayed events are not archived again");
         let over = house.call::<CancelReplay>(json!({"ReplayName": "r"})).await.unwrap_err();
         assert_eq!(over.0, "IllegalStatusException");
@@ -81,6 +82,13 @@ fn events_leave_an_archive_by_their_age_and_with_it() {
         house.pass(Duration::from_secs(12 * 3600)).await;
         let shown = house.ok::<DescribeArchive>(json!({"ArchiveName": "a"})).await;
         assert_eq!(shown["EventCount"], 1);
+        // Another process counts on from what is on disk.
+        let (ground, now) = (house.ground(), house.doors.clock.now());
+        drop(house);
+        let house = House::on(ground, now);
+        house.put(json!({"n": 3})).await;
+        let shown = house.ok::<DescribeArchive>(json!({"ArchiveName": "a"})).await;
+        assert_eq!(shown["EventCount"], 2);
         house.ok::<DeleteArchive>(json!({"ArchiveName": "a"})).await;
         archive(&house, json!({})).await;
         let listed = house.ok::<ListArchives>(json!({"EventSourceArn": BUS})).await;

@@ -10,6 +10,7 @@
 //!
 //! Source of behaviour: *AWS Systems Manager User Guide > Parameter Store*.
 
+mod announce;
 pub mod controllers;
 mod lanes;
 mod lookup;

@@ -252,3 +252,45 @@ async fn a_hundred_versions_are_kept_and_a_labelled_one_is_never_dropped() {
     let (name, _) = house.call::<PutParameter>(input).await.unwrap_err();
     assert_eq!(name, "ParameterMaxVersionLimitExceeded");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_default_bus_hears_of_changes() {
+    let house = House::new();
+    let expiry = json!([{
+        "Type": "Expiration", "Version": "1.0",
+        "Attributes": { "Timestamp": "2027-01-15T09:00:00.000Z" },
+    }]);
+    let input = json!({
+        "Name": "/app/x", "Value": "1", "Type": "String", "Description": "a number",
+        "Tier": "Advanced", "Policies": expiry.to_string(),
+    });
+    house.ok::<PutParameter>(input).await;
+    put(&house, "plain", "1").await;
+    put(&house, "plain", "2").await;
+    house.ok::<LabelParameterVersion>(json!({ "Name": "plain", "Labels": ["live"] })).await;
+    house.ok::<DeleteParameters>(json!({ "Names": ["plain", "none"] })).await;
+    house.pass(Duration::from_secs(3601)).await;
+    let told = house.bus.0.lock().clone();
+    assert!(told.iter().all(|event| event.detail_type == "Parameter Store Change"));
+    let detail = |n: usize| serde_json::from_str::<serde_json::Value>(&told[n].detail).unwrap();
+    assert_eq!(
+        detail(0),
+        json!({
+            "operation": "Create", "name": "/app/x", "type": "String", "description": "a number",
+        })
+    );
+    assert_eq!(told[0].resources, ["arn:aws:ssm:us-east-1:000000000000:parameter/app/x"]);
+    let shown: Vec<_> = (1..told.len())
+        .map(|n| format!("{} {}", detail(n)["operation"], detail(n)["name"]).replace('"', ""))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            "Create plain",
+            "Update plain",
+            "LabelParameterVersion plain",
+            "Delete plain",
+            "Delete /app/x",
+        ]
+    );
+}

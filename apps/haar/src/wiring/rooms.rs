@@ -191,7 +191,7 @@ impl Rooms {
                 &self.secrets,
             ))))
             .add(Arc::new(haar_sqs::controllers::Moves::new(Arc::clone(&self.sqs))))
-            .add(Arc::new(haar_ssm::controllers::Expiry))
+            .add(Arc::new(haar_ssm::controllers::Expiry::new(self.doors.outbox.clone())))
             .add(Arc::new(Delivery::new(self.doors.outbox.clone())))
     }
 

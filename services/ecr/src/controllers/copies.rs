@@ -53,7 +53,7 @@ impl Controller for Copies {
                 return Ok::<_, ActError>(());
             };
             match self.is_allowed(tx, &row) {
-                true => replicate::copy(tx, &row, now),
+                true => replicate::copy(tx, &row, &self.0.telling(now)),
                 false => {
                     let state = ReplicationState::Failed("AccessDeniedException".to_owned());
                     tx.put(ReplicationRow { state, ..(*row).clone() });

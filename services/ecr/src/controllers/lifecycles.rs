@@ -8,6 +8,7 @@ use haar_ledger::{ChangeSet, Snapshot, Tx};
 use haar_types::Timestamp;
 
 use crate::Ecr;
+use crate::announce::Telling;
 use crate::images;
 use crate::rules::lifecycle::{Action, Candidate, Deed, Policy, evaluate};
 use crate::state::{ImageRow, RepositoryKey, RepositoryRow};
@@ -62,7 +63,7 @@ impl Controller for Lifecycles {
     async fn act(&self, LifecycleStep(key): LifecycleStep, cx: &ActCx) -> Result<(), ActError> {
         let now = cx.clock.now();
         let committed = cx.ledger.transact(|tx| {
-            apply(tx, &key.0, self.round(), now);
+            apply(tx, &key.0, self.round(), &self.0.telling(now));
             Ok::<_, ActError>(())
         })?;
         Ok(committed.durable().await?)
@@ -76,7 +77,8 @@ impl Lifecycles {
 }
 
 /// Applies the policy that is in force now.
-fn apply(tx: &mut Tx, key: &RepositoryKey, round: Duration, now: Timestamp) {
+fn apply(tx: &mut Tx, key: &RepositoryKey, round: Duration, telling: &Telling<'_>) {
+    let now = telling.now;
     let Some(row) = tx.get::<RepositoryRow>(key) else { return };
     let Some(policy) = row.settings.lifecycle.clone() else { return };
     let deeds = match Policy::parse(&policy.text) {
@@ -93,7 +95,7 @@ fn apply(tx: &mut Tx, key: &RepositoryKey, round: Duration, now: Timestamp) {
             now.since(image.pushed_at) >= round || !image.tags(tx).is_empty()
         };
         if let Some(image) = image.filter(settled) {
-            carry_out(tx, image, &deed, now);
+            carry_out(tx, image, &deed, telling);
         }
     }
     tx.update::<RepositoryRow>(key, |row| {
@@ -104,16 +106,16 @@ fn apply(tx: &mut Tx, key: &RepositoryKey, round: Duration, now: Timestamp) {
 }
 
 /// What is about an image goes the same way, and what is about that, however long the chain.
-fn carry_out(tx: &mut Tx, image: Arc<ImageRow>, deed: &Deed, now: Timestamp) {
+fn carry_out(tx: &mut Tx, image: Arc<ImageRow>, deed: &Deed, telling: &Telling<'_>) {
     let mut due = vec![image];
     while let Some(image) = due.pop() {
         let entry = image.key.repository.entry(&image.key.digest);
         let referrers = tx.by_index::<ImageRow>(ImageRow::BY_SUBJECT, &entry);
         due.extend(referrers.filter(|it| deed.action != Action::Archive || !it.is_archived));
         match deed.action {
-            Action::Expire => images::remove(tx, &image, now),
+            Action::Expire => images::remove(tx, &image, telling),
             Action::Archive => {
-                let archived_at = Some(now);
+                let archived_at = Some(telling.now);
                 tx.put(ImageRow { is_archived: true, archived_at, ..(*image).clone() });
             }
         }

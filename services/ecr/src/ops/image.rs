@@ -55,7 +55,7 @@ impl Flow<PutImage> for Ecr {
             manifest_size,
             tag,
             is_cached: false,
-            now: call.now,
+            telling: self.telling(call.now),
         };
         self.commit(|tx| push.commit(tx)).await?;
         let image_id =
@@ -144,7 +144,7 @@ impl Command<BatchDeleteImage> for Ecr {
         find_repository(tx, &key)?;
         let (mut image_ids, mut failures) = (Vec::new(), Vec::new());
         for id in input.image_ids {
-            match images::delete(tx, &key, &id, call.now) {
+            match images::delete(tx, &key, &id, &self.telling(call.now)) {
                 Ok(deleted) => image_ids.extend(deleted),
                 // A tag of an image that another id of the request took along.
                 Err(_) if image_ids.iter().any(|gone| names_same(gone, &id)) => {}

@@ -11,6 +11,7 @@ use haar_ledger::{Snapshot, Tx};
 use haar_wire::AwsError;
 
 use crate::Ecr;
+use crate::announce::Telling;
 use crate::images;
 use crate::listing::PageAsk;
 use crate::lookup::{find_repository, key_of};
@@ -67,17 +68,17 @@ impl Command<DeleteRepository> for Ecr {
         if !force && key.images(tx).next().is_some() {
             return Err(refusal::not_empty(&key));
         }
-        clear(tx, &key, call);
+        clear(tx, &key, &self.telling(call.now));
         tx.remove::<RepositoryRow>(&key);
         Ok(DeleteRepositoryResponse { repository: Some(render::repository(&row, &call.endpoint)) })
     }
 }
 
 /// Removes all that a repository has. The bytes of its uploads go with the sweeper.
-fn clear(tx: &mut Tx, key: &RepositoryKey, call: &Call) {
+fn clear(tx: &mut Tx, key: &RepositoryKey, telling: &Telling<'_>) {
     let all: Vec<std::sync::Arc<ImageRow>> = key.images(tx).collect();
     for image in all {
-        images::remove(tx, &image, call.now);
+        images::remove(tx, &image, telling);
     }
     let layers: Vec<_> = key.layers(tx).map(|row| row.key.clone()).collect();
     for layer in layers {

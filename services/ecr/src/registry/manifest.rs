@@ -140,7 +140,7 @@ impl RegistrySite {
             manifest_size,
             tag,
             is_cached: false,
-            now: caller.call.now,
+            telling: self.room.telling(caller.call.now),
         };
         match self.room.commit(|tx| push.commit(tx)).await {
             // Clients push again what is there.
@@ -169,15 +169,18 @@ impl RegistrySite {
     ) -> Served {
         self.room.permit(&caller.call, key, "ecr:BatchDeleteImage")?;
         let reference = Reference::parse(text)?;
-        let (id, now) = (reference.identifier(), caller.call.now);
+        let (id, telling) = (reference.identifier(), self.room.telling(caller.call.now));
         let deleted = self.room.commit(|tx| {
             find_repository(tx, key)?;
             match reference {
                 Reference::Tag(tag) => {
                     let removed = tx.remove::<TagRow>(&key.tag(tag));
+                    if let Some(row) = &removed {
+                        telling.deleted(tx, &key.image(row.digest), Some(tag));
+                    }
                     Ok(removed.map(drop).ok_or_else(|| Fault::no_manifest(unknown(key, &id))))
                 }
-                Reference::Digest(_) => Ok(images::delete(tx, key, &id, now)
+                Reference::Digest(_) => Ok(images::delete(tx, key, &id, &telling)
                     .map(drop)
                     .map_err(|failure| not_deleted(key, &failure))),
             }

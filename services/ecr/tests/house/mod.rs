@@ -13,17 +13,19 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use haar_blobs::{Blobs, Digest};
 use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_ecr::Ecr;
 use haar_ecr::registry::RegistrySite;
 use haar_ecr_contract::model::*;
+use haar_events_contract::events::ServiceEvent;
 use haar_iam::Iam;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{
-    Auth, DataKey, DoorParts, Doors, HoldsBlobs as _, Identities, Kernel, KernelBuilder, Meter,
-    Principal, Settings, Site as _, UsageRecord,
+    Auth, DataKey, Delivery, DoorParts, Doors, HoldsBlobs as _, Identities, Kernel, KernelBuilder,
+    Listener, Meter, NotHeard, Principal, Settings, Site as _, Told, UsageRecord,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -47,9 +49,35 @@ pub struct House {
     pub doors: Doors,
     pub room: Arc<Ecr>,
     pub usage: Arc<Usage>,
+    pub bus: Arc<Bus>,
     registry: RegistrySite,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
+}
+
+/// The default event bus: keeps what it is told.
+#[derive(Default)]
+pub struct Bus(pub Mutex<Vec<ServiceEvent>>);
+
+impl Listener<ServiceEvent> for Bus {
+    fn hear(&self, told: Told<ServiceEvent>) -> BoxFuture<'_, Result<(), NotHeard>> {
+        self.0.lock().push(told.event);
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+impl Bus {
+    /// What it was told of this kind: where, about what, and the details.
+    pub fn told(&self, detail_type: &str) -> Vec<(String, Vec<String>, Value)> {
+        let all = self.0.lock();
+        let told = all.iter().filter(|event| event.detail_type == detail_type);
+        let shown = |event: &ServiceEvent| {
+            let place = format!("{}/{}", event.account, event.region);
+            let detail = serde_json::from_str(&event.detail).unwrap();
+            (place, event.resources.clone(), detail)
+        };
+        told.map(shown).collect()
+    }
 }
 
 /// Keeps metering records.
@@ -135,6 +163,8 @@ impl House {
         let iam = Arc::new(Iam::new(doors.clone()));
         doors.peeks.offer::<dyn IamPeek>(Arc::clone(&iam) as Arc<dyn IamPeek>);
         let identities = Arc::clone(&iam) as Arc<dyn Identities>;
+        let bus = Arc::<Bus>::default();
+        doors.outbox.listen("test.bus", Arc::clone(&bus) as Arc<dyn Listener<ServiceEvent>>);
         let registries = Arc::new(Registries::new(clock.clone(), Limits::default()));
         let room = Ecr::open(&doors, Arc::clone(&identities), registries);
         let secrets = Arc::new(SecretsManager::new(&doors, DataKey::new(&[7; DataKey::LEN])));
@@ -144,10 +174,14 @@ impl House {
             .room(secrets, haar_secretsmanager::lanes)
             .build();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
-        let driver =
-            Driver::new(cx).add(room.copies()).add(room.layers()).add(room.lifecycles()).run();
+        let driver = Driver::new(cx)
+            .add(room.copies())
+            .add(room.layers())
+            .add(room.lifecycles())
+            .add(Arc::new(Delivery::new(doors.outbox.clone())))
+            .run();
         let registry = room.registry();
-        Self { doors, room, usage, registry, _kernel: kernel, _driver: driver }
+        Self { doors, room, usage, bus, registry, _kernel: kernel, _driver: driver }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.

@@ -96,7 +96,7 @@ impl Replays {
                 replayed: Some(Arc::clone(&replayed)),
             }
         };
-        let published = self.0.publish(events.iter().map(publication).collect()).await;
+        let published = self.0.publish(&events.iter().map(publication).collect::<Vec<_>>()).await;
         published.map_err(|error| ActError::transient(error.message().to_owned()))?;
         if !events.is_empty() {
             self.0.doors.meter.record(UsageRecord {

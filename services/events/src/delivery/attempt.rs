@@ -1,6 +1,7 @@
 //! One attempt to deliver.
 
 use bytes::Bytes;
+use haar_kernel::Question;
 use haar_kernel::targets::{Consignment, Sender};
 use haar_wire::Json;
 
@@ -21,7 +22,7 @@ impl Events {
         match kind {
             "events" if BusKey::of_arn(arn).is_some() => self.to_bus(delivery).await,
             "events" => {
-                self.sender_of(delivery)?; // the role must be there, though nobody asks it more
+                self.may_call_out(delivery)?;
                 self.call_out(delivery).await
             }
             _ => {
@@ -38,6 +39,16 @@ impl Events {
             Some(role_arn) => sender::role(&self.doors, role_arn, &source),
             None => Ok(sender::service(&delivery.rule.bus.account, &source)),
         }
+    }
+
+    /// The role must let its sessions call the destination.
+    fn may_call_out(&self, delivery: &Delivery) -> Result<(), Failure> {
+        let sender = self.sender_of(delivery)?;
+        let call = self.call_of(&delivery.rule.bus.region, sender.principal);
+        let (action, resource) = ("events:InvokeApiDestination", delivery.target.arn.as_str());
+        let question = Question { action, resource, policy: None, keys: &[] };
+        let weighed = self.doors.authorise(&call, &question);
+        weighed.map_err(|denial| Failure::lasting("NO_PERMISSIONS", denial.message()))
     }
 
     fn consignment(&self, delivery: &Delivery) -> Result<Consignment, Failure> {
@@ -87,7 +98,7 @@ impl Events {
             hop_count: delivery.hop_count + 1,
             replayed: None,
         };
-        let published = self.publish(vec![publication]).await;
+        let published = self.publish(&[publication]).await;
         published.map_err(|error| Failure::passing("INTERNAL_ERROR", error.message()))
     }
 }

@@ -1,12 +1,12 @@
 //! Events that senders put.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_events_contract::model::{
     PutEvents, PutEventsRequest, PutEventsRequestEntry, PutEventsResponse, PutEventsResultEntry,
 };
 use haar_kernel::{Answer, Auth, Call, Flow, Question, Room as _, UsageRecord};
-use haar_wire::AwsError;
 
 use crate::Events;
 use crate::lookup::get_bus;
@@ -14,6 +14,9 @@ use crate::publish::Publication;
 use crate::refusal::invalid;
 use crate::rules::event::{ENTRIES_SIZE_MAX, Origin, Rejection, build, read, size};
 use crate::state::BusKey;
+
+/// A source or a detail type, where an entry has one.
+type Named = Option<String>;
 
 /// An event is billed by pieces of this size.
 const BILLED_SIZE: usize = 64 * 1024;
@@ -24,14 +27,13 @@ impl Flow<PutEvents> for Events {
         if total > ENTRIES_SIZE_MAX {
             return Err(invalid("Total size of the entries in the request is over the limit."));
         }
-        if self.doors.settings.auth == Auth::Enforce {
-            input.entries.iter().try_for_each(|entry| self.may_put(&call, entry))?;
-        }
+        let mut denials = self.denials(&call, &input.entries).into_iter();
         let (mut publications, mut results, mut pieces) = (Vec::new(), Vec::new(), 0);
         let snapshot = self.doors.ledger.snapshot();
         for entry in input.entries {
             let billed = size(&entry).div_ceil(BILLED_SIZE).max(1);
-            match publication(&call, entry) {
+            let denial = denials.next().flatten();
+            match denial.map_or_else(|| publication(&call, entry), Err) {
                 Err((code, text)) => results.push(rejected(code, text)),
                 Ok((id, publication)) => {
                     pieces += billed;
@@ -46,7 +48,7 @@ impl Flow<PutEvents> for Events {
                 }
             }
         }
-        self.publish(publications).await?;
+        self.publish(&publications).await?;
         let failed = results.iter().filter(|result| result.error_code.is_some()).count();
         let own = BusKey::own(&call, "");
         self.measure.put(&own, results.len(), failed, call.now);
@@ -80,18 +82,47 @@ fn rejected(code: &str, text: String) -> PutEventsResultEntry {
 }
 
 impl Events {
-    /// Weighs one entry by itself: the gate has seen the sources of all together, of which a
-    /// policy that names one lets pass the others too.
-    fn may_put(&self, call: &Call, entry: &PutEventsRequestEntry) -> Result<(), AwsError> {
-        let bus = BusKey::read(call, entry.event_bus_name.as_deref()).arn();
-        let named = [("events:source", &entry.source), ("events:detail-type", &entry.detail_type)];
+    /// Weighs each entry by itself: the gate has seen the sources of all together, of which a
+    /// policy that names one lets pass the others too. AWS docs: *PutEventsResultEntry*.
+    fn denials(&self, call: &Call, entries: &[PutEventsRequestEntry]) -> Vec<Option<Rejection>> {
+        if self.doors.settings.auth == Auth::Permissive || entries.len() < 2 {
+            return Vec::new(); // the gate has weighed it
+        }
+        let mut known = BTreeMap::new();
+        let mut may = |bus: &str, source: &Named, detail_type: &Named| {
+            let question = (bus.to_owned(), source.clone(), detail_type.clone());
+            *known.entry(question).or_insert_with(|| self.may_put(call, bus, source, detail_type))
+        };
+        let denial = |entry: &PutEventsRequestEntry| {
+            let bus = BusKey::read(call, entry.event_bus_name.as_deref()).arn();
+            let (source, kind) = (&entry.source, &entry.detail_type);
+            if may(&bus, source, kind) {
+                return None;
+            }
+            // What another source, or another type, of this request would have let pass.
+            let by_source = entries.iter().any(|other| may(&bus, &other.source, kind));
+            let by_kind = entries.iter().any(|other| may(&bus, source, &other.detail_type));
+            let (code, what) = match (by_source, by_kind) {
+                (true, _) => ("NotAuthorizedForSourceException", "publish events with this source"),
+                (false, true) => {
+                    ("NotAuthorizedForDetailTypeException", "publish events with this detail type")
+                }
+                (false, false) => ("AccessDeniedException", "publish these events"),
+            };
+            Some((code, format!("You do not have permissions to {what} onto this event bus.")))
+        };
+        entries.iter().map(denial).collect()
+    }
+
+    fn may_put(&self, call: &Call, bus: &str, source: &Named, detail_type: &Named) -> bool {
+        let named = [("events:source", source), ("events:detail-type", detail_type)];
         let keys: Vec<(String, Vec<String>)> = named
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), vec![value.clone()?])))
             .collect();
-        let policy = self.resource_policy(call, &self.doors.ledger.snapshot(), &bus);
-        let question = Question { action: "events:PutEvents", resource: &bus, policy, keys: &keys };
-        self.doors.authorise(call, &question)
+        let policy = self.resource_policy(call, &self.doors.ledger.snapshot(), bus);
+        let question = Question { action: "events:PutEvents", resource: bus, policy, keys: &keys };
+        self.doors.authorise(call, &question).is_ok()
     }
 
     fn bill(&self, call: &Call, pieces: usize) {

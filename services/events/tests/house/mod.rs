@@ -3,18 +3,22 @@
 
 #![allow(unreachable_pub, dead_code, clippy::new_without_default, clippy::unwrap_used)]
 
+pub mod guard;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use guard::Guard;
 use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_events::Events;
+use haar_iam_contract::peek::IamPeek;
 use haar_kernel::targets::{Consignment, Target, Undelivered};
 use haar_kernel::{
-    DataKey, Delivery, DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal,
-    Settings,
+    Auth, DataKey, Delivery, DoorParts, Doors, Identities, Kernel, KernelBuilder, NoIdentities,
+    NoMeter, Principal, Settings,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -96,8 +100,26 @@ impl House {
         Self::on(Ground { ledger: Ledger::ephemeral(tables()), kv: Kv::ephemeral() }, BEGIN)
     }
 
+    /// A house where policies decide.
+    pub fn enforced(guard: Guard) -> Self {
+        let ground = Ground { ledger: Ledger::ephemeral(tables()), kv: Kv::ephemeral() };
+        let settings = Settings { auth: Auth::Enforce, ..Settings::default() };
+        let house = Self::with(ground, BEGIN, settings, Arc::new(guard.clone()));
+        house.doors.peeks.offer::<dyn IamPeek>(Arc::new(guard));
+        house
+    }
+
     /// A house on ground that is there already, from a time on.
     pub fn on(ground: Ground, now: Timestamp) -> Self {
+        Self::with(ground, now, Settings::default(), Arc::new(NoIdentities))
+    }
+
+    fn with(
+        ground: Ground,
+        now: Timestamp,
+        settings: Settings,
+        identities: Arc<dyn Identities>,
+    ) -> Self {
         let (clock, ids) = (Clock::simulated(now), IdSource::seeded(7));
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
@@ -107,13 +129,13 @@ impl House {
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
             meter: Arc::new(NoMeter),
-            settings: Settings::default(),
+            settings,
         });
         let room = Events::open(&doors, DataKey::new(&[7; DataKey::LEN])).unwrap();
         let (functions, queues) = (Arc::<Receiver>::default(), Arc::<Receiver>::default());
         doors.targets.offer("lambda", Arc::clone(&functions) as _);
         doors.targets.offer("sqs", Arc::clone(&queues) as _);
-        let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
+        let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&room), haar_events::lanes)
             .build();
         room.start().unwrap();
@@ -138,9 +160,23 @@ impl House {
         O::Input: DeserializeOwned,
         O::Output: Serialize,
     {
-        let input: O::Input = serde_json::from_value(input).unwrap();
         let principal = Arc::new(Principal::root(AccountId::default()));
-        match self.doors.call::<O>(principal, &Region::default(), input).await {
+        self.call_as::<O>(principal, &Region::default(), input).await
+    }
+
+    /// The same for somebody, somewhere.
+    pub async fn call_as<O: Operation>(
+        &self,
+        principal: Arc<Principal>,
+        region: &Region,
+        input: Value,
+    ) -> Result<Value, Refused>
+    where
+        O::Input: DeserializeOwned,
+        O::Output: Serialize,
+    {
+        let input: O::Input = serde_json::from_value(input).unwrap();
+        match self.doors.call::<O>(principal, region, input).await {
             Ok(output) => Ok(serde_json::to_value(&output).unwrap()),
             Err(error) => Err((error.name().to_owned(), error.message().to_owned())),
         }

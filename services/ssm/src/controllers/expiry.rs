@@ -1,6 +1,7 @@
 //! Removes parameters whose expiration policy says so.
 
 use haar_controller::{ActCx, ActError, Controller, Plan};
+use haar_kernel::Outbox;
 use haar_ledger::{ChangeSet, Snapshot};
 use haar_types::Timestamp;
 
@@ -8,8 +9,17 @@ use crate::ops::remove;
 use crate::state::{Key, ParameterRow};
 
 /// The controller `ssm.expiry`.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Expiry;
+#[derive(Clone)]
+pub struct Expiry {
+    outbox: Outbox,
+}
+
+impl Expiry {
+    /// The controller, telling of what it removes.
+    pub fn new(outbox: Outbox) -> Self {
+        Self { outbox }
+    }
+}
 
 /// Names a parameter.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +57,7 @@ impl Controller for Expiry {
         let committed = cx.ledger.transact(|tx| {
             let row = tx.get::<ParameterRow>(&step.0.0);
             if row.and_then(|row| row.expires_at).is_some_and(|at| now >= at) {
-                remove(tx, &step.0.0);
+                remove(&self.outbox, tx, &step.0.0, now);
             }
             Ok::<_, ActError>(())
         })?;

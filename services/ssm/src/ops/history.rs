@@ -10,6 +10,7 @@ use haar_ssm_contract::{
 };
 
 use super::get::{after, limit};
+use crate::announce::{self, Change};
 use crate::lookup::{find_row, version};
 use crate::refusal::no_version;
 use crate::state::{VersionRow, versions};
@@ -83,6 +84,10 @@ impl Command<LabelParameterVersion> for Ssm {
             }
         }
         tx.put(target);
+        if !labels.is_empty() {
+            let change = Change::LabelParameterVersion;
+            announce::changed(&self.doors.outbox, tx, &row.key, change, call.now);
+        }
         Ok(LabelParameterVersionResult {
             invalid_labels: Some(wrong),
             parameter_version: Some(number),

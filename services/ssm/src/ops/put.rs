@@ -15,6 +15,7 @@ use regex::Regex;
 use super::remove;
 use super::tag::add_tags;
 use crate::Ssm;
+use crate::announce::{self, Change};
 use crate::lookup::{find_row, version};
 use crate::refusal::invalid;
 use crate::render::about;
@@ -84,7 +85,10 @@ impl Command<PutParameter> for Ssm {
             modified_at: call.now,
             modified_by: call.principal.arn(),
         });
-        tx.put(ParameterRow { key, version: number, expires_at: policies.expires_at, tags });
+        let row = ParameterRow { key, version: number, expires_at: policies.expires_at, tags };
+        let (key, change) = (row.key.clone(), old.map_or(Change::Create, |_| Change::Update));
+        tx.put(row);
+        announce::changed(&self.doors.outbox, tx, &key, change, call.now);
         Ok(PutParameterResult { version: Some(number), tier: Some(tier) })
     }
 }
@@ -224,7 +228,7 @@ impl Command<DeleteParameter> for Ssm {
         input: DeleteParameterRequest,
     ) -> Answer<DeleteParameter> {
         let row = find_row(tx, call, &input.name)?;
-        remove(tx, &row.key);
+        remove(&self.doors.outbox, tx, &row.key, call.now);
         Ok(DeleteParameterResult {})
     }
 }
@@ -240,7 +244,7 @@ impl Command<DeleteParameters> for Ssm {
         for name in input.names {
             match find_row(tx, call, &name) {
                 Ok(row) => {
-                    remove(tx, &row.key);
+                    remove(&self.doors.outbox, tx, &row.key, call.now);
                     deleted.push(name);
                 }
                 Err(_) => missing.push(name),

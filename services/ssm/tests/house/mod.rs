@@ -5,11 +5,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, Driver, DriverHandle};
+use haar_events_contract::events::ServiceEvent;
 use haar_kernel::{
-    DataKey, DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+    DataKey, Delivery, DoorParts, Doors, Kernel, KernelBuilder, Listener, NoIdentities, NoMeter,
+    NotHeard, Principal, Settings, Told,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -18,6 +21,7 @@ use haar_ssm::controllers::Expiry;
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::Operation;
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -27,8 +31,20 @@ pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 
 pub struct House {
     pub doors: Doors,
+    pub bus: Arc<Bus>,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
+}
+
+/// The default event bus: keeps what it is told.
+#[derive(Default)]
+pub struct Bus(pub Mutex<Vec<ServiceEvent>>);
+
+impl Listener<ServiceEvent> for Bus {
+    fn hear(&self, told: Told<ServiceEvent>) -> BoxFuture<'_, Result<(), NotHeard>> {
+        self.0.lock().push(told.event);
+        Box::pin(std::future::ready(Ok(())))
+    }
 }
 
 /// An error as a customer sees it: its name and its message.
@@ -51,13 +67,18 @@ impl House {
             meter: Arc::new(NoMeter),
             settings: Settings::default(),
         });
+        let bus = Arc::<Bus>::default();
+        doors.outbox.listen("test.bus", Arc::clone(&bus) as Arc<dyn Listener<ServiceEvent>>);
         let room = Arc::new(Ssm::new(&doors, DataKey::new(&[7; DataKey::LEN])));
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
             .room(room, haar_ssm::lanes)
             .build();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
-        let driver = Driver::new(cx).add(Arc::new(Expiry)).run();
-        Self { doors, _kernel: kernel, _driver: driver }
+        let driver = Driver::new(cx)
+            .add(Arc::new(Expiry::new(doors.outbox.clone())))
+            .add(Arc::new(Delivery::new(doors.outbox.clone())))
+            .run();
+        Self { doors, bus, _kernel: kernel, _driver: driver }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.
