@@ -127,11 +127,11 @@ impl Courier {
     /// Writes letters into a batch, as parcels.
     pub fn stage(&self, batch: &mut Batch, letters: impl IntoIterator<Item = Letter>) -> Staged {
         let (now, mut staged) = (self.inner.clock.now(), Staged::default());
-        for Letter { lane, payload, due_at } in letters {
+        for Letter { lane, payload, due_at, failed_count } in letters {
             let number = self.inner.last_number.fetch_add(1, Ordering::Relaxed) + 1;
             let due_at = due_at.unwrap_or(now);
             staged.parcels.push((number, lane.clone(), due_at));
-            let parcel = Parcel { number, lane, payload, sent_at: now, due_at, failed_count: 0 };
+            let parcel = Parcel { number, lane, payload, sent_at: now, due_at, failed_count };
             batch.put(&self.inner.parcels, number.to_be_bytes(), encoded(&parcel));
         }
         staged

@@ -22,12 +22,19 @@ pub struct Letter {
     pub payload: Bytes,
     /// When it is to be carried first; at once where `None`.
     pub due_at: Option<Timestamp>,
+    /// How often its sender has tried in vain before it came to the courier.
+    pub failed_count: u32,
 }
 
 impl Letter {
     /// One that is due at once.
     pub fn new(lane: Lane, payload: impl Into<Bytes>) -> Self {
-        Self { lane, payload: payload.into(), due_at: None }
+        Self { lane, payload: payload.into(), due_at: None, failed_count: 0 }
+    }
+
+    /// One that its sender could not deliver by itself at the first try.
+    pub fn after_a_failure(lane: Lane, payload: impl Into<Bytes>, due_at: Timestamp) -> Self {
+        Self { due_at: Some(due_at), failed_count: 1, ..Self::new(lane, payload) }
     }
 }
 
@@ -46,4 +53,12 @@ pub struct Parcel {
     pub due_at: Timestamp,
     /// How often it was carried in vain.
     pub failed_count: u32,
+}
+
+impl Parcel {
+    /// What a sender that tries first by itself judges a failure by: a parcel that nobody keeps.
+    pub fn unsent(lane: Lane, now: Timestamp) -> Self {
+        let (number, payload, failed_count) = (0, Bytes::new(), 0);
+        Self { number, lane, payload, sent_at: now, due_at: now, failed_count }
+    }
 }

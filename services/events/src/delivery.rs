@@ -5,7 +5,10 @@ mod call;
 mod dead_letter;
 mod failure;
 mod http;
+mod prompt;
 mod sender;
+
+use std::sync::Arc;
 
 use haar_courier::{Errand, Outcome, Parcel, Retries, Verdict};
 use haar_events_contract::model::Target;
@@ -13,7 +16,9 @@ use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use failure::Failure;
 pub(crate) use http::Http;
+pub(crate) use prompt::is_prompt;
 pub(crate) use sender::SERVICE_PRINCIPAL;
 
 use crate::Events;
@@ -27,7 +32,7 @@ pub(crate) struct Delivery {
     pub(crate) target: Target,
     /// The role of the target, else of the rule.
     pub(crate) role_arn: Option<String>,
-    pub(crate) event: Value,
+    pub(crate) event: Arc<Value>,
     pub(crate) ingested_at: Timestamp,
     /// Buses that the event came from.
     pub(crate) hop_count: u32,
@@ -39,17 +44,26 @@ impl Errand for Delivery {
     async fn run(self, room: &Events, parcel: &Parcel) -> Verdict {
         let now = room.doors.clock.now();
         room.measure.invoked(&self.rule, now, parcel.failed_count > 0);
-        let Err(failure) = room.attempt(&self).await else { return Verdict::Done };
-        let policy = self.target.retry_policy.clone().unwrap_or_default();
+        match room.attempt(&self).await {
+            Ok(()) => Verdict::Done,
+            Err(failure) => room.judge(&self, parcel, &failure).await,
+        }
+    }
+}
+
+impl Events {
+    /// Whether and when a failed delivery is tried again; what is given up is buried.
+    async fn judge(&self, delivery: &Delivery, parcel: &Parcel, failure: &Failure) -> Verdict {
+        let policy = delivery.target.retry_policy.clone().unwrap_or_default();
         let retries =
             Retries::of(policy.maximum_retry_attempts, policy.maximum_event_age_in_seconds);
-        let now = room.doors.clock.now();
-        match retries.after(parcel, failure.is_transient, now, &room.doors.ids) {
+        let now = self.doors.clock.now();
+        match retries.after(parcel, failure.is_transient, now, &self.doors.ids) {
             Outcome::Again(wait) => Verdict::Retry(wait),
             Outcome::GivenUp(limit) => {
-                tracing::debug!(?failure, target = self.target.arn, "an event is given up");
-                room.measure.failed(&self.rule, now);
-                room.bury(&self, &failure, limit, parcel.failed_count).await;
+                tracing::debug!(?failure, target = delivery.target.arn, "an event is given up");
+                self.measure.failed(&delivery.rule, now);
+                self.bury(delivery, failure, limit, parcel.failed_count).await;
                 Verdict::Done
             }
         }

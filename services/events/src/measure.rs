@@ -2,23 +2,76 @@
 //!
 //! AWS docs: *Monitoring Amazon EventBridge > EventBridge metrics*.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::time::Duration;
 
+use haar_clock::Clock;
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_kernel::Peeks;
 use haar_types::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::state::{BusKey, RuleKey};
 
-/// Where the room's metrics go, once somebody takes them.
-#[derive(Clone)]
+/// A minute: what statistics are kept of.
+const MINUTE_MS: i64 = 60_000;
+/// How long values are gathered. *Ours*.
+const GATHERED_FOR: Duration = Duration::from_secs(1);
+
+/// Where the room's metrics go, once somebody takes them: sums of about a second each, as their
+/// statistic is the sum.
 pub(crate) struct Measure {
     peeks: Peeks,
+    sums: Mutex<BTreeMap<Counted, usize>>,
+    arrived: Notify,
+}
+
+/// What is summed up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Counted {
+    minute: i64,
+    metric: &'static str,
+    bus: BusKey,
+    /// Of a rule's metrics.
+    rule: Option<String>,
 }
 
 impl Measure {
     pub(crate) fn new(peeks: Peeks) -> Self {
-        Self { peeks }
+        Self { peeks, sums: Mutex::default(), arrived: Notify::new() }
+    }
+
+    /// Hands sums over; never ends.
+    pub(crate) async fn run(&self, clock: &Clock) {
+        loop {
+            self.arrived.notified().await;
+            clock.sleep(GATHERED_FOR).await;
+            self.flush();
+        }
+    }
+
+    /// Hands the sums over that are there.
+    pub(crate) fn flush(&self) {
+        let sums = std::mem::take(&mut *self.sums.lock());
+        let Some(sink) = self.peeks.get::<dyn MetricSink>() else { return };
+        for (counted, count) in sums {
+            let bus = &counted.bus;
+            let rule = counted.rule.as_deref().map(|rule| ("RuleName", rule));
+            let of_bus = Some(("EventBusName", bus.name.as_str()));
+            let of_bus = of_bus.filter(|_| rule.is_some() && !bus.is_default());
+            let dimensions: Vec<(&str, &str)> = of_bus.into_iter().chain(rule).collect();
+            sink.record(Sample {
+                account: &bus.account,
+                region: &bus.region,
+                namespace: "AWS/Events",
+                metric: counted.metric,
+                dimensions: &dimensions,
+                unit: "Count",
+                value: count as f64,
+                at: Timestamp(counted.minute * MINUTE_MS),
+            });
+        }
     }
 
     /// An event matched a rule, which sends because of it.
@@ -56,41 +109,31 @@ impl Measure {
 
     /// Entries came, and some were not taken.
     pub(crate) fn put(&self, bus: &BusKey, entry_count: usize, failed_count: usize, at: Timestamp) {
-        self.record(bus, "PutEventsEntriesCount", &[], entry_count, at);
+        self.add(bus, None, "PutEventsEntriesCount", entry_count, at);
         if failed_count > 0 {
-            self.record(bus, "PutEventsFailedEntriesCount", &[], failed_count, at);
+            self.add(bus, None, "PutEventsFailedEntriesCount", failed_count, at);
         }
     }
 
-    fn of_rule(&self, rule: &RuleKey, metric: &str, at: Timestamp) {
-        let name = [("RuleName", rule.name.as_str())];
-        let both = [("EventBusName", rule.bus.name.as_str()), ("RuleName", rule.name.as_str())];
-        let dimensions = if rule.bus.is_default() { &name[..] } else { &both[..] };
-        self.record(&rule.bus, metric, dimensions, 1, at);
+    fn of_rule(&self, rule: &RuleKey, metric: &'static str, at: Timestamp) {
+        self.add(&rule.bus, Some(&rule.name), metric, 1, at);
     }
 
-    fn record(
+    fn add(
         &self,
         bus: &BusKey,
-        metric: &str,
-        dimensions: &[(&str, &str)],
+        rule: Option<&str>,
+        metric: &'static str,
         count: usize,
         at: Timestamp,
     ) {
-        let Some(sink) = self.sink() else { return };
-        sink.record(Sample {
-            account: &bus.account,
-            region: &bus.region,
-            namespace: "AWS/Events",
-            metric,
-            dimensions,
-            unit: "Count",
-            value: count as f64,
-            at,
-        });
-    }
-
-    fn sink(&self) -> Option<Arc<dyn MetricSink>> {
-        self.peeks.get::<dyn MetricSink>()
+        let (minute, bus, rule) = (at.0 / MINUTE_MS, bus.clone(), rule.map(str::to_owned));
+        let mut sums = self.sums.lock();
+        let is_first = sums.is_empty();
+        *sums.entry(Counted { minute, metric, bus, rule }).or_default() += count;
+        drop(sums);
+        if is_first {
+            self.arrived.notify_one();
+        }
     }
 }

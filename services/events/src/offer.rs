@@ -1,6 +1,6 @@
 //! Buses as targets of others: what S3, Scheduler and Pipes send to them.
 
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -39,8 +39,7 @@ impl Target for BusTarget {
             let account = &consignment.sender.principal.account;
             let region = &consignment.region;
             let event = build(Origin { id: &id, account, region, now }, content);
-            let publication =
-                Publication { bus, event, ingested_at: now, hop_count: 0, replayed: None };
+            let publication = Publication::new(bus, Arc::new(event), now);
             Ok(room.publish(&[publication]).await?)
         }
         .boxed()

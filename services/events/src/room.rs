@@ -79,6 +79,11 @@ impl Events {
         Arc::new(Replays(Arc::clone(self)))
     }
 
+    /// Hands metrics over that wait; to be called before haar ends.
+    pub fn flush(&self) {
+        self.measure.flush();
+    }
+
     /// Forgets what it keeps in memory, for a reset.
     ///
     /// # Errors

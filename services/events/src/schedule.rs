@@ -16,10 +16,13 @@ use crate::rules::event::{Origin, scheduled};
 use crate::state::{RuleKey, RuleRow};
 
 impl Events {
-    /// Sends what schedules ask for, when it is due; never ends. The wiring spawns it.
+    /// Sends what schedules ask for, when it is due, and hands metrics over; never ends. The
+    /// wiring spawns it.
     pub async fn run(self: Arc<Self>) {
-        let changes = self.doors.ledger.changes();
-        haar_timetable::run(&Scheduled(&self), &self.doors.clock, changes).await;
+        let (changes, clock) = (self.doors.ledger.changes(), &self.doors.clock);
+        let schedules = Scheduled(&self);
+        let timetable = haar_timetable::run(&schedules, clock, changes);
+        futures_util::future::join(timetable, self.measure.run(clock)).await;
     }
 
     fn scheduled(&self, due: &Due<RuleKey>, now: Timestamp) -> Vec<Letter> {
@@ -31,9 +34,8 @@ impl Events {
         let (account, region) = (&bus.account, &bus.region);
         let origin = Origin { id: &id, account, region, now: due.at };
         let event = scheduled(origin, &rule.key.arn());
-        let publication =
-            Publication { bus: bus.clone(), event, ingested_at: now, hop_count: 0, replayed: None };
-        letters_of(&rule, &publication, &publication.text()).collect()
+        let publication = Publication::new(bus.clone(), Arc::new(event), now);
+        letters_of(&rule, &publication, |_| true).collect()
     }
 }
 

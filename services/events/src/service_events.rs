@@ -35,5 +35,5 @@ fn publication(room: &Arc<Events>, told: Told<ServiceEvent>) -> Result<Publicati
     let origin = Origin { id: &id, account: &account, region: &region, now };
     let event = build(origin, content);
     let bus = BusKey { account, region, name: DEFAULT_BUS.to_owned() };
-    Ok(Publication { bus, event, ingested_at: now, hop_count: 0, replayed: None })
+    Ok(Publication::new(bus, Arc::new(event), now))
 }

@@ -144,6 +144,41 @@ fn what_passes_is_retried_and_what_lasts_goes_to_the_dead_letters() {
 }
 
 #[test]
+fn a_queue_has_the_event_before_its_sender_is_answered_or_is_tried_again() {
+    story(async || {
+        let house = House::new();
+        let rule = json!({"EventPattern": "{\"source\": [\"shop\"]}"});
+        let target = json!({
+            "Arn": queue("q"), "DeadLetterConfig": {"Arn": queue("dead")},
+            "RetryPolicy": {"MaximumRetryAttempts": 1, "MaximumEventAgeInSeconds": 3600},
+        });
+        house.rule("r", rule, target).await;
+        house.put(json!({"n": 1})).await;
+        assert_eq!(house.queues.bodies()[0].1["detail"], json!({"n": 1}));
+
+        house.queues.fail("ServiceUnavailable", true, 1);
+        house.put(json!({"n": 2})).await;
+        assert_eq!(house.queues.bodies().len(), 1, "it waits for its next attempt");
+        let (ground, now) = (house.ground(), house.doors.clock.now());
+        drop(house);
+        let house = House::on(ground, now);
+        house.pass(Duration::from_secs(10)).await;
+        assert_eq!(house.queues.bodies()[0].1["detail"], json!({"n": 2}));
+
+        // The second attempt is the last one.
+        house.queues.fail("ServiceUnavailable", true, 2);
+        house.put(json!({"n": 3})).await;
+        house.pass(Duration::from_secs(60)).await;
+        house.queues.fail("AWS.SimpleQueueService.NonExistentQueue", false, 1);
+        house.put(json!({"n": 4})).await;
+        let got = house.queues.bodies();
+        let names: Vec<_> =
+            got.iter().map(|(name, body)| (name.as_str(), &body["detail"]["n"])).collect();
+        assert_eq!(names, [("q", &json!(2)), ("dead", &json!(3)), ("dead", &json!(4))]);
+    });
+}
+
+#[test]
 fn an_event_goes_on_to_another_bus_and_no_further() {
     story(async || {
         let house = House::new();

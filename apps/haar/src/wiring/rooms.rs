@@ -252,6 +252,7 @@ impl Rooms {
         }
         self.logs.flush().await;
         self.dynamodb.flush();
+        self.events.flush();
         self.cloudwatch.flush();
         self.ecr.flush();
         self.s3.flush();

@@ -88,13 +88,9 @@ impl Replays {
         let publication = |archived: &ArchivedEvent| {
             let mut event = archived.event.clone();
             event["replay-name"] = row.key.name.clone().into();
-            Publication {
-                bus: row.bus.clone(),
-                event,
-                ingested_at: archived.at,
-                hop_count: 0,
-                replayed: Some(Arc::clone(&replayed)),
-            }
+            let mut publication = Publication::new(row.bus.clone(), Arc::new(event), archived.at);
+            publication.replayed = Some(Arc::clone(&replayed));
+            publication
         };
         let published = self.0.publish(&events.iter().map(publication).collect::<Vec<_>>()).await;
         published.map_err(|error| ActError::transient(error.message().to_owned()))?;

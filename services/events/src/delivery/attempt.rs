@@ -1,5 +1,7 @@
 //! One attempt to deliver.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use haar_kernel::Question;
 use haar_kernel::targets::{Consignment, Sender};
@@ -25,11 +27,14 @@ impl Events {
                 self.may_call_out(delivery)?;
                 self.call_out(delivery).await
             }
-            _ => {
-                let consignment = self.consignment(delivery)?;
-                self.doors.targets.deliver(&consignment).await.map_err(Failure::from)
-            }
+            _ => self.hand_over(delivery).await,
         }
+    }
+
+    /// Makes one attempt at a target that another room has.
+    pub(super) async fn hand_over(&self, delivery: &Delivery) -> Result<(), Failure> {
+        let consignment = self.consignment(delivery)?;
+        self.doors.targets.deliver(&consignment).await.map_err(Failure::from)
     }
 
     /// A session of the role where one is given, else the service itself.
@@ -91,13 +96,9 @@ impl Events {
         if crate::lookup::get_bus(&self.doors.ledger.snapshot(), &bus).is_none() {
             return Err(Failure::lasting("NO_RESOURCE", format!("{arn} does not exist.")));
         }
-        let publication = Publication {
-            bus,
-            event: delivery.event.clone(),
-            ingested_at: delivery.ingested_at,
-            hop_count: delivery.hop_count + 1,
-            replayed: None,
-        };
+        let event = Arc::clone(&delivery.event);
+        let mut publication = Publication::new(bus, event, delivery.ingested_at);
+        publication.hop_count = delivery.hop_count + 1;
         let published = self.publish(&[publication]).await;
         published.map_err(|error| Failure::passing("INTERNAL_ERROR", error.message()))
     }

@@ -70,7 +70,7 @@ fn publication(
     let id = call.ids.uuid();
     let (account, region) = (&call.account, &bus.region);
     let event = build(Origin { id: &id, account, region, now: call.now }, content);
-    Ok((id, Publication { bus, event, ingested_at: call.now, hop_count: 0, replayed: None }))
+    Ok((id, Publication::new(bus, Arc::new(event), call.now)))
 }
 
 fn rejected(code: &str, text: String) -> PutEventsResultEntry {
