@@ -50,6 +50,9 @@ pub(crate) struct UpArguments {
     /// Divide AWS's long documented waits (async retries, idle reaping) by this.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) wait_divisor: u32,
+    /// Give the containers of tasks users of their own: their root is nobody on this machine.
+    #[arg(long, env = "HAAR_USER_NAMESPACES")]
+    pub(crate) user_namespaces: bool,
     /// Take signatures of any age.
     #[arg(long)]
     pub(crate) no_clock_skew_check: bool,
@@ -119,6 +122,7 @@ impl UpArguments {
             data_dir: self.data_dir(),
             ephemeral: self.ephemeral,
             wait_divisor: self.wait_divisor,
+            user_namespaces: self.user_namespaces,
             clock_skew_check: !self.no_clock_skew_check,
             default_vpc: self.default_vpc,
             quotas: self.quotas.iter().cloned().collect(),

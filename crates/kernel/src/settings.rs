@@ -35,6 +35,8 @@ pub struct Settings {
     pub ephemeral: bool,
     /// Documented waits are divided by this (1 is as on AWS): async retries, idle reaping.
     pub wait_divisor: u32,
+    /// Containers of tasks have users of their own: their root is nobody on the host.
+    pub user_namespaces: bool,
     /// Signatures older than 15 minutes are refused.
     pub clock_skew_check: bool,
     /// The first address of default VPCs' ranges; those have 16 bits more.
@@ -53,6 +55,7 @@ impl Default for Settings {
             data_dir: PathBuf::new(),
             ephemeral: true,
             wait_divisor: 1,
+            user_namespaces: false,
             clock_skew_check: true,
             default_vpc: None,
             quotas: Quotas::default(),

@@ -34,8 +34,8 @@ pub use image::{
     ImageStore, Manifest,
 };
 pub use spec::{
-    Bridged, Capability, ContainerSpec, Filter, FilterRule, ImageId, Lifetime, Limits, Mount,
-    Network, OutputMode, Peer, PortMapping, Protocol, Root, RuleProtocol, RunAs, SandboxId,
+    Bridged, Capability, ContainerSpec, Device, Filter, FilterRule, ImageId, Lifetime, Limits,
+    Mount, Network, OutputMode, Peer, PortMapping, Protocol, Root, RuleProtocol, RunAs, SandboxId,
     SandboxSpec, Stop, Ulimit, User, Volume, VolumeSource, WarmTemplate,
 };
 pub use status::{

@@ -12,7 +12,8 @@ use haar_types::{CpuUnits, MemoryMib};
 use serde::{Deserialize, Serialize};
 
 pub use container::{
-    Capability, ContainerSpec, ImageId, OutputMode, Root, RunAs, Stop, Ulimit, User, WarmTemplate,
+    Capability, ContainerSpec, Device, ImageId, OutputMode, Root, RunAs, Stop, Ulimit, User,
+    WarmTemplate,
 };
 pub use mount::{Mount, Volume, VolumeSource};
 pub use network::{

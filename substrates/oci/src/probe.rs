@@ -59,8 +59,8 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
     findings.push(finding(
         "user namespaces",
         user,
-        "not used: sandboxes are made as root",
-        "not used: sandboxes are made as root",
+        "containers can have users of their own",
+        "containers cannot have users of their own (--user-namespaces)",
     ));
     let (_, files) = sys::open_files_limit();
     findings.push(finding(

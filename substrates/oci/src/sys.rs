@@ -98,7 +98,16 @@ pub(crate) fn reap_now(pidfd: BorrowedFd<'_>) -> io::Result<()> {
 
 /// Sets attributes of a mount tree.
 pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, set: u64, propagation: u64) -> io::Result<()> {
-    let attr = [set, 0u64, propagation, 0u64];
+    set_attributes(fd, [set, 0, propagation, 0])
+}
+
+/// Shows the files of a mount tree that nobody else has yet as their owners are in a user
+/// namespace.
+pub(crate) fn map_owners(fd: BorrowedFd<'_>, users: BorrowedFd<'_>) -> io::Result<()> {
+    set_attributes(fd, [libc::MOUNT_ATTR_IDMAP, 0, 0, users.as_raw_fd() as u64])
+}
+
+fn set_attributes(fd: BorrowedFd<'_>, attr: [u64; 4]) -> io::Result<()> {
     let flags = libc::AT_EMPTY_PATH | libc::AT_RECURSIVE;
     // SAFETY: `attr` has the layout and size of the kernel's `struct mount_attr`.
     let result = unsafe {

@@ -52,6 +52,11 @@ pub struct ContainerSpec {
     /// Its programs can gain no privilege that they do not start with. Always so with
     /// [`Root::Host`].
     pub no_new_privileges: bool,
+    /// Its users and groups are its own: its root is nobody on the host, whatever it gets hold of.
+    /// With [`Root::Image`] alone; the containers of a sandbox that ask for it share them.
+    pub own_users: bool,
+    /// Devices of the host that it may use, beside those that every container has.
+    pub devices: Vec<Device>,
     /// An image's root cannot be written. Roots of the host never can.
     pub read_only_root: bool,
     /// Most bytes that an image's writable layer holds, where the host can bound it on disk.
@@ -101,6 +106,8 @@ impl ContainerSpec {
             capabilities_add: Vec::new(),
             capabilities_drop: Vec::new(),
             no_new_privileges: false,
+            own_users: false,
+            devices: Vec::new(),
             read_only_root: false,
             root_size_bytes: None,
             shm_size_bytes: None,
@@ -199,6 +206,21 @@ impl From<User> for RunAs {
 /// A capability by its kernel name without `CAP_`: `NET_ADMIN`; `ALL` is all of them.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Capability(pub String);
+
+/// A device of the host, as a container finds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its node on the host.
+    pub host: PathBuf,
+    /// Where the container finds it.
+    pub target: String,
+    /// It can be read.
+    pub read: bool,
+    /// It can be written.
+    pub write: bool,
+    /// More nodes of it can be made, by who may make nodes.
+    pub make: bool,
+}
 
 /// A limit of each process; never above the host's own hard limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

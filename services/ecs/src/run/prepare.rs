@@ -75,7 +75,7 @@ impl Ecs {
         let has_role = role(row, definition).is_some();
         let sources = Sources { files, secrets, has_role, metadata: self.metadata_at() };
         let env = environment::of(row, known, one, sources);
-        Ok(spec::container(row, definition, one, attempt, env))
+        Ok(spec::container(&self.doors.settings, (row, definition, one), attempt, env))
     }
 
     /// The variables of a container's environment files. Of several values the first counts.

@@ -5,10 +5,12 @@ use std::net::SocketAddrV4;
 use std::path::Path;
 use std::time::Duration;
 
-use haar_ecs_contract::model::{ContainerDefinition, EFSVolumeConfiguration};
+use haar_ecs_contract::model::{
+    ContainerDefinition, DeviceCgroupPermission, EFSVolumeConfiguration,
+};
 use haar_kernel::Settings;
 use haar_substrate::{
-    Bridged, Capability, ContainerSpec, Filter, ImageId, Lifetime, Limits, Mount, Network,
+    Bridged, Capability, ContainerSpec, Device, Filter, ImageId, Lifetime, Limits, Mount, Network,
     OutputMode, Root, RunAs, SandboxId, SandboxSpec, Stop, Ulimit, Volume, VolumeSource,
 };
 use haar_types::{CpuUnits, MemoryMib};
@@ -127,9 +129,8 @@ fn gib(count: u32) -> u64 {
 
 /// One run of a container.
 pub(crate) fn container(
-    row: &TaskRow,
-    definition: &DefinitionRow,
-    one: &ContainerDefinition,
+    settings: &Settings,
+    (row, definition, one): (&TaskRow, &DefinitionRow, &ContainerDefinition),
     attempt: u32,
     env: Vec<(String, String)>,
 ) -> ContainerSpec {
@@ -155,6 +156,8 @@ pub(crate) fn container(
         ulimits: ulimits(one),
         capabilities_add: listed(capabilities.and_then(|all| all.add.as_ref())),
         capabilities_drop: listed(capabilities.and_then(|all| all.drop.as_ref())),
+        own_users: settings.user_namespaces,
+        devices: devices(one),
         read_only_root: one.readonly_root_filesystem == Some(true),
         root_size_bytes: Some(gib(row.ephemeral_gib)),
         sysctls: sysctls(one),
@@ -165,6 +168,25 @@ pub(crate) fn container(
         output: kept(one),
         ..ContainerSpec::new(name, Root::Image(ImageId(image.unwrap_or_default())))
     }
+}
+
+/// Devices of the host. *API Reference > Device*: without permissions it may do all.
+fn devices(one: &ContainerDefinition) -> Vec<Device> {
+    let given = one.linux_parameters.iter().flat_map(|linux| linux.devices.iter().flatten());
+    let device = |device: &haar_ecs_contract::model::Device| {
+        let permissions = device.permissions.as_deref().unwrap_or_default();
+        let may = |wanted: DeviceCgroupPermission| {
+            permissions.is_empty() || permissions.contains(&wanted)
+        };
+        Device {
+            host: device.host_path.clone().into(),
+            target: device.container_path.clone().unwrap_or_else(|| device.host_path.clone()),
+            read: may(DeviceCgroupPermission::Read),
+            write: may(DeviceCgroupPermission::Write),
+            make: may(DeviceCgroupPermission::Mknod),
+        }
+    };
+    given.map(device).collect()
 }
 
 /// A number of seconds out of the API, or the usual one.
@@ -225,4 +247,31 @@ fn own_mounts(one: &ContainerDefinition, read_only: bool) -> Vec<Mount> {
         read_only: read_only || point.read_only == Some(true),
     });
     points.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use haar_ecs_contract::model::{Device as Given, LinuxParameters};
+
+    use super::*;
+
+    #[test]
+    fn devices_without_permissions_may_do_all() {
+        let given = |permissions| Given {
+            host_path: "/dev/fuse".to_owned(),
+            container_path: None,
+            permissions,
+        };
+        let all = vec![given(None), given(Some(vec![DeviceCgroupPermission::Read]))];
+        let linux = LinuxParameters { devices: Some(all), ..Default::default() };
+        let one = ContainerDefinition { linux_parameters: Some(linux), ..Default::default() };
+        let device = |write| Device {
+            host: "/dev/fuse".into(),
+            target: "/dev/fuse".to_owned(),
+            read: true,
+            write,
+            make: write,
+        };
+        assert_eq!(devices(&one), [device(true), device(false)]);
+    }
 }

@@ -69,6 +69,8 @@ fn fargate_refuses_what_it_does_not_run() {
     refused(move |it| it["volumes"] = host.clone(), "do not support sourcePath");
     refused(|it| it["ephemeralStorage"] = json!({ "sizeInGiB": 500 }), "between 21 and 200");
     refused(container(json!({ "privileged": true })), "do not support privileged");
+    let devices = json!({ "devices": [{ "hostPath": "/dev/fuse" }] });
+    refused(container(json!({ "linuxParameters": devices })), "do not support devices");
     refused(
         container(json!({ "logConfiguration": { "logDriver": "syslog" } })),
         "log driver syslog",

@@ -11,15 +11,45 @@ use crate::bpf::{Attributes, END, JUMP, LOAD, MOVE, SET, UNLESS, bpf, load, op};
 const PROG_ATTACH: i32 = 8;
 const PROG_TYPE_CGROUP_DEVICE: u32 = 15;
 const CGROUP_DEVICE: u32 = 6;
-/// Beside programs of groups above and below.
-const ALLOW_MULTI: u32 = 2;
+/// A group below may have another in its place.
+const ALLOW_OVERRIDE: u32 = 1;
 /// Fields of `struct bpf_cgroup_dev_ctx`, and what they hold.
 const ACCESS: i16 = 0;
 const MAJOR: i16 = 4;
 const MINOR: i16 = 8;
 const KIND: i32 = 0xffff;
+const BLOCK: i32 = 1;
 const CHARACTER: i32 = 2;
 const MAKES_NODE: i32 = 1 << 16;
+const READS: i32 = 2 << 16;
+const WRITES: i32 = 4 << 16;
+
+/// A device that some may use besides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Node {
+    pub(crate) is_block: bool,
+    pub(crate) major: u32,
+    pub(crate) minor: u32,
+    pub(crate) read: bool,
+    pub(crate) write: bool,
+    pub(crate) make: bool,
+}
+
+impl Node {
+    fn rule(&self) -> String {
+        let letters = [(self.read, 'r'), (self.write, 'w'), (self.make, 'm')];
+        let may: String =
+            letters.into_iter().filter(|(may, _)| *may).map(|(_, letter)| letter).collect();
+        let kind = if self.is_block { 'b' } else { 'c' };
+        format!("{kind} {}:{} {may}", self.major, self.minor)
+    }
+
+    /// Bits of an access that it may not have.
+    fn kept_from(&self) -> i32 {
+        let all = [(self.read, READS), (self.write, WRITES), (self.make, MAKES_NODE)];
+        all.into_iter().filter(|(may, _)| !may).fold(0, |bits, (_, bit)| bits | bit)
+    }
+}
 
 /// Character devices that may be read and written: major and minor number, all where none.
 const ALLOWED: [(i32, Option<i32>); 8] = [
@@ -34,34 +64,53 @@ const ALLOWED: [(i32, Option<i32>); 8] = [
 ];
 
 /// Sets the rules of a group of version 1.
-pub(super) fn set_rules(group: &Path) -> io::Result<()> {
+pub(super) fn set_rules(group: &Path, more: &[Node]) -> io::Result<()> {
     fs::write(group.join("devices.deny"), "a")?;
     for (major, minor) in ALLOWED {
         let minor = minor.map_or("*".to_owned(), |minor| minor.to_string());
         fs::write(group.join("devices.allow"), format!("c {major}:{minor} rw"))?;
     }
-    Ok(())
+    more.iter().try_for_each(|node| fs::write(group.join("devices.allow"), node.rule()))
 }
 
 /// This kernel can do it for groups of version 2, and lets us.
 pub(crate) fn are_ruled_by_programs() -> bool {
-    load(PROG_TYPE_CGROUP_DEVICE, &program(), CGROUP_DEVICE).is_ok()
+    load(PROG_TYPE_CGROUP_DEVICE, &program(&[]), CGROUP_DEVICE).is_ok()
 }
 
-/// Has a program judge what members of a group of version 2 do, for as long as that is there.
-pub(super) fn attach(group: &Path) -> io::Result<()> {
-    let program = load(PROG_TYPE_CGROUP_DEVICE, &program(), CGROUP_DEVICE)?;
+/// Has a program judge what members of a group of version 2 do, for as long as that is there, in
+/// place of the one of a group above.
+pub(super) fn attach(group: &Path, more: &[Node]) -> io::Result<()> {
+    let program = load(PROG_TYPE_CGROUP_DEVICE, &program(more), CGROUP_DEVICE)?;
     let group = File::open(group)?;
     let mut attributes = Attributes::default();
     attributes.number(group.as_raw_fd() as u32);
     attributes.number(program.as_raw_fd() as u32);
     attributes.number(CGROUP_DEVICE);
-    attributes.number(ALLOW_MULTI);
+    attributes.number(ALLOW_OVERRIDE);
     bpf(PROG_ATTACH, &attributes).map(drop)
 }
 
-fn program() -> Vec<u64> {
-    const AND: u8 = 0x57;
+const AND: u8 = 0x57;
+
+/// Allows one device.
+fn allow_node(node: &Node) -> [u64; 10] {
+    let kind = if node.is_block { BLOCK } else { CHARACTER };
+    [
+        op(MOVE, (5, 2), 0, 0),
+        op(AND, (5, 0), 0, KIND),
+        op(UNLESS, (5, 0), 7, kind),
+        op(UNLESS, (3, 0), 6, node.major as i32),
+        op(UNLESS, (4, 0), 5, node.minor as i32),
+        op(MOVE, (5, 2), 0, 0),
+        op(AND, (5, 0), 0, node.kept_from()),
+        op(UNLESS, (5, 0), 2, 0),
+        op(SET, (0, 0), 0, 1),
+        op(END, (0, 0), 0, 0),
+    ]
+}
+
+fn program(more: &[Node]) -> Vec<u64> {
     let refuse = [op(SET, (0, 0), 0, 0), op(END, (0, 0), 0, 0)];
     let allow = [op(SET, (0, 0), 0, 1), op(END, (0, 0), 0, 0)];
     let mut tests = Vec::new();
@@ -74,16 +123,16 @@ fn program() -> Vec<u64> {
         tests.splice(0..0, test);
     }
     let to_refuse = |left: usize| (tests.len() + left) as i16;
-    let mut all = vec![
-        op(LOAD, (2, 1), ACCESS, 0),
-        op(LOAD, (3, 1), MAJOR, 0),
-        op(LOAD, (4, 1), MINOR, 0),
+    let mut all =
+        vec![op(LOAD, (2, 1), ACCESS, 0), op(LOAD, (3, 1), MAJOR, 0), op(LOAD, (4, 1), MINOR, 0)];
+    all.extend(more.iter().flat_map(allow_node));
+    all.extend([
         op(MOVE, (5, 2), 0, 0),
         op(AND, (5, 0), 0, KIND),
         op(UNLESS, (5, 0), to_refuse(2), CHARACTER),
         op(AND, (2, 0), 0, MAKES_NODE),
         op(UNLESS, (2, 0), to_refuse(0), 0),
-    ];
+    ]);
     all.extend(tests);
     all.extend(refuse);
     all.extend(allow);
@@ -127,7 +176,13 @@ mod tests {
         let before = run();
         assert!(before.starts_with("made\nzero\n1\nterminal\n"), "{before}");
         assert!(!before.contains("none"), "{before}");
-        attach(&group).unwrap();
+        attach(&group, &[]).unwrap();
+        assert_eq!(run(), "zero\n1\nterminal\nnone\nkept\npipe\n");
+        let control =
+            Node { is_block: false, major: 10, minor: 237, read: true, write: false, make: false };
+        attach(&group, &[control]).unwrap();
+        assert_eq!(run(), "zero\n1\nterminal\nnone\npipe\n");
+        attach(&group, &[Node { read: false, write: true, ..control }]).unwrap();
         assert_eq!(run(), "zero\n1\nterminal\nnone\nkept\npipe\n");
         fs::remove_dir(&group).unwrap();
     }

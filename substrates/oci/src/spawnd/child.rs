@@ -85,6 +85,8 @@ pub(super) enum Mask {
 pub(super) struct ProgramPlan<'a> {
     /// The sandbox's first process.
     pub(super) init: BorrowedFd<'a>,
+    /// Its own users.
+    pub(super) users: Option<BorrowedFd<'a>>,
     pub(super) entries: &'a Entries,
     pub(super) program: ProgramSpec<'a>,
 }
@@ -128,6 +130,8 @@ pub(super) struct ContainerPlan<'a> {
     pub(super) shm: &'a CStr,
     pub(super) hostname: &'a CStr,
     pub(super) entries: &'a Entries,
+    /// Users of its own.
+    pub(super) users: Option<BorrowedFd<'a>>,
     /// None is the host's own.
     pub(super) network: Option<BorrowedFd<'a>>,
     pub(super) first: First<'a>,
@@ -336,6 +340,7 @@ unsafe extern "C" fn container_entry(frame: *const c_void) -> ! {
         mount_container(plan, report);
         let name = plan.hostname;
         report.check(4, libc::sethostname(name.as_ptr(), name.count_bytes()).into());
+        join_users(plan.users, report);
         match &plan.first {
             First::Init(program) => wait_for_ever(program.as_raw_fd(), report),
             First::Program(program) => become_program(program, &frame.vectors, report),
@@ -356,6 +361,7 @@ unsafe extern "C" fn program_entry(frame: *const c_void) -> ! {
             | libc::CLONE_NEWNET
             | libc::CLONE_NEWCGROUP;
         report.check(2, libc::setns(plan.init.as_raw_fd(), namespaces).into());
+        join_users(plan.users, report);
         become_program(&plan.program, &frame.vectors, report);
     }
 }
@@ -363,6 +369,19 @@ unsafe extern "C" fn program_entry(frame: *const c_void) -> ! {
 fn unreachable_child() -> ! {
     // SAFETY: ends only this process.
     unsafe { libc::_exit(127) }
+}
+
+/// Joins users of a sandbox's own, as their root: last of all, for the other namespaces are the
+/// host's.
+unsafe fn join_users(users: Option<BorrowedFd<'_>>, report: &Report) {
+    let Some(users) = users else { return };
+    // SAFETY: no memory is passed.
+    unsafe {
+        report.check(2, libc::setns(users.as_raw_fd(), libc::CLONE_NEWUSER).into());
+        report.check(7, libc::syscall(libc::SYS_setresgid, 0, 0, 0));
+        report.check(7, libc::syscall(libc::SYS_setresuid, 0, 0, 0));
+        die_with_parent(report); // a change of user forgets it
+    }
 }
 
 unsafe fn die_with_parent(report: &Report) {

@@ -19,6 +19,7 @@ use super::ensure::Made;
 use super::helper::{Helper, Sandbox, Slot};
 use super::kits::{FirstKit, Kit};
 use super::mounts::Shared;
+use super::owners::Owners;
 use super::reaper::Which;
 use super::scribe::Book;
 use super::shell::Workshop;
@@ -42,6 +43,8 @@ pub(super) struct Composed {
     pub(super) volumes: Volumes,
     pub(super) shared: Mutex<Shared>,
     books: Mutex<BTreeMap<String, Arc<Book>>>,
+    /// Its own users, once a container has asked for them.
+    owners: Mutex<Option<Arc<Owners>>>,
     /// One start at a time.
     starting: Mutex<()>,
     /// What its first container begins with, until then.
@@ -248,6 +251,7 @@ impl Composed {
             volumes: Volumes::default(),
             shared: Mutex::default(),
             books: Mutex::default(),
+            owners: Mutex::default(),
             starting: Mutex::new(()),
             first: Mutex::default(),
         };
@@ -298,6 +302,29 @@ impl Composed {
             let _ = writeln!(text, "nameserver {server}");
         }
         text
+    }
+
+    /// Its own users. They may use any port, and say that they are there: what the host's root may
+    /// and theirs may not.
+    pub(super) fn owners(&self, shop: &Workshop) -> Result<Arc<Owners>, Failure> {
+        let mut owners = self.owners.lock();
+        if let Some(known) = &*owners {
+            return Ok(known.clone());
+        }
+        let made = shop.ranges.make(shop.init.as_fd()).map_err(|error| {
+            Failure::Unsupported(format!("this host gives containers no users: {error}"))
+        })?;
+        if self.network.namespace.is_some() {
+            let all = [
+                ("net.ipv4.ip_unprivileged_port_start", "0"),
+                ("net.ipv4.ping_group_range", "0 2147483647"),
+            ];
+            let all = all.map(|(name, value)| (name.to_owned(), value.to_owned()));
+            self.set_sysctls(shop, &all.into())?;
+        }
+        let made = Arc::new(made);
+        *owners = Some(made.clone());
+        Ok(made)
     }
 
     /// What a container begins with, once.

@@ -2,12 +2,14 @@
 
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use haar_substrate::{ContainerSpec, ImageId, OutputMode, Root, RunAs, Stdio, TerminalSize, User};
+use haar_substrate::{
+    ContainerSpec, Device, ImageId, OutputMode, Root, RunAs, Stdio, TerminalSize, User,
+};
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
@@ -16,10 +18,11 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use super::capability;
 use super::child::{self, ContainerPlan, First, ProgramPlan, ProgramSpec};
 use super::compose::Composed;
-use super::exec::open_terminal;
+use super::exec::{give, open_terminal};
 use super::helper::{Helper, Sandbox};
 use super::kits::FirstKit;
 use super::mounts::Detached;
+use super::owners::Owners;
 use super::rlimit;
 use super::rootfs;
 use super::scratch::Again;
@@ -76,11 +79,20 @@ pub(super) fn start(
     let name = first.as_ref().map_or_else(|| helper.mint_name(), |first| first.name.clone());
     let layer = composed.disk.join(format!("{}.{name}", spec.name));
     let kit = first.map_or_else(|| begin(&helper.shop, sandbox, name), Ok);
-    let made = kit.and_then(|kit| {
+    let kit = kit.and_then(|mut kit| match give_devices(&helper.shop, &mut kit.group, spec) {
+        Ok(devices) => Ok((kit, devices)),
+        Err(failure) => {
+            helper.close_group(kit.group);
+            Err(failure)
+        }
+    });
+    let made = kit.and_then(|(kit, devices)| {
         let group = kit.group.clone();
-        make(helper, sandbox, composed, (spec, image, id), (kit, &layer)).inspect_err(|_| {
-            helper.close_group(group);
-        })
+        make(helper, sandbox, composed, (spec, image, id), (kit, devices, &layer)).inspect_err(
+            |_| {
+                helper.close_group(group);
+            },
+        )
     });
     if made.is_err() {
         helper.close_dir(layer);
@@ -96,12 +108,31 @@ fn begin(shop: &Workshop, sandbox: &Sandbox, name: String) -> Result<FirstKit, F
     Ok(FirstKit { name, group: group.doing("make the control groups")?, devices })
 }
 
+/// Opens the devices that a container gets beside the usual ones, and lets its group use them.
+fn give_devices(
+    shop: &Workshop,
+    group: &mut Cgroup,
+    spec: &ContainerSpec,
+) -> Result<Vec<OwnedFd>, Failure> {
+    if spec.devices.is_empty() {
+        return Ok(Vec::new());
+    }
+    let open = |device: &Device| {
+        let host = &device.host;
+        rootfs::device(device).map_err(|error| refused(&host.to_string_lossy(), &error))
+    };
+    let all = spec.devices.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
+    let (trees, nodes): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+    shop.cgroups.allow(group, &nodes).doing("let the container use its devices")?;
+    Ok(trees)
+}
+
 fn make(
     helper: &Arc<Helper>,
     sandbox: &Sandbox,
     composed: &Composed,
     (spec, image, id): (&ContainerSpec, &FromImage, &ImageId),
-    (kit, layer): (FirstKit, &Path),
+    (kit, given, layer): (FirstKit, Vec<OwnedFd>, &Path),
 ) -> Result<StartedContainer, Failure> {
     let shop = &helper.shop;
     let FirstKit { group, devices, .. } = kit;
@@ -110,22 +141,27 @@ fn make(
         let what = "a terminal for a container's own program whose output is not kept";
         return Err(Failure::Unsupported(what.to_owned()));
     }
+    let owners = match spec.own_users {
+        true => Some(composed.owners(shop)?),
+        false => None,
+    };
+    let owners = owners.as_ref();
     let root = match spec.root_size_bytes.filter(|_| shop.scratch.are_usable()) {
-        Some(size_bytes) => bounded_root(shop, image, layer, size_bytes),
-        None => rootfs::overlay(&shop.places.base, &image.layers, layer).map(|tree| (tree, None)),
+        Some(size_bytes) => bounded_root(shop, (image, owners), layer, size_bytes),
+        None => lay(shop, (image, owners), layer).map(|tree| (tree, None)),
     };
     let (tree, again) = root.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::NoImage(id.clone()),
         _ => Failure::of("lay the image's layers over each other", &error),
     })?;
-    let context = context(shop, spec, image, &tree)?;
+    let context = context(shop, spec, (image, owners), &tree)?;
     if context.bounding & capability::OVER_NETWORK != 0 {
         composed.network.is_changed.store(true, Ordering::SeqCst);
     }
     let again = Mutex::new(again);
     let mounts = Vec::new();
     let mut site = Site { shop, composed, spec, image, group, tree, again, mounts, context };
-    site.mount(devices)?;
+    site.mount(devices, given)?;
     let book = match spec.output {
         OutputMode::Kept { bytes } => Some(composed.book(&sandbox.id, spec, bytes)?),
         OutputMode::Stream | OutputMode::Discard => None,
@@ -157,11 +193,32 @@ fn follow(
     followed.inspect_err(|_| unit.end_now())
 }
 
+/// Lays a container's writable layer over its image, as its own users own that.
+fn lay(
+    shop: &Workshop,
+    (image, owners): (&FromImage, Option<&Arc<Owners>>),
+    layer: &Path,
+) -> io::Result<OwnedFd> {
+    let base = [shop.places.base.as_path()];
+    let layers: Vec<_> =
+        base.into_iter().chain(image.layers.iter().map(|layer| layer.as_path())).collect();
+    let Some(owners) = owners else { return rootfs::overlay(&layers, layer) };
+    let upper = layer.join(rootfs::LAYER_DIRS[0]);
+    std::fs::create_dir_all(&upper)?;
+    owners.give(&upper)?;
+    let name = layer.file_name().unwrap_or_default();
+    let at = shop.places.memory.join("lower").join(name);
+    owners.with_layers(&layers, &at, |layers| {
+        let layers: Vec<_> = layers.iter().map(|layer| layer.as_path()).collect();
+        rootfs::overlay(&layers, layer)
+    })
+}
+
 /// A root whose writable layer is on a file system of its own, of this size. That is in sight
 /// only until the root holds it.
 fn bounded_root(
     shop: &Workshop,
-    image: &FromImage,
+    (image, owners): (&FromImage, Option<&Arc<Owners>>),
     layer: &Path,
     size_bytes: u64,
 ) -> io::Result<(OwnedFd, Option<Again>)> {
@@ -172,16 +229,17 @@ fn bounded_root(
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     let tree = move_mount(&scratch.tree, c"", rustix::fs::CWD, &at, flags)
         .map_err(io::Error::from)
-        .and_then(|()| rootfs::overlay(&shop.places.base, &image.layers, &at));
+        .and_then(|()| lay(shop, (image, owners), &at));
     let _ = unmount(&at, UnmountFlags::DETACH);
     let _ = std::fs::remove_dir(&at);
-    Ok((tree?, scratch.again))
+    // what others' users own is nobody else's layer
+    Ok((tree?, scratch.again.filter(|_| owners.is_none())))
 }
 
 fn context(
     shop: &Workshop,
     spec: &ContainerSpec,
-    image: &FromImage,
+    (image, owners): (&FromImage, Option<&Arc<Owners>>),
     tree: &OwnedFd,
 ) -> Result<Context, Failure> {
     let mut identity = match &spec.user {
@@ -205,15 +263,20 @@ fn context(
         bounding,
         rlimits: rlimit::of_container(&spec.ulimits, spec.limits.files, shop.open_files_max)?,
         no_new_privileges: spec.no_new_privileges,
+        owners: owners.cloned(),
     })
 }
 
 impl Site<'_> {
     /// Makes the places of all mounts, and the mounts: first those that others go into.
-    fn mount(&mut self, devices: OwnedFd) -> Result<(), Failure> {
+    fn mount(&mut self, devices: OwnedFd, given: Vec<OwnedFd>) -> Result<(), Failure> {
         let (composed, spec, user) = (self.composed, self.spec, self.context.identity.user);
         rootfs::make_own_points(&self.tree).map_err(|error| refused("image", &error))?;
         self.push(devices, "/dev")?;
+        for (device, tree) in spec.devices.iter().zip(given) {
+            self.make_point(&device.target, true)?;
+            self.mounts.push(Detached { tree, target: target_of(&device.target)? });
+        }
         let own =
             rootfs::OWN_FILES.map(|name| (composed.memory.join(name), format!("/etc/{name}")));
         let own = own.iter().map(|(source, target)| Ok(Placed::file(source, target)));
@@ -251,7 +314,10 @@ impl Site<'_> {
     }
 
     fn push(&mut self, tree: OwnedFd, target: &str) -> Result<(), Failure> {
-        let target = rootfs::text(target).doing("name a mount")?;
+        if let Some(owners) = &self.context.owners {
+            owners.map(&tree).map_err(|error| refused(target, &error))?;
+        }
+        let target = target_of(target)?;
         self.mounts.push(Detached { tree, target });
         Ok(())
     }
@@ -296,8 +362,8 @@ impl Site<'_> {
             life.started_at = helper.reaper.clock.now();
         }
         if let Some(program) = later {
-            let plan =
-                ProgramPlan { init: unit.shell.init.pidfd.as_fd(), entries: &entries, program };
+            let init = unit.shell.init.pidfd.as_fd();
+            let plan = ProgramPlan { init, users: self.users(), entries: &entries, program };
             let started = unit
                 .shell
                 .inside(self.shop, libc::CLONE_NEWPID, || Ok(child::start_program(&plan)))
@@ -311,6 +377,11 @@ impl Site<'_> {
             }
         }
         Ok((Arc::new(unit), ours))
+    }
+
+    /// The namespace of the sandbox's own users.
+    fn users(&self) -> Option<BorrowedFd<'_>> {
+        self.context.owners.as_ref().map(|owners| owners.namespace())
     }
 
     fn first(
@@ -334,6 +405,7 @@ impl Site<'_> {
             shm: &shm,
             hostname,
             entries,
+            users: self.users(),
             network: self.composed.network.namespace.as_ref().map(AsFd::as_fd),
             first,
         };
@@ -351,6 +423,10 @@ impl Site<'_> {
         }
         let (stdout, out) = output()?;
         let (stderr, err) = output()?;
+        for end in [&out, &err] {
+            let gid = self.context.identity.user.gid;
+            give(end, &self.context, gid).doing("give the output to the user")?;
+        }
         Ok(([high(null()?)?, out, err], Ours::Pipes([stdout, stderr])))
     }
 
@@ -371,7 +447,7 @@ impl Site<'_> {
     fn terminal(&self) -> io::Result<([OwnedFd; 3], Ours)> {
         let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
         let master = rustix::fs::open("/dev/ptmx", flags, Mode::empty())?;
-        let (theirs, ours) = open_terminal(master, TERMINAL_SIZE, self.context.identity.user)?;
+        let (theirs, ours) = open_terminal(master, TERMINAL_SIZE, &self.context)?;
         let ours = ours.into_iter().next().map_or(Ours::Nothing, Ours::Terminal);
         Ok((theirs, ours))
     }
@@ -383,6 +459,10 @@ impl Site<'_> {
         }
         self.composed.set_sysctls(self.shop, &self.spec.sysctls)
     }
+}
+
+fn target_of(target: &str) -> Result<CString, Failure> {
+    rootfs::text(target).doing("name a mount")
 }
 
 fn refused(target: &str, error: &io::Error) -> Failure {

@@ -6,7 +6,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Arc;
 
 use haar_substrate::{ExecSpec, RunAs, SandboxId, TerminalSize, User};
-use rustix::fs::{Mode, OFlags, ResolveFlags, fstatfs, openat2};
+use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Uid, fstatfs, openat2};
 
 use super::child::{self, ProgramPlan};
 use super::clone::Child;
@@ -20,6 +20,8 @@ use crate::sys;
 
 /// What a file system of terminals says it is.
 const DEVPTS_MAGIC: i64 = 0x1cd1;
+/// The group of terminals.
+const TERMINALS: u32 = 5;
 const TIOCGPTPEER: libc::Ioctl = 0x5441;
 
 /// A program that runs for the server.
@@ -51,13 +53,15 @@ pub(super) fn start(
         .into();
     let context = context(&own.context, spec, &root)?;
     let (stdio, ours) = match spec.terminal {
-        Some(size) => terminal(&root, size, context.identity.user).doing("make a terminal")?,
-        None => pipes(&shop.null, spec.stdin)?,
+        Some(size) => terminal(&root, size, &context).doing("make a terminal")?,
+        None => pipes(&shop.null, spec.stdin, &context)?,
     };
     let mut program = program(shop, &context, &spec.argv, &stdio)?;
     program.terminal = spec.terminal.is_some();
     let entries = unit.cgroup.entries().doing("open the control groups")?;
-    let plan = ProgramPlan { init: unit.shell.init.pidfd.as_fd(), entries: &entries, program };
+    let users = context.owners.as_ref().map(|owners| owners.namespace());
+    let init = unit.shell.init.pidfd.as_fd();
+    let plan = ProgramPlan { init, users, entries: &entries, program };
     let name = spec.argv.first().cloned().unwrap_or_default();
     let child = child::join_program(&plan).map_err(|error| judge(&name, &context.cwd, error))?;
     let session = Arc::new(Session { number, child, _unit: unit.clone() });
@@ -93,9 +97,12 @@ fn context(own: &Context, spec: &ExecSpec, root: &OwnedFd) -> Result<Context, Fa
 /// Ends for the program, and ours.
 type Ends = ([OwnedFd; 3], Vec<OwnedFd>);
 
-fn pipes(null: &OwnedFd, input: bool) -> Result<Ends, Failure> {
+fn pipes(null: &OwnedFd, input: bool, context: &Context) -> Result<Ends, Failure> {
     let (stdout, out) = output()?;
     let (stderr, err) = output()?;
+    for end in [&out, &err] {
+        give(end, context, context.identity.user.gid).doing("give the output to the user")?;
+    }
     let mut ours = vec![stdout, stderr];
     let stdin = match input {
         true => {
@@ -110,18 +117,29 @@ fn pipes(null: &OwnedFd, input: bool) -> Result<Ends, Failure> {
 }
 
 /// Makes a terminal of the container's own.
-fn terminal(root: &OwnedFd, size: TerminalSize, user: User) -> io::Result<Ends> {
+fn terminal(root: &OwnedFd, size: TerminalSize, context: &Context) -> io::Result<Ends> {
     let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
     let master = openat2(root, "dev/pts/ptmx", flags, Mode::empty(), inside)?;
     if fstatfs(&master)?.f_type as i64 != DEVPTS_MAGIC {
         return Err(io::Error::other("the container's terminals are not the kernel's"));
     }
-    open_terminal(master, size, user)
+    open_terminal(master, size, context)
+}
+
+/// Lets a container's user open anew what it was given: programs open `/dev/stdout`.
+pub(super) fn give(end: &OwnedFd, context: &Context, gid: u32) -> io::Result<()> {
+    let uid = Uid::from_raw(context.outside(context.identity.user.uid));
+    let gid = Gid::from_raw(context.outside(gid));
+    Ok(rustix::fs::fchown(end, Some(uid), Some(gid))?)
 }
 
 /// The two sides of a terminal whose one side was opened.
-pub(super) fn open_terminal(master: OwnedFd, size: TerminalSize, user: User) -> io::Result<Ends> {
+pub(super) fn open_terminal(
+    master: OwnedFd,
+    size: TerminalSize,
+    context: &Context,
+) -> io::Result<Ends> {
     let raw = master.as_raw_fd();
     let unlocked: libc::c_int = 0;
     let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
@@ -131,8 +149,7 @@ pub(super) fn open_terminal(master: OwnedFd, size: TerminalSize, user: User) -> 
         sys::own(libc::ioctl(raw, TIOCGPTPEER, flags).into())?
     };
     sys::set_terminal_size(&master, size)?;
-    let (uid, gid) = (rustix::fs::Uid::from_raw(user.uid), rustix::fs::Gid::from_raw(5));
-    rustix::fs::fchown(&slave, Some(uid), Some(gid))?;
+    give(&slave, context, TERMINALS)?;
     let high = || sys::dup_high(&slave);
     Ok(([high()?, high()?, high()?], vec![master]))
 }

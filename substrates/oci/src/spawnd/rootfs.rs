@@ -7,15 +7,17 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
+use haar_substrate::Device;
 use rustix::fs::{
-    AtFlags, FileType, Mode, OFlags, RawMode, ResolveFlags, chmodat, mkdirat, mknodat, openat,
+    AtFlags, CWD, FileType, Mode, OFlags, RawMode, ResolveFlags, chmodat, mkdirat, mknodat, openat,
     openat2, statat, symlinkat,
 };
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
+    fsconfig_set_string, fsmount, fsopen, open_tree,
 };
 
+use crate::cgroup::Node;
 use crate::sys;
 
 /// Directories that every container's root has.
@@ -38,20 +40,18 @@ pub(super) fn make_base(dir: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Lays a writable layer in `dir` over an image's, with `base` below them; answers it mounted
-/// nowhere yet.
-pub(super) fn overlay(base: &Path, layers: &[PathBuf], dir: &Path) -> io::Result<OwnedFd> {
+/// Lays a writable layer in `dir` over others, the lowest first; answers it mounted nowhere yet.
+pub(super) fn overlay(layers: &[&Path], dir: &Path) -> io::Result<OwnedFd> {
     let [upper, work] = LAYER_DIRS.map(|name| dir.join(name));
     fs::create_dir_all(&upper)?;
     fs::create_dir_all(&work)?;
-    let mut lower = layers.iter().rev().map(PathBuf::as_path).chain([base]);
+    let mut lower = layers.iter().rev().copied();
     let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
     fsconfig_set_string(&fs, "source", "container")?;
     let one_by_one = lower.try_for_each(|layer| fsconfig_set_string(&fs, "lowerdir+", layer));
     if one_by_one.is_err() {
         // kernels before 6.8
-        let lower = layers.iter().rev().map(PathBuf::as_path).chain([base]);
-        let all: Vec<_> = lower.map(|layer| layer.display().to_string()).collect();
+        let all: Vec<_> = layers.iter().rev().map(|layer| layer.display().to_string()).collect();
         fsconfig_set_string(&fs, "lowerdir", all.join(":"))?;
     }
     fsconfig_set_string(&fs, "upperdir", upper.as_path())?;
@@ -143,6 +143,26 @@ pub(super) fn devices() -> io::Result<OwnedFd> {
         symlinkat(to, &dev, name)?;
     }
     Ok(dev)
+}
+
+/// A device of the host, to be mounted where a container finds it; and which it is.
+pub(super) fn device(of: &Device) -> io::Result<(OwnedFd, Node)> {
+    let node = openat(CWD, &of.host, OFlags::PATH | OFlags::CLOEXEC, Mode::empty())?;
+    let found = rustix::fs::fstat(&node)?;
+    let is_block = match FileType::from_raw_mode(found.st_mode as RawMode) {
+        FileType::BlockDevice => true,
+        FileType::CharacterDevice => false,
+        _ => return Err(invalid("is not a device")),
+    };
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    let tree = open_tree(&node, c"", flags)?;
+    let set = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NOEXEC;
+    sys::mount_setattr(tree.as_fd(), set, libc::MS_PRIVATE)?;
+    let (major, minor) = (rustix::fs::major(found.st_rdev), rustix::fs::minor(found.st_rdev));
+    let Device { read, write, make, .. } = *of;
+    Ok((tree, Node { is_block, major, minor, read, write, make }))
 }
 
 /// A path for the kernel.

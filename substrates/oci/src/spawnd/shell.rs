@@ -22,6 +22,7 @@ use super::child::{self, ChildError, InitPlan, Mask, ProgramPlan, ProgramSpec};
 use super::clone::Child;
 use super::kits::Kits;
 use super::mounts::Detached;
+use super::owners::Ranges;
 use super::root::{PreparedRoot, RootKey, Roots};
 use super::scratch::Scratches;
 use super::seccomp::{self, Profiles};
@@ -49,6 +50,8 @@ pub(super) struct Workshop {
     pub(super) null: OwnedFd,
     /// To come back from a sandbox.
     pub(super) home: OwnedFd,
+    /// Ids of sandboxes with users of their own.
+    pub(super) ranges: Ranges,
     pub(super) open_files_max: u64,
     /// Control groups say which devices containers may use.
     pub(super) rules_devices: bool,
@@ -109,6 +112,7 @@ impl Workshop {
             init: sys::dup_high(init::program()?)?,
             null: sys::dup_high(null()?)?,
             home: sys::own_pidfd()?,
+            ranges: Ranges::default(),
             open_files_max: sys::open_files_limit().1,
         })
     }
@@ -296,8 +300,12 @@ impl Shell {
             no_new_privileges: true,
             seccomp: &shop.seccomp.function,
         };
-        let plan =
-            ProgramPlan { init: self.init.pidfd.as_fd(), entries: &entries, program: program_spec };
+        let plan = ProgramPlan {
+            init: self.init.pidfd.as_fd(),
+            users: None,
+            entries: &entries,
+            program: program_spec,
+        };
         let child = self
             .inside(shop, libc::CLONE_NEWPID, || Ok(child::start_program(&plan)))?
             .map_err(|error| judge(&name, program.cwd, error))?;

@@ -2,12 +2,14 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use haar_substrate::{ContainerState, ContainerStatus, Exit, ImageId, SandboxId};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
 
 use super::clone::Child;
+use super::owners::Owners;
 use super::scratch::Again;
 use super::shell::Shell;
 use super::users::Identity;
@@ -52,6 +54,15 @@ pub(super) struct Context {
     pub(super) bounding: u64,
     pub(super) rlimits: Vec<(u32, u64, u64)>,
     pub(super) no_new_privileges: bool,
+    /// Users of the sandbox's own.
+    pub(super) owners: Option<Arc<Owners>>,
+}
+
+impl Context {
+    /// The host's id of one of its users or groups.
+    pub(super) fn outside(&self, inside: u32) -> u32 {
+        self.owners.as_ref().map_or(inside, |owners| owners.outside(inside))
+    }
 }
 
 /// Whose container a unit is.

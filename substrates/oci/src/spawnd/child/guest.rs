@@ -13,8 +13,8 @@ use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::program::{execute, lead_session, place_descriptors, take_off};
 use super::{
-    Child, ChildError, ProgramPlan, Report, STAGES, Vectors, die_with_parent, join_cgroups, start,
-    unreachable_child,
+    Child, ChildError, ProgramPlan, Report, STAGES, Vectors, die_with_parent, join_cgroups,
+    join_users, start, unreachable_child,
 };
 use crate::sys;
 
@@ -80,6 +80,7 @@ unsafe extern "C" fn entry(frame: *const c_void) -> ! {
             | libc::CLONE_NEWCGROUP
             | libc::CLONE_NEWPID; // for its children: it is not in sight itself
         report.check(2, libc::setns(plan.init.as_raw_fd(), namespaces).into());
+        join_users(plan.users, report);
         place_descriptors(&plan.program, report);
         report.check(5, libc::dup2(frame.errors, ERRORS).into());
         report.check(5, libc::fcntl(ERRORS, libc::F_SETFD, libc::FD_CLOEXEC).into());
