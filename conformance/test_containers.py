@@ -83,6 +83,34 @@ def test_a_task_runs_is_reached_on_its_own_address_logs_and_stops(containers):
     assert containers.lines("web", arn) == ["serving as web", "stopping"]
 
 
+def test_tasks_may_have_users_of_their_own(new_cloud):
+    cloud = new_cloud("--user-namespaces")
+    containers = Containers(cloud)
+    containers.ecs.create_cluster()
+    containers.push()
+    mark = f"MARK={uuid.uuid4()}"
+    name, value = mark.split("=")
+    containers.define("own", SERVE, stopTimeout=5, environment=[
+        {"name": name, "value": value}, {"name": "NAME", "value": "own"},
+    ])
+    task = containers.wait(containers.run("own"), "RUNNING")
+    # its root may use port 80, and is nobody here
+    until(lambda: tried(task, ""), lambda text: text == "hello from own\n")
+    owners = {
+        folder.stat().st_uid
+        for folder in Path("/proc").glob("[0-9]*")
+        if mark in environment(folder)
+    }
+    assert owners and min(owners) >= 0x70000000
+
+
+def environment(process):
+    try:
+        return (process / "environ").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return []
+
+
 def test_security_groups_act_on_tasks_that_run(containers):
     """Two tasks in groups of their own: what is authorized and revoked is felt at once."""
     ec2 = containers.cloud.client("ec2")
