@@ -4,15 +4,22 @@ use std::fs::{self, File};
 use std::io::{self, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
 use haar_substrate::{ImageError, ImageSource, Manifest};
 use sha2::{Digest, Sha256};
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use crate::document::Descriptor;
 use crate::{digest, layout};
 
 /// Most bytes of a manifest, an index or a configuration.
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
+
+/// Chunks of a blob that wait to be written.
+const CHUNKS: usize = 8;
 
 /// Checks a manifest against the digest that it was asked for by.
 pub(crate) fn check_manifest(manifest: &Manifest, expected: &str) -> Result<(), ImageError> {
@@ -55,26 +62,21 @@ pub(crate) async fn blob(
 ) -> Result<PathBuf, ImageError> {
     let path = dir.join(format!("{}.part", digest::digits(&descriptor.digest)?));
     let resumed = path.clone();
-    let (mut file, mut hash, mut size) = blocking("open a blob", move || open(&resumed)).await?;
+    let (file, mut hash, mut size) = blocking("open a blob", move || open(&resumed)).await?;
     let expected = descriptor.size;
     if expected == 0 || size < expected {
         let mut stream = source.blob(&descriptor.digest, size).await?;
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk?;
-            size += chunk.len() as u64;
-            if expected > 0 && size > expected {
-                let _ = fs::remove_file(&path);
-                return Err(ImageError::Malformed(format!(
-                    "{} is longer than its manifest says",
-                    descriptor.digest
-                )));
-            }
-            (file, hash) = blocking("write a blob", move || {
-                hash.update(&chunk);
-                file.write_all(&chunk)?;
-                Ok((file, hash))
-            })
-            .await?;
+        // what came is hashed and written while more comes
+        let (chunks, writer) = Writer::begin(file, hash);
+        let came = receive(&mut stream, chunks, (size, expected)).await;
+        hash = writer.finish().await?;
+        size = came?;
+        if expected > 0 && size > expected {
+            let _ = fs::remove_file(&path);
+            return Err(ImageError::Malformed(format!(
+                "{} is longer than its manifest says",
+                descriptor.digest
+            )));
         }
     }
     if size < expected {
@@ -88,6 +90,46 @@ pub(crate) async fn blob(
         return Err(wrong(&descriptor.digest, &found));
     }
     Ok(path)
+}
+
+/// Hands on what comes, until the end or until it is more than expected; how much there is then.
+async fn receive(
+    stream: &mut BoxStream<'static, Result<Bytes, ImageError>>,
+    chunks: mpsc::Sender<Bytes>,
+    (mut size, expected): (u64, u64),
+) -> Result<u64, ImageError> {
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk?;
+        size += chunk.len() as u64;
+        // a writer that takes no more has failed, and tells why
+        if expected > 0 && size > expected || chunks.send(chunk).await.is_err() {
+            break;
+        }
+    }
+    Ok(size)
+}
+
+/// Hashes and writes chunks on a thread that may wait.
+struct Writer(JoinHandle<io::Result<Sha256>>);
+
+impl Writer {
+    /// Goes on until the sender is dropped.
+    fn begin(mut file: File, mut hash: Sha256) -> (mpsc::Sender<Bytes>, Self) {
+        let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS);
+        let work = tokio::task::spawn_blocking(move || {
+            while let Some(chunk) = chunks.blocking_recv() {
+                hash.update(&chunk);
+                file.write_all(&chunk)?;
+            }
+            Ok(hash)
+        });
+        (sender, Self(work))
+    }
+
+    async fn finish(self) -> Result<Sha256, ImageError> {
+        let done = self.0.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        done.map_err(|error| ImageError::Disk("write a blob".to_owned(), error))
+    }
 }
 
 fn wrong(expected: &str, found: &str) -> ImageError {

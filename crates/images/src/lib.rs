@@ -14,6 +14,7 @@
 
 #![allow(clippy::disallowed_methods)] // file work is handed to tokio's blocking threads
 
+mod ahead;
 mod archive;
 #[cfg(feature = "build")]
 pub mod build;

@@ -2,10 +2,12 @@
 //! resolved below its open descriptor, by the kernel, whatever links the archive has made.
 
 use std::ffi::OsString;
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+use std::rc::Rc;
 
 use rustix::fs::{
     AtFlags, CWD, Dir, FileType, Gid, Mode, OFlags, RawMode, ResolveFlags, Timespec, Timestamps,
@@ -22,7 +24,7 @@ const DEPTH_MAX: usize = 256;
 pub(crate) struct Place {
     root: OwnedFd,
     /// The directory that was used last: archives keep neighbours together.
-    last: Option<(PathBuf, OwnedFd)>,
+    last: Option<(PathBuf, Rc<OwnedFd>)>,
 }
 
 /// Owner, permissions and time of change of what is made.
@@ -60,15 +62,16 @@ impl Place {
     }
 
     /// Opens a directory below, made where it is not there.
-    pub(crate) fn parent(&mut self, dir: &Path) -> io::Result<OwnedFd> {
+    pub(crate) fn parent(&mut self, dir: &Path) -> io::Result<Rc<OwnedFd>> {
         if let Some((_, fd)) = self.last.as_ref().filter(|(last, _)| last == dir) {
-            return fd.try_clone();
+            return Ok(fd.clone());
         }
         let fd = match self.resolve(dir) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => self.make_dirs(dir)?,
             other => other?,
         };
-        self.last = Some((dir.to_owned(), fd.try_clone()?));
+        let fd = Rc::new(fd);
+        self.last = Some((dir.to_owned(), fd.clone()));
         Ok(fd)
     }
 
@@ -116,11 +119,18 @@ impl Place {
         Ok(())
     }
 
-    /// Makes a new file to write into.
-    pub(crate) fn file(&mut self, dir: &OwnedFd, name: &OsString) -> io::Result<OwnedFd> {
+    /// Makes a new file to write into, with permissions that need not be changed if all goes well:
+    /// see [`finish_file`].
+    pub(crate) fn file(
+        &mut self,
+        dir: &OwnedFd,
+        name: &OsString,
+        attributes: Attributes,
+    ) -> io::Result<OwnedFd> {
         let flags =
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let mode = Mode::from_raw_mode(0o600);
+        // nobody runs it with another's rights before its owner is known
+        let mode = Mode::from_raw_mode(attributes.mode & 0o777);
         match openat(dir, name, flags, mode) {
             Err(rustix::io::Errno::EXIST) => {
                 self.make_room(dir, name)?;
@@ -259,10 +269,28 @@ impl Place {
     }
 }
 
-fn touch(dir: &OwnedFd, name: &OsString, seconds: i64) -> io::Result<()> {
+/// Sets what a file has that was written. What it has already is not set again: each change is an
+/// entry of the file system's journal.
+pub(crate) fn finish_file(file: &File, attributes: Attributes) -> io::Result<()> {
+    let Attributes { uid, gid, mode, modified_seconds } = attributes;
+    let found = rustix::fs::fstat(file)?;
+    let is_anothers = (found.st_uid, found.st_gid) != (uid, gid);
+    if is_anothers {
+        rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+    }
+    if is_anothers || found.st_mode & 0o7777 != mode & 0o7777 {
+        rustix::fs::fchmod(file, Mode::from_raw_mode(mode & 0o7777))?;
+    }
+    Ok(rustix::fs::futimens(file, &times(modified_seconds))?)
+}
+
+fn times(seconds: i64) -> Timestamps {
     let time = Timespec { tv_sec: seconds, tv_nsec: 0 };
-    let times = Timestamps { last_access: time, last_modification: time };
-    Ok(utimensat(dir, name, &times, AtFlags::SYMLINK_NOFOLLOW)?)
+    Timestamps { last_access: time, last_modification: time }
+}
+
+fn touch(dir: &OwnedFd, name: &OsString, seconds: i64) -> io::Result<()> {
+    Ok(utimensat(dir, name, &times(seconds), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 /// Takes a directory down without following a link.

@@ -10,8 +10,9 @@ use std::rc::Rc;
 use rustix::fs::{FallocateFlags, fallocate};
 use tar::{Archive, Entry, EntryType};
 
+use crate::ahead::Ahead;
 use crate::digest::HashRead;
-use crate::place::{Attributes, Place, invalid};
+use crate::place::{self, Attributes, Place, invalid};
 
 const BUFFER_BYTES: usize = 256 << 10;
 /// Files of this length and more have their room set aside at once.
@@ -62,9 +63,10 @@ pub(crate) fn decompress(mut file: File) -> io::Result<Box<dyn Read>> {
 /// What the archive must not hold is an error of the kind `InvalidData`.
 pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<String> {
     let at_once = Rc::new(Cell::new(HEADERS_BYTES_MAX));
-    let bounded =
-        Bounded { inner: decompress(archive)?, left: room.bytes, at_once: at_once.clone() };
-    let mut archive = Archive::new(HashRead::new(bounded));
+    // one thread inflates and hashes, this one makes the files
+    let (ahead, digest) = Ahead::begin(move || Ok(HashRead::new(decompress(archive)?)))?;
+    let bounded = Bounded { inner: ahead, left: room.bytes, at_once: at_once.clone() };
+    let mut archive = Archive::new(bounded);
     let mut unpacker = Unpacker {
         place: Place::open(into)?,
         room,
@@ -81,7 +83,8 @@ pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<Strin
     for (path, seconds) in std::mem::take(&mut unpacker.touched).into_iter().rev() {
         unpacker.place.touch(&path, seconds)?;
     }
-    archive.into_inner().finish()
+    io::copy(&mut archive.into_inner(), &mut io::sink())?;
+    digest.wait()
 }
 
 /// Reads so much and no more.
@@ -167,8 +170,9 @@ impl Unpacker {
                 self.touched.push((parent.join(&name), attributes.modified_seconds));
             }
             EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {
-                let file = File::from(self.place.file(&dir, &name)?);
-                self.fill(entry, file)?;
+                let file = File::from(self.place.file(&dir, &name, attributes)?);
+                self.fill(entry, &file)?;
+                place::finish_file(&file, attributes)?;
             }
             EntryType::Symlink => {
                 let to = entry.link_name()?.ok_or_else(|| invalid("links to nothing"))?;
@@ -184,7 +188,9 @@ impl Unpacker {
             EntryType::Char | EntryType::Block => return Ok(()),
             _ => return Ok(()),
         }
-        self.place.finish(&dir, &name, attributes, kind == EntryType::Symlink)?;
+        if matches!(kind, EntryType::Directory | EntryType::Symlink | EntryType::Fifo) {
+            self.place.finish(&dir, &name, attributes, kind == EntryType::Symlink)?;
+        }
         let with = matches!(kind, EntryType::Regular | EntryType::Directory);
         for (attribute, value) in xattrs.iter().filter(|_| with) {
             self.place.attribute(&dir, &name, attribute, value)?;
@@ -192,13 +198,13 @@ impl Unpacker {
         Ok(())
     }
 
-    fn fill<R: Read>(&mut self, entry: &mut Entry<'_, R>, mut file: File) -> io::Result<()> {
+    fn fill<R: Read>(&mut self, entry: &mut Entry<'_, R>, mut file: &File) -> io::Result<()> {
         let size = entry.size();
         self.room.bytes = self.room.bytes.checked_sub(size).ok_or_else(too_large)?;
         let sparse = entry.header().entry_type() == EntryType::GNUSparse;
         if size >= ROOM_BYTES_MIN && !sparse {
             // a hint: where the file system has no such thing, writing does it
-            let room = fallocate(&file, FallocateFlags::KEEP_SIZE, 0, size);
+            let room = fallocate(file, FallocateFlags::KEEP_SIZE, 0, size);
             if room == Err(rustix::io::Errno::NOSPC) {
                 return Err(rustix::io::Errno::NOSPC.into());
             }
