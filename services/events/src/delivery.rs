@@ -2,6 +2,7 @@
 
 mod attempt;
 mod call;
+mod caller;
 mod dead_letter;
 mod failure;
 mod http;
@@ -17,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use failure::Failure;
+
+pub(crate) use caller::Destinations;
 pub(crate) use http::Http;
 pub(crate) use prompt::is_prompt;
 pub(crate) use sender::SERVICE_PRINCIPAL;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use haar_courier::{Courier, CourierError, CourierSettings, Porter};
+use haar_events_contract::destinations::ApiDestinations;
 use haar_events_contract::model::SERVICE;
 use haar_kernel::targets::Sender;
 use haar_kernel::{
@@ -16,7 +17,7 @@ use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
 
 use crate::archive::Archived;
 use crate::controllers::{Archives, Replays};
-use crate::delivery::{Delivery, Http};
+use crate::delivery::{Delivery, Destinations, Http};
 use crate::lookup::get_bus;
 use crate::matching::Compiled;
 use crate::measure::Measure;
@@ -52,6 +53,8 @@ impl Events {
             courier: OnceLock::new(),
         });
         doors.targets.offer("events", Arc::new(BusTarget(Arc::downgrade(&room))));
+        let destinations = Arc::new(Destinations(Arc::downgrade(&room)));
+        doors.peeks.offer::<dyn ApiDestinations>(destinations);
         doors.outbox.listen("events.bus", Arc::new(ServiceEvents(Arc::downgrade(&room))));
         Ok(room)
     }

@@ -2,7 +2,6 @@
 
 pub(crate) mod auth;
 pub(crate) mod event;
-pub(crate) mod path;
 pub(crate) mod policy;
 pub(crate) mod target;
 pub(crate) mod transform;

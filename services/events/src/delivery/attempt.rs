@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use haar_kernel::Question;
 use haar_kernel::targets::{Consignment, Sender};
+use haar_pattern::Path;
 use haar_wire::Json;
 
 use super::failure::Failure;
@@ -12,7 +13,6 @@ use super::{Delivery, sender};
 use crate::Events;
 use crate::publish::Publication;
 use crate::rules::event::seconds;
-use crate::rules::path::Path;
 use crate::rules::transform::{self, Surroundings};
 use crate::state::BusKey;
 

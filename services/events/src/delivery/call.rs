@@ -9,8 +9,9 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use haar_events_contract::model::{ConnectionAuthorizationType as Kind, HttpParameters};
 use haar_kernel::UsageRecord;
+use haar_pattern::Path;
 use haar_wire::Json;
-use http::Request;
+use http::{Request, Response};
 use http_body_util::Full;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
@@ -19,7 +20,6 @@ use super::attempt::text_for;
 use super::failure::Failure;
 use crate::Events;
 use crate::ops::connection;
-use crate::rules::path::Path;
 use crate::state::{ConnectionRow, DestinationRow, NameKey};
 
 /// What is escaped in URLs and forms.
@@ -40,17 +40,28 @@ impl Events {
             let text = "API destinations of other accounts are no targets.";
             return Err(Failure::lasting("NO_PERMISSIONS", text));
         }
-        let parameters = self.parameters(&connection);
         let usual = HttpParameters::default();
         let given = delivery.target.http_parameters.as_ref().unwrap_or(&usual);
-        let mut parts = of_target(given, &delivery.event);
-        let body = with_body(text_for(delivery), &parameters["InvocationHttpParameters"]);
+        let given = found(given, &delivery.event);
+        self.call_endpoint((&destination, &connection), &given, text_for(delivery)).await.map(drop)
+    }
+
+    /// Calls the endpoint of a destination once; its answer where it is a success.
+    pub(super) async fn call_endpoint(
+        &self,
+        (destination, connection): (&DestinationRow, &ConnectionRow),
+        given: &HttpParameters,
+        text: String,
+    ) -> Result<Response<Bytes>, Failure> {
+        let parameters = self.parameters(connection);
+        let mut parts = of_target(given);
+        let body = with_body(text, &parameters["InvocationHttpParameters"]);
         parts.add(&parameters["InvocationHttpParameters"]);
-        self.authorise(&connection, &parameters, &mut parts).await?;
+        self.authorise(connection, &parameters, &mut parts).await?;
         let arn = destination.arn();
         let clock = &self.doors.clock;
         self.http.take_turn(clock, &arn, destination.rate_per_second).await;
-        let url = url(&destination.endpoint, given, &delivery.event, &parts.query);
+        let url = url(&destination.endpoint, given, &parts.query);
         let request = request(destination.method.as_str(), &url, &parts.headers, body)?;
         let answered = self.http.send(clock, request).await?;
         self.doors.meter.record(UsageRecord {
@@ -63,7 +74,7 @@ impl Events {
         });
         let text = format!("the endpoint answered {}", answered.status());
         match answered.status().as_u16() {
-            200..300 => Ok(()),
+            200..300 => Ok(answered),
             401 | 407 => {
                 // Perhaps the token: the next attempt asks for a new one.
                 self.http.tokens.lock().remove(&connection.arn());
@@ -74,7 +85,7 @@ impl Events {
         }
     }
 
-    fn called(&self, arn: &str) -> Result<(DestinationRow, ConnectionRow), Failure> {
+    pub(super) fn called(&self, arn: &str) -> Result<(DestinationRow, ConnectionRow), Failure> {
         let gone = |what: &str| Failure::lasting("NO_RESOURCE", format!("{what} does not exist."));
         let snapshot = self.doors.ledger.snapshot();
         let key = NameKey::of_arn(arn, "api-destination").ok_or_else(|| gone(arn))?;
@@ -177,23 +188,36 @@ fn value_of(given: &str, event: &Json) -> String {
     }
 }
 
-fn of_target(given: &HttpParameters, event: &Json) -> Parts {
+/// The parameters with what their paths lead to in the event.
+fn found(given: &HttpParameters, event: &Json) -> HttpParameters {
     let each = |map: &Option<std::collections::BTreeMap<String, String>>| {
         let all = map.iter().flatten();
-        all.map(|(name, value)| (name.clone(), value_of(value, event))).collect()
+        Some(all.map(|(name, value)| (name.clone(), value_of(value, event))).collect())
+    };
+    let values = given.path_parameter_values.iter().flatten();
+    HttpParameters {
+        path_parameter_values: Some(values.map(|value| value_of(value, event)).collect()),
+        header_parameters: each(&given.header_parameters),
+        query_string_parameters: each(&given.query_string_parameters),
+    }
+}
+
+fn of_target(given: &HttpParameters) -> Parts {
+    let each = |map: &Option<std::collections::BTreeMap<String, String>>| {
+        map.iter().flatten().map(|(name, value)| (name.clone(), value.clone())).collect()
     };
     Parts { headers: each(&given.header_parameters), query: each(&given.query_string_parameters) }
 }
 
 /// The endpoint with its stars filled in order, and the query behind it.
-fn url(endpoint: &str, given: &HttpParameters, event: &Json, query: &[(String, String)]) -> String {
+fn url(endpoint: &str, given: &HttpParameters, query: &[(String, String)]) -> String {
     let mut values = given.path_parameter_values.as_deref().unwrap_or_default().iter();
     let mut filled = String::with_capacity(endpoint.len());
     for letter in endpoint.chars() {
         match (letter, values.len()) {
             ('*', 1..) => {
-                let value = values.next().map(|value| value_of(value, event)).unwrap_or_default();
-                filled.push_str(&escaped(&value));
+                let value = values.next().map(String::as_str).unwrap_or_default();
+                filled.push_str(&escaped(value));
             }
             (letter, _) => filled.push(letter),
         }
@@ -268,8 +292,9 @@ mod tests {
             query_string_parameters: Some([("n".to_owned(), "$.detail.n".to_owned())].into()),
             ..HttpParameters::default()
         };
-        let parts = of_target(&given, &event);
-        let made = url("https://api.test/*/x/*", &given, &event, &parts.query);
+        let given = found(&given, &event);
+        let parts = of_target(&given);
+        let made = url("https://api.test/*/x/*", &given, &parts.query);
         assert_eq!(made, "https://api.test/a%20b_c/x/fixed?n=5");
         let parameters = json!({"BodyParameters": [{"Key": "k", "Value": "v"}]});
         assert_eq!(with_body("{\"a\":1}".to_owned(), &parameters), "{\"a\":1,\"k\":\"v\"}");

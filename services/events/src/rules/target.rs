@@ -1,9 +1,8 @@
 //! What a target must and must not have.
 
 use haar_events_contract::model::Target;
+use haar_pattern::Path;
 use serde_json::Value;
-
-use super::path::Path;
 
 /// Targets of a rule at most. *Amazon EventBridge quotas*.
 pub(crate) const TARGETS_MAX: usize = 5;

@@ -3,9 +3,9 @@
 //! AWS docs: *Amazon EventBridge User Guide > Input transformation*.
 
 use haar_events_contract::model::{InputTransformer, Target};
+use haar_pattern::Path;
+use haar_pattern::template::{self, Filling};
 use serde_json::Value;
-
-use super::path::Path;
 
 /// What a template may name beside its own variables.
 #[derive(Clone, Copy, Debug)]
@@ -30,43 +30,9 @@ pub(crate) fn input(target: &Target, event: &Value, around: Surroundings<'_>) ->
     }
 }
 
-/// What stands for a variable.
-enum Filling {
-    Value(Value),
-    /// Already a text for its place.
-    Raw(String),
-}
-
-/// Fills a template. A variable within quotes becomes its plain text, one outside becomes JSON;
-/// one whose path leads nowhere becomes nothing within quotes and, *ours*, `null` outside.
 fn fill(transformer: &InputTransformer, event: &Value, around: Surroundings<'_>) -> String {
-    let template = transformer.input_template.as_str();
-    let mut filled = String::with_capacity(template.len() + 64);
-    let (mut in_text, mut rest) = (false, template);
-    while let Some(letter) = rest.chars().next() {
-        if letter == '<'
-            && let Some((name, behind)) = rest[1..].split_once('>')
-            && is_name(name)
-        {
-            match filling(transformer, event, around, name) {
-                Some(Filling::Value(value)) if in_text => filled.push_str(&within_text(&value)),
-                Some(Filling::Value(value)) => filled.push_str(&value.to_string()),
-                Some(Filling::Raw(text)) => filled.push_str(&text),
-                None if in_text => {}
-                None => filled.push_str("null"),
-            }
-            rest = behind;
-            continue;
-        }
-        let length = match letter {
-            '\\' if in_text => 1 + rest[1..].chars().next().map_or(0, char::len_utf8),
-            other => other.len_utf8(),
-        };
-        in_text ^= letter == '"';
-        filled.push_str(&rest[..length]);
-        rest = &rest[length..];
-    }
-    filled
+    let filling = |name: &str| filling(transformer, event, around, name);
+    template::fill(&transformer.input_template, is_name, filling)
 }
 
 fn is_name(name: &str) -> bool {
@@ -95,17 +61,6 @@ fn filling(
             let path = transformer.input_paths_map.as_ref()?.get(name)?;
             Path::parse(path)?.find(event).map(Filling::Value)
         }
-    }
-}
-
-/// A value within quotes: a text as it is, escaped; JSON without its quotes.
-fn within_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => {
-            let quoted = Value::from(text.as_str()).to_string();
-            quoted[1..quoted.len() - 1].to_owned()
-        }
-        other => other.to_string().replace('"', ""),
     }
 }
 

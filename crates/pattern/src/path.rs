@@ -1,10 +1,10 @@
-//! JSON paths of targets and transformers: `$.detail.items[0].name`.
+//! JSON paths of targets, transformers and parameters: `$.detail.items[0].name`.
 
 use serde_json::Value;
 
 /// A path, read once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Path(Vec<Step>);
+pub struct Path(Vec<Step>);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Step {
@@ -16,7 +16,7 @@ enum Step {
 
 impl Path {
     /// Reads a path; `None` when it is none.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         let mut rest = text.strip_prefix('$')?;
         let mut steps = Vec::new();
         while !rest.is_empty() {
@@ -39,7 +39,7 @@ impl Path {
     }
 
     /// What stands there; with a star in the path, a list.
-    pub(crate) fn find(&self, root: &Value) -> Option<Value> {
+    pub fn find(&self, root: &Value) -> Option<Value> {
         let mut found = vec![root];
         for step in &self.0 {
             found = found.into_iter().flat_map(|value| step.within(value)).collect();
