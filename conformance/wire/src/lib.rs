@@ -30,6 +30,7 @@ pub fn catalogue() -> Catalogue {
         &haar_events_contract::model::SERVICE,
         &haar_iam_contract::model::SERVICE,
         &haar_kinesis_contract::model::SERVICE,
+        &haar_pipes_contract::model::SERVICE,
         &haar_s3_contract::model::SERVICE,
         &haar_scheduler_contract::model::SERVICE,
         &haar_secretsmanager_contract::model::SERVICE,

@@ -23,6 +23,7 @@ use haar_lambda::fleet::{Fleet, FleetSettings};
 use haar_lambda::invoke::UrlSite;
 use haar_ledger::Tables;
 use haar_logs::Logs;
+use haar_pipes::Pipes;
 use haar_registry::{Limits, Registries};
 use haar_s3::S3;
 use haar_scheduler::Scheduler;
@@ -53,6 +54,7 @@ pub(crate) struct Rooms {
     pub(super) lambda: Arc<Lambda>,
     pub(super) logs: Arc<Logs>,
     pub(super) meter: Arc<UsageBook>,
+    pipes: Arc<Pipes>,
     s3: Arc<S3>,
     scheduler: Arc<Scheduler>,
     secrets: Arc<SecretsManager>,
@@ -72,7 +74,7 @@ pub(crate) fn tables() -> Tables {
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());
     let tables = tables.and(&haar_dynamodb::tables());
     let tables = tables.and(&haar_events::tables()).and(&haar_s3::tables());
-    let tables = tables.and(&haar_scheduler::tables());
+    let tables = tables.and(&haar_pipes::tables()).and(&haar_scheduler::tables());
     let tables = Sns::tables(tables);
     Sqs::tables(Ecr::tables(Cloudwatch::tables(Logs::tables(tables))))
 }
@@ -121,6 +123,7 @@ impl Rooms {
             lambda: Arc::new(lambda),
             logs,
             meter,
+            pipes: Pipes::new(doors),
             s3,
             scheduler: Scheduler::new(doors),
             secrets,
@@ -147,6 +150,7 @@ impl Rooms {
             .room(Arc::clone(&self.kinesis), haar_kinesis::lanes)
             .room(Arc::clone(&self.lambda), Lambda::lanes)
             .room(Arc::clone(&self.logs), Logs::lanes)
+            .room(Arc::clone(&self.pipes), haar_pipes::lanes)
             .room(Arc::clone(&self.s3), haar_s3::lanes)
             .room(Arc::clone(&self.scheduler), haar_scheduler::lanes)
             .room(Arc::clone(&self.secrets), haar_secretsmanager::lanes)
@@ -181,6 +185,7 @@ impl Rooms {
             .add(Arc::new(Mappings))
             .add(Arc::new(Provisioned::new(Arc::clone(&self.lambda))))
             .add(self.logs.sweeper())
+            .add(self.pipes.controller())
             .add(self.s3.lifecycles())
             .add(Arc::new(haar_ec2::controllers::NatGateways))
             .add(Arc::new(haar_secretsmanager::controllers::Deletions))
@@ -228,6 +233,7 @@ impl Rooms {
         self.scheduler.start().map_err(|error| format!("schedules: {error}"))?;
         self.loops.spawn(Arc::clone(&self.scheduler).run());
         self.loops.spawn(self.logs.run());
+        self.loops.spawn(Arc::clone(&self.pipes).run());
         self.s3.start().map_err(|error| format!("notices of buckets: {error}"))?;
         self.loops.spawn(self.s3.run());
         self.loops.spawn(self.sqs.run());
@@ -246,6 +252,7 @@ impl Rooms {
     /// Ends environments and writes what is buffered.
     pub(crate) async fn stop(&self) {
         self.lambda.stop_polling();
+        self.pipes.stop_polling();
         self.lambda.fleet().shut_down().await;
         if self.doors.settings.ephemeral {
             self.ecs.end_all().await;
@@ -267,6 +274,7 @@ impl Rooms {
         self.ecs.end_all().await;
         self.kinesis.forget();
         self.logs.forget_pending();
+        self.pipes.forget();
         self.sns.reset().map_err(|error| error.to_string())?;
         self.sqs.forget();
         self.cloudwatch.forget_pending();

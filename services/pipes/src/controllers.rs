@@ -1,0 +1,6 @@
+//! What the room does by itself.
+
+mod pipes;
+mod probe;
+
+pub use pipes::{PipesController, PipesStep};
