@@ -38,7 +38,9 @@ impl Pipes {
 }
 
 impl Room for Pipes {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 
     fn condition_keys(
         &self,

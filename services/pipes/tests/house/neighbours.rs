@@ -58,7 +58,9 @@ impl Functions {
 }
 
 impl Room for Functions {
-    const SERVICE: &'static ServiceSchema = &SERVICE;
+    fn service(&self) -> &'static ServiceSchema {
+        &SERVICE
+    }
 }
 
 impl Flow<Invoke> for Functions {
