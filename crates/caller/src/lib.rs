@@ -11,14 +11,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use haar_clock::Clock;
 use http::{Request, Response};
-use http_body_util::{BodyExt as _, Full, Limited};
+use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-/// Bytes of an answer's body that are read; of a longer one none are kept. *Ours*.
-const BODY_MAX: usize = 1 << 20;
+/// Bytes of an answer's body that are read: what a pipe takes of an enrichment. Of a longer one
+/// none are kept, and its answer is marked [`TooLong`].
+const BODY_MAX: usize = 6 << 20;
+
+/// Marks an answer (among its extensions) whose body was too long to be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooLong;
 
 type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
@@ -60,9 +65,14 @@ impl Caller {
         let exchange = async {
             let answer = client.request(request).await;
             let answer = answer.map_err(|error| CallError::Unreachable(told(&error)))?;
-            let (parts, body) = answer.into_parts();
+            let (mut parts, body) = answer.into_parts();
             let body = Limited::new(body, BODY_MAX).collect().await;
-            let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+            let body = body.map(|body| body.to_bytes()).unwrap_or_else(|error| {
+                if error.is::<LengthLimitError>() {
+                    parts.extensions.insert(TooLong);
+                }
+                Bytes::new()
+            });
             Ok(Response::from_parts(parts, body))
         };
         clock.timeout(self.answer_max, exchange).await.unwrap_or(Err(CallError::TimedOut))

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use haar_caller::TooLong;
 use haar_events_contract::destinations::{ApiDestinations, DestinationAnswer, DestinationCall};
 use haar_events_contract::model::HttpParameters;
 use haar_kernel::Question;
@@ -45,6 +46,13 @@ impl Events {
         };
         let ends = (&destination, &connection);
         let answered = self.call_endpoint(ends, &given, call.body).await.map_err(refused)?;
+        if answered.extensions().get::<TooLong>().is_some() {
+            return Err(Undelivered {
+                code: "ERROR_FROM_TARGET".to_owned(),
+                message: "the endpoint answered more than 6 MB".to_owned(),
+                is_transient: false,
+            });
+        }
         Ok(DestinationAnswer { status: answered.status().as_u16(), body: answered.into_body() })
     }
 

@@ -128,7 +128,7 @@ impl House {
         let kinesis = Kinesis::open(&doors).unwrap();
         let dynamodb = Dynamodb::open(&doors).unwrap();
         let sqs = Sqs::open(&doors).unwrap();
-        let sns = Sns::open(&doors).unwrap();
+        let sns = Sns::open(&doors, DataKey::new(&[7; DataKey::LEN])).unwrap();
         let events = Events::open(&doors, DataKey::new(&[7; DataKey::LEN])).unwrap();
         doors.peeks.offer::<dyn ApiDestinations>(destinations.clone());
         let room = Pipes::new(&doors);
