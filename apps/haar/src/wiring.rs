@@ -6,6 +6,7 @@ mod data_key;
 mod functions;
 pub(crate) mod ground;
 mod images;
+mod outside;
 mod pages;
 mod rooms;
 mod stores;

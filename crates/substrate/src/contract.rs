@@ -16,8 +16,8 @@ use futures_util::StreamExt;
 use haar_types::{CpuUnits, MemoryMib};
 
 use crate::{
-    ContainerSpec, ContainerState, Exit, Limits, Mount, Root, SandboxId, SandboxSpec, Stdio,
-    Substrate, SubstrateError, User, WarmTemplate,
+    ContainerSpec, ContainerState, Exit, Limits, Mount, OUTSIDE, Root, SandboxId, SandboxSpec,
+    Stdio, Substrate, SubstrateError, User, WarmTemplate,
 };
 
 /// The container that every sandbox here has.
@@ -320,6 +320,39 @@ pub async fn figures_are_told(substrate: &dyn Substrate) {
     substrate.signal(&spec.id, MAIN, 15).await.unwrap();
     assert_eq!(substrate.wait(&spec.id, MAIN).await.unwrap().signal, Some(15));
     substrate.remove(&spec.id, Duration::ZERO).await.unwrap();
+}
+
+/// What programs inside connect to outside comes to the way out, with where it was meant to go;
+/// what is inside does not.
+pub async fn the_way_out_leads_everywhere(substrate: &dyn Substrate) {
+    let script = "import socket\n\
+        own = socket.create_server(('127.0.0.1', 8080))\n\
+        mine = socket.create_connection(('127.0.0.1', 8080)); own.accept()\n\
+        for a in (('192.0.2.7', 443), ('203.0.113.9', 8080)):\n\
+        \x20   c = socket.create_connection(a, 20); c.sendall(b'ping'); print(c.recv(9))\n\
+        names = open('/proc/net/udp').read()\n\
+        print(names.count('0100007F:0035'), flush=True)";
+    let mut spec = program("way-out", &["/usr/bin/python3", "-c", script]);
+    spec.listen = vec![OUTSIDE];
+    let id = spec.id.clone();
+    substrate.ensure(spec).await.unwrap();
+    let listener = substrate.listener(&id, OUTSIDE).await.unwrap();
+    let mut output = substrate.output(&id, MAIN).await.unwrap();
+    listener.set_nonblocking(false).unwrap();
+    for meant in ["192.0.2.7:443", "203.0.113.9:8080"] {
+        let (mut stream, _) = listener.accept().unwrap();
+        assert_eq!(stream.local_addr().unwrap().to_string(), meant);
+        stream.set_nonblocking(false).unwrap();
+        let mut asked = [0; 4];
+        stream.read_exact(&mut asked).unwrap();
+        stream.write_all(&asked).unwrap();
+    }
+    let mut told = Vec::new();
+    while let Some(chunk) = output.next().await {
+        told.extend_from_slice(&chunk.bytes);
+    }
+    assert_eq!(String::from_utf8_lossy(&told), "b'ping'\nb'ping'\n1\n");
+    substrate.remove(&id, Duration::ZERO).await.unwrap();
 }
 
 /// Programs inside reach the sockets that were opened for them, and nothing else.

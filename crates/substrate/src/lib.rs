@@ -35,8 +35,8 @@ pub use image::{
 };
 pub use spec::{
     Bridged, Capability, ContainerSpec, Device, Filter, FilterRule, ImageId, Lifetime, Limits,
-    Mount, Network, OutputMode, Peer, PortMapping, Protocol, Root, RuleProtocol, RunAs, SandboxId,
-    SandboxSpec, Stop, Ulimit, User, Volume, VolumeSource, WarmTemplate,
+    Mount, Network, OUTSIDE, OutputMode, Peer, PortMapping, Protocol, Root, RuleProtocol, RunAs,
+    SandboxId, SandboxSpec, Stop, Ulimit, User, Volume, VolumeSource, WarmTemplate,
 };
 pub use status::{
     Capabilities, ContainerState, ContainerStatus, Event, Exit, Finding, LogChunk, NetworkStatus,

@@ -6,7 +6,7 @@ mod network;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
 use haar_types::{CpuUnits, MemoryMib};
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,7 @@ pub struct SandboxSpec {
     pub network: Network,
     /// Sockets to open inside before any container starts; see [`crate::Substrate::listener`].
     /// Its address need not be the network's: `169.254.170.2` is put on the loopback interface.
+    /// [`OUTSIDE`] is a way out.
     pub listen: Vec<SocketAddrV4>,
     /// Limits over all its containers together.
     pub limits: Limits,
@@ -90,6 +91,12 @@ impl SandboxSpec {
         }
     }
 }
+
+/// Listened on in a sandbox with [`Network::Loopback`], it stands for all addresses that are not
+/// in there: connections to them come to its listener, whose own address (of the accepted socket)
+/// is where they were meant to go. Names are then looked up by the servers that the host asks.
+/// TCP and names alone go out. Where the kernel cannot lead connections so, none ever comes.
+pub const OUTSIDE: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::UNSPECIFIED, 0);
 
 /// Upper bounds, of a sandbox or of one container in it; `None` is the host's own.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,7 @@
 //! What other rooms see and take of networks.
 
+use std::net::Ipv4Addr;
+
 use haar_clock::Ids;
 use haar_ec2_contract::peek::{
     Allowed, AllowedPeer, Ec2Peek, Interface, InterfaceError, InterfaceRequest, Ipv4Range, Place,
@@ -11,9 +13,9 @@ use crate::interfaces::{available, next_free_anywhere, public_address, remove};
 use crate::rules::{mac_of, managed_list, mint, parse_ipv4, private_dns_name};
 use crate::state::{
     Association, InterfaceRow, OwnAddress, Peer, Resource, RuleRow, SecurityGroupRow, SubnetRow,
-    Traffic, key_of,
+    Traffic, VpcRow, key_of,
 };
-use crate::world::{default_group, default_vpc, seen, settle};
+use crate::world::{default_group, default_range, default_vpc, seen, settle};
 
 /// The room's facts; they all are in the ledger.
 pub(crate) struct Peek;
@@ -68,6 +70,12 @@ impl Ec2Peek for Peek {
             side.dedup();
         }
         rules
+    }
+
+    fn is_of_a_vpc(&self, snapshot: &Snapshot, address: Ipv4Addr) -> bool {
+        let holds = |range: Ipv4Range| range.contains(address);
+        holds(default_range(snapshot))
+            || snapshot.all::<VpcRow>().any(|vpc| vpc.ranges.iter().any(|one| holds(one.range())))
     }
 
     fn concerns_rules(&self, changes: &ChangeSet) -> bool {

@@ -49,7 +49,7 @@ pub(crate) fn settle(tx: &mut Tx, place: &Place) {
 /// The first address of default VPCs' ranges, where accounts have such VPCs already: it stays.
 pub fn ground(snapshot: &Snapshot) -> Option<Ipv4Addr> {
     let is_used = snapshot.all::<PlaceRow>().next().is_some();
-    is_used.then(|| range(snapshot).first)
+    is_used.then(|| default_range(snapshot).first)
 }
 
 /// Sets where default VPCs lie that are made from now on: all clouds of a host have the same
@@ -59,7 +59,7 @@ pub fn set_ground(tx: &mut Tx, first: Ipv4Addr) {
 }
 
 /// The range of default VPCs.
-fn range(snapshot: &Snapshot) -> Ipv4Range {
+pub(crate) fn default_range(snapshot: &Snapshot) -> Ipv4Range {
     let row = snapshot.get::<GroundRow>(&GroundRow::KEY.to_owned());
     Ipv4Range { first: row.map_or(FIRST, |row| row.first), prefix: PREFIX }
 }
@@ -94,7 +94,7 @@ pub(crate) fn put_default_vpc(
     dhcp: impl Into<Option<String>>,
     mint: Mint<'_>,
 ) -> String {
-    let range = range(tx);
+    let range = default_range(tx);
     let vpc = VpcRow {
         key: key_of(place, &mint("vpc", "default")),
         ranges: vec![CidrAssociation::new(mint("vpc-cidr-assoc", "default"), range)],

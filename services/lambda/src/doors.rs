@@ -1,5 +1,6 @@
 //! What the fleet asks of the rest of haar.
 
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -45,6 +46,12 @@ pub trait ApiDoor: Send + Sync {
     /// Serves one connection, from now on and whether or not the future is polled; that tells
     /// its end.
     fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()>;
+}
+
+/// What lies outside of sandboxes.
+pub trait Outside: Send + Sync {
+    /// Whether functions may connect to an address.
+    fn allows(&self, address: Ipv4Addr) -> bool;
 }
 
 /// The bill: one call for each invocation that was billed.
@@ -120,6 +127,8 @@ pub struct FleetDoors {
     pub api: Arc<dyn ApiDoor>,
     /// Where images come from.
     pub images: Arc<dyn FunctionImages>,
+    /// Where functions may connect to.
+    pub outside: Arc<dyn Outside>,
 }
 
 impl FleetDoors {
@@ -132,6 +141,7 @@ impl FleetDoors {
         credentials: Arc<dyn CredentialSource>,
         api: Arc<dyn ApiDoor>,
         images: Arc<dyn FunctionImages>,
+        outside: Arc<dyn Outside>,
     ) -> Self {
         Self {
             substrate: Arc::clone(&doors.substrate),
@@ -143,6 +153,7 @@ impl FleetDoors {
             credentials,
             api,
             images,
+            outside,
         }
     }
 }

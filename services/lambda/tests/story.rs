@@ -94,7 +94,8 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
         usage: sinks.clone(),
         credentials: sinks.clone(),
         api: sinks.clone(),
-        images: sinks,
+        images: sinks.clone(),
+        outside: sinks,
     };
     let fleet = Fleet::new(fleet_doors, FleetSettings::new(disk.path().to_owned()));
     let room = Arc::new(Lambda::new(doors.clone(), fleet));

@@ -101,7 +101,7 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let roots = root::Roots::new(&base)?;
     let scratch = scratch::Scratches::new(&state_dir.join("scratch"), &base)?;
     let places = shell::Places::new(state_dir, &base)?;
-    let networks = bridge::Networks::new(instance);
+    let networks = bridge::Networks::new(instance)?;
     networks.tear_down();
     let _life = lives::claim(&interface_tag(instance));
     lives::sweep(&interface_tag(instance));

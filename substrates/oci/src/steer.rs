@@ -3,11 +3,13 @@
 //! Such a socket listens out of the way. A program of the kernel's (`sk_lookup`), attached to the
 //! sandbox's network, hands it each connection from inside to the address that it stands for.
 //! Whoever listens there, or on all addresses of that port, does not notice, and is reached from
-//! outside as ever.
+//! outside as ever. One more may stand for all addresses that are not there: the way out.
 
 use std::io;
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use haar_substrate::OUTSIDE;
 
 use crate::bpf::{self, Attributes, END, JUMP, LOAD, MOVE, SET, UNLESS, bpf, op};
 use crate::sys;
@@ -29,7 +31,7 @@ const LOCAL_ADDRESS: i16 = 40;
 const LOCAL_PORT: i16 = 60;
 const ARRIVED_AT: i16 = 64;
 /// The loopback interface, in every network.
-const LOOPBACK: i32 = 1;
+pub(crate) const LOOPBACK: i32 = 1;
 
 /// Connections are steered for as long as this is there.
 pub(crate) struct Steering {
@@ -83,10 +85,12 @@ fn put(map: &OwnedFd, key: u32, socket: impl AsFd) -> io::Result<()> {
     bpf(BPF_MAP_UPDATE_ELEM, &attributes).map(drop)
 }
 
-/// Finds the address's place in the map, and assigns the socket that is there.
+/// Finds the address's place in the map, and assigns the socket that is there. [`OUTSIDE`] is every
+/// address but those of the loopback network.
 fn program(addresses: &[SocketAddrV4], map: &OwnedFd) -> Vec<u64> {
     const STORE: u8 = 0x62;
     const ADD: u8 = 0x07;
+    const AND: u8 = 0x57;
     const CALL: u8 = 0x85;
     const IF: u8 = 0x15;
     const LOAD_MAP: u8 = 0x18; // of two instructions
@@ -107,18 +111,31 @@ fn program(addresses: &[SocketAddrV4], map: &OwnedFd) -> Vec<u64> {
         op(CALL, (0, 0), 0, FUNC_SK_RELEASE),
     ];
     let pass = [op(SET, (0, 0), 0, SK_PASS), op(END, (0, 0), 0, 0)];
+    let rest = addresses.iter().position(|address| *address == OUTSIDE);
+    let otherwise = match rest {
+        None => vec![op(JUMP, (0, 0), assign.len() as i16, 0)],
+        Some(number) => vec![
+            op(MOVE, (4, 2), 0, 0),
+            op(AND, (4, 0), 0, 0xff), // the address's first byte
+            op(IF, (4, 0), assign.len() as i16 + 1, 127),
+            op(STORE, (10, 0), -4, number as i32),
+        ],
+    };
+    let exact = addresses.iter().enumerate().filter(|(number, _)| Some(*number) != rest);
+    let mut left = addresses.len() - usize::from(rest.is_some());
     let mut tests = Vec::new();
-    for (number, address) in addresses.iter().enumerate() {
-        let after = (addresses.len() - number - 1) as i16 * 4;
+    for (number, address) in exact {
+        left -= 1;
         let ip = i32::from_ne_bytes(address.ip().octets());
         tests.extend([
             op(UNLESS, (2, 0), 3, ip),
             op(UNLESS, (3, 0), 2, address.port().into()),
             op(STORE, (10, 0), -4, number as i32),
-            op(JUMP, (0, 0), after + 1, 0), // over the other tests and the jump after them
+            // over the other tests and what is done where none holds
+            op(JUMP, (0, 0), (left * 4 + otherwise.len()) as i16, 0),
         ]);
     }
-    tests.push(op(JUMP, (0, 0), assign.len() as i16, 0));
+    tests.extend(otherwise);
     let to_pass = |from: usize| (tests.len() + assign.len() + from) as i16;
     let mut all = vec![
         op(MOVE, (6, 1), 0, 0),

@@ -67,6 +67,7 @@ contract! {
     freezing_stops_everything
     figures_are_told
     listeners_are_inside
+    the_way_out_leads_everywhere
     programs_inside_can_be_dialled
     many_run_at_once
 }

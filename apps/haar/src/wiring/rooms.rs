@@ -37,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use super::api::Api;
 use super::credentials::RoleSessions;
 use super::functions::RegistryImages;
+use super::outside::HostOutside;
 use super::sweep;
 use super::targets::Neighbours;
 use super::tasks;
@@ -98,7 +99,9 @@ impl Rooms {
         let sts = Sts::new(doors.clone(), Arc::clone(&iam) as Arc<dyn Identities>);
         let sessions = RoleSessions { doors: doors.clone(), iam: Arc::clone(&iam) as _ };
         let images = Arc::new(RegistryImages { doors: doors.clone() });
-        let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), Arc::clone(&api) as _, images);
+        let outside = Arc::new(HostOutside { doors: doors.clone() });
+        let api_door = Arc::clone(&api) as _;
+        let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), api_door, images, outside);
         let mut fleet_settings = FleetSettings::new(doors.settings.data_dir.clone());
         fleet_settings.idle_max = doors.settings.wait(fleet_settings.idle_max);
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));

@@ -228,6 +228,9 @@ pub trait Ec2Peek: Send + Sync {
     /// An interface that is there.
     fn interface(&self, snapshot: &Snapshot, place: &Place, id: &str) -> Option<Interface>;
 
+    /// Whether an address is of a VPC, of whatever account and region.
+    fn is_of_a_vpc(&self, snapshot: &Snapshot, address: Ipv4Addr) -> bool;
+
     /// All interfaces of a requester in every account and region, for sweepers: a place and an
     /// interface each.
     fn interfaces_of(&self, snapshot: &Snapshot, requester: &str) -> Vec<(Place, Interface)>;

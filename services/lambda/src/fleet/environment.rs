@@ -2,6 +2,7 @@
 
 mod ending;
 mod making;
+mod outward;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};

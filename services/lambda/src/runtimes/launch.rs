@@ -6,7 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use haar_substrate::{Mount, Root, User, WarmTemplate};
+use haar_substrate::{Mount, OUTSIDE, Root, User, WarmTemplate};
 use haar_types::MemoryMib;
 use sha2::{Digest, Sha256};
 
@@ -140,7 +140,8 @@ fn template(
 
 /// Addresses that every environment's sandbox has.
 pub(crate) fn listen() -> Vec<SocketAddrV4> {
-    [RUNTIME_API_PORT, API_PORT].map(|port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port)).to_vec()
+    let local = |port| SocketAddrV4::new(Ipv4Addr::LOCALHOST, port);
+    vec![local(RUNTIME_API_PORT), local(API_PORT), OUTSIDE]
 }
 
 /// The environment that is the same for all functions. AWS docs: *Defined runtime environment

@@ -6,6 +6,7 @@ pub mod plain;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -66,6 +67,12 @@ impl UsageSink for Sinks {
     }
 }
 
+impl Outside for Sinks {
+    fn allows(&self, _: Ipv4Addr) -> bool {
+        true
+    }
+}
+
 #[async_trait]
 impl CredentialSource for Sinks {
     async fn credentials(&self, _: &AccountId, role: &str, _: &str) -> Option<RoleCredentials> {
@@ -122,6 +129,7 @@ impl Cloud {
             credentials: sinks.clone(),
             api: sinks.clone(),
             images: sinks.clone(),
+            outside: sinks.clone(),
         };
         let mut settings = FleetSettings::new(dir.path().to_owned());
         change(&mut settings);

@@ -6,7 +6,7 @@ mod used;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 
@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-use super::dns;
+use super::dns::{Names, Seat};
 use super::filters::Filters;
 use super::log;
 use super::net::{self, Doors};
@@ -32,6 +32,8 @@ pub(super) struct Networks {
     state: Mutex<State>,
     /// Who may reach the addresses.
     pub(super) filters: Filters,
+    /// Who answers what names stand for.
+    pub(super) names: Names,
 }
 
 #[derive(Default)]
@@ -40,6 +42,8 @@ struct State {
     bridge: Option<u32>,
     /// Its own addresses.
     gateways: BTreeMap<Ipv4Addr, u8>,
+    /// Where names are asked for.
+    seats: Vec<Seat>,
     /// Addresses of sandboxes, and the numbers of their interfaces.
     taken: BTreeMap<Ipv4Addr, u64>,
     ready: Vec<Ready>,
@@ -63,10 +67,10 @@ struct Ready {
 }
 
 impl Networks {
-    pub(super) fn new(instance: &str) -> Self {
+    pub(super) fn new(instance: &str) -> io::Result<Self> {
         let tag = tag(instance);
         let filters = Filters::new(&tag, named_after(&tag));
-        Self { tag, state: Mutex::default(), filters }
+        Ok(Self { tag, state: Mutex::default(), filters, names: Names::new()? })
     }
 
     fn bridge_name(&self) -> String {
@@ -87,7 +91,7 @@ impl Networks {
             let doors = Mutex::new(Doors::plain(listeners));
             return Ok(SandboxNetwork { doors, ..SandboxNetwork::default() });
         }
-        let open = || net::doors(listen).doing("listen inside the sandbox");
+        let open = || net::doors(listen, &self.names).doing("listen inside the sandbox");
         let Network::Bridged(bridged) = network else {
             let (namespace, doors) = in_new_namespace(&home, || {
                 net::loopback_up().doing("bring up the loopback interface")?;
@@ -227,8 +231,10 @@ impl Networks {
         netlink
             .add_address(bridge, bridged.gateway, bridged.prefix)
             .doing("give the bridge its address")?;
-        if let Err(error) = dns::serve(bridged.gateway) {
-            log(&format!("could not serve names on {}: {error}", bridged.gateway));
+        let socket = UdpSocket::bind((bridged.gateway, 53));
+        match socket.and_then(|socket| self.names.serve(socket)) {
+            Ok(seat) => state.seats.push(seat),
+            Err(error) => log(&format!("could not serve names on {}: {error}", bridged.gateway)),
         }
         state.gateways.insert(bridged.gateway, bridged.prefix);
         self.filters.firewall.set_up(&state.gateways);
@@ -262,6 +268,7 @@ impl Networks {
     pub(super) fn tear_down(&self) {
         let mut state = self.state.lock();
         state.gateways.clear();
+        state.seats.clear();
         state.ready.clear();
         state.bridge = None;
         remove_bridge(&self.tag);

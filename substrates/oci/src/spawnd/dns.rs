@@ -1,15 +1,18 @@
-//! The bridge's name server: hands questions to the servers that the host asks, and their
-//! answers back. It looks into nothing but the questions' numbers. UDP only.
+//! The name server of bridges and of sandboxes with a way out: hands questions to the servers that
+//! the host asks, and their answers back. It looks into nothing but the questions' numbers. UDP only.
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use haar_clock::{Clock, IdSource, Moment};
-use rustix::event::{PollFd, PollFlags, poll};
+use parking_lot::Mutex;
+use rustix::buffer::spare_capacity;
+use rustix::event::epoll;
 
 use super::log;
 use crate::sys;
@@ -20,38 +23,105 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 const SERVERS_MAX: usize = 3;
 /// Questions that may be open; more are dropped, and asked again by their askers.
 const OPEN_MAX: usize = 1_024;
+/// The same of one socket: no sandbox keeps the others from asking.
+const OPEN_PER_SEAT_MAX: usize = 128;
+/// Questions taken from one socket before the others are looked at.
+const BATCH_MAX: usize = 16;
+/// Sockets looked at in one turn.
+const EVENTS_MAX: usize = 64;
+/// Stands for the socket that asks; seats count from 1.
+const UP: u64 = 0;
 /// An answer that takes longer is not waited for.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Longest message that travels by UDP with the extension for long ones.
 const MESSAGE_BYTES_MAX: usize = 4_096;
 const HEADER_BYTES: usize = 12;
 
-/// Serves names on an address of the bridge from now on.
-pub(super) fn serve(gateway: Ipv4Addr) -> io::Result<()> {
-    let socket = UdpSocket::bind((gateway, 53))?;
-    let servers = servers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default());
-    start(socket, servers)
+/// The name server. It answers on any number of sockets, with one thread.
+#[derive(Clone)]
+pub(super) struct Names(Arc<Shared>);
+
+struct Shared {
+    /// Tells which sockets have something to read.
+    poll: OwnedFd,
+    seats: Mutex<Seats>,
 }
 
-fn start(socket: UdpSocket, servers: Vec<SocketAddr>) -> io::Result<()> {
-    let up = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-    socket.set_nonblocking(true)?;
-    up.set_nonblocking(true)?;
-    let clock = Clock::system();
-    let forwarder =
-        Forwarder { socket, up, servers, open: BTreeMap::new(), clock, ids: IdSource::system() };
-    let (ready, wait) = std::sync::mpsc::sync_channel(1);
-    let run = move || {
-        // shares no root with the thread that made it: that one enters mount namespaces
-        let alone = sys::unshare(libc::CLONE_FS);
-        let fine = alone.is_ok();
-        let _ = ready.send(alone);
-        if fine {
-            forwarder.run();
+#[derive(Default)]
+struct Seats {
+    sockets: BTreeMap<u64, Arc<UdpSocket>>,
+    last: u64,
+    is_running: bool,
+}
+
+/// Names are served on a socket for as long as this is there.
+pub(super) struct Seat {
+    names: Names,
+    number: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let socket = self.names.0.seats.lock().sockets.remove(&self.number);
+        if let Some(socket) = socket {
+            let _ = epoll::delete(&self.names.0.poll, &socket); // the thread may still hold it
         }
-    };
-    std::thread::Builder::new().name("dns".to_owned()).spawn(run)?;
-    wait.recv().map_err(io::Error::other)?
+    }
+}
+
+impl Names {
+    pub(super) fn new() -> io::Result<Self> {
+        let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        Ok(Self(Arc::new(Shared { poll, seats: Mutex::default() })))
+    }
+
+    /// Serves names on a socket from now on, by asking whom the host asks.
+    pub(super) fn serve(&self, socket: UdpSocket) -> io::Result<Seat> {
+        self.serve_by(socket, || servers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default()))
+    }
+
+    /// The same by asking others, if it is the first.
+    fn serve_by(
+        &self,
+        socket: UdpSocket,
+        servers: impl FnOnce() -> Vec<SocketAddr>,
+    ) -> io::Result<Seat> {
+        socket.set_nonblocking(true)?;
+        let mut seats = self.0.seats.lock();
+        if !seats.is_running {
+            self.start(servers())?;
+            seats.is_running = true;
+        }
+        seats.last += 1;
+        let number = seats.last;
+        let socket = Arc::new(socket);
+        let data = epoll::EventData::new_u64(number);
+        epoll::add(&self.0.poll, &socket, data, epoll::EventFlags::IN)?;
+        seats.sockets.insert(number, socket);
+        Ok(Seat { names: self.clone(), number })
+    }
+
+    fn start(&self, servers: Vec<SocketAddr>) -> io::Result<()> {
+        let up = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        up.set_nonblocking(true)?;
+        let data = epoll::EventData::new_u64(UP);
+        epoll::add(&self.0.poll, &up, data, epoll::EventFlags::IN)?;
+        let shared = Arc::clone(&self.0);
+        let (clock, ids) = (Clock::system(), IdSource::system());
+        let forwarder = Forwarder { shared, up, servers, open: BTreeMap::new(), clock, ids };
+        let (ready, wait) = std::sync::mpsc::sync_channel(1);
+        let run = move || {
+            // shares no root with the thread that made it: that one enters mount namespaces
+            let alone = sys::unshare(libc::CLONE_FS);
+            let fine = alone.is_ok();
+            let _ = ready.send(alone);
+            if fine {
+                forwarder.run();
+            }
+        };
+        std::thread::Builder::new().name("dns".to_owned()).spawn(run)?;
+        wait.recv().map_err(io::Error::other)?
+    }
 }
 
 /// Name servers that the host asks.
@@ -62,13 +132,8 @@ fn servers(conf: &str) -> Vec<SocketAddr> {
     usable.map(|address| SocketAddr::new(address, 53)).take(SERVERS_MAX).collect()
 }
 
-/// A wait that was interrupted is begun again.
-fn pass_over(error: rustix::io::Errno) -> Result<usize, rustix::io::Errno> {
-    if error == rustix::io::Errno::INTR { Ok(0) } else { Err(error) }
-}
-
 struct Forwarder {
-    socket: UdpSocket,
+    shared: Arc<Shared>,
     up: UdpSocket,
     servers: Vec<SocketAddr>,
     open: BTreeMap<u16, Asked>,
@@ -78,6 +143,7 @@ struct Forwarder {
 
 /// A question that is not answered yet.
 struct Asked {
+    seat: u64,
     by: SocketAddr,
     number: [u8; 2],
     until: Moment,
@@ -86,30 +152,43 @@ struct Asked {
 impl Forwarder {
     fn run(mut self) {
         let mut buffer = [0; MESSAGE_BYTES_MAX];
+        let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
-            let ready = {
-                let mut both = [
-                    PollFd::from_borrowed_fd(self.socket.as_fd(), PollFlags::IN),
-                    PollFd::from_borrowed_fd(self.up.as_fd(), PollFlags::IN),
-                ];
-                poll(&mut both, None)
-            };
-            if let Err(error) = ready.or_else(pass_over) {
-                log(&format!("could not wait for questions: {error}"));
-                return;
+            events.clear();
+            match epoll::wait(&self.shared.poll, spare_capacity(&mut events), None) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return log(&format!("could not wait for questions: {error}")),
             }
-            while let Ok((length, by)) = self.socket.recv_from(&mut buffer) {
-                self.ask(&mut buffer[..length], by);
-            }
-            while let Ok((length, from)) = self.up.recv_from(&mut buffer) {
-                if self.servers.contains(&from) {
-                    self.answer(&mut buffer[..length]);
+            for event in &events {
+                match event.data.u64() {
+                    UP => self.take_answers(&mut buffer),
+                    seat => self.take_questions(seat, &mut buffer),
                 }
             }
         }
     }
 
-    fn ask(&mut self, question: &mut [u8], by: SocketAddr) {
+    fn socket(&self, seat: u64) -> Option<Arc<UdpSocket>> {
+        self.shared.seats.lock().sockets.get(&seat).cloned()
+    }
+
+    fn take_questions(&mut self, seat: u64, buffer: &mut [u8]) {
+        let Some(socket) = self.socket(seat) else { return }; // it has just gone
+        for _ in 0..BATCH_MAX {
+            let Ok((length, by)) = socket.recv_from(buffer) else { return };
+            self.ask(&mut buffer[..length], (seat, &socket), by);
+        }
+    }
+
+    fn take_answers(&mut self, buffer: &mut [u8]) {
+        while let Ok((length, from)) = self.up.recv_from(buffer) {
+            if self.servers.contains(&from) {
+                self.answer(&mut buffer[..length]);
+            }
+        }
+    }
+
+    fn ask(&mut self, question: &mut [u8], (seat, socket): (u64, &UdpSocket), by: SocketAddr) {
         if question.len() < HEADER_BYTES {
             return;
         }
@@ -118,16 +197,18 @@ impl Forwarder {
             // "server failure", so that nobody waits
             question[2] |= 0x80;
             question[3] = (question[3] & 0xf0) | 2;
-            let _ = self.socket.send_to(question, by);
+            let _ = socket.send_to(question, by);
             return;
         }
         let now = self.clock.moment();
         self.open.retain(|_, asked| asked.until > now);
         let own = self.ids.draw() as u16;
-        if self.open.len() >= OPEN_MAX || self.open.contains_key(&own) {
+        let of_seat = self.open.values().filter(|asked| asked.seat == seat).count();
+        let full = self.open.len() >= OPEN_MAX || of_seat >= OPEN_PER_SEAT_MAX;
+        if full || self.open.contains_key(&own) {
             return;
         }
-        self.open.insert(own, Asked { by, number, until: now.after(WAIT_MAX) });
+        self.open.insert(own, Asked { seat, by, number, until: now.after(WAIT_MAX) });
         question[..2].copy_from_slice(&own.to_be_bytes());
         for server in &self.servers {
             let _ = self.up.send_to(question, server);
@@ -139,9 +220,10 @@ impl Forwarder {
             return;
         }
         let own = u16::from_be_bytes([answer[0], answer[1]]);
-        if let Some(asked) = self.open.remove(&own) {
+        let Some(asked) = self.open.remove(&own) else { return };
+        if let Some(socket) = self.socket(asked.seat) {
             answer[..2].copy_from_slice(&asked.number);
-            let _ = self.socket.send_to(answer, asked.by);
+            let _ = socket.send_to(answer, asked.by);
         }
     }
 }
@@ -156,21 +238,22 @@ mod tests {
         socket
     }
 
-    fn forwarder(servers: Vec<SocketAddr>) -> SocketAddr {
+    fn forwarder(servers: Vec<SocketAddr>) -> (SocketAddr, Names, Seat) {
         let socket = local();
         let address = socket.local_addr().unwrap();
-        start(socket, servers).unwrap();
-        address
+        let names = Names::new().unwrap();
+        let seat = names.serve_by(socket, || servers).unwrap();
+        (address, names, seat)
     }
 
     #[test]
     fn questions_are_handed_on_and_answers_come_back_to_their_askers() {
         let server = local();
-        let at = forwarder(vec![server.local_addr().unwrap()]);
+        let (at, ..) = &forwarder(vec![server.local_addr().unwrap()]);
         let askers = [local(), local()];
         for (number, asker) in askers.iter().enumerate() {
             let question = [7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, number as u8];
-            asker.send_to(&question, at).unwrap();
+            asker.send_to(&question, *at).unwrap();
         }
         let mut buffer = [0; 100];
         for _ in &askers {
@@ -187,12 +270,26 @@ mod tests {
 
     #[test]
     fn without_servers_the_answer_is_a_failure() {
-        let at = forwarder(servers("search example.com\nnameserver not-an-address\n"));
+        let (at, ..) = &forwarder(servers("search example.com\nnameserver not-an-address\n"));
         let asker = local();
-        asker.send_to(&[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], at).unwrap();
+        asker.send_to(&[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], *at).unwrap();
         let mut buffer = [0; 100];
         asker.recv_from(&mut buffer).unwrap();
         assert_eq!(buffer[..4], [1, 2, 0x81, 2]);
+    }
+
+    #[test]
+    fn a_seat_that_was_given_up_hears_nothing_and_the_others_go_on() {
+        let server = local();
+        let (at, names, seat) = forwarder(vec![server.local_addr().unwrap()]);
+        let second = local();
+        let second_at = second.local_addr().unwrap();
+        let _second = names.serve_by(second, Vec::new).unwrap();
+        drop(seat);
+        UdpSocket::bind(at).expect("its socket is closed");
+        local().send_to(&[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], second_at).unwrap();
+        let mut buffer = [0; 100];
+        assert_eq!(server.recv_from(&mut buffer).unwrap().0, 12);
     }
 
     #[test]

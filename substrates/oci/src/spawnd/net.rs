@@ -3,12 +3,15 @@
 //! The calling thread is in the sandbox's network namespace.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use haar_substrate::OUTSIDE;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
-use crate::steer::{self, Steering};
+use super::dns::{Names, Seat};
+use super::netlink::Netlink;
+use crate::steer::{self, LOOPBACK, Steering};
 use crate::sys;
 
 /// Brings the loopback interface up.
@@ -49,25 +52,63 @@ pub(super) struct Doors {
     pub(super) listeners: Vec<(SocketAddrV4, TcpListener)>,
     /// What leads to them, where they listen elsewhere.
     _steering: Option<Steering>,
+    /// Answers who asks for names of what is outside.
+    _names: Option<Seat>,
+}
+
+/// What keeps a way out of a sandbox open.
+pub(super) struct WayOut {
+    _steering: Steering,
+    _names: Seat,
+}
+
+/// The loopback interface's own name server, which programs ask where nothing names another.
+const NAMES: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, 53);
+
+/// Opens the listener of [`OUTSIDE`], with the way to it where the kernel can.
+pub(super) fn way_out(names: &Names) -> io::Result<(TcpListener, Option<WayOut>)> {
+    let listener = listen_plain(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?;
+    let open = || {
+        let names = take_all(names)?;
+        let steering = steer::steer(&[(OUTSIDE, listener.try_clone()?)])?;
+        Ok::<_, io::Error>(WayOut { _steering: steering, _names: names })
+    };
+    let way = open();
+    if let Err(error) = &way {
+        NO_WAY.call_once(|| super::log(&format!("sandboxes have no way out: {error}")));
+    }
+    Ok((listener, way.ok()))
+}
+
+/// Says once that there is none.
+static NO_WAY: std::sync::Once = std::sync::Once::new();
+
+/// Leads all addresses to the loopback interface, and serves names there.
+fn take_all(names: &Names) -> io::Result<Seat> {
+    Netlink::open()?.add_local_route(LOOPBACK as u32)?;
+    names.serve(UdpSocket::bind(NAMES)?)
 }
 
 impl Doors {
     /// Sockets that listen where they are found.
     pub(super) fn plain(listeners: Vec<(SocketAddrV4, TcpListener)>) -> Self {
-        Self { listeners, _steering: None }
+        Self { listeners, ..Self::default() }
     }
 }
 
 /// Opens sockets that take no port from programs, where the kernel can; else plain ones.
-pub(super) fn doors(addresses: &[SocketAddrV4]) -> io::Result<Doors> {
+pub(super) fn doors(addresses: &[SocketAddrV4], names: &Names) -> io::Result<Doors> {
     if addresses.is_empty() {
         return Ok(Doors::default());
     }
-    match hidden(addresses) {
+    match hidden(addresses, names) {
         Ok(doors) => Ok(doors),
         Err(error) => {
             HIDE.call_once(|| super::log(&format!("sockets inside take their ports: {error}")));
-            let open = |at: &SocketAddrV4| Ok((*at, listen(*at)?));
+            let open = |at: &SocketAddrV4| match *at {
+                OUTSIDE => Ok((*at, listen_plain(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 0))?)),
+                _ => Ok((*at, listen(*at)?)),
+            };
             let listeners: io::Result<Vec<_>> = addresses.iter().map(open).collect();
             Ok(Doors::plain(listeners?))
         }
@@ -80,16 +121,17 @@ static HIDE: std::sync::Once = std::sync::Once::new();
 /// Where hidden sockets listen: the first of their ports.
 const HIDDEN_PORT_FIRST: u16 = 51_679;
 
-fn hidden(addresses: &[SocketAddrV4]) -> io::Result<Doors> {
+fn hidden(addresses: &[SocketAddrV4], names: &Names) -> io::Result<Doors> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for (address, port) in addresses.iter().zip(HIDDEN_PORT_FIRST..) {
-        if !address.ip().is_loopback() {
+        if !address.ip().is_loopback() && *address != OUTSIDE {
             add_address(*address.ip())?;
         }
         listeners.push((*address, listen_plain(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?));
     }
+    let names = addresses.contains(&OUTSIDE).then(|| take_all(names)).transpose()?;
     let steering = steer::steer(&listeners)?;
-    Ok(Doors { listeners, _steering: Some(steering) })
+    Ok(Doors { listeners, _steering: Some(steering), _names: names })
 }
 
 /// Opens a listener on an address that is there.

@@ -32,7 +32,10 @@ const RTA_OIF: u16 = 4;
 const RTA_GATEWAY: u16 = 5;
 const RT_TABLE_MAIN: u8 = 254;
 const RTPROT_BOOT: u8 = 3;
+const RT_TABLE_LOCAL: u8 = 255;
+const RT_SCOPE_HOST: u8 = 254;
 const RTN_UNICAST: u8 = 1;
+const RTN_LOCAL: u8 = 2;
 
 /// A socket to the configuration of the network namespace that it was opened in.
 pub(super) struct Netlink(OwnedFd);
@@ -140,6 +143,18 @@ impl Netlink {
         message.bytes(RTA_GATEWAY, &gateway.octets());
         message.number(RTA_OIF, index);
         self.ask(message)
+    }
+
+    /// Makes an interface take all addresses that have no other way for its own.
+    pub(super) fn add_local_route(&self, index: u32) -> io::Result<()> {
+        let mut message = asking(RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL);
+        let family = libc::AF_INET as u8;
+        let kind = [RT_TABLE_LOCAL, RTPROT_BOOT, RT_SCOPE_HOST, RTN_LOCAL];
+        message.fixed(&[family, 0, 0, 0]);
+        message.fixed(&kind);
+        message.fixed(&[0; 4]);
+        message.number(RTA_OIF, index);
+        fine_if_there(self.ask(message))
     }
 
     /// Sends a message and waits for the kernel's word on it.

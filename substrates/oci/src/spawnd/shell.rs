@@ -12,7 +12,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use haar_substrate::{Limits, User};
+use haar_substrate::{Limits, OUTSIDE, User};
 use parking_lot::Mutex;
 use rustix::pipe::{PipeFlags, pipe_with};
 
@@ -22,6 +22,7 @@ use super::child::{self, ChildError, InitPlan, Mask, ProgramPlan, ProgramSpec};
 use super::clone::Child;
 use super::kits::Kits;
 use super::mounts::Detached;
+use super::net::WayOut;
 use super::owners::Ranges;
 use super::root::{PreparedRoot, RootKey, Roots};
 use super::scratch::Scratches;
@@ -136,6 +137,8 @@ pub(super) struct Shell {
     /// whoever drops it does.
     mounts: Mutex<Option<OwnedFd>>,
     _root: Option<Arc<PreparedRoot>>,
+    /// How programs inside reach what is outside, where they may.
+    way_out: Mutex<Option<WayOut>>,
 }
 
 /// A program to be started in a shell.
@@ -183,6 +186,7 @@ impl Shell {
             user: key.user,
             mounts: Mutex::new(Some(mounts.doing("hold the mounts")?.into())),
             _root: Some(root),
+            way_out: Mutex::default(),
         };
         if network_of.is_none() {
             shell.inside(shop, libc::CLONE_NEWNET, || {
@@ -196,7 +200,7 @@ impl Shell {
     pub(super) fn around(init: Child, user: User) -> Result<Self, Failure> {
         let mounts = File::open(format!("/proc/{}/ns/mnt", init.pid));
         let mounts = Mutex::new(mounts.ok().map(OwnedFd::from)); // it may have ended already
-        Ok(Self { init, user, mounts, _root: None })
+        Ok(Self { init, user, mounts, _root: None, way_out: Mutex::default() })
     }
 
     /// Runs `work` with the calling thread in namespaces of the sandbox.
@@ -225,7 +229,14 @@ impl Shell {
             return Ok(Vec::new());
         }
         self.inside(shop, libc::CLONE_NEWNET, || {
-            let open = |address: &SocketAddrV4| Ok((*address, net::listen(*address)?));
+            let open = |address: &SocketAddrV4| {
+                if *address != OUTSIDE {
+                    return Ok((*address, net::listen(*address)?));
+                }
+                let (listener, way) = net::way_out(&shop.networks.names)?;
+                *self.way_out.lock() = way;
+                Ok((*address, listener))
+            };
             let all: io::Result<Vec<_>> = addresses.iter().map(open).collect();
             all.doing("listen inside the sandbox")
         })

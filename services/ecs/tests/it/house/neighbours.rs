@@ -80,6 +80,10 @@ fn interface(id: String, address: Ipv4Addr, subnet_id: &str) -> Interface {
 
 /// Addresses are those that no task's row holds.
 impl Ec2Peek for Neighbours {
+    fn is_of_a_vpc(&self, _: &Snapshot, _: Ipv4Addr) -> bool {
+        true
+    }
+
     fn subnet(&self, _: &Snapshot, _: &Place, id: &str) -> Option<Subnet> {
         [SUBNET, SUBNET_FULL].contains(&id).then(|| subnet(id))
     }

@@ -5,12 +5,12 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use haar_substrate::{Exit, SandboxId, SandboxSpec, SubstrateError};
+use haar_substrate::{Exit, OUTSIDE, SandboxId, SandboxSpec, SubstrateError};
 use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::super::FunctionTarget;
 use super::super::spec::{ProgramFault, RUNTIME};
-use super::{Ended, Environment, StartFailure};
+use super::{Ended, Environment, StartFailure, outward};
 use crate::doors::FleetDoors;
 use crate::log::{Entries, Journal, JournalParts, Lines, Output};
 use crate::runtime_api::RuntimeApi;
@@ -59,10 +59,12 @@ impl Making<'_> {
         let door =
             substrate.listener(&id, local(API_PORT)).await.map_err(StartFailure::Substrate)?;
         let door = tokio::spawn(open_door(self.doors.clone(), door));
+        let outside = substrate.listener(&id, OUTSIDE).await.map_err(StartFailure::Substrate)?;
+        let way_out = tokio::spawn(outward::lead(self.doors.clone(), outside));
         let mut outputs = Vec::new();
         let extensions = names.iter().filter(|name| *name != RUNTIME).cloned().collect();
         let (ended, exit) = watch::channel(None);
-        let mut loops = vec![serving.abort_handle(), door.abort_handle()];
+        let mut loops = vec![serving.abort_handle(), door.abort_handle(), way_out.abort_handle()];
         for name in names {
             let chunks = substrate.output(&id, &name).await.map_err(StartFailure::Substrate)?;
             outputs.push(Output { from_extension: name != RUNTIME, chunks });
