@@ -272,3 +272,35 @@ def inserted(cloud):
         if not page["Records"]:
             return found
         iterator = page["NextShardIterator"]
+
+
+def test_a_table_goes_to_a_bucket_and_comes_back(cloud):
+    client, s3 = cloud.client("dynamodb"), cloud.client("s3")
+    s3.create_bucket(Bucket="exported")
+    keys = {"AttributeDefinitions": [{"AttributeName": "p", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "p", "KeyType": "HASH"}],
+            "BillingMode": "PAY_PER_REQUEST"}
+    table = client.create_table(TableName="exports", **keys)["TableDescription"]["TableArn"]
+    client.get_waiter("table_exists").wait(TableName="exports", WaiterConfig={"Delay": 1})
+    client.update_continuous_backups(TableName="exports", PointInTimeRecoverySpecification={
+        "PointInTimeRecoveryEnabled": True})
+    for number in range(20):
+        client.put_item(TableName="exports", Item={
+            "p": {"S": str(number)}, "b": {"B": bytes([0, number, 255])}})
+    export = client.export_table_to_point_in_time(TableArn=table, S3Bucket="exported")
+    arn = export["ExportDescription"]["ExportArn"]
+    done = until(lambda: client.describe_export(ExportArn=arn)["ExportDescription"],
+                 lambda found: found["ExportStatus"] != "IN_PROGRESS")
+    assert (done["ExportStatus"], done["ItemCount"]) == ("COMPLETED", 20), done
+    source = done["ExportManifest"].replace("manifest-summary.json", "data/")
+    begun = client.import_table(
+        S3BucketSource={"S3Bucket": "exported", "S3KeyPrefix": source},
+        InputFormat="DYNAMODB_JSON", InputCompressionType="GZIP",
+        TableCreationParameters={"TableName": "imports", **keys})
+    arn = begun["ImportTableDescription"]["ImportArn"]
+    done = until(lambda: client.describe_import(ImportArn=arn)["ImportTableDescription"],
+                 lambda found: found["ImportStatus"] != "IN_PROGRESS")
+    assert (done["ImportStatus"], done["ImportedItemCount"]) == ("COMPLETED", 20), done
+    client.get_waiter("table_exists").wait(TableName="imports", WaiterConfig={"Delay": 1})
+    found = client.get_item(TableName="imports", Key={"p": {"S": "7"}})["Item"]
+    assert found["b"]["B"] == bytes([0, 7, 255])

@@ -45,6 +45,11 @@ impl Room for Dynamodb {
                 let tables = json["RequestItems"].as_object();
                 tables.into_iter().flatten().map(|(name, _)| table_arn(call, name)).collect()
             }
+            "ImportTable" => {
+                let json = haar_wire::to_json(input);
+                let name = json["TableCreationParameters"]["TableName"].as_str();
+                vec![table_arn(call, name.unwrap_or_default())]
+            }
             "Query" | "Scan" => {
                 let table = text_member(input, "TableName").unwrap_or_default();
                 let arn = table_arn(call, &table);

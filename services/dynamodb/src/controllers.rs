@@ -2,6 +2,8 @@
 
 mod backups;
 mod tables;
+mod transfers;
 
 pub use backups::{BackupName, Backups, Deed};
 pub use tables::{Advance, TableName, Tables};
+pub use transfers::{Exports, Imports, TransferName};

@@ -31,6 +31,7 @@ mod state;
 mod streams;
 mod sweeps;
 mod throttle;
+mod transfers;
 mod usage;
 
 pub use room::Dynamodb;

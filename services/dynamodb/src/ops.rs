@@ -12,5 +12,6 @@ mod query;
 pub(crate) mod table;
 mod tags;
 pub(crate) mod transact;
+mod transfer;
 mod ttl;
 pub(crate) mod update;

@@ -9,7 +9,7 @@ use haar_ledger::Tx;
 use haar_wire::AwsError;
 
 use crate::capacity::{Direction, Units};
-use crate::controllers::{Backups, Tables};
+use crate::controllers::{Backups, Exports, Imports, Tables};
 use crate::engine::Engine;
 use crate::lookup::table_key;
 use crate::refusal::unwritten;
@@ -45,6 +45,16 @@ impl Dynamodb {
     /// The controller that makes and removes what backups keep.
     pub fn backups(self: &Arc<Self>) -> Arc<Backups> {
         Arc::new(Backups(Arc::clone(self)))
+    }
+
+    /// The controller that writes exports.
+    pub fn exports(self: &Arc<Self>) -> Arc<Exports> {
+        Arc::new(Exports(Arc::clone(self)))
+    }
+
+    /// The controller that reads imports.
+    pub fn imports(self: &Arc<Self>) -> Arc<Imports> {
+        Arc::new(Imports(Arc::clone(self)))
     }
 
     /// Meters what was used; never ends. The wiring spawns it.

@@ -3,6 +3,7 @@
 mod backup;
 mod stream;
 mod table;
+mod transfer;
 
 use haar_ledger::Tables;
 
@@ -11,8 +12,12 @@ pub(crate) use stream::{StreamKey, StreamRow};
 pub(crate) use table::{
     Billing, Index, Policy, Recovery, Restored, Sse, Stream, TableKey, TableRow, Throughput, Ttl,
 };
+pub(crate) use transfer::{
+    ExportRow, Failure, ImportCounts, ImportRow, TransferKey, key_of as transfer_key,
+};
 
 /// The room's tables, for the ledger.
 pub fn tables() -> Tables {
-    Tables::new().with::<TableRow>().with::<StreamRow>().with::<BackupRow>()
+    let tables = Tables::new().with::<TableRow>().with::<StreamRow>().with::<BackupRow>();
+    tables.with::<ExportRow>().with::<ImportRow>()
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haar_dynamodb_contract::BillingMode;
 use haar_kernel::UsageRecord;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
@@ -44,14 +45,19 @@ impl Dynamodb {
         }
     }
 
-    /// Meters what tables held since the last round, by what they hold now.
+    /// Meters what tables held since the last round, and what was provisioned for them, by what
+    /// they hold and have now.
     fn meter_storage(&self, since: Timestamp, now: Timestamp) {
         let held = u64::try_from(now.since(since).as_millis()).unwrap_or(0);
         for table in self.doors.ledger.snapshot().all::<TableRow>() {
             let numbers = std::iter::once(0).chain(table.indexes.iter().map(|index| index.number));
             let bytes: i64 = numbers.map(|number| self.engine.counts(table.id, number).1).sum();
             let kib = u64::try_from(bytes).unwrap_or(0).div_ceil(1024);
+            let mut quantities = provisioned(&table, held);
             if kib > 0 {
+                quantities.push(("kib-ms/standard", kib * held));
+            }
+            if !quantities.is_empty() {
                 let (account, region, name) = table.key.clone();
                 self.doors.meter.record(UsageRecord {
                     account,
@@ -59,7 +65,7 @@ impl Dynamodb {
                     at: now,
                     service: "dynamodb",
                     resource: name,
-                    quantities: vec![("kib-ms/standard", kib * held)],
+                    quantities,
                 });
             }
         }
@@ -96,6 +102,22 @@ impl Dynamodb {
         });
         committed.durable().await.map_err(|error| unwritten(&error))
     }
+}
+
+/// Capacity that is paid for, used or not.
+fn provisioned(table: &TableRow, held_ms: u64) -> Vec<(&'static str, u64)> {
+    if table.billing.mode != BillingMode::Provisioned {
+        return Vec::new();
+    }
+    let of_indexes = table.indexes.iter().filter(|index| index.is_global);
+    let all = of_indexes.map(|index| index.throughput).chain([table.billing.throughput]);
+    let (read, write) = all.fold((0, 0), |(read, write), units| {
+        (read + units.read.unsigned_abs(), write + units.write.unsigned_abs())
+    });
+    vec![
+        ("read-unit-ms/provisioned", read * held_ms),
+        ("write-unit-ms/provisioned", write * held_ms),
+    ]
 }
 
 impl Engine {

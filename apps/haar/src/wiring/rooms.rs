@@ -170,6 +170,8 @@ impl Rooms {
             .add(self.cloudwatch.sweeper())
             .add(Arc::new(Charges::new(Arc::clone(&self.lambda))))
             .add(self.dynamodb.backups())
+            .add(self.dynamodb.exports())
+            .add(self.dynamodb.imports())
             .add(self.dynamodb.tables())
             .add(self.ecr.copies())
             .add(self.ecr.layers())

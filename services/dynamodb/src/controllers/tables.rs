@@ -106,6 +106,8 @@ impl Controller for Tables {
 fn plan(row: &TableRow, key: &TableName) -> Plan<Advance> {
     let key = || key.clone();
     match row.status {
+        // its import's end comes here again
+        TableStatus::Creating if row.is_importing => return Plan::default(),
         // whoever still copies from it takes itself off its row, which comes here again
         TableStatus::Deleting if !row.copies.is_empty() => return Plan::default(),
         TableStatus::Deleting => return Plan::step(Advance::Remove(key())),

@@ -81,7 +81,12 @@ impl Engine {
         self.kv.aside(read).await
     }
 
-    fn fill(&self, table: &Arc<TableRow>, item: Item, now: Timestamp) -> Result<(), AwsError> {
+    pub(crate) fn fill(
+        &self,
+        table: &Arc<TableRow>,
+        item: Item,
+        now: Timestamp,
+    ) -> Result<(), AwsError> {
         let key = table.keys.of_item(&item)?;
         let intent = Intent { table: &table.key, key: &key, actor: Actor::Caller };
         let _held = self.locks.lock(Locks::shard(table.id, &key.bytes));

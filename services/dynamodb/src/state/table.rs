@@ -49,6 +49,9 @@ pub(crate) struct TableRow {
     /// True while there may be something in its past.
     #[serde(default)]
     pub(crate) has_past: bool,
+    /// True while it is filled from a bucket.
+    #[serde(default)]
+    pub(crate) is_importing: bool,
 }
 
 /// A secondary index.

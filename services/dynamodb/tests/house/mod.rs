@@ -17,6 +17,7 @@ use haar_kernel::{
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
+use haar_s3::S3;
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::Operation;
@@ -30,6 +31,7 @@ pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 pub struct House {
     pub doors: Doors,
     pub room: Arc<Dynamodb>,
+    pub s3: Arc<S3>,
     _kernel: Arc<Kernel>,
     driver: Option<DriverHandle>,
     sweeps: tokio::task::JoinHandle<()>,
@@ -54,7 +56,9 @@ pub fn invalid(message: &str) -> Result<Value, Refused> {
 
 impl House {
     pub fn new() -> Self {
-        let ledger = Ledger::ephemeral(haar_kernel::tables().and(&haar_dynamodb::tables()));
+        let ledger = Ledger::ephemeral(
+            haar_kernel::tables().and(&haar_dynamodb::tables()).and(&haar_s3::tables()),
+        );
         Self::over(Clock::simulated(BEGIN), ledger, Kv::ephemeral())
     }
 
@@ -78,15 +82,23 @@ impl House {
             settings: Settings::default(),
         });
         let room = Dynamodb::open(&doors).unwrap();
+        let s3 = S3::open(&doors).unwrap();
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
             .room(Arc::clone(&room), haar_dynamodb::lanes)
+            .room(Arc::clone(&s3), haar_s3::lanes)
             .room(Arc::new(Streams::new(&doors)), haar_dynamodbstreams::lanes)
             .build();
+        s3.start().unwrap();
         let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
-        let driver = Driver::new(cx).add(room.tables()).add(room.backups()).run();
+        let driver = Driver::new(cx)
+            .add(room.tables())
+            .add(room.backups())
+            .add(room.exports())
+            .add(room.imports())
+            .run();
         #[allow(clippy::disallowed_methods)] // the wiring's part here
         let sweeps = tokio::spawn(room.sweep());
-        Self { doors, room, _kernel: kernel, driver: Some(driver), sweeps }
+        Self { doors, room, s3, _kernel: kernel, driver: Some(driver), sweeps }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.

@@ -64,16 +64,50 @@ text_enum!(ContinuousBackupsStatus {
     Enabled = "ENABLED",
     Disabled = "DISABLED",
 });
+text_enum!(ExportFormat {
+    DynamodbJson = "DYNAMODB_JSON",
+    Ion = "ION",
+});
+text_enum!(ExportStatus {
+    InProgress = "IN_PROGRESS",
+    Completed = "COMPLETED",
+    Failed = "FAILED",
+});
+text_enum!(ExportType {
+    FullExport = "FULL_EXPORT",
+    IncrementalExport = "INCREMENTAL_EXPORT",
+});
+text_enum!(ExportViewType {
+    NewImage = "NEW_IMAGE",
+    NewAndOldImages = "NEW_AND_OLD_IMAGES",
+});
 text_enum!(GlobalTableSettingsReplicationMode {
     Enabled = "ENABLED",
     Disabled = "DISABLED",
     EnabledWithOverrides = "ENABLED_WITH_OVERRIDES",
+});
+text_enum!(ImportStatus {
+    InProgress = "IN_PROGRESS",
+    Completed = "COMPLETED",
+    Cancelling = "CANCELLING",
+    Cancelled = "CANCELLED",
+    Failed = "FAILED",
 });
 text_enum!(IndexStatus {
     Creating = "CREATING",
     Updating = "UPDATING",
     Deleting = "DELETING",
     Active = "ACTIVE",
+});
+text_enum!(InputCompressionType {
+    Gzip = "GZIP",
+    Zstd = "ZSTD",
+    None = "NONE",
+});
+text_enum!(InputFormat {
+    DynamodbJson = "DYNAMODB_JSON",
+    Ion = "ION",
+    Csv = "CSV",
 });
 text_enum!(KeyType {
     Hash = "HASH",
@@ -123,6 +157,10 @@ text_enum!(ReturnValue {
 text_enum!(ReturnValuesOnConditionCheckFailure {
     AllOld = "ALL_OLD",
     None = "NONE",
+});
+text_enum!(S3SseAlgorithm {
+    Aes256 = "AES256",
+    Kms = "KMS",
 });
 text_enum!(SSEStatus {
     Enabling = "ENABLING",

@@ -50,6 +50,20 @@ shape!(DuplicateItemException, tables::DUPLICATE_ITEM_EXCEPTION, 0 message);
 
 error_shape!(DuplicateItemException, message);
 #[derive(Clone, Default)]
+pub struct ExportConflictException {
+    pub message: Option<String>,
+}
+shape!(ExportConflictException, tables::EXPORT_CONFLICT_EXCEPTION, 0 message);
+
+error_shape!(ExportConflictException, message);
+#[derive(Clone, Default)]
+pub struct ExportNotFoundException {
+    pub message: Option<String>,
+}
+shape!(ExportNotFoundException, tables::EXPORT_NOT_FOUND_EXCEPTION, 0 message);
+
+error_shape!(ExportNotFoundException, message);
+#[derive(Clone, Default)]
 pub struct IdempotentParameterMismatchException {
     pub message: Option<String>,
 }
@@ -57,12 +71,33 @@ shape!(IdempotentParameterMismatchException, tables::IDEMPOTENT_PARAMETER_MISMAT
 
 error_shape!(IdempotentParameterMismatchException, message);
 #[derive(Clone, Default)]
+pub struct ImportConflictException {
+    pub message: Option<String>,
+}
+shape!(ImportConflictException, tables::IMPORT_CONFLICT_EXCEPTION, 0 message);
+
+error_shape!(ImportConflictException, message);
+#[derive(Clone, Default)]
+pub struct ImportNotFoundException {
+    pub message: Option<String>,
+}
+shape!(ImportNotFoundException, tables::IMPORT_NOT_FOUND_EXCEPTION, 0 message);
+
+error_shape!(ImportNotFoundException, message);
+#[derive(Clone, Default)]
 pub struct InternalServerError {
     pub message: Option<String>,
 }
 shape!(InternalServerError, tables::INTERNAL_SERVER_ERROR, 0 message);
 
 error_shape!(InternalServerError, message);
+#[derive(Clone, Default)]
+pub struct InvalidExportTimeException {
+    pub message: Option<String>,
+}
+shape!(InvalidExportTimeException, tables::INVALID_EXPORT_TIME_EXCEPTION, 0 message);
+
+error_shape!(InvalidExportTimeException, message);
 #[derive(Clone, Default)]
 pub struct InvalidRestoreTimeException {
     pub message: Option<String>,

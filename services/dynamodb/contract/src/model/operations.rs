@@ -374,6 +374,62 @@ pub static DESCRIBE_ENDPOINTS: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DescribeExport;
+impl Operation for DescribeExport {
+    type Input = shapes::DescribeExportInput;
+    type Output = shapes::DescribeExportOutput;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_EXPORT;
+}
+pub static DESCRIBE_EXPORT: OperationSchema = OperationSchema {
+    name: "DescribeExport",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_EXPORT_INPUT,
+    output: &tables::DESCRIBE_EXPORT_OUTPUT,
+    errors: &[
+        &tables::EXPORT_NOT_FOUND_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::DescribeExportInput::default()),
+    new_output: || Box::new(shapes::DescribeExportOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:DescribeExport",
+    resource: "{ExportArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeImport;
+impl Operation for DescribeImport {
+    type Input = shapes::DescribeImportInput;
+    type Output = shapes::DescribeImportOutput;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_IMPORT;
+}
+pub static DESCRIBE_IMPORT: OperationSchema = OperationSchema {
+    name: "DescribeImport",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_IMPORT_INPUT,
+    output: &tables::DESCRIBE_IMPORT_OUTPUT,
+    errors: &[&tables::IMPORT_NOT_FOUND_EXCEPTION],
+    new_input: || Box::new(shapes::DescribeImportInput::default()),
+    new_output: || Box::new(shapes::DescribeImportOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:DescribeImport",
+    resource: "{ImportArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DescribeLimits;
 impl Operation for DescribeLimits {
     type Input = shapes::DescribeLimitsInput;
@@ -523,6 +579,39 @@ pub static EXECUTE_TRANSACTION: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ExportTableToPointInTime;
+impl Operation for ExportTableToPointInTime {
+    type Input = shapes::ExportTableToPointInTimeInput;
+    type Output = shapes::ExportTableToPointInTimeOutput;
+    const SCHEMA: &'static OperationSchema = &EXPORT_TABLE_TO_POINT_IN_TIME;
+}
+pub static EXPORT_TABLE_TO_POINT_IN_TIME: OperationSchema = OperationSchema {
+    name: "ExportTableToPointInTime",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::EXPORT_TABLE_TO_POINT_IN_TIME_INPUT,
+    output: &tables::EXPORT_TABLE_TO_POINT_IN_TIME_OUTPUT,
+    errors: &[
+        &tables::TABLE_NOT_FOUND_EXCEPTION,
+        &tables::POINT_IN_TIME_RECOVERY_UNAVAILABLE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INVALID_EXPORT_TIME_EXCEPTION,
+        &tables::EXPORT_CONFLICT_EXCEPTION,
+        &tables::INTERNAL_SERVER_ERROR,
+    ],
+    new_input: || Box::new(shapes::ExportTableToPointInTimeInput::default()),
+    new_output: || Box::new(shapes::ExportTableToPointInTimeOutput::default()),
+    lane: Lane::Flow,
+    action: "dynamodb:ExportTableToPointInTime",
+    resource: "{TableArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetItem;
 impl Operation for GetItem {
     type Input = shapes::GetItemInput;
@@ -585,6 +674,36 @@ pub static GET_RESOURCE_POLICY: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ImportTable;
+impl Operation for ImportTable {
+    type Input = shapes::ImportTableInput;
+    type Output = shapes::ImportTableOutput;
+    const SCHEMA: &'static OperationSchema = &IMPORT_TABLE;
+}
+pub static IMPORT_TABLE: OperationSchema = OperationSchema {
+    name: "ImportTable",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::IMPORT_TABLE_INPUT,
+    output: &tables::IMPORT_TABLE_OUTPUT,
+    errors: &[
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::IMPORT_CONFLICT_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ImportTableInput::default()),
+    new_output: || Box::new(shapes::ImportTableOutput::default()),
+    lane: Lane::Flow,
+    action: "dynamodb:ImportTable",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListBackups;
 impl Operation for ListBackups {
     type Input = shapes::ListBackupsInput;
@@ -610,6 +729,58 @@ pub static LIST_BACKUPS: OperationSchema = OperationSchema {
         more_results: None,
         result_key: &["BackupSummaries"],
     }),
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListExports;
+impl Operation for ListExports {
+    type Input = shapes::ListExportsInput;
+    type Output = shapes::ListExportsOutput;
+    const SCHEMA: &'static OperationSchema = &LIST_EXPORTS;
+}
+pub static LIST_EXPORTS: OperationSchema = OperationSchema {
+    name: "ListExports",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_EXPORTS_INPUT,
+    output: &tables::LIST_EXPORTS_OUTPUT,
+    errors: &[&tables::LIMIT_EXCEEDED_EXCEPTION, &tables::INTERNAL_SERVER_ERROR],
+    new_input: || Box::new(shapes::ListExportsInput::default()),
+    new_output: || Box::new(shapes::ListExportsOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:ListExports",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListImports;
+impl Operation for ListImports {
+    type Input = shapes::ListImportsInput;
+    type Output = shapes::ListImportsOutput;
+    const SCHEMA: &'static OperationSchema = &LIST_IMPORTS;
+}
+pub static LIST_IMPORTS: OperationSchema = OperationSchema {
+    name: "ListImports",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_IMPORTS_INPUT,
+    output: &tables::LIST_IMPORTS_OUTPUT,
+    errors: &[&tables::LIMIT_EXCEEDED_EXCEPTION],
+    new_input: || Box::new(shapes::ListImportsInput::default()),
+    new_output: || Box::new(shapes::ListImportsOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:ListImports",
+    resource: "*",
+    paginator: None,
     result_wrapper: None,
     host_prefix: None,
     signed: true,

@@ -283,6 +283,13 @@ pub struct CreateTableOutput {
 shape!(CreateTableOutput, tables::CREATE_TABLE_OUTPUT, 0 table_description);
 
 #[derive(Clone, Default)]
+pub struct CsvOptions {
+    pub delimiter: Option<String>,
+    pub header_list: Option<Vec<String>>,
+}
+shape!(CsvOptions, tables::CSV_OPTIONS, 0 delimiter, 1 header_list);
+
+#[derive(Clone, Default)]
 pub struct Delete {
     pub key: BTreeMap<String, AttributeValue>,
     pub table_name: String,
@@ -413,6 +420,30 @@ pub struct DescribeEndpointsResponse {
 shape!(DescribeEndpointsResponse, tables::DESCRIBE_ENDPOINTS_RESPONSE, 0 endpoints);
 
 #[derive(Clone, Default)]
+pub struct DescribeExportInput {
+    pub export_arn: String,
+}
+shape!(DescribeExportInput, tables::DESCRIBE_EXPORT_INPUT, 0 export_arn);
+
+#[derive(Clone, Default)]
+pub struct DescribeExportOutput {
+    pub export_description: Option<ExportDescription>,
+}
+shape!(DescribeExportOutput, tables::DESCRIBE_EXPORT_OUTPUT, 0 export_description);
+
+#[derive(Clone, Default)]
+pub struct DescribeImportInput {
+    pub import_arn: String,
+}
+shape!(DescribeImportInput, tables::DESCRIBE_IMPORT_INPUT, 0 import_arn);
+
+#[derive(Clone, Default)]
+pub struct DescribeImportOutput {
+    pub import_table_description: ImportTableDescription,
+}
+shape!(DescribeImportOutput, tables::DESCRIBE_IMPORT_OUTPUT, 0 import_table_description);
+
+#[derive(Clone, Default)]
 pub struct DescribeLimitsInput {}
 shape!(DescribeLimitsInput, tables::DESCRIBE_LIMITS_INPUT);
 
@@ -500,6 +531,62 @@ pub struct ExpectedAttributeValue {
     pub attribute_value_list: Option<Vec<AttributeValue>>,
 }
 shape!(ExpectedAttributeValue, tables::EXPECTED_ATTRIBUTE_VALUE, 0 value, 1 exists, 2 comparison_operator, 3 attribute_value_list);
+
+#[derive(Clone, Default)]
+pub struct ExportDescription {
+    pub export_arn: Option<String>,
+    pub export_status: Option<ExportStatus>,
+    pub start_time: Option<Timestamp>,
+    pub end_time: Option<Timestamp>,
+    pub export_manifest: Option<String>,
+    pub table_arn: Option<String>,
+    pub table_id: Option<String>,
+    pub export_time: Option<Timestamp>,
+    pub client_token: Option<String>,
+    pub s3_bucket: Option<String>,
+    pub s3_bucket_owner: Option<String>,
+    pub s3_prefix: Option<String>,
+    pub s3_sse_algorithm: Option<S3SseAlgorithm>,
+    pub s3_sse_kms_key_id: Option<String>,
+    pub failure_code: Option<String>,
+    pub failure_message: Option<String>,
+    pub export_format: Option<ExportFormat>,
+    pub billed_size_bytes: Option<i64>,
+    pub item_count: Option<i64>,
+    pub export_type: Option<ExportType>,
+    pub incremental_export_specification: Option<IncrementalExportSpecification>,
+}
+shape!(ExportDescription, tables::EXPORT_DESCRIPTION, 0 export_arn, 1 export_status, 2 start_time, 3 end_time, 4 export_manifest, 5 table_arn, 6 table_id, 7 export_time, 8 client_token, 9 s3_bucket, 10 s3_bucket_owner, 11 s3_prefix, 12 s3_sse_algorithm, 13 s3_sse_kms_key_id, 14 failure_code, 15 failure_message, 16 export_format, 17 billed_size_bytes, 18 item_count, 19 export_type, 20 incremental_export_specification);
+
+#[derive(Clone, Default)]
+pub struct ExportSummary {
+    pub export_arn: Option<String>,
+    pub export_status: Option<ExportStatus>,
+    pub export_type: Option<ExportType>,
+}
+shape!(ExportSummary, tables::EXPORT_SUMMARY, 0 export_arn, 1 export_status, 2 export_type);
+
+#[derive(Clone, Default)]
+pub struct ExportTableToPointInTimeInput {
+    pub table_arn: String,
+    pub export_time: Option<Timestamp>,
+    pub client_token: Option<String>,
+    pub s3_bucket: String,
+    pub s3_bucket_owner: Option<String>,
+    pub s3_prefix: Option<String>,
+    pub s3_sse_algorithm: Option<S3SseAlgorithm>,
+    pub s3_sse_kms_key_id: Option<String>,
+    pub export_format: Option<ExportFormat>,
+    pub export_type: Option<ExportType>,
+    pub incremental_export_specification: Option<IncrementalExportSpecification>,
+}
+shape!(ExportTableToPointInTimeInput, tables::EXPORT_TABLE_TO_POINT_IN_TIME_INPUT, 0 table_arn, 1 export_time, 2 client_token, 3 s3_bucket, 4 s3_bucket_owner, 5 s3_prefix, 6 s3_sse_algorithm, 7 s3_sse_kms_key_id, 8 export_format, 9 export_type, 10 incremental_export_specification);
+
+#[derive(Clone, Default)]
+pub struct ExportTableToPointInTimeOutput {
+    pub export_description: Option<ExportDescription>,
+}
+shape!(ExportTableToPointInTimeOutput, tables::EXPORT_TABLE_TO_POINT_IN_TIME_OUTPUT, 0 export_description);
 
 #[derive(Clone, Default)]
 pub struct Get {
@@ -610,6 +697,74 @@ pub struct GlobalTableWitnessGroupUpdate {
 shape!(GlobalTableWitnessGroupUpdate, tables::GLOBAL_TABLE_WITNESS_GROUP_UPDATE, 0 create, 1 delete);
 
 #[derive(Clone, Default)]
+pub struct ImportSummary {
+    pub import_arn: Option<String>,
+    pub import_status: Option<ImportStatus>,
+    pub table_arn: Option<String>,
+    pub s3_bucket_source: Option<S3BucketSource>,
+    pub cloud_watch_log_group_arn: Option<String>,
+    pub input_format: Option<InputFormat>,
+    pub start_time: Option<Timestamp>,
+    pub end_time: Option<Timestamp>,
+}
+shape!(ImportSummary, tables::IMPORT_SUMMARY, 0 import_arn, 1 import_status, 2 table_arn, 3 s3_bucket_source, 4 cloud_watch_log_group_arn, 5 input_format, 6 start_time, 7 end_time);
+
+#[derive(Clone, Default)]
+pub struct ImportTableDescription {
+    pub import_arn: Option<String>,
+    pub import_status: Option<ImportStatus>,
+    pub table_arn: Option<String>,
+    pub table_id: Option<String>,
+    pub client_token: Option<String>,
+    pub s3_bucket_source: Option<S3BucketSource>,
+    pub error_count: Option<i64>,
+    pub cloud_watch_log_group_arn: Option<String>,
+    pub input_format: Option<InputFormat>,
+    pub input_format_options: Option<InputFormatOptions>,
+    pub input_compression_type: Option<InputCompressionType>,
+    pub table_creation_parameters: Option<TableCreationParameters>,
+    pub start_time: Option<Timestamp>,
+    pub end_time: Option<Timestamp>,
+    pub processed_size_bytes: Option<i64>,
+    pub processed_item_count: Option<i64>,
+    pub imported_item_count: Option<i64>,
+    pub failure_code: Option<String>,
+    pub failure_message: Option<String>,
+}
+shape!(ImportTableDescription, tables::IMPORT_TABLE_DESCRIPTION, 0 import_arn, 1 import_status, 2 table_arn, 3 table_id, 4 client_token, 5 s3_bucket_source, 6 error_count, 7 cloud_watch_log_group_arn, 8 input_format, 9 input_format_options, 10 input_compression_type, 11 table_creation_parameters, 12 start_time, 13 end_time, 14 processed_size_bytes, 15 processed_item_count, 16 imported_item_count, 17 failure_code, 18 failure_message);
+
+#[derive(Clone, Default)]
+pub struct ImportTableInput {
+    pub client_token: Option<String>,
+    pub s3_bucket_source: S3BucketSource,
+    pub input_format: InputFormat,
+    pub input_format_options: Option<InputFormatOptions>,
+    pub input_compression_type: Option<InputCompressionType>,
+    pub table_creation_parameters: TableCreationParameters,
+}
+shape!(ImportTableInput, tables::IMPORT_TABLE_INPUT, 0 client_token, 1 s3_bucket_source, 2 input_format, 3 input_format_options, 4 input_compression_type, 5 table_creation_parameters);
+
+#[derive(Clone, Default)]
+pub struct ImportTableOutput {
+    pub import_table_description: ImportTableDescription,
+}
+shape!(ImportTableOutput, tables::IMPORT_TABLE_OUTPUT, 0 import_table_description);
+
+#[derive(Clone, Default)]
+pub struct IncrementalExportSpecification {
+    pub export_from_time: Option<Timestamp>,
+    pub export_to_time: Option<Timestamp>,
+    pub export_view_type: Option<ExportViewType>,
+}
+shape!(IncrementalExportSpecification, tables::INCREMENTAL_EXPORT_SPECIFICATION, 0 export_from_time, 1 export_to_time, 2 export_view_type);
+
+#[derive(Clone, Default)]
+pub struct InputFormatOptions {
+    pub csv: Option<CsvOptions>,
+}
+shape!(InputFormatOptions, tables::INPUT_FORMAT_OPTIONS, 0 csv);
+
+#[derive(Clone, Default)]
 pub struct ItemCollectionMetrics {
     pub item_collection_key: Option<BTreeMap<String, AttributeValue>>,
     pub size_estimate_range_gb: Option<Vec<f64>>,
@@ -656,6 +811,36 @@ pub struct ListBackupsOutput {
     pub last_evaluated_backup_arn: Option<String>,
 }
 shape!(ListBackupsOutput, tables::LIST_BACKUPS_OUTPUT, 0 backup_summaries, 1 last_evaluated_backup_arn);
+
+#[derive(Clone, Default)]
+pub struct ListExportsInput {
+    pub table_arn: Option<String>,
+    pub max_results: Option<i32>,
+    pub next_token: Option<String>,
+}
+shape!(ListExportsInput, tables::LIST_EXPORTS_INPUT, 0 table_arn, 1 max_results, 2 next_token);
+
+#[derive(Clone, Default)]
+pub struct ListExportsOutput {
+    pub export_summaries: Option<Vec<ExportSummary>>,
+    pub next_token: Option<String>,
+}
+shape!(ListExportsOutput, tables::LIST_EXPORTS_OUTPUT, 0 export_summaries, 1 next_token);
+
+#[derive(Clone, Default)]
+pub struct ListImportsInput {
+    pub table_arn: Option<String>,
+    pub page_size: Option<i32>,
+    pub next_token: Option<String>,
+}
+shape!(ListImportsInput, tables::LIST_IMPORTS_INPUT, 0 table_arn, 1 page_size, 2 next_token);
+
+#[derive(Clone, Default)]
+pub struct ListImportsOutput {
+    pub import_summary_list: Option<Vec<ImportSummary>>,
+    pub next_token: Option<String>,
+}
+shape!(ListImportsOutput, tables::LIST_IMPORTS_OUTPUT, 0 import_summary_list, 1 next_token);
 
 #[derive(Clone, Default)]
 pub struct ListTablesInput {
@@ -961,6 +1146,14 @@ pub struct RestoreTableToPointInTimeOutput {
 shape!(RestoreTableToPointInTimeOutput, tables::RESTORE_TABLE_TO_POINT_IN_TIME_OUTPUT, 0 table_description);
 
 #[derive(Clone, Default)]
+pub struct S3BucketSource {
+    pub s3_bucket_owner: Option<String>,
+    pub s3_bucket: String,
+    pub s3_key_prefix: Option<String>,
+}
+shape!(S3BucketSource, tables::S3_BUCKET_SOURCE, 0 s3_bucket_owner, 1 s3_bucket, 2 s3_key_prefix);
+
+#[derive(Clone, Default)]
 pub struct SSEDescription {
     pub status: Option<SSEStatus>,
     pub sse_type: Option<SSEType>,
@@ -1046,6 +1239,19 @@ pub struct TableClassSummary {
     pub last_update_date_time: Option<Timestamp>,
 }
 shape!(TableClassSummary, tables::TABLE_CLASS_SUMMARY, 0 table_class, 1 last_update_date_time);
+
+#[derive(Clone, Default)]
+pub struct TableCreationParameters {
+    pub table_name: String,
+    pub attribute_definitions: Vec<AttributeDefinition>,
+    pub key_schema: Vec<KeySchemaElement>,
+    pub billing_mode: Option<BillingMode>,
+    pub provisioned_throughput: Option<ProvisionedThroughput>,
+    pub on_demand_throughput: Option<OnDemandThroughput>,
+    pub sse_specification: Option<SSESpecification>,
+    pub global_secondary_indexes: Option<Vec<GlobalSecondaryIndex>>,
+}
+shape!(TableCreationParameters, tables::TABLE_CREATION_PARAMETERS, 0 table_name, 1 attribute_definitions, 2 key_schema, 3 billing_mode, 4 provisioned_throughput, 5 on_demand_throughput, 6 sse_specification, 7 global_secondary_indexes);
 
 #[derive(Clone, Default)]
 pub struct TableDescription {

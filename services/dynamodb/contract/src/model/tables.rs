@@ -260,6 +260,7 @@ pub static BATCH_WRITE_ITEM_REQUEST_MAP: Schema = Schema::new(
 )
 .min(1)
 .max(25);
+pub static BILLED_SIZE_BYTES: Schema = Schema::new("BilledSizeBytes", Kind::Long).min(0);
 pub static BILLING_MODE: Schema = Schema::new("BillingMode", Kind::Enum(enums::BillingMode::TEXTS));
 pub static BILLING_MODE_SUMMARY: Schema = Schema::structure(
     "BillingModeSummary",
@@ -302,6 +303,9 @@ pub static CAPACITY: Schema = Schema::structure(
 );
 pub static CLIENT_REQUEST_TOKEN: Schema =
     Schema::new("ClientRequestToken", Kind::Text).min(1).max(36);
+pub static CLIENT_TOKEN: Schema = Schema::new("ClientToken", Kind::Text).pattern(&P1);
+pub static CLOUD_WATCH_LOG_GROUP_ARN: Schema =
+    Schema::new("CloudWatchLogGroupArn", Kind::Text).min(1).max(1024);
 pub static CODE: Schema = Schema::new("Code", Kind::Text);
 pub static COMPARISON_OPERATOR: Schema =
     Schema::new("ComparisonOperator", Kind::Enum(enums::ComparisonOperator::TEXTS));
@@ -437,6 +441,22 @@ pub static CREATE_TABLE_OUTPUT: Schema = Schema::structure(
     "CreateTableOutput",
     &StructSchema::new(&[Member::new("TableDescription", &TABLE_DESCRIPTION)]),
 );
+pub static CSV_DELIMITER: Schema =
+    Schema::new("CsvDelimiter", Kind::Text).min(1).max(1).pattern(&P2);
+pub static CSV_HEADER: Schema = Schema::new("CsvHeader", Kind::Text).min(1).max(65536).pattern(&P3);
+pub static CSV_HEADER_LIST: Schema = Schema::new(
+    "CsvHeaderList",
+    Kind::List(&ListSchema { item: Member::new("member", &CSV_HEADER), flattened: false }),
+)
+.min(1)
+.max(255);
+pub static CSV_OPTIONS: Schema = Schema::structure(
+    "CsvOptions",
+    &StructSchema::new(&[
+        Member::new("Delimiter", &CSV_DELIMITER),
+        Member::new("HeaderList", &CSV_HEADER_LIST),
+    ]),
+);
 pub static DATE: Schema = Schema::new("Date", Kind::Timestamp(None));
 pub static DELETE: Schema = Schema::structure(
     "Delete",
@@ -547,6 +567,24 @@ pub static DESCRIBE_ENDPOINTS_RESPONSE: Schema = Schema::structure(
     "DescribeEndpointsResponse",
     &StructSchema::new(&[Member::new("Endpoints", &ENDPOINTS).required()]),
 );
+pub static DESCRIBE_EXPORT_INPUT: Schema = Schema::structure(
+    "DescribeExportInput",
+    &StructSchema::new(&[Member::new("ExportArn", &EXPORT_ARN).required()]),
+);
+pub static DESCRIBE_EXPORT_OUTPUT: Schema = Schema::structure(
+    "DescribeExportOutput",
+    &StructSchema::new(&[Member::new("ExportDescription", &EXPORT_DESCRIPTION)]),
+);
+pub static DESCRIBE_IMPORT_INPUT: Schema = Schema::structure(
+    "DescribeImportInput",
+    &StructSchema::new(&[Member::new("ImportArn", &IMPORT_ARN).required()]),
+);
+pub static DESCRIBE_IMPORT_OUTPUT: Schema = Schema::structure(
+    "DescribeImportOutput",
+    &StructSchema::new(&[
+        Member::new("ImportTableDescription", &IMPORT_TABLE_DESCRIPTION).required()
+    ]),
+);
 pub static DESCRIBE_LIMITS_INPUT: Schema =
     Schema::structure("DescribeLimitsInput", &StructSchema::new(&[]));
 pub static DESCRIBE_LIMITS_OUTPUT: Schema = Schema::structure(
@@ -593,6 +631,7 @@ pub static ENDPOINTS: Schema = Schema::new(
     "Endpoints",
     Kind::List(&ListSchema { item: Member::new("member", &ENDPOINT), flattened: false }),
 );
+pub static ERROR_COUNT: Schema = Schema::new("ErrorCount", Kind::Long).min(0);
 pub static ERROR_MESSAGE: Schema = Schema::new("ErrorMessage", Kind::Text);
 pub static EXECUTE_STATEMENT_INPUT: Schema = Schema::structure(
     "ExecuteStatementInput",
@@ -651,6 +690,95 @@ pub static EXPECTED_ATTRIBUTE_VALUE: Schema = Schema::structure(
         Member::new("AttributeValueList", &ATTRIBUTE_VALUE_LIST),
     ]),
 );
+pub static EXPORT_ARN: Schema = Schema::new("ExportArn", Kind::Text).min(37).max(1024);
+pub static EXPORT_CONFLICT_EXCEPTION: Schema = Schema::structure(
+    "ExportConflictException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "ExportConflictException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static EXPORT_DESCRIPTION: Schema = Schema::structure(
+    "ExportDescription",
+    &StructSchema::new(&[
+        Member::new("ExportArn", &EXPORT_ARN),
+        Member::new("ExportStatus", &EXPORT_STATUS),
+        Member::new("StartTime", &EXPORT_START_TIME),
+        Member::new("EndTime", &EXPORT_END_TIME),
+        Member::new("ExportManifest", &EXPORT_MANIFEST),
+        Member::new("TableArn", &TABLE_ARN),
+        Member::new("TableId", &TABLE_ID),
+        Member::new("ExportTime", &EXPORT_TIME),
+        Member::new("ClientToken", &CLIENT_TOKEN),
+        Member::new("S3Bucket", &S3_BUCKET),
+        Member::new("S3BucketOwner", &S3_BUCKET_OWNER),
+        Member::new("S3Prefix", &S3_PREFIX),
+        Member::new("S3SseAlgorithm", &S3_SSE_ALGORITHM),
+        Member::new("S3SseKmsKeyId", &S3_SSE_KMS_KEY_ID),
+        Member::new("FailureCode", &FAILURE_CODE),
+        Member::new("FailureMessage", &FAILURE_MESSAGE),
+        Member::new("ExportFormat", &EXPORT_FORMAT),
+        Member::new("BilledSizeBytes", &BILLED_SIZE_BYTES),
+        Member::new("ItemCount", &ITEM_COUNT),
+        Member::new("ExportType", &EXPORT_TYPE),
+        Member::new("IncrementalExportSpecification", &INCREMENTAL_EXPORT_SPECIFICATION),
+    ]),
+);
+pub static EXPORT_END_TIME: Schema = Schema::new("ExportEndTime", Kind::Timestamp(None));
+pub static EXPORT_FORMAT: Schema =
+    Schema::new("ExportFormat", Kind::Enum(enums::ExportFormat::TEXTS));
+pub static EXPORT_FROM_TIME: Schema = Schema::new("ExportFromTime", Kind::Timestamp(None));
+pub static EXPORT_MANIFEST: Schema = Schema::new("ExportManifest", Kind::Text);
+pub static EXPORT_NEXT_TOKEN: Schema = Schema::new("ExportNextToken", Kind::Text);
+pub static EXPORT_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
+    "ExportNotFoundException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "ExportNotFoundException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static EXPORT_START_TIME: Schema = Schema::new("ExportStartTime", Kind::Timestamp(None));
+pub static EXPORT_STATUS: Schema =
+    Schema::new("ExportStatus", Kind::Enum(enums::ExportStatus::TEXTS));
+pub static EXPORT_SUMMARIES: Schema = Schema::new(
+    "ExportSummaries",
+    Kind::List(&ListSchema { item: Member::new("member", &EXPORT_SUMMARY), flattened: false }),
+);
+pub static EXPORT_SUMMARY: Schema = Schema::structure(
+    "ExportSummary",
+    &StructSchema::new(&[
+        Member::new("ExportArn", &EXPORT_ARN),
+        Member::new("ExportStatus", &EXPORT_STATUS),
+        Member::new("ExportType", &EXPORT_TYPE),
+    ]),
+);
+pub static EXPORT_TABLE_TO_POINT_IN_TIME_INPUT: Schema = Schema::structure(
+    "ExportTableToPointInTimeInput",
+    &StructSchema::new(&[
+        Member::new("TableArn", &TABLE_ARN).required(),
+        Member::new("ExportTime", &EXPORT_TIME),
+        Member::new("ClientToken", &CLIENT_TOKEN).token(),
+        Member::new("S3Bucket", &S3_BUCKET).required(),
+        Member::new("S3BucketOwner", &S3_BUCKET_OWNER),
+        Member::new("S3Prefix", &S3_PREFIX),
+        Member::new("S3SseAlgorithm", &S3_SSE_ALGORITHM),
+        Member::new("S3SseKmsKeyId", &S3_SSE_KMS_KEY_ID),
+        Member::new("ExportFormat", &EXPORT_FORMAT),
+        Member::new("ExportType", &EXPORT_TYPE),
+        Member::new("IncrementalExportSpecification", &INCREMENTAL_EXPORT_SPECIFICATION),
+    ]),
+);
+pub static EXPORT_TABLE_TO_POINT_IN_TIME_OUTPUT: Schema = Schema::structure(
+    "ExportTableToPointInTimeOutput",
+    &StructSchema::new(&[Member::new("ExportDescription", &EXPORT_DESCRIPTION)]),
+);
+pub static EXPORT_TIME: Schema = Schema::new("ExportTime", Kind::Timestamp(None));
+pub static EXPORT_TO_TIME: Schema = Schema::new("ExportToTime", Kind::Timestamp(None));
+pub static EXPORT_TYPE: Schema = Schema::new("ExportType", Kind::Enum(enums::ExportType::TEXTS));
+pub static EXPORT_VIEW_TYPE: Schema =
+    Schema::new("ExportViewType", Kind::Enum(enums::ExportViewType::TEXTS));
 pub static EXPRESSION_ATTRIBUTE_NAME_MAP: Schema = Schema::new(
     "ExpressionAttributeNameMap",
     Kind::Map(&MapSchema {
@@ -673,6 +801,8 @@ pub static EXPRESSION_ATTRIBUTE_VALUE_MAP: Schema = Schema::new(
 );
 pub static EXPRESSION_ATTRIBUTE_VALUE_VARIABLE: Schema =
     Schema::new("ExpressionAttributeValueVariable", Kind::Text);
+pub static FAILURE_CODE: Schema = Schema::new("FailureCode", Kind::Text);
+pub static FAILURE_MESSAGE: Schema = Schema::new("FailureMessage", Kind::Text);
 pub static FILTER_CONDITION_MAP: Schema = Schema::new(
     "FilterConditionMap",
     Kind::Map(&MapSchema {
@@ -844,8 +974,105 @@ pub static IDEMPOTENT_PARAMETER_MISMATCH_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static IMPORT_ARN: Schema = Schema::new("ImportArn", Kind::Text).min(37).max(1024);
+pub static IMPORT_CONFLICT_EXCEPTION: Schema = Schema::structure(
+    "ImportConflictException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "ImportConflictException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static IMPORT_END_TIME: Schema = Schema::new("ImportEndTime", Kind::Timestamp(None));
+pub static IMPORT_NEXT_TOKEN: Schema =
+    Schema::new("ImportNextToken", Kind::Text).min(112).max(1024).pattern(&P4);
+pub static IMPORT_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
+    "ImportNotFoundException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "ImportNotFoundException",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static IMPORT_START_TIME: Schema = Schema::new("ImportStartTime", Kind::Timestamp(None));
+pub static IMPORT_STATUS: Schema =
+    Schema::new("ImportStatus", Kind::Enum(enums::ImportStatus::TEXTS));
+pub static IMPORT_SUMMARY: Schema = Schema::structure(
+    "ImportSummary",
+    &StructSchema::new(&[
+        Member::new("ImportArn", &IMPORT_ARN),
+        Member::new("ImportStatus", &IMPORT_STATUS),
+        Member::new("TableArn", &TABLE_ARN),
+        Member::new("S3BucketSource", &S3_BUCKET_SOURCE),
+        Member::new("CloudWatchLogGroupArn", &CLOUD_WATCH_LOG_GROUP_ARN),
+        Member::new("InputFormat", &INPUT_FORMAT),
+        Member::new("StartTime", &IMPORT_START_TIME),
+        Member::new("EndTime", &IMPORT_END_TIME),
+    ]),
+);
+pub static IMPORT_SUMMARY_LIST: Schema = Schema::new(
+    "ImportSummaryList",
+    Kind::List(&ListSchema { item: Member::new("member", &IMPORT_SUMMARY), flattened: false }),
+);
+pub static IMPORT_TABLE_DESCRIPTION: Schema = Schema::structure(
+    "ImportTableDescription",
+    &StructSchema::new(&[
+        Member::new("ImportArn", &IMPORT_ARN),
+        Member::new("ImportStatus", &IMPORT_STATUS),
+        Member::new("TableArn", &TABLE_ARN),
+        Member::new("TableId", &TABLE_ID),
+        Member::new("ClientToken", &CLIENT_TOKEN),
+        Member::new("S3BucketSource", &S3_BUCKET_SOURCE),
+        Member::new("ErrorCount", &ERROR_COUNT),
+        Member::new("CloudWatchLogGroupArn", &CLOUD_WATCH_LOG_GROUP_ARN),
+        Member::new("InputFormat", &INPUT_FORMAT),
+        Member::new("InputFormatOptions", &INPUT_FORMAT_OPTIONS),
+        Member::new("InputCompressionType", &INPUT_COMPRESSION_TYPE),
+        Member::new("TableCreationParameters", &TABLE_CREATION_PARAMETERS),
+        Member::new("StartTime", &IMPORT_START_TIME),
+        Member::new("EndTime", &IMPORT_END_TIME),
+        Member::new("ProcessedSizeBytes", &LONG_OBJECT),
+        Member::new("ProcessedItemCount", &PROCESSED_ITEM_COUNT),
+        Member::new("ImportedItemCount", &IMPORTED_ITEM_COUNT),
+        Member::new("FailureCode", &FAILURE_CODE),
+        Member::new("FailureMessage", &FAILURE_MESSAGE),
+    ]),
+);
+pub static IMPORT_TABLE_INPUT: Schema = Schema::structure(
+    "ImportTableInput",
+    &StructSchema::new(&[
+        Member::new("ClientToken", &CLIENT_TOKEN).token(),
+        Member::new("S3BucketSource", &S3_BUCKET_SOURCE).required(),
+        Member::new("InputFormat", &INPUT_FORMAT).required(),
+        Member::new("InputFormatOptions", &INPUT_FORMAT_OPTIONS),
+        Member::new("InputCompressionType", &INPUT_COMPRESSION_TYPE),
+        Member::new("TableCreationParameters", &TABLE_CREATION_PARAMETERS).required(),
+    ]),
+);
+pub static IMPORT_TABLE_OUTPUT: Schema = Schema::structure(
+    "ImportTableOutput",
+    &StructSchema::new(&[
+        Member::new("ImportTableDescription", &IMPORT_TABLE_DESCRIPTION).required()
+    ]),
+);
+pub static IMPORTED_ITEM_COUNT: Schema = Schema::new("ImportedItemCount", Kind::Long).min(0);
+pub static INCREMENTAL_EXPORT_SPECIFICATION: Schema = Schema::structure(
+    "IncrementalExportSpecification",
+    &StructSchema::new(&[
+        Member::new("ExportFromTime", &EXPORT_FROM_TIME),
+        Member::new("ExportToTime", &EXPORT_TO_TIME),
+        Member::new("ExportViewType", &EXPORT_VIEW_TYPE),
+    ]),
+);
 pub static INDEX_NAME: Schema = Schema::new("IndexName", Kind::Text).min(3).max(255).pattern(&P0);
 pub static INDEX_STATUS: Schema = Schema::new("IndexStatus", Kind::Enum(enums::IndexStatus::TEXTS));
+pub static INPUT_COMPRESSION_TYPE: Schema =
+    Schema::new("InputCompressionType", Kind::Enum(enums::InputCompressionType::TEXTS));
+pub static INPUT_FORMAT: Schema = Schema::new("InputFormat", Kind::Enum(enums::InputFormat::TEXTS));
+pub static INPUT_FORMAT_OPTIONS: Schema = Schema::structure(
+    "InputFormatOptions",
+    &StructSchema::new(&[Member::new("Csv", &CSV_OPTIONS)]),
+);
 pub static INTEGER: Schema = Schema::new("Integer", Kind::Integer);
 pub static INTERNAL_SERVER_ERROR: Schema = Schema::structure(
     "InternalServerError",
@@ -853,6 +1080,14 @@ pub static INTERNAL_SERVER_ERROR: Schema = Schema::structure(
         "InternalServerError",
         500,
         Fault::Receiver,
+    ),
+);
+pub static INVALID_EXPORT_TIME_EXCEPTION: Schema = Schema::structure(
+    "InvalidExportTimeException",
+    &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
+        "InvalidExportTimeException",
+        400,
+        Fault::Sender,
     ),
 );
 pub static INVALID_RESTORE_TIME_EXCEPTION: Schema = Schema::structure(
@@ -1005,6 +1240,40 @@ pub static LIST_BACKUPS_OUTPUT: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("BackupSummaries", &BACKUP_SUMMARIES),
         Member::new("LastEvaluatedBackupArn", &BACKUP_ARN),
+    ]),
+);
+pub static LIST_EXPORTS_INPUT: Schema = Schema::structure(
+    "ListExportsInput",
+    &StructSchema::new(&[
+        Member::new("TableArn", &TABLE_ARN),
+        Member::new("MaxResults", &LIST_EXPORTS_MAX_LIMIT),
+        Member::new("NextToken", &EXPORT_NEXT_TOKEN),
+    ]),
+);
+pub static LIST_EXPORTS_MAX_LIMIT: Schema =
+    Schema::new("ListExportsMaxLimit", Kind::Integer).min(1).max(25);
+pub static LIST_EXPORTS_OUTPUT: Schema = Schema::structure(
+    "ListExportsOutput",
+    &StructSchema::new(&[
+        Member::new("ExportSummaries", &EXPORT_SUMMARIES),
+        Member::new("NextToken", &EXPORT_NEXT_TOKEN),
+    ]),
+);
+pub static LIST_IMPORTS_INPUT: Schema = Schema::structure(
+    "ListImportsInput",
+    &StructSchema::new(&[
+        Member::new("TableArn", &TABLE_ARN),
+        Member::new("PageSize", &LIST_IMPORTS_MAX_LIMIT),
+        Member::new("NextToken", &IMPORT_NEXT_TOKEN),
+    ]),
+);
+pub static LIST_IMPORTS_MAX_LIMIT: Schema =
+    Schema::new("ListImportsMaxLimit", Kind::Integer).min(1).max(25);
+pub static LIST_IMPORTS_OUTPUT: Schema = Schema::structure(
+    "ListImportsOutput",
+    &StructSchema::new(&[
+        Member::new("ImportSummaryList", &IMPORT_SUMMARY_LIST),
+        Member::new("NextToken", &IMPORT_NEXT_TOKEN),
     ]),
 );
 pub static LIST_TABLES_INPUT: Schema = Schema::structure(
@@ -1215,6 +1484,7 @@ pub static PREPARED_STATEMENT_PARAMETERS: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &ATTRIBUTE_VALUE), flattened: false }),
 )
 .min(1);
+pub static PROCESSED_ITEM_COUNT: Schema = Schema::new("ProcessedItemCount", Kind::Long).min(0);
 pub static PROJECTION: Schema = Schema::structure(
     "Projection",
     &StructSchema::new(&[
@@ -1526,6 +1796,20 @@ pub static RETURN_VALUES_ON_CONDITION_CHECK_FAILURE: Schema = Schema::new(
     "ReturnValuesOnConditionCheckFailure",
     Kind::Enum(enums::ReturnValuesOnConditionCheckFailure::TEXTS),
 );
+pub static S3_BUCKET: Schema = Schema::new("S3Bucket", Kind::Text).max(255).pattern(&P5);
+pub static S3_BUCKET_OWNER: Schema = Schema::new("S3BucketOwner", Kind::Text).pattern(&P6);
+pub static S3_BUCKET_SOURCE: Schema = Schema::structure(
+    "S3BucketSource",
+    &StructSchema::new(&[
+        Member::new("S3BucketOwner", &S3_BUCKET_OWNER),
+        Member::new("S3Bucket", &S3_BUCKET).required(),
+        Member::new("S3KeyPrefix", &S3_PREFIX),
+    ]),
+);
+pub static S3_PREFIX: Schema = Schema::new("S3Prefix", Kind::Text).max(1024);
+pub static S3_SSE_ALGORITHM: Schema =
+    Schema::new("S3SseAlgorithm", Kind::Enum(enums::S3SseAlgorithm::TEXTS));
+pub static S3_SSE_KMS_KEY_ID: Schema = Schema::new("S3SseKmsKeyId", Kind::Text).min(1).max(2048);
 pub static SSE_DESCRIPTION: Schema = Schema::structure(
     "SSEDescription",
     &StructSchema::new(&[
@@ -1656,6 +1940,19 @@ pub static TABLE_CLASS_SUMMARY: Schema = Schema::structure(
 );
 pub static TABLE_CREATION_DATE_TIME: Schema =
     Schema::new("TableCreationDateTime", Kind::Timestamp(None));
+pub static TABLE_CREATION_PARAMETERS: Schema = Schema::structure(
+    "TableCreationParameters",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_NAME).required(),
+        Member::new("AttributeDefinitions", &ATTRIBUTE_DEFINITIONS).required(),
+        Member::new("KeySchema", &KEY_SCHEMA).required(),
+        Member::new("BillingMode", &BILLING_MODE),
+        Member::new("ProvisionedThroughput", &PROVISIONED_THROUGHPUT),
+        Member::new("OnDemandThroughput", &ON_DEMAND_THROUGHPUT),
+        Member::new("SSESpecification", &SSE_SPECIFICATION),
+        Member::new("GlobalSecondaryIndexes", &GLOBAL_SECONDARY_INDEX_LIST),
+    ]),
+);
 pub static TABLE_DESCRIPTION: Schema = Schema::structure(
     "TableDescription",
     &StructSchema::new(&[
@@ -1689,7 +1986,7 @@ pub static TABLE_DESCRIPTION: Schema = Schema::structure(
         Member::new("MultiRegionConsistency", &MULTI_REGION_CONSISTENCY),
     ]),
 );
-pub static TABLE_ID: Schema = Schema::new("TableId", Kind::Text).pattern(&P1);
+pub static TABLE_ID: Schema = Schema::new("TableId", Kind::Text).pattern(&P7);
 pub static TABLE_IN_USE_EXCEPTION: Schema = Schema::structure(
     "TableInUseException",
     &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
@@ -2010,5 +2307,11 @@ pub static WRITE_REQUESTS: Schema = Schema::new(
 )
 .min(1)
 .max(25);
-static P1: Pattern = Pattern::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
+static P4: Pattern = Pattern::new("([0-9a-f]{16})+");
+static P2: Pattern = Pattern::new("[,;:|\\t ]");
+static P6: Pattern = Pattern::new("[0-9]{12}");
+static P7: Pattern = Pattern::new("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}");
+static P3: Pattern = Pattern::new("[\\x20-\\x21\\x23-\\x2B\\x2D-\\x7E]*");
 static P0: Pattern = Pattern::new("[a-zA-Z0-9_.-]+");
+static P1: Pattern = Pattern::new("^[^\\$]+$");
+static P5: Pattern = Pattern::new("^[a-z0-9A-Z]+[\\.\\-\\w]*[a-z0-9A-Z]+$");

@@ -23,7 +23,7 @@ const DAYS_MAX: i32 = 35;
 
 impl Recovery {
     /// The first moment that can be restored.
-    pub(super) fn earliest(&self, now: Timestamp) -> Timestamp {
+    pub(crate) fn earliest(&self, now: Timestamp) -> Timestamp {
         let kept = Duration::from_secs(u64::from(self.days.unsigned_abs()) * 86_400);
         self.since.max(now - kept)
     }

@@ -46,7 +46,7 @@ impl Command<CreateTable> for Dynamodb {
     }
 }
 
-fn new_row(
+pub(crate) fn new_row(
     call: &Call,
     key: crate::state::TableKey,
     input: &CreateTableInput,
@@ -95,6 +95,7 @@ fn new_row(
         restored: None,
         copies: Default::default(),
         has_past: false,
+        is_importing: false,
     };
     if let Some(view) = wanted_stream(input.stream_specification.as_ref())? {
         row.stream = Some(new_stream(call, view));
