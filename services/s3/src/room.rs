@@ -8,7 +8,6 @@ use haar_courier::{Courier, CourierError, CourierSettings};
 use haar_kernel::{Doors, HoldsBlobs};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
-use tokio::sync::Notify;
 
 use crate::controllers::Lifecycles;
 use crate::metering::Storage;
@@ -22,8 +21,6 @@ pub struct S3 {
     pub(crate) doors: Doors,
     pub(crate) store: Store,
     pub(crate) storage: Storage,
-    /// A bucket was deleted, what is left of it is to be removed.
-    pub(crate) soiled: Notify,
     /// Set once the room has started.
     pub(crate) courier: OnceLock<Courier>,
 }
@@ -37,8 +34,8 @@ impl S3 {
         doors.targets.offer("s3", Arc::new(Buckets(doors.clone())));
         let store = Store::open(&doors.kv, &doors.ids)?;
         let storage = Storage::new(doors);
-        let (soiled, courier) = (Notify::new(), OnceLock::new());
-        Ok(Arc::new(Self { doors: doors.clone(), store, storage, soiled, courier }))
+        let courier = OnceLock::new();
+        Ok(Arc::new(Self { doors: doors.clone(), store, storage, courier }))
     }
 
     /// The controller that does what lifecycle rules ask for.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haar_kernel::{Doors, Lanes};
 use haar_kv::KvError;
-use haar_ledger::Tables;
+use haar_ledger::{ChangeSet, Tables};
 use haar_types::Timestamp;
 
 use crate::engine::{Engine, Queue};
@@ -99,14 +99,32 @@ impl Sqs {
 
     /// Removes what purges and deleted queues left, now and whenever there is something.
     async fn keep_clean(self: Arc<Self>) {
+        let mut changes = self.doors.ledger.changes();
         loop {
             let ids = OnceLock::new();
             let is_there = |id: u64| ids.get_or_init(|| self.ids()).contains(&id);
             if let Err(error) = self.engine.clean(is_there).await {
                 tracing::error!(%error, "could not remove messages of deleted or purged queues");
             }
-            self.engine.soiled.notified().await;
+            loop {
+                let changes = tokio::select! {
+                    () = self.engine.soiled.notified() => break,
+                    changes = changes.next() => changes,
+                };
+                let Some(changes) = changes else { return };
+                if self.forget_deleted(&changes) {
+                    break;
+                }
+            }
         }
+    }
+
+    /// Forgets queues that were deleted, also by callers who hung up; whether there are any.
+    fn forget_deleted(&self, changes: &ChangeSet) -> bool {
+        let gone = changes.rows::<QueueRow>().filter(|(_, new)| new.is_none());
+        let gone: Vec<u64> = gone.filter_map(|(old, _)| Some(old?.id)).collect();
+        gone.iter().for_each(|id| self.engine.remove_queue(*id));
+        changes.lost || !gone.is_empty()
     }
 
     fn ids(&self) -> BTreeSet<u64> {

@@ -159,7 +159,6 @@ impl Flow<DeleteBucket> for S3 {
                 Ok(())
             })
         })?;
-        self.soiled.notify_one(); // also when the caller hangs up before the disk has it
         committed.durable().await.map_err(unwritten)?;
         Ok(Default::default())
     }

@@ -14,13 +14,19 @@ use crate::state::BucketRow;
 const CHUNK: usize = 512;
 
 impl S3 {
-    /// Removes what deleted buckets left, now and whenever there is something; never ends.
+    /// Removes what deleted buckets left, now and whenever one was deleted; never ends.
     pub(crate) async fn keep_clean(self: Arc<Self>) {
+        let mut changes = self.doors.ledger.changes();
         loop {
             if let Err(error) = self.clean().await {
                 tracing::error!(%error, "could not remove what deleted buckets left");
             }
-            self.soiled.notified().await;
+            loop {
+                let Some(changes) = changes.next().await else { return };
+                if changes.lost || changes.rows::<BucketRow>().any(|(_, new)| new.is_none()) {
+                    break;
+                }
+            }
         }
     }
 
