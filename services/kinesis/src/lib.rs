@@ -15,6 +15,7 @@
 
 mod access;
 pub mod controllers;
+mod growth;
 mod lanes;
 mod lookup;
 mod metering;

@@ -18,7 +18,6 @@ use crate::rules::hash_key;
 use crate::rules::sequence::{Sequence, next_tick};
 use crate::state::{ShardRow, StreamKey, StreamRow, open_shards};
 use crate::tips::{Phase, Tip, TipState};
-use haar_kinesis_contract::StreamMode;
 
 /// A record that is to be written.
 pub(crate) struct Incoming {
@@ -92,6 +91,9 @@ impl Kinesis {
             let mut waits: Vec<_> = shares.iter().map(|share| share.1.grown.subscribe()).collect();
             match self.write(call, &stream, &shares, &incoming) {
                 Ok(placed) => {
+                    if placed.iter().any(|one| matches!(one, Placed::Throttled(_))) {
+                        self.grow(&stream, call.now);
+                    }
                     self.records.sync().await.map_err(unreachable_records)?;
                     return Ok(Written { stream, placed });
                 }
@@ -140,7 +142,6 @@ impl Kinesis {
                 Phase::Closed => return Err(Unwritten::Closed),
             }
         }
-        let is_limited = stream.mode == StreamMode::Provisioned;
         let now = self.doors.clock.moment();
         let mut placed = vec![None; incoming.len()];
         let mut batch = Batch::new();
@@ -148,7 +149,7 @@ impl Kinesis {
             let mut last = end.last;
             for place in places {
                 let record = &incoming[*place];
-                if is_limited && !takes(end, record.len(), now) {
+                if !takes(end, record.len(), now) {
                     placed[*place] = Some(Placed::Throttled(shard.key.number));
                     continue;
                 }

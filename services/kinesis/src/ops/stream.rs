@@ -128,6 +128,7 @@ impl Command<CreateStream> for Kinesis {
             scaled_at: Vec::new(),
             mode_changed_at: Vec::new(),
             charged_until: None,
+            grown_at: None,
         };
         add_tags(&mut row.tags, input.tags.unwrap_or_default())?;
         for (number, hash_keys) in (0..count).zip(uniform(count)) {

@@ -19,10 +19,11 @@ use super::iterator::{Wanted, begin};
 use crate::Kinesis;
 use crate::lookup::{find_consumer, find_shard, find_stream};
 use crate::read::Opened;
-use crate::refusal::in_use;
+use crate::refusal::{in_use, no_consumer};
 use crate::render::{record, shard_id};
 use crate::rules::iterator::Iterator as Place;
 use crate::rules::sequence::Sequence;
+use crate::state::{ConsumerKey, ConsumerRow};
 
 /// A subscription ends after five minutes. AWS docs: *SubscribeToShard*.
 const SESSION_MAX: Duration = Duration::from_secs(300);
@@ -94,6 +95,7 @@ impl Flow<SubscribeToShard> for Kinesis {
         };
         let from = begin("SubscribeToShard", &opened, &wanted, call.now)?;
         let now = self.doors.clock.moment();
+        let consumer_arn = input.consumer_arn.clone();
         let key = (input.consumer_arn, opened.shard.key.number);
         let ended = self.subscriptions.take(key, now).ok_or_else(|| {
             in_use(format!(
@@ -111,8 +113,17 @@ impl Flow<SubscribeToShard> for Kinesis {
         };
         let grown = opened.tip.grown.subscribe();
         let ends_at = now.after(SESSION_MAX);
-        let session =
-            Session { room: self, place: Some(place), grown, ended, ends_at, is_first: true };
+        let session = Session {
+            consumer: consumer.key.clone(),
+            consumer_arn,
+            next_at: now,
+            room: self,
+            place: Some(place),
+            grown,
+            ended,
+            ends_at,
+            is_first: true,
+        };
         let events = stream::unfold(session, |mut session| async move {
             let event = session.next().await?;
             Some((event, session))
@@ -123,17 +134,22 @@ impl Flow<SubscribeToShard> for Kinesis {
 
 struct Session {
     room: Arc<Kinesis>,
+    consumer: ConsumerKey,
+    consumer_arn: String,
     /// Where the next event begins; `None` behind the last.
     place: Option<Place>,
     grown: watch::Receiver<u64>,
     ended: watch::Receiver<bool>,
     ends_at: Moment,
+    /// When the consumer's share of the shard allows for more.
+    next_at: Moment,
     is_first: bool,
 }
 
 impl Session {
     async fn next(&mut self) -> Option<Result<SubscribeToShardEventStream, AwsError>> {
         let mut waited = std::mem::take(&mut self.is_first);
+        self.keep_pace().await;
         loop {
             self.grown.mark_unchanged();
             match self.look(waited)? {
@@ -162,12 +178,37 @@ impl Session {
         }
     }
 
+    /// Two MiB a second go to a consumer from a shard.
+    async fn keep_pace(&mut self) {
+        let clock = self.room.doors.clock.clone();
+        tokio::select! {
+            _ = self.ended.changed() => {}
+            () = clock.sleep_until(self.next_at.min(self.ends_at)) => {}
+        }
+    }
+
+    /// Refuses what a consumer asks for that was deregistered meanwhile.
+    fn check_consumer(&self, opened: &Opened) -> Result<(), AwsError> {
+        let row = opened.snapshot.get::<ConsumerRow>(&self.consumer);
+        let stays = |row: &ConsumerRow| {
+            row.status == ConsumerStatus::Active && row.arn() == self.consumer_arn
+        };
+        match row.is_some_and(|row| stays(&row)) {
+            true => Ok(()),
+            false => Err(no_consumer(&self.consumer_arn, &self.consumer.stream.account)),
+        }
+    }
+
     /// What is new, or that nothing is where somebody has waited for long.
     #[allow(clippy::type_complexity)]
     fn look(&mut self, waited: bool) -> Option<Result<Option<SubscribeToShardEvent>, AwsError>> {
         let place = self.place.as_ref()?;
         let now = self.room.doors.clock.now();
-        let opened = match self.room.open_place(place) {
+        let opened = self.room.open_place(place).and_then(|opened| {
+            self.check_consumer(&opened)?;
+            Ok(opened)
+        });
+        let opened = match opened {
             Ok(opened) => opened,
             Err(error) => return Some(Err(error)),
         };
@@ -190,6 +231,8 @@ impl Session {
         ];
         self.room.observe(&opened.stream, &values, now);
         self.room.bill_read(&opened.stream, portion.bytes, true, now);
+        let share = Duration::from_secs_f64(portion.bytes as f64 / EVENT_BYTES as f64);
+        self.next_at = self.room.doors.clock.moment().after(share);
         self.place = portion.next.map(|from| Place { from, ..place.clone() });
         Some(Ok(Some(SubscribeToShardEvent {
             records: portion.records.into_iter().map(record).collect(),

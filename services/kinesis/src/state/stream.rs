@@ -63,6 +63,9 @@ pub(crate) struct StreamRow {
     pub(crate) mode_changed_at: Vec<Timestamp>,
     /// Writer: `controllers::charges`. Until when its shards are paid for.
     pub(crate) charged_until: Option<Timestamp>,
+    /// When its capacity was doubled last, in on-demand mode.
+    #[serde(default)]
+    pub(crate) grown_at: Option<Timestamp>,
 }
 
 impl StreamRow {
