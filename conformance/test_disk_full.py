@@ -1,5 +1,6 @@
 """A disk that fills up: clear refusals, nothing lost, and all goes on when there is room again."""
 
+import json
 import os
 import subprocess
 
@@ -83,3 +84,49 @@ def test_a_full_disk_refuses_writes_serves_reads_and_takes_writes_again(new_clou
     taken = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]
     assert [one["Body"] for one in taken] == ["before", "after"]
     assert {one["Name"] for one in s3.list_buckets()["Buckets"]} == {"another", "full"}
+
+
+def test_what_is_published_to_a_full_disk_is_refused_and_nothing_of_it_arrives_later(new_cloud, small_disk):
+    cloud = new_cloud(data_dir=small_disk / "data")
+    sns, sqs, events, kinesis = (cloud.client(name) for name in ("sns", "sqs", "events", "kinesis"))
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("of-topic", "of-bus")}
+    arn = lambda name: f"arn:aws:sqs:us-east-1:000000000000:{name}"
+    topic = sns.create_topic(Name="t")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn("of-topic"),
+                  Attributes={"RawMessageDelivery": "true"})
+    events.put_rule(Name="r", EventPattern=json.dumps({"source": ["test"]}))
+    events.put_targets(Rule="r", Targets=[{"Id": "1", "Arn": arn("of-bus"), "InputPath": "$.detail"}])
+    kinesis.create_stream(StreamName="s", ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName="s", WaiterConfig={"Delay": 1})
+    asks = {
+        "topic": lambda text: sns.publish(TopicArn=topic, Message=text),
+        "bus": lambda text: events.put_events(Entries=[
+            {"Source": "test", "DetailType": "d", "Detail": json.dumps({"n": text})}]),
+        "stream": lambda text: kinesis.put_record(StreamName="s", PartitionKey="k", Data=text.encode()),
+    }
+    for ask in asks.values():
+        ask("before")
+    fill(small_disk)
+    refused = {name: refusal(ask, text="lost") for name, ask in asks.items()}
+    assert refused == {
+        "topic": ("ServiceUnavailable", 503), "bus": ("InternalException", 500),
+        "stream": ("ServiceUnavailable", 503)}
+    os.remove(small_disk / "ballast")
+    for ask in asks.values():
+        ask("after")
+    cloud.kill()
+    cloud.start()
+    sqs, kinesis = cloud.client("sqs"), cloud.client("kinesis")
+
+    def taken(url):
+        found = []
+        while messages := sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages"):
+            found += [one["Body"] for one in messages]
+        return sorted(found)
+
+    assert taken(urls["of-topic"]) == ["after", "before"]
+    assert [json.loads(body)["n"] for body in taken(urls["of-bus"])] == ["after", "before"]
+    place = kinesis.get_shard_iterator(
+        StreamName="s", ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
+    records = kinesis.get_records(ShardIterator=place)["Records"]
+    assert [record["Data"] for record in records] == [b"before", b"after"]

@@ -11,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from support.cloud import ACCOUNT, REGION, until
 from support.containers import Containers
+from support.enforced import refusal, root_of, user_of
 from support.functions import ROLE, Functions
 
 #: Answers by writing what it was told to its log, which is how a test hears of it.
@@ -283,3 +284,41 @@ def test_an_api_destination_is_called_with_a_token_and_called_again(events):
     (token,) = [one for one in server.heard if one[0] == "/token"]
     assert "client_secret=s3cret" in token[3]
     server.shutdown()
+
+
+def test_in_enforce_mode_policies_decide_who_puts_events_and_where_they_go(closed):
+    root = root_of(closed)
+    events, sqs = closed.client("events", **root), closed.client("sqs", **root)
+    names = ("bus-wanted", "bus-dead")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
+    arn = lambda name: f"arn:aws:sqs:us-east-1:{ACCOUNT}:{name}"
+    may_send = lambda name: {"Policy": json.dumps({"Version": "2012-10-17", "Statement": [{
+        "Effect": "Allow", "Principal": {"Service": "events.amazonaws.com"}, "Action": "sqs:SendMessage",
+        "Resource": arn(name), "Condition": {"ArnEquals": {"aws:SourceArn": rule}}}]})}
+    rule = events.put_rule(Name="guarded", EventPattern=json.dumps({"source": ["guarded"]}))["RuleArn"]
+    events.put_targets(Rule="guarded", Targets=[{
+        "Id": "1", "Arn": arn("bus-wanted"), "DeadLetterConfig": {"Arn": arn("bus-dead")}}])
+    sqs.set_queue_attributes(QueueUrl=urls["bus-dead"], Attributes=may_send("bus-dead"))
+    entry = {"Source": "guarded", "DetailType": "d", "Detail": "{}"}
+
+    def taken(name):
+        found = sqs.receive_message(QueueUrl=urls[name], WaitTimeSeconds=10, MessageAttributeNames=["All"])
+        return found.get("Messages", [])
+
+    events.put_events(Entries=[entry])
+    (dead,) = taken("bus-dead")
+    assert dead["MessageAttributes"]["ERROR_CODE"]["StringValue"] == "NO_PERMISSIONS"
+    assert dead["MessageAttributes"]["RULE_ARN"]["StringValue"] == rule
+    sqs.set_queue_attributes(QueueUrl=urls["bus-wanted"], Attributes=may_send("bus-wanted"))
+    events.put_events(Entries=[entry])
+    assert len(taken("bus-wanted")) == 1
+
+    narrow = closed.client("events", **user_of(closed, root, "bus-narrow", {
+        "Effect": "Allow", "Action": "events:PutEvents", "Resource": "*",
+        "Condition": {"StringEquals": {"events:source": "guarded"}}}))
+    code, text = refusal(narrow.put_events, Entries=[{**entry, "Source": "other"}])
+    assert code == "AccessDeniedException" and "events:PutEvents" in text
+    answer = narrow.put_events(Entries=[entry, {**entry, "Source": "other"}])
+    assert answer["FailedEntryCount"] == 1
+    assert answer["Entries"][1]["ErrorCode"] == "NotAuthorizedForSourceException"
+    assert refusal(narrow.put_rule, Name="mine", EventPattern="{}")[0] == "AccessDeniedException"

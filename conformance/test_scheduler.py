@@ -2,11 +2,14 @@
 
 import datetime
 import json
+import random
+import time
 import uuid
 
 import pytest
 
 from support.cloud import ACCOUNT, REGION, until
+from support.enforced import refusal, root_of, user_of
 from support.functions import ROLE, Functions
 from test_events import RECORDER, arn_of, heard
 
@@ -132,3 +135,78 @@ def test_what_was_due_while_haar_was_away_is_made_up_for_once(new_cloud, tmp_pat
     assert [by for by, _ in found].count("missed") == 1
     assert all(len(ids) == 1 for ids in found.values())
     assert cloud.client("scheduler").get_schedule(Name="each-minute")["State"] == "ENABLED"
+
+
+def test_schedules_run_once_each_whenever_haar_is_killed(new_cloud, tmp_path):
+    cloud = new_cloud(data_dir=tmp_path)
+    sqs, scheduler = cloud.client("sqs"), cloud.client("scheduler")
+    url = sqs.create_queue(QueueName="fired")["QueueUrl"]
+    told = {"by": "<aws.scheduler.schedule-arn>", "id": "<aws.scheduler.execution-id>"}
+    target = {"Arn": f"arn:aws:sqs:{REGION}:{ACCOUNT}:fired", "Input": json.dumps(told)}
+    names = set()
+    for second in range(3, 15):  # twelve seconds with five schedules each
+        at = soon(second)
+        names |= {create(scheduler, at, target, ActionAfterCompletion="DELETE") for _ in range(5)}
+    end = time.monotonic() + 15
+    moments = random.Random(7)
+    while time.monotonic() < end:
+        time.sleep(moments.uniform(0.2, 2.5))
+        cloud.kill()
+        cloud.start()
+    sqs, fired = cloud.client("sqs"), {}
+
+    def received():
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1).get("Messages", []):
+            body = json.loads(message["Body"])
+            fired.setdefault(body["by"].rsplit("/", 1)[1], set()).add(body["id"])
+        return set(fired)
+
+    until(received, lambda all: all == names)
+    # A message may come twice (at least once); an instant has one execution.
+    assert all(len(ids) == 1 for ids in fired.values())
+    until(lambda: cloud.client("scheduler").list_schedules()["Schedules"], lambda all: all == [])
+
+
+def test_in_enforce_mode_a_schedules_role_decides_what_is_called(closed):
+    root = root_of(closed)
+    iam, sqs, scheduler = (closed.client(name, **root) for name in ("iam", "sqs", "scheduler"))
+    names = ("sched-wanted", "sched-dead")
+    urls = {name: sqs.create_queue(QueueName=name)["QueueUrl"] for name in names}
+    arn = lambda name: sqs.get_queue_attributes(QueueUrl=urls[name], AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+
+    def role(name, trusted, *resources):
+        trust = {"Effect": "Allow", "Principal": {"Service": trusted}, "Action": "sts:AssumeRole"}
+        made = iam.create_role(RoleName=name, AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+        if resources:
+            iam.put_role_policy(RoleName=name, PolicyName="p", PolicyDocument=document(
+                {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": list(resources)}))
+        return made
+
+    def send(role_arn, text):
+        target = {"RoleArn": role_arn, "Arn": arn("sched-wanted"), "Input": text,
+                  "DeadLetterConfig": {"Arn": arn("sched-dead")}}
+        create(scheduler, soon(1), target)
+
+    def texts(name):
+        taken = sqs.receive_message(QueueUrl=urls[name], WaitTimeSeconds=10, MessageAttributeNames=["All"])
+        return [(one["Body"], one.get("MessageAttributes", {}).get("ERROR_CODE", {}).get("StringValue"))
+                for one in taken.get("Messages", [])]
+
+    send(role("sched-may", "scheduler.amazonaws.com", arn("sched-wanted")), "allowed")
+    assert texts("sched-wanted") == [("allowed", None)]
+    send(role("sched-may-not", "scheduler.amazonaws.com", arn("sched-dead")), "not allowed")
+    (text, code), = texts("sched-dead")
+    assert text == "not allowed" and "AccessDenied" in code
+    # Nobody passes a role that does not trust the service, nor one that it may not pass.
+    passer = closed.client("scheduler", **user_of(closed, root, "sched-passer", {
+        "Effect": "Allow", "Action": "scheduler:*", "Resource": "*"}))
+    refused = refusal(passer.create_schedule, Name="no", ScheduleExpression=soon(60), FlexibleTimeWindow=NOW,
+                      Target={"RoleArn": role("sched-other", "lambda.amazonaws.com"), "Arn": arn("sched-wanted")})
+    assert refused[0] == "AccessDeniedException" and "iam:PassRole" in refused[1]
+    reader = closed.client("scheduler", **user_of(closed, root, "sched-reader", {
+        "Effect": "Allow", "Action": "scheduler:GetSchedule", "Resource": "*"}))
+    assert refusal(reader.list_schedules)[0] == "AccessDeniedException"
+
+
+def document(*statements):
+    return json.dumps({"Version": "2012-10-17", "Statement": list(statements)})

@@ -107,6 +107,25 @@ def test_an_http_endpoint_confirms_and_is_tried_again(cloud, sns, endpoint):
     assert "too early" not in str(got)
 
 
+def test_an_endpoint_that_is_gone_keeps_nobody_waiting_and_its_message_goes_to_the_dead_letters(sns, sqs, endpoint):
+    topic = sns.create_topic(Name="half-gone")["TopicArn"]
+    dead_url, dead = queue_of(sqs, "half-gone-dead")
+    url, queue = queue_of(sqs, "half-gone-queue")
+    policy = {"healthyRetryPolicy": {"numRetries": 2, "minDelayTarget": 1, "maxDelayTarget": 1}}
+    sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url, Attributes={
+        "DeliveryPolicy": json.dumps(policy), "RedrivePolicy": json.dumps({"deadLetterTargetArn": dead})})
+    question = json.loads(until(lambda: endpoint.got)[0][1])
+    urllib.request.urlopen(question["SubscribeURL"]).close()
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=queue, Attributes={"RawMessageDelivery": "true"})
+    endpoint.shutdown()
+    endpoint.server_close()
+    sns.publish(TopicArn=topic, Message="still here")
+    assert [m["Body"] for m in receive(sqs, url)] == ["still here"]
+    (letter,) = receive(sqs, dead_url, MessageAttributeNames=["All"])
+    assert json.loads(letter["Body"])["Message"] == "still here"
+    assert letter["MessageAttributes"]["ErrorCode"]["StringValue"] == "ConnectionFailed"
+
+
 def is_signed(folder, document, names):
     """What a receiver does, with openssl: the certificate by its URL, the text by AWS's rules."""
     with urllib.request.urlopen(document["SigningCertURL"]) as page:

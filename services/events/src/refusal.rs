@@ -1,5 +1,6 @@
 //! What EventBridge refuses, in its words.
 
+use haar_kv::KvError;
 use haar_wire::AwsError;
 
 /// A value that is wrong.
@@ -45,7 +46,11 @@ pub(crate) fn bad_token(_: haar_kernel::BadToken) -> AwsError {
 }
 
 /// Records did not reach the disk.
-pub(crate) fn not_kept(error: impl std::fmt::Display) -> AwsError {
+pub(crate) fn not_kept(error: KvError) -> AwsError {
     tracing::error!(%error, "could not keep events");
-    AwsError::new("InternalException", 500, "The events could not be written.")
+    let text = match error {
+        KvError::Full(_) => "The events could not be written: the disk is full.",
+        _ => "The events could not be written.",
+    };
+    AwsError::new("InternalException", 500, text)
 }

@@ -177,6 +177,25 @@ fn a_queue_has_the_event_before_its_sender_is_answered_or_is_tried_again() {
 }
 
 #[test]
+fn a_target_that_hangs_keeps_neither_senders_nor_other_rules_waiting() {
+    story(async || {
+        let house = House::new();
+        *house.functions.hanging.lock() = Some("hangs".to_owned());
+        let rule = || json!({"EventPattern": "{\"source\": [\"shop\"]}"});
+        house.rule("hangs", rule(), json!({"Arn": function("hangs")})).await;
+        house.rule("answers", rule(), json!({"Arn": function("answers")})).await;
+        house.rule("queued", rule(), json!({"Arn": queue("q")})).await;
+        for n in 0..200 {
+            house.put(json!({"n": n})).await;
+        }
+        house.pass(Duration::from_secs(10)).await;
+        let bodies = house.functions.bodies();
+        assert!(bodies.iter().all(|(name, _)| name == "answers"));
+        assert_eq!((bodies.len(), house.queues.bodies().len()), (200, 200));
+    });
+}
+
+#[test]
 fn an_event_goes_on_to_another_bus_and_no_further() {
     story(async || {
         let house = House::new();

@@ -210,5 +210,8 @@ fn check_sizes(stream: &StreamRow, incoming: &[Incoming]) -> Result<(), AwsError
 /// The store failed.
 pub(crate) fn unreachable_records(error: KvError) -> AwsError {
     tracing::error!(%error, "could not reach the records of a stream");
-    AwsError::internal_failure("the records could not be reached")
+    match error {
+        KvError::Full(_) => AwsError::disk_full(),
+        _ => AwsError::internal_failure("the records could not be reached"),
+    }
 }

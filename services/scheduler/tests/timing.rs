@@ -4,10 +4,12 @@
 
 mod house;
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use haar_clock::Clock;
 use haar_scheduler_contract::{CreateSchedule, GetSchedule, ListSchedules, UpdateSchedule};
-use house::{BEGIN, House, schedule};
+use house::{BEGIN, Ground, House, schedule};
 use serde_json::{Value, json};
 
 /// The times that reached the function, without the date.
@@ -198,4 +200,57 @@ async fn ten_thousand_of_the_same_minute_run_once_each() {
         house.receiver.bodies().iter().map(|(_, body)| body.parse().unwrap()).collect();
     got.sort_unstable();
     assert_eq!(got, (0..10_000).collect::<Vec<_>>());
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_thousand_that_came_due_while_nobody_was_there_run_once_each_when_somebody_is() {
+    let house = House::new();
+    let told = json!({"Target": {
+        "Input": "<aws.scheduler.schedule-arn> <aws.scheduler.scheduled-time>",
+    }});
+    for n in 0..10_000 {
+        let text = match n % 2 {
+            0 => "at(2027-01-15T08:30:00)",
+            _ => "rate(5 minutes)",
+        };
+        let mut input = told.clone();
+        input["StartDate"] = json!(BEGIN.seconds() + 600);
+        create(&house, &format!("s{n}"), text, input).await;
+    }
+    let ground = house.ground();
+    drop(house);
+    // Two hours and a bit later.
+    let away = Duration::from_secs(2 * 3600 + 90);
+    let ground = Ground { clock: Clock::simulated(ground.clock.now() + away), ..ground };
+    let house = House::on(ground, Arc::default());
+    house.pass(Duration::from_secs(30)).await;
+    let mut runs = std::collections::BTreeMap::<String, Vec<String>>::new();
+    for (_, body) in house.receiver.bodies() {
+        let (arn, at) = body.split_once(' ').unwrap();
+        runs.entry(arn.to_owned()).or_default().push(at.to_owned());
+    }
+    assert_eq!(runs.len(), 10_000);
+    for (arn, times) in &runs {
+        let number: u32 = arn.rsplit_once("/s").unwrap().1.parse().unwrap();
+        let expected = match number % 2 {
+            0 => "2027-01-15T08:30:00Z",
+            _ => "2027-01-15T10:00:00Z",
+        };
+        assert_eq!(times, &[expected], "{arn}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_that_hangs_keeps_only_its_own_executions_waiting() {
+    let house = House::new();
+    *house.receiver.hanging.lock() = Some("hangs".to_owned());
+    let target = |name: &str| json!({"Target": {"Arn": format!("arn:aws:lambda:us-east-1:000000000000:function:{name}")}});
+    for n in 0..500 {
+        create(&house, &format!("h{n}"), "at(2027-01-15T08:00:10)", target("hangs")).await;
+        create(&house, &format!("f{n}"), "at(2027-01-15T08:00:10)", target("answers")).await;
+    }
+    house.pass(Duration::from_secs(20)).await;
+    let bodies = house.receiver.bodies();
+    assert_eq!(bodies.len(), 500);
+    assert!(bodies.iter().all(|(name, _)| name == "answers"));
 }

@@ -43,5 +43,8 @@ pub(crate) fn not_authorized(text: &str) -> AwsError {
 /// The store failed: our fault.
 pub(crate) fn broken(error: KvError) -> AwsError {
     tracing::error!(%error, "could not read or write notifications");
-    AwsError::internal_failure("the notifications could not be read or written")
+    match error {
+        KvError::Full(_) => AwsError::disk_full(),
+        _ => AwsError::internal_failure("the notifications could not be read or written"),
+    }
 }

@@ -39,6 +39,8 @@ pub type Refused = (String, String);
 pub struct Receiver {
     pub got: Mutex<Vec<Consignment>>,
     pub answers: Mutex<Vec<Undelivered>>,
+    /// What is sent to ARNs that hold this text never comes to an end.
+    pub hanging: Mutex<Option<String>>,
 }
 
 impl Receiver {
@@ -62,6 +64,10 @@ impl Target for Receiver {
         consignment: &'a Consignment,
     ) -> BoxFuture<'a, Result<(), Undelivered>> {
         Box::pin(async move {
+            let hangs = |part: &String| consignment.arn.contains(part.as_str());
+            if self.hanging.lock().as_ref().is_some_and(hangs) {
+                std::future::pending::<()>().await;
+            }
             if let Some(failure) = self.answers.lock().pop() {
                 return Err(failure);
             }
@@ -174,6 +180,12 @@ impl House {
         room.start().unwrap();
         let timing = tokio::spawn(Arc::clone(&room).run());
         Self { doors, room, receiver, _kernel: kernel, timing }
+    }
+
+    /// What outlives the process.
+    pub fn ground(&self) -> Ground {
+        let Doors { ids, ledger, kv, .. } = self.doors.clone();
+        Ground { clock: Clock::simulated(self.doors.clock.now()), ids, ledger, kv }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.
