@@ -103,15 +103,32 @@ impl Connection {
         Ok(count)
     }
 
+    /// A server may end the connection after an answer, as moto does: then there is another.
     async fn send(&mut self, ask: &Ask) -> Result<Response<Incoming>, String> {
+        let mut is_fresh = false;
+        loop {
+            let request = self.request(ask)?;
+            let sent = match self.sender.ready().await {
+                Ok(()) => self.sender.send_request(request).await,
+                Err(ended) => Err(ended),
+            };
+            match sent {
+                Err(error) if !is_fresh && (error.is_closed() || error.is_canceled()) => {
+                    *self = Self::open(&self.authority).await?;
+                    is_fresh = true;
+                }
+                other => return other.map_err(|error| error.to_string()),
+            }
+        }
+    }
+
+    fn request(&self, ask: &Ask) -> Result<Request<Full<Bytes>>, String> {
         let mut request = Request::builder().method(&ask.method).uri(&ask.path);
         request = request.header("host", &self.authority);
         for (name, value) in &ask.headers {
             request = request.header(*name, value);
         }
-        let request = request.body(Full::new(ask.body.clone())).map_err(|e| e.to_string())?;
-        self.sender.ready().await.map_err(|error| error.to_string())?;
-        self.sender.send_request(request).await.map_err(|error| error.to_string())
+        request.body(Full::new(ask.body.clone())).map_err(|error| error.to_string())
     }
 
     /// As [`Self::ask`], but any other status than success is an error.
