@@ -28,6 +28,28 @@ pub(crate) struct Asked<'a> {
     pub(crate) count: usize,
 }
 
+/// The same, for whoever reads it on another thread.
+pub(crate) struct Owned {
+    bucket: u64,
+    prefix: String,
+    delimiter: Option<String>,
+    after: Option<String>,
+    count: usize,
+}
+
+impl Owned {
+    /// As it was.
+    pub(crate) fn asked(&self) -> Asked<'_> {
+        Asked {
+            bucket: self.bucket,
+            prefix: &self.prefix,
+            delimiter: self.delimiter.as_deref(),
+            after: self.after.as_deref(),
+            count: self.count,
+        }
+    }
+}
+
 /// A page.
 pub(crate) struct Page<T> {
     pub(crate) items: Vec<T>,
@@ -37,6 +59,17 @@ pub(crate) struct Page<T> {
 }
 
 impl Asked<'_> {
+    /// A copy.
+    pub(crate) fn owned(&self) -> Owned {
+        Owned {
+            bucket: self.bucket,
+            prefix: self.prefix.to_owned(),
+            delimiter: self.delimiter.map(str::to_owned),
+            after: self.after.map(str::to_owned),
+            count: self.count,
+        }
+    }
+
     /// Where the first entry may stand.
     fn begin(&self) -> Vec<u8> {
         let first = prefix(self.bucket, self.prefix);

@@ -58,6 +58,19 @@ async fn a_bucket_is_made_once_and_goes_when_it_is_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_listing_looks_past_markers_however_many() {
+    let house = house_with_bucket().await;
+    keep_versions(&house).await;
+    for number in 0..1500 {
+        let gone = json!({ "Bucket": "bbb", "Key": format!("gone/{number:04}") });
+        house.ok::<DeleteObject>(gone).await;
+    }
+    house.put("there", "x").await;
+    let (keys, prefixes, next) = page(&house, json!({ "Bucket": "bbb", "Delimiter": "/" })).await;
+    assert_eq!((keys, prefixes, next), (vec!["there".to_owned()], vec![], None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_a_deleted_bucket_no_upload_and_no_part_is_left() {
     let house = house_with_bucket().await;
     house.ok::<CreateBucket>(json!({ "Bucket": "other" })).await;

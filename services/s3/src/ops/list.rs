@@ -35,7 +35,7 @@ impl Flow<ListObjectsV2> for S3 {
         let after = token.as_deref().or(start);
         let asked = Asked { bucket: bucket.id, prefix, delimiter, after, count };
         let encoding = Encoding(input.encoding_type);
-        let page = self.page(&asked, encoding, input.fetch_owner == Some(true))?;
+        let page = self.page(&asked, encoding, input.fetch_owner == Some(true)).await?;
         self.meter(&call, &bucket, Class::Write);
         let key_count = page.items.len() + page.prefixes.len();
         Ok(ListObjectsV2Output {
@@ -66,7 +66,7 @@ impl Flow<ListObjects> for S3 {
         let after = input.marker.as_deref().filter(|text| !text.is_empty());
         let asked = Asked { bucket: bucket.id, prefix, delimiter, after, count };
         let encoding = Encoding(input.encoding_type);
-        let page = self.page(&asked, encoding, true)?;
+        let page = self.page(&asked, encoding, true).await?;
         self.meter(&call, &bucket, Class::Write);
         Ok(ListObjectsOutput {
             is_truncated: Some(page.next.is_some()),
@@ -90,7 +90,19 @@ impl Flow<ListObjects> for S3 {
 }
 
 impl S3 {
-    fn page(
+    /// Reads a page aside: behind many delete markers it is long in coming.
+    async fn page(
+        self: &Arc<Self>,
+        asked: &Asked<'_>,
+        encoding: Encoding,
+        with_owner: bool,
+    ) -> Result<Page<Object>, AwsError> {
+        let (room, asked) = (Arc::clone(self), asked.owned());
+        let read = move || Ok(room.read_page(&asked.asked(), encoding, with_owner));
+        self.doors.kv.aside(read).await.map_err(|error| refusal::disk(&error))?
+    }
+
+    fn read_page(
         &self,
         asked: &Asked<'_>,
         encoding: Encoding,
