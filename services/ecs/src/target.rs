@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 /// Runs the tasks that `EcsParameters` describe, on the clusters that they are sent to.
 ///
-/// The parameters are those of EventBridge and of Scheduler, which are alike; `StartedBy` may be
+/// The parameters are those of EventBridge, Scheduler and Pipes, which are alike; `StartedBy` may be
 /// among them. A body holds the overrides; an empty one has none.
 pub(crate) struct Clusters(pub(crate) Doors);
 
@@ -88,4 +88,87 @@ fn first_lower(name: &str) -> String {
     let mut letters = name.chars();
     let first = letters.next().map(|letter| letter.to_ascii_lowercase());
     first.into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use haar_kernel::Principal;
+    use haar_kernel::targets::Sender;
+    use haar_types::{AccountId, Region};
+
+    use super::*;
+
+    #[test]
+    fn the_parameters_of_a_pipe_become_a_request() {
+        let principal = Arc::new(Principal::root(AccountId::default()));
+        let sender = Sender { principal, source_arn: String::new() };
+        let arn = "arn:aws:ecs:us-east-1:000000000000:cluster/c";
+        let mut consignment = Consignment::new(arn, sender, Region::default(), Bytes::new());
+        consignment.parameters = Some(json!({
+            "TaskDefinitionArn": "t:1",
+            "TaskCount": 2,
+            "LaunchType": "FARGATE",
+            "NetworkConfiguration": {"awsvpcConfiguration": {
+                "Subnets": ["subnet-1"], "SecurityGroups": ["sg-1"], "AssignPublicIp": "ENABLED",
+            }},
+            "PlatformVersion": "LATEST",
+            "Group": "g",
+            "CapacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1, "base": 0}],
+            "EnableECSManagedTags": true,
+            "EnableExecuteCommand": true,
+            "PropagateTags": "TASK_DEFINITION",
+            "ReferenceId": "r",
+            "Overrides": {
+                "ContainerOverrides": [{
+                    "Name": "c",
+                    "Command": ["x"],
+                    "Cpu": 5,
+                    "Environment": [{"name": "K", "value": "v"}],
+                    "EnvironmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/k"}],
+                    "ResourceRequirements": [{"type": "GPU", "value": "1"}],
+                }],
+                "Cpu": "256",
+                "EphemeralStorage": {"sizeInGiB": 30},
+                "TaskRoleArn": "arn:aws:iam::000000000000:role/r",
+            },
+            "Tags": [{"Key": "k", "Value": "v"}],
+            "StartedBy": "pipes/p",
+        }));
+        let request = request(&consignment).unwrap();
+        let expected = json!({
+            "cluster": arn,
+            "taskDefinition": "t:1",
+            "count": 2,
+            "launchType": "FARGATE",
+            "networkConfiguration": {"awsvpcConfiguration": {
+                "subnets": ["subnet-1"], "securityGroups": ["sg-1"], "assignPublicIp": "ENABLED",
+            }},
+            "platformVersion": "LATEST",
+            "group": "g",
+            "capacityProviderStrategy": [{"capacityProvider": "FARGATE", "weight": 1, "base": 0}],
+            "enableECSManagedTags": true,
+            "enableExecuteCommand": true,
+            "propagateTags": "TASK_DEFINITION",
+            "referenceId": "r",
+            "overrides": {
+                "containerOverrides": [{
+                    "name": "c",
+                    "command": ["x"],
+                    "cpu": 5,
+                    "environment": [{"name": "K", "value": "v"}],
+                    "environmentFiles": [{"type": "s3", "value": "arn:aws:s3:::b/k"}],
+                    "resourceRequirements": [{"type": "GPU", "value": "1"}],
+                }],
+                "cpu": "256",
+                "ephemeralStorage": {"sizeInGiB": 30},
+                "taskRoleArn": "arn:aws:iam::000000000000:role/r",
+            },
+            "tags": [{"key": "k", "value": "v"}],
+            "startedBy": "pipes/p",
+        });
+        assert_eq!(haar_wire::to_json(&request), expected);
+    }
 }
