@@ -15,6 +15,7 @@ mod consumer;
 mod errand;
 mod filter;
 mod item;
+pub mod letters;
 mod queue;
 pub mod rules;
 mod stream;

@@ -175,13 +175,9 @@ impl Pipes {
     /// Forgets the checkpoints of pipes that went while haar was down.
     fn forget_orphans(&self, marks: &Checkpoints) {
         let snapshot = self.doors.ledger.snapshot();
-        let known: Vec<String> = snapshot.all::<PipeRow>().map(|row| row.id.clone()).collect();
-        for poller in marks.pollers().unwrap_or_default() {
-            if !known.contains(&poller)
-                && let Err(error) = marks.forget(&poller)
-            {
-                tracing::warn!(%error, "old checkpoints were not removed");
-            }
+        let known = snapshot.all::<PipeRow>().map(|row| row.id.clone()).collect();
+        if let Err(error) = marks.forget_all_but(&known) {
+            tracing::warn!(%error, "old checkpoints were not removed");
         }
     }
 }

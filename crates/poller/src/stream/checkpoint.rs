@@ -1,5 +1,7 @@
 //! How far each shard was read, on disk.
 
+use std::collections::BTreeSet;
+
 use haar_kv::{Keyspace, Kv, KvError};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -137,6 +139,15 @@ impl Checkpoints {
         self.marks.remove_prefix(format!("{poller}\0")).map(drop)
     }
 
+    /// Forgets those of pollers that are no longer there.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or does not take it.
+    pub fn forget_all_but(&self, known: &BTreeSet<String>) -> Result<(), KvError> {
+        let gone = self.pollers()?.into_iter().filter(|poller| !known.contains(poller));
+        gone.into_iter().try_for_each(|poller| self.forget(&poller))
+    }
+
     /// The pollers that have checkpoints.
     ///
     /// # Errors
@@ -238,5 +249,8 @@ mod tests {
         assert_eq!(marks.pollers().unwrap(), ["p", "p2"]);
         marks.forget("p").unwrap();
         assert_eq!(marks.pollers().unwrap(), ["p2"]);
+        marks.put("p3", "s1", &mark(&[None])).unwrap();
+        marks.forget_all_but(&["p3".to_owned()].into()).unwrap();
+        assert_eq!(marks.pollers().unwrap(), ["p3"]);
     }
 }

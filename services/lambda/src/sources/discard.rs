@@ -2,21 +2,14 @@
 //! discarded batch records for a Kinesis Data Streams event source in Lambda*, and the same for
 //! DynamoDB.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use haar_kernel::targets::{Consignment, Sender};
-use haar_poller::Discarded;
+use haar_poller::{Discarded, letters};
 use haar_types::Timestamp;
 use serde_json::{Value, json};
 
 use super::consumer::payload_of;
 use super::identity::Poll;
-
-/// First and longest wait while the destination does not answer, and how often it is tried.
-const WAIT_FIRST: Duration = Duration::from_secs(1);
-const WAIT_LONGEST: Duration = Duration::from_secs(60);
-const TRIES_MAX: u32 = 20;
 
 /// Sends a batch's record to the mapping's destination; true when it arrived there.
 pub(super) async fn tell(poll: &Poll, discarded: &Discarded<'_>) -> bool {
@@ -35,32 +28,15 @@ pub(super) async fn tell(poll: &Poll, discarded: &Discarded<'_>) -> bool {
         parameters = Some(json!({ "Key": key }));
     }
     let body = Bytes::from(document.to_string());
-    for tried in 0..TRIES_MAX {
-        let principal = match poll.principal() {
-            Ok(principal) => principal,
-            Err(error) => {
-                tracing::warn!(%error, "nobody can send the record of a discarded batch");
-                return false;
-            }
-        };
-        let sender = Sender { principal, source_arn: poll.row.function.arn().to_string() };
+    let letter = || {
+        let source_arn = poll.row.function.arn().to_string();
+        let sender = Sender { principal: poll.principal()?, source_arn };
         let region = poll.row.key.region.clone();
         let mut consignment = Consignment::new(destination.clone(), sender, region, body.clone());
         consignment.parameters.clone_from(&parameters);
-        match poll.room.doors.targets.deliver(&consignment).await {
-            Ok(()) => return true,
-            Err(error) if error.is_transient => {
-                let wait = WAIT_LONGEST.min(WAIT_FIRST * (1 << tried.min(6)));
-                poll.room.doors.clock.sleep(poll.room.doors.settings.wait(wait)).await;
-            }
-            Err(error) => {
-                tracing::warn!(%destination, %error, "a discarded batch's record was refused");
-                return false;
-            }
-        }
-    }
-    tracing::warn!(%destination, "a discarded batch's record could not be delivered");
-    false
+        Ok(consignment)
+    };
+    letters::tell(&poll.room.doors, letter).await
 }
 
 /// The record.
@@ -82,18 +58,8 @@ fn document(discarded: &Discarded<'_>, source: &str, function: &str, now: Timest
         "version": "1.0",
         "timestamp": now.iso_millis(),
     });
-    let kind =
-        if source.contains(":dynamodb:") { "DDBStreamBatchInfo" } else { "KinesisBatchInfo" };
-    let (first, last) = (discarded.items.first(), discarded.items.last());
-    document[kind] = json!({
-        "shardId": discarded.shard,
-        "startSequenceNumber": first.map(|item| &item.id),
-        "endSequenceNumber": last.map(|item| &item.id),
-        "approximateArrivalOfFirstRecord": first.map(|item| item.at.iso_millis()),
-        "approximateArrivalOfLastRecord": last.map(|item| item.at.iso_millis()),
-        "batchSize": discarded.items.len(),
-        "streamArn": source,
-    });
+    let (member, info) = discarded.batch_info(source);
+    document[member] = info;
     document
 }
 

@@ -189,14 +189,10 @@ impl Lambda {
     /// Forgets the checkpoints of mappings that went while haar was down.
     fn forget_orphans(&self, marks: &Checkpoints) {
         let snapshot = self.doors.ledger.snapshot();
-        let known: Vec<String> =
+        let known =
             snapshot.all::<EventSourceMappingRow>().map(|row| row.key.uuid.clone()).collect();
-        for poller in marks.pollers().unwrap_or_default() {
-            if !known.contains(&poller)
-                && let Err(error) = marks.forget(&poller)
-            {
-                tracing::warn!(%error, "old checkpoints were not removed");
-            }
+        if let Err(error) = marks.forget_all_but(&known) {
+            tracing::warn!(%error, "old checkpoints were not removed");
         }
     }
 }
