@@ -13,6 +13,7 @@ use haar_logs_contract::peek::LogSink;
 use haar_substrate::Substrate;
 use haar_types::{AccountId, Region};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 use crate::fleet::{Architecture, Usage};
 
@@ -52,6 +53,9 @@ pub trait ApiDoor: Send + Sync {
 pub trait Outside: Send + Sync {
     /// Whether functions may connect to an address.
     fn allows(&self, address: Ipv4Addr) -> bool;
+
+    /// One for each connection that all functions together may have.
+    fn places(&self) -> Arc<Semaphore>;
 }
 
 /// The bill: one call for each invocation that was billed.

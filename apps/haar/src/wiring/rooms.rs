@@ -99,7 +99,7 @@ impl Rooms {
         let sts = Sts::new(doors.clone(), Arc::clone(&iam) as Arc<dyn Identities>);
         let sessions = RoleSessions { doors: doors.clone(), iam: Arc::clone(&iam) as _ };
         let images = Arc::new(RegistryImages { doors: doors.clone() });
-        let outside = Arc::new(HostOutside { doors: doors.clone() });
+        let outside = Arc::new(HostOutside::new(doors.clone()));
         let api_door = Arc::clone(&api) as _;
         let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), api_door, images, outside);
         let mut fleet_settings = FleetSettings::new(doors.settings.data_dir.clone());

@@ -71,6 +71,10 @@ impl Outside for Sinks {
     fn allows(&self, _: Ipv4Addr) -> bool {
         true
     }
+
+    fn places(&self) -> Arc<tokio::sync::Semaphore> {
+        Arc::new(tokio::sync::Semaphore::new(64))
+    }
 }
 
 #[async_trait]

@@ -7,7 +7,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use haar_clock::{Clock, IdSource, Moment};
 use parking_lot::Mutex;
@@ -22,9 +22,11 @@ const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// Servers that are asked at once: the first answer counts.
 const SERVERS_MAX: usize = 3;
 /// Questions that may be open; more are dropped, and asked again by their askers.
-const OPEN_MAX: usize = 1_024;
-/// The same of one socket: no sandbox keeps the others from asking.
-const OPEN_PER_SEAT_MAX: usize = 128;
+const OPEN_MAX: usize = 16_384;
+/// The same of one asker: it takes more than a hundred to keep the others from asking.
+const OPEN_PER_ASKER_MAX: usize = 128;
+/// How often the host's list of servers is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Questions taken from one socket before the others are looked at.
 const BATCH_MAX: usize = 16;
 /// Sockets looked at in one turn.
@@ -42,6 +44,9 @@ const HEADER_BYTES: usize = 12;
 pub(super) struct Names(Arc<Shared>);
 
 struct Shared {
+    /// Asks the host's servers, in the network where this was made: whoever serves first may be
+    /// inside a sandbox.
+    up: UdpSocket,
     /// Tells which sockets have something to read.
     poll: OwnedFd,
     seats: Mutex<Seats>,
@@ -72,20 +77,19 @@ impl Drop for Seat {
 impl Names {
     pub(super) fn new() -> io::Result<Self> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        Ok(Self(Arc::new(Shared { poll, seats: Mutex::default() })))
+        let up = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+        up.set_nonblocking(true)?;
+        epoll::add(&poll, &up, epoll::EventData::new_u64(UP), epoll::EventFlags::IN)?;
+        Ok(Self(Arc::new(Shared { up, poll, seats: Mutex::default() })))
     }
 
     /// Serves names on a socket from now on, by asking whom the host asks.
     pub(super) fn serve(&self, socket: UdpSocket) -> io::Result<Seat> {
-        self.serve_by(socket, || servers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default()))
+        self.serve_by(socket, Servers::of_the_host)
     }
 
     /// The same by asking others, if it is the first.
-    fn serve_by(
-        &self,
-        socket: UdpSocket,
-        servers: impl FnOnce() -> Vec<SocketAddr>,
-    ) -> io::Result<Seat> {
+    fn serve_by(&self, socket: UdpSocket, servers: impl FnOnce() -> Servers) -> io::Result<Seat> {
         socket.set_nonblocking(true)?;
         let mut seats = self.0.seats.lock();
         if !seats.is_running {
@@ -101,14 +105,10 @@ impl Names {
         Ok(Seat { names: self.clone(), number })
     }
 
-    fn start(&self, servers: Vec<SocketAddr>) -> io::Result<()> {
-        let up = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
-        up.set_nonblocking(true)?;
-        let data = epoll::EventData::new_u64(UP);
-        epoll::add(&self.0.poll, &up, data, epoll::EventFlags::IN)?;
+    fn start(&self, servers: Servers) -> io::Result<()> {
         let shared = Arc::clone(&self.0);
         let (clock, ids) = (Clock::system(), IdSource::system());
-        let forwarder = Forwarder { shared, up, servers, open: BTreeMap::new(), clock, ids };
+        let forwarder = Forwarder { shared, servers, open: BTreeMap::new(), clock, ids };
         let (ready, wait) = std::sync::mpsc::sync_channel(1);
         let run = move || {
             // shares no root with the thread that made it: that one enters mount namespaces
@@ -124,6 +124,43 @@ impl Names {
     }
 }
 
+/// Whom to ask.
+struct Servers {
+    all: Vec<SocketAddr>,
+    /// Since when the host's list is as it is, and when it is looked at again; none for a list
+    /// that stays.
+    host: Option<(Option<SystemTime>, Option<Moment>)>,
+}
+
+impl Servers {
+    fn of_the_host() -> Self {
+        let mut servers = Self { all: Vec::new(), host: Some((None, None)) };
+        servers.read();
+        servers
+    }
+
+    fn read(&mut self) {
+        let since = fs::metadata(RESOLV_CONF).and_then(|file| file.modified()).ok();
+        self.all = servers(&fs::read_to_string(RESOLV_CONF).unwrap_or_default());
+        self.host = Some((since, None));
+    }
+
+    /// Follows the host to another network.
+    fn renew(&mut self, now: Moment) {
+        let Some((since, again)) = &mut self.host else { return };
+        if again.is_some_and(|again| now < again) {
+            return;
+        }
+        let is_changed = fs::metadata(RESOLV_CONF).and_then(|file| file.modified()).ok() != *since;
+        if is_changed {
+            self.read();
+        }
+        if let Some((_, again)) = &mut self.host {
+            *again = Some(now.after(LOOK_EVERY));
+        }
+    }
+}
+
 /// Name servers that the host asks.
 fn servers(conf: &str) -> Vec<SocketAddr> {
     let named = conf.lines().filter_map(|line| line.strip_prefix("nameserver"));
@@ -134,8 +171,7 @@ fn servers(conf: &str) -> Vec<SocketAddr> {
 
 struct Forwarder {
     shared: Arc<Shared>,
-    up: UdpSocket,
-    servers: Vec<SocketAddr>,
+    servers: Servers,
     open: BTreeMap<u16, Asked>,
     clock: Clock,
     ids: IdSource,
@@ -181,8 +217,8 @@ impl Forwarder {
     }
 
     fn take_answers(&mut self, buffer: &mut [u8]) {
-        while let Ok((length, from)) = self.up.recv_from(buffer) {
-            if self.servers.contains(&from) {
+        while let Ok((length, from)) = self.shared.up.recv_from(buffer) {
+            if self.servers.all.contains(&from) {
                 self.answer(&mut buffer[..length]);
             }
         }
@@ -193,25 +229,27 @@ impl Forwarder {
             return;
         }
         let number = [question[0], question[1]];
-        if self.servers.is_empty() {
+        let now = self.clock.moment();
+        self.servers.renew(now);
+        if self.servers.all.is_empty() {
             // "server failure", so that nobody waits
             question[2] |= 0x80;
             question[3] = (question[3] & 0xf0) | 2;
             let _ = socket.send_to(question, by);
             return;
         }
-        let now = self.clock.moment();
         self.open.retain(|_, asked| asked.until > now);
         let own = self.ids.draw() as u16;
-        let of_seat = self.open.values().filter(|asked| asked.seat == seat).count();
-        let full = self.open.len() >= OPEN_MAX || of_seat >= OPEN_PER_SEAT_MAX;
+        let is_same = |asked: &&Asked| asked.seat == seat && asked.by.ip() == by.ip();
+        let of_asker = self.open.values().filter(is_same).count();
+        let full = self.open.len() >= OPEN_MAX || of_asker >= OPEN_PER_ASKER_MAX;
         if full || self.open.contains_key(&own) {
             return;
         }
         self.open.insert(own, Asked { seat, by, number, until: now.after(WAIT_MAX) });
         question[..2].copy_from_slice(&own.to_be_bytes());
-        for server in &self.servers {
-            let _ = self.up.send_to(question, server);
+        for server in &self.servers.all {
+            let _ = self.shared.up.send_to(question, server);
         }
     }
 
@@ -242,7 +280,7 @@ mod tests {
         let socket = local();
         let address = socket.local_addr().unwrap();
         let names = Names::new().unwrap();
-        let seat = names.serve_by(socket, || servers).unwrap();
+        let seat = names.serve_by(socket, || Servers { all: servers, host: None }).unwrap();
         (address, names, seat)
     }
 
@@ -284,12 +322,33 @@ mod tests {
         let (at, names, seat) = forwarder(vec![server.local_addr().unwrap()]);
         let second = local();
         let second_at = second.local_addr().unwrap();
-        let _second = names.serve_by(second, Vec::new).unwrap();
+        let _second = names.serve_by(second, Servers::of_the_host).unwrap();
         drop(seat);
         UdpSocket::bind(at).expect("its socket is closed");
         local().send_to(&[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], second_at).unwrap();
         let mut buffer = [0; 100];
         assert_eq!(server.recv_from(&mut buffer).unwrap().0, 12);
+    }
+
+    #[test]
+    fn the_hosts_servers_are_asked_from_the_host_whoever_serves_first() {
+        let server = local();
+        let all = vec![server.local_addr().unwrap()];
+        let names = Names::new().unwrap();
+        let inside = std::thread::spawn(move || {
+            sys::unshare(libc::CLONE_NEWNET).ok()?; // not without privileges
+            super::super::net::loopback_up().unwrap();
+            let (socket, asker) = (local(), local());
+            let at = socket.local_addr().unwrap();
+            let seat = names.serve_by(socket, || Servers { all, host: None }).unwrap();
+            asker.send_to(&[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], at).unwrap();
+            Some((seat, asker))
+        });
+        let Some((_seat, asker)) = inside.join().unwrap() else { return };
+        let mut buffer = [0; 100];
+        let (length, by) = server.recv_from(&mut buffer).unwrap();
+        server.send_to(&buffer[..length], by).unwrap();
+        assert_eq!(asker.recv_from(&mut buffer).unwrap().0, length);
     }
 
     #[test]

@@ -55,7 +55,9 @@ pub(super) async fn lead(doors: FleetDoors, listener: std::net::TcpListener) {
 /// Leads one connection on. One that cannot be is reset: its maker sees that nobody is there.
 async fn pass(doors: &FleetDoors, mut inside: TcpStream) -> io::Result<()> {
     inside.set_nodelay(true)?;
+    let place = doors.outside.places().try_acquire_owned();
     let outside = match meant_for(&inside)? {
+        _ if place.is_err() => Err(io::Error::other("functions have too many connections")),
         target if doors.outside.allows(*target.ip()) => dial(doors, target).await,
         target => Err(io::Error::other(format!("{target} is not for functions"))),
     };
