@@ -29,6 +29,14 @@ def test_status_tells_what_is_served(haar, cloud):
     assert "haar up" in complaint
 
 
+def test_outbox_shows_what_went_to_a_phone(haar, cloud):
+    cloud.client("sns").publish(PhoneNumber="+49170555", Message="code 4711")
+    until(lambda: "+49170555" in haar("outbox"))
+    assert "code 4711" in haar("outbox")
+    newest = json.loads(haar("outbox", "--max", "1", "--json"))["messages"]
+    assert [(one["protocol"], one["to"]) for one in newest] == [("sms", "+49170555")]
+
+
 def test_cargo_run_means_haar():
     """As the README says it."""
     root = Path(__file__).parent.parent

@@ -12,6 +12,7 @@ mod env;
 mod exec;
 mod images;
 mod logs;
+mod outbox;
 mod reset;
 mod runtimes;
 mod status;
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Runtimes,
     /// Bring images in from the disk, and list those that are ready to run.
     Images(images::ImagesArguments),
+    /// Print email, SMS and mobile push that topics sent.
+    Outbox(outbox::OutboxArguments),
     /// Print what was used this month and what AWS would charge for it.
     Cost(cost::CostArguments),
     /// Bring the cloud back to its initial state.
@@ -71,6 +74,7 @@ pub(crate) fn run(command: Command, json: bool) -> ExitCode {
         Command::Doctor => doctor::run(output),
         Command::Runtimes => runtimes::run(output),
         Command::Images(arguments) => images::run(&arguments, output),
+        Command::Outbox(arguments) => outbox::run(&arguments, output),
         Command::Cost(arguments) => cost::run(&arguments, output),
         Command::Reset(arguments) => reset::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments),
