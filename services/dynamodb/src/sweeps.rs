@@ -87,7 +87,7 @@ impl Dynamodb {
         for stream in snapshot.all::<StreamRow>() {
             self.sweep_stream(&stream, now).await?;
         }
-        self.engine.forget_tokens(now).map_err(|error| fault(&error))
+        self.engine.forget_tokens(now).await.map_err(|error| fault(&error))
     }
 
     async fn sweep_stream(&self, row: &StreamRow, now: Timestamp) -> Result<(), AwsError> {

@@ -1,16 +1,17 @@
-//! Provisioned throughput: what tables and global indexes may use, kept in memory.
+//! Throughput: what tables and global indexes may use, kept in memory.
 //!
-//! Each has one bucket for reads and one for writes, that fills by its units each second and holds
+//! Each that is provisioned has one bucket for reads and one for writes, that fills by its units each second and holds
 //! five minutes of them. AWS docs: *Developer Guide > Burst capacity*. A call passes while there is
 //! something left, whatever it then takes: what it costs is known late, and the next ones wait
 //! for what it took too much. *Ours*: a new table's buckets are full, as is everything that this
-//! process has not seen used.
+//! process has not seen used. On demand there are such buckets only where a maximum was set; they
+//! hold what one second gives (*Ours*).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_dynamodb_contract::{
-    BillingMode, ProvisionedThroughputExceededException, ThrottlingReason,
+    BillingMode, ProvisionedThroughputExceededException, ThrottlingException, ThrottlingReason,
 };
 use haar_types::Timestamp;
 use haar_wire::AwsError;
@@ -21,6 +22,9 @@ use crate::state::{TableRow, Throughput};
 
 /// Milliseconds of unused capacity that are kept.
 const KEPT_MS: i64 = 300_000;
+
+/// The same below a maximum on demand.
+const KEPT_ON_DEMAND_MS: i64 = 1000;
 
 /// Thousandths of half units that one half unit has: what one unit gives in a millisecond is 2.
 const PARTS: i64 = 1000;
@@ -51,7 +55,9 @@ struct Share {
     number: u32,
     /// `None`: the table itself.
     index: Option<String>,
-    throughput: Throughput,
+    /// Units a second.
+    rate: i64,
+    is_provisioned: bool,
     halves: u64,
 }
 
@@ -77,13 +83,12 @@ impl Throttle {
         direction: Direction,
         now: Timestamp,
     ) -> Result<(), (usize, AwsError)> {
-        let provisioned = |(table, _): &&(&Arc<TableRow>, &Units)| is_provisioned(table);
-        if !calls.iter().any(|call| provisioned(&call)) {
+        if !calls.iter().any(|(table, _)| is_limited(table)) {
             return Ok(());
         }
         let mut state = self.0.lock();
         for (at, (table, units)) in calls.iter().enumerate() {
-            for share in shares(table, units) {
+            for share in shares(table, direction, units) {
                 let key = (table.id, share.number, direction);
                 if state.bucket(key, &share, now).left <= 0 {
                     let entry = state.refused.entry(key);
@@ -93,7 +98,7 @@ impl Throttle {
             }
         }
         for (table, units) in calls {
-            for share in shares(table, units) {
+            for share in shares(table, direction, units) {
                 let key = (table.id, share.number, direction);
                 let cost = i64::try_from(share.halves).unwrap_or(i64::MAX).saturating_mul(PARTS);
                 let bucket = state.bucket(key, &share, now);
@@ -123,9 +128,9 @@ impl Throttle {
 impl State {
     /// A bucket, filled up to now.
     fn bucket(&mut self, key: Key, share: &Share, now: Timestamp) -> &mut Bucket {
-        let (_, _, direction) = key;
-        let a_milli = share.throughput.of(direction).saturating_mul(2);
-        let most = a_milli.saturating_mul(KEPT_MS);
+        let a_milli = share.rate.saturating_mul(2);
+        let kept_ms = if share.is_provisioned { KEPT_MS } else { KEPT_ON_DEMAND_MS };
+        let most = a_milli.saturating_mul(kept_ms);
         let bucket = self.buckets.entry(key).or_insert(Bucket { left: most, at: now });
         let elapsed = (now.0 - bucket.at.0).max(0);
         bucket.left = bucket.left.saturating_add(a_milli.saturating_mul(elapsed)).min(most);
@@ -143,23 +148,37 @@ impl Throughput {
     }
 }
 
-fn is_provisioned(table: &TableRow) -> bool {
-    table.billing.mode == BillingMode::Provisioned
+fn is_limited(table: &TableRow) -> bool {
+    let maximum = table.indexes.iter().any(|index| index.on_demand.is_some());
+    let maximum = maximum || table.billing.on_demand.is_some();
+    table.billing.mode == BillingMode::Provisioned || maximum
 }
 
 /// Local indexes use what their table has.
-fn shares(table: &TableRow, units: &Units) -> Vec<Share> {
-    if !is_provisioned(table) {
-        return Vec::new();
-    }
-    let shares = units.parts().filter_map(|(index, halves)| {
-        let (number, throughput) = match index {
-            None => (TABLE, table.billing.throughput),
-            Some(name) => table.index(name).map(|index| (index.number, index.throughput))?,
+fn shares(table: &TableRow, direction: Direction, units: &Units) -> Vec<Share> {
+    let is_provisioned = table.billing.mode == BillingMode::Provisioned;
+    let shares = units.parts().filter_map(|(name, halves)| {
+        let index = name.map(|name| table.index(name));
+        let (number, throughput, maximum) = match index {
+            None => (TABLE, table.billing.throughput, table.billing.on_demand),
+            Some(index) => index.map(|it| (it.number, it.throughput, it.on_demand))?,
         };
-        Some(Share { number, index: index.map(str::to_owned), throughput, halves })
+        let rate = match is_provisioned {
+            true => throughput.of(direction),
+            false => direction.of(maximum?)?,
+        };
+        Some(Share { number, index: name.map(str::to_owned), rate, is_provisioned, halves })
     });
     shares.collect()
+}
+
+impl Direction {
+    fn of(self, (read, write): (Option<i64>, Option<i64>)) -> Option<i64> {
+        match self {
+            Self::Read => read,
+            Self::Write => write,
+        }
+    }
 }
 
 fn exceeded(table: &TableRow, share: &Share, direction: Direction) -> AwsError {
@@ -182,10 +201,17 @@ fn exceeded(table: &TableRow, share: &Share, direction: Direction) -> AwsError {
             format!("{}/index/{index}", table.arn()),
         ),
     };
-    let reason = ThrottlingReason {
-        reason: Some(format!("{what}{way}ProvisionedThroughputExceeded")),
-        resource: Some(resource),
+    let limit = match share.is_provisioned {
+        true => "ProvisionedThroughputExceeded",
+        false => "MaxOnDemandThroughputExceeded",
     };
+    let reason = Some(format!("{what}{way}{limit}"));
+    let reason = ThrottlingReason { reason, resource: Some(resource) };
+    if !share.is_provisioned {
+        let text = "Throughput exceeds the maximum OnDemandThroughput configured on table or index";
+        let message = Some(text.to_owned());
+        return ThrottlingException { message, throttling_reasons: Some(vec![reason]) }.into();
+    }
     ProvisionedThroughputExceededException {
         message: Some(text.to_owned()),
         throttling_reasons: Some(vec![reason]),
@@ -195,5 +221,5 @@ fn exceeded(table: &TableRow, share: &Share, direction: Direction) -> AwsError {
 
 /// Whether a call was refused for its throughput.
 pub(crate) fn is_exceeded(error: &AwsError) -> bool {
-    error.name() == "ProvisionedThroughputExceededException"
+    matches!(error.name(), "ProvisionedThroughputExceededException" | "ThrottlingException")
 }

@@ -126,6 +126,23 @@ async fn a_global_index_without_throughput_holds_up_the_writes_that_concern_it()
 }
 
 #[tokio::test(start_paused = true)]
+async fn on_demand_a_maximum_holds_for_each_second() {
+    let house = House::new();
+    let most = json!({ "MaxReadRequestUnits": 2, "MaxWriteRequestUnits": 3 });
+    house.table("tab", json!({ "OnDemandThroughput": most })).await;
+    assert_eq!(exhaust(&house).await, 3);
+    let refused = put(&house, 0).await.unwrap_err();
+    let text = "Throughput exceeds the maximum OnDemandThroughput configured on table or index";
+    assert_eq!(refused, ("ThrottlingException".to_owned(), text.to_owned()));
+    house.pass(Duration::from_secs(60)).await;
+    assert_eq!(exhaust(&house).await, 3);
+    for _ in 0..2 {
+        get(&house, 0).await.unwrap();
+    }
+    assert_eq!(get(&house, 0).await.unwrap_err().0, "ThrottlingException");
+}
+
+#[tokio::test(start_paused = true)]
 async fn of_a_batch_some_comes_back_and_a_transaction_is_cancelled() {
     let house = House::new();
     provisioned(&house, 1, 1).await;

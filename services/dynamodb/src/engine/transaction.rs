@@ -167,15 +167,19 @@ impl Engine {
     }
 
     /// Removes tokens that no longer count.
-    pub(crate) fn forget_tokens(&self, now: Timestamp) -> Result<(), KvError> {
-        for entry in self.spaces.tokens.all() {
-            let entry = entry?;
-            let at = entry.value.first_chunk::<8>().map_or(0, |at| i64::from_be_bytes(*at));
-            if now.0 >= at + TOKEN_LIFETIME_MS {
-                self.spaces.tokens.remove(&entry.key)?;
+    pub(crate) async fn forget_tokens(&self, now: Timestamp) -> Result<(), KvError> {
+        let tokens = self.spaces.tokens.clone();
+        let forget = move || {
+            for entry in tokens.all() {
+                let entry = entry?;
+                let at = entry.value.first_chunk::<8>().map_or(0, |at| i64::from_be_bytes(*at));
+                if now.0 >= at + TOKEN_LIFETIME_MS {
+                    tokens.remove(&entry.key)?;
+                }
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        self.kv.aside(forget).await
     }
 }
 

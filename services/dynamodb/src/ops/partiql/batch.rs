@@ -99,6 +99,7 @@ fn failure(error: &AwsError) -> BatchStatementResponse {
         "ConditionalCheckFailedException" => Code::ConditionalCheckFailed,
         "DuplicateItemException" => Code::DuplicateItem,
         "ProvisionedThroughputExceededException" => Code::ProvisionedThroughputExceeded,
+        "ThrottlingException" => Code::ThrottlingError,
         "ResourceNotFoundException" => Code::ResourceNotFound,
         "InternalServerError" => Code::InternalServerError,
         _ => Code::ValidationError,

@@ -101,6 +101,7 @@ fn reason(error: Option<AwsError>) -> CancellationReason {
         "ConditionalCheckFailedException" => "ConditionalCheckFailed",
         "DuplicateItemException" => "DuplicateItem",
         "ProvisionedThroughputExceededException" => "ProvisionedThroughputExceeded",
+        "ThrottlingException" => "ThrottlingError",
         _ => "ValidationError",
     };
     CancellationReason {
