@@ -20,7 +20,7 @@ use parking_lot::Mutex;
 use crate::digest;
 use crate::document::{self, Descriptor, Document};
 use crate::fetch::{self, blocking};
-use crate::unpack::{self, Room};
+use crate::unpack::{self, Room, Unpacked};
 use record::Record;
 
 /// Layers of one image that are fetched and unpacked at once.
@@ -61,6 +61,8 @@ pub(crate) struct State {
     kept: BTreeMap<String, BTreeSet<ImageId>>,
     /// One pull of a layer at a time; the others wait and find it.
     busy: BTreeMap<String, Arc<tokio::sync::Mutex<()>>>,
+    /// Bytes that layers hold, unpacked.
+    unpacked: BTreeMap<String, u64>,
     /// Layers of images that are being pulled.
     wanted: Vec<BTreeSet<String>>,
 }
@@ -106,7 +108,10 @@ impl Store {
         for name in ["images", "layers", "blobs", "going"] {
             fs::create_dir_all(dir.join(name)).map_err(failed)?;
         }
-        let state = State { images: record::load(dir).map_err(failed)?, ..State::default() };
+        let images = record::load(dir).map_err(failed)?;
+        let layers = images.values().flat_map(|record| &record.layers);
+        let unpacked = layers.map(|layer| (layer.diff_id.clone(), layer.unpacked_bytes)).collect();
+        let state = State { images, unpacked, ..State::default() };
         let store = Self { dir: dir.to_owned(), clock, bounds, state: Arc::new(Mutex::new(state)) };
         store.remove_leavings().map_err(failed)?;
         Ok(store)
@@ -185,16 +190,19 @@ impl Store {
             let into = tempfile::Builder::new().prefix("layer-").tempdir_in(going)?;
             let content = into.path().join("fs");
             fs::create_dir(&content)?;
-            let found = unpack::unpack(fs::File::open(&blob)?, &content, room)?;
-            if found != expected {
-                let why = format!("layer {expected} has the content {found}");
+            let Unpacked { digest, bytes } =
+                unpack::unpack(fs::File::open(&blob)?, &content, room)?;
+            if digest != expected {
+                let why = format!("layer {expected} has the content {digest}");
                 return Err(crate::place::invalid(&why));
             }
             fs::rename(&content, &dir)?;
             let _ = fs::remove_file(&blob);
-            Ok(())
+            Ok(bytes)
         });
-        unpacked.await.map_err(judge)
+        let bytes = unpacked.await.map_err(judge)?;
+        self.state.lock().unpacked.insert(diff_id.to_owned(), bytes);
+        Ok(())
     }
 }
 
@@ -259,12 +267,15 @@ impl ImageStore for Store {
             .try_collect::<Vec<()>>()
             .await?;
         let now = self.clock.now();
+        let unpacked = self.state.lock().unpacked.clone();
+        let unpacked_of = |diff_id: &String| unpacked.get(diff_id).copied().unwrap_or_default();
         let image = Image {
             id: id.clone(),
             index_digest: found.index_digest.clone(),
             references: vec![reference.clone()],
             imported_as: is_import.then(|| reference.clone()).into_iter().collect(),
             size_bytes: found.layers.iter().map(|layer| layer.size).sum(),
+            unpacked_bytes: config.diff_ids.iter().map(unpacked_of).sum(),
             pulled_at: now,
             config: config.config,
         };
@@ -273,6 +284,7 @@ impl ImageStore for Store {
             .map(|(layer, diff_id)| record::Layer {
                 diff_id: (*diff_id).clone(),
                 size_bytes: layer.size,
+                unpacked_bytes: unpacked_of(diff_id),
             })
             .collect();
         self.reach_disk().await?;

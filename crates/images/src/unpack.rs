@@ -59,9 +59,15 @@ pub(crate) fn decompress(mut file: File) -> io::Result<Box<dyn Read>> {
     })
 }
 
-/// Unpacks an archive into an empty directory; answers the digest of its uncompressed bytes.
+/// What an archive was, uncompressed.
+pub(crate) struct Unpacked {
+    pub(crate) digest: String,
+    pub(crate) bytes: u64,
+}
+
+/// Unpacks an archive into an empty directory.
 /// What the archive must not hold is an error of the kind `InvalidData`.
-pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<String> {
+pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<Unpacked> {
     let at_once = Rc::new(Cell::new(HEADERS_BYTES_MAX));
     // one thread inflates and hashes, this one makes the files
     let (ahead, digest) = Ahead::begin(move || Ok(HashRead::new(decompress(archive)?)))?;
@@ -83,8 +89,9 @@ pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<Strin
     for (path, seconds) in std::mem::take(&mut unpacker.touched).into_iter().rev() {
         unpacker.place.touch(&path, seconds)?;
     }
-    io::copy(&mut archive.into_inner(), &mut io::sink())?;
-    digest.wait()
+    let mut rest = archive.into_inner();
+    io::copy(&mut rest, &mut io::sink())?;
+    Ok(Unpacked { digest: digest.wait()?, bytes: room.bytes - rest.left })
 }
 
 /// Reads so much and no more.

@@ -82,6 +82,8 @@ async fn layers_of_every_compression_are_unpacked_once_and_found_again() {
     ];
     let (dir, digest) = house.layout("all", &layers);
     let id = house.pull("all:1", &dir).await.unwrap();
+    let unpacked: usize = layers.iter().map(|(archive, _)| archive.len()).sum();
+    assert_eq!(house.store.find(&id).await.unwrap().unpacked_bytes, unpacked as u64);
     assert_eq!(id.0, digest);
     let bundle = house.store.bundle(&id).unwrap();
     let [first, second, third] = <[PathBuf; 3]>::try_from(bundle.layers.clone()).unwrap();

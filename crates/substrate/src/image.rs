@@ -112,6 +112,9 @@ pub struct Image {
     pub imported_as: Vec<ImageRef>,
     /// Bytes of its layers as they came.
     pub size_bytes: u64,
+    /// Bytes of its layers' archives unpacked; 0 where that is not known.
+    #[serde(default)]
+    pub unpacked_bytes: u64,
     /// When it was pulled first.
     pub pulled_at: Timestamp,
     /// How it wants to run.

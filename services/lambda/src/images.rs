@@ -12,6 +12,10 @@ use crate::doors::{ImageFailure, ImageRequest};
 use crate::state::{Code, CodeImage, Reason, VersionRow};
 use crate::{Lambda, Refusal};
 
+/// Most that an image holds. AWS docs: *Lambda Developer Guide > Lambda quotas*.
+const IMAGE_BYTES_MAX: u64 = 10 << 30;
+const TOO_LARGE: &str = "SizeLimitExceeded: Uncompressed container image size exceeds 10 GiB limit";
+
 /// Names this room among those that hold images.
 const HOLDER: &str = "lambda";
 
@@ -43,12 +47,18 @@ impl Lambda {
     pub(crate) async fn bring_image(&self, row: &VersionRow) -> Result<(), ImageFailure> {
         let Some(request) = image_request(row, &row.code) else { return Ok(()) };
         let id = ImageId(row.code.digest.to_string());
-        if let Some(store) = self.doors.substrate.images()
-            && store.find(&id).await.is_ok()
-        {
-            return Ok(());
+        let Some(store) = self.doors.substrate.images() else {
+            return self.fleet.images().pull(&request).await;
+        };
+        if store.find(&id).await.is_err() {
+            self.fleet.images().pull(&request).await?;
         }
-        self.fleet.images().pull(&request).await
+        match store.find(&id).await {
+            Ok(image) if image.unpacked_bytes > IMAGE_BYTES_MAX => {
+                Err(ImageFailure::Broken(TOO_LARGE.to_owned()))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Tells the store which images versions refer to; those of no version may go.
@@ -102,6 +112,8 @@ pub(crate) fn reason(uri: &str, failure: &ImageFailure) -> Reason {
         ImageFailure::Denied => ("ImageAccessDenied", DENIED.to_owned()),
         ImageFailure::NotValid => ("InvalidImage", not_valid(uri)),
         ImageFailure::Unsupported => ("InvalidImage", unsupported(uri)),
+        // it has words of its own
+        ImageFailure::Broken(why) if why == TOO_LARGE => ("InvalidImage", why.clone()),
         ImageFailure::Broken(why) => {
             ("InvalidImage", format!("The container image {uri} is not valid: {why}"))
         }

@@ -181,3 +181,23 @@ async fn what_an_image_brings_itself_is_not_taken_beside_it() {
     house.ok::<UpdateFunctionConfiguration>(empty).await;
     assert_eq!(house.settled("f").await["ImageConfigResponse"], Value::Null);
 }
+
+#[tokio::test]
+async fn an_image_of_more_than_10_gib_makes_no_function() {
+    let house = House::new();
+    let store = &house.cloud.substrate.images;
+    let id = store.offer("app", haar_substrate::ImageConfig::default());
+    offer(&house, URI, Ok(id.0.parse().unwrap()));
+    for (bytes, state) in [(10 << 30, "Active"), ((10 << 30) + 1, "Failed")] {
+        store.bring(&id, bytes);
+        let name = format!("f{state}");
+        house.ok::<CreateFunction>(image(&name)).await;
+        let shown = house.settled(&name).await;
+        assert_eq!(shown["State"], state);
+        if state == "Failed" {
+            assert_eq!(shown["StateReasonCode"], "InvalidImage");
+            let text = "SizeLimitExceeded: Uncompressed container image size exceeds 10 GiB limit";
+            assert_eq!(shown["StateReason"], text);
+        }
+    }
+}

@@ -149,31 +149,6 @@ impl Cgroups {
         self.devices.is_some() || parent.is_some_and(|parent| devices::attach(parent, &[]).is_ok())
     }
 
-    /// Lets the members of a container's group, which nobody has joined yet, use more devices.
-    pub(crate) fn allow(&self, group: &mut Cgroup, nodes: &[Node]) -> io::Result<()> {
-        if self.unified {
-            let dir = group.at.parents().into_iter().next().cloned();
-            return dir.map_or(Ok(()), |dir| devices::attach(&dir, nodes));
-        }
-        let (Some(own), Some(before)) = (self.open_devices(), group.at.devices.take()) else {
-            return Ok(()); // all may use all
-        };
-        // below the others it could be given no more than they all have
-        let dir = own.join(group.name.replace('/', "."));
-        make_dir(&own)?;
-        make_dir(&dir)?;
-        group.at.devices = Some(dir.clone());
-        let _ = fs::remove_dir(before);
-        devices::set_rules(&dir, nodes)
-    }
-
-    /// Where groups of version 1 are that may use more devices than others.
-    fn open_devices(&self) -> Option<PathBuf> {
-        let ruled = self.devices.as_ref()?;
-        let name = ruled.file_name()?.to_str()?;
-        Some(ruled.with_file_name(format!("{name}.devices")))
-    }
-
     /// One sandbox's group; nothing is touched.
     pub(crate) fn named(&self, name: &str) -> Cgroup {
         let child = |slot: &Option<PathBuf>| slot.as_ref().map(|parent| parent.join(name));
@@ -242,12 +217,7 @@ impl Cgroups {
 
     /// Removes the parent groups.
     pub(crate) fn tear_down(&self) {
-        if let Some(open) = self.open_devices() {
-            for entry in fs::read_dir(&open).into_iter().flatten().flatten() {
-                let _ = fs::remove_dir(entry.path());
-            }
-            let _ = fs::remove_dir(open);
-        }
+        self.remove_open_devices();
         for parent in self.parents() {
             let _ = fs::remove_dir(parent);
         }

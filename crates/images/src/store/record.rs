@@ -26,6 +26,9 @@ pub(super) struct Record {
 pub(super) struct Layer {
     pub(super) diff_id: String,
     pub(super) size_bytes: u64,
+    /// Of its archive, uncompressed; 0 where that is not known.
+    #[serde(default)]
+    pub(super) unpacked_bytes: u64,
 }
 
 /// Reads all records. One whose layers are not all here is forgotten.

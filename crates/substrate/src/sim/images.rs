@@ -41,12 +41,22 @@ impl SimImages {
             references: vec![reference.clone()],
             imported_as: Vec::new(),
             size_bytes: 1 << 20,
+            unpacked_bytes: 2 << 20,
             pulled_at: Timestamp(0),
             config,
         };
         state.failing.remove(&reference);
         state.offered.insert(reference, image);
         id
+    }
+
+    /// An image that was offered is here, and holds so much.
+    pub fn bring(&self, id: &ImageId, unpacked_bytes: u64) {
+        let mut state = self.state.lock();
+        let found = state.offered.values().find(|image| image.id == *id).cloned();
+        if let Some(image) = found {
+            state.here.insert(id.clone(), Image { unpacked_bytes, ..image });
+        }
     }
 
     /// From now on pulling by this name fails so.

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 pub struct Plain {
     all: Mutex<BTreeMap<SandboxId, Arc<Sandbox>>>,
     pub freezes: Mutex<Vec<bool>>,
+    pub images: Arc<sim::SimImages>,
 }
 
 struct Sandbox {
@@ -47,6 +48,10 @@ exec env -i HAAR_ASSIGN_FD=3 "$@"
 
 #[async_trait]
 impl Substrate for Plain {
+    fn images(&self) -> Option<Arc<dyn ImageStore>> {
+        Some(self.images.clone())
+    }
+
     async fn ensure(&self, spec: SandboxSpec) -> Result<SandboxStatus, SubstrateError> {
         let container = spec.containers.last().unwrap().clone();
         let gate = std::env::temp_dir().join(format!("gate-{}", spec.id));

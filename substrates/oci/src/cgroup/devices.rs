@@ -4,8 +4,9 @@
 use std::fs::{self, File};
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use super::{Cgroup, Cgroups, make_dir};
 use crate::bpf::{Attributes, END, JUMP, LOAD, MOVE, SET, UNLESS, bpf, load, op};
 
 const PROG_ATTACH: i32 = 8;
@@ -137,6 +138,42 @@ fn program(more: &[Node]) -> Vec<u64> {
     all.extend(refuse);
     all.extend(allow);
     all
+}
+
+impl Cgroups {
+    /// Lets the members of a container's group, which nobody has joined yet, use more devices.
+    pub(crate) fn allow(&self, group: &mut Cgroup, nodes: &[Node]) -> io::Result<()> {
+        if self.unified {
+            let dir = group.at.parents().into_iter().next().cloned();
+            return dir.map_or(Ok(()), |dir| attach(&dir, nodes));
+        }
+        let (Some(own), Some(before)) = (self.open_devices(), group.at.devices.take()) else {
+            return Ok(()); // all may use all
+        };
+        // below the others it could be given no more than they all have
+        let dir = own.join(group.name.replace('/', "."));
+        make_dir(&own)?;
+        make_dir(&dir)?;
+        group.at.devices = Some(dir.clone());
+        let _ = fs::remove_dir(before);
+        set_rules(&dir, nodes)
+    }
+
+    /// Where groups of version 1 are that may use more devices than others.
+    fn open_devices(&self) -> Option<PathBuf> {
+        let ruled = self.devices.as_ref()?;
+        let name = ruled.file_name()?.to_str()?;
+        Some(ruled.with_file_name(format!("{name}.devices")))
+    }
+
+    /// Removes those, once nobody is in them.
+    pub(super) fn remove_open_devices(&self) {
+        let Some(open) = self.open_devices() else { return };
+        for entry in fs::read_dir(&open).into_iter().flatten().flatten() {
+            let _ = fs::remove_dir(entry.path());
+        }
+        let _ = fs::remove_dir(open);
+    }
 }
 
 #[cfg(test)]
