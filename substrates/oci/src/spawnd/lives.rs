@@ -31,15 +31,19 @@ fn claim_in(lives: &Path, tag: &str) -> Option<File> {
         let mut file = File::options().create(true).truncate(false).write(true).open(&path).ok()?;
         flock(&file, FlockOperation::LockExclusive).ok()?;
         // whoever sweeps may have taken it away before it was locked
-        let is_there = fs::metadata(&path).is_ok_and(|found| {
-            file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
-        });
-        if is_there {
+        if is_there(&file, &path) {
             file.set_len(0).ok()?;
             write!(file, "{}", std::process::id()).ok()?;
             return Some(file);
         }
     }
+}
+
+/// The path still leads to the file.
+fn is_there(file: &File, path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| {
+        file.metadata().is_ok_and(|own| (own.dev(), own.ino()) == (found.dev(), found.ino()))
+    })
 }
 
 /// Removes the bridges of helpers that live no more.
@@ -55,9 +59,9 @@ fn sweep_in(lives: &Path, own: &str, remove: impl Fn(&str)) {
             continue;
         }
         let Ok(mut file) = File::open(entry.path()) else { continue };
-        if is_free(&mut file) {
+        // another helper may have swept it, and its owner have come back since
+        if is_free(&mut file) && is_there(&file, &entry.path()) {
             remove(&name);
-            // another helper may have done it already
             let _ = fs::remove_file(entry.path());
         }
     }
