@@ -31,6 +31,7 @@ use haar_kv::{Keyspace, Kv, KvError};
 use haar_ledger::Ledger;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
+use parking_lot::RwLock;
 
 pub(crate) use change::{Change, Deleted, refuse_locked};
 pub(crate) use key::{behind, key_of, place, prefix, version};
@@ -56,6 +57,8 @@ pub(crate) struct Store {
     pub(crate) parts: Keyspace,
     usage: Keyspace,
     locks: Locks,
+    /// Buckets that are being deleted: their rows are there until that is on disk.
+    going: RwLock<BTreeSet<u64>>,
     last_sequence: AtomicU64,
 }
 
@@ -73,6 +76,7 @@ impl Store {
             parts: kv.keyspace("s3.part")?,
             usage: kv.keyspace("s3.usage")?,
             locks: Locks::default(),
+            going: RwLock::default(),
             last_sequence: AtomicU64::new(0),
         })
     }
@@ -152,8 +156,9 @@ impl Store {
         work: impl FnOnce(&mut Change<'_>, &BucketRow) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
         let _stays = self.locks.stay(bucket.id);
+        let is_going = self.going.read().contains(&bucket.id);
         let row = ledger.snapshot().get::<BucketRow>(&bucket.name);
-        let row = row.filter(|row| row.id == bucket.id);
+        let row = row.filter(|row| row.id == bucket.id && !is_going);
         let row = row.ok_or_else(|| refusal::no_such_bucket(&bucket.name))?;
         let mut change = Change::new(self, row.id, key, now);
         let _alone = self.locks.key(change.shard);
@@ -162,7 +167,8 @@ impl Store {
         Ok(outcome)
     }
 
-    /// Runs `work` while nothing is written into a bucket, if it holds no object.
+    /// Runs `work`, which takes a bucket away, if it holds no object; nothing is written into it
+    /// from then on until [`Self::end_going`] is called.
     pub(crate) fn while_empty<T>(
         &self,
         bucket: &BucketRow,
@@ -174,8 +180,17 @@ impl Store {
         match one {
             Some(Ok(_)) => Err(refusal::bucket_not_empty(&bucket.name)),
             Some(Err(error)) => Err(refusal::disk(&error)),
-            None => work(),
+            None => {
+                let done = work()?;
+                self.going.write().insert(bucket.id);
+                Ok(done)
+            }
         }
+    }
+
+    /// A bucket is gone for all to see, or stays after all.
+    pub(crate) fn end_going(&self, bucket: u64) {
+        self.going.write().remove(&bucket);
     }
 
     /// All blobs that records name.

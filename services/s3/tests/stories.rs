@@ -97,6 +97,51 @@ async fn of_a_deleted_bucket_no_upload_and_no_part_is_left() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_written_into_a_bucket_that_is_being_deleted() {
+    let house = House::unflushed();
+    let made = house.call::<CreateBucket>(json!({ "Bucket": "bbb" }));
+    let (made, ()) = futures_util::join!(made, flushed(&house));
+    made.unwrap();
+    let mut deleted = std::pin::pin!(house.call::<DeleteBucket>(json!({ "Bucket": "bbb" })));
+    assert!(futures_util::poll!(deleted.as_mut()).is_pending());
+    let (code, _) = house.raw::<PutObject>(put("k", "x")).await.unwrap_err();
+    assert_eq!(code, "NoSuchBucket");
+    let (deleted, ()) = futures_util::join!(deleted, flushed(&house));
+    deleted.unwrap();
+    assert_eq!(house.records(&["s3.object", "s3.body"]), 0);
+}
+
+async fn flushed(house: &House) {
+    house.doors.ledger.flush_due().await;
+    house.doors.ledger.flush();
+}
+
+#[tokio::test(start_paused = true)]
+async fn objects_of_a_bucket_that_is_none_go_with_their_bytes() {
+    let house = house_with_bucket().await;
+    keep_versions(&house).await;
+    for body in [vec![1_u8; 200_000], vec![2; 200_000], vec![3]] {
+        house.put("k", body).await;
+    }
+    let spaces = ["s3.object", "s3.version", "s3.body", "s3.held"];
+    let before = spaces.map(|space| house.records(&[space]));
+    assert_eq!(before, [1, 2, 1, 2]);
+    // the bucket's id stands before its records, and behind a digest
+    for (space, at) in spaces.into_iter().zip([0, 0, 0, 32]) {
+        let space = house.doors.kv.keyspace(space).unwrap();
+        for entry in space.all().collect::<Result<Vec<_>, _>>().unwrap() {
+            let mut key = entry.key.to_vec();
+            key[at] ^= 1;
+            space.put(key, entry.value).unwrap();
+        }
+    }
+    house.ok::<CreateBucket>(json!({ "Bucket": "other" })).await;
+    house.ok::<DeleteBucket>(json!({ "Bucket": "other" })).await;
+    house.pass(Duration::from_secs(1)).await;
+    assert_eq!(spaces.map(|space| house.records(&[space])), before);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listing_goes_on_behind_what_it_folded() {
     let house = house_with_bucket().await;
     for key in ["a", "d/1", "d/2", "d/3", "d0", "e/\0x", "f"] {

@@ -159,7 +159,9 @@ impl Flow<DeleteBucket> for S3 {
                 Ok(())
             })
         })?;
-        committed.durable().await.map_err(unwritten)?;
+        let on_disk = committed.durable().await;
+        self.store.end_going(bucket.id);
+        on_disk.map_err(unwritten)?;
         Ok(Default::default())
     }
 }

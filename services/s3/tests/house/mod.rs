@@ -17,6 +17,7 @@ use haar_kernel::{
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
+use haar_ledger::store::MemoryStore;
 use haar_s3::S3;
 use haar_s3_contract::model::*;
 use haar_substrate::sim::SimSubstrate;
@@ -74,11 +75,21 @@ fn words(error: &AwsError) -> Refused {
 
 impl House {
     pub fn new() -> Self {
+        Self::over(Ledger::ephemeral(haar_kernel::tables().and(&haar_s3::tables())))
+    }
+
+    /// Its rows are on disk, and seen, when the ledger is told to flush.
+    pub fn unflushed() -> Self {
+        let tables = haar_kernel::tables().and(&haar_s3::tables());
+        Self::over(Ledger::open_manual(tables, Arc::new(MemoryStore::new())).unwrap())
+    }
+
+    fn over(ledger: Ledger) -> Self {
         let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
             ids: ids.clone(),
-            ledger: Ledger::ephemeral(haar_kernel::tables().and(&haar_s3::tables())),
+            ledger,
             kv: Kv::ephemeral(),
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
