@@ -1,6 +1,7 @@
 //! The room's tables.
 
 mod backup;
+mod caller;
 mod stream;
 mod table;
 mod transfer;
@@ -8,6 +9,7 @@ mod transfer;
 use haar_ledger::Tables;
 
 pub(crate) use backup::{BackupKey, BackupRow};
+pub(crate) use caller::Caller;
 pub(crate) use stream::{StreamKey, StreamRow};
 pub(crate) use table::{
     Billing, Index, Policy, Recovery, Restored, Sse, Stream, TableKey, TableRow, Throughput, Ttl,

@@ -24,8 +24,8 @@ pub(crate) struct Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// In the name of the account whose table it is. *Ours*: its caller's permission was asked when
-    /// the transfer began.
+    /// In the name of the account whose table it is. *Ours*: an export's caller was asked for
+    /// permission when it began.
     pub(crate) fn of(
         (account, region): (&AccountId, &'a Region),
         bucket: &'a str,

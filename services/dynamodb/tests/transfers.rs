@@ -12,12 +12,14 @@ use bytes::Bytes;
 use flate2::read::GzDecoder;
 use flate2::write::GzEncoder;
 use haar_dynamodb_contract::*;
-use haar_kernel::Principal;
+use haar_kernel::{Identities, Identity, IdentityError, Principal};
+use haar_ledger::Snapshot;
+use haar_policy::{Document, Grammar, PolicySet, Principal as Who};
 use haar_s3_contract::{
     CreateBucket, CreateBucketRequest, GetObject, GetObjectRequest, ListObjectsV2,
     ListObjectsV2Request, PutObject, PutObjectRequest, whole,
 };
-use haar_types::{AccountId, Region};
+use haar_types::{AccountId, Region, Timestamp};
 use house::{House, item};
 use serde_json::{Value, json};
 
@@ -210,4 +212,75 @@ async fn lines_that_are_no_items_of_the_table_are_counted_and_left_out() {
     let second = house.ok::<ListImports>(next).await;
     assert_ne!(first["ImportSummaryList"], second["ImportSummaryList"]);
     assert!(second["NextToken"].is_null());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_item_can_be_long_is_counted_and_dropped() {
+    let house = House::new();
+    bucket(&house).await;
+    let mut packer = GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packer.write_all(&vec![b'x'; 64 << 20]).unwrap();
+    packer.write_all(b"\n{\"Item\":{\"p\":{\"S\":\"a\"},\"s\":{\"N\":\"1\"}}}\n").unwrap();
+    put(&house, "in/a.gz", packer.finish().unwrap()).await;
+    let import = json!({
+        "S3BucketSource": { "S3Bucket": "bbb" },
+        "InputFormat": "DYNAMODB_JSON", "InputCompressionType": "GZIP",
+        "TableCreationParameters": parameters("read"),
+    });
+    let begun = house.ok::<ImportTable>(import).await;
+    let done = imported(&house, &begun).await;
+    let counts = ["ProcessedItemCount", "ImportedItemCount", "ErrorCount"].map(|name| &done[name]);
+    assert_eq!(counts, [2, 1, 1]);
+}
+
+/// Lets users use tables and list buckets, but read nothing in them.
+struct Lists(Arc<Document>);
+
+impl Lists {
+    fn new() -> Self {
+        let policy = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Action": ["dynamodb:*", "s3:ListBucket"], "Resource": "*" }] });
+        Self(Arc::new(Document::parse(&policy.to_string(), Grammar::Inline).unwrap()))
+    }
+}
+
+impl Identities for Lists {
+    fn identify(
+        &self,
+        _: &Snapshot,
+        _: &str,
+        _: Option<&str>,
+        _: Timestamp,
+    ) -> Result<Identity, IdentityError> {
+        Err(IdentityError::Unknown)
+    }
+
+    fn policies(&self, _: &Snapshot, principal: &Principal) -> PolicySet {
+        let is_user = matches!(principal.identity, Who::User { .. });
+        let identity = is_user.then(|| Arc::clone(&self.0)).into_iter().collect();
+        PolicySet { identity, ..PolicySet::default() }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_import_reads_only_what_its_caller_may_read() {
+    let house = House::enforced(Arc::new(Lists::new()));
+    bucket(&house).await;
+    put(&house, "in/a", "{\"Item\":{\"p\":{\"S\":\"a\"},\"s\":{\"N\":\"1\"}}}\n").await;
+    let import = json!({
+        "S3BucketSource": { "S3Bucket": "bbb" }, "InputFormat": "DYNAMODB_JSON",
+        "TableCreationParameters": parameters("read"),
+    });
+    let account = AccountId::default();
+    let arn = format!("arn:aws:iam::{account}:user/u");
+    let (name, id) = ("u".to_owned(), "AIDA".to_owned());
+    let user = Principal::of(account.clone(), Who::User { account, arn, name, id });
+    let begun = house.call_as::<ImportTable>(Arc::new(user), import.clone()).await.unwrap();
+    let failed = imported(&house, &begun).await;
+    assert_eq!(
+        (&failed["ImportStatus"], &failed["FailureCode"]),
+        (&json!("FAILED"), &json!("S3AccessDenied"))
+    );
+    let begun = house.ok::<ImportTable>(import).await;
+    assert_eq!(imported(&house, &begun).await["ImportStatus"], "COMPLETED");
 }

@@ -7,6 +7,8 @@ use haar_ledger::Row;
 use haar_types::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Caller;
+
 /// Whose an export or an import is, where, of which table, and its own id.
 pub(crate) type TransferKey = (AccountId, Region, String, String);
 
@@ -38,6 +40,9 @@ pub(crate) struct ImportRow {
     pub(crate) key: TransferKey,
     /// The `TableId` that is shown.
     pub(crate) table_uuid: String,
+    /// Who asked for it, and reads its files; the account itself where that was not kept yet.
+    #[serde(default)]
+    pub(crate) caller: Option<Caller>,
     pub(crate) input: ImportTableInput,
     pub(crate) status: ImportStatus,
     pub(crate) started_at: Timestamp,

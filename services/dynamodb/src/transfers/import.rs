@@ -1,5 +1,6 @@
 //! A table filled from files in a bucket. AWS docs: *Developer Guide > DynamoDB import formats*.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -13,16 +14,28 @@ use haar_types::Timestamp;
 use haar_wire::AwsError;
 
 use super::Place;
-use super::lines::{Lines, fields, item_of};
+use super::lines::{Line, Lines, fields, item_of};
 use crate::Dynamodb;
 use crate::convert::{self, WireItem};
 use crate::engine::check;
 use crate::state::{ImportCounts, ImportRow, TableRow};
 
+/// Packed bytes that are unpacked at a time: they may become a thousand times as many.
+const PACKED_BYTES: usize = 4096;
+
+/// Bytes of lines that are read before others have their turn; each line counts for more.
+const TURN_BYTES: usize = 256 << 10;
+
+/// What a line costs beside its bytes.
+const LINE_COST: usize = 4096;
+
 /// How the lines of one file are read.
 struct Reading<'a> {
     table: &'a Arc<TableRow>,
     csv: Option<Csv>,
+    now: Timestamp,
+    /// What was read since others had their turn.
+    turn: usize,
 }
 
 /// Comma-separated values.
@@ -41,11 +54,14 @@ impl Dynamodb {
         now: Timestamp,
     ) -> Result<ImportCounts, AwsError> {
         let source = &row.input.s3_bucket_source;
-        let place = Place::of(
+        let mut place = Place::of(
             (&row.key.0, &row.key.1),
             &source.s3_bucket,
             source.s3_bucket_owner.as_deref(),
         );
+        if let Some(caller) = &row.caller {
+            place.principal = caller.principal();
+        }
         let (mut counts, mut token) = (ImportCounts::default(), None);
         loop {
             let input = ListObjectsV2Request {
@@ -78,35 +94,36 @@ impl Dynamodb {
         table: &Arc<TableRow>,
         (counts, now): (&mut ImportCounts, Timestamp),
     ) -> Result<(), AwsError> {
-        let bucket = place.bucket.to_owned();
-        let input = GetObjectRequest { bucket, key, ..GetObjectRequest::default() };
+        let input = GetObjectRequest {
+            bucket: place.bucket.to_owned(),
+            key,
+            expected_bucket_owner: place.owner.map(str::to_owned),
+            ..GetObjectRequest::default()
+        };
         let principal = Arc::clone(&place.principal);
         let read = self.doors.call::<GetObject>(principal, place.region, input).await?;
         let is_gzip = row.input.input_compression_type == Some(InputCompressionType::Gzip);
         let mut decoder = is_gzip.then(|| MultiGzDecoder::new(Vec::new()));
-        let mut reading = Reading { table, csv: csv_of(row) };
+        let mut reading = Reading { table, csv: csv_of(row), now, turn: 0 };
         let (mut lines, mut pieces) = (Lines::default(), std::pin::pin!(read.body.into_stream()));
         while let Some(piece) = pieces.next().await {
             let piece = piece.map_err(|error| AwsError::internal_failure(error.to_string()))?;
             counts.bytes += i64::try_from(piece.len()).unwrap_or(0);
-            // what cannot be unpacked is one error, and the rest of its file is not read
-            let found = match &mut decoder {
-                None => lines.more(&piece),
-                Some(decoder) => match decoder.write_all(&piece).and_then(|()| decoder.flush()) {
-                    Ok(()) => lines.more(&std::mem::take(decoder.get_mut())),
-                    Err(_) => {
-                        counts.errors += 1;
-                        return Ok(());
-                    }
-                },
-            };
-            for line in found {
-                self.import_line(&mut reading, &line, counts, now)?;
+            for part in piece.chunks(PACKED_BYTES) {
+                // what cannot be unpacked is one error, and the rest of its file is not read
+                let Ok(part) = unpacked(&mut decoder, part) else {
+                    counts.errors += 1;
+                    return Ok(());
+                };
+                for line in lines.more(&part) {
+                    self.import_line(&mut reading, line, counts)?;
+                    reading.give_way().await;
+                }
             }
             tokio::task::yield_now().await;
         }
         match lines.last() {
-            Some(line) => self.import_line(&mut reading, &line, counts, now),
+            Some(line) => self.import_line(&mut reading, line, counts),
             None => Ok(()),
         }
     }
@@ -114,13 +131,14 @@ impl Dynamodb {
     fn import_line(
         &self,
         reading: &mut Reading<'_>,
-        line: &[u8],
+        line: Line,
         counts: &mut ImportCounts,
-        now: Timestamp,
     ) -> Result<(), AwsError> {
+        let line = line.unwrap_or_default(); // too long to be an item's: nothing is none either
+        reading.turn += LINE_COST + line.len();
         let wire = match &mut reading.csv {
-            None => item_of(line),
-            Some(csv) => match csv.read(line, reading.table) {
+            None => item_of(&line),
+            Some(csv) => match csv.read(&line, reading.table) {
                 Some(row) => row,
                 None => return Ok(()), // the header
             },
@@ -132,13 +150,34 @@ impl Dynamodb {
         };
         match item.ok().filter(fits) {
             Some(item) => {
-                self.engine.fill(reading.table, item, now)?;
+                self.engine.fill(reading.table, item, reading.now)?;
                 counts.imported += 1;
             }
             None => counts.errors += 1,
         }
         Ok(())
     }
+}
+
+impl Reading<'_> {
+    /// Lets others have their turn where much was read.
+    async fn give_way(&mut self) {
+        if self.turn >= TURN_BYTES {
+            self.turn = 0;
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+/// Some more bytes of a file, as they were before they were packed.
+fn unpacked<'b>(
+    decoder: &mut Option<MultiGzDecoder<Vec<u8>>>,
+    bytes: &'b [u8],
+) -> std::io::Result<Cow<'b, [u8]>> {
+    let Some(decoder) = decoder else { return Ok(bytes.into()) };
+    decoder.write_all(bytes)?;
+    decoder.flush()?;
+    Ok(std::mem::take(decoder.get_mut()).into())
 }
 
 fn csv_of(row: &ImportRow) -> Option<Csv> {

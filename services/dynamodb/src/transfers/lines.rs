@@ -46,32 +46,57 @@ pub(super) fn fields(line: &str, delimiter: char) -> Vec<String> {
     fields
 }
 
+/// Bytes of a line at most: no item's is longer, not even one that is all escapes.
+const LINE_BYTES_MAX: usize = 4 << 20;
+
+/// A line, or that there was one that is too long to be kept.
+pub(super) type Line = Result<Vec<u8>, TooLong>;
+
+/// Longer than any item's line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooLong;
+
 /// Cuts bytes that come in pieces into lines.
 #[derive(Default)]
 pub(super) struct Lines {
     rest: Vec<u8>,
+    is_too_long: bool,
 }
 
 impl Lines {
     /// The lines that end within some more bytes.
-    pub(super) fn more(&mut self, bytes: &[u8]) -> Vec<Vec<u8>> {
-        self.rest.extend_from_slice(bytes);
-        let Some(end) = self.rest.iter().rposition(|byte| *byte == b'\n') else {
-            return Vec::new();
-        };
-        let rest = self.rest.split_off(end + 1);
-        let whole = std::mem::replace(&mut self.rest, rest);
-        whole.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()).map(trimmed).collect()
+    pub(super) fn more(&mut self, mut bytes: &[u8]) -> Vec<Line> {
+        let mut found = Vec::new();
+        while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
+            self.take(&bytes[..end]);
+            found.extend(self.end());
+            bytes = &bytes[end + 1..];
+        }
+        self.take(bytes);
+        found
     }
 
     /// The last one, which nothing ends.
-    pub(super) fn last(self) -> Option<Vec<u8>> {
-        Some(trimmed(&self.rest)).filter(|line| !line.is_empty())
+    pub(super) fn last(mut self) -> Option<Line> {
+        self.end()
     }
-}
 
-fn trimmed(line: &[u8]) -> Vec<u8> {
-    line.strip_suffix(b"\r").unwrap_or(line).to_vec()
+    fn take(&mut self, bytes: &[u8]) {
+        self.is_too_long |= self.rest.len() + bytes.len() > LINE_BYTES_MAX;
+        match self.is_too_long {
+            true => self.rest = Vec::new(),
+            false => self.rest.extend_from_slice(bytes),
+        }
+    }
+
+    fn end(&mut self) -> Option<Line> {
+        if std::mem::take(&mut self.is_too_long) {
+            return Some(Err(TooLong));
+        }
+        let mut line = std::mem::take(&mut self.rest);
+        line.pop_if(|last| *last == b'\r');
+        Some(line).filter(|line| !line.is_empty()).map(Ok)
+    }
 }
 
 #[cfg(test)]
@@ -81,10 +106,20 @@ mod tests {
     #[test]
     fn lines_are_whole_however_their_bytes_come() {
         let mut lines = Lines::default();
-        assert_eq!(lines.more(b"a"), [b""; 0]);
-        assert_eq!(lines.more(b"b\r\n\nc\nd"), [b"ab".to_vec(), b"c".to_vec()]);
-        assert_eq!(lines.last(), Some(b"d".to_vec()));
+        assert_eq!(lines.more(b"a"), []);
+        assert_eq!(lines.more(b"b\r\n\nc\nd"), [Ok(b"ab".to_vec()), Ok(b"c".to_vec())]);
+        assert_eq!(lines.last(), Some(Ok(b"d".to_vec())));
         assert_eq!(Lines::default().last(), None);
+    }
+
+    #[test]
+    fn a_line_that_no_item_has_is_not_kept() {
+        let mut lines = Lines::default();
+        for _ in 0..5 {
+            assert_eq!(lines.more(&[b'x'; 1 << 20]), []);
+            assert!(lines.rest.len() <= LINE_BYTES_MAX);
+        }
+        assert_eq!(lines.more(b"\na\n"), [Err(TooLong), Ok(b"a".to_vec())]);
     }
 
     #[test]

@@ -13,7 +13,8 @@ use haar_dynamodb::Dynamodb;
 use haar_dynamodb_contract::*;
 use haar_dynamodbstreams::Streams;
 use haar_kernel::{
-    DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+    Auth, DoorParts, Doors, Identities, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal,
+    Settings,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -62,6 +63,16 @@ impl House {
         Self::over(Clock::simulated(BEGIN), ledger, Kv::ephemeral())
     }
 
+    /// A house where policies decide.
+    pub fn enforced(identities: Arc<dyn Identities>) -> Self {
+        let ledger = Ledger::ephemeral(
+            haar_kernel::tables().and(&haar_dynamodb::tables()).and(&haar_s3::tables()),
+        );
+        let settings = Settings { auth: Auth::Enforce, ..Settings::default() };
+        let clock = Clock::simulated(BEGIN);
+        Self::with(clock, ledger, Kv::ephemeral(), (settings, identities))
+    }
+
     /// The same state, as another process finds it.
     pub async fn again(mut self) -> Self {
         self.driver.take().unwrap().stop().await;
@@ -70,6 +81,15 @@ impl House {
     }
 
     fn over(clock: Clock, ledger: Ledger, kv: Kv) -> Self {
+        Self::with(clock, ledger, kv, (Settings::default(), Arc::new(NoIdentities)))
+    }
+
+    fn with(
+        clock: Clock,
+        ledger: Ledger,
+        kv: Kv,
+        (settings, identities): (Settings, Arc<dyn Identities>),
+    ) -> Self {
         let ids = IdSource::seeded(clock.now().0.unsigned_abs());
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
@@ -79,11 +99,11 @@ impl House {
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
             meter: Arc::new(NoMeter),
-            settings: Settings::default(),
+            settings,
         });
         let room = Dynamodb::open(&doors).unwrap();
         let s3 = S3::open(&doors).unwrap();
-        let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
+        let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&room), haar_dynamodb::lanes)
             .room(Arc::clone(&s3), haar_s3::lanes)
             .room(Arc::new(Streams::new(&doors)), haar_dynamodbstreams::lanes)
@@ -107,8 +127,21 @@ impl House {
         O::Input: DeserializeOwned,
         O::Output: Serialize,
     {
-        let input = serde_json::from_value(input).unwrap();
         let principal = Arc::new(Principal::root(AccountId::default()));
+        self.call_as::<O>(principal, input).await
+    }
+
+    /// The same for somebody.
+    pub async fn call_as<O: Operation>(
+        &self,
+        principal: Arc<Principal>,
+        input: Value,
+    ) -> Result<Value, Refused>
+    where
+        O::Input: DeserializeOwned,
+        O::Output: Serialize,
+    {
+        let input = serde_json::from_value(input).unwrap();
         match self.doors.call::<O>(principal, &Region::default(), input).await {
             Ok(output) => Ok(serde_json::to_value(&output).unwrap()),
             Err(error) => Err((error.name().to_owned(), error.message().to_owned())),

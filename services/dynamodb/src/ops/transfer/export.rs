@@ -53,8 +53,13 @@ impl Flow<ExportTableToPointInTime> for Dynamodb {
                 if row.status == ExportStatus::InProgress {
                     let table = find(tx, &row.input.table_arn)?;
                     let mut table = TableRow::clone(&table);
-                    if table.recovery.is_none() {
-                        return Err(no_recovery(&table));
+                    // it may be another one by now, or keep its past since later
+                    if table.id != row.table.0 {
+                        return Err(not_found(&row.input.table_arn));
+                    }
+                    let recovery = table.recovery.as_ref().ok_or_else(|| no_recovery(&table))?;
+                    if row.at < recovery.earliest(call.now) {
+                        return Err(outside());
                     }
                     table.begin_copy(row.id);
                     tx.put(table);
@@ -77,10 +82,7 @@ impl Dynamodb {
         let recovery = table.recovery.as_ref().ok_or_else(|| no_recovery(&table))?;
         let at = input.export_time.unwrap_or(call.now);
         if at < recovery.earliest(call.now) || at > call.now {
-            return Err(InvalidExportTimeException::message(
-                "The specified ExportTime is outside of the point in time recovery window.",
-            )
-            .into());
+            return Err(outside());
         }
         let (account, region, name) = table.key.clone();
         Ok(ExportRow {
@@ -102,7 +104,16 @@ impl Dynamodb {
 fn find(snapshot: &Snapshot, arn: &str) -> Result<Arc<TableRow>, AwsError> {
     let row = arn_key(arn).and_then(|key| snapshot.get::<TableRow>(&key));
     let row = row.filter(|row| row.serves() && row.arn() == arn);
-    row.ok_or_else(|| TableNotFoundException::message(format!("Table not found: {arn}")).into())
+    row.ok_or_else(|| not_found(arn))
+}
+
+fn not_found(arn: &str) -> AwsError {
+    TableNotFoundException::message(format!("Table not found: {arn}")).into()
+}
+
+fn outside() -> AwsError {
+    let text = "The specified ExportTime is outside of the point in time recovery window.";
+    InvalidExportTimeException::message(text).into()
 }
 
 fn no_recovery(table: &TableRow) -> AwsError {

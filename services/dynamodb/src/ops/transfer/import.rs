@@ -18,7 +18,7 @@ use crate::Dynamodb;
 use crate::ops::table::create::new_row;
 use crate::refusal::in_use;
 use crate::rules::definition::check_name;
-use crate::state::{ImportCounts, ImportRow, TableRow};
+use crate::state::{Caller, ImportCounts, ImportRow, TableRow};
 use crate::transfers::lasting;
 
 /// AWS docs: *Amazon DynamoDB API Reference > ImportTable*.
@@ -42,6 +42,7 @@ impl Flow<ImportTable> for Dynamodb {
         let mut row = ImportRow {
             key: (account, region, name, format!("{:014}-{}", call.now.0, call.ids.hex(8))),
             table_uuid: table.uuid.clone(),
+            caller: Some(Caller::of(&call.principal)),
             input,
             status: ImportStatus::InProgress,
             started_at: call.now,
@@ -71,7 +72,7 @@ impl Flow<ImportTable> for Dynamodb {
 }
 
 impl Dynamodb {
-    /// Asks for the caller's permission, before haar reads in the account's name.
+    /// Asks for the caller's permission at once, so that the table is only made with it.
     async fn may_list(&self, call: &Call, row: &ImportRow) -> Result<(), AwsError> {
         let source = &row.input.s3_bucket_source;
         let input = ListObjectsV2Request {
