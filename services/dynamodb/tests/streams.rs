@@ -328,3 +328,103 @@ async fn tables_come_back_from_backups_and_from_any_moment() {
     let gone = house.call::<DescribeBackup>(json!({ "BackupArn": arn })).await.unwrap_err();
     assert_eq!(gone.0, "BackupNotFoundException");
 }
+
+async fn backed_up(house: &House, table: &str) -> String {
+    let made = house.ok::<CreateBackup>(json!({ "TableName": table, "BackupName": "one" })).await;
+    house.pass(Duration::from_secs(1)).await;
+    let arn = made["BackupDetails"]["BackupArn"].as_str().unwrap().to_owned();
+    assert_eq!(backup_status(house, &arn).await, "AVAILABLE");
+    arn
+}
+
+fn index(name: &str) -> Value {
+    json!({ "IndexName": name, "Projection": { "ProjectionType": "ALL" },
+        "KeySchema": [{ "AttributeName": "v", "KeyType": "HASH" }] })
+}
+
+fn with_v(kind: &str) -> Value {
+    json!([
+        { "AttributeName": "p", "AttributeType": "S" },
+        { "AttributeName": "s", "AttributeType": "N" },
+        { "AttributeName": "v", "AttributeType": kind },
+    ])
+}
+
+#[tokio::test(start_paused = true)]
+async fn items_that_an_index_does_not_take_are_restored_without_it() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    house.put("tab", item("a", 1, json!({ "v": { "S": "text" } }))).await;
+    house.put("tab", item("a", 2, json!({ "v": { "S": "" } }))).await;
+    house.put("tab", item("a", 3, json!({ "v": { "B": "eA==" } }))).await;
+    let more = json!({ "TableName": "tab", "AttributeDefinitions": with_v("B"),
+        "GlobalSecondaryIndexUpdates": [{ "Create": index("by-v") }] });
+    house.ok::<UpdateTable>(more).await;
+    house.active("tab").await;
+    let arn = backed_up(&house, "tab").await;
+    let restore = json!({ "TargetTableName": "copy", "BackupArn": arn });
+    house.ok::<RestoreTableFromBackup>(restore).await;
+    let table = house.active("copy").await;
+    assert_eq!(table["ItemCount"], 3);
+    assert_eq!(table["GlobalSecondaryIndexes"][0]["ItemCount"], 1);
+    for s in 1..=3 {
+        house.ok::<DeleteItem>(json!({ "TableName": "copy", "Key": key("a", s) })).await;
+    }
+    let table = house.active("copy").await;
+    assert_eq!(table["GlobalSecondaryIndexes"][0]["ItemCount"], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn large_items_come_back_too() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let large = "x".repeat(300 << 10);
+    for s in 0..9 {
+        house.put("tab", item("a", s, json!({ "v": { "S": large } }))).await;
+    }
+    let arn = backed_up(&house, "tab").await;
+    let restore = json!({ "TargetTableName": "copy", "BackupArn": arn });
+    house.ok::<RestoreTableFromBackup>(restore).await;
+    assert_eq!(house.active("copy").await["ItemCount"], 9);
+    assert_eq!(house.get("copy", "a", 8).await["v"], json!({ "S": large }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_restored_as_provisioned_has_its_indexes_provisioned() {
+    let house = House::new();
+    let indexed = json!({ "AttributeDefinitions": with_v("S"),
+        "GlobalSecondaryIndexes": [index("by-v")] });
+    house.table("tab", indexed).await;
+    let arn = backed_up(&house, "tab").await;
+    let units = |read: i64| json!({ "ReadCapacityUnits": read, "WriteCapacityUnits": 7 });
+    let mut restore = json!({ "TargetTableName": "copy", "BackupArn": arn,
+        "BillingModeOverride": "PROVISIONED", "ProvisionedThroughputOverride": units(5) });
+    let refused = house.call::<RestoreTableFromBackup>(restore.clone()).await.unwrap_err();
+    assert!(refused.1.contains("ProvisionedThroughput must be specified for index: by-v"));
+    let mut given = index("by-v");
+    given["ProvisionedThroughput"] = units(6);
+    restore["GlobalSecondaryIndexOverride"] = json!([given]);
+    house.ok::<RestoreTableFromBackup>(restore).await;
+    let table = house.active("copy").await;
+    assert_eq!(table["ProvisionedThroughput"]["ReadCapacityUnits"], 5);
+    let shown = &table["GlobalSecondaryIndexes"][0]["ProvisionedThroughput"];
+    assert_eq!((&shown["ReadCapacityUnits"], &shown["WriteCapacityUnits"]), (&json!(6), &json!(7)));
+    house.put("copy", item("a", 1, json!({ "v": { "S": "x" } }))).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_longer_period_promises_nothing_that_is_gone() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let recover = |days: i32| {
+        json!({ "TableName": "tab", "PointInTimeRecoverySpecification": {
+            "PointInTimeRecoveryEnabled": true, "RecoveryPeriodInDays": days } })
+    };
+    house.ok::<UpdateContinuousBackups>(recover(1)).await;
+    house.pass(Duration::from_secs(3 * 86_400)).await;
+    let grown = house.ok::<UpdateContinuousBackups>(recover(35)).await;
+    let recovery = &grown["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"];
+    let earliest = recovery["EarliestRestorableDateTime"].as_f64().unwrap();
+    let day_ago = house.doors.clock.now().0 as f64 / 1000.0 - 86_400.0;
+    assert!((earliest - day_ago).abs() < 1.0, "{earliest} is not {day_ago}");
+}

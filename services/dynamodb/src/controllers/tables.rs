@@ -169,9 +169,11 @@ async fn end_restore(cx: &ActCx, key: &TableName) -> Result<(), ActError> {
 
 /// What is kept from now on is for whoever asks from now on, and stays.
 async fn drop_past(engine: &Arc<Engine>, cx: &ActCx, key: &TableName) -> Result<(), ActError> {
-    let Some(row) = cx.ledger.snapshot().get::<TableRow>(&key.0) else { return Ok(()) };
-    engine.locks.barrier();
+    // the clock before the row: what a copy needs that the row does not show yet is later
     let before = cx.clock.now();
+    let row = cx.ledger.snapshot().get::<TableRow>(&key.0);
+    let Some(row) = row.filter(|row| !row.keeps_past()) else { return Ok(()) };
+    engine.locks.barrier();
     engine.trim_past(row.id, before).await.map_err(ActError::transient)?;
     change(cx, key, |row| row.has_past = row.keeps_past()).await
 }

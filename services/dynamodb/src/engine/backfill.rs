@@ -18,13 +18,8 @@ impl Engine {
         let Some(index) = row.indexes.iter().find(|index| index.number == number) else {
             return Ok(());
         };
-        self.each_item(&row, |staging, place, item| {
-            if index.keys.check_index(&index.name, item).is_ok() {
-                self.enter(staging, &row, index, place, item)?;
-            }
-            Ok(())
-        })
-        .await
+        self.each_item(&row, |staging, place, item| self.enter(staging, &row, index, place, item))
+            .await
     }
 
     fn enter(

@@ -18,6 +18,7 @@ pub(crate) fn index_prefix(table: u64, number: u32) -> Vec<u8> {
 
 /// An index entry's key in kv; `None` where the item is not in the index.
 pub(crate) fn index_key(table: u64, index: &Index, item: &Item, base: &[u8]) -> Option<Vec<u8>> {
+    index.keys.check_index(&index.name, item).ok()?;
     let (bytes, _) = index.keys.bytes(item)?;
     let mut key = index_prefix(table, index.number);
     key.extend_from_slice(&bytes);

@@ -13,7 +13,10 @@ use haar_types::Timestamp;
 use super::{Engine, moment};
 
 /// Items, or entries of the past, that are looked at before others have their turn.
-const CHUNK: usize = 512;
+pub(super) const CHUNK: usize = 512;
+
+/// Bytes of items after which a piece ends.
+pub(super) const PIECE_BYTES: usize = 1 << 20;
 
 /// Longer than any time that ends a key.
 const BEHIND_TIMES: [u8; 8] = [0xff; 8];
@@ -73,7 +76,8 @@ impl Engine {
                 let place = [&backup.to_be_bytes()[..], &base].concat();
                 batch.put(&self.spaces.backups, place, item);
             }
-            self.kv.apply(batch)?;
+            let kv = self.kv.clone();
+            self.kv.aside(move || kv.apply(batch)).await?;
             after = piece.last;
             if after.is_none() {
                 self.kv.sync().await?;
@@ -132,7 +136,7 @@ fn merge(
 ) -> Result<Piece, KvError> {
     let later = moment(at + Duration::from_millis(1));
     let (mut item, mut change) = (items.next().transpose()?, past.next().transpose()?);
-    let mut piece = Piece { items: Vec::new(), last: None };
+    let (mut piece, mut bytes) = (Piece { items: Vec::new(), last: None }, 0);
     for _ in 0..CHUNK {
         let of_item = item.as_ref().map(|entry| entry.key[8..].to_vec());
         let of_change = change.as_ref().map(|entry| base_of(&entry.key).to_vec());
@@ -154,8 +158,12 @@ fn merge(
             }
             change = past.next().transpose()?;
         }
+        bytes += value.as_ref().map_or(0, Bytes::len);
         piece.items.extend(value.map(|value| (base.clone(), value)));
         piece.last = Some(base);
+        if bytes >= PIECE_BYTES {
+            break;
+        }
     }
     Ok(piece)
 }

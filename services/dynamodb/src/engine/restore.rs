@@ -6,7 +6,7 @@ use haar_kv::KvError;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
-use super::past::Piece;
+use super::past::{CHUNK as PIECE, PIECE_BYTES, Piece};
 use super::{Actor, Change, Engine, Intent, Locks, Staging};
 use crate::refusal::fault;
 use crate::rules::codec;
@@ -15,9 +15,6 @@ use crate::state::{TableKey, TableRow};
 
 /// Items between two chances for others to run.
 const CHUNK: usize = 64;
-
-/// Items that are read at a time.
-const PIECE: usize = 512;
 
 impl Engine {
     /// Removes what a backup kept.
@@ -66,21 +63,26 @@ impl Engine {
         let read = move || {
             let id = backup.to_be_bytes();
             let from = after.map_or(id.to_vec(), |after| [&id[..], &after, &[0]].concat());
-            let mut piece = Piece { items: Vec::new(), last: None };
+            let (mut piece, mut bytes) = (Piece { items: Vec::new(), last: None }, 0);
             for entry in space.range(from..).take(PIECE) {
                 let entry = entry?;
                 if !entry.key.starts_with(&id) {
                     return Ok(Piece { last: None, ..piece });
                 }
                 piece.last = Some(entry.key[8..].to_vec());
+                bytes += entry.value.len();
                 piece.items.push((entry.key[8..].to_vec(), entry.value));
+                if bytes >= PIECE_BYTES {
+                    break;
+                }
             }
-            let is_full = piece.items.len() == PIECE;
+            let is_full = piece.items.len() == PIECE || bytes >= PIECE_BYTES;
             Ok(Piece { last: piece.last.filter(|_| is_full), ..piece })
         };
         self.kv.aside(read).await
     }
 
+    /// Puts an item into a table that nobody uses yet.
     pub(crate) fn fill(
         &self,
         table: &Arc<TableRow>,
@@ -92,7 +94,8 @@ impl Engine {
         let _held = self.locks.lock(Locks::shard(table.id, &key.bytes));
         let mut staging = Staging::default();
         let old = self.get(table.id, &key.bytes)?;
-        self.stage(&mut staging, Arc::clone(table), &intent, (old, Change::Put(item)), now)?;
+        let put = (old, Change::Put(item));
+        self.stage_unchecked(&mut staging, Arc::clone(table), &intent, put, now);
         staging.apply(self).map_err(|error| fault(&error))
     }
 }

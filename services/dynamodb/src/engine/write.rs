@@ -96,7 +96,7 @@ impl Engine {
         Ok(written)
     }
 
-    /// Puts one change into a batch. The shard's lock is held.
+    /// Puts one change into a batch, if the table takes it. The shard's lock is held.
     pub(crate) fn stage(
         &self,
         staging: &mut Staging,
@@ -105,21 +105,34 @@ impl Engine {
         (old, change): (Option<Item>, Change),
         now: Timestamp,
     ) -> Result<(Written, Option<Event>), AwsError> {
+        if let Change::Put(item) = &change {
+            check(&table, item)?;
+        }
+        Ok(self.stage_unchecked(staging, table, intent, (old, change), now))
+    }
+
+    /// The same for an item that the table may hold though nobody may put it: one that is older
+    /// than an index, and has the index's key with another type.
+    pub(crate) fn stage_unchecked(
+        &self,
+        staging: &mut Staging,
+        table: Arc<TableRow>,
+        intent: &Intent<'_>,
+        (old, change): (Option<Item>, Change),
+        now: Timestamp,
+    ) -> (Written, Option<Event>) {
         let new = match change {
-            Change::Put(item) => {
-                check(&table, &item)?;
-                Some(item)
-            }
+            Change::Put(item) => Some(item),
             Change::Remove => None,
             Change::Keep => {
                 let size = old.as_ref().map_or(0, item_size);
                 let written =
                     Written { table, new: old.clone(), old, units: Units::of_write(size) };
-                return Ok((written, None));
+                return (written, None);
             }
         };
         if old.is_none() && new.is_none() {
-            return Ok((Written { table, old, new, units: Units::of_write(0) }, None));
+            return (Written { table, old, new, units: Units::of_write(0) }, None);
         }
         let shard = Locks::shard(table.id, &intent.key.bytes);
         let (before, after) = (old.as_ref(), new.as_ref());
@@ -129,7 +142,7 @@ impl Engine {
             .live_stream()
             .filter(|_| before != after)
             .map(|stream| Event::of(&table, stream, intent, (before, after), now));
-        Ok((Written { table, old, new, units }, event))
+        (Written { table, old, new, units }, event)
     }
 
     /// Writes a batch with its stream records, which get their numbers now.

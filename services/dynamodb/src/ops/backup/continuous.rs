@@ -89,7 +89,8 @@ impl Command<UpdateContinuousBackups> for Dynamodb {
             (false, _) => None,
             (true, known) => Some(Recovery {
                 days: days.or(known.as_ref().map(|it| it.days)).unwrap_or(DAYS_MAX),
-                since: known.map_or(call.now, |known| known.since),
+                // what was before the period so far is gone, however long the next one is
+                since: known.map_or(call.now, |known| known.earliest(call.now)),
             }),
         };
         row.has_past |= row.recovery.is_some();

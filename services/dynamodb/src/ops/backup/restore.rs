@@ -201,14 +201,35 @@ fn restored_row(
     if let Some(given) = overrides.sse {
         row.sse = sse(call, Some(&given));
     }
-    let globals = overrides.globals.map(|all| names(all.iter().map(|index| &index.index_name)));
+    let given = overrides.globals;
+    let of_all = |all: &Vec<GlobalSecondaryIndex>| names(all.iter().map(|index| &index.index_name));
+    let globals = given.as_ref().map(of_all);
     let locals = overrides.locals.map(|all| names(all.iter().map(|index| &index.index_name)));
     row.indexes.retain(|index| {
         let wanted = if index.is_global { &globals } else { &locals };
         wanted.as_ref().is_none_or(|wanted| wanted.contains(&index.name))
     });
+    provision_indexes(&mut row, &given.unwrap_or_default(), source.billing.mode)?;
     row.forget_attributes();
     Ok(row)
+}
+
+/// Indexes have what is asked for them, and must be asked for where the table's mode is another.
+fn provision_indexes(
+    row: &mut TableRow,
+    given: &[GlobalSecondaryIndex],
+    before: BillingMode,
+) -> Result<(), AwsError> {
+    let mode = row.billing.mode;
+    for index in row.indexes.iter_mut().filter(|index| index.is_global) {
+        let given = given.iter().find(|given| given.index_name == index.name);
+        let units = given.and_then(|given| given.provisioned_throughput.clone());
+        if units.is_some() || mode != before {
+            let (read, write) = throughput(mode, units, Some(&index.name))?;
+            index.throughput = Throughput { read, write, ..Throughput::default() };
+        }
+    }
+    Ok(())
 }
 
 fn names<'n>(all: impl Iterator<Item = &'n String>) -> Vec<String> {
