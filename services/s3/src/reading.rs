@@ -1,10 +1,16 @@
 //! Bytes of objects on their way out.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
+use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
+use haar_blobs::{Blobs, Digest};
+use haar_clock::Clock;
+use haar_types::Timestamp;
 use haar_wire::{AwsError, Body};
+use parking_lot::Mutex;
 
 use crate::S3;
 use crate::refusal;
@@ -15,6 +21,9 @@ use crate::store::{Place, Record, Segment};
 /// Bytes that are read from disk at once.
 const PIECE: u64 = 1 << 20;
 
+/// How long blobs are asked for only once: less than lies between two sweeps of them.
+const ASKED_FOR: Duration = Duration::from_secs(15 * 60);
+
 /// Pieces in a row.
 pub(crate) type Pieces = stream::BoxStream<'static, Result<Bytes, AwsError>>;
 
@@ -22,6 +31,40 @@ pub(crate) type Pieces = stream::BoxStream<'static, Result<Bytes, AwsError>>;
 struct Source {
     file: std::fs::File,
     left: u64,
+}
+
+/// Bytes of one blob that are wanted: from where, and how many.
+struct Wanted {
+    digest: Digest,
+    from: u64,
+    length: u64,
+}
+
+/// Keeps what is still to be read from being swept: the object may go meanwhile.
+struct Keeper {
+    blobs: Blobs,
+    clock: Clock,
+    wanted: Vec<Wanted>,
+    asked_at: Mutex<Option<Timestamp>>,
+}
+
+impl Keeper {
+    /// Opens one of the files, in a blocking thread.
+    fn open(&self, at: usize) -> std::io::Result<Source> {
+        let now = self.clock.now();
+        let mut asked_at = self.asked_at.lock();
+        if asked_at.is_none_or(|asked_at| now >= asked_at + ASKED_FOR) {
+            for later in &self.wanted[at..] {
+                self.blobs.touch(&later.digest);
+            }
+            *asked_at = Some(now);
+        }
+        drop(asked_at);
+        let wanted = &self.wanted[at];
+        let mut file = open_file(&self.blobs.path(&wanted.digest))?;
+        file.seek(SeekFrom::Start(wanted.from))?;
+        Ok(Source { file, left: wanted.length })
+    }
 }
 
 impl S3 {
@@ -83,16 +126,15 @@ impl S3 {
                 continue;
             }
             let length = (segment.length - skip).min(left);
-            wanted.push((self.doors.blobs.path(&segment.digest), skip, length));
+            wanted.push(Wanted { digest: segment.digest, from: skip, length });
             (skip, left) = (0, left - length);
         }
-        stream::iter(wanted).flat_map(|(path, from, length)| {
-            let open = move || {
-                let mut file = open_file(&path)?;
-                file.seek(SeekFrom::Start(from))?;
-                Ok(Source { file, left: length })
-            };
-            stream::once(blocking(open)).flat_map(|opened| match opened {
+        let (blobs, clock) = (self.doors.blobs.clone(), self.doors.clock.clone());
+        let count = wanted.len();
+        let keeper = Arc::new(Keeper { blobs, clock, wanted, asked_at: Mutex::default() });
+        stream::iter(0..count).flat_map(move |at| {
+            let keeper = Arc::clone(&keeper);
+            stream::once(blocking(move || keeper.open(at))).flat_map(|opened| match opened {
                 Ok(source) => read(source).boxed(),
                 Err(error) => stream::iter([Err(error)]).boxed(),
             })

@@ -6,6 +6,7 @@ mod house;
 
 use std::time::Duration;
 
+use futures_util::StreamExt as _;
 use haar_s3_contract::model::*;
 use haar_types::{AccountId, Region};
 use house::{House, put};
@@ -180,6 +181,41 @@ async fn bytes_go_when_no_version_needs_them() {
     house.put("copy", "small").await;
     assert_eq!(house.held(), 0);
     assert_eq!(house.get("copy", None).await.unwrap(), "small");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_reads_an_object_gets_all_of_it_though_it_goes_meanwhile() {
+    let house = house_with_bucket().await;
+    let begun = house.ok::<CreateMultipartUpload>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    let mut parts = Vec::new();
+    for (number, size) in [(1, 5 << 20), (2, 100_000)] {
+        let part = UploadPartRequest {
+            bucket: "bbb".to_owned(),
+            key: "k".to_owned(),
+            upload_id: begun["UploadId"].as_str().unwrap().to_owned(),
+            part_number: number,
+            body: vec![number as u8; size].into(),
+            ..Default::default()
+        };
+        let etag = house.raw::<UploadPart>(part).await.unwrap().e_tag;
+        parts.push(json!({ "PartNumber": number, "ETag": etag }));
+    }
+    let done = json!({ "Bucket": "bbb", "Key": "k", "UploadId": begun["UploadId"],
+        "MultipartUpload": { "Parts": parts } });
+    house.ok::<CompleteMultipartUpload>(done).await;
+    assert_eq!((house.sweep(), house.sweep()), (0, 0));
+    let (bucket, key) = ("bbb".to_owned(), "k".to_owned());
+    let input = GetObjectRequest { bucket, key, ..Default::default() };
+    let mut pieces = house.raw::<GetObject>(input).await.unwrap().body.into_stream();
+    let mut read = pieces.next().await.unwrap().unwrap().len();
+    house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    house.sweep();
+    while let Some(piece) = pieces.next().await {
+        read += piece.unwrap().len();
+    }
+    assert_eq!(read, (5 << 20) + 100_000);
+    house.sweep();
+    assert_eq!(house.sweep() + house.held(), 0);
 }
 
 #[tokio::test(start_paused = true)]

@@ -176,6 +176,16 @@ impl House {
         keyspaces.iter().map(count).sum()
     }
 
+    /// Removes blobs that nothing needs; how many.
+    pub fn sweep(&self) -> usize {
+        let held = || {
+            let mut held = BTreeSet::new();
+            self.room.held_blobs(&self.doors.ledger.snapshot(), &mut held);
+            held
+        };
+        self.doors.blobs.sweep(held).unwrap()
+    }
+
     /// Blobs that objects need.
     pub fn held(&self) -> usize {
         let mut held = BTreeSet::new();
