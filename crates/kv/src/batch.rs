@@ -20,6 +20,7 @@ pub enum Durability {
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
     pub(crate) writes: BTreeMap<Bytes, Option<Bytes>>,
+    frees_room: bool,
 }
 
 impl Batch {
@@ -36,6 +37,24 @@ impl Batch {
     /// Removes a record; none is fine.
     pub fn remove(&mut self, keyspace: &Keyspace, key: impl AsRef<[u8]>) {
         self.writes.insert(keyspace.place(key.as_ref()), None);
+    }
+
+    /// Says that it is there to remove, though it puts something small as well, such as a count:
+    /// it may use room that is kept free for removals.
+    pub fn free_room(&mut self) {
+        self.frees_room = true;
+    }
+
+    /// True for one that only removes, or says so.
+    pub(crate) fn frees_room(&self) -> bool {
+        self.frees_room || self.writes.values().all(Option::is_none)
+    }
+
+    /// Bytes of all its keys and values.
+    pub(crate) fn bytes(&self) -> u64 {
+        let value = |value: &Option<Bytes>| value.as_ref().map_or(0, Bytes::len);
+        let sum: usize = self.writes.iter().map(|(key, found)| key.len() + value(found)).sum();
+        sum as u64
     }
 
     /// How many records it touches.

@@ -133,11 +133,10 @@ impl Opened {
     /// Refuses a batch that the disk may not have room for. An engine that ran into the end of
     /// the disk would take nothing more until it is opened again.
     fn check_room(&self, batch: &Batch) -> Result<(), KvError> {
-        let only_removes = batch.writes.values().all(Option::is_none);
-        let reserve = if only_removes { self.reserve / 2 } else { self.reserve };
+        let reserve = if batch.frees_room() { self.reserve / 2 } else { self.reserve };
         let disk = rustix::fs::statvfs(&self.place).map_err(std::io::Error::from)?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        match free < reserve {
+        match free < reserve.saturating_add(batch.bytes()) {
             true => Err(KvError::Full(free >> 20)),
             false => Ok(()),
         }

@@ -25,7 +25,8 @@ pub struct Sizes {
     /// For records that wait to be sorted onto disk.
     pub memtable_bytes: u64,
     /// Left free on the disk: with less, nothing is put there any more ([`KvError::Full`]), so
-    /// that what was put before can still be sorted. Removals may use half of it.
+    /// that what was put before can still be sorted. Removals may use half of it, and what says
+    /// that it frees room ([`Batch::free_room`]).
     pub reserve_bytes: u64,
 }
 

@@ -19,6 +19,9 @@ use crate::target::Queues;
 /// How long messages to empty queues are gathered before their ages are looked at.
 const GATHER: Duration = Duration::from_secs(1);
 
+/// How long nothing is removed after it could not be.
+const RETRY: Duration = Duration::from_secs(60);
+
 /// The room.
 pub struct Sqs {
     pub(crate) doors: Doors,
@@ -105,6 +108,8 @@ impl Sqs {
             let is_there = |id: u64| ids.get_or_init(|| self.ids()).contains(&id);
             if let Err(error) = self.engine.clean(is_there).await {
                 tracing::error!(%error, "could not remove messages of deleted or purged queues");
+                self.doors.clock.sleep(RETRY).await;
+                continue;
             }
             loop {
                 let changes = tokio::select! {

@@ -208,6 +208,49 @@ fn a_disk_without_room_takes_nothing_and_takes_again_when_there_is_room() {
     assert_eq!(keys(filled(&kv, &["b"]).all()), ["a", "b"]);
 }
 
+fn free_bytes() -> u64 {
+    let dir = tempfile::tempdir().unwrap();
+    let full = Sizes { reserve_bytes: u64::MAX, ..Sizes::default() };
+    let kv = Kv::open_sized(dir.path(), full).unwrap();
+    match kv.keyspace("test").unwrap().put("a", "a") {
+        Err(KvError::Full(mib)) => mib << 20,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_full_disk_takes_what_frees_room() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(&Kv::open(dir.path()).unwrap(), &["a"]);
+    let little = Sizes { reserve_bytes: free_bytes() / 2 * 3, ..Sizes::default() };
+    let kv = Kv::open_sized(dir.path(), little).unwrap();
+    let keyspace = kv.keyspace("test").unwrap();
+    let mut batch = Batch::new();
+    batch.remove(&keyspace, "a");
+    batch.put(&keyspace, "count", "0");
+    assert!(matches!(kv.apply(batch.clone()), Err(KvError::Full(_))));
+    batch.free_room();
+    kv.apply(batch).unwrap();
+    assert_eq!(keys(keyspace.all()), ["count"]);
+}
+
+#[test]
+fn a_batch_that_is_larger_than_the_room_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    filled(&Kv::open(dir.path()).unwrap(), &["a"]);
+    let sizes = Sizes { reserve_bytes: free_bytes() / 2, ..Sizes::default() };
+    let kv = Kv::open_sized(dir.path(), sizes).unwrap();
+    let keyspace = kv.keyspace("test").unwrap();
+    keyspace.put("b", "b").unwrap();
+    let large = bytes::Bytes::from(vec![0; 1 << 20]);
+    let mut batch = Batch::new();
+    for number in 0..free_bytes() >> 20 {
+        batch.put(&keyspace, number.to_be_bytes(), large.clone()); // they share their bytes
+    }
+    assert!(matches!(kv.apply(batch), Err(KvError::Full(_))));
+    assert_eq!(keys(keyspace.all()), ["a", "b"]);
+}
+
 #[derive(Clone, Debug)]
 enum Deed {
     Put(Vec<u8>, u8),

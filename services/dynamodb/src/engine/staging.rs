@@ -19,6 +19,9 @@ use crate::state::TableRow;
 pub(crate) struct Staging {
     pub(crate) batch: Batch,
     counts: BTreeMap<(u64, u32, u8), (i64, i64)>,
+    /// Whether items go, and whether any are put, or kept as they were.
+    removes: bool,
+    puts: bool,
 }
 
 /// An item before and after.
@@ -45,6 +48,8 @@ impl Staging {
             Some(item) => self.batch.put(&engine.spaces.items, &place, codec::encode(item)),
             None => self.batch.remove(&engine.spaces.items, &place),
         }
+        self.removes |= new.is_none();
+        self.puts |= new.is_some() || table.keeps_past();
         let (before, after) = (old.map(item_size), new.map(item_size));
         self.count(turn, 0, before, after);
         let mut units = Units::of_write(before.unwrap_or(0).max(after.unwrap_or(0)));
@@ -124,7 +129,10 @@ impl Staging {
 
     /// Writes it, buffered. The shards' locks are held.
     pub(crate) fn apply(self, engine: &Engine) -> Result<(), KvError> {
-        let Self { mut batch, counts } = self;
+        let Self { mut batch, counts, removes, puts } = self;
+        if removes && !puts {
+            batch.free_room();
+        }
         for ((table, number, shard), (items, bytes)) in counts {
             let key = [&table.to_be_bytes()[..], &number.to_be_bytes(), &[shard]].concat();
             let old = engine.spaces.counts.get(&key)?;

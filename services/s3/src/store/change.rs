@@ -133,6 +133,7 @@ impl<'a> Change<'a> {
         }
         let Some(newest) = self.newest()? else { return Ok(Deleted::Nothing) };
         self.batch.remove(&self.store.objects, &self.place);
+        self.batch.free_room();
         self.forget(&newest);
         Ok(Deleted::Version(Box::new(newest)))
     }
@@ -161,6 +162,7 @@ impl<'a> Change<'a> {
                 }
             },
         }
+        self.batch.free_room();
         self.forget(&record);
         Ok(Deleted::Version(Box::new(record)))
     }
