@@ -17,13 +17,19 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-/// Bytes of an answer's body that are read: what a pipe takes of an enrichment. Of a longer one
-/// none are kept, and its answer is marked [`TooLong`].
-const BODY_MAX: usize = 6 << 20;
+/// Bytes of a body that are read where the status alone counts: so many, that most connections
+/// can be kept.
+pub const STATUS_ALONE: usize = 4 << 10;
 
-/// Marks an answer (among its extensions) whose body was too long to be read.
+/// Marks an answer (among its extensions) whose body was longer than was to be read. Nothing of it
+/// is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooLong;
+
+/// Marks an answer (among its extensions) whose body broke off, and says how. Nothing of it is
+/// kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokenOff(pub String);
 
 type Https = Client<HttpsConnector<HttpConnector>, Full<Bytes>>;
 
@@ -51,7 +57,9 @@ impl Caller {
         Self { client: OnceLock::new(), answer_max }
     }
 
-    /// Sends a request and reads the answer, whatever its status.
+    /// Sends a request and reads the answer, whatever its status, with a body of so many bytes at
+    /// most. One without its body is marked [`TooLong`] or [`BrokenOff`]: who has use for the
+    /// status alone is told that.
     ///
     /// # Errors
     /// When there is no answer. Each of them may pass.
@@ -59,6 +67,7 @@ impl Caller {
         &self,
         clock: &Clock,
         request: Request<Full<Bytes>>,
+        body_max: usize,
     ) -> Result<Response<Bytes>, CallError> {
         let client = self.client.get_or_init(connect).as_ref();
         let client = client.map_err(|error| CallError::Unreachable(error.clone()))?;
@@ -66,10 +75,12 @@ impl Caller {
             let answer = client.request(request).await;
             let answer = answer.map_err(|error| CallError::Unreachable(told(&error)))?;
             let (mut parts, body) = answer.into_parts();
-            let body = Limited::new(body, BODY_MAX).collect().await;
+            let body = Limited::new(body, body_max).collect().await;
             let body = body.map(|body| body.to_bytes()).unwrap_or_else(|error| {
                 if error.is::<LengthLimitError>() {
                     parts.extensions.insert(TooLong);
+                } else {
+                    parts.extensions.insert(BrokenOff(told(&*error)));
                 }
                 Bytes::new()
             });

@@ -93,6 +93,7 @@ impl Events {
     /// When the deliveries cannot be removed.
     pub fn reset(&self) -> Result<(), AwsError> {
         self.compiled.clear();
+        self.http.clear();
         self.courier()?.clear().map_err(not_kept)
     }
 

@@ -33,7 +33,7 @@ pub struct DestinationCall {
 pub struct DestinationAnswer {
     /// 200 to 299.
     pub status: u16,
-    /// The answer's body, or its beginning.
+    /// The answer's body, whole.
     pub body: Bytes,
 }
 

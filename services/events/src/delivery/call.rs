@@ -7,6 +7,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use haar_caller::STATUS_ALONE;
 use haar_events_contract::model::{ConnectionAuthorizationType as Kind, HttpParameters};
 use haar_kernel::UsageRecord;
 use haar_pattern::Path;
@@ -18,12 +19,16 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use super::Delivery;
 use super::attempt::text_for;
 use super::failure::Failure;
+use super::http::Token;
 use crate::Events;
 use crate::ops::connection;
 use crate::state::{ConnectionRow, DestinationRow, NameKey};
 
 /// What is escaped in URLs and forms.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// Bytes of a token's answer at most.
+const TOKEN_MAX: usize = 64 << 10;
 
 /// What goes into one request, beside its body.
 #[derive(Default)]
@@ -43,15 +48,18 @@ impl Events {
         let usual = HttpParameters::default();
         let given = delivery.target.http_parameters.as_ref().unwrap_or(&usual);
         let given = found(given, &delivery.event);
-        self.call_endpoint((&destination, &connection), &given, text_for(delivery)).await.map(drop)
+        let (ends, text) = ((&destination, &connection), text_for(delivery));
+        self.call_endpoint(ends, &given, text, STATUS_ALONE).await.map(drop)
     }
 
-    /// Calls the endpoint of a destination once; its answer where it is a success.
+    /// Calls the endpoint of a destination once; its answer where it is a success, with a body of
+    /// so many bytes at most.
     pub(super) async fn call_endpoint(
         &self,
         (destination, connection): (&DestinationRow, &ConnectionRow),
         given: &HttpParameters,
         text: String,
+        body_max: usize,
     ) -> Result<Response<Bytes>, Failure> {
         let parameters = self.parameters(connection);
         let mut parts = of_target(given);
@@ -63,7 +71,7 @@ impl Events {
         self.http.take_turn(clock, &arn, destination.rate_per_second).await;
         let url = url(&destination.endpoint, given, &parts.query);
         let request = request(destination.method.as_str(), &url, &parts.headers, body)?;
-        let answered = self.http.send(clock, request).await?;
+        let answered = self.http.send(clock, request, body_max).await?;
         self.doors.meter.record(UsageRecord {
             account: destination.key.account.clone(),
             region: destination.key.region.clone(),
@@ -77,7 +85,7 @@ impl Events {
             200..300 => Ok(answered),
             401 | 407 => {
                 // Perhaps the token: the next attempt asks for a new one.
-                self.http.tokens.lock().remove(&connection.arn());
+                self.http.forget_token(&connection.arn());
                 Err(Failure::passing("ERROR_FROM_TARGET", text))
             }
             409 | 429 | 500.. => Err(Failure::passing("ERROR_FROM_TARGET", text)),
@@ -128,8 +136,7 @@ impl Events {
     /// A token that is good, asked for where there is none.
     async fn token(&self, connection: &ConnectionRow, given: &Json) -> Result<String, Failure> {
         let (arn, clock) = (connection.arn(), &self.doors.clock);
-        let known = self.http.tokens.lock().get(&arn).cloned();
-        if let Some((token, _)) = known.filter(|(_, until)| *until > clock.now()) {
+        if let Some(token) = self.http.token(&arn, &connection.sealed, clock.now()) {
             return Ok(token);
         }
         let mut form = vec![("grant_type".to_owned(), "client_credentials".to_owned())];
@@ -151,15 +158,16 @@ impl Events {
         }
         let url = with_query(endpoint.to_owned(), &parts.query);
         let request = request(method, &url, &parts.headers, encoded(&form))?;
-        let answered = self.http.send(clock, request).await?;
+        let answered = self.http.send(clock, request, TOKEN_MAX).await?;
         let document: Json = serde_json::from_slice(answered.body()).unwrap_or_default();
         let Some(token) = document["access_token"].as_str() else {
             let text = format!("no token: the endpoint answered {}", answered.status());
             return Err(Failure::passing("ERROR_FROM_TARGET", text));
         };
         let good_for = document["expires_in"].as_u64().unwrap_or(60);
-        let until = clock.now() + Duration::from_secs(good_for.saturating_sub(5));
-        self.http.tokens.lock().insert(arn, (token.to_owned(), until));
+        let good_until = clock.now() + Duration::from_secs(good_for.saturating_sub(5));
+        let (text, given_for) = (token.to_owned(), connection.sealed.clone());
+        self.http.keep_token(arn, Token { text, good_until, given_for });
         Ok(token.to_owned())
     }
 }

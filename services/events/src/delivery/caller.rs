@@ -4,13 +4,16 @@ use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use haar_caller::TooLong;
+use haar_caller::{BrokenOff, TooLong};
 use haar_events_contract::destinations::{ApiDestinations, DestinationAnswer, DestinationCall};
 use haar_events_contract::model::HttpParameters;
 use haar_kernel::Question;
 use haar_kernel::targets::Undelivered;
 
 use crate::Events;
+
+/// Bytes of an answer at most: what a pipe takes of an enrichment.
+const ANSWER_MAX: usize = 6 << 20;
 
 /// The destinations, for `doors.peeks`.
 pub(crate) struct Destinations(pub(crate) Weak<Events>);
@@ -45,7 +48,15 @@ impl Events {
             query_string_parameters: Some(call.query_string_parameters),
         };
         let ends = (&destination, &connection);
-        let answered = self.call_endpoint(ends, &given, call.body).await.map_err(refused)?;
+        let answered = self.call_endpoint(ends, &given, call.body, ANSWER_MAX).await;
+        let answered = answered.map_err(refused)?;
+        if let Some(BrokenOff(how)) = answered.extensions().get() {
+            return Err(Undelivered {
+                code: "CONNECTION_FAILURE".to_owned(),
+                message: format!("the endpoint's answer broke off: {how}"),
+                is_transient: true,
+            });
+        }
         if answered.extensions().get::<TooLong>().is_some() {
             return Err(Undelivered {
                 code: "ERROR_FROM_TARGET".to_owned(),

@@ -16,11 +16,19 @@ use super::failure::Failure;
 /// How long an endpoint may take. AWS docs: *API destinations*, the client's timeout.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 
+/// What lets a connection's calls in.
+#[derive(Clone)]
+pub(super) struct Token {
+    pub(super) text: String,
+    pub(super) good_until: Timestamp,
+    /// The connection's parameters, sealed, that it was given for: with others it is worth nothing.
+    pub(super) given_for: Vec<u8>,
+}
+
 /// What is kept between calls. In memory: made again at any time.
 pub(crate) struct Http {
     caller: Caller,
-    /// By connection: a token, and until when it is good.
-    pub(super) tokens: Mutex<BTreeMap<String, (String, Timestamp)>>,
+    tokens: Mutex<BTreeMap<String, Token>>,
     /// By destination: the next moment that is free.
     slots: Mutex<BTreeMap<String, Timestamp>>,
 }
@@ -33,19 +41,43 @@ impl Default for Http {
 }
 
 impl Http {
-    /// Sends a request and reads the answer.
+    /// Sends a request and reads the answer, with a body of so many bytes at most.
     pub(super) async fn send(
         &self,
         clock: &Clock,
         request: Request<Full<Bytes>>,
+        body_max: usize,
     ) -> Result<Response<Bytes>, Failure> {
-        self.caller.call(clock, request).await.map_err(|error| {
+        self.caller.call(clock, request, body_max).await.map_err(|error| {
             let code = match error {
                 CallError::Unreachable(_) => "CONNECTION_FAILURE",
                 CallError::TimedOut => "TIMEOUT",
             };
             Failure::passing(code, error.to_string())
         })
+    }
+
+    /// A connection's token that is good for these parameters.
+    pub(super) fn token(&self, arn: &str, sealed: &[u8], now: Timestamp) -> Option<String> {
+        let tokens = self.tokens.lock();
+        let token = tokens.get(arn)?;
+        let is_good = token.good_until > now && token.given_for == sealed;
+        is_good.then(|| token.text.clone())
+    }
+
+    pub(super) fn keep_token(&self, arn: String, token: Token) {
+        self.tokens.lock().insert(arn, token);
+    }
+
+    /// Forgets the token of a connection, by its ARN.
+    pub(crate) fn forget_token(&self, arn: &str) {
+        self.tokens.lock().remove(arn);
+    }
+
+    /// Forgets all, for a reset.
+    pub(crate) fn clear(&self) {
+        self.tokens.lock().clear();
+        self.slots.lock().clear();
     }
 
     /// Waits until a destination's rate allows one more call.

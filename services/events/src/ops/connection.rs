@@ -133,6 +133,7 @@ impl Command<DeauthorizeConnection> for Events {
         let mut row = find(tx, call, &input.name)?;
         row.sealed = self.sealed(call, &row.key, &Json::Null);
         row.is_authorized = false;
+        self.http.forget_token(&row.arn());
         row.modified_at = call.now;
         let output = DeauthorizeConnectionResponse {
             connection_arn: Some(row.arn()),
@@ -155,6 +156,7 @@ impl Command<DeleteConnection> for Events {
     ) -> Answer<DeleteConnection> {
         let row = find(tx, call, &input.name)?;
         tx.remove::<ConnectionRow>(&row.key);
+        self.http.forget_token(&row.arn());
         Ok(DeleteConnectionResponse {
             connection_arn: Some(row.arn()),
             connection_state: Some(ConnectionState::Deleting),

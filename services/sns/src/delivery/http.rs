@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use haar_caller::{CallError, Caller};
+use haar_caller::{CallError, Caller, STATUS_ALONE};
 use haar_clock::Clock;
 use haar_kernel::targets::Undelivered;
 use http::Request;
@@ -31,7 +31,7 @@ impl Post<'_> {
     /// Posts once. What the endpoint is at fault for and may get over is transient: no
     /// connection, 429, and 5xx; all else but a 2xx is refused for good.
     pub(crate) async fn by(self, caller: &Caller, clock: &Clock) -> Result<(), Undelivered> {
-        let answer = caller.call(clock, self.request()?).await.map_err(|error| {
+        let answer = caller.call(clock, self.request()?, STATUS_ALONE).await.map_err(|error| {
             let code = match error {
                 CallError::Unreachable(_) => "ConnectionFailed",
                 CallError::TimedOut => "Timeout",
