@@ -36,10 +36,14 @@ impl IamPeek for Iam {
         snapshot: &Snapshot,
         role_arn: &str,
         service: &str,
+        source_arn: &str,
     ) -> Result<(), AssumeError> {
         let role = self.role(snapshot, role_arn).ok_or(AssumeError::NoSuchRole)?;
         let principal = Principal::Service { name: service.to_owned() };
-        let context = RequestContext::new(principal, "sts:AssumeRole", role_arn);
+        let mut context = RequestContext::new(principal, "sts:AssumeRole", role_arn);
+        context.set("aws:SourceArn", [source_arn]);
+        let account = source_arn.split(':').nth(4).filter(|account| !account.is_empty());
+        context.set("aws:SourceAccount", account);
         let policies = PolicySet { resource: vec![role.trust], ..PolicySet::default() };
         match decide(&policies, &context).allowed {
             true => Ok(()),
@@ -56,6 +60,11 @@ impl IamPeek for Iam {
     ) -> Result<(), String> {
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
+        }
+        // AWS docs: *Grant a user permissions to pass a role to an AWS service*: never to a
+        // resource in another account.
+        if role_arn.split(':').nth(4) != Some(caller.account.as_str()) {
+            return Err("Cross-account pass role is not allowed.".to_owned());
         }
         let action = "iam:PassRole";
         let mut context = RequestContext::new(caller.identity.clone(), action, role_arn);

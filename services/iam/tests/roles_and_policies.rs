@@ -4,6 +4,7 @@
 
 mod house;
 
+use haar_iam_contract::peek::{AssumeError, IamPeek as _};
 use haar_iam_contract::*;
 use haar_kernel::{Auth, Principal};
 use house::{BASIC, House, POLICY, TRUST, names, refused};
@@ -337,6 +338,43 @@ async fn who_puts_a_role_into_a_profile_must_be_allowed_to_pass_it() {
     assert!(message.contains("iam:PassRole"), "{message}");
     house.ok::<PutUserPolicy>(may("iam:PassRole")).await;
     house.call_as::<AddRoleToInstanceProfile>(ann, add).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_passes_a_role_of_another_account() {
+    let house = House::with(Auth::Enforce);
+    let snapshot = house.doors.ledger.snapshot();
+    let passed = |account: &str| {
+        let root = Principal::root(account.parse().unwrap());
+        let role = "arn:aws:iam::123456789012:role/r";
+        house.room.may_pass_role(&snapshot, &root, role, "pipes.amazonaws.com")
+    };
+    assert_eq!(passed("123456789012"), Ok(()));
+    let refused = Err("Cross-account pass role is not allowed.".to_owned());
+    assert_eq!(passed("111122223333"), refused);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_trust_policy_may_name_the_resource_and_its_account() {
+    let house = House::with(Auth::Enforce);
+    let rule = "arn:aws:events:us-east-1:123456789012:rule/r";
+    for (key, value) in [("aws:SourceArn", rule), ("aws:SourceAccount", "123456789012")] {
+        let trust = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": { "Service": "events.amazonaws.com" },
+            "Action": "sts:AssumeRole", "Condition": { "StringEquals": { key: value } },
+        }] });
+        let name = key.replace(':', "-");
+        let input = json!({ "RoleName": name, "AssumeRolePolicyDocument": trust.to_string() });
+        house.ok::<CreateRole>(input).await;
+        let snapshot = house.doors.ledger.snapshot();
+        let role = format!("arn:aws:iam::123456789012:role/{name}");
+        let assumed = |source: &str| {
+            house.room.service_may_assume(&snapshot, &role, "events.amazonaws.com", source)
+        };
+        assert_eq!(assumed(rule), Ok(()), "{key}");
+        let other = rule.replace("123456789012:rule/r", "111122223333:rule/x");
+        assert_eq!(assumed(&other), Err(AssumeError::NotTrusted), "{key}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

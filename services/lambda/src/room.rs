@@ -134,6 +134,7 @@ impl Lambda {
         call: &Call,
         snapshot: &Snapshot,
         role: &str,
+        function: &FunctionKey,
     ) -> Result<(), Refusal> {
         const SERVICE: &str = "lambda.amazonaws.com";
         if self.doors.settings.auth == Auth::Permissive {
@@ -147,7 +148,8 @@ impl Lambda {
         let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
         let passed = iam.may_pass_role(snapshot, &call.principal, role, SERVICE);
         passed.map_err(Refusal::AccessDenied)?;
-        iam.service_may_assume(snapshot, role, SERVICE).map_err(|_| {
+        let function = function.arn().to_string();
+        iam.service_may_assume(snapshot, role, SERVICE, &function).map_err(|_| {
             Refusal::invalid("The role defined for the function cannot be assumed by Lambda.")
         })
     }

@@ -66,7 +66,13 @@ impl IamPeek for Guard {
         None
     }
 
-    fn service_may_assume(&self, _: &Snapshot, role: &str, _: &str) -> Result<(), AssumeError> {
+    fn service_may_assume(
+        &self,
+        _: &Snapshot,
+        role: &str,
+        _: &str,
+        _: &str,
+    ) -> Result<(), AssumeError> {
         self.0.get(role).map(drop).ok_or(AssumeError::NoSuchRole)
     }
 

@@ -91,7 +91,8 @@ pub trait IamPeek: Send + Sync + 'static {
     /// The role of that ARN.
     fn role(&self, snapshot: &Snapshot, arn: &str) -> Option<RoleFacts>;
 
-    /// Whether a service may assume a role.
+    /// Whether a service may assume a role for one of its resources: the trust policy is asked
+    /// with its ARN (`aws:SourceArn`) and the account in it (`aws:SourceAccount`).
     ///
     /// # Errors
     /// Why not.
@@ -100,10 +101,11 @@ pub trait IamPeek: Send + Sync + 'static {
         snapshot: &Snapshot,
         role_arn: &str,
         service: &str,
+        source_arn: &str,
     ) -> Result<(), AssumeError>;
 
-    /// Whether a caller may hand a role to a service (`iam:PassRole`). In permissive mode all
-    /// may.
+    /// Whether a caller may hand a role of its own account to a service (`iam:PassRole`). In
+    /// permissive mode all may, and with any role.
     ///
     /// # Errors
     /// AWS's text of the refusal.

@@ -32,7 +32,7 @@ pub fn role_sender(
     let snapshot = doors.ledger.snapshot();
     let iam = doors.peeks.get::<dyn IamPeek>().ok_or(AssumeError::NoSuchRole)?;
     if doors.settings.auth == Auth::Enforce {
-        iam.service_may_assume(&snapshot, role_arn, service)?;
+        iam.service_may_assume(&snapshot, role_arn, service, source_arn)?;
     }
     let session = service.split('.').next().unwrap_or(service);
     let identity = iam.role_session(&snapshot, role_arn, session);

@@ -67,7 +67,7 @@ fn create(
     let settings = super::function_configuration::new_settings(room, tx, &key, input)?;
     settings::check(&settings)?;
     settings::check_unzipped(code.unzipped_size, &settings)?;
-    room.check_role(call, tx, &settings.role)?;
+    room.check_role(call, tx, &settings.role, &key)?;
     let tags = input.tags.clone().unwrap_or_default();
     tags::check(&tags)?;
     tx.put(FunctionRow {

@@ -122,7 +122,7 @@ impl Command<UpdateFunctionConfiguration> for Lambda {
         settings::check(&row.settings)?;
         settings::check_unzipped(row.code.unzipped_size, &row.settings)?;
         if let Some(role) = role {
-            self.check_role(call, tx, &role)?;
+            self.check_role(call, tx, &role, &function.key)?;
         }
         row.last_update = Some(UpdateStatus::InProgress);
         row.revision_id = call.ids.uuid();

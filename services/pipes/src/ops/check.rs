@@ -30,14 +30,15 @@ impl Pipes {
         target::check(to, &row.target, row.target_parameters.as_ref())?;
         let batch_max = batch_max.min(to.batch_max());
         source::complete(kind, &mut row.source_parameters, batch_max)?;
-        self.check_role(call, snapshot, &row.role_arn)
+        self.check_role(call, snapshot, row)
     }
 
-    fn check_role(&self, call: &Call, snapshot: &Snapshot, arn: &str) -> Result<(), AwsError> {
+    fn check_role(&self, call: &Call, snapshot: &Snapshot, row: &PipeRow) -> Result<(), AwsError> {
+        let (arn, pipe) = (row.role_arn.as_str(), row.key.arn());
         let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
         let passed = iam.may_pass_role(snapshot, &call.principal, arn, SERVICE_PRINCIPAL);
         passed.map_err(AwsError::access_denied)?;
-        let assumed = iam.service_may_assume(snapshot, arn, SERVICE_PRINCIPAL);
+        let assumed = iam.service_may_assume(snapshot, arn, SERVICE_PRINCIPAL, &pipe);
         if self.doors.settings.auth == Auth::Enforce && assumed.is_err() {
             return Err(invalid(format!(
                 "The role {arn} could not be assumed by {SERVICE_PRINCIPAL}."

@@ -37,9 +37,10 @@ impl Scheduler {
         }
     }
 
-    /// A session of the schedule's role.
+    /// A session of the schedule's role, whose trust policy may name the schedule's group. AWS docs:
+    /// *Confused deputy prevention in EventBridge Scheduler*.
     fn sender(&self, execution: &Execution) -> Result<Sender, Undelivered> {
-        let (role_arn, source) = (&execution.target.role_arn, execution.schedule.arn());
+        let (role_arn, source) = (&execution.target.role_arn, execution.schedule.group.arn());
         role_sender(&self.doors, role_arn, SERVICE_PRINCIPAL, &source).map_err(|error| {
             let message = match error {
                 AssumeError::NoSuchRole => format!("there is no role {role_arn}"),

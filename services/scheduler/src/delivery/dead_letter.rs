@@ -26,7 +26,7 @@ impl Scheduler {
             self.measure.dropped(&execution.schedule);
             return;
         };
-        let source = execution.schedule.arn();
+        let source = execution.schedule.group.arn();
         let invocation = Invocation {
             schedule: &execution.schedule,
             scheduled_at: execution.scheduled_at,

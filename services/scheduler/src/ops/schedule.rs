@@ -102,7 +102,8 @@ impl Scheduler {
         let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
         let passed = iam.may_pass_role(snapshot, &call.principal, role_arn, SERVICE_PRINCIPAL);
         passed.map_err(AwsError::access_denied)?;
-        let assumed = iam.service_may_assume(snapshot, role_arn, SERVICE_PRINCIPAL);
+        let group = row.key.group.arn();
+        let assumed = iam.service_may_assume(snapshot, role_arn, SERVICE_PRINCIPAL, &group);
         if self.doors.settings.auth == Auth::Enforce && assumed.is_err() {
             return Err(invalid(
                 "The execution role you provide must allow AWS EventBridge Scheduler to assume \

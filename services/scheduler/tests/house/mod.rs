@@ -85,7 +85,13 @@ impl IamPeek for Roles {
         None
     }
 
-    fn service_may_assume(&self, _: &Snapshot, _: &str, _: &str) -> Result<(), AssumeError> {
+    fn service_may_assume(
+        &self,
+        _: &Snapshot,
+        _: &str,
+        _: &str,
+        _: &str,
+    ) -> Result<(), AssumeError> {
         Ok(())
     }
 
