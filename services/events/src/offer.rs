@@ -28,13 +28,14 @@ impl Target for BusTarget {
             let room = self.0.upgrade().ok_or_else(|| refused("InternalException", "stopping"))?;
             let bus = BusKey::of_arn(&consignment.arn)
                 .ok_or_else(|| refused("ValidationException", "the ARN names no event bus"))?;
-            room.admit(&consignment.sender, &bus)?;
+            let (id, content) = read(consignment)?;
+            let named = (content.source.as_str(), content.detail_type.as_str());
+            room.admit(&consignment.sender, &bus, named)?;
             if get_bus(&room.doors.ledger.snapshot(), &bus).is_none() {
                 let text = format!("Event bus {} does not exist.", bus.name);
                 return Err(refused("ResourceNotFoundException", text));
             }
             let now = room.doors.clock.now();
-            let (id, content) = read(consignment)?;
             let id = id.unwrap_or_else(|| room.doors.ids.uuid());
             let account = &consignment.sender.principal.account;
             let region = &consignment.region;

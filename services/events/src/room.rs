@@ -117,8 +117,13 @@ impl Events {
         }
     }
 
-    /// Whether a sender may put events onto a bus.
-    pub(crate) fn admit(&self, sender: &Sender, bus: &BusKey) -> Result<(), AwsError> {
+    /// Whether a sender may put an event of a source and a detail type onto a bus.
+    pub(crate) fn admit(
+        &self,
+        sender: &Sender,
+        bus: &BusKey,
+        (source, detail_type): (&str, &str),
+    ) -> Result<(), AwsError> {
         let is_own = sender.principal.account == bus.account;
         let is_service =
             matches!(sender.principal.identity, haar_policy::Principal::Service { .. });
@@ -128,7 +133,11 @@ impl Events {
         let call = self.call_of(&bus.region, of_account(&sender.principal));
         let (arn, snapshot) = (bus.arn(), self.doors.ledger.snapshot());
         let policy = self.resource_policy(&call, &snapshot, &arn);
-        let question = Question { action: "events:PutEvents", resource: &arn, policy, keys: &[] };
+        let mut keys = self.resource_keys(&call, &snapshot, &arn);
+        for (key, value) in [("events:source", source), ("events:detail-type", detail_type)] {
+            keys.push((key.to_owned(), vec![value.to_owned()]));
+        }
+        let question = Question { action: "events:PutEvents", resource: &arn, policy, keys: &keys };
         self.doors.authorise(&call, &question)
     }
 }

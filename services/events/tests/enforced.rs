@@ -9,9 +9,10 @@ use std::time::Duration;
 
 use haar_events_contract::{
     CreateApiDestination, CreateConnection, DeleteApiDestination, PutEvents, PutPermission,
-    PutRule, PutTargets, RemovePermission,
+    PutRule, PutTargets, RemovePermission, TagResource,
 };
 use haar_kernel::Principal;
+use haar_kernel::targets::{Consignment, Sender};
 use haar_types::Region;
 use house::guard::{Guard, user};
 use house::{House, queue, story};
@@ -182,6 +183,66 @@ fn entries_of_sources_and_types_that_may_not_be_put_fail_one_by_one() {
         assert_eq!(codes().await, (json!(1), by_type));
         house.pass(Duration::from_secs(1)).await;
         assert_eq!(house.functions.bodies().len(), 4);
+    });
+}
+
+#[test]
+fn what_comes_from_other_buses_and_rooms_is_weighed_by_its_source_and_type() {
+    story(async || {
+        let house = House::enforced(Guard::default());
+        let rule = json!({"EventPattern": "{\"source\": [\"shop\"]}"});
+        house.rule("in", rule, json!({})).await;
+        sender(&house, None).await;
+        let offered = async || {
+            let who = Sender { principal: root(OTHER), source_arn: String::new() };
+            let event = json!({"source": "shop", "detail-type": "order", "detail": {}});
+            let consignment =
+                Consignment::new(BUS, who, region("us-east-1"), event.to_string().into());
+            house.doors.targets.deliver(&consignment).await.is_ok()
+        };
+        for (key, value, is_let) in [
+            ("events:source", "shop", true),
+            ("events:source", "else", false),
+            ("events:detail-type", "order", true),
+            ("events:detail-type", "else", false),
+            ("aws:ResourceTag/for", "shops", false),
+        ] {
+            house.ok::<PutPermission>(narrowed(key, value)).await;
+            let before = (house.functions.bodies().len(), dead(&house).len());
+            send(&house).await;
+            let count = usize::from(is_let);
+            let after = (before.0 + count, before.1 + 1 - count);
+            assert_eq!(
+                (house.functions.bodies().len(), dead(&house).len()),
+                after,
+                "{key} {value}"
+            );
+            assert_eq!(offered().await, is_let, "{key} {value}");
+            house.pass(Duration::from_secs(1)).await;
+        }
+        let tags = json!({"ResourceARN": BUS, "Tags": [{"Key": "for", "Value": "shops"}]});
+        house.ok::<TagResource>(tags).await;
+        assert!(offered().await);
+    });
+}
+
+#[test]
+fn several_entries_are_weighed_with_the_tags_of_their_bus() {
+    story(async || {
+        let house = House::enforced(Guard::default());
+        let tags = json!({"ResourceARN": BUS, "Tags": [{"Key": "for", "Value": "shops"}]});
+        house.ok::<TagResource>(tags).await;
+        let failed = async || {
+            let entry =
+                json!({"Source": "s", "DetailType": "d", "Detail": "{}", "EventBusName": BUS});
+            let input = json!({"Entries": [entry, entry]});
+            let answer = house.call_as::<PutEvents>(root(OTHER), &region("us-east-1"), input).await;
+            answer.map(|answer| answer["FailedEntryCount"].clone()).ok()
+        };
+        house.ok::<PutPermission>(narrowed("aws:ResourceTag/for", "shops")).await;
+        assert_eq!(failed().await, Some(json!(0)));
+        house.ok::<PutPermission>(narrowed("aws:ResourceTag/for", "others")).await;
+        assert_eq!(failed().await, None);
     });
 }
 

@@ -91,7 +91,8 @@ impl Events {
             return Err(Failure::lasting("THIRD_ACCOUNT_HOP_DETECTED", text));
         }
         let sender = self.sender_of(delivery)?;
-        self.admit(&sender, &bus)
+        let text = |member: &str| delivery.event[member].as_str().unwrap_or_default();
+        self.admit(&sender, &bus, (text("source"), text("detail-type")))
             .map_err(|error| Failure::lasting("NO_PERMISSIONS", error.message()))?;
         if crate::lookup::get_bus(&self.doors.ledger.snapshot(), &bus).is_none() {
             return Err(Failure::lasting("NO_RESOURCE", format!("{arn} does not exist.")));

@@ -116,11 +116,13 @@ impl Events {
 
     fn may_put(&self, call: &Call, bus: &str, source: &Named, detail_type: &Named) -> bool {
         let named = [("events:source", source), ("events:detail-type", detail_type)];
-        let keys: Vec<(String, Vec<String>)> = named
+        let mut keys: Vec<(String, Vec<String>)> = named
             .into_iter()
             .filter_map(|(key, value)| Some((key.to_owned(), vec![value.clone()?])))
             .collect();
-        let policy = self.resource_policy(call, &self.doors.ledger.snapshot(), bus);
+        let snapshot = self.doors.ledger.snapshot();
+        keys.extend(self.resource_keys(call, &snapshot, bus));
+        let policy = self.resource_policy(call, &snapshot, bus);
         let question = Question { action: "events:PutEvents", resource: bus, policy, keys: &keys };
         self.doors.authorise(call, &question).is_ok()
     }
