@@ -151,21 +151,22 @@ async fn destinations_enrich_and_are_targets() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_endpoint_that_fails_uses_up_receives_and_one_that_is_not_reached_does_not() {
+async fn an_endpoints_faults_use_up_receives_and_what_is_no_fault_of_its_does_not() {
     let house = House::new();
     let failure = |code: &str| {
         let (code, message) = (code.to_owned(), "no".to_owned());
         Err(Undelivered { code, message, is_transient: true })
     };
-    let answers = [failure("ERROR_FROM_TARGET"), failure("CONNECTION_FAILURE")];
-    house.destinations.answers.lock().extend(answers);
+    // the last is the first
+    let codes = ["TIMEOUT", "CONNECTION_FAILURE", "ERROR_FROM_TARGET", "InternalException"];
+    house.destinations.answers.lock().extend(codes.map(failure));
     sent(&house, &arn("events", "api-destination/d/1"), json!({}), &["m"]).await;
-    house.pass(60 * SECOND).await;
-    assert_eq!(house.destinations.had.lock().len(), 3);
+    house.pass(120 * SECOND).await;
+    assert_eq!(house.destinations.had.lock().len(), 5);
     assert_eq!(house.count("in").await, 0);
-    let last = house.destinations.had.lock()[2].body.clone();
+    let last = house.destinations.had.lock()[4].body.clone();
     let event: Value = serde_json::from_str(&last).unwrap();
-    assert_eq!(event["attributes"]["ApproximateReceiveCount"], json!("2"));
+    assert_eq!(event["attributes"]["ApproximateReceiveCount"], json!("4"));
 }
 
 #[tokio::test(start_paused = true)]

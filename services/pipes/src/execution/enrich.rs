@@ -12,6 +12,10 @@ use super::run::{Run, Stage};
 use crate::rules::enrichment::{self, ANSWER_BYTES_MAX, EnrichmentKind};
 use crate::rules::template;
 
+/// How destinations tell that their endpoints answered an error, are not there, broke off, or took
+/// too long.
+const FAULTS: [&str; 3] = ["ERROR_FROM_TARGET", "CONNECTION_FAILURE", "TIMEOUT"];
+
 impl Run<'_> {
     /// Gives events to the enrichment and reads what it makes of them.
     pub(super) async fn enrich(
@@ -128,8 +132,8 @@ impl Run<'_> {
             }
             Err(error) => {
                 let mut failure = Failure::of_delivery("events", error);
-                // an endpoint's own errors are the customer's: they use up attempts
-                failure.is_transient &= failure.code != "ERROR_FROM_TARGET";
+                // what an endpoint is at fault for is the customer's: it uses up attempts
+                failure.is_transient &= !FAULTS.contains(&failure.code.as_str());
                 self.failed(stage, "INVOCATION_FAILED", &failure);
                 Err(failure)
             }
