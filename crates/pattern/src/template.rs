@@ -49,15 +49,14 @@ pub fn fill(
     filled
 }
 
-/// A value within quotes: a text as it is, escaped; JSON without its quotes.
+/// A value within quotes: a text as it is, escaped; JSON without its quotes, escaped too.
 fn within_text(value: &Value) -> String {
-    match value {
-        Value::String(text) => {
-            let quoted = Value::from(text.as_str()).to_string();
-            quoted[1..quoted.len() - 1].to_owned()
-        }
+    let text = match value {
+        Value::String(text) => text.clone(),
         other => other.to_string().replace('"', ""),
-    }
+    };
+    let quoted = Value::from(text).to_string();
+    quoted[1..quoted.len() - 1].to_owned()
 }
 
 #[cfg(test)]
@@ -92,5 +91,13 @@ mod tests {
             r#"{"r": {}, "g": null, "h": "xy"}"#
         );
         assert_eq!(filled("1 < 2 <other>"), "1 < 2 <other>");
+    }
+
+    #[test]
+    fn json_within_quotes_leaves_json() {
+        let value = json!({"path": "C:\\dir", "said": "\"xyz\"", "lines": "a\nb"});
+        let made = fill(r#"{"t": "<v>"}"#, |_| true, |_| Some(Filling::Value(value.clone())));
+        let read: Value = serde_json::from_str(&made).unwrap();
+        assert_eq!(read["t"], r"{path:C:\\dir,said:\xyz\,lines:a\nb}");
     }
 }
