@@ -95,6 +95,84 @@ async fn a_log_group_gets_lines_in_streams_and_at_times_that_events_name() {
     assert_eq!(house.count("in").await, 0);
 }
 
+/// Gathers messages into one batch.
+fn gathered(more: Value) -> Value {
+    let mut all = json!({"SourceParameters": {"SqsQueueParameters": {
+        "BatchSize": 10, "MaximumBatchingWindowInSeconds": 2,
+    }}});
+    all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    all
+}
+
+#[tokio::test(start_paused = true)]
+async fn lines_that_the_log_group_rejects_are_left_and_days_are_written_apart() {
+    let house = House::new();
+    let input = json!({"logGroupName": "g"});
+    house.ok::<haar_logs_contract::model::CreateLogGroup>(input).await;
+    let more = gathered(json!({"TargetParameters": {
+        "InputTemplate": "<$.body.text>",
+        "CloudWatchLogsParameters": {"LogStreamName": "s", "Timestamp": "$.body.at"},
+    }}));
+    let bodies = [
+        r#"{"text": "now", "at": "2027-01-15T08:00:00Z"}"#,
+        r#"{"text": "too old", "at": "2026-12-01T08:00:00Z"}"#,
+        r#"{"text": "days ago", "at": "2027-01-10T08:00:00Z"}"#,
+        r#"{"text": "too new", "at": "2027-01-15T18:00:00Z"}"#,
+    ];
+    sent(&house, &arn("logs", "log-group:g"), more, &bodies).await;
+    let input = json!({"logGroupName": "g", "logStreamName": "s", "startFromHead": true});
+    let got = house.ok::<haar_logs_contract::model::GetLogEvents>(input).await;
+    let texts: Vec<_> =
+        got["events"].as_array().unwrap().iter().map(|event| event["message"].clone()).collect();
+    assert_eq!(texts, [json!("\"days ago\""), json!("\"now\"")]);
+    assert_eq!(house.count("in").await, 2);
+    assert_eq!(house.metrics.sum("TargetStagePartiallyFailed") as u32, 1);
+}
+
+/// Lines of the pipe's stream in `g`, of which a page holds a mebibyte.
+async fn lines(house: &House) -> usize {
+    let (mut count, mut token) = (0, Value::Null);
+    loop {
+        let input = json!({
+            "logGroupName": "g", "logStreamName": "p", "startFromHead": true, "nextToken": token,
+        });
+        let got = house.call::<haar_logs_contract::model::GetLogEvents>(input).await;
+        let page = got.unwrap_or_default();
+        let events = page["events"].as_array().map_or(0, Vec::len);
+        if events == 0 {
+            return count;
+        }
+        (count, token) = (count + events, page["nextForwardToken"].clone());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_goes_by_as_many_calls_as_its_bytes_need() {
+    for (to, size, expected) in
+        [("queue", 400_000, 3), ("topic", 200_000, 3), ("lines", 400_000, 3)]
+    {
+        let house = House::new();
+        let queues = house.queues(&["out"]).await;
+        let topic = house.ok::<haar_sns_contract::CreateTopic>(json!({"Name": "t"})).await;
+        let topic = topic["TopicArn"].as_str().unwrap().to_owned();
+        let input = json!({"TopicArn": topic, "Protocol": "sqs", "Endpoint": queues[0]});
+        house.ok::<haar_sns_contract::Subscribe>(input).await;
+        let input = json!({"logGroupName": "g"});
+        house.ok::<haar_logs_contract::model::CreateLogGroup>(input).await;
+        let target = match to {
+            "queue" => queues[0].clone(),
+            "topic" => topic,
+            _ => arn("logs", "log-group:g"),
+        };
+        let text = "x".repeat(size);
+        sent(&house, &target, gathered(json!({})), &[text.as_str(); 3]).await;
+        assert_eq!(house.count("in").await, 0, "{to}");
+        let lines = lines(&house).await;
+        assert_eq!(house.count("out").await as usize + lines, expected, "{to}");
+        assert_eq!(house.metrics.sum("ExecutionThrottled") as u32, 0, "{to}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_cluster_runs_a_task_for_each_event_with_its_parameters() {
     let house = House::new();

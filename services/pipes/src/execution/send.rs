@@ -1,6 +1,8 @@
 //! The target stage: events are transformed and given to the target, as the pipe's role.
 
 mod batch;
+mod calls;
+mod lines;
 mod single;
 
 use serde_json::Value;
@@ -55,12 +57,8 @@ impl Run<'_> {
     }
 
     /// What follows from the places of the events that a target did not take.
-    fn passed(
-        &self,
-        shipped: &[Shipped],
-        failed: &[(usize, String)],
-        service: &str,
-    ) -> Result<Passed, Failure> {
+    fn passed(&self, shipped: &[Shipped], failed: &[(usize, String)]) -> Result<Passed, Failure> {
+        let service = self.row.target.split(':').nth(2).unwrap_or_default();
         let Some((_, reason)) = failed.first() else { return Ok(Passed::All) };
         let events = failed.iter().filter_map(|(at, _)| shipped.get(*at));
         let report = report::of_failed(events.map(|one| &one.event.value), &self.known);

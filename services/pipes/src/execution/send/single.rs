@@ -3,18 +3,13 @@
 use bytes::Bytes;
 use haar_kernel::targets::Consignment;
 use haar_lambda_contract::model::{InvocationRequest, InvocationType, Invoke};
-use haar_logs_contract::model::{
-    CreateLogStream, CreateLogStreamRequest, InputLogEvent, PutLogEvents, PutLogEventsRequest,
-};
 use haar_pipes_contract::model::PipeTargetInvocationType;
 use serde_json::{Value, json};
 
 use super::super::event::Shipped;
 use super::super::failure::Failure;
-use super::super::journal::{Data, group_of_arn};
+use super::super::journal::Data;
 use super::super::run::{Passed, Run, Stage};
-use super::batch::time;
-use super::text;
 use crate::rules::{report, template};
 
 impl Run<'_> {
@@ -57,56 +52,6 @@ impl Run<'_> {
         match report["batchItemFailures"].as_array().is_some_and(|failures| !failures.is_empty()) {
             true => Passed::Partly(report),
             false => Passed::All,
-        }
-    }
-
-    /// Each event is a line, whatever the template: AWS docs: *CloudWatch Logs group*.
-    pub(super) async fn to_log_group(&self, shipped: &[Shipped]) -> Result<Passed, Failure> {
-        let arn = self.row.target.as_str();
-        let group = group_of_arn(arn).unwrap_or_default();
-        let mut of_streams: Vec<(String, Vec<InputLogEvent>)> = Vec::new();
-        for one in shipped {
-            // *Ours*: AWS does not say what the stream is named where nobody names it.
-            let stream = text(&one.parameters, "LogStreamName").unwrap_or(&self.row.key.name);
-            let at = text(&one.parameters, "Timestamp").and_then(time);
-            let timestamp = at.unwrap_or_else(|| self.now()).0;
-            let event = InputLogEvent { timestamp, message: one.text.clone() };
-            match of_streams.iter_mut().find(|(name, _)| name == stream) {
-                Some((_, events)) => events.push(event),
-                None => of_streams.push((stream.to_owned(), vec![event])),
-            }
-        }
-        for (stream, mut log_events) in of_streams {
-            log_events.sort_by_key(|event| event.timestamp);
-            let input = PutLogEventsRequest {
-                log_group_name: group.clone(),
-                log_stream_name: stream,
-                log_events,
-                ..PutLogEventsRequest::default()
-            };
-            self.put_lines(arn, input).await?;
-        }
-        Ok(Passed::All)
-    }
-
-    /// Writes lines; a stream that is not there is made.
-    async fn put_lines(&self, arn: &str, input: PutLogEventsRequest) -> Result<(), Failure> {
-        let put = self.call::<PutLogEvents>(Stage::Target, arn, input.clone()).await;
-        match put {
-            Err(failure) if failure.code == "ResourceNotFoundException" => {
-                let stream = CreateLogStreamRequest {
-                    log_group_name: input.log_group_name.clone(),
-                    log_stream_name: input.log_stream_name.clone(),
-                };
-                match self.call::<CreateLogStream>(Stage::Target, arn, stream).await {
-                    Err(failure) if failure.code != "ResourceAlreadyExistsException" => {
-                        return Err(failure);
-                    }
-                    _ => {}
-                }
-                self.call::<PutLogEvents>(Stage::Target, arn, input).await.map(drop)
-            }
-            put => put.map(drop),
         }
     }
 
