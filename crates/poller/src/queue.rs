@@ -21,6 +21,12 @@ pub trait Queue: Send + Sync + 'static {
     /// Deletes messages.
     fn delete<'a>(&'a self, items: &'a [Item]) -> BoxFuture<'a, Result<(), SourceError>>;
 
+    /// Whether messages of one group come in order: no other of a group is received while one is
+    /// on its way.
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
     /// How long a received message is nobody else's.
     fn visibility(&self) -> BoxFuture<'_, Duration>;
 }

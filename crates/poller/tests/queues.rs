@@ -5,6 +5,7 @@
 mod house;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use haar_clock::Clock;
@@ -162,4 +163,27 @@ async fn what_is_stopped_finishes_what_it_has_and_takes_no_more() {
     queue.send("b");
     clock.sleep(10 * SECOND).await;
     assert_eq!((consumer.texts(), queue.left()), (vec!["a".to_owned()], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_batch_of_an_ordered_queue_does_not_hold_follows_it_and_none_behind_a_failure() {
+    let clock = Clock::simulated(BEGIN);
+    let queue = MemoryQueue::new(&clock, 30 * SECOND);
+    queue.keeps_order.store(true, Ordering::Relaxed);
+    for (id, group) in [("a", "g"), ("b", "g"), ("x", "h"), ("c", "g")] {
+        queue.send_sized(id, group, 4 << 20);
+    }
+    let consumer = Arc::new(MemoryConsumer {
+        clock: Some(clock.clone()),
+        takes: 2 * SECOND,
+        ..MemoryConsumer::default()
+    });
+    consumer.poison.lock().insert("b".to_owned());
+    start(&queue, &consumer, settings(10, Duration::ZERO));
+    clock.sleep(20 * SECOND).await;
+    assert_eq!(consumer.texts(), ["a", "b", "x"]);
+    consumer.poison.lock().clear();
+    clock.sleep(20 * SECOND).await;
+    assert_eq!(consumer.texts(), ["a", "b", "x", "b", "c"]);
+    assert_eq!((queue.left(), consumer.now.lock().1), (0, 1));
 }

@@ -1,6 +1,6 @@
 //! Polling one queue.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -58,11 +58,12 @@ pub async fn poll_queue(
                 }
             }
             Ok(items) => {
-                let size = items.iter().map(|item| item.size).sum::<usize>();
+                let rest = worker.rest();
+                let size = items.iter().chain(&rest).map(|item| item.size).sum::<usize>();
                 worker.bytes.fetch_add(size, Ordering::Relaxed);
                 let worker = Arc::clone(&worker);
                 batches.spawn(async move {
-                    Arc::clone(&worker).work_off(items).await;
+                    worker.work_off_in_turn(items, rest).await;
                     worker.bytes.fetch_sub(size, Ordering::Relaxed);
                 });
             }
@@ -143,7 +144,18 @@ impl Worker {
 
     /// Takes what fits; true where something does not.
     fn take_pending(&self, items: &mut Vec<Item>, fill: &mut Fill) -> bool {
-        let mut pending = self.pending.lock();
+        self.take(&mut self.pending.lock(), items, fill)
+    }
+
+    /// What was received and did not fit, where it must not overtake what did.
+    fn rest(&self) -> VecDeque<Item> {
+        match self.queue.keeps_order() {
+            true => std::mem::take(&mut *self.pending.lock()),
+            false => VecDeque::new(),
+        }
+    }
+
+    fn take(&self, pending: &mut VecDeque<Item>, items: &mut Vec<Item>, fill: &mut Fill) -> bool {
         while let Some(item) = pending.pop_front() {
             if !fill.holds(item.size, self.settings.bounds) {
                 pending.push_front(item);
@@ -169,13 +181,38 @@ impl Worker {
         wanted
     }
 
-    /// Gives a batch to its consumer and deletes what that is done with.
-    async fn work_off(self: Arc<Self>, items: Vec<Item>) {
+    /// Gives a batch to its consumer, then what did not fit into it. Behind what failed no more of
+    /// its group follows: it comes again with it, in order; and all that may have become somebody
+    /// else's in the meantime does.
+    async fn work_off_in_turn(&self, mut items: Vec<Item>, mut rest: VecDeque<Item>) {
         let since = self.clock.moment();
+        loop {
+            let done = self.work_off(&items, since).await;
+            if rest.is_empty() {
+                return;
+            }
+            let done: BTreeSet<&str> = done.iter().map(|item| item.id.as_str()).collect();
+            let failed = items.iter().filter(|item| !done.contains(item.id.as_str()));
+            let failed: BTreeSet<&str> = failed.map(|item| item.group.as_str()).collect();
+            rest.retain(|item| !failed.contains(item.group.as_str()));
+            let visible_at = since.after(self.queue.visibility().await);
+            if self.stop.is_cancelled() || self.clock.moment() >= visible_at {
+                return;
+            }
+            let (mut next, mut fill) = (Vec::new(), Fill::default());
+            self.take(&mut rest, &mut next, &mut fill);
+            if next.is_empty() {
+                return;
+            }
+            items = next;
+        }
+    }
+
+    /// Gives a batch to its consumer and deletes what that is done with; answers what is deleted.
+    async fn work_off(&self, items: &[Item], since: Moment) -> Vec<Item> {
         let mut failed_count = 0;
         let taken = loop {
-            let taken =
-                self.consumer.take(Delivery { items: &items, shard: None, window: None }).await;
+            let taken = self.consumer.take(Delivery { items, shard: None, window: None }).await;
             let Taken::Unreached(reason) = &taken else { break taken };
             self.consumer.note(&format!("PROBLEM: {reason}"));
             self.scale.lock().failed();
@@ -190,7 +227,7 @@ impl Worker {
             }
             self.pause(longest).await;
         };
-        let done = self.done(&items, &taken);
+        let done = self.done(items, &taken);
         match taken {
             Taken::Answered(..) if done.len() == items.len() => {
                 self.scale.lock().succeeded();
@@ -207,7 +244,9 @@ impl Worker {
             && let Err(error) = self.queue.delete(&done).await
         {
             tracing::warn!(%error, "messages were not deleted; they come again");
+            return Vec::new();
         }
+        done
     }
 
     /// What a consumer is done with.

@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -34,6 +35,7 @@ pub fn item(id: &str, group: &str, at: Timestamp) -> Item {
 pub struct MemoryQueue {
     pub clock: Clock,
     pub visibility: Duration,
+    pub keeps_order: AtomicBool,
     pub messages: Mutex<Vec<(Item, Moment)>>,
     pub receives: Mutex<BTreeMap<String, u32>>,
     pub grown: watch::Sender<u64>,
@@ -44,6 +46,7 @@ impl MemoryQueue {
         Arc::new(Self {
             clock: clock.clone(),
             visibility,
+            keeps_order: AtomicBool::new(false),
             messages: Mutex::default(),
             receives: Mutex::default(),
             grown: watch::Sender::new(0),
@@ -51,7 +54,12 @@ impl MemoryQueue {
     }
 
     pub fn send(&self, id: &str) {
-        let item = item(id, "", self.clock.now());
+        self.send_sized(id, "", 10);
+    }
+
+    /// The same of a group, of that many bytes.
+    pub fn send_sized(&self, id: &str, group: &str, size: usize) {
+        let item = Item { size, ..item(id, group, self.clock.now()) };
         self.messages.lock().push((item, self.clock.moment()));
         self.grown.send_modify(|count| *count += 1);
     }
@@ -106,6 +114,10 @@ impl Queue for MemoryQueue {
             self.messages.lock().retain(|(item, _)| !gone(item));
             Ok(())
         })
+    }
+
+    fn keeps_order(&self) -> bool {
+        self.keeps_order.load(Ordering::Relaxed)
     }
 
     fn visibility(&self) -> BoxFuture<'_, Duration> {

@@ -112,6 +112,10 @@ impl Queue for QueueSource {
         Box::pin(self.delete(items))
     }
 
+    fn keeps_order(&self) -> bool {
+        self.errand.source_arn.ends_with(".fifo")
+    }
+
     fn visibility(&self) -> BoxFuture<'_, Duration> {
         Box::pin(self.visibility())
     }
