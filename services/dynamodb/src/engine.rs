@@ -15,7 +15,10 @@ mod transaction;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
+use haar_clock::Clock;
 use haar_kv::{Keyspace, Kv, KvError};
 use haar_ledger::Ledger;
 use haar_types::Timestamp;
@@ -43,6 +46,8 @@ pub(crate) struct Engine {
     pub(crate) token_locks: Locks,
     pub(crate) streams: Streams,
     pub(crate) throttle: Throttle,
+    clock: Clock,
+    last_moment: AtomicI64,
 }
 
 /// The keyspaces. Keys begin with a table's id, but for backups (the backup's) and tokens.
@@ -65,7 +70,7 @@ pub(crate) struct Spaces {
 
 impl Engine {
     /// Opens the items in `kv`.
-    pub(crate) fn open(kv: &Kv, ledger: &Ledger) -> Result<Arc<Self>, KvError> {
+    pub(crate) fn open(kv: &Kv, ledger: &Ledger, clock: &Clock) -> Result<Arc<Self>, KvError> {
         let spaces = Spaces {
             items: kv.keyspace("dynamodb.item")?,
             entries: kv.keyspace("dynamodb.entry")?,
@@ -85,6 +90,8 @@ impl Engine {
             token_locks: Locks::new(),
             streams,
             throttle: Throttle::default(),
+            clock: clock.clone(),
+            last_moment: AtomicI64::new(0),
         }))
     }
 
@@ -92,6 +99,19 @@ impl Engine {
     pub(crate) fn table(&self, key: &TableKey) -> Result<Arc<TableRow>, AwsError> {
         let row = self.ledger.snapshot().get::<TableRow>(key);
         row.filter(|row| row.serves()).ok_or_else(refusal::no_table)
+    }
+
+    /// The moment of a change, for the past of its items: drawn while they are locked, so that of
+    /// two changes of an item the later one has no lower moment.
+    fn draw_moment(&self) -> Timestamp {
+        let now = self.clock.now().0;
+        Timestamp(self.last_moment.fetch_max(now, Ordering::Relaxed).max(now))
+    }
+
+    /// Returns once all changes of that moment or before are there: every other is a later one.
+    pub(crate) async fn settle(&self, at: Timestamp) {
+        self.clock.sleep_until_time(at + Duration::from_millis(1)).await;
+        self.locks.barrier();
     }
 
     /// Waits until all that was written before is on disk.

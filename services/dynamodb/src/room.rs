@@ -30,7 +30,7 @@ impl Dynamodb {
     /// # Errors
     /// When kv does not open the items.
     pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
-        let engine = Engine::open(&doors.kv, &doors.ledger)?;
+        let engine = Engine::open(&doors.kv, &doors.ledger, &doors.clock)?;
         let (ledger, clock) = (doors.ledger.clone(), doors.clock.clone());
         let peek = Peek { engine: Arc::clone(&engine), ledger, clock };
         doors.peeks.offer::<dyn StreamPeek>(Arc::new(peek));

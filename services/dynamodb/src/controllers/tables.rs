@@ -169,11 +169,13 @@ async fn end_restore(cx: &ActCx, key: &TableName) -> Result<(), ActError> {
 
 /// What is kept from now on is for whoever asks from now on, and stays.
 async fn drop_past(engine: &Arc<Engine>, cx: &ActCx, key: &TableName) -> Result<(), ActError> {
-    // the clock before the row: what a copy needs that the row does not show yet is later
+    // whoever knew the table as one that keeps its past has ended, in a moment that is over
+    engine.locks.barrier();
+    engine.settle(cx.clock.now()).await;
+    // the clock before the row: what a copy needs that the row does not show yet is not earlier
     let before = cx.clock.now();
     let row = cx.ledger.snapshot().get::<TableRow>(&key.0);
     let Some(row) = row.filter(|row| !row.keeps_past()) else { return Ok(()) };
-    engine.locks.barrier();
     engine.trim_past(row.id, before).await.map_err(ActError::transient)?;
     change(cx, key, |row| row.has_past = row.keeps_past()).await
 }

@@ -66,7 +66,7 @@ impl Engine {
         at: Timestamp,
         backup: u64,
     ) -> Result<u64, KvError> {
-        self.locks.barrier();
+        self.settle(at).await;
         let (mut after, mut count) = (None, 0);
         loop {
             let piece = self.items_at(table, at, after).await?;

@@ -30,7 +30,10 @@ impl Engine {
     ) -> Result<(), AwsError> {
         let Some(row) = self.ledger.snapshot().get::<TableRow>(key) else { return Ok(()) };
         let Some(from) = &row.restored else { return Ok(()) };
-        self.locks.barrier();
+        match from.source {
+            Some(_) => self.locks.barrier(),
+            None => self.settle(from.at).await,
+        }
         let mut after = None;
         loop {
             let piece = match (from.source, from.table) {

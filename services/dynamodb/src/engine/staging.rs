@@ -19,6 +19,8 @@ use crate::state::TableRow;
 pub(crate) struct Staging {
     pub(crate) batch: Batch,
     counts: BTreeMap<(u64, u32, u8), (i64, i64)>,
+    /// When all of it happens, where the past is kept.
+    moment: Option<Timestamp>,
     /// Whether items go, and whether any are put, or kept as they were.
     removes: bool,
     puts: bool,
@@ -31,7 +33,6 @@ pub(crate) struct Turn<'a> {
     pub(crate) shard: u8,
     pub(crate) old: Option<&'a Item>,
     pub(crate) new: Option<&'a Item>,
-    pub(crate) now: Timestamp,
 }
 
 /// A size that counts where the item is.
@@ -88,7 +89,8 @@ impl Staging {
     fn keep_past(&mut self, engine: &Engine, turn: &Turn<'_>) {
         let place = item_key(turn.table.id, &turn.key.bytes);
         let mut past = place;
-        past.extend_from_slice(&moment(turn.now));
+        let at = *self.moment.get_or_insert_with(|| engine.draw_moment());
+        past.extend_from_slice(&moment(at));
         // of several changes in one moment, the first holds what was before
         if matches!(engine.spaces.past.get(&past), Ok(None)) {
             let before = turn.old.map(codec::encode).unwrap_or_default();
@@ -129,7 +131,7 @@ impl Staging {
 
     /// Writes it, buffered. The shards' locks are held.
     pub(crate) fn apply(self, engine: &Engine) -> Result<(), KvError> {
-        let Self { mut batch, counts, removes, puts } = self;
+        let Self { mut batch, counts, removes, puts, .. } = self;
         if removes && !puts {
             batch.free_room();
         }

@@ -136,7 +136,7 @@ impl Engine {
         }
         let shard = Locks::shard(table.id, &intent.key.bytes);
         let (before, after) = (old.as_ref(), new.as_ref());
-        let turn = Turn { table: &table, key: intent.key, shard, old: before, new: after, now };
+        let turn = Turn { table: &table, key: intent.key, shard, old: before, new: after };
         let units = staging.turn(self, &turn);
         let event = table
             .live_stream()

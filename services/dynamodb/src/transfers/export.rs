@@ -67,7 +67,7 @@ impl Dynamodb {
             Place::of((&row.key.0, &row.key.1), &input.s3_bucket, input.s3_bucket_owner.as_deref());
         let (mut file, mut after) = (File::new(), None);
         let (mut done, mut manifest, mut number) = (Exported::default(), Vec::new(), 0);
-        self.engine.locks.barrier();
+        self.engine.settle(row.at).await;
         loop {
             let piece = self.engine.items_at(row.table.0, row.at, after).await;
             let piece = piece.map_err(|error| fault(&error))?;
