@@ -73,6 +73,33 @@ async fn root_is_nobody_on_the_host_and_root_inside() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_made_for_mounts_and_the_working_directory_is_its_roots() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("nested");
+        let volume = |name: &str| {
+            let source = VolumeSource::Empty { size_bytes: None };
+            Volume { name: name.to_owned(), source }
+        };
+        spec.volumes = vec![volume("outer"), volume("inner")];
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "stat -c %u /var/lib /var/lib/app /var/lib/app/data /var/lib/app/data/cache; \
+            pwd; stat -c %u .; echo x >here && echo y >/var/lib/app/data/cache/z && echo wrote";
+        let mut main = owned(&house, "main", script);
+        main.cwd = "/var/lib/app/data/work".to_owned();
+        for (name, target) in [("inner", "/var/lib/app/data/cache"), ("outer", "/var/lib/app/data")]
+        {
+            let (name, target) = (name.to_owned(), target.to_owned());
+            main.mounts.push(Mount::Volume { name, target, read_only: false });
+        }
+        let said = said(substrate, &id, main).await;
+        assert_eq!(said, "0\n0\n0\n0\n/var/lib/app/data/work\n0\nwrote\n");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_capabilities_reach_nothing_of_the_host() {
     let Some(house) = House::new().await else { return };
     let before = std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap();

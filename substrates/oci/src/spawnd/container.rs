@@ -210,6 +210,7 @@ impl Site<'_> {
     fn mount(&mut self, devices: OwnedFd, given: Vec<OwnedFd>) -> Result<(), Failure> {
         let (composed, spec, user) = (self.composed, self.spec, self.context.identity.user);
         rootfs::make_own_points(&self.tree).map_err(|error| refused("image", &error))?;
+        let mut owned = vec![self.mounts.len()];
         self.push(devices, "/dev")?;
         for (device, tree) in spec.devices.iter().zip(given) {
             self.make_point(&device.target, true)?;
@@ -226,10 +227,17 @@ impl Site<'_> {
             self.make_point(one.target, one.is_file())?;
             let tree = one.detach(self.shop, &mut composed.shared.lock(), user)?;
             sealed.extend(one.sealed.then_some(self.mounts.len()));
+            owned.push(self.mounts.len());
             self.push(tree, one.target)?;
         }
         if self.context.cwd != "/" {
             self.make_point(&self.context.cwd, false)?;
+        }
+        // only now: what is made in a mapped mount needs an owner from inside
+        if let Some(owners) = &self.context.owners {
+            for at in owned {
+                owners.map(&self.mounts[at].tree).doing("give a mount to its owners")?;
+            }
         }
         for at in sealed {
             rootfs::seal(&self.mounts[at].tree).doing("make a volume read-only")?;
@@ -247,14 +255,17 @@ impl Site<'_> {
             let inside = inside.to_str().filter(|inside| !inside.is_empty())?;
             Some((one.tree.as_fd(), format!("/{inside}")))
         });
-        let (root, inside) = above.unwrap_or_else(|| (self.tree.as_fd(), target.to_owned()));
-        rootfs::make_point(root, &inside, file).map_err(|error| refused(target, &error))
+        let made = match above {
+            Some((mount, inside)) => rootfs::make_point(mount, &inside, file, None),
+            None => {
+                let owner = self.context.owners.as_ref().map(|owners| owners.outside(0));
+                rootfs::make_point(&self.tree, target, file, owner)
+            }
+        };
+        made.map_err(|error| refused(target, &error))
     }
 
     fn push(&mut self, tree: OwnedFd, target: &str) -> Result<(), Failure> {
-        if let Some(owners) = &self.context.owners {
-            owners.map(&tree).map_err(|error| refused(target, &error))?;
-        }
         let target = target_of(target)?;
         self.mounts.push(Detached { tree, target });
         Ok(())

@@ -147,7 +147,6 @@ impl Helper {
     pub(super) fn close_sandbox(&self, sandbox: &Sandbox) {
         if let Some(composed) = &sandbox.composed {
             if let Some(status) = &composed.network.status {
-                composed.network.silence(&self.shop.home);
                 self.shop.networks.release(status.address);
                 if let Some(used) = composed.network.used() {
                     let _ = self.closer.send(Remains::Network(used));

@@ -9,8 +9,8 @@ use std::path::{Component, Path, PathBuf};
 
 use haar_substrate::Device;
 use rustix::fs::{
-    AtFlags, CWD, FileType, Mode, OFlags, RawMode, ResolveFlags, chmodat, mkdirat, mknodat, openat,
-    openat2, statat, symlinkat,
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, ResolveFlags, Uid, chmodat, chownat,
+    mkdirat, mknodat, openat, openat2, statat, symlinkat,
 };
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
@@ -79,8 +79,13 @@ pub(super) fn make_own_points(tree: &OwnedFd) -> io::Result<()> {
 }
 
 /// Makes a directory or file at an absolute path below `root`, with those above it, where it is
-/// not there.
-pub(super) fn make_point(root: impl AsFd, target: &str, file: bool) -> io::Result<()> {
+/// not there. What is made is `owner`'s, or else the helper's.
+pub(super) fn make_point(
+    root: impl AsFd,
+    target: &str,
+    file: bool,
+    owner: Option<u32>,
+) -> io::Result<()> {
     let plain = Path::new(target).strip_prefix("/").map_err(|_| invalid("must be absolute"))?;
     if !plain.components().all(|part| matches!(part, Component::Normal(_))) {
         return Err(invalid("must be a plain path"));
@@ -100,6 +105,10 @@ pub(super) fn make_point(root: impl AsFd, target: &str, file: bool) -> io::Resul
                     openat(&above, part, flags, Mode::from_raw_mode(0o644))?;
                 } else {
                     mkdirat(&above, part, Mode::from_raw_mode(0o755))?;
+                }
+                if let Some(owner) = owner {
+                    let ids = (Uid::from_raw(owner), Gid::from_raw(owner));
+                    chownat(&above, part, Some(ids.0), Some(ids.1), AtFlags::SYMLINK_NOFOLLOW)?;
                 }
                 find(&so_far)?
             }

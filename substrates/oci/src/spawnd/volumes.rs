@@ -144,7 +144,7 @@ impl Directory {
     /// The directory as it is now: containers that run may have put another there.
     fn find(&self) -> io::Result<OwnedFd> {
         if self.create {
-            rootfs::make_point(&self.root, &self.inside, false)?;
+            rootfs::make_point(&self.root, &self.inside, false, None)?;
         }
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;

@@ -10,7 +10,6 @@ use parking_lot::Mutex;
 
 use super::{Networks, READY_MAX, Ready, in_namespace, index};
 use crate::proto::{Carriage, Carried, Doing, Failure};
-use crate::spawnd::log;
 use crate::spawnd::net::{self, Doors};
 use crate::spawnd::netlink::Netlink;
 
@@ -40,20 +39,6 @@ impl SandboxNetwork {
         };
         let copies: io::Result<Vec<_>> = self.doors.lock().listeners.iter().map(copy).collect();
         copies.doing("copy a descriptor")
-    }
-
-    /// Takes its interface down, before its address may be another's: who still holds a socket of
-    /// it neither answers nor sends in that one's name.
-    pub(in crate::spawnd) fn silence(&self, home: impl AsFd) {
-        let (Some(namespace), Some(_)) = (&self.namespace, &self.bridged) else { return };
-        let silenced = in_namespace(home, namespace, || {
-            let netlink = Netlink::open().doing("open a netlink socket")?;
-            let index = index("eth0").doing("find the interface")?;
-            netlink.down(index).doing("take the interface down")
-        });
-        if let Err(failure) = silenced {
-            log(&format!("an interface stays up: {failure:?}")); // or a container has removed it
-        }
     }
 
     /// Closes the sockets inside, and hands the network over to be used again, where it can be.
