@@ -92,7 +92,10 @@ pub enum ImageFailure {
     /// It is no single image, or of types that Lambda does not take.
     #[error("its media types are not supported")]
     Unsupported,
-    /// It is not what it says, or too large.
+    /// It holds more than a function may.
+    #[error("it is too large")]
+    TooLarge,
+    /// It is not what it says.
     #[error("{0}")]
     Broken(String),
     /// The same may succeed later.

@@ -54,9 +54,7 @@ impl Lambda {
             self.fleet.images().pull(&request).await?;
         }
         match store.find(&id).await {
-            Ok(image) if image.unpacked_bytes > IMAGE_BYTES_MAX => {
-                Err(ImageFailure::Broken(TOO_LARGE.to_owned()))
-            }
+            Ok(image) if image.unpacked_bytes > IMAGE_BYTES_MAX => Err(ImageFailure::TooLarge),
             _ => Ok(()),
         }
     }
@@ -112,8 +110,7 @@ pub(crate) fn reason(uri: &str, failure: &ImageFailure) -> Reason {
         ImageFailure::Denied => ("ImageAccessDenied", DENIED.to_owned()),
         ImageFailure::NotValid => ("InvalidImage", not_valid(uri)),
         ImageFailure::Unsupported => ("InvalidImage", unsupported(uri)),
-        // it has words of its own
-        ImageFailure::Broken(why) if why == TOO_LARGE => ("InvalidImage", why.clone()),
+        ImageFailure::TooLarge => ("InvalidImage", TOO_LARGE.to_owned()),
         ImageFailure::Broken(why) => {
             ("InvalidImage", format!("The container image {uri} is not valid: {why}"))
         }
@@ -145,7 +142,9 @@ fn refuse(uri: &str, failure: ImageFailure) -> AwsError {
         .into(),
         ImageFailure::Denied => Refusal::AccessDenied(DENIED.to_owned()).into(),
         ImageFailure::Unsupported => Refusal::invalid(unsupported(uri)).into(),
-        broken @ ImageFailure::Broken(_) => Refusal::invalid(reason(uri, &broken).text).into(),
+        failure @ (ImageFailure::TooLarge | ImageFailure::Broken(_)) => {
+            Refusal::invalid(reason(uri, &failure).text).into()
+        }
         ImageFailure::Unavailable(why) => {
             tracing::error!(%uri, %why, "an image was not looked up");
             AwsError::internal_failure("the image could not be looked up")

@@ -2,16 +2,16 @@
 //!
 //! AWS docs: *Amazon S3 User Guide > Amazon S3 Event Notifications*.
 
+mod errand;
 mod message;
-mod porter;
 
 use haar_courier::{Lane, Letter, Staged};
 use haar_kernel::Call;
 use haar_types::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
+pub(crate) use errand::sender;
 pub(crate) use message::test_event;
-pub(crate) use porter::{Porter, sender};
 
 use crate::S3;
 use crate::rules::notification::{Listener, listeners};

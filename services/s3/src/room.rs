@@ -4,14 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use haar_blobs::Digest;
-use haar_courier::{Courier, CourierError, CourierSettings};
+use haar_courier::{Courier, CourierError, CourierSettings, Porter};
 use haar_kernel::{Doors, HoldsBlobs};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 
 use crate::controllers::Lifecycles;
 use crate::metering::Storage;
-use crate::notices::Porter;
+use crate::notices::Notice;
 use crate::sites::Sites;
 use crate::store::Store;
 use crate::target::Buckets;
@@ -54,11 +54,10 @@ impl S3 {
     /// # Errors
     /// When the notices that were left cannot be read.
     pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
-        let porter = Porter::default();
-        let _ = porter.room.set(Arc::downgrade(self)); // a new one is empty
+        let porter = Porter::<Notice>::of(self);
         let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
         let settings = CourierSettings::default();
-        let courier = Courier::open(kv, clock, "s3.notice", Arc::new(porter), settings)?;
+        let courier = Courier::open(kv, clock, "s3.notice", porter, settings)?;
         let _ = self.courier.set(courier); // a second start keeps the first courier
         Ok(())
     }
