@@ -51,10 +51,10 @@ struct Bucket {
 }
 
 /// What one call takes from one bucket.
-struct Share {
+struct Share<'a> {
     number: u32,
     /// `None`: the table itself.
-    index: Option<String>,
+    index: Option<&'a str>,
     /// Units a second.
     rate: i64,
     is_provisioned: bool,
@@ -86,24 +86,25 @@ impl Throttle {
         if !calls.iter().any(|(table, _)| is_limited(table)) {
             return Ok(());
         }
+        let calls = calls.iter().enumerate();
+        let all = calls.flat_map(|(at, (table, units))| {
+            shares(table, direction, units).map(move |share| (at, *table, share))
+        });
+        let all: Vec<_> = all.collect();
         let mut state = self.0.lock();
-        for (at, (table, units)) in calls.iter().enumerate() {
-            for share in shares(table, direction, units) {
-                let key = (table.id, share.number, direction);
-                if state.bucket(key, &share, now).left <= 0 {
-                    let entry = state.refused.entry(key);
-                    entry.or_insert_with(|| (Arc::clone(table), 0)).1 += 1;
-                    return Err((at, exceeded(table, &share, direction)));
-                }
+        for (at, table, share) in &all {
+            let key = (table.id, share.number, direction);
+            if state.bucket(key, share, now).left <= 0 {
+                let entry = state.refused.entry(key);
+                entry.or_insert_with(|| (Arc::clone(table), 0)).1 += 1;
+                return Err((*at, exceeded(table, share, direction)));
             }
         }
-        for (table, units) in calls {
-            for share in shares(table, direction, units) {
-                let key = (table.id, share.number, direction);
-                let cost = i64::try_from(share.halves).unwrap_or(i64::MAX).saturating_mul(PARTS);
-                let bucket = state.bucket(key, &share, now);
-                bucket.left = bucket.left.saturating_sub(cost);
-            }
+        for (_, table, share) in &all {
+            let key = (table.id, share.number, direction);
+            let cost = i64::try_from(share.halves).unwrap_or(i64::MAX).saturating_mul(PARTS);
+            let bucket = state.bucket(key, share, now);
+            bucket.left = bucket.left.saturating_sub(cost);
         }
         Ok(())
     }
@@ -127,7 +128,7 @@ impl Throttle {
 
 impl State {
     /// A bucket, filled up to now.
-    fn bucket(&mut self, key: Key, share: &Share, now: Timestamp) -> &mut Bucket {
+    fn bucket(&mut self, key: Key, share: &Share<'_>, now: Timestamp) -> &mut Bucket {
         let a_milli = share.rate.saturating_mul(2);
         let kept_ms = if share.is_provisioned { KEPT_MS } else { KEPT_ON_DEMAND_MS };
         let most = a_milli.saturating_mul(kept_ms);
@@ -155,9 +156,13 @@ fn is_limited(table: &TableRow) -> bool {
 }
 
 /// Local indexes use what their table has.
-fn shares(table: &TableRow, direction: Direction, units: &Units) -> Vec<Share> {
+fn shares<'a>(
+    table: &'a TableRow,
+    direction: Direction,
+    units: &'a Units,
+) -> impl Iterator<Item = Share<'a>> {
     let is_provisioned = table.billing.mode == BillingMode::Provisioned;
-    let shares = units.parts().filter_map(|(name, halves)| {
+    units.parts().filter_map(move |(name, halves)| {
         let index = name.map(|name| table.index(name));
         let (number, throughput, maximum) = match index {
             None => (TABLE, table.billing.throughput, table.billing.on_demand),
@@ -167,9 +172,8 @@ fn shares(table: &TableRow, direction: Direction, units: &Units) -> Vec<Share> {
             true => throughput.of(direction),
             false => direction.of(maximum?)?,
         };
-        Some(Share { number, index: name.map(str::to_owned), rate, is_provisioned, halves })
-    });
-    shares.collect()
+        Some(Share { number, index: name, rate, is_provisioned, halves })
+    })
 }
 
 impl Direction {
@@ -181,7 +185,7 @@ impl Direction {
     }
 }
 
-fn exceeded(table: &TableRow, share: &Share, direction: Direction) -> AwsError {
+fn exceeded(table: &TableRow, share: &Share<'_>, direction: Direction) -> AwsError {
     let way = match direction {
         Direction::Read => "Read",
         Direction::Write => "Write",

@@ -168,12 +168,12 @@ impl Store {
     }
 
     /// Runs `work`, which takes a bucket away, if it holds no object; nothing is written into it
-    /// from then on until [`Self::end_going`] is called.
+    /// from then on for as long as what is answered beside is there.
     pub(crate) fn while_empty<T>(
         &self,
         bucket: &BucketRow,
         work: impl FnOnce() -> Result<T, AwsError>,
-    ) -> Result<T, AwsError> {
+    ) -> Result<(T, Going<'_>), AwsError> {
         let _empty = self.locks.empty(bucket.id);
         let range = prefix(bucket.id, "");
         let one = self.objects.prefix(&range).next().or(self.versions.prefix(&range).next());
@@ -181,16 +181,11 @@ impl Store {
             Some(Ok(_)) => Err(refusal::bucket_not_empty(&bucket.name)),
             Some(Err(error)) => Err(refusal::disk(&error)),
             None => {
-                let done = work()?;
                 self.going.write().insert(bucket.id);
-                Ok(done)
+                let going = Going { store: self, bucket: bucket.id };
+                Ok((work()?, going))
             }
         }
-    }
-
-    /// A bucket is gone for all to see, or stays after all.
-    pub(crate) fn end_going(&self, bucket: u64) {
-        self.going.write().remove(&bucket);
     }
 
     /// All blobs that records name.
@@ -240,6 +235,19 @@ pub(crate) fn sequence_of(version_id: &str) -> Option<u64> {
         sequence[at] = bytes[at] ^ bytes[at + 8];
     }
     Some(u64::from_be_bytes(sequence))
+}
+
+/// A bucket on its way out. Dropped when it is gone for all to see, stays after all, or nobody
+/// waits for that any more.
+pub(crate) struct Going<'a> {
+    store: &'a Store,
+    bucket: u64,
+}
+
+impl Drop for Going<'_> {
+    fn drop(&mut self) {
+        self.store.going.write().remove(&self.bucket);
+    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use haar_kv::KvError;
+use haar_kv::{Batch, KvError};
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::AwsError;
 
+use super::past::CHUNK;
 use super::{Engine, Locks, Staging, Written};
 use crate::capacity::{Direction, Units};
 use crate::orders::Order;
@@ -168,16 +169,20 @@ impl Engine {
 
     /// Removes tokens that no longer count.
     pub(crate) async fn forget_tokens(&self, now: Timestamp) -> Result<(), KvError> {
-        let tokens = self.spaces.tokens.clone();
+        let (kv, tokens) = (self.kv.clone(), self.spaces.tokens.clone());
         let forget = move || {
+            let mut batch = Batch::default();
             for entry in tokens.all() {
                 let entry = entry?;
                 let at = entry.value.first_chunk::<8>().map_or(0, |at| i64::from_be_bytes(*at));
                 if now.0 >= at + TOKEN_LIFETIME_MS {
-                    tokens.remove(&entry.key)?;
+                    batch.remove(&tokens, &entry.key);
+                }
+                if batch.len() == CHUNK {
+                    kv.apply(std::mem::take(&mut batch))?;
                 }
             }
-            Ok(())
+            kv.apply(batch)
         };
         self.kv.aside(forget).await
     }

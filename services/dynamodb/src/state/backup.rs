@@ -5,6 +5,7 @@ use haar_ledger::Row;
 use haar_types::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::key_of_arn;
 use super::table::TableRow;
 
 /// Whose a backup is, where, of which table, and its id.
@@ -33,15 +34,7 @@ impl BackupRow {
 
     /// The key that an ARN names.
     pub(crate) fn key_of(arn: &str) -> Option<BackupKey> {
-        let mut parts = arn.splitn(6, ':').skip(3);
-        let (region, account) = (parts.next()?, parts.next()?);
-        let mut path = parts.next()?.split('/');
-        let (kind, table) = (path.next()?, path.next()?);
-        let (word, id) = (path.next()?, path.next()?);
-        if kind != "table" || word != "backup" || path.next().is_some() {
-            return None;
-        }
-        Some((account.parse().ok()?, region.parse().ok()?, table.to_owned(), id.to_owned()))
+        key_of_arn(arn, "backup")
     }
 }
 

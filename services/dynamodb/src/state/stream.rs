@@ -5,6 +5,8 @@ use haar_ledger::Row;
 use haar_types::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::key_of_arn;
+
 use crate::rules::schema::KeySchema;
 
 /// Whose a stream is, where, of which table, and its label.
@@ -31,15 +33,7 @@ impl StreamRow {
 
     /// The key that an ARN names.
     pub(crate) fn key_of(arn: &str) -> Option<StreamKey> {
-        let mut parts = arn.splitn(6, ':').skip(3);
-        let (region, account) = (parts.next()?, parts.next()?);
-        let mut path = parts.next()?.split('/');
-        let (kind, table) = (path.next()?, path.next()?);
-        let (word, label) = (path.next()?, path.next()?);
-        if kind != "table" || word != "stream" || path.next().is_some() {
-            return None;
-        }
-        Some((account.parse().ok()?, region.parse().ok()?, table.to_owned(), label.to_owned()))
+        key_of_arn(arn, "stream")
     }
 }
 

@@ -85,17 +85,6 @@ fn arn((account, region, name, id): &TransferKey, kind: &str) -> String {
     format!("arn:aws:dynamodb:{region}:{account}:table/{name}/{kind}/{id}")
 }
 
-/// The key that an ARN of an `export` or an `import` names.
-pub(crate) fn key_of(arn: &str, kind: &str) -> Option<TransferKey> {
-    let mut parts = arn.splitn(6, ':').skip(3);
-    let (region, account) = (parts.next()?, parts.next()?);
-    let mut path = parts.next()?.split('/');
-    let (table, name, word, id) = (path.next()?, path.next()?, path.next()?, path.next()?);
-    let fits = table == "table" && word == kind && path.next().is_none();
-    let key = (account.parse().ok()?, region.parse().ok()?, name.to_owned(), id.to_owned());
-    fits.then_some(key)
-}
-
 impl Row for ExportRow {
     type Key = TransferKey;
     const TABLE: &'static str = "dynamodb.export";

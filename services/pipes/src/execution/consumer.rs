@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
+use haar_pipes_contract::model::LogLevel;
 use haar_poller::{Consumer, Delivery, Discarded, Item, Taken};
 use serde_json::json;
 
@@ -47,7 +48,7 @@ impl PipeConsumer {
         room.measure.began(&row.key, &sizes);
         let _counted = Counted(&room.measure);
         let run = Run::new(room, row, self.kind, items);
-        let records = match run.journal.wants_data() {
+        let records = match run.journal.wants_data(LogLevel::Info) {
             true => items.iter().map(|item| item.record.clone()).collect(),
             false => json!(null),
         };

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use haar_events_contract::destinations::{ApiDestinations, DestinationCall};
 use haar_lambda_contract::model::{InvocationRequest, InvocationType, Invoke};
+use haar_pipes_contract::model::LogLevel;
 use serde_json::{Value, json};
 
 use super::event::Event;
@@ -59,7 +60,7 @@ impl Run<'_> {
         }
         let texts: Vec<String> = events.iter().map(|event| event.text(self, template)).collect();
         if template.is_some() {
-            let payload = match self.journal.wants_data() {
+            let payload = match self.journal.wants_data(LogLevel::Trace) {
                 true => json!(texts),
                 false => Value::Null,
             };
@@ -121,11 +122,16 @@ impl Run<'_> {
             query_string_parameters: map("QueryStringParameters"),
             body,
         };
-        let request = json!(call.body);
+        let wants_data = self.journal.wants_data(LogLevel::Trace);
+        let shown = |body: &[u8]| match wants_data {
+            true => json!(String::from_utf8_lossy(body)),
+            false => Value::Null,
+        };
+        let request = shown(call.body.as_bytes());
         self.step(stage, "INVOCATION_STARTED", &[Data::Request(&request)]);
         match destinations.call(call).await {
             Ok(answer) => {
-                let response = json!(String::from_utf8_lossy(&answer.body));
+                let response = shown(&answer.body);
                 let data = [Data::Request(&request), Data::Response(&response)];
                 self.step(stage, "INVOCATION_SUCCEEDED", &data);
                 Ok(answer.body)

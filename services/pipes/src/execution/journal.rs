@@ -52,9 +52,9 @@ impl Journal {
         }
     }
 
-    /// True where records carry data, so that it is worth making.
-    pub(super) fn wants_data(&self) -> bool {
-        self.has_data && self.level != LogLevel::Off
+    /// True where records of a level carry data, so that it is worth making.
+    pub(super) fn wants_data(&self, level: LogLevel) -> bool {
+        self.has_data && rank(level) <= rank(self.level)
     }
 
     /// A step that goes well; those of stages are told at `INFO`, those within at `TRACE`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use haar_kernel::Principal;
 use haar_kernel::targets::Sender;
+use haar_pipes_contract::model::LogLevel;
 use haar_poller::Item;
 use haar_types::{Region, Timestamp};
 use haar_wire::{Operation, Shape};
@@ -173,7 +174,7 @@ impl<'a> Run<'a> {
 
     /// A shape for the journal, where that wants data.
     fn data(&self, shape: &dyn Shape) -> Value {
-        match self.journal.wants_data() {
+        match self.journal.wants_data(LogLevel::Trace) {
             true => haar_wire::to_json(shape),
             false => json!(null),
         }

@@ -149,7 +149,7 @@ impl Flow<DeleteBucket> for S3 {
         input: DeleteBucketRequest,
     ) -> Answer<DeleteBucket> {
         let bucket = self.bucket(&input.bucket)?;
-        let committed = self.store.while_empty(&bucket, || {
+        let (committed, going) = self.store.while_empty(&bucket, || {
             self.doors.ledger.transact(|tx| {
                 let row = find_bucket(tx, &input.bucket)?;
                 if row.id != bucket.id {
@@ -160,7 +160,7 @@ impl Flow<DeleteBucket> for S3 {
             })
         })?;
         let on_disk = committed.durable().await;
-        self.store.end_going(bucket.id);
+        drop(going);
         on_disk.map_err(unwritten)?;
         Ok(Default::default())
     }

@@ -32,6 +32,8 @@ pub(crate) struct Core {
     pub(crate) attempts: BTreeMap<String, Attempt>,
     /// The last message that a purge has taken.
     pub(crate) purged_to: u64,
+    /// What was done to it did not reach the disk: it is read anew before it is used.
+    is_spoiled: bool,
 }
 
 /// What one receive handed out.
@@ -55,7 +57,7 @@ impl Queue {
         now: Timestamp,
     ) -> Result<MappedMutexGuard<'_, Core>, KvError> {
         let mut core = self.core.lock();
-        if core.is_none() {
+        if core.as_ref().is_none_or(|core| core.is_spoiled) {
             *core = Some(self.load(store, now)?);
             self.read.store(true, Ordering::Release);
         }
@@ -63,10 +65,9 @@ impl Queue {
     }
 
     /// Has the queue read anew when it is needed next: what was done to it did not reach the disk.
-    pub(crate) fn forget(&self, held: MappedMutexGuard<'_, Core>) {
-        drop(held);
+    pub(crate) fn forget(&self, mut held: MappedMutexGuard<'_, Core>) {
+        held.is_spoiled = true;
         self.read.store(false, Ordering::Release);
-        *self.core.lock() = None;
     }
 
     fn load(&self, store: &Store, now: Timestamp) -> Result<Core, KvError> {
@@ -78,7 +79,7 @@ impl Queue {
             dedup.add(key, seen);
         }
         let purged_to = store.purged_to(self.id)?;
-        Ok(Core { index, dedup, attempts: BTreeMap::new(), purged_to })
+        Ok(Core { index, dedup, attempts: BTreeMap::new(), purged_to, is_spoiled: false })
     }
 
     /// Whether it was read from disk, so that its lock is had soon.

@@ -16,7 +16,7 @@ use super::{export, import};
 use crate::Dynamodb;
 use crate::lookup::arn_key;
 use crate::refusal::invalid;
-use crate::state::{ExportRow, ImportRow, TransferKey, transfer_key};
+use crate::state::{ExportRow, ImportRow, TransferKey, key_of_arn};
 
 /// Exports or imports on a page.
 const PAGE: usize = 25;
@@ -33,7 +33,7 @@ impl Query<DescribeExport> for Dynamodb {
         input: DescribeExportInput,
     ) -> Answer<DescribeExport> {
         let arn = &input.export_arn;
-        let row = transfer_key(arn, "export").and_then(|key| snapshot.get::<ExportRow>(&key));
+        let row = key_of_arn(arn, "export").and_then(|key| snapshot.get::<ExportRow>(&key));
         let row = row
             .ok_or_else(|| ExportNotFoundException::message(format!("Export not found: {arn}")))?;
         Ok(DescribeExportOutput { export_description: Some(export::describe(&row)) })
@@ -49,7 +49,7 @@ impl Query<DescribeImport> for Dynamodb {
         input: DescribeImportInput,
     ) -> Answer<DescribeImport> {
         let arn = &input.import_arn;
-        let row = transfer_key(arn, "import").and_then(|key| snapshot.get::<ImportRow>(&key));
+        let row = key_of_arn(arn, "import").and_then(|key| snapshot.get::<ImportRow>(&key));
         let row = row
             .ok_or_else(|| ImportNotFoundException::message(format!("Import not found: {arn}")))?;
         Ok(DescribeImportOutput { import_table_description: import::describe(&row) })
