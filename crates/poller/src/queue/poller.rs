@@ -1,5 +1,6 @@
 //! Polling one queue.
 
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -209,7 +210,7 @@ impl Worker {
     }
 
     /// Gives a batch to its consumer and deletes what that is done with; answers what is deleted.
-    async fn work_off(&self, items: &[Item], since: Moment) -> Vec<Item> {
+    async fn work_off<'a>(&self, items: &'a [Item], since: Moment) -> Cow<'a, [Item]> {
         let mut failed_count = 0;
         let taken = loop {
             let taken = self.consumer.take(Delivery { items, shard: None, window: None }).await;
@@ -244,21 +245,21 @@ impl Worker {
             && let Err(error) = self.queue.delete(&done).await
         {
             tracing::warn!(%error, "messages were not deleted; they come again");
-            return Vec::new();
+            return Cow::Borrowed(&[]);
         }
         done
     }
 
     /// What a consumer is done with.
-    fn done(&self, items: &[Item], taken: &Taken) -> Vec<Item> {
-        let Taken::Answered(answer, _) = taken else { return Vec::new() };
+    fn done<'a>(&self, items: &'a [Item], taken: &Taken) -> Cow<'a, [Item]> {
+        let Taken::Answered(answer, _) = taken else { return Cow::Borrowed(&[]) };
         if !self.settings.reports {
-            return items.to_vec();
+            return Cow::Borrowed(items);
         }
         let known = |id: &str| items.iter().any(|item| item.id == id);
         match report::read(answer, known) {
-            Report::Done => items.to_vec(),
-            Report::Malformed => Vec::new(),
+            Report::Done => Cow::Borrowed(items),
+            Report::Malformed => Cow::Borrowed(&[]),
             Report::Failed(failed) => {
                 items.iter().filter(|item| !failed.contains(&item.id)).cloned().collect()
             }

@@ -43,6 +43,9 @@ pub(super) type Closer = Sender<Remains>;
 pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
     let mut stubborn: Vec<(Cgroup, u32)> = Vec::new();
     let mut networks: Vec<(Used, u32)> = Vec::new();
+    let (home, all) = (&helper.shop.home, &helper.shop.networks);
+    let clock = &helper.reaper.clock;
+    let mut look_at = clock.moment();
     loop {
         let is_idle = stubborn.is_empty() && networks.is_empty();
         let wait = if is_idle { Duration::from_secs(3_600) } else { RETRY };
@@ -59,24 +62,32 @@ pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
                 }
                 _ => {}
             },
-            Ok(Remains::Network(used)) => networks.push((used, 0)),
+            Ok(Remains::Network(used)) => {
+                if !all.take_back(home, &used) {
+                    networks.push((used, 0));
+                }
+            }
             Ok(Remains::Layer(again)) => helper.shop.scratch.give_back(again),
             Ok(Remains::Unit) => helper.one_less(),
             Ok(Remains::Look) | Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
-        stubborn.retain_mut(|(group, tries)| {
-            *tries += 1;
-            if *tries == RETRIES_MAX {
-                log(&format!("control group {} could not be removed", group.name));
-            }
-            *tries < RETRIES_MAX && !group.remove()
-        });
-        let (home, all) = (&helper.shop.home, &helper.shop.networks);
-        networks.retain_mut(|(used, tries)| {
-            *tries += 1;
-            *tries < NETWORK_TRIES_MAX && !all.take_back(home, used)
-        });
+        // what waits is looked at by the clock, however many messages come
+        let now = clock.moment();
+        if now >= look_at {
+            look_at = now.after(RETRY);
+            stubborn.retain_mut(|(group, tries)| {
+                *tries += 1;
+                if *tries == RETRIES_MAX {
+                    log(&format!("control group {} could not be removed", group.name));
+                }
+                *tries < RETRIES_MAX && !group.remove()
+            });
+            networks.retain_mut(|(used, tries)| {
+                *tries += 1;
+                *tries < NETWORK_TRIES_MAX && !all.take_back(home, used)
+            });
+        }
         if stubborn.is_empty() {
             helper.leave_if_done();
         }
