@@ -84,7 +84,7 @@ pub(crate) async fn start(
     let api = Arc::new(api::Api::default());
     let rooms = Arc::new(Rooms::open(&doors, meter, key, Arc::clone(&api))?);
     let kernel = rooms.kernel(doors.clone());
-    let cx = ActCx { ledger: stores.ledger.clone(), clock: clock.clone(), ids };
+    let cx = ActCx::new(stores.ledger.clone(), clock.clone(), ids);
     let driver = rooms.driver(cx).run();
     rooms.start()?;
     show_root_key(&rooms).await?;

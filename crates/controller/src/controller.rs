@@ -2,10 +2,15 @@
 
 use std::fmt::Debug;
 use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
 
 use haar_clock::{Clock, IdSource};
 use haar_ledger::{ChangeSet, Ledger, LedgerError, Snapshot};
 use haar_types::Timestamp;
+
+use crate::seats::Seat;
 
 /// Brings what is closer to what should be, one key at a time.
 pub trait Controller: Send + Sync + 'static {
@@ -16,7 +21,7 @@ pub trait Controller: Send + Sync + 'static {
 
     /// Its name in logs and metrics: `lambda.functions`.
     const NAME: &'static str;
-    /// Keys acted on at once.
+    /// Keys acted on at once, but for those whose acts wait [aside](ActCx::aside).
     const CONCURRENCY: usize = 16;
 
     /// The keys that a commit concerns.
@@ -74,6 +79,35 @@ pub struct ActCx {
     pub clock: Clock,
     /// Chance.
     pub ids: IdSource,
+    /// Of the act that has this.
+    seat: Option<Arc<Seat>>,
+}
+
+impl ActCx {
+    /// What acts of all controllers have at hand.
+    pub fn new(ledger: Ledger, clock: Clock, ids: IdSource) -> Self {
+        Self { ledger, clock, ids, seat: None }
+    }
+
+    /// The same for one act, which holds a seat until this is dropped.
+    pub(crate) fn seated(&self, seat: Seat) -> Self {
+        Self { seat: Some(Arc::new(seat)), ..self.clone() }
+    }
+
+    /// Waits for what is not the act's own work: a process that takes its time to end, a registry
+    /// that answers slowly. Meanwhile the act is not counted among those that may go on at once,
+    /// so that many that wait keep nobody from acting.
+    pub async fn aside<T>(&self, others: impl Future<Output = T>) -> T {
+        let mut others = pin!(others);
+        if let Poll::Ready(outcome) = futures_util::poll!(others.as_mut()) {
+            return outcome;
+        }
+        let Some(seat) = &self.seat else { return others.await };
+        seat.leave();
+        let outcome = others.await;
+        seat.take_again().await;
+        outcome
+    }
 }
 
 /// Why a step was not done.

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::queue::Queue;
+use crate::seats::{Seat, Seats};
 use crate::stats::Gauges;
 use crate::{ActCx, ActError, Controller, ControllerStats};
 
@@ -55,6 +56,7 @@ impl Driver {
                 controller,
                 cx: cx.clone(),
                 queue: Queue::new(),
+                seats: Seats::new(C::CONCURRENCY),
                 ended,
                 endings,
                 tasks: tasks.clone(),
@@ -100,6 +102,7 @@ struct Driven<C: Controller> {
     controller: Arc<C>,
     cx: ActCx,
     queue: Queue<C::Key>,
+    seats: Seats,
     ended: mpsc::UnboundedSender<(C::Key, Ending)>,
     endings: mpsc::UnboundedReceiver<(C::Key, Ending)>,
     tasks: TaskTracker,
@@ -128,6 +131,7 @@ impl<C: Controller> Driven<C> {
                     Some(changes) => self.notice(&changes),
                     None => return,
                 },
+                () = self.seats.left() => {} // there may be room for one more
                 () = self.cx.clock.sleep_until_time(wake) => {}
             }
         }
@@ -150,10 +154,10 @@ impl<C: Controller> Driven<C> {
 
     /// Plans the keys that are due, as many as may be acted on at once.
     fn dispatch(&mut self) {
-        while self.queue.counts().1 < C::CONCURRENCY
+        while let Some(seat) = self.seats.take()
             && let Some(key) = self.queue.take()
         {
-            self.look(key);
+            self.look(key, seat);
         }
         let (queued, in_flight, quarantined) = self.queue.counts();
         self.gauges.queued.store(queued, Relaxed);
@@ -161,7 +165,7 @@ impl<C: Controller> Driven<C> {
         self.gauges.quarantined.store(quarantined, Relaxed);
     }
 
-    fn look(&mut self, key: C::Key) {
+    fn look(&mut self, key: C::Key, seat: Seat) {
         let (snapshot, now) = (self.cx.ledger.snapshot(), self.cx.clock.now());
         let plan = catch_unwind(AssertUnwindSafe(|| self.controller.plan(&snapshot, &key, now)));
         let Ok(plan) = plan else {
@@ -177,7 +181,7 @@ impl<C: Controller> Driven<C> {
             return;
         }
         self.queue.started(key.clone());
-        let (controller, cx) = (Arc::clone(&self.controller), self.cx.clone());
+        let (controller, cx) = (Arc::clone(&self.controller), self.cx.seated(seat));
         let ended = self.ended.clone();
         self.tasks.spawn(async move {
             let round = AssertUnwindSafe(act_all(&*controller, plan.steps, &cx)).catch_unwind();
@@ -186,6 +190,7 @@ impl<C: Controller> Driven<C> {
                 Ok(Err(error)) => Ending::Failed(error),
                 Err(_) => Ending::Panicked,
             };
+            drop(cx); // its seat is free before the loop hears of the end
             let _ = ended.send((key, ending)); // the loop has ended: so has the driver
         });
     }

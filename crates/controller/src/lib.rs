@@ -14,6 +14,7 @@
 mod controller;
 mod driver;
 mod queue;
+mod seats;
 mod stats;
 
 pub use controller::{ActCx, ActError, Controller, Plan};

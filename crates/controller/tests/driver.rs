@@ -78,6 +78,13 @@ impl Controller for Lamps {
             });
             committed.map_err(ActError::lasting)
         };
+        if let Step::Switch(name, true) = &step {
+            match name.split_once('-') {
+                Some(("patient", _)) => cx.aside(cx.clock.sleep(HOUR)).await,
+                Some(("busy", _)) => cx.clock.sleep(HOUR).await,
+                _ => {}
+            }
+        }
         match step {
             Step::Switch(name, lit) => {
                 self.switched.fetch_add(1, SeqCst);
@@ -91,6 +98,9 @@ impl Controller for Lamps {
     }
 }
 
+/// How long a lamp takes that is patient or busy.
+const HOUR: Duration = Duration::from_secs(3600);
+
 struct House {
     ledger: Ledger,
     clock: Clock,
@@ -101,7 +111,7 @@ struct House {
 fn house() -> House {
     let ledger = Ledger::ephemeral(Tables::new().with::<LampRow>());
     let clock = Clock::simulated(Timestamp(0));
-    let cx = ActCx { ledger: ledger.clone(), clock: clock.clone(), ids: IdSource::seeded(1) };
+    let cx = ActCx::new(ledger.clone(), clock.clone(), IdSource::seeded(1));
     let lamps = Arc::new(Lamps::default());
     let driver = Driver::new(cx).add(Arc::clone(&lamps)).run();
     House { ledger, clock, lamps, driver }
@@ -159,16 +169,43 @@ async fn a_key_that_panics_is_put_aside_and_harms_no_other() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn acts_that_wait_for_others_keep_nobody_from_acting() {
+    let house = house();
+    for count in 0..100 {
+        house.put(&format!("patient-{count:02}"), None).await;
+    }
+    house.put("porch", None).await;
+    house.clock.sleep(Duration::from_secs(1)).await;
+    assert!(house.lit("porch"));
+    assert_eq!(house.driver.stats()[0].in_flight, 100);
+    house.clock.sleep(HOUR).await;
+    assert!((0..100).all(|count| house.lit(&format!("patient-{count:02}"))));
+    assert_eq!(house.driver.stats()[0].in_flight, 0);
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn acts_that_work_are_as_many_as_there_are_seats() {
+    let house = house();
+    for count in 0..20 {
+        house.put(&format!("busy-{count:02}"), None).await;
+    }
+    house.put("porch", None).await;
+    house.clock.sleep(Duration::from_secs(1)).await;
+    assert!(!house.lit("porch"));
+    assert_eq!(house.driver.stats()[0].in_flight, Lamps::CONCURRENCY);
+    house.clock.sleep(HOUR).await;
+    assert!(house.lit("porch"));
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn rows_that_were_there_before_the_start_are_found() {
     let first = house();
     first.driver.stop().await;
     first.put("hall", None).await;
     assert!(!first.lit("hall"));
-    let cx = ActCx {
-        ledger: first.ledger.clone(),
-        clock: first.clock.clone(),
-        ids: IdSource::seeded(2),
-    };
+    let cx = ActCx::new(first.ledger.clone(), first.clock.clone(), IdSource::seeded(2));
     let driver = Driver::new(cx).add(Arc::new(Lamps::default())).run();
     first.clock.sleep(Duration::from_secs(1)).await;
     assert!(first.lit("hall"));

@@ -9,7 +9,6 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use haar_substrate::{ImageError, ImageSource, Manifest};
 use sha2::{Digest, Sha256};
-use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use crate::document::Descriptor;
@@ -18,8 +17,8 @@ use crate::{digest, layout};
 /// Most bytes of a manifest, an index or a configuration.
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
-/// Chunks of a blob that wait to be written.
-const CHUNKS: usize = 8;
+/// Bytes of a blob that are written at once.
+const BATCH_BYTES: usize = 1 << 20;
 
 /// Checks a manifest against the digest that it was asked for by.
 pub(crate) fn check_manifest(manifest: &Manifest, expected: &str) -> Result<(), ImageError> {
@@ -67,10 +66,11 @@ pub(crate) async fn blob(
     if expected == 0 || size < expected {
         let mut stream = source.blob(&descriptor.digest, size).await?;
         // what came is hashed and written while more comes
-        let (chunks, writer) = Writer::begin(file, hash);
-        let came = receive(&mut stream, chunks, (size, expected)).await;
-        hash = writer.finish().await?;
+        let mut writer = Writer::begin((file, hash));
+        let came = receive(&mut stream, &mut writer, (size, expected)).await;
+        let written = writer.finish().await;
         size = came?;
+        hash = written?;
         if expected > 0 && size > expected {
             let _ = fs::remove_file(&path);
             return Err(ImageError::Malformed(format!(
@@ -95,39 +95,69 @@ pub(crate) async fn blob(
 /// Hands on what comes, until the end or until it is more than expected; how much there is then.
 async fn receive(
     stream: &mut BoxStream<'static, Result<Bytes, ImageError>>,
-    chunks: mpsc::Sender<Bytes>,
+    writer: &mut Writer,
     (mut size, expected): (u64, u64),
 ) -> Result<u64, ImageError> {
     while let Some(chunk) = stream.next().await {
         let chunk = chunk?;
         size += chunk.len() as u64;
-        // a writer that takes no more has failed, and tells why
-        if expected > 0 && size > expected || chunks.send(chunk).await.is_err() {
+        if expected > 0 && size > expected {
             break;
         }
+        writer.take(chunk).await?;
     }
     Ok(size)
 }
 
-/// Hashes and writes chunks on a thread that may wait.
-struct Writer(JoinHandle<io::Result<Sha256>>);
+/// A file that grows, and the hash of what is in it.
+type Grown = (File, Sha256);
+
+/// Hashes and writes chunks while more come: a batch at a time, on a thread that may wait. While
+/// nothing comes no thread is held.
+struct Writer {
+    batch: Vec<Bytes>,
+    bytes: usize,
+    /// `None` once a write has failed.
+    under_way: Option<JoinHandle<io::Result<Grown>>>,
+}
 
 impl Writer {
-    /// Goes on until the sender is dropped.
-    fn begin(mut file: File, mut hash: Sha256) -> (mpsc::Sender<Bytes>, Self) {
-        let (sender, mut chunks) = mpsc::channel::<Bytes>(CHUNKS);
-        let work = tokio::task::spawn_blocking(move || {
-            while let Some(chunk) = chunks.blocking_recv() {
-                hash.update(&chunk);
-                file.write_all(&chunk)?;
-            }
-            Ok(hash)
-        });
-        (sender, Self(work))
+    fn begin(grown: Grown) -> Self {
+        let under_way = Some(tokio::task::spawn_blocking(|| Ok(grown)));
+        Self { batch: Vec::new(), bytes: 0, under_way }
     }
 
-    async fn finish(self) -> Result<Sha256, ImageError> {
-        let done = self.0.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+    async fn take(&mut self, chunk: Bytes) -> Result<(), ImageError> {
+        self.bytes += chunk.len();
+        self.batch.push(chunk);
+        if self.bytes >= BATCH_BYTES { self.write().await } else { Ok(()) }
+    }
+
+    /// Begins to write the batch, once the one before is written.
+    async fn write(&mut self) -> Result<(), ImageError> {
+        let (mut file, mut hash) = self.written().await?;
+        let batch = std::mem::take(&mut self.batch);
+        self.bytes = 0;
+        self.under_way = Some(tokio::task::spawn_blocking(move || {
+            for chunk in &batch {
+                hash.update(chunk);
+                file.write_all(chunk)?;
+            }
+            Ok((file, hash))
+        }));
+        Ok(())
+    }
+
+    async fn finish(mut self) -> Result<Sha256, ImageError> {
+        self.write().await?;
+        self.written().await.map(|(_, hash)| hash)
+    }
+
+    async fn written(&mut self) -> Result<Grown, ImageError> {
+        let done = match self.under_way.take() {
+            Some(under_way) => under_way.await.unwrap_or_else(|error| Err(io::Error::other(error))),
+            None => Err(io::Error::other("a write before it failed")),
+        };
         done.map_err(|error| ImageError::Disk("write a blob".to_owned(), error))
     }
 }

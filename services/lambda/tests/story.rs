@@ -101,7 +101,7 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
     let room = Arc::new(Lambda::new(doors.clone(), fleet));
     let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities));
     let kernel = kernel.room(Arc::clone(&room), Lambda::lanes).build();
-    let cx = ActCx { ledger: sim.ledger.clone(), clock: sim.clock.clone(), ids: sim.ids.clone() };
+    let cx = ActCx::new(sim.ledger.clone(), sim.clock.clone(), sim.ids.clone());
     let driver = Driver::new(cx)
         .add(Arc::new(Functions::new(Arc::clone(&room))))
         .add(Arc::new(Charges::new(room)))

@@ -72,7 +72,7 @@ fn open(sim: &SimDoors, ears: &[(&'static str, Neighbour)]) -> Process {
         let ear = Ear { neighbour: neighbour.clone(), clock: sim.clock.clone() };
         cloud.doors.outbox.listen::<EngineStarted>(name, Arc::new(ear));
     }
-    let cx = ActCx { ledger: sim.ledger.clone(), clock: sim.clock.clone(), ids: sim.ids.clone() };
+    let cx = ActCx::new(sim.ledger.clone(), sim.clock.clone(), sim.ids.clone());
     let delivery = Arc::new(Delivery::new(cloud.doors.outbox.clone()));
     Process { cloud, _driver: Driver::new(cx).add(delivery).run() }
 }

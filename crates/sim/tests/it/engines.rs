@@ -100,11 +100,7 @@ pub(crate) fn cloud() -> Sim<Machine, Process> {
         tables,
         |_| Machine::default(),
         |doors, machine: &Machine| {
-            let cx = ActCx {
-                ledger: doors.ledger.clone(),
-                clock: doors.clock.clone(),
-                ids: doors.ids.clone(),
-            };
+            let cx = ActCx::new(doors.ledger.clone(), doors.clock.clone(), doors.ids.clone());
             Driver::new(cx).add(Arc::new(Engines { machine: machine.clone() })).run()
         },
     )

@@ -50,7 +50,7 @@ impl House {
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
             .room(Arc::clone(&room), Cloudwatch::lanes)
             .build();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx).add(room.sweeper()).run();
         Self { doors, _kernel: kernel, _driver: driver }
     }

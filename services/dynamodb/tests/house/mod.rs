@@ -109,7 +109,7 @@ impl House {
             .room(Arc::new(Streams::new(&doors)), haar_dynamodbstreams::lanes)
             .build();
         s3.start().unwrap();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx)
             .add(room.tables())
             .add(room.backups())

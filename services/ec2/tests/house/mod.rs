@@ -64,7 +64,7 @@ impl House {
         let room = Arc::new(Ec2::new(&doors));
         let kernel =
             KernelBuilder::new(doors.clone(), identities).room(room, haar_ec2::lanes).build();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx).add(Arc::new(haar_ec2::controllers::NatGateways)).run();
         Self { doors, _kernel: kernel, _driver: driver }
     }

@@ -173,7 +173,7 @@ impl House {
             .room(iam, haar_iam::lanes)
             .room(secrets, haar_secretsmanager::lanes)
             .build();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx)
             .add(room.copies())
             .add(room.layers())

@@ -2,7 +2,8 @@
 
 use haar_ecs::state::{TaskRow, TaskStatus};
 use haar_ecs_contract::model::*;
-use serde_json::json;
+use haar_substrate::sim::Behaviour;
+use serde_json::{Value, json};
 
 use crate::house::*;
 
@@ -52,7 +53,8 @@ fn an_exit_while_nobody_looks_is_seen_afterwards() {
         world.cluster();
         world.define("web", "nginx");
         let arn = world.run_task("web");
-        assert!(reaches(world, &arn, TaskStatus::Running, seconds(10)));
+        let is_up = reaches(world, &arn, TaskStatus::Running, seconds(10));
+        assert!(is_up, "{}", world.task(&arn));
         world.outside.substrate().end(&sandbox(&arn), "web", exit(3));
         world.crash();
         assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(30)));
@@ -70,7 +72,8 @@ fn a_killed_helper_ends_its_tasks_with_a_reason_and_services_heal() {
         let arn = world.run_task("web");
         world.ok::<CreateService>(service("s", "web", 3));
         assert!(world.run_until(seconds(60), |snapshot| running(snapshot, "s") == 3));
-        assert!(reaches(world, &arn, TaskStatus::Running, seconds(10)));
+        let is_up = reaches(world, &arn, TaskStatus::Running, seconds(10));
+        assert!(is_up, "{}", world.task(&arn));
         world.run_for(seconds(20));
         world.outside.substrate().helper_died();
         world.crash_within(seconds(1));
@@ -137,6 +140,42 @@ fn more_tasks_than_addresses_wait_for_nobody() {
         };
         assert_eq!(count(TaskStatus::Running), SUBNET_SIZE as usize);
         assert_eq!(count(TaskStatus::Stopped), 10);
+    });
+}
+
+#[test]
+fn a_silent_registry_and_programs_that_take_their_time_hold_nobody_up() {
+    sim().seeds(2).check(|world| {
+        world.cluster();
+        world.define("stuck", "silent:1");
+        world.define("slow", "nginx");
+        let mut many = run("stuck");
+        many["count"] = json!(10);
+        for _ in 0..7 {
+            world.ok::<RunTask>(many.clone());
+        }
+        world.outside.substrate().script(|_| Behaviour::Stubborn);
+        many["taskDefinition"] = json!("slow");
+        let started: Vec<Value> = (0..7).map(|_| world.ok::<RunTask>(many.clone())).collect();
+        let slow: Vec<&str> = started
+            .iter()
+            .flat_map(|some| some["tasks"].as_array().unwrap())
+            .map(|task| task["taskArn"].as_str().unwrap())
+            .collect();
+        for arn in &slow {
+            assert!(reaches(world, arn, TaskStatus::Running, seconds(60)), "{arn}");
+        }
+        for arn in &slow {
+            world.ok::<StopTask>(json!({ "task": arn }));
+        }
+        // each is asked to end at once, and none waits for another's thirty seconds
+        let arn = world.run_task("slow");
+        let is_up = reaches(world, &arn, TaskStatus::Running, seconds(10));
+        assert!(is_up, "{}", world.task(&arn));
+        world.run_for(seconds(60));
+        for arn in &slow {
+            assert_eq!(world.task(arn)["lastStatus"], "STOPPED");
+        }
     });
 }
 

@@ -146,7 +146,7 @@ impl House {
             .build();
         room.start().unwrap();
         let schedules = tokio::task::spawn_local(Arc::clone(&room).run());
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx)
             .add(Arc::new(Delivery::new(doors.outbox.clone())))
             .add(room.archives())

@@ -88,7 +88,7 @@ impl House {
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
             .room(Arc::clone(&room), haar_kinesis::lanes)
             .build();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx)
             .add(Arc::new(Streams::new(Arc::clone(&room))))
             .add(Arc::new(Sweeper::new(Arc::clone(&room))))

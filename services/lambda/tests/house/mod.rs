@@ -44,11 +44,11 @@ impl House {
     /// With its controllers at work.
     pub fn new() -> Self {
         let mut house = Self::still();
-        let cx = ActCx {
-            ledger: house.doors.ledger.clone(),
-            clock: house.doors.clock.clone(),
-            ids: house.doors.ids.clone(),
-        };
+        let cx = ActCx::new(
+            house.doors.ledger.clone(),
+            house.doors.clock.clone(),
+            house.doors.ids.clone(),
+        );
         let driver = Driver::new(cx)
             .add(Arc::new(Functions::new(Arc::clone(&house.room))))
             .add(Arc::new(Provisioned::new(Arc::clone(&house.room))))

@@ -146,11 +146,7 @@ impl House {
         sns.start().unwrap();
         events.start().unwrap();
         let loops = vec![tokio::spawn(Arc::clone(&room).run()), tokio::spawn(logs.run())];
-        let cx = ActCx {
-            ledger: doors.ledger.clone(),
-            clock: ground.clock.clone(),
-            ids: ground.ids.clone(),
-        };
+        let cx = ActCx::new(doors.ledger.clone(), ground.clock.clone(), ground.ids.clone());
         let driver = Driver::new(cx)
             .add(room.controller())
             .add(dynamodb.tables())

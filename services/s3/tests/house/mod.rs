@@ -104,7 +104,7 @@ impl House {
             .room(Arc::clone(&room), haar_s3::lanes)
             .build();
         room.start().unwrap();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx).add(room.lifecycles()).run();
         #[allow(clippy::disallowed_methods)] // the wiring's part
         let work = tokio::spawn(room.run());

@@ -67,7 +67,7 @@ impl House {
             .room(Arc::clone(&room), haar_secretsmanager::lanes)
             .room(Arc::clone(&functions), functions::lanes)
             .build();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let replicas = Arc::new(Replicas::new(Arc::clone(&room)));
         let rotations = Arc::new(Rotations::new(room));
         let driver = Driver::new(cx).add(Arc::new(Deletions)).add(replicas).add(rotations).run();

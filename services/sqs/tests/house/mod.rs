@@ -96,7 +96,7 @@ impl House {
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
             .room(Arc::clone(&room), Sqs::lanes)
             .build();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx).add(Arc::new(Moves::new(Arc::clone(&room)))).run();
         #[allow(clippy::disallowed_methods)] // the wiring's part
         let work = tokio::spawn(room.run());

@@ -73,7 +73,7 @@ impl House {
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
             .room(room, haar_ssm::lanes)
             .build();
-        let cx = ActCx { ledger: doors.ledger.clone(), clock, ids };
+        let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx)
             .add(Arc::new(Expiry::new(doors.outbox.clone())))
             .add(Arc::new(Delivery::new(doors.outbox.clone())))

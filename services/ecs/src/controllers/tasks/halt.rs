@@ -32,7 +32,8 @@ impl Tasks {
         if let Some(definition) = &definition {
             self.room.follow(&row, definition); // after a restart its output may not be read yet
         }
-        let ends = self.stop_all(cx, &row, definitions).await?;
+        // a program may take its whole grace to end
+        let ends = cx.aside(self.stop_all(cx, &row, definitions)).await?;
         self.room.drain(&row).await;
         let id = SandboxId(sandbox_name(key));
         let removed = self.room.doors.substrate.remove(&id, NO_GRACE).await;

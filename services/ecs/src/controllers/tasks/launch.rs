@@ -79,7 +79,7 @@ impl Tasks {
     ) -> Result<BTreeMap<String, ReadyImage>, Unready> {
         let pulled = tokio::select! {
             biased; // chance comes in through IdSource
-            pulled = self.pull_all(row, definition) => pulled.map_err(Unready::Pull)?,
+            pulled = cx.aside(self.pull_all(row, definition)) => pulled.map_err(Unready::Pull)?,
             () = until_stopped(cx, &row.key) => {
                 self.forget_pulls(&row.key);
                 return Err(Unready::Unwanted);

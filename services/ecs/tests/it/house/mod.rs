@@ -128,7 +128,7 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
     let room = Arc::new(Ecs::new(doors.clone(), task_doors));
     let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities));
     let kernel = kernel.room(Arc::clone(&room), Ecs::lanes).build();
-    let cx = ActCx { ledger: sim.ledger.clone(), clock: sim.clock.clone(), ids: sim.ids.clone() };
+    let cx = ActCx::new(sim.ledger.clone(), sim.clock.clone(), sim.ids.clone());
     let driver = Driver::new(cx)
         .add(Arc::new(Tasks::new(Arc::clone(&room))))
         .add(Arc::new(Services::new(Arc::clone(&room))))
