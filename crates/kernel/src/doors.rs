@@ -7,10 +7,11 @@ use haar_clock::{Clock, IdSource};
 use haar_kv::Kv;
 use haar_ledger::Ledger;
 use haar_substrate::Substrate;
+use haar_types::{Region, RequestId};
 use haar_wire::{AwsError, Operation};
 
 use crate::targets::Targets;
-use crate::{Answer, Kernel, Meter, Outbox, Peeks, Principal, Settings};
+use crate::{Answer, Call, Kernel, Meter, Outbox, Peeks, Principal, Settings};
 
 /// All that a room may touch. Cheap to clone; every room gets the same.
 #[derive(Clone)]
@@ -87,10 +88,31 @@ impl Doors {
     pub async fn call<O: Operation>(
         &self,
         principal: Arc<Principal>,
-        region: &haar_types::Region,
+        region: &Region,
         input: O::Input,
     ) -> Answer<O> {
         self.kernel()?.call::<O>(principal, region.clone(), input).await
+    }
+
+    /// The circumstances of what haar does of itself as `principal`: a call between rooms, a
+    /// delivery on its way, a question to the policies.
+    pub fn call_as(&self, principal: Arc<Principal>, region: Region) -> Call {
+        Call {
+            account: principal.account.clone(),
+            region,
+            request_id: RequestId::new(self.ids.uuid()),
+            now: self.clock.now(),
+            ids: self.ids.ids(),
+            principal,
+            endpoint: self.own_endpoint(),
+            source_ip: None,
+            user_agent: None,
+            trace: None,
+        }
+    }
+
+    pub(crate) fn own_endpoint(&self) -> Arc<str> {
+        format!("http://localhost:{}", self.settings.port).into()
     }
 
     /// The kernel behind these doors, until it is gone.

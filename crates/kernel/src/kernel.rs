@@ -182,7 +182,7 @@ impl Kernel {
         let Some(entry) = self.entries.get(&address(O::SCHEMA)) else {
             return Err(AwsError::not_implemented(O::SCHEMA.service, O::SCHEMA.name));
         };
-        let call = self.call_within(principal, region);
+        let call = self.doors.call_as(principal, region);
         entry.call(self, call, Box::new(input)).await.map(unboxed)
     }
 
@@ -197,28 +197,12 @@ impl Kernel {
         let Some(entry) = self.entries.get(&address(operation)) else {
             return Err(AwsError::not_implemented(operation.service, operation.name));
         };
-        entry.call_json(self, self.call_within(principal, region), input).await
+        entry.call_json(self, self.doors.call_as(principal, region), input).await
     }
 
     /// The operations that rooms serve.
     pub(crate) fn served(&self) -> Vec<&'static OperationSchema> {
         self.entries.values().map(|entry| entry.schema).collect()
-    }
-
-    /// The circumstances of a call between rooms.
-    fn call_within(&self, principal: Arc<Principal>, region: Region) -> Call {
-        Call {
-            account: principal.account.clone(),
-            region,
-            request_id: RequestId::new(self.doors.ids.uuid()),
-            now: self.doors.clock.now(),
-            ids: self.doors.ids.ids(),
-            principal,
-            endpoint: self.own_endpoint(),
-            source_ip: None,
-            user_agent: None,
-            trace: None,
-        }
     }
 
     pub(crate) fn call_of(
@@ -232,7 +216,7 @@ impl Kernel {
             |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let endpoint = match header(http::header::HOST) {
             Some(host) => format!("http://{host}").into(),
-            None => self.own_endpoint(),
+            None => self.doors.own_endpoint(),
         };
         Call {
             account: caller.principal.account.clone(),
@@ -246,10 +230,6 @@ impl Kernel {
             user_agent: header(http::header::USER_AGENT).map(Arc::from),
             trace: header(TRACE_HEADER).map(Arc::from),
         }
-    }
-
-    fn own_endpoint(&self) -> Arc<str> {
-        format!("http://localhost:{}", self.settings().port).into()
     }
 
     /// What the rooms may touch.

@@ -85,11 +85,10 @@ pub struct Undelivered {
 impl From<AwsError> for Undelivered {
     /// Faults of the service and throttling pass; the rest is refused for good.
     fn from(error: AwsError) -> Self {
-        let throttled = error.status() == 429 || error.code().contains("Throttl");
         Self {
             code: error.code().to_owned(),
             message: error.message().to_owned(),
-            is_transient: throttled || error.status() >= 500,
+            is_transient: error.is_transient(),
         }
     }
 }

@@ -65,12 +65,9 @@ impl Errand {
 impl From<AwsError> for SourceError {
     /// How a poller sees an error of its source.
     fn from(error: AwsError) -> Self {
-        let is_throttled = error.name().contains("Throttl") || error.name().contains("Throughput");
         match error.name() {
             "ExpiredIteratorException" => Self::Expired,
-            _ if error.status() >= 500 || error.status() == 429 || is_throttled => {
-                Self::Transient(error.message().to_owned())
-            }
+            _ if error.is_transient() => Self::Transient(error.message().to_owned()),
             name => Self::Refused(format!("{name}: {}", error.message())),
         }
     }

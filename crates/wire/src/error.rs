@@ -105,6 +105,13 @@ impl AwsError {
         self.0.fault
     }
 
+    /// True when the same call may succeed later with nothing else changed: a fault of the
+    /// service, or too many calls. What haar does not have (501) will not be there later.
+    pub fn is_transient(&self) -> bool {
+        let is_fault = self.status() >= 500 && self.status() != 501;
+        is_fault || self.status() == 429 || is_throttling(self.name())
+    }
+
     /// What it says to people.
     pub fn message(&self) -> &str {
         &self.0.message
@@ -124,6 +131,28 @@ impl AwsError {
     pub fn shape(&self) -> Option<&dyn Shape> {
         self.0.detail.as_deref()
     }
+}
+
+/// Whether an error's name or code says that there were too many calls. *AWS SDKs and Tools
+/// Reference Guide > Retry behavior*; without `LimitExceededException`, which in most services is a
+/// quota that time does not lift.
+pub fn is_throttling(code: &str) -> bool {
+    const CODES: [&str; 13] = [
+        "BandwidthLimitExceeded",
+        "EC2ThrottledException",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionInProgressException",
+    ];
+    CODES.contains(&code)
 }
 
 /// Errors that all services share.

@@ -6,7 +6,9 @@ mod write;
 pub(crate) use read::{read_object, read_value};
 pub(crate) use write::{not_a_number, object};
 
+use self::write::Encoded;
 use crate::report::Report;
+use crate::shape::set_members;
 use crate::value::Json;
 use crate::{Shape, ShapeError};
 
@@ -14,6 +16,13 @@ use crate::{Shape, ShapeError};
 /// timestamps seconds.
 pub fn to_json(shape: &dyn Shape) -> Json {
     serde_json::to_value(object(shape)).unwrap_or(Json::Null)
+}
+
+/// One member of what [`to_json`] makes, by its name on the wire; null where it is absent.
+pub fn json_member(shape: &dyn Shape, wire: &str) -> Json {
+    let found = set_members(shape).find(|(_, member, _)| member.wire == wire);
+    let json = found.map(|(_, member, view)| serde_json::to_value(Encoded(view, member.schema)));
+    json.and_then(Result::ok).unwrap_or(Json::Null)
 }
 
 /// A shape out of such JSON. Fails as a request would: wrong types, broken constraints.

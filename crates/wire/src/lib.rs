@@ -39,10 +39,10 @@ pub use body::{Body, BodyError, Trailers};
 pub use decode::{decode, decode_into};
 pub use detect::{Catalogue, Refusal, Route, detect};
 pub use encode::{encode, encode_error, encode_error_as};
-pub use error::AwsError;
+pub use error::{AwsError, is_throttling};
 pub use events::{Event, EventFrames, EventStream};
 pub use host::path as labelled_path;
-pub use json::{from_json, from_json_into, restore, to_json};
+pub use json::{from_json, from_json_into, json_member, restore, to_json};
 pub use operation::{
     ErrorStyle, Http, Lane, MissingStyle, Operation, OperationSchema, Paginator, Protocol,
     ServiceSchema, Unlisted, Wording, XmlRoot,
@@ -51,7 +51,7 @@ pub use schema::{
     ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,
     StructSchema, TimestampFormat,
 };
-pub use shape::{Shape, ShapeError, debug, same, text_member};
+pub use shape::{Shape, ShapeError, debug, same, structures, text_member};
 pub use value::{Json, List, Map, Refused, Scalar, Value, View};
 
 /// For the generated code's macros.

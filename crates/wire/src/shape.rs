@@ -43,6 +43,18 @@ pub fn text_member(shape: &dyn Shape, name: &str) -> Option<String> {
     }
 }
 
+/// A list of structures, by its name on the wire; none where it is absent or no such list.
+pub fn structures<'a>(shape: &'a dyn Shape, wire: &str) -> Vec<&'a dyn Shape> {
+    let found = set_members(shape).find(|(_, member, _)| member.wire == wire);
+    let Some((_, _, View::List(list))) = found else { return Vec::new() };
+    let items = (0..list.len()).map(|index| list.item(index).view());
+    let shapes = items.filter_map(|item| match item {
+        View::Structure(shape) => Some(shape),
+        _ => None,
+    });
+    shapes.collect()
+}
+
 /// Whether two shapes of one type say the same.
 pub fn same(one: &dyn Shape, other: &dyn Shape) -> bool {
     std::ptr::eq(one.schema(), other.schema()) && crate::to_json(one) == crate::to_json(other)

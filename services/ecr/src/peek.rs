@@ -8,15 +8,14 @@ use haar_ecr_contract::model::ImageIdentifier;
 use haar_ecr_contract::peek::{
     EcrPeek, ImageReference, PullError, PulledBlob, PulledManifest, RegistryName,
 };
-use haar_kernel::{Call, Principal};
-use haar_types::RequestId;
+use haar_kernel::Principal;
 use haar_wire::AwsError;
 
 use crate::Ecr;
 use crate::lookup::{expect_image, find_repository};
 use crate::refusal;
 use crate::rules::hosts;
-use crate::state::{RegistryKey, RepositoryKey};
+use crate::state::RegistryKey;
 
 #[async_trait]
 impl EcrPeek for Ecr {
@@ -37,7 +36,7 @@ impl EcrPeek for Ecr {
         reference: &ImageReference,
     ) -> Result<PulledManifest, PullError> {
         let key = RegistryKey::from(registry).repository(repository);
-        let call = self.call_of(caller, &key);
+        let call = self.doors.call_as(Arc::clone(caller), key.registry.region.clone());
         self.permit(&call, &key, "ecr:BatchGetImage").map_err(pull_error)?;
         let id = match reference {
             ImageReference::Tag(tag) => {
@@ -69,30 +68,12 @@ impl EcrPeek for Ecr {
         digest: &Digest,
     ) -> Result<PulledBlob, PullError> {
         let key = RegistryKey::from(registry).repository(repository);
-        let call = self.call_of(caller, &key);
+        let call = self.doors.call_as(Arc::clone(caller), key.registry.region.clone());
         self.permit(&call, &key, "ecr:GetDownloadUrlForLayer").map_err(pull_error)?;
         let found = self.ensure_layer(&key, digest).await.map_err(pull_error)?;
         let missing = || pull_error(refusal::no_layer(&key, &digest.to_string()));
         let size = found.ok_or_else(missing)?.size;
         Ok(PulledBlob { path: self.doors.blobs.path(digest), size })
-    }
-}
-
-impl Ecr {
-    fn call_of(&self, caller: &Arc<Principal>, key: &RepositoryKey) -> Call {
-        let doors = &self.doors;
-        Call {
-            account: caller.account.clone(),
-            region: key.registry.region.clone(),
-            request_id: RequestId::new(doors.ids.uuid()),
-            now: doors.clock.now(),
-            ids: doors.ids.ids(),
-            principal: Arc::clone(caller),
-            endpoint: format!("http://localhost:{}", doors.settings.port).into(),
-            source_ip: None,
-            user_agent: None,
-            trace: None,
-        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 mod attempt;
 mod call;
-mod caller;
 mod dead_letter;
+mod destinations;
 mod failure;
 mod http;
 mod prompt;
@@ -19,7 +19,7 @@ use serde_json::Value;
 
 use failure::Failure;
 
-pub(crate) use caller::Destinations;
+pub(crate) use destinations::Destinations;
 pub(crate) use http::Http;
 pub(crate) use prompt::is_prompt;
 pub(crate) use sender::SERVICE_PRINCIPAL;

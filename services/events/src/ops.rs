@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use haar_kernel::{Call, Listing};
 use haar_ledger::{Row, Snapshot};
-use haar_wire::{AwsError, Json, Operation};
+use haar_wire::{AwsError, Operation, Shape, text_member};
 
 use crate::refusal::bad_token;
 use crate::state::NameKey;
@@ -44,8 +44,8 @@ fn named<'s, R: Row<Key = NameKey>>(
 }
 
 /// The ARN of an archive, a replay, a connection or an API destination that a call names.
-pub(crate) fn resource(call: &Call, operation: &str, input: &Json) -> String {
-    let text = |member: &str| input.get(member).and_then(Json::as_str).unwrap_or("*");
+pub(crate) fn resource(call: &Call, operation: &str, input: &dyn Shape) -> String {
+    let text = |member: &str| text_member(input, member).unwrap_or_else(|| "*".to_owned());
     let (kind, name) = match operation {
         name if name.contains("Archive") => ("archive", text("ArchiveName")),
         name if name.contains("Replay") => ("replay", text("ReplayName")),

@@ -12,8 +12,9 @@ use haar_kernel::{
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
-use haar_types::{Region, RequestId};
-use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape};
+use haar_wire::{
+    AwsError, Json, OperationSchema, ServiceSchema, Shape, json_member, structures, text_member,
+};
 
 use crate::archive::Archived;
 use crate::controllers::{Archives, Replays};
@@ -101,22 +102,6 @@ impl Events {
         self.courier.get().ok_or_else(|| AwsError::internal_failure("haar is starting"))
     }
 
-    /// A call that nobody made: a delivery on its way, as policies see it.
-    pub(crate) fn call_of(&self, region: &Region, principal: Arc<Principal>) -> Call {
-        Call {
-            account: principal.account.clone(),
-            region: region.clone(),
-            request_id: RequestId::new(self.doors.ids.uuid()),
-            now: self.doors.clock.now(),
-            ids: self.doors.ids.ids(),
-            principal,
-            endpoint: "".into(),
-            source_ip: None,
-            user_agent: None,
-            trace: None,
-        }
-    }
-
     /// Whether a sender may put an event of a source and a detail type onto a bus.
     pub(crate) fn admit(
         &self,
@@ -130,7 +115,7 @@ impl Events {
         if self.doors.settings.auth == Auth::Permissive || (is_own && is_service) {
             return Ok(());
         }
-        let call = self.call_of(&bus.region, of_account(&sender.principal));
+        let call = self.doors.call_as(of_account(&sender.principal), bus.region.clone());
         let (arn, snapshot) = (bus.arn(), self.doors.ledger.snapshot());
         let policy = self.resource_policy(&call, &snapshot, &arn);
         let mut keys = self.resource_keys(&call, &snapshot, &arn);
@@ -166,33 +151,32 @@ impl Room for Events {
         operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<String> {
-        let json = haar_wire::to_json(input);
-        let text = |member: &str| json.get(member).and_then(Json::as_str);
+        let text = |member: &str| text_member(input, member);
         match operation.name {
             "PutEvents" => {
-                let entries = json["Entries"].as_array().into_iter().flatten();
-                let bus = |entry: &Json| BusKey::read(call, entry["EventBusName"].as_str()).arn();
-                let mut buses: Vec<String> = entries.map(bus).collect();
+                let entries = structures(input, "Entries").into_iter();
+                let bus = |entry| BusKey::read(call, text_member(entry, "EventBusName").as_deref());
+                let mut buses: Vec<String> = entries.map(|entry| bus(entry).arn()).collect();
                 buses.sort();
                 buses.dedup();
                 buses
             }
             "TagResource" | "UntagResource" | "ListTagsForResource" => {
-                text("ResourceARN").map(str::to_owned).into_iter().collect()
+                text("ResourceARN").into_iter().collect()
             }
             "ListRules" | "TestEventPattern" => vec!["*".to_owned()],
             "CreateEventBus" | "DeleteEventBus" | "DescribeEventBus" | "UpdateEventBus" => {
-                vec![BusKey::read(call, text("Name")).arn()]
+                vec![BusKey::read(call, text("Name").as_deref()).arn()]
             }
             "PutPermission" | "RemovePermission" => {
-                vec![BusKey::read(call, text("EventBusName")).arn()]
+                vec![BusKey::read(call, text("EventBusName").as_deref()).arn()]
             }
             name if name.contains("Rule") || name.contains("Target") => {
-                let bus = BusKey::read(call, text("EventBusName"));
-                let name = text("Name").or_else(|| text("Rule")).unwrap_or("*").to_owned();
+                let bus = BusKey::read(call, text("EventBusName").as_deref());
+                let name = text("Name").or_else(|| text("Rule")).unwrap_or_else(|| "*".to_owned());
                 vec![RuleKey { bus, name }.arn()]
             }
-            _ => vec![crate::ops::resource(call, operation.name, &json)],
+            _ => vec![crate::ops::resource(call, operation.name, input)],
         }
     }
 
@@ -219,15 +203,11 @@ impl Room for Events {
         _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        let json = haar_wire::to_json(input);
-        let mut keys = request_tags(&json["Tags"], &Json::Null);
-        for (member, key) in [("source", "events:source"), ("detailType", "events:detail-type")] {
-            let named = |entry: &Json| {
-                let name = if member == "source" { "Source" } else { "DetailType" };
-                entry[name].as_str().map(str::to_owned)
-            };
-            let entries = json["Entries"].as_array().into_iter().flatten();
-            let values: Vec<String> = entries.filter_map(named).collect();
+        let mut keys = request_tags(&json_member(input, "Tags"), &Json::Null);
+        let entries = structures(input, "Entries");
+        for (member, key) in [("Source", "events:source"), ("DetailType", "events:detail-type")] {
+            let named = entries.iter().filter_map(|entry| text_member(*entry, member));
+            let values: Vec<String> = named.collect();
             if !values.is_empty() {
                 keys.push((key.to_owned(), values));
             }

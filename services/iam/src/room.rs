@@ -4,7 +4,7 @@ use haar_iam_contract::model::SERVICE;
 use haar_kernel::{Auth, Call, Doors, Room, request_tags};
 use haar_ledger::{LedgerError, Row, Snapshot};
 use haar_types::AccountId;
-use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::rules::{Parsed, mint_access_key_id, mint_secret};
 use crate::sessions::Sealer;
@@ -170,8 +170,7 @@ impl Room for Iam {
                 keys.push((format!("{stem}/{tag}"), vec![value.clone()]));
             }
         }
-        let json = haar_wire::to_json(input);
-        keys.extend(request_tags(&json["Tags"], &Json::Null));
+        keys.extend(request_tags(&json_member(input, "Tags"), &Json::Null));
         keys
     }
 }

@@ -7,7 +7,7 @@ use haar_kinesis_contract::model::SERVICE;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
 use haar_types::Tags;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::Kinesis;
 use crate::lookup::{consumer_key_of_arn, key_of_arn};
@@ -85,14 +85,10 @@ impl Room for Kinesis {
         &self,
         _call: &Call,
         _snapshot: &Snapshot,
-        operation: &'static OperationSchema,
+        _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        if operation.name.starts_with("PutRecord") {
-            return Vec::new(); // ten megabytes, and no tags
-        }
-        let json = haar_wire::to_json(input);
-        request_tags(&json["Tags"], &json["TagKeys"])
+        request_tags(&json_member(input, "Tags"), &json_member(input, "TagKeys"))
     }
 
     fn resource_keys(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use haar_kernel::{Call, Doors, Room, request_tags, resource_tags};
 use haar_ledger::Snapshot;
 use haar_pipes_contract::model::SERVICE;
-use haar_wire::{OperationSchema, ServiceSchema, Shape};
+use haar_wire::{OperationSchema, ServiceSchema, Shape, json_member};
 
 use crate::controllers::PipesController;
 use crate::lookup::find_by_arn;
@@ -49,9 +49,8 @@ impl Room for Pipes {
         operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        let json = haar_wire::to_json(input);
         let member = if operation.name == "CreatePipe" { "Tags" } else { "tags" };
-        request_tags(&json[member], &json["tagKeys"])
+        request_tags(&json_member(input, member), &json_member(input, "tagKeys"))
     }
 
     fn resource_keys(

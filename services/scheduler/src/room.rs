@@ -7,7 +7,7 @@ use haar_kernel::{Call, Doors, Room, request_tags, resource_tags};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_scheduler_contract::model::SERVICE;
-use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::delivery::Execution;
 use crate::lookup::get_group;
@@ -89,8 +89,7 @@ impl Room for Scheduler {
         _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        let json = haar_wire::to_json(input);
-        request_tags(&json["Tags"], &Json::Null)
+        request_tags(&json_member(input, "Tags"), &Json::Null)
     }
 
     /// The tags of a group are those of its schedules too.

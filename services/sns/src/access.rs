@@ -6,7 +6,7 @@ use haar_kernel::{Call, Room, request_tags, resource_tags};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, Principal as Identity};
 use haar_sns_contract::model::SERVICE;
-use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::Sns;
 use crate::state::{TopicKey, TopicRow};
@@ -77,8 +77,7 @@ impl Room for Sns {
         for (member, key) in [("Protocol", "sns:Protocol"), ("Endpoint", "sns:Endpoint")] {
             keys.extend(text_member(input, member).map(|text| (key.to_owned(), vec![text])));
         }
-        let json = haar_wire::to_json(input);
-        keys.extend(request_tags(&json["Tags"], &Json::Null));
+        keys.extend(request_tags(&json_member(input, "Tags"), &Json::Null));
         keys
     }
 

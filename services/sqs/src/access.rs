@@ -6,7 +6,7 @@ use haar_kernel::{Call, Room, request_tags, resource_tags};
 use haar_ledger::Snapshot;
 use haar_policy::Document;
 use haar_sqs_contract::model::SERVICE;
-use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::Sqs;
 use crate::lookup::key_of;
@@ -54,15 +54,12 @@ impl Room for Sqs {
         &self,
         _call: &Call,
         _snapshot: &Snapshot,
-        operation: &'static OperationSchema,
+        _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        if !["CreateQueue", "TagQueue"].contains(&operation.name) {
-            return Vec::new(); // messages have no tags
-        }
-        let json = haar_wire::to_json(input);
-        let tags = json.get("tags").or_else(|| json.get("Tags"));
-        tags.map(|tags| request_tags(tags, &Json::Null)).unwrap_or_default()
+        let tags =
+            ["tags", "Tags"].map(|member| request_tags(&json_member(input, member), &Json::Null));
+        tags.concat()
     }
 
     fn resource_keys(

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use haar_iam_contract::peek::SessionCredentials;
 use haar_kernel::{Auth, Call, IdentityError, Principal};
-use haar_types::{Region, RequestId};
+use haar_types::Region;
 use http::StatusCode;
 use http::request::Parts;
 
@@ -106,16 +106,10 @@ pub(super) fn identify(room: &Ecr, parts: &Parts) -> Result<Caller, Fault> {
         region: region.clone(),
     };
     let call = Call {
-        account: principal.account.clone(),
-        region,
-        request_id: RequestId::new(doors.ids.uuid()),
-        now: doors.clock.now(),
-        ids: doors.ids.ids(),
-        principal,
         endpoint: format!("http://{host}").into(),
         source_ip: parts.extensions.get::<IpAddr>().copied(),
         user_agent: header_text(parts, "user-agent").map(Arc::from),
-        trace: None,
+        ..doors.call_as(principal, region)
     };
     Ok(Caller { call, registry })
 }

@@ -49,7 +49,7 @@ impl Events {
     /// The role must let its sessions call the destination.
     fn may_call_out(&self, delivery: &Delivery) -> Result<(), Failure> {
         let sender = self.sender_of(delivery)?;
-        let call = self.call_of(&delivery.rule.bus.region, sender.principal);
+        let call = self.doors.call_as(sender.principal, delivery.rule.bus.region.clone());
         let (action, resource) = ("events:InvokeApiDestination", delivery.target.arn.as_str());
         let question = Question { action, resource, policy: None, keys: &[] };
         let weighed = self.doors.authorise(&call, &question);

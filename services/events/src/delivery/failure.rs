@@ -1,6 +1,7 @@
 //! Why an attempt failed, as dead letters tell it.
 
 use haar_kernel::targets::Undelivered;
+use haar_wire::is_throttling;
 
 /// A failed attempt. AWS docs: *Using dead-letter queues to process undelivered events*.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +28,7 @@ impl Failure {
 impl From<Undelivered> for Failure {
     fn from(error: Undelivered) -> Self {
         let code = match error.code.as_str() {
-            code if code.contains("Throttl") || code.contains("TooManyRequests") => "THROTTLING",
+            code if is_throttling(code) => "THROTTLING",
             code if code.contains("AccessDenied") || code.contains("NotAuthorized") => {
                 "NO_PERMISSIONS"
             }

@@ -95,18 +95,7 @@ impl Lambda {
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
         }
-        let as_role = Call {
-            account: role.account.clone(),
-            region: call.region.clone(),
-            request_id: call.request_id.clone(),
-            now: call.now,
-            ids: self.doors.ids.ids(),
-            principal: Arc::clone(role),
-            endpoint: Arc::clone(&call.endpoint),
-            source_ip: None,
-            user_agent: None,
-            trace: None,
-        };
+        let as_role = self.doors.call_as(Arc::clone(role), call.region.clone());
         for action in QUEUE_ACTIONS {
             let question = Question {
                 action: &format!("sqs:{action}"),

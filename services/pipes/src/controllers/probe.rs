@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use haar_dynamodbstreams_contract::{DescribeStream, DescribeStreamInput};
-use haar_kernel::{Auth, Call, Principal, Question};
+use haar_kernel::{Auth, Principal, Question};
 use haar_kinesis_contract::{DescribeStreamSummary, DescribeStreamSummaryInput};
 use haar_poller::{Errand, Filters};
 use haar_sqs_contract::source::url_of;
 use haar_sqs_contract::{GetQueueAttributes, GetQueueAttributesRequest};
-use haar_types::RequestId;
 use haar_wire::AwsError;
 
 use crate::Pipes;
@@ -68,18 +67,7 @@ impl Pipes {
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
         }
-        let as_role = Call {
-            account: role.account.clone(),
-            region: errand.region(),
-            request_id: RequestId::new(self.doors.ids.uuid()),
-            now: self.doors.clock.now(),
-            ids: self.doors.ids.ids(),
-            principal: Arc::clone(role),
-            endpoint: "".into(),
-            source_ip: None,
-            user_agent: None,
-            trace: None,
-        };
+        let as_role = self.doors.call_as(Arc::clone(role), errand.region());
         for action in QUEUE_ACTIONS {
             let question = Question {
                 action: &format!("sqs:{action}"),

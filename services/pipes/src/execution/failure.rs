@@ -38,18 +38,12 @@ impl Failure {
     }
 
     pub(super) fn of(service: &str, error: &AwsError) -> Self {
-        let is_throttled = error.status() == 429
-            || ["Throttl", "Throughput", "TooManyRequests"]
-                .iter()
-                .any(|mark| error.name().contains(mark));
-        // what haar does not have will not be there later
-        let is_passing = error.status() >= 500 && error.status() != 501;
         Self {
             code: error.name().to_owned(),
             message: error.message().to_owned(),
             status: error.status(),
             service: service.to_owned(),
-            is_transient: is_throttled || is_passing,
+            is_transient: error.is_transient(),
             is_timeout: false,
         }
     }

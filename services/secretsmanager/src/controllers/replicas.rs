@@ -18,6 +18,9 @@ use crate::state::{
 /// What is told where a secret of that name is in the way.
 const TAKEN: &str = "Secret with this name already exists in this region";
 
+/// What is told where a value cannot be opened. *Ours*.
+const UNREADABLE: &str = "A version of the secret cannot be decrypted";
+
 /// The controller `secretsmanager.replicas`.
 pub struct Replicas {
     room: Arc<SecretsManager>,
@@ -105,17 +108,22 @@ impl Replicas {
             remove(tx, &key);
         }
         let row = derived(&primary, (region, &replica), known.as_deref().filter(|_| is_ours));
-        self.copy_versions(tx, cx, &primary, &row);
+        let state = match self.copy_versions(tx, cx, &primary, &row) {
+            true => ReplicaState::InSync,
+            false => ReplicaState::Failed(UNREADABLE.to_owned()),
+        };
         tx.put(row);
-        if replica.state != ReplicaState::InSync {
-            replica.state = ReplicaState::InSync;
+        if replica.state != state {
+            replica.state = state;
             primary.replicas.insert(region.clone(), replica);
             tx.put(primary);
         }
     }
 
     /// Values are sealed for the secret and version that they belong to: each is sealed anew.
-    fn copy_versions(&self, tx: &mut Tx, cx: &ActCx, primary: &SecretRow, row: &SecretRow) {
+    /// False where one cannot be opened.
+    fn copy_versions(&self, tx: &mut Tx, cx: &ActCx, primary: &SecretRow, row: &SecretRow) -> bool {
+        let mut is_whole = true;
         let wanted: Vec<_> = versions(tx, &primary.arn).collect();
         let there: Vec<_> = versions(tx, &row.arn).map(|version| version.key.clone()).collect();
         for key in there.iter().filter(|key| wanted.iter().all(|version| version.key.1 != key.1)) {
@@ -129,6 +137,7 @@ impl Replicas {
             let from = about(&primary.arn, id);
             let Some(plain) = self.room.key.open(&from, &version.sealed.bytes) else {
                 tracing::error!(secret = primary.arn, "a value cannot be opened to replicate it");
+                is_whole = false;
                 continue;
             };
             let bytes = self.room.key.seal(&cx.ids.ids(), &about(&row.arn, id), &plain);
@@ -139,5 +148,6 @@ impl Replicas {
                 kms_key_id: row.kms_key_id.clone(),
             });
         }
+        is_whole
     }
 }

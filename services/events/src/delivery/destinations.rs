@@ -68,7 +68,7 @@ impl Events {
     }
 
     fn may_call(&self, call: &DestinationCall) -> Result<(), Undelivered> {
-        let as_caller = self.call_of(&call.region, Arc::clone(&call.principal));
+        let as_caller = self.doors.call_as(Arc::clone(&call.principal), call.region.clone());
         let question = Question {
             action: "events:InvokeApiDestination",
             resource: &call.arn,
