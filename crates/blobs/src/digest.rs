@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use base64::Engine as _;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 
 /// The SHA-256 digest of some bytes; shown as `sha256:` and 64 hex digits, as OCI writes it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,7 +14,7 @@ pub struct Digest([u8; 32]);
 
 /// A text that is no digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not a sha256 digest: {0}")]
+#[error("not a digest: {0}")]
 pub struct DigestError(String);
 
 impl Digest {
@@ -32,11 +32,7 @@ impl Digest {
 
     /// 64 lower-case hex digits.
     pub fn hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}"); // a String takes everything
-            text
-        })
+        hex(&self.0)
     }
 
     /// Base64, as Lambda's `CodeSha256` shows it.
@@ -73,14 +69,7 @@ impl FromStr for Digest {
     fn from_str(text: &str) -> Result<Self, DigestError> {
         let refused = || DigestError(text.to_owned());
         let hex = text.strip_prefix("sha256:").unwrap_or(text);
-        if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-            return Err(refused());
-        }
-        let mut bytes = [0; 32];
-        for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
-            *byte = u8::from_str_radix(&hex[at..at + 2], 16).map_err(|_| refused())?;
-        }
-        Ok(Self(bytes))
+        unhex(hex).map(Self).ok_or_else(refused)
     }
 }
 
@@ -96,4 +85,77 @@ impl From<Digest> for String {
     fn from(digest: Digest) -> Self {
         digest.to_string()
     }
+}
+
+/// The SHA-512 digest of some bytes, shown as `sha512:` and 128 hex digits. No blob is kept under
+/// it: it is another name that somebody may have for one.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Digest512([u8; 64]);
+
+impl Digest512 {
+    /// Digests bytes at hand.
+    pub fn of(bytes: &[u8]) -> Self {
+        Self(Sha512::digest(bytes).into())
+    }
+
+    pub(crate) fn finish(hash: Sha512) -> Self {
+        Self(hash.finalize().into())
+    }
+}
+
+impl fmt::Display for Digest512 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "sha512:{}", hex(&self.0))
+    }
+}
+
+impl fmt::Debug for Digest512 {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Digest512 {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let bytes = text.strip_prefix("sha512:").and_then(unhex);
+        bytes.map(Self).ok_or_else(|| DigestError(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Digest512 {
+    type Error = DigestError;
+
+    fn try_from(text: String) -> Result<Self, DigestError> {
+        text.parse()
+    }
+}
+
+impl From<Digest512> for String {
+    fn from(digest: Digest512) -> Self {
+        digest.to_string()
+    }
+}
+
+/// Lower-case hex digits, two for each byte.
+fn hex(bytes: &[u8]) -> String {
+    use fmt::Write as _;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a String takes everything
+        text
+    })
+}
+
+/// Bytes of as many hex digits as make them.
+fn unhex<const N: usize>(hex: &str) -> Option<[u8; N]> {
+    if hex.len() != 2 * N || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, at) in bytes.iter_mut().zip((0..2 * N).step_by(2)) {
+        *byte = u8::from_str_radix(&hex[at..at + 2], 16).ok()?;
+    }
+    Some(bytes)
 }

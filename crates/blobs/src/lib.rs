@@ -18,5 +18,5 @@ mod store;
 mod uploads;
 
 pub use arrival::{Arrived, Witness};
-pub use digest::{Digest, DigestError};
+pub use digest::{Digest, Digest512, DigestError};
 pub use store::{BlobError, Blobs};

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
+use sha2::{Digest as _, Sha256, Sha512};
 use tokio::sync::{Mutex as Turn, OwnedMutexGuard};
 
 use crate::store::disk;
-use crate::{BlobError, Blobs, Digest};
+use crate::{BlobError, Blobs, Digest, Digest512};
 
 /// Bytes that are written and hashed at once.
 pub(crate) const BATCH: usize = 1 << 20;
@@ -36,15 +36,22 @@ impl Growing {
     /// Reads what is there, so that the hash can go on.
     fn resume(path: &Path) -> io::Result<Self> {
         let mut file = fs::OpenOptions::new().read(true).append(true).open(path)?;
-        let (mut hash, mut length, mut piece) = (Sha256::new(), 0, vec![0; BATCH]);
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(Self { file, hash, length }),
-                count => {
-                    hash.update(&piece[..count]);
-                    length += count as u64;
-                }
-            }
+        let (mut hash, mut length) = (Sha256::new(), 0);
+        each_piece(&mut file, |piece| {
+            hash.update(piece);
+            length += piece.len() as u64;
+        })?;
+        Ok(Self { file, hash, length })
+    }
+}
+
+/// Shows all that is in a file, piece by piece.
+fn each_piece(file: &mut fs::File, mut see: impl FnMut(&[u8])) -> io::Result<()> {
+    let mut piece = vec![0; BATCH];
+    loop {
+        match file.read(&mut piece)? {
+            0 => return Ok(()),
+            count => see(&piece[..count]),
         }
     }
 }
@@ -114,11 +121,47 @@ impl Blobs {
     /// [`BlobError::Mismatch`], which leaves the upload as it is, and [`BlobError::NoUpload`].
     pub async fn finish_upload(&self, name: &str, digest: &Digest) -> Result<u64, BlobError> {
         let turn = self.upload_turn(name).await?;
-        let (length, actual) = (turn.length, Digest::finish(turn.hash.clone()));
+        let actual = Digest::finish(turn.hash.clone());
         if actual != *digest {
             return Err(BlobError::Mismatch(actual));
         }
-        let (store, digest, path) = (self.clone(), *digest, self.upload_path(name));
+        self.settle_upload(name, turn, actual).await
+    }
+
+    /// The same for one who knows the bytes by their SHA-512 digest; answers their own digest
+    /// and their length. They are read once more for it.
+    ///
+    /// # Errors
+    /// As those of [`Blobs::finish_upload`].
+    pub async fn finish_upload_by_sha512(
+        &self,
+        name: &str,
+        said: &Digest512,
+    ) -> Result<(Digest, u64), BlobError> {
+        let turn = self.upload_turn(name).await?;
+        let actual = Digest::finish(turn.hash.clone());
+        let path = self.upload_path(name);
+        let found = blocking(move || {
+            let mut hash = Sha512::new();
+            each_piece(&mut fs::File::open(path)?, |piece| hash.update(piece))?;
+            Ok(Digest512::finish(hash))
+        });
+        if found.await.map_err(disk("read"))? != *said {
+            return Err(BlobError::Mismatch(actual));
+        }
+        let length = self.settle_upload(name, turn, actual).await?;
+        Ok((actual, length))
+    }
+
+    /// Gives an upload its blob's name.
+    async fn settle_upload(
+        &self,
+        name: &str,
+        turn: Held,
+        digest: Digest,
+    ) -> Result<u64, BlobError> {
+        let length = turn.length;
+        let (store, path) = (self.clone(), self.upload_path(name));
         let finish = move || {
             if store.touch(&digest) {
                 store.lasting(&digest)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
-use haar_blobs::{BlobError, Blobs, Digest};
+use haar_blobs::{BlobError, Blobs, Digest, Digest512};
 use haar_clock::IdSource;
 
 #[tokio::test]
@@ -147,4 +147,19 @@ async fn what_arrives_is_witnessed_and_kept_only_when_its_receiver_says_so() {
     let refused = store.receive_for(pieces(), 3_999_999, Counter(0)).await;
     assert!(matches!(refused, Err(BlobError::Sender(_))));
     assert_eq!(std::fs::read_dir(folder.path().join("incoming")).unwrap().count(), 0);
+}
+
+#[tokio::test]
+async fn an_upload_may_be_known_by_its_sha512_digest() {
+    let blobs = Blobs::ephemeral(IdSource::system()).unwrap();
+    blobs.begin_upload("u").unwrap();
+    blobs.append_upload("u", None, pieces(&[Ok("abc"), Ok("def")]), 10).await.unwrap();
+    let lied = blobs.finish_upload_by_sha512("u", &Digest512::of(b"abc")).await;
+    assert!(matches!(lied, Err(BlobError::Mismatch(actual)) if actual == Digest::of(b"abcdef")));
+    let said: Digest512 = Digest512::of(b"abcdef").to_string().parse().unwrap();
+    let (digest, length) = blobs.finish_upload_by_sha512("u", &said).await.unwrap();
+    assert_eq!((digest, length), (Digest::of(b"abcdef"), 6));
+    assert_eq!(blobs.bytes(&digest).await.unwrap(), "abcdef");
+    assert!(blobs.uploads().unwrap().is_empty());
+    assert!(Digest::of(b"abcdef").to_string().parse::<Digest512>().is_err());
 }

@@ -1,17 +1,18 @@
 //! Images: how they come, and how they go.
 
-use haar_blobs::Digest;
+use haar_blobs::{Digest, Digest512};
 use haar_ecr_contract::model::{ImageFailure, ImageFailureCode, ImageIdentifier};
 use haar_ledger::Tx;
 use haar_wire::AwsError;
 
 use crate::announce::Telling;
-use crate::lookup::{find_image, find_repository};
+use crate::lookup::{find_image, find_repository, image_of, layer_of};
 use crate::refusal;
 use crate::replicate;
-use crate::rules::manifest::Manifest;
+use crate::rules::digests::SaidDigest;
+use crate::rules::manifest::{Manifest, SaidLayer};
 use crate::rules::mutability;
-use crate::state::{ImageRow, LayerRow, RepositoryKey, RepositoryRow, TagRow};
+use crate::state::{ImageRow, LayerRef, LayerRow, RepositoryKey, RepositoryRow, TagRow};
 
 /// A manifest that is to become an image. Its bytes are a blob already.
 pub(crate) struct Push<'a> {
@@ -22,6 +23,8 @@ pub(crate) struct Push<'a> {
     pub(crate) tag: Option<&'a str>,
     /// What it refers to may be missing: a pull-through cache fetches it when it is asked for.
     pub(crate) is_cached: bool,
+    /// What it is pushed as, where that is not its own digest.
+    pub(crate) sha512: Option<Digest512>,
     pub(crate) telling: Telling<'a>,
 }
 
@@ -32,6 +35,7 @@ impl Push<'_> {
     /// `ImageAlreadyExistsException` when that changes nothing, and AWS's refusals.
     pub(crate) fn commit(&self, tx: &mut Tx) -> Result<(), AwsError> {
         let repository = find_repository(tx, self.repository)?;
+        let is_named_anew = self.name_too(tx);
         let is_there = match tx.get::<ImageRow>(&self.repository.image(self.digest)) {
             Some(row) if row.is_archived => {
                 // Pushing it again brings it back.
@@ -39,15 +43,15 @@ impl Push<'_> {
                 tx.put(ImageRow { is_archived: false, activated_at: active, ..(*row).clone() });
                 true
             }
-            Some(_) if self.changes_no_tag(tx) => {
+            Some(_) if !is_named_anew && self.changes_no_tag(tx) => {
                 return Err(refusal::image_exists(self.repository, &self.digest, self.tag));
             }
             found => found.is_some(),
         };
         self.check_tag(tx, &repository)?;
         if !is_there {
-            self.check_references(tx)?;
-            tx.put(self.row());
+            let row = self.row(self.resolve(tx)?, tx);
+            tx.put(row);
         }
         if let Some(tag) = self.tag {
             let (key, checked_at) = (self.repository.tag(tag), self.telling.now);
@@ -77,33 +81,63 @@ impl Push<'_> {
         }
     }
 
-    fn check_references(&self, tx: &Tx) -> Result<(), AwsError> {
-        if self.is_cached {
-            return Ok(());
+    /// Has an image that is there already known by a name that is new to it; true if so.
+    fn name_too(&self, tx: &mut Tx) -> bool {
+        let key = self.repository.image(self.digest);
+        let Some(row) = tx.get::<ImageRow>(&key).filter(|_| self.sha512.is_some()) else {
+            return false;
+        };
+        let is_new = row.sha512 != self.sha512;
+        if is_new {
+            tx.put(ImageRow { sha512: self.sha512, ..(*row).clone() });
         }
-        let blobs = self.manifest.config.iter().chain(&self.manifest.layers);
-        let missing: Vec<Digest> = blobs
-            .map(|blob| blob.digest)
-            .filter(|digest| !tx.contains::<LayerRow>(&self.repository.layer(*digest)))
-            .collect();
+        is_new
+    }
+
+    /// What the manifest refers to, which must be there.
+    fn resolve(&self, tx: &Tx) -> Result<References, AwsError> {
+        let mut missing = Vec::new();
+        let config = self.manifest.config.as_ref().and_then(|it| self.layer(tx, it, &mut missing));
+        let said = self.manifest.layers.iter();
+        let layers = said.filter_map(|it| self.layer(tx, it, &mut missing)).collect();
         if !missing.is_empty() {
             return Err(refusal::missing("Layers", self.repository, &missing));
         }
         self.check_sizes(tx)?;
-        let children = self.manifest.children.iter().copied();
-        let missing: Vec<Digest> = children
-            .filter(|digest| !tx.contains::<ImageRow>(&self.repository.image(*digest)))
-            .collect();
+        let mut children = Vec::new();
+        for said in &self.manifest.children {
+            let digest = image_of(tx, self.repository, said).filter(|digest| {
+                self.is_cached || tx.contains::<ImageRow>(&self.repository.image(*digest))
+            });
+            match digest {
+                Some(digest) => children.push(digest),
+                None => missing.push(*said),
+            }
+        }
         match missing.is_empty() {
-            true => Ok(()),
+            true => Ok(References { config, layers, children }),
             false => Err(refusal::missing("Images", self.repository, &missing)),
         }
     }
 
+    fn layer(&self, tx: &Tx, said: &SaidLayer, missing: &mut Vec<SaidDigest>) -> Option<LayerRef> {
+        let digest = layer_of(tx, self.repository, &said.digest).filter(|digest| {
+            self.is_cached || tx.contains::<LayerRow>(&self.repository.layer(*digest))
+        });
+        if digest.is_none() {
+            missing.push(said.digest);
+        }
+        Some(LayerRef { digest: digest?, size: said.size })
+    }
+
     /// What an image weighs is what its manifest says, so it must say what is there.
     fn check_sizes(&self, tx: &Tx) -> Result<(), AwsError> {
+        if self.is_cached {
+            return Ok(());
+        }
         for blob in self.manifest.config.iter().chain(&self.manifest.layers) {
-            let actual = tx.get::<LayerRow>(&self.repository.layer(blob.digest));
+            let digest = layer_of(tx, self.repository, &blob.digest);
+            let actual = digest.and_then(|it| tx.get::<LayerRow>(&self.repository.layer(it)));
             if let Some(actual) = actual.filter(|actual| actual.size != blob.size) {
                 let text = format!(
                     "The layer with digest '{}' has {} bytes, not {}",
@@ -115,25 +149,37 @@ impl Push<'_> {
         Ok(())
     }
 
-    fn row(&self) -> ImageRow {
+    fn row(&self, references: References, tx: &Tx) -> ImageRow {
         let manifest = self.manifest.clone();
+        // By its own digest where it is known, as all that is about an image goes with it.
+        let subject = manifest
+            .subject
+            .map(|said| image_of(tx, self.repository, &said).map_or(said, SaidDigest::from));
         ImageRow {
             key: self.repository.image(self.digest),
             media_type: manifest.media_type,
             manifest_size: self.manifest_size,
             artifact_type: manifest.artifact_type,
-            config: manifest.config,
-            layers: manifest.layers,
-            children: manifest.children,
-            subject: manifest.subject,
+            config: references.config,
+            layers: references.layers,
+            children: references.children,
+            subject,
             annotations: manifest.annotations,
             pushed_at: self.telling.now,
             pulled_at: None,
             archived_at: None,
             activated_at: None,
             is_archived: false,
+            sha512: self.sha512,
         }
     }
+}
+
+/// What a manifest refers to, by digests that things are kept by.
+struct References {
+    config: Option<LayerRef>,
+    layers: Vec<LayerRef>,
+    children: Vec<Digest>,
 }
 
 /// Removes an image with its tags. Its layers stay for a while: another push may be about to

@@ -1,14 +1,15 @@
 //! Layers: how they are uploaded, mounted and found.
 
-use haar_blobs::{BlobError, Digest};
+use haar_blobs::BlobError;
 use haar_kernel::Call;
 use haar_ledger::{Snapshot, Tx};
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
 use crate::Ecr;
-use crate::lookup::find_repository;
+use crate::lookup::{find_repository, layer_of};
 use crate::refusal;
+use crate::rules::digests::SaidDigest;
 use crate::state::{LayerKey, LayerRow, RepositoryKey, RepositoryRow, UploadKey, UploadRow};
 
 /// Bytes of one layer at most. AWS docs: *Amazon ECR User Guide > Service quotas* (52,000 MiB).
@@ -52,12 +53,17 @@ impl Ecr {
     pub(crate) async fn finish_upload(
         &self,
         upload: &UploadRow,
-        digest: &Digest,
+        said: &SaidDigest,
         now: Timestamp,
     ) -> Result<Result<u64, BlobError>, AwsError> {
         let (id, key) = (&upload.key.0, &upload.repository);
-        let size = match self.doors.blobs.finish_upload(id, digest).await {
-            Ok(size) => size,
+        let blobs = &self.doors.blobs;
+        let finished = match said {
+            SaidDigest::Sha256(it) => blobs.finish_upload(id, it).await.map(|size| (*it, size)),
+            SaidDigest::Sha512(it) => blobs.finish_upload_by_sha512(id, it).await,
+        };
+        let (digest, size) = match finished {
+            Ok(finished) => finished,
             Err(BlobError::NoUpload(_)) => return Err(refusal::no_upload(key, id)),
             Err(fault @ BlobError::Disk(..)) => return Err(refusal::server(&fault)),
             Err(fault) => return Ok(Err(fault)),
@@ -65,7 +71,9 @@ impl Ecr {
         self.commit(|tx| {
             find_repository(tx, key)?;
             tx.remove::<UploadRow>(&upload.key);
-            tx.put(LayerRow { key: key.layer(*digest), size, touched_at: now });
+            let (key, found) = (key.layer(digest), tx.get::<LayerRow>(&key.layer(digest)));
+            let sha512 = said.sha512().or(found.and_then(|row| row.sha512));
+            tx.put(LayerRow { key, size, touched_at: now, sha512 });
             Ok(())
         })
         .await?;
@@ -123,16 +131,19 @@ pub(crate) fn mount(
     tx: &mut Tx,
     from: &RepositoryKey,
     to: &RepositoryKey,
-    digest: Digest,
+    said: &SaidDigest,
     now: Timestamp,
 ) -> Result<bool, AwsError> {
     let target = find_repository(tx, to)?;
     let Some(source) = tx.get::<RepositoryRow>(from) else { return Ok(false) };
     let alike = source.settings.encryption == target.settings.encryption;
-    let Some(layer) = tx.get::<LayerRow>(&from.layer(digest)).filter(|_| alike) else {
+    let digest = layer_of(tx, from, said).filter(|_| alike);
+    let Some(layer) = digest.and_then(|digest| tx.get::<LayerRow>(&from.layer(digest))) else {
         return Ok(false);
     };
-    tx.put(LayerRow { key: to.layer(digest), size: layer.size, touched_at: now });
+    let key = to.layer(layer.key.digest);
+    let sha512 = layer.sha512.or(tx.get::<LayerRow>(&key).and_then(|row| row.sha512));
+    tx.put(LayerRow { key, size: layer.size, touched_at: now, sha512 });
     Ok(true)
 }
 
@@ -140,8 +151,12 @@ pub(crate) fn mount(
 pub(crate) fn anywhere(
     snapshot: &Snapshot,
     to: &RepositoryKey,
-    digest: Digest,
+    said: &SaidDigest,
 ) -> Option<RepositoryKey> {
+    let has = |key: &RepositoryKey| {
+        let digest = layer_of(snapshot, key, said);
+        digest.is_some_and(|digest| snapshot.contains::<LayerRow>(&key.layer(digest)))
+    };
     let mut all = to.registry.repositories(snapshot).map(|row| row.key.clone());
-    all.find(|key| key != to && snapshot.contains::<LayerRow>(&key.layer(digest)))
+    all.find(|key| key != to && has(key))
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use haar_blobs::Digest;
 use haar_ecr_contract::model::{ImageFailure, ImageFailureCode, ImageIdentifier};
 use haar_kernel::Call;
 use haar_ledger::Snapshot;
@@ -9,8 +10,9 @@ use haar_types::{Arn, Region};
 use haar_wire::AwsError;
 
 use crate::refusal;
+use crate::rules::digests::SaidDigest;
 use crate::rules::names;
-use crate::state::{ImageRow, RegistryKey, RepositoryKey, RepositoryRow, TagRow};
+use crate::state::{ImageRow, LayerRow, RegistryKey, RepositoryKey, RepositoryRow, TagRow};
 
 /// The repository that a request names.
 pub(crate) fn find_repository(
@@ -40,6 +42,36 @@ pub(crate) fn repository_of_arn(text: &str) -> Option<RepositoryKey> {
     Some(RegistryKey { account: arn.account().parse().ok()?, region }.repository(name))
 }
 
+/// The layer that is meant; there need be none of a SHA-256 digest.
+pub(crate) fn layer_of(
+    snapshot: &Snapshot,
+    key: &RepositoryKey,
+    said: &SaidDigest,
+) -> Option<Digest> {
+    match said {
+        SaidDigest::Sha256(digest) => Some(*digest),
+        SaidDigest::Sha512(_) => {
+            let mut rows = snapshot.by_index::<LayerRow>(LayerRow::BY_SHA512, &key.entry(said));
+            rows.next().map(|row| row.key.digest)
+        }
+    }
+}
+
+/// The image that is meant; there need be none of a SHA-256 digest.
+pub(crate) fn image_of(
+    snapshot: &Snapshot,
+    key: &RepositoryKey,
+    said: &SaidDigest,
+) -> Option<Digest> {
+    match said {
+        SaidDigest::Sha256(digest) => Some(*digest),
+        SaidDigest::Sha512(_) => {
+            let mut rows = snapshot.by_index::<ImageRow>(ImageRow::BY_SHA512, &key.entry(said));
+            rows.next().map(|row| row.key.digest)
+        }
+    }
+}
+
 /// The image that an identifier names, or why there is none.
 pub(crate) fn find_image(
     snapshot: &Snapshot,
@@ -61,11 +93,14 @@ pub(crate) fn find_image(
     }
     let digest = match &id.image_digest {
         None => None,
-        Some(text) => Some(names::digest(text).ok_or_else(|| {
-            let reason = "Invalid request parameters: image digest should satisfy the regex \
-                          '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'";
-            failure(ImageFailureCode::InvalidImageDigest, reason)
-        })?),
+        Some(text) => {
+            let said: SaidDigest = text.parse().map_err(|_| {
+                let reason = "Invalid request parameters: image digest should satisfy the regex \
+                              '[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+'";
+                failure(ImageFailureCode::InvalidImageDigest, reason)
+            })?;
+            Some(image_of(snapshot, key, &said).ok_or_else(not_found)?)
+        }
     };
     let tagged = id.image_tag.as_ref().map(|tag| snapshot.get::<TagRow>(&key.tag(tag)));
     let digest = match (digest, tagged) {

@@ -4,6 +4,7 @@ use haar_blobs::{BlobError, Digest};
 use haar_ecr_contract::model::{ImageIdentifier, InvalidLayerPartException};
 use haar_wire::AwsError;
 
+use crate::rules::digests::SaidDigest;
 use crate::state::{RegistryKey, RepositoryKey};
 
 /// A parameter that makes no sense.
@@ -109,8 +110,8 @@ pub(crate) fn immutable(key: &RepositoryKey, tag: &str) -> AwsError {
 }
 
 /// A manifest needs what the repository does not have; `noun` is `Layers` or `Images`.
-pub(crate) fn missing(noun: &str, key: &RepositoryKey, digests: &[Digest]) -> AwsError {
-    let listed: Vec<String> = digests.iter().map(Digest::to_string).collect();
+pub(crate) fn missing(noun: &str, key: &RepositoryKey, digests: &[SaidDigest]) -> AwsError {
+    let listed: Vec<String> = digests.iter().map(SaidDigest::to_string).collect();
     let text = format!(
         "{noun} with digests '[{}]' required for pushing image into repository {} in {} do not \
          exist",

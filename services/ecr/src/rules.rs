@@ -1,5 +1,6 @@
 //! Pure functions.
 
+pub(crate) mod digests;
 pub(crate) mod glob;
 pub(crate) mod hosts;
 pub(crate) mod lifecycle;

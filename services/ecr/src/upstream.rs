@@ -151,6 +151,7 @@ impl Ecr {
             manifest_size,
             tag,
             is_cached: true,
+            sha512: None,
             telling,
         };
         self.commit(|tx| {
@@ -214,7 +215,8 @@ impl Ecr {
         if actual != *digest {
             return Err(unreachable(&UpstreamError::Lied));
         }
-        let row = LayerRow { key: key.layer(actual), size, touched_at: self.doors.clock.now() };
+        let touched_at = self.doors.clock.now();
+        let row = LayerRow { key: key.layer(actual), size, touched_at, sha512: None };
         self.commit(|tx| {
             find_repository(tx, key)?;
             tx.put(row.clone());

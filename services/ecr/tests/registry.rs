@@ -4,6 +4,7 @@
 
 mod house;
 
+use haar_blobs::Digest512;
 use haar_ecr_contract::model::*;
 use haar_kernel::Auth;
 use house::{DAY, House, INDEX, MANIFEST, Reply, descriptor, digest, manifest};
@@ -163,6 +164,93 @@ async fn manifests_are_pushed_pulled_and_deleted_by_tag_and_digest() {
     assert_eq!(house.ask("DELETE", &by_digest, &[], "").await.status, 202);
     is(&house.ask("DELETE", &by_digest, &[], "").await, 404, "MANIFEST_UNKNOWN");
     is(&house.ask("POST", &by_digest, &[], "").await, 405, "UNSUPPORTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_can_be_no_tag_is_no_manifest_that_is_there() {
+    let house = House::new();
+    house.repository("app").await;
+    for method in ["GET", "DELETE"] {
+        let odd = house.ask(method, "/v2/app/manifests/.odd", &[], "").await;
+        is(&odd, 404, "MANIFEST_UNKNOWN");
+        let odd = house.ask(method, "/v2/app/manifests/sha256:odd", &[], "").await;
+        is(&odd, 400, "DIGEST_INVALID");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_pushed_by_its_sha512_digest_is_found_by_it_and_by_its_own() {
+    let house = House::new();
+    house.repository("app").await;
+    let sha512 = |text: &str| Digest512::of(text.as_bytes()).to_string();
+    let location = begin(&house, "app").await;
+    house.ask("PATCH", &location, &[], "lay").await;
+    let lie = format!("{location}?digest={}", sha512("other"));
+    is(&house.ask("PUT", &lie, &[], "er").await, 400, "DIGEST_INVALID");
+    for blob in ["layer", "{}"] {
+        let path = format!("/v2/app/blobs/uploads/?digest={}", sha512(blob));
+        let pushed = house.ask("POST", &path, &[], blob).await;
+        let name = sha512(blob);
+        assert_eq!((pushed.status, pushed.header("docker-content-digest")), (201, name.as_str()));
+        for name in [name, digest(blob)] {
+            let got = house.get(&format!("/v2/app/blobs/{name}")).await;
+            assert_eq!((got.status, got.header("docker-content-digest")), (200, name.as_str()));
+            assert_eq!(got.body, blob);
+        }
+    }
+    let named = |media_type: &str, text: &str| json!({ "mediaType": media_type, "digest": sha512(text), "size": text.len() });
+    let config = named("application/vnd.oci.image.config.v1+json", "{}");
+    let layers = [named("application/vnd.oci.image.layer.v1.tar", "layer")];
+    let image = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": layers,
+    });
+    let image = image.to_string();
+    let about = json!({
+        "schemaVersion": 2, "mediaType": MANIFEST, "config": config, "layers": [],
+        "subject": named(MANIFEST, &image),
+    });
+    let about = about.to_string();
+    for (name, text) in [(sha512(&about), &about), (sha512(&image), &image)] {
+        let pushed = house.push_manifest("app", &name, text).await;
+        assert_eq!((pushed.status, pushed.header("docker-content-digest")), (201, name.as_str()));
+    }
+    let index = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [
+        named(MANIFEST, &image)
+    ] });
+    let pushed = house
+        .ask("PUT", "/v2/app/manifests/v1", &[("content-type", INDEX)], index.to_string())
+        .await;
+    assert_eq!(pushed.status, 201);
+    for name in [sha512(&image), digest(&image)] {
+        let got = house.get(&format!("/v2/app/manifests/{name}")).await;
+        assert_eq!((got.status, got.header("docker-content-digest")), (200, name.as_str()));
+        assert_eq!(got.body, image);
+        let referrers = house.get(&format!("/v2/app/referrers/{name}")).await.json();
+        assert_eq!(referrers["manifests"][0]["digest"], digest(&about));
+    }
+    let layer = format!("/v2/app/blobs/{}", sha512("layer"));
+    is(&house.ask("DELETE", &layer, &[], "").await, 405, "UNSUPPORTED");
+
+    // ECR's own operations tell of the digest that it knows.
+    let id = json!({ "repositoryName": "app", "imageIds": [{ "imageDigest": digest(&image) }] });
+    let found = house.ok::<DescribeImages>(id).await;
+    assert_eq!(found["imageDetails"][0]["imageDigest"], digest(&image));
+    assert_eq!(found["imageDetails"][0]["imageSizeInBytes"], 5);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_is_there_is_found_by_a_name_that_it_is_pushed_by_later() {
+    let house = House::new();
+    house.repository("app").await;
+    let own = house.push_image("app", Some("v1"), "layer").await;
+    let text = manifest("layer");
+    let other = Digest512::of(text.as_bytes()).to_string();
+    is(&house.get(&format!("/v2/app/manifests/{other}")).await, 404, "MANIFEST_UNKNOWN");
+    assert_eq!(house.push_manifest("app", &other, &text).await.status, 201);
+    assert_eq!(house.get(&format!("/v2/app/manifests/{other}")).await.body, text);
+    let deleted = house.ask("DELETE", &format!("/v2/app/manifests/{other}"), &[], "").await;
+    assert_eq!(deleted.status, 202);
+    is(&house.get(&format!("/v2/app/manifests/{own}")).await, 404, "MANIFEST_UNKNOWN");
 }
 
 #[tokio::test(start_paused = true)]

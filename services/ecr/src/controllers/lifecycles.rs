@@ -10,6 +10,7 @@ use haar_types::Timestamp;
 use crate::Ecr;
 use crate::announce::Telling;
 use crate::images;
+use crate::lookup::image_of;
 use crate::rules::lifecycle::{Action, Candidate, Deed, Policy, evaluate};
 use crate::state::{ImageRow, RepositoryKey, RepositoryRow};
 
@@ -109,9 +110,10 @@ fn apply(tx: &mut Tx, key: &RepositoryKey, round: Duration, telling: &Telling<'_
 fn carry_out(tx: &mut Tx, image: Arc<ImageRow>, deed: &Deed, telling: &Telling<'_>) {
     let mut due = vec![image];
     while let Some(image) = due.pop() {
-        let entry = image.key.repository.entry(&image.key.digest);
-        let referrers = tx.by_index::<ImageRow>(ImageRow::BY_SUBJECT, &entry);
-        due.extend(referrers.filter(|it| deed.action != Action::Archive || !it.is_archived));
+        for entry in image.entries() {
+            let referrers = tx.by_index::<ImageRow>(ImageRow::BY_SUBJECT, &entry);
+            due.extend(referrers.filter(|it| deed.action != Action::Archive || !it.is_archived));
+        }
         match deed.action {
             Action::Expire => images::remove(tx, &image, telling),
             Action::Archive => {
@@ -125,7 +127,8 @@ fn carry_out(tx: &mut Tx, image: Arc<ImageRow>, deed: &Deed, telling: &Telling<'
 /// A repository's images, as rules see them.
 pub(crate) fn candidates(snapshot: &Snapshot, key: &RepositoryKey) -> Vec<Candidate> {
     let is_about = |row: &ImageRow| {
-        row.subject.is_some_and(|subject| snapshot.contains::<ImageRow>(&key.image(subject)))
+        let subject = row.subject.and_then(|said| image_of(snapshot, key, &said));
+        subject.is_some_and(|subject| snapshot.contains::<ImageRow>(&key.image(subject)))
     };
     let candidate = |row: Arc<ImageRow>| Candidate {
         digest: row.key.digest,

@@ -55,6 +55,7 @@ impl Flow<PutImage> for Ecr {
             manifest_size,
             tag,
             is_cached: false,
+            sha512: None,
             telling: self.telling(call.now),
         };
         self.commit(|tx| push.commit(tx)).await?;

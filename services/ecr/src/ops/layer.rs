@@ -147,7 +147,7 @@ impl Flow<CompleteLayerUpload> for Ecr {
             let text = "The image layer already exists in the associated repository.";
             return Err(refusal::error("LayerAlreadyExistsException", text));
         }
-        let finished = self.finish_upload(&upload, &digest, call.now).await?;
+        let finished = self.finish_upload(&upload, &digest.into(), call.now).await?;
         if finished.is_err() {
             let text = "The layer digest calculation performed by Amazon ECR upon receipt of the \
                         image layer does not match the digest specified.";

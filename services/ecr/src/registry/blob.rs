@@ -14,8 +14,8 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use super::caller::Caller;
 use super::fault::Fault;
 use super::{RegistrySite, Served, empty, header_text, set};
-use crate::lookup::find_repository;
-use crate::rules::names;
+use crate::lookup::{find_repository, layer_of};
+use crate::rules::digests::SaidDigest;
 use crate::state::{LayerRow, RepositoryKey};
 
 /// Bytes that are read at once.
@@ -35,10 +35,15 @@ impl RegistrySite {
             _ => "ecr:GetDownloadUrlForLayer",
         };
         self.room.permit(&caller.call, key, action)?;
-        let digest = names::digest(text).ok_or_else(|| Fault::bad_digest(text))?;
+        let said: SaidDigest = text.parse().map_err(|_| Fault::bad_digest(text))?;
+        let snapshot = self.room.doors.ledger.snapshot();
+        find_repository(&snapshot, key)?;
+        let digest = layer_of(&snapshot, key, &said).ok_or_else(|| Fault::no_blob(text))?;
         let found = self.room.ensure_layer(key, &digest).await?;
         found.ok_or_else(|| Fault::no_blob(text))?;
-        serve(&self.room.doors.blobs, &digest, parts).await
+        let mut response = serve(&self.room.doors.blobs, &digest, parts).await?;
+        set(&mut response, "docker-content-digest", text);
+        Ok(response)
     }
 
     /// `DELETE /v2/NAME/blobs/DIGEST`. One that an image needs stays.
@@ -49,10 +54,11 @@ impl RegistrySite {
         text: &str,
     ) -> Served {
         self.room.permit(&caller.call, key, "ecr:BatchDeleteImage")?;
-        let digest = names::digest(text).ok_or_else(|| Fault::bad_digest(text))?;
-        let layer = key.layer(digest);
+        let said: SaidDigest = text.parse().map_err(|_| Fault::bad_digest(text))?;
         let removed = self.room.commit(|tx: &mut Tx| {
             find_repository(tx, key)?;
+            let Some(digest) = layer_of(tx, key, &said) else { return Ok(Some(false)) };
+            let layer = key.layer(digest);
             if layer.is_needed(tx) {
                 return Ok::<_, AwsError>(None);
             }
@@ -62,9 +68,9 @@ impl RegistrySite {
             Some(true) => Ok(empty(StatusCode::ACCEPTED)),
             Some(false) => Err(Fault::no_blob(text)),
             None => {
-                let text = "the blob belongs to an image";
-                Err(Fault::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", text)
-                    .detail(json!({ "digest": digest.to_string() })))
+                let why = "the blob belongs to an image";
+                Err(Fault::new(StatusCode::METHOD_NOT_ALLOWED, "UNSUPPORTED", why)
+                    .detail(json!({ "digest": text })))
             }
         }
     }

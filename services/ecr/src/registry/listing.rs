@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 use super::caller::Caller;
 use super::fault::Fault;
 use super::{RegistrySite, Served, query, set};
-use crate::lookup::find_repository;
+use crate::lookup::{find_repository, image_of};
+use crate::rules::digests::SaidDigest;
 use crate::rules::manifest::OCI_INDEX;
-use crate::rules::names;
 use crate::state::{ImageRow, RepositoryKey};
 
 /// Entries of a list where the client asks for no number, and at most.
@@ -51,12 +51,17 @@ impl RegistrySite {
     ) -> Served {
         only_get(parts)?;
         self.room.permit(&caller.call, key, "ecr:BatchGetImage")?;
-        let subject = names::digest(digest).ok_or_else(|| Fault::bad_digest(digest))?;
+        let said: SaidDigest = digest.parse().map_err(|_| Fault::bad_digest(digest))?;
         let snapshot = self.room.doors.ledger.snapshot();
         find_repository(&snapshot, key)?;
         let filter = query(parts, "artifactType");
-        let entry = key.entry(&subject);
-        let descriptors = descriptors(&snapshot, &entry, filter.as_deref());
+        let image = image_of(&snapshot, key, &said).map(|digest| key.image(digest));
+        let entries = match image.and_then(|image| snapshot.get::<ImageRow>(&image)) {
+            Some(image) => image.entries(),
+            None => vec![key.entry(&said)],
+        };
+        let found = entries.iter().map(|it| descriptors(&snapshot, it, filter.as_deref()));
+        let descriptors: Vec<Value> = found.flatten().collect();
         let index = json!({ "schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": descriptors });
         let mut response = Response::new(Body::from(index.to_string()));
         set(&mut response, "content-type", OCI_INDEX);

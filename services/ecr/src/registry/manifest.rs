@@ -16,6 +16,7 @@ use super::{RegistrySite, Served, empty, header_text, set};
 use crate::images::{self, Push};
 use crate::lookup::{find_image, find_repository};
 use crate::refusal;
+use crate::rules::digests::SaidDigest;
 use crate::rules::manifest::{self, BYTES_MAX};
 use crate::rules::names;
 use crate::state::{ImageRow, RepositoryKey, TagRow};
@@ -23,12 +24,12 @@ use crate::state::{ImageRow, RepositoryKey, TagRow};
 /// A tag or a digest, as paths have it.
 pub(super) enum Reference<'a> {
     Tag(&'a str),
-    Digest(Digest),
+    Digest(SaidDigest),
 }
 
 impl<'a> Reference<'a> {
     pub(super) fn parse(text: &'a str) -> Result<Self, Fault> {
-        if let Some(digest) = names::digest(text) {
+        if let Ok(digest) = text.parse() {
             return Ok(Self::Digest(digest));
         }
         if text.contains(':') {
@@ -40,6 +41,14 @@ impl<'a> Reference<'a> {
             Fault::new(StatusCode::BAD_REQUEST, "TAG_INVALID", message)
         };
         names::is_tag(text).then_some(Self::Tag(text)).ok_or_else(bad)
+    }
+
+    /// The same where nothing is made of it: what can be no tag is none that is there.
+    fn of_something(text: &'a str) -> Result<Self, Fault> {
+        match text.contains(':') {
+            true => Self::parse(text),
+            false => Ok(Self::Tag(text)),
+        }
     }
 
     pub(super) fn identifier(&self) -> ImageIdentifier {
@@ -64,7 +73,7 @@ impl RegistrySite {
         parts: &Parts,
     ) -> Served {
         self.room.permit(&caller.call, key, "ecr:BatchGetImage")?;
-        let reference = Reference::parse(text)?;
+        let reference = Reference::of_something(text)?;
         let image = self.find(caller, key, &reference).await?;
         let is_head = parts.method == Method::HEAD;
         let body = match is_head {
@@ -80,7 +89,11 @@ impl RegistrySite {
         let mut response = Response::new(body);
         set(&mut response, "content-type", &image.media_type);
         set(&mut response, "content-length", image.manifest_size.to_string());
-        set(&mut response, "docker-content-digest", image.key.digest.to_string());
+        let said = match reference {
+            Reference::Tag(_) => image.key.digest.into(),
+            Reference::Digest(said) => said,
+        };
+        set(&mut response, "docker-content-digest", said.to_string());
         set(&mut response, "etag", format!("\"{}\"", image.key.digest));
         Ok(response)
     }
@@ -125,9 +138,9 @@ impl RegistrySite {
         let parsed =
             parsed.map_err(|why| Fault::new(StatusCode::BAD_REQUEST, "MANIFEST_INVALID", why))?;
         let digest = Digest::of(&bytes);
-        let tag = match reference {
-            Reference::Tag(tag) => Some(tag),
-            Reference::Digest(said) if said == digest => None,
+        let (tag, said) = match reference {
+            Reference::Tag(tag) => (Some(tag), digest.into()),
+            Reference::Digest(said) if said.is_of(&bytes) => (None, said),
             Reference::Digest(said) => return Err(Fault::bad_digest(&said.to_string())),
         };
         let manifest_size = bytes.len() as u64;
@@ -140,6 +153,7 @@ impl RegistrySite {
             manifest_size,
             tag,
             is_cached: false,
+            sha512: said.sha512(),
             telling: self.room.telling(caller.call.now),
         };
         match self.room.commit(|tx| push.commit(tx)).await {
@@ -152,8 +166,8 @@ impl RegistrySite {
             other => other?,
         }
         let mut response = empty(StatusCode::CREATED);
-        set(&mut response, "location", format!("/v2/{}/manifests/{digest}", key.name));
-        set(&mut response, "docker-content-digest", digest.to_string());
+        set(&mut response, "location", format!("/v2/{}/manifests/{said}", key.name));
+        set(&mut response, "docker-content-digest", said.to_string());
         if let Some(subject) = parsed.subject {
             set(&mut response, "oci-subject", subject.to_string());
         }
@@ -168,7 +182,7 @@ impl RegistrySite {
         text: &str,
     ) -> Served {
         self.room.permit(&caller.call, key, "ecr:BatchDeleteImage")?;
-        let reference = Reference::parse(text)?;
+        let reference = Reference::of_something(text)?;
         let (id, telling) = (reference.identifier(), self.room.telling(caller.call.now));
         let deleted = self.room.commit(|tx| {
             find_repository(tx, key)?;

@@ -1,6 +1,6 @@
 //! Pushing blobs: in one request, in chunks, or by mounting what is there.
 
-use haar_blobs::{BlobError, Digest};
+use haar_blobs::BlobError;
 use haar_ecr_contract::model::RCTAppliedFor;
 use haar_wire::{AwsError, Body};
 use http::request::Parts;
@@ -12,7 +12,7 @@ use super::{RegistrySite, Served, empty, header_text, query, set};
 use crate::creation;
 use crate::layers::{self, BYTES_MAX};
 use crate::ops::account::{BLOB_MOUNTING, setting};
-use crate::rules::names;
+use crate::rules::digests::SaidDigest;
 use crate::state::{RepositoryKey, RepositoryRow, UploadRow};
 
 impl RegistrySite {
@@ -62,9 +62,9 @@ impl RegistrySite {
         caller: &Caller,
         key: &RepositoryKey,
         parts: &Parts,
-    ) -> Result<Option<Digest>, Fault> {
+    ) -> Result<Option<SaidDigest>, Fault> {
         let Some(text) = query(parts, "mount") else { return Ok(None) };
-        let digest = names::digest(&text).ok_or_else(|| Fault::bad_digest(&text))?;
+        let digest: SaidDigest = text.parse().map_err(|_| Fault::bad_digest(&text))?;
         let snapshot = self.room.doors.ledger.snapshot();
         let enabled = setting(&key.registry.row(&snapshot), BLOB_MOUNTING);
         if enabled.as_deref() != Some("ENABLED") {
@@ -72,14 +72,14 @@ impl RegistrySite {
         }
         let from = match query(parts, "from") {
             Some(from) => Some(key.registry.repository(&from)),
-            None => layers::anywhere(&snapshot, key, digest),
+            None => layers::anywhere(&snapshot, key, &digest),
         };
         let readable = |from: &RepositoryKey| {
             self.room.permit(&caller.call, from, "ecr:GetDownloadUrlForLayer").is_ok()
         };
         let Some(from) = from.filter(readable) else { return Ok(None) };
         let now = caller.call.now;
-        let mounted = self.room.commit(|tx| layers::mount(tx, &from, key, digest, now)).await?;
+        let mounted = self.room.commit(|tx| layers::mount(tx, &from, key, &digest, now)).await?;
         Ok(mounted.then_some(digest))
     }
 
@@ -147,7 +147,7 @@ impl RegistrySite {
         self.room.permit(&caller.call, key, "ecr:CompleteLayerUpload")?;
         let upload = self.room.find_upload(key, id)?;
         let text = query(parts, "digest").unwrap_or_default();
-        let digest = names::digest(&text).ok_or_else(|| Fault::bad_digest(&text))?;
+        let digest: SaidDigest = text.parse().map_err(|_| Fault::bad_digest(&text))?;
         self.append(&upload, parts, body).await?;
         let now = self.room.doors.clock.now();
         match self.room.finish_upload(&upload, &digest, now).await? {
@@ -216,7 +216,7 @@ fn accepted(key: &RepositoryKey, id: &str, length: u64) -> Response<Body> {
     response
 }
 
-fn created_blob(key: &RepositoryKey, digest: &Digest) -> Response<Body> {
+fn created_blob(key: &RepositoryKey, digest: &SaidDigest) -> Response<Body> {
     let mut response = empty(StatusCode::CREATED);
     set(&mut response, "location", format!("/v2/{}/blobs/{digest}", key.name));
     set(&mut response, "docker-content-digest", digest.to_string());

@@ -3,11 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use haar_blobs::Digest;
 use serde::Deserialize;
 
-use super::names;
-use crate::state::LayerRef;
+use super::digests::SaidDigest;
 
 /// Bytes of a manifest at most. AWS docs: *Amazon ECR API Reference > PutImage*.
 pub(crate) const BYTES_MAX: usize = 4 << 20;
@@ -23,12 +21,19 @@ const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+
 pub(crate) struct Manifest {
     pub(crate) media_type: String,
     pub(crate) artifact_type: Option<String>,
-    pub(crate) config: Option<LayerRef>,
+    pub(crate) config: Option<SaidLayer>,
     /// Without foreign ones, which are elsewhere.
-    pub(crate) layers: Vec<LayerRef>,
-    pub(crate) children: Vec<Digest>,
-    pub(crate) subject: Option<Digest>,
+    pub(crate) layers: Vec<SaidLayer>,
+    pub(crate) children: Vec<SaidDigest>,
+    pub(crate) subject: Option<SaidDigest>,
     pub(crate) annotations: BTreeMap<String, String>,
+}
+
+/// A blob that a manifest refers to, in its words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SaidLayer {
+    pub(crate) digest: SaidDigest,
+    pub(crate) size: u64,
 }
 
 #[derive(Deserialize)]
@@ -58,12 +63,12 @@ struct Descriptor {
 }
 
 impl Descriptor {
-    fn digest(&self) -> Result<Digest, String> {
-        names::digest(&self.digest).ok_or_else(|| format!("Unsupported digest '{}'", self.digest))
+    fn digest(&self) -> Result<SaidDigest, String> {
+        self.digest.parse().map_err(|_| format!("Unsupported digest '{}'", self.digest))
     }
 
-    fn layer(&self) -> Result<LayerRef, String> {
-        Ok(LayerRef { digest: self.digest()?, size: self.size })
+    fn layer(&self) -> Result<SaidLayer, String> {
+        Ok(SaidLayer { digest: self.digest()?, size: self.size })
     }
 
     /// Kept elsewhere, at its URLs.
@@ -128,6 +133,7 @@ fn media_type(document: &Document, declared: Option<&str>) -> Result<String, Str
 
 #[cfg(test)]
 mod tests {
+    use haar_blobs::Digest;
     use serde_json::json;
 
     use super::*;
@@ -149,13 +155,14 @@ mod tests {
         });
         let image = parse(image.to_string().as_bytes(), None).unwrap();
         assert_eq!(image.media_type, OCI_MANIFEST);
-        assert_eq!(image.layers, [LayerRef { digest: Digest::of(b"layer"), size: 5 }]);
+        let layer = SaidLayer { digest: Digest::of(b"layer").into(), size: 5 };
+        assert_eq!(image.layers, [layer]);
         assert_eq!(image.artifact_type.as_deref(), Some("application/vnd.x.config"));
-        assert_eq!(image.subject, Some(Digest::of(b"s")));
+        assert_eq!(image.subject, Some(Digest::of(b"s").into()));
 
         let index = json!({ "schemaVersion": 2, "manifests": [descriptor(OCI_MANIFEST, "m")] });
         let index = parse(index.to_string().as_bytes(), Some(OCI_INDEX)).unwrap();
-        assert_eq!(index.children, [Digest::of(b"m")]);
+        assert_eq!(index.children, [Digest::of(b"m").into()]);
     }
 
     #[test]

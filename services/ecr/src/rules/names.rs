@@ -23,7 +23,7 @@ pub(crate) fn is_tag(tag: &str) -> bool {
     begins && tag.len() <= 300 && tag.bytes().all(legal)
 }
 
-/// Reads a digest with its algorithm; SHA-256 is the only one here.
+/// Reads a SHA-256 digest with its algorithm, the only one that ECR's API takes.
 pub(crate) fn digest(text: &str) -> Option<Digest> {
     let hex = text.strip_prefix("sha256:")?;
     let is_lower = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);

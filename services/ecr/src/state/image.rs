@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use haar_blobs::Digest;
+use haar_blobs::{Digest, Digest512};
 use haar_ledger::{IndexEntry, Row, Snapshot};
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::RepositoryKey;
+use crate::rules::digests::SaidDigest;
 
 /// Names an image: a manifest or an index.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -37,8 +38,8 @@ pub(crate) struct ImageRow {
     pub(crate) layers: Vec<LayerRef>,
     /// Manifests that an index lists.
     pub(crate) children: Vec<Digest>,
-    /// The manifest that this one is about.
-    pub(crate) subject: Option<Digest>,
+    /// The manifest that this one is about, which may never have been pushed.
+    pub(crate) subject: Option<SaidDigest>,
     /// Shown to those who ask for referrers.
     pub(crate) annotations: BTreeMap<String, String>,
     pub(crate) pushed_at: Timestamp,
@@ -50,6 +51,9 @@ pub(crate) struct ImageRow {
     pub(crate) activated_at: Option<Timestamp>,
     /// In the archive: not to be pulled.
     pub(crate) is_archived: bool,
+    /// What it was pushed as, where that is not its own digest.
+    #[serde(default)]
+    pub(crate) sha512: Option<Digest512>,
 }
 
 impl ImageRow {
@@ -67,6 +71,13 @@ impl ImageRow {
     /// As its manifest has them; an upstream's may say anything.
     fn layers_size(&self) -> u64 {
         self.layers.iter().fold(0, |sum, layer| sum.saturating_add(layer.size))
+    }
+
+    /// What stands for it in indexes, one for each of its names.
+    pub(crate) fn entries(&self) -> Vec<String> {
+        let other = self.sha512.map(SaidDigest::Sha512);
+        let names = std::iter::once(SaidDigest::from(self.key.digest)).chain(other);
+        names.map(|name| self.key.repository.entry(&name)).collect()
     }
 
     /// Its tags.
@@ -89,6 +100,8 @@ impl ImageRow {
     pub(crate) const BY_CHILD: &'static str = "child";
     /// Finds images by what they are about.
     pub(crate) const BY_SUBJECT: &'static str = "subject";
+    /// Finds images by their other digest.
+    pub(crate) const BY_SHA512: &'static str = "sha512";
 }
 
 impl Row for ImageRow {
@@ -101,11 +114,13 @@ impl Row for ImageRow {
 
     fn indexes(&self) -> Vec<IndexEntry> {
         let entry = |name, of: &Digest| IndexEntry::new(name, self.key.repository.entry(of));
+        let said = |name, of: &SaidDigest| IndexEntry::new(name, self.key.repository.entry(of));
         let blobs = self.config.iter().chain(&self.layers);
         blobs
             .map(|blob| entry(Self::BY_LAYER, &blob.digest))
             .chain(self.children.iter().map(|child| entry(Self::BY_CHILD, child)))
-            .chain(self.subject.iter().map(|subject| entry(Self::BY_SUBJECT, subject)))
+            .chain(self.subject.iter().map(|subject| said(Self::BY_SUBJECT, subject)))
+            .chain(self.sha512.map(|it| said(Self::BY_SHA512, &SaidDigest::Sha512(it))))
             .collect()
     }
 }

@@ -1,7 +1,7 @@
 //! Layers and image configurations that a repository has.
 
-use haar_blobs::Digest;
-use haar_ledger::{Row, Snapshot};
+use haar_blobs::{Digest, Digest512};
+use haar_ledger::{IndexEntry, Row, Snapshot};
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,14 @@ pub(crate) struct LayerRow {
     /// When somebody last showed an interest: uploaded, mounted or asked for it, or took away
     /// the image that needed it. A layer that no image needs is forgotten some time later.
     pub(crate) touched_at: Timestamp,
+    /// What it was pushed as, where that is not its own digest.
+    #[serde(default)]
+    pub(crate) sha512: Option<Digest512>,
+}
+
+impl LayerRow {
+    /// Finds layers by their other digest.
+    pub(crate) const BY_SHA512: &'static str = "sha512";
 }
 
 impl Row for LayerRow {
@@ -38,5 +46,10 @@ impl Row for LayerRow {
 
     fn key(&self) -> LayerKey {
         self.key.clone()
+    }
+
+    fn indexes(&self) -> Vec<IndexEntry> {
+        let entry = |it| IndexEntry::new(Self::BY_SHA512, self.key.repository.entry(it));
+        self.sha512.iter().map(entry).collect()
     }
 }
