@@ -293,6 +293,24 @@ def test_what_a_client_sends_wrongly_is_refused_in_the_registrys_words(cloud, re
     assert large[0] == 201
 
 
+def test_a_blob_may_be_called_by_its_sha512_digest_and_survives_a_kill_so(new_cloud, tmp_path):
+    cloud = new_cloud(data_dir=tmp_path / "data")
+    cloud.client("ecr").create_repository(repositoryName="sha512")
+    data = os.urandom(2 << 20)
+    name = "sha512:" + hashlib.sha512(data).hexdigest()
+    status, headers, _ = cloud.http(
+        "POST", f"/v2/sha512/blobs/uploads/?digest={name}", body=data,
+        headers={"content-type": "application/octet-stream"},
+    )
+    assert (status, headers["docker-content-digest"]) == (201, name)
+    cloud.kill()
+    cloud.start()
+    for called in (name, digest(data)):
+        status, headers, body = cloud.http("GET", f"/v2/sha512/blobs/{called}")
+        assert (status, headers["docker-content-digest"]) == (200, called)
+        assert body == data
+
+
 def test_names_and_policies_are_checked_as_on_aws(ecr, repository):
     assert refusal(ecr.create_repository, repositoryName="UPPER") == "InvalidParameterException"
     repository("checked")

@@ -85,11 +85,17 @@ impl Connection {
 
     /// Sends one request, and tells the entity tag in its answer.
     pub(crate) async fn tag_of(&mut self, ask: &Ask) -> Result<String, String> {
+        self.header_of(ask, "etag").await
+    }
+
+    /// Sends one request, and tells one header of its answer.
+    pub(crate) async fn header_of(&mut self, ask: &Ask, name: &str) -> Result<String, String> {
         let answer = self.send(ask).await?;
-        let tag = answer.headers().get("etag").and_then(|tag| tag.to_str().ok());
-        let tag = tag.map(str::to_owned).ok_or("no ETag")?;
+        let value = answer.headers().get(name).and_then(|value| value.to_str().ok());
+        let value = value.map(str::to_owned);
+        let status = answer.status();
         answer.into_body().collect().await.map_err(|error| error.to_string())?;
-        Ok(tag)
+        value.ok_or_else(|| format!("{} {}: {status}, no {name}", ask.method, ask.path))
     }
 
     /// Sends one request, and counts the bytes of its answer as they come.

@@ -2,17 +2,20 @@
 //! client, the same disk.
 
 use std::fmt::Write as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use http::Method;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
 use crate::Bench;
-use crate::client::Connection;
+use crate::client::{Ask, Connection};
 use crate::cloud::{Cloud, data_dir};
 use crate::images::run;
 use crate::report::{Samples, milliseconds};
@@ -21,6 +24,7 @@ use crate::tasks::{CREATE_REPOSITORY, call};
 /// Bytes of the image, over all layers.
 const IMAGE_BYTES: usize = 200 << 20;
 const LAYERS: usize = 4;
+const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let rounds = bench.rounds(10);
@@ -29,25 +33,34 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let cloud = Cloud::start(&bench.haar, Some(&data), &[]).await?;
     let mut connection = Connection::open(&cloud.authority).await?;
     for round in 0..rounds {
-        let name = json!({ "repositoryName": format!("app{round}") });
-        connection.must(&call("ecr", CREATE_REPOSITORY, &name)).await?;
+        for kind in ["app", "bare"] {
+            let name = json!({ "repositoryName": format!("{kind}{round}") });
+            connection.must(&call("ecr", CREATE_REPOSITORY, &name)).await?;
+        }
     }
     let peer = Peer::start(folder.path()).await?;
     // Turn by turn, so that both meet the machine in the same moods; each time with another image,
     // or the client would know that the registry has it.
     let (mut ours, mut theirs) = (Pair::default(), Pair::default());
+    let (mut ours_bare, mut theirs_bare) = (Pair::default(), Pair::default());
     for round in 0..rounds {
         let layout = folder.path().join(format!("image{round}"));
-        lay_out(&layout, round as u64).await?;
+        Image::make(round as u64).lay_out(&layout).await?;
         ours.round(&cloud.authority, round, &layout).await?;
         theirs.round(&peer.authority, round, &layout).await?;
         tokio::fs::remove_dir_all(&layout).await.map_err(|error| error.to_string())?;
+        let image = Image::make((rounds + round) as u64);
+        ours_bare.bare_round(&cloud.authority, round, &image).await?;
+        theirs_bare.bare_round(&peer.authority, round, &image).await?;
     }
-    for (what, ours, theirs) in
-        [("push", &ours.push, &theirs.push), ("pull", &ours.pull, &theirs.pull)]
-    {
+    for (what, ours, theirs) in [
+        ("push of a 200 MB image by skopeo", &ours.push, &theirs.push),
+        ("pull of a 200 MB image by skopeo", &ours.pull, &theirs.pull),
+        ("the same push by a client that only sends", &ours_bare.push, &theirs_bare.push),
+        ("the same pull by a client that only counts", &ours_bare.pull, &theirs_bare.pull),
+    ] {
         bench.report.row(
-            &format!("{what} of a 200 MB image by skopeo, p50"),
+            &format!("{what}, p50"),
             milliseconds(ours.p50()),
             format!("{}: docker-registry", milliseconds(theirs.p50())),
             format!("{:.2} ×", theirs.p50().as_secs_f64() / ours.p50().as_secs_f64()),
@@ -75,6 +88,23 @@ impl Pair {
         let into = format!("dir:{}", copy.display());
         self.pull.add(skopeo(&["--src-tls-verify=false", &there, &into]).await?);
         tokio::fs::remove_dir_all(&copy).await.map_err(|error| error.to_string())
+    }
+
+    /// The same by a client that costs next to nothing itself.
+    async fn bare_round(
+        &mut self,
+        authority: &str,
+        round: usize,
+        image: &Image,
+    ) -> Result<(), String> {
+        let repository = format!("bare{round}");
+        let begin = Instant::now();
+        image.push(authority, &repository).await?;
+        self.push.add(begin.elapsed());
+        let begin = Instant::now();
+        image.pull(authority, &repository).await?;
+        self.pull.add(begin.elapsed());
+        Ok(())
     }
 }
 
@@ -125,42 +155,99 @@ impl Peer {
     }
 }
 
-/// Writes an image of layers that do not compress, as OCI lays it out.
-async fn lay_out(folder: &Path, seed: u64) -> Result<(), String> {
-    let said = |error: std::io::Error| error.to_string();
-    let blobs = folder.join("blobs/sha256");
-    tokio::fs::create_dir_all(&blobs).await.map_err(said)?;
-    let mut layers = Vec::new();
-    for number in 0..LAYERS {
-        let layer = noise(IMAGE_BYTES / LAYERS, seed * 1000 + number as u64 + 1);
-        let media_type = "application/vnd.oci.image.layer.v1.tar";
-        layers.push(blob(&blobs, media_type, &layer).await?);
-    }
-    let diff_ids: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
-    let config = json!({
-        "architecture": "amd64", "os": "linux", "config": {},
-        "rootfs": { "type": "layers", "diff_ids": diff_ids },
-    });
-    let media_type = "application/vnd.oci.image.config.v1+json";
-    let config = blob(&blobs, media_type, config.to_string().as_bytes()).await?;
-    let media_type = "application/vnd.oci.image.manifest.v1+json";
-    let manifest = json!({
-        "schemaVersion": 2, "mediaType": media_type, "config": config, "layers": layers,
-    });
-    let mut entry = blob(&blobs, media_type, manifest.to_string().as_bytes()).await?;
-    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
-    let index = json!({ "schemaVersion": 2, "manifests": [entry] });
-    tokio::fs::write(folder.join("index.json"), index.to_string()).await.map_err(said)?;
-    let version = json!({ "imageLayoutVersion": "1.0.0" });
-    tokio::fs::write(folder.join("oci-layout"), version.to_string()).await.map_err(said)
+/// An image of layers that do not compress.
+struct Image {
+    /// Its blobs by digest, the configuration last.
+    blobs: Vec<(String, Bytes)>,
+    manifest: Bytes,
 }
 
-async fn blob(folder: &Path, media_type: &str, bytes: &[u8]) -> Result<Value, String> {
-    let hex = sha256(bytes);
-    let path: PathBuf = folder.join(&hex);
-    tokio::fs::write(path, bytes).await.map_err(|error| error.to_string())?;
-    let digest = format!("sha256:{hex}");
-    Ok(json!({ "mediaType": media_type, "digest": digest, "size": bytes.len() }))
+impl Image {
+    fn make(seed: u64) -> Self {
+        let (mut blobs, mut layers) = (Vec::new(), Vec::new());
+        for number in 0..LAYERS {
+            let layer = noise(IMAGE_BYTES / LAYERS, seed * 1000 + number as u64 + 1);
+            layers.push(named("application/vnd.oci.image.layer.v1.tar", &layer));
+            blobs.push((digest(&layer), layer.into()));
+        }
+        let diff_ids: Vec<&Value> = layers.iter().map(|layer| &layer["digest"]).collect();
+        let config = json!({
+            "architecture": "amd64", "os": "linux", "config": {},
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
+        });
+        let config = config.to_string();
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": MANIFEST, "layers": layers,
+            "config": named("application/vnd.oci.image.config.v1+json", config.as_bytes()),
+        });
+        blobs.push((digest(config.as_bytes()), config.into()));
+        Self { blobs, manifest: manifest.to_string().into() }
+    }
+
+    /// Writes it as OCI lays it out.
+    async fn lay_out(&self, folder: &Path) -> Result<(), String> {
+        let said = |error: std::io::Error| error.to_string();
+        let place = folder.join("blobs/sha256");
+        tokio::fs::create_dir_all(&place).await.map_err(said)?;
+        let manifest = (digest(&self.manifest), self.manifest.clone());
+        for (name, bytes) in self.blobs.iter().chain([&manifest]) {
+            let file = place.join(name.trim_start_matches("sha256:"));
+            tokio::fs::write(file, bytes).await.map_err(said)?;
+        }
+        let mut entry = named(MANIFEST, &self.manifest);
+        entry["annotations"] = json!({ "org.opencontainers.image.ref.name": "latest" });
+        let index = json!({ "schemaVersion": 2, "manifests": [entry] });
+        tokio::fs::write(folder.join("index.json"), index.to_string()).await.map_err(said)?;
+        let version = json!({ "imageLayoutVersion": "1.0.0" });
+        tokio::fs::write(folder.join("oci-layout"), version.to_string()).await.map_err(said)
+    }
+
+    /// Pushes it by nothing but the requests that a push takes, all blobs at once.
+    async fn push(&self, authority: &str, repository: &str) -> Result<(), String> {
+        let all = self.blobs.iter().map(async |(name, bytes)| {
+            let mut connection = Connection::open(authority).await?;
+            let begin = format!("/v2/{repository}/blobs/uploads/");
+            let begin = Ask::new(Method::POST, begin, "");
+            let place = path_of(&connection.header_of(&begin, "location").await?);
+            let bytes = Ask::new(Method::PATCH, place, bytes.clone());
+            let place = path_of(&connection.header_of(&bytes, "location").await?);
+            let join = if place.contains('?') { '&' } else { '?' };
+            let end = format!("{place}{join}digest={name}");
+            connection.must(&Ask::new(Method::PUT, end, "")).await.map(drop)
+        });
+        try_join_all(all).await?;
+        let tag = format!("/v2/{repository}/manifests/v1");
+        let put = Ask::new(Method::PUT, tag, self.manifest.clone());
+        let put = put.header("content-type", MANIFEST);
+        Connection::open(authority).await?.must(&put).await.map(drop)
+    }
+
+    /// Pulls it into nowhere.
+    async fn pull(&self, authority: &str, repository: &str) -> Result<(), String> {
+        let tag = format!("/v2/{repository}/manifests/v1");
+        let get = Ask::new(Method::GET, tag, "").header("accept", MANIFEST);
+        Connection::open(authority).await?.must(&get).await?;
+        let all = self.blobs.iter().map(async |(name, bytes)| {
+            let get = Ask::new(Method::GET, format!("/v2/{repository}/blobs/{name}"), "");
+            let count = Connection::open(authority).await?.drain(&get).await?;
+            (count == bytes.len()).then_some(()).ok_or_else(|| format!("{count} bytes came"))
+        });
+        try_join_all(all).await.map(drop)
+    }
+}
+
+/// The path and the query of an address.
+fn path_of(location: &str) -> String {
+    let rest = location.strip_prefix("http://").unwrap_or(location);
+    rest.find('/').map_or("/", |at| &rest[at..]).to_owned()
+}
+
+fn named(media_type: &str, bytes: &[u8]) -> Value {
+    json!({ "mediaType": media_type, "digest": digest(bytes), "size": bytes.len() })
+}
+
+fn digest(bytes: &[u8]) -> String {
+    format!("sha256:{}", sha256(bytes))
 }
 
 fn sha256(bytes: &[u8]) -> String {

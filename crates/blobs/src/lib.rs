@@ -14,9 +14,11 @@
 
 mod arrival;
 mod digest;
+mod reading;
 mod store;
 mod uploads;
 
 pub use arrival::{Arrived, Witness};
 pub use digest::{Digest, Digest512, DigestError};
+pub use reading::OpenBlob;
 pub use store::{BlobError, Blobs};

@@ -205,20 +205,6 @@ impl Blobs {
         }
     }
 
-    /// Opens a blob for reading piece by piece.
-    ///
-    /// # Errors
-    /// [`BlobError::Missing`].
-    pub async fn open_file(&self, digest: &Digest) -> Result<tokio::fs::File, BlobError> {
-        match tokio::fs::File::open(self.path(digest)).await {
-            Ok(file) => Ok(file),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                Err(BlobError::Missing(*digest))
-            }
-            Err(error) => Err(BlobError::Disk("read", error)),
-        }
-    }
-
     /// Where a blob's file is, or would be.
     pub fn path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.hex();

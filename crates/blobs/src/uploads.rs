@@ -18,6 +18,9 @@ use crate::{BlobError, Blobs, Digest, Digest512};
 /// Bytes that are written and hashed at once.
 pub(crate) const BATCH: usize = 1 << 20;
 
+/// Bytes after which the disk is asked to begin with them.
+const WRITE_OUT: u64 = 8 << 20;
+
 /// The uploads that this process has touched.
 #[derive(Debug, Default)]
 pub(crate) struct Uploads {
@@ -30,6 +33,8 @@ struct Growing {
     file: fs::File,
     hash: Sha256,
     length: u64,
+    /// So many of them are on their way to the disk.
+    sent_out: u64,
 }
 
 impl Growing {
@@ -41,7 +46,7 @@ impl Growing {
             hash.update(piece);
             length += piece.len() as u64;
         })?;
-        Ok(Self { file, hash, length })
+        Ok(Self { file, hash, length, sent_out: length })
     }
 }
 
@@ -231,7 +236,24 @@ impl Held {
         if written.is_err() {
             *self.0 = None;
         }
+        self.send_out();
         written
+    }
+
+    /// Has the disk begin with what is new, so that the flush at the end has little left to wait
+    /// for. The kernel begins to write what it is told will not be needed; it keeps it all the
+    /// same until that is done.
+    fn send_out(&mut self) {
+        let Some(growing) = self.0.as_mut() else { return };
+        let fresh = growing.length - growing.sent_out;
+        if fresh < WRITE_OUT {
+            return;
+        }
+        let length = std::num::NonZeroU64::new(fresh);
+        let advice = rustix::fs::Advice::DontNeed;
+        // only advice: the flush looks after what is left
+        let _ = rustix::fs::fadvise(&growing.file, growing.sent_out, length, advice);
+        growing.sent_out = growing.length;
     }
 
     fn grow(&mut self, piece: &[u8]) -> io::Result<()> {

@@ -163,3 +163,32 @@ async fn an_upload_may_be_known_by_its_sha512_digest() {
     assert!(blobs.uploads().unwrap().is_empty());
     assert!(Digest::of(b"abcdef").to_string().parse::<Digest512>().is_err());
 }
+
+#[tokio::test]
+async fn a_blob_is_read_in_part_and_to_its_end_though_it_is_removed_meanwhile() {
+    let blobs = Blobs::ephemeral(IdSource::system()).unwrap();
+    let bytes: Bytes =
+        (0..3_000_000_u32).map(|at| at.to_le_bytes()[0] ^ (at >> 12) as u8).collect();
+    let digest = blobs.put(bytes.clone()).await.unwrap();
+    for (from, length) in [(0, 3_000_000), (0, 0), (1, 1), (524_287, 2), (999_999, 2_000_001)] {
+        let blob = blobs.open_blob(&digest).await.unwrap();
+        assert_eq!(blob.length(), 3_000_000);
+        let pieces: Vec<Bytes> = blob.read(from, length).map(Result::unwrap).collect().await;
+        let end = (from + length) as usize;
+        assert!(pieces.concat() == bytes[from as usize..end], "{from} {length}");
+    }
+    let blob = blobs.open_blob(&digest).await.unwrap();
+    let mut reading = Box::pin(blob.read(0, 3_000_001));
+    blobs.remove(&digest).unwrap();
+    let mut read = Vec::new();
+    let end = loop {
+        match reading.next().await.unwrap() {
+            Ok(piece) => read.extend_from_slice(&piece),
+            Err(error) => break error.kind(),
+        }
+    };
+    // what is asked for beyond the end is an error, not silence
+    assert_eq!(end, std::io::ErrorKind::UnexpectedEof);
+    assert!(bytes.starts_with(&read) && read.len() >= 2_500_000);
+    assert!(matches!(blobs.open_blob(&digest).await, Err(BlobError::Missing(_))));
+}

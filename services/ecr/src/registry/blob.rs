@@ -1,15 +1,12 @@
 //! Blobs: read, whole or in part, and deleted.
 
-use bytes::Bytes;
-use futures_util::stream;
+use futures_util::TryStreamExt as _;
 use haar_blobs::{BlobError, Blobs, Digest};
 use haar_ledger::Tx;
 use haar_wire::{AwsError, Body, BodyError};
 use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use serde_json::json;
-use tokio::fs::File;
-use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use super::caller::Caller;
 use super::fault::Fault;
@@ -17,9 +14,6 @@ use super::{RegistrySite, Served, empty, header_text, set};
 use crate::lookup::{find_repository, layer_of};
 use crate::rules::digests::SaidDigest;
 use crate::state::{LayerRow, RepositoryKey};
-
-/// Bytes that are read at once.
-const PIECE: u64 = 512 << 10;
 
 impl RegistrySite {
     /// `GET` and `HEAD /v2/NAME/blobs/DIGEST`.
@@ -78,12 +72,12 @@ impl RegistrySite {
 
 /// Answers with a blob's bytes, or those of its `Range`.
 pub(crate) async fn serve(blobs: &Blobs, digest: &Digest, parts: &Parts) -> Served {
-    let opened = blobs.open_file(digest).await;
-    let file = opened.map_err(|fault| match fault {
+    let opened = blobs.open_blob(digest).await;
+    let blob = opened.map_err(|fault| match fault {
         BlobError::Missing(_) => Fault::no_blob(&digest.to_string()),
         fault => Fault::of_blob(&fault),
     })?;
-    let size = file.metadata().await.map_err(disk)?.len();
+    let size = blob.length();
     let range = header_text(parts, "range").map(|text| Range::parse(text, size));
     let (status, first, length) = match range {
         None | Some(Range::Ignored) => (StatusCode::OK, 0, size),
@@ -96,7 +90,7 @@ pub(crate) async fn serve(blobs: &Blobs, digest: &Digest, parts: &Parts) -> Serv
     };
     let body = match parts.method {
         Method::HEAD => Body::empty(),
-        _ => read(file, first, length).await?,
+        _ => Body::stream(blob.read(first, length).map_err(BodyError::from)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
@@ -140,34 +134,6 @@ impl Range {
         }
         Self::Part(first, last - first + 1)
     }
-}
-
-/// The bytes, read piece by piece as the client takes them.
-async fn read(mut file: File, first: u64, length: u64) -> Result<Body, Fault> {
-    if first > 0 {
-        file.seek(std::io::SeekFrom::Start(first)).await.map_err(disk)?;
-    }
-    file.set_max_buf_size(PIECE as usize);
-    let pieces = stream::try_unfold((file, length), |(mut file, left)| async move {
-        if left == 0 {
-            return Ok::<_, BodyError>(None);
-        }
-        let mut piece = bytes::BytesMut::with_capacity(PIECE.min(left) as usize);
-        let wanted = piece.capacity().min(usize::try_from(left).unwrap_or(usize::MAX));
-        while piece.len() < wanted {
-            let missing = (wanted - piece.len()) as u64;
-            if (&mut file).take(missing).read_buf(&mut piece).await? == 0 {
-                return Err("the file is shorter than it was".into());
-            }
-        }
-        let left = left - piece.len() as u64;
-        Ok(Some((Bytes::from(piece), (file, left))))
-    });
-    Ok(Body::stream(pieces))
-}
-
-fn disk(error: std::io::Error) -> Fault {
-    Fault::of_blob(&BlobError::Disk("read", error))
 }
 
 #[cfg(test)]
