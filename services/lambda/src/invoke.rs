@@ -15,6 +15,7 @@ mod payload;
 mod queue;
 mod record_bytes;
 mod site;
+mod turns;
 pub mod url;
 mod url_access;
 mod worker;

@@ -123,6 +123,28 @@ async fn success_is_told_to_another_function() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_function_that_takes_its_time_holds_no_other_up() {
+    let (cloud, neighbours) = (Cloud::new(), Arc::new(Neighbours::default()));
+    let queue = queue(&cloud, &neighbours, &Kv::ephemeral());
+    let slow = cloud.python(
+        "import time\ndef handler(event, context):\n    print('slow')\n    time.sleep(60)\n",
+    );
+    let quick = cloud.python("def handler(event, context):\n    print('quick')\n");
+    know(&neighbours, &slow, AsyncConfig::default());
+    know(&neighbours, &quick, AsyncConfig::default());
+    for _ in 0..8 {
+        queue.accept(event(&queue, &slow, json!(0))).await.unwrap();
+    }
+    queue.accept(event(&queue, &quick, json!(0))).await.unwrap();
+    while queue.len().unwrap() > 8 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    cloud.fleet.shut_down().await;
+    let log = cloud.log();
+    assert!(log.iter().any(|line| line == "quick"), "{log:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn events_outlive_their_server() {
     let dir = tempfile::tempdir().unwrap();
     let (cloud, neighbours) = (Cloud::new(), Arc::new(Neighbours::default()));

@@ -1,6 +1,5 @@
 //! The durable queue of asynchronous events.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,9 +9,10 @@ use haar_cloudwatch_contract::peek::MetricSink;
 use haar_kv::{Batch, Durability, Keyspace, Kv, KvError};
 use haar_types::{AccountId, Region, RequestId, Timestamp};
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
 use super::async_event::{AsyncEvent, EventTarget, FunctionDirectory};
+use super::turns::{Owner, Turn, Turns};
 use super::worker;
 use crate::fleet::{Detached, Fleet};
 
@@ -21,7 +21,7 @@ use crate::fleet::{Detached, Fleet};
 pub struct QueueSettings {
     /// Documented waits are divided by this.
     pub wait_divisor: u32,
-    /// Events that are worked on at once.
+    /// Events of one function that are worked on at once.
     pub working_max: usize,
 }
 
@@ -58,10 +58,8 @@ pub struct AsyncQueue {
 pub(super) struct Inner {
     pub(super) parts: QueueParts,
     events: Keyspace,
-    /// When each event is due; events that are being worked on are not in it.
-    due: Mutex<BTreeSet<(Timestamp, String)>>,
+    turns: Mutex<Turns>,
     changed: Notify,
-    places: Arc<Semaphore>,
 }
 
 impl AsyncQueue {
@@ -72,17 +70,19 @@ impl AsyncQueue {
     #[allow(clippy::disallowed_methods)] // the queue's own loop
     pub fn open(parts: QueueParts) -> Result<Self, KvError> {
         let events = parts.kv.keyspace("lambda.async")?;
-        let mut due = BTreeSet::new();
+        let mut turns = Turns::new(parts.settings.working_max);
         for entry in events.all() {
             let entry = entry?;
             match serde_json::from_slice::<AsyncEvent>(&entry.value) {
-                Ok(event) => drop(due.insert((event.due_at, event.request_id))),
+                Ok(event) => {
+                    let owner = Turns::owner(&event);
+                    turns.add(event.due_at, event.request_id, owner);
+                }
                 Err(error) => tracing::error!(%error, "an event in the queue cannot be read"),
             }
         }
-        let places = Arc::new(Semaphore::new(parts.settings.working_max.max(1)));
-        let (due, changed) = (Mutex::new(due), Notify::new());
-        let inner = Arc::new(Inner { parts, events, due, changed, places });
+        let (turns, changed) = (Mutex::new(turns), Notify::new());
+        let inner = Arc::new(Inner { parts, events, turns, changed });
         tokio::spawn(work(Arc::downgrade(&inner)));
         Ok(Self { inner })
     }
@@ -124,7 +124,7 @@ impl AsyncQueue {
     /// # Errors
     /// When the store does not take it.
     pub fn clear(&self) -> Result<(), KvError> {
-        self.inner.due.lock().clear();
+        self.inner.turns.lock().clear();
         self.inner.events.remove_prefix("")?;
         Ok(())
     }
@@ -190,11 +190,11 @@ impl Inner {
     }
 
     pub(super) fn schedule(&self, event: &AsyncEvent) {
-        self.schedule_at(event.due_at, event.request_id.clone());
+        self.schedule_at(event.due_at, event.request_id.clone(), Turns::owner(event));
     }
 
-    fn schedule_at(&self, at: Timestamp, request_id: String) {
-        self.due.lock().insert((at, request_id));
+    fn schedule_at(&self, at: Timestamp, request_id: String, owner: Owner) {
+        self.turns.lock().add(at, request_id, owner);
         self.changed.notify_one();
     }
 
@@ -207,13 +207,13 @@ impl Inner {
 
     /// An event as it is to be tried now; `None` where it was forgotten. One that still runs was
     /// interrupted when haar ended. One that cannot be read now is looked at again later.
-    fn read(&self, request_id: &str) -> Option<AsyncEvent> {
+    fn read(&self, request_id: &str, owner: &Owner) -> Option<AsyncEvent> {
         let record = match self.events.get(request_id) {
             Ok(record) => record?,
             Err(error) => {
                 tracing::error!(%error, "could not read an event; it waits");
                 let later = self.parts.clock.now() + UNREADABLE_WAIT;
-                self.schedule_at(later, request_id.to_owned());
+                self.schedule_at(later, request_id.to_owned(), Arc::clone(owner));
                 return None;
             }
         };
@@ -243,16 +243,18 @@ impl Inner {
             });
         }
     }
+}
 
-    /// The event that is due, or how long it is until the next one is.
-    fn next_due(&self) -> Result<String, Option<Duration>> {
-        let now = self.parts.clock.now();
-        let mut due = self.due.lock();
-        match due.first() {
-            None => Err(None),
-            Some((at, _)) if *at > now => Err(Some(at.since(now))),
-            Some(_) => Ok(due.pop_first().map(|(_, id)| id).unwrap_or_default()),
-        }
+/// An event that is worked on; the next of its function may start when this is dropped.
+struct Working {
+    queue: Arc<Inner>,
+    owner: Owner,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        self.queue.turns.lock().ended(&self.owner);
+        self.queue.changed.notify_one();
     }
 }
 
@@ -261,16 +263,17 @@ impl Inner {
 async fn work(queue: std::sync::Weak<Inner>) {
     loop {
         let Some(inner) = queue.upgrade() else { return };
-        match inner.next_due() {
-            Ok(request_id) => {
-                let Ok(place) = Arc::clone(&inner.places).acquire_owned().await else { return };
-                let Some(event) = inner.read(&request_id) else { continue };
+        let turn = inner.turns.lock().next(inner.parts.clock.now());
+        match turn {
+            Turn::Start(request_id, owner) => {
+                let working = Working { queue: inner, owner };
+                let Some(event) = working.queue.read(&request_id, &working.owner) else { continue };
                 tokio::spawn(async move {
-                    worker::attempt(&inner, event).await;
-                    drop(place);
+                    worker::attempt(&working.queue, event).await;
+                    drop(working);
                 });
             }
-            Err(wait) => {
+            Turn::Wait(wait) => {
                 // Never longer than this, so that a queue that is dropped is noticed.
                 let wait = wait.unwrap_or(IDLE_WAIT).min(IDLE_WAIT);
                 let clock = inner.parts.clock.clone();
