@@ -9,10 +9,11 @@
 
 mod delivery;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
-use haar_ledger::{Row, Tables, Tx};
+use haar_ledger::{Row, Snapshot, Tables, Tx};
 use haar_types::Timestamp;
 use parking_lot::RwLock;
 use serde::de::DeserializeOwned;
@@ -46,6 +47,14 @@ pub struct NotHeard(pub String);
 pub trait Listener<E: Event>: Send + Sync + 'static {
     /// Takes one event. Later ones wait until it is taken.
     fn hear(&self, told: Told<E>) -> BoxFuture<'_, Result<(), NotHeard>>;
+
+    /// Whether it would do anything with such an event, as the ledger stands in the commit that
+    /// tells of it: what it does not want is never written down. Asked before an event is made
+    /// in full too ([`Outbox::is_wanted`]): it must not look at what is costly to make.
+    fn wants(&self, snapshot: &Snapshot, event: &E) -> bool {
+        let _ = (snapshot, event);
+        true
+    }
 }
 
 /// Who hears of what; one for the whole process, filled while haar is wired.
@@ -55,12 +64,20 @@ pub struct Outbox {
 }
 
 type Hear = Arc<dyn Fn(&ToldRow) -> BoxFuture<'static, Result<(), NotHeard>> + Send + Sync>;
+type Wants = Arc<dyn Fn(&Snapshot, &dyn Any) -> bool + Send + Sync>;
 
 #[derive(Clone)]
 struct Entry {
     name: &'static str,
     topic: &'static str,
     hear: Hear,
+    wants: Wants,
+}
+
+impl Entry {
+    fn hears<E: Event>(&self, snapshot: &Snapshot, event: &E) -> bool {
+        self.topic == E::TOPIC && (self.wants)(snapshot, event)
+    }
 }
 
 /// Names one event for one listener; in the order of telling.
@@ -120,6 +137,10 @@ impl Outbox {
     /// Lets `listener` hear of all `E` that are told from now on. `name` (`events.bus`) names it
     /// on disk: under the same name it gets, after a restart, what it has not taken yet.
     pub fn listen<E: Event>(&self, name: &'static str, listener: Arc<dyn Listener<E>>) {
+        let asked = Arc::clone(&listener);
+        let wants: Wants = Arc::new(move |snapshot, event| {
+            event.downcast_ref::<E>().is_some_and(|event| asked.wants(snapshot, event))
+        });
         let hear: Hear = Arc::new(move |row| {
             let listener = Arc::clone(&listener);
             let (id, at) = (format!("{}/{}", row.key.listener, row.key.number), row.at);
@@ -129,13 +150,19 @@ impl Outbox {
                 listener.hear(Told { id, at, event }).await
             })
         });
-        self.listeners.write().push(Entry { name, topic: E::TOPIC, hear });
+        self.listeners.write().push(Entry { name, topic: E::TOPIC, hear, wants });
+    }
+
+    /// Whether anybody wants an event like this one, of which only that is made yet which
+    /// listeners look at ([`Listener::wants`]).
+    pub fn is_wanted<E: Event>(&self, snapshot: &Snapshot, event: &E) -> bool {
+        self.listeners.read().iter().any(|one| one.hears(snapshot, event))
     }
 
     /// Tells an event, as part of a transaction. Free where nobody listens.
     pub fn tell<E: Event>(&self, tx: &mut Tx, at: Timestamp, event: &E) {
         let listeners = self.listeners.read();
-        let hearing: Vec<&Entry> = listeners.iter().filter(|one| one.topic == E::TOPIC).collect();
+        let hearing: Vec<&Entry> = listeners.iter().filter(|one| one.hears(tx, event)).collect();
         if hearing.is_empty() {
             return;
         }

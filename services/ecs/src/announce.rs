@@ -17,11 +17,15 @@ pub(crate) fn task(outbox: &Outbox, tx: &mut Tx, row: &TaskRow, now: Timestamp) 
     if tx.get::<TaskRow>(&row.key).is_some_and(|old| seen(&old) == seen(row)) {
         return;
     }
+    let mut event = event(&row.key.cluster, "ECS Task State Change", row.key.arn(), &Value::Null);
+    if !outbox.is_wanted(tx, &event) {
+        return;
+    }
     let definition = tx.get::<DefinitionRow>(&row.definition);
     let mut detail = haar_wire::to_json(&render::task(row, definition.as_deref(), false));
     written_times(&mut detail);
     detail["updatedAt"] = json!(now.iso_millis());
-    let event = event(&row.key.cluster, "ECS Task State Change", row.key.arn(), &detail);
+    event.detail = detail.to_string();
     outbox.tell(tx, now, &event);
 }
 

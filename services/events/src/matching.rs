@@ -84,6 +84,12 @@ impl Compiled {
     }
 }
 
+/// Whether any rule or archive looks at what comes onto a bus.
+pub(crate) fn is_watched(snapshot: &Snapshot, bus: &BusKey) -> bool {
+    rules(snapshot, bus).any(|rule| rule.is_enabled() && rule.pattern.is_some())
+        || snapshot.by_index::<ArchiveRow>("source", &bus.arn()).next().is_some()
+}
+
 /// What was made of rows before, by the rows themselves: a row that changed is another one.
 struct Kept<'a, R, P>(BTreeMap<*const R, &'a P>);
 

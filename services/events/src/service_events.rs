@@ -6,8 +6,10 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use haar_events_contract::events::ServiceEvent;
 use haar_kernel::{Listener, NotHeard, Told};
+use haar_ledger::Snapshot;
 
 use crate::Events;
+use crate::matching::is_watched;
 use crate::publish::Publication;
 use crate::rules::event::{Content, Origin, build};
 use crate::state::{BusKey, DEFAULT_BUS};
@@ -24,6 +26,13 @@ impl Listener<ServiceEvent> for ServiceEvents {
             published.map_err(|error| NotHeard(error.message().to_owned()))
         }
         .boxed()
+    }
+
+    /// One on whose bus nothing watches goes by unseen. Looks at neither resources nor detail.
+    fn wants(&self, snapshot: &Snapshot, event: &ServiceEvent) -> bool {
+        let ServiceEvent { account, region, .. } = event;
+        let (account, region) = (account.clone(), region.clone());
+        is_watched(snapshot, &BusKey { account, region, name: DEFAULT_BUS.to_owned() })
     }
 }
 

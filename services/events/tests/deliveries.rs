@@ -241,22 +241,51 @@ fn what_was_acknowledged_is_delivered_after_a_restart() {
 }
 
 #[test]
+fn events_of_services_leave_nothing_where_no_rule_and_no_archive_looks() {
+    story(async || {
+        let house = House::new();
+        let timer = json!({"ScheduleExpression": "rate(1 hour)"});
+        house.rule("timer", timer, json!({})).await;
+        let off = json!({"EventPattern": "{\"source\": [\"aws.ecs\"]}", "State": "DISABLED"});
+        house.rule("off", off, json!({})).await;
+        let waiting = || {
+            let counts = house.doors.ledger.snapshot().row_counts();
+            counts.into_iter().find(|(table, _)| *table == "kernel.told").map(|(_, count)| count)
+        };
+        tell(&house).await;
+        assert_eq!(waiting(), Some(0));
+        let on = json!({"EventPattern": "{\"source\": [\"aws.ecs\"]}"});
+        house.rule("on", on, json!({})).await;
+        house.pass(Duration::from_secs(1)).await;
+        assert_eq!(house.functions.bodies().len(), 0);
+        tell(&house).await;
+        house.pass(Duration::from_secs(1)).await;
+        assert_eq!(house.functions.bodies().len(), 1);
+    });
+}
+
+/// Tells that a task has stopped.
+async fn tell(house: &House) {
+    let event = ServiceEvent {
+        account: AccountId::default(),
+        region: Region::default(),
+        source: "aws.ecs".to_owned(),
+        detail_type: "ECS Task State Change".to_owned(),
+        resources: vec!["arn:task".to_owned()],
+        detail: json!({"lastStatus": "STOPPED"}).to_string(),
+    };
+    let now = house.doors.clock.now();
+    let told = house.doors.ledger.write(|tx| house.doors.outbox.tell(tx, now, &event));
+    told.durable().await.unwrap();
+}
+
+#[test]
 fn events_of_services_come_onto_the_default_bus() {
     story(async || {
         let house = House::new();
         let pattern = json!({"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED"]}});
         house.rule("stops", json!({"EventPattern": pattern.to_string()}), json!({})).await;
-        let event = ServiceEvent {
-            account: AccountId::default(),
-            region: Region::default(),
-            source: "aws.ecs".to_owned(),
-            detail_type: "ECS Task State Change".to_owned(),
-            resources: vec!["arn:task".to_owned()],
-            detail: json!({"lastStatus": "STOPPED"}).to_string(),
-        };
-        let now = house.doors.clock.now();
-        let told = house.doors.ledger.write(|tx| house.doors.outbox.tell(tx, now, &event));
-        told.durable().await.unwrap();
+        tell(&house).await;
         house.pass(Duration::from_secs(1)).await;
         let bodies = house.functions.bodies();
         assert_eq!(bodies.len(), 1);

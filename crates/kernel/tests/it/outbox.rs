@@ -25,6 +25,8 @@ struct Heard {
     told: Vec<Told<EngineStarted>>,
     /// Hears nothing before this time.
     deaf_until: Timestamp,
+    /// Is to be told nothing.
+    wants_nothing: bool,
 }
 
 impl Neighbour {
@@ -51,6 +53,10 @@ impl Listener<EngineStarted> for Ear {
             self.clock.sleep(Duration::from_millis(3)).await;
             Ok(())
         })
+    }
+
+    fn wants(&self, _: &haar_ledger::Snapshot, _: &EngineStarted) -> bool {
+        !self.neighbour.state.lock().wants_nothing
     }
 }
 
@@ -115,6 +121,19 @@ fn what_is_told_is_heard_by_each_in_order_across_crashes() {
         for neighbour in &world.outside {
             assert_eq!(heard(neighbour), names);
         }
+    });
+}
+
+#[test]
+fn what_a_listener_does_not_want_when_it_is_told_it_never_hears() {
+    sim().seeds(5).check(|world| {
+        world.outside[0].state.lock().wants_nothing = true;
+        let first = start(world);
+        world.outside[0].state.lock().wants_nothing = false;
+        let second = start(world);
+        assert!(world.run_until(Duration::from_secs(60), nothing_waits));
+        assert_eq!(heard(&world.outside[0]), [second.as_str()]);
+        assert_eq!(heard(&world.outside[1]), [first, second]);
     });
 }
 
