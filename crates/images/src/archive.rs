@@ -9,13 +9,13 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use haar_substrate::{ImageError, ImageSource, Manifest};
+use haar_substrate::{BlobFile, ImageError, ImageSource, Manifest};
 use serde::Deserialize;
 
 use crate::digest::{self, HashRead};
 use crate::document::{self, Descriptor};
 use crate::fetch::{DOCUMENT_BYTES_MAX, blocking, opened};
-use crate::layout::file_stream;
+use crate::layout::{file_of, file_stream};
 
 /// OCI's names for what is made of it.
 pub(crate) const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -185,5 +185,10 @@ impl ImageSource for DockerArchive {
         let part = self.blobs.get(digest).ok_or_else(|| ImageError::NotFound(digest.to_owned()))?;
         let left = part.size.saturating_sub(from);
         file_stream(&self.path, digest, part.at + from, left).await
+    }
+
+    async fn file(&self, digest: &str) -> Result<Option<BlobFile>, ImageError> {
+        let Some(part) = self.blobs.get(digest) else { return Ok(None) };
+        Ok(file_of(&self.path, part.at, Some(part.size)).await)
     }
 }

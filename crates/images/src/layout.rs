@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::{StreamExt, TryStreamExt};
-use haar_substrate::{ImageError, ImageSource, Manifest};
+use haar_substrate::{BlobFile, ImageError, ImageSource, Manifest};
 use serde::Deserialize;
 use tokio::io::AsyncSeekExt;
 use tokio_util::io::ReaderStream;
@@ -85,6 +85,20 @@ impl ImageSource for OciLayout {
     ) -> Result<BoxStream<'static, Result<Bytes, ImageError>>, ImageError> {
         file_stream(&self.path(digest)?, digest, from, u64::MAX).await
     }
+
+    async fn file(&self, digest: &str) -> Result<Option<BlobFile>, ImageError> {
+        Ok(file_of(&self.path(digest)?, 0, None).await)
+    }
+}
+
+/// Part of a file that a blob is said to be; `None` where it cannot be opened: its stream tells why.
+pub(crate) async fn file_of(path: &Path, at: u64, size: Option<u64>) -> Option<BlobFile> {
+    let file = tokio::fs::File::open(path).await.ok()?;
+    let size = match size {
+        Some(size) => size,
+        None => file.metadata().await.ok()?.len().checked_sub(at)?,
+    };
+    Some(BlobFile { file: file.into_std().await, at, size })
 }
 
 /// Part of a file as a stream.

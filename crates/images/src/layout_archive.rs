@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
-use haar_substrate::{ImageError, ImageSource, Manifest};
+use haar_substrate::{BlobFile, ImageError, ImageSource, Manifest};
 
 use crate::archive::{Part, bytes, missing, parts};
 use crate::digest;
 use crate::fetch::{blocking, opened};
-use crate::layout::{INDEX, file_stream, pick};
+use crate::layout::{INDEX, file_of, file_stream, pick};
 
 /// An archive with an `index.json` and `blobs/sha256/…`; not compressed as a whole.
 pub struct LayoutArchive {
@@ -69,5 +69,10 @@ impl ImageSource for LayoutArchive {
         let part = self.part(digest)?;
         let left = part.size.saturating_sub(from);
         file_stream(&self.path, digest, part.at + from, left).await
+    }
+
+    async fn file(&self, digest: &str) -> Result<Option<BlobFile>, ImageError> {
+        let part = self.part(digest)?;
+        Ok(file_of(&self.path, part.at, Some(part.size)).await)
     }
 }

@@ -16,6 +16,7 @@
 
 mod ahead;
 mod archive;
+mod blob;
 #[cfg(feature = "build")]
 pub mod build;
 mod digest;

@@ -7,13 +7,13 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
-use haar_substrate::{ImageConfig, ImageError, ImageSource, Manifest};
+use haar_substrate::{BlobFile, ImageConfig, ImageError, ImageSource, Manifest};
 
 use crate::archive::{CONFIG, LAYER, MANIFEST, manifest};
 use crate::digest::{self, HashRead};
 use crate::document::{self, Descriptor};
 use crate::fetch::blocking;
-use crate::layout::file_stream;
+use crate::layout::{file_of, file_stream};
 use crate::unpack::decompress;
 
 /// An archive of a root file system, compressed or not.
@@ -80,5 +80,12 @@ impl ImageSource for RootfsTar {
         }
         let rest = self.config.slice(usize::try_from(from).unwrap_or(0).min(self.config.len())..);
         Ok(futures_util::stream::once(async { Ok(rest) }).boxed())
+    }
+
+    async fn file(&self, digest: &str) -> Result<Option<BlobFile>, ImageError> {
+        match digest == self.layer {
+            true => Ok(file_of(&self.path, 0, None).await),
+            false => Ok(None),
+        }
     }
 }

@@ -17,10 +17,11 @@ use haar_substrate::{
 };
 use parking_lot::Mutex;
 
+use crate::blob::Blob;
 use crate::digest;
 use crate::document::{self, Descriptor, Document};
 use crate::fetch::{self, blocking};
-use crate::unpack::{self, Room, Unpacked};
+use crate::unpack::{Room, Unpacked};
 use record::Record;
 
 /// Layers of one image that are fetched and unpacked at once.
@@ -183,21 +184,20 @@ impl Store {
         if dir.exists() {
             return Ok(());
         }
-        let blob = fetch::blob(source, descriptor, &self.dir.join("blobs")).await?;
+        let mut blob = Blob::of(source, descriptor, &self.dir.join("blobs")).await?;
         let room = Room { bytes: self.bounds.layer_bytes, entries: self.bounds.layer_entries };
         let (going, expected) = (self.dir.join("going"), diff_id.to_owned());
         let unpacked = blocking("unpack a layer", move || {
             let into = tempfile::Builder::new().prefix("layer-").tempdir_in(going)?;
             let content = into.path().join("fs");
             fs::create_dir(&content)?;
-            let Unpacked { digest, bytes } =
-                unpack::unpack(fs::File::open(&blob)?, &content, room)?;
+            let Unpacked { digest, bytes } = blob.unpack(&content, room)?;
             if digest != expected {
                 let why = format!("layer {expected} has the content {digest}");
                 return Err(crate::place::invalid(&why));
             }
             fs::rename(&content, &dir)?;
-            let _ = fs::remove_file(&blob);
+            blob.remove();
             Ok(bytes)
         });
         let bytes = unpacked.await.map_err(judge)?;

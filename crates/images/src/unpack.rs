@@ -40,19 +40,14 @@ pub(crate) struct Room {
     pub(crate) entries: u64,
 }
 
-/// Opens an archive for reading, whatever it is compressed with: its first bytes tell.
-pub(crate) fn decompress(mut file: File) -> io::Result<Box<dyn Read>> {
-    let mut magic = [0; 4];
-    let mut known = 0;
-    while known < magic.len() {
-        match file.read(&mut magic[known..])? {
-            0 => break,
-            count => known += count,
-        }
-    }
-    file.seek(SeekFrom::Start(0))?;
-    let reader = BufReader::with_capacity(BUFFER_BYTES, file);
-    Ok(match magic {
+/// Reads an archive, whatever it is compressed with: its first bytes tell.
+pub(crate) fn decompress(archive: impl Read + 'static) -> io::Result<Box<dyn Read>> {
+    let mut archive = BufReader::with_capacity(BUFFER_BYTES, archive);
+    let mut magic = Vec::with_capacity(4);
+    (&mut archive).take(4).read_to_end(&mut magic)?;
+    let known = magic.clone();
+    let reader = io::Cursor::new(magic).chain(archive);
+    Ok(match known[..] {
         [0x1f, 0x8b, ..] => Box::new(flate2::bufread::MultiGzDecoder::new(reader)),
         [0x28, 0xb5, 0x2f, 0xfd] => Box::new(zstd::Decoder::with_buffer(reader)?),
         _ => Box::new(reader),
@@ -67,7 +62,11 @@ pub(crate) struct Unpacked {
 
 /// Unpacks an archive into an empty directory.
 /// What the archive must not hold is an error of the kind `InvalidData`.
-pub(crate) fn unpack(archive: File, into: &Path, room: Room) -> io::Result<Unpacked> {
+pub(crate) fn unpack(
+    archive: impl Read + Send + 'static,
+    into: &Path,
+    room: Room,
+) -> io::Result<Unpacked> {
     let at_once = Rc::new(Cell::new(HEADERS_BYTES_MAX));
     // one thread inflates and hashes, this one makes the files
     let (ahead, digest) = Ahead::begin(move || Ok(HashRead::new(decompress(archive)?)))?;

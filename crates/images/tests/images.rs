@@ -296,6 +296,36 @@ async fn a_blob_that_broke_off_goes_on_where_it_was_and_one_that_lies_is_thrown_
     assert_eq!(fs::read_dir(house.dir.path().join("store/blobs")).unwrap().count(), 0);
 }
 
+#[tokio::test]
+async fn a_blob_is_read_where_it_lies_and_judged_by_its_digest() {
+    let house = House::new(Bounds::default());
+    let layer = Layer::new().file("x", 0o644, b"what it is").finish();
+    let (dir, _) = house.layout("there", &[(layer, Compression::Gzip)]);
+    // nothing can be fetched into the store
+    let blobs = house.dir.path().join("store/blobs");
+    fs::remove_dir(&blobs).unwrap();
+    fs::write(&blobs, "").unwrap();
+    let paths: Vec<PathBuf> = fs::read_dir(dir.join("blobs/sha256"))
+        .unwrap()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| fs::read(path).unwrap().starts_with(&[0x1f, 0x8b]))
+        .collect();
+    let [blob] = <[PathBuf; 1]>::try_from(paths).unwrap();
+    let whole = fs::read(&blob).unwrap();
+    let mut other = whole.clone();
+    other[5] ^= 1; // when it was compressed: the archive within is the same
+    fs::write(&blob, &other).unwrap();
+    let refused = house.pull("there", &dir).await;
+    let Err(ImageError::Malformed(why)) = &refused else { panic!("{refused:?}") };
+    assert!(why.contains("has the digest"), "{why}");
+    assert_eq!(house.layers(), 0);
+    fs::write(&blob, &whole).unwrap();
+    let id = house.pull("there", &dir).await.unwrap();
+    let inside = house.store.bundle(&id).unwrap().layers[0].clone();
+    assert_eq!(fs::read(inside.join("x")).unwrap(), b"what it is");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_name_belongs_to_what_was_pulled_by_it_last_and_what_nobody_uses_goes() {
     let clock = Clock::simulated(Timestamp(0));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::fs::File;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,10 +84,28 @@ pub trait ImageSource: Send + Sync + 'static {
         from: u64,
     ) -> Result<BoxStream<'static, Result<Bytes, ImageError>>, ImageError>;
 
+    /// Where a blob lies on this machine's disk: its bytes need not come by [`Self::blob`] then,
+    /// nor be written down once more. The store checks them all the same.
+    async fn file(&self, digest: &str) -> Result<Option<BlobFile>, ImageError> {
+        let _ = digest;
+        Ok(None)
+    }
+
     /// True for what is on this machine's disk: its name here is its operator's choice.
     fn is_import(&self) -> bool {
         false
     }
+}
+
+/// A blob, or what is said to be one, in a file that is there.
+#[derive(Debug)]
+pub struct BlobFile {
+    /// Opened for reading.
+    pub file: File,
+    /// Where in it the blob begins, in bytes.
+    pub at: u64,
+    /// Bytes of the blob.
+    pub size: u64,
 }
 
 /// A manifest or index, as its source has it.

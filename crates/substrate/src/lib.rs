@@ -30,7 +30,7 @@ use futures_core::stream::BoxStream;
 pub use error::{Resource, SubstrateError, Verb};
 pub use exec::{ExecSpec, Session, TerminalSize};
 pub use image::{
-    Image, ImageConfig, ImageEntry, ImageError, ImageHealthcheck, ImageRef, ImageSource,
+    BlobFile, Image, ImageConfig, ImageEntry, ImageError, ImageHealthcheck, ImageRef, ImageSource,
     ImageStore, Manifest,
 };
 pub use spec::{

@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use haar_blobs::Digest;
 use haar_ecr_contract::peek::{EcrPeek, ImageReference, PullError as EcrError, RegistryName};
 use haar_kernel::Principal;
-use haar_substrate::{ImageError, ImageSource, Manifest};
+use haar_substrate::{BlobFile, ImageError, ImageSource, Manifest};
 use tokio::io::AsyncSeekExt as _;
 use tokio_util::io::ReaderStream;
 
@@ -50,14 +50,28 @@ impl ImageSource for OwnRegistry {
         digest: &str,
         from: u64,
     ) -> Result<BoxStream<'static, Result<Bytes, ImageError>>, ImageError> {
+        let mut file = self.open(digest).await?;
+        let name = digest.to_owned();
+        let broken = move |error| ImageError::Disk(format!("read {name}"), error);
+        file.seek(SeekFrom::Start(from)).await.map_err(broken.clone())?;
+        Ok(ReaderStream::new(file).map(move |piece| piece.map_err(broken.clone())).boxed())
+    }
+
+    async fn file(&self, digest: &str) -> Result<Option<BlobFile>, ImageError> {
+        let file = self.open(digest).await?;
+        let broken = |error| ImageError::Disk(format!("read {digest}"), error);
+        let size = file.metadata().await.map_err(broken)?.len();
+        Ok(Some(BlobFile { file: file.into_std().await, at: 0, size }))
+    }
+}
+
+impl OwnRegistry {
+    async fn open(&self, digest: &str) -> Result<tokio::fs::File, ImageError> {
         let malformed = |_| ImageError::Malformed(format!("{digest} is no digest"));
         let parsed = digest.parse::<Digest>().map_err(malformed)?;
         let blob = self.ecr.blob(&self.caller, &self.registry, &self.repository, &parsed).await;
         let blob = blob.map_err(image_error)?;
-        let name = digest.to_owned();
-        let broken = move |error| ImageError::Disk(format!("read {name}"), error);
-        let mut file = tokio::fs::File::open(&blob.path).await.map_err(broken.clone())?;
-        file.seek(SeekFrom::Start(from)).await.map_err(broken.clone())?;
-        Ok(ReaderStream::new(file).map(move |piece| piece.map_err(broken.clone())).boxed())
+        let broken = |error| ImageError::Disk(format!("read {digest}"), error);
+        tokio::fs::File::open(&blob.path).await.map_err(broken)
     }
 }
