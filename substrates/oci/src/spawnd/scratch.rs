@@ -38,8 +38,8 @@ const LOOP_FLAGS_AT: usize = 60;
 const TRIES_MAX: u32 = 100;
 /// Prepared ones of each kind, and kinds remembered.
 const READY_MAX: usize = 2;
-/// Those of each kind that wait to be used again.
-const READY_AGAIN_MAX: usize = 8;
+/// Those of each kind that wait to be used again: as many as a busy host has in use at once.
+const READY_AGAIN_MAX: usize = 40;
 const KINDS_MAX: usize = 4;
 /// Blocks and inodes that a layer may have in use to be worth emptying, and how often it is: what
 /// was once written stays allocated on the host's disk.

@@ -13,8 +13,9 @@ use crate::proto::{Carriage, Carried, Doing, Failure};
 use crate::spawnd::net::{self, Doors};
 use crate::spawnd::netlink::Netlink;
 
-/// Those that were used and wait to be used again, beside those that were made ahead.
-const AGAIN_MAX: usize = 12;
+/// Those that were used and wait to be used again, beside those that were made ahead: as many as a
+/// busy host has in use at once.
+const AGAIN_MAX: usize = 40;
 
 /// A sandbox's network.
 #[derive(Default)]
