@@ -15,8 +15,9 @@ pub(crate) const CREATE_REPOSITORY: &str = "AmazonEC2ContainerRegistry_V20150921
 const REPOSITORY: &str = "task";
 /// Where the tasks' output goes.
 const GROUP: &str = "/bench";
-/// How often it is asked what became of a task.
-const POLL: Duration = Duration::from_millis(4);
+/// How often it is asked what became of a task: often beside how long a few tasks take, and seldom
+/// enough for the questions to cost little beside them.
+const POLL: Duration = Duration::from_millis(10);
 
 /// Runs tasks and waits for them.
 pub(crate) struct Tasks {
