@@ -15,6 +15,7 @@ mod access;
 mod checksum;
 pub mod controllers;
 mod cors;
+mod customer;
 mod lanes;
 mod lifecycle;
 mod listing;

@@ -13,6 +13,7 @@ use haar_wire::{AwsError, Body};
 use parking_lot::Mutex;
 
 use crate::S3;
+use crate::customer::{Cipher, CustomerKey};
 use crate::refusal;
 use crate::rules::range::ByteRange;
 use crate::spool::{body_of, once};
@@ -27,17 +28,29 @@ const ASKED_FOR: Duration = Duration::from_secs(15 * 60);
 /// Pieces in a row.
 pub(crate) type Pieces = stream::BoxStream<'static, Result<Bytes, AwsError>>;
 
-/// A file that is being read: the file, and how much of it is still wanted.
+/// A version whose bytes are wanted.
+#[derive(Clone, Copy)]
+pub(crate) struct Version<'a> {
+    pub(crate) bucket: u64,
+    pub(crate) key: &'a str,
+    pub(crate) record: &'a Record,
+    /// The customer's key that locks it.
+    pub(crate) opener: Option<&'a CustomerKey>,
+}
+
+/// A file that is being read: the file, how much of it is still wanted, and what opens that.
 struct Source {
     file: std::fs::File,
     left: u64,
+    cipher: Option<Cipher>,
 }
 
-/// Bytes of one blob that are wanted: from where, and how many.
+/// Bytes of one blob that are wanted: from where, how many, and what opens them.
 struct Wanted {
     digest: Digest,
     from: u64,
     length: u64,
+    cipher: Option<Cipher>,
 }
 
 /// Keeps what is still to be read from being swept: the object may go meanwhile.
@@ -63,58 +76,51 @@ impl Keeper {
         let wanted = &self.wanted[at];
         let mut file = open_file(&self.blobs.path(&wanted.digest))?;
         file.seek(SeekFrom::Start(wanted.from))?;
-        Ok(Source { file, left: wanted.length })
+        Ok(Source { file, left: wanted.length, cipher: wanted.cipher.clone() })
     }
 }
 
 impl S3 {
     /// Some bytes of a version, as a body.
-    pub(crate) fn body(
-        &self,
-        bucket: u64,
-        key: &str,
-        record: &Record,
-        range: ByteRange,
-    ) -> Result<Body, AwsError> {
-        match &record.bytes {
-            Place::Beside => Ok(self.beside(bucket, key, record, range)?.into()),
+    pub(crate) fn body(&self, version: Version<'_>, range: ByteRange) -> Result<Body, AwsError> {
+        match &version.record.bytes {
+            Place::Beside => Ok(self.beside(version, range)?.into()),
             Place::Nowhere => Ok(Body::empty()),
-            Place::Blobs(segments) => Ok(body_of(self.segments(segments, range))),
+            Place::Blobs(segments) => Ok(body_of(self.segments(segments, range, version.opener))),
         }
     }
 
     /// The same as pieces.
     pub(crate) fn pieces(
         &self,
-        bucket: u64,
-        key: &str,
-        record: &Record,
+        version: Version<'_>,
         range: ByteRange,
     ) -> Result<Pieces, AwsError> {
-        match &record.bytes {
-            Place::Beside => Ok(once(self.beside(bucket, key, record, range)?).boxed()),
+        match &version.record.bytes {
+            Place::Beside => Ok(once(self.beside(version, range)?).boxed()),
             Place::Nowhere => Ok(stream::empty().boxed()),
-            Place::Blobs(segments) => Ok(self.segments(segments, range).boxed()),
+            Place::Blobs(segments) => Ok(self.segments(segments, range, version.opener).boxed()),
         }
     }
 
-    fn beside(
-        &self,
-        bucket: u64,
-        key: &str,
-        record: &Record,
-        range: ByteRange,
-    ) -> Result<Bytes, AwsError> {
+    fn beside(&self, version: Version<'_>, range: ByteRange) -> Result<Bytes, AwsError> {
+        let Version { bucket, key, record, opener } = version;
         let bytes = self.store.body(bucket, key, record.sequence)?;
         let (from, to) = (range.from as usize, (range.from + range.length) as usize);
-        Ok(bytes.slice(from.min(bytes.len())..to.min(bytes.len())))
+        let bytes = bytes.slice(from.min(bytes.len())..to.min(bytes.len()));
+        let seal = record.manner.encryption.customer.as_ref();
+        Ok(match opener.zip(seal) {
+            None => bytes,
+            Some((key, seal)) => key.cipher(&seal.salt, range.from).over(bytes),
+        })
     }
 
     fn segments(
         &self,
         segments: &[Segment],
         range: ByteRange,
-    ) -> impl Stream<Item = Result<Bytes, AwsError>> + Send + 'static {
+        opener: Option<&CustomerKey>,
+    ) -> impl Stream<Item = Result<Bytes, AwsError>> + Send + use<> {
         let mut wanted = Vec::new();
         let (mut skip, mut left) = (range.from, range.length);
         for segment in segments {
@@ -126,7 +132,8 @@ impl S3 {
                 continue;
             }
             let length = (segment.length - skip).min(left);
-            wanted.push(Wanted { digest: segment.digest, from: skip, length });
+            let cipher = opener.zip(segment.nonce).map(|(key, nonce)| key.cipher(&nonce, skip));
+            wanted.push(Wanted { digest: segment.digest, from: skip, length, cipher });
             (skip, left) = (0, left - length);
         }
         let (blobs, clock) = (self.doors.blobs.clone(), self.doors.clock.clone());
@@ -165,6 +172,9 @@ fn next_piece(mut source: Source) -> std::io::Result<(Bytes, Source)> {
     (&mut source.file).take(count).read_to_end(&mut piece)?;
     if piece.len() as u64 != count {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
+    if let Some(cipher) = &mut source.cipher {
+        cipher.apply(&mut piece);
     }
     source.left -= count;
     Ok((piece.into(), source))

@@ -40,13 +40,27 @@ macro_rules! describe {
 macro_rules! encryption {
     ($output:expr, $encryption:expr) => {{
         let encryption: &$crate::store::Encryption = $encryption;
-        $output.server_side_encryption = Some(encryption.algorithm);
+        $output.server_side_encryption = $crate::render::algorithm_shown(encryption);
         $output.ssekms_key_id = $crate::render::key_shown(encryption);
         $output.bucket_key_enabled = encryption.bucket_key.filter(|enabled| *enabled);
     }};
 }
 
-pub(crate) use {describe, encryption};
+/// Fills the two members that confirm a customer's key.
+macro_rules! customer_key {
+    ($output:expr, $key:expr) => {{
+        let key: Option<&$crate::customer::CustomerKey> = $key;
+        $output.sse_customer_algorithm = key.map(|_| "AES256".to_owned());
+        $output.sse_customer_key_md5 = key.map(|key| key.md5());
+    }};
+}
+
+pub(crate) use {customer_key, describe, encryption};
+
+/// How an object is said to be encrypted, unless a customer's key does it.
+pub(crate) fn algorithm_shown(encryption: &Encryption) -> Option<ServerSideEncryption> {
+    encryption.customer.is_none().then_some(encryption.algorithm)
+}
 
 /// The `Content-Type` that an object has, though its writer may have named none.
 pub(crate) fn content_type(record: &Record) -> String {

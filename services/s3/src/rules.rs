@@ -5,6 +5,7 @@ pub(crate) mod bucket_name;
 pub(crate) mod condition;
 pub(crate) mod copy_source;
 pub(crate) mod cors;
+pub(crate) mod customer_key;
 pub(crate) mod encryption;
 pub(crate) mod form_policy;
 pub(crate) mod integrity;

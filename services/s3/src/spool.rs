@@ -5,12 +5,13 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use haar_blobs::{Arrived, BlobError, Witness};
-use haar_wire::{AwsError, Body, BodyError};
+use haar_wire::{AwsError, Body, BodyError, Trailers};
 use md5::{Digest as _, Md5};
 use parking_lot::Mutex;
 
 use crate::S3;
 use crate::checksum::{Checksum, Hasher, Kind};
+use crate::customer::{Cipher, Nonce, Sealing, draw, locked};
 use crate::refusal;
 use crate::rules::integrity::{Wanted, verify};
 use crate::store::{Held, Segment};
@@ -23,9 +24,12 @@ pub(crate) const PUT_MAX: u64 = 5 << 30;
 /// A body that came in whole and is what its sender said.
 pub(crate) struct Spooled {
     pub(crate) size: u64,
-    pub(crate) md5: [u8; 16],
+    /// MD5 in hex; of bytes that a customer's key locks, a number that says nothing of them.
+    pub(crate) etag: String,
     pub(crate) checksum: Checksum,
     bytes: Bytesome,
+    /// Under a customer's key.
+    nonce: Option<Nonce>,
 }
 
 enum Bytesome {
@@ -34,16 +38,11 @@ enum Bytesome {
 }
 
 impl Spooled {
-    /// MD5, in hex.
-    pub(crate) fn etag(&self) -> String {
-        hex(&self.md5)
-    }
-
     /// Keeps the bytes for a record.
     pub(crate) async fn keep(self) -> Result<Held, AwsError> {
         match self.bytes {
             Bytesome::Inline(bytes) => Ok(Held::Inline(bytes)),
-            Bytesome::Arrived(arrived) => Ok(Held::Blobs(vec![settle(arrived).await?])),
+            Bytesome::Arrived(arrived) => Ok(Held::Blobs(vec![settle(arrived, self.nonce).await?])),
         }
     }
 
@@ -55,39 +54,62 @@ impl Spooled {
                 let length = bytes.len() as u64;
                 let digest = room.doors.blobs.put(bytes).await;
                 let digest = digest.map_err(|error| refusal::bytes(&error))?;
-                Ok(vec![Segment { digest, length }])
+                Ok(vec![Segment { digest, length, nonce: self.nonce }])
             }
-            Bytesome::Arrived(arrived) => Ok(vec![settle(arrived).await?]),
+            Bytesome::Arrived(arrived) => Ok(vec![settle(arrived, self.nonce).await?]),
         }
     }
 }
 
-async fn settle(arrived: Arrived) -> Result<Segment, AwsError> {
+async fn settle(arrived: Arrived, nonce: Option<Nonce>) -> Result<Segment, AwsError> {
     let length = arrived.length();
     let digest = arrived.keep().await.map_err(|error| refusal::bytes(&error))?;
-    Ok(Segment { digest, length })
+    Ok(Segment { digest, length, nonce })
 }
 
-/// All hashes of a body.
+/// All hashes of a body, which is seen as it is kept.
 struct Hashes {
     md5: Md5,
     checksum: Hasher,
+    /// Opens what a customer's key locks.
+    opener: Option<Cipher>,
+}
+
+impl Hashes {
+    fn new(kind: Kind, sealing: Option<Sealing<'_>>) -> Self {
+        let opener = sealing.map(|sealing| sealing.cipher());
+        Self { md5: Md5::new(), checksum: Hasher::new(kind), opener }
+    }
+
+    fn take(&mut self, plain: &[u8]) {
+        self.md5.update(plain);
+        self.checksum.update(plain);
+    }
 }
 
 impl Witness for Hashes {
     fn see(&mut self, piece: &[u8]) {
-        self.md5.update(piece);
-        self.checksum.update(piece);
+        match self.opener.take() {
+            None => self.take(piece),
+            Some(mut opener) => {
+                let mut plain = piece.to_vec();
+                opener.apply(&mut plain);
+                self.take(&plain);
+                self.opener = Some(opener);
+            }
+        }
     }
 }
 
 impl S3 {
-    /// Takes a body in, as long as announced, and proves what was said of it.
+    /// Takes a body in, as long as announced, proves what was said of it, and locks it where its
+    /// customer has a key.
     pub(crate) async fn spool(
         &self,
         body: Body,
         announced: Option<i64>,
         wanted: &Wanted,
+        sealing: Option<Sealing<'_>>,
     ) -> Result<Spooled, AwsError> {
         let announced = announced.and_then(|length| u64::try_from(length).ok());
         let at_hand = body.as_bytes().map(|bytes| bytes.len() as u64);
@@ -97,20 +119,29 @@ impl S3 {
         }
         let trailers = body.trailers().cloned();
         let kind = wanted.kind(trailers.as_ref())?;
-        let hashes = Hashes { md5: Md5::new(), checksum: Hasher::new(kind) };
-        let stream = body.into_stream();
+        let hashes = Hashes::new(kind, sealing);
+        let stream = locked(body.into_stream(), sealing);
         let (bytes, size, hashes) = match length <= INLINE_MAX as u64 {
             true => inline(stream, length, hashes).await?,
             false => self.to_disk(stream, hashes).await?,
         };
-        let spooled = Spooled {
-            size,
-            md5: hashes.md5.finalize().into(),
-            checksum: Checksum { kind, value: hashes.checksum.finish(), is_composite: false },
-            bytes,
-        };
-        verify(wanted, trailers.as_ref(), &spooled.md5, &spooled.checksum)?;
-        Ok(spooled)
+        self.proven((bytes, size), (hashes, kind), (wanted, trailers.as_ref()), sealing)
+    }
+
+    /// What came in, if it is what was said of it.
+    fn proven(
+        &self,
+        (bytes, size): (Bytesome, u64),
+        (hashes, kind): (Hashes, Kind),
+        (wanted, trailers): (&Wanted, Option<&Trailers>),
+        sealing: Option<Sealing<'_>>,
+    ) -> Result<Spooled, AwsError> {
+        let md5: [u8; 16] = hashes.md5.finalize().into();
+        let checksum = Checksum { kind, value: hashes.checksum.finish(), is_composite: false };
+        verify(wanted, trailers, &md5, &checksum)?;
+        let nonce = sealing.map(|sealing| sealing.nonce);
+        let etag = hex(&nonce.map_or(md5, |_| draw(&self.doors.ids)));
+        Ok(Spooled { size, etag, checksum, bytes, nonce })
     }
 
     /// Takes in bytes of which nobody said how many there are.
@@ -118,10 +149,11 @@ impl S3 {
         &self,
         stream: impl Stream<Item = Result<Bytes, BodyError>> + Send,
         wanted: &Wanted,
+        sealing: Option<Sealing<'_>>,
     ) -> Result<Spooled, AwsError> {
         let kind = wanted.kind(None)?;
-        let mut hashes = Hashes { md5: Md5::new(), checksum: Hasher::new(kind) };
-        let mut stream = std::pin::pin!(stream);
+        let mut hashes = Hashes::new(kind, sealing);
+        let mut stream = std::pin::pin!(locked(stream, sealing));
         let (mut first, mut length) = (Vec::new(), 0);
         let mut is_over = false;
         while length <= INLINE_MAX {
@@ -142,14 +174,7 @@ impl S3 {
             hashes = seen;
             (bytes, size)
         };
-        let spooled = Spooled {
-            size,
-            md5: hashes.md5.finalize().into(),
-            checksum: Checksum { kind, value: hashes.checksum.finish(), is_composite: false },
-            bytes,
-        };
-        verify(wanted, None, &spooled.md5, &spooled.checksum)?;
-        Ok(spooled)
+        self.proven((bytes, size), (hashes, kind), (wanted, None), sealing)
     }
 
     async fn to_disk(
@@ -247,9 +272,9 @@ pub(crate) async fn hash_of(
     mut pieces: impl Stream<Item = Result<Bytes, AwsError>> + Send + Unpin,
     kind: Kind,
 ) -> Result<([u8; 16], Checksum), AwsError> {
-    let mut hashes = Hashes { md5: Md5::new(), checksum: Hasher::new(kind) };
+    let mut hashes = Hashes::new(kind, None);
     while let Some(piece) = pieces.next().await {
-        hashes.see(&piece?);
+        hashes.take(&piece?);
     }
     let checksum = Checksum { kind, value: hashes.checksum.finish(), is_composite: false };
     Ok((hashes.md5.finalize().into(), checksum))

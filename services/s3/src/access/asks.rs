@@ -134,6 +134,7 @@ pub(super) fn keys_of(input: &dyn Shape) -> Vec<(String, Vec<String>)> {
         ("s3:x-amz-metadata-directive", "MetadataDirective"),
         ("s3:x-amz-server-side-encryption", "ServerSideEncryption"),
         ("s3:x-amz-server-side-encryption-aws-kms-key-id", "SSEKMSKeyId"),
+        ("s3:x-amz-server-side-encryption-customer-algorithm", "SSECustomerAlgorithm"),
         ("s3:x-amz-storage-class", "StorageClass"),
         ("s3:x-amz-grant-read", "GrantRead"),
         ("s3:x-amz-grant-full-control", "GrantFullControl"),

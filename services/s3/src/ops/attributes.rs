@@ -12,6 +12,7 @@ use crate::S3;
 use crate::checksum::show;
 use crate::lookup::version_shown;
 use crate::metering::Class;
+use crate::rules::customer_key::own_key;
 use crate::store::{PartOf, Record};
 
 /// AWS docs: *Amazon S3 API Reference > GetObjectAttributes*.
@@ -23,6 +24,7 @@ impl Flow<GetObjectAttributes> for S3 {
     ) -> Answer<GetObjectAttributes> {
         let bucket = self.bucket(&input.bucket)?;
         let record = self.object(&bucket, &input.key, input.version_id.as_deref(), "GET")?;
+        self.opener(&call, &record, &own_key!(input))?;
         self.meter(&call, &bucket, Class::Read);
         let wants = |attribute| input.object_attributes.contains(&attribute);
         let class = record.manner.headers.storage_class.unwrap_or(StorageClass::Standard);

@@ -121,7 +121,7 @@ show!(GetBucketEncryption, GetBucketEncryptionRequest, |row| {
 write!(PutBucketEncryption, PutBucketEncryptionRequest, |row, input| {
     let config = input.server_side_encryption_configuration;
     encryption::check(&config)?;
-    row.encryption = Some(config);
+    row.encryption = Some(encryption::merged(config, row.encryption.as_ref()));
 });
 write!(DeleteBucketEncryption, DeleteBucketEncryptionRequest, |row, input| row.encryption = None);
 

@@ -13,14 +13,18 @@ use super::manner::{Said, check_key, said};
 use super::put::Incoming;
 use crate::S3;
 use crate::checksum::{Kind, show};
+use crate::customer::{Brought, CustomerKey, Seal};
 use crate::lookup::version_shown;
 use crate::notices::Happening;
+use crate::reading::Version;
 use crate::refusal;
-use crate::render::encryption;
+use crate::render::{customer_key, encryption};
 use crate::rules::condition::{Conditions, WriteConditions};
 use crate::rules::copy_source::CopySource;
+use crate::rules::customer_key as key;
+use crate::rules::integrity::Wanted;
 use crate::rules::range::ByteRange;
-use crate::spool::{hash_of, hex};
+use crate::spool::{body_of, hash_of, hex};
 use crate::state::BucketRow;
 use crate::store::{Held, Manner, Place, Record};
 
@@ -33,6 +37,13 @@ pub(super) struct Original {
     pub(super) key: String,
     pub(super) version_id: Option<String>,
     pub(super) record: Record,
+}
+
+impl Original {
+    /// With the customer's key that opens it.
+    pub(super) fn version<'a>(&'a self, opener: Option<&'a CustomerKey>) -> Version<'a> {
+        Version { bucket: self.bucket.id, key: &self.key, record: &self.record, opener }
+    }
 }
 
 /// AWS docs: *Amazon S3 API Reference > CopyObject*.
@@ -51,10 +62,16 @@ impl Flow<CopyObject> for S3 {
         conditions.check_copy(&original.record)?;
         refuse_large(&original.record)?;
         refuse_pointless(&input, &bucket, &original)?;
-        let manner = manner(&call, &bucket, &input, &original.record)?;
+        let opener = self.opener(&call, &original.record, &key::source_key!(input))?;
+        let key = key::Said { other: input.server_side_encryption, ..key::own_key!(input) };
+        let brought = self.brought_key(&call, (&bucket, &input.key), &key)?;
+        let seal = brought.as_ref().map(|brought| brought.seal.clone());
+        let manner = manner(&call, &bucket, (&input, seal), &original.record)?;
         let kind = input.checksum_algorithm.map(Kind::of).transpose()?;
-        let mut record = self.copied(&original, manner, kind).await?;
-        let held = self.held_by(&original)?;
+        let (mut record, held) = match opener.is_some() || brought.is_some() {
+            true => self.recoded(&original, manner, kind, (opener.as_ref(), &brought)).await?,
+            false => (self.copied(&original, manner, kind).await?, self.held_by(&original)?),
+        };
         record.bytes = Place::Nowhere;
         let conditions = WriteConditions {
             if_match: input.if_match.clone(),
@@ -85,6 +102,7 @@ impl Flow<CopyObject> for S3 {
             ..Default::default()
         };
         encryption!(output, &record.manner.encryption);
+        customer_key!(output, brought.as_ref().map(|brought| &brought.key));
         Ok(output)
     }
 }
@@ -142,12 +160,38 @@ impl S3 {
             (true, Some(sum)) => (old.etag.clone(), sum.clone()),
             _ => {
                 let all = ByteRange::all(old.size);
-                let pieces = self.pieces(original.bucket.id, &original.key, old, all)?;
+                let pieces = self.pieces(original.version(None), all)?;
                 let (md5, sum) = hash_of(pieces, kind).await?;
                 (hex(&md5), sum)
             }
         };
         Ok(Record { size: old.size, etag, checksum: Some(checksum), manner, ..Record::default() })
+    }
+
+    /// The same where a customer's key locks the source, the copy or both: bytes are read, and
+    /// kept anew.
+    async fn recoded(
+        &self,
+        original: &Original,
+        manner: Manner,
+        kind: Option<Kind>,
+        (opener, brought): (Option<&CustomerKey>, &Option<Brought>),
+    ) -> Result<(Record, Held), AwsError> {
+        let old = &original.record;
+        let pieces = self.pieces(original.version(opener), ByteRange::all(old.size))?;
+        let usual = kind.or(old.checksum.as_ref().map(|sum| sum.kind));
+        let wanted = Wanted { usual, ..Wanted::default() };
+        let (length, sealing) = (i64::try_from(old.size).ok(), brought.as_ref());
+        let sealing = sealing.map(Brought::sealing);
+        let spooled = self.spool(body_of(pieces), length, &wanted, sealing).await?;
+        let record = Record {
+            size: spooled.size,
+            etag: spooled.etag.clone(),
+            checksum: Some(spooled.checksum.clone()),
+            manner,
+            ..Record::default()
+        };
+        Ok((record, spooled.keep().await?))
     }
 
     /// Puts a copy in. Its source must still be there once no sweep can take the blobs that both
@@ -197,6 +241,8 @@ fn refuse_pointless(
         || input.storage_class.is_some()
         || input.website_redirect_location.is_some()
         || input.server_side_encryption.is_some()
+        || input.sse_customer_algorithm.is_some()
+        || input.copy_source_sse_customer_algorithm.is_some()
         || input.checksum_algorithm.is_some();
     match is_same && !changes {
         true => Err(refusal::invalid_request(
@@ -212,10 +258,10 @@ fn refuse_pointless(
 fn manner(
     call: &Call,
     bucket: &BucketRow,
-    input: &CopyObjectRequest,
+    (input, seal): (&CopyObjectRequest, Option<Seal>),
     source: &Record,
 ) -> Result<Manner, AwsError> {
-    let mut said: Said<'_> = said!(*input);
+    let mut said = Said { seal, ..said!(*input) };
     let replaces = input.metadata_directive == Some(MetadataDirective::Replace);
     if !replaces {
         let (class, redirect) =

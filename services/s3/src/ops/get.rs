@@ -9,12 +9,13 @@ use haar_s3_contract::model::{
 };
 use haar_wire::AwsError;
 
-use super::manner::needs_tls;
 use crate::S3;
 use crate::metering::Class;
+use crate::reading::Version;
 use crate::refusal;
-use crate::render::describe;
+use crate::render::{customer_key, describe};
 use crate::rules::condition::Conditions;
+use crate::rules::customer_key::own_key;
 use crate::rules::range::{self, ByteRange};
 use crate::store::Record;
 
@@ -23,11 +24,9 @@ impl Flow<GetObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: GetObjectRequest) -> Answer<GetObject> {
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
-        if input.sse_customer_algorithm.is_some() {
-            return Err(needs_tls());
-        }
         let version_id = input.version_id.as_deref();
         let record = self.object(&bucket, &input.key, version_id, "GET")?;
+        let opener = self.opener(&call, &record, &own_key!(input))?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref(),
             if_none_match: input.if_none_match.as_deref(),
@@ -36,8 +35,10 @@ impl Flow<GetObject> for S3 {
         };
         conditions.check_read(&record)?;
         let wanted = wanted(&record, input.range.as_deref(), input.part_number)?;
+        let (key, opener) = (&input.key, opener.as_ref());
+        let version = Version { bucket: bucket.id, key, record: &record, opener };
         let mut output = GetObjectOutput {
-            body: self.body(bucket.id, &input.key, &record, wanted.range)?,
+            body: self.body(version, wanted.range)?,
             content_length: i64::try_from(wanted.range.length).ok(),
             content_range: wanted.shown(&record),
             parts_count: wanted.parts_count,
@@ -46,6 +47,7 @@ impl Flow<GetObject> for S3 {
         };
         let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
         describe!(output, &bucket, &input.key, &record, checksums);
+        customer_key!(output, opener);
         overwrite(&mut output.cache_control, input.response_cache_control);
         overwrite(&mut output.content_disposition, input.response_content_disposition);
         overwrite(&mut output.content_encoding, input.response_content_encoding);
@@ -63,11 +65,9 @@ impl Flow<HeadObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: HeadObjectRequest) -> Answer<HeadObject> {
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
-        if input.sse_customer_algorithm.is_some() {
-            return Err(needs_tls());
-        }
         let version_id = input.version_id.as_deref();
         let record = self.object(&bucket, &input.key, version_id, "HEAD")?;
+        let opener = self.opener(&call, &record, &own_key!(input))?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref(),
             if_none_match: input.if_none_match.as_deref(),
@@ -85,6 +85,7 @@ impl Flow<HeadObject> for S3 {
         };
         let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
         describe!(output, &bucket, &input.key, &record, checksums);
+        customer_key!(output, opener.as_ref());
         overwrite(&mut output.cache_control, input.response_cache_control);
         overwrite(&mut output.content_disposition, input.response_content_disposition);
         overwrite(&mut output.content_encoding, input.response_content_encoding);

@@ -7,6 +7,7 @@ use haar_s3_contract::model::{
 use haar_types::{AccountId, Timestamp};
 use haar_wire::AwsError;
 
+use crate::customer::Seal;
 use crate::lookup::canonical_id;
 use crate::refusal;
 use crate::rules::acl::{Acl, GrantHeaders};
@@ -31,8 +32,8 @@ pub(crate) struct Said<'a> {
     pub(crate) algorithm: Option<ServerSideEncryption>,
     pub(crate) key_id: Option<String>,
     pub(crate) bucket_key: Option<bool>,
-    /// A key that the customer brings.
-    pub(crate) customer_algorithm: Option<&'a str>,
+    /// Of the key that the customer brings.
+    pub(crate) seal: Option<Seal>,
 }
 
 /// Collects what a request says, whichever shape it has.
@@ -66,7 +67,7 @@ macro_rules! said {
             algorithm: input.server_side_encryption,
             key_id: input.ssekms_key_id.clone(),
             bucket_key: input.bucket_key_enabled,
-            customer_algorithm: input.sse_customer_algorithm.as_deref(),
+            seal: None,
         }
     }};
 }
@@ -133,8 +134,8 @@ impl Said<'_> {
     }
 
     fn encryption(&self, bucket: &BucketRow) -> Result<Encryption, AwsError> {
-        if self.customer_algorithm.is_some() {
-            return Err(needs_tls());
+        if let Some(seal) = &self.seal {
+            return Ok(Encryption { customer: Some(seal.clone()), ..Encryption::default() });
         }
         if self.key_id.is_some()
             && matches!(self.algorithm, None | Some(ServerSideEncryption::Aes256))
@@ -153,6 +154,7 @@ impl Said<'_> {
                     _ => Some(self.key_id.clone().unwrap_or_else(|| own_key(bucket))),
                 },
                 bucket_key: self.bucket_key,
+                customer: None,
             },
         })
     }
@@ -179,15 +181,8 @@ pub(crate) fn usual_encryption(bucket: &BucketRow) -> Encryption {
             ),
         },
         bucket_key: rule.and_then(|rule| rule.bucket_key_enabled),
+        customer: None,
     }
-}
-
-/// Keys of customers go over secure connections only, and haar has none.
-pub(crate) fn needs_tls() -> AwsError {
-    refusal::invalid_request(
-        "Requests specifying Server Side Encryption with Customer provided keys must be made over \
-         a secure connection.",
-    )
 }
 
 /// Until when a bucket locks what is put into it now.

@@ -13,15 +13,17 @@ use haar_s3_contract::model::{
 use haar_wire::AwsError;
 use md5::{Digest as _, Md5};
 
-use super::manner::{check_key, said};
+use super::manner::{Said, check_key, said};
 use crate::S3;
 use crate::checksum::{Checksum, Kind, given, show};
+use crate::customer::of_part;
 use crate::lookup::version_shown;
 use crate::metering::Class;
 use crate::notices::{Cause, Happening};
 use crate::refusal;
-use crate::render::encryption;
+use crate::render::{customer_key, encryption};
 use crate::rules::condition::WriteConditions;
+use crate::rules::customer_key as key;
 use crate::rules::integrity::bad_digest;
 use crate::spool::hex;
 use crate::store::{PartRecord, Record, Segment, UploadRecord};
@@ -40,11 +42,14 @@ impl Flow<CreateMultipartUpload> for S3 {
         let bucket = self.bucket(&input.bucket)?;
         check_key(&input.key)?;
         let kind = input.checksum_algorithm.map(Kind::of).transpose()?;
+        let key = key::Said { other: input.server_side_encryption, ..key::own_key!(input) };
+        let brought = self.brought_key(&call, (&bucket, &input.key), &key)?;
+        let seal = brought.as_ref().map(|brought| brought.seal.clone());
         let upload = UploadRecord {
             id: self.store.mint_upload_id(call.now),
             initiated_at: call.now,
             initiator: (call.account.clone(), call.principal.arn()),
-            manner: said!(input).manner(&call, &bucket)?,
+            manner: Said { seal, ..said!(input) }.manner(&call, &bucket)?,
             kind,
             is_composite: is_composite(kind, input.checksum_type)?,
         };
@@ -67,6 +72,7 @@ impl Flow<CreateMultipartUpload> for S3 {
             ..Default::default()
         };
         encryption!(output, &upload.manner.encryption);
+        customer_key!(output, brought.as_ref().map(|brought| &brought.key));
         Ok(output)
     }
 }
@@ -121,6 +127,9 @@ impl Flow<CompleteMultipartUpload> for S3 {
     ) -> Answer<CompleteMultipartUpload> {
         let bucket = self.bucket(&input.bucket)?;
         let upload = self.store.upload(bucket.id, &input.key, &input.upload_id)?;
+        if input.sse_customer_key.is_some() {
+            of_part(&upload.manner.encryption, &key::own_key!(input))?; // it may be left out here
+        }
         let listed = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref());
         let listed = listed.filter(|parts| !parts.is_empty()).ok_or_else(refusal::malformed_xml)?;
         let conditions = WriteConditions {

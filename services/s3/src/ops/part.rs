@@ -9,14 +9,15 @@ use haar_s3_contract::model::{
 };
 use haar_wire::{AwsError, Body};
 
-use super::manner::needs_tls;
 use crate::S3;
 use crate::checksum::{Kind, given, show};
+use crate::customer::{CustomerKey, Sealing, draw, of_part};
 use crate::lookup::version_shown;
 use crate::metering::Class;
 use crate::refusal;
-use crate::render::encryption;
+use crate::render::{customer_key, encryption};
 use crate::rules::condition::Conditions;
+use crate::rules::customer_key::{Said, own_key, source_key};
 use crate::rules::integrity::Wanted;
 use crate::rules::range::{self, ByteRange};
 use crate::spool::body_of;
@@ -31,29 +32,35 @@ struct Target<'a> {
     number: i32,
 }
 
+/// A part's bytes, how many there are, and what is said of them.
+struct Arriving {
+    body: Body,
+    length: Option<i64>,
+    wanted: Wanted,
+}
+
 impl Flow<UploadPart> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: UploadPartRequest) -> Answer<UploadPart> {
         let bucket = self.bucket(&input.bucket)?;
-        if input.sse_customer_algorithm.is_some() {
-            return Err(needs_tls());
-        }
         let target = Target {
             bucket: &bucket,
             key: &input.key,
             upload: self.store.upload(bucket.id, &input.key, &input.upload_id)?,
             number: part_number(input.part_number)?,
         };
+        let key = self.key_of_part(&call, &target, &own_key!(input))?;
         let wanted = Wanted {
             content_md5: input.content_md5.clone(),
             given: given!(input),
             algorithm: input.checksum_algorithm,
             usual: target.upload.kind,
         };
-        let part =
-            self.take_part(&call, &target, input.body, input.content_length, &wanted).await?;
+        let arriving = Arriving { body: input.body, length: input.content_length, wanted };
+        let part = self.take_part(&call, &target, arriving, key.as_ref()).await?;
         let mut output =
             UploadPartOutput { e_tag: Some(format!("\"{}\"", part.etag)), ..Default::default() };
         encryption!(output, &target.upload.manner.encryption);
+        customer_key!(output, key.as_ref());
         if let Some(sum) = &part.checksum {
             show!(output, sum);
         }
@@ -74,8 +81,10 @@ impl Flow<UploadPartCopy> for S3 {
             upload: self.store.upload(bucket.id, &input.key, &input.upload_id)?,
             number: part_number(input.part_number)?,
         };
+        let key = self.key_of_part(&call, &target, &own_key!(input))?;
         let owner = input.expected_source_bucket_owner.as_deref();
         let original = self.original(&input.copy_source, owner)?;
+        let opener = self.opener(&call, &original.record, &source_key!(input))?;
         let conditions = Conditions {
             if_match: input.copy_source_if_match.as_deref(),
             if_none_match: input.copy_source_if_none_match.as_deref(),
@@ -84,10 +93,11 @@ impl Flow<UploadPartCopy> for S3 {
         };
         conditions.check_copy(&original.record)?;
         let range = copied_range(&original.record, input.copy_source_range.as_deref())?;
-        let pieces = self.pieces(original.bucket.id, &original.key, &original.record, range)?;
+        let pieces = self.pieces(original.version(opener.as_ref()), range)?;
         let wanted = Wanted { usual: target.upload.kind, ..Wanted::default() };
         let length = i64::try_from(range.length).ok();
-        let part = self.take_part(&call, &target, body_of(pieces), length, &wanted).await?;
+        let arriving = Arriving { body: body_of(pieces), length, wanted };
+        let part = self.take_part(&call, &target, arriving, key.as_ref()).await?;
         let mut result = CopyPartResult {
             e_tag: Some(format!("\"{}\"", part.etag)),
             last_modified: Some(part.modified_at),
@@ -102,6 +112,7 @@ impl Flow<UploadPartCopy> for S3 {
             ..Default::default()
         };
         encryption!(output, &target.upload.manner.encryption);
+        customer_key!(output, key.as_ref());
         Ok(output)
     }
 }
@@ -136,22 +147,37 @@ fn copied_range(record: &Record, header: Option<&str>) -> Result<ByteRange, AwsE
 }
 
 impl S3 {
+    /// The customer's key that a part is locked with.
+    fn key_of_part(
+        &self,
+        call: &Call,
+        target: &Target<'_>,
+        said: &Said<'_>,
+    ) -> Result<Option<CustomerKey>, AwsError> {
+        let key = of_part(&target.upload.manner.encryption, said)?;
+        if key.is_some() {
+            self.refuse_open_line(call)?;
+        }
+        Ok(key)
+    }
+
     /// Takes a part in, and returns once it is on disk.
     async fn take_part(
         &self,
         call: &Call,
         target: &Target<'_>,
-        body: Body,
-        length: Option<i64>,
-        wanted: &Wanted,
+        arriving: Arriving,
+        key: Option<&CustomerKey>,
     ) -> Result<PartRecord, AwsError> {
+        let Arriving { body, length, wanted } = arriving;
         let computed = wanted.kind(body.trailers())?;
         refuse_other_kind(&target.upload, computed)?;
-        let spooled = self.spool(body, length, wanted).await?;
+        let sealing = key.map(|key| Sealing { key, nonce: draw(&self.doors.ids) });
+        let spooled = self.spool(body, length, &wanted, sealing).await?;
         let part = PartRecord {
             number: target.number,
             size: spooled.size,
-            etag: spooled.etag(),
+            etag: spooled.etag.clone(),
             checksum: Some(spooled.checksum.clone()),
             modified_at: self.doors.clock.now(),
             segments: spooled.keep_as_blob(self).await?,

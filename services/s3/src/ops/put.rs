@@ -6,15 +6,17 @@ use haar_kernel::{Answer, Call, Flow};
 use haar_s3_contract::model::{PutObject, PutObjectOutput, PutObjectRequest};
 use haar_wire::AwsError;
 
-use super::manner::{check_key, said};
+use super::manner::{Said, check_key, said};
 use crate::S3;
 use crate::checksum::{given, show};
+use crate::customer::Brought;
 use crate::lookup::version_shown;
 use crate::metering::Class;
 use crate::notices::{Cause, Happening};
 use crate::refusal;
-use crate::render::{encryption, expiration};
+use crate::render::{customer_key, encryption, expiration};
 use crate::rules::condition::WriteConditions;
+use crate::rules::customer_key as key;
 use crate::rules::integrity::Wanted;
 use crate::state::BucketRow;
 use crate::store::{Held, Manner, Record};
@@ -39,7 +41,10 @@ impl Flow<PutObject> for S3 {
             return Err(AwsError::new("NotImplemented", 501, text)
                 .element("Header", "x-amz-write-offset-bytes"));
         }
-        let manner = said!(input).manner(&call, &bucket)?;
+        let key = key::Said { other: input.server_side_encryption, ..key::own_key!(input) };
+        let brought = self.brought_key(&call, (&bucket, &input.key), &key)?;
+        let seal = brought.as_ref().map(|brought| brought.seal.clone());
+        let manner = Said { seal, ..said!(input) }.manner(&call, &bucket)?;
         let conditions = WriteConditions {
             if_match: input.if_match.clone(),
             if_none_match: input.if_none_match.clone(),
@@ -53,10 +58,11 @@ impl Flow<PutObject> for S3 {
             algorithm: input.checksum_algorithm,
             usual: None,
         };
-        let spooled = self.spool(input.body, input.content_length, &wanted).await?;
+        let sealing = brought.as_ref().map(Brought::sealing);
+        let spooled = self.spool(input.body, input.content_length, &wanted, sealing).await?;
         let record = Record {
             size: spooled.size,
-            etag: spooled.etag(),
+            etag: spooled.etag.clone(),
             checksum: Some(spooled.checksum.clone()),
             manner,
             ..Record::default()
@@ -78,6 +84,7 @@ impl Flow<PutObject> for S3 {
             ..Default::default()
         };
         encryption!(output, &record.manner.encryption);
+        customer_key!(output, brought.as_ref().map(|brought| &brought.key));
         if let Some(checksum) = &record.checksum {
             show!(output, checksum);
             output.checksum_type = Some(checksum.scope());

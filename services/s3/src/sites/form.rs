@@ -16,12 +16,14 @@ use super::{adorn, bare, refused};
 use crate::S3;
 use crate::access::Ask;
 use crate::cors::set;
+use crate::customer::Brought;
 use crate::notices::Happening;
 use crate::ops::manner::{Said, check_key};
 use crate::ops::put::Incoming;
 use crate::refusal;
 use crate::rules::acl::GrantHeaders;
 use crate::rules::condition::WriteConditions;
+use crate::rules::customer_key;
 use crate::rules::form_policy::FormPolicy;
 use crate::rules::integrity::Wanted;
 use crate::rules::tags;
@@ -70,21 +72,23 @@ async fn take(
     }
     let put = Ask::of_object("s3:PutObject", &bucket.name, &key, None);
     room.permit(&call, bucket, &put, &[])?;
-    let manner = said(&form.fields).manner(&call, bucket)?;
-    let mut manner = manner;
+    let brought = room.brought_key(&call, (bucket, &key), &key_of(&form))?;
+    let seal = brought.as_ref().map(|brought| brought.seal.clone());
+    let mut manner = Said { seal, ..said(&form.fields) }.manner(&call, bucket)?;
     if let Some(tagging) = form.field("tagging") {
         manner.tags = tags_of(tagging)?;
     }
     let done = Done::of(&form.fields);
     let wanted =
         Wanted { content_md5: form.fields.get("content-md5").cloned(), ..Wanted::default() };
-    let spooled = room.spool_stream(form.file(), &wanted).await?;
+    let sealing = brought.as_ref().map(Brought::sealing);
+    let spooled = room.spool_stream(form.file(), &wanted, sealing).await?;
     if let Some(policy) = &policy {
         policy.check_length(spooled.size)?;
     }
     let record = Record {
         size: spooled.size,
-        etag: spooled.etag(),
+        etag: spooled.etag.clone(),
         checksum: Some(spooled.checksum.clone()),
         manner,
         ..Record::default()
@@ -118,6 +122,17 @@ fn caller(room: &S3, parts: &Parts, form: &Form) -> Result<Call, AwsError> {
             signature: form.field("x-amz-signature").unwrap_or_default(),
         },
     )
+}
+
+/// What the fields say of a customer's key.
+fn key_of(form: &Form) -> customer_key::Said<'_> {
+    let field = |name: &str| form.field(&format!("x-amz-server-side-encryption{name}"));
+    customer_key::Said {
+        algorithm: field("-customer-algorithm"),
+        key: field("-customer-key"),
+        md5: field("-customer-key-md5"),
+        other: field("").and_then(|text| text.parse().ok()),
+    }
 }
 
 /// What the fields say of the object.

@@ -15,8 +15,11 @@ use super::{adorn, bare};
 use crate::S3;
 use crate::access::Ask;
 use crate::cors::set;
+use crate::customer::opener;
+use crate::reading::Version;
 use crate::render::content_type;
 use crate::rules::condition::Conditions;
+use crate::rules::customer_key::Said;
 use crate::rules::range::{self, ByteRange};
 use crate::state::BucketRow;
 use crate::store::Record;
@@ -139,7 +142,11 @@ impl Visit<'_> {
         let wanted = cut.unwrap_or_else(|| ByteRange::all(record.size));
         let body = match self.parts.method == Method::HEAD {
             true => Ok(Body::empty()),
-            false => self.room.body(self.bucket.id, key, record, wanted),
+            false => {
+                let version = Version { bucket: self.bucket.id, key, record, opener: None };
+                opener(&record.manner.encryption, &Said::default())
+                    .and_then(|_| self.room.body(version, wanted))
+            }
         };
         let mut answer = match body {
             Ok(body) => Response::new(body),

@@ -9,6 +9,7 @@ use haar_types::{AccountId, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::checksum::Checksum;
+use crate::customer::{Nonce, Seal};
 use crate::rules::acl::Acl;
 
 /// One version of an object, or a delete marker.
@@ -95,6 +96,9 @@ pub(crate) struct Encryption {
     pub(crate) key_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket_key: Option<bool>,
+    /// Of a customer's own key, which is in force then, whatever is said above.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) customer: Option<Seal>,
 }
 
 /// One of the parts that an object was made of.
@@ -123,6 +127,9 @@ pub(crate) enum Place {
 pub(crate) struct Segment {
     pub(crate) digest: Digest,
     pub(crate) length: u64,
+    /// The number that it is locked with under its customer's key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) nonce: Option<Nonce>,
 }
 
 /// Bytes that wait for a record to name them.
