@@ -15,6 +15,7 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 
 use crate::lookup::canonical_id;
+use crate::ops::restore::ACCEPTED;
 use crate::rules::acl::Acl;
 use crate::rules::public::is_public;
 use crate::state::BucketRow;
@@ -73,6 +74,11 @@ impl Room for S3 {
             && answer.headers().contains_key("content-range")
         {
             *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
+        }
+        let marked = answer.headers().get("x-amz-restore-output-path");
+        if route.operation.name == "RestoreObject" && marked.is_some_and(|mark| mark == ACCEPTED) {
+            answer.headers_mut().remove("x-amz-restore-output-path");
+            *answer.status_mut() = StatusCode::ACCEPTED;
         }
         let origin = parts.headers.get("origin").and_then(|origin| origin.to_str().ok());
         if let (Some(origin), Some(name)) = (origin, route.label("Bucket"))

@@ -62,7 +62,6 @@ pub(crate) struct Sealing<'a> {
 }
 
 /// Locks bytes, or opens them again.
-#[derive(Clone)]
 pub(crate) struct Cipher(Ctr64BE<Aes256>);
 
 /// A number for [`Sealing`].

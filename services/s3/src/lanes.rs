@@ -80,6 +80,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::S3>) {
     lanes.flow::<model::PutObjectRetention>();
     lanes.flow::<model::PutObjectTagging>();
     lanes.command::<model::PutPublicAccessBlock>();
+    lanes.flow::<model::RestoreObject>();
     lanes.flow::<model::UploadPart>();
     lanes.flow::<model::UploadPartCopy>();
 }

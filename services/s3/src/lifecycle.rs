@@ -123,6 +123,7 @@ impl Sweep<'_> {
         match fate {
             Fate::Moves(class) => {
                 newest.manner.headers.storage_class = Some(class);
+                newest.restore = None;
                 change.rewrite(&newest)?;
                 Ok(Some((newest, Happening::LifecycleTransition)))
             }
@@ -195,7 +196,7 @@ impl Sweep<'_> {
         work: impl FnOnce(&mut Change<'_>, &BucketRow) -> Result<Option<(Record, Happening)>, AwsError>,
     ) -> Result<(), AwsError> {
         let doors = &self.room.doors;
-        let cause = Cause::lifecycle(doors.ids.uuid());
+        let cause = Cause::service(doors.ids.uuid());
         let now = doors.clock.now();
         let staged = self.room.store.change(&doors.ledger, self.row, key, now, |change, row| {
             let done = work(change, row)?;

@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_kernel::{Call, Doors, UsageRecord};
+use haar_s3_contract::model::{StorageClass, Tier};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
 
 use crate::S3;
+use crate::rules::archive::Restore;
 use crate::state::BucketRow;
-use crate::store::Usage;
+use crate::store::{Record, Usage};
 
 /// How often storage is metered.
 const EVERY: Duration = Duration::from_secs(60);
@@ -28,8 +30,32 @@ pub(crate) struct Storage {
 pub(crate) enum Class {
     /// PUT, COPY, POST, LIST.
     Write,
+    /// The same into the class `GLACIER`, also by a lifecycle rule.
+    Archive,
+    /// The same into the class `DEEP_ARCHIVE`.
+    DeepArchive,
     /// GET and all others; DELETE is free.
     Read,
+}
+
+impl Class {
+    /// Of a request that writes a version.
+    pub(crate) fn of_write(record: &Record) -> Self {
+        match record.manner.headers.storage_class {
+            Some(StorageClass::Glacier) => Self::Archive,
+            Some(StorageClass::DeepArchive) => Self::DeepArchive,
+            _ => Self::Write,
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Write => "requests/write",
+            Self::Archive => "requests/glacier",
+            Self::DeepArchive => "requests/deep-archive",
+            Self::Read => "requests/read",
+        }
+    }
 }
 
 impl Storage {
@@ -41,17 +67,52 @@ impl Storage {
 impl S3 {
     /// Notes a request that AWS would charge.
     pub(crate) fn meter(&self, call: &Call, bucket: &BucketRow, class: Class) {
-        let kind = match class {
-            Class::Write => "requests/write",
-            Class::Read => "requests/read",
+        self.record_usage(bucket, call.now, vec![(class.kind(), 1)]);
+    }
+
+    /// Notes what a restoration costs: the request, and the bytes.
+    pub(crate) fn meter_restore(
+        &self,
+        call: &Call,
+        bucket: &BucketRow,
+        record: &Record,
+        restore: Restore,
+    ) {
+        let is_deep = record.manner.headers.storage_class == Some(StorageClass::DeepArchive);
+        let (request, bytes) = match (is_deep, restore.tier) {
+            (false, Tier::Expedited) => ("restores/expedited", "kib-restored/expedited"),
+            (false, Tier::Standard) => ("restores/glacier", "kib-restored/glacier"),
+            (false, Tier::Bulk) => return, // free
+            (true, Tier::Bulk) => ("restores/deep-archive-bulk", "kib-restored/deep-archive-bulk"),
+            (true, _) => ("restores/deep-archive", "kib-restored/deep-archive"),
         };
+        let kib = record.size.div_ceil(1024);
+        self.record_usage(bucket, call.now, vec![(request, 1), (bytes, kib)]);
+    }
+
+    /// Notes what a copy in another bucket costs: the request, and the way to another region.
+    pub(crate) fn meter_copy(&self, source: &BucketRow, target: &BucketRow, record: &Record) {
+        let mut quantities = vec![(Class::of_write(record).kind(), 1)];
+        let kib = record.size.div_ceil(1024);
+        if source.region != target.region && kib > 0 {
+            quantities.push(("kib-out/inter-region", kib));
+        }
+        self.record_usage(source, self.doors.clock.now(), quantities);
+    }
+
+    fn record_usage(
+        &self,
+        bucket: &BucketRow,
+        at: Timestamp,
+        quantities: Vec<(&'static str, u64)>,
+    ) {
         self.doors.meter.record(UsageRecord {
             account: bucket.account.clone(),
             region: bucket.region.clone(),
-            at: call.now,
+            at,
             service: "s3",
             resource: bucket.name.clone(),
-            quantities: vec![(kind, 1)],
+            quantities,
         });
     }
 
@@ -83,17 +144,20 @@ impl S3 {
             if is_new_day {
                 self.tell_size(&bucket, usage, now);
             }
-            let kib = u64::try_from(usage.bytes).unwrap_or(0).div_ceil(1024);
-            if kib > 0 {
-                // In KiB, so that a month of all that a disk holds fits.
-                self.doors.meter.record(UsageRecord {
-                    account: bucket.account.clone(),
-                    region: bucket.region.clone(),
-                    at: now,
-                    service: "s3",
-                    resource: bucket.name.clone(),
-                    quantities: vec![("kib-ms/standard", kib.saturating_mul(elapsed))],
-                });
+            let mut quantities = Vec::new();
+            for (kind, bytes) in [
+                ("kib-ms/standard", usage.bytes - usage.glacier - usage.deep),
+                ("kib-ms/glacier", usage.glacier),
+                ("kib-ms/deep-archive", usage.deep),
+            ] {
+                let kib = u64::try_from(bytes).unwrap_or(0).div_ceil(1024);
+                if kib > 0 {
+                    // In KiB, so that a month of all that a disk holds fits.
+                    quantities.push((kind, kib.saturating_mul(elapsed)));
+                }
+            }
+            if !quantities.is_empty() {
+                self.record_usage(&bucket, now, quantities);
             }
         }
     }
@@ -108,7 +172,14 @@ impl S3 {
     fn tell_size(&self, bucket: &BucketRow, usage: Usage, at: Timestamp) {
         let Some(sink) = self.doors.peeks.get::<dyn MetricSink>() else { return };
         for (metric, kind, unit, value) in [
-            ("BucketSizeBytes", "StandardStorage", "Bytes", usage.bytes),
+            (
+                "BucketSizeBytes",
+                "StandardStorage",
+                "Bytes",
+                usage.bytes - usage.glacier - usage.deep,
+            ),
+            ("BucketSizeBytes", "GlacierStorage", "Bytes", usage.glacier),
+            ("BucketSizeBytes", "DeepArchiveStorage", "Bytes", usage.deep),
             ("NumberOfObjects", "AllStorageTypes", "Count", usage.count),
         ] {
             sink.record(Sample {

@@ -33,9 +33,27 @@ pub(crate) enum Happening {
     LifecycleDelete,
     LifecycleDeleteMarkerCreated,
     LifecycleTransition,
+    RestorePost,
+    RestoreCompleted,
+    RestoreDelete,
 }
 
 impl Happening {
+    /// Whether it is for copies in other buckets too.
+    fn is_copied(self) -> bool {
+        use Happening::*;
+        matches!(
+            self,
+            Put | Post
+                | Copy
+                | CompleteMultipartUpload
+                | DeleteMarkerCreated
+                | TaggingPut
+                | TaggingDelete
+                | AclPut
+        )
+    }
+
     /// Without `s3:`.
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -51,6 +69,9 @@ impl Happening {
             Self::LifecycleDelete => "LifecycleExpiration:Delete",
             Self::LifecycleDeleteMarkerCreated => "LifecycleExpiration:DeleteMarkerCreated",
             Self::LifecycleTransition => "LifecycleTransition",
+            Self::RestorePost => "ObjectRestore:Post",
+            Self::RestoreCompleted => "ObjectRestore:Completed",
+            Self::RestoreDelete => "ObjectRestore:Delete",
         }
     }
 }
@@ -77,7 +98,7 @@ impl Cause {
     }
 
     /// S3 itself.
-    pub(crate) fn lifecycle(request_id: String) -> Self {
+    pub(crate) fn service(request_id: String) -> Self {
         Self {
             principal_id: "s3.amazonaws.com".to_owned(),
             requester: "s3.amazonaws.com".to_owned(),
@@ -85,6 +106,17 @@ impl Cause {
             request_id,
         }
     }
+}
+
+/// What was staged in one batch with what it tells of. To be sent once that is applied.
+#[derive(Debug, Default)]
+#[must_use = "what is staged is carried once it is sent"]
+pub(crate) struct Outgoing {
+    pub(crate) notices: Staged,
+    /// In other buckets.
+    pub(crate) copies: Staged,
+    /// Of what becomes due.
+    pub(crate) reminders: Staged,
 }
 
 /// One notice on its way.
@@ -115,22 +147,44 @@ impl S3 {
         change: &mut Change<'_>,
         row: &BucketRow,
         (record, happening, cause): (&Record, Happening, &Cause),
-    ) -> Staged {
-        let Some(courier) = self.courier.get() else { return Staged::default() };
+    ) -> Outgoing {
+        let notices = self.tell_only(change, row, (record, happening, cause)).notices;
+        // What a lifecycle rule does stays in its bucket.
+        let copies = match happening.is_copied() {
+            true => self.stage_copies(change, row, record),
+            false => Staged::default(),
+        };
+        Outgoing { notices, copies, ..Outgoing::default() }
+    }
+
+    /// The same without copies in other buckets.
+    pub(crate) fn tell_only(
+        &self,
+        change: &mut Change<'_>,
+        row: &BucketRow,
+        (record, happening, cause): (&Record, Happening, &Cause),
+    ) -> Outgoing {
+        let Some(courier) = self.courier.get() else { return Outgoing::default() };
         let (key, at) = (change.key, change.now);
         let heard = listeners(&row.notification, happening.name(), key);
         if heard.is_empty() {
-            return Staged::default();
+            return Outgoing::default();
         }
         let tale = Tale { bucket: row, key, record, happening, cause, at };
         let letters: Vec<Letter> = heard.iter().map(|listener| letter(&tale, listener)).collect();
-        courier.stage(&mut change.batch, letters)
+        let notices = courier.stage(&mut change.batch, letters);
+        Outgoing { notices, ..Outgoing::default() }
     }
 
-    /// Has staged notices carried.
-    pub(crate) fn send(&self, staged: Staged) {
-        if let Some(courier) = self.courier.get() {
-            courier.dispatch(staged);
+    /// Has carried what was staged.
+    pub(crate) fn send(&self, outgoing: Outgoing) {
+        let Outgoing { notices, copies, reminders } = outgoing;
+        for (courier, staged) in
+            [(&self.courier, notices), (&self.copies, copies), (&self.reminders, reminders)]
+        {
+            if let Some(courier) = courier.get() {
+                courier.dispatch(staged);
+            }
         }
     }
 }

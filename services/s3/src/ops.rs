@@ -16,6 +16,7 @@ mod notification;
 mod part;
 mod policy;
 pub(crate) mod put;
+pub(crate) mod restore;
 mod tagging;
 mod uploads;
 mod versioning;

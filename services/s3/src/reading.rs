@@ -13,7 +13,7 @@ use haar_wire::{AwsError, Body};
 use parking_lot::Mutex;
 
 use crate::S3;
-use crate::customer::{Cipher, CustomerKey};
+use crate::customer::{Cipher, CustomerKey, Nonce};
 use crate::refusal;
 use crate::rules::range::ByteRange;
 use crate::spool::{body_of, once};
@@ -50,7 +50,7 @@ struct Wanted {
     digest: Digest,
     from: u64,
     length: u64,
-    cipher: Option<Cipher>,
+    opener: Option<(CustomerKey, Nonce)>,
 }
 
 /// Keeps what is still to be read from being swept: the object may go meanwhile.
@@ -76,7 +76,9 @@ impl Keeper {
         let wanted = &self.wanted[at];
         let mut file = open_file(&self.blobs.path(&wanted.digest))?;
         file.seek(SeekFrom::Start(wanted.from))?;
-        Ok(Source { file, left: wanted.length, cipher: wanted.cipher.clone() })
+        let opener = wanted.opener.as_ref();
+        let cipher = opener.map(|(key, nonce)| key.cipher(nonce, wanted.from));
+        Ok(Source { file, left: wanted.length, cipher })
     }
 }
 
@@ -132,8 +134,8 @@ impl S3 {
                 continue;
             }
             let length = (segment.length - skip).min(left);
-            let cipher = opener.zip(segment.nonce).map(|(key, nonce)| key.cipher(&nonce, skip));
-            wanted.push(Wanted { digest: segment.digest, from: skip, length, cipher });
+            let opener = opener.cloned().zip(segment.nonce);
+            wanted.push(Wanted { digest: segment.digest, from: skip, length, opener });
             (skip, left) = (0, left - length);
         }
         let (blobs, clock) = (self.doors.blobs.clone(), self.doors.clock.clone());

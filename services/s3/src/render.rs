@@ -1,6 +1,10 @@
 //! Records as answers show them.
 
-use haar_s3_contract::model::{ObjectLockLegalHoldStatus, ObjectLockMode, ServerSideEncryption};
+use haar_s3_contract::model::{
+    ObjectLockLegalHoldStatus, ObjectLockMode, OptionalObjectAttributes, RestoreStatus,
+    ServerSideEncryption,
+};
+use haar_types::Timestamp;
 
 use crate::rules::lifecycle::{Seen, expiration_header};
 use crate::state::BucketRow;
@@ -25,6 +29,7 @@ macro_rules! describe {
         $output.metadata = Some(headers.metadata.clone());
         $output.storage_class = $crate::render::storage_class(record);
         $output.expiration = $crate::render::expiration($bucket, $key, record);
+        $output.replication_status = record.replication.as_ref().map(|copies| copies.status());
         $output.object_lock_mode = $crate::render::lock_mode(record);
         $output.object_lock_retain_until_date = manner.retention.map(|retention| retention.until);
         $output.object_lock_legal_hold_status = $crate::render::legal_hold(record);
@@ -80,6 +85,25 @@ pub(crate) fn expiration(bucket: &BucketRow, key: &str, record: &Record) -> Opti
 pub(crate) fn storage_class(record: &Record) -> Option<haar_s3_contract::model::StorageClass> {
     let class = record.manner.headers.storage_class;
     class.filter(|class| *class != haar_s3_contract::model::StorageClass::Standard)
+}
+
+/// What a listing tells of a restored copy.
+pub(crate) fn restore_status(record: &Record, now: Timestamp) -> Option<RestoreStatus> {
+    let restore = record.restore.filter(|one| one.is_ongoing(now) || one.is_there(now))?;
+    let is_ongoing = restore.is_ongoing(now);
+    Some(RestoreStatus {
+        is_restore_in_progress: Some(is_ongoing),
+        restore_expiry_date: (!is_ongoing).then_some(restore.expires_at),
+    })
+}
+
+/// As of when a listing is to tell of restored copies, if it is to.
+pub(crate) fn restores_at(
+    wanted: Option<&[OptionalObjectAttributes]>,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let wanted = wanted.unwrap_or_default();
+    wanted.contains(&OptionalObjectAttributes::RestoreStatus).then_some(now)
 }
 
 pub(crate) fn lock_mode(record: &Record) -> Option<ObjectLockMode> {

@@ -12,6 +12,8 @@ use haar_ledger::Snapshot;
 use crate::controllers::Lifecycles;
 use crate::metering::Storage;
 use crate::notices::Notice;
+use crate::reminder::Reminder;
+use crate::replication::Copying;
 use crate::sites::Sites;
 use crate::store::Store;
 use crate::target::Buckets;
@@ -23,6 +25,10 @@ pub struct S3 {
     pub(crate) storage: Storage,
     /// Set once the room has started.
     pub(crate) courier: OnceLock<Courier>,
+    /// What becomes due of restored copies. Set once the room has started.
+    pub(crate) reminders: OnceLock<Courier>,
+    /// Copies on their way into other buckets. Set once the room has started.
+    pub(crate) copies: OnceLock<Courier>,
 }
 
 impl S3 {
@@ -34,8 +40,8 @@ impl S3 {
         doors.targets.offer("s3", Arc::new(Buckets(doors.clone())));
         let store = Store::open(&doors.kv, &doors.ids)?;
         let storage = Storage::new(doors);
-        let courier = OnceLock::new();
-        Ok(Arc::new(Self { doors: doors.clone(), store, storage, courier }))
+        let (courier, reminders, copies) = Default::default();
+        Ok(Arc::new(Self { doors: doors.clone(), store, storage, courier, reminders, copies }))
     }
 
     /// The controller that does what lifecycle rules ask for.
@@ -57,8 +63,13 @@ impl S3 {
         let porter = Porter::<Notice>::of(self);
         let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
         let settings = CourierSettings::default();
-        let courier = Courier::open(kv, clock, "s3.notice", porter, settings)?;
+        let courier = Courier::open(kv, clock.clone(), "s3.notice", porter, settings)?;
         let _ = self.courier.set(courier); // a second start keeps the first courier
+        let porter = Porter::<Reminder>::of(self);
+        let reminders = Courier::open(kv, clock.clone(), "s3.restore", porter, settings)?;
+        let _ = self.reminders.set(reminders);
+        let porter = Porter::<Copying>::of(self);
+        let _ = self.copies.set(Courier::open(kv, clock, "s3.copying", porter, settings)?);
         Ok(())
     }
 
@@ -67,7 +78,10 @@ impl S3 {
     /// # Errors
     /// When the notices cannot be removed.
     pub fn reset(&self) -> Result<(), KvError> {
-        self.courier.get().map_or(Ok(()), Courier::clear)
+        [&self.courier, &self.reminders, &self.copies]
+            .into_iter()
+            .filter_map(OnceLock::get)
+            .try_for_each(Courier::clear)
     }
 
     /// Meters what is stored, as time goes by, and removes what deleted buckets leave; never ends.

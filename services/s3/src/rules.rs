@@ -1,6 +1,7 @@
 //! Rules that need no state.
 
 pub(crate) mod acl;
+pub(crate) mod archive;
 pub(crate) mod bucket_name;
 pub(crate) mod condition;
 pub(crate) mod copy_source;
@@ -13,5 +14,6 @@ pub(crate) mod lifecycle;
 pub(crate) mod notification;
 pub(crate) mod public;
 pub(crate) mod range;
+pub(crate) mod replication;
 pub(crate) mod tags;
 pub(crate) mod website;

@@ -32,7 +32,7 @@ pub(super) fn records(tale: &Tale<'_>, configuration_id: &str) -> Value {
     if bucket.versioning.is_some() {
         object["versionId"] = tale.record.shown_id().into();
     }
-    json!({ "Records": [{
+    let mut told = json!({
         "eventVersion": version,
         "eventSource": "aws:s3",
         "awsRegion": bucket.region.as_str(),
@@ -56,7 +56,18 @@ pub(super) fn records(tale: &Tale<'_>, configuration_id: &str) -> Value {
             },
             "object": object,
         },
-    }]})
+    });
+    if let (Happening::RestoreCompleted, Some(restore)) = (tale.happening, tale.record.restore) {
+        told["glacierEventData"] = json!({ "restoreEventData": {
+            "lifecycleRestorationExpiryTime": restore.expires_at.iso_millis(),
+            "lifecycleRestoreStorageClass": class_of(tale),
+        }});
+    }
+    json!({ "Records": [told] })
+}
+
+fn class_of(tale: &Tale<'_>) -> &'static str {
+    tale.record.manner.headers.storage_class.unwrap_or_default().as_str()
 }
 
 /// The event for EventBridge. AWS docs: *Amazon S3 User Guide > EventBridge event message
@@ -86,6 +97,18 @@ pub(super) fn event(tale: &Tale<'_>) -> Value {
     }
     if let Some(reason) = reason {
         detail["reason"] = reason.into();
+    }
+    match tale.happening {
+        Happening::LifecycleTransition => {
+            detail["destination-storage-class"] = class_of(tale).into()
+        }
+        Happening::RestorePost | Happening::RestoreCompleted => {
+            detail["source-storage-class"] = class_of(tale).into();
+        }
+        _ => {}
+    }
+    if let (Happening::RestoreCompleted, Some(restore)) = (tale.happening, tale.record.restore) {
+        detail["restore-expiry-time"] = restore.expires_at.iso().into();
     }
     if detail_type == "Object Deleted" {
         let marked = matches!(
@@ -120,6 +143,9 @@ fn named(happening: Happening) -> (&'static str, Option<&'static str>) {
         Happening::TaggingDelete => ("Object Tags Deleted", None),
         Happening::AclPut => ("Object ACL Updated", None),
         Happening::LifecycleTransition => ("Object Storage Class Changed", None),
+        Happening::RestorePost => ("Object Restore Initiated", None),
+        Happening::RestoreCompleted => ("Object Restore Completed", None),
+        Happening::RestoreDelete => ("Object Restore Expired", None),
     }
 }
 

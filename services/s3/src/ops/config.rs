@@ -1,5 +1,6 @@
 //! Configurations of buckets that are kept and shown, and looked at elsewhere.
 
+use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
 use haar_s3_contract::model::*;
@@ -11,7 +12,7 @@ use super::versioning::refuse_without_versions;
 use crate::S3;
 use crate::lookup::{edit, find_bucket, keeps_versions};
 use crate::refusal;
-use crate::rules::{cors, encryption, lifecycle, tags, website};
+use crate::rules::{cors, encryption, lifecycle, replication, tags, website};
 use crate::state::BucketRow;
 
 /// An operation that shows a part of a bucket's row.
@@ -228,10 +229,37 @@ show!(GetBucketReplication, GetBucketReplicationRequest, |row| match &row.replic
         Err(missing("ReplicationConfigurationNotFoundError", text, &row))
     }
 });
-write!(PutBucketReplication, PutBucketReplicationRequest, |row, input| {
-    refuse_without_versions(keeps_versions(row), "replication configuration")?;
-    row.replication = Some(input.replication_configuration);
-});
+impl Command<PutBucketReplication> for S3 {
+    fn command(
+        &self,
+        call: &Call,
+        tx: &mut Tx,
+        input: PutBucketReplicationRequest,
+    ) -> Answer<PutBucketReplication> {
+        let mut config = input.replication_configuration;
+        let row = find_bucket(tx, &input.bucket)?;
+        refuse_without_versions(keeps_versions(&row), "replication configuration")?;
+        replication::check(&mut config, &row.name, || call.ids.uuid())?;
+        for rule in &config.rules {
+            let Ok(target) = find_bucket(tx, replication::destination(rule)) else {
+                return Err(refusal::invalid_request("Destination bucket must exist."));
+            };
+            if !keeps_versions(&target) {
+                let text = "Destination bucket must have versioning enabled.";
+                return Err(refusal::invalid_request(text));
+            }
+        }
+        if let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() {
+            let passed = iam.may_pass_role(tx, &call.principal, &config.role, "s3.amazonaws.com");
+            passed.map_err(|text| AwsError::new("AccessDenied", 403, text))?;
+        }
+        edit(tx, &input.bucket, |row| {
+            row.replication = Some(config);
+            Ok(())
+        })?;
+        Ok(Default::default())
+    }
+}
 write!(DeleteBucketReplication, DeleteBucketReplicationRequest, |row, input| {
     row.replication = None;
 });

@@ -19,6 +19,7 @@ use crate::notices::Happening;
 use crate::reading::Version;
 use crate::refusal;
 use crate::render::{customer_key, encryption};
+use crate::rules::archive::{not_active, refuse_archived};
 use crate::rules::condition::{Conditions, WriteConditions};
 use crate::rules::copy_source::CopySource;
 use crate::rules::customer_key as key;
@@ -128,6 +129,8 @@ impl S3 {
             }
             found => found?,
         };
+        let class = record.manner.headers.storage_class;
+        refuse_archived(class, record.restore, self.doors.clock.now()).map_err(|_| not_active())?;
         Ok(Original { bucket, key: source.key, version_id: source.version_id, record })
     }
 

@@ -14,6 +14,7 @@ use crate::metering::Class;
 use crate::reading::Version;
 use crate::refusal;
 use crate::render::{customer_key, describe};
+use crate::rules::archive::refuse_archived;
 use crate::rules::condition::Conditions;
 use crate::rules::customer_key::own_key;
 use crate::rules::range::{self, ByteRange};
@@ -34,6 +35,7 @@ impl Flow<GetObject> for S3 {
             if_unmodified_since: input.if_unmodified_since,
         };
         conditions.check_read(&record)?;
+        refuse_archived(record.manner.headers.storage_class, record.restore, call.now)?;
         let wanted = wanted(&record, input.range.as_deref(), input.part_number)?;
         let (key, opener) = (&input.key, opener.as_ref());
         let version = Version { bucket: bucket.id, key, record: &record, opener };
@@ -48,6 +50,7 @@ impl Flow<GetObject> for S3 {
         let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
         describe!(output, &bucket, &input.key, &record, checksums);
         customer_key!(output, opener);
+        output.restore = record.restore.and_then(|restore| restore.shown(call.now));
         overwrite(&mut output.cache_control, input.response_cache_control);
         overwrite(&mut output.content_disposition, input.response_content_disposition);
         overwrite(&mut output.content_encoding, input.response_content_encoding);
@@ -86,6 +89,7 @@ impl Flow<HeadObject> for S3 {
         let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
         describe!(output, &bucket, &input.key, &record, checksums);
         customer_key!(output, opener.as_ref());
+        output.restore = record.restore.and_then(|restore| restore.shown(call.now));
         overwrite(&mut output.cache_control, input.response_cache_control);
         overwrite(&mut output.content_disposition, input.response_content_disposition);
         overwrite(&mut output.content_encoding, input.response_content_encoding);

@@ -9,6 +9,7 @@ use haar_s3_contract::model::{
     ListObjects, ListObjectsOutput, ListObjectsRequest, ListObjectsV2, ListObjectsV2Output,
     ListObjectsV2Request, Object, ObjectStorageClass,
 };
+use haar_types::Timestamp;
 use haar_wire::AwsError;
 
 use crate::S3;
@@ -16,8 +17,18 @@ use crate::listing::{Asked, Encoding, Page, count};
 use crate::lookup::canonical_id;
 use crate::metering::Class;
 use crate::refusal;
+use crate::render::{restore_status, restores_at};
 use crate::rules::acl::owner;
 use crate::store::Record;
+
+/// What a listing shows beside keys.
+#[derive(Clone, Copy)]
+struct Shows {
+    encoding: Encoding,
+    owner: bool,
+    /// What was restored of archived objects, as of then.
+    restores_at: Option<Timestamp>,
+}
 
 /// AWS docs: *Amazon S3 API Reference > ListObjectsV2*.
 impl Flow<ListObjectsV2> for S3 {
@@ -35,7 +46,12 @@ impl Flow<ListObjectsV2> for S3 {
         let after = token.as_deref().or(start);
         let asked = Asked { bucket: bucket.id, prefix, delimiter, after, count };
         let encoding = Encoding(input.encoding_type);
-        let page = self.page(&asked, encoding, input.fetch_owner == Some(true)).await?;
+        let shows = Shows {
+            encoding,
+            owner: input.fetch_owner == Some(true),
+            restores_at: restores_at(input.optional_object_attributes.as_deref(), call.now),
+        };
+        let page = self.page(&asked, shows).await?;
         self.meter(&call, &bucket, Class::Write);
         let key_count = page.items.len() + page.prefixes.len();
         Ok(ListObjectsV2Output {
@@ -66,7 +82,12 @@ impl Flow<ListObjects> for S3 {
         let after = input.marker.as_deref().filter(|text| !text.is_empty());
         let asked = Asked { bucket: bucket.id, prefix, delimiter, after, count };
         let encoding = Encoding(input.encoding_type);
-        let page = self.page(&asked, encoding, true).await?;
+        let shows = Shows {
+            encoding,
+            owner: true,
+            restores_at: restores_at(input.optional_object_attributes.as_deref(), call.now),
+        };
+        let page = self.page(&asked, shows).await?;
         self.meter(&call, &bucket, Class::Write);
         Ok(ListObjectsOutput {
             is_truncated: Some(page.next.is_some()),
@@ -94,33 +115,27 @@ impl S3 {
     async fn page(
         self: &Arc<Self>,
         asked: &Asked<'_>,
-        encoding: Encoding,
-        with_owner: bool,
+        shows: Shows,
     ) -> Result<Page<Object>, AwsError> {
         let (room, asked) = (Arc::clone(self), asked.owned());
-        let read = move || Ok(room.read_page(&asked.asked(), encoding, with_owner));
+        let read = move || Ok(room.read_page(&asked.asked(), shows));
         self.doors.kv.aside(read).await.map_err(|error| refusal::disk(&error))?
     }
 
-    fn read_page(
-        &self,
-        asked: &Asked<'_>,
-        encoding: Encoding,
-        with_owner: bool,
-    ) -> Result<Page<Object>, AwsError> {
+    fn read_page(&self, asked: &Asked<'_>, shows: Shows) -> Result<Page<Object>, AwsError> {
         asked.page(&self.store.objects, |key, entry| {
             let record = Record::decode(&entry.value).filter(|record| !record.is_marker)?;
             let class = record.manner.headers.storage_class.map(|class| class.as_str());
             Some(Object {
-                key: Some(encoding.text(key)),
+                key: Some(shows.encoding.text(key)),
                 last_modified: Some(record.modified_at),
                 e_tag: Some(record.quoted_etag()),
                 checksum_algorithm: record.checksum.as_ref().map(|sum| vec![sum.kind.algorithm()]),
                 checksum_type: record.checksum.as_ref().map(|sum| sum.scope()),
                 size: i64::try_from(record.size).ok(),
                 storage_class: class.unwrap_or("STANDARD").parse::<ObjectStorageClass>().ok(),
-                owner: with_owner.then(|| owner(canonical_id(&record.manner.owner))),
-                restore_status: None,
+                owner: shows.owner.then(|| owner(canonical_id(&record.manner.owner))),
+                restore_status: shows.restores_at.and_then(|now| restore_status(&record, now)),
             })
         })
     }

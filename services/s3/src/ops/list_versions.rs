@@ -9,6 +9,7 @@ use haar_s3_contract::model::{
     DeleteMarkerEntry, ListObjectVersions, ListObjectVersionsOutput, ListObjectVersionsRequest,
     ObjectVersion, ObjectVersionStorageClass,
 };
+use haar_types::Timestamp;
 use haar_wire::AwsError;
 
 use crate::S3;
@@ -16,6 +17,7 @@ use crate::listing::{Asked, Encoding, Prefixes, count};
 use crate::lookup::{canonical_id, refuse_version_id};
 use crate::metering::Class;
 use crate::refusal;
+use crate::render::{restore_status, restores_at};
 use crate::rules::acl::owner;
 use crate::store::{Record, Store, behind, key_of, place, prefix, version};
 
@@ -95,7 +97,8 @@ impl Flow<ListObjectVersions> for S3 {
             is_truncated: Some(false),
             ..Default::default()
         };
-        self.fill(&asked, begin, encoding, &mut output)?;
+        let restores_at = restores_at(input.optional_object_attributes.as_deref(), call.now);
+        self.fill(&asked, begin, (encoding, restores_at), &mut output)?;
         self.meter(&call, &bucket, Class::Write);
         Ok(output)
     }
@@ -139,7 +142,7 @@ impl S3 {
         &self,
         asked: &Asked<'_>,
         begin: Vec<u8>,
-        encoding: Encoding,
+        (encoding, restores_at): (Encoding, Option<Timestamp>),
         output: &mut ListObjectVersionsOutput,
     ) -> Result<(), AwsError> {
         let end = behind(&prefix(asked.bucket, asked.prefix));
@@ -165,7 +168,7 @@ impl S3 {
             last = Some((seen.key.clone(), Some(seen.record.shown_id().to_owned())));
             match seen.record.is_marker {
                 true => markers.push(marker(&seen, encoding)),
-                false => versions.push(object(&seen, encoding)),
+                false => versions.push(object(&seen, encoding, restores_at)),
             }
         }
         let prefixes: Vec<String> = prefixes.into_iter().collect();
@@ -176,7 +179,7 @@ impl S3 {
     }
 }
 
-fn object(seen: &Seen, encoding: Encoding) -> ObjectVersion {
+fn object(seen: &Seen, encoding: Encoding, restores_at: Option<Timestamp>) -> ObjectVersion {
     let record = &seen.record;
     ObjectVersion {
         e_tag: Some(record.quoted_etag()),
@@ -189,7 +192,7 @@ fn object(seen: &Seen, encoding: Encoding) -> ObjectVersion {
         is_latest: Some(seen.is_latest),
         last_modified: Some(record.modified_at),
         owner: Some(owner(canonical_id(&record.manner.owner))),
-        restore_status: None,
+        restore_status: restores_at.and_then(|now| restore_status(record, now)),
     }
 }
 

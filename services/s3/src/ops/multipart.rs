@@ -148,13 +148,15 @@ impl Flow<CompleteMultipartUpload> for S3 {
                 refuse_other(&record, said.as_ref(), input.mpu_object_size)?;
                 let segments: Vec<Segment> =
                     parts.into_iter().flat_map(|part| part.segments).collect();
+                let replication = self.copies_of(row, &input.key, &record);
+                let record = Record { replication, ..record };
                 let record = change.finish_upload(row.versioning, &upload.id, record, segments)?;
                 let staged = self.tell(change, row, (&record, happening, &cause));
                 Ok((record, staged))
             })?;
         self.send(staged);
         self.store.sync().await?;
-        self.meter(&call, &bucket, Class::Write);
+        self.meter(&call, &bucket, Class::of_write(&record));
         let mut output = CompleteMultipartUploadOutput {
             location: Some(format!("{}/{}/{}", call.endpoint, input.bucket, input.key)),
             e_tag: Some(record.quoted_etag()),

@@ -12,7 +12,7 @@ use crate::checksum::{given, show};
 use crate::customer::Brought;
 use crate::lookup::version_shown;
 use crate::metering::Class;
-use crate::notices::{Cause, Happening};
+use crate::notices::{Cause, Happening, Outgoing};
 use crate::refusal;
 use crate::render::{customer_key, encryption, expiration};
 use crate::rules::condition::WriteConditions;
@@ -103,13 +103,15 @@ impl S3 {
                 if conditions.are_there() {
                     conditions.check(key, change.newest()?.as_ref())?;
                 }
+                let replication = self.copies_of(row, key, &record);
+                let record = Record { replication, ..record };
                 let record = change.put(row.versioning, record, held)?;
                 let staged = self.tell(change, row, (&record, happening, &cause));
                 Ok((record, staged))
             })?;
         self.send(staged);
         self.store.sync().await?;
-        self.meter(call, bucket, Class::Write);
+        self.meter(call, bucket, Class::of_write(&record));
         Ok(record)
     }
 
@@ -128,9 +130,16 @@ impl S3 {
             let found = work.find(version_id)?.filter(|record| !record.is_marker);
             let mut record = found.ok_or_else(|| refusal::no_such_key(key))?;
             change(row, &mut record.manner)?;
+            record.replication = self.copies_again(row, key, &record);
             work.rewrite(&record)?;
-            let told = happening.map(|what| self.tell(work, row, (&record, what, &cause)));
-            Ok((record, told.unwrap_or_default()))
+            let told = match happening {
+                Some(what) => self.tell(work, row, (&record, what, &cause)),
+                None => {
+                    let copies = self.stage_copies(work, row, &record);
+                    Outgoing { copies, ..Outgoing::default() }
+                }
+            };
+            Ok((record, told))
         })?;
         self.send(staged);
         self.store.sync().await?;

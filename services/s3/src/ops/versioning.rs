@@ -52,6 +52,11 @@ impl Command<PutBucketVersioning> for S3 {
                             versioning state cannot be changed.";
                 return Err(AwsError::new("InvalidBucketState", 409, text));
             }
+            if row.replication.is_some() && status == BucketVersioningStatus::Suspended {
+                let text = "A replication configuration is present on this bucket, so the \
+                            versioning state cannot be changed.";
+                return Err(AwsError::new("InvalidBucketState", 409, text));
+            }
             row.versioning = Some(status);
             row.mfa_delete = config.mfa_delete;
             Ok(())

@@ -18,6 +18,7 @@ use crate::cors::set;
 use crate::customer::opener;
 use crate::reading::Version;
 use crate::render::content_type;
+use crate::rules::archive::refuse_archived;
 use crate::rules::condition::Conditions;
 use crate::rules::customer_key::Said;
 use crate::rules::range::{self, ByteRange};
@@ -144,7 +145,10 @@ impl Visit<'_> {
             true => Ok(Body::empty()),
             false => {
                 let version = Version { bucket: self.bucket.id, key, record, opener: None };
-                opener(&record.manner.encryption, &Said::default())
+                let (class, now) =
+                    (record.manner.headers.storage_class, self.room.doors.clock.now());
+                refuse_archived(class, record.restore, now)
+                    .and_then(|()| opener(&record.manner.encryption, &Said::default()))
                     .and_then(|_| self.room.body(version, wanted))
             }
         };

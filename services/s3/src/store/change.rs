@@ -76,6 +76,33 @@ impl<'a> Change<'a> {
         Ok(record)
     }
 
+    /// Puts in a copy of another bucket's version, under that one's id: among the versions by its
+    /// sequence. One that is there already is rewritten, and its bytes stay. Answers whether it
+    /// is new.
+    pub(crate) fn put_replica(
+        &mut self,
+        mut record: Record,
+        held: Held,
+    ) -> Result<(Record, bool), AwsError> {
+        if let Some(there) = self.find(Some(record.shown_id()))? {
+            (record.bytes, record.superseded_at) = (there.bytes, there.superseded_at);
+            self.rewrite(&record)?;
+            return Ok((record, false));
+        }
+        let newest = self.newest()?;
+        record.bytes = self.hold(&record, held);
+        self.usage.add(&record);
+        if newest.as_ref().is_some_and(|newest| newest.sequence > record.sequence) {
+            record.superseded_at = Some(self.now);
+            let at = key::version(&self.place, record.sequence);
+            self.batch.put(&self.store.versions, at, record.encode());
+        } else {
+            self.make_room(newest, false, true)?;
+            self.batch.put(&self.store.objects, &self.place, record.encode());
+        }
+        Ok((record, true))
+    }
+
     /// Moves the newest version back, or off where a null version comes in its place.
     fn make_room(
         &mut self,
@@ -109,12 +136,20 @@ impl<'a> Change<'a> {
     /// Rewrites a version in its place; its bytes stay.
     pub(crate) fn rewrite(&mut self, record: &Record) -> Result<(), AwsError> {
         let newest = self.newest()?;
-        match newest.is_some_and(|newest| newest.sequence == record.sequence) {
-            true => self.batch.put(&self.store.objects, &self.place, record.encode()),
-            false => {
+        let before = match newest {
+            Some(newest) if newest.sequence == record.sequence => {
+                self.batch.put(&self.store.objects, &self.place, record.encode());
+                Some(newest)
+            }
+            _ => {
                 let at = key::version(&self.place, record.sequence);
                 self.batch.put(&self.store.versions, at, record.encode());
+                self.find(Some(record.shown_id()))?
             }
+        };
+        if let Some(before) = before {
+            self.usage.subtract(&before); // it may change its class
+            self.usage.add(record);
         }
         Ok(())
     }

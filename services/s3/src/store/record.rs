@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use crate::checksum::Checksum;
 use crate::customer::{Nonce, Seal};
 use crate::rules::acl::Acl;
+use crate::rules::archive::Restore;
+use crate::rules::replication::Copies;
 
 /// One version of an object, or a delete marker.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -37,6 +39,12 @@ pub(crate) struct Record {
     /// Since when it is not the newest any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) superseded_at: Option<Timestamp>,
+    /// Of an archived version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) restore: Option<Restore>,
+    /// Of a version that is copied to other buckets, or is such a copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replication: Option<Copies>,
 }
 
 /// What a writer says of an object beside its bytes.

@@ -1,6 +1,7 @@
 //! How much a bucket holds.
 
 use haar_kv::{Batch, KvError};
+use haar_s3_contract::model::StorageClass;
 
 use super::{Record, Store};
 
@@ -9,17 +10,42 @@ use super::{Record, Store};
 pub(crate) struct Usage {
     pub(crate) bytes: i64,
     pub(crate) count: i64,
+    /// Of the bytes, those in the class `GLACIER`.
+    pub(crate) glacier: i64,
+    /// Of the bytes, those in the class `DEEP_ARCHIVE`.
+    pub(crate) deep: i64,
 }
 
 impl Usage {
+    /// Of one version.
+    fn of(record: &Record) -> Self {
+        let bytes = i64::try_from(record.size).unwrap_or(i64::MAX);
+        let class = record.manner.headers.storage_class;
+        let of_class = |wanted| if class == Some(wanted) { bytes } else { 0 };
+        Self {
+            bytes,
+            count: i64::from(!record.is_marker),
+            glacier: of_class(StorageClass::Glacier),
+            deep: of_class(StorageClass::DeepArchive),
+        }
+    }
+
     pub(crate) fn add(&mut self, record: &Record) {
-        self.bytes += i64::try_from(record.size).unwrap_or(i64::MAX);
-        self.count += i64::from(!record.is_marker);
+        *self = self.and(Self::of(record), 1);
     }
 
     pub(crate) fn subtract(&mut self, record: &Record) {
-        self.bytes -= i64::try_from(record.size).unwrap_or(i64::MAX);
-        self.count -= i64::from(!record.is_marker);
+        *self = self.and(Self::of(record), -1);
+    }
+
+    /// With so many times another.
+    fn and(self, other: Self, times: i64) -> Self {
+        Self {
+            bytes: self.bytes + other.bytes * times,
+            count: self.count + other.count * times,
+            glacier: self.glacier + other.glacier * times,
+            deep: self.deep + other.deep * times,
+        }
     }
 
     pub(crate) fn is_nothing(self) -> bool {
@@ -31,7 +57,7 @@ impl Usage {
             let bytes = bytes.get(at..at + 8).and_then(|bytes| bytes.first_chunk::<8>());
             bytes.map_or(0, |bytes| i64::from_be_bytes(*bytes))
         };
-        Self { bytes: number(0), count: number(8) }
+        Self { bytes: number(0), count: number(8), glacier: number(16), deep: number(24) }
     }
 }
 
@@ -46,8 +72,8 @@ impl Store {
     ) -> Result<(), KvError> {
         let key = [&bucket.to_be_bytes()[..], &(shard as u16).to_be_bytes()].concat();
         let before = self.usage.get(&key)?.map(|bytes| Usage::decode(&bytes)).unwrap_or_default();
-        let (bytes, count) = (before.bytes + change.bytes, before.count + change.count);
-        let value = [bytes.to_be_bytes(), count.to_be_bytes()].concat();
+        let Usage { bytes, count, glacier, deep } = before.and(change, 1);
+        let value = [bytes, count, glacier, deep].map(i64::to_be_bytes).concat();
         batch.put(&self.usage, key, value);
         Ok(())
     }
@@ -56,9 +82,7 @@ impl Store {
     pub(crate) fn usage_of(&self, bucket: u64) -> Result<Usage, KvError> {
         let mut sum = Usage::default();
         for entry in self.usage.prefix(bucket.to_be_bytes()) {
-            let part = Usage::decode(&entry?.value);
-            sum.bytes += part.bytes;
-            sum.count += part.count;
+            sum = sum.and(Usage::decode(&entry?.value), 1);
         }
         Ok(sum)
     }

@@ -92,6 +92,11 @@ text_enum!(ChecksumType {
     Composite = "COMPOSITE",
     FullObject = "FULL_OBJECT",
 });
+text_enum!(CompressionType {
+    None = "NONE",
+    Gzip = "GZIP",
+    Bzip2 = "BZIP2",
+});
 text_enum!(DataRedundancy {
     SingleAvailabilityZone = "SingleAvailabilityZone",
     SingleLocalZone = "SingleLocalZone",
@@ -144,6 +149,14 @@ text_enum!(ExpirationStatus {
     Enabled = "Enabled",
     Disabled = "Disabled",
 });
+text_enum!(ExpressionType {
+    Sql = "SQL",
+});
+text_enum!(FileHeaderInfo {
+    Use = "USE",
+    Ignore = "IGNORE",
+    None = "NONE",
+});
 text_enum!(IntelligentTieringAccessTier {
     ArchiveAccess = "ARCHIVE_ACCESS",
     DeepArchiveAccess = "DEEP_ARCHIVE_ACCESS",
@@ -151,6 +164,10 @@ text_enum!(IntelligentTieringAccessTier {
 text_enum!(IntelligentTieringStatus {
     Enabled = "Enabled",
     Disabled = "Disabled",
+});
+text_enum!(JSONType {
+    Document = "DOCUMENT",
+    Lines = "LINES",
 });
 text_enum!(LocationType {
     AvailabilityZone = "AvailabilityZone",
@@ -251,6 +268,10 @@ text_enum!(Protocol {
     Http = "http",
     Https = "https",
 });
+text_enum!(QuoteFields {
+    Always = "ALWAYS",
+    Asneeded = "ASNEEDED",
+});
 text_enum!(ReplicaModificationsStatus {
     Enabled = "Enabled",
     Disabled = "Disabled",
@@ -275,6 +296,9 @@ text_enum!(RequestCharged {
 });
 text_enum!(RequestPayer {
     Requester = "requester",
+});
+text_enum!(RestoreRequestType {
+    Select = "SELECT",
 });
 text_enum!(ServerSideEncryption {
     Aes256 = "AES256",
@@ -304,6 +328,11 @@ text_enum!(StorageClass {
 text_enum!(TaggingDirective {
     Copy = "COPY",
     Replace = "REPLACE",
+});
+text_enum!(Tier {
+    Standard = "Standard",
+    Bulk = "Bulk",
+    Expedited = "Expedited",
 });
 text_enum!(TransitionDefaultMinimumObjectSize {
     VariesByStorageClass = "varies_by_storage_class",

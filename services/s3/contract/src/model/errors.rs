@@ -62,6 +62,11 @@ shape!(NoSuchUpload, tables::NO_SUCH_UPLOAD);
 
 error_shape!(NoSuchUpload);
 #[derive(Clone, Default)]
+pub struct ObjectAlreadyInActiveTierError {}
+shape!(ObjectAlreadyInActiveTierError, tables::OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR);
+
+error_shape!(ObjectAlreadyInActiveTierError);
+#[derive(Clone, Default)]
 pub struct ObjectNotInActiveTierError {}
 shape!(ObjectNotInActiveTierError, tables::OBJECT_NOT_IN_ACTIVE_TIER_ERROR);
 

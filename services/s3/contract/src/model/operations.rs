@@ -2078,6 +2078,33 @@ pub static PUT_PUBLIC_ACCESS_BLOCK: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct RestoreObject;
+impl Operation for RestoreObject {
+    type Input = shapes::RestoreObjectRequest;
+    type Output = shapes::RestoreObjectOutput;
+    const SCHEMA: &'static OperationSchema = &RESTORE_OBJECT;
+}
+pub type RestoreObjectInput = shapes::RestoreObjectRequest;
+pub static RESTORE_OBJECT: OperationSchema = OperationSchema {
+    name: "RestoreObject",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/{Bucket}/{Key+}?restore", status: 200 },
+    input: &tables::RESTORE_OBJECT_REQUEST,
+    output: &tables::RESTORE_OBJECT_OUTPUT,
+    errors: &[&tables::OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR],
+    new_input: || Box::new(shapes::RestoreObjectRequest::default()),
+    new_output: || Box::new(shapes::RestoreObjectOutput::default()),
+    lane: Lane::Flow,
+    action: "s3:RestoreObject",
+    resource: "arn:aws:s3:::{Bucket}/{Key}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct UploadPart;
 impl Operation for UploadPart {
     type Input = shapes::UploadPartRequest;

@@ -91,6 +91,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::PUT_OBJECT_RETENTION,
         &operations::PUT_OBJECT_TAGGING,
         &operations::PUT_PUBLIC_ACCESS_BLOCK,
+        &operations::RESTORE_OBJECT,
         &operations::UPLOAD_PART,
         &operations::UPLOAD_PART_COPY,
     ],
@@ -199,7 +200,6 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             method: "PUT",
             uri: "/{Bucket}/{Key+}?renameObject@x-amz-rename-source",
         },
-        Unlisted { name: "RestoreObject", method: "POST", uri: "/{Bucket}/{Key+}?restore" },
         Unlisted {
             name: "SelectObjectContent",
             method: "POST",

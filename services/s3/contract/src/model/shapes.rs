@@ -105,6 +105,28 @@ pub struct CORSRule {
 shape!(CORSRule, tables::CORS_RULE, 0 id, 1 allowed_headers, 2 allowed_methods, 3 allowed_origins, 4 expose_headers, 5 max_age_seconds);
 
 #[derive(Clone, Default)]
+pub struct CSVInput {
+    pub file_header_info: Option<FileHeaderInfo>,
+    pub comments: Option<String>,
+    pub quote_escape_character: Option<String>,
+    pub record_delimiter: Option<String>,
+    pub field_delimiter: Option<String>,
+    pub quote_character: Option<String>,
+    pub allow_quoted_record_delimiter: Option<bool>,
+}
+shape!(CSVInput, tables::CSV_INPUT, 0 file_header_info, 1 comments, 2 quote_escape_character, 3 record_delimiter, 4 field_delimiter, 5 quote_character, 6 allow_quoted_record_delimiter);
+
+#[derive(Clone, Default)]
+pub struct CSVOutput {
+    pub quote_fields: Option<QuoteFields>,
+    pub quote_escape_character: Option<String>,
+    pub record_delimiter: Option<String>,
+    pub field_delimiter: Option<String>,
+    pub quote_character: Option<String>,
+}
+shape!(CSVOutput, tables::CSV_OUTPUT, 0 quote_fields, 1 quote_escape_character, 2 record_delimiter, 3 field_delimiter, 4 quote_character);
+
+#[derive(Clone, Default)]
 pub struct Checksum {
     pub checksum_crc32: Option<String>,
     pub checksum_crc32_c: Option<String>,
@@ -632,6 +654,14 @@ pub struct Destination {
 shape!(Destination, tables::DESTINATION, 0 bucket, 1 account, 2 storage_class, 3 access_control_translation, 4 encryption_configuration, 5 replication_time, 6 metrics);
 
 #[derive(Clone, Default)]
+pub struct Encryption {
+    pub encryption_type: ServerSideEncryption,
+    pub kms_key_id: Option<String>,
+    pub kms_context: Option<String>,
+}
+shape!(Encryption, tables::ENCRYPTION, 0 encryption_type, 1 kms_key_id, 2 kms_context);
+
+#[derive(Clone, Default)]
 pub struct EncryptionConfiguration {
     pub replica_kms_key_id: Option<String>,
 }
@@ -1102,6 +1132,12 @@ pub struct GetPublicAccessBlockRequest {
 shape!(GetPublicAccessBlockRequest, tables::GET_PUBLIC_ACCESS_BLOCK_REQUEST, 0 bucket, 1 expected_bucket_owner);
 
 #[derive(Clone, Default)]
+pub struct GlacierJobParameters {
+    pub tier: Tier,
+}
+shape!(GlacierJobParameters, tables::GLACIER_JOB_PARAMETERS, 0 tier);
+
+#[derive(Clone, Default)]
 pub struct Grant {
     pub grantee: Option<Grantee>,
     pub permission: Option<Permission>,
@@ -1223,6 +1259,15 @@ pub struct Initiator {
 shape!(Initiator, tables::INITIATOR, 0 id, 1 display_name);
 
 #[derive(Clone, Default)]
+pub struct InputSerialization {
+    pub csv: Option<CSVInput>,
+    pub compression_type: Option<CompressionType>,
+    pub json: Option<JSONInput>,
+    pub parquet: Option<ParquetInput>,
+}
+shape!(InputSerialization, tables::INPUT_SERIALIZATION, 0 csv, 1 compression_type, 2 json, 3 parquet);
+
+#[derive(Clone, Default)]
 pub struct IntelligentTieringAndOperator {
     pub prefix: Option<String>,
     pub tags: Option<Vec<Tag>>,
@@ -1245,6 +1290,18 @@ pub struct IntelligentTieringFilter {
     pub and: Option<IntelligentTieringAndOperator>,
 }
 shape!(IntelligentTieringFilter, tables::INTELLIGENT_TIERING_FILTER, 0 prefix, 1 tag, 2 and);
+
+#[derive(Clone, Default)]
+pub struct JSONInput {
+    pub r#type: Option<JSONType>,
+}
+shape!(JSONInput, tables::JSON_INPUT, 0 r#type);
+
+#[derive(Clone, Default)]
+pub struct JSONOutput {
+    pub record_delimiter: Option<String>,
+}
+shape!(JSONOutput, tables::JSON_OUTPUT, 0 record_delimiter);
 
 #[derive(Clone, Default)]
 pub struct LambdaFunctionConfiguration {
@@ -1514,6 +1571,13 @@ pub struct LoggingEnabled {
 shape!(LoggingEnabled, tables::LOGGING_ENABLED, 0 target_bucket, 1 target_grants, 2 target_prefix, 3 target_object_key_format);
 
 #[derive(Clone, Default)]
+pub struct MetadataEntry {
+    pub name: Option<String>,
+    pub value: Option<String>,
+}
+shape!(MetadataEntry, tables::METADATA_ENTRY, 0 name, 1 value);
+
+#[derive(Clone, Default)]
 pub struct Metrics {
     pub status: MetricsStatus,
     pub event_threshold: Option<ReplicationTimeValue>,
@@ -1647,6 +1711,19 @@ pub struct ObjectVersion {
 shape!(ObjectVersion, tables::OBJECT_VERSION, 0 e_tag, 1 checksum_algorithm, 2 checksum_type, 3 size, 4 storage_class, 5 key, 6 version_id, 7 is_latest, 8 last_modified, 9 owner, 10 restore_status);
 
 #[derive(Clone, Default)]
+pub struct OutputLocation {
+    pub s3: Option<S3Location>,
+}
+shape!(OutputLocation, tables::OUTPUT_LOCATION, 0 s3);
+
+#[derive(Clone, Default)]
+pub struct OutputSerialization {
+    pub csv: Option<CSVOutput>,
+    pub json: Option<JSONOutput>,
+}
+shape!(OutputSerialization, tables::OUTPUT_SERIALIZATION, 0 csv, 1 json);
+
+#[derive(Clone, Default)]
 pub struct Owner {
     pub display_name: Option<String>,
     pub id: Option<String>,
@@ -1664,6 +1741,10 @@ pub struct OwnershipControlsRule {
     pub object_ownership: ObjectOwnership,
 }
 shape!(OwnershipControlsRule, tables::OWNERSHIP_CONTROLS_RULE, 0 object_ownership);
+
+#[derive(Clone, Default)]
+pub struct ParquetInput {}
+shape!(ParquetInput, tables::PARQUET_INPUT);
 
 #[derive(Clone, Default)]
 pub struct Part {
@@ -2210,6 +2291,37 @@ pub struct RequestPaymentConfiguration {
 shape!(RequestPaymentConfiguration, tables::REQUEST_PAYMENT_CONFIGURATION, 0 payer);
 
 #[derive(Clone, Default)]
+pub struct RestoreObjectOutput {
+    pub request_charged: Option<RequestCharged>,
+    pub restore_output_path: Option<String>,
+}
+shape!(RestoreObjectOutput, tables::RESTORE_OBJECT_OUTPUT, 0 request_charged, 1 restore_output_path);
+
+#[derive(Clone, Default)]
+pub struct RestoreObjectRequest {
+    pub bucket: String,
+    pub key: String,
+    pub version_id: Option<String>,
+    pub restore_request: Option<RestoreRequest>,
+    pub request_payer: Option<RequestPayer>,
+    pub checksum_algorithm: Option<ChecksumAlgorithm>,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(RestoreObjectRequest, tables::RESTORE_OBJECT_REQUEST, 0 bucket, 1 key, 2 version_id, 3 restore_request, 4 request_payer, 5 checksum_algorithm, 6 expected_bucket_owner);
+
+#[derive(Clone, Default)]
+pub struct RestoreRequest {
+    pub days: Option<i32>,
+    pub glacier_job_parameters: Option<GlacierJobParameters>,
+    pub r#type: Option<RestoreRequestType>,
+    pub tier: Option<Tier>,
+    pub description: Option<String>,
+    pub select_parameters: Option<SelectParameters>,
+    pub output_location: Option<OutputLocation>,
+}
+shape!(RestoreRequest, tables::RESTORE_REQUEST, 0 days, 1 glacier_job_parameters, 2 r#type, 3 tier, 4 description, 5 select_parameters, 6 output_location);
+
+#[derive(Clone, Default)]
 pub struct RestoreStatus {
     pub is_restore_in_progress: Option<bool>,
     pub restore_expiry_date: Option<Timestamp>,
@@ -2228,6 +2340,28 @@ pub struct S3KeyFilter {
     pub filter_rules: Option<Vec<FilterRule>>,
 }
 shape!(S3KeyFilter, tables::S3_KEY_FILTER, 0 filter_rules);
+
+#[derive(Clone, Default)]
+pub struct S3Location {
+    pub bucket_name: String,
+    pub prefix: String,
+    pub encryption: Option<Encryption>,
+    pub canned_acl: Option<ObjectCannedACL>,
+    pub access_control_list: Option<Vec<Grant>>,
+    pub tagging: Option<Tagging>,
+    pub user_metadata: Option<Vec<MetadataEntry>>,
+    pub storage_class: Option<StorageClass>,
+}
+shape!(S3Location, tables::S3_LOCATION, 0 bucket_name, 1 prefix, 2 encryption, 3 canned_acl, 4 access_control_list, 5 tagging, 6 user_metadata, 7 storage_class);
+
+#[derive(Clone, Default)]
+pub struct SelectParameters {
+    pub input_serialization: InputSerialization,
+    pub expression_type: ExpressionType,
+    pub expression: String,
+    pub output_serialization: OutputSerialization,
+}
+shape!(SelectParameters, tables::SELECT_PARAMETERS, 0 input_serialization, 1 expression_type, 2 expression, 3 output_serialization);
 
 #[derive(Clone, Default)]
 pub struct ServerSideEncryptionByDefault {

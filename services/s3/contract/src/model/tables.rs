@@ -58,6 +58,8 @@ pub static ACCESS_CONTROL_TRANSLATION: Schema = Schema::structure(
 );
 pub static ACCESS_POINT_ALIAS: Schema = Schema::new("AccessPointAlias", Kind::Boolean);
 pub static ACCOUNT_ID: Schema = Schema::new("AccountId", Kind::Text);
+pub static ALLOW_QUOTED_RECORD_DELIMITER: Schema =
+    Schema::new("AllowQuotedRecordDelimiter", Kind::Boolean);
 pub static ALLOWED_HEADER: Schema = Schema::new("AllowedHeader", Kind::Text);
 pub static ALLOWED_HEADERS: Schema = Schema::new(
     "AllowedHeaders",
@@ -155,6 +157,28 @@ pub static CORS_RULES: Schema = Schema::new(
     "CORSRules",
     Kind::List(&ListSchema { item: Member::new("member", &CORS_RULE), flattened: true }),
 );
+pub static CSV_INPUT: Schema = Schema::structure(
+    "CSVInput",
+    &StructSchema::new(&[
+        Member::new("FileHeaderInfo", &FILE_HEADER_INFO),
+        Member::new("Comments", &COMMENTS),
+        Member::new("QuoteEscapeCharacter", &QUOTE_ESCAPE_CHARACTER),
+        Member::new("RecordDelimiter", &RECORD_DELIMITER),
+        Member::new("FieldDelimiter", &FIELD_DELIMITER),
+        Member::new("QuoteCharacter", &QUOTE_CHARACTER),
+        Member::new("AllowQuotedRecordDelimiter", &ALLOW_QUOTED_RECORD_DELIMITER),
+    ]),
+);
+pub static CSV_OUTPUT: Schema = Schema::structure(
+    "CSVOutput",
+    &StructSchema::new(&[
+        Member::new("QuoteFields", &QUOTE_FIELDS),
+        Member::new("QuoteEscapeCharacter", &QUOTE_ESCAPE_CHARACTER),
+        Member::new("RecordDelimiter", &RECORD_DELIMITER),
+        Member::new("FieldDelimiter", &FIELD_DELIMITER),
+        Member::new("QuoteCharacter", &QUOTE_CHARACTER),
+    ]),
+);
 pub static CACHE_CONTROL: Schema = Schema::new("CacheControl", Kind::Text);
 pub static CHECKSUM: Schema = Schema::structure(
     "Checksum",
@@ -193,6 +217,7 @@ pub static CHECKSUM_XXHASH128: Schema = Schema::new("ChecksumXXHASH128", Kind::T
 pub static CHECKSUM_XXHASH3: Schema = Schema::new("ChecksumXXHASH3", Kind::Text);
 pub static CHECKSUM_XXHASH64: Schema = Schema::new("ChecksumXXHASH64", Kind::Text);
 pub static CODE: Schema = Schema::new("Code", Kind::Text);
+pub static COMMENTS: Schema = Schema::new("Comments", Kind::Text);
 pub static COMMON_PREFIX: Schema =
     Schema::structure("CommonPrefix", &StructSchema::new(&[Member::new("Prefix", &PREFIX)]));
 pub static COMMON_PREFIX_LIST: Schema = Schema::new(
@@ -323,6 +348,8 @@ pub static COMPLETED_PART_LIST: Schema = Schema::new(
     "CompletedPartList",
     Kind::List(&ListSchema { item: Member::new("member", &COMPLETED_PART), flattened: true }),
 );
+pub static COMPRESSION_TYPE: Schema =
+    Schema::new("CompressionType", Kind::Enum(enums::CompressionType::TEXTS));
 pub static CONDITION: Schema = Schema::structure(
     "Condition",
     &StructSchema::new(&[
@@ -961,6 +988,7 @@ pub static DELETED_OBJECTS: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &DELETED_OBJECT), flattened: true }),
 );
 pub static DELIMITER: Schema = Schema::new("Delimiter", Kind::Text);
+pub static DESCRIPTION: Schema = Schema::new("Description", Kind::Text);
 pub static DESTINATION: Schema = Schema::structure(
     "Destination",
     &StructSchema::new(&[
@@ -978,6 +1006,14 @@ pub static E_TAG: Schema = Schema::new("ETag", Kind::Text);
 pub static EMAIL_ADDRESS: Schema = Schema::new("EmailAddress", Kind::Text);
 pub static ENCODING_TYPE: Schema =
     Schema::new("EncodingType", Kind::Enum(enums::EncodingType::TEXTS));
+pub static ENCRYPTION: Schema = Schema::structure(
+    "Encryption",
+    &StructSchema::new(&[
+        Member::new("EncryptionType", &SERVER_SIDE_ENCRYPTION).required(),
+        Member::new("KMSKeyId", &SSEKMS_KEY_ID),
+        Member::new("KMSContext", &KMS_CONTEXT),
+    ]),
+);
 pub static ENCRYPTION_CONFIGURATION: Schema = Schema::structure(
     "EncryptionConfiguration",
     &StructSchema::new(&[Member::new("ReplicaKmsKeyID", &REPLICA_KMS_KEY_ID)]),
@@ -1038,7 +1074,13 @@ pub static EXPOSE_HEADERS: Schema = Schema::new(
     "ExposeHeaders",
     Kind::List(&ListSchema { item: Member::new("member", &EXPOSE_HEADER), flattened: true }),
 );
+pub static EXPRESSION: Schema = Schema::new("Expression", Kind::Text);
+pub static EXPRESSION_TYPE: Schema =
+    Schema::new("ExpressionType", Kind::Enum(enums::ExpressionType::TEXTS));
 pub static FETCH_OWNER: Schema = Schema::new("FetchOwner", Kind::Boolean);
+pub static FIELD_DELIMITER: Schema = Schema::new("FieldDelimiter", Kind::Text);
+pub static FILE_HEADER_INFO: Schema =
+    Schema::new("FileHeaderInfo", Kind::Enum(enums::FileHeaderInfo::TEXTS));
 pub static FILTER_RULE: Schema = Schema::structure(
     "FilterRule",
     &StructSchema::new(&[
@@ -1632,6 +1674,10 @@ pub static GET_PUBLIC_ACCESS_BLOCK_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static GLACIER_JOB_PARAMETERS: Schema = Schema::structure(
+    "GlacierJobParameters",
+    &StructSchema::new(&[Member::new("Tier", &TIER).required()]),
+);
 pub static GRANT: Schema = Schema::structure(
     "Grant",
     &StructSchema::new(&[Member::new("Grantee", &GRANTEE), Member::new("Permission", &PERMISSION)]),
@@ -1862,6 +1908,15 @@ pub static INITIATOR: Schema = Schema::structure(
     "Initiator",
     &StructSchema::new(&[Member::new("ID", &ID), Member::new("DisplayName", &DISPLAY_NAME)]),
 );
+pub static INPUT_SERIALIZATION: Schema = Schema::structure(
+    "InputSerialization",
+    &StructSchema::new(&[
+        Member::new("CSV", &CSV_INPUT),
+        Member::new("CompressionType", &COMPRESSION_TYPE),
+        Member::new("JSON", &JSON_INPUT),
+        Member::new("Parquet", &PARQUET_INPUT),
+    ]),
+);
 pub static INTELLIGENT_TIERING_ACCESS_TIER: Schema = Schema::new(
     "IntelligentTieringAccessTier",
     Kind::Enum(enums::IntelligentTieringAccessTier::TEXTS),
@@ -1921,6 +1976,14 @@ pub static IS_LATEST: Schema = Schema::new("IsLatest", Kind::Boolean);
 pub static IS_PUBLIC: Schema = Schema::new("IsPublic", Kind::Boolean);
 pub static IS_RESTORE_IN_PROGRESS: Schema = Schema::new("IsRestoreInProgress", Kind::Boolean);
 pub static IS_TRUNCATED: Schema = Schema::new("IsTruncated", Kind::Boolean);
+pub static JSON_INPUT: Schema =
+    Schema::structure("JSONInput", &StructSchema::new(&[Member::new("Type", &JSON_TYPE)]));
+pub static JSON_OUTPUT: Schema = Schema::structure(
+    "JSONOutput",
+    &StructSchema::new(&[Member::new("RecordDelimiter", &RECORD_DELIMITER)]),
+);
+pub static JSON_TYPE: Schema = Schema::new("JSONType", Kind::Enum(enums::JSONType::TEXTS));
+pub static KMS_CONTEXT: Schema = Schema::new("KMSContext", Kind::Text);
 pub static KEY_COUNT: Schema = Schema::new("KeyCount", Kind::Integer);
 pub static KEY_MARKER: Schema = Schema::new("KeyMarker", Kind::Text);
 pub static KEY_PREFIX_EQUALS: Schema = Schema::new("KeyPrefixEquals", Kind::Text);
@@ -2254,6 +2317,7 @@ pub static LOCATION_INFO: Schema = Schema::structure(
     ]),
 );
 pub static LOCATION_NAME_AS_STRING: Schema = Schema::new("LocationNameAsString", Kind::Text);
+pub static LOCATION_PREFIX: Schema = Schema::new("LocationPrefix", Kind::Text);
 pub static LOCATION_TYPE: Schema =
     Schema::new("LocationType", Kind::Enum(enums::LocationType::TEXTS));
 pub static LOGGING_ENABLED: Schema = Schema::structure(
@@ -2287,6 +2351,13 @@ pub static METADATA: Schema = Schema::new(
 );
 pub static METADATA_DIRECTIVE: Schema =
     Schema::new("MetadataDirective", Kind::Enum(enums::MetadataDirective::TEXTS));
+pub static METADATA_ENTRY: Schema = Schema::structure(
+    "MetadataEntry",
+    &StructSchema::new(&[
+        Member::new("Name", &METADATA_KEY),
+        Member::new("Value", &METADATA_VALUE),
+    ]),
+);
 pub static METADATA_KEY: Schema = Schema::new("MetadataKey", Kind::Text);
 pub static METADATA_VALUE: Schema = Schema::new("MetadataValue", Kind::Text);
 pub static METRICS: Schema = Schema::structure(
@@ -2385,6 +2456,10 @@ pub static OBJECT: Schema = Schema::structure(
         Member::new("Owner", &OWNER),
         Member::new("RestoreStatus", &RESTORE_STATUS),
     ]),
+);
+pub static OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR: Schema = Schema::structure(
+    "ObjectAlreadyInActiveTierError",
+    &StructSchema::new(&[]).error("ObjectAlreadyInActiveTierError", 403, Fault::Sender),
 );
 pub static OBJECT_ATTRIBUTES: Schema =
     Schema::new("ObjectAttributes", Kind::Enum(enums::ObjectAttributes::TEXTS));
@@ -2510,6 +2585,12 @@ pub static OPTIONAL_OBJECT_ATTRIBUTES_LIST: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static OUTPUT_LOCATION: Schema =
+    Schema::structure("OutputLocation", &StructSchema::new(&[Member::new("S3", &S3_LOCATION)]));
+pub static OUTPUT_SERIALIZATION: Schema = Schema::structure(
+    "OutputSerialization",
+    &StructSchema::new(&[Member::new("CSV", &CSV_OUTPUT), Member::new("JSON", &JSON_OUTPUT)]),
+);
 pub static OWNER: Schema = Schema::structure(
     "Owner",
     &StructSchema::new(&[Member::new("DisplayName", &DISPLAY_NAME), Member::new("ID", &ID)]),
@@ -2531,6 +2612,7 @@ pub static OWNERSHIP_CONTROLS_RULES: Schema = Schema::new(
         flattened: true,
     }),
 );
+pub static PARQUET_INPUT: Schema = Schema::structure("ParquetInput", &StructSchema::new(&[]));
 pub static PART: Schema = Schema::structure(
     "Part",
     &StructSchema::new(&[
@@ -3213,7 +3295,11 @@ pub static QUEUE_CONFIGURATION_LIST: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &QUEUE_CONFIGURATION), flattened: true }),
 );
 pub static QUIET: Schema = Schema::new("Quiet", Kind::Boolean);
+pub static QUOTE_CHARACTER: Schema = Schema::new("QuoteCharacter", Kind::Text);
+pub static QUOTE_ESCAPE_CHARACTER: Schema = Schema::new("QuoteEscapeCharacter", Kind::Text);
+pub static QUOTE_FIELDS: Schema = Schema::new("QuoteFields", Kind::Enum(enums::QuoteFields::TEXTS));
 pub static RANGE: Schema = Schema::new("Range", Kind::Text);
+pub static RECORD_DELIMITER: Schema = Schema::new("RecordDelimiter", Kind::Text);
 pub static REDIRECT: Schema = Schema::structure(
     "Redirect",
     &StructSchema::new(&[
@@ -3316,6 +3402,50 @@ pub static RESPONSE_EXPIRES: Schema =
     Schema::new("ResponseExpires", Kind::Timestamp(Some(TimestampFormat::HttpDate)));
 pub static RESTORE: Schema = Schema::new("Restore", Kind::Text);
 pub static RESTORE_EXPIRY_DATE: Schema = Schema::new("RestoreExpiryDate", Kind::Timestamp(None));
+pub static RESTORE_OBJECT_OUTPUT: Schema = Schema::structure(
+    "RestoreObjectOutput",
+    &StructSchema::new(&[
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+        Member::new("RestoreOutputPath", &RESTORE_OUTPUT_PATH)
+            .wire("x-amz-restore-output-path")
+            .at(Location::Header),
+    ]),
+);
+pub static RESTORE_OBJECT_REQUEST: Schema = Schema::structure(
+    "RestoreObjectRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("RestoreRequest", &RESTORE_REQUEST).at(Location::Payload),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static RESTORE_OUTPUT_PATH: Schema = Schema::new("RestoreOutputPath", Kind::Text);
+pub static RESTORE_REQUEST: Schema = Schema::structure(
+    "RestoreRequest",
+    &StructSchema::new(&[
+        Member::new("Days", &DAYS),
+        Member::new("GlacierJobParameters", &GLACIER_JOB_PARAMETERS),
+        Member::new("Type", &RESTORE_REQUEST_TYPE),
+        Member::new("Tier", &TIER),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("SelectParameters", &SELECT_PARAMETERS),
+        Member::new("OutputLocation", &OUTPUT_LOCATION),
+    ]),
+);
+pub static RESTORE_REQUEST_TYPE: Schema =
+    Schema::new("RestoreRequestType", Kind::Enum(enums::RestoreRequestType::TEXTS));
 pub static RESTORE_STATUS: Schema = Schema::structure(
     "RestoreStatus",
     &StructSchema::new(&[
@@ -3339,6 +3469,19 @@ pub static S3_KEY_FILTER: Schema = Schema::structure(
     "S3KeyFilter",
     &StructSchema::new(&[Member::new("FilterRules", &FILTER_RULE_LIST).wire("FilterRule")]),
 );
+pub static S3_LOCATION: Schema = Schema::structure(
+    "S3Location",
+    &StructSchema::new(&[
+        Member::new("BucketName", &BUCKET_NAME).required(),
+        Member::new("Prefix", &LOCATION_PREFIX).required(),
+        Member::new("Encryption", &ENCRYPTION),
+        Member::new("CannedACL", &OBJECT_CANNED_ACL),
+        Member::new("AccessControlList", &GRANTS),
+        Member::new("Tagging", &TAGGING),
+        Member::new("UserMetadata", &USER_METADATA),
+        Member::new("StorageClass", &STORAGE_CLASS),
+    ]),
+);
 pub static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Schema =
     Schema::new("S3RegionalOrS3ExpressBucketArnString", Kind::Text).min(1).max(128).pattern(&P1);
 pub static SSE_CUSTOMER_ALGORITHM: Schema = Schema::new("SSECustomerAlgorithm", Kind::Text);
@@ -3347,6 +3490,15 @@ pub static SSE_CUSTOMER_KEY_MD5: Schema = Schema::new("SSECustomerKeyMD5", Kind:
 pub static SSEKMS_ENCRYPTION_CONTEXT: Schema =
     Schema::new("SSEKMSEncryptionContext", Kind::Text).sensitive();
 pub static SSEKMS_KEY_ID: Schema = Schema::new("SSEKMSKeyId", Kind::Text).sensitive();
+pub static SELECT_PARAMETERS: Schema = Schema::structure(
+    "SelectParameters",
+    &StructSchema::new(&[
+        Member::new("InputSerialization", &INPUT_SERIALIZATION).required(),
+        Member::new("ExpressionType", &EXPRESSION_TYPE).required(),
+        Member::new("Expression", &EXPRESSION).required(),
+        Member::new("OutputSerialization", &OUTPUT_SERIALIZATION).required(),
+    ]),
+);
 pub static SERVER_SIDE_ENCRYPTION: Schema =
     Schema::new("ServerSideEncryption", Kind::Enum(enums::ServerSideEncryption::TEXTS));
 pub static SERVER_SIDE_ENCRYPTION_BY_DEFAULT: Schema = Schema::structure(
@@ -3442,6 +3594,7 @@ pub static TARGET_OBJECT_KEY_FORMAT: Schema = Schema::structure(
     ]),
 );
 pub static TARGET_PREFIX: Schema = Schema::new("TargetPrefix", Kind::Text);
+pub static TIER: Schema = Schema::new("Tier", Kind::Enum(enums::Tier::TEXTS));
 pub static TIERING: Schema = Schema::structure(
     "Tiering",
     &StructSchema::new(&[
@@ -3690,6 +3843,13 @@ pub static UPLOAD_PART_REQUEST: Schema = Schema::structure(
             .wire("x-amz-expected-bucket-owner")
             .at(Location::Header),
     ]),
+);
+pub static USER_METADATA: Schema = Schema::new(
+    "UserMetadata",
+    Kind::List(&ListSchema {
+        item: Member::new("MetadataEntry", &METADATA_ENTRY),
+        flattened: false,
+    }),
 );
 pub static VALUE: Schema = Schema::new("Value", Kind::Text);
 pub static VERSION_COUNT: Schema = Schema::new("VersionCount", Kind::Integer);
