@@ -35,7 +35,7 @@ def status(s3, bucket, key="k"):
 
 
 def test_an_object_is_copied_into_another_bucket_also_after_a_kill(new_cloud, tmp_path):
-    cloud = new_cloud(data_dir=tmp_path / "data").start()
+    cloud = new_cloud(data_dir=tmp_path / "data")
     s3 = cloud.client("s3")
     source, target = pair(s3, "here")
     replicate(s3, source, target, "arn:aws:iam::000000000000:role/r")

@@ -48,7 +48,7 @@ def test_large_files_are_locked_in_parts_and_copied_under_another_key(cloud, buc
     s3 = cloud.client("s3")
     mine = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": os.urandom(32)}
     other = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": os.urandom(32)}
-    body = os.urandom(17 * MIB)
+    body = os.urandom(9 * MIB)
     (tmp_path / "file").write_bytes(body)
     s3.upload_file(str(tmp_path / "file"), bucket, "large", ExtraArgs=mine)
     s3.download_file(bucket, "large", str(tmp_path / "back"), ExtraArgs=mine)
