@@ -1,17 +1,20 @@
 //! Bodies on their way into memory: how large, how many at once, how slowly.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 use haar_clock::Clock;
 use haar_wire::{Body, BodyError};
 use http::header::{CONNECTION, HeaderValue};
 use http::{Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
-use hyper::body::{Body as _, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -80,18 +83,45 @@ impl Intake {
     /// long, so that what waits for it is not held for ever.
     pub(crate) fn pass(&self, incoming: Incoming) -> (Body, Rest) {
         let rest = Rest(Arc::new(AtomicBool::new(!incoming.is_end_stream())));
+        (self.flowing(incoming, &rest), rest)
+    }
+
+    /// The same, but what is small is waited for, and is at hand where it comes in one piece.
+    pub(crate) async fn pass_small(&self, mut incoming: Incoming) -> (Body, Rest) {
+        let length = incoming.size_hint().exact().unwrap_or(u64::MAX);
+        if length == 0 || length > SMALL as u64 {
+            return self.pass(incoming);
+        }
+        let first = match chunk(&self.clock, &mut incoming).await {
+            Ok(first) => first.unwrap_or_default(),
+            Err(refusal) => {
+                let broken = stream::iter([Err(refusal.broken_off())]);
+                return (Body::stream(broken), Rest(Arc::new(AtomicBool::new(true))));
+            }
+        };
+        if first.len() as u64 == length {
+            return (Body::from(first), Rest(Arc::new(AtomicBool::new(false))));
+        }
+        let rest = Rest(Arc::new(AtomicBool::new(true)));
+        let more = self.flowing(incoming, &rest).into_stream();
+        (Body::stream(stream::iter([Ok(first)]).chain(more)), rest)
+    }
+
+    fn flowing(&self, incoming: Incoming, rest: &Rest) -> Body {
         let begin = (self.clock.clone(), incoming, rest.clone());
-        let body = Body::stream(stream::try_unfold(begin, async |(clock, mut incoming, rest)| {
+        Body::stream(stream::try_unfold(begin, async |(clock, mut incoming, rest)| {
             let next = chunk(&clock, &mut incoming).await.map_err(Refusal::broken_off)?;
             if next.is_none() {
                 rest.0.store(false, Ordering::Relaxed);
             }
             Ok(next.map(|bytes| (bytes, (clock, incoming, rest))))
-        }));
-        (body, rest)
+        }))
     }
 
     async fn read(&self, mut incoming: Incoming) -> Result<Bytes, Refusal> {
+        if incoming.is_end_stream() {
+            return Ok(Bytes::new());
+        }
         let mut room = Room::default();
         let hint = incoming.size_hint();
         if hint.lower() > BODY_MAX as u64 {
@@ -141,8 +171,14 @@ impl Intake {
 /// The next bytes of a body; `None` at its end.
 async fn chunk(clock: &Clock, incoming: &mut Incoming) -> Result<Option<Bytes>, Refusal> {
     loop {
-        let frame = clock.timeout(PAUSE_MAX, incoming.frame()).await;
-        match frame.map_err(|_| Refusal::Slow)? {
+        let frame = match soon(incoming).await {
+            Some(frame) => frame,
+            None => {
+                let frame = clock.timeout(PAUSE_MAX, incoming.frame()).await;
+                frame.map_err(|_| Refusal::Slow)?
+            }
+        };
+        match frame {
             None => return Ok(None),
             Some(Err(error)) => return Err(Refusal::Broken(error)),
             Some(Ok(frame)) => match frame.into_data() {
@@ -151,6 +187,24 @@ async fn chunk(clock: &Clock, incoming: &mut Incoming) -> Result<Option<Bytes>, 
             },
         }
     }
+}
+
+type Next = Option<Result<Frame<Bytes>, hyper::Error>>;
+
+/// The next frame, where it has come already: hyper hands it over at the second time of asking.
+/// So most bodies need no timer.
+async fn soon(incoming: &mut Incoming) -> Option<Next> {
+    let mut asked = false;
+    poll_fn(|cx| match Pin::new(&mut *incoming).poll_frame(cx) {
+        Poll::Ready(frame) => Poll::Ready(Some(frame)),
+        Poll::Pending if asked => Poll::Ready(None),
+        Poll::Pending => {
+            asked = true;
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 impl Refusal {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use haar_clock::Clock;
 use haar_kernel::{Auth, Inbound, Kernel, Site};
 use haar_wire::Body;
+use http::header::EXPECT;
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -138,9 +139,10 @@ impl Gateway {
         builder.http2().timer(TokioTimer::new()).max_header_list_size(HEADERS_MAX as u32);
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
+        let stopping = self.stopping.child_token(); // all connections would lock the one
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
-            () = self.stopping.cancelled() => {
+            () = stopping.cancelled() => {
                 connection.as_mut().graceful_shutdown();
                 connection.await
             }
@@ -171,7 +173,12 @@ impl Gateway {
         if site.is_none()
             && let Some(route) = self.kernel.streams(&parts)
         {
-            let (version, (body, rest)) = (parts.version, self.intake.pass(body));
+            let version = parts.version;
+            // who expects a word before they send the body hears it once they are let in
+            let (body, rest) = match parts.headers.contains_key(EXPECT) {
+                true => self.intake.pass(body),
+                false => self.intake.pass_small(body).await,
+            };
             let mut answer = self.kernel.serve_stream(route, parts, body, peer).await;
             rest.close(version, &mut answer);
             return answer;

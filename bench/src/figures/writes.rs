@@ -85,12 +85,12 @@ async fn ledger_rate(
     let tables = Tables::new().with::<Record>();
     let ledger = Ledger::open(tables, std::sync::Arc::new(store)).map_err(|e| e.to_string())?;
     let begun = Instant::now();
-    let writers = (0..writers).map(|writer| {
+    let all = (0..writers).map(|writer| {
         let ledger = ledger.clone();
         tokio::spawn(async move {
             let mut count = 0_usize;
             while begun.elapsed() < length {
-                let number = (writer * 1000 + count) % 1000;
+                let number = (writer + count * writers) % 1000; // another than all others' now
                 let row = Record { number, text: "x".repeat(1000) };
                 let committed = ledger.write(|tx| tx.put(row));
                 committed.durable().await.map_err(|error| error.to_string())?;
@@ -99,7 +99,7 @@ async fn ledger_rate(
             Ok::<_, String>(count)
         })
     });
-    let counts = try_join_all(writers).await.map_err(|error| error.to_string())?;
+    let counts = try_join_all(all).await.map_err(|error| error.to_string())?;
     let total: usize = counts.into_iter().collect::<Result<Vec<_>, _>>()?.into_iter().sum();
     Ok(total as f64 / begun.elapsed().as_secs_f64())
 }

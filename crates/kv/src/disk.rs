@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 
+use crate::room::Room;
 use crate::syncer::Syncer;
 use crate::{Batch, KvError, Sizes};
 
@@ -34,8 +35,18 @@ struct Opened {
     /// All keyspaces in one of the engine's: each more costs twenty flushes and its own memory.
     records: Keyspace,
     syncer: Syncer,
-    place: PathBuf,
-    reserve: u64,
+    room: Room,
+}
+
+/// How far a batch is brought before its writer goes on.
+#[derive(Clone, Copy)]
+pub(crate) enum Reach {
+    /// To readers; to the system with the next batch that goes there, or the next flush.
+    Readers,
+    /// To the operating system.
+    System,
+    /// To the disk.
+    Disk,
 }
 
 impl Disk {
@@ -81,13 +92,15 @@ impl Disk {
         Ok(self.readable()?.map(range))
     }
 
-    /// Hands a batch to the operating system, and to the disk when asked.
-    pub(crate) fn apply(&self, batch: Batch, synced: bool) -> Result<(), KvError> {
+    pub(crate) fn apply(&self, batch: Batch, reach: Reach) -> Result<(), KvError> {
         let opened = self.opened()?;
-        opened.check_room(&batch)?;
-        // without a mode the newest batches would wait in this process, and go with it
-        let mode = if synced { PersistMode::SyncData } else { PersistMode::Buffer };
-        let mut writes = opened.database.batch().durability(Some(mode));
+        opened.room.check(&batch)?;
+        let mode = match reach {
+            Reach::Readers => None,
+            Reach::System => Some(PersistMode::Buffer),
+            Reach::Disk => Some(PersistMode::SyncData),
+        };
+        let mut writes = opened.database.batch().durability(mode);
         for (place, value) in batch.writes {
             match value {
                 Some(value) => writes.insert(&opened.records, &*place, &*value),
@@ -126,20 +139,8 @@ impl Opened {
         let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.memtable_bytes);
         let records = database.keyspace("records", options)?;
         let syncer = Syncer::start(database.clone(), place)?;
-        let (place, reserve) = (place.to_owned(), sizes.reserve_bytes);
-        Ok(Self { database, records, syncer, place, reserve })
-    }
-
-    /// Refuses a batch that the disk may not have room for. An engine that ran into the end of
-    /// the disk would take nothing more until it is opened again.
-    fn check_room(&self, batch: &Batch) -> Result<(), KvError> {
-        let reserve = if batch.frees_room() { self.reserve / 2 } else { self.reserve };
-        let disk = rustix::fs::statvfs(&self.place).map_err(std::io::Error::from)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        match free < reserve.saturating_add(batch.bytes()) {
-            true => Err(KvError::Full(free >> 20)),
-            false => Ok(()),
-        }
+        let room = Room::new(place, sizes.reserve_bytes);
+        Ok(Self { database, records, syncer, room })
     }
 }
 

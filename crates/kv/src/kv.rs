@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Reach};
 use crate::memory::Memory;
 use crate::range::{Range, Source, holds_nothing};
 use crate::{Batch, Durability, Keyspace, KvError};
@@ -70,23 +70,38 @@ impl Kv {
 
     /// Applies a batch, visible at once; returns when it is as durable as asked.
     pub async fn commit(&self, batch: Batch, durability: Durability) -> Result<(), KvError> {
-        self.apply(batch)?;
         match durability {
-            Durability::Buffered => Ok(()),
-            Durability::Synced => self.sync().await,
+            Durability::Buffered => self.apply(batch),
+            Durability::Synced => {
+                self.stage(batch)?;
+                self.sync().await
+            }
         }
     }
 
     /// Applies a batch, buffered, without waiting.
     pub fn apply(&self, batch: Batch) -> Result<(), KvError> {
-        self.apply_as(batch, Durability::Buffered)
+        self.apply_to(batch, Reach::System)
+    }
+
+    /// Applies a batch, visible at once, for one who calls [`Self::sync`] next and tells nobody of
+    /// it before: until then it may go with haar. It saves a call of the operating system.
+    pub fn stage(&self, batch: Batch) -> Result<(), KvError> {
+        self.apply_to(batch, Reach::Readers)
     }
 
     /// Applies a batch and blocks the thread until it is as durable as asked.
     pub fn apply_as(&self, batch: Batch, durability: Durability) -> Result<(), KvError> {
+        match durability {
+            Durability::Buffered => self.apply_to(batch, Reach::System),
+            Durability::Synced => self.apply_to(batch, Reach::Disk),
+        }
+    }
+
+    fn apply_to(&self, batch: Batch, reach: Reach) -> Result<(), KvError> {
         match &*self.engine {
             _ if batch.is_empty() => Ok(()),
-            Engine::Disk(disk) => disk.apply(batch, durability == Durability::Synced),
+            Engine::Disk(disk) => disk.apply(batch, reach),
             Engine::Memory(memory) => {
                 memory.apply(batch);
                 Ok(())

@@ -2,7 +2,8 @@
 //! items. Ordered byte keys in named keyspaces, read at once, written buffered or synced.
 //!
 //! A *buffered* write is visible at once and survives the death of haar, but not that of the
-//! machine; a *synced* one survives both, and all that wait share one flush of the disk.
+//! machine; a *synced* one survives both, and all that wait share one flush of the disk. A *staged*
+//! one survives neither until the next of the other two, or the next [`Kv::sync`].
 //!
 //! **Invariant:** a batch is there as a whole or not at all, also after a crash.
 //! **Invariant:** what was written before a synced batch is on disk with it.
@@ -10,15 +11,19 @@
 //! Begin reading at [`Kv`], then [`Keyspace`].
 
 mod batch;
+mod crowd;
 mod disk;
 mod error;
+mod journal;
 mod keyspace;
 mod kv;
 mod memory;
 mod range;
+mod room;
 mod syncer;
 
 pub use batch::{Batch, Durability};
+pub use crowd::Crowd;
 pub use error::KvError;
 pub use keyspace::Keyspace;
 pub use kv::{Kv, Sizes};

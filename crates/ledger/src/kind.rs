@@ -11,6 +11,9 @@ use serde::Serialize;
 
 use crate::{IndexEntry, Row};
 
+/// Most rows are smaller.
+const ROW_BYTES_USUAL: usize = 512;
+
 /// A row, whatever its type.
 pub(crate) type AnyRow = Arc<dyn Any + Send + Sync>;
 
@@ -46,7 +49,10 @@ impl Kind {
             key: |row| Key::new(seen::<R>(row).key()),
             indexes: |row| seen::<R>(row).indexes(),
             check: |old, new| R::check(old.map(seen), seen(new)),
-            encode: |row| rmp_serde::to_vec_named(seen::<R>(row)),
+            encode: |row| {
+                let mut bytes = Vec::with_capacity(ROW_BYTES_USUAL);
+                rmp_serde::encode::write_named(&mut bytes, seen::<R>(row)).map(|()| bytes)
+            },
             decode: |bytes| Ok(Arc::new(rmp_serde::from_slice::<R>(bytes)?)),
         }
     }

@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex};
+use haar_kv::Crowd;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{Notify, broadcast, oneshot};
 
 use crate::change::lost;
-use crate::commit::Ack;
+use crate::commit::{Ack, Carrier, Carry, Waits};
 use crate::load::load;
+use crate::pace::Pace;
 use crate::snapshot::State;
 use crate::store::{Batch, Store};
 use crate::tx::Finished;
@@ -41,6 +43,7 @@ struct Core {
     due: Notify,
     /// Held while a batch is written and published, so that batches stay in order.
     flushing: Mutex<()>,
+    pace: Pace,
     published: ArcSwap<State>,
     feed: broadcast::Sender<Arc<ChangeSet>>,
     flushes: AtomicU64,
@@ -60,10 +63,12 @@ enum Flusher {
 struct Writer {
     newest: Snapshot,
     waiting: Waiting,
+    crowd: Crowd,
     failed: Option<Arc<StoreError>>,
     closed: bool,
 }
 
+/// Commits on their way to the disk.
 #[derive(Default)]
 struct Waiting {
     batch: Batch,
@@ -115,12 +120,14 @@ impl Ledger {
             writer: Mutex::new(Writer {
                 newest,
                 waiting: Waiting::default(),
+                crowd: Crowd::default(),
                 failed: None,
                 closed: false,
             }),
             wake: Condvar::new(),
             due: Notify::new(),
             flushing: Mutex::new(()),
+            pace: Pace::default(),
             feed: broadcast::Sender::new(FEED_LENGTH),
             flushes: AtomicU64::new(0),
         });
@@ -149,18 +156,26 @@ impl Ledger {
         }
         let mut tx = Tx::new(writer.newest.clone());
         let value = work(&mut tx)?;
-        let ack = match tx.finish(core.store.is_some()) {
+        let waits = match tx.finish(core.store.is_some()) {
             Ok(finished) => writer.accept(finished, core.published.load().version),
-            Err(error) => Ack::Done(Err(error)),
+            Err(error) => return Ok(Committed { value, ack: Ack::Done(Err(error)) }),
         };
+        let Some(ack) = waits else { return Ok(Committed { value, ack: Ack::Done(Ok(())) }) };
+        let count = writer.waiting.acks.len();
+        let is_alone = count == 1 && writer.crowd.was_one();
+        let is_due = writer.crowd.is_there(count);
         drop(writer);
-        match (core.flusher, &ack) {
-            (Flusher::Caller, Ack::Waits(_)) => core.flush(),
-            (Flusher::Thread, Ack::Waits(_)) => _ = core.wake.notify_one(),
-            (Flusher::Told, Ack::Waits(_)) => core.due.notify_one(),
-            _ => {}
+        match core.flusher {
+            Flusher::Caller => core.flush(),
+            Flusher::Told => core.due.notify_one(),
+            Flusher::Thread if is_alone && core.may_carry() => {
+                let carrier = Carrier::new(Arc::clone(core) as Arc<dyn Carry>);
+                return Ok(Committed { value, ack: Ack::Carries(carrier, ack) });
+            }
+            Flusher::Thread if is_due => _ = core.wake.notify_one(),
+            Flusher::Thread => {}
         }
-        Ok(Committed { value, ack })
+        Ok(Committed { value, ack: Ack::Waits(ack) })
     }
 
     /// Commits `work` that cannot be refused.
@@ -227,10 +242,11 @@ impl Ledger {
 
 impl Writer {
     /// Makes a judged transaction the newest state and queues it for the disk.
-    fn accept(&mut self, finished: Finished, published: u64) -> Ack {
+    /// `None` where there is nothing to wait for.
+    fn accept(&mut self, finished: Finished, published: u64) -> Option<Waits> {
         let Finished { mut state, changes, batch } = finished;
         if changes.is_empty() && self.newest.version() == published {
-            return Ack::Done(Ok(()));
+            return None;
         }
         if !changes.is_empty() {
             Arc::make_mut(&mut state.state).version += 1;
@@ -241,7 +257,7 @@ impl Writer {
         }
         let (ack, waits) = oneshot::channel();
         self.waiting.acks.push(ack);
-        Ack::Waits(waits)
+        Some(waits)
     }
 
     /// From here on nothing is acknowledged.
@@ -257,14 +273,19 @@ impl Writer {
 
 impl Core {
     fn flush(&self) {
-        let _one = self.flushing.lock();
+        self.flush_with(&self.flushing.lock());
+    }
+
+    fn flush_with(&self, _one: &MutexGuard<'_, ()>) {
         let (waiting, state) = {
             let mut writer = self.writer.lock();
-            (std::mem::take(&mut writer.waiting), Arc::clone(&writer.newest.state))
+            let waiting = std::mem::take(&mut writer.waiting);
+            if waiting.acks.is_empty() {
+                return;
+            }
+            writer.crowd.flushed(waiting.acks.len());
+            (waiting, Arc::clone(&writer.newest.state))
         };
-        if waiting.acks.is_empty() {
-            return;
-        }
         if let Err(error) = self.write(&waiting.batch) {
             if matches!(error, StoreError::Full) {
                 return self.undo(waiting);
@@ -294,12 +315,17 @@ impl Core {
 
     fn write(&self, batch: &Batch) -> Result<(), StoreError> {
         match &self.store {
-            Some(store) if !batch.is_empty() => {
+            Some(store) if !batch.is_empty() => self.pace.timed(|| {
                 catch_unwind(AssertUnwindSafe(|| store.commit(batch)))
                     .unwrap_or_else(|_| Err(StoreError::backend("the store panicked")))
-            }
+            }),
             _ => Ok(()),
         }
+    }
+
+    /// Whether a lone commit's caller may bring it to the disk on its own thread.
+    fn may_carry(&self) -> bool {
+        self.pace.is_quick() && !self.flushing.is_locked()
     }
 
     /// The writing thread: flushes until the ledger is closed and nothing waits.
@@ -312,9 +338,27 @@ impl Core {
                 }
                 self.wake.wait(&mut writer);
             }
+            Crowd::gather(&mut writer, &self.wake, |writer| {
+                (&mut writer.crowd, writer.waiting.acks.len())
+            });
             drop(writer);
             self.flush();
         }
+    }
+}
+
+impl Carry for Core {
+    fn carry(&self) {
+        match self.flushing.try_lock() {
+            Some(one) => self.flush_with(&one),
+            None => self.pass_on(),
+        }
+    }
+
+    fn pass_on(&self) {
+        // under the lock, or the thread might just be about to wait
+        let _writer = self.writer.lock();
+        self.wake.notify_one();
     }
 }
 

@@ -3,7 +3,8 @@
 //! Rows live in persistent maps, so that a [`Snapshot`] is one pointer and never changes.
 //! [`Ledger::transact`] builds on the newest state under one lock and returns at once; the
 //! transactions that wait are written as one batch with one flush of the disk, then readers
-//! see them, the [`ChangeFeed`] tells of them, and [`Committed::durable`] returns.
+//! see them, the [`ChangeFeed`] tells of them, and [`Committed::durable`] returns. A thread of the
+//! ledger's own writes; where one commit is alone and the disk is quick, whoever awaits it does.
 //!
 //! **Invariant:** [`Ledger::snapshot`] shows only what is on disk (in memory, for an ephemeral
 //! ledger). **Invariant:** a row that [`Row::check`] refuses is never committed. **Invariant:**
@@ -17,6 +18,7 @@ mod error;
 mod kind;
 mod ledger;
 mod load;
+mod pace;
 mod row;
 mod snapshot;
 pub mod store;

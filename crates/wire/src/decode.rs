@@ -1,15 +1,19 @@
 //! From a request to its typed input.
 
 use bytes::Bytes;
+use http::HeaderMap;
 use http::request::Parts;
 
-use crate::detect::{Route, header};
+use crate::detect::Route;
 use crate::operation::{Operation, Protocol};
 use crate::report::{Malformed, Report, Seen};
 use crate::schema::{Kind, Location, Member};
 use crate::tree::{Dialect, from_params, from_xml, read_members};
 use crate::value::{Json, Scalar};
 use crate::{AwsError, Body, Shape, Value, cbor, json, text};
+
+/// Headers up to which they are looked through one by one.
+const HEADERS_SCANNED_MAX: usize = 24;
 
 /// Reads a request's input and checks it against its model: all violations in one error.
 ///
@@ -100,6 +104,13 @@ fn read_bound(
 ) -> Result<(), Malformed> {
     let taken = input.schema().members();
     for (index, member) in taken.iter().enumerate() {
+        let text = match member.location {
+            Location::Header => header_of(&parts.headers, member.wire),
+            _ => "",
+        };
+        if member.location == Location::Header && text.is_empty() {
+            continue;
+        }
         let value = input.member_mut(index);
         let there = report.in_member(member.name, |report| match member.location {
             Location::Label => match route.labels.iter().find(|(name, _)| *name == member.wire) {
@@ -107,7 +118,7 @@ fn read_bound(
                 None => Ok(false),
             },
             Location::Query => read_query(route, taken, member, value, report),
-            Location::Header => read_header(header(parts, member.wire), member, value, report),
+            Location::Header => read_header(text, member, value, report),
             Location::Headers => read_headers(parts, member, value, report),
             _ => Ok(false),
         })?;
@@ -163,15 +174,25 @@ fn is_taken(route: &Route, members: &[Member], name: &str) -> bool {
         })
 }
 
+/// A header's text; empty for none. A shape has dozens of members in headers, and a request few
+/// headers: to look through those costs less than to hash each member's name.
+fn header_of<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+    let found = match headers.len() {
+        ..=HEADERS_SCANNED_MAX => {
+            let mut all = headers.iter();
+            all.find(|(known, _)| known.as_str().eq_ignore_ascii_case(name)).map(|(_, text)| text)
+        }
+        _ => headers.get(name),
+    };
+    found.and_then(|text| text.to_str().ok()).unwrap_or_default()
+}
+
 fn read_header(
     text: &str,
     member: &'static Member,
     value: &mut dyn Value,
     report: &mut Report,
 ) -> Result<bool, Malformed> {
-    if text.is_empty() {
-        return Ok(false);
-    }
     let Kind::List(row) = member.schema.kind else {
         return text::set(text, member.schema, value, report).map(|()| true);
     };

@@ -199,9 +199,9 @@ fn detect_path(
         None => entry.service.endpoint_prefix == host || has_host_label(entry.service, parts),
     };
     // Where labels may stand in the host's name, almost any path fits: such services come last.
-    let (first, last): (Vec<&Entry>, Vec<&Entry>) =
-        catalogue.entries.iter().partition(|entry| !entry.service.host_label || is_named(entry));
-    let all = first.into_iter().chain(last);
+    let comes_first = |entry: &&Entry| !entry.service.host_label || is_named(entry);
+    let entries = || catalogue.entries.iter();
+    let all = entries().filter(comes_first).chain(entries().filter(|entry| !comes_first(entry)));
     for entry in all.filter(|entry| signed.is_none() || is_named(entry)) {
         let Some(paths) = &entry.paths else { continue };
         let (service, protocol) = (entry.service, rest_protocol(entry.service));

@@ -18,6 +18,10 @@ use crate::value::View;
 use crate::xml::XmlWriter;
 use crate::{Body, Shape, frames, text};
 
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
+const S3_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
+const S3_HOST_ID: HeaderName = HeaderName::from_static("x-amz-id-2");
+
 /// Encodes an output in the caller's protocol.
 pub fn encode(
     protocol: Protocol,
@@ -51,10 +55,16 @@ pub fn encode(
 fn head(protocol: Protocol, status: u16, request_id: &RequestId) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    set(&mut answer, "x-amzn-requestid", request_id.as_str());
-    if protocol == Protocol::RestXml {
-        set(&mut answer, "x-amz-request-id", request_id.as_str());
-        set(&mut answer, "x-amz-id-2", &host_id(request_id));
+    if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
+        answer.headers_mut().insert(REQUEST_ID, id.clone());
+        if protocol == Protocol::RestXml {
+            answer.headers_mut().insert(S3_REQUEST_ID, id);
+        }
+    }
+    if protocol == Protocol::RestXml
+        && let Ok(id) = HeaderValue::try_from(host_id(request_id))
+    {
+        answer.headers_mut().insert(S3_HOST_ID, id);
     }
     if protocol == Protocol::RpcV2Cbor {
         set(&mut answer, "smithy-protocol", "rpc-v2-cbor");
@@ -73,6 +83,14 @@ fn set(answer: &mut Response<Body>, name: &str, value: &str) {
     let name = HeaderName::try_from(name);
     let value = HeaderValue::from_bytes(value.as_bytes());
     if let (Ok(name), Ok(value)) = (name, value) {
+        answer.headers_mut().insert(name, value);
+    }
+}
+
+/// The same with a value that need not be copied.
+fn set_owned(answer: &mut Response<Body>, name: &str, value: String) {
+    let name = HeaderName::try_from(name);
+    if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(Bytes::from(value))) {
         answer.headers_mut().insert(name, value);
     }
 }
@@ -125,7 +143,7 @@ fn bind(output: &dyn Shape, answer: &mut Response<Body>) {
             (Location::Header, _) => {
                 let written = text::write(view, member.schema, TimestampFormat::HttpDate);
                 if let Some(value) = written {
-                    set(answer, member.wire, &value);
+                    set_owned(answer, member.wire, value);
                 }
             }
             (Location::Headers, View::Map(map)) => map.each(&mut |key, value| {

@@ -31,7 +31,7 @@ pub fn path<'a>(service: &ServiceSchema, parts: &'a Parts, signed: Option<&str>)
 /// What stands before the service's own name, or, where a caller's signature names the service
 /// and the host does not, before a local name.
 fn label<'a>(service: &ServiceSchema, host: &'a str, signed: Option<&str>) -> Option<&'a str> {
-    if host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
+    if !host.contains('.') || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
         return None;
     }
     let own = service.endpoint_prefix;

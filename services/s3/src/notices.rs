@@ -171,6 +171,7 @@ impl S3 {
             return Outgoing::default();
         }
         let tale = Tale { bucket: row, key, record, happening, cause, at };
+        change.is_told = true;
         let letters: Vec<Letter> = heard.iter().map(|listener| letter(&tale, listener)).collect();
         let notices = courier.stage(&mut change.batch, letters);
         Outgoing { notices, ..Outgoing::default() }

@@ -148,7 +148,7 @@ impl Engine {
             sent.push(told);
             fresh.push((sequence, record));
         }
-        self.store.apply(batch)?;
+        self.store.stage(batch)?; // whoever receives it writes that down, behind it
         for (key, seen) in remembered {
             core.dedup.add(key, seen); // not before: what the disk refused was not sent
         }

@@ -166,21 +166,41 @@ async fn synced_writes_of_many_share_the_disk_and_outlive_a_reopening() {
     assert_eq!(again.all().count(), 65);
 }
 
-/// A copy of the files is what a killed process leaves behind.
-#[test]
+/// What a process leaves behind that is killed now: a copy of its files.
 #[allow(clippy::disallowed_methods)] // copies files
+fn left_behind(folder: &std::path::Path, left: &std::path::Path) -> usize {
+    let copied = std::process::Command::new("cp").arg("-r").args([folder, left]).status();
+    assert!(copied.unwrap().success());
+    Kv::open(left).unwrap().keyspace("a").unwrap().all().count()
+}
+
+#[test]
 fn buffered_writes_are_with_the_system_and_outlive_the_process() {
     let folder = tempfile::tempdir().unwrap();
-    let (running, left) = (folder.path().join("running"), folder.path().join("left"));
+    let running = folder.path().join("running");
     let kv = Kv::open(&running).unwrap();
     let keyspace = kv.keyspace("a").unwrap();
     for number in 0_u8..5 {
         keyspace.put([number], &b"x"[..]).unwrap();
     }
-    let copied = std::process::Command::new("cp").arg("-r").args([&running, &left]).status();
-    assert!(copied.unwrap().success());
-    let found = Kv::open(&left).unwrap().keyspace("a").unwrap();
-    assert_eq!(found.all().count(), 5);
+    assert_eq!(left_behind(&running, &folder.path().join("left")), 5);
+    drop(kv);
+}
+
+#[tokio::test]
+async fn staged_writes_are_read_at_once_and_outlive_the_process_with_the_next_flush() {
+    let folder = tempfile::tempdir().unwrap();
+    let running = folder.path().join("running");
+    let kv = Kv::open(&running).unwrap();
+    let keyspace = kv.keyspace("a").unwrap();
+    for number in 0_u8..5 {
+        let mut batch = Batch::new();
+        batch.put(&keyspace, [number], &b"x"[..]);
+        kv.stage(batch).unwrap();
+    }
+    assert_eq!(keyspace.all().count(), 5);
+    kv.sync().await.unwrap();
+    assert_eq!(left_behind(&running, &folder.path().join("left")), 5);
     drop(kv);
 }
 

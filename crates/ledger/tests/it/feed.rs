@@ -1,5 +1,8 @@
 //! The change feed.
 
+use std::sync::Arc;
+
+use haar_ledger::store::FjallStore;
 use haar_ledger::{Ledger, Row, Tx};
 
 use crate::rows::{BookRow, VisitRow, book, tables};
@@ -53,4 +56,23 @@ async fn a_reader_that_is_too_slow_is_told_that_it_missed_something() {
         last = Some(set);
     }
     assert!(last.unwrap().lost, "a reset tells readers to look at everything");
+}
+
+/// The feed tells of what is on disk; `None` comes once the ledger is gone.
+#[tokio::test]
+async fn a_commit_that_nobody_awaits_reaches_the_disk_all_the_same() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = FjallStore::open(folder.path()).unwrap();
+    let ledger = Ledger::open(tables(), Arc::new(store)).unwrap();
+    let mut feed = ledger.changes();
+    for round in 0..30 {
+        // one after another, so that the ledger learns that each is alone
+        let awaited = ledger.write(|tx| tx.put(VisitRow { reader: (1, round), count: 1 }));
+        awaited.durable().await.unwrap();
+        assert_eq!(feed.next().await.unwrap().keys::<VisitRow>(), [(1, round)]);
+        let dropped = ledger.write(|tx| tx.put(VisitRow { reader: (2, round), count: 1 }));
+        dropped.early().unwrap();
+        assert_eq!(feed.next().await.unwrap().keys::<VisitRow>(), [(2, round)]);
+        assert_eq!(ledger.snapshot().len::<VisitRow>() as u64, 2 * (round + 1));
+    }
 }

@@ -21,6 +21,8 @@ pub(crate) struct Change<'a> {
     pub(crate) shard: usize,
     pub(crate) now: Timestamp,
     pub(crate) batch: Batch,
+    /// Somebody hears of it before it is on disk.
+    pub(crate) is_told: bool,
     usage: Usage,
 }
 
@@ -40,7 +42,7 @@ impl<'a> Change<'a> {
         let place = key::place(bucket, key);
         let shard = Locks::shard(&place);
         let (batch, usage) = Default::default();
-        Self { store, bucket, key, place, shard, now, batch, usage }
+        Self { store, bucket, key, place, shard, now, batch, is_told: false, usage }
     }
 
     /// The newest version, delete markers too.
@@ -247,7 +249,10 @@ impl<'a> Change<'a> {
         if !self.usage.is_nothing() {
             self.store.count(self.bucket, self.shard, self.usage, &mut self.batch)?;
         }
-        self.store.kv.apply(self.batch)
+        match self.is_told {
+            true => self.store.kv.apply(self.batch),
+            false => self.store.kv.stage(self.batch), // all who change wait for the disk next
+        }
     }
 }
 

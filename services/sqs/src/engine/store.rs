@@ -69,6 +69,11 @@ impl Store {
         self.kv.apply(batch)
     }
 
+    /// Applies a batch, for one who waits for [`Self::sync`] next.
+    pub(crate) fn stage(&self, batch: Batch) -> Result<(), KvError> {
+        self.kv.stage(batch)
+    }
+
     /// Waits until all that was applied is on disk.
     pub(crate) async fn sync(&self) -> Result<(), KvError> {
         self.kv.sync().await

@@ -33,9 +33,9 @@ impl Tasks {
         let Some(definition) = snapshot.get::<DefinitionRow>(&begun.definition) else {
             return Err(ActError::lasting("the task's definition is not there"));
         };
-        // its address is on disk before anything has it
-        let (kept, gathered) =
-            futures_util::join!(attached.durable(), self.gather(cx, &begun, &definition));
+        // its address is on disk before anything has it; the log stream's commit goes with it
+        let (gathered, kept) =
+            futures_util::join!(self.gather(cx, &begun, &definition), attached.durable());
         kept?;
         let pulled = match gathered {
             Ok(pulled) => pulled,

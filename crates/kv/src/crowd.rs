@@ -1,0 +1,105 @@
+//! Who waits for one flush of the disk.
+
+use std::time::Duration;
+
+use parking_lot::{Condvar, MutexGuard};
+
+/// How long a flush waits for the next one to join, where it may expect any.
+const MOMENT: Duration = Duration::from_micros(50);
+
+/// Most of these that one flush waits.
+const MOMENTS_MAX: usize = 8;
+
+/// Says when a flush should begin. Those who were served by one flush come back together, each a
+/// moment after the other: a flush for the first of them would make all others wait for the next.
+/// So a flush waits until as many are there as last time, or until nobody comes any more. Who is
+/// alone waits for nobody.
+///
+/// Lies beside the list of those who wait, under the same lock.
+#[derive(Debug)]
+pub struct Crowd {
+    last: usize,
+    wanted: usize,
+}
+
+impl Default for Crowd {
+    fn default() -> Self {
+        Self { last: 1, wanted: 1 }
+    }
+}
+
+impl Crowd {
+    /// True when the one who flushes is to be woken for so many.
+    pub fn is_there(&self, count: usize) -> bool {
+        count >= self.wanted
+    }
+
+    /// True when the last flush was for one alone.
+    pub fn was_one(&self) -> bool {
+        self.last <= 1
+    }
+
+    /// Notes for how many a flush is that begins now.
+    pub fn flushed(&mut self, count: usize) {
+        self.last = count;
+    }
+
+    /// Waits for the others; `look` finds the crowd, and counts who is there.
+    pub fn gather<T>(
+        guard: &mut MutexGuard<'_, T>,
+        wake: &Condvar,
+        look: impl Fn(&mut T) -> (&mut Self, usize),
+    ) {
+        let (crowd, mut seen) = look(guard);
+        let wanted = crowd.last;
+        crowd.wanted = wanted;
+        for _ in 0..MOMENTS_MAX {
+            if seen >= wanted {
+                break;
+            }
+            wake.wait_for(guard, MOMENT);
+            let (_, count) = look(guard);
+            if count == seen {
+                break;
+            }
+            seen = count;
+        }
+        look(guard).0.wanted = 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    #[test]
+    fn one_alone_is_enough_until_a_flush_has_served_more() {
+        let mut crowd = Crowd::default();
+        assert!(crowd.was_one() && crowd.is_there(1));
+        crowd.flushed(3);
+        assert!(!crowd.was_one());
+    }
+
+    #[test]
+    fn a_flush_ends_its_wait_when_all_are_back_and_also_when_they_are_not() {
+        let (state, wake) = (Mutex::new((Crowd::default(), 1)), Condvar::new());
+        state.lock().0.flushed(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut state = state.lock();
+                state.1 += 1;
+                if state.0.is_there(state.1) {
+                    wake.notify_one();
+                }
+            });
+            Crowd::gather(&mut state.lock(), &wake, |(crowd, count)| (crowd, *count));
+        });
+        let mut state = state.lock();
+        assert!(state.0.is_there(1), "who comes next is waited for anew");
+        state.0.flushed(100);
+        Crowd::gather(&mut state, &wake, |(crowd, count)| (crowd, *count)); // nobody comes
+        assert_eq!(state.1, 2);
+    }
+}

@@ -1,0 +1,85 @@
+//! The file that the engine writes to now.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
+
+/// The engine's journals: files with ascending numbers, of which the one with the highest is
+/// written to. They are removed in order, the lowest first.
+pub(crate) struct Journal {
+    place: PathBuf,
+    open: Option<Open>,
+}
+
+struct Open {
+    file: File,
+    /// The name of the journal that comes after it.
+    next: PathBuf,
+}
+
+impl Journal {
+    /// Of a database in the directory `place`.
+    pub(crate) fn of(place: &Path) -> Self {
+        Self { place: place.to_owned(), open: None }
+    }
+
+    /// The one that is written to, or was when this was called.
+    pub(crate) fn newest(&mut self) -> io::Result<&File> {
+        let open = match self.open.take() {
+            Some(open) if open.is_newest()? => open,
+            _ => self.find()?,
+        };
+        Ok(&self.open.insert(open).file)
+    }
+
+    fn find(&self) -> io::Result<Open> {
+        let number = |path: &Path| -> Option<u64> {
+            path.file_name()?.to_str()?.strip_suffix(".jnl")?.parse().ok()
+        };
+        let mut newest = None;
+        for entry in fs::read_dir(&self.place)? {
+            newest = newest.max(number(&entry?.path()));
+        }
+        let newest = newest.ok_or(io::ErrorKind::NotFound)?;
+        let path = |number: u64| self.place.join(format!("{number}.jnl"));
+        Ok(Open { file: File::open(path(newest))?, next: path(newest + 1) })
+    }
+}
+
+impl Open {
+    /// There is none after it, and there was none that is gone again: this would have gone first.
+    /// In this order, since the next may come and go between two looks.
+    fn is_newest(&self) -> io::Result<bool> {
+        Ok(!self.next.try_exists()? && self.file.metadata()?.nlink() > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_is_found_also_after_others_came_and_went() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |number: u64| folder.path().join(format!("{number}.jnl"));
+        let make = |number: u64| fs::write(path(number), number.to_string()).unwrap();
+        let mut journal = Journal::of(folder.path());
+        let mut newest = || {
+            let file = journal.newest().unwrap().try_clone().unwrap();
+            io::read_to_string(file).unwrap()
+        };
+        make(9);
+        make(10);
+        assert_eq!(newest(), "10");
+        make(11);
+        assert_eq!(newest(), "11");
+        // one comes and goes unseen, and the one before it goes first
+        make(12);
+        make(13);
+        for gone in [9, 10, 11, 12] {
+            fs::remove_file(path(gone)).unwrap();
+        }
+        assert_eq!(newest(), "13");
+    }
+}
