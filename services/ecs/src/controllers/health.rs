@@ -35,7 +35,12 @@ impl Health {
     }
 
     /// Whether the command succeeds in time.
-    async fn probe(&self, key: &ContainerKey, check: &HealthCheck) -> Result<bool, ActError> {
+    async fn probe(
+        &self,
+        cx: &ActCx,
+        key: &ContainerKey,
+        check: &HealthCheck,
+    ) -> Result<bool, ActError> {
         let argv: Vec<&str> = check.command.iter().map(String::as_str).collect();
         let exec = match argv.split_first() {
             Some((&"CMD", rest)) => ExecSpec::new(rest),
@@ -50,7 +55,8 @@ impl Health {
             Err(_) => return Ok(false),
         };
         let limit = seconds(check.timeout, 5);
-        let exit = self.room.doors.clock.timeout(limit, session.wait()).await;
+        // the command may take all its time
+        let exit = cx.aside(self.room.doors.clock.timeout(limit, session.wait())).await;
         Ok(matches!(exit, Ok(Ok(exit)) if exit.code == Some(0)))
     }
 
@@ -58,7 +64,7 @@ impl Health {
         let snapshot = cx.ledger.snapshot();
         let Some(found) = Found::of(&snapshot, key) else { return Ok(()) };
         let (attempt, check) = (found.container.attempt, found.check);
-        let is_well = self.probe(key, &check).await?;
+        let is_well = self.probe(cx, key, &check).await?;
         let now = cx.clock.now();
         let committed = cx.ledger.transact(|tx| {
             let Some(row) = tx.get::<TaskRow>(&key.0) else { return Ok(()) };

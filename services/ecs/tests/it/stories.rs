@@ -2,7 +2,7 @@
 
 use haar_ecs::state::{TaskRow, TaskStatus};
 use haar_ecs_contract::model::*;
-use haar_substrate::sim::Behaviour;
+use haar_substrate::sim::{Behaviour, Told};
 use serde_json::{Value, json};
 
 use crate::house::*;
@@ -176,6 +176,32 @@ fn a_silent_registry_and_programs_that_take_their_time_hold_nobody_up() {
         for arn in &slow {
             assert_eq!(world.task(arn)["lastStatus"], "STOPPED");
         }
+    });
+}
+
+#[test]
+fn checks_that_hang_hold_no_other_check_up() {
+    sim().seeds(2).check(|world| {
+        world.outside.substrate().script_exec(|_, _, argv| Told {
+            output: Vec::new(),
+            exit: argv.contains(&"well".to_owned()).then(|| exit(0)),
+        });
+        world.cluster();
+        for (family, command) in [("hung", "hang"), ("sound", "well")] {
+            let mut input = definition(family, "nginx");
+            input["containerDefinitions"][0]["healthCheck"] =
+                json!({ "command": ["CMD", command], "interval": 5, "timeout": 60 });
+            world.ok::<RegisterTaskDefinition>(input);
+        }
+        let mut many = run("hung");
+        many["count"] = json!(10);
+        for _ in 0..7 {
+            world.ok::<RunTask>(many.clone());
+        }
+        world.run_for(seconds(20));
+        let arn = world.run_task("sound");
+        world.run_for(seconds(20));
+        assert_eq!(world.task(&arn)["healthStatus"], "HEALTHY");
     });
 }
 
