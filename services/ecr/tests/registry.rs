@@ -4,6 +4,8 @@
 
 mod house;
 
+use std::collections::BTreeMap;
+
 use haar_blobs::Digest512;
 use haar_ecr_contract::model::*;
 use haar_kernel::Auth;
@@ -164,6 +166,47 @@ async fn manifests_are_pushed_pulled_and_deleted_by_tag_and_digest() {
     assert_eq!(house.ask("DELETE", &by_digest, &[], "").await.status, 202);
     is(&house.ask("DELETE", &by_digest, &[], "").await, 404, "MANIFEST_UNKNOWN");
     is(&house.ask("POST", &by_digest, &[], "").await, 405, "UNSUPPORTED");
+}
+
+#[tokio::test(start_paused = true)]
+async fn manifests_of_all_kinds_are_kept_as_they_came() {
+    let house = House::new();
+    house.repository("app").await;
+    house.push_image("app", Some("v1"), "layer").await;
+    let empty = descriptor("application/vnd.oci.empty.v1+json", b"{}");
+    let image = descriptor(MANIFEST, manifest("layer").as_bytes());
+    let foreign = json!({
+        "mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+        "digest": digest("elsewhere"), "size": 9, "urls": ["https://store.example.com/x"],
+    });
+    let note = |count: usize| ("note".to_owned() + &count.to_string(), "A".repeat(10_000));
+    let notes: BTreeMap<String, String> = (0..390).map(note).collect();
+    let nested = json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": [image] });
+    let mut inline = empty.clone();
+    inline["data"] = json!("e30=");
+    for (kind, more) in [
+        (INDEX, nested.clone()),
+        (INDEX, json!({ "manifests": [descriptor(INDEX, nested.to_string().as_bytes()), image] })),
+        (INDEX, json!({ "manifests": [] })),
+        (INDEX, json!({ "manifests": [image], "artifactType": "application/x", "subject": image })),
+        (MANIFEST, json!({ "config": empty, "layers": [empty], "artifactType": "application/x" })),
+        (MANIFEST, json!({ "config": empty, "layers": [] })),
+        (MANIFEST, json!({ "config": empty, "layers": [foreign] })),
+        (MANIFEST, json!({ "config": inline, "layers": [], "org.example": { "new": true } })),
+        (MANIFEST, json!({ "config": empty, "layers": [], "annotations": notes })),
+    ] {
+        let mut document = json!({ "schemaVersion": 2, "mediaType": kind });
+        let members = more.as_object().unwrap().clone();
+        document.as_object_mut().unwrap().extend(members);
+        let text = document.to_string();
+        let path = format!("/v2/app/manifests/{}", digest(&text));
+        let pushed = house.ask("PUT", &path, &[("content-type", kind)], text.clone()).await;
+        assert_eq!(pushed.status, 201, "{:?}", pushed.body);
+        assert_eq!(pushed.header("location"), path);
+        let got = house.get(&path).await;
+        assert_eq!((got.status, got.header("content-type")), (200, kind));
+        assert!(got.body == text, "{kind}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
