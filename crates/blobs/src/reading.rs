@@ -1,21 +1,20 @@
 //! Blobs on their way out.
 
 use std::fs;
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::os::unix::fs::FileExt as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
-use rustix::buffer::spare_capacity;
+use rustix::io::ReadWriteFlags;
 
 use crate::store::disk;
 use crate::uploads::blocking;
 use crate::{BlobError, Blobs, Digest};
 
-/// Bytes that are read at once.
-const PIECE: usize = 512 << 10;
-/// Pieces that are read while others are on their way.
-const AHEAD: usize = 2;
+/// Bytes that are read at once: few enough to stay near the processor until they are sent.
+const PIECE: usize = 256 << 10;
 
 /// A blob that is open; it can be read to its end, whatever becomes of its name.
 #[derive(Debug)]
@@ -49,7 +48,7 @@ impl OpenBlob {
         self.length
     }
 
-    /// Bytes from a position on, so many of them. Some are read ahead while others are taken.
+    /// Bytes from a position on, so many of them.
     pub fn read(
         self,
         from: u64,
@@ -57,25 +56,25 @@ impl OpenBlob {
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let end = from.saturating_add(length);
         let file = self.file;
-        let begins = stream::iter((from..end).step_by(PIECE));
-        let pieces = begins.map(move |begin| {
+        stream::iter((from..end).step_by(PIECE)).then(move |begin| {
             let wanted = (end - begin).min(PIECE as u64) as usize;
-            let file = Arc::clone(&file);
-            blocking(move || piece(&file, begin, wanted))
-        });
-        pieces.buffered(AHEAD)
+            piece(Arc::clone(&file), begin, wanted)
+        })
     }
 }
 
-/// Reads into memory that nobody clears first.
-fn piece(file: &fs::File, begin: u64, wanted: usize) -> io::Result<Bytes> {
-    let mut piece = Vec::with_capacity(wanted);
-    while piece.len() < wanted {
-        let at = begin + piece.len() as u64;
-        if rustix::io::pread(file, spare_capacity(&mut piece), at)? == 0 {
-            return Err(io::ErrorKind::UnexpectedEof.into());
-        }
+/// What is in memory already is taken from there at once: that costs less than another thread.
+async fn piece(file: Arc<fs::File>, begin: u64, wanted: usize) -> io::Result<Bytes> {
+    let mut piece = vec![0; wanted];
+    let (into, at_once) = (&mut [IoSliceMut::new(&mut piece)], ReadWriteFlags::NOWAIT);
+    // not all file systems can tell; then another thread reads
+    let count = rustix::io::preadv2(&*file, into, begin, at_once).unwrap_or(0);
+    if count == wanted {
+        return Ok(piece.into());
     }
-    piece.truncate(wanted);
-    Ok(piece.into())
+    let rest = move || {
+        file.read_exact_at(&mut piece[count..], begin + count as u64)?;
+        Ok(piece.into())
+    };
+    blocking(rest).await
 }
