@@ -14,8 +14,8 @@ mod staging;
 mod transaction;
 mod write;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use haar_clock::Clock;
@@ -31,6 +31,7 @@ pub(crate) use staging::Staging;
 pub(crate) use transaction::{Outcome, Token};
 pub(crate) use write::{Actor, Change, ITEM_BYTES_MAX, Intent, Written, check};
 
+use crate::captures::Outlet;
 use crate::refusal;
 use crate::state::{TableKey, TableRow};
 use crate::streams::Streams;
@@ -46,6 +47,8 @@ pub(crate) struct Engine {
     pub(crate) token_locks: Locks,
     pub(crate) streams: Streams,
     pub(crate) throttle: Throttle,
+    /// Where changes leave for Kinesis. Set once the room has started.
+    pub(crate) outlet: OnceLock<Outlet>,
     clock: Clock,
     last_moment: AtomicI64,
 }
@@ -90,6 +93,7 @@ impl Engine {
             token_locks: Locks::new(),
             streams,
             throttle: Throttle::default(),
+            outlet: OnceLock::new(),
             clock: clock.clone(),
             last_moment: AtomicI64::new(0),
         }))
@@ -144,6 +148,7 @@ impl Engine {
     pub(crate) fn forget(&self) {
         self.streams.forget();
         self.throttle.forget();
+        self.forget_captured();
     }
 }
 

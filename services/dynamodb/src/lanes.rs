@@ -19,9 +19,12 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Dynamodb>) {
     lanes.query::<model::DescribeEndpoints>();
     lanes.query::<model::DescribeExport>();
     lanes.query::<model::DescribeImport>();
+    lanes.query::<model::DescribeKinesisStreamingDestination>();
     lanes.query::<model::DescribeLimits>();
     lanes.query::<model::DescribeTable>();
     lanes.query::<model::DescribeTimeToLive>();
+    lanes.command::<model::DisableKinesisStreamingDestination>();
+    lanes.flow::<model::EnableKinesisStreamingDestination>();
     lanes.flow::<model::ExecuteStatement>();
     lanes.flow::<model::ExecuteTransaction>();
     lanes.flow::<model::ExportTableToPointInTime>();
@@ -45,6 +48,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Dynamodb>) {
     lanes.command::<model::UntagResource>();
     lanes.command::<model::UpdateContinuousBackups>();
     lanes.flow::<model::UpdateItem>();
+    lanes.command::<model::UpdateKinesisStreamingDestination>();
     lanes.command::<model::UpdateTable>();
     lanes.command::<model::UpdateTimeToLive>();
 }

@@ -15,6 +15,7 @@
 
 mod access;
 mod capacity;
+mod captures;
 pub mod controllers;
 mod convert;
 mod engine;

@@ -3,6 +3,7 @@
 mod account;
 mod backup;
 mod batch;
+mod capture;
 mod delete;
 mod get;
 mod partiql;

@@ -2,6 +2,7 @@
 
 mod backup;
 mod caller;
+mod capture;
 mod stream;
 mod table;
 mod transfer;
@@ -11,6 +12,7 @@ use haar_types::{AccountId, Region};
 
 pub(crate) use backup::{BackupKey, BackupRow};
 pub(crate) use caller::Caller;
+pub(crate) use capture::Capture;
 pub(crate) use stream::{StreamKey, StreamRow};
 pub(crate) use table::{
     Billing, Index, Policy, Recovery, Restored, Sse, Stream, TableKey, TableRow, Throughput, Ttl,

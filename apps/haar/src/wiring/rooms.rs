@@ -226,6 +226,7 @@ impl Rooms {
     /// Starts the loops that write what is buffered, and the work that was left.
     pub(crate) fn start(&self) -> Result<(), String> {
         self.loops.spawn(self.cloudwatch.run());
+        self.dynamodb.start().map_err(|error| format!("changes of items: {error}"))?;
         self.loops.spawn(self.dynamodb.run());
         self.loops.spawn(self.dynamodb.sweep());
         self.loops.spawn(self.ecr.run());

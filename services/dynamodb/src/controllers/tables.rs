@@ -38,6 +38,8 @@ pub enum Advance {
     BackfillExpiries(TableName),
     /// Forget the expiries of an attribute that is none any more.
     DropExpiries(TableName),
+    /// Bring the streams that its changes go to to where they are on their way to.
+    SettleCaptures(TableName),
 }
 
 impl Controller for Tables {
@@ -89,6 +91,14 @@ impl Controller for Tables {
                 })
                 .await?;
             }
+            Advance::SettleCaptures(key) => {
+                change(cx, &key, |row| {
+                    for capture in &mut row.captures {
+                        capture.status = capture.settled().unwrap_or(capture.status);
+                    }
+                })
+                .await?;
+            }
             Advance::BackfillExpiries(key) => {
                 engine.backfill_expiries(&key.0).await.map_err(ActError::transient)?;
                 change(cx, &key, |row| row.ttl.is_ready = row.ttl.attribute.is_some()).await?;
@@ -122,6 +132,9 @@ fn plan(row: &TableRow, key: &TableName) -> Plan<Advance> {
             IndexStatus::Creating => return Plan::step(Advance::Backfill(key(), index.number)),
             _ => {}
         }
+    }
+    if row.captures.iter().any(|capture| capture.settled().is_some()) {
+        return Plan::step(Advance::SettleCaptures(key()));
     }
     match (&row.ttl.attribute, row.ttl.is_ready) {
         (Some(_), false) => return Plan::step(Advance::BackfillExpiries(key())),

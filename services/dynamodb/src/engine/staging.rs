@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use haar_courier::Staged;
 use haar_dynamodb_contract::IndexStatus;
 use haar_kv::{Batch, KvError};
 use haar_types::Timestamp;
@@ -24,6 +25,8 @@ pub(crate) struct Staging {
     /// Whether items go, and whether any are put, or kept as they were.
     removes: bool,
     puts: bool,
+    /// Records for Kinesis, in the same batch.
+    pub(crate) captured: Vec<Staged>,
 }
 
 /// An item before and after.
@@ -131,7 +134,7 @@ impl Staging {
 
     /// Writes it, buffered. The shards' locks are held.
     pub(crate) fn apply(self, engine: &Engine) -> Result<(), KvError> {
-        let Self { mut batch, counts, removes, puts, .. } = self;
+        let Self { mut batch, counts, removes, puts, captured, .. } = self;
         if removes && !puts {
             batch.free_room();
         }
@@ -142,7 +145,9 @@ impl Staging {
             let value = [(had + items).to_be_bytes(), (size + bytes).to_be_bytes()].concat();
             batch.put(&engine.spaces.counts, key, value);
         }
-        engine.kv.apply(batch)
+        engine.kv.apply(batch)?;
+        engine.dispatch(captured);
+        Ok(())
     }
 }
 

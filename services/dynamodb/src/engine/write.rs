@@ -138,6 +138,11 @@ impl Engine {
         let (before, after) = (old.as_ref(), new.as_ref());
         let turn = Turn { table: &table, key: intent.key, shard, old: before, new: after };
         let units = staging.turn(self, &turn);
+        if before != after && !table.captures.is_empty() {
+            let images = (before, after);
+            let captured = self.capture(&mut staging.batch, &table, intent, images, now);
+            staging.captured.extend(captured);
+        }
         let event = table
             .live_stream()
             .filter(|_| before != after)

@@ -9,6 +9,7 @@ use haar_ledger::Row;
 use haar_types::{AccountId, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::Capture;
 use crate::rules::schema::{KeySchema, Projected};
 
 /// Whose a table is, where, and its name.
@@ -52,6 +53,9 @@ pub(crate) struct TableRow {
     /// True while it is filled from a bucket.
     #[serde(default)]
     pub(crate) is_importing: bool,
+    /// Kinesis streams that its changes go to, or went to.
+    #[serde(default)]
+    pub(crate) captures: Vec<Capture>,
 }
 
 /// A secondary index.

@@ -16,6 +16,7 @@ use haar_kernel::{
     Auth, DoorParts, Doors, Identities, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal,
     Settings,
 };
+use haar_kinesis::Kinesis;
 use haar_kv::Kv;
 use haar_ledger::Ledger;
 use haar_s3::S3;
@@ -58,7 +59,10 @@ pub fn invalid(message: &str) -> Result<Value, Refused> {
 impl House {
     pub fn new() -> Self {
         let ledger = Ledger::ephemeral(
-            haar_kernel::tables().and(&haar_dynamodb::tables()).and(&haar_s3::tables()),
+            haar_kernel::tables()
+                .and(&haar_dynamodb::tables())
+                .and(&haar_kinesis::tables())
+                .and(&haar_s3::tables()),
         );
         Self::over(Clock::simulated(BEGIN), ledger, Kv::ephemeral())
     }
@@ -66,7 +70,10 @@ impl House {
     /// A house where policies decide.
     pub fn enforced(identities: Arc<dyn Identities>) -> Self {
         let ledger = Ledger::ephemeral(
-            haar_kernel::tables().and(&haar_dynamodb::tables()).and(&haar_s3::tables()),
+            haar_kernel::tables()
+                .and(&haar_dynamodb::tables())
+                .and(&haar_kinesis::tables())
+                .and(&haar_s3::tables()),
         );
         let settings = Settings { auth: Auth::Enforce, ..Settings::default() };
         let clock = Clock::simulated(BEGIN);
@@ -103,18 +110,22 @@ impl House {
         });
         let room = Dynamodb::open(&doors).unwrap();
         let s3 = S3::open(&doors).unwrap();
+        let kinesis = Kinesis::open(&doors).unwrap();
         let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&room), haar_dynamodb::lanes)
+            .room(Arc::clone(&kinesis), haar_kinesis::lanes)
             .room(Arc::clone(&s3), haar_s3::lanes)
             .room(Arc::new(Streams::new(&doors)), haar_dynamodbstreams::lanes)
             .build();
         s3.start().unwrap();
+        room.start().unwrap();
         let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx)
             .add(room.tables())
             .add(room.backups())
             .add(room.exports())
             .add(room.imports())
+            .add(Arc::new(haar_kinesis::controllers::Streams::new(kinesis)))
             .run();
         #[allow(clippy::disallowed_methods)] // the wiring's part here
         let sweeps = tokio::spawn(room.sweep());

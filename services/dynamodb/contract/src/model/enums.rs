@@ -3,6 +3,10 @@
 
 use haar_wire::text_enum;
 
+text_enum!(ApproximateCreationDateTimePrecision {
+    Millisecond = "MILLISECOND",
+    Microsecond = "MICROSECOND",
+});
 text_enum!(AttributeAction {
     Add = "ADD",
     Put = "PUT",
@@ -63,6 +67,14 @@ text_enum!(ConditionalOperator {
 text_enum!(ContinuousBackupsStatus {
     Enabled = "ENABLED",
     Disabled = "DISABLED",
+});
+text_enum!(DestinationStatus {
+    Enabling = "ENABLING",
+    Active = "ACTIVE",
+    Disabling = "DISABLING",
+    Disabled = "DISABLED",
+    EnableFailed = "ENABLE_FAILED",
+    Updating = "UPDATING",
 });
 text_enum!(ExportFormat {
     DynamodbJson = "DYNAMODB_JSON",

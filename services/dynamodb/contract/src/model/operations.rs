@@ -430,6 +430,32 @@ pub static DESCRIBE_IMPORT: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DescribeKinesisStreamingDestination;
+impl Operation for DescribeKinesisStreamingDestination {
+    type Input = shapes::DescribeKinesisStreamingDestinationInput;
+    type Output = shapes::DescribeKinesisStreamingDestinationOutput;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_KINESIS_STREAMING_DESTINATION;
+}
+pub static DESCRIBE_KINESIS_STREAMING_DESTINATION: OperationSchema = OperationSchema {
+    name: "DescribeKinesisStreamingDestination",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_KINESIS_STREAMING_DESTINATION_INPUT,
+    output: &tables::DESCRIBE_KINESIS_STREAMING_DESTINATION_OUTPUT,
+    errors: &[&tables::RESOURCE_NOT_FOUND_EXCEPTION, &tables::INTERNAL_SERVER_ERROR],
+    new_input: || Box::new(shapes::DescribeKinesisStreamingDestinationInput::default()),
+    new_output: || Box::new(shapes::DescribeKinesisStreamingDestinationOutput::default()),
+    lane: Lane::Query,
+    action: "dynamodb:DescribeKinesisStreamingDestination",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DescribeLimits;
 impl Operation for DescribeLimits {
     type Input = shapes::DescribeLimitsInput;
@@ -499,6 +525,72 @@ pub static DESCRIBE_TIME_TO_LIVE: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::DescribeTimeToLiveOutput::default()),
     lane: Lane::Query,
     action: "dynamodb:DescribeTimeToLive",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DisableKinesisStreamingDestination;
+impl Operation for DisableKinesisStreamingDestination {
+    type Input = shapes::KinesisStreamingDestinationInput;
+    type Output = shapes::KinesisStreamingDestinationOutput;
+    const SCHEMA: &'static OperationSchema = &DISABLE_KINESIS_STREAMING_DESTINATION;
+}
+pub type DisableKinesisStreamingDestinationInput = shapes::KinesisStreamingDestinationInput;
+pub type DisableKinesisStreamingDestinationOutput = shapes::KinesisStreamingDestinationOutput;
+pub static DISABLE_KINESIS_STREAMING_DESTINATION: OperationSchema = OperationSchema {
+    name: "DisableKinesisStreamingDestination",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::KINESIS_STREAMING_DESTINATION_INPUT,
+    output: &tables::KINESIS_STREAMING_DESTINATION_OUTPUT,
+    errors: &[
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::KinesisStreamingDestinationInput::default()),
+    new_output: || Box::new(shapes::KinesisStreamingDestinationOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:DisableKinesisStreamingDestination",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct EnableKinesisStreamingDestination;
+impl Operation for EnableKinesisStreamingDestination {
+    type Input = shapes::KinesisStreamingDestinationInput;
+    type Output = shapes::KinesisStreamingDestinationOutput;
+    const SCHEMA: &'static OperationSchema = &ENABLE_KINESIS_STREAMING_DESTINATION;
+}
+pub type EnableKinesisStreamingDestinationInput = shapes::KinesisStreamingDestinationInput;
+pub type EnableKinesisStreamingDestinationOutput = shapes::KinesisStreamingDestinationOutput;
+pub static ENABLE_KINESIS_STREAMING_DESTINATION: OperationSchema = OperationSchema {
+    name: "EnableKinesisStreamingDestination",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::KINESIS_STREAMING_DESTINATION_INPUT,
+    output: &tables::KINESIS_STREAMING_DESTINATION_OUTPUT,
+    errors: &[
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::KinesisStreamingDestinationInput::default()),
+    new_output: || Box::new(shapes::KinesisStreamingDestinationOutput::default()),
+    lane: Lane::Flow,
+    action: "dynamodb:EnableKinesisStreamingDestination",
     resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
     paginator: None,
     result_wrapper: None,
@@ -1250,6 +1342,37 @@ pub static UPDATE_ITEM: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::UpdateItemOutput::default()),
     lane: Lane::Flow,
     action: "dynamodb:UpdateItem",
+    resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateKinesisStreamingDestination;
+impl Operation for UpdateKinesisStreamingDestination {
+    type Input = shapes::UpdateKinesisStreamingDestinationInput;
+    type Output = shapes::UpdateKinesisStreamingDestinationOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_KINESIS_STREAMING_DESTINATION;
+}
+pub static UPDATE_KINESIS_STREAMING_DESTINATION: OperationSchema = OperationSchema {
+    name: "UpdateKinesisStreamingDestination",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_KINESIS_STREAMING_DESTINATION_INPUT,
+    output: &tables::UPDATE_KINESIS_STREAMING_DESTINATION_OUTPUT,
+    errors: &[
+        &tables::INTERNAL_SERVER_ERROR,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::RESOURCE_IN_USE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateKinesisStreamingDestinationInput::default()),
+    new_output: || Box::new(shapes::UpdateKinesisStreamingDestinationOutput::default()),
+    lane: Lane::Command,
+    action: "dynamodb:UpdateKinesisStreamingDestination",
     resource: "arn:aws:dynamodb:{region}:{account}:table/{TableName}",
     paginator: None,
     result_wrapper: None,

@@ -444,6 +444,19 @@ pub struct DescribeImportOutput {
 shape!(DescribeImportOutput, tables::DESCRIBE_IMPORT_OUTPUT, 0 import_table_description);
 
 #[derive(Clone, Default)]
+pub struct DescribeKinesisStreamingDestinationInput {
+    pub table_name: String,
+}
+shape!(DescribeKinesisStreamingDestinationInput, tables::DESCRIBE_KINESIS_STREAMING_DESTINATION_INPUT, 0 table_name);
+
+#[derive(Clone, Default)]
+pub struct DescribeKinesisStreamingDestinationOutput {
+    pub table_name: Option<String>,
+    pub kinesis_data_stream_destinations: Option<Vec<KinesisDataStreamDestination>>,
+}
+shape!(DescribeKinesisStreamingDestinationOutput, tables::DESCRIBE_KINESIS_STREAMING_DESTINATION_OUTPUT, 0 table_name, 1 kinesis_data_stream_destinations);
+
+#[derive(Clone, Default)]
 pub struct DescribeLimitsInput {}
 shape!(DescribeLimitsInput, tables::DESCRIBE_LIMITS_INPUT);
 
@@ -479,6 +492,12 @@ pub struct DescribeTimeToLiveOutput {
     pub time_to_live_description: Option<TimeToLiveDescription>,
 }
 shape!(DescribeTimeToLiveOutput, tables::DESCRIBE_TIME_TO_LIVE_OUTPUT, 0 time_to_live_description);
+
+#[derive(Clone, Default)]
+pub struct EnableKinesisStreamingConfiguration {
+    pub approximate_creation_date_time_precision: Option<ApproximateCreationDateTimePrecision>,
+}
+shape!(EnableKinesisStreamingConfiguration, tables::ENABLE_KINESIS_STREAMING_CONFIGURATION, 0 approximate_creation_date_time_precision);
 
 #[derive(Clone, Default)]
 pub struct Endpoint {
@@ -793,6 +812,32 @@ pub struct KeysAndAttributes {
     pub expression_attribute_names: Option<BTreeMap<String, String>>,
 }
 shape!(KeysAndAttributes, tables::KEYS_AND_ATTRIBUTES, 0 keys, 1 attributes_to_get, 2 consistent_read, 3 projection_expression, 4 expression_attribute_names);
+
+#[derive(Clone, Default)]
+pub struct KinesisDataStreamDestination {
+    pub stream_arn: Option<String>,
+    pub destination_status: Option<DestinationStatus>,
+    pub destination_status_description: Option<String>,
+    pub approximate_creation_date_time_precision: Option<ApproximateCreationDateTimePrecision>,
+}
+shape!(KinesisDataStreamDestination, tables::KINESIS_DATA_STREAM_DESTINATION, 0 stream_arn, 1 destination_status, 2 destination_status_description, 3 approximate_creation_date_time_precision);
+
+#[derive(Clone, Default)]
+pub struct KinesisStreamingDestinationInput {
+    pub table_name: String,
+    pub stream_arn: String,
+    pub enable_kinesis_streaming_configuration: Option<EnableKinesisStreamingConfiguration>,
+}
+shape!(KinesisStreamingDestinationInput, tables::KINESIS_STREAMING_DESTINATION_INPUT, 0 table_name, 1 stream_arn, 2 enable_kinesis_streaming_configuration);
+
+#[derive(Clone, Default)]
+pub struct KinesisStreamingDestinationOutput {
+    pub table_name: Option<String>,
+    pub stream_arn: Option<String>,
+    pub destination_status: Option<DestinationStatus>,
+    pub enable_kinesis_streaming_configuration: Option<EnableKinesisStreamingConfiguration>,
+}
+shape!(KinesisStreamingDestinationOutput, tables::KINESIS_STREAMING_DESTINATION_OUTPUT, 0 table_name, 1 stream_arn, 2 destination_status, 3 enable_kinesis_streaming_configuration);
 
 #[derive(Clone, Default)]
 pub struct ListBackupsInput {
@@ -1448,6 +1493,29 @@ pub struct UpdateItemOutput {
     pub item_collection_metrics: Option<ItemCollectionMetrics>,
 }
 shape!(UpdateItemOutput, tables::UPDATE_ITEM_OUTPUT, 0 attributes, 1 consumed_capacity, 2 item_collection_metrics);
+
+#[derive(Clone, Default)]
+pub struct UpdateKinesisStreamingConfiguration {
+    pub approximate_creation_date_time_precision: Option<ApproximateCreationDateTimePrecision>,
+}
+shape!(UpdateKinesisStreamingConfiguration, tables::UPDATE_KINESIS_STREAMING_CONFIGURATION, 0 approximate_creation_date_time_precision);
+
+#[derive(Clone, Default)]
+pub struct UpdateKinesisStreamingDestinationInput {
+    pub table_name: String,
+    pub stream_arn: String,
+    pub update_kinesis_streaming_configuration: Option<UpdateKinesisStreamingConfiguration>,
+}
+shape!(UpdateKinesisStreamingDestinationInput, tables::UPDATE_KINESIS_STREAMING_DESTINATION_INPUT, 0 table_name, 1 stream_arn, 2 update_kinesis_streaming_configuration);
+
+#[derive(Clone, Default)]
+pub struct UpdateKinesisStreamingDestinationOutput {
+    pub table_name: Option<String>,
+    pub stream_arn: Option<String>,
+    pub destination_status: Option<DestinationStatus>,
+    pub update_kinesis_streaming_configuration: Option<UpdateKinesisStreamingConfiguration>,
+}
+shape!(UpdateKinesisStreamingDestinationOutput, tables::UPDATE_KINESIS_STREAMING_DESTINATION_OUTPUT, 0 table_name, 1 stream_arn, 2 destination_status, 3 update_kinesis_streaming_configuration);
 
 #[derive(Clone, Default)]
 pub struct UpdateReplicationGroupMemberAction {

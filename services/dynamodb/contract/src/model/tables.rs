@@ -8,6 +8,10 @@ use haar_wire::{
 
 use super::enums;
 
+pub static APPROXIMATE_CREATION_DATE_TIME_PRECISION: Schema = Schema::new(
+    "ApproximateCreationDateTimePrecision",
+    Kind::Enum(enums::ApproximateCreationDateTimePrecision::TEXTS),
+);
 pub static ARCHIVAL_REASON: Schema = Schema::new("ArchivalReason", Kind::Text);
 pub static ARCHIVAL_SUMMARY: Schema = Schema::structure(
     "ArchivalSummary",
@@ -585,6 +589,17 @@ pub static DESCRIBE_IMPORT_OUTPUT: Schema = Schema::structure(
         Member::new("ImportTableDescription", &IMPORT_TABLE_DESCRIPTION).required()
     ]),
 );
+pub static DESCRIBE_KINESIS_STREAMING_DESTINATION_INPUT: Schema = Schema::structure(
+    "DescribeKinesisStreamingDestinationInput",
+    &StructSchema::new(&[Member::new("TableName", &TABLE_ARN).required()]),
+);
+pub static DESCRIBE_KINESIS_STREAMING_DESTINATION_OUTPUT: Schema = Schema::structure(
+    "DescribeKinesisStreamingDestinationOutput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_NAME),
+        Member::new("KinesisDataStreamDestinations", &KINESIS_DATA_STREAM_DESTINATIONS),
+    ]),
+);
 pub static DESCRIBE_LIMITS_INPUT: Schema =
     Schema::structure("DescribeLimitsInput", &StructSchema::new(&[]));
 pub static DESCRIBE_LIMITS_OUTPUT: Schema = Schema::structure(
@@ -612,6 +627,8 @@ pub static DESCRIBE_TIME_TO_LIVE_OUTPUT: Schema = Schema::structure(
     "DescribeTimeToLiveOutput",
     &StructSchema::new(&[Member::new("TimeToLiveDescription", &TIME_TO_LIVE_DESCRIPTION)]),
 );
+pub static DESTINATION_STATUS: Schema =
+    Schema::new("DestinationStatus", Kind::Enum(enums::DestinationStatus::TEXTS));
 pub static DUPLICATE_ITEM_EXCEPTION: Schema = Schema::structure(
     "DuplicateItemException",
     &StructSchema::new(&[Member::new("message", &ERROR_MESSAGE)]).error(
@@ -619,6 +636,13 @@ pub static DUPLICATE_ITEM_EXCEPTION: Schema = Schema::structure(
         400,
         Fault::Sender,
     ),
+);
+pub static ENABLE_KINESIS_STREAMING_CONFIGURATION: Schema = Schema::structure(
+    "EnableKinesisStreamingConfiguration",
+    &StructSchema::new(&[Member::new(
+        "ApproximateCreationDateTimePrecision",
+        &APPROXIMATE_CREATION_DATE_TIME_PRECISION,
+    )]),
 );
 pub static ENDPOINT: Schema = Schema::structure(
     "Endpoint",
@@ -1210,6 +1234,42 @@ pub static KEYS_AND_ATTRIBUTES: Schema = Schema::structure(
         Member::new("ConsistentRead", &CONSISTENT_READ),
         Member::new("ProjectionExpression", &PROJECTION_EXPRESSION),
         Member::new("ExpressionAttributeNames", &EXPRESSION_ATTRIBUTE_NAME_MAP),
+    ]),
+);
+pub static KINESIS_DATA_STREAM_DESTINATION: Schema = Schema::structure(
+    "KinesisDataStreamDestination",
+    &StructSchema::new(&[
+        Member::new("StreamArn", &STREAM_ARN),
+        Member::new("DestinationStatus", &DESTINATION_STATUS),
+        Member::new("DestinationStatusDescription", &STRING),
+        Member::new(
+            "ApproximateCreationDateTimePrecision",
+            &APPROXIMATE_CREATION_DATE_TIME_PRECISION,
+        ),
+    ]),
+);
+pub static KINESIS_DATA_STREAM_DESTINATIONS: Schema = Schema::new(
+    "KinesisDataStreamDestinations",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &KINESIS_DATA_STREAM_DESTINATION),
+        flattened: false,
+    }),
+);
+pub static KINESIS_STREAMING_DESTINATION_INPUT: Schema = Schema::structure(
+    "KinesisStreamingDestinationInput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("StreamArn", &STREAM_ARN).required(),
+        Member::new("EnableKinesisStreamingConfiguration", &ENABLE_KINESIS_STREAMING_CONFIGURATION),
+    ]),
+);
+pub static KINESIS_STREAMING_DESTINATION_OUTPUT: Schema = Schema::structure(
+    "KinesisStreamingDestinationOutput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_NAME),
+        Member::new("StreamArn", &STREAM_ARN),
+        Member::new("DestinationStatus", &DESTINATION_STATUS),
+        Member::new("EnableKinesisStreamingConfiguration", &ENABLE_KINESIS_STREAMING_CONFIGURATION),
     ]),
 );
 pub static LIMIT_EXCEEDED_EXCEPTION: Schema = Schema::structure(
@@ -2237,6 +2297,30 @@ pub static UPDATE_ITEM_OUTPUT: Schema = Schema::structure(
         Member::new("Attributes", &ATTRIBUTE_MAP),
         Member::new("ConsumedCapacity", &CONSUMED_CAPACITY),
         Member::new("ItemCollectionMetrics", &ITEM_COLLECTION_METRICS),
+    ]),
+);
+pub static UPDATE_KINESIS_STREAMING_CONFIGURATION: Schema = Schema::structure(
+    "UpdateKinesisStreamingConfiguration",
+    &StructSchema::new(&[Member::new(
+        "ApproximateCreationDateTimePrecision",
+        &APPROXIMATE_CREATION_DATE_TIME_PRECISION,
+    )]),
+);
+pub static UPDATE_KINESIS_STREAMING_DESTINATION_INPUT: Schema = Schema::structure(
+    "UpdateKinesisStreamingDestinationInput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_ARN).required(),
+        Member::new("StreamArn", &STREAM_ARN).required(),
+        Member::new("UpdateKinesisStreamingConfiguration", &UPDATE_KINESIS_STREAMING_CONFIGURATION),
+    ]),
+);
+pub static UPDATE_KINESIS_STREAMING_DESTINATION_OUTPUT: Schema = Schema::structure(
+    "UpdateKinesisStreamingDestinationOutput",
+    &StructSchema::new(&[
+        Member::new("TableName", &TABLE_NAME),
+        Member::new("StreamArn", &STREAM_ARN),
+        Member::new("DestinationStatus", &DESTINATION_STATUS),
+        Member::new("UpdateKinesisStreamingConfiguration", &UPDATE_KINESIS_STREAMING_CONFIGURATION),
     ]),
 );
 pub static UPDATE_REPLICATION_GROUP_MEMBER_ACTION: Schema = Schema::structure(

@@ -96,6 +96,7 @@ pub(crate) fn new_row(
         copies: Default::default(),
         has_past: false,
         is_importing: false,
+        captures: Vec::new(),
     };
     if let Some(view) = wanted_stream(input.stream_specification.as_ref())? {
         row.stream = Some(new_stream(call, view));
