@@ -261,7 +261,7 @@ fn encode(usage: &Usage) -> Bytes {
 
 /// Nothing for sums that another version of haar wrote in a form of its own.
 fn decode(value: &[u8]) -> Usage {
-    rmp_serde::from_slice(value)
+    haar_pack::read(value)
         .inspect_err(|error| tracing::error!(%error, "a metering record is not readable"))
         .unwrap_or_default()
 }

@@ -1,6 +1,7 @@
 //! haar: a cloud of your own. `haar up` starts it; `haar help` tells the rest.
 
 mod commands;
+mod memory;
 mod up;
 mod wiring;
 

@@ -12,7 +12,7 @@ use haar_types::{AccountId, Region};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::wiring;
+use crate::{memory, wiring};
 
 /// Start the cloud.
 #[derive(Args, Clone, Debug)]
@@ -135,6 +135,7 @@ pub(crate) fn run(arguments: &UpArguments) -> ExitCode {
     log_to_stderr(&arguments.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16))
+        .on_thread_park(memory::lie_down)
         .enable_all()
         .build();
     let served = match runtime {
@@ -165,9 +166,9 @@ async fn serve(arguments: &UpArguments) -> Result<(), String> {
     let stopping = CancellationToken::new();
     stop_on_signals(stopping.clone())?;
 
-    let cloud = wiring::start(arguments.settings(address.port()), stopping.clone()).await?;
+    let cloud = wiring::start(arguments.settings(address.port()), stopping).await?;
     crate::commands::announce(&format!("haar is ready on http://{address}"));
-    cloud.gateway.listen(listener).await;
+    cloud.serve(listener).await;
     cloud.stop().await;
     Ok(())
 }

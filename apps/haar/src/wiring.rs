@@ -25,8 +25,10 @@ use haar_images::{Bounds, Store};
 use haar_kernel::{DoorParts, Doors, Settings};
 use haar_substrate::Substrate;
 use haar_substrate_oci::{Ground, OciConfig, OciSubstrate};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
+use crate::memory;
 use rooms::Rooms;
 use stores::Stores;
 
@@ -40,12 +42,22 @@ pub(crate) struct Cloud {
     pub(crate) gateway: Arc<Gateway>,
     driver: DriverHandle,
     rooms: Arc<Rooms>,
+    substrate: Arc<dyn Substrate>,
     stores: Stores,
     /// Held until this cloud has ended.
     _ground: Ground,
 }
 
 impl Cloud {
+    /// Serves until the gateway is told to stop, and keeps memory small meanwhile.
+    pub(crate) async fn serve(&self, listener: TcpListener) {
+        let tended = memory::tend(self.clock.clone(), Arc::clone(&self.substrate));
+        tokio::select! {
+            () = self.gateway.listen(listener) => {}
+            never = tended => match never {},
+        }
+    }
+
     /// Ends what runs, then closes the stores. An act that does not end is left: what it did not
     /// record is found and done again at the next start.
     pub(crate) async fn stop(self) {
@@ -65,7 +77,8 @@ pub(crate) async fn start(
     let (clock, ids) = (Clock::system(), IdSource::system());
     let stores = Stores::open(&settings, rooms::tables(), &ids)?; // their locks keep others out
     let instance = instance(&settings);
-    let ground = ground::claim(&mut settings, &stores.ledger, &instance).await?;
+    let ground = ground::claim(&mut settings, &stores.ledger, &instance);
+    let ground_kept = ground::keep(&settings, &stores.ledger); // while the rest starts
     let key = async { data_key::open(&settings.data_dir, &ids) }; // while the helper starts
     let (substrate, key) = tokio::join!(substrate(&settings, instance), key);
     let (substrate, key) = (substrate?, key?);
@@ -77,7 +90,7 @@ pub(crate) async fn start(
         ledger: stores.ledger.clone(),
         kv: stores.kv.clone(),
         blobs: stores.blobs.clone(),
-        substrate,
+        substrate: Arc::clone(&substrate),
         meter: Arc::clone(&meter) as Arc<dyn haar_kernel::Meter>,
         settings,
     });
@@ -91,7 +104,8 @@ pub(crate) async fn start(
     let pages = pages::all(&doors, &rooms, &driver);
     let gateway = Gateway::new(kernel, clock.clone(), rooms.sites(), pages, stopping);
     api.open(&gateway);
-    Ok(Cloud { clock, gateway, driver, rooms, stores, _ground: ground })
+    ground_kept.await?;
+    Ok(Cloud { clock, gateway, driver, rooms, substrate, stores, _ground: ground })
 }
 
 /// In `enforce` mode the first start mints the root user's key: shown here and never again.

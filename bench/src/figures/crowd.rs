@@ -14,6 +14,8 @@ use crate::functions::{Kind, Maker, invocation};
 const AT_ONCE: usize = 200;
 /// Idle environments end after minutes on AWS; here after seconds.
 const FAST: &[&str] = &["--wait-divisor", "100"];
+/// How long after their end memory has been given back.
+const SETTLED: Duration = Duration::from_secs(3);
 /// Longest wait for them to end.
 const REAPED_MAX: Duration = Duration::from_secs(60);
 
@@ -58,13 +60,14 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     cloud.stop().await
 }
 
-/// Memory once idle environments have ended.
+/// Memory a little after idle environments have ended.
 async fn reaped(cloud: &Cloud, idle: f64) -> (f64, f64) {
     let begun = Instant::now();
     loop {
         let now = cloud.resident_mib();
         if now.1 <= idle + 8.0 || begun.elapsed() > REAPED_MAX {
-            return now;
+            tokio::time::sleep(SETTLED).await;
+            return cloud.resident_mib();
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }

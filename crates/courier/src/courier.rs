@@ -55,7 +55,7 @@ pub enum CourierError {
     Store(#[from] KvError),
     /// A parcel on disk cannot be understood.
     #[error("could not read a parcel: {0}")]
-    Broken(#[from] rmp_serde::decode::Error),
+    Broken(#[from] haar_pack::Error),
 }
 
 /// How long to wait after a failure: `first`, then twice as long each time, `longest` at most.
@@ -105,7 +105,7 @@ impl Courier {
         let parcels = kv.keyspace(keyspace)?;
         let (mut schedule, mut last_number) = (Schedule::default(), 0);
         for entry in parcels.all() {
-            let parcel: Parcel = rmp_serde::from_slice(&entry?.value)?;
+            let parcel: Parcel = haar_pack::read(&entry?.value)?;
             last_number = parcel.number;
             schedule.add(parcel.number, parcel.lane, parcel.due_at);
         }
@@ -268,7 +268,7 @@ impl Inner {
 
     fn read(&self, number: u64) -> Result<Option<Parcel>, CourierError> {
         let record = self.parcels.get(number.to_be_bytes())?;
-        Ok(record.map(|record| rmp_serde::from_slice(&record)).transpose()?)
+        Ok(record.map(|record| haar_pack::read(&record)).transpose()?)
     }
 
     /// Writes a parcel over itself. One that was forgotten meanwhile, by a reset, stays so.

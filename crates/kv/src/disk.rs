@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! lock       held while the records are open
-//! records/   the database, whole or absent
-//! new/       a database that is being created
+//! records/   the database
+//! creating   there while the database is being created: a half-created one is not gone on with
 //! ```
 
 use std::fs::{self, File};
@@ -21,6 +21,7 @@ use crate::{Batch, KvError, Sizes};
 
 /// The smallest that the engine allows.
 const JOURNAL_BYTES: u64 = 64 << 20;
+const CREATING: &str = "creating";
 
 /// A database that may still be under way: to create one takes some thirty flushes of the disk,
 /// which nobody should wait for at start. Until then there is nothing to read.
@@ -54,7 +55,7 @@ impl Disk {
         fs::create_dir_all(dir)?;
         let lock = lock(dir)?;
         let (opened, place) = (Arc::new(OnceLock::new()), dir.join("records"));
-        if place.try_exists()? {
+        if place.try_exists()? && !dir.join(CREATING).try_exists()? {
             _ = opened.set(Ok(Opened::open(&place, sizes)?));
             return Ok(Self { opened, creation: None, _lock: lock });
         }
@@ -153,14 +154,19 @@ fn lock(dir: &Path) -> Result<File, KvError> {
     }
 }
 
-/// Creates the database aside and moves it in: the engine cannot go on with a half-created one.
+/// Creates the database under a mark that is on disk before it and gone after it, also from disk:
+/// the engine cannot go on with a half-created one.
 fn create(dir: &Path, sizes: Sizes) -> Result<Opened, KvError> {
-    let (new, place): (PathBuf, PathBuf) = (dir.join("new"), dir.join("records"));
-    if new.try_exists()? {
-        fs::remove_dir_all(&new)?;
+    let (mark, place) = (dir.join(CREATING), dir.join("records"));
+    File::create(&mark)?;
+    let here = File::open(dir)?;
+    here.sync_all()?;
+    if place.try_exists()? {
+        fs::remove_dir_all(&place)?;
     }
-    drop(Opened::open(&new, sizes)?);
-    fs::rename(&new, &place)?;
-    File::open(dir)?.sync_all()?;
-    Opened::open(&place, sizes)
+    let opened = Opened::open(&place, sizes)?;
+    here.sync_all()?; // its directory's name
+    fs::remove_file(&mark)?;
+    here.sync_all()?;
+    Ok(opened)
 }

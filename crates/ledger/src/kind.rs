@@ -39,7 +39,7 @@ pub(crate) struct Kind {
     pub(crate) indexes: fn(RowRef<'_>) -> Vec<IndexEntry>,
     pub(crate) check: fn(Option<RowRef<'_>>, RowRef<'_>) -> Result<(), String>,
     pub(crate) encode: fn(RowRef<'_>) -> Encoded,
-    pub(crate) decode: fn(&[u8]) -> Result<AnyRow, rmp_serde::decode::Error>,
+    pub(crate) decode: fn(&[u8]) -> Result<AnyRow, haar_pack::Error>,
 }
 
 impl Kind {
@@ -53,7 +53,7 @@ impl Kind {
                 let mut bytes = Vec::with_capacity(ROW_BYTES_USUAL);
                 rmp_serde::encode::write_named(&mut bytes, seen::<R>(row)).map(|()| bytes)
             },
-            decode: |bytes| Ok(Arc::new(rmp_serde::from_slice::<R>(bytes)?)),
+            decode: |bytes| Ok(Arc::new(haar_pack::read_named::<R>(bytes)?)),
         }
     }
 }

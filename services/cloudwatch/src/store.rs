@@ -278,7 +278,7 @@ fn encode(record: &impl Serialize) -> Bytes {
 
 /// None for a record that another version of haar wrote in a form of its own.
 fn decode<T: for<'de> Deserialize<'de>>(value: &[u8]) -> Option<T> {
-    rmp_serde::from_slice(value)
+    haar_pack::read(value)
         .inspect_err(|error| tracing::error!(%error, "a metric record is not readable"))
         .ok()
 }

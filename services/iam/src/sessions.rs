@@ -114,7 +114,7 @@ impl Sealer {
         let nonce: [u8; NONCE_LEN] = nonce.try_into().ok()?;
         let payload = Payload { msg: body, aad: access_key_id.as_bytes() };
         let plain = self.0.decrypt(&XNonce::from(nonce), payload).ok()?;
-        let sealed: Sealed = rmp_serde::from_slice(&plain).ok()?;
+        let sealed: Sealed = haar_pack::read(&plain).ok()?;
         let grant = SessionGrant {
             principal: sealed.who.principal(),
             policies: sealed.policies,

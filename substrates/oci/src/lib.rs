@@ -19,6 +19,7 @@
 mod bpf;
 mod cgroup;
 mod client;
+mod code;
 mod ground;
 mod kept;
 mod probe;
@@ -29,6 +30,7 @@ mod steer;
 mod sys;
 
 pub use client::{OciConfig, OciSubstrate};
+pub use code::unmap_idle_code;
 pub use ground::{Ground, claim};
 pub use spawnd::spawnd_main;
 

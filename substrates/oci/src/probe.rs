@@ -39,7 +39,8 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
     let enough = root && namespaces && pidfd && has_mount_setattr();
     findings.extend(controllers(cgroups, root));
     findings.extend(file_systems());
-    findings.extend(networks(root));
+    let filters = root && nft::is_there();
+    findings.extend(networks(root, filters));
     let hides = root && crate::steer::is_possible();
     findings.push(finding(
         "sk_lookup",
@@ -69,12 +70,7 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
         "enough for many sandboxes at once",
         "raise the hard limit (ulimit -Hn) to run many sandboxes at once",
     ));
-    Capabilities {
-        findings,
-        usable: enough,
-        hides_listeners: hides,
-        filters_traffic: root && nft::is_there(),
-    }
+    Capabilities { findings, usable: enough, hides_listeners: hides, filters_traffic: filters }
 }
 
 fn finding(name: &str, present: bool, good: &str, bad: &str) -> Finding {
@@ -137,7 +133,7 @@ fn file_systems() -> Vec<Finding> {
 }
 
 /// What tasks' networks need; nothing is made to see.
-fn networks(root: bool) -> Vec<Finding> {
+fn networks(root: bool, filters: bool) -> Vec<Finding> {
     let forward = std::fs::metadata("/proc/sys/net/ipv4/ip_forward");
     let writable = forward.is_ok_and(|found| !found.permissions().readonly());
     vec![
@@ -149,7 +145,7 @@ fn networks(root: bool) -> Vec<Finding> {
         ),
         finding(
             "nf_tables",
-            root && nft::is_there(),
+            filters,
             "sandboxes reach the world by this host's address, are kept from its private ports, \
              and security groups act on their traffic",
             "sandboxes reach each other and this host, its private ports included, and nothing \

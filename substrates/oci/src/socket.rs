@@ -93,12 +93,12 @@ impl Receiver {
             return Err(io::Error::other("message cut short"));
         }
         let message = match self.buffer[0] {
-            INLINE => rmp_serde::from_slice(&self.buffer[1..received.bytes]),
+            INLINE => haar_pack::read(&self.buffer[1..received.bytes]),
             _ => {
                 let mut body = Vec::new();
                 let file = fds.pop().ok_or_else(|| io::Error::other("message without its body"))?;
                 File::from(file).read_to_end(&mut body)?;
-                rmp_serde::from_slice(&body)
+                haar_pack::read(&body)
             }
         };
         Ok(Some((message.map_err(io::Error::other)?, fds)))

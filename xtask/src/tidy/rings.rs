@@ -42,6 +42,7 @@ const KERNEL: &[(&str, Ring)] = &[
     ("haar-images", Ring::Parts),
     ("haar-registry", Ring::Parts),
     ("haar-datachannel", Ring::Parts),
+    ("haar-pack", Ring::Words),
     ("haar-pattern", Ring::Parts),
     ("haar-schedule", Ring::Parts),
     ("haar-courier", Ring::Kernel),

@@ -13,11 +13,7 @@ fn candidates() -> Vec<Ipv4Addr> {
 
 /// Chooses, and keeps the choice: it never changes once an account has a default VPC, but by the
 /// operator's will.
-pub(super) async fn claim(
-    settings: &mut Settings,
-    ledger: &Ledger,
-    instance: &str,
-) -> Result<Ground, String> {
+pub(super) fn claim(settings: &mut Settings, ledger: &Ledger, instance: &str) -> Ground {
     let chosen = settings.default_vpc.or_else(|| haar_ec2::ground(&ledger.snapshot()));
     let wanted = chosen.map_or_else(candidates, |chosen| vec![chosen]);
     let ground = haar_substrate_oci::claim(instance, &wanted);
@@ -29,15 +25,21 @@ pub(super) async fn claim(
         );
     }
     settings.default_vpc = Some(ground.first);
-    keep(settings, ledger).await?;
-    Ok(ground)
+    ground
 }
 
-/// Writes the choice down.
-pub(super) async fn keep(settings: &Settings, ledger: &Ledger) -> Result<(), String> {
-    let Some(first) = settings.default_vpc else { return Ok(()) };
-    let kept = ledger.write(|tx| haar_ec2::set_ground(tx, first)).durable().await;
-    kept.map(drop).map_err(|error| format!("the default VPCs' range: {error}"))
+/// Writes the choice down, at once; the future ends when it is on disk. Whatever is written later
+/// comes after it there.
+pub(super) fn keep(
+    settings: &Settings,
+    ledger: &Ledger,
+) -> impl Future<Output = Result<(), String>> + Send + use<> {
+    let kept = settings.default_vpc.map(|first| ledger.write(|tx| haar_ec2::set_ground(tx, first)));
+    async move {
+        let Some(kept) = kept else { return Ok(()) };
+        let kept = kept.durable().await;
+        kept.map(drop).map_err(|error| format!("the default VPCs' range: {error}"))
+    }
 }
 
 /// Reads the range that an operator chose.

@@ -205,6 +205,17 @@ async fn staged_writes_are_read_at_once_and_outlive_the_process_with_the_next_fl
 }
 
 #[test]
+fn a_creation_that_was_broken_off_is_begun_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("records")).unwrap();
+    std::fs::write(dir.path().join("records/version"), "half of it").unwrap();
+    std::fs::write(dir.path().join("creating"), "").unwrap();
+    drop(filled(&Kv::open(dir.path()).unwrap(), &["a"]));
+    let kv = Kv::open(dir.path()).unwrap();
+    assert_eq!(keys(kv.keyspace("test").unwrap().all()), ["a"]);
+}
+
+#[test]
 fn a_second_opening_of_a_data_directory_is_refused_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let first = Kv::open(dir.path()).unwrap();

@@ -174,7 +174,7 @@ pub(crate) fn encode<T: Serialize>(record: &T) -> Bytes {
 
 /// The record that bytes in kv are; `None`, with a line in the log, for what is none.
 pub(crate) fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    rmp_serde::from_slice(bytes)
+    haar_pack::read_named(bytes)
         .inspect_err(|error| tracing::error!(%error, "a record of an object cannot be read"))
         .ok()
 }

@@ -200,6 +200,6 @@ fn encode(value: &impl Serialize) -> Bytes {
 }
 
 fn decode<T: DeserializeOwned>(value: &[u8]) -> Option<T> {
-    let decoded = rmp_serde::from_slice(value);
+    let decoded = haar_pack::read(value);
     decoded.inspect_err(|error| tracing::error!(%error, "a message on disk cannot be read")).ok()
 }

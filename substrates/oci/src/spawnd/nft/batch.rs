@@ -20,6 +20,7 @@ const SUBSYSTEM: u16 = 10;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 const NEWTABLE: u16 = 0;
+const GETTABLE: u16 = 1;
 const DELTABLE: u16 = 2;
 const NEWCHAIN: u16 = 3;
 const DELCHAIN: u16 = 5;
@@ -100,14 +101,7 @@ impl Batch {
 
     /// One message about a table, whose name is its first attribute.
     fn add(&mut self, table: &Table, kind: u16, flags: u16, fill: impl FnOnce(&mut Message)) {
-        let family = match table.family {
-            Family::Ip => libc::NFPROTO_IPV4,
-            Family::Bridge => libc::NFPROTO_BRIDGE,
-        };
-        let kind = SUBSYSTEM << 8 | kind;
-        let mut message = Message::new(kind, flags).numbered(self.count);
-        message.fixed(&[family as u8, 0, 0, 0]);
-        message.text(1, &table.name);
+        let mut message = about(table, kind, flags, self.count);
         fill(&mut message);
         self.push(message);
     }
@@ -240,6 +234,18 @@ impl Batch {
     }
 }
 
+/// The beginning of a message about a table.
+fn about(table: &Table, kind: u16, flags: u16, number: u32) -> Message {
+    let family = match table.family {
+        Family::Ip => libc::NFPROTO_IPV4,
+        Family::Bridge => libc::NFPROTO_BRIDGE,
+    };
+    let mut message = Message::new(SUBSYSTEM << 8 | kind, flags).numbered(number);
+    message.fixed(&[family as u8, 0, 0, 0]);
+    message.text(1, &table.name);
+    message
+}
+
 fn open() -> io::Result<OwnedFd> {
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
     let kind = (AddressFamily::NETLINK, SocketType::RAW);
@@ -268,13 +274,16 @@ fn hear(socket: &OwnedFd) -> io::Result<()> {
     }
 }
 
-/// Whether the kernel has the packet filter: an empty batch is told nothing of, a table's absence
-/// is.
+/// Whether the kernel has the packet filter: then it tells of a table's absence. The question
+/// begins no batch, whose end would wait for all that other processors are doing.
 pub(crate) fn is_there() -> bool {
     let table = Table { family: Family::Ip, name: "haar_nobody".to_owned() };
-    let mut batch = Batch::new();
-    batch.add(&table, DELTABLE, 0, |_| {});
-    batch.send().is_err_and(|error| error.raw_os_error() == Some(libc::ENOENT))
+    let question = about(&table, GETTABLE, NLM_F_ACK, 0).finish();
+    let asked = open().and_then(|socket| {
+        send(&socket, &question, SendFlags::empty())?;
+        hear(&socket)
+    });
+    asked.is_err_and(|error| error.raw_os_error() == Some(libc::ENOENT))
 }
 
 /// The first of several messages, and the others.
