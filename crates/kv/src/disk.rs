@@ -140,7 +140,7 @@ impl Opened {
         let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.memtable_bytes);
         let records = database.keyspace("records", options)?;
         let syncer = Syncer::start(database.clone(), place)?;
-        let room = Room::new(place, sizes.reserve_bytes);
+        let room = Room::new(place, sizes.reserve_bytes)?;
         Ok(Self { database, records, syncer, room })
     }
 }
