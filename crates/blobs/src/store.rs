@@ -241,12 +241,15 @@ impl Blobs {
     }
 
     /// Removes every blob that nobody holds, and counts them. `held` is asked after the list of
-    /// blobs was made. What was put since the sweep before the last stays: whoever put it may
+    /// blobs was made; `None` where that cannot be told now, and nothing is removed. What was put since the sweep before the last stays: whoever put it may
     /// still be about to say so in a commit.
     ///
     /// # Errors
     /// [`BlobError::Disk`].
-    pub fn sweep(&self, held: impl FnOnce() -> BTreeSet<Digest>) -> Result<usize, BlobError> {
+    pub fn sweep(
+        &self,
+        held: impl FnOnce() -> Option<BTreeSet<Digest>>,
+    ) -> Result<usize, BlobError> {
         {
             let mut recent = self.inner.recent.lock();
             recent.sweeps += 1;
@@ -254,7 +257,7 @@ impl Blobs {
             recent.put.retain(|_, before| *before >= kept_since);
         }
         let candidates = self.list()?;
-        let held = held();
+        let Some(held) = held() else { return Ok(0) };
         let mut count = 0;
         for digest in candidates.into_iter().filter(|digest| !held.contains(digest)) {
             let recent = self.inner.recent.lock(); // so that nobody puts it meanwhile

@@ -54,10 +54,11 @@ async fn a_sweep_removes_what_nobody_holds_and_nobody_put_of_late() {
     let blobs = Blobs::ephemeral(IdSource::system()).unwrap();
     let held = blobs.put(Bytes::from_static(b"held")).await.unwrap();
     let orphan = blobs.put(Bytes::from_static(b"orphan")).await.unwrap();
-    let sweep = || blobs.sweep(|| BTreeSet::from([held])).unwrap();
+    let sweep = || blobs.sweep(|| Some(BTreeSet::from([held]))).unwrap();
     assert_eq!(sweep(), 0);
     assert_eq!(blobs.put(Bytes::from_static(b"orphan")).await.unwrap(), orphan); // once more
     assert_eq!(sweep(), 0);
+    assert_eq!(blobs.sweep(|| None).unwrap(), 0); // nobody can tell what is held
     assert_eq!(sweep(), 1);
     assert!(matches!(blobs.bytes(&orphan).await, Err(BlobError::Missing(_))));
     assert_eq!(blobs.bytes(&held).await.unwrap(), "held");

@@ -26,6 +26,8 @@ use record::Record;
 
 /// Layers of one image that are fetched and unpacked at once.
 const LAYERS_AT_ONCE: usize = 3;
+/// Layers of all images that are unpacked at once: each has a thread to itself.
+const UNPACKED_AT_ONCE: usize = 32;
 
 /// What the store takes.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +53,7 @@ pub struct Store {
     clock: Clock,
     bounds: Bounds,
     state: Arc<Mutex<State>>,
+    unpacking: Arc<tokio::sync::Semaphore>,
 }
 
 #[derive(Default)]
@@ -113,7 +116,9 @@ impl Store {
         let layers = images.values().flat_map(|record| &record.layers);
         let unpacked = layers.map(|layer| (layer.diff_id.clone(), layer.unpacked_bytes)).collect();
         let state = State { images, unpacked, ..State::default() };
-        let store = Self { dir: dir.to_owned(), clock, bounds, state: Arc::new(Mutex::new(state)) };
+        let unpacking = Arc::new(tokio::sync::Semaphore::new(UNPACKED_AT_ONCE));
+        let (dir, state) = (dir.to_owned(), Arc::new(Mutex::new(state)));
+        let store = Self { dir, clock, bounds, state, unpacking };
         store.remove_leavings().map_err(failed)?;
         Ok(store)
     }
@@ -187,7 +192,9 @@ impl Store {
         let mut blob = Blob::of(source, descriptor, &self.dir.join("blobs")).await?;
         let room = Room { bytes: self.bounds.layer_bytes, entries: self.bounds.layer_entries };
         let (going, expected) = (self.dir.join("going"), diff_id.to_owned());
+        let place = Arc::clone(&self.unpacking).acquire_owned().await;
         let unpacked = blocking("unpack a layer", move || {
+            let _place = place; // until the thread is done, though nobody waits any more
             let into = tempfile::Builder::new().prefix("layer-").tempdir_in(going)?;
             let content = into.path().join("fs");
             fs::create_dir(&content)?;

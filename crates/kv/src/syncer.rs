@@ -111,5 +111,9 @@ impl Shared {
 /// begins the next.
 fn flush(database: &Database, journal: &mut Journal) -> Result<(), KvError> {
     database.persist(PersistMode::Buffer)?;
-    Ok(journal.newest()?.sync_data()?)
+    match journal.newest() {
+        Ok(file) => Ok(file.sync_data()?),
+        // no descriptor to be had: the engine has the file open
+        Err(_) => Ok(database.persist(PersistMode::SyncData)?),
+    }
 }

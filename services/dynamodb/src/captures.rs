@@ -184,7 +184,11 @@ impl Errand for Captured {
                 });
                 Verdict::Done
             }
-            Err(_) if now.since(parcel.sent_at) < AGE_MAX => {
+            // a stream that is away may come back; what it refuses it will not take later
+            Err(error)
+                if (error.is_transient || error.code == "ResourceNotFoundException")
+                    && now.since(parcel.sent_at) < AGE_MAX =>
+            {
                 Verdict::Retry(back_off(BACK_OFF_FIRST, BACK_OFF_LONGEST, parcel.failed_count))
             }
             Err(error) => {

@@ -164,6 +164,29 @@ async fn what_is_changed_later_is_changed_there_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_locks_a_copy_outlives_changes_of_its_original() {
+    let house = house().await;
+    let locked = json!({ "Bucket": "ccc",
+        "ObjectLockConfiguration": { "ObjectLockEnabled": "Enabled" } });
+    house.ok::<PutObjectLockConfiguration>(locked).await;
+    replicate(&house, "bbb", vec![rule(1, json!({}), "ccc", "Enabled")]).await.unwrap();
+    let put = house.put("k", "one").await;
+    settle(&house).await;
+    let year_2100 = 4_102_444_800_i64;
+    let retention = json!({ "Bucket": "ccc", "Key": "k",
+        "Retention": { "Mode": "COMPLIANCE", "RetainUntilDate": year_2100 } });
+    house.ok::<PutObjectRetention>(retention).await;
+    let tags = json!({ "Bucket": "bbb", "Key": "k",
+        "Tagging": { "TagSet": [{ "Key": "a", "Value": "1" }] } });
+    house.ok::<PutObjectTagging>(tags).await;
+    settle(&house).await;
+    let copy = head(&house, "ccc", "k").await.unwrap();
+    assert_eq!((&copy["TagCount"], &copy["ObjectLockMode"]), (&json!(1), &json!("COMPLIANCE")));
+    let version = json!({ "Bucket": "ccc", "Key": "k", "VersionId": put.version_id });
+    assert!(house.call::<DeleteObject>(version).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_copy_fails_where_no_versions_are_kept_and_blobs_outlive_their_original() {
     let house = house().await;
     replicate(&house, "bbb", vec![rule(1, json!({}), "ccc", "Disabled")]).await.unwrap();

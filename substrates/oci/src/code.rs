@@ -46,9 +46,13 @@ fn mappings(smaps: &str) -> Vec<Mapping<'_>> {
     for line in smaps.lines() {
         if let Some(mapping) = mapping(line) {
             found.push(mapping);
-        } else if let Some(changed) = line.strip_prefix("Anonymous:") {
-            let last = found.last_mut();
-            last.into_iter().for_each(|mapping| mapping.is_changed = changed.trim() != "0 kB");
+        } else if let Some(last) = found.last_mut() {
+            // what was changed is in memory, or was taken out of it
+            match line.split_once(':') {
+                Some(("Anonymous", size)) => last.is_changed = size.trim() != "0 kB",
+                Some(("Swap", size)) => last.is_changed |= size.trim() != "0 kB",
+                _ => {}
+            }
         }
     }
     found

@@ -14,7 +14,8 @@ pub(crate) async fn run(doors: Doors, holders: Vec<Arc<dyn HoldsBlobs>>) {
     let holders = Arc::new(holders);
     loop {
         doors.clock.sleep(EVERY).await;
-        let (ledger, blobs) = (doors.ledger.clone(), doors.blobs.clone());
+        let (ledger, blobs, kv) = (doors.ledger.clone(), doors.blobs.clone(), doors.kv.clone());
+        let runtime = tokio::runtime::Handle::current();
         let holders = Arc::clone(&holders);
         let sweep = move || {
             blobs.sweep(|| {
@@ -22,7 +23,10 @@ pub(crate) async fn run(doors: Doors, holders: Vec<Arc<dyn HoldsBlobs>>) {
                 for holder in &*holders {
                     holder.held_blobs(&snapshot, &mut held);
                 }
-                held
+                // what is let go on disk alone is let go
+                let kept = runtime.block_on(kv.sync());
+                kept.inspect_err(|error| tracing::warn!(%error, "no blob is removed")).ok()?;
+                Some(held)
             })
         };
         match tokio::task::spawn_blocking(sweep).await {

@@ -307,7 +307,7 @@ impl House {
             self.doors.blobs.sweep(|| {
                 let mut held = BTreeSet::new();
                 self.room.held_blobs(&self.doors.ledger.snapshot(), &mut held);
-                held
+                Some(held)
             })
         };
         once().unwrap() + once().unwrap()

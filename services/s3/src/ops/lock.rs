@@ -87,14 +87,10 @@ fn refuse_weaker(
     now: Timestamp,
     may_bypass: bool,
 ) -> Result<(), AwsError> {
-    let Some(old) = old.filter(|old| old.until > now) else { return Ok(()) };
-    let is_stronger = new.is_some_and(|new| {
-        let keeps = old.mode == ObjectLockMode::Governance || new.mode == old.mode;
-        keeps && new.until >= old.until
-    });
-    match is_stronger || (old.mode == ObjectLockMode::Governance && may_bypass) {
-        true => Ok(()),
-        false => Err(refusal::locked()),
+    let is_governed = old.is_some_and(|old| old.mode == ObjectLockMode::Governance);
+    match Retention::is_weakened(old, new, now) && !(is_governed && may_bypass) {
+        true => Err(refusal::locked()),
+        false => Ok(()),
     }
 }
 

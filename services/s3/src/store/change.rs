@@ -79,15 +79,18 @@ impl<'a> Change<'a> {
     }
 
     /// Puts in a copy of another bucket's version, under that one's id: among the versions by its
-    /// sequence. One that is there already is rewritten, and its bytes stay. Answers whether it
-    /// is new.
+    /// sequence. One that is there already is rewritten; its bytes stay, where it is archived, and
+    /// what locks it. Answers whether it is new.
     pub(crate) fn put_replica(
         &mut self,
         mut record: Record,
         held: Held,
     ) -> Result<(Record, bool), AwsError> {
         if let Some(there) = self.find(Some(record.shown_id()))? {
+            record.manner.keep_locks(&there.manner, self.now);
+            record.manner.headers.storage_class = there.manner.headers.storage_class;
             (record.bytes, record.superseded_at) = (there.bytes, there.superseded_at);
+            record.restore = there.restore;
             self.rewrite(&record)?;
             return Ok((record, false));
         }

@@ -96,6 +96,28 @@ pub(crate) struct Retention {
     pub(crate) until: Timestamp,
 }
 
+impl Retention {
+    /// Whether `new` would let go what `old` locks still, or sooner: a lock may be made longer or
+    /// stricter.
+    pub(crate) fn is_weakened(old: Option<Self>, new: Option<Self>, now: Timestamp) -> bool {
+        let Some(old) = old.filter(|old| old.until > now) else { return false };
+        !new.is_some_and(|new| {
+            let keeps = old.mode == ObjectLockMode::Governance || new.mode == old.mode;
+            keeps && new.until >= old.until
+        })
+    }
+}
+
+impl Manner {
+    /// What locks a copy stays, whatever its original says now.
+    pub(crate) fn keep_locks(&mut self, there: &Self, now: Timestamp) {
+        self.legal_hold |= there.legal_hold;
+        if Retention::is_weakened(there.retention, self.retention, now) {
+            self.retention = there.retention;
+        }
+    }
+}
+
 /// How an object is said to be encrypted at rest.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Encryption {

@@ -183,7 +183,7 @@ impl House {
             self.room.held_blobs(&self.doors.ledger.snapshot(), &mut held);
             held
         };
-        self.doors.blobs.sweep(held).unwrap()
+        self.doors.blobs.sweep(|| Some(held())).unwrap()
     }
 
     /// Blobs that objects need.
