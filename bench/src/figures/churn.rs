@@ -49,8 +49,11 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let end = json!({ "service": "churn", "force": true });
     tasks.ecs("DeleteService", &end).await?;
     full(&mut tasks, 0).await?;
-    while !programs(&cloud).is_empty() {
-        tokio::time::sleep(Duration::from_millis(100)).await; // each has its grace to end
+    for _ in 0..600 {
+        if programs(&cloud).is_empty() {
+            break; // each had its grace to end
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     tokio::time::sleep(Duration::from_secs(2)).await;
     let (left, mib) = (Traces::seen(&cloud)?, own_mib(&cloud));

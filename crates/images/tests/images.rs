@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used)] // in what the tests share too
 
+mod support;
+
 use std::fs;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -15,56 +17,15 @@ use bytes::Bytes;
 use futures_core::stream::BoxStream;
 use futures_util::StreamExt;
 use haar_clock::Clock;
-use haar_images::build::{self, Compression, Layer};
-use haar_images::{Bounds, OciLayout, RootfsTar, Store};
-use haar_substrate::{
-    ImageConfig, ImageEntry, ImageError, ImageId, ImageRef, ImageSource, ImageStore, Manifest,
-};
+use haar_images::build::{Compression, Layer};
+use haar_images::{Bounds, OciLayout, Store};
+use haar_substrate::{ImageEntry, ImageError, ImageRef, ImageSource, ImageStore, Manifest};
 use haar_types::Timestamp;
+use support::House;
 use tar::EntryType;
-use tempfile::TempDir;
 
 /// After this an image that nothing used is no longer kept for what may be about to start.
 const LONG: Duration = Duration::from_secs(30 * 60);
-
-struct House {
-    dir: TempDir,
-    store: Store,
-}
-
-impl House {
-    fn new(bounds: Bounds) -> Self {
-        Self::at(Clock::system(), bounds)
-    }
-
-    fn at(clock: Clock, bounds: Bounds) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(&dir.path().join("store"), clock, bounds).unwrap();
-        Self { dir, store }
-    }
-
-    fn layout(&self, name: &str, layers: &[(Vec<u8>, Compression)]) -> (PathBuf, String) {
-        let dir = self.dir.path().join(name);
-        let digest = build::layout(&dir, &ImageConfig::default(), layers);
-        (dir, digest)
-    }
-
-    async fn pull(&self, name: &str, dir: &Path) -> Result<ImageId, ImageError> {
-        let source = Arc::new(OciLayout::new(dir));
-        self.store.pull(&ImageRef(name.to_owned()), "latest", source).await
-    }
-
-    /// Pulls an image of one layer; answers where that is unpacked.
-    async fn unpacked(&self, name: &str, layer: Layer) -> Result<PathBuf, ImageError> {
-        let (dir, _) = self.layout(name, &[(layer.finish(), Compression::Gzip)]);
-        let id = self.pull(name, &dir).await?;
-        Ok(self.store.bundle(&id)?.layers[0].clone())
-    }
-
-    fn layers(&self) -> usize {
-        fs::read_dir(self.dir.path().join("store/layers")).unwrap().count()
-    }
-}
 
 #[tokio::test]
 async fn layers_of_every_compression_are_unpacked_once_and_found_again() {
@@ -375,96 +336,6 @@ async fn a_store_knows_its_images_when_it_is_opened_again() {
     fs::remove_dir_all(&again.bundle(&id).unwrap().layers[0]).unwrap();
     let third = Store::open(&path, Clock::system(), Bounds::default()).unwrap();
     assert!(third.list().await.unwrap().is_empty());
-}
-
-#[tokio::test]
-async fn a_root_file_system_becomes_an_image() {
-    let house = House::new(Bounds::default());
-    let path = house.dir.path().join("rootfs.tar");
-    fs::write(&path, Layer::new().file("hello", 0o644, b"hi").finish()).unwrap();
-    let config = ImageConfig { cmd: vec!["/hello".into()], ..ImageConfig::default() };
-    let source = Arc::new(RootfsTar::open(&path, &config).await.unwrap());
-    let id = house.store.pull(&ImageRef("hello".into()), "latest", source).await.unwrap();
-    let bundle = house.store.bundle(&id).unwrap();
-    assert_eq!(bundle.image.config.cmd, ["/hello"]);
-    assert_eq!(fs::read(bundle.layers[0].join("hello")).unwrap(), b"hi");
-}
-
-/// An archive as `docker save` writes it.
-fn saved(dir: &Path, layer: &[u8]) -> PathBuf {
-    let digest = |bytes: &[u8]| {
-        use sha2::Digest as _;
-        let hash = sha2::Sha256::digest(bytes);
-        hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>()
-    };
-    let config = format!(
-        r#"{{"os":"linux","architecture":"amd64","config":{{"Cmd":["/x"]}},
-        "rootfs":{{"type":"layers","diff_ids":["sha256:{}"]}}}}"#,
-        digest(layer)
-    );
-    let list = r#"[{"Config":"c.json","RepoTags":["app:1"],"Layers":["l/layer.tar"]}]"#;
-    let archive = Layer::new()
-        .file("manifest.json", 0o644, list.as_bytes())
-        .file("c.json", 0o644, config.as_bytes())
-        .dir("l/", 0o755)
-        .file("l/layer.tar", 0o644, layer);
-    let path = dir.join("saved.tar");
-    fs::write(&path, archive.finish()).unwrap();
-    path
-}
-
-/// A layout as one archive, as `skopeo copy … oci-archive:` writes it.
-fn packed(layout: &Path, to: &Path) -> PathBuf {
-    let file = |name: &str| fs::read(layout.join(name)).unwrap();
-    let mut archive = Layer::new()
-        .file("oci-layout", 0o644, br#"{"imageLayoutVersion":"1.0.0"}"#)
-        .file("./index.json", 0o644, &file("index.json"))
-        .dir("blobs/", 0o755)
-        .dir("blobs/sha256/", 0o755);
-    for entry in fs::read_dir(layout.join("blobs/sha256")).unwrap() {
-        let name = entry.unwrap().file_name().into_string().unwrap();
-        let name = format!("blobs/sha256/{name}");
-        archive = archive.file(&name, 0o644, &file(&name));
-    }
-    fs::write(to, archive.finish()).unwrap();
-    to.to_owned()
-}
-
-fn gzipped(bytes: &[u8]) -> Vec<u8> {
-    let mut packer = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    std::io::Write::write_all(&mut packer, bytes).unwrap();
-    packer.finish().unwrap()
-}
-
-#[tokio::test]
-async fn images_are_imported_from_every_form() {
-    let house = House::new(Bounds::default());
-    let layer = Layer::new().file("x", 0o755, b"x").finish();
-    let (layout, _) = house.layout("layout", &[(layer.clone(), Compression::Gzip)]);
-    let saved = saved(house.dir.path(), &layer);
-    let root = house.dir.path().join("root.tar");
-    fs::write(&root, &layer).unwrap();
-    let packed = packed(&layout, &house.dir.path().join("layout.tar"));
-    let small = house.dir.path().join("root.tar.gz");
-    fs::write(&small, gzipped(&layer)).unwrap();
-    let expected = [
-        ("a:latest", &layout, ""),
-        ("app:1", &saved, "/x"),
-        ("b:2", &root, "/bin/sh"),
-        ("c:latest", &packed, ""),
-        ("d:1", &small, "/bin/sh"),
-    ];
-    for (name, path, cmd) in expected {
-        let id = haar_images::import(&house.store, path, name).await.unwrap();
-        let image = house.store.find(&id).await.unwrap();
-        assert_eq!(image.references.last(), Some(&ImageRef(name.to_owned())));
-        assert_eq!(image.imported_as, image.references);
-        assert_eq!(image.config.cmd.concat(), cmd);
-    }
-    // the layout and its archive are the same image
-    assert_eq!((house.store.list().await.unwrap().len(), house.layers()), (4, 1));
-    let nowhere = haar_images::import(&house.store, Path::new("/nowhere"), "x:1").await;
-    assert!(matches!(nowhere, Err(ImageError::NotFound(_))));
 }
 
 #[tokio::test]

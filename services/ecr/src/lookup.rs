@@ -5,7 +5,7 @@ use std::sync::Arc;
 use haar_blobs::Digest;
 use haar_ecr_contract::model::{ImageFailure, ImageFailureCode, ImageIdentifier};
 use haar_kernel::Call;
-use haar_ledger::Snapshot;
+use haar_ledger::{Row, Snapshot};
 use haar_types::{Arn, Region};
 use haar_wire::AwsError;
 
@@ -48,13 +48,7 @@ pub(crate) fn layer_of(
     key: &RepositoryKey,
     said: &SaidDigest,
 ) -> Option<Digest> {
-    match said {
-        SaidDigest::Sha256(digest) => Some(*digest),
-        SaidDigest::Sha512(_) => {
-            let mut rows = snapshot.by_index::<LayerRow>(LayerRow::BY_SHA512, &key.entry(said));
-            rows.next().map(|row| row.key.digest)
-        }
-    }
+    meant::<LayerRow>(snapshot, LayerRow::BY_SHA512, key, said, |row| row.key.digest)
 }
 
 /// The image that is meant; there need be none of a SHA-256 digest.
@@ -63,11 +57,21 @@ pub(crate) fn image_of(
     key: &RepositoryKey,
     said: &SaidDigest,
 ) -> Option<Digest> {
+    meant::<ImageRow>(snapshot, ImageRow::BY_SHA512, key, said, |row| row.key.digest)
+}
+
+/// The usual digest of what a client may know by the other.
+fn meant<R: Row>(
+    snapshot: &Snapshot,
+    index: &'static str,
+    key: &RepositoryKey,
+    said: &SaidDigest,
+    digest: fn(&R) -> Digest,
+) -> Option<Digest> {
     match said {
-        SaidDigest::Sha256(digest) => Some(*digest),
+        SaidDigest::Sha256(usual) => Some(*usual),
         SaidDigest::Sha512(_) => {
-            let mut rows = snapshot.by_index::<ImageRow>(ImageRow::BY_SHA512, &key.entry(said));
-            rows.next().map(|row| row.key.digest)
+            snapshot.by_index::<R>(index, &key.entry(said)).next().map(|row| digest(&row))
         }
     }
 }

@@ -77,6 +77,7 @@ impl S3 {
                     return Ok(Outgoing::default());
                 };
                 let Some(restore) = record.restore else { return Ok(Outgoing::default()) };
+                change.is_told = true; // its reminder goes next
                 Ok(match reminder.what {
                     What::Ready(at) if at == restore.ready_at => {
                         self.tell(change, row, (&record, Happening::RestoreCompleted, &cause))
