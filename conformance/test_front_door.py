@@ -36,9 +36,9 @@ def test_an_operation_that_is_not_served_is_named(cloud):
     assert status in (400, 501)
     assert b"NotImplemented" in body and b"GetCredentialReport" in body
     with pytest.raises(ClientError) as error:
-        cloud.client("lambda").list_code_signing_configs()
+        cloud.client("lambda").list_capacity_providers()
     assert "NotImplemented" in error.value.response["Error"]["Code"]
-    assert "ListCodeSigningConfigs" in error.value.response["Error"]["Message"]
+    assert "ListCapacityProviders" in error.value.response["Error"]["Message"]
     with pytest.raises(ClientError) as error:
         cloud.client("cloudwatch").list_dashboards()
     assert "NotImplemented" in error.value.response["Error"]["Code"]

@@ -8,12 +8,15 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Lambda>) {
     lanes.command::<model::AddLayerVersionPermission>();
     lanes.command::<model::AddPermission>();
     lanes.command::<model::CreateAlias>();
+    lanes.command::<model::CreateCodeSigningConfig>();
     lanes.flow::<model::CreateEventSourceMapping>();
     lanes.flow::<model::CreateFunction>();
     lanes.command::<model::CreateFunctionUrlConfig>();
     lanes.command::<model::DeleteAlias>();
+    lanes.command::<model::DeleteCodeSigningConfig>();
     lanes.command::<model::DeleteEventSourceMapping>();
     lanes.command::<model::DeleteFunction>();
+    lanes.command::<model::DeleteFunctionCodeSigningConfig>();
     lanes.command::<model::DeleteFunctionConcurrency>();
     lanes.command::<model::DeleteFunctionEventInvokeConfig>();
     lanes.command::<model::DeleteFunctionUrlConfig>();
@@ -21,8 +24,10 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Lambda>) {
     lanes.command::<model::DeleteProvisionedConcurrencyConfig>();
     lanes.query::<model::GetAccountSettings>();
     lanes.query::<model::GetAlias>();
+    lanes.query::<model::GetCodeSigningConfig>();
     lanes.query::<model::GetEventSourceMapping>();
     lanes.query::<model::GetFunction>();
+    lanes.query::<model::GetFunctionCodeSigningConfig>();
     lanes.query::<model::GetFunctionConcurrency>();
     lanes.query::<model::GetFunctionConfiguration>();
     lanes.query::<model::GetFunctionEventInvokeConfig>();
@@ -39,10 +44,12 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Lambda>) {
     lanes.flow::<model::InvokeAsync>();
     lanes.flow::<model::InvokeWithResponseStream>();
     lanes.query::<model::ListAliases>();
+    lanes.query::<model::ListCodeSigningConfigs>();
     lanes.query::<model::ListEventSourceMappings>();
     lanes.query::<model::ListFunctionEventInvokeConfigs>();
     lanes.query::<model::ListFunctionUrlConfigs>();
     lanes.query::<model::ListFunctions>();
+    lanes.query::<model::ListFunctionsByCodeSigningConfig>();
     lanes.query::<model::ListLayerVersions>();
     lanes.query::<model::ListLayers>();
     lanes.query::<model::ListProvisionedConcurrencyConfigs>();
@@ -50,6 +57,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Lambda>) {
     lanes.query::<model::ListVersionsByFunction>();
     lanes.flow::<model::PublishLayerVersion>();
     lanes.command::<model::PublishVersion>();
+    lanes.command::<model::PutFunctionCodeSigningConfig>();
     lanes.command::<model::PutFunctionConcurrency>();
     lanes.command::<model::PutFunctionEventInvokeConfig>();
     lanes.command::<model::PutFunctionRecursionConfig>();
@@ -61,6 +69,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Lambda>) {
     lanes.command::<model::TagResource>();
     lanes.command::<model::UntagResource>();
     lanes.command::<model::UpdateAlias>();
+    lanes.command::<model::UpdateCodeSigningConfig>();
     lanes.command::<model::UpdateEventSourceMapping>();
     lanes.flow::<model::UpdateFunctionCode>();
     lanes.command::<model::UpdateFunctionConfiguration>();

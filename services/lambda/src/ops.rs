@@ -3,11 +3,13 @@
 mod account;
 mod alias;
 mod code;
+mod code_signing;
 mod concurrency;
 mod event_invoke;
 mod event_source_mapping;
 mod function;
 mod function_code;
+mod function_code_signing;
 mod function_configuration;
 mod invoke;
 mod layer;

@@ -24,6 +24,10 @@ pub enum Refusal {
     ResourceInUse(String),
     /// `RequestEntityTooLargeException`, 413.
     RequestTooLarge(String),
+    /// `CodeSigningConfigNotFoundException`, 404: the ARN.
+    CodeSigningConfigNotFound(String),
+    /// `CodeVerificationFailedException`, 400.
+    CodeVerificationFailed(String),
     /// `AccessDeniedException`, 403.
     AccessDenied(String),
     /// `ValidationException`, 400: a constraint that the model does not state.
@@ -107,6 +111,18 @@ impl From<Refusal> for AwsError {
             }
             Refusal::RequestTooLarge(text) => {
                 AwsError::new("RequestEntityTooLargeException", 413, text)
+            }
+            Refusal::CodeSigningConfigNotFound(arn) => {
+                let text = format!(
+                    "The code signing configuration cannot be found. Check that the provided \
+                     configuration is not deleted: {arn}."
+                );
+                let (r#type, message) = (user(), Some(text));
+                model::CodeSigningConfigNotFoundException { r#type, message }.into()
+            }
+            Refusal::CodeVerificationFailed(text) => {
+                let (r#type, message) = (user(), Some(text));
+                model::CodeVerificationFailedException { r#type, message }.into()
             }
             Refusal::AccessDenied(text) => AwsError::access_denied(text),
             Refusal::Validation(text) => AwsError::new("ValidationException", 400, text),

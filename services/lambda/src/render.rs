@@ -126,7 +126,7 @@ fn vpc(vpc: &Vpc) -> VpcConfigResponse {
     VpcConfigResponse {
         subnet_ids: Some(vpc.subnet_ids.clone()),
         security_group_ids: Some(vpc.security_group_ids.clone()),
-        vpc_id: Some(String::new()),
+        vpc_id: Some(vpc.vpc_id.clone()),
         ipv6_allowed_for_dual_stack: Some(vpc.ipv6_allowed),
     }
 }

@@ -4,6 +4,7 @@
 //! version freezes is in [`VersionRow`]; the rest hangs on a qualifier.
 
 mod alias;
+mod code_signing;
 mod event_invoke;
 mod event_source_mapping;
 mod function;
@@ -15,6 +16,7 @@ mod url;
 mod version;
 
 pub use alias::AliasRow;
+pub use code_signing::{CodeSigningKey, CodeSigningRow};
 pub use event_invoke::EventInvokeRow;
 pub use event_source_mapping::{EventSourceMappingKey, EventSourceMappingRow, MappingState};
 pub use function::{FunctionRow, RecursiveLoop};
@@ -41,4 +43,5 @@ pub fn tables() -> haar_ledger::Tables {
         .with::<LayerRow>()
         .with::<LayerVersionRow>()
         .with::<EventSourceMappingRow>()
+        .with::<CodeSigningRow>()
 }

@@ -12,6 +12,7 @@ use haar_ledger::{Snapshot, Tx};
 
 use super::Input;
 use super::code::CodeSource;
+use super::code_signing;
 use super::listing::{Listing, sortable};
 use super::version::publish;
 use crate::lookup::{ResolvedVersion, find_function, resolve};
@@ -41,7 +42,6 @@ impl Flow<CreateFunction> for Lambda {
 /// Refuses what haar could record but not do. *Ours*: AWS has all of these.
 fn check_supported(input: &Input<CreateFunction>) -> Result<(), Refusal> {
     let asked = [
-        (input.code_signing_config_arn.is_some(), "CodeSigningConfigArn"),
         (input.capacity_provider_config.is_some(), "CapacityProviderConfig"),
         (input.durable_config.is_some(), "DurableConfig"),
         (input.publish_to.is_some(), "PublishTo"),
@@ -68,6 +68,11 @@ fn create(
     settings::check(&settings)?;
     settings::check_unzipped(code.unzipped_size, &settings)?;
     room.check_role(call, tx, &settings.role, &key)?;
+    let signing = match input.code_signing_config_arn.as_deref() {
+        Some(arn) => Some(code_signing::find(call, tx, arn)?.key.clone()),
+        None => None,
+    };
+    code_signing::check_code(tx, &key, signing.as_ref())?;
     let tags = input.tags.clone().unwrap_or_default();
     tags::check(&tags)?;
     tx.put(FunctionRow {
@@ -77,6 +82,7 @@ fn create(
         tags,
         reserved_concurrency: None,
         recursive_loop: RecursiveLoop::default(),
+        code_signing: signing,
     });
     let latest = VersionRow {
         function: key.clone(),

@@ -8,6 +8,7 @@ use haar_ledger::Tx;
 
 use super::Input;
 use super::code::CodeSource;
+use super::code_signing;
 use super::version::publish;
 use crate::lookup::{check_revision, check_settled, find_unqualified, find_version};
 use crate::rules::settings;
@@ -42,6 +43,7 @@ fn update(
     let verbs = "GetFunction/GetAlias";
     check_revision(input.revision_id.as_deref(), &latest.revision_id, verbs)?;
     check_settled(&latest)?;
+    code_signing::check_code(tx, &function.key, function.code_signing.as_ref())?;
     let mut settings = latest.settings.clone();
     if let Some([architecture, ..]) = input.architectures.as_deref() {
         settings.architecture = architecture.as_str().to_owned();

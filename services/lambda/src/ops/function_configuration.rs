@@ -1,5 +1,8 @@
 //! A function's settings: of a new one, and changed.
 
+use std::collections::BTreeSet;
+
+use haar_ec2_contract::peek::{Ec2Peek, Place};
 use haar_kernel::{Answer, Call, Command};
 use haar_lambda_contract::model as wire;
 use haar_lambda_contract::model::{CreateFunction, UpdateFunctionConfiguration};
@@ -175,7 +178,7 @@ impl Changes {
             to.environment = Some(environment.variables.unwrap_or_default());
         }
         if let Some(vpc) = self.vpc {
-            to.vpc = Some(vpc_of(vpc));
+            to.vpc = Some(room.vpc_of(snapshot, key, vpc)?);
         }
         if let Some(target) = self.dead_letter {
             to.dead_letter_arn = target.target_arn.filter(|arn| !arn.is_empty());
@@ -210,14 +213,6 @@ fn mebibytes(size: i32) -> MemoryMib {
     MemoryMib(u64::from(size.unsigned_abs()))
 }
 
-fn vpc_of(vpc: wire::VpcConfig) -> Vpc {
-    Vpc {
-        subnet_ids: vpc.subnet_ids.unwrap_or_default(),
-        security_group_ids: vpc.security_group_ids.unwrap_or_default(),
-        ipv6_allowed: vpc.ipv6_allowed_for_dual_stack.unwrap_or_default(),
-    }
-}
-
 fn file_system_of(one: wire::FileSystemConfig) -> FileSystem {
     FileSystem { arn: one.arn, local_mount_path: one.local_mount_path }
 }
@@ -246,6 +241,59 @@ fn logging_of(given: wire::LoggingConfig, present: Logging) -> Logging {
 }
 
 impl Lambda {
+    /// Finds the VPC of the subnets and groups that a function is to be in.
+    ///
+    /// # Errors
+    /// When one is not there, only one kind is given, or they are of several VPCs.
+    fn vpc_of(
+        &self,
+        snapshot: &Snapshot,
+        key: &FunctionKey,
+        vpc: wire::VpcConfig,
+    ) -> Result<Vpc, Refusal> {
+        let mut found = Vpc {
+            subnet_ids: vpc.subnet_ids.unwrap_or_default(),
+            security_group_ids: vpc.security_group_ids.unwrap_or_default(),
+            ipv6_allowed: vpc.ipv6_allowed_for_dual_stack.unwrap_or_default(),
+            vpc_id: String::new(),
+        };
+        if found.subnet_ids.is_empty() != found.security_group_ids.is_empty() {
+            return Err(Refusal::invalid(
+                "SubnetIds and SecurityIds must coexist or be both empty list.",
+            ));
+        }
+        let Some(ec2) = self.doors.peeks.get::<dyn Ec2Peek>() else { return Ok(found) };
+        let place = Place::new(&key.account, &key.region);
+        let mut vpc_ids = BTreeSet::new();
+        for id in &found.subnet_ids {
+            let subnet = ec2.subnet(snapshot, &place, id).ok_or_else(|| {
+                Refusal::invalid(format!(
+                    "Error occurred while DescribeSubnets. EC2 Error Code: \
+                     InvalidSubnetID.NotFound. EC2 Error Message: The subnet ID '{id}' does not \
+                     exist"
+                ))
+            })?;
+            vpc_ids.insert(subnet.vpc_id);
+        }
+        for id in &found.security_group_ids {
+            let group = ec2.security_group(snapshot, &place, id).ok_or_else(|| {
+                Refusal::invalid(format!(
+                    "Error occurred while DescribeSecurityGroups. EC2 Error Code: \
+                     InvalidGroup.NotFound. EC2 Error Message: The security group '{id}' does not \
+                     exist"
+                ))
+            })?;
+            vpc_ids.insert(group.vpc_id);
+        }
+        if vpc_ids.len() > 1 {
+            return Err(Refusal::invalid(
+                "Security Groups are required to be in the same VPC as the subnets.",
+            ));
+        }
+        found.vpc_id = vpc_ids.pop_first().unwrap_or_default();
+        Ok(found)
+    }
+
     /// Finds a layer version that a function wants to use.
     ///
     /// # Errors

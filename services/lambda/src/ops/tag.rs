@@ -1,4 +1,4 @@
-//! Tags of functions and event source mappings.
+//! Tags of functions, event source mappings and code signing configurations.
 
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_lambda_contract::model::{ListTags, ListTagsResponse, TagResource, UntagResource};
@@ -6,17 +6,22 @@ use haar_ledger::{Snapshot, Tx};
 use haar_types::Tags;
 
 use super::Input;
+use super::code_signing;
 use super::permission::no_such_resource;
 use crate::lookup::find_function;
 use crate::rules::names::FunctionName;
 use crate::rules::tags;
-use crate::state::{EventSourceMappingKey, EventSourceMappingRow, FunctionKey, FunctionRow};
+use crate::state::{
+    CodeSigningKey, CodeSigningRow, EventSourceMappingKey, EventSourceMappingRow, FunctionKey,
+    FunctionRow,
+};
 use crate::{Lambda, Refusal};
 
 /// What can have tags.
 enum Tagged {
     Function(FunctionKey),
     Mapping(EventSourceMappingKey),
+    Signing(CodeSigningKey),
 }
 
 impl Tagged {
@@ -26,6 +31,10 @@ impl Tagged {
             let key = EventSourceMappingKey { account, region, uuid: uuid.to_owned() };
             let row = snapshot.get::<EventSourceMappingRow>(&key).ok_or_else(no_such_resource)?;
             return Ok((Self::Mapping(key), row.tags.clone()));
+        }
+        if arn.contains(":code-signing-config:") {
+            let row = code_signing::find(call, snapshot, arn).map_err(|_| no_such_resource())?;
+            return Ok((Self::Signing(row.key.clone()), row.tags.clone()));
         }
         if !arn.contains(":function:") {
             return Err(no_such_resource());
@@ -45,6 +54,7 @@ impl Tagged {
     fn write(&self, tx: &mut Tx, tags: Tags) {
         match self {
             Self::Function(key) => tx.update::<FunctionRow>(key, |row| row.tags = tags),
+            Self::Signing(key) => tx.update::<CodeSigningRow>(key, |row| row.tags = tags),
             Self::Mapping(key) => tx.update::<EventSourceMappingRow>(key, |row| row.tags = tags),
         };
     }

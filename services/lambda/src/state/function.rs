@@ -4,7 +4,7 @@ use haar_ledger::{IndexEntry, Row, Snapshot};
 use haar_types::{AccountId, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::FunctionKey;
+use super::{CodeSigningKey, FunctionKey};
 
 /// A function: what its versions share. Writer: operations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ pub struct FunctionRow {
     pub reserved_concurrency: Option<u32>,
     /// What happens when it calls itself in a loop.
     pub recursive_loop: RecursiveLoop,
+    /// What its code is to be signed by.
+    #[serde(default)]
+    pub code_signing: Option<CodeSigningKey>,
 }
 
 /// What happens when Lambda detects that a function calls itself in a loop.

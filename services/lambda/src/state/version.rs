@@ -196,6 +196,9 @@ pub struct Vpc {
     pub security_group_ids: Vec<String>,
     /// Outbound IPv6.
     pub ipv6_allowed: bool,
+    /// The VPC that they are in; empty without any.
+    #[serde(default)]
+    pub vpc_id: String,
 }
 
 /// One of `FileSystemConfigs`.

@@ -165,7 +165,8 @@ fn control_plane(lanes: &mut Lanes<Lambda>) {
         ($lane:ident: $($operation:ident),+ $(,)?) => {$(lanes.$lane::<$operation>();)+};
     }
     lanes!(flow: CreateEventSourceMapping, CreateFunction, UpdateFunctionCode, PublishLayerVersion);
-    lanes!(query: GetAccountSettings, GetAlias, GetEventSourceMapping, GetFunction,
+    lanes!(query: GetAccountSettings, GetAlias, GetCodeSigningConfig, GetFunctionCodeSigningConfig,
+        ListCodeSigningConfigs, ListFunctionsByCodeSigningConfig, GetEventSourceMapping, GetFunction,
         GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig,
         GetFunctionRecursionConfig, GetFunctionScalingConfig, GetFunctionUrlConfig,
         GetLayerVersion, GetLayerVersionByArn, GetLayerVersionPolicy, GetPolicy,
@@ -174,6 +175,8 @@ fn control_plane(lanes: &mut Lanes<Lambda>) {
         ListFunctions, ListLayerVersions, ListLayers, ListProvisionedConcurrencyConfigs,
         ListTags, ListVersionsByFunction);
     lanes!(command: AddLayerVersionPermission, AddPermission, CreateAlias,
+        CreateCodeSigningConfig, DeleteCodeSigningConfig, DeleteFunctionCodeSigningConfig,
+        PutFunctionCodeSigningConfig, UpdateCodeSigningConfig,
         CreateFunctionUrlConfig, DeleteAlias,
         DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency,
         DeleteFunctionEventInvokeConfig, DeleteFunctionUrlConfig, DeleteLayerVersion,

@@ -15,6 +15,10 @@ text_enum!(Architecture {
     X8664 = "x86_64",
     Arm64 = "arm64",
 });
+text_enum!(CodeSigningPolicy {
+    Warn = "Warn",
+    Enforce = "Enforce",
+});
 text_enum!(EndPointType {
     KafkaBootstrapServers = "KAFKA_BOOTSTRAP_SERVERS",
 });

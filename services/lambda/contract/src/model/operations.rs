@@ -115,6 +115,34 @@ pub static CREATE_ALIAS: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct CreateCodeSigningConfig;
+impl Operation for CreateCodeSigningConfig {
+    type Input = shapes::CreateCodeSigningConfigRequest;
+    type Output = shapes::CreateCodeSigningConfigResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_CODE_SIGNING_CONFIG;
+}
+pub type CreateCodeSigningConfigInput = shapes::CreateCodeSigningConfigRequest;
+pub type CreateCodeSigningConfigOutput = shapes::CreateCodeSigningConfigResponse;
+pub static CREATE_CODE_SIGNING_CONFIG: OperationSchema = OperationSchema {
+    name: "CreateCodeSigningConfig",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/2020-04-22/code-signing-configs", status: 201 },
+    input: &tables::CREATE_CODE_SIGNING_CONFIG_REQUEST,
+    output: &tables::CREATE_CODE_SIGNING_CONFIG_RESPONSE,
+    errors: &[&tables::INVALID_PARAMETER_VALUE_EXCEPTION, &tables::SERVICE_EXCEPTION],
+    new_input: || Box::new(shapes::CreateCodeSigningConfigRequest::default()),
+    new_output: || Box::new(shapes::CreateCodeSigningConfigResponse::default()),
+    lane: Lane::Command,
+    action: "lambda:CreateCodeSigningConfig",
+    resource: "*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct CreateEventSourceMapping;
 impl Operation for CreateEventSourceMapping {
     type Input = shapes::CreateEventSourceMappingRequest;
@@ -258,6 +286,43 @@ pub static DELETE_ALIAS: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DeleteCodeSigningConfig;
+impl Operation for DeleteCodeSigningConfig {
+    type Input = shapes::DeleteCodeSigningConfigRequest;
+    type Output = shapes::DeleteCodeSigningConfigResponse;
+    const SCHEMA: &'static OperationSchema = &DELETE_CODE_SIGNING_CONFIG;
+}
+pub type DeleteCodeSigningConfigInput = shapes::DeleteCodeSigningConfigRequest;
+pub type DeleteCodeSigningConfigOutput = shapes::DeleteCodeSigningConfigResponse;
+pub static DELETE_CODE_SIGNING_CONFIG: OperationSchema = OperationSchema {
+    name: "DeleteCodeSigningConfig",
+    service: &SERVICE,
+    http: Http {
+        method: "DELETE",
+        uri: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
+        status: 204,
+    },
+    input: &tables::DELETE_CODE_SIGNING_CONFIG_REQUEST,
+    output: &tables::DELETE_CODE_SIGNING_CONFIG_RESPONSE,
+    errors: &[
+        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &tables::RESOURCE_CONFLICT_EXCEPTION,
+        &tables::SERVICE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteCodeSigningConfigRequest::default()),
+    new_output: || Box::new(shapes::DeleteCodeSigningConfigResponse::default()),
+    lane: Lane::Command,
+    action: "lambda:DeleteCodeSigningConfig",
+    resource: "{CodeSigningConfigArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DeleteEventSourceMapping;
 impl Operation for DeleteEventSourceMapping {
     type Input = shapes::DeleteEventSourceMappingRequest;
@@ -318,6 +383,44 @@ pub static DELETE_FUNCTION: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::DeleteFunctionResponse::default()),
     lane: Lane::Command,
     action: "lambda:DeleteFunction",
+    resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteFunctionCodeSigningConfig;
+impl Operation for DeleteFunctionCodeSigningConfig {
+    type Input = shapes::DeleteFunctionCodeSigningConfigRequest;
+    type Output = shapes::DeleteFunctionCodeSigningConfigOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_FUNCTION_CODE_SIGNING_CONFIG;
+}
+pub type DeleteFunctionCodeSigningConfigInput = shapes::DeleteFunctionCodeSigningConfigRequest;
+pub static DELETE_FUNCTION_CODE_SIGNING_CONFIG: OperationSchema = OperationSchema {
+    name: "DeleteFunctionCodeSigningConfig",
+    service: &SERVICE,
+    http: Http {
+        method: "DELETE",
+        uri: "/2020-06-30/functions/{FunctionName}/code-signing-config",
+        status: 204,
+    },
+    input: &tables::DELETE_FUNCTION_CODE_SIGNING_CONFIG_REQUEST,
+    output: &tables::DELETE_FUNCTION_CODE_SIGNING_CONFIG_OUTPUT,
+    errors: &[
+        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &tables::RESOURCE_CONFLICT_EXCEPTION,
+        &tables::SERVICE_EXCEPTION,
+        &tables::TOO_MANY_REQUESTS_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteFunctionCodeSigningConfigRequest::default()),
+    new_output: || Box::new(shapes::DeleteFunctionCodeSigningConfigOutput::default()),
+    lane: Lane::Command,
+    action: "lambda:DeleteFunctionCodeSigningConfig",
     resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
     paginator: None,
     result_wrapper: None,
@@ -567,6 +670,42 @@ pub static GET_ALIAS: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct GetCodeSigningConfig;
+impl Operation for GetCodeSigningConfig {
+    type Input = shapes::GetCodeSigningConfigRequest;
+    type Output = shapes::GetCodeSigningConfigResponse;
+    const SCHEMA: &'static OperationSchema = &GET_CODE_SIGNING_CONFIG;
+}
+pub type GetCodeSigningConfigInput = shapes::GetCodeSigningConfigRequest;
+pub type GetCodeSigningConfigOutput = shapes::GetCodeSigningConfigResponse;
+pub static GET_CODE_SIGNING_CONFIG: OperationSchema = OperationSchema {
+    name: "GetCodeSigningConfig",
+    service: &SERVICE,
+    http: Http {
+        method: "GET",
+        uri: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
+        status: 200,
+    },
+    input: &tables::GET_CODE_SIGNING_CONFIG_REQUEST,
+    output: &tables::GET_CODE_SIGNING_CONFIG_RESPONSE,
+    errors: &[
+        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &tables::SERVICE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::GetCodeSigningConfigRequest::default()),
+    new_output: || Box::new(shapes::GetCodeSigningConfigResponse::default()),
+    lane: Lane::Query,
+    action: "lambda:GetCodeSigningConfig",
+    resource: "{CodeSigningConfigArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetEventSourceMapping;
 impl Operation for GetEventSourceMapping {
     type Input = shapes::GetEventSourceMappingRequest;
@@ -624,6 +763,43 @@ pub static GET_FUNCTION: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::GetFunctionResponse::default()),
     lane: Lane::Query,
     action: "lambda:GetFunction",
+    resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetFunctionCodeSigningConfig;
+impl Operation for GetFunctionCodeSigningConfig {
+    type Input = shapes::GetFunctionCodeSigningConfigRequest;
+    type Output = shapes::GetFunctionCodeSigningConfigResponse;
+    const SCHEMA: &'static OperationSchema = &GET_FUNCTION_CODE_SIGNING_CONFIG;
+}
+pub type GetFunctionCodeSigningConfigInput = shapes::GetFunctionCodeSigningConfigRequest;
+pub type GetFunctionCodeSigningConfigOutput = shapes::GetFunctionCodeSigningConfigResponse;
+pub static GET_FUNCTION_CODE_SIGNING_CONFIG: OperationSchema = OperationSchema {
+    name: "GetFunctionCodeSigningConfig",
+    service: &SERVICE,
+    http: Http {
+        method: "GET",
+        uri: "/2020-06-30/functions/{FunctionName}/code-signing-config",
+        status: 200,
+    },
+    input: &tables::GET_FUNCTION_CODE_SIGNING_CONFIG_REQUEST,
+    output: &tables::GET_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE,
+    errors: &[
+        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &tables::SERVICE_EXCEPTION,
+        &tables::TOO_MANY_REQUESTS_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::GetFunctionCodeSigningConfigRequest::default()),
+    new_output: || Box::new(shapes::GetFunctionCodeSigningConfigResponse::default()),
+    lane: Lane::Query,
+    action: "lambda:GetFunctionCodeSigningConfig",
     resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
     paginator: None,
     result_wrapper: None,
@@ -1280,6 +1456,40 @@ pub static LIST_ALIASES: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListCodeSigningConfigs;
+impl Operation for ListCodeSigningConfigs {
+    type Input = shapes::ListCodeSigningConfigsRequest;
+    type Output = shapes::ListCodeSigningConfigsResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_CODE_SIGNING_CONFIGS;
+}
+pub type ListCodeSigningConfigsInput = shapes::ListCodeSigningConfigsRequest;
+pub type ListCodeSigningConfigsOutput = shapes::ListCodeSigningConfigsResponse;
+pub static LIST_CODE_SIGNING_CONFIGS: OperationSchema = OperationSchema {
+    name: "ListCodeSigningConfigs",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/2020-04-22/code-signing-configs", status: 200 },
+    input: &tables::LIST_CODE_SIGNING_CONFIGS_REQUEST,
+    output: &tables::LIST_CODE_SIGNING_CONFIGS_RESPONSE,
+    errors: &[&tables::INVALID_PARAMETER_VALUE_EXCEPTION, &tables::SERVICE_EXCEPTION],
+    new_input: || Box::new(shapes::ListCodeSigningConfigsRequest::default()),
+    new_output: || Box::new(shapes::ListCodeSigningConfigsResponse::default()),
+    lane: Lane::Query,
+    action: "lambda:ListCodeSigningConfigs",
+    resource: "*",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["NextMarker"],
+        limit_key: Some("MaxItems"),
+        more_results: None,
+        result_key: &["CodeSigningConfigs"],
+    }),
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListEventSourceMappings;
 impl Operation for ListEventSourceMappings {
     type Input = shapes::ListEventSourceMappingsRequest;
@@ -1431,6 +1641,48 @@ pub static LIST_FUNCTIONS: OperationSchema = OperationSchema {
         limit_key: Some("MaxItems"),
         more_results: None,
         result_key: &["Functions"],
+    }),
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListFunctionsByCodeSigningConfig;
+impl Operation for ListFunctionsByCodeSigningConfig {
+    type Input = shapes::ListFunctionsByCodeSigningConfigRequest;
+    type Output = shapes::ListFunctionsByCodeSigningConfigResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG;
+}
+pub type ListFunctionsByCodeSigningConfigInput = shapes::ListFunctionsByCodeSigningConfigRequest;
+pub type ListFunctionsByCodeSigningConfigOutput = shapes::ListFunctionsByCodeSigningConfigResponse;
+pub static LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG: OperationSchema = OperationSchema {
+    name: "ListFunctionsByCodeSigningConfig",
+    service: &SERVICE,
+    http: Http {
+        method: "GET",
+        uri: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions",
+        status: 200,
+    },
+    input: &tables::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_REQUEST,
+    output: &tables::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_RESPONSE,
+    errors: &[
+        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &tables::SERVICE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ListFunctionsByCodeSigningConfigRequest::default()),
+    new_output: || Box::new(shapes::ListFunctionsByCodeSigningConfigResponse::default()),
+    lane: Lane::Query,
+    action: "lambda:ListFunctionsByCodeSigningConfig",
+    resource: "{CodeSigningConfigArn}",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["NextMarker"],
+        limit_key: Some("MaxItems"),
+        more_results: None,
+        result_key: &["FunctionArns"],
     }),
     result_wrapper: None,
     host_prefix: None,
@@ -1698,6 +1950,45 @@ pub static PUBLISH_VERSION: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::FunctionConfiguration::default()),
     lane: Lane::Command,
     action: "lambda:PublishVersion",
+    resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct PutFunctionCodeSigningConfig;
+impl Operation for PutFunctionCodeSigningConfig {
+    type Input = shapes::PutFunctionCodeSigningConfigRequest;
+    type Output = shapes::PutFunctionCodeSigningConfigResponse;
+    const SCHEMA: &'static OperationSchema = &PUT_FUNCTION_CODE_SIGNING_CONFIG;
+}
+pub type PutFunctionCodeSigningConfigInput = shapes::PutFunctionCodeSigningConfigRequest;
+pub type PutFunctionCodeSigningConfigOutput = shapes::PutFunctionCodeSigningConfigResponse;
+pub static PUT_FUNCTION_CODE_SIGNING_CONFIG: OperationSchema = OperationSchema {
+    name: "PutFunctionCodeSigningConfig",
+    service: &SERVICE,
+    http: Http {
+        method: "PUT",
+        uri: "/2020-06-30/functions/{FunctionName}/code-signing-config",
+        status: 200,
+    },
+    input: &tables::PUT_FUNCTION_CODE_SIGNING_CONFIG_REQUEST,
+    output: &tables::PUT_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE,
+    errors: &[
+        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &tables::RESOURCE_CONFLICT_EXCEPTION,
+        &tables::SERVICE_EXCEPTION,
+        &tables::TOO_MANY_REQUESTS_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::PutFunctionCodeSigningConfigRequest::default()),
+    new_output: || Box::new(shapes::PutFunctionCodeSigningConfigResponse::default()),
+    lane: Lane::Command,
+    action: "lambda:PutFunctionCodeSigningConfig",
     resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
     paginator: None,
     result_wrapper: None,
@@ -2106,6 +2397,42 @@ pub static UPDATE_ALIAS: OperationSchema = OperationSchema {
     lane: Lane::Command,
     action: "lambda:UpdateAlias",
     resource: "arn:aws:lambda:{region}:{account}:function:{FunctionName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateCodeSigningConfig;
+impl Operation for UpdateCodeSigningConfig {
+    type Input = shapes::UpdateCodeSigningConfigRequest;
+    type Output = shapes::UpdateCodeSigningConfigResponse;
+    const SCHEMA: &'static OperationSchema = &UPDATE_CODE_SIGNING_CONFIG;
+}
+pub type UpdateCodeSigningConfigInput = shapes::UpdateCodeSigningConfigRequest;
+pub type UpdateCodeSigningConfigOutput = shapes::UpdateCodeSigningConfigResponse;
+pub static UPDATE_CODE_SIGNING_CONFIG: OperationSchema = OperationSchema {
+    name: "UpdateCodeSigningConfig",
+    service: &SERVICE,
+    http: Http {
+        method: "PUT",
+        uri: "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}",
+        status: 200,
+    },
+    input: &tables::UPDATE_CODE_SIGNING_CONFIG_REQUEST,
+    output: &tables::UPDATE_CODE_SIGNING_CONFIG_RESPONSE,
+    errors: &[
+        &tables::INVALID_PARAMETER_VALUE_EXCEPTION,
+        &tables::SERVICE_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateCodeSigningConfigRequest::default()),
+    new_output: || Box::new(shapes::UpdateCodeSigningConfigResponse::default()),
+    lane: Lane::Command,
+    action: "lambda:UpdateCodeSigningConfig",
+    resource: "{CodeSigningConfigArn}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,

@@ -88,6 +88,12 @@ pub struct AliasRoutingConfiguration {
 shape!(AliasRoutingConfiguration, tables::ALIAS_ROUTING_CONFIGURATION, 0 additional_version_weights);
 
 #[derive(Clone, Default)]
+pub struct AllowedPublishers {
+    pub signing_profile_version_arns: Vec<String>,
+}
+shape!(AllowedPublishers, tables::ALLOWED_PUBLISHERS, 0 signing_profile_version_arns);
+
+#[derive(Clone, Default)]
 pub struct AmazonManagedKafkaEventSourceConfig {
     pub consumer_group_id: Option<String>,
     pub schema_registry_config: Option<KafkaSchemaRegistryConfig>,
@@ -100,6 +106,23 @@ pub struct CapacityProviderConfig {
         LambdaManagedInstancesCapacityProviderConfig,
 }
 shape!(CapacityProviderConfig, tables::CAPACITY_PROVIDER_CONFIG, 0 lambda_managed_instances_capacity_provider_config);
+
+#[derive(Clone, Default)]
+pub struct CodeSigningConfig {
+    pub code_signing_config_id: String,
+    pub code_signing_config_arn: String,
+    pub description: Option<String>,
+    pub allowed_publishers: AllowedPublishers,
+    pub code_signing_policies: CodeSigningPolicies,
+    pub last_modified: String,
+}
+shape!(CodeSigningConfig, tables::CODE_SIGNING_CONFIG, 0 code_signing_config_id, 1 code_signing_config_arn, 2 description, 3 allowed_publishers, 4 code_signing_policies, 5 last_modified);
+
+#[derive(Clone, Default)]
+pub struct CodeSigningPolicies {
+    pub untrusted_artifact_on_deployment: Option<CodeSigningPolicy>,
+}
+shape!(CodeSigningPolicies, tables::CODE_SIGNING_POLICIES, 0 untrusted_artifact_on_deployment);
 
 #[derive(Clone, Default)]
 pub struct Concurrency {
@@ -127,6 +150,21 @@ pub struct CreateAliasRequest {
     pub routing_config: Option<AliasRoutingConfiguration>,
 }
 shape!(CreateAliasRequest, tables::CREATE_ALIAS_REQUEST, 0 function_name, 1 name, 2 function_version, 3 description, 4 routing_config);
+
+#[derive(Clone, Default)]
+pub struct CreateCodeSigningConfigRequest {
+    pub description: Option<String>,
+    pub allowed_publishers: AllowedPublishers,
+    pub code_signing_policies: Option<CodeSigningPolicies>,
+    pub tags: Option<BTreeMap<String, String>>,
+}
+shape!(CreateCodeSigningConfigRequest, tables::CREATE_CODE_SIGNING_CONFIG_REQUEST, 0 description, 1 allowed_publishers, 2 code_signing_policies, 3 tags);
+
+#[derive(Clone, Default)]
+pub struct CreateCodeSigningConfigResponse {
+    pub code_signing_config: CodeSigningConfig,
+}
+shape!(CreateCodeSigningConfigResponse, tables::CREATE_CODE_SIGNING_CONFIG_RESPONSE, 0 code_signing_config);
 
 #[derive(Clone, Default)]
 pub struct CreateEventSourceMappingRequest {
@@ -233,10 +271,30 @@ pub struct DeleteAliasRequest {
 shape!(DeleteAliasRequest, tables::DELETE_ALIAS_REQUEST, 0 function_name, 1 name);
 
 #[derive(Clone, Default)]
+pub struct DeleteCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+}
+shape!(DeleteCodeSigningConfigRequest, tables::DELETE_CODE_SIGNING_CONFIG_REQUEST, 0 code_signing_config_arn);
+
+#[derive(Clone, Default)]
+pub struct DeleteCodeSigningConfigResponse {}
+shape!(DeleteCodeSigningConfigResponse, tables::DELETE_CODE_SIGNING_CONFIG_RESPONSE);
+
+#[derive(Clone, Default)]
 pub struct DeleteEventSourceMappingRequest {
     pub uuid: String,
 }
 shape!(DeleteEventSourceMappingRequest, tables::DELETE_EVENT_SOURCE_MAPPING_REQUEST, 0 uuid);
+
+#[derive(Clone, Default)]
+pub struct DeleteFunctionCodeSigningConfigOutput {}
+shape!(DeleteFunctionCodeSigningConfigOutput, tables::DELETE_FUNCTION_CODE_SIGNING_CONFIG_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteFunctionCodeSigningConfigRequest {
+    pub function_name: String,
+}
+shape!(DeleteFunctionCodeSigningConfigRequest, tables::DELETE_FUNCTION_CODE_SIGNING_CONFIG_REQUEST, 0 function_name);
 
 #[derive(Clone, Default)]
 pub struct DeleteFunctionConcurrencyOutput {}
@@ -546,10 +604,35 @@ pub struct GetAliasRequest {
 shape!(GetAliasRequest, tables::GET_ALIAS_REQUEST, 0 function_name, 1 name);
 
 #[derive(Clone, Default)]
+pub struct GetCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+}
+shape!(GetCodeSigningConfigRequest, tables::GET_CODE_SIGNING_CONFIG_REQUEST, 0 code_signing_config_arn);
+
+#[derive(Clone, Default)]
+pub struct GetCodeSigningConfigResponse {
+    pub code_signing_config: CodeSigningConfig,
+}
+shape!(GetCodeSigningConfigResponse, tables::GET_CODE_SIGNING_CONFIG_RESPONSE, 0 code_signing_config);
+
+#[derive(Clone, Default)]
 pub struct GetEventSourceMappingRequest {
     pub uuid: String,
 }
 shape!(GetEventSourceMappingRequest, tables::GET_EVENT_SOURCE_MAPPING_REQUEST, 0 uuid);
+
+#[derive(Clone, Default)]
+pub struct GetFunctionCodeSigningConfigRequest {
+    pub function_name: String,
+}
+shape!(GetFunctionCodeSigningConfigRequest, tables::GET_FUNCTION_CODE_SIGNING_CONFIG_REQUEST, 0 function_name);
+
+#[derive(Clone, Default)]
+pub struct GetFunctionCodeSigningConfigResponse {
+    pub code_signing_config_arn: String,
+    pub function_name: String,
+}
+shape!(GetFunctionCodeSigningConfigResponse, tables::GET_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE, 0 code_signing_config_arn, 1 function_name);
 
 #[derive(Clone, Default)]
 pub struct GetFunctionConcurrencyRequest {
@@ -922,6 +1005,20 @@ pub struct ListAliasesResponse {
 shape!(ListAliasesResponse, tables::LIST_ALIASES_RESPONSE, 0 next_marker, 1 aliases);
 
 #[derive(Clone, Default)]
+pub struct ListCodeSigningConfigsRequest {
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListCodeSigningConfigsRequest, tables::LIST_CODE_SIGNING_CONFIGS_REQUEST, 0 marker, 1 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListCodeSigningConfigsResponse {
+    pub next_marker: Option<String>,
+    pub code_signing_configs: Option<Vec<CodeSigningConfig>>,
+}
+shape!(ListCodeSigningConfigsResponse, tables::LIST_CODE_SIGNING_CONFIGS_RESPONSE, 0 next_marker, 1 code_signing_configs);
+
+#[derive(Clone, Default)]
 pub struct ListEventSourceMappingsRequest {
     pub event_source_arn: Option<String>,
     pub function_name: Option<String>,
@@ -966,6 +1063,21 @@ pub struct ListFunctionUrlConfigsResponse {
     pub next_marker: Option<String>,
 }
 shape!(ListFunctionUrlConfigsResponse, tables::LIST_FUNCTION_URL_CONFIGS_RESPONSE, 0 function_url_configs, 1 next_marker);
+
+#[derive(Clone, Default)]
+pub struct ListFunctionsByCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListFunctionsByCodeSigningConfigRequest, tables::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_REQUEST, 0 code_signing_config_arn, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListFunctionsByCodeSigningConfigResponse {
+    pub next_marker: Option<String>,
+    pub function_arns: Option<Vec<String>>,
+}
+shape!(ListFunctionsByCodeSigningConfigResponse, tables::LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_RESPONSE, 0 next_marker, 1 function_arns);
 
 #[derive(Clone, Default)]
 pub struct ListFunctionsRequest {
@@ -1133,6 +1245,20 @@ pub struct PublishVersionRequest {
     pub publish_to: Option<FunctionVersionLatestPublished>,
 }
 shape!(PublishVersionRequest, tables::PUBLISH_VERSION_REQUEST, 0 function_name, 1 code_sha256, 2 description, 3 revision_id, 4 publish_to);
+
+#[derive(Clone, Default)]
+pub struct PutFunctionCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+    pub function_name: String,
+}
+shape!(PutFunctionCodeSigningConfigRequest, tables::PUT_FUNCTION_CODE_SIGNING_CONFIG_REQUEST, 0 code_signing_config_arn, 1 function_name);
+
+#[derive(Clone, Default)]
+pub struct PutFunctionCodeSigningConfigResponse {
+    pub code_signing_config_arn: String,
+    pub function_name: String,
+}
+shape!(PutFunctionCodeSigningConfigResponse, tables::PUT_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE, 0 code_signing_config_arn, 1 function_name);
 
 #[derive(Clone, Default)]
 pub struct PutFunctionConcurrencyRequest {
@@ -1350,6 +1476,21 @@ pub struct UpdateAliasRequest {
     pub revision_id: Option<String>,
 }
 shape!(UpdateAliasRequest, tables::UPDATE_ALIAS_REQUEST, 0 function_name, 1 name, 2 function_version, 3 description, 4 routing_config, 5 revision_id);
+
+#[derive(Clone, Default)]
+pub struct UpdateCodeSigningConfigRequest {
+    pub code_signing_config_arn: String,
+    pub description: Option<String>,
+    pub allowed_publishers: Option<AllowedPublishers>,
+    pub code_signing_policies: Option<CodeSigningPolicies>,
+}
+shape!(UpdateCodeSigningConfigRequest, tables::UPDATE_CODE_SIGNING_CONFIG_REQUEST, 0 code_signing_config_arn, 1 description, 2 allowed_publishers, 3 code_signing_policies);
+
+#[derive(Clone, Default)]
+pub struct UpdateCodeSigningConfigResponse {
+    pub code_signing_config: CodeSigningConfig,
+}
+shape!(UpdateCodeSigningConfigResponse, tables::UPDATE_CODE_SIGNING_CONFIG_RESPONSE, 0 code_signing_config);
 
 #[derive(Clone, Default)]
 pub struct UpdateEventSourceMappingRequest {

@@ -104,6 +104,12 @@ pub static ALLOW_ORIGINS_LIST: Schema = Schema::new(
 )
 .min(0)
 .max(100);
+pub static ALLOWED_PUBLISHERS: Schema = Schema::structure(
+    "AllowedPublishers",
+    &StructSchema::new(&[
+        Member::new("SigningProfileVersionArns", &SIGNING_PROFILE_VERSION_ARNS).required()
+    ]),
+);
 pub static AMAZON_MANAGED_KAFKA_EVENT_SOURCE_CONFIG: Schema = Schema::structure(
     "AmazonManagedKafkaEventSourceConfig",
     &StructSchema::new(&[
@@ -138,8 +144,25 @@ pub static CAPACITY_PROVIDER_CONFIG: Schema = Schema::structure(
     )
     .required()]),
 );
+pub static CODE_SIGNING_CONFIG: Schema = Schema::structure(
+    "CodeSigningConfig",
+    &StructSchema::new(&[
+        Member::new("CodeSigningConfigId", &CODE_SIGNING_CONFIG_ID).required(),
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).required(),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("AllowedPublishers", &ALLOWED_PUBLISHERS).required(),
+        Member::new("CodeSigningPolicies", &CODE_SIGNING_POLICIES).required(),
+        Member::new("LastModified", &TIMESTAMP).required(),
+    ]),
+);
 pub static CODE_SIGNING_CONFIG_ARN: Schema =
     Schema::new("CodeSigningConfigArn", Kind::Text).min(0).max(200).pattern(&P5);
+pub static CODE_SIGNING_CONFIG_ID: Schema =
+    Schema::new("CodeSigningConfigId", Kind::Text).pattern(&P6);
+pub static CODE_SIGNING_CONFIG_LIST: Schema = Schema::new(
+    "CodeSigningConfigList",
+    Kind::List(&ListSchema { item: Member::new("member", &CODE_SIGNING_CONFIG), flattened: false }),
+);
 pub static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
     "CodeSigningConfigNotFoundException",
     &StructSchema::new(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]).error(
@@ -148,6 +171,12 @@ pub static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static CODE_SIGNING_POLICIES: Schema = Schema::structure(
+    "CodeSigningPolicies",
+    &StructSchema::new(&[Member::new("UntrustedArtifactOnDeployment", &CODE_SIGNING_POLICY)]),
+);
+pub static CODE_SIGNING_POLICY: Schema =
+    Schema::new("CodeSigningPolicy", Kind::Enum(enums::CodeSigningPolicy::TEXTS));
 pub static CODE_STORAGE_EXCEEDED_EXCEPTION: Schema = Schema::structure(
     "CodeStorageExceededException",
     &StructSchema::new(&[Member::new("Type", &STRING), Member::new("message", &STRING)]).error(
@@ -165,7 +194,7 @@ pub static CODE_VERIFICATION_FAILED_EXCEPTION: Schema = Schema::structure(
     ),
 );
 pub static COLLECTION_NAME: Schema =
-    Schema::new("CollectionName", Kind::Text).min(1).max(57).pattern(&P6);
+    Schema::new("CollectionName", Kind::Text).min(1).max(57).pattern(&P7);
 pub static COMPATIBLE_ARCHITECTURES: Schema = Schema::new(
     "CompatibleArchitectures",
     Kind::List(&ListSchema { item: Member::new("member", &ARCHITECTURE), flattened: false }),
@@ -205,6 +234,19 @@ pub static CREATE_ALIAS_REQUEST: Schema = Schema::structure(
         Member::new("Description", &DESCRIPTION),
         Member::new("RoutingConfig", &ALIAS_ROUTING_CONFIGURATION),
     ]),
+);
+pub static CREATE_CODE_SIGNING_CONFIG_REQUEST: Schema = Schema::structure(
+    "CreateCodeSigningConfigRequest",
+    &StructSchema::new(&[
+        Member::new("Description", &DESCRIPTION),
+        Member::new("AllowedPublishers", &ALLOWED_PUBLISHERS).required(),
+        Member::new("CodeSigningPolicies", &CODE_SIGNING_POLICIES),
+        Member::new("Tags", &TAGS),
+    ]),
+);
+pub static CREATE_CODE_SIGNING_CONFIG_RESPONSE: Schema = Schema::structure(
+    "CreateCodeSigningConfigResponse",
+    &StructSchema::new(&[Member::new("CodeSigningConfig", &CODE_SIGNING_CONFIG).required()]),
 );
 pub static CREATE_EVENT_SOURCE_MAPPING_REQUEST: Schema = Schema::structure(
     "CreateEventSourceMappingRequest",
@@ -297,7 +339,7 @@ pub static CREATE_FUNCTION_URL_CONFIG_RESPONSE: Schema = Schema::structure(
     ]),
 );
 pub static DATABASE_NAME: Schema =
-    Schema::new("DatabaseName", Kind::Text).min(1).max(63).pattern(&P7);
+    Schema::new("DatabaseName", Kind::Text).min(1).max(63).pattern(&P8);
 pub static DATE: Schema = Schema::new("Date", Kind::Timestamp(None));
 pub static DEAD_LETTER_CONFIG: Schema = Schema::structure(
     "DeadLetterConfig",
@@ -312,9 +354,25 @@ pub static DELETE_ALIAS_REQUEST: Schema = Schema::structure(
         Member::new("Name", &ALIAS).at(Location::Label).required(),
     ]),
 );
+pub static DELETE_CODE_SIGNING_CONFIG_REQUEST: Schema = Schema::structure(
+    "DeleteCodeSigningConfigRequest",
+    &StructSchema::new(&[Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN)
+        .at(Location::Label)
+        .required()]),
+);
+pub static DELETE_CODE_SIGNING_CONFIG_RESPONSE: Schema =
+    Schema::structure("DeleteCodeSigningConfigResponse", &StructSchema::new(&[]));
 pub static DELETE_EVENT_SOURCE_MAPPING_REQUEST: Schema = Schema::structure(
     "DeleteEventSourceMappingRequest",
     &StructSchema::new(&[Member::new("UUID", &STRING).at(Location::Label).required()]),
+);
+pub static DELETE_FUNCTION_CODE_SIGNING_CONFIG_OUTPUT: Schema =
+    Schema::structure("DeleteFunctionCodeSigningConfigOutput", &StructSchema::new(&[]));
+pub static DELETE_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Schema = Schema::structure(
+    "DeleteFunctionCodeSigningConfigRequest",
+    &StructSchema::new(&[Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME)
+        .at(Location::Label)
+        .required()]),
 );
 pub static DELETE_FUNCTION_CONCURRENCY_OUTPUT: Schema =
     Schema::structure("DeleteFunctionConcurrencyOutput", &StructSchema::new(&[]));
@@ -373,7 +431,7 @@ pub static DELETE_PROVISIONED_CONCURRENCY_CONFIG_REQUEST: Schema = Schema::struc
 );
 pub static DESCRIPTION: Schema = Schema::new("Description", Kind::Text).min(0).max(256);
 pub static DESTINATION_ARN: Schema =
-    Schema::new("DestinationArn", Kind::Text).min(0).max(350).pattern(&P8);
+    Schema::new("DestinationArn", Kind::Text).min(0).max(350).pattern(&P9);
 pub static DESTINATION_CONFIG: Schema = Schema::structure(
     "DestinationConfig",
     &StructSchema::new(&[
@@ -405,9 +463,9 @@ pub static DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION: Schema = Schema::structu
     ),
 );
 pub static DURABLE_EXECUTION_ARN: Schema =
-    Schema::new("DurableExecutionArn", Kind::Text).min(1).max(1024).pattern(&P9);
+    Schema::new("DurableExecutionArn", Kind::Text).min(1).max(1024).pattern(&P10);
 pub static DURABLE_EXECUTION_NAME: Schema =
-    Schema::new("DurableExecutionName", Kind::Text).min(1).max(64).pattern(&P10);
+    Schema::new("DurableExecutionName", Kind::Text).min(1).max(64).pattern(&P11);
 pub static EC2_ACCESS_DENIED_EXCEPTION: Schema = Schema::structure(
     "EC2AccessDeniedException",
     &StructSchema::new(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]).error(
@@ -476,7 +534,7 @@ pub static ENI_LIMIT_REACHED_EXCEPTION: Schema = Schema::structure(
 pub static ENABLED: Schema = Schema::new("Enabled", Kind::Boolean);
 pub static END_POINT_TYPE: Schema =
     Schema::new("EndPointType", Kind::Enum(enums::EndPointType::TEXTS));
-pub static ENDPOINT: Schema = Schema::new("Endpoint", Kind::Text).min(1).max(300).pattern(&P11);
+pub static ENDPOINT: Schema = Schema::new("Endpoint", Kind::Text).min(1).max(300).pattern(&P12);
 pub static ENDPOINT_LISTS: Schema = Schema::new(
     "EndpointLists",
     Kind::List(&ListSchema { item: Member::new("member", &ENDPOINT), flattened: false }),
@@ -513,7 +571,7 @@ pub static ENVIRONMENT_RESPONSE: Schema = Schema::structure(
     ]),
 );
 pub static ENVIRONMENT_VARIABLE_NAME: Schema =
-    Schema::new("EnvironmentVariableName", Kind::Text).pattern(&P12).sensitive();
+    Schema::new("EnvironmentVariableName", Kind::Text).pattern(&P13).sensitive();
 pub static ENVIRONMENT_VARIABLE_VALUE: Schema =
     Schema::new("EnvironmentVariableValue", Kind::Text).sensitive();
 pub static ENVIRONMENT_VARIABLES: Schema = Schema::new(
@@ -533,7 +591,7 @@ pub static EPHEMERAL_STORAGE: Schema = Schema::structure(
 pub static EPHEMERAL_STORAGE_SIZE: Schema =
     Schema::new("EphemeralStorageSize", Kind::Integer).min(512).max(10240);
 pub static EVENT_SOURCE_MAPPING_ARN: Schema =
-    Schema::new("EventSourceMappingArn", Kind::Text).min(85).max(120).pattern(&P13);
+    Schema::new("EventSourceMappingArn", Kind::Text).min(85).max(120).pattern(&P14);
 pub static EVENT_SOURCE_MAPPING_CONFIGURATION: Schema = Schema::structure(
     "EventSourceMappingConfiguration",
     &StructSchema::new(&[
@@ -608,13 +666,13 @@ pub static EVENT_SOURCE_MAPPINGS_LIST: Schema = Schema::new(
 pub static EVENT_SOURCE_POSITION: Schema =
     Schema::new("EventSourcePosition", Kind::Enum(enums::EventSourcePosition::TEXTS));
 pub static EVENT_SOURCE_TOKEN: Schema =
-    Schema::new("EventSourceToken", Kind::Text).min(0).max(256).pattern(&P14);
+    Schema::new("EventSourceToken", Kind::Text).min(0).max(256).pattern(&P15);
 pub static EXECUTION_ENVIRONMENT_MEMORY_GI_B_PER_V_CPU: Schema =
     Schema::new("ExecutionEnvironmentMemoryGiBPerVCpu", Kind::Double).min(2).max(8);
 pub static EXECUTION_TIMEOUT: Schema =
     Schema::new("ExecutionTimeout", Kind::Integer).min(1).max(31622400);
 pub static FILE_SYSTEM_ARN: Schema =
-    Schema::new("FileSystemArn", Kind::Text).min(0).max(256).pattern(&P15);
+    Schema::new("FileSystemArn", Kind::Text).min(0).max(256).pattern(&P16);
 pub static FILE_SYSTEM_CONFIG: Schema = Schema::structure(
     "FileSystemConfig",
     &StructSchema::new(&[
@@ -642,9 +700,9 @@ pub static FILTER_CRITERIA_ERROR: Schema = Schema::structure(
     ]),
 );
 pub static FILTER_CRITERIA_ERROR_CODE: Schema =
-    Schema::new("FilterCriteriaErrorCode", Kind::Text).min(10).max(50).pattern(&P16);
+    Schema::new("FilterCriteriaErrorCode", Kind::Text).min(10).max(50).pattern(&P17);
 pub static FILTER_CRITERIA_ERROR_MESSAGE: Schema =
-    Schema::new("FilterCriteriaErrorMessage", Kind::Text).min(10).max(2048).pattern(&P17);
+    Schema::new("FilterCriteriaErrorMessage", Kind::Text).min(10).max(2048).pattern(&P18);
 pub static FILTER_LIST: Schema = Schema::new(
     "FilterList",
     Kind::List(&ListSchema { item: Member::new("member", &FILTER), flattened: false }),
@@ -652,7 +710,11 @@ pub static FILTER_LIST: Schema = Schema::new(
 pub static FULL_DOCUMENT: Schema =
     Schema::new("FullDocument", Kind::Enum(enums::FullDocument::TEXTS));
 pub static FUNCTION_ARN: Schema =
-    Schema::new("FunctionArn", Kind::Text).min(0).max(10000).pattern(&P18);
+    Schema::new("FunctionArn", Kind::Text).min(0).max(10000).pattern(&P19);
+pub static FUNCTION_ARN_LIST: Schema = Schema::new(
+    "FunctionArnList",
+    Kind::List(&ListSchema { item: Member::new("member", &FUNCTION_ARN), flattened: false }),
+);
 pub static FUNCTION_CODE: Schema = Schema::structure(
     "FunctionCode",
     &StructSchema::new(&[
@@ -744,7 +806,7 @@ pub static FUNCTION_LIST: Schema = Schema::new(
     }),
 );
 pub static FUNCTION_NAME: Schema =
-    Schema::new("FunctionName", Kind::Text).min(1).max(140).pattern(&P19);
+    Schema::new("FunctionName", Kind::Text).min(1).max(140).pattern(&P20);
 pub static FUNCTION_RESPONSE_TYPE: Schema =
     Schema::new("FunctionResponseType", Kind::Enum(enums::FunctionResponseType::TEXTS));
 pub static FUNCTION_RESPONSE_TYPE_LIST: Schema = Schema::new(
@@ -785,7 +847,7 @@ pub static FUNCTION_URL_CONFIG_LIST: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &FUNCTION_URL_CONFIG), flattened: false }),
 );
 pub static FUNCTION_URL_QUALIFIER: Schema =
-    Schema::new("FunctionUrlQualifier", Kind::Text).min(1).max(128).pattern(&P20);
+    Schema::new("FunctionUrlQualifier", Kind::Text).min(1).max(128).pattern(&P21);
 pub static FUNCTION_VERSION: Schema =
     Schema::new("FunctionVersion", Kind::Enum(enums::FunctionVersion::TEXTS));
 pub static FUNCTION_VERSION_LATEST_PUBLISHED: Schema = Schema::new(
@@ -817,9 +879,32 @@ pub static GET_ALIAS_REQUEST: Schema = Schema::structure(
         Member::new("Name", &ALIAS).at(Location::Label).required(),
     ]),
 );
+pub static GET_CODE_SIGNING_CONFIG_REQUEST: Schema = Schema::structure(
+    "GetCodeSigningConfigRequest",
+    &StructSchema::new(&[Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN)
+        .at(Location::Label)
+        .required()]),
+);
+pub static GET_CODE_SIGNING_CONFIG_RESPONSE: Schema = Schema::structure(
+    "GetCodeSigningConfigResponse",
+    &StructSchema::new(&[Member::new("CodeSigningConfig", &CODE_SIGNING_CONFIG).required()]),
+);
 pub static GET_EVENT_SOURCE_MAPPING_REQUEST: Schema = Schema::structure(
     "GetEventSourceMappingRequest",
     &StructSchema::new(&[Member::new("UUID", &STRING).at(Location::Label).required()]),
+);
+pub static GET_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Schema = Schema::structure(
+    "GetFunctionCodeSigningConfigRequest",
+    &StructSchema::new(&[Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME)
+        .at(Location::Label)
+        .required()]),
+);
+pub static GET_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE: Schema = Schema::structure(
+    "GetFunctionCodeSigningConfigResponse",
+    &StructSchema::new(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).required(),
+        Member::new("FunctionName", &FUNCTION_NAME).required(),
+    ]),
 );
 pub static GET_FUNCTION_CONCURRENCY_REQUEST: Schema = Schema::structure(
     "GetFunctionConcurrencyRequest",
@@ -989,8 +1074,8 @@ pub static GET_RUNTIME_MANAGEMENT_CONFIG_RESPONSE: Schema = Schema::structure(
         Member::new("FunctionArn", &NAME_SPACED_FUNCTION_ARN),
     ]),
 );
-pub static HANDLER: Schema = Schema::new("Handler", Kind::Text).min(0).max(128).pattern(&P21);
-pub static HEADER: Schema = Schema::new("Header", Kind::Text).min(0).max(1024).pattern(&P17);
+pub static HANDLER: Schema = Schema::new("Handler", Kind::Text).min(0).max(128).pattern(&P22);
+pub static HEADER: Schema = Schema::new("Header", Kind::Text).min(0).max(1024).pattern(&P18);
 pub static HEADERS_LIST: Schema = Schema::new(
     "HeadersList",
     Kind::List(&ListSchema { item: Member::new("member", &HEADER), flattened: false }),
@@ -1193,7 +1278,7 @@ pub static KMS_INVALID_STATE_EXCEPTION: Schema = Schema::structure(
         Fault::Receiver,
     ),
 );
-pub static KMS_KEY_ARN: Schema = Schema::new("KMSKeyArn", Kind::Text).pattern(&P22);
+pub static KMS_KEY_ARN: Schema = Schema::new("KMSKeyArn", Kind::Text).pattern(&P23);
 pub static KMS_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
     "KMSNotFoundException",
     &StructSchema::new(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]).error(
@@ -1272,18 +1357,18 @@ pub static LAYER: Schema = Schema::structure(
         Member::new("SigningJobArn", &ARN),
     ]),
 );
-pub static LAYER_ARN: Schema = Schema::new("LayerArn", Kind::Text).min(1).max(140).pattern(&P23);
+pub static LAYER_ARN: Schema = Schema::new("LayerArn", Kind::Text).min(1).max(140).pattern(&P24);
 pub static LAYER_LIST: Schema = Schema::new(
     "LayerList",
     Kind::List(&ListSchema { item: Member::new("member", &LAYER_VERSION_ARN), flattened: false }),
 );
-pub static LAYER_NAME: Schema = Schema::new("LayerName", Kind::Text).min(1).max(140).pattern(&P24);
+pub static LAYER_NAME: Schema = Schema::new("LayerName", Kind::Text).min(1).max(140).pattern(&P25);
 pub static LAYER_PERMISSION_ALLOWED_ACTION: Schema =
-    Schema::new("LayerPermissionAllowedAction", Kind::Text).min(0).max(22).pattern(&P25);
+    Schema::new("LayerPermissionAllowedAction", Kind::Text).min(0).max(22).pattern(&P26);
 pub static LAYER_PERMISSION_ALLOWED_PRINCIPAL: Schema =
-    Schema::new("LayerPermissionAllowedPrincipal", Kind::Text).pattern(&P26);
+    Schema::new("LayerPermissionAllowedPrincipal", Kind::Text).pattern(&P27);
 pub static LAYER_VERSION_ARN: Schema =
-    Schema::new("LayerVersionArn", Kind::Text).min(1).max(140).pattern(&P27);
+    Schema::new("LayerVersionArn", Kind::Text).min(1).max(140).pattern(&P28);
 pub static LAYER_VERSION_CONTENT_INPUT: Schema = Schema::structure(
     "LayerVersionContentInput",
     &StructSchema::new(&[
@@ -1353,6 +1438,20 @@ pub static LIST_ALIASES_RESPONSE: Schema = Schema::structure(
     "ListAliasesResponse",
     &StructSchema::new(&[Member::new("NextMarker", &STRING), Member::new("Aliases", &ALIAS_LIST)]),
 );
+pub static LIST_CODE_SIGNING_CONFIGS_REQUEST: Schema = Schema::structure(
+    "ListCodeSigningConfigsRequest",
+    &StructSchema::new(&[
+        Member::new("Marker", &STRING).at(Location::Query),
+        Member::new("MaxItems", &MAX_LIST_ITEMS).at(Location::Query),
+    ]),
+);
+pub static LIST_CODE_SIGNING_CONFIGS_RESPONSE: Schema = Schema::structure(
+    "ListCodeSigningConfigsResponse",
+    &StructSchema::new(&[
+        Member::new("NextMarker", &STRING),
+        Member::new("CodeSigningConfigs", &CODE_SIGNING_CONFIG_LIST),
+    ]),
+);
 pub static LIST_EVENT_SOURCE_MAPPINGS_REQUEST: Schema = Schema::structure(
     "ListEventSourceMappingsRequest",
     &StructSchema::new(&[
@@ -1397,6 +1496,23 @@ pub static LIST_FUNCTION_URL_CONFIGS_RESPONSE: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("FunctionUrlConfigs", &FUNCTION_URL_CONFIG_LIST).required(),
         Member::new("NextMarker", &STRING),
+    ]),
+);
+pub static LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_REQUEST: Schema = Schema::structure(
+    "ListFunctionsByCodeSigningConfigRequest",
+    &StructSchema::new(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN)
+            .at(Location::Label)
+            .required(),
+        Member::new("Marker", &STRING).at(Location::Query),
+        Member::new("MaxItems", &MAX_LIST_ITEMS).at(Location::Query),
+    ]),
+);
+pub static LIST_FUNCTIONS_BY_CODE_SIGNING_CONFIG_RESPONSE: Schema = Schema::structure(
+    "ListFunctionsByCodeSigningConfigResponse",
+    &StructSchema::new(&[
+        Member::new("NextMarker", &STRING),
+        Member::new("FunctionArns", &FUNCTION_ARN_LIST),
     ]),
 );
 pub static LIST_FUNCTIONS_REQUEST: Schema = Schema::structure(
@@ -1484,9 +1600,9 @@ pub static LIST_VERSIONS_BY_FUNCTION_RESPONSE: Schema = Schema::structure(
     ]),
 );
 pub static LOCAL_MOUNT_PATH: Schema =
-    Schema::new("LocalMountPath", Kind::Text).min(0).max(160).pattern(&P28);
+    Schema::new("LocalMountPath", Kind::Text).min(0).max(160).pattern(&P29);
 pub static LOG_FORMAT: Schema = Schema::new("LogFormat", Kind::Enum(enums::LogFormat::TEXTS));
-pub static LOG_GROUP: Schema = Schema::new("LogGroup", Kind::Text).min(1).max(512).pattern(&P29);
+pub static LOG_GROUP: Schema = Schema::new("LogGroup", Kind::Text).min(1).max(512).pattern(&P30);
 pub static LOG_TYPE: Schema = Schema::new("LogType", Kind::Enum(enums::LogType::TEXTS));
 pub static LOGGING_CONFIG: Schema = Schema::structure(
     "LoggingConfig",
@@ -1498,7 +1614,7 @@ pub static LOGGING_CONFIG: Schema = Schema::structure(
     ]),
 );
 pub static LONG: Schema = Schema::new("Long", Kind::Long);
-pub static MASTER_REGION: Schema = Schema::new("MasterRegion", Kind::Text).pattern(&P30);
+pub static MASTER_REGION: Schema = Schema::new("MasterRegion", Kind::Text).pattern(&P31);
 pub static MAX_AGE: Schema = Schema::new("MaxAge", Kind::Integer).min(0).max(86400);
 pub static MAX_FUNCTION_EVENT_INVOKE_CONFIG_LIST_ITEMS: Schema =
     Schema::new("MaxFunctionEventInvokeConfigListItems", Kind::Integer).min(1).max(50);
@@ -1523,15 +1639,15 @@ pub static MAXIMUM_RETRY_ATTEMPTS: Schema =
 pub static MAXIMUM_RETRY_ATTEMPTS_EVENT_SOURCE_MAPPING: Schema =
     Schema::new("MaximumRetryAttemptsEventSourceMapping", Kind::Integer).min(-1).max(10000);
 pub static MEMORY_SIZE: Schema = Schema::new("MemorySize", Kind::Integer).min(128).max(32768);
-pub static METHOD: Schema = Schema::new("Method", Kind::Text).min(0).max(6).pattern(&P17);
+pub static METHOD: Schema = Schema::new("Method", Kind::Text).min(0).max(6).pattern(&P18);
 pub static MINIMUM_NUMBER_OF_POLLERS: Schema =
     Schema::new("MinimumNumberOfPollers", Kind::Integer).min(1).max(200);
 pub static NAME_SPACED_FUNCTION_ARN: Schema =
-    Schema::new("NameSpacedFunctionArn", Kind::Text).min(0).max(10000).pattern(&P31);
+    Schema::new("NameSpacedFunctionArn", Kind::Text).min(0).max(10000).pattern(&P32);
 pub static NAMESPACED_FUNCTION_NAME: Schema =
-    Schema::new("NamespacedFunctionName", Kind::Text).min(1).max(256).pattern(&P32);
+    Schema::new("NamespacedFunctionName", Kind::Text).min(1).max(256).pattern(&P33);
 pub static NAMESPACED_STATEMENT_ID: Schema =
-    Schema::new("NamespacedStatementId", Kind::Text).min(1).max(100).pattern(&P33);
+    Schema::new("NamespacedStatementId", Kind::Text).min(1).max(100).pattern(&P34);
 pub static NO_PUBLISHED_VERSION_EXCEPTION: Schema = Schema::structure(
     "NoPublishedVersionException",
     &StructSchema::new(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]).error(
@@ -1543,7 +1659,7 @@ pub static NO_PUBLISHED_VERSION_EXCEPTION: Schema = Schema::structure(
 pub static NON_NEGATIVE_INTEGER: Schema = Schema::new("NonNegativeInteger", Kind::Integer).min(0);
 pub static NULLABLE_BOOLEAN: Schema = Schema::new("NullableBoolean", Kind::Boolean);
 pub static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Schema =
-    Schema::new("NumericLatestPublishedOrAliasQualifier", Kind::Text).min(1).max(128).pattern(&P34);
+    Schema::new("NumericLatestPublishedOrAliasQualifier", Kind::Text).min(1).max(128).pattern(&P35);
 pub static ON_FAILURE: Schema = Schema::structure(
     "OnFailure",
     &StructSchema::new(&[Member::new("Destination", &DESTINATION_ARN)]),
@@ -1554,12 +1670,12 @@ pub static ON_SUCCESS: Schema = Schema::structure(
 );
 pub static OPEN_TEXT: Schema = Schema::new("OpenText", Kind::Text);
 pub static ORGANIZATION_ID: Schema =
-    Schema::new("OrganizationId", Kind::Text).min(0).max(34).pattern(&P35);
-pub static ORIGIN: Schema = Schema::new("Origin", Kind::Text).min(1).max(253).pattern(&P17);
+    Schema::new("OrganizationId", Kind::Text).min(0).max(34).pattern(&P36);
+pub static ORIGIN: Schema = Schema::new("Origin", Kind::Text).min(1).max(253).pattern(&P18);
 pub static PACKAGE_TYPE: Schema = Schema::new("PackageType", Kind::Enum(enums::PackageType::TEXTS));
 pub static PARALLELIZATION_FACTOR: Schema =
     Schema::new("ParallelizationFactor", Kind::Integer).min(1).max(10);
-pub static PATTERN: Schema = Schema::new("Pattern", Kind::Text).min(0).max(4096).pattern(&P17);
+pub static PATTERN: Schema = Schema::new("Pattern", Kind::Text).min(0).max(4096).pattern(&P18);
 pub static PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Schema =
     Schema::new("PerExecutionEnvironmentMaxConcurrency", Kind::Integer).min(1).max(1600);
 pub static POLICY_LENGTH_EXCEEDED_EXCEPTION: Schema = Schema::structure(
@@ -1579,9 +1695,9 @@ pub static PRECONDITION_FAILED_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
-pub static PRINCIPAL: Schema = Schema::new("Principal", Kind::Text).pattern(&P21);
+pub static PRINCIPAL: Schema = Schema::new("Principal", Kind::Text).pattern(&P22);
 pub static PRINCIPAL_ORG_ID: Schema =
-    Schema::new("PrincipalOrgID", Kind::Text).min(12).max(34).pattern(&P35);
+    Schema::new("PrincipalOrgID", Kind::Text).min(12).max(34).pattern(&P36);
 pub static PROVISIONED_CONCURRENCY_CONFIG_LIST: Schema = Schema::new(
     "ProvisionedConcurrencyConfigList",
     Kind::List(&ListSchema {
@@ -1622,7 +1738,7 @@ pub static PROVISIONED_POLLER_CONFIG: Schema = Schema::structure(
     ]),
 );
 pub static PROVISIONED_POLLER_GROUP_NAME: Schema =
-    Schema::new("ProvisionedPollerGroupName", Kind::Text).min(0).max(128).pattern(&P36);
+    Schema::new("ProvisionedPollerGroupName", Kind::Text).min(0).max(128).pattern(&P37);
 pub static PUBLISH_LAYER_VERSION_REQUEST: Schema = Schema::structure(
     "PublishLayerVersionRequest",
     &StructSchema::new(&[
@@ -1659,7 +1775,21 @@ pub static PUBLISH_VERSION_REQUEST: Schema = Schema::structure(
     ]),
 );
 pub static PUBLISHED_FUNCTION_QUALIFIER: Schema =
-    Schema::new("PublishedFunctionQualifier", Kind::Text).min(1).max(128).pattern(&P37);
+    Schema::new("PublishedFunctionQualifier", Kind::Text).min(1).max(128).pattern(&P38);
+pub static PUT_FUNCTION_CODE_SIGNING_CONFIG_REQUEST: Schema = Schema::structure(
+    "PutFunctionCodeSigningConfigRequest",
+    &StructSchema::new(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).required(),
+        Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(Location::Label).required(),
+    ]),
+);
+pub static PUT_FUNCTION_CODE_SIGNING_CONFIG_RESPONSE: Schema = Schema::structure(
+    "PutFunctionCodeSigningConfigResponse",
+    &StructSchema::new(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN).required(),
+        Member::new("FunctionName", &FUNCTION_NAME).required(),
+    ]),
+);
 pub static PUT_FUNCTION_CONCURRENCY_REQUEST: Schema = Schema::structure(
     "PutFunctionConcurrencyRequest",
     &StructSchema::new(&[
@@ -1736,8 +1866,8 @@ pub static PUT_RUNTIME_MANAGEMENT_CONFIG_RESPONSE: Schema = Schema::structure(
         Member::new("RuntimeVersionArn", &RUNTIME_VERSION_ARN),
     ]),
 );
-pub static QUALIFIER: Schema = Schema::new("Qualifier", Kind::Text).min(1).max(128).pattern(&P38);
-pub static QUEUE: Schema = Schema::new("Queue", Kind::Text).min(1).max(1000).pattern(&P39);
+pub static QUALIFIER: Schema = Schema::new("Qualifier", Kind::Text).min(1).max(128).pattern(&P39);
+pub static QUEUE: Schema = Schema::new("Queue", Kind::Text).min(1).max(1000).pattern(&P40);
 pub static QUEUES: Schema = Schema::new(
     "Queues",
     Kind::List(&ListSchema { item: Member::new("member", &QUEUE), flattened: false }),
@@ -1786,7 +1916,7 @@ pub static REQUEST_TOO_LARGE_EXCEPTION: Schema = Schema::structure(
 );
 pub static RESERVED_CONCURRENT_EXECUTIONS: Schema =
     Schema::new("ReservedConcurrentExecutions", Kind::Integer).min(0);
-pub static RESOURCE_ARN: Schema = Schema::new("ResourceArn", Kind::Text).pattern(&P22);
+pub static RESOURCE_ARN: Schema = Schema::new("ResourceArn", Kind::Text).pattern(&P23);
 pub static RESOURCE_CONFLICT_EXCEPTION: Schema = Schema::structure(
     "ResourceConflictException",
     &StructSchema::new(&[Member::new("Type", &STRING), Member::new("message", &STRING)]).error(
@@ -1825,10 +1955,10 @@ pub static RESPONSE_STREAMING_INVOCATION_TYPE: Schema = Schema::new(
 );
 pub static RETENTION_PERIOD_IN_DAYS: Schema =
     Schema::new("RetentionPeriodInDays", Kind::Integer).min(1).max(90);
-pub static ROLE_ARN: Schema = Schema::new("RoleArn", Kind::Text).pattern(&P40);
+pub static ROLE_ARN: Schema = Schema::new("RoleArn", Kind::Text).pattern(&P41);
 pub static RUNTIME: Schema = Schema::new("Runtime", Kind::Enum(enums::Runtime::TEXTS));
 pub static RUNTIME_VERSION_ARN: Schema =
-    Schema::new("RuntimeVersionArn", Kind::Text).min(26).max(2048).pattern(&P41);
+    Schema::new("RuntimeVersionArn", Kind::Text).min(26).max(2048).pattern(&P42);
 pub static RUNTIME_VERSION_CONFIG: Schema = Schema::structure(
     "RuntimeVersionConfig",
     &StructSchema::new(&[
@@ -1843,7 +1973,7 @@ pub static RUNTIME_VERSION_ERROR: Schema = Schema::structure(
         Member::new("Message", &SENSITIVE_STRING),
     ]),
 );
-pub static S3_BUCKET: Schema = Schema::new("S3Bucket", Kind::Text).min(3).max(63).pattern(&P42);
+pub static S3_BUCKET: Schema = Schema::new("S3Bucket", Kind::Text).min(3).max(63).pattern(&P43);
 pub static S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION: Schema = Schema::structure(
     "S3FilesMountConnectivityException",
     &StructSchema::new(&[Member::new("Type", &STRING), Member::new("Message", &STRING)]).error(
@@ -1879,7 +2009,7 @@ pub static SCHEMA_REGISTRY_EVENT_RECORD_FORMAT: Schema = Schema::new(
     Kind::Enum(enums::SchemaRegistryEventRecordFormat::TEXTS),
 );
 pub static SCHEMA_REGISTRY_URI: Schema =
-    Schema::new("SchemaRegistryUri", Kind::Text).min(1).max(10000).pattern(&P43);
+    Schema::new("SchemaRegistryUri", Kind::Text).min(1).max(10000).pattern(&P44);
 pub static SECURITY_GROUP_ID: Schema = Schema::new("SecurityGroupId", Kind::Text);
 pub static SECURITY_GROUP_IDS: Schema = Schema::new(
     "SecurityGroupIds",
@@ -1915,6 +2045,12 @@ pub static SERVICE_EXCEPTION: Schema = Schema::structure(
         Fault::Receiver,
     ),
 );
+pub static SIGNING_PROFILE_VERSION_ARNS: Schema = Schema::new(
+    "SigningProfileVersionArns",
+    Kind::List(&ListSchema { item: Member::new("member", &ARN), flattened: false }),
+)
+.min(1)
+.max(20);
 pub static SNAP_START: Schema = Schema::structure(
     "SnapStart",
     &StructSchema::new(&[Member::new("ApplyOn", &SNAP_START_APPLY_ON)]),
@@ -1972,13 +2108,13 @@ pub static SOURCE_ACCESS_CONFIGURATIONS: Schema = Schema::new(
 pub static SOURCE_ACCESS_TYPE: Schema =
     Schema::new("SourceAccessType", Kind::Enum(enums::SourceAccessType::TEXTS));
 pub static SOURCE_OWNER: Schema =
-    Schema::new("SourceOwner", Kind::Text).min(0).max(12).pattern(&P44);
+    Schema::new("SourceOwner", Kind::Text).min(0).max(12).pattern(&P45);
 pub static STATE: Schema = Schema::new("State", Kind::Enum(enums::State::TEXTS));
 pub static STATE_REASON: Schema = Schema::new("StateReason", Kind::Text);
 pub static STATE_REASON_CODE: Schema =
     Schema::new("StateReasonCode", Kind::Enum(enums::StateReasonCode::TEXTS));
 pub static STATEMENT_ID: Schema =
-    Schema::new("StatementId", Kind::Text).min(1).max(100).pattern(&P45);
+    Schema::new("StatementId", Kind::Text).min(1).max(100).pattern(&P46);
 pub static STRING: Schema = Schema::new("String", Kind::Text);
 pub static STRING_LIST: Schema = Schema::new(
     "StringList",
@@ -2019,7 +2155,7 @@ pub static TAG_RESOURCE_REQUEST: Schema = Schema::structure(
 );
 pub static TAG_VALUE: Schema = Schema::new("TagValue", Kind::Text);
 pub static TAGGABLE_RESOURCE: Schema =
-    Schema::new("TaggableResource", Kind::Text).min(1).max(256).pattern(&P46);
+    Schema::new("TaggableResource", Kind::Text).min(1).max(256).pattern(&P47);
 pub static TAGS: Schema = Schema::new(
     "Tags",
     Kind::Map(&MapSchema {
@@ -2037,14 +2173,14 @@ pub static TAGS_ERROR: Schema = Schema::structure(
     ]),
 );
 pub static TAGS_ERROR_CODE: Schema =
-    Schema::new("TagsErrorCode", Kind::Text).min(10).max(21).pattern(&P16);
+    Schema::new("TagsErrorCode", Kind::Text).min(10).max(21).pattern(&P17);
 pub static TAGS_ERROR_MESSAGE: Schema =
-    Schema::new("TagsErrorMessage", Kind::Text).min(84).max(1000).pattern(&P17);
+    Schema::new("TagsErrorMessage", Kind::Text).min(84).max(1000).pattern(&P18);
 pub static TENANCY_CONFIG: Schema = Schema::structure(
     "TenancyConfig",
     &StructSchema::new(&[Member::new("TenantIsolationMode", &TENANT_ISOLATION_MODE).required()]),
 );
-pub static TENANT_ID: Schema = Schema::new("TenantId", Kind::Text).min(1).max(256).pattern(&P47);
+pub static TENANT_ID: Schema = Schema::new("TenantId", Kind::Text).min(1).max(256).pattern(&P48);
 pub static TENANT_ISOLATION_MODE: Schema =
     Schema::new("TenantIsolationMode", Kind::Enum(enums::TenantIsolationMode::TEXTS));
 pub static THROTTLE_REASON: Schema =
@@ -2061,7 +2197,7 @@ pub static TOO_MANY_REQUESTS_EXCEPTION: Schema = Schema::structure(
     ])
     .error("TooManyRequestsException", 429, Fault::Sender),
 );
-pub static TOPIC: Schema = Schema::new("Topic", Kind::Text).min(1).max(249).pattern(&P48);
+pub static TOPIC: Schema = Schema::new("Topic", Kind::Text).min(1).max(249).pattern(&P49);
 pub static TOPICS: Schema = Schema::new(
     "Topics",
     Kind::List(&ListSchema { item: Member::new("member", &TOPIC), flattened: false }),
@@ -2077,9 +2213,9 @@ pub static TRACING_CONFIG_RESPONSE: Schema = Schema::structure(
 pub static TRACING_MODE: Schema = Schema::new("TracingMode", Kind::Enum(enums::TracingMode::TEXTS));
 pub static TUMBLING_WINDOW_IN_SECONDS: Schema =
     Schema::new("TumblingWindowInSeconds", Kind::Integer).min(0).max(900);
-pub static URI: Schema = Schema::new("URI", Kind::Text).min(1).max(200).pattern(&P43);
+pub static URI: Schema = Schema::new("URI", Kind::Text).min(1).max(200).pattern(&P44);
 pub static UNQUALIFIED_FUNCTION_NAME: Schema =
-    Schema::new("UnqualifiedFunctionName", Kind::Text).min(1).max(140).pattern(&P49);
+    Schema::new("UnqualifiedFunctionName", Kind::Text).min(1).max(140).pattern(&P50);
 pub static UNRESERVED_CONCURRENT_EXECUTIONS: Schema =
     Schema::new("UnreservedConcurrentExecutions", Kind::Integer).min(0);
 pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: Schema = Schema::structure(
@@ -2109,6 +2245,21 @@ pub static UPDATE_ALIAS_REQUEST: Schema = Schema::structure(
         Member::new("RoutingConfig", &ALIAS_ROUTING_CONFIGURATION),
         Member::new("RevisionId", &STRING),
     ]),
+);
+pub static UPDATE_CODE_SIGNING_CONFIG_REQUEST: Schema = Schema::structure(
+    "UpdateCodeSigningConfigRequest",
+    &StructSchema::new(&[
+        Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN)
+            .at(Location::Label)
+            .required(),
+        Member::new("Description", &DESCRIPTION),
+        Member::new("AllowedPublishers", &ALLOWED_PUBLISHERS),
+        Member::new("CodeSigningPolicies", &CODE_SIGNING_POLICIES),
+    ]),
+);
+pub static UPDATE_CODE_SIGNING_CONFIG_RESPONSE: Schema = Schema::structure(
+    "UpdateCodeSigningConfigResponse",
+    &StructSchema::new(&[Member::new("CodeSigningConfig", &CODE_SIGNING_CONFIG).required()]),
 );
 pub static UPDATE_EVENT_SOURCE_MAPPING_REQUEST: Schema = Schema::structure(
     "UpdateEventSourceMappingRequest",
@@ -2217,9 +2368,9 @@ pub static UPDATE_FUNCTION_URL_CONFIG_RESPONSE: Schema = Schema::structure(
 );
 pub static UPDATE_RUNTIME_ON: Schema =
     Schema::new("UpdateRuntimeOn", Kind::Enum(enums::UpdateRuntimeOn::TEXTS));
-pub static VERSION: Schema = Schema::new("Version", Kind::Text).min(1).max(1024).pattern(&P50);
+pub static VERSION: Schema = Schema::new("Version", Kind::Text).min(1).max(1024).pattern(&P51);
 pub static VERSION_WITH_LATEST_PUBLISHED: Schema =
-    Schema::new("VersionWithLatestPublished", Kind::Text).min(1).max(1024).pattern(&P51);
+    Schema::new("VersionWithLatestPublished", Kind::Text).min(1).max(1024).pattern(&P52);
 pub static VPC_CONFIG: Schema = Schema::structure(
     "VpcConfig",
     &StructSchema::new(&[
@@ -2240,73 +2391,73 @@ pub static VPC_CONFIG_RESPONSE: Schema = Schema::structure(
 pub static VPC_ID: Schema = Schema::new("VpcId", Kind::Text);
 pub static WEIGHT: Schema = Schema::new("Weight", Kind::Double).min(0).max(1);
 pub static WORKING_DIRECTORY: Schema = Schema::new("WorkingDirectory", Kind::Text).min(0).max(1000);
-static P8: Pattern = Pattern::new(
+static P9: Pattern = Pattern::new(
     "$|kafka://([^.]([a-zA-Z0-9\\-_.]{0,248}))|arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
 );
-static P20: Pattern = Pattern::new("((?!^\\d+$)^[0-9a-zA-Z-_]+$)");
-static P11: Pattern = Pattern::new(
+static P21: Pattern = Pattern::new("((?!^\\d+$)^[0-9a-zA-Z-_]+$)");
+static P12: Pattern = Pattern::new(
     "(([a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9\\-]*[a-zA-Z0-9])\\.)*([A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9\\-]*[A-Za-z0-9]):[0-9]{1,5}",
 );
 static P2: Pattern = Pattern::new("(?!^[0-9]+$)([a-zA-Z0-9-_]+)");
-static P33: Pattern = Pattern::new("([a-zA-Z0-9-_.]+)");
-static P45: Pattern = Pattern::new("([a-zA-Z0-9-_]+)");
-static P51: Pattern = Pattern::new("(\\$LATEST(\\.PUBLISHED)?|[0-9]+)");
-static P37: Pattern = Pattern::new("(\\$LATEST\\.PUBLISHED|[0-9]+)");
-static P50: Pattern = Pattern::new("(\\$LATEST|[0-9]+)");
-static P6: Pattern = Pattern::new("(^(?!(system\\x2e)))(^[_a-zA-Z0-9])([^$]*)");
-static P22: Pattern = Pattern::new("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
-static P32: Pattern = Pattern::new(
+static P34: Pattern = Pattern::new("([a-zA-Z0-9-_.]+)");
+static P46: Pattern = Pattern::new("([a-zA-Z0-9-_]+)");
+static P52: Pattern = Pattern::new("(\\$LATEST(\\.PUBLISHED)?|[0-9]+)");
+static P38: Pattern = Pattern::new("(\\$LATEST\\.PUBLISHED|[0-9]+)");
+static P51: Pattern = Pattern::new("(\\$LATEST|[0-9]+)");
+static P7: Pattern = Pattern::new("(^(?!(system\\x2e)))(^[_a-zA-Z0-9])([^$]*)");
+static P23: Pattern = Pattern::new("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
+static P33: Pattern = Pattern::new(
     "(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
 );
-static P49: Pattern = Pattern::new(
+static P50: Pattern = Pattern::new(
     "(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)",
 );
-static P19: Pattern = Pattern::new(
+static P20: Pattern = Pattern::new(
     "(arn:(aws[a-zA-Z-]*)?:lambda:)?([a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
 );
-static P24: Pattern = Pattern::new(
+static P25: Pattern = Pattern::new(
     "(arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+)|[a-zA-Z0-9-_]+",
 );
 static P0: Pattern = Pattern::new("(lambda:[*]|lambda:[a-zA-Z]+|[*])");
-static P38: Pattern = Pattern::new("(|[a-zA-Z0-9$_-]+)");
-static P17: Pattern = Pattern::new(".*");
-static P28: Pattern = Pattern::new("/mnt/[a-zA-Z0-9-_.]+");
-static P30: Pattern = Pattern::new("ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}");
-static P42: Pattern = Pattern::new("[0-9A-Za-z\\.\\-_]*(?<!\\.)");
+static P39: Pattern = Pattern::new("(|[a-zA-Z0-9$_-]+)");
+static P18: Pattern = Pattern::new(".*");
+static P29: Pattern = Pattern::new("/mnt/[a-zA-Z0-9-_.]+");
+static P31: Pattern = Pattern::new("ALL|[a-z]{2}(-gov)?-[a-z]+-\\d{1}");
+static P43: Pattern = Pattern::new("[0-9A-Za-z\\.\\-_]*(?<!\\.)");
 static P1: Pattern = Pattern::new("[0-9]+");
-static P16: Pattern = Pattern::new("[A-Za-z]+Exception");
-static P29: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]+");
-static P39: Pattern = Pattern::new("[\\s\\S]*");
-static P7: Pattern = Pattern::new("[^ /\\.$\\x22]*");
-static P48: Pattern = Pattern::new("[^.]([a-zA-Z0-9\\-_.]+)");
-static P21: Pattern = Pattern::new("[^\\s]+");
-static P43: Pattern = Pattern::new("[a-zA-Z0-9-\\/*:_+=.@-]*");
-static P36: Pattern = Pattern::new("[a-zA-Z0-9-_]*");
-static P10: Pattern = Pattern::new("[a-zA-Z0-9-_]+");
-static P14: Pattern = Pattern::new("[a-zA-Z0-9._\\-]+");
-static P47: Pattern = Pattern::new("[a-zA-Z0-9\\._:\\/=+\\-@ ]+");
-static P12: Pattern = Pattern::new("[a-zA-Z]([a-zA-Z0-9_])+");
-static P34: Pattern = Pattern::new("\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+");
-static P44: Pattern = Pattern::new("\\d{12}");
-static P26: Pattern = Pattern::new("\\d{12}|\\*|arn:(aws[a-zA-Z-]*):iam::\\d{12}:root");
-static P9: Pattern = Pattern::new(
+static P17: Pattern = Pattern::new("[A-Za-z]+Exception");
+static P30: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]+");
+static P40: Pattern = Pattern::new("[\\s\\S]*");
+static P8: Pattern = Pattern::new("[^ /\\.$\\x22]*");
+static P49: Pattern = Pattern::new("[^.]([a-zA-Z0-9\\-_.]+)");
+static P22: Pattern = Pattern::new("[^\\s]+");
+static P44: Pattern = Pattern::new("[a-zA-Z0-9-\\/*:_+=.@-]*");
+static P37: Pattern = Pattern::new("[a-zA-Z0-9-_]*");
+static P11: Pattern = Pattern::new("[a-zA-Z0-9-_]+");
+static P15: Pattern = Pattern::new("[a-zA-Z0-9._\\-]+");
+static P48: Pattern = Pattern::new("[a-zA-Z0-9\\._:\\/=+\\-@ ]+");
+static P13: Pattern = Pattern::new("[a-zA-Z]([a-zA-Z0-9_])+");
+static P35: Pattern = Pattern::new("\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+");
+static P45: Pattern = Pattern::new("\\d{12}");
+static P27: Pattern = Pattern::new("\\d{12}|\\*|arn:(aws[a-zA-Z-]*):iam::\\d{12}:root");
+static P10: Pattern = Pattern::new(
     "arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)",
 );
-static P46: Pattern = Pattern::new(
+static P47: Pattern = Pattern::new(
     "arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)",
 );
-static P41: Pattern = Pattern::new(
+static P42: Pattern = Pattern::new(
     "arn:(aws[a-zA-Z-]*):lambda:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}::runtime:.+",
 );
-static P40: Pattern =
+static P41: Pattern =
     Pattern::new("arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
-static P13: Pattern = Pattern::new(
+static P14: Pattern = Pattern::new(
     "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}",
 );
-static P31: Pattern = Pattern::new(
+static P32: Pattern = Pattern::new(
     "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
 );
-static P18: Pattern = Pattern::new(
+static P19: Pattern = Pattern::new(
     "arn:(aws[a-zA-Z-]*)?:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
 );
 static P5: Pattern = Pattern::new(
@@ -2315,15 +2466,16 @@ static P5: Pattern = Pattern::new(
 static P3: Pattern = Pattern::new(
     "arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:([a-z]{2}(-gov)?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
 );
-static P23: Pattern =
+static P24: Pattern =
     Pattern::new("arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+");
-static P27: Pattern =
+static P28: Pattern =
     Pattern::new("arn:[a-zA-Z0-9-]+:lambda:[a-zA-Z0-9-]+:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+");
-static P15: Pattern = Pattern::new(
+static P16: Pattern = Pattern::new(
     "arn:aws[a-zA-Z-]*:elasticfilesystem:[a-z]{2}((-gov)|(-iso(b?)))?-[a-z]+-\\d{1}:\\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}",
 );
 static P4: Pattern = Pattern::new(
     "arn:aws[a-zA-Z-]*:lambda:[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+",
 );
-static P25: Pattern = Pattern::new("lambda:GetLayerVersion");
-static P35: Pattern = Pattern::new("o-[a-z0-9]{10,32}");
+static P6: Pattern = Pattern::new("csc-[a-zA-Z0-9-_\\.]{17}");
+static P26: Pattern = Pattern::new("lambda:GetLayerVersion");
+static P36: Pattern = Pattern::new("o-[a-z0-9]{10,32}");
