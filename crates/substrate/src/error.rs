@@ -32,7 +32,7 @@ pub enum SubstrateError {
     #[error("nothing answers at {1} in sandbox {0}")]
     NoAnswer(SandboxId, SocketAddrV4, #[source] std::io::Error),
     /// The backend did not answer: nothing is known about the effect.
-    #[error("could not {0}: the backend did not answer")]
+    #[error("could not {0}: the backend did not answer: {1}")]
     Unreachable(Verb, #[source] std::io::Error),
 }
 

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use haar_substrate::{Capabilities, Finding};
+use rustix::mount::{FsOpenFlags, fsopen};
 
 use crate::cgroup::Cgroups;
 use crate::spawnd::nft;
@@ -113,23 +114,29 @@ fn controllers(cgroups: &Cgroups, root: bool) -> Vec<Finding> {
 }
 
 fn file_systems() -> Vec<Finding> {
-    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
-    let has = |name| known.lines().any(|line| line.split_whitespace().last() == Some(name));
     vec![
         finding(
             "overlay",
-            has("overlay"),
+            has_file_system("overlay"),
             "several layers can be laid over each other",
             "several layers cannot be laid over each other; try: modprobe overlay",
         ),
         finding(
             "loop devices and mke2fs",
-            has("ext4") && loops_are_there(),
+            has_file_system("ext4") && loops_are_there(),
             "scratch space is on disk, bounded, and not counted as memory",
             "scratch space is in memory and counted as the sandbox's; install e2fsprogs, and \
              try: modprobe loop",
         ),
     ]
+}
+
+/// The kernel has it, or can load it: it loads a module at the first use, so who may mount asks for
+/// one (which mounts nothing), and who may not looks at what is loaded.
+fn has_file_system(name: &str) -> bool {
+    let known = std::fs::read_to_string("/proc/filesystems").unwrap_or_default();
+    known.lines().any(|line| line.split_whitespace().last() == Some(name))
+        || fsopen(name, FsOpenFlags::FSOPEN_CLOEXEC).is_ok()
 }
 
 /// What tasks' networks need; nothing is made to see.

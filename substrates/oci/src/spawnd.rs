@@ -25,6 +25,7 @@ mod mounts;
 mod net;
 mod netlink;
 pub(crate) mod nft;
+mod overlay;
 mod owners;
 mod pool;
 mod reaper;

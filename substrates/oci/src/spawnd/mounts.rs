@@ -14,6 +14,7 @@ use rustix::mount::{
     fsconfig_set_string, fsmount, fsopen, move_mount,
 };
 
+use super::overlay::Overlay;
 use super::root::{detach_tree, target};
 use super::scratch::Scratch;
 use super::shell::Workshop;
@@ -47,7 +48,7 @@ pub(super) fn detach(
         Mount::Union { sources, .. } => match sources.as_slice() {
             [] => return Err(refused(Path::new(""), io::ErrorKind::NotFound.into())),
             [only] => bind(only, true).map_err(|error| refused(only, error))?,
-            [first, ..] => overlay(sources).map_err(|error| refused(first, error))?,
+            [first, ..] => overlay(shop, sources).map_err(|error| refused(first, error))?,
         },
         Mount::Volume { name, .. } => {
             return Err(refused(Path::new(name), io::ErrorKind::Unsupported.into()));
@@ -89,23 +90,9 @@ fn bind(source: &Path, read_only: bool) -> io::Result<OwnedFd> {
     Ok(tree)
 }
 
-fn overlay(sources: &[PathBuf]) -> io::Result<OwnedFd> {
-    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&fs, "source", "layers")?;
-    let one_by_one = sources
-        .iter()
-        .rev()
-        .try_for_each(|source| fsconfig_set_string(&fs, "lowerdir+", source.as_path()));
-    if one_by_one.is_err() {
-        // kernels before 6.8
-        let escaped =
-            |path: &PathBuf| path.display().to_string().replace('\\', "\\\\").replace(':', "\\:");
-        let all: Vec<_> = sources.iter().rev().map(escaped).collect();
-        fsconfig_set_string(&fs, "lowerdir", all.join(":"))?;
-    }
-    fsconfig_create(&fs)?;
-    let flags = MountAttrFlags::MOUNT_ATTR_RDONLY;
-    finish(&fs, flags)
+fn overlay(shop: &Workshop, sources: &[PathBuf]) -> io::Result<OwnedFd> {
+    let lower: Vec<_> = sources.iter().map(PathBuf::as_path).collect();
+    Overlay { lower: &lower, upper: None, way: &shop.places.memory }.lay()
 }
 
 fn tmpfs(size_bytes: u64, user: User) -> io::Result<OwnedFd> {

@@ -13,10 +13,11 @@ use rustix::fs::{
     mkdirat, mknodat, openat, openat2, statat, symlinkat,
 };
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_flag,
-    fsconfig_set_string, fsmount, fsopen, open_tree,
+    FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string,
+    fsmount, fsopen, open_tree,
 };
 
+use super::overlay::Overlay;
 use crate::cgroup::Node;
 use crate::sys;
 
@@ -41,26 +42,12 @@ pub(super) fn make_base(dir: &Path) -> io::Result<()> {
 }
 
 /// Lays a writable layer in `dir` over others, the lowest first; answers it mounted nowhere yet.
-pub(super) fn overlay(layers: &[&Path], dir: &Path) -> io::Result<OwnedFd> {
+/// `way` is a directory that it may pass through.
+pub(super) fn overlay(layers: &[&Path], dir: &Path, way: &Path) -> io::Result<OwnedFd> {
     let [upper, work] = LAYER_DIRS.map(|name| dir.join(name));
     fs::create_dir_all(&upper)?;
     fs::create_dir_all(&work)?;
-    let mut lower = layers.iter().rev().copied();
-    let fs = fsopen("overlay", FsOpenFlags::FSOPEN_CLOEXEC)?;
-    fsconfig_set_string(&fs, "source", "container")?;
-    let one_by_one = lower.try_for_each(|layer| fsconfig_set_string(&fs, "lowerdir+", layer));
-    if one_by_one.is_err() {
-        // kernels before 6.8
-        let all: Vec<_> = layers.iter().rev().map(|layer| layer.display().to_string()).collect();
-        fsconfig_set_string(&fs, "lowerdir", all.join(":"))?;
-    }
-    fsconfig_set_string(&fs, "upperdir", upper.as_path())?;
-    fsconfig_set_string(&fs, "workdir", work.as_path())?;
-    // it ends with its container: nothing needs to reach the disk in order, or at all
-    fsconfig_set_flag(&fs, "volatile")?;
-    fsconfig_create(&fs)?;
-    let nodev = MountAttrFlags::MOUNT_ATTR_NODEV;
-    Ok(fsmount(&fs, FsMountFlags::FSMOUNT_CLOEXEC, nodev)?)
+    Overlay { lower: layers, upper: Some([&upper, &work]), way }.lay()
 }
 
 /// Makes what a container's own file systems go onto. An image where one of these is not a plain

@@ -45,7 +45,8 @@ pub(super) fn lay(
     let base = [shop.places.base.as_path()];
     let layers: Vec<_> =
         base.into_iter().chain(image.layers.iter().map(|layer| layer.as_path())).collect();
-    let Some(owners) = owners else { return rootfs::overlay(&layers, layer) };
+    let way = &shop.places.memory;
+    let Some(owners) = owners else { return rootfs::overlay(&layers, layer, way) };
     let upper = layer.join(rootfs::LAYER_DIRS[0]);
     std::fs::create_dir_all(&upper)?;
     owners.give(&upper)?;
@@ -53,7 +54,7 @@ pub(super) fn lay(
     let at = shop.places.memory.join("lower").join(name);
     owners.with_layers(&layers, &at, |layers| {
         let layers: Vec<_> = layers.iter().map(|layer| layer.as_path()).collect();
-        rootfs::overlay(&layers, layer)
+        rootfs::overlay(&layers, layer, way)
     })
 }
 
