@@ -274,24 +274,28 @@ impl ImageStore for Store {
             .try_collect::<Vec<()>>()
             .await?;
         let now = self.clock.now();
-        let unpacked = self.state.lock().unpacked.clone();
-        let unpacked_of = |diff_id: &String| unpacked.get(diff_id).copied().unwrap_or_default();
+        let unpacked: Vec<u64> = {
+            let known = &self.state.lock().unpacked;
+            let bytes = |diff_id| known.get(diff_id).copied().unwrap_or_default();
+            config.diff_ids.iter().map(bytes).collect()
+        };
         let image = Image {
             id: id.clone(),
             index_digest: found.index_digest.clone(),
             references: vec![reference.clone()],
             imported_as: is_import.then(|| reference.clone()).into_iter().collect(),
             size_bytes: found.layers.iter().map(|layer| layer.size).sum(),
-            unpacked_bytes: config.diff_ids.iter().map(unpacked_of).sum(),
+            unpacked_bytes: unpacked.iter().sum(),
             pulled_at: now,
             config: config.config,
         };
         let layers = pairs
             .iter()
-            .map(|(layer, diff_id)| record::Layer {
+            .zip(unpacked)
+            .map(|((layer, diff_id), unpacked_bytes)| record::Layer {
                 diff_id: (*diff_id).clone(),
                 size_bytes: layer.size,
-                unpacked_bytes: unpacked_of(diff_id),
+                unpacked_bytes,
             })
             .collect();
         self.reach_disk().await?;
