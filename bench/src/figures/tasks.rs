@@ -70,6 +70,30 @@ async fn starts(
     Ok(())
 }
 
+/// Processors' time that was spent.
+struct Spent {
+    machine: Duration,
+    server: Duration,
+    /// The helper itself, without what it runs.
+    helper: Duration,
+}
+
+impl Spent {
+    fn now(cloud: &Cloud) -> Self {
+        let stat = std::fs::read_to_string("/proc/stat").unwrap_or_default();
+        let fields = stat.lines().next().unwrap_or_default().split_whitespace().skip(1);
+        // idle, and idle while it waits for a disk, are the fourth and the fifth
+        let busy = fields.take(7).enumerate().filter(|(at, _)| !matches!(at, 3 | 4));
+        let ticks: u64 = busy.filter_map(|(_, field)| field.parse::<u64>().ok()).sum();
+        let own: Vec<_> = cloud.processes().iter().map(|one| one.cpu).collect();
+        Self {
+            machine: Duration::from_millis(ticks * 10),
+            server: own.first().copied().unwrap_or_default(),
+            helper: own.get(1).copied().unwrap_or_default(),
+        }
+    }
+}
+
 async fn rates(bench: &mut Bench, cloud: &Cloud, bundles: &[(&str, Bundle)]) -> Result<(), String> {
     let count = bench.rounds(100).max(20);
     let lanes = (0..LANES).map(|_| async {
@@ -80,9 +104,25 @@ async fn rates(bench: &mut Bench, cloud: &Cloud, bundles: &[(&str, Bundle)]) -> 
         }
         Ok::<_, String>(())
     });
+    let before = Spent::now(cloud);
     let begun = Instant::now();
     try_join_all(lanes).await?;
     let ours = (LANES * count) as f64 / begun.elapsed().as_secs_f64();
+    let spent = Spent::now(cloud);
+    let each = |after: Duration, before: Duration| {
+        milliseconds(after.saturating_sub(before) / (LANES * count) as u32)
+    };
+    bench.report.row(
+        "short tasks: the processors' time that each takes",
+        format!("{} of the whole machine", each(spent.machine, before.machine)),
+        format!(
+            "{} in the server, {} in its helper",
+            each(spent.server, before.server),
+            each(spent.helper, before.helper)
+        ),
+        String::new(),
+        "",
+    );
     for (runtime, bundle) in bundles {
         let begun = Instant::now();
         try_join_all((0..LANES).map(|lane| bundle.runs(lane, count))).await?;

@@ -3,10 +3,12 @@
 //!
 //! Version 2 follows the kernel's documentation but has been run on hybrid hosts only.
 
+mod again;
 mod alarm;
 mod devices;
 mod figures;
 
+pub(crate) use again::{Pair, Renewed};
 pub(crate) use alarm::Alarm;
 pub(crate) use devices::{Node, are_ruled_by_programs};
 
@@ -14,6 +16,8 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use haar_substrate::Limits;
 
@@ -164,6 +168,7 @@ impl Cgroups {
                 devices: child(&self.devices),
                 block: child(&self.block),
             },
+            spoiled: Arc::default(),
         }
     }
 
@@ -242,6 +247,8 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 pub(crate) struct Cgroup {
     pub(crate) name: String,
     at: Cgroups,
+    /// More was done to it than its members' ends undo: it is not used again.
+    spoiled: Arc<AtomicBool>,
 }
 
 impl Cgroup {
@@ -348,11 +355,21 @@ impl Cgroup {
     /// Lifts the bound on the processor's time, for members that are to die: hundreds of them, with
     /// a seventh of a processor for all, would take minutes to get so far.
     pub(crate) fn hurry(&self) -> io::Result<()> {
+        self.spoil();
         let Some(dir) = &self.at.cpu else { return Ok(()) };
         match self.at.unified {
             true => fs::write(dir.join("cpu.max"), format!("max {CPU_PERIOD_MICROS}")),
             false => write_if_there(&dir.join("cpu.cfs_quota_us"), "-1"),
         }
+    }
+
+    /// It is not to be used again.
+    pub(crate) fn spoil(&self) {
+        self.spoiled.store(true, Ordering::SeqCst);
+    }
+
+    fn is_spoiled(&self) -> bool {
+        self.spoiled.load(Ordering::SeqCst)
     }
 
     /// Lets those that work go before this one, until [`Self::limit`].
@@ -419,6 +436,7 @@ impl Cgroup {
                     devices: child(&self.at.devices, name),
                     block: child(&self.at.block, name),
                 },
+                spoiled: Arc::default(),
             })
             .collect();
         all.push(self.clone());

@@ -318,8 +318,8 @@ impl Substrate for OciSubstrate {
         let known = self.known.lock();
         let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
         let run = entry.runs.get(container).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
-        let dir = self.config.state_dir.join("logs").join(&id.0).join(container);
-        Ok(logs::stream(dir, from, run.end.subscribe(), run.written.subscribe()))
+        let places = logs::places(known.heads.clone(), &self.config.state_dir, id, container);
+        Ok(logs::stream(places, from, run.end.subscribe(), run.written.subscribe()))
     }
 
     async fn exec(

@@ -13,7 +13,7 @@ use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Changes whenever a message changes; both halves must agree.
-pub(crate) const PROTOCOL: u32 = 7;
+pub(crate) const PROTOCOL: u32 = 8;
 
 /// Asked by the server. Each has a number that its answer repeats.
 #[derive(Debug, Serialize, Deserialize)]
@@ -137,6 +137,7 @@ pub(crate) struct Written {
 /// An answer that went well.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
+    /// The directory of kept output in memory comes along.
     Hello,
     Done,
     Sandbox(Box<Described>),

@@ -19,6 +19,7 @@ mod filters;
 mod helper;
 mod init;
 mod kits;
+mod laid;
 mod lives;
 mod message;
 mod mounts;
@@ -40,6 +41,7 @@ mod serve;
 mod shell;
 mod unit;
 mod users;
+mod vigil;
 mod volumes;
 
 use std::fs::{self, File};
@@ -110,6 +112,7 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
 
     let listener = listen(state_dir)?;
     let helper = Arc::new(Helper::new(shop, state_dir.join(SOCKET))?);
+    helper.reaper.keep_vigil(vigil::Vigil::new(state_dir, &lock)?)?;
     helper.link.connect(first);
     serve::start_threads(&helper)?;
     // keeps the lock until the end

@@ -36,6 +36,8 @@ pub(crate) const LOOPBACK: i32 = 1;
 /// Connections are steered for as long as this is there.
 pub(crate) struct Steering {
     _link: OwnedFd,
+    map: OwnedFd,
+    addresses: Vec<SocketAddrV4>,
 }
 
 /// This kernel can do it, and lets us.
@@ -59,7 +61,21 @@ pub(crate) fn steer(sockets: &[(SocketAddrV4, TcpListener)]) -> io::Result<Steer
     attributes.number(network.as_raw_fd() as u32);
     attributes.number(BPF_SK_LOOKUP);
     attributes.number(0);
-    Ok(Steering { _link: sys::own(bpf(BPF_LINK_CREATE, &attributes)?)? })
+    Ok(Steering { _link: sys::own(bpf(BPF_LINK_CREATE, &attributes)?)?, map, addresses })
+}
+
+impl Steering {
+    /// Has other sockets of the same network answer for the same addresses: those that did are
+    /// closed, which took them out of the map. False: it was made for other addresses.
+    pub(crate) fn renew(&self, sockets: &[(SocketAddrV4, TcpListener)]) -> io::Result<bool> {
+        if !sockets.iter().map(|(address, _)| address).eq(&self.addresses) {
+            return Ok(false);
+        }
+        for (number, (_, listener)) in sockets.iter().enumerate() {
+            put(&self.map, number as u32, listener)?;
+        }
+        Ok(true)
+    }
 }
 
 fn load(program: &[u64]) -> io::Result<OwnedFd> {

@@ -98,3 +98,29 @@ async fn what_a_killed_helper_has_left_goes_with_the_next_of_any_server() {
     });
     assert!(!std::path::Path::new(&bridge).exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_helper_whose_directory_is_deleted_ends_its_tasks_and_goes() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("forgotten");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+    });
+    std::fs::remove_dir_all(&house.config.state_dir).unwrap();
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_may_go_on_without_its_helpers_directory_but_nothing_outlives_it() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("forgotten");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        std::fs::remove_dir_all(&house.config.state_dir).unwrap();
+        let listed = substrate.list().await.unwrap();
+        assert!(matches!(listed[0].containers["main"].state, ContainerState::Running { .. }));
+    });
+    house.until_nothing_is_left().await;
+}

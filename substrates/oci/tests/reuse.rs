@@ -1,13 +1,14 @@
-//! Networks that one sandbox after another has.
+//! Networks, control groups and roots that one sandbox after another has.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // as tests do
 
 mod house;
 
 use std::collections::BTreeSet;
+use std::fs::{self, File};
 use std::time::Duration;
 
-use haar_substrate::{Capability, SandboxId, SandboxSpec, Substrate};
+use haar_substrate::{Capability, ContainerState, Limits, SandboxId, SandboxSpec, Substrate};
 use haar_substrate_oci::OciSubstrate;
 use house::{House, container, text};
 
@@ -68,6 +69,119 @@ async fn a_network_that_somebody_could_change_is_nobody_elses() {
             assert_ne!(said[0], changed[0]);
             assert_eq!(said[1..3], [format!("{address}/24"), "2".to_owned()]);
         }
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// What a sandbox that has ended may still take.
+const GRACE: Duration = Duration::from_secs(1);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_is_free_when_the_interface_that_had_it_is_silent() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut spec, address) = house.task("first");
+        for round in 0..5 {
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let mut main = container(&house, "main", "exec sleep 1000");
+            main.capabilities_add = vec![Capability("NET_ADMIN".to_owned())];
+            let started = substrate.start(&id, main).await.unwrap();
+            let ContainerState::Running { pid } = started.containers["main"].state else {
+                panic!()
+            };
+            // nothing goes by itself while somebody holds it
+            let _network = File::open(format!("/proc/{pid}/ns/net")).unwrap();
+            let other_side = format!("/proc/{pid}/root/sys/class/net/eth0/iflink");
+            let other_side = fs::read_to_string(other_side).unwrap();
+            substrate.remove(&id, Duration::ZERO).await.unwrap();
+            spec = house.again(&SandboxId(format!("next{round}")), address);
+            substrate.ensure(spec.clone()).await.unwrap();
+            assert!(!is_up(&other_side), "{round}");
+            substrate.remove(&spec.id, GRACE).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// The host's interface of this number is there and up.
+fn is_up(number: &str) -> bool {
+    let all = fs::read_dir("/sys/class/net").unwrap().flatten().map(|entry| entry.path());
+    let read = |path: std::path::PathBuf| fs::read_to_string(path).unwrap_or_default();
+    let mut same = all.filter(|path| read(path.join("ifindex")) == number);
+    same.any(|path| read(path.join("operstate")).trim() == "up")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_group_that_is_used_again_counts_anew_and_has_its_own_limits() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        for round in 0..12_u32 {
+            let (mut spec, _) = house.task(&format!("group{round}"));
+            let busy = round % 3 == 0;
+            let most = 100 + u64::from(round % 2);
+            spec.limits = Limits { pids: Some(most as u32), ..Limits::default() };
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let script = match busy {
+                true => {
+                    "x=$(head -c 20000000 /dev/zero | tr '\\0' x); n=0; \
+                     while [ $n -lt 60000 ]; do n=$((n+1)); done"
+                }
+                false => "true",
+            };
+            let limit =
+                "cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max";
+            substrate.start(&id, container(&house, "main", script)).await.unwrap();
+            assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0));
+            let stats = substrate.stats(&id).await.unwrap();
+            let much = (stats.memory_peak_bytes > 15_000_000, stats.cpu.as_millis() > 60);
+            assert_eq!(much, (busy, busy), "{round}: {stats:?}");
+            substrate.start(&id, container(&house, "look", limit)).await.unwrap();
+            assert_eq!(substrate.wait(&id, "look").await.unwrap().code, Some(0));
+            assert_eq!(text(substrate, &id, "look").await.trim(), "max");
+            let group = format!("/sys/fs/cgroup/pids/haar-{}", house.config.instance);
+            let limits = limits_below(&group);
+            assert!(limits.is_empty() || limits.contains(&most.to_string()), "{limits:?}");
+            substrate.remove(&id, GRACE).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// What sandboxes' groups say of their processes, where they are of version 1.
+fn limits_below(group: &str) -> Vec<String> {
+    let groups = fs::read_dir(group).into_iter().flatten().flatten();
+    let read = |path: std::path::PathBuf| fs::read_to_string(path.join("pids.max")).ok();
+    groups.filter_map(|one| Some(read(one.path())?.trim().to_owned())).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_that_is_used_again_has_nothing_of_the_one_before() {
+    let Some(house) = House::new().await else { return };
+    const CHANGES: [&str; 8] = [
+        "true",
+        "true",
+        "echo x >/secret",
+        "chmod 700 /",
+        "mkdir /srv/app/deep; rmdir /srv/app/deep",
+        "echo x >>/etc/passwd",
+        "rm -r /bin/busybox",
+        "chown 7:7 /srv",
+    ];
+    house.crash(async |substrate| {
+        let mut seen = BTreeSet::new();
+        for (round, change) in CHANGES.iter().cycle().take(3 * CHANGES.len()).enumerate() {
+            let (spec, _) = house.task(&format!("root{round}"));
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let look = "stat -c '%a %u %n' / /srv /srv/* /etc/*; ls -a / /srv/app; cat /etc/passwd";
+            let mut main = container(&house, "main", &format!("{look}; {change}"));
+            main.root_size_bytes = Some(64 << 20);
+            main.cwd = "/".to_owned();
+            substrate.start(&id, main).await.unwrap();
+            assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0), "{change}");
+            seen.insert(text(substrate, &id, "main").await);
+            substrate.remove(&id, GRACE).await.unwrap();
+        }
+        assert_eq!(seen.len(), 1, "{seen:#?}");
     });
     house.until_nothing_is_left().await;
 }

@@ -87,7 +87,7 @@ fn block_io(file: &Path) -> (Transfer, Transfer) {
 
 /// What version 1 tells of block devices: lines of a device, `Read` or `Write`, and a number. Groups
 /// within count along where the kernel has the recursive files.
-fn throttled(dir: &Path) -> (Transfer, Transfer) {
+pub(super) fn throttled(dir: &Path) -> (Transfer, Transfer) {
     let (mut read, mut written) = (Transfer::default(), Transfer::default());
     for (name, is_bytes) in [("io_service_bytes", true), ("io_serviced", false)] {
         let text = fs::read_to_string(dir.join(format!("blkio.throttle.{name}_recursive")));
@@ -109,7 +109,7 @@ fn throttled(dir: &Path) -> (Transfer, Transfer) {
     (read, written)
 }
 
-fn read_number(file: &Path) -> io::Result<u64> {
+pub(super) fn read_number(file: &Path) -> io::Result<u64> {
     let text = fs::read_to_string(file)?;
     text.trim().parse().map_err(io::Error::other)
 }

@@ -21,6 +21,8 @@ const EVENTS_MAX: usize = 4_096;
 pub(super) struct Known {
     pub(super) sandboxes: BTreeMap<SandboxId, Entry>,
     pub(super) events: broadcast::Sender<Event>,
+    /// The helper's directory of kept output in memory.
+    pub(super) heads: Option<Arc<OwnedFd>>,
     /// Programs run by `exec`.
     sessions: BTreeMap<u64, watch::Sender<Option<Exit>>>,
     /// Being made or added to; with ends that were heard before the answer.
@@ -71,6 +73,7 @@ impl Default for Known {
         Self {
             sandboxes: BTreeMap::new(),
             events: broadcast::Sender::new(EVENTS_MAX),
+            heads: None,
             sessions: BTreeMap::new(),
             expected: BTreeSet::new(),
             early: BTreeMap::new(),

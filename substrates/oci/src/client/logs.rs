@@ -1,31 +1,49 @@
 //! Streams of kept output and of events.
 
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use futures_core::stream::BoxStream;
 use futures_util::stream;
-use haar_substrate::{Event, Exit, LogChunk};
+use haar_substrate::{Event, Exit, LogChunk, SandboxId};
 use haar_types::Timestamp;
 use tokio::sync::{broadcast, watch};
 
 use super::known::Length;
-use crate::kept;
+use crate::kept::{self, Places};
 
 struct Reader {
-    dir: PathBuf,
+    places: Places,
+    /// What the first of the places is found below.
+    _memory: Option<Arc<OwnedFd>>,
     at: u64,
     end: watch::Receiver<Option<(Exit, Timestamp)>>,
     written: watch::Receiver<Length>,
 }
 
+/// Where a container's kept output is, and what keeps the first of it there.
+pub(super) fn places(
+    memory: Option<Arc<OwnedFd>>,
+    state_dir: &Path,
+    id: &SandboxId,
+    container: &str,
+) -> (Places, Option<Arc<OwnedFd>>) {
+    let below = memory.as_ref().map(|fd| format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    let below = below.map_or_else(|| state_dir.join("none"), PathBuf::from);
+    let head = below.join(&id.0).join(container);
+    let rest = state_dir.join("logs").join(&id.0).join(container);
+    (Places { head, rest }, memory)
+}
+
 /// Kept output from a position on, until the container has ended.
 pub(super) fn stream(
-    dir: PathBuf,
+    (places, memory): (Places, Option<Arc<OwnedFd>>),
     from: u64,
     end: watch::Receiver<Option<(Exit, Timestamp)>>,
     written: watch::Receiver<Length>,
 ) -> BoxStream<'static, LogChunk> {
-    let reader = Reader { dir, at: from, end, written };
+    let reader = Reader { places, _memory: memory, at: from, end, written };
     Box::pin(stream::unfold(reader, |mut reader| async {
         let chunk = reader.next().await?;
         Some((chunk, reader))
@@ -57,8 +75,14 @@ impl Reader {
     }
 
     async fn read(&self, end: u64) -> Option<LogChunk> {
-        let (dir, at) = (self.dir.clone(), self.at);
-        let read = tokio::task::spawn_blocking(move || kept::read(&dir, at, end)).await;
+        let at = self.at;
+        let read = match kept::is_near(at) {
+            true => Ok(kept::read(&self.places, at, end)),
+            false => {
+                let places = self.places.clone();
+                tokio::task::spawn_blocking(move || kept::read(&places, at, end)).await
+            }
+        };
         match read {
             Ok(Ok(chunk)) => chunk,
             Ok(Err(error)) => {

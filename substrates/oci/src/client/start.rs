@@ -34,7 +34,7 @@ pub(super) async fn connect(
         let Ok(socket) = find(config) else { break };
         let connection = Connection::open(socket, known)?;
         match connection.ask(Request::Hello { protocol: PROTOCOL }).await {
-            Ok(_) => return Ok(connection),
+            Ok((_, heads)) => return Ok(greeted(connection, heads, known)),
             Err(failure @ Failure::Unsupported(_)) => {
                 return Err(io::Error::other(failure.into_error(haar_substrate::Verb::List)));
             }
@@ -48,13 +48,23 @@ pub(super) async fn connect(
     }
     let connection = Connection::open(launch(config)?, known)?;
     match clock.timeout(START_MAX, connection.ask(Request::Hello { protocol: PROTOCOL })).await {
-        Ok(Ok(_)) => Ok(connection),
+        Ok(Ok((_, heads))) => Ok(greeted(connection, heads, known)),
         Ok(Err(_)) | Err(_) => Err(io::Error::other(format!(
             "the helper process did not start: {} (see {})",
             last_words(config),
             config.state_dir.join(LOG).display()
         ))),
     }
+}
+
+/// The helper's greeting brings its directory of kept output in memory.
+fn greeted(
+    connection: Arc<Connection>,
+    heads: Vec<OwnedFd>,
+    known: &Mutex<Known>,
+) -> Arc<Connection> {
+    known.lock().heads = heads.into_iter().next().map(Arc::new);
+    connection
 }
 
 /// What the helper has to say, for the operator.

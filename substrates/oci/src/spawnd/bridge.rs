@@ -1,7 +1,7 @@
 //! Networks of sandboxes: a namespace each, and with an address an interface on this
 //! instance's bridge.
 
-mod used;
+mod sandbox_network;
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -9,9 +9,10 @@ use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use haar_substrate::{Bridged, Network, NetworkStatus};
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rustix::net::netdevice::name_to_index;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
@@ -22,14 +23,17 @@ use super::net::{self, Doors};
 use super::netlink::Netlink;
 use super::nft::Firewall;
 use crate::proto::{Carriage, Doing, Failure, Scarce};
+use crate::steer::Steering;
 use crate::sys;
-pub(super) use used::{SandboxNetwork, Used};
+pub(super) use sandbox_network::{SandboxNetwork, Used};
 
 /// All networks of one instance.
 pub(super) struct Networks {
     /// Digits that the names of its interfaces have in common.
     tag: String,
     state: Mutex<State>,
+    /// An address is free again.
+    freed: Condvar,
     /// Who may reach the addresses.
     pub(super) filters: Filters,
     /// Who answers what names stand for.
@@ -44,8 +48,8 @@ struct State {
     gateways: BTreeMap<Ipv4Addr, u8>,
     /// Where names are asked for.
     seats: Vec<Seat>,
-    /// Addresses of sandboxes, and the numbers of their interfaces.
-    taken: BTreeMap<Ipv4Addr, u64>,
+    /// Addresses of sandboxes; true of those that are about to be free.
+    taken: BTreeMap<Ipv4Addr, bool>,
     ready: Vec<Ready>,
     /// One could not be prepared: none are any more.
     unprepared: bool,
@@ -54,6 +58,9 @@ struct State {
 
 /// Prepared ones, once there is a bridge.
 const READY_MAX: usize = 4;
+
+/// An address whose sandbox has ended is waited for so long, each time that another is free.
+const LEAVING_MAX: Duration = Duration::from_secs(5);
 
 /// Names of interfaces that may be taken, one after another.
 const NAMES_MAX: usize = 10_000;
@@ -64,13 +71,16 @@ struct Ready {
     interface: String,
     /// What has gone over it already.
     before: Carriage,
+    /// What led to the sockets inside of the sandbox before.
+    steering: Option<Steering>,
 }
 
 impl Networks {
     pub(super) fn new(instance: &str) -> io::Result<Self> {
         let tag = tag(instance);
         let filters = Filters::new(&tag, named_after(&tag));
-        Ok(Self { tag, state: Mutex::default(), filters, names: Names::new()? })
+        let (state, freed) = (Mutex::default(), Condvar::new());
+        Ok(Self { tag, state, freed, filters, names: Names::new()? })
     }
 
     fn bridge_name(&self) -> String {
@@ -91,11 +101,12 @@ impl Networks {
             let doors = Mutex::new(Doors::plain(listeners));
             return Ok(SandboxNetwork { doors, ..SandboxNetwork::default() });
         }
-        let open = || net::doors(listen, &self.names).doing("listen inside the sandbox");
+        let open =
+            |before| net::doors(listen, &self.names, before).doing("listen inside the sandbox");
         let Network::Bridged(bridged) = network else {
             let (namespace, doors) = in_new_namespace(&home, || {
                 net::loopback_up().doing("bring up the loopback interface")?;
-                open()
+                open(None)
             })?;
             let (namespace, doors) = (Some(namespace), Mutex::new(doors));
             return Ok(SandboxNetwork { namespace, doors, ..SandboxNetwork::default() });
@@ -112,10 +123,10 @@ impl Networks {
         home: impl AsFd,
         bridged: &Bridged,
         (bridge, number): (u32, u64),
-        open: impl FnOnce() -> Result<Doors, Failure>,
+        open: impl FnOnce(Option<Steering>) -> Result<Doors, Failure>,
     ) -> Result<SandboxNetwork, Failure> {
         let ready = self.state.lock().ready.pop();
-        let Ready { namespace, interface, before } = match ready {
+        let Ready { namespace, interface, before, steering } = match ready {
             Some(ready) => ready,
             None => self.make_ready(&home, bridge, number)?,
         };
@@ -124,9 +135,13 @@ impl Networks {
         let doors = in_namespace(home, &namespace, || {
             let netlink = Netlink::open().doing("open a netlink socket")?;
             configure(&netlink, bridged, mac).doing("give the interface its address")?;
-            open()
-        })?;
-        self.filters.begin(bridged.address, bridged.filter.as_ref())?;
+            open(steering)
+        });
+        let begun = doors.and_then(|doors| {
+            self.filters.begin(bridged.address, bridged.filter.as_ref())?;
+            Ok(doors)
+        });
+        let doors = begun.inspect_err(|_| silence(&interface))?;
         let ports = bridged.ports.clone();
         let status = NetworkStatus { address: bridged.address, mac, ports };
         Ok(SandboxNetwork {
@@ -158,7 +173,8 @@ impl Networks {
                 }
                 made => {
                     made.doing("make an interface")?;
-                    return Ok(Ready { namespace, interface, before: Carriage::default() });
+                    let before = Carriage::default();
+                    return Ok(Ready { namespace, interface, before, steering: None });
                 }
             }
         }
@@ -193,6 +209,11 @@ impl Networks {
     /// Takes the address; answers the bridge's index and a number for the interface.
     fn take(&self, bridged: &Bridged) -> Result<(u32, u64), Failure> {
         let mut state = self.state.lock();
+        while state.taken.get(&bridged.address) == Some(&true) {
+            if self.freed.wait_for(&mut state, LEAVING_MAX).timed_out() {
+                return Err(Failure::Exhausted(Scarce::Ports));
+            }
+        }
         if state.taken.contains_key(&bridged.address)
             || state.gateways.contains_key(&bridged.address)
         {
@@ -220,7 +241,7 @@ impl Networks {
         }
         state.last += 1;
         let number = state.last;
-        state.taken.insert(bridged.address, number);
+        state.taken.insert(bridged.address, false);
         Ok((bridge, number))
     }
 
@@ -258,10 +279,18 @@ impl Networks {
         Ok(())
     }
 
-    /// The address is free again.
-    pub(super) fn release(&self, address: Ipv4Addr) {
+    /// The address will be free in a moment: whoever wants it waits for that.
+    pub(super) fn leaves(&self, address: Ipv4Addr) {
+        if let Some(is_leaving) = self.state.lock().taken.get_mut(&address) {
+            *is_leaving = true;
+        }
+    }
+
+    /// The address is free again: no interface has it.
+    fn release(&self, address: Ipv4Addr) {
         self.filters.end(address); // before the next may have it
         self.state.lock().taken.remove(&address);
+        self.freed.notify_all();
     }
 
     /// Takes the bridge down, with what a former helper may have left.
@@ -307,6 +336,14 @@ fn configure(netlink: &Netlink, bridged: &Bridged, mac: [u8; 6]) -> io::Result<(
     netlink.add_address(index, bridged.address, bridged.prefix)?;
     netlink.up(index)?;
     netlink.add_default_route(index, bridged.gateway)
+}
+
+/// Lets nothing more through the host's side of a sandbox's interface, which may be anything by
+/// now on the other side; one that is gone is fine.
+fn silence(interface: &str) {
+    if let (Ok(index), Ok(netlink)) = (index(interface), Netlink::open()) {
+        let _ = netlink.down(index);
+    }
 }
 
 /// Filters know IPv4 only: an interface must not have link-local addresses of its own.

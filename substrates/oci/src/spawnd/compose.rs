@@ -10,7 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use haar_substrate::{ContainerSpec, Lifetime, Network, Root, SandboxId, SandboxSpec, Stdio};
+use haar_substrate::{
+    ContainerSpec, Lifetime, Limits, Network, Root, SandboxId, SandboxSpec, Stdio,
+};
 use parking_lot::Mutex;
 
 use super::bridge::SandboxNetwork;
@@ -21,15 +23,21 @@ use super::kits::{FirstKit, Kit};
 use super::mounts::Shared;
 use super::owners::Owners;
 use super::reaper::Which;
+use super::scratch::Again;
 use super::scribe::Book;
 use super::shell::Workshop;
 use super::unit::Unit;
 use super::volumes::Volumes;
+use crate::cgroup::{Cgroup, Pair};
+use crate::kept::Places;
 use crate::proto::{Carried, Doing, Failure, FromImage};
 use crate::sys;
 
 /// Where the host keeps the name servers that it asks.
 const RESOLV_CONF: &str = "/etc/resolv.conf";
+
+/// Layers of ended containers that a sandbox keeps for others.
+const LAYERS_MAX: usize = 8;
 
 /// What a sandbox of images has.
 pub(super) struct Composed {
@@ -39,6 +47,8 @@ pub(super) struct Composed {
     pub(super) memory: PathBuf,
     /// Its containers' writable layers and its volumes.
     pub(super) disk: PathBuf,
+    /// Kept output.
+    heads: PathBuf,
     logs: PathBuf,
     pub(super) volumes: Volumes,
     pub(super) shared: Mutex<Shared>,
@@ -49,6 +59,10 @@ pub(super) struct Composed {
     starting: Mutex<()>,
     /// What its first container begins with, until then.
     first: Mutex<Option<FirstKit>>,
+    /// The groups that it began with, where they are to be used again.
+    pub(super) pair: Mutex<Option<Pair>>,
+    /// Layers of containers that have ended, to be used again when it has.
+    layers: Mutex<Vec<Again>>,
 }
 
 /// True for what is made here.
@@ -67,20 +81,14 @@ pub(super) fn make(
 ) -> Result<Made, Failure> {
     let shop = &helper.shop;
     helper.state.lock().pool.note_taken();
-    let Kit { group: cgroup, first } = shop.kits.take(&shop.cgroups, || helper.mint_name())?;
-    let name = cgroup.name.clone();
-    let made = cgroup.begin(&spec.limits).doing("set the limits").and_then(|()| {
+    let kit = shop.kits.take(&shop.cgroups, &spec.limits, || helper.mint_name())?;
+    let Kit { group: cgroup, limits, first } = kit;
+    let name = helper.mint_name(); // not the group's, which may have served before
+    let made = cgroup.change(&limits, &spec.limits).doing("set the limits").and_then(|()| {
         let network = shop.networks.make(&shop.home, &spec.network, &spec.listen)?;
-        let address = network.status.as_ref().map(|status| status.address);
-        let composed = Composed::new(shop, spec, network, &name);
-        let release = |_: &Failure| {
-            if let Some(address) = address {
-                shop.networks.release(address);
-            }
-        };
-        let composed = composed.inspect_err(release)?;
-        let carried = composed.network.carried().inspect_err(|failure| {
-            release(failure);
+        let composed = Composed::new(helper, spec, network, &name)?;
+        let carried = composed.network.carried().inspect_err(|_| {
+            helper.close_network(&composed.network);
             composed.leavings().into_iter().for_each(|dir| helper.close_dir(dir));
         })?;
         Ok((composed, carried))
@@ -93,6 +101,13 @@ pub(super) fn make(
             return Err(failure);
         }
     };
+    if spec.lifetime == Lifetime::Own && shop.cgroups.are_renewable() {
+        *composed.pair.lock() = first.as_ref().map(|first| Pair {
+            outer: (cgroup.clone(), spec.limits.clone()),
+            inner: (first.group.clone(), first.limits.clone()),
+            name: first.name.clone(),
+        });
+    }
     *composed.first.lock() = first;
     let sandbox = Arc::new(Sandbox {
         id: spec.id.clone(),
@@ -236,17 +251,19 @@ pub(super) fn watch(helper: &Arc<Helper>, units: &[Arc<Unit>]) {
 
 impl Composed {
     fn new(
-        shop: &Workshop,
+        helper: &Helper,
         spec: &SandboxSpec,
         network: SandboxNetwork,
         name: &str,
     ) -> Result<Self, Failure> {
+        let shop = &helper.shop;
         let places = &shop.places;
         let mut own = Self {
             network,
             hostname: spec.hostname.clone(),
             memory: places.memory.join(format!("sandbox-{name}")),
             disk: places.disk.join(name),
+            heads: places.heads.join(&spec.id.0),
             logs: places.logs.join(&spec.id.0),
             volumes: Volumes::default(),
             shared: Mutex::default(),
@@ -254,12 +271,15 @@ impl Composed {
             owners: Mutex::default(),
             starting: Mutex::new(()),
             first: Mutex::default(),
+            pair: Mutex::default(),
+            layers: Mutex::default(),
         };
         let made = own.write_files(spec).doing("write a sandbox's files").and_then(|()| {
             let mut all = spec.volumes.iter();
             all.try_for_each(|volume| own.volumes.add(shop, &own.disk, volume))
         });
         if let Err(failure) = made {
+            helper.close_network(&own.network);
             let _ = fs::remove_dir_all(&own.memory);
             let _ = fs::remove_dir_all(&own.disk);
             return Err(failure);
@@ -269,7 +289,9 @@ impl Composed {
 
     fn write_files(&self, spec: &SandboxSpec) -> io::Result<()> {
         fs::create_dir_all(&self.memory)?;
-        let _ = fs::remove_dir_all(&self.logs);
+        for former in [&self.heads, &self.logs] {
+            let _ = fs::remove_dir_all(former);
+        }
         let mut hosts =
             "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n".to_owned();
         if let Some(bridged) = &self.network.bridged {
@@ -332,6 +354,43 @@ impl Composed {
         self.first.lock().take()
     }
 
+    /// A container's group is used again with the sandbox's.
+    pub(super) fn keeps(&self, group: &Cgroup) -> bool {
+        self.pair.lock().as_ref().is_some_and(|pair| pair.inner.0.name == group.name)
+    }
+
+    /// Has the group of a container that could not be started removed.
+    pub(super) fn close_group(&self, helper: &Helper, group: Cgroup) {
+        if !self.keeps(&group) {
+            helper.close_group(group);
+        }
+    }
+
+    /// Keeps a layer until all has ended, if its root may then be used again; else gives it back.
+    /// A container that is started over and over does not pile them up.
+    pub(super) fn keep_layer(&self, again: Again) -> Option<Again> {
+        let mut layers = self.layers.lock();
+        if again.laid.is_none() || layers.len() >= LAYERS_MAX {
+            return Some(again);
+        }
+        layers.push(again);
+        None
+    }
+
+    /// The layers that it keeps.
+    pub(super) fn take_layers(&self) -> Vec<Again> {
+        std::mem::take(&mut *self.layers.lock())
+    }
+
+    /// Notes the limits that a group has from now on.
+    pub(super) fn note_limits(&self, group: &Cgroup, limits: &Limits) {
+        if let Some(Pair { outer, inner, .. }) = &mut *self.pair.lock() {
+            for one in [outer, inner].into_iter().filter(|one| one.0.name == group.name) {
+                one.1 = limits.clone();
+            }
+        }
+    }
+
     /// A container is being started.
     pub(super) fn is_starting(&self) -> bool {
         self.starting.try_lock().is_none()
@@ -348,8 +407,8 @@ impl Composed {
         if let Some(book) = books.get(&spec.name) {
             return Ok(book.clone());
         }
-        let dir = self.logs.join(&spec.name);
-        let book = Book::open(&dir, bytes, id, &spec.name).doing("keep output")?;
+        let places = Places { head: self.heads.join(&spec.name), rest: self.logs.join(&spec.name) };
+        let book = Book::open(places, bytes, id, &spec.name).doing("keep output")?;
         books.insert(spec.name.clone(), book.clone());
         Ok(book)
     }
@@ -360,8 +419,8 @@ impl Composed {
     }
 
     /// Directories to remove when it is gone.
-    pub(super) fn leavings(&self) -> [PathBuf; 3] {
-        [self.memory.clone(), self.disk.clone(), self.logs.clone()]
+    pub(super) fn leavings(&self) -> [PathBuf; 4] {
+        [&self.memory, &self.disk, &self.heads, &self.logs].map(PathBuf::clone)
     }
 
     /// Sets kernel parameters of its network.

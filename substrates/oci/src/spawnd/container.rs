@@ -1,6 +1,7 @@
 //! Starts a container of an image in a sandbox that is there.
 
-mod root;
+mod devices;
+mod layers;
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -9,7 +10,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use haar_substrate::{ContainerSpec, ImageId, OutputMode, Root, RunAs, Stdio, TerminalSize, User};
+use haar_substrate::{
+    ContainerSpec, ImageId, Limits, OutputMode, Root, RunAs, Stdio, TerminalSize, User,
+};
 use parking_lot::Mutex;
 use rustix::fs::{Mode, OFlags};
 use rustix::pipe::{PipeFlags, pipe_with};
@@ -20,6 +23,7 @@ use super::compose::Composed;
 use super::exec::{give, open_terminal};
 use super::helper::{Helper, Sandbox};
 use super::kits::FirstKit;
+use super::laid::Laid;
 use super::mounts::Detached;
 use super::owners::Owners;
 use super::rlimit;
@@ -32,7 +36,8 @@ use super::users;
 use super::volumes::Placed;
 use crate::cgroup::{Cgroup, Entries};
 use crate::proto::{Doing, Failure, FromImage};
-use root::{bounded_root, give_devices, lay};
+use devices::give_devices;
+use layers::{bounded_root, lay};
 
 /// Bytes of `/dev/shm` where nothing else is said.
 const SHM_BYTES: u64 = 64 << 20;
@@ -82,7 +87,7 @@ pub(super) fn start(
     let kit = kit.and_then(|mut kit| match give_devices(&helper.shop, &mut kit.group, spec) {
         Ok(devices) => Ok((kit, devices)),
         Err(failure) => {
-            helper.close_group(kit.group);
+            composed.close_group(helper, kit.group);
             Err(failure)
         }
     });
@@ -90,7 +95,7 @@ pub(super) fn start(
         let group = kit.group.clone();
         make(helper, sandbox, composed, (spec, image, id), (kit, devices, &layer)).inspect_err(
             |_| {
-                helper.close_group(group);
+                composed.close_group(helper, group);
             },
         )
     });
@@ -105,7 +110,8 @@ pub(super) fn start(
 fn begin(shop: &Workshop, sandbox: &Sandbox, name: String) -> Result<FirstKit, Failure> {
     let devices = rootfs::devices().doing("make the devices")?;
     let group = shop.cgroups.create_in(&sandbox.cgroup, &name);
-    Ok(FirstKit { name, group: group.doing("make the control groups")?, devices })
+    let group = group.doing("make the control groups")?;
+    Ok(FirstKit { name, group, limits: Limits::default(), devices })
 }
 
 fn make(
@@ -116,8 +122,9 @@ fn make(
     (kit, given, layer): (FirstKit, Vec<OwnedFd>, &Path),
 ) -> Result<StartedContainer, Failure> {
     let shop = &helper.shop;
-    let FirstKit { group, devices, .. } = kit;
-    group.begin(&spec.limits).doing("set the limits")?;
+    let FirstKit { group, devices, limits, .. } = kit;
+    group.change(&limits, &spec.limits).doing("set the limits")?;
+    composed.note_limits(&group, &spec.limits);
     if spec.terminal && !matches!(spec.output, OutputMode::Kept { .. }) {
         let what = "a terminal for a container's own program whose output is not kept";
         return Err(Failure::Unsupported(what.to_owned()));
@@ -131,11 +138,18 @@ fn make(
         Some(size_bytes) => bounded_root(shop, (image, owners), layer, size_bytes),
         None => lay(shop, (image, owners), layer).map(|tree| (tree, None)),
     };
-    let (tree, again) = root.map_err(|error| match error.kind() {
+    let (tree, mut again) = root.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Failure::NoImage(id.clone()),
         _ => Failure::of("lay the image's layers over each other", &error),
     })?;
     let context = context(shop, spec, (image, owners), &tree)?;
+    let is_mighty = context.bounding & capability::SYS_ADMIN != 0;
+    if is_mighty {
+        group.spoil(); // it may see more of its groups than others, and change them
+    }
+    if is_mighty || !Laid::is_private(&composed.network, spec) {
+        again.iter_mut().for_each(|again| again.laid = None);
+    }
     if context.bounding & capability::OVER_NETWORK != 0 {
         composed.network.is_changed.store(true, Ordering::SeqCst);
     }
@@ -301,6 +315,7 @@ impl Site<'_> {
             layer: layer.to_owned(),
             again: Mutex::new(self.again.lock().take()),
             context: self.context.clone(),
+            kept: self.composed.keeps(&self.group),
             _input: input,
         };
         let unit = Unit { own: Some(own), ..Unit::new(shell, self.group.clone()) };

@@ -12,6 +12,7 @@ use haar_substrate::{Exit, Lifetime, SandboxId};
 use haar_types::Timestamp;
 use parking_lot::{Condvar, Mutex};
 
+use super::bridge::SandboxNetwork;
 use super::closer::{Closer, Remains};
 use super::compose::Composed;
 use super::exec::Session;
@@ -19,6 +20,7 @@ use super::kits::FirstKit;
 use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
+use super::scratch::Again;
 use super::scribe::Scribe;
 use super::shell::Workshop;
 use super::unit::{Owner, Unit};
@@ -55,6 +57,8 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<u64, Arc<Session>>,
     /// No server, nothing that shall outlive one: ends when all is taken down.
     pub(super) leaving: bool,
+    /// Its directory is gone: no server can find it any more, so nothing shall outlive one.
+    abandoned: bool,
 }
 
 /// The helper.
@@ -135,6 +139,14 @@ impl Helper {
         let _ = self.closer.send(Remains::Dir(dir));
     }
 
+    /// Has a network's address freed, and the network used again where it can be.
+    pub(super) fn close_network(&self, network: &SandboxNetwork) {
+        if let Some(used) = network.used() {
+            self.shop.networks.expect(&used);
+            let _ = self.closer.send(Remains::Network(used));
+        }
+    }
+
     /// Waits until nothing of a unit that is ending runs any more.
     pub(super) fn await_gone(&self, unit: &Unit) {
         let mut parted = self.parted.0.lock();
@@ -146,14 +158,16 @@ impl Helper {
     /// Frees what a sandbox held that nothing runs in any more.
     pub(super) fn close_sandbox(&self, sandbox: &Sandbox) {
         if let Some(composed) = &sandbox.composed {
-            if let Some(status) = &composed.network.status {
-                self.shop.networks.release(status.address);
-                if let Some(used) = composed.network.used() {
-                    let _ = self.closer.send(Remains::Network(used));
-                }
+            self.close_network(&composed.network);
+            for again in composed.take_layers() {
+                let _ = self.closer.send(Remains::Layer(again));
+            }
+            composed.leavings().into_iter().for_each(|dir| self.close_dir(dir));
+            if let Some(pair) = composed.pair.lock().take() {
+                let _ = self.closer.send(Remains::Groups(Box::new(pair)));
+                return;
             }
             self.close_first(composed.take_first());
-            composed.leavings().into_iter().for_each(|dir| self.close_dir(dir));
         }
         self.close_group(sandbox.cgroup.clone());
     }
@@ -165,13 +179,17 @@ impl Helper {
             Some(Slot::There(sandbox)) => sandbox.clone(),
             _ => return,
         };
-        for unit in found.units.lock().values() {
+        let units: Vec<_> = found.units.lock().values().cloned().collect();
+        let alive: Vec<_> = units.iter().filter(|unit| !unit.life.lock().gone).collect();
+        for unit in &alive {
             unit.shell.kill();
             let _ = unit.cgroup.hurry();
             let _ = unit.cgroup.freeze(false);
         }
-        let _ = found.cgroup.hurry();
-        let _ = found.cgroup.freeze(false);
+        if !alive.is_empty() || found.composed.is_none() {
+            let _ = found.cgroup.hurry();
+            let _ = found.cgroup.freeze(false);
+        }
     }
 
     /// Kills a sandbox whose grace is over.
@@ -228,11 +246,12 @@ impl Helper {
         }
         let owner = unit.life.lock().owner.clone();
         if let Some(own) = &unit.own {
-            if let Some(again) = own.again.lock().take() {
-                let _ = self.closer.send(Remains::Layer(again));
-            }
+            let again = own.again.lock().take();
             self.close_dir(own.layer.clone());
-            self.close_group(unit.cgroup.clone());
+            self.close_layer(again, owner.as_ref());
+            if !own.kept {
+                self.close_group(unit.cgroup.clone());
+            }
         }
         drop(self.parted.0.lock());
         self.parted.1.notify_all();
@@ -247,6 +266,23 @@ impl Helper {
             }
         }
         self.close_unit();
+    }
+
+    /// Leaves a container's layer to its sandbox, where it is to be used again when that ends.
+    fn close_layer(&self, again: Option<Again>, owner: Option<&Owner>) {
+        let Some(again) = again else { return };
+        let sandbox = owner.and_then(|owner| match self.state.lock().sandboxes.get(&owner.id) {
+            Some(Slot::There(sandbox)) => Some(sandbox.clone()),
+            _ => None,
+        });
+        let again = match sandbox.as_ref().and_then(|sandbox| sandbox.composed.as_ref()) {
+            Some(composed) => composed.keep_layer(again),
+            None => Some(again),
+        };
+        if let Some(mut again) = again {
+            again.laid = None;
+            let _ = self.closer.send(Remains::Layer(again));
+        }
     }
 
     /// Nothing more of a unit will come: it counts no longer when the closer comes to it.
@@ -285,6 +321,7 @@ impl Helper {
     pub(super) fn server_gone(&self) {
         let (dying, pooled) = {
             let mut state = self.state.lock();
+            let abandoned = state.abandoned;
             let dying: Vec<_> = state
                 .sandboxes
                 .values()
@@ -292,7 +329,7 @@ impl Helper {
                     Slot::There(sandbox) => Some(sandbox.clone()),
                     Slot::Starting => None,
                 })
-                .filter(|sandbox| sandbox.lifetime == Lifetime::Server)
+                .filter(|sandbox| abandoned || sandbox.lifetime == Lifetime::Server)
                 .collect();
             state.leaving = dying.len() == state.sandboxes.len();
             (dying, state.pool.drain())
@@ -312,6 +349,15 @@ impl Helper {
         let _ = self.closer.send(Remains::Look);
     }
 
+    /// The helper's directory has been deleted. A server that it has may go on with it.
+    pub(super) fn abandon(&self) {
+        self.state.lock().abandoned = true;
+        if self.link.is_down() {
+            log("its directory was deleted: it ends, with all that runs");
+            self.server_gone();
+        }
+    }
+
     /// Ends the process when it is leaving and all is taken down.
     pub(super) fn leave_if_done(&self) {
         let state = self.state.lock();
@@ -320,6 +366,7 @@ impl Helper {
         }
         self.shop.networks.tear_down();
         self.shop.kits.tear_down();
+        self.shop.stages.clear();
         self.shop.cgroups.tear_down();
         let _ = std::fs::remove_file(&self.socket);
         std::process::exit(0);

@@ -1,16 +1,21 @@
-//! What sandboxes of images need that can be made ahead: control groups for a sandbox and its
-//! first container, and the container's devices.
+//! What sandboxes of images need that can be made ahead, or used again: control groups for a
+//! sandbox and its first container, and the container's devices.
 
 use std::os::fd::OwnedFd;
 
+use haar_substrate::Limits;
 use parking_lot::Mutex;
 
 use super::{closer, log, rootfs};
-use crate::cgroup::{Cgroup, Cgroups};
+use crate::cgroup::{Cgroup, Cgroups, Pair, Renewed};
 use crate::proto::{Doing, Failure};
 
 /// Prepared ones, once there was a sandbox that wanted one.
 const READY_MAX: usize = 4;
+
+/// Those that wait, the ones that were used before among them: as many as a busy host has in use at
+/// once.
+const WAITING_MAX: usize = 40;
 
 /// Makes kits.
 #[derive(Default)]
@@ -27,6 +32,8 @@ struct State {
 /// What one sandbox begins with.
 pub(super) struct Kit {
     pub(super) group: Cgroup,
+    /// The group's.
+    pub(super) limits: Limits,
     /// For its first container.
     pub(super) first: Option<FirstKit>,
 }
@@ -36,25 +43,32 @@ pub(super) struct FirstKit {
     /// The last part of its group's name.
     pub(super) name: String,
     pub(super) group: Cgroup,
+    /// The group's.
+    pub(super) limits: Limits,
     pub(super) devices: OwnedFd,
 }
 
 impl Kits {
-    /// A prepared one, if there is; else one of a sandbox alone.
+    /// A prepared one, if there is, the best with these limits; else one of a sandbox alone.
     pub(super) fn take(
         &self,
         cgroups: &Cgroups,
+        limits: &Limits,
         mint: impl FnOnce() -> String,
     ) -> Result<Kit, Failure> {
         let mut state = self.0.lock();
         state.is_wanted = true;
-        let ready = state.ready.pop();
+        let same = state.ready.iter().rposition(|kit| kit.limits == *limits);
+        let ready = match same {
+            Some(at) => Some(state.ready.swap_remove(at)),
+            None => state.ready.pop(),
+        };
         drop(state);
         match ready {
             Some(kit) => Ok(kit),
             None => {
                 let group = cgroups.create(&mint()).doing("make the control groups")?;
-                Ok(Kit { group, first: None })
+                Ok(Kit { group, limits: Limits::default(), first: None })
             }
         }
     }
@@ -81,6 +95,29 @@ impl Kits {
         }
     }
 
+    /// Makes a kit of groups that have served; what cannot be used again is to be removed.
+    pub(super) fn renew(&self, pair: &Pair) -> Renewed {
+        let lacks = |state: &State| !state.is_over && state.ready.len() < WAITING_MAX;
+        if !lacks(&self.0.lock()) {
+            return Renewed::Never;
+        }
+        match pair.renew() {
+            Renewed::Yes => {}
+            other => return other,
+        }
+        let Ok(devices) = rootfs::devices() else { return Renewed::Never };
+        let mut state = self.0.lock();
+        if !lacks(&state) {
+            return Renewed::Never;
+        }
+        let Pair { outer: (group, limits), inner, name } = pair;
+        let (name, (within, its)) = (name.clone(), inner.clone());
+        let first = FirstKit { name, group: within, limits: its, devices };
+        let (group, limits) = (group.clone(), limits.clone());
+        state.ready.push(Kit { group, limits, first: Some(first) });
+        Renewed::Yes
+    }
+
     /// Removes all, for good.
     pub(super) fn tear_down(&self) {
         let mut state = self.0.lock();
@@ -96,10 +133,10 @@ fn make(cgroups: &Cgroups, [outer, inner]: [String; 2]) -> std::io::Result<Kit> 
     let group = cgroups.create(&outer)?;
     let first = cgroups.create_in(&group, &inner).and_then(|within| {
         let devices = rootfs::devices().inspect_err(|_| closer::remove_group(&within))?;
-        Ok(FirstKit { name: inner, group: within, devices })
+        Ok(FirstKit { name: inner, group: within, limits: Limits::default(), devices })
     });
     match first {
-        Ok(first) => Ok(Kit { group, first: Some(first) }),
+        Ok(first) => Ok(Kit { group, limits: Limits::default(), first: Some(first) }),
         Err(error) => {
             group.remove();
             Err(error)

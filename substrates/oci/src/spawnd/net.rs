@@ -51,7 +51,7 @@ pub(super) struct Doors {
     /// By the address that each stands for.
     pub(super) listeners: Vec<(SocketAddrV4, TcpListener)>,
     /// What leads to them, where they listen elsewhere.
-    _steering: Option<Steering>,
+    steering: Option<Steering>,
     /// Answers who asks for names of what is outside.
     _names: Option<Seat>,
 }
@@ -96,12 +96,24 @@ impl Doors {
     }
 }
 
-/// Opens sockets that take no port from programs, where the kernel can; else plain ones.
-pub(super) fn doors(addresses: &[SocketAddrV4], names: &Names) -> io::Result<Doors> {
+impl Doors {
+    /// Closes the sockets; what led to them may lead to others of the same network.
+    pub(super) fn close(self) -> Option<Steering> {
+        self.steering
+    }
+}
+
+/// Opens sockets that take no port from programs, where the kernel can; else plain ones. `before`
+/// has led to sockets of this network that are closed by now.
+pub(super) fn doors(
+    addresses: &[SocketAddrV4],
+    names: &Names,
+    before: Option<Steering>,
+) -> io::Result<Doors> {
     if addresses.is_empty() {
         return Ok(Doors::default());
     }
-    match hidden(addresses, names) {
+    match hidden(addresses, names, before) {
         Ok(doors) => Ok(doors),
         Err(error) => {
             HIDE.call_once(|| super::log(&format!("sockets inside take their ports: {error}")));
@@ -121,7 +133,11 @@ static HIDE: std::sync::Once = std::sync::Once::new();
 /// Where hidden sockets listen: the first of their ports.
 const HIDDEN_PORT_FIRST: u16 = 51_679;
 
-fn hidden(addresses: &[SocketAddrV4], names: &Names) -> io::Result<Doors> {
+fn hidden(
+    addresses: &[SocketAddrV4],
+    names: &Names,
+    before: Option<Steering>,
+) -> io::Result<Doors> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for (address, port) in addresses.iter().zip(HIDDEN_PORT_FIRST..) {
         if !address.ip().is_loopback() && *address != OUTSIDE {
@@ -130,8 +146,14 @@ fn hidden(addresses: &[SocketAddrV4], names: &Names) -> io::Result<Doors> {
         listeners.push((*address, listen_plain(SocketAddrV4::new(Ipv4Addr::LOCALHOST, port))?));
     }
     let names = addresses.contains(&OUTSIDE).then(|| take_all(names)).transpose()?;
-    let steering = steer::steer(&listeners)?;
-    Ok(Doors { listeners, _steering: Some(steering), _names: names })
+    let steering = match before {
+        Some(before) if before.renew(&listeners)? => before,
+        before => {
+            drop(before); // a network has one at most
+            steer::steer(&listeners)?
+        }
+    };
+    Ok(Doors { listeners, steering: Some(steering), _names: names })
 }
 
 /// Opens a listener on an address that is there.

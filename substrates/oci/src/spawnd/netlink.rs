@@ -4,14 +4,17 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use haar_substrate::Transfer;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
 
 use super::message::{Message, errno_of};
+use crate::proto::Carriage;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
+const RTM_GETLINK: u16 = 18;
 const RTM_NEWADDR: u16 = 20;
 const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
@@ -22,6 +25,7 @@ const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_STATS64: u16 = 23;
 const IFLA_NET_NS_FD: u16 = 28;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
@@ -157,6 +161,18 @@ impl Netlink {
         fine_if_there(self.ask(message))
     }
 
+    /// What has gone over an interface.
+    pub(super) fn carriage(&self, name: &str) -> io::Result<Carriage> {
+        let mut message = Message::new(RTM_GETLINK, 0);
+        link(&mut message, 0, false);
+        message.text(IFLA_IFNAME, name);
+        send(&self.0, &message.finish(), SendFlags::empty())?;
+        let mut answer = [0u8; 8_192];
+        let (length, _) = recv(&self.0, &mut answer[..], RecvFlags::empty())?;
+        carriage_in(&answer[..length])
+            .ok_or_else(|| io::Error::other("the kernel tells nothing of the interface"))
+    }
+
     /// Sends a message and waits for the kernel's word on it.
     fn ask(&self, message: Message) -> io::Result<()> {
         send(&self.0, &message.finish(), SendFlags::empty())?;
@@ -167,6 +183,31 @@ impl Netlink {
             Some(errno) => Err(io::Error::from_raw_os_error(errno)),
             None => Err(io::Error::other("the kernel's answer cannot be read")),
         }
+    }
+}
+
+/// Reads `struct rtnl_link_stats64`, an attribute behind the heads of message and interface.
+fn carriage_in(answer: &[u8]) -> Option<Carriage> {
+    let mut rest = answer.get(32..)?;
+    loop {
+        let length = usize::from(u16::from_ne_bytes(rest.get(..2)?.try_into().ok()?));
+        let kind = u16::from_ne_bytes(rest.get(2..4)?.try_into().ok()?);
+        if kind == IFLA_STATS64 {
+            let number = |at: usize| {
+                let bytes = rest.get(4 + 8 * at..12 + 8 * at)?;
+                Some(u64::from_ne_bytes(bytes.try_into().ok()?))
+            };
+            let way = |first: usize| {
+                Some(Transfer {
+                    count: number(first)?,
+                    bytes: number(first + 2)?,
+                    error_count: number(first + 4)?,
+                    dropped_count: number(first + 6)?,
+                })
+            };
+            return Some(Carriage { received: way(0)?, sent: way(1)? });
+        }
+        rest = rest.get(length.max(4).next_multiple_of(4)..)?;
     }
 }
 
@@ -188,5 +229,23 @@ fn fine_if_there(result: io::Result<()>) -> io::Result<()> {
     match result {
         Err(error) if error.raw_os_error() == Some(libc::EEXIST) => Ok(()),
         other => other,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // as tests do
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_interface_tells_the_same_here_as_in_its_files() {
+        let (netlink, name) = (Netlink::open().unwrap(), "lo");
+        loop {
+            let (before, told) = (Carriage::of(name), netlink.carriage(name).unwrap());
+            if Carriage::of(name) == before {
+                assert_eq!(told, before);
+                return;
+            }
+        }
     }
 }

@@ -1,5 +1,5 @@
 //! Users of a sandbox's own: a user namespace, in which its root is an id that nobody on the host
-//! has.
+//! has, no other sandbox of any helper among them: each range in use is a locked file.
 
 use std::collections::BTreeSet;
 use std::ffi::c_void;
@@ -11,7 +11,7 @@ use std::ptr;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use rustix::fs::{Gid, Uid};
+use rustix::fs::{FlockOperation, Gid, Uid, flock};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 
 use super::clone;
@@ -25,6 +25,12 @@ const FIRST: u32 = 0x7000_0000;
 /// Sandboxes that have ids of their own.
 const SANDBOXES_MAX: u32 = 4_000;
 
+/// A file for each range that a helper of this host has used.
+const USED: &str = "/run/haar/users";
+
+/// Where systems write down which ids they have given to users.
+const GIVEN: [&str; 2] = ["/etc/subuid", "/etc/subgid"];
+
 /// Which ids sandboxes have.
 #[derive(Clone, Default)]
 pub(super) struct Ranges(Arc<Mutex<BTreeSet<u32>>>);
@@ -34,32 +40,74 @@ pub(super) struct Owners {
     /// The host's id of its root.
     first: u32,
     namespace: OwnedFd,
+    _range: Range,
+}
+
+/// A range that a sandbox has, until this is dropped.
+struct Range {
     number: u32,
     ranges: Ranges,
+    /// Locked. None where such files cannot be had: then helpers do not see each other's.
+    _used: Option<File>,
 }
 
 impl Ranges {
     /// Users for one sandbox. `waits` is a program that only waits.
     pub(super) fn make(&self, waits: BorrowedFd<'_>) -> io::Result<Owners> {
-        let number = {
-            let mut taken = self.0.lock();
-            let free = (0..SANDBOXES_MAX).find(|number| !taken.contains(number));
-            let number = free.ok_or_else(|| io::Error::other("too many sandboxes have users"))?;
-            taken.insert(number);
-            number
-        };
-        let first = FIRST + number * COUNT;
-        match namespace(first, waits) {
-            Ok(namespace) => Ok(Owners { first, namespace, number, ranges: self.clone() }),
-            Err(error) => {
-                self.0.lock().remove(&number);
-                Err(error)
+        let range = self.claim(Path::new(USED), &given())?;
+        let first = first_of(range.number);
+        Ok(Owners { first, namespace: namespace(first, waits)?, _range: range })
+    }
+
+    /// A range that neither a sandbox of any helper nor a user of the host has.
+    fn claim(&self, used: &Path, given: &[std::ops::Range<u64>]) -> io::Result<Range> {
+        let mut taken = self.0.lock();
+        for number in (0..SANDBOXES_MAX).filter(|number| !taken.contains(number)) {
+            let own = u64::from(first_of(number));
+            let own = own..own + u64::from(COUNT);
+            if given.iter().any(|given| given.start < own.end && own.start < given.end) {
+                continue;
+            }
+            if let Ok(file) = lock(&used.join(number.to_string())) {
+                taken.insert(number);
+                return Ok(Range { number, ranges: self.clone(), _used: file });
             }
         }
+        Err(io::Error::other("too many sandboxes have users"))
     }
 }
 
-impl Drop for Owners {
+fn first_of(number: u32) -> u32 {
+    FIRST + number * COUNT
+}
+
+/// The file, locked; none where there can be no such file. An error: somebody else has it.
+fn lock(path: &Path) -> io::Result<Option<File>> {
+    let open = || {
+        fs::create_dir_all(path.parent()?).ok()?;
+        File::options().create(true).truncate(false).write(true).open(path).ok()
+    };
+    let Some(file) = open() else { return Ok(None) };
+    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
+    Ok(Some(file))
+}
+
+/// Ids that the host has given to users.
+fn given() -> Vec<std::ops::Range<u64>> {
+    GIVEN.iter().flat_map(|file| ranges_in(&fs::read_to_string(file).unwrap_or_default())).collect()
+}
+
+/// Lines of a name, the first id, and how many: what is none is passed over.
+fn ranges_in(text: &str) -> Vec<std::ops::Range<u64>> {
+    let range = |line: &str| {
+        let mut fields = line.split(':').skip(1).map(|field| field.trim().parse::<u64>().ok());
+        let (first, count) = (fields.next()??, fields.next()??);
+        Some(first..first.saturating_add(count))
+    };
+    text.lines().filter_map(range).collect()
+}
+
+impl Drop for Range {
     fn drop(&mut self) {
         self.ranges.0.lock().remove(&self.number);
     }
@@ -147,5 +195,42 @@ unsafe extern "C" fn entry(frame: *const c_void) -> ! {
             libc::AT_EMPTY_PATH,
         );
         libc::_exit(127)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // as tests do
+mod tests {
+    use super::*;
+
+    #[test]
+    fn helpers_of_one_host_have_different_ranges() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, other) = (Ranges::default(), Ranges::default());
+        let claim = |ranges: &Ranges| ranges.claim(dir.path(), &[]).unwrap();
+        let (first, second) = (claim(&one), claim(&other));
+        assert_eq!((first.number, second.number, claim(&one).number), (0, 1, 2));
+        drop(first);
+        assert_eq!(claim(&other).number, 0);
+        assert_eq!(claim(&one).number, 0);
+    }
+
+    #[test]
+    fn what_the_host_has_given_to_users_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let text = format!("ann:100000:65536\n# a note\nbob:{}:2\n", first_of(1) - 1);
+        let given = ranges_in(&text);
+        assert_eq!(given.len(), 2);
+        assert_eq!(Ranges::default().claim(dir.path(), &given).unwrap().number, 2);
+    }
+
+    #[test]
+    fn without_a_place_for_files_one_helper_still_keeps_its_sandboxes_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        let ranges = Ranges::default();
+        let first = ranges.claim(&file, &[]).unwrap();
+        assert_eq!((first.number, ranges.claim(&file, &[]).unwrap().number), (0, 1));
     }
 }

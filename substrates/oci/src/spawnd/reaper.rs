@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use haar_clock::{Clock, Moment};
@@ -15,12 +15,15 @@ use super::exec::Session;
 use super::helper::Helper;
 use super::log;
 use super::unit::{Owner, Unit};
+use super::vigil::Vigil;
 use crate::cgroup::Alarm;
 use crate::proto::ToServer;
 use crate::sys::{self, Ended};
 
 /// Token of the event descriptor that wakes the reaper.
 const WAKE: u64 = 0;
+/// Token of what is told of the helper's directory.
+const VIGIL: u64 = u64::MAX;
 
 /// Which of a unit's processes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,6 +39,7 @@ pub(super) struct Reaper {
     pub(super) clock: Clock,
     watched: Mutex<Watched>,
     deadlines: Mutex<Vec<(Moment, Due)>>,
+    vigil: OnceLock<Vigil>,
 }
 
 /// What is killed when its grace is over.
@@ -70,7 +74,15 @@ impl Reaper {
             clock: Clock::system(),
             watched: Mutex::new((WAKE, BTreeMap::new())),
             deadlines: Mutex::default(),
+            vigil: OnceLock::new(),
         })
+    }
+
+    /// Hears of it when the helper's directory is deleted.
+    pub(super) fn keep_vigil(&self, vigil: Vigil) -> io::Result<()> {
+        let vigil = self.vigil.get_or_init(|| vigil);
+        let data = epoll::EventData::new_u64(VIGIL);
+        Ok(epoll::add(&self.poll, vigil, data, epoll::EventFlags::IN)?)
     }
 
     /// Watches one of a unit's processes.
@@ -159,6 +171,8 @@ impl Reaper {
             for event in &events {
                 match event.data.u64() {
                     WAKE => drop(rustix::io::read(&self.wake, &mut [0u8; 8])),
+                    VIGIL if self.vigil.get().is_some_and(Vigil::is_over) => helper.abandon(),
+                    VIGIL => {}
                     token => self.ended(helper, token),
                 }
             }
@@ -246,6 +260,9 @@ impl Reaper {
                 self.forget_memory(helper, &unit);
                 let mut life = unit.life.lock();
                 let out_of_memory = unit.cgroup.oom_kill_count() > 0;
+                if out_of_memory {
+                    unit.cgroup.spoil();
+                }
                 let exit = Exit { code, signal, out_of_memory };
                 let at = self.clock.now();
                 life.exit = Some(exit);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::ffi::CString;
 use std::fs::{self, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -21,6 +21,7 @@ use rustix::mount::{
     FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsopen,
 };
 
+use super::laid::Laid;
 use super::log;
 use super::mounts::finish;
 use super::rootfs::LAYER_DIRS;
@@ -92,6 +93,20 @@ pub(super) struct Again {
     count: u32,
     /// Blocks and inodes in use when it is empty.
     empty: (u64, u64),
+    /// The root that was laid over it, where the next may have that.
+    pub(super) laid: Option<Laid>,
+}
+
+impl Again {
+    /// A mount of it.
+    pub(super) fn tree(&self) -> BorrowedFd<'_> {
+        self.tree.as_fd()
+    }
+
+    /// It is bounded so.
+    pub(super) fn holds(&self, size_bytes: u64) -> bool {
+        self.kind == Kind { size_bytes: size_bytes.max(SIZE_BYTES_MIN), is_layer: true }
+    }
 }
 
 impl Scratch {
@@ -189,7 +204,7 @@ impl Scratches {
         if is_layer {
             let (tree, node) = (scratch.share()?, scratch.node.clone());
             let (kind, empty) = (Kind { size_bytes, is_layer }, in_use(&tree)?);
-            scratch.again = Some(Again { tree, node, kind, count: 0, empty });
+            scratch.again = Some(Again { tree, node, kind, count: 0, empty, laid: None });
         }
         Ok(scratch)
     }
@@ -274,7 +289,8 @@ impl Scratches {
 /// Makes the directories of a layer anew. A mount of the old ones that is still somewhere has
 /// nothing of the new ones.
 fn empty(again: Again) -> io::Result<Option<Scratch>> {
-    let Again { tree, node, kind, count, empty } = again;
+    let Again { tree, node, kind, count, empty, laid } = again;
+    drop(laid); // first of all: nothing lies over it any more
     let (blocks, inodes) = in_use(&tree)?;
     let much = blocks > empty.0 + AGAIN_BLOCKS_MAX || inodes > empty.1 + AGAIN_INODES_MAX;
     if much || count >= AGAIN_MAX {
@@ -286,7 +302,8 @@ fn empty(again: Again) -> io::Result<Option<Scratch>> {
         rustix::fs::mkdirat(&tree, name, Mode::from_raw_mode(0o755))?;
     }
     let other = mount_device(&node)?;
-    let again = Again { tree: other, node: node.clone(), kind, count: count + 1, empty };
+    let (node_of, count) = (node.clone(), count + 1);
+    let again = Again { tree: other, node: node_of, kind, count, empty, laid: None };
     Ok(Some(Scratch { tree, node, again: Some(again) }))
 }
 

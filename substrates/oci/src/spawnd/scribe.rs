@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 
 use haar_clock::Clock;
@@ -13,7 +12,7 @@ use rustix::event::epoll;
 
 use super::helper::Helper;
 use super::log;
-use crate::kept::{RECORD_BYTES_MAX, Writer};
+use crate::kept::{Places, RECORD_BYTES_MAX, Writer};
 use crate::proto::{ToServer, Written};
 
 /// What the thread reads.
@@ -45,12 +44,12 @@ struct Pen {
 
 impl Book {
     pub(super) fn open(
-        dir: &Path,
+        places: Places,
         bound: u64,
         id: &SandboxId,
         container: &str,
     ) -> io::Result<Arc<Self>> {
-        let pen = Pen { writer: Writer::open(dir, bound)?, open: 0, runs: 0 };
+        let pen = Pen { writer: Writer::open(places, bound)?, open: 0, runs: 0 };
         let (id, container) = (id.clone(), container.to_owned());
         Ok(Arc::new(Self { id, container, pen: Mutex::new(pen) }))
     }
@@ -130,7 +129,8 @@ impl Scribe {
                 source.book.pen.lock().open -= 1;
                 let book = source.book.clone();
                 sources.1.remove(&token);
-                return Some(book.written());
+                let written = book.written();
+                return (!written.open).then_some(written); // else nothing is news
             }
         }
         Some(source.book.written())

@@ -114,7 +114,10 @@ fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
             Ok(made) => return answer_made(helper, number, made),
             Err(failure) => Err(failure),
         },
-        Request::Hello { protocol } if protocol == PROTOCOL => Ok(Answer::Hello),
+        Request::Hello { protocol } if protocol == PROTOCOL => {
+            let heads = helper.shop.places.heads_dir.as_fd();
+            return helper.link.answer(number, Ok(Answer::Hello), &[heads]);
+        }
         Request::Hello { .. } => {
             let why = "a helper of another version still runs; it ends when its sandboxes have";
             Err(Failure::Unsupported(why.into()))
@@ -174,12 +177,17 @@ fn remove(helper: &Arc<Helper>, number: u64, id: &SandboxId, grace: Duration) ->
     if grace.is_zero() {
         helper.kill(id);
     } else {
-        for unit in sandbox.units.lock().values() {
+        let units: Vec<_> = sandbox.units.lock().values().cloned().collect();
+        let alive: Vec<_> = units.iter().filter(|unit| !unit.life.lock().gone).collect();
+        for unit in &alive {
             let _ = unit.signal(unit.stop_signal());
             let _ = unit.cgroup.freeze(false);
         }
-        let _ = sandbox.cgroup.freeze(false);
-        helper.reaper.kill_after(Due::Sandbox(id.clone()), grace);
+        // a start that is under way is seen to by whoever starts
+        if !alive.is_empty() {
+            let _ = sandbox.cgroup.freeze(false);
+            helper.reaper.kill_after(Due::Sandbox(id.clone()), grace);
+        }
     }
     helper.finish_removal(id);
     true
@@ -324,6 +332,10 @@ fn stop(
 }
 
 fn resize(helper: &Helper, id: &SandboxId, limits: &Limits) -> Result<Answer, Failure> {
-    find(helper, id)?.cgroup.limit(limits).doing("set the limits")?;
+    let sandbox = find(helper, id)?;
+    sandbox.cgroup.limit(limits).doing("set the limits")?;
+    if let Some(composed) = &sandbox.composed {
+        composed.note_limits(&sandbox.cgroup, limits);
+    }
     Ok(Answer::Done)
 }

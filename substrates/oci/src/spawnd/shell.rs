@@ -21,6 +21,7 @@ use super::capability;
 use super::child::{self, ChildError, InitPlan, Mask, ProgramPlan, ProgramSpec};
 use super::clone::Child;
 use super::kits::Kits;
+use super::laid::Stages;
 use super::mounts::Detached;
 use super::net::WayOut;
 use super::owners::Ranges;
@@ -41,6 +42,7 @@ pub(super) struct Workshop {
     pub(super) kits: Kits,
     pub(super) roots: Roots,
     pub(super) scratch: Scratches,
+    pub(super) stages: Stages,
     pub(super) networks: Networks,
     pub(super) places: Places,
     pub(super) seccomp: Profiles,
@@ -70,19 +72,25 @@ pub(super) struct Places {
     pub(super) base: PathBuf,
     /// Kept output.
     pub(super) logs: PathBuf,
+    /// Where the first of each container's is, in memory.
+    pub(super) heads: PathBuf,
+    pub(super) heads_dir: OwnedFd,
 }
 
 impl Places {
     /// Makes them, empty. `memory` is a memory file system of the helper's own.
     pub(super) fn new(state_dir: &Path, memory: &Path) -> io::Result<Self> {
-        let anchor = memory.join("anchor");
+        let (anchor, heads) = (memory.join("anchor"), memory.join("logs"));
         std::fs::create_dir_all(&anchor)?;
+        std::fs::create_dir_all(&heads)?;
         let own = Self {
             memory: memory.to_owned(),
             anchor: CString::new(anchor.as_os_str().as_bytes())?,
             disk: state_dir.join("sandboxes"),
             base: state_dir.join("base"),
             logs: state_dir.join("logs"),
+            heads_dir: File::open(&heads)?.into(),
+            heads,
         };
         for dir in [&own.disk, &own.base, &own.logs] {
             let _ = std::fs::remove_dir_all(dir);
@@ -107,6 +115,7 @@ impl Workshop {
             networks,
             roots,
             scratch,
+            stages: Stages::default(),
             places,
             seccomp: seccomp::compile().map_err(io::Error::other)?,
             masks: super::root::masks(),

@@ -41,6 +41,8 @@ pub(super) struct Own {
     pub(super) again: Mutex<Option<Again>>,
     /// What programs run in it later start with.
     pub(super) context: Context,
+    /// Its control group is its sandbox's to take down.
+    pub(super) kept: bool,
     /// The other end of an input that stays open.
     pub(super) _input: Option<OwnedFd>,
 }

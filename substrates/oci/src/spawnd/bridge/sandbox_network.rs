@@ -8,10 +8,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use haar_substrate::{Bridged, NetworkStatus};
 use parking_lot::Mutex;
 
-use super::{Networks, READY_MAX, Ready, in_namespace, index};
+use super::{Networks, READY_MAX, Ready, in_namespace, index, silence};
 use crate::proto::{Carriage, Carried, Doing, Failure};
 use crate::spawnd::net::{self, Doors};
 use crate::spawnd::netlink::Netlink;
+use crate::steer::Steering;
 
 /// Those that were used and wait to be used again, beside those that were made ahead: as many as a
 /// busy host has in use at once.
@@ -42,18 +43,18 @@ impl SandboxNetwork {
         copies.doing("copy a descriptor")
     }
 
-    /// Closes the sockets inside, and hands the network over to be used again, where it can be.
+    /// Closes the sockets inside, and hands over what has an address.
     pub(in crate::spawnd) fn used(&self) -> Option<Used> {
-        drop(std::mem::take(&mut *self.doors.lock()));
-        if self.is_changed.load(Ordering::SeqCst) {
-            return None;
-        }
+        let steering = std::mem::take(&mut *self.doors.lock()).close();
         let bridged = self.bridged.as_ref()?;
+        let is_changed = self.is_changed.load(Ordering::SeqCst);
+        let namespace = self.namespace.as_ref().filter(|_| !is_changed);
         Some(Used {
-            namespace: self.namespace.as_ref()?.try_clone().ok()?,
+            namespace: namespace.and_then(|namespace| namespace.try_clone().ok()),
             interface: self.interface.as_ref()?.0.clone(),
             address: bridged.address,
             prefix: bridged.prefix,
+            steering: Mutex::new(steering),
         })
     }
 
@@ -69,46 +70,63 @@ impl SandboxNetwork {
 
 /// A network that its sandbox needs no more.
 pub(in crate::spawnd) struct Used {
-    namespace: OwnedFd,
+    /// Where it may be used again.
+    namespace: Option<OwnedFd>,
     interface: String,
     address: Ipv4Addr,
     prefix: u8,
+    steering: Mutex<Option<Steering>>,
 }
 
 impl Networks {
-    /// Makes a used network one for the next; false while it is still in use. To make one costs the
-    /// kernel much, and to take one down as much again.
+    /// Frees a used network's address, and makes the network one for the next where that can be;
+    /// false while it is still in use. To make one costs the kernel much, and to take one down as
+    /// much again.
     pub(in crate::spawnd) fn take_back(&self, home: impl AsFd, used: &Used) -> bool {
         let is_wanted = {
             let state = self.state.lock();
             state.bridge.is_some() && state.ready.len() < READY_MAX + AGAIN_MAX
         };
-        if !is_wanted {
+        let Some(namespace) = used.namespace.as_ref().filter(|_| is_wanted) else {
+            self.let_go(used);
             return true;
-        }
-        let cleaned = in_namespace(home, &used.namespace, || {
+        };
+        let cleaned = in_namespace(home, namespace, || {
             if !net::is_quiet().doing("look for sockets")? {
                 return Ok(false);
             }
             let netlink = Netlink::open().doing("open a netlink socket")?;
             let index = index("eth0").doing("find the interface")?;
-            netlink
-                .remove_address(index, used.address, used.prefix)
-                .and_then(|()| netlink.down(index))
-                .doing("take the interface's address")?;
-            Ok(true)
+            // its routes go with it; its neighbours, when the next changes the hardware address
+            let removed = netlink.remove_address(index, used.address, used.prefix);
+            removed.doing("take the interface's address").map(|()| true)
         });
-        match cleaned {
-            Ok(false) => return false,
-            Ok(true) => {}
-            Err(_) => return true, // it is let go of
+        match (cleaned, namespace.try_clone()) {
+            (Ok(false), _) => return false,
+            (Ok(true), Ok(namespace)) => {
+                let interface = used.interface.clone();
+                let told = Netlink::open().and_then(|netlink| netlink.carriage(&interface));
+                let before = told.unwrap_or_else(|_| Carriage::of(&interface));
+                let mut state = self.state.lock();
+                if state.bridge.is_some() {
+                    let steering = used.steering.lock().take();
+                    state.ready.push(Ready { namespace, interface, before, steering });
+                }
+            }
+            (Ok(true), Err(_)) | (Err(_), _) => silence(&used.interface),
         }
-        let Ok(namespace) = used.namespace.try_clone() else { return true };
-        let (interface, before) = (used.interface.clone(), Carriage::of(&used.interface));
-        let mut state = self.state.lock();
-        if state.bridge.is_some() {
-            state.ready.push(Ready { namespace, interface, before });
-        }
+        self.release(used.address);
         true
+    }
+
+    /// Frees the address of a network that nobody gets again.
+    pub(in crate::spawnd) fn let_go(&self, used: &Used) {
+        silence(&used.interface);
+        self.release(used.address);
+    }
+
+    /// Whoever wants its address waits from now on.
+    pub(in crate::spawnd) fn expect(&self, used: &Used) {
+        self.leaves(used.address);
     }
 }

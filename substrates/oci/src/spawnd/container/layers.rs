@@ -1,40 +1,18 @@
-//! What a container stands on: its image with a layer of its own over it, and devices of the
-//! host.
+//! What a container stands on: its image with a layer of its own over it.
 
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 
-use haar_substrate::{ContainerSpec, Device};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 
-use super::refused;
-use crate::cgroup::Cgroup;
-use crate::proto::{Doing, Failure, FromImage};
+use crate::proto::FromImage;
+use crate::spawnd::laid::Laid;
 use crate::spawnd::owners::Owners;
 use crate::spawnd::rootfs;
 use crate::spawnd::scratch::Again;
 use crate::spawnd::shell::Workshop;
-
-/// Opens the devices that a container gets beside the usual ones, and lets its group use them.
-pub(super) fn give_devices(
-    shop: &Workshop,
-    group: &mut Cgroup,
-    spec: &ContainerSpec,
-) -> Result<Vec<OwnedFd>, Failure> {
-    if spec.devices.is_empty() {
-        return Ok(Vec::new());
-    }
-    let open = |device: &Device| {
-        let host = &device.host;
-        rootfs::device(device).map_err(|error| refused(&host.to_string_lossy(), &error))
-    };
-    let all = spec.devices.iter().map(open).collect::<Result<Vec<_>, Failure>>()?;
-    let (trees, nodes): (Vec<_>, Vec<_>) = all.into_iter().unzip();
-    shop.cgroups.allow(group, &nodes).doing("let the container use its devices")?;
-    Ok(trees)
-}
 
 /// Lays a container's writable layer over its image, as its own users own that.
 pub(super) fn lay(
@@ -66,6 +44,11 @@ pub(super) fn bounded_root(
     layer: &Path,
     size_bytes: u64,
 ) -> io::Result<(OwnedFd, Option<Again>)> {
+    if owners.is_none()
+        && let Some((tree, again)) = shop.stages.take(&image.layers, size_bytes)
+    {
+        return Ok((tree, Some(again)));
+    }
     let scratch = shop.scratch.take_layer(size_bytes)?;
     let name = layer.file_name().unwrap_or_default();
     let at = shop.places.memory.join("upper").join(name);
@@ -76,6 +59,11 @@ pub(super) fn bounded_root(
         .and_then(|()| lay(shop, (image, owners), &at));
     let _ = unmount(&at, UnmountFlags::DETACH);
     let _ = std::fs::remove_dir(&at);
+    let tree = tree?;
     // what others' users own is nobody else's layer
-    Ok((tree?, scratch.again.filter(|_| owners.is_none())))
+    let mut again = scratch.again.filter(|_| owners.is_none());
+    if let Some(again) = &mut again {
+        again.laid = Laid::of(&image.layers, &tree, again.tree());
+    }
+    Ok((tree, again))
 }

@@ -1,0 +1,143 @@
+//! Roots that served a container which left them as they were. To lay an image's layers over each
+//! other costs the kernel much, and to take that down as much again: the next container of the
+//! same image gets what nobody has changed.
+//!
+//! **Invariant:** nothing that ran may still have a hold on such a root. It is handed over when its
+//! whole sandbox has ended, and only from sandboxes whose programs could not hand a descriptor to
+//! anybody outside: see [`Laid::is_private`].
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use haar_clock::{Clock, Moment};
+use haar_substrate::ContainerSpec;
+use haar_types::Timestamp;
+use parking_lot::Mutex;
+use rustix::fs::{AtFlags, statat};
+use rustix::mount::{OpenTreeFlags, open_tree};
+
+use super::bridge::SandboxNetwork;
+use super::rootfs::LAYER_DIRS;
+use super::scratch::Again;
+
+/// Roots that wait, as many as a busy host has in use at once; and how long one that nobody wants
+/// keeps its image's files on the disk.
+const WAITING_MAX: usize = 40;
+const WAITING_FOR: Duration = Duration::from_secs(30);
+
+/// How old the writable layer's last change must be, so that another cannot have the same time.
+const SETTLED_AFTER: Duration = Duration::from_millis(20);
+
+/// Layers that lie over each other.
+pub(super) struct Laid {
+    layers: Vec<PathBuf>,
+    /// A mount of them that nobody has been in.
+    tree: OwnedFd,
+    /// The writable layer's directory before anybody was.
+    before: Footprint,
+}
+
+/// What tells of any change in a directory or below it: to change anything below, overlay must
+/// first make something of it in there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Footprint {
+    mode: u32,
+    owner: (u32, u32),
+    links: u64,
+    changed_at: (i64, i64),
+}
+
+impl Footprint {
+    fn of(scratch: impl AsFd) -> Option<Self> {
+        let found = statat(scratch, LAYER_DIRS[0], AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        Some(Self {
+            mode: found.st_mode,
+            owner: (found.st_uid, found.st_gid),
+            links: found.st_nlink,
+            changed_at: (found.st_ctime, found.st_ctime_nsec as i64),
+        })
+    }
+
+    fn is_settled(&self) -> bool {
+        let (seconds, nanos) = self.changed_at;
+        let changed_at = Timestamp(seconds * 1_000 + nanos / 1_000_000);
+        Clock::system().now() > changed_at + SETTLED_AFTER
+    }
+}
+
+impl Laid {
+    /// Remembers a root that was just laid over a scratch file system; none where this kernel
+    /// (before 6.15) makes no second mount of it, or a change could go unseen.
+    pub(super) fn of(layers: &[PathBuf], root: &OwnedFd, scratch: impl AsFd) -> Option<Self> {
+        let before = Footprint::of(scratch).filter(Footprint::is_settled)?;
+        Some(Self { layers: layers.to_owned(), tree: share(root)?, before })
+    }
+
+    /// A container's programs cannot hand what they have opened to anybody outside of its sandbox:
+    /// descriptors travel over sockets, which are found by a network or by a directory that both
+    /// have.
+    pub(super) fn is_private(network: &SandboxNetwork, spec: &ContainerSpec) -> bool {
+        network.namespace.is_some() && spec.mounts.is_empty() && spec.devices.is_empty()
+    }
+
+    fn is_unchanged(&self, scratch: impl AsFd) -> bool {
+        Footprint::of(scratch) == Some(self.before)
+    }
+}
+
+/// Another mount of the same.
+fn share(root: &OwnedFd) -> Option<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE
+        | OpenTreeFlags::OPEN_TREE_CLOEXEC
+        | OpenTreeFlags::AT_EMPTY_PATH;
+    open_tree(root, c"", flags).ok()
+}
+
+/// Roots that wait for the next container of their image.
+#[derive(Default)]
+pub(super) struct Stages(Mutex<Vec<(Again, Moment)>>);
+
+impl Stages {
+    /// A root of these layers whose writable one is bounded so.
+    pub(super) fn take(&self, layers: &[PathBuf], size_bytes: u64) -> Option<(OwnedFd, Again)> {
+        let mut waiting = self.0.lock();
+        let fits = |again: &Again| {
+            let laid = again.laid.as_ref();
+            again.holds(size_bytes) && laid.is_some_and(|laid| laid.layers == layers)
+        };
+        let at = waiting.iter().rposition(|(again, _)| fits(again))?;
+        let (again, _) = waiting.swap_remove(at);
+        drop(waiting);
+        let tree = share(&again.laid.as_ref()?.tree)?;
+        Some((tree, again))
+    }
+
+    /// Keeps a root, if it is as it was; answers one that is not kept.
+    pub(super) fn put(&self, again: Again, now: Moment) -> Option<Again> {
+        let unchanged = again.laid.as_ref().is_some_and(|laid| laid.is_unchanged(again.tree()));
+        let mut waiting = self.0.lock();
+        if !unchanged || waiting.len() >= WAITING_MAX {
+            return Some(again);
+        }
+        waiting.push((again, now));
+        None
+    }
+
+    /// None waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.lock().is_empty()
+    }
+
+    /// Those that have waited for too long.
+    pub(super) fn expire(&self, now: Moment) -> Vec<Again> {
+        let mut waiting = self.0.lock();
+        let old = waiting.extract_if(.., |(_, since)| now.since(*since) > WAITING_FOR);
+        old.map(|(again, _)| again).collect()
+    }
+
+    /// All.
+    pub(super) fn clear(&self) {
+        self.0.lock().clear();
+    }
+}
