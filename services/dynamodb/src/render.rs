@@ -45,7 +45,8 @@ fn throughput(units: Throughput) -> ProvisionedThroughputDescription {
     }
 }
 
-fn on_demand(limits: Option<(Option<i64>, Option<i64>)>) -> Option<OnDemandThroughput> {
+/// The limits of an on-demand table or index.
+pub(crate) fn on_demand(limits: Option<(Option<i64>, Option<i64>)>) -> Option<OnDemandThroughput> {
     limits.map(|(read, write)| OnDemandThroughput {
         max_read_request_units: read,
         max_write_request_units: write,

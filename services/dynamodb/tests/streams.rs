@@ -428,3 +428,29 @@ async fn a_longer_period_promises_nothing_that_is_gone() {
     let day_ago = house.doors.clock.now().0 as f64 / 1000.0 - 86_400.0;
     assert!((earliest - day_ago).abs() < 1.0, "{earliest} is not {day_ago}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_table_has_the_limits_that_it_is_given() {
+    let house = House::new();
+    let most = |units: i64| json!({ "MaxReadRequestUnits": units, "MaxWriteRequestUnits": units });
+    house.table("tab", json!({ "OnDemandThroughput": most(5) })).await;
+    let made = house.ok::<CreateBackup>(json!({ "TableName": "tab", "BackupName": "first" })).await;
+    let arn = made["BackupDetails"]["BackupArn"].as_str().unwrap().to_owned();
+    house.pass(Duration::from_secs(1)).await;
+    let seen = house.ok::<DescribeBackup>(json!({ "BackupArn": arn })).await;
+    let source = &seen["BackupDescription"]["SourceTableDetails"];
+    assert_eq!(source["OnDemandThroughput"], most(5));
+    let mut restore = json!({ "TargetTableName": "copy", "BackupArn": arn });
+    house.ok::<RestoreTableFromBackup>(restore.clone()).await;
+    assert_eq!(house.active("copy").await["OnDemandThroughput"], most(5));
+    restore["TargetTableName"] = json!("other");
+    restore["OnDemandThroughputOverride"] = most(9);
+    house.ok::<RestoreTableFromBackup>(restore.clone()).await;
+    assert_eq!(house.active("other").await["OnDemandThroughput"], most(9));
+    restore["TargetTableName"] = json!("third");
+    restore["BillingModeOverride"] = json!("PROVISIONED");
+    restore["ProvisionedThroughputOverride"] =
+        json!({ "ReadCapacityUnits": 5, "WriteCapacityUnits": 5 });
+    let refused = house.call::<RestoreTableFromBackup>(restore).await.unwrap_err();
+    assert_eq!(refused.0, "ValidationException");
+}

@@ -36,6 +36,12 @@ fn a_connection_shows_no_secret_and_is_changed_in_part() {
             "AuthParameters": {"BasicAuthParameters": {"Username": "u", "Password": "p"}}});
         let wrong = house.call::<CreateConnection>(wrong).await.unwrap_err();
         assert_eq!(wrong.0, "ValidationException");
+        let mut private = basic("private");
+        private["InvocationConnectivityParameters"] = json!({"ResourceParameters":
+            {"ResourceConfigurationArn": "arn:aws:vpc-lattice:us-east-1:000000000000:\
+                resourceconfiguration/rcfg-01234567890123456"}});
+        let private = house.call::<CreateConnection>(private).await.unwrap_err();
+        assert_eq!(private.0, "ValidationException");
         let again = house.call::<CreateConnection>(basic("c")).await.unwrap_err();
         assert_eq!(again.0, "ResourceAlreadyExistsException");
         let listed = house.ok::<ListConnections>(json!({"ConnectionState": "AUTHORIZED"})).await;

@@ -11,6 +11,7 @@ mod inline_policy;
 mod instance_profile;
 mod linked_role;
 mod login_profile;
+mod nothing;
 mod policy;
 mod policy_version;
 mod role;

@@ -167,3 +167,21 @@ async fn a_user_who_is_not_named_is_the_caller() {
     let root = house.ok::<GetUser>(json!({})).await;
     assert_eq!(root["User"]["Arn"], "arn:aws:iam::123456789012:root");
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_has_devices_or_certificates() {
+    let house = House::new();
+    house.user("ann").await;
+    let of_ann = || json!({ "UserName": "ann" });
+    assert_eq!(house.ok::<ListMFADevices>(of_ann()).await["MFADevices"], json!([]));
+    assert_eq!(house.ok::<ListSSHPublicKeys>(of_ann()).await["SSHPublicKeys"], json!([]));
+    assert_eq!(house.ok::<ListSigningCertificates>(of_ann()).await["Certificates"], json!([]));
+    let found = house.ok::<ListServiceSpecificCredentials>(of_ann()).await;
+    assert_eq!(found["ServiceSpecificCredentials"], json!([]));
+    let found = house.ok::<ListOpenIDConnectProviders>(json!({})).await;
+    assert_eq!(found["OpenIDConnectProviderList"], json!([]));
+    assert_eq!(
+        house.call::<ListMFADevices>(json!({ "UserName": "eve" })).await,
+        refused("NoSuchEntity", "The user with name eve cannot be found.")
+    );
+}

@@ -268,6 +268,14 @@ mod tests {
         }
         let code = store.unpack(&linked("lib/a.so", "a.so.1", None)).unwrap();
         assert_eq!(fs::read_link(code.path.join("lib/a.so")).unwrap(), Path::new("a.so.1"));
+        for target in ["/var/task/../etc", "/opt/../root", "/opt/a/../../x", "/var/tasks"] {
+            let refused = store.unpack(&linked("link", target, None));
+            assert!(matches!(refused, Err(CodeError::Broken(_))), "{target}");
+        }
+        for target in ["/var/task/app.py", "/opt/lib/../bin/tool"] {
+            let code = store.unpack(&linked("link", target, None)).unwrap();
+            assert_eq!(fs::read_link(code.path.join("link")).unwrap(), Path::new(target));
+        }
     }
 
     #[test]

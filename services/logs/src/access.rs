@@ -33,7 +33,9 @@ impl Room for Logs {
             let key = identified_group(call, &arn);
             return vec![key.map_or(arn, |key| key.arn())];
         }
-        match text_member(input, "logGroupIdentifier") {
+        let identifier = text_member(input, "logGroupIdentifier")
+            .or_else(|| text_member(input, "resourceIdentifier"));
+        match identifier {
             Some(identifier) => vec![of_group(&identifier)],
             None => vec![haar_kernel::resource_of(operation, call, input)],
         }

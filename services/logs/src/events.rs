@@ -38,13 +38,15 @@ impl EventStore {
         Ok(Self { kv: kv.clone(), events, last_sequence: AtomicU64::new(0) })
     }
 
-    /// Writes a stream's events, buffered, in their order; answers where they stand.
-    pub(crate) fn append(
+    /// Writes a stream's events, buffered, in their order, and with them what `beside` adds to
+    /// their batch, who is told where they stand.
+    pub(crate) fn append<T>(
         &self,
         id: StreamId,
         events: &[(Timestamp, String)],
         now: Timestamp,
-    ) -> Result<Vec<Position>, KvError> {
+        beside: impl FnOnce(&mut Batch, &[Position]) -> T,
+    ) -> Result<T, KvError> {
         let mut batch = Batch::new();
         let mut positions = Vec::with_capacity(events.len());
         for (timestamp, message) in events {
@@ -52,8 +54,9 @@ impl EventStore {
             batch.put(&self.events, key(id, position), Bytes::copy_from_slice(message.as_bytes()));
             positions.push(position);
         }
+        let added = beside(&mut batch, &positions);
         self.kv.apply(batch)?;
-        Ok(positions)
+        Ok(added)
     }
 
     /// Waits until all that was appended is on disk.

@@ -5,13 +5,19 @@ use haar_logs_contract::model;
 
 /// Every operation of this room, in its lane.
 pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Logs>) {
+    lanes.command::<model::AssociateKmsKey>();
     lanes.command::<model::CreateLogGroup>();
     lanes.command::<model::CreateLogStream>();
     lanes.command::<model::DeleteLogGroup>();
     lanes.command::<model::DeleteLogStream>();
+    lanes.command::<model::DeleteMetricFilter>();
     lanes.command::<model::DeleteRetentionPolicy>();
+    lanes.command::<model::DeleteSubscriptionFilter>();
     lanes.query::<model::DescribeLogGroups>();
     lanes.flow::<model::DescribeLogStreams>();
+    lanes.query::<model::DescribeMetricFilters>();
+    lanes.query::<model::DescribeSubscriptionFilters>();
+    lanes.command::<model::DisassociateKmsKey>();
     lanes.flow::<model::FilterLogEvents>();
     lanes.flow::<model::GetLogEvents>();
     lanes.query::<model::ListLogGroups>();
@@ -19,7 +25,9 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Logs>) {
     lanes.query::<model::ListTagsLogGroup>();
     lanes.flow::<model::PutLogEvents>();
     lanes.command::<model::PutLogGroupDeletionProtection>();
+    lanes.command::<model::PutMetricFilter>();
     lanes.command::<model::PutRetentionPolicy>();
+    lanes.flow::<model::PutSubscriptionFilter>();
     lanes.flow::<model::StartLiveTail>();
     lanes.command::<model::TagLogGroup>();
     lanes.command::<model::TagResource>();

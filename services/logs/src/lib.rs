@@ -4,6 +4,9 @@
 //! rooms come in through the [`LogSink`], buffered; readers write what is buffered first, so
 //! they miss nothing.
 //!
+//! What filters of a group match goes on from where events are written: values into CloudWatch's
+//! sink (`filtering`), events to functions and streams by a courier (`subscription`).
+//!
 //! **Invariant:** events are found by the ids of their group's and stream's incarnation, so a
 //! new group of an old name starts empty, however far the sweeper has come.
 //!
@@ -13,6 +16,7 @@ mod access;
 pub mod controllers;
 mod events;
 mod fault;
+mod filtering;
 mod lanes;
 mod lookup;
 mod ops;
@@ -22,12 +26,14 @@ mod render;
 mod rules;
 mod sink;
 mod state;
+mod subscription;
 mod tail;
 mod target;
 
 use std::future::Future;
 use std::sync::Arc;
 
+use haar_courier::{Courier, CourierError, CourierSettings, Porter};
 use haar_kernel::{Doors, Lanes};
 use haar_kv::KvError;
 use haar_ledger::Tables;
@@ -36,6 +42,7 @@ use haar_logs_contract::peek::LogSink;
 use controllers::Sweeper;
 use events::EventStore;
 use sink::Sink;
+use subscription::Subscribed;
 
 /// The room. Cheap parts are shared; there is one per haar.
 pub struct Logs {
@@ -55,11 +62,24 @@ impl Logs {
     /// When kv does not open the events.
     pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
         let events = EventStore::open(&doors.kv)?;
-        let (clock, ids) = (doors.clock.clone(), doors.ids.clone());
-        let sink = Arc::new(Sink::new(clock, ids, doors.ledger.clone(), events));
+        let sink = Arc::new(Sink::new(doors, events));
         doors.peeks.offer::<dyn LogSink>(Arc::clone(&sink) as Arc<dyn LogSink>);
         doors.targets.offer("logs", Arc::new(target::Groups(Arc::clone(&sink))));
         Ok(Arc::new(Self { doors: doors.clone(), sink }))
+    }
+
+    /// Begins to carry what subscription filters pass on, also what was left. Once all targets
+    /// are offered.
+    ///
+    /// # Errors
+    /// When what was left cannot be read.
+    pub fn start(self: &Arc<Self>) -> Result<(), CourierError> {
+        let porter = Porter::<Subscribed>::of(self);
+        let (kv, clock) = (&self.doors.kv, self.doors.clock.clone());
+        let settings = CourierSettings::default();
+        let courier = Courier::open(kv, clock, "logs.subscribed", porter, settings)?;
+        let _ = self.sink.courier.set(courier); // a second start keeps the first courier
+        Ok(())
     }
 
     /// Every operation in its lane.
@@ -84,8 +104,12 @@ impl Logs {
         }
     }
 
-    /// Drops lines that still wait in memory; to be called before a reset.
-    pub fn forget_pending(&self) {
+    /// Drops what still waits in memory; to be called before a reset.
+    ///
+    /// # Errors
+    /// When what waits to be carried cannot be removed.
+    pub fn reset(&self) -> Result<(), KvError> {
         self.sink.forget_pending();
+        self.sink.courier.get().map_or(Ok(()), Courier::clear)
     }
 }

@@ -14,6 +14,16 @@ pub(crate) fn no_stream() -> AwsError {
     error("ResourceNotFoundException", "The specified log stream does not exist.")
 }
 
+/// No such filter; `kind` is `metric` or `subscription`.
+pub(crate) fn no_filter(kind: &str) -> AwsError {
+    error("ResourceNotFoundException", format!("The specified {kind} filter does not exist."))
+}
+
+/// More of something than a group may have.
+pub(crate) fn too_many() -> AwsError {
+    error("LimitExceededException", "Resource limit exceeded.")
+}
+
 /// An ARN that names nothing.
 pub(crate) fn no_resource() -> AwsError {
     error("ResourceNotFoundException", "The specified resource does not exist.")

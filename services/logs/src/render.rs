@@ -5,17 +5,19 @@ use haar_logs_contract::model::{LogGroup, LogGroupClass, LogGroupSummary, LogStr
 
 use crate::rules::group_name::stream_arn;
 use crate::rules::position::Position;
-use crate::state::{GroupClass, GroupRow, StreamRow, streams_of};
+use crate::state::{GroupClass, GroupRow, MetricFilterRow, StreamRow, filters_of, streams_of};
 
 /// A group, with the bytes of all its streams.
 pub(crate) fn group(snapshot: &Snapshot, row: &GroupRow) -> LogGroup {
     let stored: u64 = streams_of(snapshot, &row.key).map(|stream| stream.stored_bytes).sum();
+    let metric_filters = filters_of::<MetricFilterRow>(snapshot, &row.key).count();
     let arn = row.key.arn();
     LogGroup {
         log_group_name: Some(row.key.name.clone()),
         creation_time: Some(row.created_at.0),
         retention_in_days: row.retention_in_days,
-        metric_filter_count: Some(0),
+        metric_filter_count: i32::try_from(metric_filters).ok(),
+        kms_key_id: row.kms_key_id.clone(),
         arn: Some(format!("{arn}:*")),
         stored_bytes: i64::try_from(stored).ok(),
         log_group_class: Some(class(row.class)),

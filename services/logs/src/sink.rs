@@ -2,10 +2,12 @@
 //! next reader.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use haar_clock::{Clock, IdSource};
+use haar_courier::Courier;
+use haar_kernel::{Doors, Peeks};
 use haar_ledger::{Ledger, Tx};
 use haar_logs_contract::peek::{LogLine, LogSink};
 use haar_types::{AccountId, Region, Timestamp};
@@ -14,6 +16,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use crate::events::{EventStore, StreamId};
 use crate::fault::Fault;
+use crate::filtering::Came;
 use crate::state::{GroupKey, GroupRow, StreamKey, StreamRow};
 use crate::tail::{Arrived, Tail};
 
@@ -31,6 +34,9 @@ pub(crate) struct Sink {
     pub(crate) ledger: Ledger,
     pub(crate) events: EventStore,
     pub(crate) tail: Tail,
+    pub(crate) peeks: Peeks,
+    /// Carries what subscription filters pass on. Set once the room has started.
+    pub(crate) courier: OnceLock<Courier>,
     pending: Mutex<Pending>,
     arrived: Notify,
     /// Held by who flushes: the next reader waits until lines on their way are there.
@@ -74,12 +80,14 @@ impl Drop for Taken<'_> {
 
 impl Sink {
     /// Opens the sink over ledger and events.
-    pub(crate) fn new(clock: Clock, ids: IdSource, ledger: Ledger, events: EventStore) -> Self {
+    pub(crate) fn new(doors: &Doors, events: EventStore) -> Self {
         Self {
-            clock,
-            ids,
-            ledger,
+            clock: doors.clock.clone(),
+            ids: doors.ids.clone(),
+            ledger: doors.ledger.clone(),
             events,
+            peeks: doors.peeks.clone(),
+            courier: OnceLock::new(),
             tail: Tail::default(),
             pending: Mutex::default(),
             arrived: Notify::new(),
@@ -138,7 +146,12 @@ impl Sink {
         events: Vec<(Timestamp, String)>,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        self.events.append(id, &events, now)?;
+        let staged = self.events.append(id, &events, now, |batch, positions| {
+            self.pass_on(batch, key, id, &Came { events: &events, positions, now })
+        })?;
+        if let Some(courier) = self.courier.get() {
+            courier.dispatch(staged);
+        }
         self.tail.show(|| Arrived { stream: key.clone(), ingested_at: now, events });
         Ok(())
     }

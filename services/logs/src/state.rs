@@ -1,9 +1,11 @@
 //! The room's rows in the ledger.
 
+mod filter;
 mod garbage;
 mod group;
 mod stream;
 
+pub(crate) use filter::{FilterKey, MetricFilterRow, SubscriptionRow, Transformation, filters_of};
 pub(crate) use garbage::GarbageRow;
 pub(crate) use group::{GroupClass, GroupKey, GroupRow};
 pub(crate) use stream::{StreamKey, StreamRow};
@@ -14,7 +16,12 @@ use haar_ledger::{Snapshot, Tables};
 
 /// Adds the room's tables.
 pub(crate) fn tables(tables: Tables) -> Tables {
-    tables.with::<GroupRow>().with::<StreamRow>().with::<GarbageRow>()
+    tables
+        .with::<GroupRow>()
+        .with::<StreamRow>()
+        .with::<GarbageRow>()
+        .with::<SubscriptionRow>()
+        .with::<MetricFilterRow>()
 }
 
 /// A group's streams, by name.

@@ -4,9 +4,11 @@
 
 mod house;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_logs_contract::model::*;
 use haar_logs_contract::peek::{LogLine, LogSink};
 use haar_types::{AccountId, Region, Timestamp};
@@ -290,4 +292,84 @@ async fn patterns_are_tried_on_samples() {
     assert_eq!(answer["matches"].as_array().unwrap().len(), 1);
     assert_eq!(answer["matches"][0]["eventNumber"], 1);
     assert_eq!(answer["matches"][0]["extractedValues"]["$status"], "404");
+}
+
+/// Values of metrics as they are recorded: metric, dimensions, value.
+#[derive(Default)]
+struct Seen(parking_lot::Mutex<Vec<(String, String, f64)>>);
+
+impl MetricSink for Seen {
+    fn record(&self, sample: Sample<'_>) {
+        let dimensions = format!("{:?}", sample.dimensions);
+        let metric = format!("{}/{}/{}", sample.namespace, sample.metric, sample.unit);
+        self.0.lock().push((metric, dimensions, sample.value));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn metric_filters_make_values_of_what_they_match() {
+    let house = House::new();
+    let seen = Arc::new(Seen::default());
+    house.doors.peeks.offer::<dyn MetricSink>(Arc::clone(&seen) as Arc<dyn MetricSink>);
+    group_with_stream(&house).await;
+    let filter = |name: &str, pattern: &str, transformation: Value| {
+        json!({ "logGroupName": "/app", "filterName": name, "filterPattern": pattern,
+            "metricTransformations": [transformation] })
+    };
+    let count = json!({ "metricName": "errors", "metricNamespace": "app", "metricValue": "1",
+        "defaultValue": 0.0 });
+    house.ok::<PutMetricFilter>(filter("count", "ERROR", count)).await;
+    let latency = json!({ "metricName": "latency", "metricNamespace": "app",
+        "metricValue": "$.ms", "unit": "Milliseconds", "dimensions": { "path": "$.path" } });
+    house.ok::<PutMetricFilter>(filter("latency", "{ $.path = * }", latency.clone())).await;
+    let mut both = latency;
+    both["defaultValue"] = json!(1.0);
+    let refused = house.call::<PutMetricFilter>(filter("x", "", both)).await.unwrap_err();
+    assert_eq!(refused.0, "InvalidParameterException");
+
+    let now = house.now();
+    let lines = [(now, "ERROR here"), (now, r#"{"path":"/a","ms":12.5}"#), (now, r#"{"path":1}"#)];
+    put(&house, "one", &lines).await.unwrap();
+    put(&house, "one", &[(now, "fine")]).await.unwrap();
+    let seen = std::mem::take(&mut *seen.0.lock());
+    let expected = [
+        ("app/errors/None", "[]", 1.0),
+        ("app/latency/Milliseconds", r#"[("path", "/a")]"#, 12.5),
+        ("app/errors/None", "[]", 0.0),
+    ];
+    let expected = expected.map(|(metric, of, value)| (metric.to_owned(), of.to_owned(), value));
+    assert_eq!(seen, expected);
+
+    let page = house.ok::<DescribeMetricFilters>(json!({ "limit": 1 })).await;
+    assert_eq!(page["metricFilters"][0]["filterName"], "count");
+    let next = json!({ "limit": 1, "nextToken": page["nextToken"] });
+    let page = house.ok::<DescribeMetricFilters>(next).await;
+    assert_eq!(page["metricFilters"][0]["filterName"], "latency");
+    assert_eq!(page["metricFilters"][0]["metricTransformations"][0]["unit"], "Milliseconds");
+    let by = json!({ "metricName": "errors", "metricNamespace": "app" });
+    let found = house.ok::<DescribeMetricFilters>(by).await;
+    assert_eq!(found["metricFilters"].as_array().unwrap().len(), 1);
+    let groups = house.ok::<DescribeLogGroups>(json!({})).await;
+    assert_eq!(groups["logGroups"][0]["metricFilterCount"], 2);
+    let named = json!({ "logGroupName": "/app", "filterName": "count" });
+    house.ok::<DeleteMetricFilter>(named.clone()).await;
+    let gone = house.call::<DeleteMetricFilter>(named).await.unwrap_err();
+    assert_eq!(gone.0, "ResourceNotFoundException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_tells_the_key_that_it_was_given() {
+    let house = House::new();
+    let key = "arn:aws:kms:us-east-1:000000000000:key/1";
+    house.ok::<CreateLogGroup>(json!({ "logGroupName": "/app", "kmsKeyId": key })).await;
+    let shown = async || {
+        let groups = house.ok::<DescribeLogGroups>(json!({})).await;
+        groups["logGroups"][0]["kmsKeyId"].clone()
+    };
+    assert_eq!(shown().await, key);
+    house.ok::<DisassociateKmsKey>(json!({ "logGroupName": "/app" })).await;
+    assert_eq!(shown().await, Value::Null);
+    let arn = "arn:aws:logs:us-east-1:000000000000:log-group:/app";
+    house.ok::<AssociateKmsKey>(json!({ "resourceIdentifier": arn, "kmsKeyId": key })).await;
+    assert_eq!(shown().await, key);
 }

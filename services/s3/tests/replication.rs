@@ -223,3 +223,30 @@ async fn configurations_that_aws_refuses_are_refused() {
     let (_, text) = refused(vec![rule(1, tag, "ccc", "Enabled")]).await.unwrap_err();
     assert!(text.starts_with("Delete marker replication is not supported if any Tag filter"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_copy_is_locked_as_its_bucket_locks_and_fails_where_that_has_no_locks() {
+    let house = house().await;
+    let days = json!({ "Mode": "GOVERNANCE", "Days": 7 });
+    let lock = |bucket: &str, rule: Value| {
+        json!({ "Bucket": bucket,
+            "ObjectLockConfiguration": { "ObjectLockEnabled": "Enabled", "Rule": rule } })
+    };
+    house.ok::<PutObjectLockConfiguration>(lock("ccc", json!({ "DefaultRetention": days }))).await;
+    replicate(&house, "bbb", vec![rule(1, json!({}), "ccc", "Enabled")]).await.unwrap();
+    house.put("k", "x").await;
+    settle(&house).await;
+    let copy = head(&house, "ccc", "k").await.unwrap();
+    assert_eq!(copy["ObjectLockMode"], "GOVERNANCE");
+    house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    settle(&house).await;
+    assert!(head(&house, "ccc", "k").await.is_err(), "markers come along");
+
+    house.ok::<CreateBucket>(json!({ "Bucket": "ddd" })).await;
+    keep_versions(&house, "ddd", "Enabled").await.unwrap();
+    replicate(&house, "bbb", vec![rule(1, json!({}), "ddd", "Enabled")]).await.unwrap();
+    house.ok::<PutObjectLockConfiguration>(lock("bbb", Value::Null)).await;
+    house.put("late", "x").await;
+    settle(&house).await;
+    assert_eq!(head(&house, "bbb", "late").await.unwrap()["ReplicationStatus"], "FAILED");
+}

@@ -238,6 +238,7 @@ impl Rooms {
         self.loops.spawn(Arc::clone(&self.lambda).poll_sources());
         self.scheduler.start().map_err(|error| format!("schedules: {error}"))?;
         self.loops.spawn(Arc::clone(&self.scheduler).run());
+        self.logs.start().map_err(|error| format!("subscriptions of log groups: {error}"))?;
         self.loops.spawn(self.logs.run());
         self.loops.spawn(Arc::clone(&self.pipes).run());
         self.s3.start().map_err(|error| format!("notices of buckets: {error}"))?;
@@ -279,7 +280,7 @@ impl Rooms {
         self.lambda.reset().await.map_err(|error| error.to_string())?;
         self.ecs.end_all().await;
         self.kinesis.forget();
-        self.logs.forget_pending();
+        self.logs.reset().map_err(|error| error.to_string())?;
         self.pipes.forget();
         self.sns.reset().map_err(|error| error.to_string())?;
         self.sqs.forget();

@@ -64,7 +64,7 @@ fn description(row: &BackupRow, status: BackupStatus) -> BackupDescription {
         key_schema: render::key_schema(&table.keys),
         table_creation_date_time: table.created_at,
         provisioned_throughput: throughput(table.billing.throughput),
-        on_demand_throughput: None,
+        on_demand_throughput: render::on_demand(table.billing.on_demand),
         item_count: Some(row.item_count),
         billing_mode: Some(table.billing.mode),
     };
@@ -92,7 +92,7 @@ fn features(row: &BackupRow) -> SourceTableFeatureDetails {
             key_schema: Some(render::key_schema(&index.keys)),
             projection: Some(render::projection(&index.projected)),
             provisioned_throughput: Some(throughput(index.throughput)),
-            on_demand_throughput: None,
+            on_demand_throughput: render::on_demand(index.on_demand),
         })
         .collect();
     SourceTableFeatureDetails {

@@ -43,6 +43,14 @@ fn check(parameters: &Json, kind: ConnectionAuthorizationType) -> Result<(), Aws
     }
 }
 
+/// Refuses endpoints in private networks. *Ours*: AWS reaches them by resource configurations.
+fn check_reach(is_private: bool) -> Result<(), AwsError> {
+    match is_private {
+        true => Err(invalid("InvocationConnectivityParameters is not implemented by haar.")),
+        false => Ok(()),
+    }
+}
+
 fn state(row: &ConnectionRow) -> ConnectionState {
     match row.is_authorized {
         true => ConnectionState::Authorized,
@@ -63,6 +71,7 @@ impl Command<CreateConnection> for Events {
         tx: &mut Tx,
         input: CreateConnectionRequest,
     ) -> Answer<CreateConnection> {
+        check_reach(input.invocation_connectivity_parameters.is_some())?;
         let key = NameKey::own(call, &input.name);
         if tx.contains::<ConnectionRow>(&key) {
             return Err(exists(format!("Connection {} already exists.", key.name)));
@@ -100,6 +109,7 @@ impl Command<UpdateConnection> for Events {
         tx: &mut Tx,
         input: UpdateConnectionRequest,
     ) -> Answer<UpdateConnection> {
+        check_reach(input.invocation_connectivity_parameters.is_some())?;
         let mut row = find(tx, call, &input.name)?;
         row.kind = input.authorization_type.unwrap_or(row.kind);
         let new = input.auth_parameters.as_ref().map(|given| to_json(given)).unwrap_or_default();

@@ -11,7 +11,7 @@ use haar_kernel::{Answer, Auth, Call, Flow, Question, Room as _, UsageRecord};
 use crate::Events;
 use crate::lookup::get_bus;
 use crate::publish::Publication;
-use crate::refusal::invalid;
+use crate::refusal::{invalid, not_found};
 use crate::rules::event::{ENTRIES_SIZE_MAX, Origin, Rejection, build, read, size};
 use crate::state::BusKey;
 
@@ -23,6 +23,9 @@ const BILLED_SIZE: usize = 64 * 1024;
 
 impl Flow<PutEvents> for Events {
     async fn flow(self: Arc<Self>, call: Call, input: PutEventsRequest) -> Answer<PutEvents> {
+        if let Some(endpoint) = &input.endpoint_id {
+            return Err(not_found(format!("Endpoint '{endpoint}' does not exist.")));
+        }
         let total: usize = input.entries.iter().map(size).sum();
         if total > ENTRIES_SIZE_MAX {
             return Err(invalid("Total size of the entries in the request is over the limit."));

@@ -23,6 +23,9 @@ const DEPTH_MAX: usize = 256;
 /// Longest target of a symbolic link.
 const LINK_BYTES_MAX: u64 = 4096;
 
+/// Where functions see their code and layers: links may be absolute that lead there.
+const OWN_FOLDERS: [&str; 2] = ["/var/task", "/opt"];
+
 /// Unpacks into an empty directory and answers the bytes written.
 pub(super) fn unpack<R: Read + Seek>(archive: R, into: &Path) -> Result<u64, CodeError> {
     let archive = ZipArchive::new(archive).map_err(broken)?;
@@ -139,7 +142,12 @@ fn unpack_link<R: Read>(
     let mut target = String::new();
     entry.take(LINK_BYTES_MAX).read_to_string(&mut target).map_err(broken)?;
     let mut depth = relative.components().count().saturating_sub(1);
-    for component in Path::new(&target).components() {
+    // A function sees its code and layers there, and nothing of the host's.
+    let inner = OWN_FOLDERS.iter().find_map(|folder| Path::new(&target).strip_prefix(folder).ok());
+    if inner.is_some() {
+        depth = 0;
+    }
+    for component in inner.unwrap_or(Path::new(&target)).components() {
         match component {
             Component::Normal(_) => depth += 1,
             Component::CurDir => {}

@@ -15,7 +15,10 @@ use crate::lookup::{find_group, group_key, identified_group};
 use crate::refusal;
 use crate::render;
 use crate::rules::group_name::matches_regex_pattern;
-use crate::state::{GarbageRow, GroupClass, GroupKey, GroupRow, StreamRow, streams_of};
+use crate::state::{
+    GarbageRow, GroupClass, GroupKey, GroupRow, MetricFilterRow, StreamRow, SubscriptionRow,
+    filters_of, streams_of,
+};
 
 /// Groups on a page where the caller asks for no number.
 const PAGE_COUNT: usize = 50;
@@ -37,6 +40,7 @@ impl Command<CreateLogGroup> for Logs {
             class: class.unwrap_or_default(),
             deletion_protection: input.deletion_protection_enabled.unwrap_or_default(),
             tags: input.tags.unwrap_or_default(),
+            kms_key_id: input.kms_key_id,
             ..GroupRow::new(key, call.ids.draw(), call.now)
         });
         Ok(Default::default())
@@ -59,6 +63,16 @@ impl Command<DeleteLogGroup> for Logs {
         let streams: Vec<_> = streams_of(tx, &key).map(|row| row.key.clone()).collect();
         for stream in streams {
             tx.remove::<StreamRow>(&stream);
+        }
+        let filters: Vec<_> =
+            filters_of::<SubscriptionRow>(tx, &key).map(|row| row.key.clone()).collect();
+        for filter in filters {
+            tx.remove::<SubscriptionRow>(&filter);
+        }
+        let filters: Vec<_> =
+            filters_of::<MetricFilterRow>(tx, &key).map(|row| row.key.clone()).collect();
+        for filter in filters {
+            tx.remove::<MetricFilterRow>(&filter);
         }
         tx.remove::<GroupRow>(&key);
         tx.put(GarbageRow { group_id: group.id, stream_id: None });

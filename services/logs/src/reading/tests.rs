@@ -14,7 +14,7 @@ const B: StreamId = StreamId { group: 1, stream: 2 };
 fn store(events: &[(StreamId, i64, &str)]) -> EventStore {
     let store = EventStore::open(&Kv::ephemeral()).unwrap();
     for (id, at, message) in events {
-        store.append(*id, &[(Timestamp(*at), (*message).to_owned())], NOW).unwrap();
+        store.append(*id, &[(Timestamp(*at), (*message).to_owned())], NOW, |_, _| ()).unwrap();
     }
     store
 }
@@ -38,7 +38,7 @@ fn pages_lead_forward_to_the_end_and_stay_there() {
     assert_eq!(text(&second.events), "d");
     let end = page(Some(second.forward), 3);
     assert_eq!((text(&end.events), end.forward), (String::new(), second.forward));
-    store.append(A, &[(Timestamp(40), "e".to_owned())], NOW).unwrap();
+    store.append(A, &[(Timestamp(40), "e".to_owned())], NOW, |_, _| ()).unwrap();
     assert_eq!(text(&page(Some(end.forward), 3).events), "e");
 }
 

@@ -73,6 +73,14 @@ impl FilterPattern {
         }
     }
 
+    /// What a field of a matching message is: `$.latency` of JSON, `$bytes` of columns.
+    pub(crate) fn field(&self, message: &str, field: &str) -> Option<String> {
+        match self {
+            Self::Fields(fields) => fields.extract(message).remove(field),
+            Self::All | Self::Terms(_) | Self::Json(_) => json::field(message, field),
+        }
+    }
+
     fn regex_count(&self) -> usize {
         match self {
             Self::All => 0,

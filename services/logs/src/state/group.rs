@@ -73,6 +73,9 @@ pub(crate) struct GroupRow {
     pub(crate) tags: Tags,
     /// Writer: `controllers::sweeper`. Events before it are gone.
     pub(crate) expired_before: Timestamp,
+    /// The key that its events are said to be encrypted with; kept and shown.
+    #[serde(default)]
+    pub(crate) kms_key_id: Option<String>,
 }
 
 impl GroupRow {
@@ -87,6 +90,7 @@ impl GroupRow {
             deletion_protection: false,
             tags: Tags::new(),
             expired_before: Timestamp(0),
+            kms_key_id: None,
         }
     }
 

@@ -186,7 +186,7 @@ pub(crate) fn usual_encryption(bucket: &BucketRow) -> Encryption {
 }
 
 /// Until when a bucket locks what is put into it now.
-pub(super) fn default_retention(bucket: &BucketRow, now: Timestamp) -> Option<Retention> {
+pub(crate) fn default_retention(bucket: &BucketRow, now: Timestamp) -> Option<Retention> {
     let rule = bucket.lock.as_ref()?.rule.as_ref()?.default_retention.as_ref()?;
     let days = rule.days.unwrap_or(0) + rule.years.unwrap_or(0).saturating_mul(365);
     let day = std::time::Duration::from_secs(24 * 3600);

@@ -7,7 +7,7 @@ use haar_courier::{Errand, Parcel, Verdict, back_off};
 use haar_iam_contract::sender::role_sender;
 use haar_kernel::{Auth, Call, Principal};
 use haar_s3_contract::model::{ReplicationRule, ServerSideEncryption};
-use haar_types::RequestId;
+use haar_types::{RequestId, Timestamp};
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +15,7 @@ use crate::S3;
 use crate::access::Ask;
 use crate::lookup::keeps_versions;
 use crate::notices::{Cause, Happening};
+use crate::ops::manner::default_retention;
 use crate::rules::encryption::blocks_customer_keys;
 use crate::rules::replication::{Copies, gives_away, wanted};
 use crate::state::BucketRow;
@@ -100,13 +101,16 @@ impl S3 {
         if account.is_some_and(|account| account != target.account.to_string()) {
             return Err(Failure::GivenUp("DstBucketNotFound"));
         }
-        let locked = record.manner.encryption.customer.is_some();
-        if locked && blocks_customer_keys(&target) {
+        if source.lock.is_some() && target.lock.is_none() {
+            return Err(Failure::GivenUp("DstBucketObjectLockConfigMissing"));
+        }
+        let sealed = record.manner.encryption.customer.is_some();
+        if sealed && blocks_customer_keys(&target) {
             return Err(Failure::GivenUp("DstPutObjectNotPermitted"));
         }
         self.weigh(copying, (&source, &target), rule, &record)?;
         let held = self.held_of(&source, &copying.key, &record)?;
-        let copy = replica(&target, rule, &record);
+        let copy = replica(&target, rule, &record, self.doors.clock.now());
         self.put_copy_of(copying, &target, copy, held)?;
         self.store.sync().await?;
         self.meter_copy(&source, &target, &record);
@@ -230,7 +234,7 @@ impl S3 {
 }
 
 /// A version as its copy has it.
-fn replica(target: &BucketRow, rule: &ReplicationRule, record: &Record) -> Record {
+fn replica(target: &BucketRow, rule: &ReplicationRule, record: &Record, now: Timestamp) -> Record {
     let mut copy = Record { replication: Some(Copies::replica()), ..record.clone() };
     (copy.restore, copy.superseded_at) = (None, None);
     let manner = &mut copy.manner;
@@ -241,8 +245,9 @@ fn replica(target: &BucketRow, rule: &ReplicationRule, record: &Record) -> Recor
     if let Some(class) = rule.destination.storage_class {
         manner.headers.storage_class = Some(class);
     }
-    if target.lock.is_none() {
-        (manner.retention, manner.legal_hold) = (None, false);
+    // What the original is locked with comes along; else the bucket locks as what is put there.
+    if manner.retention.is_none() && !copy.is_marker {
+        manner.retention = default_retention(target, now);
     }
     let key = rule.destination.encryption_configuration.as_ref();
     if let Some(key) = key.and_then(|key| key.replica_kms_key_id.clone())

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use haar_dynamodb_contract::{
     BackupStatus, BillingMode, GlobalSecondaryIndex, InvalidRestoreTimeException,
-    LocalSecondaryIndex, PointInTimeRecoveryUnavailableException, ProvisionedThroughput,
-    RestoreTableFromBackup, RestoreTableFromBackupInput, RestoreTableFromBackupOutput,
-    RestoreTableToPointInTime, RestoreTableToPointInTimeInput, RestoreTableToPointInTimeOutput,
-    SSESpecification, TableAlreadyExistsException, TableDescription, TableNotFoundException,
-    TableStatus,
+    LocalSecondaryIndex, OnDemandThroughput, PointInTimeRecoveryUnavailableException,
+    ProvisionedThroughput, RestoreTableFromBackup, RestoreTableFromBackupInput,
+    RestoreTableFromBackupOutput, RestoreTableToPointInTime, RestoreTableToPointInTimeInput,
+    RestoreTableToPointInTimeOutput, SSESpecification, TableAlreadyExistsException,
+    TableDescription, TableNotFoundException, TableStatus,
 };
 use haar_kernel::{Answer, Call, Flow};
 use haar_ledger::Tx;
@@ -18,7 +18,7 @@ use haar_wire::AwsError;
 use super::{backup_in_use, find_backup};
 use crate::Dynamodb;
 use crate::lookup::{arn_key, table_key};
-use crate::ops::table::create::{mint, sse};
+use crate::ops::table::create::{mint, on_demand, sse};
 use crate::refusal::invalid;
 use crate::render;
 use crate::rules::definition::{check_name, throughput};
@@ -29,6 +29,7 @@ struct Overrides {
     name: String,
     mode: Option<BillingMode>,
     throughput: Option<ProvisionedThroughput>,
+    on_demand: Option<OnDemandThroughput>,
     globals: Option<Vec<GlobalSecondaryIndex>>,
     locals: Option<Vec<LocalSecondaryIndex>>,
     sse: Option<SSESpecification>,
@@ -47,6 +48,7 @@ impl Flow<RestoreTableFromBackup> for Dynamodb {
             name: input.target_table_name,
             mode: input.billing_mode_override,
             throughput: input.provisioned_throughput_override,
+            on_demand: input.on_demand_throughput_override,
             globals: input.global_secondary_index_override,
             locals: input.local_secondary_index_override,
             sse: input.sse_specification_override,
@@ -116,6 +118,7 @@ impl Flow<RestoreTableToPointInTime> for Dynamodb {
             name: input.target_table_name,
             mode: input.billing_mode_override,
             throughput: input.provisioned_throughput_override,
+            on_demand: input.on_demand_throughput_override,
             globals: input.global_secondary_index_override,
             locals: input.local_secondary_index_override,
             sse: input.sse_specification_override,
@@ -197,6 +200,18 @@ fn restored_row(
         row.billing.is_named = true;
         row.billing.on_demand_since = (mode == BillingMode::PayPerRequest).then_some(call.now);
         row.billing.throughput = Throughput { read, write, ..Throughput::default() };
+    }
+    if row.billing.mode != source.billing.mode {
+        row.billing.on_demand = None; // limits are for tables on demand
+    }
+    if let Some(limits) = &overrides.on_demand {
+        if row.billing.mode != BillingMode::PayPerRequest {
+            return Err(invalid(
+                "One or more parameter values were invalid: OnDemandThroughput cannot be \
+                 specified when BillingMode is PROVISIONED",
+            ));
+        }
+        row.billing.on_demand = on_demand(Some(limits));
     }
     if let Some(given) = overrides.sse {
         row.sse = sse(call, Some(&given));

@@ -110,7 +110,7 @@ pub(crate) fn mint(call: &Call) -> u64 {
 }
 
 /// The limits of an on-demand table.
-pub(super) fn on_demand(given: Option<&OnDemandThroughput>) -> Option<(Option<i64>, Option<i64>)> {
+pub(crate) fn on_demand(given: Option<&OnDemandThroughput>) -> Option<(Option<i64>, Option<i64>)> {
     let limit = |units: Option<i64>| units.filter(|units| *units > 0);
     let given = given?;
     let limits = (limit(given.max_read_request_units), limit(given.max_write_request_units));

@@ -51,6 +51,11 @@ text_enum!(PolicyUsageType {
     PermissionsPolicy = "PermissionsPolicy",
     PermissionsBoundary = "PermissionsBoundary",
 });
+text_enum!(AssignmentStatusType {
+    Assigned = "Assigned",
+    Unassigned = "Unassigned",
+    Any = "Any",
+});
 text_enum!(PolicyScopeType {
     All = "All",
     Aws = "AWS",

@@ -98,6 +98,13 @@ shape!(ServiceFailureException, tables::SERVICE_FAILURE_EXCEPTION, 0 message);
 
 error_shape!(ServiceFailureException, message);
 #[derive(Clone, Default)]
+pub struct ServiceNotSupportedException {
+    pub message: Option<String>,
+}
+shape!(ServiceNotSupportedException, tables::SERVICE_NOT_SUPPORTED_EXCEPTION, 0 message);
+
+error_shape!(ServiceNotSupportedException, message);
+#[derive(Clone, Default)]
 pub struct UnmodifiableEntityException {
     pub message: Option<String>,
 }

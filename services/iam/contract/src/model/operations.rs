@@ -2033,6 +2033,68 @@ pub static LIST_INSTANCE_PROFILES_FOR_ROLE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListMFADevices;
+impl Operation for ListMFADevices {
+    type Input = shapes::ListMFADevicesRequest;
+    type Output = shapes::ListMFADevicesResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_MFA_DEVICES;
+}
+pub type ListMFADevicesInput = shapes::ListMFADevicesRequest;
+pub type ListMFADevicesOutput = shapes::ListMFADevicesResponse;
+pub static LIST_MFA_DEVICES: OperationSchema = OperationSchema {
+    name: "ListMFADevices",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_MFA_DEVICES_REQUEST,
+    output: &tables::LIST_MFA_DEVICES_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::ListMFADevicesRequest::default()),
+    new_output: || Box::new(shapes::ListMFADevicesResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListMFADevices",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["MFADevices"],
+    }),
+    result_wrapper: Some("ListMFADevicesResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListOpenIDConnectProviders;
+impl Operation for ListOpenIDConnectProviders {
+    type Input = shapes::ListOpenIDConnectProvidersRequest;
+    type Output = shapes::ListOpenIDConnectProvidersResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_OPEN_ID_CONNECT_PROVIDERS;
+}
+pub type ListOpenIDConnectProvidersInput = shapes::ListOpenIDConnectProvidersRequest;
+pub type ListOpenIDConnectProvidersOutput = shapes::ListOpenIDConnectProvidersResponse;
+pub static LIST_OPEN_ID_CONNECT_PROVIDERS: OperationSchema = OperationSchema {
+    name: "ListOpenIDConnectProviders",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST,
+    output: &tables::LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE,
+    errors: &[&tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::ListOpenIDConnectProvidersRequest::default()),
+    new_output: || Box::new(shapes::ListOpenIDConnectProvidersResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListOpenIDConnectProviders",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("ListOpenIDConnectProvidersResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListPolicies;
 impl Operation for ListPolicies {
     type Input = shapes::ListPoliciesRequest;
@@ -2245,6 +2307,164 @@ pub static LIST_ROLES: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListSAMLProviders;
+impl Operation for ListSAMLProviders {
+    type Input = shapes::ListSAMLProvidersRequest;
+    type Output = shapes::ListSAMLProvidersResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_SAML_PROVIDERS;
+}
+pub type ListSAMLProvidersInput = shapes::ListSAMLProvidersRequest;
+pub type ListSAMLProvidersOutput = shapes::ListSAMLProvidersResponse;
+pub static LIST_SAML_PROVIDERS: OperationSchema = OperationSchema {
+    name: "ListSAMLProviders",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_SAML_PROVIDERS_REQUEST,
+    output: &tables::LIST_SAML_PROVIDERS_RESPONSE,
+    errors: &[&tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::ListSAMLProvidersRequest::default()),
+    new_output: || Box::new(shapes::ListSAMLProvidersResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListSAMLProviders",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("ListSAMLProvidersResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListSSHPublicKeys;
+impl Operation for ListSSHPublicKeys {
+    type Input = shapes::ListSSHPublicKeysRequest;
+    type Output = shapes::ListSSHPublicKeysResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_SSH_PUBLIC_KEYS;
+}
+pub type ListSSHPublicKeysInput = shapes::ListSSHPublicKeysRequest;
+pub type ListSSHPublicKeysOutput = shapes::ListSSHPublicKeysResponse;
+pub static LIST_SSH_PUBLIC_KEYS: OperationSchema = OperationSchema {
+    name: "ListSSHPublicKeys",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_SSH_PUBLIC_KEYS_REQUEST,
+    output: &tables::LIST_SSH_PUBLIC_KEYS_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION],
+    new_input: || Box::new(shapes::ListSSHPublicKeysRequest::default()),
+    new_output: || Box::new(shapes::ListSSHPublicKeysResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListSSHPublicKeys",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["SSHPublicKeys"],
+    }),
+    result_wrapper: Some("ListSSHPublicKeysResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListServerCertificates;
+impl Operation for ListServerCertificates {
+    type Input = shapes::ListServerCertificatesRequest;
+    type Output = shapes::ListServerCertificatesResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_SERVER_CERTIFICATES;
+}
+pub type ListServerCertificatesInput = shapes::ListServerCertificatesRequest;
+pub type ListServerCertificatesOutput = shapes::ListServerCertificatesResponse;
+pub static LIST_SERVER_CERTIFICATES: OperationSchema = OperationSchema {
+    name: "ListServerCertificates",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_SERVER_CERTIFICATES_REQUEST,
+    output: &tables::LIST_SERVER_CERTIFICATES_RESPONSE,
+    errors: &[&tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::ListServerCertificatesRequest::default()),
+    new_output: || Box::new(shapes::ListServerCertificatesResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListServerCertificates",
+    resource: "*",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["ServerCertificateMetadataList"],
+    }),
+    result_wrapper: Some("ListServerCertificatesResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListServiceSpecificCredentials;
+impl Operation for ListServiceSpecificCredentials {
+    type Input = shapes::ListServiceSpecificCredentialsRequest;
+    type Output = shapes::ListServiceSpecificCredentialsResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_SERVICE_SPECIFIC_CREDENTIALS;
+}
+pub type ListServiceSpecificCredentialsInput = shapes::ListServiceSpecificCredentialsRequest;
+pub type ListServiceSpecificCredentialsOutput = shapes::ListServiceSpecificCredentialsResponse;
+pub static LIST_SERVICE_SPECIFIC_CREDENTIALS: OperationSchema = OperationSchema {
+    name: "ListServiceSpecificCredentials",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_SERVICE_SPECIFIC_CREDENTIALS_REQUEST,
+    output: &tables::LIST_SERVICE_SPECIFIC_CREDENTIALS_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::SERVICE_NOT_SUPPORTED_EXCEPTION],
+    new_input: || Box::new(shapes::ListServiceSpecificCredentialsRequest::default()),
+    new_output: || Box::new(shapes::ListServiceSpecificCredentialsResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListServiceSpecificCredentials",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("ListServiceSpecificCredentialsResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListSigningCertificates;
+impl Operation for ListSigningCertificates {
+    type Input = shapes::ListSigningCertificatesRequest;
+    type Output = shapes::ListSigningCertificatesResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_SIGNING_CERTIFICATES;
+}
+pub type ListSigningCertificatesInput = shapes::ListSigningCertificatesRequest;
+pub type ListSigningCertificatesOutput = shapes::ListSigningCertificatesResponse;
+pub static LIST_SIGNING_CERTIFICATES: OperationSchema = OperationSchema {
+    name: "ListSigningCertificates",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_SIGNING_CERTIFICATES_REQUEST,
+    output: &tables::LIST_SIGNING_CERTIFICATES_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::ListSigningCertificatesRequest::default()),
+    new_output: || Box::new(shapes::ListSigningCertificatesResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListSigningCertificates",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["Certificates"],
+    }),
+    result_wrapper: Some("ListSigningCertificatesResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListUserPolicies;
 impl Operation for ListUserPolicies {
     type Input = shapes::ListUserPoliciesRequest;
@@ -2341,6 +2561,40 @@ pub static LIST_USERS: OperationSchema = OperationSchema {
         result_key: &["Users"],
     }),
     result_wrapper: Some("ListUsersResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListVirtualMFADevices;
+impl Operation for ListVirtualMFADevices {
+    type Input = shapes::ListVirtualMFADevicesRequest;
+    type Output = shapes::ListVirtualMFADevicesResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_VIRTUAL_MFA_DEVICES;
+}
+pub type ListVirtualMFADevicesInput = shapes::ListVirtualMFADevicesRequest;
+pub type ListVirtualMFADevicesOutput = shapes::ListVirtualMFADevicesResponse;
+pub static LIST_VIRTUAL_MFA_DEVICES: OperationSchema = OperationSchema {
+    name: "ListVirtualMFADevices",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_VIRTUAL_MFA_DEVICES_REQUEST,
+    output: &tables::LIST_VIRTUAL_MFA_DEVICES_RESPONSE,
+    errors: &[],
+    new_input: || Box::new(shapes::ListVirtualMFADevicesRequest::default()),
+    new_output: || Box::new(shapes::ListVirtualMFADevicesResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListVirtualMFADevices",
+    resource: "*",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["VirtualMFADevices"],
+    }),
+    result_wrapper: Some("ListVirtualMFADevicesResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,

@@ -927,6 +927,32 @@ pub struct ListInstanceProfilesResponse {
 shape!(ListInstanceProfilesResponse, tables::LIST_INSTANCE_PROFILES_RESPONSE, 0 instance_profiles, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
+pub struct ListMFADevicesRequest {
+    pub user_name: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListMFADevicesRequest, tables::LIST_MFA_DEVICES_REQUEST, 0 user_name, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListMFADevicesResponse {
+    pub mfa_devices: Vec<MFADevice>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListMFADevicesResponse, tables::LIST_MFA_DEVICES_RESPONSE, 0 mfa_devices, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
+pub struct ListOpenIDConnectProvidersRequest {}
+shape!(ListOpenIDConnectProvidersRequest, tables::LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST);
+
+#[derive(Clone, Default)]
+pub struct ListOpenIDConnectProvidersResponse {
+    pub open_id_connect_provider_list: Option<Vec<OpenIDConnectProviderListEntry>>,
+}
+shape!(ListOpenIDConnectProvidersResponse, tables::LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE, 0 open_id_connect_provider_list);
+
+#[derive(Clone, Default)]
 pub struct ListPoliciesRequest {
     pub scope: Option<PolicyScopeType>,
     pub only_attached: Option<bool>,
@@ -1026,6 +1052,82 @@ pub struct ListRolesResponse {
 shape!(ListRolesResponse, tables::LIST_ROLES_RESPONSE, 0 roles, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
+pub struct ListSAMLProvidersRequest {}
+shape!(ListSAMLProvidersRequest, tables::LIST_SAML_PROVIDERS_REQUEST);
+
+#[derive(Clone, Default)]
+pub struct ListSAMLProvidersResponse {
+    pub saml_provider_list: Option<Vec<SAMLProviderListEntry>>,
+}
+shape!(ListSAMLProvidersResponse, tables::LIST_SAML_PROVIDERS_RESPONSE, 0 saml_provider_list);
+
+#[derive(Clone, Default)]
+pub struct ListSSHPublicKeysRequest {
+    pub user_name: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListSSHPublicKeysRequest, tables::LIST_SSH_PUBLIC_KEYS_REQUEST, 0 user_name, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListSSHPublicKeysResponse {
+    pub ssh_public_keys: Option<Vec<SSHPublicKeyMetadata>>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListSSHPublicKeysResponse, tables::LIST_SSH_PUBLIC_KEYS_RESPONSE, 0 ssh_public_keys, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
+pub struct ListServerCertificatesRequest {
+    pub path_prefix: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListServerCertificatesRequest, tables::LIST_SERVER_CERTIFICATES_REQUEST, 0 path_prefix, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListServerCertificatesResponse {
+    pub server_certificate_metadata_list: Vec<ServerCertificateMetadata>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListServerCertificatesResponse, tables::LIST_SERVER_CERTIFICATES_RESPONSE, 0 server_certificate_metadata_list, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
+pub struct ListServiceSpecificCredentialsRequest {
+    pub user_name: Option<String>,
+    pub service_name: Option<String>,
+    pub all_users: Option<bool>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListServiceSpecificCredentialsRequest, tables::LIST_SERVICE_SPECIFIC_CREDENTIALS_REQUEST, 0 user_name, 1 service_name, 2 all_users, 3 marker, 4 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListServiceSpecificCredentialsResponse {
+    pub service_specific_credentials: Option<Vec<ServiceSpecificCredentialMetadata>>,
+    pub marker: Option<String>,
+    pub is_truncated: Option<bool>,
+}
+shape!(ListServiceSpecificCredentialsResponse, tables::LIST_SERVICE_SPECIFIC_CREDENTIALS_RESPONSE, 0 service_specific_credentials, 1 marker, 2 is_truncated);
+
+#[derive(Clone, Default)]
+pub struct ListSigningCertificatesRequest {
+    pub user_name: Option<String>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListSigningCertificatesRequest, tables::LIST_SIGNING_CERTIFICATES_REQUEST, 0 user_name, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListSigningCertificatesResponse {
+    pub certificates: Vec<SigningCertificate>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListSigningCertificatesResponse, tables::LIST_SIGNING_CERTIFICATES_RESPONSE, 0 certificates, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
 pub struct ListUserPoliciesRequest {
     pub user_name: String,
     pub marker: Option<String>,
@@ -1074,12 +1176,36 @@ pub struct ListUsersResponse {
 shape!(ListUsersResponse, tables::LIST_USERS_RESPONSE, 0 users, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
+pub struct ListVirtualMFADevicesRequest {
+    pub assignment_status: Option<AssignmentStatusType>,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListVirtualMFADevicesRequest, tables::LIST_VIRTUAL_MFA_DEVICES_REQUEST, 0 assignment_status, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListVirtualMFADevicesResponse {
+    pub virtual_mfa_devices: Vec<VirtualMFADevice>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListVirtualMFADevicesResponse, tables::LIST_VIRTUAL_MFA_DEVICES_RESPONSE, 0 virtual_mfa_devices, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
 pub struct LoginProfile {
     pub user_name: String,
     pub create_date: Timestamp,
     pub password_reset_required: Option<bool>,
 }
 shape!(LoginProfile, tables::LOGIN_PROFILE, 0 user_name, 1 create_date, 2 password_reset_required);
+
+#[derive(Clone, Default)]
+pub struct MFADevice {
+    pub user_name: String,
+    pub serial_number: String,
+    pub enable_date: Timestamp,
+}
+shape!(MFADevice, tables::MFA_DEVICE, 0 user_name, 1 serial_number, 2 enable_date);
 
 #[derive(Clone, Default)]
 pub struct ManagedPolicyDetail {
@@ -1097,6 +1223,12 @@ pub struct ManagedPolicyDetail {
     pub policy_version_list: Option<Vec<PolicyVersion>>,
 }
 shape!(ManagedPolicyDetail, tables::MANAGED_POLICY_DETAIL, 0 policy_name, 1 policy_id, 2 arn, 3 path, 4 default_version_id, 5 attachment_count, 6 permissions_boundary_usage_count, 7 is_attachable, 8 description, 9 create_date, 10 update_date, 11 policy_version_list);
+
+#[derive(Clone, Default)]
+pub struct OpenIDConnectProviderListEntry {
+    pub arn: Option<String>,
+}
+shape!(OpenIDConnectProviderListEntry, tables::OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY, 0 arn);
 
 #[derive(Clone, Default)]
 pub struct OrganizationsDecisionDetail {
@@ -1325,6 +1457,47 @@ pub struct RoleUsageType {
 shape!(RoleUsageType, tables::ROLE_USAGE_TYPE, 0 region, 1 resources);
 
 #[derive(Clone, Default)]
+pub struct SAMLProviderListEntry {
+    pub arn: Option<String>,
+    pub valid_until: Option<Timestamp>,
+    pub create_date: Option<Timestamp>,
+}
+shape!(SAMLProviderListEntry, tables::SAML_PROVIDER_LIST_ENTRY, 0 arn, 1 valid_until, 2 create_date);
+
+#[derive(Clone, Default)]
+pub struct SSHPublicKeyMetadata {
+    pub user_name: String,
+    pub ssh_public_key_id: String,
+    pub status: StatusType,
+    pub upload_date: Timestamp,
+}
+shape!(SSHPublicKeyMetadata, tables::SSH_PUBLIC_KEY_METADATA, 0 user_name, 1 ssh_public_key_id, 2 status, 3 upload_date);
+
+#[derive(Clone, Default)]
+pub struct ServerCertificateMetadata {
+    pub path: String,
+    pub server_certificate_name: String,
+    pub server_certificate_id: String,
+    pub arn: String,
+    pub upload_date: Option<Timestamp>,
+    pub expiration: Option<Timestamp>,
+}
+shape!(ServerCertificateMetadata, tables::SERVER_CERTIFICATE_METADATA, 0 path, 1 server_certificate_name, 2 server_certificate_id, 3 arn, 4 upload_date, 5 expiration);
+
+#[derive(Clone, Default)]
+pub struct ServiceSpecificCredentialMetadata {
+    pub user_name: String,
+    pub status: StatusType,
+    pub service_user_name: Option<String>,
+    pub service_credential_alias: Option<String>,
+    pub create_date: Timestamp,
+    pub expiration_date: Option<Timestamp>,
+    pub service_specific_credential_id: String,
+    pub service_name: String,
+}
+shape!(ServiceSpecificCredentialMetadata, tables::SERVICE_SPECIFIC_CREDENTIAL_METADATA, 0 user_name, 1 status, 2 service_user_name, 3 service_credential_alias, 4 create_date, 5 expiration_date, 6 service_specific_credential_id, 7 service_name);
+
+#[derive(Clone, Default)]
 pub struct SetDefaultPolicyVersionOutput {}
 shape!(SetDefaultPolicyVersionOutput, tables::SET_DEFAULT_POLICY_VERSION_OUTPUT);
 
@@ -1334,6 +1507,16 @@ pub struct SetDefaultPolicyVersionRequest {
     pub version_id: String,
 }
 shape!(SetDefaultPolicyVersionRequest, tables::SET_DEFAULT_POLICY_VERSION_REQUEST, 0 policy_arn, 1 version_id);
+
+#[derive(Clone, Default)]
+pub struct SigningCertificate {
+    pub user_name: String,
+    pub certificate_id: String,
+    pub certificate_body: String,
+    pub status: StatusType,
+    pub upload_date: Option<Timestamp>,
+}
+shape!(SigningCertificate, tables::SIGNING_CERTIFICATE, 0 user_name, 1 certificate_id, 2 certificate_body, 3 status, 4 upload_date);
 
 #[derive(Clone, Default)]
 pub struct SimulateCustomPolicyRequest {
@@ -1609,3 +1792,14 @@ pub struct UserDetail {
     pub tags: Option<Vec<Tag>>,
 }
 shape!(UserDetail, tables::USER_DETAIL, 0 path, 1 user_name, 2 user_id, 3 arn, 4 create_date, 5 user_policy_list, 6 group_list, 7 attached_managed_policies, 8 permissions_boundary, 9 tags);
+
+#[derive(Clone, Default)]
+pub struct VirtualMFADevice {
+    pub serial_number: String,
+    pub base32_string_seed: Option<Bytes>,
+    pub qr_code_png: Option<Bytes>,
+    pub user: Option<User>,
+    pub enable_date: Option<Timestamp>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(VirtualMFADevice, tables::VIRTUAL_MFA_DEVICE, 0 serial_number, 1 base32_string_seed, 2 qr_code_png, 3 user, 4 enable_date, 5 tags);

@@ -103,6 +103,7 @@ pub static ATTACHED_POLICY: Schema = Schema::structure(
         Member::new("PolicyArn", &ARN_TYPE),
     ]),
 );
+pub static BOOTSTRAP_DATUM: Schema = Schema::new("BootstrapDatum", Kind::Blob).sensitive();
 pub static COLUMN_NUMBER: Schema = Schema::new("ColumnNumber", Kind::Integer);
 pub static CONCURRENT_MODIFICATION_EXCEPTION: Schema = Schema::structure(
     "ConcurrentModificationException",
@@ -893,6 +894,31 @@ pub static LIST_INSTANCE_PROFILES_RESPONSE: Schema = Schema::structure(
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
 );
+pub static LIST_MFA_DEVICES_REQUEST: Schema = Schema::structure(
+    "ListMFADevicesRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_MFA_DEVICES_RESPONSE: Schema = Schema::structure(
+    "ListMFADevicesResponse",
+    &StructSchema::new(&[
+        Member::new("MFADevices", &MFA_DEVICE_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+pub static LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST: Schema =
+    Schema::structure("ListOpenIDConnectProvidersRequest", &StructSchema::new(&[]));
+pub static LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE: Schema = Schema::structure(
+    "ListOpenIDConnectProvidersResponse",
+    &StructSchema::new(&[Member::new(
+        "OpenIDConnectProviderList",
+        &OPEN_ID_CONNECT_PROVIDER_LIST_TYPE,
+    )]),
+);
 pub static LIST_POLICIES_REQUEST: Schema = Schema::structure(
     "ListPoliciesRequest",
     &StructSchema::new(&[
@@ -992,6 +1018,79 @@ pub static LIST_ROLES_RESPONSE: Schema = Schema::structure(
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
 );
+pub static LIST_SAML_PROVIDERS_REQUEST: Schema =
+    Schema::structure("ListSAMLProvidersRequest", &StructSchema::new(&[]));
+pub static LIST_SAML_PROVIDERS_RESPONSE: Schema = Schema::structure(
+    "ListSAMLProvidersResponse",
+    &StructSchema::new(&[Member::new("SAMLProviderList", &SAML_PROVIDER_LIST_TYPE)]),
+);
+pub static LIST_SSH_PUBLIC_KEYS_REQUEST: Schema = Schema::structure(
+    "ListSSHPublicKeysRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_SSH_PUBLIC_KEYS_RESPONSE: Schema = Schema::structure(
+    "ListSSHPublicKeysResponse",
+    &StructSchema::new(&[
+        Member::new("SSHPublicKeys", &SSH_PUBLIC_KEY_LIST_TYPE),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+pub static LIST_SERVER_CERTIFICATES_REQUEST: Schema = Schema::structure(
+    "ListServerCertificatesRequest",
+    &StructSchema::new(&[
+        Member::new("PathPrefix", &PATH_PREFIX_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_SERVER_CERTIFICATES_RESPONSE: Schema = Schema::structure(
+    "ListServerCertificatesResponse",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateMetadataList", &SERVER_CERTIFICATE_METADATA_LIST_TYPE)
+            .required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+pub static LIST_SERVICE_SPECIFIC_CREDENTIALS_REQUEST: Schema = Schema::structure(
+    "ListServiceSpecificCredentialsRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE),
+        Member::new("ServiceName", &SERVICE_NAME),
+        Member::new("AllUsers", &ALL_USERS),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_SERVICE_SPECIFIC_CREDENTIALS_RESPONSE: Schema = Schema::structure(
+    "ListServiceSpecificCredentialsResponse",
+    &StructSchema::new(&[
+        Member::new("ServiceSpecificCredentials", &SERVICE_SPECIFIC_CREDENTIALS_LIST_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+    ]),
+);
+pub static LIST_SIGNING_CERTIFICATES_REQUEST: Schema = Schema::structure(
+    "ListSigningCertificatesRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_SIGNING_CERTIFICATES_RESPONSE: Schema = Schema::structure(
+    "ListSigningCertificatesResponse",
+    &StructSchema::new(&[
+        Member::new("Certificates", &CERTIFICATE_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
 pub static LIST_USER_POLICIES_REQUEST: Schema = Schema::structure(
     "ListUserPoliciesRequest",
     &StructSchema::new(&[
@@ -1040,12 +1139,36 @@ pub static LIST_USERS_RESPONSE: Schema = Schema::structure(
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
 );
+pub static LIST_VIRTUAL_MFA_DEVICES_REQUEST: Schema = Schema::structure(
+    "ListVirtualMFADevicesRequest",
+    &StructSchema::new(&[
+        Member::new("AssignmentStatus", &ASSIGNMENT_STATUS_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_VIRTUAL_MFA_DEVICES_RESPONSE: Schema = Schema::structure(
+    "ListVirtualMFADevicesResponse",
+    &StructSchema::new(&[
+        Member::new("VirtualMFADevices", &VIRTUAL_MFA_DEVICE_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
 pub static LOGIN_PROFILE: Schema = Schema::structure(
     "LoginProfile",
     &StructSchema::new(&[
         Member::new("UserName", &USER_NAME_TYPE).required(),
         Member::new("CreateDate", &DATE_TYPE).required(),
         Member::new("PasswordResetRequired", &BOOLEAN_TYPE),
+    ]),
+);
+pub static MFA_DEVICE: Schema = Schema::structure(
+    "MFADevice",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("EnableDate", &DATE_TYPE).required(),
     ]),
 );
 pub static MALFORMED_POLICY_DOCUMENT_EXCEPTION: Schema = Schema::structure(
@@ -1087,6 +1210,17 @@ pub static NO_SUCH_ENTITY_EXCEPTION: Schema = Schema::structure(
         404,
         Fault::Sender,
     ),
+);
+pub static OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY: Schema = Schema::structure(
+    "OpenIDConnectProviderListEntry",
+    &StructSchema::new(&[Member::new("Arn", &ARN_TYPE)]),
+);
+pub static OPEN_ID_CONNECT_PROVIDER_LIST_TYPE: Schema = Schema::new(
+    "OpenIDConnectProviderListType",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY),
+        flattened: false,
+    }),
 );
 pub static ORGANIZATIONS_DECISION_DETAIL: Schema = Schema::structure(
     "OrganizationsDecisionDetail",
@@ -1363,6 +1497,48 @@ pub static ROLE_USAGE_TYPE: Schema = Schema::structure(
         Member::new("Resources", &ARN_LIST_TYPE),
     ]),
 );
+pub static SAML_PROVIDER_LIST_ENTRY: Schema = Schema::structure(
+    "SAMLProviderListEntry",
+    &StructSchema::new(&[
+        Member::new("Arn", &ARN_TYPE),
+        Member::new("ValidUntil", &DATE_TYPE),
+        Member::new("CreateDate", &DATE_TYPE),
+    ]),
+);
+pub static SAML_PROVIDER_LIST_TYPE: Schema = Schema::new(
+    "SAMLProviderListType",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &SAML_PROVIDER_LIST_ENTRY),
+        flattened: false,
+    }),
+);
+pub static SSH_PUBLIC_KEY_LIST_TYPE: Schema = Schema::new(
+    "SSHPublicKeyListType",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &SSH_PUBLIC_KEY_METADATA),
+        flattened: false,
+    }),
+);
+pub static SSH_PUBLIC_KEY_METADATA: Schema = Schema::structure(
+    "SSHPublicKeyMetadata",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
+        Member::new("Status", &STATUS_TYPE).required(),
+        Member::new("UploadDate", &DATE_TYPE).required(),
+    ]),
+);
+pub static SERVER_CERTIFICATE_METADATA: Schema = Schema::structure(
+    "ServerCertificateMetadata",
+    &StructSchema::new(&[
+        Member::new("Path", &PATH_TYPE).required(),
+        Member::new("ServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE).required(),
+        Member::new("ServerCertificateId", &ID_TYPE).required(),
+        Member::new("Arn", &ARN_TYPE).required(),
+        Member::new("UploadDate", &DATE_TYPE),
+        Member::new("Expiration", &DATE_TYPE),
+    ]),
+);
 pub static SERVICE_FAILURE_EXCEPTION: Schema = Schema::structure(
     "ServiceFailureException",
     &StructSchema::new(&[Member::new("message", &SERVICE_FAILURE_EXCEPTION_MESSAGE)]).error(
@@ -1371,6 +1547,34 @@ pub static SERVICE_FAILURE_EXCEPTION: Schema = Schema::structure(
         Fault::Receiver,
     ),
 );
+pub static SERVICE_NOT_SUPPORTED_EXCEPTION: Schema = Schema::structure(
+    "ServiceNotSupportedException",
+    &StructSchema::new(&[Member::new("message", &SERVICE_NOT_SUPPORTED_MESSAGE)]).error(
+        "NotSupportedService",
+        404,
+        Fault::Sender,
+    ),
+);
+pub static SERVICE_SPECIFIC_CREDENTIAL_METADATA: Schema = Schema::structure(
+    "ServiceSpecificCredentialMetadata",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("Status", &STATUS_TYPE).required(),
+        Member::new("ServiceUserName", &SERVICE_USER_NAME),
+        Member::new("ServiceCredentialAlias", &SERVICE_CREDENTIAL_ALIAS),
+        Member::new("CreateDate", &DATE_TYPE).required(),
+        Member::new("ExpirationDate", &DATE_TYPE),
+        Member::new("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+        Member::new("ServiceName", &SERVICE_NAME).required(),
+    ]),
+);
+pub static SERVICE_SPECIFIC_CREDENTIALS_LIST_TYPE: Schema = Schema::new(
+    "ServiceSpecificCredentialsListType",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &SERVICE_SPECIFIC_CREDENTIAL_METADATA),
+        flattened: false,
+    }),
+);
 pub static SET_DEFAULT_POLICY_VERSION_OUTPUT: Schema =
     Schema::structure("SetDefaultPolicyVersionOutput", &StructSchema::new(&[]));
 pub static SET_DEFAULT_POLICY_VERSION_REQUEST: Schema = Schema::structure(
@@ -1378,6 +1582,16 @@ pub static SET_DEFAULT_POLICY_VERSION_REQUEST: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("PolicyArn", &ARN_TYPE).required(),
         Member::new("VersionId", &POLICY_VERSION_ID_TYPE).required(),
+    ]),
+);
+pub static SIGNING_CERTIFICATE: Schema = Schema::structure(
+    "SigningCertificate",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("CertificateId", &CERTIFICATE_ID_TYPE).required(),
+        Member::new("CertificateBody", &CERTIFICATE_BODY_TYPE).required(),
+        Member::new("Status", &STATUS_TYPE).required(),
+        Member::new("UploadDate", &DATE_TYPE),
     ]),
 );
 pub static SIMULATE_CUSTOM_POLICY_REQUEST: Schema = Schema::structure(
@@ -1640,6 +1854,17 @@ pub static USER_DETAIL: Schema = Schema::structure(
         Member::new("Tags", &TAG_LIST_TYPE),
     ]),
 );
+pub static VIRTUAL_MFA_DEVICE: Schema = Schema::structure(
+    "VirtualMFADevice",
+    &StructSchema::new(&[
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("Base32StringSeed", &BOOTSTRAP_DATUM),
+        Member::new("QRCodePNG", &BOOTSTRAP_DATUM),
+        Member::new("User", &USER),
+        Member::new("EnableDate", &DATE_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
 pub static ACCESS_KEY_ID_TYPE: Schema =
     Schema::new("accessKeyIdType", Kind::Text).min(16).max(128).pattern(&P0);
 pub static ACCESS_KEY_METADATA_LIST_TYPE: Schema = Schema::new(
@@ -1654,7 +1879,10 @@ pub static ACCOUNT_ALIAS_LIST_TYPE: Schema = Schema::new(
 );
 pub static ACCOUNT_ALIAS_TYPE: Schema =
     Schema::new("accountAliasType", Kind::Text).min(3).max(63).pattern(&P1);
+pub static ALL_USERS: Schema = Schema::new("allUsers", Kind::Boolean);
 pub static ARN_TYPE: Schema = Schema::new("arnType", Kind::Text).min(20).max(2048);
+pub static ASSIGNMENT_STATUS_TYPE: Schema =
+    Schema::new("assignmentStatusType", Kind::Enum(enums::AssignmentStatusType::TEXTS));
 pub static ATTACHED_POLICIES_LIST_TYPE: Schema = Schema::new(
     "attachedPoliciesListType",
     Kind::List(&ListSchema { item: Member::new("member", &ATTACHED_POLICY), flattened: false }),
@@ -1662,8 +1890,16 @@ pub static ATTACHED_POLICIES_LIST_TYPE: Schema = Schema::new(
 pub static ATTACHMENT_COUNT_TYPE: Schema = Schema::new("attachmentCountType", Kind::Integer);
 pub static BOOLEAN_OBJECT_TYPE: Schema = Schema::new("booleanObjectType", Kind::Boolean);
 pub static BOOLEAN_TYPE: Schema = Schema::new("booleanType", Kind::Boolean);
+pub static CERTIFICATE_BODY_TYPE: Schema =
+    Schema::new("certificateBodyType", Kind::Text).min(1).max(16384).pattern(&P2);
+pub static CERTIFICATE_ID_TYPE: Schema =
+    Schema::new("certificateIdType", Kind::Text).min(24).max(128).pattern(&P0);
+pub static CERTIFICATE_LIST_TYPE: Schema = Schema::new(
+    "certificateListType",
+    Kind::List(&ListSchema { item: Member::new("member", &SIGNING_CERTIFICATE), flattened: false }),
+);
 pub static CUSTOM_SUFFIX_TYPE: Schema =
-    Schema::new("customSuffixType", Kind::Text).min(1).max(64).pattern(&P2);
+    Schema::new("customSuffixType", Kind::Text).min(1).max(64).pattern(&P3);
 pub static DATE_TYPE: Schema = Schema::new("dateType", Kind::Timestamp(None));
 pub static DELETE_CONFLICT_MESSAGE: Schema = Schema::new("deleteConflictMessage", Kind::Text);
 pub static ENTITY_ALREADY_EXISTS_MESSAGE: Schema =
@@ -1675,7 +1911,7 @@ pub static ENTITY_LIST_TYPE: Schema = Schema::new(
 pub static ENTITY_TEMPORARILY_UNMODIFIABLE_MESSAGE: Schema =
     Schema::new("entityTemporarilyUnmodifiableMessage", Kind::Text);
 pub static EXISTING_USER_NAME_TYPE: Schema =
-    Schema::new("existingUserNameType", Kind::Text).min(1).max(128).pattern(&P2);
+    Schema::new("existingUserNameType", Kind::Text).min(1).max(128).pattern(&P3);
 pub static GROUP_DETAIL_LIST_TYPE: Schema = Schema::new(
     "groupDetailListType",
     Kind::List(&ListSchema { item: Member::new("member", &GROUP_DETAIL), flattened: false }),
@@ -1689,22 +1925,26 @@ pub static GROUP_NAME_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &GROUP_NAME_TYPE), flattened: false }),
 );
 pub static GROUP_NAME_TYPE: Schema =
-    Schema::new("groupNameType", Kind::Text).min(1).max(128).pattern(&P2);
+    Schema::new("groupNameType", Kind::Text).min(1).max(128).pattern(&P3);
 pub static ID_TYPE: Schema = Schema::new("idType", Kind::Text).min(16).max(128).pattern(&P0);
 pub static INSTANCE_PROFILE_LIST_TYPE: Schema = Schema::new(
     "instanceProfileListType",
     Kind::List(&ListSchema { item: Member::new("member", &INSTANCE_PROFILE), flattened: false }),
 );
 pub static INSTANCE_PROFILE_NAME_TYPE: Schema =
-    Schema::new("instanceProfileNameType", Kind::Text).min(1).max(128).pattern(&P2);
+    Schema::new("instanceProfileNameType", Kind::Text).min(1).max(128).pattern(&P3);
 pub static INVALID_INPUT_MESSAGE: Schema = Schema::new("invalidInputMessage", Kind::Text);
 pub static LIMIT_EXCEEDED_MESSAGE: Schema = Schema::new("limitExceededMessage", Kind::Text);
 pub static MALFORMED_POLICY_DOCUMENT_MESSAGE: Schema =
     Schema::new("malformedPolicyDocumentMessage", Kind::Text);
-pub static MARKER_TYPE: Schema = Schema::new("markerType", Kind::Text).min(1).max(320).pattern(&P3);
+pub static MARKER_TYPE: Schema = Schema::new("markerType", Kind::Text).min(1).max(320).pattern(&P4);
 pub static MAX_ITEMS_TYPE: Schema = Schema::new("maxItemsType", Kind::Integer).min(1).max(1000);
 pub static MAX_PASSWORD_AGE_TYPE: Schema =
     Schema::new("maxPasswordAgeType", Kind::Integer).min(1).max(1095);
+pub static MFA_DEVICE_LIST_TYPE: Schema = Schema::new(
+    "mfaDeviceListType",
+    Kind::List(&ListSchema { item: Member::new("member", &MFA_DEVICE), flattened: false }),
+);
 pub static MINIMUM_PASSWORD_LENGTH_TYPE: Schema =
     Schema::new("minimumPasswordLengthType", Kind::Integer).min(6).max(128);
 pub static NO_SUCH_ENTITY_MESSAGE: Schema = Schema::new("noSuchEntityMessage", Kind::Text);
@@ -1713,7 +1953,7 @@ pub static PASSWORD_POLICY_VIOLATION_MESSAGE: Schema =
 pub static PASSWORD_REUSE_PREVENTION_TYPE: Schema =
     Schema::new("passwordReusePreventionType", Kind::Integer).min(1).max(24);
 pub static PASSWORD_TYPE: Schema =
-    Schema::new("passwordType", Kind::Text).min(1).max(128).pattern(&P4).sensitive();
+    Schema::new("passwordType", Kind::Text).min(1).max(128).pattern(&P2).sensitive();
 pub static PATH_PREFIX_TYPE: Schema =
     Schema::new("pathPrefixType", Kind::Text).min(1).max(512).pattern(&P5);
 pub static PATH_TYPE: Schema = Schema::new("pathType", Kind::Text).min(1).max(512).pattern(&P6);
@@ -1724,7 +1964,7 @@ pub static POLICY_DETAIL_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &POLICY_DETAIL), flattened: false }),
 );
 pub static POLICY_DOCUMENT_TYPE: Schema =
-    Schema::new("policyDocumentType", Kind::Text).min(1).max(131072).pattern(&P4);
+    Schema::new("policyDocumentType", Kind::Text).min(1).max(131072).pattern(&P2);
 pub static POLICY_DOCUMENT_VERSION_LIST_TYPE: Schema = Schema::new(
     "policyDocumentVersionListType",
     Kind::List(&ListSchema { item: Member::new("member", &POLICY_VERSION), flattened: false }),
@@ -1740,7 +1980,7 @@ pub static POLICY_NAME_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &POLICY_NAME_TYPE), flattened: false }),
 );
 pub static POLICY_NAME_TYPE: Schema =
-    Schema::new("policyNameType", Kind::Text).min(1).max(128).pattern(&P2);
+    Schema::new("policyNameType", Kind::Text).min(1).max(128).pattern(&P3);
 pub static POLICY_NOT_ATTACHABLE_MESSAGE: Schema =
     Schema::new("policyNotAttachableMessage", Kind::Text);
 pub static POLICY_PATH_TYPE: Schema =
@@ -1749,6 +1989,8 @@ pub static POLICY_SCOPE_TYPE: Schema =
     Schema::new("policyScopeType", Kind::Enum(enums::PolicyScopeType::TEXTS));
 pub static POLICY_VERSION_ID_TYPE: Schema =
     Schema::new("policyVersionIdType", Kind::Text).pattern(&P8);
+pub static PUBLIC_KEY_ID_TYPE: Schema =
+    Schema::new("publicKeyIdType", Kind::Text).min(20).max(128).pattern(&P0);
 pub static RESPONSE_MARKER_TYPE: Schema = Schema::new("responseMarkerType", Kind::Text);
 pub static ROLE_DESCRIPTION_TYPE: Schema =
     Schema::new("roleDescriptionType", Kind::Text).max(1000).pattern(&P9);
@@ -1763,9 +2005,29 @@ pub static ROLE_LIST_TYPE: Schema = Schema::new(
 pub static ROLE_MAX_SESSION_DURATION_TYPE: Schema =
     Schema::new("roleMaxSessionDurationType", Kind::Integer).min(3600).max(43200);
 pub static ROLE_NAME_TYPE: Schema =
-    Schema::new("roleNameType", Kind::Text).min(1).max(64).pattern(&P2);
+    Schema::new("roleNameType", Kind::Text).min(1).max(64).pattern(&P3);
+pub static SERIAL_NUMBER_TYPE: Schema =
+    Schema::new("serialNumberType", Kind::Text).min(9).max(256).pattern(&P10);
+pub static SERVER_CERTIFICATE_METADATA_LIST_TYPE: Schema = Schema::new(
+    "serverCertificateMetadataListType",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &SERVER_CERTIFICATE_METADATA),
+        flattened: false,
+    }),
+);
+pub static SERVER_CERTIFICATE_NAME_TYPE: Schema =
+    Schema::new("serverCertificateNameType", Kind::Text).min(1).max(128).pattern(&P3);
+pub static SERVICE_CREDENTIAL_ALIAS: Schema =
+    Schema::new("serviceCredentialAlias", Kind::Text).min(0).max(200).pattern(&P3);
 pub static SERVICE_FAILURE_EXCEPTION_MESSAGE: Schema =
     Schema::new("serviceFailureExceptionMessage", Kind::Text);
+pub static SERVICE_NAME: Schema = Schema::new("serviceName", Kind::Text);
+pub static SERVICE_NOT_SUPPORTED_MESSAGE: Schema =
+    Schema::new("serviceNotSupportedMessage", Kind::Text);
+pub static SERVICE_SPECIFIC_CREDENTIAL_ID: Schema =
+    Schema::new("serviceSpecificCredentialId", Kind::Text).min(20).max(128).pattern(&P0);
+pub static SERVICE_USER_NAME: Schema =
+    Schema::new("serviceUserName", Kind::Text).min(0).max(200).pattern(&P11);
 pub static STATUS_TYPE: Schema = Schema::new("statusType", Kind::Enum(enums::StatusType::TEXTS));
 pub static STRING_TYPE: Schema = Schema::new("stringType", Kind::Text);
 pub static SUMMARY_KEY_TYPE: Schema =
@@ -1786,14 +2048,14 @@ pub static TAG_KEY_LIST_TYPE: Schema = Schema::new(
 )
 .max(50);
 pub static TAG_KEY_TYPE: Schema =
-    Schema::new("tagKeyType", Kind::Text).min(1).max(128).pattern(&P10);
+    Schema::new("tagKeyType", Kind::Text).min(1).max(128).pattern(&P12);
 pub static TAG_LIST_TYPE: Schema = Schema::new(
     "tagListType",
     Kind::List(&ListSchema { item: Member::new("member", &TAG), flattened: false }),
 )
 .max(50);
 pub static TAG_VALUE_TYPE: Schema =
-    Schema::new("tagValueType", Kind::Text).min(0).max(256).pattern(&P11);
+    Schema::new("tagValueType", Kind::Text).min(0).max(256).pattern(&P13);
 pub static UNMODIFIABLE_ENTITY_MESSAGE: Schema =
     Schema::new("unmodifiableEntityMessage", Kind::Text);
 pub static USER_DETAIL_LIST_TYPE: Schema = Schema::new(
@@ -1805,15 +2067,21 @@ pub static USER_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &USER), flattened: false }),
 );
 pub static USER_NAME_TYPE: Schema =
-    Schema::new("userNameType", Kind::Text).min(1).max(64).pattern(&P2);
+    Schema::new("userNameType", Kind::Text).min(1).max(64).pattern(&P3);
+pub static VIRTUAL_MFA_DEVICE_LIST_TYPE: Schema = Schema::new(
+    "virtualMFADeviceListType",
+    Kind::List(&ListSchema { item: Member::new("member", &VIRTUAL_MFA_DEVICE), flattened: false }),
+);
 static P7: Pattern = Pattern::new("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/");
 static P6: Pattern = Pattern::new("(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)");
-static P11: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
-static P10: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
+static P13: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
+static P12: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
 static P9: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*");
-static P4: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
-static P3: Pattern = Pattern::new("[\\u0020-\\u00FF]+");
-static P2: Pattern = Pattern::new("[\\w+=,.@-]+");
+static P2: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
+static P4: Pattern = Pattern::new("[\\u0020-\\u00FF]+");
+static P11: Pattern = Pattern::new("[\\w+=,.@-]*");
+static P3: Pattern = Pattern::new("[\\w+=,.@-]+");
+static P10: Pattern = Pattern::new("[\\w+=/:,.@-]+");
 static P0: Pattern = Pattern::new("[\\w]+");
 static P5: Pattern = Pattern::new("\\u002F[\\u0021-\\u007F]*");
 static P1: Pattern = Pattern::new("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$");

@@ -9,6 +9,10 @@ text_enum!(DataProtectionStatus {
     Archived = "ARCHIVED",
     Disabled = "DISABLED",
 });
+text_enum!(Distribution {
+    Random = "Random",
+    ByLogStream = "ByLogStream",
+});
 text_enum!(EntityRejectionErrorType {
     InvalidEntity = "InvalidEntity",
     InvalidTypeValue = "InvalidTypeValue",
@@ -29,4 +33,33 @@ text_enum!(LogGroupClass {
 text_enum!(OrderBy {
     LogStreamName = "LogStreamName",
     LastEventTime = "LastEventTime",
+});
+text_enum!(StandardUnit {
+    Seconds = "Seconds",
+    Microseconds = "Microseconds",
+    Milliseconds = "Milliseconds",
+    Bytes = "Bytes",
+    Kilobytes = "Kilobytes",
+    Megabytes = "Megabytes",
+    Gigabytes = "Gigabytes",
+    Terabytes = "Terabytes",
+    Bits = "Bits",
+    Kilobits = "Kilobits",
+    Megabits = "Megabits",
+    Gigabits = "Gigabits",
+    Terabits = "Terabits",
+    Percent = "Percent",
+    Count = "Count",
+    BytesSecond = "Bytes/Second",
+    KilobytesSecond = "Kilobytes/Second",
+    MegabytesSecond = "Megabytes/Second",
+    GigabytesSecond = "Gigabytes/Second",
+    TerabytesSecond = "Terabytes/Second",
+    BitsSecond = "Bits/Second",
+    KilobitsSecond = "Kilobits/Second",
+    MegabitsSecond = "Megabits/Second",
+    GigabitsSecond = "Gigabits/Second",
+    TerabitsSecond = "Terabits/Second",
+    CountSecond = "Count/Second",
+    None = "None",
 });

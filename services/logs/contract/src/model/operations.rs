@@ -5,6 +5,38 @@ use haar_wire::{Http, Lane, Operation, OperationSchema, Paginator, XmlRoot};
 
 use super::{service::SERVICE, shapes, tables};
 
+pub struct AssociateKmsKey;
+impl Operation for AssociateKmsKey {
+    type Input = shapes::AssociateKmsKeyRequest;
+    type Output = shapes::AssociateKmsKeyOutput;
+    const SCHEMA: &'static OperationSchema = &ASSOCIATE_KMS_KEY;
+}
+pub type AssociateKmsKeyInput = shapes::AssociateKmsKeyRequest;
+pub static ASSOCIATE_KMS_KEY: OperationSchema = OperationSchema {
+    name: "AssociateKmsKey",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::ASSOCIATE_KMS_KEY_REQUEST,
+    output: &tables::ASSOCIATE_KMS_KEY_OUTPUT,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::OPERATION_ABORTED_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::AssociateKmsKeyRequest::default()),
+    new_output: || Box::new(shapes::AssociateKmsKeyOutput::default()),
+    lane: Lane::Command,
+    action: "logs:AssociateKmsKey",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct CreateLogGroup;
 impl Operation for CreateLogGroup {
     type Input = shapes::CreateLogGroupRequest;
@@ -136,6 +168,38 @@ pub static DELETE_LOG_STREAM: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DeleteMetricFilter;
+impl Operation for DeleteMetricFilter {
+    type Input = shapes::DeleteMetricFilterRequest;
+    type Output = shapes::DeleteMetricFilterOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_METRIC_FILTER;
+}
+pub type DeleteMetricFilterInput = shapes::DeleteMetricFilterRequest;
+pub static DELETE_METRIC_FILTER: OperationSchema = OperationSchema {
+    name: "DeleteMetricFilter",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_METRIC_FILTER_REQUEST,
+    output: &tables::DELETE_METRIC_FILTER_OUTPUT,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::OPERATION_ABORTED_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteMetricFilterRequest::default()),
+    new_output: || Box::new(shapes::DeleteMetricFilterOutput::default()),
+    lane: Lane::Command,
+    action: "logs:DeleteMetricFilter",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DeleteRetentionPolicy;
 impl Operation for DeleteRetentionPolicy {
     type Input = shapes::DeleteRetentionPolicyRequest;
@@ -159,6 +223,38 @@ pub static DELETE_RETENTION_POLICY: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::DeleteRetentionPolicyOutput::default()),
     lane: Lane::Command,
     action: "logs:DeleteRetentionPolicy",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteSubscriptionFilter;
+impl Operation for DeleteSubscriptionFilter {
+    type Input = shapes::DeleteSubscriptionFilterRequest;
+    type Output = shapes::DeleteSubscriptionFilterOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_SUBSCRIPTION_FILTER;
+}
+pub type DeleteSubscriptionFilterInput = shapes::DeleteSubscriptionFilterRequest;
+pub static DELETE_SUBSCRIPTION_FILTER: OperationSchema = OperationSchema {
+    name: "DeleteSubscriptionFilter",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_SUBSCRIPTION_FILTER_REQUEST,
+    output: &tables::DELETE_SUBSCRIPTION_FILTER_OUTPUT,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::OPERATION_ABORTED_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteSubscriptionFilterRequest::default()),
+    new_output: || Box::new(shapes::DeleteSubscriptionFilterOutput::default()),
+    lane: Lane::Command,
+    action: "logs:DeleteSubscriptionFilter",
     resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,
@@ -233,6 +329,114 @@ pub static DESCRIBE_LOG_STREAMS: OperationSchema = OperationSchema {
         more_results: None,
         result_key: &["logStreams"],
     }),
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeMetricFilters;
+impl Operation for DescribeMetricFilters {
+    type Input = shapes::DescribeMetricFiltersRequest;
+    type Output = shapes::DescribeMetricFiltersResponse;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_METRIC_FILTERS;
+}
+pub type DescribeMetricFiltersInput = shapes::DescribeMetricFiltersRequest;
+pub type DescribeMetricFiltersOutput = shapes::DescribeMetricFiltersResponse;
+pub static DESCRIBE_METRIC_FILTERS: OperationSchema = OperationSchema {
+    name: "DescribeMetricFilters",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_METRIC_FILTERS_REQUEST,
+    output: &tables::DESCRIBE_METRIC_FILTERS_RESPONSE,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DescribeMetricFiltersRequest::default()),
+    new_output: || Box::new(shapes::DescribeMetricFiltersResponse::default()),
+    lane: Lane::Query,
+    action: "logs:DescribeMetricFilters",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: Some(Paginator {
+        input_token: &["nextToken"],
+        output_token: &["nextToken"],
+        limit_key: Some("limit"),
+        more_results: None,
+        result_key: &["metricFilters"],
+    }),
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DescribeSubscriptionFilters;
+impl Operation for DescribeSubscriptionFilters {
+    type Input = shapes::DescribeSubscriptionFiltersRequest;
+    type Output = shapes::DescribeSubscriptionFiltersResponse;
+    const SCHEMA: &'static OperationSchema = &DESCRIBE_SUBSCRIPTION_FILTERS;
+}
+pub type DescribeSubscriptionFiltersInput = shapes::DescribeSubscriptionFiltersRequest;
+pub type DescribeSubscriptionFiltersOutput = shapes::DescribeSubscriptionFiltersResponse;
+pub static DESCRIBE_SUBSCRIPTION_FILTERS: OperationSchema = OperationSchema {
+    name: "DescribeSubscriptionFilters",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST,
+    output: &tables::DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DescribeSubscriptionFiltersRequest::default()),
+    new_output: || Box::new(shapes::DescribeSubscriptionFiltersResponse::default()),
+    lane: Lane::Query,
+    action: "logs:DescribeSubscriptionFilters",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: Some(Paginator {
+        input_token: &["nextToken"],
+        output_token: &["nextToken"],
+        limit_key: Some("limit"),
+        more_results: None,
+        result_key: &["subscriptionFilters"],
+    }),
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DisassociateKmsKey;
+impl Operation for DisassociateKmsKey {
+    type Input = shapes::DisassociateKmsKeyRequest;
+    type Output = shapes::DisassociateKmsKeyOutput;
+    const SCHEMA: &'static OperationSchema = &DISASSOCIATE_KMS_KEY;
+}
+pub type DisassociateKmsKeyInput = shapes::DisassociateKmsKeyRequest;
+pub static DISASSOCIATE_KMS_KEY: OperationSchema = OperationSchema {
+    name: "DisassociateKmsKey",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DISASSOCIATE_KMS_KEY_REQUEST,
+    output: &tables::DISASSOCIATE_KMS_KEY_OUTPUT,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::OPERATION_ABORTED_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DisassociateKmsKeyRequest::default()),
+    new_output: || Box::new(shapes::DisassociateKmsKeyOutput::default()),
+    lane: Lane::Command,
+    action: "logs:DisassociateKmsKey",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: None,
     result_wrapper: None,
     host_prefix: None,
     signed: true,
@@ -467,6 +671,40 @@ pub static PUT_LOG_GROUP_DELETION_PROTECTION: OperationSchema = OperationSchema 
     xml_root: XmlRoot::Shape,
 };
 
+pub struct PutMetricFilter;
+impl Operation for PutMetricFilter {
+    type Input = shapes::PutMetricFilterRequest;
+    type Output = shapes::PutMetricFilterOutput;
+    const SCHEMA: &'static OperationSchema = &PUT_METRIC_FILTER;
+}
+pub type PutMetricFilterInput = shapes::PutMetricFilterRequest;
+pub static PUT_METRIC_FILTER: OperationSchema = OperationSchema {
+    name: "PutMetricFilter",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::PUT_METRIC_FILTER_REQUEST,
+    output: &tables::PUT_METRIC_FILTER_OUTPUT,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::OPERATION_ABORTED_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+        &tables::INVALID_OPERATION_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::PutMetricFilterRequest::default()),
+    new_output: || Box::new(shapes::PutMetricFilterOutput::default()),
+    lane: Lane::Command,
+    action: "logs:PutMetricFilter",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct PutRetentionPolicy;
 impl Operation for PutRetentionPolicy {
     type Input = shapes::PutRetentionPolicyRequest;
@@ -490,6 +728,40 @@ pub static PUT_RETENTION_POLICY: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::PutRetentionPolicyOutput::default()),
     lane: Lane::Command,
     action: "logs:PutRetentionPolicy",
+    resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct PutSubscriptionFilter;
+impl Operation for PutSubscriptionFilter {
+    type Input = shapes::PutSubscriptionFilterRequest;
+    type Output = shapes::PutSubscriptionFilterOutput;
+    const SCHEMA: &'static OperationSchema = &PUT_SUBSCRIPTION_FILTER;
+}
+pub type PutSubscriptionFilterInput = shapes::PutSubscriptionFilterRequest;
+pub static PUT_SUBSCRIPTION_FILTER: OperationSchema = OperationSchema {
+    name: "PutSubscriptionFilter",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::PUT_SUBSCRIPTION_FILTER_REQUEST,
+    output: &tables::PUT_SUBSCRIPTION_FILTER_OUTPUT,
+    errors: &[
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::OPERATION_ABORTED_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_UNAVAILABLE_EXCEPTION,
+        &tables::INVALID_OPERATION_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::PutSubscriptionFilterRequest::default()),
+    new_output: || Box::new(shapes::PutSubscriptionFilterOutput::default()),
+    lane: Lane::Flow,
+    action: "logs:PutSubscriptionFilter",
     resource: "arn:aws:logs:{region}:{account}:log-group:{logGroupName}:*",
     paginator: None,
     result_wrapper: None,

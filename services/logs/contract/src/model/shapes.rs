@@ -12,6 +12,18 @@ use haar_wire::{Body, EventStream, Json, error_shape, events, shape};
 use super::{enums::*, tables};
 
 #[derive(Clone, Default)]
+pub struct AssociateKmsKeyOutput {}
+shape!(AssociateKmsKeyOutput, tables::ASSOCIATE_KMS_KEY_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct AssociateKmsKeyRequest {
+    pub log_group_name: Option<String>,
+    pub kms_key_id: String,
+    pub resource_identifier: Option<String>,
+}
+shape!(AssociateKmsKeyRequest, tables::ASSOCIATE_KMS_KEY_REQUEST, 0 log_group_name, 1 kms_key_id, 2 resource_identifier);
+
+#[derive(Clone, Default)]
 pub struct CreateLogGroupOutput {}
 shape!(CreateLogGroupOutput, tables::CREATE_LOG_GROUP_OUTPUT);
 
@@ -65,6 +77,17 @@ pub struct DeleteLogStreamRequest {
 shape!(DeleteLogStreamRequest, tables::DELETE_LOG_STREAM_REQUEST, 0 log_group_name, 1 log_stream_name);
 
 #[derive(Clone, Default)]
+pub struct DeleteMetricFilterOutput {}
+shape!(DeleteMetricFilterOutput, tables::DELETE_METRIC_FILTER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteMetricFilterRequest {
+    pub log_group_name: String,
+    pub filter_name: String,
+}
+shape!(DeleteMetricFilterRequest, tables::DELETE_METRIC_FILTER_REQUEST, 0 log_group_name, 1 filter_name);
+
+#[derive(Clone, Default)]
 pub struct DeleteRetentionPolicyOutput {}
 shape!(DeleteRetentionPolicyOutput, tables::DELETE_RETENTION_POLICY_OUTPUT);
 
@@ -73,6 +96,17 @@ pub struct DeleteRetentionPolicyRequest {
     pub log_group_name: String,
 }
 shape!(DeleteRetentionPolicyRequest, tables::DELETE_RETENTION_POLICY_REQUEST, 0 log_group_name);
+
+#[derive(Clone, Default)]
+pub struct DeleteSubscriptionFilterOutput {}
+shape!(DeleteSubscriptionFilterOutput, tables::DELETE_SUBSCRIPTION_FILTER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteSubscriptionFilterRequest {
+    pub log_group_name: String,
+    pub filter_name: String,
+}
+shape!(DeleteSubscriptionFilterRequest, tables::DELETE_SUBSCRIPTION_FILTER_REQUEST, 0 log_group_name, 1 filter_name);
 
 #[derive(Clone, Default)]
 pub struct DescribeLogGroupsRequest {
@@ -112,6 +146,51 @@ pub struct DescribeLogStreamsResponse {
     pub next_token: Option<String>,
 }
 shape!(DescribeLogStreamsResponse, tables::DESCRIBE_LOG_STREAMS_RESPONSE, 0 log_streams, 1 next_token);
+
+#[derive(Clone, Default)]
+pub struct DescribeMetricFiltersRequest {
+    pub log_group_name: Option<String>,
+    pub filter_name_prefix: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+    pub metric_name: Option<String>,
+    pub metric_namespace: Option<String>,
+}
+shape!(DescribeMetricFiltersRequest, tables::DESCRIBE_METRIC_FILTERS_REQUEST, 0 log_group_name, 1 filter_name_prefix, 2 next_token, 3 limit, 4 metric_name, 5 metric_namespace);
+
+#[derive(Clone, Default)]
+pub struct DescribeMetricFiltersResponse {
+    pub metric_filters: Option<Vec<MetricFilter>>,
+    pub next_token: Option<String>,
+}
+shape!(DescribeMetricFiltersResponse, tables::DESCRIBE_METRIC_FILTERS_RESPONSE, 0 metric_filters, 1 next_token);
+
+#[derive(Clone, Default)]
+pub struct DescribeSubscriptionFiltersRequest {
+    pub log_group_name: String,
+    pub filter_name_prefix: Option<String>,
+    pub next_token: Option<String>,
+    pub limit: Option<i32>,
+}
+shape!(DescribeSubscriptionFiltersRequest, tables::DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST, 0 log_group_name, 1 filter_name_prefix, 2 next_token, 3 limit);
+
+#[derive(Clone, Default)]
+pub struct DescribeSubscriptionFiltersResponse {
+    pub subscription_filters: Option<Vec<SubscriptionFilter>>,
+    pub next_token: Option<String>,
+}
+shape!(DescribeSubscriptionFiltersResponse, tables::DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE, 0 subscription_filters, 1 next_token);
+
+#[derive(Clone, Default)]
+pub struct DisassociateKmsKeyOutput {}
+shape!(DisassociateKmsKeyOutput, tables::DISASSOCIATE_KMS_KEY_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DisassociateKmsKeyRequest {
+    pub log_group_name: Option<String>,
+    pub resource_identifier: Option<String>,
+}
+shape!(DisassociateKmsKeyRequest, tables::DISASSOCIATE_KMS_KEY_REQUEST, 0 log_group_name, 1 resource_identifier);
 
 #[derive(Clone, Default)]
 pub struct Entity {
@@ -302,12 +381,36 @@ pub struct LogStream {
 shape!(LogStream, tables::LOG_STREAM, 0 log_stream_name, 1 creation_time, 2 first_event_timestamp, 3 last_event_timestamp, 4 last_ingestion_time, 5 upload_sequence_token, 6 arn, 7 stored_bytes);
 
 #[derive(Clone, Default)]
+pub struct MetricFilter {
+    pub filter_name: Option<String>,
+    pub filter_pattern: Option<String>,
+    pub metric_transformations: Option<Vec<MetricTransformation>>,
+    pub creation_time: Option<i64>,
+    pub log_group_name: Option<String>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_field_dimensions: Option<Vec<String>>,
+}
+shape!(MetricFilter, tables::METRIC_FILTER, 0 filter_name, 1 filter_pattern, 2 metric_transformations, 3 creation_time, 4 log_group_name, 5 apply_on_transformed_logs, 6 field_selection_criteria, 7 emit_system_field_dimensions);
+
+#[derive(Clone, Default)]
 pub struct MetricFilterMatchRecord {
     pub event_number: Option<i64>,
     pub event_message: Option<String>,
     pub extracted_values: Option<BTreeMap<String, String>>,
 }
 shape!(MetricFilterMatchRecord, tables::METRIC_FILTER_MATCH_RECORD, 0 event_number, 1 event_message, 2 extracted_values);
+
+#[derive(Clone, Default)]
+pub struct MetricTransformation {
+    pub metric_name: String,
+    pub metric_namespace: String,
+    pub metric_value: String,
+    pub default_value: Option<f64>,
+    pub dimensions: Option<BTreeMap<String, String>>,
+    pub unit: Option<StandardUnit>,
+}
+shape!(MetricTransformation, tables::METRIC_TRANSFORMATION, 0 metric_name, 1 metric_namespace, 2 metric_value, 3 default_value, 4 dimensions, 5 unit);
 
 #[derive(Clone, Default)]
 pub struct OutputLogEvent {
@@ -347,6 +450,22 @@ pub struct PutLogGroupDeletionProtectionRequest {
 shape!(PutLogGroupDeletionProtectionRequest, tables::PUT_LOG_GROUP_DELETION_PROTECTION_REQUEST, 0 log_group_identifier, 1 deletion_protection_enabled);
 
 #[derive(Clone, Default)]
+pub struct PutMetricFilterOutput {}
+shape!(PutMetricFilterOutput, tables::PUT_METRIC_FILTER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct PutMetricFilterRequest {
+    pub log_group_name: String,
+    pub filter_name: String,
+    pub filter_pattern: String,
+    pub metric_transformations: Vec<MetricTransformation>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_field_dimensions: Option<Vec<String>>,
+}
+shape!(PutMetricFilterRequest, tables::PUT_METRIC_FILTER_REQUEST, 0 log_group_name, 1 filter_name, 2 filter_pattern, 3 metric_transformations, 4 apply_on_transformed_logs, 5 field_selection_criteria, 6 emit_system_field_dimensions);
+
+#[derive(Clone, Default)]
 pub struct PutRetentionPolicyOutput {}
 shape!(PutRetentionPolicyOutput, tables::PUT_RETENTION_POLICY_OUTPUT);
 
@@ -356,6 +475,24 @@ pub struct PutRetentionPolicyRequest {
     pub retention_in_days: i32,
 }
 shape!(PutRetentionPolicyRequest, tables::PUT_RETENTION_POLICY_REQUEST, 0 log_group_name, 1 retention_in_days);
+
+#[derive(Clone, Default)]
+pub struct PutSubscriptionFilterOutput {}
+shape!(PutSubscriptionFilterOutput, tables::PUT_SUBSCRIPTION_FILTER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct PutSubscriptionFilterRequest {
+    pub log_group_name: String,
+    pub filter_name: String,
+    pub filter_pattern: String,
+    pub destination_arn: String,
+    pub role_arn: Option<String>,
+    pub distribution: Option<Distribution>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_fields: Option<Vec<String>>,
+}
+shape!(PutSubscriptionFilterRequest, tables::PUT_SUBSCRIPTION_FILTER_REQUEST, 0 log_group_name, 1 filter_name, 2 filter_pattern, 3 destination_arn, 4 role_arn, 5 distribution, 6 apply_on_transformed_logs, 7 field_selection_criteria, 8 emit_system_fields);
 
 #[derive(Clone, Default)]
 pub struct RejectedEntityInfo {
@@ -397,6 +534,21 @@ events!(StartLiveTailResponseStream, tables::START_LIVE_TAIL_RESPONSE_STREAM {
     0 SessionStart(LiveTailSessionStart),
     1 SessionUpdate(LiveTailSessionUpdate),
 });
+
+#[derive(Clone, Default)]
+pub struct SubscriptionFilter {
+    pub filter_name: Option<String>,
+    pub log_group_name: Option<String>,
+    pub filter_pattern: Option<String>,
+    pub destination_arn: Option<String>,
+    pub role_arn: Option<String>,
+    pub distribution: Option<Distribution>,
+    pub apply_on_transformed_logs: Option<bool>,
+    pub creation_time: Option<i64>,
+    pub field_selection_criteria: Option<String>,
+    pub emit_system_fields: Option<Vec<String>>,
+}
+shape!(SubscriptionFilter, tables::SUBSCRIPTION_FILTER, 0 filter_name, 1 log_group_name, 2 filter_pattern, 3 destination_arn, 4 role_arn, 5 distribution, 6 apply_on_transformed_logs, 7 creation_time, 8 field_selection_criteria, 9 emit_system_fields);
 
 #[derive(Clone, Default)]
 pub struct TagFilter {

@@ -21,7 +21,18 @@ pub static ACCOUNT_IDS: Schema = Schema::new(
 .max(20);
 pub static AMAZON_RESOURCE_NAME: Schema =
     Schema::new("AmazonResourceName", Kind::Text).min(1).max(1011).pattern(&P1);
+pub static APPLY_ON_TRANSFORMED_LOGS: Schema = Schema::new("ApplyOnTransformedLogs", Kind::Boolean);
 pub static ARN: Schema = Schema::new("Arn", Kind::Text);
+pub static ASSOCIATE_KMS_KEY_OUTPUT: Schema =
+    Schema::structure("AssociateKmsKeyOutput", &StructSchema::new(&[]));
+pub static ASSOCIATE_KMS_KEY_REQUEST: Schema = Schema::structure(
+    "AssociateKmsKeyRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("kmsKeyId", &KMS_KEY_ID).required(),
+        Member::new("resourceIdentifier", &RESOURCE_IDENTIFIER),
+    ]),
+);
 pub static BEARER_TOKEN_AUTHENTICATION_ENABLED: Schema =
     Schema::new("BearerTokenAuthenticationEnabled", Kind::Boolean);
 pub static CREATE_LOG_GROUP_OUTPUT: Schema =
@@ -71,6 +82,7 @@ pub static DATA_SOURCE_FILTERS: Schema = Schema::new(
 pub static DATA_SOURCE_NAME: Schema = Schema::new("DataSourceName", Kind::Text);
 pub static DATA_SOURCE_TYPE: Schema = Schema::new("DataSourceType", Kind::Text);
 pub static DAYS: Schema = Schema::new("Days", Kind::Integer);
+pub static DEFAULT_VALUE: Schema = Schema::new("DefaultValue", Kind::Double);
 pub static DELETE_LOG_GROUP_OUTPUT: Schema =
     Schema::structure("DeleteLogGroupOutput", &StructSchema::new(&[]));
 pub static DELETE_LOG_GROUP_REQUEST: Schema = Schema::structure(
@@ -86,11 +98,29 @@ pub static DELETE_LOG_STREAM_REQUEST: Schema = Schema::structure(
         Member::new("logStreamName", &LOG_STREAM_NAME).required(),
     ]),
 );
+pub static DELETE_METRIC_FILTER_OUTPUT: Schema =
+    Schema::structure("DeleteMetricFilterOutput", &StructSchema::new(&[]));
+pub static DELETE_METRIC_FILTER_REQUEST: Schema = Schema::structure(
+    "DeleteMetricFilterRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterName", &FILTER_NAME).required(),
+    ]),
+);
 pub static DELETE_RETENTION_POLICY_OUTPUT: Schema =
     Schema::structure("DeleteRetentionPolicyOutput", &StructSchema::new(&[]));
 pub static DELETE_RETENTION_POLICY_REQUEST: Schema = Schema::structure(
     "DeleteRetentionPolicyRequest",
     &StructSchema::new(&[Member::new("logGroupName", &LOG_GROUP_NAME).required()]),
+);
+pub static DELETE_SUBSCRIPTION_FILTER_OUTPUT: Schema =
+    Schema::structure("DeleteSubscriptionFilterOutput", &StructSchema::new(&[]));
+pub static DELETE_SUBSCRIPTION_FILTER_REQUEST: Schema = Schema::structure(
+    "DeleteSubscriptionFilterRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterName", &FILTER_NAME).required(),
+    ]),
 );
 pub static DELETION_PROTECTION_ENABLED: Schema =
     Schema::new("DeletionProtectionEnabled", Kind::Boolean);
@@ -143,6 +173,67 @@ pub static DESCRIBE_LOG_STREAMS_RESPONSE: Schema = Schema::structure(
         Member::new("logStreams", &LOG_STREAMS),
         Member::new("nextToken", &NEXT_TOKEN),
     ]),
+);
+pub static DESCRIBE_METRIC_FILTERS_REQUEST: Schema = Schema::structure(
+    "DescribeMetricFiltersRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("filterNamePrefix", &FILTER_NAME),
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("limit", &DESCRIBE_LIMIT),
+        Member::new("metricName", &METRIC_NAME),
+        Member::new("metricNamespace", &METRIC_NAMESPACE),
+    ]),
+);
+pub static DESCRIBE_METRIC_FILTERS_RESPONSE: Schema = Schema::structure(
+    "DescribeMetricFiltersResponse",
+    &StructSchema::new(&[
+        Member::new("metricFilters", &METRIC_FILTERS),
+        Member::new("nextToken", &NEXT_TOKEN),
+    ]),
+);
+pub static DESCRIBE_SUBSCRIPTION_FILTERS_REQUEST: Schema = Schema::structure(
+    "DescribeSubscriptionFiltersRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterNamePrefix", &FILTER_NAME),
+        Member::new("nextToken", &NEXT_TOKEN),
+        Member::new("limit", &DESCRIBE_LIMIT),
+    ]),
+);
+pub static DESCRIBE_SUBSCRIPTION_FILTERS_RESPONSE: Schema = Schema::structure(
+    "DescribeSubscriptionFiltersResponse",
+    &StructSchema::new(&[
+        Member::new("subscriptionFilters", &SUBSCRIPTION_FILTERS),
+        Member::new("nextToken", &NEXT_TOKEN),
+    ]),
+);
+pub static DESTINATION_ARN: Schema = Schema::new("DestinationArn", Kind::Text).min(1);
+pub static DIMENSIONS: Schema = Schema::new(
+    "Dimensions",
+    Kind::Map(&MapSchema {
+        key: Member::new("key", &DIMENSIONS_KEY),
+        value: Member::new("value", &DIMENSIONS_VALUE),
+        entry: None,
+        flattened: false,
+    }),
+);
+pub static DIMENSIONS_KEY: Schema = Schema::new("DimensionsKey", Kind::Text).max(255);
+pub static DIMENSIONS_VALUE: Schema = Schema::new("DimensionsValue", Kind::Text).max(255);
+pub static DISASSOCIATE_KMS_KEY_OUTPUT: Schema =
+    Schema::structure("DisassociateKmsKeyOutput", &StructSchema::new(&[]));
+pub static DISASSOCIATE_KMS_KEY_REQUEST: Schema = Schema::structure(
+    "DisassociateKmsKeyRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("resourceIdentifier", &RESOURCE_IDENTIFIER),
+    ]),
+);
+pub static DISTRIBUTION: Schema =
+    Schema::new("Distribution", Kind::Enum(enums::Distribution::TEXTS));
+pub static EMIT_SYSTEM_FIELDS: Schema = Schema::new(
+    "EmitSystemFields",
+    Kind::List(&ListSchema { item: Member::new("member", &SYSTEM_FIELD), flattened: false }),
 );
 pub static ENTITY: Schema = Schema::structure(
     "Entity",
@@ -204,6 +295,8 @@ pub static FIELD_INDEX_NAMES: Schema = Schema::new(
 )
 .min(1)
 .max(20);
+pub static FIELD_SELECTION_CRITERIA: Schema =
+    Schema::new("FieldSelectionCriteria", Kind::Text).min(0).max(2000);
 pub static FILTER_COUNT: Schema = Schema::new("FilterCount", Kind::Integer);
 pub static FILTER_LOG_EVENTS_REQUEST: Schema = Schema::structure(
     "FilterLogEventsRequest",
@@ -229,6 +322,7 @@ pub static FILTER_LOG_EVENTS_RESPONSE: Schema = Schema::structure(
         Member::new("nextToken", &NEXT_TOKEN),
     ]),
 );
+pub static FILTER_NAME: Schema = Schema::new("FilterName", Kind::Text).min(1).max(512).pattern(&P3);
 pub static FILTER_PATTERN: Schema = Schema::new("FilterPattern", Kind::Text).min(0).max(1024);
 pub static FILTERED_LOG_EVENT: Schema = Schema::structure(
     "FilteredLogEvent",
@@ -414,13 +508,13 @@ pub static LOG_GROUP: Schema = Schema::structure(
 pub static LOG_GROUP_CLASS: Schema =
     Schema::new("LogGroupClass", Kind::Enum(enums::LogGroupClass::TEXTS));
 pub static LOG_GROUP_IDENTIFIER: Schema =
-    Schema::new("LogGroupIdentifier", Kind::Text).min(1).max(2048).pattern(&P3);
+    Schema::new("LogGroupIdentifier", Kind::Text).min(1).max(2048).pattern(&P4);
 pub static LOG_GROUP_NAME: Schema =
     Schema::new("LogGroupName", Kind::Text).min(1).max(512).pattern(&P2);
 pub static LOG_GROUP_NAME_PATTERN: Schema =
-    Schema::new("LogGroupNamePattern", Kind::Text).min(0).max(512).pattern(&P4);
+    Schema::new("LogGroupNamePattern", Kind::Text).min(0).max(512).pattern(&P5);
 pub static LOG_GROUP_NAME_REGEX_PATTERN: Schema =
-    Schema::new("LogGroupNameRegexPattern", Kind::Text).min(3).max(129).pattern(&P5);
+    Schema::new("LogGroupNameRegexPattern", Kind::Text).min(3).max(129).pattern(&P6);
 pub static LOG_GROUP_SUMMARIES: Schema = Schema::new(
     "LogGroupSummaries",
     Kind::List(&ListSchema { item: Member::new("member", &LOG_GROUP_SUMMARY), flattened: false }),
@@ -451,7 +545,7 @@ pub static LOG_STREAM: Schema = Schema::structure(
     ]),
 );
 pub static LOG_STREAM_NAME: Schema =
-    Schema::new("LogStreamName", Kind::Text).min(1).max(512).pattern(&P6);
+    Schema::new("LogStreamName", Kind::Text).min(1).max(512).pattern(&P3);
 pub static LOG_STREAM_SEARCHED_COMPLETELY: Schema =
     Schema::new("LogStreamSearchedCompletely", Kind::Boolean);
 pub static LOG_STREAMS: Schema = Schema::new(
@@ -459,6 +553,19 @@ pub static LOG_STREAMS: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &LOG_STREAM), flattened: false }),
 );
 pub static MESSAGE: Schema = Schema::new("Message", Kind::Text);
+pub static METRIC_FILTER: Schema = Schema::structure(
+    "MetricFilter",
+    &StructSchema::new(&[
+        Member::new("filterName", &FILTER_NAME),
+        Member::new("filterPattern", &FILTER_PATTERN),
+        Member::new("metricTransformations", &METRIC_TRANSFORMATIONS),
+        Member::new("creationTime", &TIMESTAMP),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("applyOnTransformedLogs", &APPLY_ON_TRANSFORMED_LOGS),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFieldDimensions", &EMIT_SYSTEM_FIELDS),
+    ]),
+);
 pub static METRIC_FILTER_MATCH_RECORD: Schema = Schema::structure(
     "MetricFilterMatchRecord",
     &StructSchema::new(&[
@@ -474,6 +581,34 @@ pub static METRIC_FILTER_MATCHES: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static METRIC_FILTERS: Schema = Schema::new(
+    "MetricFilters",
+    Kind::List(&ListSchema { item: Member::new("member", &METRIC_FILTER), flattened: false }),
+);
+pub static METRIC_NAME: Schema = Schema::new("MetricName", Kind::Text).max(255).pattern(&P7);
+pub static METRIC_NAMESPACE: Schema =
+    Schema::new("MetricNamespace", Kind::Text).max(255).pattern(&P7);
+pub static METRIC_TRANSFORMATION: Schema = Schema::structure(
+    "MetricTransformation",
+    &StructSchema::new(&[
+        Member::new("metricName", &METRIC_NAME).required(),
+        Member::new("metricNamespace", &METRIC_NAMESPACE).required(),
+        Member::new("metricValue", &METRIC_VALUE).required(),
+        Member::new("defaultValue", &DEFAULT_VALUE),
+        Member::new("dimensions", &DIMENSIONS),
+        Member::new("unit", &STANDARD_UNIT),
+    ]),
+);
+pub static METRIC_TRANSFORMATIONS: Schema = Schema::new(
+    "MetricTransformations",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &METRIC_TRANSFORMATION),
+        flattened: false,
+    }),
+)
+.min(1)
+.max(1);
+pub static METRIC_VALUE: Schema = Schema::new("MetricValue", Kind::Text).max(100);
 pub static NEXT_TOKEN: Schema = Schema::new("NextToken", Kind::Text).min(1);
 pub static OPERATION_ABORTED_EXCEPTION: Schema = Schema::structure(
     "OperationAbortedException",
@@ -519,6 +654,20 @@ pub static PUT_LOG_GROUP_DELETION_PROTECTION_REQUEST: Schema = Schema::structure
         Member::new("deletionProtectionEnabled", &DELETION_PROTECTION_ENABLED).required(),
     ]),
 );
+pub static PUT_METRIC_FILTER_OUTPUT: Schema =
+    Schema::structure("PutMetricFilterOutput", &StructSchema::new(&[]));
+pub static PUT_METRIC_FILTER_REQUEST: Schema = Schema::structure(
+    "PutMetricFilterRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterName", &FILTER_NAME).required(),
+        Member::new("filterPattern", &FILTER_PATTERN).required(),
+        Member::new("metricTransformations", &METRIC_TRANSFORMATIONS).required(),
+        Member::new("applyOnTransformedLogs", &APPLY_ON_TRANSFORMED_LOGS),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFieldDimensions", &EMIT_SYSTEM_FIELDS),
+    ]),
+);
 pub static PUT_RETENTION_POLICY_OUTPUT: Schema =
     Schema::structure("PutRetentionPolicyOutput", &StructSchema::new(&[]));
 pub static PUT_RETENTION_POLICY_REQUEST: Schema = Schema::structure(
@@ -526,6 +675,22 @@ pub static PUT_RETENTION_POLICY_REQUEST: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("logGroupName", &LOG_GROUP_NAME).required(),
         Member::new("retentionInDays", &DAYS).required(),
+    ]),
+);
+pub static PUT_SUBSCRIPTION_FILTER_OUTPUT: Schema =
+    Schema::structure("PutSubscriptionFilterOutput", &StructSchema::new(&[]));
+pub static PUT_SUBSCRIPTION_FILTER_REQUEST: Schema = Schema::structure(
+    "PutSubscriptionFilterRequest",
+    &StructSchema::new(&[
+        Member::new("logGroupName", &LOG_GROUP_NAME).required(),
+        Member::new("filterName", &FILTER_NAME).required(),
+        Member::new("filterPattern", &FILTER_PATTERN).required(),
+        Member::new("destinationArn", &DESTINATION_ARN).required(),
+        Member::new("roleArn", &ROLE_ARN),
+        Member::new("distribution", &DISTRIBUTION),
+        Member::new("applyOnTransformedLogs", &APPLY_ON_TRANSFORMED_LOGS),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFields", &EMIT_SYSTEM_FIELDS),
     ]),
 );
 pub static REJECTED_ENTITY_INFO: Schema = Schema::structure(
@@ -545,10 +710,13 @@ pub static RESOURCE_ALREADY_EXISTS_EXCEPTION: Schema = Schema::structure(
     "ResourceAlreadyExistsException",
     &StructSchema::new(&[]).error("ResourceAlreadyExistsException", 400, Fault::Sender),
 );
+pub static RESOURCE_IDENTIFIER: Schema =
+    Schema::new("ResourceIdentifier", Kind::Text).min(1).max(2048).pattern(&P8);
 pub static RESOURCE_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
     "ResourceNotFoundException",
     &StructSchema::new(&[]).error("ResourceNotFoundException", 400, Fault::Sender),
 );
+pub static ROLE_ARN: Schema = Schema::new("RoleArn", Kind::Text).min(1);
 pub static SEARCHED_LOG_STREAM: Schema = Schema::structure(
     "SearchedLogStream",
     &StructSchema::new(&[
@@ -582,6 +750,8 @@ pub static SESSION_TIMEOUT_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static STANDARD_UNIT: Schema =
+    Schema::new("StandardUnit", Kind::Enum(enums::StandardUnit::TEXTS));
 pub static START_FROM_HEAD: Schema = Schema::new("StartFromHead", Kind::Boolean);
 pub static START_LIVE_TAIL_LOG_GROUP_IDENTIFIERS: Schema = Schema::new(
     "StartLiveTailLogGroupIdentifiers",
@@ -615,6 +785,26 @@ pub static START_LIVE_TAIL_RESPONSE_STREAM: Schema = Schema::new(
     ])),
 );
 pub static STORED_BYTES: Schema = Schema::new("StoredBytes", Kind::Long).min(0);
+pub static SUBSCRIPTION_FILTER: Schema = Schema::structure(
+    "SubscriptionFilter",
+    &StructSchema::new(&[
+        Member::new("filterName", &FILTER_NAME),
+        Member::new("logGroupName", &LOG_GROUP_NAME),
+        Member::new("filterPattern", &FILTER_PATTERN),
+        Member::new("destinationArn", &DESTINATION_ARN),
+        Member::new("roleArn", &ROLE_ARN),
+        Member::new("distribution", &DISTRIBUTION),
+        Member::new("applyOnTransformedLogs", &APPLY_ON_TRANSFORMED_LOGS),
+        Member::new("creationTime", &TIMESTAMP),
+        Member::new("fieldSelectionCriteria", &FIELD_SELECTION_CRITERIA),
+        Member::new("emitSystemFields", &EMIT_SYSTEM_FIELDS),
+    ]),
+);
+pub static SUBSCRIPTION_FILTERS: Schema = Schema::new(
+    "SubscriptionFilters",
+    Kind::List(&ListSchema { item: Member::new("member", &SUBSCRIPTION_FILTER), flattened: false }),
+);
+pub static SYSTEM_FIELD: Schema = Schema::new("SystemField", Kind::Text);
 pub static TAG_FILTER: Schema = Schema::structure(
     "TagFilter",
     &StructSchema::new(&[
@@ -623,9 +813,9 @@ pub static TAG_FILTER: Schema = Schema::structure(
     ]),
 );
 pub static TAG_FILTER_KEY: Schema =
-    Schema::new("TagFilterKey", Kind::Text).min(1).max(128).pattern(&P7);
+    Schema::new("TagFilterKey", Kind::Text).min(1).max(128).pattern(&P9);
 pub static TAG_FILTER_VALUE: Schema =
-    Schema::new("TagFilterValue", Kind::Text).min(0).max(259).pattern(&P8);
+    Schema::new("TagFilterValue", Kind::Text).min(0).max(259).pattern(&P10);
 pub static TAG_FILTER_VALUES: Schema = Schema::new(
     "TagFilterValues",
     Kind::List(&ListSchema { item: Member::new("member", &TAG_FILTER_VALUE), flattened: false }),
@@ -638,7 +828,7 @@ pub static TAG_FILTERS: Schema = Schema::new(
 )
 .min(1)
 .max(5);
-pub static TAG_KEY: Schema = Schema::new("TagKey", Kind::Text).min(1).max(128).pattern(&P7);
+pub static TAG_KEY: Schema = Schema::new("TagKey", Kind::Text).min(1).max(128).pattern(&P9);
 pub static TAG_KEY_LIST: Schema = Schema::new(
     "TagKeyList",
     Kind::List(&ListSchema { item: Member::new("member", &TAG_KEY), flattened: false }),
@@ -668,7 +858,7 @@ pub static TAG_RESOURCE_REQUEST: Schema = Schema::structure(
         Member::new("tags", &TAGS).required(),
     ]),
 );
-pub static TAG_VALUE: Schema = Schema::new("TagValue", Kind::Text).max(256).pattern(&P9);
+pub static TAG_VALUE: Schema = Schema::new("TagValue", Kind::Text).max(256).pattern(&P11);
 pub static TAGS: Schema = Schema::new(
     "Tags",
     Kind::Map(&MapSchema {
@@ -735,14 +925,16 @@ pub static VALIDATION_EXCEPTION: Schema = Schema::structure(
     &StructSchema::new(&[]).error("ValidationException", 400, Fault::Sender),
 );
 pub static VALUE: Schema = Schema::new("Value", Kind::Text);
-static P5: Pattern =
+static P6: Pattern =
     Pattern::new("(\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24})(\\|\\^?[\\.\\-_\\/#A-Za-z0-9]{3,24}){0,4}");
-static P4: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]*");
+static P5: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]*");
 static P2: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]+");
-static P3: Pattern = Pattern::new("[\\w#+=/:,.@-]*");
+static P4: Pattern = Pattern::new("[\\w#+=/:,.@-]*");
 static P1: Pattern = Pattern::new("[\\w+=/:,.@-]*");
-static P6: Pattern = Pattern::new("[^:*]*");
-static P8: Pattern = Pattern::new("^!?\\*?([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)\\*?$");
-static P9: Pattern = Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$");
-static P7: Pattern = Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$");
+static P8: Pattern = Pattern::new("[\\w+=/:,.@\\-\\*]*");
+static P7: Pattern = Pattern::new("[^:*$]*");
+static P3: Pattern = Pattern::new("[^:*]*");
+static P10: Pattern = Pattern::new("^!?\\*?([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)\\*?$");
+static P11: Pattern = Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)$");
+static P9: Pattern = Pattern::new("^([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+)$");
 static P0: Pattern = Pattern::new("^\\d{12}$");

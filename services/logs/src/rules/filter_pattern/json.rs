@@ -120,6 +120,13 @@ impl Operand {
 }
 
 /// The text of a string, number or boolean; objects, arrays and null have none.
+/// What a selector finds first in a message that is JSON.
+pub(super) fn field(message: &str, selector: &str) -> Option<String> {
+    let event = serde_json::from_str::<Value>(message).ok()?;
+    let selector = Selector::parse(selector).ok()?;
+    selector.find(&event).first().and_then(|value| text_of(value))
+}
+
 fn text_of(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,0 +1,105 @@
+//! What becomes of events as they are written: letters to subscribers, values of metrics.
+
+use haar_cloudwatch_contract::peek::{MetricSink, Sample};
+use haar_courier::Staged;
+use haar_kv::Batch;
+use haar_types::Timestamp;
+
+use crate::events::StreamId;
+use crate::rules::filter_pattern::FilterPattern;
+use crate::rules::position::Position;
+use crate::sink::Sink;
+use crate::state::{MetricFilterRow, StreamKey, SubscriptionRow, Transformation, filters_of};
+use crate::subscription::{Subscribed, SubscribedEvent};
+
+/// Events that come into a stream, with their places.
+pub(crate) struct Came<'a> {
+    pub(crate) events: &'a [(Timestamp, String)],
+    pub(crate) positions: &'a [Position],
+    pub(crate) now: Timestamp,
+}
+
+impl Sink {
+    /// Passes on what the group's filters match. Letters go into the events' own batch.
+    pub(crate) fn pass_on(
+        &self,
+        batch: &mut Batch,
+        stream: &StreamKey,
+        id: StreamId,
+        came: &Came<'_>,
+    ) -> Staged {
+        let snapshot = self.ledger.snapshot();
+        for filter in filters_of::<MetricFilterRow>(&snapshot, &stream.group) {
+            self.measure(stream, &filter, came);
+        }
+        let Some(courier) = self.courier.get() else { return Staged::default() };
+        let mut letters = Vec::new();
+        for filter in filters_of::<SubscriptionRow>(&snapshot, &stream.group) {
+            let Ok(pattern) = FilterPattern::parse(&filter.pattern) else { continue };
+            let all = came.events.iter().zip(came.positions);
+            let matching = all.filter(|((_, message), _)| pattern.matches(message)).map(
+                |((timestamp, message), position)| SubscribedEvent {
+                    id: position.digits(id.stream),
+                    timestamp: timestamp.0,
+                    message: message.clone(),
+                },
+            );
+            letters.extend(Subscribed::letters(&filter, &stream.name, matching));
+        }
+        courier.stage(batch, letters)
+    }
+
+    /// Records what a metric filter makes of events.
+    fn measure(&self, stream: &StreamKey, filter: &MetricFilterRow, came: &Came<'_>) {
+        let Some(metrics) = self.peeks.get::<dyn MetricSink>() else { return };
+        let Ok(pattern) = FilterPattern::parse(&filter.pattern) else { return };
+        let matching = || came.events.iter().filter(|(_, message)| pattern.matches(message));
+        for one in &filter.transformations {
+            let mut is_any = false;
+            for (at, message) in matching() {
+                is_any = true;
+                record(&*metrics, stream, one, (*at, value(&pattern, one, message)), |field| {
+                    pattern.field(message, field)
+                });
+            }
+            if !is_any && one.default.is_some() {
+                record(&*metrics, stream, one, (came.now, one.default), |_| None);
+            }
+        }
+    }
+}
+
+/// The value that a matching event gives; none where its field is no number.
+fn value(pattern: &FilterPattern, one: &Transformation, message: &str) -> Option<f64> {
+    let text = match one.value.starts_with('$') {
+        true => pattern.field(message, &one.value)?,
+        false => one.value.clone(),
+    };
+    text.trim().parse().ok().filter(|value: &f64| value.is_finite())
+}
+
+/// Records a value; none where a dimension's field is not in the event, as on AWS.
+fn record(
+    metrics: &dyn MetricSink,
+    stream: &StreamKey,
+    one: &Transformation,
+    (at, value): (Timestamp, Option<f64>),
+    field: impl Fn(&str) -> Option<String>,
+) {
+    let dimensions = one.dimensions.iter().map(|(name, of)| Some((name.as_str(), field(of)?)));
+    let (Some(value), Some(dimensions)) = (value, dimensions.collect::<Option<Vec<_>>>()) else {
+        return;
+    };
+    let dimensions: Vec<_> =
+        dimensions.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    metrics.record(Sample {
+        account: &stream.group.account,
+        region: &stream.group.region,
+        namespace: &one.namespace,
+        metric: &one.metric,
+        dimensions: &dimensions,
+        unit: &one.unit,
+        value,
+        at,
+    });
+}
