@@ -1,12 +1,11 @@
 //! Control groups: version 1, hybrid and version 2. Server and helper both use this; the helper
 //! makes and removes them, the server reads figures and freezes.
-//!
-//! Version 2 follows the kernel's documentation but has been run on hybrid hosts only.
 
 mod again;
 mod alarm;
 mod devices;
 mod figures;
+mod open;
 
 pub(crate) use again::{Pair, Renewed};
 pub(crate) use alarm::Alarm;
@@ -130,15 +129,8 @@ impl Cgroups {
         for parent in self.parents() {
             make_dir(parent)?;
             if self.unified {
-                let wanted = "+memory +cpu +pids";
-                for at in [parent.parent().unwrap_or(parent), parent.as_path()] {
-                    // one by one where all together are refused
-                    if fs::write(at.join("cgroup.subtree_control"), wanted).is_err() {
-                        for one in wanted.split(' ') {
-                            let _ = fs::write(at.join("cgroup.subtree_control"), one);
-                        }
-                    }
-                }
+                open::at_the_top(parent.parent().unwrap_or(parent));
+                open::to_children(parent);
             }
         }
         if let Some(devices) = self.devices.as_ref().filter(|devices| allows_all(devices)) {
@@ -211,10 +203,7 @@ impl Cgroups {
     pub(crate) fn create_in(&self, outer: &Cgroup, name: &str) -> io::Result<Cgroup> {
         if self.unified {
             for dir in outer.at.parents() {
-                for one in ["+memory", "+cpu", "+pids", "+io"] {
-                    // what the host lacks is not limited, as its findings say
-                    let _ = fs::write(dir.join("cgroup.subtree_control"), one);
-                }
+                open::to_children(dir);
             }
         }
         self.create(&format!("{}/{name}", outer.name))

@@ -6,7 +6,7 @@ use haar_substrate::{Capabilities, Finding};
 use rustix::mount::{FsOpenFlags, fsopen};
 
 use crate::cgroup::Cgroups;
-use crate::spawnd::nft;
+use crate::spawnd::{nft, owners};
 use crate::sys;
 
 /// Fewer open files than this are too few for many sandboxes.
@@ -56,13 +56,11 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
         "system calls are filtered",
         "the kernel cannot filter system calls; sandboxes cannot be made",
     ));
-    let user = std::fs::read_to_string("/proc/sys/user/max_user_namespaces");
-    let user = user.is_ok_and(|most| most.trim() != "0");
     findings.push(finding(
         "user namespaces",
-        user,
+        owners::are_possible(),
         "containers can have users of their own",
-        "containers cannot have users of their own (--user-namespaces)",
+        "containers cannot have users of their own (--user-namespaces): that needs Linux 6.3",
     ));
     let (_, files) = sys::open_files_limit();
     findings.push(finding(

@@ -27,7 +27,7 @@ mod net;
 mod netlink;
 pub(crate) mod nft;
 mod overlay;
-mod owners;
+pub(crate) mod owners;
 mod pool;
 mod reaper;
 mod rlimit;

@@ -4,6 +4,7 @@
 
 #![allow(clippy::print_stdout, clippy::unwrap_used)] // a test that is skipped says why
 
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -190,7 +191,10 @@ async fn what_has_a_life_of_its_own_is_adopted() {
         let id = listed[0].id.clone();
         let mut output = substrate.output(&id, "main").await.unwrap();
         assert_eq!(output.next().await.unwrap().bytes, "before\n");
-        std::fs::write(format!("/proc/{}/root/tmp/go", pids[0]), "x\n").unwrap();
+        // opened, not made anew: hosts refuse that for another's pipe in a shared directory
+        let mut go = std::fs::OpenOptions::new();
+        let mut go = go.write(true).open(format!("/proc/{}/root/tmp/go", pids[0])).unwrap();
+        go.write_all(b"x\n").unwrap();
         assert_eq!(output.next().await.unwrap().bytes, "after\n");
         assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(4));
         substrate.remove(&id, Duration::ZERO).await.unwrap();

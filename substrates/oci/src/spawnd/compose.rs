@@ -333,6 +333,10 @@ impl Composed {
         if let Some(known) = &*owners {
             return Ok(known.clone());
         }
+        if !super::owners::are_possible() {
+            let why = "containers have users of their own from Linux 6.3 on";
+            return Err(Failure::Unsupported(why.to_owned()));
+        }
         let made = shop.ranges.make(shop.init.as_fd()).map_err(|error| {
             Failure::Unsupported(format!("this host gives containers no users: {error}"))
         })?;

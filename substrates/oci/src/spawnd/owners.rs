@@ -51,6 +51,15 @@ struct Range {
     _used: Option<File>,
 }
 
+/// The kernel gives mounts in memory owners of a sandbox's own (Linux 6.3), and lets some be made.
+pub(crate) fn are_possible() -> bool {
+    let most = fs::read_to_string("/proc/sys/user/max_user_namespaces").unwrap_or_default();
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut numbers = release.split('.');
+    let mut next = || numbers.next()?.parse::<u32>().ok();
+    !matches!(most.trim(), "" | "0") && (next(), next()) >= (Some(6), Some(3))
+}
+
 impl Ranges {
     /// Users for one sandbox. `waits` is a program that only waits.
     pub(super) fn make(&self, waits: BorrowedFd<'_>) -> io::Result<Owners> {
