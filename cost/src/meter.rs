@@ -46,15 +46,16 @@ struct Pending {
 
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct DayKey {
-    /// `2026-11`.
-    month: String,
+    /// Days since 1970.
+    day: i64,
     account: AccountId,
     region: Region,
     /// The function, or what else was used.
     resource: String,
-    /// `23`.
-    day: String,
 }
+
+/// Milliseconds of a day.
+const DAY_MS: i64 = 24 * 3600 * 1000;
 
 impl UsageBook {
     /// Opens the sums in `kv`.
@@ -137,9 +138,8 @@ impl UsageBook {
         let mut accounts: BTreeMap<AccountId, BTreeMap<FunctionName, Usage>> = BTreeMap::new();
         for entry in self.days.prefix(format!("{month}\0")) {
             let entry = entry?;
-            let Some(day) = DayKey::decode(&entry.key) else { continue };
-            let functions = accounts.entry(day.account).or_default();
-            let name = FunctionName { region: day.region, name: day.resource };
+            let Some((account, name)) = DayKey::decode(&entry.key) else { continue };
+            let functions = accounts.entry(account).or_default();
             functions.entry(name).or_default().add(&decode(&entry.value));
         }
         Ok(accounts)
@@ -157,9 +157,10 @@ impl UsageBook {
         let mut accounts: BTreeMap<AccountId, BTreeMap<String, ResourceUsage>> = BTreeMap::new();
         for entry in self.sums.prefix(format!("{month}\0")) {
             let entry = entry?;
-            let Some((day, service, kind)) = DayKey::decode_sum(&entry.key) else { continue };
-            let services = accounts.entry(day.account).or_default();
-            let name = FunctionName { region: day.region, name: day.resource };
+            let Some(((account, name), service, kind)) = DayKey::decode_sum(&entry.key) else {
+                continue;
+            };
+            let services = accounts.entry(account).or_default();
             let kinds = services.entry(service).or_default().entry(name).or_default();
             *kinds.entry(kind).or_default() += decode_sum(&entry.value);
         }
@@ -213,20 +214,25 @@ pub fn month_of(at: Timestamp) -> String {
 impl Meter for UsageBook {
     fn record(&self, usage: UsageRecord) {
         let day = DayKey {
-            month: month_of(usage.at),
+            day: usage.at.0.div_euclid(DAY_MS),
             account: usage.account,
             region: usage.region,
             resource: usage.resource,
-            day: usage.at.strftime("%d"),
         };
         self.pending.lock().record(day, usage.service, &usage.quantities);
         self.arrived.notify_one();
     }
 }
 
+/// Who used something, and what it is.
+type Used = (AccountId, FunctionName);
+
 impl DayKey {
+    /// Month, account, region, resource, day of the month.
     fn encode(&self) -> Bytes {
-        let Self { month, account, region, resource, day } = self;
+        let Self { day, account, region, resource } = self;
+        let at = Timestamp(day * DAY_MS);
+        let (month, day) = (month_of(at), at.strftime("%d"));
         format!("{month}\0{account}\0{region}\0{resource}\0{day}").into()
     }
 
@@ -234,24 +240,23 @@ impl DayKey {
         [&self.encode()[..], b"\0", service.as_bytes(), b"\0", kind.as_bytes()].concat().into()
     }
 
-    fn decode(key: &[u8]) -> Option<Self> {
-        Self::of(&mut std::str::from_utf8(key).ok()?.split('\0'))
+    fn decode(key: &[u8]) -> Option<Used> {
+        Self::used(&mut std::str::from_utf8(key).ok()?.split('\0'))
     }
 
-    fn decode_sum(key: &[u8]) -> Option<(Self, String, String)> {
+    fn decode_sum(key: &[u8]) -> Option<(Used, String, String)> {
         let mut texts = std::str::from_utf8(key).ok()?.split('\0');
-        let day = Self::of(&mut texts)?;
-        Some((day, texts.next()?.to_owned(), texts.next()?.to_owned()))
+        let used = Self::used(&mut texts)?;
+        Some((used, texts.next()?.to_owned(), texts.next()?.to_owned()))
     }
 
-    fn of<'a>(texts: &mut impl Iterator<Item = &'a str>) -> Option<Self> {
-        Some(Self {
-            month: texts.next()?.to_owned(),
-            account: texts.next()?.parse().ok()?,
-            region: texts.next()?.parse().ok()?,
-            resource: texts.next()?.to_owned(),
-            day: texts.next()?.to_owned(),
-        })
+    fn used<'a>(texts: &mut impl Iterator<Item = &'a str>) -> Option<Used> {
+        let _month = texts.next()?;
+        let account = texts.next()?.parse().ok()?;
+        let region = texts.next()?.parse().ok()?;
+        let name = texts.next()?.to_owned();
+        let _day = texts.next()?;
+        Some((account, FunctionName { region, name }))
     }
 }
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use base64::Engine as _;
+use haar_types::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256, Sha512};
 
@@ -137,15 +138,6 @@ impl From<Digest512> for String {
     fn from(digest: Digest512) -> Self {
         digest.to_string()
     }
-}
-
-/// Lower-case hex digits, two for each byte.
-fn hex(bytes: &[u8]) -> String {
-    use fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
 }
 
 /// Bytes of as many hex digits as make them.

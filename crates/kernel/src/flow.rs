@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
+use haar_types::hex;
 use haar_wire::sigv4::{self, ChunkDecoder, ChunkEvent, Dialect, Payload, SigError};
 use haar_wire::{AwsError, Body, BodyError, Route, Trailers};
 use http::HeaderValue;
@@ -154,11 +155,7 @@ fn hashed(
         Sha256::new(),
         |hash, piece| hash.update(piece),
         move |hash| {
-            use std::fmt::Write as _;
-            let hex = hash.finalize().iter().fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}"); // a String takes everything
-                hex
-            });
+            let hex = hex(&hash.finalize());
             match hex.eq_ignore_ascii_case(&announced) {
                 true => Ok(()),
                 false => Err(gate::refused(&SigError::body_mismatch(), dialect)

@@ -52,9 +52,13 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
     let region = named.unwrap_or_else(|| settings.region.clone());
     let (principal, chunks) = match (settings.auth, claim) {
         (Auth::Permissive, None) => match old_key {
-            Some(access_key_id) => {
-                (believed(kernel, &Claim { access_key_id, ..Claim::default() }), None)
-            }
+            Some(access_key_id) => (
+                believed(
+                    kernel,
+                    &Claim { access_key_id: access_key_id.into(), ..Claim::default() },
+                ),
+                None,
+            ),
             None => (Arc::new(Principal::root(settings.account.clone())), None),
         },
         (Auth::Enforce, None) if old_key.is_some() => return Err(SigError::outdated()),
@@ -77,7 +81,7 @@ pub(crate) fn signer(kernel: &Kernel, signed: &SignedText<'_>) -> Result<Caller,
         return Ok(Caller { principal: believed(kernel, &claim), region, chunks: None });
     }
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
-    let (key, token) = (claim.access_key_id.as_str(), claim.session_token.as_deref());
+    let (key, token) = (&*claim.access_key_id, claim.session_token.as_deref());
     let identity = kernel.identities().identify(&snapshot, key, token, now).map_err(unknown)?;
     if claim.service != signed.service {
         return Err(SigError::wrong_service(signed.service));
@@ -96,9 +100,9 @@ fn unknown(error: IdentityError) -> SigError {
 
 /// Permissive mode: a key that haar knows is its owner's, a 12-digit one names an account,
 /// any other is the default account's.
-fn believed(kernel: &Kernel, claim: &Claim) -> Arc<Principal> {
+fn believed(kernel: &Kernel, claim: &Claim<'_>) -> Arc<Principal> {
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
-    let key = claim.access_key_id.as_str();
+    let key = &*claim.access_key_id;
     let token = claim.session_token.as_deref();
     if let Ok(known) = kernel.identities().identify(&snapshot, key, token, now) {
         return known.principal;
@@ -112,10 +116,10 @@ fn believed(kernel: &Kernel, claim: &Claim) -> Arc<Principal> {
 fn proven(
     kernel: &Kernel,
     presented: &Presented<'_>,
-    claim: &Claim,
+    claim: &Claim<'_>,
 ) -> Result<(Arc<Principal>, Option<ChunkDecoder>), SigError> {
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
-    let key = claim.access_key_id.as_str();
+    let key = &*claim.access_key_id;
     let token = claim.session_token.as_deref();
     let found = kernel.identities().identify(&snapshot, key, token, now);
     let identity = found.map_err(unknown)?;

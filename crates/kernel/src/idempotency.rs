@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use haar_ledger::{IndexEntry, Row, Tx};
-use haar_types::Timestamp;
+use haar_types::{Timestamp, hex};
 use haar_wire::{AwsError, Json, OperationSchema, Shape};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
@@ -108,7 +108,7 @@ fn hash(operation: &OperationSchema, input: &dyn Shape) -> String {
         members.remove(token);
     }
     let digest = Sha256::digest(json.to_string());
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest)
 }
 
 fn purge(tx: &mut Tx, now: Timestamp) {

@@ -1,5 +1,6 @@
 //! Lists in pages, as the model's paginators describe them.
 
+use haar_types::hex;
 use haar_wire::{Json, OperationSchema, Shape};
 use sha2::{Digest as _, Sha256};
 
@@ -67,5 +68,5 @@ impl Listing {
 /// What a listing asks for, in few letters.
 fn hash(asked: &Json) -> String {
     let digest = Sha256::digest(asked.to_string());
-    digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hex(&digest[..8])
 }

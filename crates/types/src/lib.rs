@@ -6,12 +6,14 @@
 //! Begin with [`Arn`] and [`Timestamp`].
 
 mod arn;
+mod hex;
 mod ids;
 mod tags;
 mod time;
 mod units;
 
 pub use arn::{Arn, ArnError};
+pub use hex::hex;
 pub use ids::{AccountId, Partition, Region, RequestId};
 pub use tags::Tags;
 pub use time::Timestamp;

@@ -11,6 +11,35 @@ const QUOTED_MAX: usize = 1024;
 
 /// Notes every violation in a shape and all below it.
 pub(crate) fn check_shape(shape: &dyn Shape, report: &mut Report) {
+    if !is_right(View::Structure(shape), shape.schema()) {
+        note_shape(shape, report);
+    }
+}
+
+/// Whether nothing is wrong with a value and all below it; where it is, costs no memory.
+fn is_right(view: View<'_>, schema: &'static Schema) -> bool {
+    let is_right_below = || match (view, schema.kind) {
+        (View::Structure(shape), _) => {
+            set_members(shape).all(|(_, member, view)| is_right(view, member.schema))
+        }
+        (View::List(list), Kind::List(row)) => {
+            (0..list.len()).all(|index| is_right(list.item(index).view(), row.item.schema))
+        }
+        (View::Map(map), Kind::Map(row)) => {
+            let mut all = true;
+            map.each(&mut |name, entry| {
+                all = all
+                    && broken(View::Text(name), row.key.schema).is_empty()
+                    && is_right(entry.view(), row.value.schema);
+            });
+            all
+        }
+        _ => true,
+    };
+    broken(view, schema).is_empty() && is_right_below()
+}
+
+fn note_shape(shape: &dyn Shape, report: &mut Report) {
     for (_, member, view) in set_members(shape) {
         report.in_member(member.name, |report| check(view, member.schema, report));
     }
@@ -25,7 +54,7 @@ fn check(view: View<'_>, schema: &'static Schema, report: &mut Report) {
         }
     }
     match (view, schema.kind) {
-        (View::Structure(shape), _) => check_shape(shape, report),
+        (View::Structure(shape), _) => note_shape(shape, report),
         (View::List(list), Kind::List(row)) => check_items(list, schema, row.item.schema, report),
         (View::Map(map), Kind::Map(row)) => {
             check_entries(map, schema, row.key.schema, row.value.schema, report);
@@ -97,6 +126,9 @@ fn broken(view: View<'_>, schema: &Schema) -> Vec<String> {
         && !values.contains(&text)
     {
         out.push(enum_words(values));
+    }
+    if schema.min.is_none() && schema.max.is_none() {
+        return out;
     }
     let Some(size) = size(view) else { return out };
     if schema.min.is_some_and(|min| size < min as f64) {

@@ -1,19 +1,16 @@
 //! From a request to its typed input.
 
 use bytes::Bytes;
-use http::HeaderMap;
 use http::request::Parts;
 
 use crate::detect::Route;
+use crate::headers::text_of_any_case;
 use crate::operation::{Operation, Protocol};
 use crate::report::{Malformed, Report, Seen};
 use crate::schema::{Kind, Location, Member};
 use crate::tree::{Dialect, from_params, from_xml, read_members};
 use crate::value::{Json, Scalar};
 use crate::{AwsError, Body, Shape, Value, cbor, json, text};
-
-/// Headers up to which they are looked through one by one.
-const HEADERS_SCANNED_MAX: usize = 24;
 
 /// Reads a request's input and checks it against its model: all violations in one error.
 ///
@@ -105,7 +102,7 @@ fn read_bound(
     let taken = input.schema().members();
     for (index, member) in taken.iter().enumerate() {
         let text = match member.location {
-            Location::Header => header_of(&parts.headers, member.wire),
+            Location::Header => text_of_any_case(&parts.headers, member.wire).unwrap_or_default(),
             _ => "",
         };
         if member.location == Location::Header && text.is_empty() {
@@ -172,19 +169,6 @@ fn is_taken(route: &Route, members: &[Member], name: &str) -> bool {
         || members.iter().any(|member| {
             member.location == Location::Query && plain(member) && member.wire == name
         })
-}
-
-/// A header's text; empty for none. A shape has dozens of members in headers, and a request few
-/// headers: to look through those costs less than to hash each member's name.
-fn header_of<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
-    let found = match headers.len() {
-        ..=HEADERS_SCANNED_MAX => {
-            let mut all = headers.iter();
-            all.find(|(known, _)| known.as_str().eq_ignore_ascii_case(name)).map(|(_, text)| text)
-        }
-        _ => headers.get(name),
-    };
-    found.and_then(|text| text.to_str().ok()).unwrap_or_default()
 }
 
 fn read_header(

@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 use haar_types::RequestId;
+use http::Method;
 use http::request::Parts;
 
+use crate::headers::text_of;
 use crate::host;
 use crate::operation::{OperationSchema, Protocol, ServiceSchema};
 use crate::params::{self, Params};
@@ -107,6 +109,9 @@ pub fn detect(catalogue: &Catalogue, parts: &Parts, body: &Bytes) -> Result<Rout
 
 /// Smithy RPC v2: `/service/GraniteServiceVersion20100801/operation/PutMetricData`.
 fn detect_cbor(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Refusal>> {
+    if parts.method != Method::POST {
+        return None;
+    }
     let path = parts.uri.path();
     let names = path.split_once("/service/").and_then(|(_, rest)| rest.split_once("/operation/"));
     let wanted = header(parts, "smithy-protocol") == "rpc-v2-cbor";
@@ -257,13 +262,15 @@ fn unknown(service: Option<&'static ServiceSchema>, protocol: Protocol, name: &s
 }
 
 /// The service's name in the credential scope, of a header or of a presigned query.
-fn signing_name(parts: &Parts, params: &Params) -> Option<String> {
-    let authorization = header(parts, "authorization");
-    let scope = match authorization.split_once("Credential=") {
-        Some((_, rest)) => rest.split([',', ' ']).next()?,
-        None => params::first(params, "X-Amz-Credential")?,
-    };
-    scope.split('/').rev().nth(1).map(str::to_owned)
+fn signing_name<'a>(parts: &'a Parts, params: &Params) -> Option<Cow<'a, str>> {
+    let of_scope = |scope: &'a str| scope.rsplit('/').nth(1).map(Cow::from);
+    match header(parts, "authorization").split_once("Credential=") {
+        Some((_, rest)) => of_scope(rest.split([',', ' ']).next()?),
+        None => {
+            let scope = params::first(params, "X-Amz-Credential")?;
+            scope.rsplit('/').nth(1).map(|name| name.to_owned().into())
+        }
+    }
 }
 
 /// The first label of the host's name: `lambda` of `lambda.us-east-1.localhost`.
@@ -272,5 +279,5 @@ fn host_label(parts: &Parts) -> &str {
 }
 
 pub(crate) fn header<'a>(parts: &'a Parts, name: &str) -> &'a str {
-    parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    text_of(&parts.headers, name).unwrap_or_default()
 }

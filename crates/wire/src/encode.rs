@@ -6,7 +6,7 @@ use base64::Engine as _;
 use bytes::Bytes;
 use haar_types::RequestId;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 pub use error::{encode_error, encode_error_as};
@@ -17,6 +17,9 @@ use crate::shape::set_members;
 use crate::value::View;
 use crate::xml::XmlWriter;
 use crate::{Body, Shape, frames, text};
+
+/// Most answers have fewer headers.
+const HEADERS_USUAL: usize = 12;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 const S3_REQUEST_ID: HeaderName = HeaderName::from_static("x-amz-request-id");
@@ -54,6 +57,7 @@ pub fn encode(
 /// An answer without a body: status, request id, the protocol's own headers.
 fn head(protocol: Protocol, status: u16, request_id: &RequestId) -> Response<Body> {
     let mut answer = Response::new(Body::empty());
+    *answer.headers_mut() = HeaderMap::with_capacity(HEADERS_USUAL);
     *answer.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     if let Ok(id) = HeaderValue::from_str(request_id.as_str()) {
         answer.headers_mut().insert(REQUEST_ID, id.clone());
@@ -87,11 +91,21 @@ fn set(answer: &mut Response<Body>, name: &str, value: &str) {
     }
 }
 
-/// The same with a value that need not be copied.
-fn set_owned(answer: &mut Response<Body>, name: &str, value: String) {
-    let name = HeaderName::try_from(name);
-    if let (Ok(name), Ok(value)) = (name, HeaderValue::from_maybe_shared(Bytes::from(value))) {
+/// The same with a name and a value that need not be copied.
+fn set_owned(answer: &mut Response<Body>, name: &'static str, value: String) {
+    if let (Some(name), Ok(value)) =
+        (named(name), HeaderValue::from_maybe_shared(Bytes::from(value)))
+    {
         answer.headers_mut().insert(name, value);
+    }
+}
+
+/// A header's name as the model has it; most are in lower case.
+fn named(name: &'static str) -> Option<HeaderName> {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    match !name.is_empty() && name.bytes().all(is_plain) {
+        true => Some(HeaderName::from_static(name)),
+        false => HeaderName::try_from(name).ok(),
     }
 }
 

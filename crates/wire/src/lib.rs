@@ -19,6 +19,7 @@ mod encode;
 mod error;
 mod events;
 mod frames;
+mod headers;
 mod host;
 mod json;
 mod operation;

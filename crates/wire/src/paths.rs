@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::HeaderMap;
 
+use crate::headers::has;
 use crate::operation::{OperationSchema, ServiceSchema};
 use crate::params::{Params, decode_segment};
 use crate::schema::Location;
@@ -61,7 +62,7 @@ enum Need {
 impl Need {
     fn is_met(self, by: &Beside<'_>) -> bool {
         match self {
-            Self::Header(name) => by.headers.contains_key(name),
+            Self::Header(name) => has(by.headers, name),
             Self::Query(name, wanted) => by
                 .query
                 .iter()

@@ -75,8 +75,12 @@ impl Report {
     }
 
     /// The same for a map's value.
-    pub(crate) fn in_key<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.step(Step::Key(key.to_owned()), read)
+    pub(crate) fn in_key<T>(
+        &mut self,
+        key: impl Into<String>,
+        read: impl FnOnce(&mut Self) -> T,
+    ) -> T {
+        self.step(Step::Key(key.into()), read)
     }
 
     fn step<T>(&mut self, step: Step, read: impl FnOnce(&mut Self) -> T) -> T {

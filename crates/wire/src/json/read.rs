@@ -276,7 +276,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             while let Some(key) = map.next_key::<String>()? {
                 let path = key.clone();
                 let Some(slot) = self.value.insert(key) else { return Ok(false) };
-                self.report.in_key(&path, |report| {
+                self.report.in_key(path, |report| {
                     map.next_value_seed(Seed { schema: row.value.schema, value: slot, report })
                 })?;
             }

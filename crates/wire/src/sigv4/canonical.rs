@@ -14,23 +14,24 @@ pub(crate) const QUERY: &AsciiSet =
 const PATH: &AsciiSet = &QUERY.remove(b'/');
 
 /// The string to sign. AWS docs: *IAM User Guide > Create a signed AWS API request*.
-pub(crate) fn string_to_sign(claim: &Claim, parts: &Parts, payload: &str) -> String {
+pub(crate) fn string_to_sign(claim: &Claim<'_>, parts: &Parts, payload: &str) -> String {
     let request = canonical_request(claim, parts, payload);
     let hash = sha256_hex(&request);
     format!("AWS4-HMAC-SHA256\n{}\n{}\n{hash}", claim.signed_at, claim.scope())
 }
 
-fn canonical_request(claim: &Claim, parts: &Parts, payload: &str) -> Vec<u8> {
+fn canonical_request(claim: &Claim<'_>, parts: &Parts, payload: &str) -> Vec<u8> {
     let path = if claim.is_s3() { plain_path(parts) } else { normal_path(parts) };
     let query = canonical_query(parts.uri.query().unwrap_or(""));
     let mut text = format!("{}\n{path}\n{query}\n", parts.method).into_bytes();
-    for name in &claim.signed_headers {
+    let names: Vec<String> = claim.signed_names().collect();
+    for name in &names {
         text.extend_from_slice(name.as_bytes());
         text.push(b':');
         text.extend(header_value(parts, name));
         text.push(b'\n');
     }
-    let signed = claim.signed_headers.join(";");
+    let signed = names.join(";");
     text.extend_from_slice(format!("\n{signed}\n{payload}").as_bytes());
     text
 }

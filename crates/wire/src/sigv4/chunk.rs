@@ -1,11 +1,12 @@
 //! Bodies in chunks (`Content-Encoding: aws-chunked`), signed or not, with trailing headers.
 
 use bytes::{Buf as _, Bytes, BytesMut};
+use haar_types::hex;
 use sha2::{Digest as _, Sha256};
 
 use super::claim::Claim;
 use super::error::{SigError, SigFault};
-use super::key::{SigningKey, equal, hex, sha256_hex};
+use super::key::{SigningKey, equal, sha256_hex};
 
 /// Longest line of a chunk's frame or of a trailer.
 const LINE_LEN_MAX: usize = 8 * 1024;
@@ -63,12 +64,12 @@ impl std::fmt::Debug for Prover {
 
 impl ChunkDecoder {
     /// For chunks whose signatures begin with the proven claim's own.
-    pub(crate) fn signed(key: SigningKey, claim: &Claim, trailer: bool) -> Self {
+    pub(crate) fn signed(key: SigningKey, claim: &Claim<'_>, trailer: bool) -> Self {
         let prover = Prover {
             key,
-            signed_at: claim.signed_at.clone(),
+            signed_at: claim.signed_at.clone().into_owned(),
             scope: claim.scope(),
-            previous: claim.signature.clone(),
+            previous: claim.signature.clone().into_owned(),
             expected: String::new(),
             hash: Sha256::new(),
             trailer,

@@ -1,5 +1,6 @@
 //! Signing, for haar's own calls and tests.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use haar_types::Timestamp;
@@ -54,9 +55,9 @@ impl Signer {
             names.push("host".to_owned());
         }
         names.sort();
-        claim.signed_headers = names;
+        claim.signed_headers = names.join(";").into();
         let signature = self.signature(&claim, parts, &hash);
-        let (credential, signed) = (&claim.credential, claim.signed_headers.join(";"));
+        let (credential, signed) = (&claim.credential, &claim.signed_headers);
         let text = format!(
             "AWS4-HMAC-SHA256 Credential={credential}, SignedHeaders={signed}, \
              Signature={signature}"
@@ -68,11 +69,11 @@ impl Signer {
     pub fn presign(&self, parts: &mut Parts, body: &[u8], lifetime: Duration, now: Timestamp) {
         let mut claim = self.claim(now);
         claim.presigned = Some(lifetime);
-        claim.signed_headers = vec!["host".to_owned()];
+        claim.signed_headers = "host".into();
         let mut added = vec![
-            ("X-Amz-Algorithm", claim.algorithm.clone()),
-            ("X-Amz-Credential", claim.credential.clone()),
-            ("X-Amz-Date", claim.signed_at.clone()),
+            ("X-Amz-Algorithm", claim.algorithm.to_string()),
+            ("X-Amz-Credential", claim.credential.to_string()),
+            ("X-Amz-Date", claim.signed_at.to_string()),
             ("X-Amz-Expires", lifetime.as_secs().to_string()),
             ("X-Amz-SignedHeaders", "host".to_owned()),
         ];
@@ -88,24 +89,24 @@ impl Signer {
         add_to_query(parts, "X-Amz-Signature", &signature);
     }
 
-    fn claim(&self, now: Timestamp) -> Claim {
+    fn claim(&self, now: Timestamp) -> Claim<'_> {
         let signed_at = now.strftime("%Y%m%dT%H%M%SZ");
         let date = signed_at[..8].to_owned();
         let mut claim = Claim {
-            access_key_id: self.access_key_id.clone(),
-            date,
-            region: self.region.clone(),
-            service: self.service.clone(),
-            session_token: self.session_token.clone(),
-            signed_at,
-            algorithm: "AWS4-HMAC-SHA256".to_owned(),
+            access_key_id: self.access_key_id.as_str().into(),
+            date: date.into(),
+            region: self.region.as_str().into(),
+            service: self.service.as_str().into(),
+            session_token: self.session_token.as_deref().map(Cow::from),
+            signed_at: signed_at.into(),
+            algorithm: "AWS4-HMAC-SHA256".into(),
             ..Claim::default()
         };
-        claim.credential = format!("{}/{}", self.access_key_id, claim.scope());
+        claim.credential = format!("{}/{}", self.access_key_id, claim.scope()).into();
         claim
     }
 
-    fn signature(&self, claim: &Claim, parts: &Parts, payload: &str) -> String {
+    fn signature(&self, claim: &Claim<'_>, parts: &Parts, payload: &str) -> String {
         let secret = &self.secret_access_key;
         let key = SigningKey::derive(secret, &claim.date, &claim.region, &claim.service);
         key.sign(&string_to_sign(claim, parts, payload))

@@ -7,9 +7,10 @@ use http::request::Parts;
 
 use super::canonical::string_to_sign;
 use super::chunk::ChunkDecoder;
-use super::claim::{Claim, Payload, header};
+use super::claim::{Claim, Payload};
 use super::error::{SigError, SigFault};
 use super::key::{SigningKey, equal};
+use crate::headers::text_of;
 
 /// How far a signature's time may be from ours.
 const SKEW_MAX: Duration = Duration::from_secs(15 * 60);
@@ -42,7 +43,7 @@ pub struct Verified {
 /// # Errors
 /// What is wrong with the signature. An unknown key, and the session's token, are the caller's.
 pub fn verify(
-    claim: &Claim,
+    claim: &Claim<'_>,
     secret: &str,
     parts: &Parts,
     body_hash: Option<&str>,
@@ -80,7 +81,7 @@ pub fn verify(
 ///
 /// # Errors
 /// When the signature is not the text's.
-pub fn verify_text(claim: &Claim, secret: &str, text: &str) -> Result<(), SigError> {
+pub fn verify_text(claim: &Claim<'_>, secret: &str, text: &str) -> Result<(), SigError> {
     let key = SigningKey::derive(secret, &claim.date, &claim.region, &claim.service);
     match equal(&key.sign(text), &claim.signature) {
         true => Ok(()),
@@ -93,7 +94,7 @@ fn incomplete(message: impl Into<String>) -> SigError {
 }
 
 /// AWS names every part that is missing, in one message.
-fn refuse_incomplete(claim: &Claim, parts: &Parts) -> Result<(), SigError> {
+fn refuse_incomplete(claim: &Claim<'_>, parts: &Parts) -> Result<(), SigError> {
     let in_query = claim.presigned.is_some();
     if claim.algorithm != "AWS4-HMAC-SHA256" {
         return Err(incomplete(format!("Unsupported AWS 'algorithm': '{}'.", claim.algorithm)));
@@ -115,7 +116,7 @@ fn refuse_incomplete(claim: &Claim, parts: &Parts) -> Result<(), SigError> {
         );
     }
     if !missing.is_empty() {
-        let header = header(&parts.headers, "authorization");
+        let header = text_of(&parts.headers, "authorization");
         let shown = header.map(|text| format!("Authorization={}", without_signature(text)));
         return Err(incomplete(format!("{missing}{}", shown.unwrap_or_default())));
     }
@@ -127,7 +128,7 @@ fn without_signature(text: &str) -> &str {
     text.split_once("Signature=").map_or(text, |(head, _)| head)
 }
 
-fn refuse_credential(claim: &Claim) -> Result<(), SigError> {
+fn refuse_credential(claim: &Claim<'_>) -> Result<(), SigError> {
     let credential = &claim.credential;
     if credential.split('/').count() < 5 || claim.access_key_id.is_empty() {
         return Err(incomplete(format!(
@@ -147,7 +148,7 @@ fn refuse_credential(claim: &Claim) -> Result<(), SigError> {
              http://en.wikipedia.org/wiki/ISO_8601"
         )));
     }
-    if !signed_at.starts_with(&claim.date) || claim.date.len() != 8 {
+    if !signed_at.starts_with(&*claim.date) || claim.date.len() != 8 {
         return Err(SigError::new(
             SigFault::Mismatch,
             format!(
@@ -161,8 +162,8 @@ fn refuse_credential(claim: &Claim) -> Result<(), SigError> {
     Ok(())
 }
 
-fn refuse_unsigned_headers(claim: &Claim, parts: &Parts) -> Result<(), SigError> {
-    let is_signed = |name: &str| claim.signed_headers.iter().any(|signed| signed == name);
+fn refuse_unsigned_headers(claim: &Claim<'_>, parts: &Parts) -> Result<(), SigError> {
+    let is_signed = |name: &str| claim.signs(name);
     if !is_signed("host") {
         let text = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
         return Err(SigError::new(SigFault::Mismatch, text));
@@ -179,7 +180,7 @@ fn refuse_unsigned_headers(claim: &Claim, parts: &Parts) -> Result<(), SigError>
     Ok(())
 }
 
-fn refuse_out_of_time(claim: &Claim, validity: &Validity) -> Result<(), SigError> {
+fn refuse_out_of_time(claim: &Claim<'_>, validity: &Validity) -> Result<(), SigError> {
     let now = validity.now;
     let signed_at = parse_time(&claim.signed_at).unwrap_or_default();
     if let Some(lifetime) = claim.presigned {
@@ -202,7 +203,7 @@ fn refuse_out_of_time(claim: &Claim, validity: &Validity) -> Result<(), SigError
     Ok(())
 }
 
-fn expired(claim: &Claim, end: Timestamp, now: Timestamp) -> SigError {
+fn expired(claim: &Claim<'_>, end: Timestamp, now: Timestamp) -> SigError {
     let text = if claim.is_s3() {
         "Request has expired".to_owned()
     } else {
@@ -211,14 +212,14 @@ fn expired(claim: &Claim, end: Timestamp, now: Timestamp) -> SigError {
     SigError::new(SigFault::ExpiredRequest, text)
 }
 
-fn stale(claim: &Claim, now: Timestamp) -> SigError {
+fn stale(claim: &Claim<'_>, now: Timestamp) -> SigError {
     skewed(claim, |signed| {
         let (oldest, now) = (basic(now - SKEW_MAX), basic(now));
         format!("Signature expired: {signed} is now earlier than {oldest} ({now} - 15 min.)")
     })
 }
 
-fn early(claim: &Claim, now: Timestamp) -> SigError {
+fn early(claim: &Claim<'_>, now: Timestamp) -> SigError {
     skewed(claim, |signed| {
         let (latest, now) = (basic(now + SKEW_MAX), basic(now));
         format!(
@@ -227,7 +228,7 @@ fn early(claim: &Claim, now: Timestamp) -> SigError {
     })
 }
 
-fn skewed(claim: &Claim, text: impl Fn(&str) -> String) -> SigError {
+fn skewed(claim: &Claim<'_>, text: impl Fn(&str) -> String) -> SigError {
     let s3 = "The difference between the request time and the current time is too large.";
     let text = if claim.is_s3() { s3.to_owned() } else { text(&claim.signed_at) };
     SigError::new(SigFault::Skewed, text)

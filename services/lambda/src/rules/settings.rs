@@ -1,6 +1,6 @@
 //! A function's settings: defaults, and what AWS refuses beyond its model's constraints.
 
-use haar_types::MemoryMib;
+use haar_types::{MemoryMib, hex};
 
 use crate::refusal::Refusal;
 use crate::state::{FunctionKey, FunctionSettings, Logging};
@@ -258,9 +258,7 @@ pub fn complete_logging(mut logging: Logging) -> Logging {
 /// *Ours*: AWS's are opaque hashes.
 pub fn runtime_version_arn(region: &str, runtime: &str) -> String {
     use sha2::{Digest as _, Sha256};
-    let digest = Sha256::digest(runtime.as_bytes());
-    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("arn:aws:lambda:{region}::runtime:{hex}")
+    ["arn:aws:lambda:", region, "::runtime:", &hex(&Sha256::digest(runtime))].concat()
 }
 
 #[cfg(test)]

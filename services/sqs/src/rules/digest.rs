@@ -3,8 +3,7 @@
 //! AWS docs: *Amazon SQS Developer Guide > Amazon SQS message metadata > Calculating the MD5
 //! message digest for message attributes*.
 
-use std::fmt::Write as _;
-
+use haar_types::hex;
 use md5::{Digest as _, Md5};
 use sha2::Sha256;
 
@@ -44,13 +43,6 @@ pub(crate) fn of_attributes<'a>(
         }
     }
     Some(hex(&md5.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // writing to a String cannot fail
-        text
-    })
 }
 
 #[cfg(test)]
