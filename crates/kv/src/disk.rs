@@ -14,9 +14,11 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use parking_lot::Mutex;
 
+use crate::journal::Journal;
 use crate::room::Room;
-use crate::syncer::Syncer;
+use crate::syncer::{self, Syncer};
 use crate::{Batch, KvError, Sizes};
 
 /// The smallest that the engine allows.
@@ -36,6 +38,8 @@ struct Opened {
     /// All keyspaces in one of the engine's: each more costs twenty flushes and its own memory.
     records: Keyspace,
     syncer: Syncer,
+    /// For those who flush on their own thread.
+    journal: Mutex<Journal>,
     room: Room,
 }
 
@@ -115,6 +119,15 @@ impl Disk {
         self.opened()?.syncer.sync().await
     }
 
+    pub(crate) fn flush(&self) -> Result<(), KvError> {
+        let opened = self.opened()?;
+        syncer::flush(&opened.database, &mut opened.journal.lock())
+    }
+
+    pub(crate) fn is_ready(&self) -> bool {
+        self.opened.get().is_some()
+    }
+
     pub(crate) fn clear(&self) -> Result<(), KvError> {
         let opened = self.opened()?;
         opened.records.clear()?;
@@ -140,8 +153,9 @@ impl Opened {
         let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.memtable_bytes);
         let records = database.keyspace("records", options)?;
         let syncer = Syncer::start(database.clone(), place)?;
+        let journal = Mutex::new(Journal::of(place));
         let room = Room::new(place, sizes.reserve_bytes)?;
-        Ok(Self { database, records, syncer, room })
+        Ok(Self { database, records, syncer, journal, room })
     }
 }
 

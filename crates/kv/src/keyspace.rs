@@ -30,6 +30,11 @@ impl Keyspace {
         self.name
     }
 
+    /// How often all records of all keyspaces were removed.
+    pub(crate) fn resets(&self) -> u64 {
+        self.kv.resets()
+    }
+
     /// The record of that key.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Bytes>, KvError> {
         self.kv.get(&self.place(key.as_ref()))

@@ -3,6 +3,7 @@
 use std::ops::Bound;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -15,6 +16,7 @@ use crate::{Batch, Durability, Keyspace, KvError};
 #[derive(Clone)]
 pub struct Kv {
     engine: Arc<Engine>,
+    resets: Arc<AtomicU64>,
 }
 
 /// How much memory a store on disk may take.
@@ -51,12 +53,16 @@ impl Kv {
 
     /// Opens with other sizes than the usual.
     pub fn open_sized(dir: &Path, sizes: Sizes) -> Result<Self, KvError> {
-        Ok(Self { engine: Arc::new(Engine::Disk(Disk::open(dir, sizes)?)) })
+        Ok(Self::of(Engine::Disk(Disk::open(dir, sizes)?)))
     }
 
     /// In memory only.
     pub fn ephemeral() -> Self {
-        Self { engine: Arc::new(Engine::Memory(Memory::default())) }
+        Self::of(Engine::Memory(Memory::default()))
+    }
+
+    fn of(engine: Engine) -> Self {
+        Self { engine: Arc::new(engine), resets: Arc::default() }
     }
 
     /// The keyspace `name`, empty when it is new. Costs nothing.
@@ -117,6 +123,22 @@ impl Kv {
         }
     }
 
+    /// Likewise by blocking the thread, and for nobody else.
+    pub fn flush(&self) -> Result<(), KvError> {
+        match &*self.engine {
+            Engine::Disk(disk) => disk.flush(),
+            Engine::Memory(_) => Ok(()),
+        }
+    }
+
+    /// False while new records are being created: the first write waits for that.
+    pub fn is_ready(&self) -> bool {
+        match &*self.engine {
+            Engine::Disk(disk) => disk.is_ready(),
+            Engine::Memory(_) => true,
+        }
+    }
+
     /// Runs work on many records aside: a disk would keep an async worker waiting all the while.
     /// It runs to its end, also when nobody waits for it any more.
     ///
@@ -141,13 +163,19 @@ impl Kv {
 
     /// Removes all records of all keyspaces; handles stay usable.
     pub fn reset(&self) -> Result<(), KvError> {
-        match &*self.engine {
+        let cleared = match &*self.engine {
             Engine::Disk(disk) => disk.clear(),
             Engine::Memory(memory) => {
                 memory.clear();
                 Ok(())
             }
-        }
+        };
+        self.resets.fetch_add(1, Ordering::Relaxed);
+        cleared
+    }
+
+    pub(crate) fn resets(&self) -> u64 {
+        self.resets.load(Ordering::Relaxed)
     }
 
     pub(crate) fn get(&self, place: &[u8]) -> Result<Option<Bytes>, KvError> {

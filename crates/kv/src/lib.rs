@@ -21,6 +21,7 @@ mod memory;
 mod range;
 mod room;
 mod syncer;
+mod tallies;
 
 pub use batch::{Batch, Durability};
 pub use crowd::Crowd;
@@ -28,3 +29,4 @@ pub use error::KvError;
 pub use keyspace::Keyspace;
 pub use kv::{Kv, Sizes};
 pub use range::{Entry, Range};
+pub use tallies::Tallies;

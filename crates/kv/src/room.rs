@@ -3,32 +3,59 @@
 use std::fs::File;
 use std::io;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::{Batch, KvError};
+
+/// More room than anybody fills within [`AMPLE_FOR`].
+const AMPLE: u64 = 256 << 20;
+
+/// How long a disk that had ample room is not looked at again.
+const AMPLE_FOR: Duration = Duration::from_millis(2);
 
 /// Refuses what the disk may not have room for. An engine that ran into the end of the disk would
 /// take nothing more until it is opened again.
 ///
-/// It looks before each batch: others may fill the disk at any moment.
+/// It looks before each batch, since others may fill the disk at any moment; but not twice within
+/// moments in which nobody can have filled what was free.
 pub(crate) struct Room {
     /// The directory of the records, open so that its path is not walked each time.
     place: File,
     reserve: u64,
+    opened_at: Instant,
+    /// Microseconds since `opened_at`.
+    ample_until: AtomicU64,
 }
 
 impl Room {
     /// Of the disk of `place`, with so many bytes to be left free.
+    #[allow(clippy::disallowed_methods)] // spares a call by it; no state depends on it
     pub(crate) fn new(place: &Path, reserve: u64) -> io::Result<Self> {
-        Ok(Self { place: File::open(place)?, reserve })
+        let (place, opened_at) = (File::open(place)?, Instant::now());
+        Ok(Self { place, reserve, opened_at, ample_until: AtomicU64::new(0) })
     }
 
     pub(crate) fn check(&self, batch: &Batch) -> Result<(), KvError> {
+        let now = self.opened_at.elapsed();
+        let bytes = batch.bytes();
+        let order = Ordering::Relaxed; // one who does not see it looks again
+        if micros(now) < self.ample_until.load(order) && bytes < AMPLE / 16 {
+            return Ok(());
+        }
         let reserve = if batch.frees_room() { self.reserve / 2 } else { self.reserve };
         let disk = rustix::fs::fstatvfs(&self.place).map_err(io::Error::from)?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
-        match free < reserve.saturating_add(batch.bytes()) {
+        if free >= self.reserve.saturating_add(AMPLE) {
+            self.ample_until.store(micros(now + AMPLE_FOR), order);
+        }
+        match free < reserve.saturating_add(bytes) {
             true => Err(KvError::Full(free >> 20)),
             false => Ok(()),
         }
     }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -109,7 +109,7 @@ impl Shared {
 /// journal all the while, and with it every writer: so it hands over what it has, and the file is
 /// flushed by its name. Older journals are on the disk already: the engine flushes each before it
 /// begins the next.
-fn flush(database: &Database, journal: &mut Journal) -> Result<(), KvError> {
+pub(crate) fn flush(database: &Database, journal: &mut Journal) -> Result<(), KvError> {
     database.persist(PersistMode::Buffer)?;
     match journal.newest() {
         Ok(file) => Ok(file.sync_data()?),

@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use haar_clock::Clock;
-use haar_kv::{Keyspace, Kv, KvError};
+use haar_kv::{Keyspace, Kv, KvError, Tallies};
 use haar_ledger::Ledger;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
@@ -62,7 +62,7 @@ pub(crate) struct Spaces {
     /// Second of expiry, key of the item.
     pub(crate) expiries: Keyspace,
     /// Index's number (0: the table), shard -> count and bytes.
-    pub(crate) counts: Keyspace,
+    pub(crate) counts: Tallies<2>,
     /// Key of the item, time of the change -> the item before it.
     pub(crate) past: Keyspace,
     /// Backup's id, key of the item -> item.
@@ -78,7 +78,7 @@ impl Engine {
             items: kv.keyspace("dynamodb.item")?,
             entries: kv.keyspace("dynamodb.entry")?,
             expiries: kv.keyspace("dynamodb.expiry")?,
-            counts: kv.keyspace("dynamodb.count")?,
+            counts: Tallies::new(kv.keyspace("dynamodb.count")?),
             past: kv.keyspace("dynamodb.past")?,
             backups: kv.keyspace("dynamodb.backup")?,
             tokens: kv.keyspace("dynamodb.token")?,
@@ -123,14 +123,21 @@ impl Engine {
         self.kv.sync().await.map_err(|error| refusal::fault(&error))
     }
 
+    /// What came of a change once the disk has it; where it was refused, once the disk has all that
+    /// it saw: what refuses it may be another's change that is on its way there.
+    pub(crate) async fn settled<T>(&self, outcome: Result<T, AwsError>) -> Result<T, AwsError> {
+        self.sync().await?;
+        outcome
+    }
+
     /// Items and bytes of a table, or of an index by its number.
     pub(crate) fn counts(&self, table: u64, number: u32) -> (i64, i64) {
         let prefix = [&table.to_be_bytes()[..], &number.to_be_bytes()].concat();
-        let all = self.spaces.counts.prefix(prefix).filter_map(Result::ok);
-        all.fold((0, 0), |(items, bytes), entry| {
-            let (more, size) = staging::read_count(&entry.value);
-            (items + more, bytes + size)
-        })
+        let [items, bytes] = self.spaces.counts.sum(prefix).unwrap_or_else(|error| {
+            tracing::error!(%error, "the counts of a table cannot be read");
+            [0, 0]
+        });
+        (items, bytes)
     }
 
     /// Removes all that a table had, its streams excepted.
@@ -138,10 +145,10 @@ impl Engine {
         self.throttle.forget_table(table);
         self.locks.barrier();
         let Spaces { items, entries, expiries, counts, past, .. } = &self.spaces;
-        for space in [items, entries, expiries, counts, past] {
+        for space in [items, entries, expiries, past] {
             space.clear_prefix(table.to_be_bytes()).await?;
         }
-        Ok(())
+        counts.clear_prefix(table.to_be_bytes()).await.map(drop)
     }
 
     /// Forgets what is in memory, before a reset.

@@ -81,6 +81,7 @@ impl Streams {
             }
             staging.batch.put(&self.records, place(sequence), event.bytes);
         }
+        staging.is_told = true;
         staging.apply(engine)?;
         for (id, head) in &heads {
             if let Some(stream) = streams.get(id) {

@@ -196,11 +196,12 @@ impl Sweep<'_> {
         work: impl FnOnce(&mut Change<'_>, &BucketRow) -> Result<Option<(Record, Happening)>, AwsError>,
     ) -> Result<(), AwsError> {
         let doors = &self.room.doors;
-        let cause = Cause::service(doors.ids.uuid());
+        let id = doors.ids.uuid();
+        let cause = Cause::Service(&id);
         let now = doors.clock.now();
         let staged = self.room.store.change(&doors.ledger, self.row, key, now, |change, row| {
             let done = work(change, row)?;
-            Ok(done.map(|(record, what)| self.room.tell(change, row, (&record, what, &cause))))
+            Ok(done.map(|(record, what)| self.room.tell(change, row, (&record, what, cause))))
         })?;
         if let Some(staged) = staged {
             self.room.send(staged);

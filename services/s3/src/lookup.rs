@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use haar_ledger::{Snapshot, Tx};
 use haar_s3_contract::model::BucketVersioningStatus;
-use haar_types::AccountId;
+use haar_types::{AccountId, hex};
 use haar_wire::AwsError;
 use sha2::{Digest as _, Sha256};
 
@@ -90,10 +90,5 @@ pub(crate) fn keeps_versions(bucket: &BucketRow) -> bool {
 
 /// An account's canonical user id: 64 hex digits, made of the account alone.
 pub(crate) fn canonical_id(account: &AccountId) -> String {
-    use std::fmt::Write as _;
-    let digest = Sha256::digest(format!("canonical user of {account}"));
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}"); // a String takes everything
-        hex
-    })
+    hex(&Sha256::digest(format!("canonical user of {account}")))
 }

@@ -77,33 +77,43 @@ impl Happening {
 }
 
 /// Who made it happen.
-#[derive(Clone, Debug)]
-pub(crate) struct Cause {
-    pub(crate) principal_id: String,
-    /// The account that asked; the service's name where S3 did it itself.
-    pub(crate) requester: String,
-    pub(crate) source_ip: Option<String>,
-    pub(crate) request_id: String,
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cause<'a> {
+    /// A caller.
+    Caller(&'a Call),
+    /// S3 itself, with an id of its own for the request.
+    Service(&'a str),
 }
 
-impl Cause {
-    /// A caller.
-    pub(crate) fn of(call: &Call) -> Self {
-        Self {
-            principal_id: format!("AWS:{}", call.principal.identity.user_id()),
-            requester: call.account.to_string(),
-            source_ip: call.source_ip.map(|address| address.to_string()),
-            request_id: call.request_id.to_string(),
+const SERVICE_NAME: &str = "s3.amazonaws.com";
+
+impl Cause<'_> {
+    pub(crate) fn principal_id(&self) -> String {
+        match self {
+            Self::Caller(call) => format!("AWS:{}", call.principal.identity.user_id()),
+            Self::Service(_) => SERVICE_NAME.to_owned(),
         }
     }
 
-    /// S3 itself.
-    pub(crate) fn service(request_id: String) -> Self {
-        Self {
-            principal_id: "s3.amazonaws.com".to_owned(),
-            requester: "s3.amazonaws.com".to_owned(),
-            source_ip: None,
-            request_id,
+    /// The account that asked; the service's name where S3 did it itself.
+    pub(crate) fn requester(&self) -> &str {
+        match self {
+            Self::Caller(call) => call.account.as_str(),
+            Self::Service(_) => SERVICE_NAME,
+        }
+    }
+
+    pub(crate) fn source_ip(&self) -> Option<String> {
+        match self {
+            Self::Caller(call) => call.source_ip.map(|address| address.to_string()),
+            Self::Service(_) => None,
+        }
+    }
+
+    pub(crate) fn request_id(&self) -> &str {
+        match self {
+            Self::Caller(call) => call.request_id.as_str(),
+            Self::Service(id) => id,
         }
     }
 }
@@ -136,7 +146,7 @@ pub(crate) struct Tale<'a> {
     pub(crate) key: &'a str,
     pub(crate) record: &'a Record,
     pub(crate) happening: Happening,
-    pub(crate) cause: &'a Cause,
+    pub(crate) cause: Cause<'a>,
     pub(crate) at: Timestamp,
 }
 
@@ -146,7 +156,7 @@ impl S3 {
         &self,
         change: &mut Change<'_>,
         row: &BucketRow,
-        (record, happening, cause): (&Record, Happening, &Cause),
+        (record, happening, cause): (&Record, Happening, Cause<'_>),
     ) -> Outgoing {
         let notices = self.tell_only(change, row, (record, happening, cause)).notices;
         // What a lifecycle rule does stays in its bucket.
@@ -162,7 +172,7 @@ impl S3 {
         &self,
         change: &mut Change<'_>,
         row: &BucketRow,
-        (record, happening, cause): (&Record, Happening, &Cause),
+        (record, happening, cause): (&Record, Happening, Cause<'_>),
     ) -> Outgoing {
         let Some(courier) = self.courier.get() else { return Outgoing::default() };
         let (key, at) = (change.key, change.now);

@@ -70,7 +70,8 @@ impl S3 {
         let row = doors.ledger.snapshot().get::<BucketRow>(&reminder.bucket);
         let Some(row) = row.filter(|row| row.id == reminder.id) else { return Ok(()) };
         let now = doors.clock.now();
-        let cause = Cause::service(doors.ids.uuid());
+        let id = doors.ids.uuid();
+        let cause = Cause::Service(&id);
         let staged =
             self.store.change(&doors.ledger, &row, &reminder.key, now, |change, row| {
                 let Some(mut record) = change.find(Some(&reminder.version_id))? else {
@@ -80,11 +81,11 @@ impl S3 {
                 change.is_told = true; // its reminder goes next
                 Ok(match reminder.what {
                     What::Ready(at) if at == restore.ready_at => {
-                        self.tell(change, row, (&record, Happening::RestoreCompleted, &cause))
+                        self.tell(change, row, (&record, Happening::RestoreCompleted, cause))
                     }
                     What::Over(at) if at == restore.expires_at => {
                         let told =
-                            self.tell(change, row, (&record, Happening::RestoreDelete, &cause));
+                            self.tell(change, row, (&record, Happening::RestoreDelete, cause));
                         record.restore = None;
                         change.rewrite(&record)?;
                         told

@@ -68,7 +68,10 @@ impl S3 {
             .collect();
         match letters.is_empty() {
             true => Staged::default(),
-            false => courier.stage(&mut change.batch, letters),
+            false => {
+                change.is_told = true;
+                courier.stage(&mut change.batch, letters)
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use futures_util::{Stream, StreamExt as _, stream};
 use haar_blobs::{Arrived, BlobError, Witness};
+use haar_types::hex;
 use haar_wire::{AwsError, Body, BodyError, Trailers};
 use md5::{Digest as _, Md5};
 use parking_lot::Mutex;
@@ -123,7 +124,7 @@ impl S3 {
         let stream = locked(body.into_stream(), sealing);
         let (bytes, size, hashes) = match length <= INLINE_MAX as u64 {
             true => inline(stream, length, hashes).await?,
-            false => self.to_disk(stream, hashes).await?,
+            false => Box::pin(self.to_disk(stream, hashes)).await?, // small ones need no room for it
         };
         self.proven((bytes, size), (hashes, kind), (wanted, trailers.as_ref()), sealing)
     }
@@ -290,13 +291,4 @@ pub(crate) fn body_of(
 /// Bytes as a stream.
 pub(crate) fn once(bytes: Bytes) -> impl Stream<Item = Result<Bytes, AwsError>> + Send + 'static {
     stream::iter([Ok(bytes)])
-}
-
-/// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}"); // a String takes everything
-        hex
-    })
 }

@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use haar_blobs::Digest;
 use haar_clock::IdSource;
-use haar_kv::{Keyspace, Kv, KvError};
+use haar_kv::{Keyspace, Kv, KvError, Tallies};
 use haar_ledger::Ledger;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
@@ -55,7 +55,7 @@ pub(crate) struct Store {
     held: Keyspace,
     pub(crate) uploads: Keyspace,
     pub(crate) parts: Keyspace,
-    usage: Keyspace,
+    usage: Tallies<4>,
     locks: Locks,
     /// Buckets that are being deleted: their rows are there until that is on disk.
     going: RwLock<BTreeSet<u64>>,
@@ -74,7 +74,7 @@ impl Store {
             held: kv.keyspace("s3.held")?,
             uploads: kv.keyspace("s3.upload")?,
             parts: kv.keyspace("s3.part")?,
-            usage: kv.keyspace("s3.usage")?,
+            usage: Tallies::new(kv.keyspace("s3.usage")?),
             locks: Locks::default(),
             going: RwLock::default(),
             last_sequence: AtomicU64::new(0),
@@ -84,6 +84,15 @@ impl Store {
     /// Waits until all that was changed is on disk.
     pub(crate) async fn sync(&self) -> Result<(), AwsError> {
         self.kv.sync().await.map_err(|error| refusal::disk(&error))
+    }
+
+    /// What came of a change, where it was refused once the disk has all that it saw: what refuses
+    /// it may be another's change that is on its way there.
+    pub(crate) async fn settled<T>(&self, outcome: Result<T, AwsError>) -> Result<T, AwsError> {
+        if outcome.is_err() {
+            self.sync().await?;
+        }
+        outcome
     }
 
     /// The newest version of a key, delete markers too.

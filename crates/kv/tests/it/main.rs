@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)] // a test ends where it cannot go on
 
+mod tallies;
+
 use std::collections::BTreeMap;
 
 use bytes::Bytes;

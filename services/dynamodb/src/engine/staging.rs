@@ -27,6 +27,8 @@ pub(crate) struct Staging {
     puts: bool,
     /// Records for Kinesis, in the same batch.
     pub(crate) captured: Vec<Staged>,
+    /// Somebody hears of it before it is on disk.
+    pub(crate) is_told: bool,
 }
 
 /// An item before and after.
@@ -132,20 +134,21 @@ impl Staging {
         }
     }
 
-    /// Writes it, buffered. The shards' locks are held.
+    /// Writes it; on disk after [`Engine::sync`]. The shards' locks are held.
     pub(crate) fn apply(self, engine: &Engine) -> Result<(), KvError> {
-        let Self { mut batch, counts, removes, puts, captured, .. } = self;
+        let Self { mut batch, counts, removes, puts, captured, is_told, .. } = self;
         if removes && !puts {
             batch.free_room();
         }
         for ((table, number, shard), (items, bytes)) in counts {
             let key = [&table.to_be_bytes()[..], &number.to_be_bytes(), &[shard]].concat();
-            let old = engine.spaces.counts.get(&key)?;
-            let (had, size) = old.map_or((0, 0), |value| read_count(&value));
-            let value = [(had + items).to_be_bytes(), (size + bytes).to_be_bytes()].concat();
-            batch.put(&engine.spaces.counts, key, value);
+            engine.spaces.counts.add(&mut batch, &key, [items, bytes])?;
         }
-        engine.kv.apply(batch)?;
+        let applied = match is_told || !captured.is_empty() {
+            true => engine.kv.apply(batch),
+            false => engine.kv.stage(batch), // all who change wait for the disk next
+        };
+        applied.inspect_err(|_| engine.spaces.counts.forget())?;
         engine.dispatch(captured);
         Ok(())
     }
@@ -161,12 +164,4 @@ fn changed(turn: &Turn<'_>, counts: impl Fn(&str) -> bool) -> bool {
     let (Some(old), Some(new)) = (turn.old, turn.new) else { return turn.old != turn.new };
     let gone = old.keys().any(|name| !new.contains_key(name) && counts(name));
     gone || new.iter().any(|(name, value)| old.get(name) != Some(value) && counts(name))
-}
-
-pub(super) fn read_count(value: &[u8]) -> (i64, i64) {
-    let number = |at: usize| {
-        let bytes = value.get(at..at + 8).and_then(|bytes| bytes.try_into().ok());
-        bytes.map_or(0, i64::from_be_bytes)
-    };
-    (number(0), number(8))
 }

@@ -32,8 +32,8 @@ impl Flow<DeleteItem> for Dynamodb {
         let mut order = requests::delete(&table, input.key, condition, Deed::Delete)?;
         let (deed, head) = order.split();
         let decide = |_: &_, old: Option<&_>| Order::decide(deed, &head, old);
-        let written = self.engine.write(&head.intent(), call.now, decide)?;
-        self.engine.sync().await?;
+        let written = self.engine.write(&head.intent(), call.now, decide);
+        let written = self.engine.settled(written).await?;
         self.has_written(&written.table, &written.units);
         let metrics = collection_metrics(&table, head.key, input.return_item_collection_metrics);
         Ok(DeleteItemOutput {

@@ -34,8 +34,8 @@ impl Flow<UpdateItem> for Dynamodb {
         let returned = input.return_values.unwrap_or_default();
         let paths = changed_paths(&deed, returned);
         let decide = |_: &_, old: Option<&_>| Order::decide(deed, &head, old);
-        let written = self.engine.write(&head.intent(), call.now, decide)?;
-        self.engine.sync().await?;
+        let written = self.engine.write(&head.intent(), call.now, decide);
+        let written = self.engine.settled(written).await?;
         self.has_written(&written.table, &written.units);
         let metrics = collection_metrics(&table, head.key, input.return_item_collection_metrics);
         let consumed = written.units.shown(&written.table, input.return_consumed_capacity);

@@ -38,13 +38,13 @@ pub(super) fn records(tale: &Tale<'_>, configuration_id: &str) -> Value {
         "awsRegion": bucket.region.as_str(),
         "eventTime": tale.at.iso_millis(),
         "eventName": tale.happening.name(),
-        "userIdentity": { "principalId": tale.cause.principal_id },
+        "userIdentity": { "principalId": tale.cause.principal_id() },
         "requestParameters": {
-            "sourceIPAddress": tale.cause.source_ip.as_deref().unwrap_or("127.0.0.1"),
+            "sourceIPAddress": tale.cause.source_ip().as_deref().unwrap_or("127.0.0.1"),
         },
         "responseElements": {
-            "x-amz-request-id": tale.cause.request_id,
-            "x-amz-id-2": tale.cause.request_id,
+            "x-amz-request-id": tale.cause.request_id(),
+            "x-amz-id-2": tale.cause.request_id(),
         },
         "s3": {
             "s3SchemaVersion": "1.0",
@@ -89,10 +89,10 @@ pub(super) fn event(tale: &Tale<'_>) -> Value {
         "version": "0",
         "bucket": { "name": bucket.name },
         "object": object,
-        "request-id": tale.cause.request_id,
-        "requester": tale.cause.requester,
+        "request-id": tale.cause.request_id(),
+        "requester": tale.cause.requester(),
     });
-    if let Some(address) = &tale.cause.source_ip {
+    if let Some(address) = tale.cause.source_ip() {
         detail["source-ip-address"] = address.clone().into();
     }
     if let Some(reason) = reason {

@@ -7,6 +7,7 @@ use haar_s3_contract::model::{
     CopyObject, CopyObjectOutput, CopyObjectRequest, CopyObjectResult, MetadataDirective,
     TaggingDirective,
 };
+use haar_types::hex;
 use haar_wire::AwsError;
 
 use super::manner::{Said, check_key, said};
@@ -25,7 +26,7 @@ use crate::rules::copy_source::CopySource;
 use crate::rules::customer_key as key;
 use crate::rules::integrity::Wanted;
 use crate::rules::range::ByteRange;
-use crate::spool::{body_of, hash_of, hex};
+use crate::spool::{body_of, hash_of};
 use crate::state::BucketRow;
 use crate::store::{Held, Manner, Place, Record};
 

@@ -44,7 +44,8 @@ impl Flow<DeleteObject> for S3 {
             modified_at: input.if_match_last_modified_time,
             size: input.if_match_size,
         };
-        let deleted = self.delete(&call, &bucket, &doomed)?;
+        let deleted = self.delete(&call, &bucket, &doomed);
+        let deleted = self.store.settled(deleted).await?;
         self.store.sync().await?;
         let mut output = DeleteObjectOutput::default();
         match &deleted {
@@ -158,7 +159,7 @@ impl S3 {
         doomed: &Doomed<'_>,
     ) -> Result<Deleted, AwsError> {
         refuse_version_id(doomed.version_id)?;
-        let (ledger, cause) = (&self.doors.ledger, Cause::of(call));
+        let (ledger, cause) = (&self.doors.ledger, Cause::Caller(call));
         let work = |change: &mut Change<'_>, row: &BucketRow| {
             if doomed.is_conditional() {
                 doomed.check(change.find(doomed.version_id)?.as_ref())?;
@@ -172,7 +173,7 @@ impl S3 {
                 Deleted::Version(record) => Some((record, Happening::Delete)),
                 Deleted::Marked(marker) => Some((marker, Happening::DeleteMarkerCreated)),
             };
-            let staged = told.map(|(record, what)| self.tell(change, row, (record, what, &cause)));
+            let staged = told.map(|(record, what)| self.tell(change, row, (record, what, cause)));
             Ok((deleted, staged.unwrap_or_default()))
         };
         let (deleted, staged) = self.store.change(ledger, bucket, doomed.key, call.now, work)?;

@@ -10,6 +10,7 @@ use haar_s3_contract::model::{
     CompleteMultipartUploadOutput, CompleteMultipartUploadRequest, CompletedPart,
     CreateMultipartUpload, CreateMultipartUploadOutput, CreateMultipartUploadRequest,
 };
+use haar_types::hex;
 use haar_wire::AwsError;
 use md5::{Digest as _, Md5};
 
@@ -25,7 +26,6 @@ use crate::render::{customer_key, encryption};
 use crate::rules::condition::WriteConditions;
 use crate::rules::customer_key as key;
 use crate::rules::integrity::bad_digest;
-use crate::spool::hex;
 use crate::store::{PartRecord, Record, Segment, UploadRecord};
 
 /// Fewest bytes of a part that is not the last.
@@ -137,23 +137,22 @@ impl Flow<CompleteMultipartUpload> for S3 {
             if_none_match: input.if_none_match.clone(),
         };
         let said = given!(input);
-        let (ledger, cause) = (&self.doors.ledger, Cause::of(&call));
+        let (ledger, cause) = (&self.doors.ledger, Cause::Caller(&call));
         let happening = Happening::CompleteMultipartUpload;
-        let (record, staged) =
-            self.store.change(ledger, &bucket, &input.key, call.now, |change, row| {
-                conditions.check(&input.key, change.newest()?.as_ref())?;
-                let there = self.store.parts_of(bucket.id, &upload.id, 0);
-                let parts = chosen(listed, there.collect::<Result<_, _>>()?)?;
-                let record = whole(&upload, &parts)?;
-                refuse_other(&record, said.as_ref(), input.mpu_object_size)?;
-                let segments: Vec<Segment> =
-                    parts.into_iter().flat_map(|part| part.segments).collect();
-                let replication = self.copies_of(row, &input.key, &record);
-                let record = Record { replication, ..record };
-                let record = change.finish_upload(row.versioning, &upload.id, record, segments)?;
-                let staged = self.tell(change, row, (&record, happening, &cause));
-                Ok((record, staged))
-            })?;
+        let changed = self.store.change(ledger, &bucket, &input.key, call.now, |change, row| {
+            conditions.check(&input.key, change.newest()?.as_ref())?;
+            let there = self.store.parts_of(bucket.id, &upload.id, 0);
+            let parts = chosen(listed, there.collect::<Result<_, _>>()?)?;
+            let record = whole(&upload, &parts)?;
+            refuse_other(&record, said.as_ref(), input.mpu_object_size)?;
+            let segments: Vec<Segment> = parts.into_iter().flat_map(|part| part.segments).collect();
+            let replication = self.copies_of(row, &input.key, &record);
+            let record = Record { replication, ..record };
+            let record = change.finish_upload(row.versioning, &upload.id, record, segments)?;
+            let staged = self.tell(change, row, (&record, happening, cause));
+            Ok((record, staged))
+        });
+        let (record, staged) = self.store.settled(changed).await?;
         self.send(staged);
         self.store.sync().await?;
         self.meter(&call, &bucket, Class::of_write(&record));

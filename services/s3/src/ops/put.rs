@@ -50,7 +50,9 @@ impl Flow<PutObject> for S3 {
             if_none_match: input.if_none_match.clone(),
         };
         if conditions.are_there() {
-            conditions.check(&input.key, self.store.newest(bucket.id, &input.key)?.as_ref())?;
+            let newest = self.store.newest(bucket.id, &input.key)?;
+            let checked = conditions.check(&input.key, newest.as_ref());
+            self.store.settled(checked).await?;
         }
         let wanted = Wanted {
             content_md5: input.content_md5.clone(),
@@ -97,18 +99,18 @@ impl S3 {
     /// Puts an object in, and returns once that is on disk.
     pub(crate) async fn put(&self, call: &Call, new: Incoming<'_>) -> Result<Record, AwsError> {
         let Incoming { bucket, key, record, held, conditions, happening } = new;
-        let (ledger, cause) = (&self.doors.ledger, Cause::of(call));
-        let (record, staged) =
-            self.store.change(ledger, bucket, key, call.now, |change, row| {
-                if conditions.are_there() {
-                    conditions.check(key, change.newest()?.as_ref())?;
-                }
-                let replication = self.copies_of(row, key, &record);
-                let record = Record { replication, ..record };
-                let record = change.put(row.versioning, record, held)?;
-                let staged = self.tell(change, row, (&record, happening, &cause));
-                Ok((record, staged))
-            })?;
+        let (ledger, cause) = (&self.doors.ledger, Cause::Caller(call));
+        let changed = self.store.change(ledger, bucket, key, call.now, |change, row| {
+            if conditions.are_there() {
+                conditions.check(key, change.newest()?.as_ref())?;
+            }
+            let replication = self.copies_of(row, key, &record);
+            let record = Record { replication, ..record };
+            let record = change.put(row.versioning, record, held)?;
+            let staged = self.tell(change, row, (&record, happening, cause));
+            Ok((record, staged))
+        });
+        let (record, staged) = self.store.settled(changed).await?;
         self.send(staged);
         self.store.sync().await?;
         self.meter(call, bucket, Class::of_write(&record));
@@ -125,7 +127,7 @@ impl S3 {
         change: impl FnOnce(&BucketRow, &mut Manner) -> Result<(), AwsError>,
     ) -> Result<Record, AwsError> {
         self.object(bucket, key, version_id, "PUT")?;
-        let (ledger, cause) = (&self.doors.ledger, Cause::of(call));
+        let (ledger, cause) = (&self.doors.ledger, Cause::Caller(call));
         let (record, staged) = self.store.change(ledger, bucket, key, call.now, |work, row| {
             let found = work.find(version_id)?.filter(|record| !record.is_marker);
             let mut record = found.ok_or_else(|| refusal::no_such_key(key))?;
@@ -133,7 +135,7 @@ impl S3 {
             record.replication = self.copies_again(row, key, &record);
             work.rewrite(&record)?;
             let told = match happening {
-                Some(what) => self.tell(work, row, (&record, what, &cause)),
+                Some(what) => self.tell(work, row, (&record, what, cause)),
                 None => {
                     let copies = self.stage_copies(work, row, &record);
                     Outgoing { copies, ..Outgoing::default() }

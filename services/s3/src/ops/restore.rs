@@ -25,7 +25,7 @@ impl Flow<RestoreObject> for S3 {
         self.object(&bucket, &input.key, version_id, "POST")?;
         let wanted = wanted(input.restore_request.as_ref())?;
         let when = (call.now, self.doors.settings.wait_divisor);
-        let (ledger, cause) = (&self.doors.ledger, Cause::of(&call));
+        let (ledger, cause) = (&self.doors.ledger, Cause::Caller(&call));
         let (asked, record, staged) =
             self.store.change(ledger, &bucket, &input.key, call.now, |change, row| {
                 let found = change.find(version_id)?.filter(|record| !record.is_marker);
@@ -37,7 +37,7 @@ impl Flow<RestoreObject> for S3 {
                 change.rewrite(&record)?;
                 let told = match asked {
                     Asked::Begun(_) => {
-                        self.tell(change, row, (&record, Happening::RestorePost, &cause))
+                        self.tell(change, row, (&record, Happening::RestorePost, cause))
                     }
                     Asked::Prolonged(_) => Outgoing::default(),
                 };

@@ -200,14 +200,15 @@ impl S3 {
         if self.store.find(*id, key, Some(version_id))?.is_none() {
             return Ok(());
         }
-        let (now, cause) = (self.doors.clock.now(), Cause::service(self.doors.ids.uuid()));
+        let (now, id) = (self.doors.clock.now(), self.doors.ids.uuid());
         let happening = match copy.is_marker {
             true => Happening::DeleteMarkerCreated,
             false => Happening::Put,
         };
         let staged = self.store.change(&self.doors.ledger, target, key, now, |change, row| {
             let (record, is_new) = change.put_replica(copy, held)?;
-            Ok(is_new.then(|| self.tell_only(change, row, (&record, happening, &cause))))
+            Ok(is_new
+                .then(|| self.tell_only(change, row, (&record, happening, Cause::Service(&id)))))
         })?;
         self.send(staged.unwrap_or_default());
         Ok(())

@@ -252,10 +252,11 @@ impl<'a> Change<'a> {
         if !self.usage.is_nothing() {
             self.store.count(self.bucket, self.shard, self.usage, &mut self.batch)?;
         }
-        match self.is_told {
+        let applied = match self.is_told {
             true => self.store.kv.apply(self.batch),
             false => self.store.kv.stage(self.batch), // all who change wait for the disk next
-        }
+        };
+        applied.inspect_err(|_| self.store.usage.forget())
     }
 }
 

@@ -60,10 +60,10 @@ impl S3 {
         self.clear_claimed(bucket, &store.parts, of_part).await?;
         self.clear_claimed(bucket, &store.objects, of_newest).await?;
         self.clear_claimed(bucket, &store.versions, of_older).await?;
-        for keyspace in [&store.bodies, &store.uploads, &store.usage] {
+        for keyspace in [&store.bodies, &store.uploads] {
             keyspace.clear_prefix(bucket.to_be_bytes()).await?;
         }
-        Ok(())
+        store.usage.clear_prefix(bucket.to_be_bytes()).await.map(drop)
     }
 
     async fn clear_claimed(
@@ -87,7 +87,7 @@ impl Store {
     fn buckets(&self) -> Result<Vec<u64>, KvError> {
         let mut ids = Vec::new();
         let Self { objects, versions, bodies, uploads, parts, usage, .. } = self;
-        for keyspace in [objects, versions, bodies, uploads, parts, usage] {
+        for keyspace in [objects, versions, bodies, uploads, parts, usage.keyspace()] {
             let mut from = Some(0_u64);
             while let Some(first) = from {
                 let next = keyspace.range(first.to_be_bytes()..).next().transpose()?;

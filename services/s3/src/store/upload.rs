@@ -1,6 +1,6 @@
 //! Uploads in parts.
 
-use haar_types::{AccountId, Timestamp};
+use haar_types::{AccountId, Timestamp, hex};
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 
@@ -58,14 +58,9 @@ impl Store {
 
     /// A name for an upload, in the order of time.
     pub(crate) fn mint_upload_id(&self, now: Timestamp) -> String {
-        use std::fmt::Write as _;
         let mut chance = [0; 24];
         self.ids.fill(&mut chance);
-        let mut id = format!("{:016x}", self.next_sequence(now, 0));
-        for byte in chance {
-            let _ = write!(id, "{byte:02x}"); // a String takes everything
-        }
-        id
+        format!("{:016x}{}", self.next_sequence(now, 0), hex(&chance))
     }
 
     /// The parts of an upload with higher numbers than `after`, in their order.

@@ -51,14 +51,6 @@ impl Usage {
     pub(crate) fn is_nothing(self) -> bool {
         self == Self::default()
     }
-
-    fn decode(bytes: &[u8]) -> Self {
-        let number = |at: usize| {
-            let bytes = bytes.get(at..at + 8).and_then(|bytes| bytes.first_chunk::<8>());
-            bytes.map_or(0, |bytes| i64::from_be_bytes(*bytes))
-        };
-        Self { bytes: number(0), count: number(8), glacier: number(16), deep: number(24) }
-    }
 }
 
 impl Store {
@@ -71,19 +63,13 @@ impl Store {
         batch: &mut Batch,
     ) -> Result<(), KvError> {
         let key = [&bucket.to_be_bytes()[..], &(shard as u16).to_be_bytes()].concat();
-        let before = self.usage.get(&key)?.map(|bytes| Usage::decode(&bytes)).unwrap_or_default();
-        let Usage { bytes, count, glacier, deep } = before.and(change, 1);
-        let value = [bytes, count, glacier, deep].map(i64::to_be_bytes).concat();
-        batch.put(&self.usage, key, value);
-        Ok(())
+        let Usage { bytes, count, glacier, deep } = change;
+        self.usage.add(batch, &key, [bytes, count, glacier, deep])
     }
 
     /// What a bucket holds.
     pub(crate) fn usage_of(&self, bucket: u64) -> Result<Usage, KvError> {
-        let mut sum = Usage::default();
-        for entry in self.usage.prefix(bucket.to_be_bytes()) {
-            sum = sum.and(Usage::decode(&entry?.value), 1);
-        }
-        Ok(sum)
+        let [bytes, count, glacier, deep] = self.usage.sum(bucket.to_be_bytes())?;
+        Ok(Usage { bytes, count, glacier, deep })
     }
 }

@@ -51,7 +51,11 @@ impl Flow<BatchWriteItem> for Dynamodb {
                 let (deed, head) = order.split();
                 let decide = |_: &TableRow, old: Option<&_>| Order::decide(deed, &head, old);
                 let written = self.engine.write(&head.intent(), call.now, decide);
-                let Some(written) = throttled.passed_with(written)? else {
+                let passed = match throttled.passed_with(written) {
+                    Ok(passed) => passed,
+                    Err(refused) => return self.engine.settled(Err(refused)).await,
+                };
+                let Some(written) = passed else {
                     unprocessed.entry(name.clone()).or_insert_with(Vec::new).push(again);
                     continue;
                 };
@@ -65,8 +69,7 @@ impl Flow<BatchWriteItem> for Dynamodb {
             self.has_written(&table, &units);
             consumed.extend(units.shown(&table, input.return_consumed_capacity));
         }
-        throttled.check()?;
-        self.engine.sync().await?;
+        self.engine.settled(throttled.check()).await?;
         Ok(BatchWriteItemOutput {
             unprocessed_items: Some(unprocessed),
             item_collection_metrics: (!metrics.is_empty()).then_some(metrics),

@@ -42,7 +42,9 @@ impl Flow<BatchExecuteStatement> for Dynamodb {
                         item: item.map(to_wire),
                     });
                 }
-                Err(error) if error.name() == "AccessDeniedException" => return Err(error),
+                Err(error) if error.name() == "AccessDeniedException" => {
+                    return self.engine.settled(Err(error)).await;
+                }
                 Err(error) => responses.push(failure(&error)),
             }
         }

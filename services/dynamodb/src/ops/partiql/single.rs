@@ -45,8 +45,8 @@ impl Flow<ExecuteStatement> for Dynamodb {
         }
         let shows_failed = input.return_values_on_condition_check_failure
             == Some(ReturnValuesOnConditionCheckFailure::AllOld);
-        let (written, shown) = self.execute(&call, statement, shows_failed)?;
-        self.engine.sync().await?;
+        let executed = self.execute(&call, statement, shows_failed);
+        let (written, shown) = self.engine.settled(executed).await?;
         Ok(ExecuteStatementOutput {
             items: Some(shown.into_iter().map(to_wire).collect()),
             consumed_capacity: written.units.shown(&written.table, asked),

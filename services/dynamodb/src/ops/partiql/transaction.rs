@@ -66,7 +66,8 @@ impl Flow<ExecuteTransaction> for Dynamodb {
             text,
             digest,
         });
-        let done = match self.engine.transact(orders, token, call.now)? {
+        let outcome = self.engine.transact(orders, token, call.now);
+        let done = match self.engine.settled(outcome).await? {
             Outcome::Done(written) => written,
             Outcome::Cancelled(reasons) => {
                 let worded = |(error, is_insert): (Option<AwsError>, bool)| {
@@ -77,7 +78,6 @@ impl Flow<ExecuteTransaction> for Dynamodb {
             Outcome::Mismatch => return Err(repeated()),
             Outcome::Repeated => Vec::new(),
         };
-        self.engine.sync().await?;
         let units = done.into_iter().map(|written| (written.table, written.units));
         Ok(ExecuteTransactionOutput {
             responses: Some(vec![ItemResponse::default(); count]),

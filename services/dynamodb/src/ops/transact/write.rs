@@ -49,13 +49,13 @@ impl Flow<TransactWriteItems> for Dynamodb {
                 metrics.entry(order.table.2.clone()).or_default().push(shown);
             }
         }
-        let done = match self.engine.transact(orders, token, call.now)? {
+        let outcome = self.engine.transact(orders, token, call.now);
+        let done = match self.engine.settled(outcome).await? {
             Outcome::Done(written) => written,
             Outcome::Cancelled(reasons) => return Err(cancelled(reasons)),
             Outcome::Mismatch => return Err(repeated()),
             Outcome::Repeated => Vec::new(),
         };
-        self.engine.sync().await?;
         let units = done.into_iter().map(|written| (written.table, written.units));
         let asked = input.return_consumed_capacity;
         Ok(TransactWriteItemsOutput {
