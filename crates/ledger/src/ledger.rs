@@ -63,6 +63,8 @@ enum Flusher {
 struct Writer {
     newest: Snapshot,
     waiting: Waiting,
+    /// What the store does not have yet waits, or is being committed.
+    is_behind: bool,
     crowd: Crowd,
     failed: Option<Arc<StoreError>>,
     closed: bool,
@@ -71,7 +73,10 @@ struct Writer {
 /// Commits on their way to the disk.
 #[derive(Default)]
 struct Waiting {
+    /// What the store does not have yet.
     batch: Batch,
+    /// The store has something that is to be flushed.
+    is_staged: bool,
     sets: Vec<Arc<ChangeSet>>,
     acks: Vec<oneshot::Sender<Result<(), LedgerError>>>,
 }
@@ -120,6 +125,7 @@ impl Ledger {
             writer: Mutex::new(Writer {
                 newest,
                 waiting: Waiting::default(),
+                is_behind: false,
                 crowd: Crowd::default(),
                 failed: None,
                 closed: false,
@@ -156,8 +162,13 @@ impl Ledger {
         }
         let mut tx = Tx::new(writer.newest.clone());
         let value = work(&mut tx)?;
-        let waits = match tx.finish(core.store.is_some()) {
-            Ok(finished) => writer.accept(finished, core.published.load().version),
+        let finished = tx.finish(core.store.is_some());
+        let staged = finished.and_then(|finished| {
+            let is_staged = core.stage(&mut writer, &finished.batch)?;
+            Ok((finished, is_staged))
+        });
+        let waits = match staged {
+            Ok(staged) => writer.accept(staged, core.published.load().version),
             Err(error) => return Ok(Committed { value, ack: Ack::Done(Err(error)) }),
         };
         let Some(ack) = waits else { return Ok(Committed { value, ack: Ack::Done(Ok(())) }) };
@@ -221,6 +232,7 @@ impl Ledger {
         writer.newest = Snapshot::empty(Arc::clone(&core.tables), version);
         core.published.store(Arc::clone(&writer.newest.state));
         let waiting = std::mem::take(&mut writer.waiting);
+        writer.is_behind = false;
         waiting.acks.into_iter().for_each(|ack| _ = ack.send(Ok(())));
         _ = core.feed.send(lost(version));
         Ok(())
@@ -243,8 +255,8 @@ impl Ledger {
 impl Writer {
     /// Makes a judged transaction the newest state and queues it for the disk.
     /// `None` where there is nothing to wait for.
-    fn accept(&mut self, finished: Finished, published: u64) -> Option<Waits> {
-        let Finished { mut state, changes, batch } = finished;
+    fn accept(&mut self, staged: (Finished, bool), published: u64) -> Option<Waits> {
+        let (Finished { mut state, changes, batch }, is_staged) = staged;
         if changes.is_empty() && self.newest.version() == published {
             return None;
         }
@@ -252,7 +264,13 @@ impl Writer {
             Arc::make_mut(&mut state.state).version += 1;
             let version = state.version();
             self.newest = state;
-            self.waiting.batch.append(batch);
+            match is_staged {
+                true => self.waiting.is_staged = true,
+                false => {
+                    self.waiting.batch.append(batch);
+                    self.is_behind = true;
+                }
+            }
             self.waiting.sets.push(Arc::new(ChangeSet { version, changes, lost: false }));
         }
         let (ack, waits) = oneshot::channel();
@@ -277,16 +295,22 @@ impl Core {
     }
 
     fn flush_with(&self, _one: &MutexGuard<'_, ()>) {
-        let (waiting, state) = {
+        let (waiting, state, staged) = {
             let mut writer = self.writer.lock();
-            let waiting = std::mem::take(&mut writer.waiting);
+            let mut waiting = std::mem::take(&mut writer.waiting);
             if waiting.acks.is_empty() {
                 return;
             }
             writer.crowd.flushed(waiting.acks.len());
-            (waiting, Arc::clone(&writer.newest.state))
+            let staged = self.catch_up(&mut writer, &mut waiting);
+            (waiting, Arc::clone(&writer.newest.state), staged)
         };
-        if let Err(error) = self.write(&waiting.batch) {
+        let written = staged.and_then(|()| self.write(&waiting));
+        if !waiting.batch.is_empty() {
+            let mut writer = self.writer.lock();
+            writer.is_behind = !writer.waiting.batch.is_empty();
+        }
+        if let Err(error) = written {
             if matches!(error, StoreError::Full) {
                 return self.undo(waiting);
             }
@@ -300,6 +324,19 @@ impl Core {
         waiting.acks.into_iter().for_each(|ack| _ = ack.send(Ok(())));
     }
 
+    /// Stages what had to wait until the store takes it: later commits may then be staged at once.
+    fn catch_up(&self, writer: &mut Writer, waiting: &mut Waiting) -> Result<(), StoreError> {
+        let store = match &self.store {
+            Some(store) if self.flusher == Flusher::Thread && writer.is_behind => store,
+            _ => return Ok(()),
+        };
+        if guarded(|| store.stage(&waiting.batch))? {
+            (waiting.batch, waiting.is_staged) = (Batch::default(), true);
+            writer.is_behind = false;
+        }
+        Ok(())
+    }
+
     /// Goes back to what is on disk: the disk has no room for what came since.
     fn undo(&self, refused: Waiting) {
         tracing::error!("the disk is full; changes are refused");
@@ -307,18 +344,35 @@ impl Core {
         let state = self.published.load_full();
         writer.newest = Snapshot { tables: Arc::clone(&self.tables), state };
         let later = std::mem::take(&mut writer.waiting); // built on what was refused
+        writer.is_behind = false;
         drop(writer);
         for ack in refused.acks.into_iter().chain(later.acks) {
             _ = ack.send(Err(LedgerError::Full));
         }
     }
 
-    fn write(&self, batch: &Batch) -> Result<(), StoreError> {
+    /// Hands a commit's rows to the store while others wait for the disk. False where they are to
+    /// be committed later, behind what is.
+    fn stage(&self, writer: &mut Writer, batch: &Batch) -> Result<bool, LedgerError> {
+        let store = match &self.store {
+            Some(store) if self.flusher == Flusher::Thread && !writer.is_behind => store,
+            _ => return Ok(false),
+        };
+        match guarded(|| store.stage(batch)) {
+            Err(StoreError::Full) => {
+                tracing::error!("the disk is full; a change is refused");
+                Err(LedgerError::Full)
+            }
+            staged => staged.map_err(|error| writer.fail(Arc::new(error))),
+        }
+    }
+
+    fn write(&self, waiting: &Waiting) -> Result<(), StoreError> {
         match &self.store {
-            Some(store) if !batch.is_empty() => self.pace.timed(|| {
-                catch_unwind(AssertUnwindSafe(|| store.commit(batch)))
-                    .unwrap_or_else(|_| Err(StoreError::backend("the store panicked")))
-            }),
+            Some(store) if !waiting.batch.is_empty() => {
+                self.pace.timed(|| guarded(|| store.commit(&waiting.batch)))
+            }
+            Some(store) if waiting.is_staged => self.pace.timed(|| guarded(|| store.flush())),
             _ => Ok(()),
         }
     }
@@ -345,6 +399,11 @@ impl Core {
             self.flush();
         }
     }
+}
+
+fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let done = catch_unwind(AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(StoreError::backend("the store panicked")))
 }
 
 impl Carry for Core {

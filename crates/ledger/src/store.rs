@@ -15,6 +15,18 @@ pub trait Store: Send + Sync + 'static {
     /// Writes a batch as a whole or not at all; on return it survives a crash of the machine.
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
+    /// Takes a batch, as a whole, that the next [`Self::flush`] brings to the disk, behind all that
+    /// came before it. False when it takes none that way, or not yet: then the batch is to be
+    /// committed, and so are those behind it until it is.
+    fn stage(&self, _batch: &Batch) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+
+    /// Returns once what was staged survives a crash of the machine.
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     /// Shows every row (table, key, value) until `visit` answers false.
     fn scan(&self, visit: &mut Visit<'_>) -> Result<(), StoreError>;
 

@@ -27,8 +27,8 @@ impl FjallStore {
     }
 }
 
-impl Store for FjallStore {
-    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+impl FjallStore {
+    fn writes(&self, batch: &Batch) -> haar_kv::Batch {
         let mut writes = haar_kv::Batch::new();
         for (table, key, value) in batch.iter() {
             let at = join(table, key);
@@ -37,7 +37,25 @@ impl Store for FjallStore {
                 None => writes.remove(&self.rows, at),
             }
         }
-        Ok(self.kv.apply_as(writes, Durability::Synced)?)
+        writes
+    }
+}
+
+impl Store for FjallStore {
+    fn commit(&self, batch: &Batch) -> Result<(), StoreError> {
+        Ok(self.kv.apply_as(self.writes(batch), Durability::Synced)?)
+    }
+
+    fn stage(&self, batch: &Batch) -> Result<bool, StoreError> {
+        if !self.kv.is_ready() {
+            return Ok(false);
+        }
+        self.kv.stage(self.writes(batch))?;
+        Ok(true)
+    }
+
+    fn flush(&self) -> Result<(), StoreError> {
+        Ok(self.kv.flush()?)
     }
 
     fn scan(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {
