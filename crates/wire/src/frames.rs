@@ -15,6 +15,9 @@ use crate::shape::set_members;
 use crate::value::View;
 use crate::{AwsError, Body, Shape, cbor, encode, text};
 
+/// Most bodies are shorter.
+const BODY_USUAL: usize = 1024;
+
 /// Marks a header's value as text.
 const STRING: u8 = 7;
 
@@ -117,7 +120,11 @@ pub(crate) fn body_of(shape: &dyn Shape, protocol: Protocol) -> Bytes {
             out.element(shape.schema().name, None, |out| out.members(shape));
             out.finish().into()
         }
-        _ => serde_json::to_vec(&json::object(shape).body_only()).unwrap_or_default().into(),
+        _ => {
+            let mut bytes = Vec::with_capacity(BODY_USUAL);
+            let written = serde_json::to_writer(&mut bytes, &json::object(shape).body_only());
+            written.map(|()| bytes).unwrap_or_default().into()
+        }
     }
 }
 

@@ -104,14 +104,15 @@ impl RegistrySite {
 
 impl Site for RegistrySite {
     fn claims(&self, host: &str, parts: &Parts) -> bool {
+        if Route::of(parts.uri.path()).is_none() {
+            return false;
+        }
         // Other APIs have paths under `/v2/` too; their callers sign, or use other hosts.
         let signed = parts.headers.get(header::AUTHORIZATION).is_some_and(|value| {
             value.to_str().is_ok_and(|value| value.starts_with("AWS4-HMAC-SHA256"))
         });
         let elsewhere = [".execute-api.", ".lambda-url.", ".s3."];
-        !signed
-            && Route::of(parts.uri.path()).is_some()
-            && !elsewhere.iter().any(|part| host.contains(part))
+        !signed && !elsewhere.iter().any(|part| host.contains(part))
     }
 
     fn streams(&self, parts: &Parts) -> bool {

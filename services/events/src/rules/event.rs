@@ -2,7 +2,7 @@
 
 use haar_events_contract::model::PutEventsRequestEntry;
 use haar_types::{AccountId, Region, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Bytes of all entries of a request at most. AWS docs: *Calculating PutEvents event entry size*;
 /// 256 KB until 2026.
@@ -65,17 +65,20 @@ pub(crate) fn read(entry: PutEventsRequestEntry) -> Result<Content, Rejection> {
 
 /// The event as rules see it and targets get it.
 pub(crate) fn build(origin: Origin<'_>, content: Content) -> Value {
-    json!({
-        "version": "0",
-        "id": origin.id,
-        "detail-type": content.detail_type,
-        "source": content.source,
-        "account": origin.account.as_str(),
-        "time": seconds(content.time.unwrap_or(origin.now)),
-        "region": origin.region.as_str(),
-        "resources": content.resources,
-        "detail": content.detail,
-    })
+    let members: [(&str, Value); 9] = [
+        ("version", "0".into()),
+        ("id", origin.id.into()),
+        ("detail-type", content.detail_type.into()),
+        ("source", content.source.into()),
+        ("account", origin.account.as_str().into()),
+        ("time", seconds(content.time.unwrap_or(origin.now)).into()),
+        ("region", origin.region.as_str().into()),
+        ("resources", content.resources.into()),
+        ("detail", content.detail.into()),
+    ];
+    let mut event = Map::with_capacity(members.len());
+    event.extend(members.map(|(name, value)| (name.to_owned(), value)));
+    Value::Object(event)
 }
 
 /// `2026-01-31T09:30:00Z`.
