@@ -215,7 +215,7 @@ impl Kernel {
         let header =
             |name: HeaderName| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let endpoint = match header(http::header::HOST) {
-            Some(host) => format!("http://{host}").into(),
+            Some(host) => ["http://", host].concat().into(),
             None => self.doors.own_endpoint(),
         };
         Call {

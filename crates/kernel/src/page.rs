@@ -1,10 +1,16 @@
 //! Pages of long answers.
 
+use std::sync::LazyLock;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 use subtle::ConstantTimeEq as _;
+
+/// Ready for a token.
+static KEYED: LazyLock<Hmac<Sha256>> =
+    LazyLock::new(|| Hmac::new_from_slice(b"haar page token").expect("a key of any length fits"));
 
 /// Bytes of the code that authenticates a token.
 const TAG_LEN: usize = 12;
@@ -59,7 +65,7 @@ pub fn read_token(scope: &str, token: &str) -> Result<String, BadToken> {
 /// Tokens guard against mistakes, not against forgery: what they name is checked by the gate
 /// anyway, so the key is fixed and tokens outlive a restart.
 fn tag(scope: &str, key: &str) -> [u8; TAG_LEN] {
-    let mut mac = Hmac::<Sha256>::new_from_slice(b"haar page token").expect("any key length fits");
+    let mut mac = KEYED.clone();
     mac.update(scope.as_bytes());
     mac.update(&[0]);
     mac.update(key.as_bytes());

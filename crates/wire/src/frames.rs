@@ -122,8 +122,8 @@ pub(crate) fn body_of(shape: &dyn Shape, protocol: Protocol) -> Bytes {
         }
         _ => {
             let mut bytes = Vec::with_capacity(BODY_USUAL);
-            let written = serde_json::to_writer(&mut bytes, &json::object(shape).body_only());
-            written.map(|()| bytes).unwrap_or_default().into()
+            json::object(shape).body_only().write(&mut bytes);
+            bytes.into()
         }
     }
 }

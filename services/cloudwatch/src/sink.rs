@@ -20,17 +20,13 @@ impl MetricSink for MetricStore {
             tracing::warn!(metric = sample.metric, "a metric value is not a number; dropped");
             return;
         }
-        let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let dimensions = sample.dimensions.iter().map(own).collect();
-        let place = (sample.account, sample.region);
-        let metric = MetricKey::new(place, sample.namespace, sample.metric, dimensions);
         let point = Point {
             at: sample.at,
             resolution: Resolution::Minute,
             unit: Unit::parse(sample.unit).unwrap_or(Unit::NONE),
             digest: Digest::of(sample.value, 1.0),
         };
-        Self::record(self, &metric, &point);
+        self.add(MetricKey::of_sample(&sample), &point);
     }
 }
 

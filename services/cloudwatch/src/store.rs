@@ -118,6 +118,11 @@ impl MetricStore {
 
     /// Adds a value in memory.
     pub(crate) fn record(&self, metric: &MetricKey, point: &Point) {
+        self.add(metric.encode(), point);
+    }
+
+    /// The same for a metric's key as it is written.
+    pub(crate) fn add(&self, metric: Bytes, point: &Point) {
         let at = period_start(point.at, point.resolution.period());
         let key = PointKey { resolution: point.resolution, at, unit: point.unit };
         let mut pending = self.pending.lock();
@@ -125,7 +130,7 @@ impl MetricStore {
             pending.dropped_count += 1;
             return;
         }
-        let points = pending.metrics.entry(metric.encode()).or_default();
+        let points = pending.metrics.entry(metric).or_default();
         let before = points.len();
         points.entry(key).or_default().merge(&point.digest);
         let added = points.len() - before;

@@ -75,8 +75,8 @@ impl Room for S3 {
         {
             *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
         }
-        let marked = answer.headers().get("x-amz-restore-output-path");
-        if route.operation.name == "RestoreObject" && marked.is_some_and(|mark| mark == ACCEPTED) {
+        let mark = || answer.headers().get("x-amz-restore-output-path");
+        if route.operation.name == "RestoreObject" && mark().is_some_and(|mark| mark == ACCEPTED) {
             answer.headers_mut().remove("x-amz-restore-output-path");
             *answer.status_mut() = StatusCode::ACCEPTED;
         }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
+use haar_cloudwatch_contract::peek::Sample;
 use haar_types::{AccountId, Region, Timestamp};
 
 use crate::rules::period::Resolution;
@@ -42,9 +43,32 @@ impl MetricKey {
 
     /// As bytes that sort like the metric.
     pub(crate) fn encode(&self) -> Bytes {
-        let mut key = Self::prefix((&self.account, &self.region), Some(&self.namespace));
-        push(&mut key, &self.name);
-        for (name, value) in &self.dimensions {
+        let dimensions = self.dimensions.iter().map(|(name, value)| (&**name, &**value));
+        Self::joined((&self.account, &self.region), &self.namespace, &self.name, dimensions)
+    }
+
+    /// The same of a value on its way in, whose dimensions have any order.
+    pub(crate) fn of_sample(sample: &Sample<'_>) -> Bytes {
+        let (place, namespace) = ((sample.account, sample.region), sample.namespace);
+        match sample.dimensions {
+            few @ ([] | [_]) => Self::joined(place, namespace, sample.metric, few.iter().copied()),
+            many => {
+                let mut sorted = many.to_vec();
+                sorted.sort_unstable();
+                Self::joined(place, namespace, sample.metric, sorted.into_iter())
+            }
+        }
+    }
+
+    fn joined<'a>(
+        place: (&AccountId, &Region),
+        namespace: &str,
+        metric: &str,
+        dimensions: impl Iterator<Item = (&'a str, &'a str)>,
+    ) -> Bytes {
+        let mut key = Self::prefix(place, Some(namespace));
+        push(&mut key, metric);
+        for (name, value) in dimensions {
             push(&mut key, name);
             push(&mut key, value);
         }
