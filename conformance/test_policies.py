@@ -141,3 +141,43 @@ def test_a_resource_policy_opens_a_function(closed, root, user):
 def test_reset_is_not_served(closed):
     status, _, _ = closed.http("POST", "/_haar/reset")
     assert status in (403, 404)
+
+
+def test_tags_decide_on_clusters_groups_functions_and_repositories(closed, root, user):
+    actions = ["ecs:CreateCluster", "logs:CreateLogGroup", "ecr:CreateRepository", "lambda:CreateFunction"]
+    tagged = {"StringEquals": {"aws:RequestTag/team": "a"}}
+    own = {"StringEquals": {"aws:ResourceTag/team": "a"}}
+    deletions = ["ecs:DeleteCluster", "logs:DeleteLogGroup", "ecr:DeleteRepository", "lambda:DeleteFunction"]
+    who = user(
+        "tagger",
+        {"Effect": "Allow", "Action": actions, "Resource": "*", "Condition": tagged},
+        {"Effect": "Allow", "Action": deletions, "Resource": "*", "Condition": own},
+    )
+    ecs, logs, ecr = (closed.client(service, **who) for service in ("ecs", "logs", "ecr"))
+    assert refusal(ecs.create_cluster, clusterName="t-own")[0] == "AccessDeniedException"
+    ecs.create_cluster(clusterName="t-own", tags=[{"key": "team", "value": "a"}])
+    assert refusal(logs.create_log_group, logGroupName="t-own")[0] == "AccessDeniedException"
+    logs.create_log_group(logGroupName="t-own", tags={"team": "a"})
+    assert refusal(ecr.create_repository, repositoryName="t-own")[0] == "AccessDeniedException"
+    ecr.create_repository(repositoryName="t-own", tags=[{"Key": "team", "Value": "a"}])
+
+    as_root = {service: closed.client(service, **root) for service in ("ecs", "logs", "lambda", "iam")}
+    as_root["ecs"].create_cluster(clusterName="t-other", tags=[{"key": "team", "value": "b"}])
+    as_root["logs"].create_log_group(logGroupName="t-other")
+    role = as_root["iam"].create_role(RoleName="t-runs", AssumeRolePolicyDocument=document(TRUST_LAMBDA))["Role"]["Arn"]
+    functions = Functions(closed, as_root["lambda"])
+    for name, team in [("t-own", "a"), ("t-other", "b")]:
+        code = "def handler(event, context):\n    return 1\n"
+        functions.python(code, name=name, Role=role, Tags={"team": team})
+    for name, code in [("t-other", "AccessDeniedException"), ("t-own", None)]:
+        calls = [
+            (ecs.delete_cluster, {"cluster": name}),
+            (logs.delete_log_group, {"logGroupName": name}),
+            (closed.client("lambda", **who).delete_function, {"FunctionName": name}),
+        ]
+        for call, arguments in calls:
+            if code:
+                assert refusal(call, **arguments)[0] == code
+            else:
+                call(**arguments)
+    ecr.delete_repository(repositoryName="t-own")

@@ -1,11 +1,13 @@
 """Objects in buckets, with boto3, the aws CLI and plain HTTP."""
 
+import functools
 import hashlib
 import io
 import itertools
 import json
 import os
 import threading
+import time
 import uuid
 
 import pytest
@@ -433,3 +435,15 @@ def test_no_acknowledged_object_is_lost_under_load(new_cloud, tmp_path):
     s3 = cloud.start().client("s3")
     for key, md5 in acknowledged.items():
         assert hashlib.md5(s3.get_object(Bucket="load", Key=key)["Body"].read()).hexdigest() == md5
+
+
+def test_a_link_whose_time_is_over_opens_nothing(cloud, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"x")
+    for version in ["s3v4", "s3"]:
+        signer = cloud.client("s3", signature_version=version)
+        link = functools.partial(signer.generate_presigned_url, "get_object", {"Bucket": bucket, "Key": "k"})
+        assert cloud.http("GET", link(ExpiresIn=60)[len(cloud.endpoint):])[0] == 200
+        short = link(ExpiresIn=1)[len(cloud.endpoint):]
+        time.sleep(2.1)  # links tell whole seconds
+        status, _, body = cloud.http("GET", short)
+        assert (status, b"<Code>AccessDenied</Code>" in body) == (403, True), version

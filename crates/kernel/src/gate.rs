@@ -52,17 +52,19 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
     let region = named.unwrap_or_else(|| settings.region.clone());
     let (principal, chunks) = match (settings.auth, claim) {
         (Auth::Permissive, None) => match old_key {
-            Some(access_key_id) => (
-                believed(
-                    kernel,
-                    &Claim { access_key_id: access_key_id.into(), ..Claim::default() },
-                ),
-                None,
-            ),
+            Some(access_key_id) => {
+                sigv4::refuse_old_expired(presented.parts, kernel.doors().clock.now())?;
+                let access_key_id = access_key_id.into();
+                (believed(kernel, &Claim { access_key_id, ..Claim::default() }), None)
+            }
             None => (Arc::new(Principal::root(settings.account.clone())), None),
         },
         (Auth::Enforce, None) if old_key.is_some() => return Err(SigError::outdated()),
-        (Auth::Permissive, Some(claim)) => (believed(kernel, &claim), None),
+        (Auth::Permissive, Some(claim)) => {
+            // no secret is needed to know that a link's time is over
+            sigv4::refuse_expired(&claim, kernel.doors().clock.now())?;
+            (believed(kernel, &claim), None)
+        }
         (Auth::Enforce, None) if presented.may_be_unsigned => {
             (Arc::new(Principal::anonymous(settings.account.clone())), None)
         }

@@ -21,7 +21,7 @@ pub use chunk::{ChunkDecoder, ChunkEvent};
 pub use claim::{Claim, Payload, claim, old_key, text_claim};
 pub use error::{Dialect, SigError, SigFault};
 pub use sign::Signer;
-pub use verify::{Validity, Verified, verify, verify_text};
+pub use verify::{Validity, Verified, refuse_expired, refuse_old_expired, verify, verify_text};
 
 /// Hex of the SHA-256 of `bytes`, as `body_hash` of [`verify`] wants it.
 pub fn body_hash(bytes: &[u8]) -> String {

@@ -6,7 +6,7 @@ use haar_ec2_contract::model::SERVICE;
 use haar_ec2_contract::peek::Ec2Peek;
 use haar_kernel::{Call, Doors, Room, resource_of};
 use haar_ledger::Snapshot;
-use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::Ec2;
 use crate::listing::place_of;
@@ -82,11 +82,11 @@ impl Room for Ec2 {
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
         let mut keys = vec![("ec2:Region".to_owned(), vec![call.region.to_string()])];
-        let json = haar_wire::to_json(input);
-        let lists = json["TagSpecification"].as_array().into_iter().flatten();
+        let (lists, tags) = (json_member(input, "TagSpecification"), json_member(input, "Tag"));
+        let lists = lists.as_array().into_iter().flatten();
         let given = lists.flat_map(|list| list["Tag"].as_array().into_iter().flatten());
         let mut names = Vec::new();
-        for tag in given.chain(json["Tag"].as_array().into_iter().flatten()) {
+        for tag in given.chain(tags.as_array().into_iter().flatten()) {
             let (Some(key), value) = (tag["key"].as_str(), tag["value"].as_str()) else { continue };
             let value = value.unwrap_or_default().to_owned();
             keys.push((format!("aws:RequestTag/{key}"), vec![value]));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use haar_ecr_contract::model::SERVICE;
-use haar_kernel::{Auth, Call, Question, Room, resource_of};
+use haar_kernel::{Auth, Call, Question, Room, request_tags, resource_of};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
-use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::Ecr;
 use crate::lookup::{key_of, repository_of_arn};
@@ -58,7 +58,9 @@ impl Room for Ecr {
     ) -> Vec<(String, Vec<String>)> {
         let resources = self.resources(call, snapshot, operation, input);
         let key = resources.first().and_then(|arn| repository_of_arn(arn));
-        key.map(|key| tag_keys(snapshot, &key)).unwrap_or_default()
+        let mut keys = key.map(|key| tag_keys(snapshot, &key)).unwrap_or_default();
+        keys.extend(request_tags(&json_member(input, "tags"), &json_member(input, "tagKeys")));
+        keys
     }
 }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use haar_ec2_contract::peek::Ec2Peek;
 use haar_ecs_contract::model::SERVICE;
-use haar_kernel::{Call, Doors, Lanes, Room};
+use haar_kernel::{Call, Doors, Lanes, Room, request_tags};
 use haar_ledger::Snapshot;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::doors::TaskDoors;
 use crate::exec::Sessions;
+use crate::ops::Tagged;
 use crate::rules::names::{self, Place};
 use crate::run::{Filters, Runs};
 use crate::target::Clusters;
@@ -101,7 +102,22 @@ impl Room for Ecs {
         if let Some(service) = text_member(input, "service") {
             keys.push(("ecs:service".to_owned(), vec![service]));
         }
+        keys.extend(request_tags(&json_member(input, "tags"), &json_member(input, "tagKeys")));
         keys
+    }
+
+    fn resource_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        let found = Tagged::find(call, snapshot, resource);
+        let tags = found.map(|(_, tags)| tags).unwrap_or_default();
+        let both = |(tag, value): (&String, &String)| {
+            ["aws", "ecs"].map(|stem| (format!("{stem}:ResourceTag/{tag}"), vec![value.clone()]))
+        };
+        tags.iter().flat_map(both).collect()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Call, Room};
+use haar_kernel::{Call, Room, resource_tags};
 use haar_lambda_contract::model::SERVICE;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
@@ -13,7 +13,7 @@ use crate::Lambda;
 use crate::rules::names::{FunctionName, function_and_qualifier, layer_key, layer_version_key};
 use crate::rules::permission;
 use crate::state::{
-    EventSourceMappingKey, EventSourceMappingRow, FunctionPolicyRow, LayerVersionKey,
+    EventSourceMappingKey, EventSourceMappingRow, FunctionPolicyRow, FunctionRow, LayerVersionKey,
     LayerVersionRow, PolicyStatement, QualifiedKey,
 };
 
@@ -36,6 +36,9 @@ impl Room for Lambda {
                 .map(|uuid| EventSourceMappingKey::new(&call.account, &call.region, &uuid).arn()),
             "{Resource}" => {
                 text_member(input, "Resource").and_then(|arn| tagged_resource(call, &arn))
+            }
+            "{CodeSigningConfigArn}" => {
+                text_member(input, "CodeSigningConfigArn").and_then(|arn| arn.parse().ok())
             }
             "{Arn}" => text_member(input, "Arn")
                 .and_then(|arn| layer_version_key(&arn))
@@ -89,6 +92,21 @@ impl Room for Lambda {
         add("aws:TagKeys", tag_keys);
         keys
     }
+
+    /// The tags of a function, also for its versions and aliases.
+    fn resource_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        if !resource.contains(":function:") {
+            return Vec::new();
+        }
+        let key = FunctionName::parse(resource).key(&call.account, &call.region);
+        let row = key.ok().and_then(|key| snapshot.get::<FunctionRow>(&key));
+        resource_tags(row.iter().flat_map(|row| row.tags.iter()))
+    }
 }
 
 /// The function as it was named, with its qualifier.
@@ -112,6 +130,9 @@ fn layer_resource(call: &Call, input: &dyn Shape) -> Option<Arn> {
 /// What a tag operation acts on, under the name that policies know it by, however the caller's
 /// ARN is written.
 fn tagged_resource(call: &Call, arn: &str) -> Option<Arn> {
+    if arn.contains(":code-signing-config:") {
+        return arn.parse().ok();
+    }
     if let Some((_, uuid)) = arn.split_once(":event-source-mapping:") {
         return Some(EventSourceMappingKey::new(&call.account, &call.region, uuid).arn());
     }

@@ -1,12 +1,13 @@
 //! Which resources a call is about, for its authorisation.
 
-use haar_kernel::{Call, Room};
+use haar_kernel::{Call, Room, request_tags, resource_tags};
 use haar_ledger::Snapshot;
 use haar_logs_contract::model::SERVICE;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, View, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, View, json_member, text_member};
 
 use crate::Logs;
 use crate::lookup::identified_group;
+use crate::state::GroupRow;
 
 impl Room for Logs {
     fn service(&self) -> &'static ServiceSchema {
@@ -39,6 +40,38 @@ impl Room for Logs {
             Some(identifier) => vec![of_group(&identifier)],
             None => vec![haar_kernel::resource_of(operation, call, input)],
         }
+    }
+
+    fn condition_keys(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<(String, Vec<String>)> {
+        tags_of(operation, input)
+    }
+
+    /// The tags of a group, also for its streams.
+    fn resource_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        let group = resource.split_once(":log-stream:").map_or(resource, |(group, _)| group);
+        let key = identified_group(call, group).ok();
+        let row = key.and_then(|key| snapshot.get::<GroupRow>(&key));
+        resource_tags(row.iter().flat_map(|row| row.tags.iter()))
+    }
+}
+
+/// The tags that a call gives, and the names of those that it takes away.
+fn tags_of(operation: &OperationSchema, input: &dyn Shape) -> Vec<(String, Vec<String>)> {
+    let (tags, keys) = (json_member(input, "tags"), json_member(input, "tagKeys"));
+    match operation.name {
+        "UntagLogGroup" => request_tags(&Json::Null, &tags), // names alone
+        _ => request_tags(&tags, &keys),
     }
 }
 

@@ -16,6 +16,7 @@ mod notification;
 mod part;
 mod policy;
 pub(crate) mod put;
+mod reports;
 pub(crate) mod restore;
 mod tagging;
 mod uploads;

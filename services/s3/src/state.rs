@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use haar_ledger::{Row, Tables};
 use haar_s3_contract::model::{
-    BucketLifecycleConfiguration, BucketVersioningStatus, CORSConfiguration,
-    IntelligentTieringConfiguration, LoggingEnabled, MFADelete, NotificationConfiguration,
-    ObjectLockConfiguration, ObjectOwnership, Payer, PublicAccessBlockConfiguration,
-    ReplicationConfiguration, ServerSideEncryptionConfiguration, WebsiteConfiguration,
+    AnalyticsConfiguration, BucketLifecycleConfiguration, BucketVersioningStatus,
+    CORSConfiguration, IntelligentTieringConfiguration, InventoryConfiguration, LoggingEnabled,
+    MFADelete, MetricsConfiguration, NotificationConfiguration, ObjectLockConfiguration,
+    ObjectOwnership, Payer, PublicAccessBlockConfiguration, ReplicationConfiguration,
+    ServerSideEncryptionConfiguration, WebsiteConfiguration,
 };
 use haar_types::{AccountId, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,12 @@ pub(crate) struct BucketRow {
     pub(crate) accelerate: Option<String>,
     pub(crate) payer: Payer,
     pub(crate) tiering: BTreeMap<String, IntelligentTieringConfiguration>,
+    #[serde(default)]
+    pub(crate) metrics: BTreeMap<String, MetricsConfiguration>,
+    #[serde(default)]
+    pub(crate) analytics: BTreeMap<String, AnalyticsConfiguration>,
+    #[serde(default)]
+    pub(crate) inventories: BTreeMap<String, InventoryConfiguration>,
 }
 
 impl BucketRow {
@@ -95,6 +102,9 @@ impl BucketRow {
             accelerate: None,
             payer: Payer::BucketOwner,
             tiering: BTreeMap::new(),
+            metrics: BTreeMap::new(),
+            analytics: BTreeMap::new(),
+            inventories: BTreeMap::new(),
         }
     }
 

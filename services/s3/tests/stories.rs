@@ -424,3 +424,31 @@ async fn the_expected_owner_must_be_the_owner() {
     let head = house.ok::<HeadBucket>(input).await;
     assert_eq!(head["BucketRegion"], Region::default().to_string());
 }
+
+#[tokio::test(start_paused = true)]
+async fn configurations_of_metrics_and_inventories_are_kept_by_their_ids() {
+    let house = House::new();
+    house.ok::<CreateBucket>(json!({ "Bucket": "bbb" })).await;
+    let of = |id: &str| json!({ "Bucket": "bbb", "Id": id });
+    let mut metrics = of("all");
+    metrics["MetricsConfiguration"] = json!({ "Id": "all" });
+    house.ok::<PutBucketMetricsConfiguration>(metrics.clone()).await;
+    metrics["Id"] = json!("other");
+    let refused = house.call::<PutBucketMetricsConfiguration>(metrics).await.unwrap_err();
+    assert_eq!(refused.0, "MalformedXML");
+    let seen = house.ok::<GetBucketMetricsConfiguration>(of("all")).await;
+    assert_eq!(seen["MetricsConfiguration"]["Id"], "all");
+    let mut inventory = of("daily");
+    inventory["InventoryConfiguration"] = json!({ "Id": "daily", "IsEnabled": true,
+        "IncludedObjectVersions": "Current", "Schedule": { "Frequency": "Daily" },
+        "Destination": { "S3BucketDestination":
+            { "Bucket": "arn:aws:s3:::bbb", "Format": "CSV" } } });
+    house.ok::<PutBucketInventoryConfiguration>(inventory).await;
+    let listed = house.ok::<ListBucketInventoryConfigurations>(json!({ "Bucket": "bbb" })).await;
+    assert_eq!(listed["InventoryConfigurationList"][0]["Schedule"]["Frequency"], "Daily");
+    house.ok::<DeleteBucketInventoryConfiguration>(of("daily")).await;
+    let gone = house.call::<DeleteBucketInventoryConfiguration>(of("daily")).await.unwrap_err();
+    assert_eq!(gone.0, "NoSuchConfiguration");
+    let none = house.call::<GetBucketAnalyticsConfiguration>(of("x")).await.unwrap_err();
+    assert_eq!(none.0, "NoSuchConfiguration");
+}

@@ -6,7 +6,7 @@ use haar_kernel::{Call, DataKey, Doors, Room, request_tags};
 use haar_ledger::Snapshot;
 use haar_ssm_contract::model::SERVICE;
 use haar_ssm_contract::peek::SsmPeek;
-use haar_wire::{Json, OperationSchema, ServiceSchema, Shape};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::peek::Peek;
 use crate::rules::name::{Reference, arn_of};
@@ -41,10 +41,9 @@ impl Room for Ssm {
     ) -> Vec<String> {
         let member =
             operation.resource.rsplit_once('{').map(|(_, name)| name.trim_end_matches('}'));
-        let json = haar_wire::to_json(input);
-        let named = match json.get(member.unwrap_or_default()) {
-            Some(serde_json::Value::String(name)) => vec![name.clone()],
-            Some(serde_json::Value::Array(names)) => {
+        let named = match json_member(input, member.unwrap_or_default()) {
+            Json::String(name) => vec![name],
+            Json::Array(names) => {
                 names.iter().filter_map(|name| name.as_str().map(str::to_owned)).collect()
             }
             _ => Vec::new(),
@@ -66,13 +65,12 @@ impl Room for Ssm {
         _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        let json = haar_wire::to_json(input);
-        let mut keys = request_tags(&json["Tags"], &Json::Null);
-        if let Some(overwrite) = json.get("Overwrite").and_then(serde_json::Value::as_bool) {
+        let mut keys = request_tags(&json_member(input, "Tags"), &json_member(input, "TagKeys"));
+        if let Some(overwrite) = json_member(input, "Overwrite").as_bool() {
             keys.push(("ssm:Overwrite".to_owned(), vec![overwrite.to_string()]));
         }
-        let named = ["Name", "ResourceId"].iter().find_map(|member| json[*member].as_str());
-        let at = named.and_then(|name| Reference::read(&call.account, &call.region, name));
+        let named = ["Name", "ResourceId"].iter().find_map(|member| text_member(input, member));
+        let at = named.and_then(|name| Reference::read(&call.account, &call.region, &name));
         let row = at.and_then(|at| {
             let key = |name: &String| (at.account.clone(), at.region.clone(), name.clone());
             at.names.iter().find_map(|name| snapshot.get::<ParameterRow>(&key(name)))

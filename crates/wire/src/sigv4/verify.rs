@@ -180,6 +180,35 @@ fn refuse_unsigned_headers(claim: &Claim<'_>, parts: &Parts) -> Result<(), SigEr
     Ok(())
 }
 
+/// Refuses a presigned request whose time is over, whoever signed it.
+///
+/// # Errors
+/// When it has expired.
+pub fn refuse_expired(claim: &Claim<'_>, now: Timestamp) -> Result<(), SigError> {
+    let signed_at = parse_time(&claim.signed_at).filter(|_| !claim.signature.is_empty());
+    match (claim.presigned, signed_at) {
+        (Some(lifetime), Some(signed_at)) if now > signed_at + lifetime => {
+            Err(expired(claim, signed_at + lifetime, now))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The same for one that is presigned in the manner of version 2.
+///
+/// # Errors
+/// When it has expired.
+pub fn refuse_old_expired(parts: &Parts, now: Timestamp) -> Result<(), SigError> {
+    let mut pairs = parts.uri.query().unwrap_or("").split('&');
+    let end = pairs.find_map(|pair| pair.strip_prefix("Expires="));
+    match end.and_then(|end| end.parse::<i64>().ok()) {
+        Some(end) if now.0 > end.saturating_mul(1_000) => {
+            Err(SigError::new(SigFault::ExpiredRequest, "Request has expired"))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn refuse_out_of_time(claim: &Claim<'_>, validity: &Validity) -> Result<(), SigError> {
     let now = validity.now;
     let signed_at = parse_time(&claim.signed_at).unwrap_or_default();

@@ -20,7 +20,7 @@ use crate::state::{
 };
 
 /// What can have tags.
-enum Tagged {
+pub(crate) enum Tagged {
     Cluster(ClusterKey),
     Definition(DefinitionKey),
     Service(ServiceKey),
@@ -28,7 +28,15 @@ enum Tagged {
 }
 
 impl Tagged {
-    fn find(call: &Call, snapshot: &Snapshot, arn: &str) -> Result<(Self, Tags), AwsError> {
+    /// What an ARN of the caller's names, with its tags.
+    ///
+    /// # Errors
+    /// When it is no such ARN, or nothing is there.
+    pub(crate) fn find(
+        call: &Call,
+        snapshot: &Snapshot,
+        arn: &str,
+    ) -> Result<(Self, Tags), AwsError> {
         let wrong = || invalid(format!("Invalid ARN: {arn}"));
         let parsed: haar_types::Arn = arn.parse().map_err(|_| wrong())?;
         let (kind, path) = parsed.resource().split_once('/').ok_or_else(wrong)?;

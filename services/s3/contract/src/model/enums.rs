@@ -3,6 +3,9 @@
 
 use haar_wire::text_enum;
 
+text_enum!(AnalyticsS3ExportFileFormat {
+    Csv = "CSV",
+});
 text_enum!(ArchiveStatus {
     ArchiveAccess = "ARCHIVE_ACCESS",
     DeepArchiveAccess = "DEEP_ARCHIVE_ACCESS",
@@ -165,6 +168,37 @@ text_enum!(IntelligentTieringStatus {
     Enabled = "Enabled",
     Disabled = "Disabled",
 });
+text_enum!(InventoryFormat {
+    Csv = "CSV",
+    Orc = "ORC",
+    Parquet = "Parquet",
+});
+text_enum!(InventoryFrequency {
+    Daily = "Daily",
+    Weekly = "Weekly",
+});
+text_enum!(InventoryIncludedObjectVersions {
+    All = "All",
+    Current = "Current",
+});
+text_enum!(InventoryOptionalField {
+    Size = "Size",
+    LastModifiedDate = "LastModifiedDate",
+    StorageClass = "StorageClass",
+    ETag = "ETag",
+    IsMultipartUploaded = "IsMultipartUploaded",
+    ReplicationStatus = "ReplicationStatus",
+    EncryptionStatus = "EncryptionStatus",
+    ObjectLockRetainUntilDate = "ObjectLockRetainUntilDate",
+    ObjectLockMode = "ObjectLockMode",
+    ObjectLockLegalHoldStatus = "ObjectLockLegalHoldStatus",
+    IntelligentTieringAccessTier = "IntelligentTieringAccessTier",
+    BucketKeyStatus = "BucketKeyStatus",
+    ChecksumAlgorithm = "ChecksumAlgorithm",
+    ObjectAccessControlList = "ObjectAccessControlList",
+    ObjectOwner = "ObjectOwner",
+    LifecycleExpirationDate = "LifecycleExpirationDate",
+});
 text_enum!(JSONType {
     Document = "DOCUMENT",
     Lines = "LINES",
@@ -324,6 +358,9 @@ text_enum!(StorageClass {
     ExpressOnezone = "EXPRESS_ONEZONE",
     FsxOpenzfs = "FSX_OPENZFS",
     FsxOntap = "FSX_ONTAP",
+});
+text_enum!(StorageClassAnalysisSchemaVersion {
+    V1 = "V_1",
 });
 text_enum!(TaggingDirective {
     Copy = "COPY",

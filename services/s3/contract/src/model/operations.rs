@@ -167,6 +167,34 @@ pub static DELETE_BUCKET: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DeleteBucketAnalyticsConfiguration;
+impl Operation for DeleteBucketAnalyticsConfiguration {
+    type Input = shapes::DeleteBucketAnalyticsConfigurationRequest;
+    type Output = shapes::DeleteBucketAnalyticsConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_BUCKET_ANALYTICS_CONFIGURATION;
+}
+pub type DeleteBucketAnalyticsConfigurationInput =
+    shapes::DeleteBucketAnalyticsConfigurationRequest;
+pub static DELETE_BUCKET_ANALYTICS_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "DeleteBucketAnalyticsConfiguration",
+    service: &SERVICE,
+    http: Http { method: "DELETE", uri: "/{Bucket}?analytics", status: 204 },
+    input: &tables::DELETE_BUCKET_ANALYTICS_CONFIGURATION_REQUEST,
+    output: &tables::DELETE_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::DeleteBucketAnalyticsConfigurationRequest::default()),
+    new_output: || Box::new(shapes::DeleteBucketAnalyticsConfigurationOutput::default()),
+    lane: Lane::Command,
+    action: "s3:PutAnalyticsConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DeleteBucketCors;
 impl Operation for DeleteBucketCors {
     type Input = shapes::DeleteBucketCorsRequest;
@@ -249,6 +277,34 @@ pub static DELETE_BUCKET_INTELLIGENT_TIERING_CONFIGURATION: OperationSchema = Op
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DeleteBucketInventoryConfiguration;
+impl Operation for DeleteBucketInventoryConfiguration {
+    type Input = shapes::DeleteBucketInventoryConfigurationRequest;
+    type Output = shapes::DeleteBucketInventoryConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_BUCKET_INVENTORY_CONFIGURATION;
+}
+pub type DeleteBucketInventoryConfigurationInput =
+    shapes::DeleteBucketInventoryConfigurationRequest;
+pub static DELETE_BUCKET_INVENTORY_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "DeleteBucketInventoryConfiguration",
+    service: &SERVICE,
+    http: Http { method: "DELETE", uri: "/{Bucket}?inventory", status: 204 },
+    input: &tables::DELETE_BUCKET_INVENTORY_CONFIGURATION_REQUEST,
+    output: &tables::DELETE_BUCKET_INVENTORY_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::DeleteBucketInventoryConfigurationRequest::default()),
+    new_output: || Box::new(shapes::DeleteBucketInventoryConfigurationOutput::default()),
+    lane: Lane::Command,
+    action: "s3:PutInventoryConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DeleteBucketLifecycle;
 impl Operation for DeleteBucketLifecycle {
     type Input = shapes::DeleteBucketLifecycleRequest;
@@ -267,6 +323,33 @@ pub static DELETE_BUCKET_LIFECYCLE: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::DeleteBucketLifecycleOutput::default()),
     lane: Lane::Command,
     action: "s3:PutLifecycleConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteBucketMetricsConfiguration;
+impl Operation for DeleteBucketMetricsConfiguration {
+    type Input = shapes::DeleteBucketMetricsConfigurationRequest;
+    type Output = shapes::DeleteBucketMetricsConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_BUCKET_METRICS_CONFIGURATION;
+}
+pub type DeleteBucketMetricsConfigurationInput = shapes::DeleteBucketMetricsConfigurationRequest;
+pub static DELETE_BUCKET_METRICS_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "DeleteBucketMetricsConfiguration",
+    service: &SERVICE,
+    http: Http { method: "DELETE", uri: "/{Bucket}?metrics", status: 204 },
+    input: &tables::DELETE_BUCKET_METRICS_CONFIGURATION_REQUEST,
+    output: &tables::DELETE_BUCKET_METRICS_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::DeleteBucketMetricsConfigurationRequest::default()),
+    new_output: || Box::new(shapes::DeleteBucketMetricsConfigurationOutput::default()),
+    lane: Lane::Command,
+    action: "s3:PutMetricsConfiguration",
     resource: "arn:aws:s3:::{Bucket}",
     paginator: None,
     result_wrapper: None,
@@ -573,6 +656,33 @@ pub static GET_BUCKET_ACL: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Named("AccessControlPolicy"),
 };
 
+pub struct GetBucketAnalyticsConfiguration;
+impl Operation for GetBucketAnalyticsConfiguration {
+    type Input = shapes::GetBucketAnalyticsConfigurationRequest;
+    type Output = shapes::GetBucketAnalyticsConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &GET_BUCKET_ANALYTICS_CONFIGURATION;
+}
+pub type GetBucketAnalyticsConfigurationInput = shapes::GetBucketAnalyticsConfigurationRequest;
+pub static GET_BUCKET_ANALYTICS_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "GetBucketAnalyticsConfiguration",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/{Bucket}?analytics", status: 200 },
+    input: &tables::GET_BUCKET_ANALYTICS_CONFIGURATION_REQUEST,
+    output: &tables::GET_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::GetBucketAnalyticsConfigurationRequest::default()),
+    new_output: || Box::new(shapes::GetBucketAnalyticsConfigurationOutput::default()),
+    lane: Lane::Query,
+    action: "s3:GetAnalyticsConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetBucketCors;
 impl Operation for GetBucketCors {
     type Input = shapes::GetBucketCorsRequest;
@@ -646,6 +756,33 @@ pub static GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION: OperationSchema = Opera
     new_output: || Box::new(shapes::GetBucketIntelligentTieringConfigurationOutput::default()),
     lane: Lane::Query,
     action: "s3:GetIntelligentTieringConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetBucketInventoryConfiguration;
+impl Operation for GetBucketInventoryConfiguration {
+    type Input = shapes::GetBucketInventoryConfigurationRequest;
+    type Output = shapes::GetBucketInventoryConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &GET_BUCKET_INVENTORY_CONFIGURATION;
+}
+pub type GetBucketInventoryConfigurationInput = shapes::GetBucketInventoryConfigurationRequest;
+pub static GET_BUCKET_INVENTORY_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "GetBucketInventoryConfiguration",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/{Bucket}?inventory", status: 200 },
+    input: &tables::GET_BUCKET_INVENTORY_CONFIGURATION_REQUEST,
+    output: &tables::GET_BUCKET_INVENTORY_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::GetBucketInventoryConfigurationRequest::default()),
+    new_output: || Box::new(shapes::GetBucketInventoryConfigurationOutput::default()),
+    lane: Lane::Query,
+    action: "s3:GetInventoryConfiguration",
     resource: "arn:aws:s3:::{Bucket}",
     paginator: None,
     result_wrapper: None,
@@ -734,6 +871,33 @@ pub static GET_BUCKET_LOGGING: OperationSchema = OperationSchema {
     signed: false,
     unsigned_payload: false,
     xml_root: XmlRoot::Named("BucketLoggingStatus"),
+};
+
+pub struct GetBucketMetricsConfiguration;
+impl Operation for GetBucketMetricsConfiguration {
+    type Input = shapes::GetBucketMetricsConfigurationRequest;
+    type Output = shapes::GetBucketMetricsConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &GET_BUCKET_METRICS_CONFIGURATION;
+}
+pub type GetBucketMetricsConfigurationInput = shapes::GetBucketMetricsConfigurationRequest;
+pub static GET_BUCKET_METRICS_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "GetBucketMetricsConfiguration",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/{Bucket}?metrics", status: 200 },
+    input: &tables::GET_BUCKET_METRICS_CONFIGURATION_REQUEST,
+    output: &tables::GET_BUCKET_METRICS_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::GetBucketMetricsConfigurationRequest::default()),
+    new_output: || Box::new(shapes::GetBucketMetricsConfigurationOutput::default()),
+    lane: Lane::Query,
+    action: "s3:GetMetricsConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
 };
 
 pub struct GetBucketNotificationConfiguration;
@@ -1251,6 +1415,33 @@ pub static HEAD_OBJECT: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListBucketAnalyticsConfigurations;
+impl Operation for ListBucketAnalyticsConfigurations {
+    type Input = shapes::ListBucketAnalyticsConfigurationsRequest;
+    type Output = shapes::ListBucketAnalyticsConfigurationsOutput;
+    const SCHEMA: &'static OperationSchema = &LIST_BUCKET_ANALYTICS_CONFIGURATIONS;
+}
+pub type ListBucketAnalyticsConfigurationsInput = shapes::ListBucketAnalyticsConfigurationsRequest;
+pub static LIST_BUCKET_ANALYTICS_CONFIGURATIONS: OperationSchema = OperationSchema {
+    name: "ListBucketAnalyticsConfigurations",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/{Bucket}?analytics", status: 200 },
+    input: &tables::LIST_BUCKET_ANALYTICS_CONFIGURATIONS_REQUEST,
+    output: &tables::LIST_BUCKET_ANALYTICS_CONFIGURATIONS_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::ListBucketAnalyticsConfigurationsRequest::default()),
+    new_output: || Box::new(shapes::ListBucketAnalyticsConfigurationsOutput::default()),
+    lane: Lane::Query,
+    action: "s3:GetAnalyticsConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListBucketIntelligentTieringConfigurations;
 impl Operation for ListBucketIntelligentTieringConfigurations {
     type Input = shapes::ListBucketIntelligentTieringConfigurationsRequest;
@@ -1270,6 +1461,60 @@ pub static LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS: OperationSchema = Ope
     new_output: || Box::new(shapes::ListBucketIntelligentTieringConfigurationsOutput::default()),
     lane: Lane::Query,
     action: "s3:GetIntelligentTieringConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListBucketInventoryConfigurations;
+impl Operation for ListBucketInventoryConfigurations {
+    type Input = shapes::ListBucketInventoryConfigurationsRequest;
+    type Output = shapes::ListBucketInventoryConfigurationsOutput;
+    const SCHEMA: &'static OperationSchema = &LIST_BUCKET_INVENTORY_CONFIGURATIONS;
+}
+pub type ListBucketInventoryConfigurationsInput = shapes::ListBucketInventoryConfigurationsRequest;
+pub static LIST_BUCKET_INVENTORY_CONFIGURATIONS: OperationSchema = OperationSchema {
+    name: "ListBucketInventoryConfigurations",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/{Bucket}?inventory", status: 200 },
+    input: &tables::LIST_BUCKET_INVENTORY_CONFIGURATIONS_REQUEST,
+    output: &tables::LIST_BUCKET_INVENTORY_CONFIGURATIONS_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::ListBucketInventoryConfigurationsRequest::default()),
+    new_output: || Box::new(shapes::ListBucketInventoryConfigurationsOutput::default()),
+    lane: Lane::Query,
+    action: "s3:GetInventoryConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListBucketMetricsConfigurations;
+impl Operation for ListBucketMetricsConfigurations {
+    type Input = shapes::ListBucketMetricsConfigurationsRequest;
+    type Output = shapes::ListBucketMetricsConfigurationsOutput;
+    const SCHEMA: &'static OperationSchema = &LIST_BUCKET_METRICS_CONFIGURATIONS;
+}
+pub type ListBucketMetricsConfigurationsInput = shapes::ListBucketMetricsConfigurationsRequest;
+pub static LIST_BUCKET_METRICS_CONFIGURATIONS: OperationSchema = OperationSchema {
+    name: "ListBucketMetricsConfigurations",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/{Bucket}?metrics", status: 200 },
+    input: &tables::LIST_BUCKET_METRICS_CONFIGURATIONS_REQUEST,
+    output: &tables::LIST_BUCKET_METRICS_CONFIGURATIONS_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::ListBucketMetricsConfigurationsRequest::default()),
+    new_output: || Box::new(shapes::ListBucketMetricsConfigurationsOutput::default()),
+    lane: Lane::Query,
+    action: "s3:GetMetricsConfiguration",
     resource: "arn:aws:s3:::{Bucket}",
     paginator: None,
     result_wrapper: None,
@@ -1531,6 +1776,33 @@ pub static PUT_BUCKET_ACL: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct PutBucketAnalyticsConfiguration;
+impl Operation for PutBucketAnalyticsConfiguration {
+    type Input = shapes::PutBucketAnalyticsConfigurationRequest;
+    type Output = shapes::PutBucketAnalyticsConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &PUT_BUCKET_ANALYTICS_CONFIGURATION;
+}
+pub type PutBucketAnalyticsConfigurationInput = shapes::PutBucketAnalyticsConfigurationRequest;
+pub static PUT_BUCKET_ANALYTICS_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "PutBucketAnalyticsConfiguration",
+    service: &SERVICE,
+    http: Http { method: "PUT", uri: "/{Bucket}?analytics", status: 200 },
+    input: &tables::PUT_BUCKET_ANALYTICS_CONFIGURATION_REQUEST,
+    output: &tables::PUT_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::PutBucketAnalyticsConfigurationRequest::default()),
+    new_output: || Box::new(shapes::PutBucketAnalyticsConfigurationOutput::default()),
+    lane: Lane::Command,
+    action: "s3:PutAnalyticsConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct PutBucketCors;
 impl Operation for PutBucketCors {
     type Input = shapes::PutBucketCorsRequest;
@@ -1613,6 +1885,33 @@ pub static PUT_BUCKET_INTELLIGENT_TIERING_CONFIGURATION: OperationSchema = Opera
     xml_root: XmlRoot::Shape,
 };
 
+pub struct PutBucketInventoryConfiguration;
+impl Operation for PutBucketInventoryConfiguration {
+    type Input = shapes::PutBucketInventoryConfigurationRequest;
+    type Output = shapes::PutBucketInventoryConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &PUT_BUCKET_INVENTORY_CONFIGURATION;
+}
+pub type PutBucketInventoryConfigurationInput = shapes::PutBucketInventoryConfigurationRequest;
+pub static PUT_BUCKET_INVENTORY_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "PutBucketInventoryConfiguration",
+    service: &SERVICE,
+    http: Http { method: "PUT", uri: "/{Bucket}?inventory", status: 200 },
+    input: &tables::PUT_BUCKET_INVENTORY_CONFIGURATION_REQUEST,
+    output: &tables::PUT_BUCKET_INVENTORY_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::PutBucketInventoryConfigurationRequest::default()),
+    new_output: || Box::new(shapes::PutBucketInventoryConfigurationOutput::default()),
+    lane: Lane::Command,
+    action: "s3:PutInventoryConfiguration",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct PutBucketLifecycleConfiguration;
 impl Operation for PutBucketLifecycleConfiguration {
     type Input = shapes::PutBucketLifecycleConfigurationRequest;
@@ -1658,6 +1957,33 @@ pub static PUT_BUCKET_LOGGING: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::PutBucketLoggingOutput::default()),
     lane: Lane::Command,
     action: "s3:PutBucketLogging",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct PutBucketMetricsConfiguration;
+impl Operation for PutBucketMetricsConfiguration {
+    type Input = shapes::PutBucketMetricsConfigurationRequest;
+    type Output = shapes::PutBucketMetricsConfigurationOutput;
+    const SCHEMA: &'static OperationSchema = &PUT_BUCKET_METRICS_CONFIGURATION;
+}
+pub type PutBucketMetricsConfigurationInput = shapes::PutBucketMetricsConfigurationRequest;
+pub static PUT_BUCKET_METRICS_CONFIGURATION: OperationSchema = OperationSchema {
+    name: "PutBucketMetricsConfiguration",
+    service: &SERVICE,
+    http: Http { method: "PUT", uri: "/{Bucket}?metrics", status: 200 },
+    input: &tables::PUT_BUCKET_METRICS_CONFIGURATION_REQUEST,
+    output: &tables::PUT_BUCKET_METRICS_CONFIGURATION_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::PutBucketMetricsConfigurationRequest::default()),
+    new_output: || Box::new(shapes::PutBucketMetricsConfigurationOutput::default()),
+    lane: Lane::Command,
+    action: "s3:PutMetricsConfiguration",
     resource: "arn:aws:s3:::{Bucket}",
     paginator: None,
     result_wrapper: None,

@@ -54,6 +54,44 @@ pub struct AccessControlTranslation {
 shape!(AccessControlTranslation, tables::ACCESS_CONTROL_TRANSLATION, 0 owner);
 
 #[derive(Clone, Default)]
+pub struct AnalyticsAndOperator {
+    pub prefix: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(AnalyticsAndOperator, tables::ANALYTICS_AND_OPERATOR, 0 prefix, 1 tags);
+
+#[derive(Clone, Default)]
+pub struct AnalyticsConfiguration {
+    pub id: String,
+    pub filter: Option<AnalyticsFilter>,
+    pub storage_class_analysis: StorageClassAnalysis,
+}
+shape!(AnalyticsConfiguration, tables::ANALYTICS_CONFIGURATION, 0 id, 1 filter, 2 storage_class_analysis);
+
+#[derive(Clone, Default)]
+pub struct AnalyticsExportDestination {
+    pub s3_bucket_destination: AnalyticsS3BucketDestination,
+}
+shape!(AnalyticsExportDestination, tables::ANALYTICS_EXPORT_DESTINATION, 0 s3_bucket_destination);
+
+#[derive(Clone, Default)]
+pub struct AnalyticsFilter {
+    pub prefix: Option<String>,
+    pub tag: Option<Tag>,
+    pub and: Option<AnalyticsAndOperator>,
+}
+shape!(AnalyticsFilter, tables::ANALYTICS_FILTER, 0 prefix, 1 tag, 2 and);
+
+#[derive(Clone, Default)]
+pub struct AnalyticsS3BucketDestination {
+    pub format: AnalyticsS3ExportFileFormat,
+    pub bucket_account_id: Option<String>,
+    pub bucket: String,
+    pub prefix: Option<String>,
+}
+shape!(AnalyticsS3BucketDestination, tables::ANALYTICS_S3_BUCKET_DESTINATION, 0 format, 1 bucket_account_id, 2 bucket, 3 prefix);
+
+#[derive(Clone, Default)]
 pub struct BlockedEncryptionTypes {
     pub encryption_type: Option<Vec<EncryptionType>>,
 }
@@ -434,6 +472,21 @@ pub struct Delete {
 shape!(Delete, tables::DELETE, 0 objects, 1 quiet);
 
 #[derive(Clone, Default)]
+pub struct DeleteBucketAnalyticsConfigurationOutput {}
+shape!(
+    DeleteBucketAnalyticsConfigurationOutput,
+    tables::DELETE_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT
+);
+
+#[derive(Clone, Default)]
+pub struct DeleteBucketAnalyticsConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(DeleteBucketAnalyticsConfigurationRequest, tables::DELETE_BUCKET_ANALYTICS_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner);
+
+#[derive(Clone, Default)]
 pub struct DeleteBucketCorsOutput {}
 shape!(DeleteBucketCorsOutput, tables::DELETE_BUCKET_CORS_OUTPUT);
 
@@ -471,6 +524,21 @@ pub struct DeleteBucketIntelligentTieringConfigurationRequest {
 shape!(DeleteBucketIntelligentTieringConfigurationRequest, tables::DELETE_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner);
 
 #[derive(Clone, Default)]
+pub struct DeleteBucketInventoryConfigurationOutput {}
+shape!(
+    DeleteBucketInventoryConfigurationOutput,
+    tables::DELETE_BUCKET_INVENTORY_CONFIGURATION_OUTPUT
+);
+
+#[derive(Clone, Default)]
+pub struct DeleteBucketInventoryConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(DeleteBucketInventoryConfigurationRequest, tables::DELETE_BUCKET_INVENTORY_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner);
+
+#[derive(Clone, Default)]
 pub struct DeleteBucketLifecycleOutput {}
 shape!(DeleteBucketLifecycleOutput, tables::DELETE_BUCKET_LIFECYCLE_OUTPUT);
 
@@ -480,6 +548,18 @@ pub struct DeleteBucketLifecycleRequest {
     pub expected_bucket_owner: Option<String>,
 }
 shape!(DeleteBucketLifecycleRequest, tables::DELETE_BUCKET_LIFECYCLE_REQUEST, 0 bucket, 1 expected_bucket_owner);
+
+#[derive(Clone, Default)]
+pub struct DeleteBucketMetricsConfigurationOutput {}
+shape!(DeleteBucketMetricsConfigurationOutput, tables::DELETE_BUCKET_METRICS_CONFIGURATION_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteBucketMetricsConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(DeleteBucketMetricsConfigurationRequest, tables::DELETE_BUCKET_METRICS_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner);
 
 #[derive(Clone, Default)]
 pub struct DeleteBucketOutput {}
@@ -729,6 +809,20 @@ pub struct GetBucketAclRequest {
 shape!(GetBucketAclRequest, tables::GET_BUCKET_ACL_REQUEST, 0 bucket, 1 expected_bucket_owner);
 
 #[derive(Clone, Default)]
+pub struct GetBucketAnalyticsConfigurationOutput {
+    pub analytics_configuration: Option<AnalyticsConfiguration>,
+}
+shape!(GetBucketAnalyticsConfigurationOutput, tables::GET_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT, 0 analytics_configuration);
+
+#[derive(Clone, Default)]
+pub struct GetBucketAnalyticsConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(GetBucketAnalyticsConfigurationRequest, tables::GET_BUCKET_ANALYTICS_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner);
+
+#[derive(Clone, Default)]
 pub struct GetBucketCorsOutput {
     pub cors_rules: Option<Vec<CORSRule>>,
 }
@@ -769,6 +863,20 @@ pub struct GetBucketIntelligentTieringConfigurationRequest {
 shape!(GetBucketIntelligentTieringConfigurationRequest, tables::GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner);
 
 #[derive(Clone, Default)]
+pub struct GetBucketInventoryConfigurationOutput {
+    pub inventory_configuration: Option<InventoryConfiguration>,
+}
+shape!(GetBucketInventoryConfigurationOutput, tables::GET_BUCKET_INVENTORY_CONFIGURATION_OUTPUT, 0 inventory_configuration);
+
+#[derive(Clone, Default)]
+pub struct GetBucketInventoryConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(GetBucketInventoryConfigurationRequest, tables::GET_BUCKET_INVENTORY_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner);
+
+#[derive(Clone, Default)]
 pub struct GetBucketLifecycleConfigurationOutput {
     pub rules: Option<Vec<LifecycleRule>>,
     pub transition_default_minimum_object_size: Option<TransitionDefaultMinimumObjectSize>,
@@ -807,6 +915,20 @@ pub struct GetBucketLoggingRequest {
     pub expected_bucket_owner: Option<String>,
 }
 shape!(GetBucketLoggingRequest, tables::GET_BUCKET_LOGGING_REQUEST, 0 bucket, 1 expected_bucket_owner);
+
+#[derive(Clone, Default)]
+pub struct GetBucketMetricsConfigurationOutput {
+    pub metrics_configuration: Option<MetricsConfiguration>,
+}
+shape!(GetBucketMetricsConfigurationOutput, tables::GET_BUCKET_METRICS_CONFIGURATION_OUTPUT, 0 metrics_configuration);
+
+#[derive(Clone, Default)]
+pub struct GetBucketMetricsConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(GetBucketMetricsConfigurationRequest, tables::GET_BUCKET_METRICS_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner);
 
 #[derive(Clone, Default)]
 pub struct GetBucketNotificationConfigurationRequest {
@@ -1292,6 +1414,53 @@ pub struct IntelligentTieringFilter {
 shape!(IntelligentTieringFilter, tables::INTELLIGENT_TIERING_FILTER, 0 prefix, 1 tag, 2 and);
 
 #[derive(Clone, Default)]
+pub struct InventoryConfiguration {
+    pub destination: InventoryDestination,
+    pub is_enabled: bool,
+    pub filter: Option<InventoryFilter>,
+    pub id: String,
+    pub included_object_versions: InventoryIncludedObjectVersions,
+    pub optional_fields: Option<Vec<InventoryOptionalField>>,
+    pub schedule: InventorySchedule,
+}
+shape!(InventoryConfiguration, tables::INVENTORY_CONFIGURATION, 0 destination, 1 is_enabled, 2 filter, 3 id, 4 included_object_versions, 5 optional_fields, 6 schedule);
+
+#[derive(Clone, Default)]
+pub struct InventoryDestination {
+    pub s3_bucket_destination: InventoryS3BucketDestination,
+}
+shape!(InventoryDestination, tables::INVENTORY_DESTINATION, 0 s3_bucket_destination);
+
+#[derive(Clone, Default)]
+pub struct InventoryEncryption {
+    pub sses3: Option<SSES3>,
+    pub ssekms: Option<SSEKMS>,
+}
+shape!(InventoryEncryption, tables::INVENTORY_ENCRYPTION, 0 sses3, 1 ssekms);
+
+#[derive(Clone, Default)]
+pub struct InventoryFilter {
+    pub prefix: String,
+}
+shape!(InventoryFilter, tables::INVENTORY_FILTER, 0 prefix);
+
+#[derive(Clone, Default)]
+pub struct InventoryS3BucketDestination {
+    pub account_id: Option<String>,
+    pub bucket: String,
+    pub format: InventoryFormat,
+    pub prefix: Option<String>,
+    pub encryption: Option<InventoryEncryption>,
+}
+shape!(InventoryS3BucketDestination, tables::INVENTORY_S3_BUCKET_DESTINATION, 0 account_id, 1 bucket, 2 format, 3 prefix, 4 encryption);
+
+#[derive(Clone, Default)]
+pub struct InventorySchedule {
+    pub frequency: InventoryFrequency,
+}
+shape!(InventorySchedule, tables::INVENTORY_SCHEDULE, 0 frequency);
+
+#[derive(Clone, Default)]
 pub struct JSONInput {
     pub r#type: Option<JSONType>,
 }
@@ -1354,6 +1523,23 @@ pub struct LifecycleRuleFilter {
 shape!(LifecycleRuleFilter, tables::LIFECYCLE_RULE_FILTER, 0 prefix, 1 tag, 2 object_size_greater_than, 3 object_size_less_than, 4 and);
 
 #[derive(Clone, Default)]
+pub struct ListBucketAnalyticsConfigurationsOutput {
+    pub is_truncated: Option<bool>,
+    pub continuation_token: Option<String>,
+    pub next_continuation_token: Option<String>,
+    pub analytics_configuration_list: Option<Vec<AnalyticsConfiguration>>,
+}
+shape!(ListBucketAnalyticsConfigurationsOutput, tables::LIST_BUCKET_ANALYTICS_CONFIGURATIONS_OUTPUT, 0 is_truncated, 1 continuation_token, 2 next_continuation_token, 3 analytics_configuration_list);
+
+#[derive(Clone, Default)]
+pub struct ListBucketAnalyticsConfigurationsRequest {
+    pub bucket: String,
+    pub continuation_token: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(ListBucketAnalyticsConfigurationsRequest, tables::LIST_BUCKET_ANALYTICS_CONFIGURATIONS_REQUEST, 0 bucket, 1 continuation_token, 2 expected_bucket_owner);
+
+#[derive(Clone, Default)]
 pub struct ListBucketIntelligentTieringConfigurationsOutput {
     pub is_truncated: Option<bool>,
     pub continuation_token: Option<String>,
@@ -1369,6 +1555,40 @@ pub struct ListBucketIntelligentTieringConfigurationsRequest {
     pub expected_bucket_owner: Option<String>,
 }
 shape!(ListBucketIntelligentTieringConfigurationsRequest, tables::LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_REQUEST, 0 bucket, 1 continuation_token, 2 expected_bucket_owner);
+
+#[derive(Clone, Default)]
+pub struct ListBucketInventoryConfigurationsOutput {
+    pub continuation_token: Option<String>,
+    pub inventory_configuration_list: Option<Vec<InventoryConfiguration>>,
+    pub is_truncated: Option<bool>,
+    pub next_continuation_token: Option<String>,
+}
+shape!(ListBucketInventoryConfigurationsOutput, tables::LIST_BUCKET_INVENTORY_CONFIGURATIONS_OUTPUT, 0 continuation_token, 1 inventory_configuration_list, 2 is_truncated, 3 next_continuation_token);
+
+#[derive(Clone, Default)]
+pub struct ListBucketInventoryConfigurationsRequest {
+    pub bucket: String,
+    pub continuation_token: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(ListBucketInventoryConfigurationsRequest, tables::LIST_BUCKET_INVENTORY_CONFIGURATIONS_REQUEST, 0 bucket, 1 continuation_token, 2 expected_bucket_owner);
+
+#[derive(Clone, Default)]
+pub struct ListBucketMetricsConfigurationsOutput {
+    pub is_truncated: Option<bool>,
+    pub continuation_token: Option<String>,
+    pub next_continuation_token: Option<String>,
+    pub metrics_configuration_list: Option<Vec<MetricsConfiguration>>,
+}
+shape!(ListBucketMetricsConfigurationsOutput, tables::LIST_BUCKET_METRICS_CONFIGURATIONS_OUTPUT, 0 is_truncated, 1 continuation_token, 2 next_continuation_token, 3 metrics_configuration_list);
+
+#[derive(Clone, Default)]
+pub struct ListBucketMetricsConfigurationsRequest {
+    pub bucket: String,
+    pub continuation_token: Option<String>,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(ListBucketMetricsConfigurationsRequest, tables::LIST_BUCKET_METRICS_CONFIGURATIONS_REQUEST, 0 bucket, 1 continuation_token, 2 expected_bucket_owner);
 
 #[derive(Clone, Default)]
 pub struct ListBucketsOutput {
@@ -1583,6 +1803,30 @@ pub struct Metrics {
     pub event_threshold: Option<ReplicationTimeValue>,
 }
 shape!(Metrics, tables::METRICS, 0 status, 1 event_threshold);
+
+#[derive(Clone, Default)]
+pub struct MetricsAndOperator {
+    pub prefix: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+    pub access_point_arn: Option<String>,
+}
+shape!(MetricsAndOperator, tables::METRICS_AND_OPERATOR, 0 prefix, 1 tags, 2 access_point_arn);
+
+#[derive(Clone, Default)]
+pub struct MetricsConfiguration {
+    pub id: String,
+    pub filter: Option<MetricsFilter>,
+}
+shape!(MetricsConfiguration, tables::METRICS_CONFIGURATION, 0 id, 1 filter);
+
+#[derive(Clone, Default)]
+pub struct MetricsFilter {
+    pub prefix: Option<String>,
+    pub tag: Option<Tag>,
+    pub access_point_arn: Option<String>,
+    pub and: Option<MetricsAndOperator>,
+}
+shape!(MetricsFilter, tables::METRICS_FILTER, 0 prefix, 1 tag, 2 access_point_arn, 3 and);
 
 #[derive(Clone, Default)]
 pub struct MultipartUpload {
@@ -1820,6 +2064,19 @@ pub struct PutBucketAclRequest {
 shape!(PutBucketAclRequest, tables::PUT_BUCKET_ACL_REQUEST, 0 acl, 1 access_control_policy, 2 bucket, 3 content_md5, 4 checksum_algorithm, 5 grant_full_control, 6 grant_read, 7 grant_read_acp, 8 grant_write, 9 grant_write_acp, 10 expected_bucket_owner);
 
 #[derive(Clone, Default)]
+pub struct PutBucketAnalyticsConfigurationOutput {}
+shape!(PutBucketAnalyticsConfigurationOutput, tables::PUT_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct PutBucketAnalyticsConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub analytics_configuration: AnalyticsConfiguration,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(PutBucketAnalyticsConfigurationRequest, tables::PUT_BUCKET_ANALYTICS_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 analytics_configuration, 3 expected_bucket_owner);
+
+#[derive(Clone, Default)]
 pub struct PutBucketCorsOutput {}
 shape!(PutBucketCorsOutput, tables::PUT_BUCKET_CORS_OUTPUT);
 
@@ -1864,6 +2121,19 @@ pub struct PutBucketIntelligentTieringConfigurationRequest {
 shape!(PutBucketIntelligentTieringConfigurationRequest, tables::PUT_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 expected_bucket_owner, 3 intelligent_tiering_configuration);
 
 #[derive(Clone, Default)]
+pub struct PutBucketInventoryConfigurationOutput {}
+shape!(PutBucketInventoryConfigurationOutput, tables::PUT_BUCKET_INVENTORY_CONFIGURATION_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct PutBucketInventoryConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub inventory_configuration: InventoryConfiguration,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(PutBucketInventoryConfigurationRequest, tables::PUT_BUCKET_INVENTORY_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 inventory_configuration, 3 expected_bucket_owner);
+
+#[derive(Clone, Default)]
 pub struct PutBucketLifecycleConfigurationOutput {
     pub transition_default_minimum_object_size: Option<TransitionDefaultMinimumObjectSize>,
 }
@@ -1892,6 +2162,19 @@ pub struct PutBucketLoggingRequest {
     pub expected_bucket_owner: Option<String>,
 }
 shape!(PutBucketLoggingRequest, tables::PUT_BUCKET_LOGGING_REQUEST, 0 bucket, 1 bucket_logging_status, 2 content_md5, 3 checksum_algorithm, 4 expected_bucket_owner);
+
+#[derive(Clone, Default)]
+pub struct PutBucketMetricsConfigurationOutput {}
+shape!(PutBucketMetricsConfigurationOutput, tables::PUT_BUCKET_METRICS_CONFIGURATION_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct PutBucketMetricsConfigurationRequest {
+    pub bucket: String,
+    pub id: String,
+    pub metrics_configuration: MetricsConfiguration,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(PutBucketMetricsConfigurationRequest, tables::PUT_BUCKET_METRICS_CONFIGURATION_REQUEST, 0 bucket, 1 id, 2 metrics_configuration, 3 expected_bucket_owner);
 
 #[derive(Clone, Default)]
 pub struct PutBucketNotificationConfigurationOutput {}
@@ -2355,6 +2638,16 @@ pub struct S3Location {
 shape!(S3Location, tables::S3_LOCATION, 0 bucket_name, 1 prefix, 2 encryption, 3 canned_acl, 4 access_control_list, 5 tagging, 6 user_metadata, 7 storage_class);
 
 #[derive(Clone, Default)]
+pub struct SSEKMS {
+    pub key_id: String,
+}
+shape!(SSEKMS, tables::SSEKMS, 0 key_id);
+
+#[derive(Clone, Default)]
+pub struct SSES3 {}
+shape!(SSES3, tables::SSES3);
+
+#[derive(Clone, Default)]
 pub struct SelectParameters {
     pub input_serialization: InputSerialization,
     pub expression_type: ExpressionType,
@@ -2400,6 +2693,19 @@ pub struct SseKmsEncryptedObjects {
     pub status: SseKmsEncryptedObjectsStatus,
 }
 shape!(SseKmsEncryptedObjects, tables::SSE_KMS_ENCRYPTED_OBJECTS, 0 status);
+
+#[derive(Clone, Default)]
+pub struct StorageClassAnalysis {
+    pub data_export: Option<StorageClassAnalysisDataExport>,
+}
+shape!(StorageClassAnalysis, tables::STORAGE_CLASS_ANALYSIS, 0 data_export);
+
+#[derive(Clone, Default)]
+pub struct StorageClassAnalysisDataExport {
+    pub output_schema_version: StorageClassAnalysisSchemaVersion,
+    pub destination: AnalyticsExportDestination,
+}
+shape!(StorageClassAnalysisDataExport, tables::STORAGE_CLASS_ANALYSIS_DATA_EXPORT, 0 output_schema_version, 1 destination);
 
 #[derive(Clone, Default)]
 pub struct Tag {

@@ -57,6 +57,7 @@ pub static ACCESS_CONTROL_TRANSLATION: Schema = Schema::structure(
     &StructSchema::new(&[Member::new("Owner", &OWNER_OVERRIDE).required()]),
 );
 pub static ACCESS_POINT_ALIAS: Schema = Schema::new("AccessPointAlias", Kind::Boolean);
+pub static ACCESS_POINT_ARN: Schema = Schema::new("AccessPointArn", Kind::Text);
 pub static ACCOUNT_ID: Schema = Schema::new("AccountId", Kind::Text);
 pub static ALLOW_QUOTED_RECORD_DELIMITER: Schema =
     Schema::new("AllowQuotedRecordDelimiter", Kind::Boolean);
@@ -74,6 +75,56 @@ pub static ALLOWED_ORIGIN: Schema = Schema::new("AllowedOrigin", Kind::Text);
 pub static ALLOWED_ORIGINS: Schema = Schema::new(
     "AllowedOrigins",
     Kind::List(&ListSchema { item: Member::new("member", &ALLOWED_ORIGIN), flattened: true }),
+);
+pub static ANALYTICS_AND_OPERATOR: Schema = Schema::structure(
+    "AnalyticsAndOperator",
+    &StructSchema::new(&[
+        Member::new("Prefix", &PREFIX),
+        Member::new("Tags", &TAG_SET_FLAT).wire("Tag"),
+    ]),
+);
+pub static ANALYTICS_CONFIGURATION: Schema = Schema::structure(
+    "AnalyticsConfiguration",
+    &StructSchema::new(&[
+        Member::new("Id", &ANALYTICS_ID).required(),
+        Member::new("Filter", &ANALYTICS_FILTER),
+        Member::new("StorageClassAnalysis", &STORAGE_CLASS_ANALYSIS).required(),
+    ]),
+);
+pub static ANALYTICS_CONFIGURATION_LIST: Schema = Schema::new(
+    "AnalyticsConfigurationList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &ANALYTICS_CONFIGURATION),
+        flattened: true,
+    }),
+);
+pub static ANALYTICS_EXPORT_DESTINATION: Schema = Schema::structure(
+    "AnalyticsExportDestination",
+    &StructSchema::new(&[
+        Member::new("S3BucketDestination", &ANALYTICS_S3_BUCKET_DESTINATION).required()
+    ]),
+);
+pub static ANALYTICS_FILTER: Schema = Schema::structure(
+    "AnalyticsFilter",
+    &StructSchema::new(&[
+        Member::new("Prefix", &PREFIX),
+        Member::new("Tag", &TAG),
+        Member::new("And", &ANALYTICS_AND_OPERATOR),
+    ]),
+);
+pub static ANALYTICS_ID: Schema = Schema::new("AnalyticsId", Kind::Text);
+pub static ANALYTICS_S3_BUCKET_DESTINATION: Schema = Schema::structure(
+    "AnalyticsS3BucketDestination",
+    &StructSchema::new(&[
+        Member::new("Format", &ANALYTICS_S3_EXPORT_FILE_FORMAT).required(),
+        Member::new("BucketAccountId", &ACCOUNT_ID),
+        Member::new("Bucket", &BUCKET_NAME).required(),
+        Member::new("Prefix", &PREFIX),
+    ]),
+);
+pub static ANALYTICS_S3_EXPORT_FILE_FORMAT: Schema = Schema::new(
+    "AnalyticsS3ExportFileFormat",
+    Kind::Enum(enums::AnalyticsS3ExportFileFormat::TEXTS),
 );
 pub static ARCHIVE_STATUS: Schema =
     Schema::new("ArchiveStatus", Kind::Enum(enums::ArchiveStatus::TEXTS));
@@ -746,6 +797,18 @@ pub static DELETE: Schema = Schema::structure(
         Member::new("Quiet", &QUIET),
     ]),
 );
+pub static DELETE_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("DeleteBucketAnalyticsConfigurationOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_ANALYTICS_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "DeleteBucketAnalyticsConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &ANALYTICS_ID).wire("id").at(Location::Query).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static DELETE_BUCKET_CORS_OUTPUT: Schema =
     Schema::structure("DeleteBucketCorsOutput", &StructSchema::new(&[]));
 pub static DELETE_BUCKET_CORS_REQUEST: Schema = Schema::structure(
@@ -780,12 +843,36 @@ pub static DELETE_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST: Schema = Sch
             .at(Location::Header),
     ]),
 );
+pub static DELETE_BUCKET_INVENTORY_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("DeleteBucketInventoryConfigurationOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_INVENTORY_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "DeleteBucketInventoryConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &INVENTORY_ID).wire("id").at(Location::Query).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static DELETE_BUCKET_LIFECYCLE_OUTPUT: Schema =
     Schema::structure("DeleteBucketLifecycleOutput", &StructSchema::new(&[]));
 pub static DELETE_BUCKET_LIFECYCLE_REQUEST: Schema = Schema::structure(
     "DeleteBucketLifecycleRequest",
     &StructSchema::new(&[
         Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static DELETE_BUCKET_METRICS_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("DeleteBucketMetricsConfigurationOutput", &StructSchema::new(&[]));
+pub static DELETE_BUCKET_METRICS_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "DeleteBucketMetricsConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &METRICS_ID).wire("id").at(Location::Query).required(),
         Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
             .wire("x-amz-expected-bucket-owner")
             .at(Location::Header),
@@ -1130,6 +1217,22 @@ pub static GET_BUCKET_ACL_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static GET_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT: Schema = Schema::structure(
+    "GetBucketAnalyticsConfigurationOutput",
+    &StructSchema::new(&[
+        Member::new("AnalyticsConfiguration", &ANALYTICS_CONFIGURATION).at(Location::Payload)
+    ]),
+);
+pub static GET_BUCKET_ANALYTICS_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "GetBucketAnalyticsConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &ANALYTICS_ID).wire("id").at(Location::Query).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static GET_BUCKET_CORS_OUTPUT: Schema = Schema::structure(
     "GetBucketCorsOutput",
     &StructSchema::new(&[Member::new("CORSRules", &CORS_RULES).wire("CORSRule")]),
@@ -1178,6 +1281,22 @@ pub static GET_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST: Schema = Schema
             .at(Location::Header),
     ]),
 );
+pub static GET_BUCKET_INVENTORY_CONFIGURATION_OUTPUT: Schema = Schema::structure(
+    "GetBucketInventoryConfigurationOutput",
+    &StructSchema::new(&[
+        Member::new("InventoryConfiguration", &INVENTORY_CONFIGURATION).at(Location::Payload)
+    ]),
+);
+pub static GET_BUCKET_INVENTORY_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "GetBucketInventoryConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &INVENTORY_ID).wire("id").at(Location::Query).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static GET_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Schema = Schema::structure(
     "GetBucketLifecycleConfigurationOutput",
     &StructSchema::new(&[
@@ -1217,6 +1336,22 @@ pub static GET_BUCKET_LOGGING_REQUEST: Schema = Schema::structure(
     "GetBucketLoggingRequest",
     &StructSchema::new(&[
         Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_BUCKET_METRICS_CONFIGURATION_OUTPUT: Schema = Schema::structure(
+    "GetBucketMetricsConfigurationOutput",
+    &StructSchema::new(&[
+        Member::new("MetricsConfiguration", &METRICS_CONFIGURATION).at(Location::Payload)
+    ]),
+);
+pub static GET_BUCKET_METRICS_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "GetBucketMetricsConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &METRICS_ID).wire("id").at(Location::Query).required(),
         Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
             .wire("x-amz-expected-bucket-owner")
             .at(Location::Header),
@@ -1972,6 +2107,75 @@ pub static INVALID_WRITE_OFFSET: Schema = Schema::structure(
     "InvalidWriteOffset",
     &StructSchema::new(&[]).error("InvalidWriteOffset", 400, Fault::Sender),
 );
+pub static INVENTORY_CONFIGURATION: Schema = Schema::structure(
+    "InventoryConfiguration",
+    &StructSchema::new(&[
+        Member::new("Destination", &INVENTORY_DESTINATION).required(),
+        Member::new("IsEnabled", &IS_ENABLED).required(),
+        Member::new("Filter", &INVENTORY_FILTER),
+        Member::new("Id", &INVENTORY_ID).required(),
+        Member::new("IncludedObjectVersions", &INVENTORY_INCLUDED_OBJECT_VERSIONS).required(),
+        Member::new("OptionalFields", &INVENTORY_OPTIONAL_FIELDS),
+        Member::new("Schedule", &INVENTORY_SCHEDULE).required(),
+    ]),
+);
+pub static INVENTORY_CONFIGURATION_LIST: Schema = Schema::new(
+    "InventoryConfigurationList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &INVENTORY_CONFIGURATION),
+        flattened: true,
+    }),
+);
+pub static INVENTORY_DESTINATION: Schema = Schema::structure(
+    "InventoryDestination",
+    &StructSchema::new(&[
+        Member::new("S3BucketDestination", &INVENTORY_S3_BUCKET_DESTINATION).required()
+    ]),
+);
+pub static INVENTORY_ENCRYPTION: Schema = Schema::structure(
+    "InventoryEncryption",
+    &StructSchema::new(&[
+        Member::new("SSES3", &SSES3).wire("SSE-S3"),
+        Member::new("SSEKMS", &SSEKMS).wire("SSE-KMS"),
+    ]),
+);
+pub static INVENTORY_FILTER: Schema = Schema::structure(
+    "InventoryFilter",
+    &StructSchema::new(&[Member::new("Prefix", &PREFIX).required()]),
+);
+pub static INVENTORY_FORMAT: Schema =
+    Schema::new("InventoryFormat", Kind::Enum(enums::InventoryFormat::TEXTS));
+pub static INVENTORY_FREQUENCY: Schema =
+    Schema::new("InventoryFrequency", Kind::Enum(enums::InventoryFrequency::TEXTS));
+pub static INVENTORY_ID: Schema = Schema::new("InventoryId", Kind::Text);
+pub static INVENTORY_INCLUDED_OBJECT_VERSIONS: Schema = Schema::new(
+    "InventoryIncludedObjectVersions",
+    Kind::Enum(enums::InventoryIncludedObjectVersions::TEXTS),
+);
+pub static INVENTORY_OPTIONAL_FIELD: Schema =
+    Schema::new("InventoryOptionalField", Kind::Enum(enums::InventoryOptionalField::TEXTS));
+pub static INVENTORY_OPTIONAL_FIELDS: Schema = Schema::new(
+    "InventoryOptionalFields",
+    Kind::List(&ListSchema {
+        item: Member::new("Field", &INVENTORY_OPTIONAL_FIELD),
+        flattened: false,
+    }),
+);
+pub static INVENTORY_S3_BUCKET_DESTINATION: Schema = Schema::structure(
+    "InventoryS3BucketDestination",
+    &StructSchema::new(&[
+        Member::new("AccountId", &ACCOUNT_ID),
+        Member::new("Bucket", &BUCKET_NAME).required(),
+        Member::new("Format", &INVENTORY_FORMAT).required(),
+        Member::new("Prefix", &PREFIX),
+        Member::new("Encryption", &INVENTORY_ENCRYPTION),
+    ]),
+);
+pub static INVENTORY_SCHEDULE: Schema = Schema::structure(
+    "InventorySchedule",
+    &StructSchema::new(&[Member::new("Frequency", &INVENTORY_FREQUENCY).required()]),
+);
+pub static IS_ENABLED: Schema = Schema::new("IsEnabled", Kind::Boolean);
 pub static IS_LATEST: Schema = Schema::new("IsLatest", Kind::Boolean);
 pub static IS_PUBLIC: Schema = Schema::new("IsPublic", Kind::Boolean);
 pub static IS_RESTORE_IN_PROGRESS: Schema = Schema::new("IsRestoreInProgress", Kind::Boolean);
@@ -2053,6 +2257,26 @@ pub static LIFECYCLE_RULES: Schema = Schema::new(
     "LifecycleRules",
     Kind::List(&ListSchema { item: Member::new("member", &LIFECYCLE_RULE), flattened: true }),
 );
+pub static LIST_BUCKET_ANALYTICS_CONFIGURATIONS_OUTPUT: Schema = Schema::structure(
+    "ListBucketAnalyticsConfigurationsOutput",
+    &StructSchema::new(&[
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("ContinuationToken", &TOKEN),
+        Member::new("NextContinuationToken", &NEXT_TOKEN),
+        Member::new("AnalyticsConfigurationList", &ANALYTICS_CONFIGURATION_LIST)
+            .wire("AnalyticsConfiguration"),
+    ]),
+);
+pub static LIST_BUCKET_ANALYTICS_CONFIGURATIONS_REQUEST: Schema = Schema::structure(
+    "ListBucketAnalyticsConfigurationsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContinuationToken", &TOKEN).wire("continuation-token").at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_OUTPUT: Schema = Schema::structure(
     "ListBucketIntelligentTieringConfigurationsOutput",
     &StructSchema::new(&[
@@ -2065,6 +2289,46 @@ pub static LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_OUTPUT: Schema = Schem
 );
 pub static LIST_BUCKET_INTELLIGENT_TIERING_CONFIGURATIONS_REQUEST: Schema = Schema::structure(
     "ListBucketIntelligentTieringConfigurationsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContinuationToken", &TOKEN).wire("continuation-token").at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static LIST_BUCKET_INVENTORY_CONFIGURATIONS_OUTPUT: Schema = Schema::structure(
+    "ListBucketInventoryConfigurationsOutput",
+    &StructSchema::new(&[
+        Member::new("ContinuationToken", &TOKEN),
+        Member::new("InventoryConfigurationList", &INVENTORY_CONFIGURATION_LIST)
+            .wire("InventoryConfiguration"),
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("NextContinuationToken", &NEXT_TOKEN),
+    ]),
+);
+pub static LIST_BUCKET_INVENTORY_CONFIGURATIONS_REQUEST: Schema = Schema::structure(
+    "ListBucketInventoryConfigurationsRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContinuationToken", &TOKEN).wire("continuation-token").at(Location::Query),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static LIST_BUCKET_METRICS_CONFIGURATIONS_OUTPUT: Schema = Schema::structure(
+    "ListBucketMetricsConfigurationsOutput",
+    &StructSchema::new(&[
+        Member::new("IsTruncated", &IS_TRUNCATED),
+        Member::new("ContinuationToken", &TOKEN),
+        Member::new("NextContinuationToken", &NEXT_TOKEN),
+        Member::new("MetricsConfigurationList", &METRICS_CONFIGURATION_LIST)
+            .wire("MetricsConfiguration"),
+    ]),
+);
+pub static LIST_BUCKET_METRICS_CONFIGURATIONS_REQUEST: Schema = Schema::structure(
+    "ListBucketMetricsConfigurationsRequest",
     &StructSchema::new(&[
         Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
         Member::new("ContinuationToken", &TOKEN).wire("continuation-token").at(Location::Query),
@@ -2367,6 +2631,38 @@ pub static METRICS: Schema = Schema::structure(
         Member::new("EventThreshold", &REPLICATION_TIME_VALUE),
     ]),
 );
+pub static METRICS_AND_OPERATOR: Schema = Schema::structure(
+    "MetricsAndOperator",
+    &StructSchema::new(&[
+        Member::new("Prefix", &PREFIX),
+        Member::new("Tags", &TAG_SET_FLAT).wire("Tag"),
+        Member::new("AccessPointArn", &ACCESS_POINT_ARN),
+    ]),
+);
+pub static METRICS_CONFIGURATION: Schema = Schema::structure(
+    "MetricsConfiguration",
+    &StructSchema::new(&[
+        Member::new("Id", &METRICS_ID).required(),
+        Member::new("Filter", &METRICS_FILTER),
+    ]),
+);
+pub static METRICS_CONFIGURATION_LIST: Schema = Schema::new(
+    "MetricsConfigurationList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &METRICS_CONFIGURATION),
+        flattened: true,
+    }),
+);
+pub static METRICS_FILTER: Schema = Schema::structure(
+    "MetricsFilter",
+    &StructSchema::new(&[
+        Member::new("Prefix", &PREFIX),
+        Member::new("Tag", &TAG),
+        Member::new("AccessPointArn", &ACCESS_POINT_ARN),
+        Member::new("And", &METRICS_AND_OPERATOR),
+    ]),
+);
+pub static METRICS_ID: Schema = Schema::new("MetricsId", Kind::Text);
 pub static METRICS_STATUS: Schema =
     Schema::new("MetricsStatus", Kind::Enum(enums::MetricsStatus::TEXTS));
 pub static MINUTES: Schema = Schema::new("Minutes", Kind::Integer);
@@ -2712,6 +3008,21 @@ pub static PUT_BUCKET_ACL_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
     ]),
 );
+pub static PUT_BUCKET_ANALYTICS_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("PutBucketAnalyticsConfigurationOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_ANALYTICS_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutBucketAnalyticsConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &ANALYTICS_ID).wire("id").at(Location::Query).required(),
+        Member::new("AnalyticsConfiguration", &ANALYTICS_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static PUT_BUCKET_CORS_OUTPUT: Schema =
     Schema::structure("PutBucketCorsOutput", &StructSchema::new(&[]));
 pub static PUT_BUCKET_CORS_REQUEST: Schema = Schema::structure(
@@ -2761,6 +3072,21 @@ pub static PUT_BUCKET_INTELLIGENT_TIERING_CONFIGURATION_REQUEST: Schema = Schema
             .required(),
     ]),
 );
+pub static PUT_BUCKET_INVENTORY_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("PutBucketInventoryConfigurationOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_INVENTORY_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutBucketInventoryConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &INVENTORY_ID).wire("id").at(Location::Query).required(),
+        Member::new("InventoryConfiguration", &INVENTORY_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Schema = Schema::structure(
     "PutBucketLifecycleConfigurationOutput",
     &StructSchema::new(&[Member::new(
@@ -2798,6 +3124,21 @@ pub static PUT_BUCKET_LOGGING_REQUEST: Schema = Schema::structure(
         Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
             .wire("x-amz-sdk-checksum-algorithm")
             .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
+pub static PUT_BUCKET_METRICS_CONFIGURATION_OUTPUT: Schema =
+    Schema::structure("PutBucketMetricsConfigurationOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_METRICS_CONFIGURATION_REQUEST: Schema = Schema::structure(
+    "PutBucketMetricsConfigurationRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Id", &METRICS_ID).wire("id").at(Location::Query).required(),
+        Member::new("MetricsConfiguration", &METRICS_CONFIGURATION)
+            .at(Location::Payload)
+            .required(),
         Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
             .wire("x-amz-expected-bucket-owner")
             .at(Location::Header),
@@ -3487,9 +3828,14 @@ pub static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Schema =
 pub static SSE_CUSTOMER_ALGORITHM: Schema = Schema::new("SSECustomerAlgorithm", Kind::Text);
 pub static SSE_CUSTOMER_KEY: Schema = Schema::new("SSECustomerKey", Kind::Text).sensitive();
 pub static SSE_CUSTOMER_KEY_MD5: Schema = Schema::new("SSECustomerKeyMD5", Kind::Text);
+pub static SSEKMS: Schema = Schema::structure(
+    "SSEKMS",
+    &StructSchema::new(&[Member::new("KeyId", &SSEKMS_KEY_ID).required()]).xml_name("SSE-KMS"),
+);
 pub static SSEKMS_ENCRYPTION_CONTEXT: Schema =
     Schema::new("SSEKMSEncryptionContext", Kind::Text).sensitive();
 pub static SSEKMS_KEY_ID: Schema = Schema::new("SSEKMSKeyId", Kind::Text).sensitive();
+pub static SSES3: Schema = Schema::structure("SSES3", &StructSchema::new(&[]).xml_name("SSE-S3"));
 pub static SELECT_PARAMETERS: Schema = Schema::structure(
     "SelectParameters",
     &StructSchema::new(&[
@@ -3552,6 +3898,21 @@ pub static SSE_KMS_ENCRYPTED_OBJECTS_STATUS: Schema = Schema::new(
 pub static START_AFTER: Schema = Schema::new("StartAfter", Kind::Text);
 pub static STORAGE_CLASS: Schema =
     Schema::new("StorageClass", Kind::Enum(enums::StorageClass::TEXTS));
+pub static STORAGE_CLASS_ANALYSIS: Schema = Schema::structure(
+    "StorageClassAnalysis",
+    &StructSchema::new(&[Member::new("DataExport", &STORAGE_CLASS_ANALYSIS_DATA_EXPORT)]),
+);
+pub static STORAGE_CLASS_ANALYSIS_DATA_EXPORT: Schema = Schema::structure(
+    "StorageClassAnalysisDataExport",
+    &StructSchema::new(&[
+        Member::new("OutputSchemaVersion", &STORAGE_CLASS_ANALYSIS_SCHEMA_VERSION).required(),
+        Member::new("Destination", &ANALYTICS_EXPORT_DESTINATION).required(),
+    ]),
+);
+pub static STORAGE_CLASS_ANALYSIS_SCHEMA_VERSION: Schema = Schema::new(
+    "StorageClassAnalysisSchemaVersion",
+    Kind::Enum(enums::StorageClassAnalysisSchemaVersion::TEXTS),
+);
 pub static SUFFIX: Schema = Schema::new("Suffix", Kind::Text);
 pub static TAG: Schema = Schema::structure(
     "Tag",
