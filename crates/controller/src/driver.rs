@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::inbox::{Inbox, News};
 use crate::queue::Queue;
 use crate::seats::{Seat, Seats};
 use crate::stats::Gauges;
@@ -22,10 +23,14 @@ const RESYNC: Duration = Duration::from_secs(600);
 
 type Start = Box<dyn FnOnce(&ActCx, &TaskTracker, CancellationToken) + Send>;
 
+/// Tells one controller of a commit.
+type Tell = Box<dyn Fn(&ChangeSet) + Send>;
+
 /// Collects controllers, then runs them.
 pub struct Driver {
     cx: ActCx,
     starts: Vec<Start>,
+    tells: Vec<Tell>,
     gauges: Vec<(&'static str, Arc<Gauges>)>,
 }
 
@@ -40,7 +45,7 @@ pub struct DriverHandle {
 impl Driver {
     /// A driver without controllers.
     pub fn new(cx: ActCx) -> Self {
-        Self { cx, starts: Vec::new(), gauges: Vec::new() }
+        Self { cx, starts: Vec::new(), tells: Vec::new(), gauges: Vec::new() }
     }
 
     /// Adds a controller.
@@ -49,11 +54,14 @@ impl Driver {
     pub fn add<C: Controller>(mut self, controller: Arc<C>) -> Self {
         let gauges = Arc::new(Gauges::default());
         self.gauges.push((C::NAME, Arc::clone(&gauges)));
+        let inbox = Arc::new(Inbox::new());
+        let (told, asked) = (Arc::clone(&inbox), Arc::clone(&controller));
+        self.tells.push(Box::new(move |changes| told.tell(&*asked, changes)));
         self.starts.push(Box::new(move |cx, tasks, stopping| {
             let (ended, endings) = mpsc::unbounded_channel();
-            let feed = cx.ledger.changes();
             let driven = Driven {
                 controller,
+                inbox,
                 cx: cx.clone(),
                 queue: Queue::new(),
                 seats: Seats::new(C::CONCURRENCY),
@@ -62,7 +70,7 @@ impl Driver {
                 tasks: tasks.clone(),
                 gauges,
             };
-            tasks.spawn(driven.run(feed, stopping));
+            tasks.spawn(driven.run(stopping));
         }));
         self
     }
@@ -70,6 +78,7 @@ impl Driver {
     /// Starts all loops on the current runtime; each first looks at every key.
     pub fn run(self) -> DriverHandle {
         let (tasks, stopping) = (TaskTracker::new(), CancellationToken::new());
+        tasks.spawn(tell_all(self.cx.ledger.changes(), self.tells, stopping.clone()));
         for start in self.starts {
             start(&self.cx, &tasks, stopping.clone());
         }
@@ -91,6 +100,19 @@ impl DriverHandle {
     }
 }
 
+/// Tells all controllers of all commits.
+async fn tell_all(mut feed: ChangeFeed, tells: Vec<Tell>, stopping: CancellationToken) {
+    loop {
+        let changes = tokio::select! {
+            biased;
+            () = stopping.cancelled() => return,
+            changes = feed.next() => changes,
+        };
+        let Some(changes) = changes else { return };
+        tells.iter().for_each(|tell| tell(&changes));
+    }
+}
+
 /// How a round of acts ended.
 enum Ending {
     Done,
@@ -100,6 +122,7 @@ enum Ending {
 
 struct Driven<C: Controller> {
     controller: Arc<C>,
+    inbox: Arc<Inbox<C::Key>>,
     cx: ActCx,
     queue: Queue<C::Key>,
     seats: Seats,
@@ -110,7 +133,8 @@ struct Driven<C: Controller> {
 }
 
 impl<C: Controller> Driven<C> {
-    async fn run(mut self, mut feed: ChangeFeed, stopping: CancellationToken) {
+    async fn run(mut self, stopping: CancellationToken) {
+        let inbox = Arc::clone(&self.inbox);
         self.resync();
         let mut resync_at = self.cx.clock.now() + RESYNC;
         loop {
@@ -127,22 +151,17 @@ impl<C: Controller> Driven<C> {
                 biased;
                 () = stopping.cancelled() => return,
                 Some((key, ending)) = self.endings.recv() => self.end(&key, ending),
-                changes = feed.next() => match changes {
-                    Some(changes) => self.notice(&changes),
-                    None => return,
-                },
+                news = inbox.news() => self.notice(news),
                 () = self.seats.left() => {} // there may be room for one more
                 () = self.cx.clock.sleep_until_time(wake) => {}
             }
         }
     }
 
-    fn notice(&mut self, changes: &ChangeSet) {
-        if changes.lost {
-            return self.resync();
-        }
-        for key in self.controller.keys(changes) {
-            self.queue.wake(key);
+    fn notice(&mut self, news: News<C::Key>) {
+        match news.lost {
+            true => self.resync(),
+            false => news.keys.into_iter().for_each(|key| self.queue.wake(key)),
         }
     }
 

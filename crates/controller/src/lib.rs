@@ -13,6 +13,7 @@
 
 mod controller;
 mod driver;
+mod inbox;
 mod queue;
 mod seats;
 mod stats;
