@@ -10,6 +10,7 @@ mod open;
 pub(crate) use again::{Pair, Renewed};
 pub(crate) use alarm::Alarm;
 pub(crate) use devices::{Node, are_ruled_by_programs};
+pub(crate) use figures::Gauge;
 
 use std::fs;
 use std::io;
@@ -439,26 +440,6 @@ impl Cgroup {
             Err(error) => error.kind() == io::ErrorKind::NotFound,
         };
         self.at.parents().iter().filter(|dir| !gone(dir)).count() == 0
-    }
-}
-
-/// A file with one number, kept open: to read it again takes one system call.
-#[derive(Debug)]
-pub(crate) struct Gauge(fs::File);
-
-impl Gauge {
-    fn open(file: &Path) -> io::Result<Self> {
-        fs::File::open(file).map(Self)
-    }
-
-    /// What it says now.
-    pub(crate) fn read(&self) -> io::Result<u64> {
-        let mut text = [0; 24];
-        let length = std::os::unix::fs::FileExt::read_at(&self.0, &mut text, 0)?;
-        let digits = text[..length].trim_ascii();
-        str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or_else(|| {
-            io::Error::other(format!("{:?} is no number", String::from_utf8_lossy(digits)))
-        })
     }
 }
 

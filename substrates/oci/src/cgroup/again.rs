@@ -9,7 +9,7 @@ use std::path::Path;
 
 use haar_substrate::Limits;
 
-use super::figures::{read_number, throttled};
+use super::figures::{operations, read_number};
 use super::{Cgroup, Cgroups};
 
 /// Memory that may still be counted in an emptied group: what the kernel remembers of files, and
@@ -55,7 +55,7 @@ impl Pair {
         let (Some(memory), Some(pids)) = (&outer.at.memory, &outer.at.pids) else {
             return Ok(Renewed::Never);
         };
-        if [outer, inner].iter().any(|group| group.is_spoiled() || group.is_frozen()) {
+        if outer.is_spoiled() || inner.is_spoiled() || inner.is_frozen() {
             return Ok(Renewed::Never);
         }
         if read_number(&pids.join("pids.current"))? > 0 {
@@ -73,6 +73,10 @@ impl Pair {
         for group in [inner, outer] {
             group.count_anew()?;
         }
+        // how often it came to its limit is seen from inside
+        if let Some(memory) = &inner.at.memory {
+            fs::write(memory.join("memory.failcnt"), "0")?;
+        }
         Ok(Renewed::Yes)
     }
 }
@@ -87,34 +91,21 @@ impl Cgroup {
         }
     }
 
-    /// Somebody wants it frozen, though nobody may be in it.
+    /// Somebody wants it frozen, or one that it is in, though nobody may be in it.
     fn is_frozen(&self) -> bool {
         let Some(dir) = &self.at.freezer else { return false };
-        read_number(&dir.join("freezer.self_freezing")).is_ok_and(|number| number > 0)
+        !fs::read_to_string(dir.join("freezer.state")).is_ok_and(|state| state.trim() == "THAWED")
     }
 
     fn has_used_disks(&self) -> bool {
         let Some(dir) = &self.at.block else { return false };
-        let (read, written) = throttled(dir);
-        read.count + written.count + read.bytes + written.bytes > 0
+        let (read, written) = operations(dir);
+        read + written > 0
     }
 
     fn count_anew(&self) -> io::Result<()> {
         if let Some(dir) = &self.at.memory {
             fs::write(dir.join("memory.max_usage_in_bytes"), "0")?;
-            fs::write(dir.join("memory.failcnt"), "0")?;
-            // where swapped memory is counted
-            for name in ["memory.memsw.max_usage_in_bytes", "memory.memsw.failcnt"] {
-                match fs::write(dir.join(name), "0") {
-                    Err(error)
-                        if error.kind() != io::ErrorKind::PermissionDenied
-                            && error.kind() != io::ErrorKind::NotFound =>
-                    {
-                        return Err(error);
-                    }
-                    _ => {}
-                }
-            }
         }
         match &self.at.cpuacct {
             Some(dir) => fs::write(dir.join("cpuacct.usage"), "0"),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use haar_substrate::{Stats, Transfer};
 
-use super::{Cgroup, Gauge};
+use super::Cgroup;
 
 impl Cgroup {
     /// What the sandbox uses and has used.
@@ -66,6 +66,26 @@ impl Cgroup {
     }
 }
 
+/// A file with one number, kept open: to read it again takes one system call.
+#[derive(Debug)]
+pub(crate) struct Gauge(fs::File);
+
+impl Gauge {
+    fn open(file: &Path) -> io::Result<Self> {
+        fs::File::open(file).map(Self)
+    }
+
+    /// What it says now.
+    pub(crate) fn read(&self) -> io::Result<u64> {
+        let mut text = [0; 24];
+        let length = std::os::unix::fs::FileExt::read_at(&self.0, &mut text, 0)?;
+        let digits = text[..length].trim_ascii();
+        str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok()).ok_or_else(|| {
+            io::Error::other(format!("{:?} is no number", String::from_utf8_lossy(digits)))
+        })
+    }
+}
+
 /// What version 2 tells of block devices: read and written, over all of them.
 fn block_io(file: &Path) -> (Transfer, Transfer) {
     let (mut read, mut written) = (Transfer::default(), Transfer::default());
@@ -85,26 +105,33 @@ fn block_io(file: &Path) -> (Transfer, Transfer) {
     (read, written)
 }
 
-/// What version 1 tells of block devices: lines of a device, `Read` or `Write`, and a number. Groups
-/// within count along where the kernel has the recursive files.
-pub(super) fn throttled(dir: &Path) -> (Transfer, Transfer) {
+/// What version 1 tells of block devices. Groups within count along where the kernel has the
+/// recursive files.
+fn throttled(dir: &Path) -> (Transfer, Transfer) {
     let (mut read, mut written) = (Transfer::default(), Transfer::default());
-    for (name, is_bytes) in [("io_service_bytes", true), ("io_serviced", false)] {
-        let text = fs::read_to_string(dir.join(format!("blkio.throttle.{name}_recursive")));
-        let text = text.or_else(|_| fs::read_to_string(dir.join(format!("blkio.throttle.{name}"))));
-        for line in text.unwrap_or_default().lines() {
-            let mut words = line.split_whitespace().skip(1);
-            let way = match words.next() {
-                Some("Read") => &mut read,
-                Some("Write") => &mut written,
-                _ => continue,
-            };
-            let number = words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
-            match is_bytes {
-                true => way.bytes += number,
-                false => way.count += number,
-            }
-        }
+    (read.bytes, written.bytes) = told(dir, "io_service_bytes");
+    (read.count, written.count) = operations(dir);
+    (read, written)
+}
+
+/// How often version 1 says that block devices were read from and written to.
+pub(super) fn operations(dir: &Path) -> (u64, u64) {
+    told(dir, "io_serviced")
+}
+
+/// Lines of a device, `Read` or `Write`, and a number.
+fn told(dir: &Path, name: &str) -> (u64, u64) {
+    let text = fs::read_to_string(dir.join(format!("blkio.throttle.{name}_recursive")));
+    let text = text.or_else(|_| fs::read_to_string(dir.join(format!("blkio.throttle.{name}"))));
+    let (mut read, mut written) = (0, 0);
+    for line in text.unwrap_or_default().lines() {
+        let mut words = line.split_whitespace().skip(1);
+        let way = match words.next() {
+            Some("Read") => &mut read,
+            Some("Write") => &mut written,
+            _ => continue,
+        };
+        *way += words.next().and_then(|word| word.parse::<u64>().ok()).unwrap_or(0);
     }
     (read, written)
 }

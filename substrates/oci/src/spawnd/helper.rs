@@ -253,6 +253,8 @@ impl Helper {
                 self.close_group(unit.cgroup.clone());
             }
         }
+        // only now may its sandbox go: what is to be used again is with that
+        unit.life.lock().gone = true;
         drop(self.parted.0.lock());
         self.parted.1.notify_all();
         match owner {

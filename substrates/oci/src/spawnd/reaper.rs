@@ -231,7 +231,7 @@ impl Reaper {
             }
             None => return,
         };
-        let mut life = unit.life.lock();
+        let life = unit.life.lock();
         let pidfd = match (which, &life.program) {
             (Which::Program, Some(program)) => program.pidfd.as_fd(),
             _ => unit.shell.init.pidfd.as_fd(),
@@ -247,7 +247,6 @@ impl Reaper {
         let sole = unit.is_sole();
         match which {
             Which::First if !sole => {
-                life.gone = true;
                 drop(life);
                 helper.unit_gone(&unit);
             }
@@ -268,7 +267,6 @@ impl Reaper {
                 life.exit = Some(exit);
                 life.ended_at = Some(at);
                 let owner = life.owner.clone();
-                life.gone |= sole;
                 drop(life);
                 helper.program_ended(&unit, owner, (exit, at));
                 if sole {
