@@ -95,13 +95,14 @@ pub(super) fn create_function(input: &Input) -> Call {
     let zip = format!("fileb://{archive}");
     let mut words = vec!["lambda", "create-function", "--function-name", input.name];
     words.extend(["--runtime", input.runtime, "--handler", &input.handler]);
-    words.extend(["--role", ROLE, "--memory-size", "256", "--zip-file", &zip]);
+    words.extend(["--role", ROLE, "--memory-size", "256", "--timeout", "30", "--zip-file", &zip]);
     let document = json!({
         "FunctionName": input.name,
         "Runtime": input.runtime,
         "Handler": input.handler,
         "Role": ROLE,
         "MemorySize": 256,
+        "Timeout": 30,
         "Code": { "ZipFile": STANDARD.encode(&input.zip) },
     });
     let body = document.to_string().into_bytes();

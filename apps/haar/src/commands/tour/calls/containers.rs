@@ -186,11 +186,13 @@ pub(in super::super) fn create_image_function(name: &str, image: &str) -> Call {
     let code = format!("ImageUri={image}");
     let mut words = vec!["lambda", "create-function", "--function-name", name];
     words.extend(["--package-type", "Image", "--code", &code, "--role", ROLE]);
+    words.extend(["--timeout", "30"]);
     let document = json!({
         "FunctionName": name,
         "PackageType": "Image",
         "Code": { "ImageUri": image },
         "Role": ROLE,
+        "Timeout": 30,
     });
     let path = "/2015-03-31/functions".to_owned();
     Call::new("lambda", &words).rest(Method::POST, path, document.to_string().into_bytes())
