@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import signal
 import urllib.request
 import uuid
@@ -83,6 +84,10 @@ def test_a_task_runs_is_reached_on_its_own_address_logs_and_stops(containers):
     assert containers.lines("web", arn) == ["serving as web", "stopping"]
 
 
+@pytest.mark.skipif(
+    tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2]) < (6, 3),
+    reason="users of one's own need Linux 6.3",
+)
 def test_tasks_may_have_users_of_their_own(new_cloud):
     cloud = new_cloud("--user-namespaces")
     containers = Containers(cloud)

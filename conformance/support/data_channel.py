@@ -105,7 +105,10 @@ class DataChannel:
             "AcknowledgedMessageSequenceNumber": sequence,
             "IsSequentialMessage": True,
         }
-        self.socket.send(pack("acknowledge", 0, payload=json.dumps(document).encode()))
+        try:
+            self.socket.send(pack("acknowledge", 0, payload=json.dumps(document).encode()))
+        except ConnectionClosed:
+            pass  # the last words need no answer
 
     def take(self, payload_type, payload):
         if payload_type == HANDSHAKE:

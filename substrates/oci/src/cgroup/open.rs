@@ -24,22 +24,14 @@ pub(super) fn at_the_top(group: &Path) {
     }
 }
 
-/// All at once, or one by one where that is refused, as what the host lacks is; fails with the
-/// first refusal.
+/// Opens those that the group has; all at once, as one alone may be let through where all are not,
+/// which spoils the group.
 fn open(group: &Path) -> io::Result<()> {
-    let file = group.join("cgroup.subtree_control");
-    let put = |names: &[&str]| {
-        let words: Vec<_> = names.iter().map(|name| format!("+{name}")).collect();
-        fs::write(&file, words.join(" "))
-    };
-    if put(&WANTED).is_ok() {
-        return Ok(());
-    }
-    let mut all = Ok(());
-    for name in WANTED {
-        all = all.and(put(&[name]));
-    }
-    all
+    let there = fs::read_to_string(group.join("cgroup.controllers"))?;
+    let there: Vec<_> = there.split_whitespace().collect();
+    let wanted = WANTED.iter().filter(|name| there.contains(name));
+    let words: Vec<_> = wanted.map(|name| format!("+{name}")).collect();
+    fs::write(group.join("cgroup.subtree_control"), words.join(" "))
 }
 
 /// Moves the processes of a group to one beside what haar makes. One that is gone meanwhile, and
