@@ -9,7 +9,8 @@ import uuid
 import pytest
 from botocore.exceptions import ClientError
 
-from support.cloud import until
+from support.cloud import ACCOUNT, REGION, until
+from support.policies import allow, document
 
 #: Prints what it is sent, unpacked.
 UNPACKS = """
@@ -124,3 +125,27 @@ def test_a_filter_outlives_a_crash(new_cloud, tmp_path):
     assert shown["metricTransformations"] == [transformation]
     (group,) = logs.describe_log_groups()["logGroups"]
     assert group["kmsKeyId"].endswith("key/1") and group["metricFilterCount"] == 1
+
+
+def test_who_may_not_pass_a_role_makes_no_filter_with_it(closed, root, iam):
+    logs = closed.client("logs", **root)
+    logs.create_log_group(logGroupName="/closed")
+    trust = {"Effect": "Allow", "Principal": {"Service": "logs.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = iam.create_role(RoleName="to-stream", AssumeRolePolicyDocument=document(trust))["Role"]["Arn"]
+    user = iam.create_user(UserName="no-filterer")["User"]["UserName"]
+    may = document(allow("logs:PutSubscriptionFilter"))
+    iam.put_user_policy(UserName=user, PolicyName="p", PolicyDocument=may)
+    key = iam.create_access_key(UserName=user)["AccessKey"]
+    mine = closed.client("logs", key=key["AccessKeyId"], secret=key["SecretAccessKey"])
+    asked = {
+        "logGroupName": "/closed",
+        "filterName": "all",
+        "filterPattern": "",
+        "destinationArn": f"arn:aws:kinesis:{REGION}:{ACCOUNT}:stream/none",
+        "roleArn": role,
+    }
+    with pytest.raises(ClientError, match="iam:PassRole"):
+        mine.put_subscription_filter(**asked)
+    iam.put_user_policy(UserName=user, PolicyName="q", PolicyDocument=document(allow("iam:PassRole", resource=role)))
+    with pytest.raises(ClientError, match="InvalidParameterException"):
+        mine.put_subscription_filter(**asked)

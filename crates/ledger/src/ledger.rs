@@ -306,7 +306,8 @@ impl Core {
             (waiting, Arc::clone(&writer.newest.state), staged)
         };
         let written = staged.and_then(|()| self.write(&waiting));
-        if !waiting.batch.is_empty() {
+        // refused, it stays behind until what it was built on is undone: nothing is staged over it
+        if written.is_ok() && !waiting.batch.is_empty() {
             let mut writer = self.writer.lock();
             writer.is_behind = !writer.waiting.batch.is_empty();
         }

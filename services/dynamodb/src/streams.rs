@@ -81,7 +81,6 @@ impl Streams {
             }
             staging.batch.put(&self.records, place(sequence), event.bytes);
         }
-        staging.is_told = true;
         staging.apply(engine)?;
         for (id, head) in &heads {
             if let Some(stream) = streams.get(id) {

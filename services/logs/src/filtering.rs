@@ -16,7 +16,6 @@ use crate::subscription::{Subscribed, SubscribedEvent};
 pub(crate) struct Came<'a> {
     pub(crate) events: &'a [(Timestamp, String)],
     pub(crate) positions: &'a [Position],
-    pub(crate) now: Timestamp,
 }
 
 impl Sink {
@@ -29,9 +28,6 @@ impl Sink {
         came: &Came<'_>,
     ) -> Staged {
         let snapshot = self.ledger.snapshot();
-        for filter in filters_of::<MetricFilterRow>(&snapshot, &stream.group) {
-            self.measure(stream, &filter, came);
-        }
         let Some(courier) = self.courier.get() else { return Staged::default() };
         let mut letters = Vec::new();
         for filter in filters_of::<SubscriptionRow>(&snapshot, &stream.group) {
@@ -49,11 +45,29 @@ impl Sink {
         courier.stage(batch, letters)
     }
 
-    /// Records what a metric filter makes of events.
-    fn measure(&self, stream: &StreamKey, filter: &MetricFilterRow, came: &Came<'_>) {
+    /// Records what the group's metric filters make of events that are written.
+    pub(crate) fn measure(
+        &self,
+        stream: &StreamKey,
+        events: &[(Timestamp, String)],
+        now: Timestamp,
+    ) {
+        let snapshot = self.ledger.snapshot();
+        for filter in filters_of::<MetricFilterRow>(&snapshot, &stream.group) {
+            self.measure_by(stream, &filter, events, now);
+        }
+    }
+
+    fn measure_by(
+        &self,
+        stream: &StreamKey,
+        filter: &MetricFilterRow,
+        events: &[(Timestamp, String)],
+        now: Timestamp,
+    ) {
         let Some(metrics) = self.peeks.get::<dyn MetricSink>() else { return };
         let Ok(pattern) = FilterPattern::parse(&filter.pattern) else { return };
-        let matching = || came.events.iter().filter(|(_, message)| pattern.matches(message));
+        let matching = || events.iter().filter(|(_, message)| pattern.matches(message));
         for one in &filter.transformations {
             let mut is_any = false;
             for (at, message) in matching() {
@@ -63,7 +77,7 @@ impl Sink {
                 });
             }
             if !is_any && one.default.is_some() {
-                record(&*metrics, stream, one, (came.now, one.default), |_| None);
+                record(&*metrics, stream, one, (now, one.default), |_| None);
             }
         }
     }

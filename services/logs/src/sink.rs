@@ -147,8 +147,9 @@ impl Sink {
         now: Timestamp,
     ) -> Result<(), Fault> {
         let staged = self.events.append(id, &events, now, |batch, positions| {
-            self.pass_on(batch, key, id, &Came { events: &events, positions, now })
+            self.pass_on(batch, key, id, &Came { events: &events, positions })
         })?;
+        self.measure(key, &events, now);
         if let Some(courier) = self.courier.get() {
             courier.dispatch(staged);
         }

@@ -27,8 +27,6 @@ pub(crate) struct Staging {
     puts: bool,
     /// Records for Kinesis, in the same batch.
     pub(crate) captured: Vec<Staged>,
-    /// Somebody hears of it before it is on disk.
-    pub(crate) is_told: bool,
 }
 
 /// An item before and after.
@@ -136,19 +134,17 @@ impl Staging {
 
     /// Writes it; on disk after [`Engine::sync`]. The shards' locks are held.
     pub(crate) fn apply(self, engine: &Engine) -> Result<(), KvError> {
-        let Self { mut batch, counts, removes, puts, captured, is_told, .. } = self;
+        let Self { mut batch, counts, removes, puts, captured, .. } = self;
         if removes && !puts {
             batch.free_room();
         }
         for ((table, number, shard), (items, bytes)) in counts {
             let key = [&table.to_be_bytes()[..], &number.to_be_bytes(), &[shard]].concat();
-            engine.spaces.counts.add(&mut batch, &key, [items, bytes])?;
+            let added = engine.spaces.counts.add(&mut batch, &key, [items, bytes]);
+            added.inspect_err(|_| engine.spaces.counts.forget())?;
         }
-        let applied = match is_told || !captured.is_empty() {
-            true => engine.kv.apply(batch),
-            false => engine.kv.stage(batch), // all who change wait for the disk next
-        };
-        applied.inspect_err(|_| engine.spaces.counts.forget())?;
+        // not only staged: who reads it before the disk has it may act on it
+        engine.kv.apply(batch).inspect_err(|_| engine.spaces.counts.forget())?;
         engine.dispatch(captured);
         Ok(())
     }

@@ -33,6 +33,11 @@ pub(super) fn key_of(call: &Call, arn: &str) -> Option<CodeSigningKey> {
     (key.arn().as_str() == arn).then_some(key)
 }
 
+/// Only code in archives is signed.
+pub(super) fn no_images() -> Refusal {
+    Refusal::invalid("Code signing is not supported for functions created with container images.")
+}
+
 /// Finds a configuration.
 ///
 /// # Errors

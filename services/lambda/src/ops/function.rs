@@ -69,6 +69,7 @@ fn create(
     settings::check_unzipped(code.unzipped_size, &settings)?;
     room.check_role(call, tx, &settings.role, &key)?;
     let signing = match input.code_signing_config_arn.as_deref() {
+        Some(_) if settings.package_type != "Zip" => return Err(code_signing::no_images()),
         Some(arn) => Some(code_signing::find(call, tx, arn)?.key.clone()),
         None => None,
     };

@@ -11,7 +11,7 @@ use haar_lambda_contract::model::{
 use haar_ledger::{Snapshot, Tx};
 
 use super::Input;
-use super::code_signing::find;
+use super::code_signing::{find, no_images};
 use crate::lookup::{find_unqualified, find_version};
 use crate::state::{FunctionRow, VersionKey};
 use crate::{Lambda, Refusal};
@@ -22,9 +22,7 @@ fn find_zipped(call: &Call, snapshot: &Snapshot, name: &str) -> Result<Arc<Funct
     let latest = find_version(snapshot, &VersionKey::latest(&function.key))?;
     match latest.settings.package_type.as_str() {
         "Zip" => Ok(function),
-        _ => Err(Refusal::invalid(
-            "Code signing is not supported for functions created with container images.",
-        )),
+        _ => Err(no_images()),
     }
 }
 

@@ -24,14 +24,24 @@ pub(super) fn at_the_top(group: &Path) {
     }
 }
 
-/// Opens those that the group has; all at once, as one alone may be let through where all are not,
-/// which spoils the group.
+/// Opens those that the group has; all at once, as one alone may be let through where processes are
+/// in the way of all, which spoils the group. Where the host refuses one for another reason, the
+/// others are opened.
 fn open(group: &Path) -> io::Result<()> {
     let there = fs::read_to_string(group.join("cgroup.controllers"))?;
     let there: Vec<_> = there.split_whitespace().collect();
     let wanted = WANTED.iter().filter(|name| there.contains(name));
     let words: Vec<_> = wanted.map(|name| format!("+{name}")).collect();
-    fs::write(group.join("cgroup.subtree_control"), words.join(" "))
+    let open = |words: &str| fs::write(group.join("cgroup.subtree_control"), words);
+    match open(&words.join(" ")) {
+        Err(error) if error.raw_os_error() != Some(libc::EBUSY) => {
+            for word in &words {
+                let _ = open(word); // what the host refuses is not limited
+            }
+            Err(error)
+        }
+        result => result,
+    }
 }
 
 /// Moves the processes of a group to one beside what haar makes. One that is gone meanwhile, and

@@ -68,11 +68,7 @@ pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
         };
         match mailbox.recv_timeout(wait) {
             Ok(remains) => waiting.take_down(helper, remains),
-            Err(RecvTimeoutError::Timeout) => {
-                for again in helper.shop.stages.expire(clock.moment()) {
-                    helper.shop.scratch.give_back(again);
-                }
-            }
+            Err(RecvTimeoutError::Timeout) => {}
             Err(RecvTimeoutError::Disconnected) => return,
         }
         // what waits is looked at by the clock, however many messages come
@@ -80,6 +76,9 @@ pub(super) fn run(helper: &Arc<Helper>, mailbox: &Receiver<Remains>) {
         if now >= look_at {
             look_at = now.after(RETRY);
             waiting.look(helper);
+            for again in helper.shop.stages.expire(now) {
+                helper.shop.scratch.give_back(again);
+            }
         }
         if waiting.groups.is_empty() && waiting.pairs.is_empty() {
             helper.leave_if_done();

@@ -93,12 +93,25 @@ fn first_of(number: u32) -> u32 {
 /// The file, locked; none where there can be no such file. An error: somebody else has it.
 fn lock(path: &Path) -> io::Result<Option<File>> {
     let open = || {
-        fs::create_dir_all(path.parent()?).ok()?;
-        File::options().create(true).truncate(false).write(true).open(path).ok()
+        fs::create_dir_all(path.parent().unwrap_or(path))?;
+        File::options().create(true).truncate(false).write(true).open(path)
     };
-    let Some(file) = open() else { return Ok(None) };
+    let file = match open() {
+        Ok(file) => file,
+        Err(error) if is_no_place(&error) => return Ok(None),
+        Err(error) => return Err(error),
+    };
     flock(&file, FlockOperation::NonBlockingLockExclusive)?;
     Ok(Some(file))
+}
+
+/// The host keeps nothing there, or nothing of ours.
+fn is_no_place(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        AlreadyExists, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
+    };
+    let kind = error.kind();
+    matches!(kind, NotFound | PermissionDenied | ReadOnlyFilesystem | NotADirectory | AlreadyExists)
 }
 
 /// Ids that the host has given to users.

@@ -37,7 +37,10 @@ impl Vigil {
         let mut buffer = [MaybeUninit::uninit(); 4_096];
         while rustix::io::read(&self.news, &mut buffer).is_ok_and(|(read, _)| !read.is_empty()) {}
         let found = statat(&self.dir, LOCK, AtFlags::SYMLINK_NOFOLLOW);
-        found.map_or(true, |found| (found.st_dev, found.st_ino) != self.lock)
+        match found {
+            Ok(found) => (found.st_dev, found.st_ino) != self.lock,
+            Err(error) => error == rustix::io::Errno::NOENT, // others may pass
+        }
     }
 }
 
