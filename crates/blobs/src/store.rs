@@ -241,8 +241,9 @@ impl Blobs {
     }
 
     /// Removes every blob that nobody holds, and counts them. `held` is asked after the list of
-    /// blobs was made; `None` where that cannot be told now, and nothing is removed. What was put since the sweep before the last stays: whoever put it may
-    /// still be about to say so in a commit.
+    /// blobs was made; `None` where that cannot be told now, and nothing is removed. What was put
+    /// since the sweep before the last stays: whoever put it may still be about to say so in a
+    /// commit.
     ///
     /// # Errors
     /// [`BlobError::Disk`].

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use haar_iam_contract::peek::IamPeek;
-use haar_kernel::{Auth, Doors};
+use haar_iam_contract::passing::check_pass_role;
+use haar_kernel::Doors;
 use haar_substrate::{ImageConfig, ImageId};
 use haar_types::{AccountId, Region, Timestamp};
 use tokio::net::TcpStream;
@@ -176,8 +176,5 @@ pub(crate) fn may_pass_role(
     role: Option<&str>,
 ) -> Result<(), haar_wire::AwsError> {
     const SERVICE: &str = "ecs-tasks.amazonaws.com";
-    let (Some(role), Auth::Enforce) = (role, doors.settings.auth) else { return Ok(()) };
-    let Some(iam) = doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
-    let passed = iam.may_pass_role(snapshot, &call.principal, role, SERVICE);
-    passed.map_err(haar_wire::AwsError::access_denied)
+    role.map_or(Ok(()), |role| check_pass_role(doors, call, snapshot, role, SERVICE))
 }

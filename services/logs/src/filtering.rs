@@ -3,6 +3,7 @@
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_courier::Staged;
 use haar_kv::Batch;
+use haar_ledger::Snapshot;
 use haar_types::Timestamp;
 
 use crate::events::StreamId;
@@ -23,14 +24,13 @@ impl Sink {
     pub(crate) fn pass_on(
         &self,
         batch: &mut Batch,
-        stream: &StreamKey,
-        id: StreamId,
+        snapshot: &Snapshot,
+        (stream, id): (&StreamKey, StreamId),
         came: &Came<'_>,
     ) -> Staged {
-        let snapshot = self.ledger.snapshot();
         let Some(courier) = self.courier.get() else { return Staged::default() };
         let mut letters = Vec::new();
-        for filter in filters_of::<SubscriptionRow>(&snapshot, &stream.group) {
+        for filter in filters_of::<SubscriptionRow>(snapshot, &stream.group) {
             let Ok(pattern) = FilterPattern::parse(&filter.pattern) else { continue };
             let all = came.events.iter().zip(came.positions);
             let matching = all.filter(|((_, message), _)| pattern.matches(message)).map(
@@ -48,12 +48,12 @@ impl Sink {
     /// Records what the group's metric filters make of events that are written.
     pub(crate) fn measure(
         &self,
+        snapshot: &Snapshot,
         stream: &StreamKey,
         events: &[(Timestamp, String)],
         now: Timestamp,
     ) {
-        let snapshot = self.ledger.snapshot();
-        for filter in filters_of::<MetricFilterRow>(&snapshot, &stream.group) {
+        for filter in filters_of::<MetricFilterRow>(snapshot, &stream.group) {
             self.measure_by(stream, &filter, events, now);
         }
     }

@@ -146,10 +146,11 @@ impl Sink {
         events: Vec<(Timestamp, String)>,
         now: Timestamp,
     ) -> Result<(), Fault> {
+        let snapshot = self.ledger.snapshot();
         let staged = self.events.append(id, &events, now, |batch, positions| {
-            self.pass_on(batch, key, id, &Came { events: &events, positions })
+            self.pass_on(batch, &snapshot, (key, id), &Came { events: &events, positions })
         })?;
-        self.measure(key, &events, now);
+        self.measure(&snapshot, key, &events, now);
         if let Some(courier) = self.courier.get() {
             courier.dispatch(staged);
         }

@@ -32,7 +32,7 @@ const BACK_OFF_LONGEST: Duration = Duration::from_secs(300);
 /// Age at which events are given up: AWS tries again for up to 24 hours.
 const AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The service that sends.
-const SERVICE: &str = "logs.amazonaws.com";
+pub(crate) const SERVICE: &str = "logs.amazonaws.com";
 
 /// Matching events on their way.
 #[derive(Clone, Debug, Serialize, Deserialize)]

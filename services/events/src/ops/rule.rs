@@ -6,7 +6,7 @@ use haar_events_contract::model::{
     EnableRuleOutput, EnableRuleRequest, ListRules, ListRulesRequest, ListRulesResponse, PutRule,
     PutRuleRequest, PutRuleResponse, RuleState,
 };
-use haar_iam_contract::peek::IamPeek;
+use haar_iam_contract::passing::check_pass_role;
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
 use haar_pattern::{Dialect, Pattern};
@@ -92,9 +92,7 @@ impl Events {
         snapshot: &Snapshot,
         role_arn: &str,
     ) -> Result<(), AwsError> {
-        let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
-        let passed = iam.may_pass_role(snapshot, &call.principal, role_arn, SERVICE_PRINCIPAL);
-        passed.map_err(AwsError::access_denied)
+        check_pass_role(&self.doors, call, snapshot, role_arn, SERVICE_PRINCIPAL)
     }
 }
 

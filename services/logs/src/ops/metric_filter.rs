@@ -10,7 +10,7 @@ use haar_logs_contract::model::{
 };
 use haar_wire::AwsError;
 
-use super::subscription_filter::page_of;
+use super::subscription_filter::{check_supported, page_of};
 use crate::Logs;
 use crate::lookup::{find_group, group_key};
 use crate::refusal;
@@ -28,14 +28,10 @@ impl Command<PutMetricFilter> for Logs {
         tx: &mut Tx,
         input: PutMetricFilterRequest,
     ) -> Answer<PutMetricFilter> {
-        let beyond = [
-            (input.apply_on_transformed_logs == Some(true), "applyOnTransformedLogs"),
-            (input.field_selection_criteria.is_some(), "fieldSelectionCriteria"),
-            (input.emit_system_field_dimensions.is_some(), "emitSystemFieldDimensions"),
-        ];
-        if let Some((_, member)) = beyond.iter().find(|(is_asked, _)| *is_asked) {
-            return Err(refusal::invalid(format!("{member} is not implemented by haar")));
-        }
+        check_supported(input.apply_on_transformed_logs == Some(true), "applyOnTransformedLogs")?;
+        check_supported(input.field_selection_criteria.is_some(), "fieldSelectionCriteria")?;
+        let dimensions = input.emit_system_field_dimensions.is_some();
+        check_supported(dimensions, "emitSystemFieldDimensions")?;
         FilterPattern::parse(&input.filter_pattern)
             .map_err(|error| refusal::invalid(error.to_string()))?;
         let group = group_key(call, &input.log_group_name);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haar_iam_contract::peek::IamPeek;
+use haar_iam_contract::passing::check_pass_role;
 use haar_kernel::{Answer, Call, Command, Flow, Query, mint_token, read_token};
 use haar_ledger::{Row, Snapshot, Tx};
 use haar_logs_contract::model::{
@@ -19,27 +19,16 @@ use crate::lookup::{find_group, group_key};
 use crate::refusal;
 use crate::rules::filter_pattern::FilterPattern;
 use crate::state::{FilterKey, GroupKey, SubscriptionRow, filters_of};
-use crate::subscription::Destination;
+use crate::subscription::{Destination, SERVICE};
 
-const SERVICE_PRINCIPAL: &str = "logs.amazonaws.com";
 /// Subscription filters of a group.
 const PER_GROUP_MAX: usize = 2;
 
 /// Refuses what AWS has and haar has not.
-fn check_supported(is_asked: bool, member: &str) -> Result<(), AwsError> {
+pub(super) fn check_supported(is_asked: bool, member: &str) -> Result<(), AwsError> {
     match is_asked {
         true => Err(refusal::invalid(format!("{member} is not implemented by haar"))),
         false => Ok(()),
-    }
-}
-
-impl Logs {
-    /// Whether the caller may hand a role to CloudWatch Logs.
-    fn may_pass(&self, call: &Call, role_arn: &str) -> Result<(), AwsError> {
-        let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
-        let snapshot = self.doors.ledger.snapshot();
-        let passed = iam.may_pass_role(&snapshot, &call.principal, role_arn, SERVICE_PRINCIPAL);
-        passed.map_err(AwsError::access_denied)
     }
 }
 
@@ -57,9 +46,10 @@ impl Flow<PutSubscriptionFilter> for Logs {
         FilterPattern::parse(&input.filter_pattern)
             .map_err(|error| refusal::invalid(error.to_string()))?;
         let group = group_key(&call, &input.log_group_name);
-        find_group(&self.doors.ledger.snapshot(), &group)?;
+        let snapshot = self.doors.ledger.snapshot();
+        find_group(&snapshot, &group)?;
         if let Some(role) = &input.role_arn {
-            self.may_pass(&call, role)?;
+            check_pass_role(&self.doors, &call, &snapshot, role, SERVICE)?;
         }
         let mut row = SubscriptionRow {
             key: FilterKey::new(&group, &input.filter_name),

@@ -1,5 +1,6 @@
 //! What no pipe may be.
 
+use haar_iam_contract::passing::check_pass_role;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Auth, Call};
 use haar_ledger::Snapshot;
@@ -35,9 +36,8 @@ impl Pipes {
 
     fn check_role(&self, call: &Call, snapshot: &Snapshot, row: &PipeRow) -> Result<(), AwsError> {
         let (arn, pipe) = (row.role_arn.as_str(), row.key.arn());
+        check_pass_role(&self.doors, call, snapshot, arn, SERVICE_PRINCIPAL)?;
         let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
-        let passed = iam.may_pass_role(snapshot, &call.principal, arn, SERVICE_PRINCIPAL);
-        passed.map_err(AwsError::access_denied)?;
         let assumed = iam.service_may_assume(snapshot, arn, SERVICE_PRINCIPAL, &pipe);
         if self.doors.settings.auth == Auth::Enforce && assumed.is_err() {
             return Err(invalid(format!(

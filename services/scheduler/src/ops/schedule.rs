@@ -1,5 +1,6 @@
 //! Schedules.
 
+use haar_iam_contract::passing::check_pass_role;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Answer, Auth, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
@@ -99,9 +100,8 @@ impl Scheduler {
         times::check(row.start, row.end, &row.window, call.now).map_err(invalid)?;
         target::check(&row.target).map_err(invalid)?;
         let role_arn = &row.target.role_arn;
+        check_pass_role(&self.doors, call, snapshot, role_arn, SERVICE_PRINCIPAL)?;
         let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };
-        let passed = iam.may_pass_role(snapshot, &call.principal, role_arn, SERVICE_PRINCIPAL);
-        passed.map_err(AwsError::access_denied)?;
         let group = row.key.group.arn();
         let assumed = iam.service_may_assume(snapshot, role_arn, SERVICE_PRINCIPAL, &group);
         if self.doors.settings.auth == Auth::Enforce && assumed.is_err() {
