@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::disk::{Disk, Reach};
-use crate::memory::Memory;
+use crate::memory::{HeldFlush, Memory};
 use crate::range::{Range, Source, holds_nothing};
 use crate::{Batch, Durability, Keyspace, KvError};
 
@@ -119,7 +119,10 @@ impl Kv {
     pub async fn sync(&self) -> Result<(), KvError> {
         match &*self.engine {
             Engine::Disk(disk) => disk.sync().await,
-            Engine::Memory(_) => Ok(()),
+            Engine::Memory(memory) => {
+                memory.sync().await;
+                Ok(())
+            }
         }
     }
 
@@ -128,6 +131,15 @@ impl Kv {
         match &*self.engine {
             Engine::Disk(disk) => disk.flush(),
             Engine::Memory(_) => Ok(()),
+        }
+    }
+
+    /// Makes all who call [`Self::sync`] wait until what is answered is dropped, as a slow disk
+    /// does: for tests. `None` on a disk, which has its own pace, and while it is held already.
+    pub fn hold_flushes(&self) -> Option<HeldFlush> {
+        match &*self.engine {
+            Engine::Disk(_) => None,
+            Engine::Memory(memory) => memory.hold_flushes(),
         }
     }
 

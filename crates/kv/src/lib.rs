@@ -28,5 +28,6 @@ pub use crowd::Crowd;
 pub use error::KvError;
 pub use keyspace::Keyspace;
 pub use kv::{Kv, Sizes};
+pub use memory::HeldFlush;
 pub use range::{Entry, Range};
 pub use tallies::Tallies;

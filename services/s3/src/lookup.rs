@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::S3;
 use crate::refusal;
 use crate::state::BucketRow;
-use crate::store::Record;
+use crate::store::{Record, Sight};
 
 /// The bucket of that name.
 pub(crate) fn find_bucket(snapshot: &Snapshot, name: &str) -> Result<Arc<BucketRow>, AwsError> {
@@ -37,7 +37,20 @@ impl S3 {
         find_bucket(&self.doors.ledger.snapshot(), name)
     }
 
-    /// The version that a request reads; a delete marker is refused as AWS does.
+    /// The version that a request reads, once it is on disk.
+    pub(crate) async fn settled_object(
+        &self,
+        bucket: &BucketRow,
+        key: &str,
+        version_id: Option<&str>,
+        method: &str,
+    ) -> Result<Record, AwsError> {
+        let found = self.object(bucket, key, version_id, method);
+        self.store.seen(Sight::of_key(bucket.id, key), found).await
+    }
+
+    /// The version that a request reads; a delete marker is refused as AWS does. It may not be on
+    /// disk yet: nobody is told of it before [`crate::store::Store::seen`].
     pub(crate) fn object(
         &self,
         bucket: &BucketRow,

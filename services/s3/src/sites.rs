@@ -72,7 +72,7 @@ impl Site for Sites {
             let (parts, body) = request.into_parts();
             let host = host_of(&parts);
             match self.kind(&host, &parts) {
-                Some(Kind::Page(bucket)) => website::serve(&self.0, &bucket, &parts),
+                Some(Kind::Page(bucket)) => website::serve(&self.0, &bucket, &parts).await,
                 Some(Kind::Preflight(bucket, _)) => preflight::serve(&self.0, &bucket, &parts),
                 Some(Kind::Form(bucket)) => form::serve(&self.0, &bucket, &parts, body).await,
                 None => refused(&self.0, &crate::refusal::no_such_bucket("")),

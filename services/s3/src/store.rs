@@ -12,12 +12,14 @@
 //!
 //! **Invariant:** what one operation changes is one batch, made while nobody else may change the
 //! key. **Invariant:** a record that names a blob stands in one batch with its line in `s3.held`.
+//! **Invariant:** whoever sees a change, or its absence, is answered when that is on disk.
 
 mod change;
 mod clean;
 mod key;
 mod locks;
 mod record;
+mod settling;
 mod upload;
 mod usage;
 
@@ -39,6 +41,8 @@ use locks::Locks;
 pub(crate) use record::{
     Encryption, Headers, Held, Manner, PartOf, Place, Record, Retention, Segment, decode, encode,
 };
+use settling::Settling;
+pub(crate) use settling::Sight;
 pub(crate) use upload::{PartRecord, UploadRecord};
 pub(crate) use usage::Usage;
 
@@ -60,6 +64,7 @@ pub(crate) struct Store {
     /// Buckets that are being deleted: their rows are there until that is on disk.
     going: RwLock<BTreeSet<u64>>,
     last_sequence: AtomicU64,
+    settling: Settling,
 }
 
 impl Store {
@@ -78,21 +83,8 @@ impl Store {
             locks: Locks::default(),
             going: RwLock::default(),
             last_sequence: AtomicU64::new(0),
+            settling: Settling::default(),
         })
-    }
-
-    /// Waits until all that was changed is on disk.
-    pub(crate) async fn sync(&self) -> Result<(), AwsError> {
-        self.kv.sync().await.map_err(|error| refusal::disk(&error))
-    }
-
-    /// What came of a change, where it was refused once the disk has all that it saw: what refuses
-    /// it may be another's change that is on its way there.
-    pub(crate) async fn settled<T>(&self, outcome: Result<T, AwsError>) -> Result<T, AwsError> {
-        if outcome.is_err() {
-            self.sync().await?;
-        }
-        outcome
     }
 
     /// The newest version of a key, delete markers too.
@@ -155,7 +147,7 @@ impl Store {
     }
 
     /// Changes one key of a bucket that is still there, alone; what the work makes of it is
-    /// visible at once, and on disk after [`Self::sync`].
+    /// visible at once, and on disk after [`Self::sync`]; until then [`Self::seen`] keeps readers.
     pub(crate) fn change<T>(
         &self,
         ledger: &Ledger,

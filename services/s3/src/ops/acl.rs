@@ -65,7 +65,8 @@ impl Command<PutBucketAcl> for S3 {
 impl Flow<GetObjectAcl> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: GetObjectAclRequest) -> Answer<GetObjectAcl> {
         let bucket = self.bucket(&input.bucket)?;
-        let record = self.object(&bucket, &input.key, input.version_id.as_deref(), "GET")?;
+        let version_id = input.version_id.as_deref();
+        let record = self.settled_object(&bucket, &input.key, version_id, "GET").await?;
         self.meter(&call, &bucket, Class::Read);
         // What lists said before counts for nothing where they have no say.
         let (whose, acl) = match bucket.is_owner_enforced() {

@@ -23,7 +23,8 @@ impl Flow<GetObjectAttributes> for S3 {
         input: GetObjectAttributesRequest,
     ) -> Answer<GetObjectAttributes> {
         let bucket = self.bucket(&input.bucket)?;
-        let record = self.object(&bucket, &input.key, input.version_id.as_deref(), "GET")?;
+        let version_id = input.version_id.as_deref();
+        let record = self.settled_object(&bucket, &input.key, version_id, "GET").await?;
         self.opener(&call, &record, &own_key!(input))?;
         self.meter(&call, &bucket, Class::Read);
         let wants = |attribute| input.object_attributes.contains(&attribute);

@@ -21,6 +21,7 @@ use crate::refusal;
 use crate::rules::acl::{GrantHeaders, owner};
 use crate::rules::{bucket_name, tags};
 use crate::state::BucketRow;
+use crate::store::Sight;
 
 /// Most buckets of one account. AWS docs: *Amazon S3 User Guide > Quotas*.
 const BUCKET_COUNT_MAX: usize = 10_000;
@@ -149,7 +150,7 @@ impl Flow<DeleteBucket> for S3 {
         input: DeleteBucketRequest,
     ) -> Answer<DeleteBucket> {
         let bucket = self.bucket(&input.bucket)?;
-        let (committed, going) = self.store.while_empty(&bucket, || {
+        let emptied = self.store.while_empty(&bucket, || {
             self.doors.ledger.transact(|tx| {
                 let row = find_bucket(tx, &input.bucket)?;
                 if row.id != bucket.id {
@@ -158,7 +159,8 @@ impl Flow<DeleteBucket> for S3 {
                 tx.remove::<BucketRow>(&row.name);
                 Ok(())
             })
-        })?;
+        });
+        let (committed, going) = self.store.seen(Sight::of_bucket(bucket.id), emptied).await?;
         let on_disk = committed.durable().await;
         drop(going);
         on_disk.map_err(unwritten)?;

@@ -28,7 +28,7 @@ use crate::rules::integrity::Wanted;
 use crate::rules::range::ByteRange;
 use crate::spool::{body_of, hash_of};
 use crate::state::BucketRow;
-use crate::store::{Held, Manner, Place, Record};
+use crate::store::{Held, Manner, Place, Record, Sight};
 
 /// Most bytes of one copy.
 const COPY_MAX: u64 = 5 << 30;
@@ -53,8 +53,9 @@ impl Flow<CopyObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: CopyObjectRequest) -> Answer<CopyObject> {
         let bucket = self.bucket(&input.bucket)?;
         check_key(&input.key)?;
-        let original =
-            self.original(&input.copy_source, input.expected_source_bucket_owner.as_deref())?;
+        let original = self
+            .original(&input.copy_source, input.expected_source_bucket_owner.as_deref())
+            .await?;
         let conditions = Conditions {
             if_match: input.copy_source_if_match.as_deref(),
             if_none_match: input.copy_source_if_none_match.as_deref(),
@@ -111,7 +112,7 @@ impl Flow<CopyObject> for S3 {
 
 impl S3 {
     /// The object that `x-amz-copy-source` names.
-    pub(super) fn original(
+    pub(super) async fn original(
         &self,
         source: &str,
         expected_owner: Option<&str>,
@@ -122,7 +123,7 @@ impl S3 {
             return Err(refusal::access_denied());
         }
         let version_id = source.version_id.as_deref();
-        let record = match self.object(&bucket, &source.key, version_id, "GET") {
+        let record = match self.settled_object(&bucket, &source.key, version_id, "GET").await {
             Err(error) if error.code() == "MethodNotAllowed" => {
                 let text = "The source of a copy request may not specifically refer to a delete \
                             marker by version id.";
@@ -211,10 +212,11 @@ impl S3 {
                 self.doors.blobs.touch(&segment.digest);
             }
         }
-        let found =
-            self.store.find(original.bucket.id, &original.key, Some(original.record.shown_id()))?;
+        let (id, key) = (original.bucket.id, &original.key);
+        let found = self.store.find(id, key, Some(original.record.shown_id()))?;
         if found.is_none_or(|found| found.sequence != original.record.sequence) {
-            return Err(refusal::no_such_key(&original.key));
+            let gone = Err(refusal::no_such_key(key));
+            return self.store.seen(Sight::of_key(id, key), gone).await;
         }
         self.put(call, new).await
     }

@@ -18,16 +18,30 @@ use crate::rules::archive::refuse_archived;
 use crate::rules::condition::Conditions;
 use crate::rules::customer_key::own_key;
 use crate::rules::range::{self, ByteRange};
-use crate::store::Record;
+use crate::state::BucketRow;
+use crate::store::{Record, Sight};
 
 /// AWS docs: *Amazon S3 API Reference > GetObject*.
 impl Flow<GetObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: GetObjectRequest) -> Answer<GetObject> {
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
+        let sight = Sight::of_key(bucket.id, &input.key);
+        let found = self.read_object(&call, &bucket, input);
+        self.store.seen(sight, found).await
+    }
+}
+
+impl S3 {
+    fn read_object(
+        &self,
+        call: &Call,
+        bucket: &BucketRow,
+        input: GetObjectRequest,
+    ) -> Answer<GetObject> {
         let version_id = input.version_id.as_deref();
-        let record = self.object(&bucket, &input.key, version_id, "GET")?;
-        let opener = self.opener(&call, &record, &own_key!(input))?;
+        let record = self.object(bucket, &input.key, version_id, "GET")?;
+        let opener = self.opener(call, &record, &own_key!(input))?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref(),
             if_none_match: input.if_none_match.as_deref(),
@@ -48,7 +62,7 @@ impl Flow<GetObject> for S3 {
             ..Default::default()
         };
         let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
-        describe!(output, &bucket, &input.key, &record, checksums);
+        describe!(output, bucket, &input.key, &record, checksums);
         customer_key!(output, opener);
         output.restore = record.restore.and_then(|restore| restore.shown(call.now));
         overwrite(&mut output.cache_control, input.response_cache_control);
@@ -68,9 +82,22 @@ impl Flow<HeadObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: HeadObjectRequest) -> Answer<HeadObject> {
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
+        let sight = Sight::of_key(bucket.id, &input.key);
+        let found = self.describe_object(&call, &bucket, input);
+        self.store.seen(sight, found).await
+    }
+}
+
+impl S3 {
+    fn describe_object(
+        &self,
+        call: &Call,
+        bucket: &BucketRow,
+        input: HeadObjectRequest,
+    ) -> Answer<HeadObject> {
         let version_id = input.version_id.as_deref();
-        let record = self.object(&bucket, &input.key, version_id, "HEAD")?;
-        let opener = self.opener(&call, &record, &own_key!(input))?;
+        let record = self.object(bucket, &input.key, version_id, "HEAD")?;
+        let opener = self.opener(call, &record, &own_key!(input))?;
         let conditions = Conditions {
             if_match: input.if_match.as_deref(),
             if_none_match: input.if_none_match.as_deref(),
@@ -87,7 +114,7 @@ impl Flow<HeadObject> for S3 {
             ..Default::default()
         };
         let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
-        describe!(output, &bucket, &input.key, &record, checksums);
+        describe!(output, bucket, &input.key, &record, checksums);
         customer_key!(output, opener.as_ref());
         output.restore = record.restore.and_then(|restore| restore.shown(call.now));
         overwrite(&mut output.cache_control, input.response_cache_control);

@@ -19,7 +19,7 @@ use crate::metering::Class;
 use crate::refusal;
 use crate::render::{restore_status, restores_at};
 use crate::rules::acl::owner;
-use crate::store::Record;
+use crate::store::{Record, Sight};
 
 /// What a listing shows beside keys.
 #[derive(Clone, Copy)]
@@ -117,9 +117,10 @@ impl S3 {
         asked: &Asked<'_>,
         shows: Shows,
     ) -> Result<Page<Object>, AwsError> {
-        let (room, asked) = (Arc::clone(self), asked.owned());
+        let (room, bucket, asked) = (Arc::clone(self), asked.bucket, asked.owned());
         let read = move || Ok(room.read_page(&asked.asked(), shows));
-        self.doors.kv.aside(read).await.map_err(|error| refusal::disk(&error))?
+        let page = self.doors.kv.aside(read).await.map_err(|error| refusal::disk(&error))?;
+        self.store.seen(Sight::of_bucket(bucket), page).await
     }
 
     fn read_page(&self, asked: &Asked<'_>, shows: Shows) -> Result<Page<Object>, AwsError> {

@@ -19,7 +19,7 @@ use crate::metering::Class;
 use crate::refusal;
 use crate::render::{restore_status, restores_at};
 use crate::rules::acl::owner;
-use crate::store::{Record, Store, behind, key_of, place, prefix, version};
+use crate::store::{Record, Sight, Store, behind, key_of, place, prefix, version};
 
 /// The newest and the older versions of all keys, in the order of keys and newest first.
 struct Merged {
@@ -98,7 +98,8 @@ impl Flow<ListObjectVersions> for S3 {
             ..Default::default()
         };
         let restores_at = restores_at(input.optional_object_attributes.as_deref(), call.now);
-        self.fill(&asked, begin, (encoding, restores_at), &mut output)?;
+        let filled = self.fill(&asked, begin, (encoding, restores_at), &mut output);
+        self.store.seen(Sight::of_bucket(bucket.id), filled).await?;
         self.meter(&call, &bucket, Class::Write);
         Ok(output)
     }

@@ -102,7 +102,8 @@ impl Flow<GetObjectRetention> for S3 {
     ) -> Answer<GetObjectRetention> {
         let bucket = self.bucket(&input.bucket)?;
         refuse_without_lock(&bucket)?;
-        let record = self.object(&bucket, &input.key, input.version_id.as_deref(), "GET")?;
+        let version_id = input.version_id.as_deref();
+        let record = self.settled_object(&bucket, &input.key, version_id, "GET").await?;
         self.meter(&call, &bucket, Class::Read);
         let found = record.manner.retention.ok_or_else(none)?;
         Ok(GetObjectRetentionOutput {
@@ -147,7 +148,8 @@ impl Flow<GetObjectLegalHold> for S3 {
     ) -> Answer<GetObjectLegalHold> {
         let bucket = self.bucket(&input.bucket)?;
         refuse_without_lock(&bucket)?;
-        let record = self.object(&bucket, &input.key, input.version_id.as_deref(), "GET")?;
+        let version_id = input.version_id.as_deref();
+        let record = self.settled_object(&bucket, &input.key, version_id, "GET").await?;
         self.meter(&call, &bucket, Class::Read);
         let status = match record.manner.legal_hold {
             true => ObjectLockLegalHoldStatus::On,

@@ -111,9 +111,10 @@ impl Flow<AbortMultipartUpload> for S3 {
     ) -> Answer<AbortMultipartUpload> {
         let bucket = self.bucket(&input.bucket)?;
         let ledger = &self.doors.ledger;
-        self.store.change(ledger, &bucket, &input.key, call.now, |change, _| {
+        let ended = self.store.change(ledger, &bucket, &input.key, call.now, |change, _| {
             change.end_upload(&input.upload_id)
-        })?;
+        });
+        self.store.settled(ended).await?;
         self.store.sync().await?;
         Ok(Default::default())
     }
@@ -126,7 +127,7 @@ impl Flow<CompleteMultipartUpload> for S3 {
         input: CompleteMultipartUploadRequest,
     ) -> Answer<CompleteMultipartUpload> {
         let bucket = self.bucket(&input.bucket)?;
-        let upload = self.store.upload(bucket.id, &input.key, &input.upload_id)?;
+        let upload = self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?;
         if input.sse_customer_key.is_some() {
             of_part(&upload.manner.encryption, &key::own_key!(input))?; // it may be left out here
         }

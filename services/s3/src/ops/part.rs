@@ -45,7 +45,7 @@ impl Flow<UploadPart> for S3 {
         let target = Target {
             bucket: &bucket,
             key: &input.key,
-            upload: self.store.upload(bucket.id, &input.key, &input.upload_id)?,
+            upload: self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?,
             number: part_number(input.part_number)?,
         };
         let key = self.key_of_part(&call, &target, &own_key!(input))?;
@@ -78,12 +78,12 @@ impl Flow<UploadPartCopy> for S3 {
         let target = Target {
             bucket: &bucket,
             key: &input.key,
-            upload: self.store.upload(bucket.id, &input.key, &input.upload_id)?,
+            upload: self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?,
             number: part_number(input.part_number)?,
         };
         let key = self.key_of_part(&call, &target, &own_key!(input))?;
         let owner = input.expected_source_bucket_owner.as_deref();
-        let original = self.original(&input.copy_source, owner)?;
+        let original = self.original(&input.copy_source, owner).await?;
         let opener = self.opener(&call, &original.record, &source_key!(input))?;
         let conditions = Conditions {
             if_match: input.copy_source_if_match.as_deref(),
@@ -167,12 +167,12 @@ impl S3 {
         call: &Call,
         target: &Target<'_>,
         arriving: Arriving,
-        key: Option<&CustomerKey>,
+        opener: Option<&CustomerKey>,
     ) -> Result<PartRecord, AwsError> {
         let Arriving { body, length, wanted } = arriving;
         let computed = wanted.kind(body.trailers())?;
         refuse_other_kind(&target.upload, computed)?;
-        let sealing = key.map(|key| Sealing { key, nonce: draw(&self.doors.ids) });
+        let sealing = opener.map(|key| Sealing { key, nonce: draw(&self.doors.ids) });
         let spooled = self.spool(body, length, &wanted, sealing).await?;
         let part = PartRecord {
             number: target.number,
@@ -183,11 +183,13 @@ impl S3 {
             segments: spooled.keep_as_blob(self).await?,
         };
         let ledger = &self.doors.ledger;
-        self.store.change(ledger, target.bucket, target.key, call.now, |change, _| {
+        let (bucket, key) = (target.bucket, target.key);
+        let changed = self.store.change(ledger, bucket, key, call.now, |change, _| {
             change.put_part(&target.upload.id, &part)
-        })?;
+        });
+        self.store.settled(changed).await?;
         self.store.sync().await?;
-        self.meter(call, target.bucket, Class::Write);
+        self.meter(call, bucket, Class::Write);
         Ok(part)
     }
 }

@@ -19,7 +19,7 @@ use crate::rules::condition::WriteConditions;
 use crate::rules::customer_key as key;
 use crate::rules::integrity::Wanted;
 use crate::state::BucketRow;
-use crate::store::{Held, Manner, Record};
+use crate::store::{Held, Manner, Record, Sight};
 
 /// A whole object on its way into a bucket.
 pub(crate) struct Incoming<'a> {
@@ -52,7 +52,7 @@ impl Flow<PutObject> for S3 {
         if conditions.are_there() {
             let newest = self.store.newest(bucket.id, &input.key)?;
             let checked = conditions.check(&input.key, newest.as_ref());
-            self.store.settled(checked).await?;
+            self.store.seen(Sight::of_key(bucket.id, &input.key), checked).await?;
         }
         let wanted = Wanted {
             content_md5: input.content_md5.clone(),
@@ -126,9 +126,9 @@ impl S3 {
         happening: Option<Happening>,
         change: impl FnOnce(&BucketRow, &mut Manner) -> Result<(), AwsError>,
     ) -> Result<Record, AwsError> {
-        self.object(bucket, key, version_id, "PUT")?;
+        self.settled_object(bucket, key, version_id, "PUT").await?;
         let (ledger, cause) = (&self.doors.ledger, Cause::Caller(call));
-        let (record, staged) = self.store.change(ledger, bucket, key, call.now, |work, row| {
+        let changed = self.store.change(ledger, bucket, key, call.now, |work, row| {
             let found = work.find(version_id)?.filter(|record| !record.is_marker);
             let mut record = found.ok_or_else(|| refusal::no_such_key(key))?;
             change(row, &mut record.manner)?;
@@ -142,7 +142,8 @@ impl S3 {
                 }
             };
             Ok((record, told))
-        })?;
+        });
+        let (record, staged) = self.store.settled(changed).await?;
         self.send(staged);
         self.store.sync().await?;
         self.meter(call, bucket, Class::Write);

@@ -22,28 +22,26 @@ impl Flow<RestoreObject> for S3 {
     ) -> Answer<RestoreObject> {
         let bucket = self.bucket(&input.bucket)?;
         let version_id = input.version_id.as_deref();
-        self.object(&bucket, &input.key, version_id, "POST")?;
+        self.settled_object(&bucket, &input.key, version_id, "POST").await?;
         let wanted = wanted(input.restore_request.as_ref())?;
         let when = (call.now, self.doors.settings.wait_divisor);
         let (ledger, cause) = (&self.doors.ledger, Cause::Caller(&call));
-        let (asked, record, staged) =
-            self.store.change(ledger, &bucket, &input.key, call.now, |change, row| {
-                let found = change.find(version_id)?.filter(|record| !record.is_marker);
-                let mut record = found.ok_or_else(|| refusal::no_such_key(&input.key))?;
-                let class = record.manner.headers.storage_class;
-                let asked = archive::ask(class, record.restore, wanted, when)?;
-                let (Asked::Begun(restore) | Asked::Prolonged(restore)) = asked;
-                record.restore = Some(restore);
-                change.rewrite(&record)?;
-                let told = match asked {
-                    Asked::Begun(_) => {
-                        self.tell(change, row, (&record, Happening::RestorePost, cause))
-                    }
-                    Asked::Prolonged(_) => Outgoing::default(),
-                };
-                let reminders = self.remind(change, row, &record, call.now);
-                Ok((asked, record, Outgoing { reminders, ..told }))
-            })?;
+        let changed = self.store.change(ledger, &bucket, &input.key, call.now, |change, row| {
+            let found = change.find(version_id)?.filter(|record| !record.is_marker);
+            let mut record = found.ok_or_else(|| refusal::no_such_key(&input.key))?;
+            let class = record.manner.headers.storage_class;
+            let asked = archive::ask(class, record.restore, wanted, when)?;
+            let (Asked::Begun(restore) | Asked::Prolonged(restore)) = asked;
+            record.restore = Some(restore);
+            change.rewrite(&record)?;
+            let told = match asked {
+                Asked::Begun(_) => self.tell(change, row, (&record, Happening::RestorePost, cause)),
+                Asked::Prolonged(_) => Outgoing::default(),
+            };
+            let reminders = self.remind(change, row, &record, call.now);
+            Ok((asked, record, Outgoing { reminders, ..told }))
+        });
+        let (asked, record, staged) = self.store.settled(changed).await?;
         self.send(staged);
         self.store.sync().await?;
         let mut output = RestoreObjectOutput::default();

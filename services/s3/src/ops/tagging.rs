@@ -42,7 +42,8 @@ impl Flow<GetObjectTagging> for S3 {
         input: GetObjectTaggingRequest,
     ) -> Answer<GetObjectTagging> {
         let bucket = self.bucket(&input.bucket)?;
-        let record = self.object(&bucket, &input.key, input.version_id.as_deref(), "GET")?;
+        let version_id = input.version_id.as_deref();
+        let record = self.settled_object(&bucket, &input.key, version_id, "GET").await?;
         self.meter(&call, &bucket, Class::Read);
         Ok(GetObjectTaggingOutput {
             version_id: version_shown(&bucket, &record),

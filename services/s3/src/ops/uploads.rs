@@ -17,7 +17,7 @@ use crate::lookup::canonical_id;
 use crate::metering::Class;
 use crate::refusal;
 use crate::rules::acl::owner;
-use crate::store::{PartRecord, UploadRecord, behind, decode, key_of, place, prefix};
+use crate::store::{PartRecord, Sight, UploadRecord, behind, decode, key_of, place, prefix};
 
 impl Flow<ListMultipartUploads> for S3 {
     async fn flow(
@@ -47,7 +47,9 @@ impl Flow<ListMultipartUploads> for S3 {
             is_truncated: Some(false),
             ..Default::default()
         };
-        self.fill_uploads(&asked, input.upload_id_marker.as_deref(), encoding, &mut output)?;
+        let marker = input.upload_id_marker.as_deref();
+        let filled = self.fill_uploads(&asked, marker, encoding, &mut output);
+        self.store.seen(Sight::of_bucket(bucket.id), filled).await?;
         self.meter(&call, &bucket, Class::Write);
         Ok(output)
     }
@@ -136,13 +138,15 @@ fn initiator((account, arn): &(AccountId, String)) -> Initiator {
 impl Flow<ListParts> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: ListPartsRequest) -> Answer<ListParts> {
         let bucket = self.bucket(&input.bucket)?;
-        let upload = self.store.upload(bucket.id, &input.key, &input.upload_id)?;
+        let upload = self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?;
         let (count, max_parts) = count(input.max_parts, "max-parts")?;
         let after = input.part_number_marker.unwrap_or(0);
         let mut rest = self.store.parts_of(bucket.id, &upload.id, after);
-        let page: Vec<PartRecord> = rest.by_ref().take(count).collect::<Result<_, _>>()?;
-        self.meter(&call, &bucket, Class::Read);
+        let page = rest.by_ref().take(count).collect::<Result<Vec<PartRecord>, _>>();
         let is_truncated = rest.next().is_some();
+        drop(rest);
+        let page = self.store.seen(Sight::of_key(bucket.id, &input.key), page).await?;
+        self.meter(&call, &bucket, Class::Read);
         let parts: Vec<Part> = page.iter().map(|part| shown_part(part, &upload)).collect();
         Ok(ListPartsOutput {
             bucket: Some(input.bucket),

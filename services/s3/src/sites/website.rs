@@ -23,7 +23,7 @@ use crate::rules::condition::Conditions;
 use crate::rules::customer_key::Said;
 use crate::rules::range::{self, ByteRange};
 use crate::state::BucketRow;
-use crate::store::Record;
+use crate::store::{Record, Sight};
 
 /// The bucket whose website a host is.
 pub(super) fn bucket_of(host: &str) -> Option<&str> {
@@ -43,7 +43,7 @@ struct Visit<'a> {
 }
 
 /// Answers with a page, a redirect, or a page that says why not.
-pub(super) fn serve(room: &Arc<S3>, bucket: &str, parts: &Parts) -> Response<Body> {
+pub(super) async fn serve(room: &Arc<S3>, bucket: &str, parts: &Parts) -> Response<Body> {
     let row = match room.bucket(bucket) {
         Ok(row) => row,
         Err(error) => return page(room, &error, parts),
@@ -58,7 +58,10 @@ pub(super) fn serve(room: &Arc<S3>, bucket: &str, parts: &Parts) -> Response<Bod
     let path = percent_decode_str(path.strip_prefix('/').unwrap_or(path));
     let path = path.decode_utf8_lossy().into_owned();
     let visit = Visit { room, bucket: &row, config, parts, path };
-    let mut answer = visit.answer();
+    let answer = visit.answer();
+    // whatever it looked at
+    let answer = room.store.seen(Sight::of_bucket(row.id), Ok(answer)).await;
+    let mut answer = answer.unwrap_or_else(|error| page(room, &error, parts));
     adorn(&row, parts, &mut answer);
     answer
 }

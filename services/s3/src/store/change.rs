@@ -252,6 +252,10 @@ impl<'a> Change<'a> {
         if !self.usage.is_nothing() {
             self.store.count(self.bucket, self.shard, self.usage, &mut self.batch)?;
         }
+        if self.batch.is_empty() {
+            return Ok(());
+        }
+        let _showing = self.store.settling.show(self.bucket, self.key);
         let applied = match self.is_told {
             true => self.store.kv.apply(self.batch),
             false => self.store.kv.stage(self.batch), // all who change wait for the disk next

@@ -4,7 +4,7 @@ use haar_types::{AccountId, Timestamp, hex};
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 
-use super::{Change, Held, Manner, PartOf, Record, Segment, Store, decode, encode, place};
+use super::{Change, Held, Manner, PartOf, Record, Segment, Sight, Store, decode, encode, place};
 use crate::checksum::{Checksum, Kind};
 use crate::refusal;
 use crate::store::change::Versioning;
@@ -54,6 +54,16 @@ impl Store {
         let found = self.uploads.get(upload_key(&place(bucket, key), id));
         let found = found.map_err(|error| refusal::disk(&error))?;
         found.and_then(|bytes| decode(&bytes)).ok_or_else(|| refusal::no_such_upload(id))
+    }
+
+    /// The same, once it is on disk.
+    pub(crate) async fn settled_upload(
+        &self,
+        bucket: u64,
+        key: &str,
+        id: &str,
+    ) -> Result<UploadRecord, AwsError> {
+        self.seen(Sight::of_key(bucket, key), self.upload(bucket, key, id)).await
     }
 
     /// A name for an upload, in the order of time.
