@@ -447,3 +447,19 @@ def test_a_link_whose_time_is_over_opens_nothing(cloud, s3, bucket):
         time.sleep(2.1)  # links tell whole seconds
         status, _, body = cloud.http("GET", short)
         assert (status, b"<Code>AccessDenied</Code>" in body) == (403, True), version
+
+
+def test_tags_of_a_bucket_decide_once_they_count(closed, root):
+    s3 = closed.client("s3", **root)
+    for name in ("abac-red", "abac-none"):
+        s3.create_bucket(Bucket=name)
+    tags = [{"Key": "team", "Value": "red"}]
+    s3.put_bucket_tagging(Bucket="abac-red", Tagging={"TagSet": tags})
+    user = closed.client("s3", **user_of(closed, root, "abac", {
+        "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*",
+        "Condition": {"StringEquals": {"aws:ResourceTag/team": "red"}}}))
+    assert code_of(user.list_objects_v2, Bucket="abac-red") == "AccessDenied"
+    s3.put_bucket_abac(Bucket="abac-red", AbacStatus={"Status": "Enabled"})
+    assert s3.get_bucket_abac(Bucket="abac-red")["AbacStatus"]["Status"] == "Enabled"
+    assert user.list_objects_v2(Bucket="abac-red")["KeyCount"] == 0
+    assert code_of(user.list_objects_v2, Bucket="abac-none") == "AccessDenied"

@@ -58,3 +58,16 @@ def test_large_files_are_locked_in_parts_and_copied_under_another_key(cloud, buc
                    CopySourceSSECustomerKey=mine["SSECustomerKey"], **other)
     assert s3.get_object(Bucket=bucket, Key="copy", **other)["Body"].read() == body
     assert refused(s3.get_object, Bucket=bucket, Key="copy", **mine) == (403, "AccessDenied")
+
+
+def test_an_object_gets_another_key_where_it_lies(cloud, bucket):
+    s3 = cloud.client("s3")
+    s3.put_object(Bucket=bucket, Key="moved", Body=b"body")
+    before = s3.head_object(Bucket=bucket, Key="moved")
+    arn = "arn:aws:kms:us-east-1:000000000000:key/1234abcd-12ab-34cd-56ef-1234567890ab"
+    s3.update_object_encryption(
+        Bucket=bucket, Key="moved", ObjectEncryption={"SSEKMS": {"KMSKeyArn": arn}}
+    )
+    after = s3.head_object(Bucket=bucket, Key="moved")
+    assert (after["ServerSideEncryption"], after["SSEKMSKeyId"]) == ("aws:kms", arn)
+    assert (after["ETag"], after["LastModified"]) == (before["ETag"], before["LastModified"])

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use haar_kernel::{Auth, Call, Question, Room};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, Principal, Reason};
-use haar_s3_contract::model::{Permission, SERVICE};
+use haar_s3_contract::model::{Payer, Permission, SERVICE};
 use haar_wire::{AwsError, Body, OperationSchema, Route, ServiceSchema, Shape, text_member};
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{HeaderValue, Response, StatusCode};
 
 use crate::lookup::canonical_id;
 use crate::ops::restore::ACCEPTED;
@@ -51,6 +51,9 @@ impl Room for S3 {
         let bucket = name.and_then(|name| snapshot.get::<BucketRow>(&name));
         if let Some(bucket) = &bucket {
             refuse_other_owner(bucket, text_member(input, "ExpectedBucketOwner"))?;
+            if text_member(input, "Key").is_some() || operation.name.starts_with("List") {
+                refuse_unpaid(call, bucket, text_member(input, "RequestPayer").as_deref())?;
+            }
         }
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
@@ -80,12 +83,32 @@ impl Room for S3 {
             answer.headers_mut().remove("x-amz-restore-output-path");
             *answer.status_mut() = StatusCode::ACCEPTED;
         }
-        let origin = parts.headers.get("origin").and_then(|origin| origin.to_str().ok());
-        if let (Some(origin), Some(name)) = (origin, route.label("Bucket"))
+        let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
+        let (origin, payer) = (header("origin"), header("x-amz-request-payer"));
+        if (origin.is_some() || payer.is_some())
+            && let Some(name) = route.label("Bucket")
             && let Ok(bucket) = self.bucket(name)
         {
-            cors::adorn(&bucket, parts.method.as_str(), origin, answer);
+            if let Some(origin) = origin {
+                cors::adorn(&bucket, parts.method.as_str(), origin, answer);
+            }
+            if payer.is_some() && bucket.payer == Payer::Requester && answer.status().is_success() {
+                let charged = HeaderValue::from_static("requester");
+                answer.headers_mut().insert("x-amz-request-charged", charged);
+            }
         }
+    }
+}
+
+/// Who is not the owner pays where the bucket says so, and must say that he knows.
+/// AWS docs: *Amazon S3 User Guide > Using Requester Pays general purpose buckets*.
+fn refuse_unpaid(call: &Call, bucket: &BucketRow, said: Option<&str>) -> Result<(), AwsError> {
+    let is_own = call.principal.identity.account() == Some(&bucket.account)
+        || matches!(call.principal.identity, Principal::Service { .. });
+    let is_paid = said == Some("requester") && call.principal.identity.account().is_some();
+    match bucket.payer == Payer::Requester && !is_own && !is_paid {
+        true => Err(refusal::access_denied()),
+        false => Ok(()),
     }
 }
 
@@ -115,6 +138,14 @@ impl S3 {
         let mut keys = keys.to_vec();
         for (tag, value) in record.iter().flat_map(|record| &record.manner.tags) {
             keys.push((format!("s3:ExistingObjectTag/{tag}"), vec![value.clone()]));
+        }
+        if bucket.tags_count {
+            for (tag, value) in &bucket.tags {
+                keys.push((format!("s3:BucketTag/{tag}"), vec![value.clone()]));
+                if ask.key.is_none() {
+                    keys.push((format!("aws:ResourceTag/{tag}"), vec![value.clone()]));
+                }
+            }
         }
         let resource = ask.resource();
         let policy = policy_for(bucket, call);

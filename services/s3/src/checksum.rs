@@ -10,6 +10,8 @@ use md5::Md5;
 use serde::{Deserialize, Serialize};
 use sha1::Sha1;
 use sha2::{Digest as _, Sha256, Sha512};
+use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh64::Xxh64;
 
 /// How a checksum is computed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,6 +23,9 @@ pub(crate) enum Kind {
     Sha256,
     Sha512,
     Md5,
+    Xxhash64,
+    Xxhash3,
+    Xxhash128,
 }
 
 /// A checksum of an object or a part.
@@ -35,7 +40,7 @@ pub(crate) struct Checksum {
 }
 
 impl Kind {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Crc32,
         Self::Crc32c,
         Self::Crc64nvme,
@@ -43,9 +48,12 @@ impl Kind {
         Self::Sha256,
         Self::Sha512,
         Self::Md5,
+        Self::Xxhash64,
+        Self::Xxhash3,
+        Self::Xxhash128,
     ];
 
-    /// The kind that an algorithm of the model names; some are not computed here.
+    /// The kind that an algorithm of the model names.
     pub(crate) fn of(algorithm: ChecksumAlgorithm) -> Result<Self, AwsError> {
         let kind = Self::ALL.into_iter().find(|kind| kind.name() == algorithm.as_str());
         kind.ok_or_else(|| {
@@ -64,6 +72,9 @@ impl Kind {
             Self::Sha256 => "SHA256",
             Self::Sha512 => "SHA512",
             Self::Md5 => "MD5",
+            Self::Xxhash64 => "XXHASH64",
+            Self::Xxhash3 => "XXHASH3",
+            Self::Xxhash128 => "XXHASH128",
         }
     }
 
@@ -95,8 +106,8 @@ impl Kind {
     fn len(self) -> usize {
         match self {
             Self::Crc32 | Self::Crc32c => 4,
-            Self::Crc64nvme => 8,
-            Self::Md5 => 16,
+            Self::Crc64nvme | Self::Xxhash64 | Self::Xxhash3 => 8,
+            Self::Md5 | Self::Xxhash128 => 16,
             Self::Sha1 => 20,
             Self::Sha256 => 32,
             Self::Sha512 => 64,
@@ -187,6 +198,9 @@ pub(crate) enum Hasher {
     Sha256(Sha256),
     Sha512(Box<Sha512>),
     Md5(Md5),
+    Xxhash64(Box<Xxh64>),
+    /// Also of the kind with twice the bytes.
+    Xxhash3(Box<Xxh3>, Kind),
 }
 
 impl Hasher {
@@ -199,6 +213,8 @@ impl Hasher {
             Kind::Sha256 => Self::Sha256(Sha256::new()),
             Kind::Sha512 => Self::Sha512(Box::default()),
             Kind::Md5 => Self::Md5(Md5::new()),
+            Kind::Xxhash64 => Self::Xxhash64(Box::new(Xxh64::new(0))),
+            Kind::Xxhash3 | Kind::Xxhash128 => Self::Xxhash3(Box::default(), kind),
         }
     }
 
@@ -211,6 +227,8 @@ impl Hasher {
             Self::Sha256(hash) => hash.update(bytes),
             Self::Sha512(hash) => hash.update(bytes),
             Self::Md5(hash) => hash.update(bytes),
+            Self::Xxhash64(hash) => hash.update(bytes),
+            Self::Xxhash3(hash, _) => hash.update(bytes),
         }
     }
 
@@ -224,6 +242,9 @@ impl Hasher {
             Self::Sha256(hash) => STANDARD.encode(hash.finalize()),
             Self::Sha512(hash) => STANDARD.encode(hash.finalize()),
             Self::Md5(hash) => STANDARD.encode(hash.finalize()),
+            Self::Xxhash64(hash) => STANDARD.encode(hash.digest().to_be_bytes()),
+            Self::Xxhash3(hash, Kind::Xxhash128) => STANDARD.encode(hash.digest128().to_be_bytes()),
+            Self::Xxhash3(hash, _) => STANDARD.encode(hash.digest().to_be_bytes()),
         }
     }
 }
@@ -240,6 +261,9 @@ macro_rules! given {
             (Kind::Sha256, $input.checksum_sha256.clone()),
             (Kind::Sha512, $input.checksum_sha512.clone()),
             (Kind::Md5, $input.checksum_md5.clone()),
+            (Kind::Xxhash64, $input.checksum_xxhash64.clone()),
+            (Kind::Xxhash3, $input.checksum_xxhash3.clone()),
+            (Kind::Xxhash128, $input.checksum_xxhash128.clone()),
         ]
         .into_iter()
         .find_map(|(kind, value)| value.map(|value| (kind, value)))
@@ -259,6 +283,9 @@ macro_rules! show {
             Kind::Sha256 => &mut $output.checksum_sha256,
             Kind::Sha512 => &mut $output.checksum_sha512,
             Kind::Md5 => &mut $output.checksum_md5,
+            Kind::Xxhash64 => &mut $output.checksum_xxhash64,
+            Kind::Xxhash3 => &mut $output.checksum_xxhash3,
+            Kind::Xxhash128 => &mut $output.checksum_xxhash128,
         };
         *slot = Some(checksum.value.clone());
     }};
@@ -289,6 +316,15 @@ mod tests {
         );
         let nvme = 0xae8b_1486_0a79_9888_u64.to_be_bytes();
         assert_eq!(STANDARD.decode(of(Kind::Crc64nvme, digits)).unwrap(), nvme);
+        let of_nothing = [
+            (Kind::Xxhash64, 0xef46_db37_51d8_e999_u128),
+            (Kind::Xxhash3, 0x2d06_8005_38d3_94c2),
+            (Kind::Xxhash128, 0x99aa_06d3_0147_98d8_6001_c324_468d_497f),
+        ];
+        for (kind, sum) in of_nothing {
+            let bytes = STANDARD.decode(of(kind, b"")).unwrap();
+            assert!(sum.to_be_bytes().ends_with(&bytes), "{kind:?}");
+        }
         for kind in Kind::ALL {
             assert!(kind.is_well_formed(&of(kind, digits)), "{kind:?}");
             assert_eq!(Kind::of(kind.algorithm()).unwrap(), kind);

@@ -27,6 +27,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::S3>) {
     lanes.flow::<model::DeleteObjectTagging>();
     lanes.flow::<model::DeleteObjects>();
     lanes.command::<model::DeletePublicAccessBlock>();
+    lanes.query::<model::GetBucketAbac>();
     lanes.query::<model::GetBucketAccelerateConfiguration>();
     lanes.query::<model::GetBucketAcl>();
     lanes.query::<model::GetBucketAnalyticsConfiguration>();
@@ -54,6 +55,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::S3>) {
     lanes.query::<model::GetObjectLockConfiguration>();
     lanes.flow::<model::GetObjectRetention>();
     lanes.flow::<model::GetObjectTagging>();
+    lanes.flow::<model::GetObjectTorrent>();
     lanes.query::<model::GetPublicAccessBlock>();
     lanes.query::<model::HeadBucket>();
     lanes.flow::<model::HeadObject>();
@@ -67,6 +69,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::S3>) {
     lanes.flow::<model::ListObjects>();
     lanes.flow::<model::ListObjectsV2>();
     lanes.flow::<model::ListParts>();
+    lanes.command::<model::PutBucketAbac>();
     lanes.command::<model::PutBucketAccelerateConfiguration>();
     lanes.command::<model::PutBucketAcl>();
     lanes.command::<model::PutBucketAnalyticsConfiguration>();
@@ -93,6 +96,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::S3>) {
     lanes.flow::<model::PutObjectTagging>();
     lanes.command::<model::PutPublicAccessBlock>();
     lanes.flow::<model::RestoreObject>();
+    lanes.flow::<model::UpdateObjectEncryption>();
     lanes.flow::<model::UploadPart>();
     lanes.flow::<model::UploadPartCopy>();
 }

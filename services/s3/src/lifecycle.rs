@@ -1,6 +1,8 @@
 //! One round of a bucket's lifecycle rules.
 
-use haar_s3_contract::model::{LifecycleRule, StorageClass};
+use haar_s3_contract::model::{
+    LifecycleRule, StorageClass, TransitionDefaultMinimumObjectSize, TransitionStorageClass,
+};
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
@@ -8,6 +10,7 @@ use crate::S3;
 use crate::notices::{Cause, Happening};
 use crate::refusal;
 use crate::rules::lifecycle::{Seen, due, expires_at, fits, is_enabled, prefix as prefix_of};
+use crate::rules::transition::{chosen, moves_size};
 use crate::state::BucketRow;
 use crate::store::{
     Change, Deleted, Record, UploadRecord, behind, decode, key_of, place, prefix, refuse_locked,
@@ -88,26 +91,37 @@ impl Sweep<'_> {
             let goes = self.rules().any(|rule| is_wanted(&rule)) && is_alone()?;
             return Ok(goes.then_some(Fate::MarkerGoes));
         }
-        let mut moves = None;
-        for rule in self.rules().filter(|rule| fits(rule, seen)) {
-            if expires_at(rule, newest.modified_at).is_some_and(|at| at <= self.at) {
-                return Ok(Some(Fate::Expires));
-            }
-            for transition in rule.transitions.iter().flatten() {
-                let at = transition
-                    .date
-                    .or_else(|| Some(due(newest.modified_at, transition.days.unwrap_or(0))));
-                let class = transition.storage_class.and_then(|class| class.as_str().parse().ok());
-                if let (Some(at), Some(class)) = (at, class)
-                    && at <= self.at
-                {
-                    moves = moves.max(Some((at, class)));
-                }
-            }
+        let fitting: Vec<_> = self.rules().filter(|rule| fits(rule, seen)).collect();
+        let expires = |rule: &LifecycleRule| {
+            expires_at(rule, newest.modified_at).is_some_and(|at| at <= self.at)
+        };
+        if fitting.iter().any(|rule| expires(rule)) {
+            return Ok(Some(Fate::Expires));
         }
-        let moves = moves.map(|(_, class): (Timestamp, StorageClass)| class);
-        let now = newest.manner.headers.storage_class;
-        Ok(moves.filter(|class| now != Some(*class)).map(Fate::Moves))
+        let asked = fitting.iter().flat_map(|rule| {
+            rule.transitions.iter().flatten().map(move |transition| (*rule, transition))
+        });
+        let moves = asked.filter_map(|(rule, transition)| {
+            let days = || due(newest.modified_at, transition.days.unwrap_or(0));
+            let at = transition.date.unwrap_or_else(days);
+            (at <= self.at).then_some((rule, transition.storage_class?))
+        });
+        Ok(self.moved(newest, moves).map(Fate::Moves))
+    }
+
+    /// The class that a version is to move to, of those that are due by their rules.
+    fn moved<'r>(
+        &self,
+        record: &Record,
+        due: impl Iterator<Item = (&'r LifecycleRule, TransitionStorageClass)>,
+    ) -> Option<StorageClass> {
+        let usual = self.row.lifecycle_minimum_size.as_deref().and_then(|text| text.parse().ok());
+        let usual = usual.unwrap_or(TransitionDefaultMinimumObjectSize::AllStorageClasses128k);
+        let classes = due.filter_map(|(rule, class)| {
+            let class = class.as_str().parse().ok()?;
+            moves_size(rule, class, record.size, usual).then_some(class)
+        });
+        chosen(record.manner.headers.storage_class, classes)
     }
 
     fn apply(
@@ -122,9 +136,7 @@ impl Sweep<'_> {
         };
         match fate {
             Fate::Moves(class) => {
-                newest.manner.headers.storage_class = Some(class);
-                newest.restore = None;
-                change.rewrite(&newest)?;
+                move_to(change, &mut newest, class)?;
                 Ok(Some((newest, Happening::LifecycleTransition)))
             }
             Fate::MarkerGoes => {
@@ -139,10 +151,13 @@ impl Sweep<'_> {
         }
     }
 
-    /// Older versions that rules let go; those that are locked stay.
+    /// Older versions that rules let go, if they are not locked, or move.
     fn older(&self, key: &str) -> Result<(), AwsError> {
-        let rules: Vec<_> =
-            self.rules().filter(|rule| rule.noncurrent_version_expiration.is_some()).collect();
+        let looks_back = |rule: &&LifecycleRule| {
+            rule.noncurrent_version_expiration.is_some()
+                || rule.noncurrent_version_transitions.is_some()
+        };
+        let rules: Vec<_> = self.rules().filter(looks_back).collect();
         if rules.is_empty() {
             return Ok(());
         }
@@ -164,9 +179,41 @@ impl Sweep<'_> {
                         _ => None,
                     })
                 })?;
+            } else if let Some(class) = self.moved_older(&rules, key, (position, record)) {
+                self.change(key, |change, _| {
+                    let found = change.find(Some(record.shown_id()))?;
+                    let same = |found: &Record| found.sequence == record.sequence;
+                    let Some(mut record) = found.filter(same) else { return Ok(None) };
+                    move_to(change, &mut record, class)?;
+                    Ok(Some((record, Happening::LifecycleTransition)))
+                })?;
             }
         }
         Ok(())
+    }
+
+    /// The class that an older version is to move to; so many newer ones are before it.
+    fn moved_older(
+        &self,
+        rules: &[&LifecycleRule],
+        key: &str,
+        (position, record): (usize, &Record),
+    ) -> Option<StorageClass> {
+        if record.is_marker {
+            return None;
+        }
+        let seen = Seen { key, size: record.size, tags: &record.manner.tags };
+        let since = record.superseded_at.unwrap_or(record.modified_at);
+        let fitting = rules.iter().filter(|rule| fits(rule, seen));
+        let asked = fitting.flat_map(|rule| {
+            rule.noncurrent_version_transitions.iter().flatten().map(move |one| (*rule, one))
+        });
+        let moves = asked.filter_map(|(rule, one)| {
+            let kept = usize::try_from(one.newer_noncurrent_versions.unwrap_or(0)).unwrap_or(0);
+            let is_due = due(since, one.noncurrent_days.unwrap_or(0)) <= self.at;
+            (is_due && position >= kept).then_some((rule, one.storage_class?))
+        });
+        self.moved(record, moves)
     }
 
     /// Uploads that nobody finished.
@@ -201,11 +248,27 @@ impl Sweep<'_> {
         let now = doors.clock.now();
         let staged = self.room.store.change(&doors.ledger, self.row, key, now, |change, row| {
             let done = work(change, row)?;
-            Ok(done.map(|(record, what)| self.room.tell(change, row, (&record, what, cause))))
+            Ok(done.map(|(record, what)| {
+                if what == Happening::LifecycleTransition {
+                    self.room.meter_transition(row, &record);
+                }
+                self.room.tell(change, row, (&record, what, cause))
+            }))
         })?;
         if let Some(staged) = staged {
             self.room.send(staged);
         }
         Ok(())
     }
+}
+
+/// Moves a version to another class; a copy that was restored of it goes.
+fn move_to(
+    change: &mut Change<'_>,
+    record: &mut Record,
+    class: StorageClass,
+) -> Result<(), AwsError> {
+    record.manner.headers.storage_class = Some(class);
+    record.restore = None;
+    change.rewrite(record)
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_kernel::{Call, Doors, UsageRecord};
-use haar_s3_contract::model::{StorageClass, Tier};
-use haar_types::Timestamp;
+use haar_s3_contract::model::{Payer, StorageClass, Tier};
+use haar_types::{AccountId, Timestamp};
 use parking_lot::Mutex;
 
 use crate::S3;
@@ -67,7 +67,24 @@ impl Storage {
 impl S3 {
     /// Notes a request that AWS would charge.
     pub(crate) fn meter(&self, call: &Call, bucket: &BucketRow, class: Class) {
-        self.record_usage(bucket, call.now, vec![(class.kind(), 1)]);
+        let payer = match bucket.payer {
+            Payer::Requester => call.principal.identity.account(),
+            Payer::BucketOwner => None,
+        };
+        let payer = payer.unwrap_or(&bucket.account);
+        self.record_usage_of(payer, bucket, call.now, vec![(class.kind(), 1)]);
+    }
+
+    /// Notes what a move to another class by a lifecycle rule costs.
+    pub(crate) fn meter_transition(&self, bucket: &BucketRow, record: &Record) {
+        let kind = match record.manner.headers.storage_class {
+            Some(StorageClass::GlacierIr) => "transitions/glacier-ir",
+            Some(StorageClass::Glacier | StorageClass::DeepArchive) => {
+                Class::of_write(record).kind()
+            }
+            _ => "transitions/infrequent",
+        };
+        self.record_usage(bucket, self.doors.clock.now(), vec![(kind, 1)]);
     }
 
     /// Notes what a restoration costs: the request, and the bytes.
@@ -106,8 +123,18 @@ impl S3 {
         at: Timestamp,
         quantities: Vec<(&'static str, u64)>,
     ) {
+        self.record_usage_of(&bucket.account, bucket, at, quantities);
+    }
+
+    fn record_usage_of(
+        &self,
+        account: &AccountId,
+        bucket: &BucketRow,
+        at: Timestamp,
+        quantities: Vec<(&'static str, u64)>,
+    ) {
         self.doors.meter.record(UsageRecord {
-            account: bucket.account.clone(),
+            account: account.clone(),
             region: bucket.region.clone(),
             at,
             service: "s3",

@@ -1,11 +1,13 @@
 //! Operations, by noun.
 
+mod abac;
 mod acl;
 mod attributes;
 mod bucket;
 mod config;
 mod copy;
 mod delete;
+mod encryption;
 mod get;
 mod list;
 mod list_versions;

@@ -47,6 +47,12 @@ pub(crate) fn invalid_request(text: impl Into<String>) -> AwsError {
     AwsError::new("InvalidRequest", 400, text)
 }
 
+/// A header that is for buckets of another kind.
+pub(crate) fn header_not_implemented(name: &'static str) -> AwsError {
+    let text = "A header you provided implies functionality that is not implemented";
+    AwsError::new("NotImplemented", 501, text).element("Header", name)
+}
+
 pub(crate) fn malformed_xml() -> AwsError {
     let text = "The XML you provided was not well-formed or did not validate against our \
                 published schema";

@@ -49,6 +49,10 @@ macro_rules! encryption {
         $output.ssekms_key_id = $crate::render::key_shown(encryption);
         $output.bucket_key_enabled = encryption.bucket_key.filter(|enabled| *enabled);
     }};
+    (with context $output:expr, $encryption:expr) => {{
+        $crate::render::encryption!($output, $encryption);
+        $output.ssekms_encryption_context = $encryption.context.clone();
+    }};
 }
 
 /// Fills the two members that confirm a customer's key.

@@ -16,4 +16,5 @@ pub(crate) mod public;
 pub(crate) mod range;
 pub(crate) mod replication;
 pub(crate) mod tags;
+pub(crate) mod transition;
 pub(crate) mod website;

@@ -29,6 +29,9 @@ pub(crate) struct BucketRow {
     pub(crate) versioning: Option<BucketVersioningStatus>,
     pub(crate) mfa_delete: Option<MFADelete>,
     pub(crate) tags: Tags,
+    /// Whether they count in policies.
+    #[serde(default)]
+    pub(crate) tags_count: bool,
     /// `None` for the owner's alone.
     pub(crate) acl: Option<Acl>,
     /// `None` once somebody deleted it: as `ObjectWriter`.
@@ -84,6 +87,7 @@ impl BucketRow {
             versioning: None,
             mfa_delete: None,
             tags: Tags::new(),
+            tags_count: false,
             acl: None,
             ownership: Some(ObjectOwnership::BucketOwnerEnforced),
             public_access_block: Some(all),

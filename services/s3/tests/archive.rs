@@ -109,7 +109,9 @@ async fn a_lifecycle_rule_archives_and_what_is_not_archived_is_not_restored() {
     let (code, text) = house.call::<RestoreObject>(restore("Bulk", 1)).await.unwrap_err();
     assert_eq!(code, "InvalidObjectState");
     assert_eq!(text, "Restore is not allowed for the object's current storage class");
-    let rules = json!({ "Bucket": "bbb", "LifecycleConfiguration": { "Rules": [
+    let rules = json!({ "Bucket": "bbb",
+        "TransitionDefaultMinimumObjectSize": "varies_by_storage_class",
+        "LifecycleConfiguration": { "Rules": [
         { "Status": "Enabled", "Filter": { "Prefix": "" },
           "Transitions": [ { "Days": 0, "StorageClass": "GLACIER" } ] } ] } });
     house.ok::<PutBucketLifecycleConfiguration>(rules).await;

@@ -73,6 +73,7 @@ pub(super) fn asks(
         "GetObjectAttributes" => {
             asks.push(object(&of_version("s3:GetObject", version_id)));
         }
+        "UpdateObjectEncryption" => asks.push(object("s3:PutObject")),
         "CopyObject" | "UploadPartCopy" => {
             let source = CopySource::read(&text("CopySource").unwrap_or_default())?;
             let version = source.version_id.as_deref();

@@ -7,6 +7,7 @@ use haar_s3_contract::model::*;
 use haar_types::Tags;
 use haar_wire::AwsError;
 
+use super::abac::refuse_counting_tags;
 use super::lock::check_lock;
 use super::versioning::refuse_without_versions;
 use crate::S3;
@@ -53,9 +54,13 @@ show!(GetBucketTagging, GetBucketTaggingRequest, |row| match row.tags.is_empty()
     false => Ok(GetBucketTaggingOutput { tag_set: tags::shown(&row.tags) }),
 });
 write!(PutBucketTagging, PutBucketTaggingRequest, |row, input| {
+    refuse_counting_tags(row)?;
     row.tags = tags::of_list(input.tagging.tag_set, tags::On::Bucket)?;
 });
-write!(DeleteBucketTagging, DeleteBucketTaggingRequest, |row, input| row.tags = Tags::new());
+write!(DeleteBucketTagging, DeleteBucketTaggingRequest, |row, input| {
+    refuse_counting_tags(row)?;
+    row.tags = Tags::new();
+});
 
 // Cross-origin requests.
 show!(GetBucketCors, GetBucketCorsRequest, |row| match &row.cors {

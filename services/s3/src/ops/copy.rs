@@ -19,7 +19,7 @@ use crate::lookup::version_shown;
 use crate::notices::Happening;
 use crate::reading::Version;
 use crate::refusal;
-use crate::render::{customer_key, encryption};
+use crate::render::{customer_key, encryption, expiration};
 use crate::rules::archive::{not_active, refuse_archived};
 use crate::rules::condition::{Conditions, WriteConditions};
 use crate::rules::copy_source::CopySource;
@@ -102,9 +102,10 @@ impl Flow<CopyObject> for S3 {
             copy_object_result: Some(result),
             copy_source_version_id: version_shown(&original.bucket, &original.record),
             version_id: version_shown(&bucket, &record),
+            expiration: expiration(&bucket, &input.key, &record),
             ..Default::default()
         };
-        encryption!(output, &record.manner.encryption);
+        encryption!(with context output, &record.manner.encryption);
         customer_key!(output, brought.as_ref().map(|brought| &brought.key));
         Ok(output)
     }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use haar_kernel::{Answer, Call, Flow};
 use haar_s3_contract::model::{
-    ChecksumMode, GetObject, GetObjectOutput, GetObjectRequest, HeadObject, HeadObjectOutput,
-    HeadObjectRequest,
+    ChecksumMode, GetObject, GetObjectOutput, GetObjectRequest, GetObjectTorrent,
+    GetObjectTorrentRequest, HeadObject, HeadObjectOutput, HeadObjectRequest,
 };
 use haar_wire::AwsError;
 
@@ -123,6 +123,18 @@ impl S3 {
         overwrite(&mut output.content_language, input.response_content_language);
         overwrite(&mut output.content_type, input.response_content_type);
         Ok(output)
+    }
+}
+
+/// There is no more BitTorrent in Amazon S3. *Ours*: the refusal.
+impl Flow<GetObjectTorrent> for S3 {
+    async fn flow(
+        self: Arc<Self>,
+        _call: Call,
+        input: GetObjectTorrentRequest,
+    ) -> Answer<GetObjectTorrent> {
+        self.bucket(&input.bucket)?;
+        Err(refusal::method_not_allowed("GET", "TORRENT"))
     }
 }
 

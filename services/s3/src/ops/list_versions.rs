@@ -7,7 +7,7 @@ use haar_kernel::{Answer, Call, Flow};
 use haar_kv::{Entry, KvError, Range};
 use haar_s3_contract::model::{
     DeleteMarkerEntry, ListObjectVersions, ListObjectVersionsOutput, ListObjectVersionsRequest,
-    ObjectVersion, ObjectVersionStorageClass,
+    ObjectVersion, StorageClass,
 };
 use haar_types::Timestamp;
 use haar_wire::AwsError;
@@ -182,12 +182,13 @@ impl S3 {
 
 fn object(seen: &Seen, encoding: Encoding, restores_at: Option<Timestamp>) -> ObjectVersion {
     let record = &seen.record;
+    let class = record.manner.headers.storage_class;
     ObjectVersion {
         e_tag: Some(record.quoted_etag()),
         checksum_algorithm: record.checksum.as_ref().map(|sum| vec![sum.kind.algorithm()]),
         checksum_type: record.checksum.as_ref().map(|sum| sum.scope()),
         size: i64::try_from(record.size).ok(),
-        storage_class: Some(ObjectVersionStorageClass::Standard),
+        storage_class: Some(class.unwrap_or(StorageClass::Standard).as_str().to_owned()),
         key: Some(encoding.text(&seen.key)),
         version_id: Some(record.shown_id().to_owned()),
         is_latest: Some(seen.is_latest),

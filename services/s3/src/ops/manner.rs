@@ -3,6 +3,7 @@
 use haar_kernel::Call;
 use haar_s3_contract::model::{
     ObjectLockLegalHoldStatus, ObjectLockMode, ObjectLockRetentionMode, ServerSideEncryption,
+    StorageClass,
 };
 use haar_types::{AccountId, Timestamp};
 use haar_wire::AwsError;
@@ -11,7 +12,8 @@ use crate::customer::Seal;
 use crate::lookup::canonical_id;
 use crate::refusal;
 use crate::rules::acl::{Acl, GrantHeaders};
-use crate::rules::tags;
+use crate::rules::transition::is_of_buckets;
+use crate::rules::{encryption, tags};
 use crate::state::BucketRow;
 use crate::store::{Encryption, Headers, Manner, Retention};
 
@@ -32,6 +34,8 @@ pub(crate) struct Said<'a> {
     pub(crate) algorithm: Option<ServerSideEncryption>,
     pub(crate) key_id: Option<String>,
     pub(crate) bucket_key: Option<bool>,
+    /// In base64.
+    pub(crate) context: Option<String>,
     /// Of the key that the customer brings.
     pub(crate) seal: Option<Seal>,
 }
@@ -67,6 +71,7 @@ macro_rules! said {
             algorithm: input.server_side_encryption,
             key_id: input.ssekms_key_id.clone(),
             bucket_key: input.bucket_key_enabled,
+            context: input.ssekms_encryption_context.clone(),
             seal: None,
         }
     }};
@@ -93,6 +98,7 @@ impl Said<'_> {
                 .element("Size", bytes.to_string())
                 .element("MaxSizeAllowed", METADATA_BYTES_MAX.to_string()));
         }
+        refuse_class(self.headers.storage_class)?;
         let acl = object_acl(bucket, &owner, self.grants)?;
         Ok(Manner {
             acl,
@@ -145,7 +151,7 @@ impl Said<'_> {
             return Err(refusal::invalid_argument(text, name, "null"));
         }
         let usual = usual_encryption(bucket);
-        Ok(match self.algorithm {
+        let encryption = match self.algorithm {
             None => Encryption { bucket_key: self.bucket_key.or(usual.bucket_key), ..usual },
             Some(algorithm) => Encryption {
                 algorithm,
@@ -154,9 +160,23 @@ impl Said<'_> {
                     _ => Some(self.key_id.clone().unwrap_or_else(|| own_key(bucket))),
                 },
                 bucket_key: self.bucket_key,
-                customer: None,
+                ..Encryption::default()
             },
-        })
+        };
+        encryption::check_context(self.context.as_deref(), encryption.algorithm)?;
+        Ok(Encryption { context: self.context.clone(), ..encryption })
+    }
+}
+
+/// Some classes are of other kinds of buckets.
+fn refuse_class(class: Option<StorageClass>) -> Result<(), AwsError> {
+    match class {
+        Some(class) if !is_of_buckets(class) => {
+            let text = "The storage class you specified is not valid";
+            Err(AwsError::new("InvalidStorageClass", 400, text)
+                .element("StorageClassRequested", class.as_str()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -181,7 +201,7 @@ pub(crate) fn usual_encryption(bucket: &BucketRow) -> Encryption {
             ),
         },
         bucket_key: rule.and_then(|rule| rule.bucket_key_enabled),
-        customer: None,
+        ..Encryption::default()
     }
 }
 

@@ -10,11 +10,12 @@ use haar_s3_contract::model::{
     CompleteMultipartUploadOutput, CompleteMultipartUploadRequest, CompletedPart,
     CreateMultipartUpload, CreateMultipartUploadOutput, CreateMultipartUploadRequest,
 };
-use haar_types::hex;
+use haar_types::{Timestamp, hex};
 use haar_wire::AwsError;
 use md5::{Digest as _, Md5};
 
 use super::manner::{Said, check_key, said};
+use super::uploads::scope_of;
 use crate::S3;
 use crate::checksum::{Checksum, Kind, given, show};
 use crate::customer::of_part;
@@ -22,10 +23,12 @@ use crate::lookup::version_shown;
 use crate::metering::Class;
 use crate::notices::{Cause, Happening};
 use crate::refusal;
-use crate::render::{customer_key, encryption};
+use crate::render::{customer_key, encryption, expiration};
 use crate::rules::condition::WriteConditions;
 use crate::rules::customer_key as key;
 use crate::rules::integrity::bad_digest;
+use crate::rules::lifecycle;
+use crate::state::BucketRow;
 use crate::store::{PartRecord, Record, Segment, UploadRecord};
 
 /// Fewest bytes of a part that is not the last.
@@ -60,9 +63,10 @@ impl Flow<CreateMultipartUpload> for S3 {
         })?;
         self.store.sync().await?;
         self.meter(&call, &bucket, Class::Write);
+        let key = input.key;
         let mut output = CreateMultipartUploadOutput {
             bucket: Some(input.bucket),
-            key: Some(input.key),
+            key: Some(key.clone()),
             upload_id: Some(upload.id),
             checksum_algorithm: kind.map(Kind::algorithm),
             checksum_type: kind.map(|_| match upload.is_composite {
@@ -71,10 +75,20 @@ impl Flow<CreateMultipartUpload> for S3 {
             }),
             ..Default::default()
         };
-        encryption!(output, &upload.manner.encryption);
+        encryption!(with context output, &upload.manner.encryption);
+        (output.abort_date, output.abort_rule_id) = abort(&bucket, &key, call.now).unzip();
         customer_key!(output, brought.as_ref().map(|brought| &brought.key));
         Ok(output)
     }
+}
+
+/// When an upload is given up, and by which rule.
+pub(super) fn abort(
+    bucket: &BucketRow,
+    key: &str,
+    initiated_at: Timestamp,
+) -> Option<(Timestamp, String)> {
+    lifecycle::abort(bucket.lifecycle.as_ref(), key, initiated_at)
 }
 
 /// Whether the object's checksum will be one of its parts'.
@@ -110,6 +124,9 @@ impl Flow<AbortMultipartUpload> for S3 {
         input: AbortMultipartUploadRequest,
     ) -> Answer<AbortMultipartUpload> {
         let bucket = self.bucket(&input.bucket)?;
+        if input.if_match_initiated_time.is_some() {
+            return Err(refusal::header_not_implemented("x-amz-if-match-initiated-time"));
+        }
         let ledger = &self.doors.ledger;
         let ended = self.store.change(ledger, &bucket, &input.key, call.now, |change, _| {
             change.end_upload(&input.upload_id)
@@ -131,6 +148,7 @@ impl Flow<CompleteMultipartUpload> for S3 {
         if input.sse_customer_key.is_some() {
             of_part(&upload.manner.encryption, &key::own_key!(input))?; // it may be left out here
         }
+        refuse_other_scope(&upload, input.checksum_type)?;
         let listed = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref());
         let listed = listed.filter(|parts| !parts.is_empty()).ok_or_else(refusal::malformed_xml)?;
         let conditions = WriteConditions {
@@ -161,6 +179,7 @@ impl Flow<CompleteMultipartUpload> for S3 {
             location: Some(format!("{}/{}/{}", call.endpoint, input.bucket, input.key)),
             e_tag: Some(record.quoted_etag()),
             version_id: version_shown(&bucket, &record),
+            expiration: expiration(&bucket, &input.key, &record),
             bucket: Some(input.bucket),
             key: Some(input.key),
             ..Default::default()
@@ -171,6 +190,18 @@ impl Flow<CompleteMultipartUpload> for S3 {
             output.checksum_type = Some(sum.scope());
         }
         Ok(output)
+    }
+}
+
+/// The object's checksum is of the bytes or of the parts' checksums, as was said at the begin.
+fn refuse_other_scope(upload: &UploadRecord, asked: Option<ChecksumType>) -> Result<(), AwsError> {
+    let Some(begun) = scope_of(upload) else { return Ok(()) };
+    match asked.is_some_and(|asked| asked != begun) {
+        true => Err(refusal::invalid_request(format!(
+            "The upload was created using the {begun} checksum mode. The complete request must \
+             use the same checksum mode."
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -37,9 +37,7 @@ impl Flow<PutObject> for S3 {
         let bucket = self.bucket(&input.bucket)?;
         check_key(&input.key)?;
         if input.write_offset_bytes.is_some() {
-            let text = "A header you provided implies functionality that is not implemented";
-            return Err(AwsError::new("NotImplemented", 501, text)
-                .element("Header", "x-amz-write-offset-bytes"));
+            return Err(refusal::header_not_implemented("x-amz-write-offset-bytes"));
         }
         let key = key::Said { other: input.server_side_encryption, ..key::own_key!(input) };
         let brought = self.brought_key(&call, (&bucket, &input.key), &key)?;
@@ -85,7 +83,7 @@ impl Flow<PutObject> for S3 {
             expiration: expiration(&bucket, &input.key, &record),
             ..Default::default()
         };
-        encryption!(output, &record.manner.encryption);
+        encryption!(with context output, &record.manner.encryption);
         customer_key!(output, brought.as_ref().map(|brought| &brought.key));
         if let Some(checksum) = &record.checksum {
             show!(output, checksum);

@@ -10,6 +10,7 @@ use haar_s3_contract::model::{
 };
 use haar_types::AccountId;
 
+use super::multipart::abort;
 use crate::S3;
 use crate::checksum::{Kind, show};
 use crate::listing::{Asked, Encoding, Prefixes, count};
@@ -121,7 +122,7 @@ fn class_of(upload: &UploadRecord) -> Option<StorageClass> {
     Some(upload.manner.headers.storage_class.unwrap_or(StorageClass::Standard))
 }
 
-fn scope_of(upload: &UploadRecord) -> Option<ChecksumType> {
+pub(super) fn scope_of(upload: &UploadRecord) -> Option<ChecksumType> {
     upload.kind.map(|_| match upload.is_composite {
         true => ChecksumType::Composite,
         false => ChecksumType::FullObject,
@@ -147,6 +148,7 @@ impl Flow<ListParts> for S3 {
         drop(rest);
         let page = self.store.seen(Sight::of_key(bucket.id, &input.key), page).await?;
         self.meter(&call, &bucket, Class::Read);
+        let (abort_date, abort_rule_id) = abort(&bucket, &input.key, upload.initiated_at).unzip();
         let parts: Vec<Part> = page.iter().map(|part| shown_part(part, &upload)).collect();
         Ok(ListPartsOutput {
             bucket: Some(input.bucket),
@@ -162,6 +164,8 @@ impl Flow<ListParts> for S3 {
             checksum_algorithm: upload.kind.map(Kind::algorithm),
             checksum_type: scope_of(&upload),
             upload_id: Some(upload.id),
+            abort_date,
+            abort_rule_id,
             ..Default::default()
         })
     }

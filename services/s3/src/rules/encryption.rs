@@ -1,5 +1,9 @@
 //! Encryption at rest: said, and kept to by the disk below.
 
+use std::collections::BTreeMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use haar_s3_contract::model::{
     BlockedEncryptionTypes, EncryptionType, ServerSideEncryption, ServerSideEncryptionByDefault,
     ServerSideEncryptionConfiguration, ServerSideEncryptionRule,
@@ -50,6 +54,42 @@ pub(crate) fn blocks_customer_keys(bucket: &BucketRow) -> bool {
     blocked.is_some_and(has)
 }
 
+/// The account of a key by its whole ARN: `arn:aws:kms:REGION:ACCOUNT:key/ID`.
+pub(crate) fn account_of_key(arn: &str) -> Option<&str> {
+    let mut parts = arn.splitn(6, ':');
+    let (scheme, partition, service) = (parts.next()?, parts.next()?, parts.next()?);
+    let (region, account, rest) = (parts.next()?, parts.next()?, parts.next()?);
+    let is_key = rest.strip_prefix("key/").is_some_and(|id| !id.is_empty());
+    let is_account = account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit());
+    let is_arn = scheme == "arn" && partition.starts_with("aws") && service == "kms";
+    (is_arn && !region.is_empty() && is_account && is_key).then_some(account)
+}
+
+/// Refuses a context that is none, or that no key is asked with.
+pub(crate) fn check_context(
+    context: Option<&str>,
+    algorithm: ServerSideEncryption,
+) -> Result<(), AwsError> {
+    let Some(context) = context else { return Ok(()) };
+    let name = "x-amz-server-side-encryption-context";
+    let bytes = STANDARD.decode(context).ok();
+    let map =
+        bytes.and_then(|bytes| serde_json::from_slice::<BTreeMap<String, String>>(&bytes).ok());
+    if map.is_none() {
+        let text = "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded \
+                    UTF-8 string holding JSON which represents a string-string map";
+        return Err(refusal::invalid_argument(text, name, context));
+    }
+    match algorithm {
+        ServerSideEncryption::Aes256 => {
+            let text = "Server Side Encryption with AWS KMS managed key requires HTTP header \
+                        x-amz-server-side-encryption : aws:kms";
+            Err(refusal::invalid_argument(text, name, context))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Refuses a configuration that AWS refuses.
 pub(crate) fn check(config: &ServerSideEncryptionConfiguration) -> Result<(), AwsError> {
     let [rule] = &config.rules[..] else { return Err(refusal::malformed_xml()) };
@@ -63,5 +103,36 @@ pub(crate) fn check(config: &ServerSideEncryptionConfiguration) -> Result<(), Aw
             Err(AwsError::new("InvalidArgument", 400, text))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_named_by_its_whole_arn() {
+        let account = account_of_key("arn:aws:kms:eu-west-1:111122223333:key/a-b");
+        assert_eq!(account, Some("111122223333"));
+        for other in [
+            "a-b",
+            "arn:aws:kms:eu-west-1:111122223333:alias/x",
+            "arn:aws:kms:eu-west-1:111122223333:key/",
+            "arn:aws:kms:eu-west-1:1111:key/a",
+        ] {
+            assert_eq!(account_of_key(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_context_is_a_map_of_texts_for_a_key() {
+        let kms = ServerSideEncryption::AwsKms;
+        let good = STANDARD.encode(r#"{"a":"b"}"#);
+        assert!(check_context(Some(&good), kms).is_ok());
+        assert!(check_context(None, ServerSideEncryption::Aes256).is_ok());
+        assert!(check_context(Some(&good), ServerSideEncryption::Aes256).is_err());
+        for bad in ["{}", &STANDARD.encode(r#"{"a":1}"#), &STANDARD.encode("[]")] {
+            assert_eq!(check_context(Some(bad), kms).unwrap_err().code(), "InvalidArgument");
+        }
     }
 }

@@ -10,6 +10,7 @@ use haar_s3_contract::model::{
 use haar_types::{Tags, Timestamp};
 use haar_wire::AwsError;
 
+use super::transition;
 use crate::refusal;
 
 /// Most rules of one configuration.
@@ -40,6 +41,7 @@ pub(crate) fn check(
             )));
         }
         check_rule(rule)?;
+        transition::check(rule)?;
     }
     Ok(())
 }
@@ -72,7 +74,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<(), AwsError> {
             let text = "'Days' for Expiration action must be a positive integer";
             return Err(invalid(text));
         }
-        if expiration.date.is_some_and(|date| date.0.rem_euclid(DAY_MS) != 0) {
+        if expiration.date.is_some_and(|date| !is_midnight(date)) {
             return Err(invalid("'Date' must be at midnight GMT"));
         }
     }
@@ -95,6 +97,10 @@ fn check_rule(rule: &LifecycleRule) -> Result<(), AwsError> {
     Ok(())
 }
 
+pub(super) fn is_midnight(date: Timestamp) -> bool {
+    date.0.rem_euclid(DAY_MS) == 0
+}
+
 fn narrows(rule: &LifecycleRule) -> bool {
     let filter = rule.filter.as_ref();
     filter.is_some_and(|filter| {
@@ -102,7 +108,7 @@ fn narrows(rule: &LifecycleRule) -> bool {
     })
 }
 
-fn invalid(text: &str) -> AwsError {
+pub(super) fn invalid(text: &str) -> AwsError {
     AwsError::new("InvalidArgument", 400, text)
 }
 
@@ -159,6 +165,20 @@ pub(crate) fn due(after: Timestamp, days: i32) -> Timestamp {
 pub(crate) fn expires_at(rule: &LifecycleRule, modified_at: Timestamp) -> Option<Timestamp> {
     let expiration = rule.expiration.as_ref()?;
     expiration.date.or_else(|| Some(due(modified_at, expiration.days?)))
+}
+
+/// When an upload is given up that began then, and by which rule.
+pub(crate) fn abort(
+    config: Option<&BucketLifecycleConfiguration>,
+    key: &str,
+    initiated_at: Timestamp,
+) -> Option<(Timestamp, String)> {
+    let rules = config?.rules.iter().filter(|rule| is_enabled(rule));
+    let dated = rules.filter(|rule| key.starts_with(prefix(rule))).filter_map(|rule| {
+        let days = rule.abort_incomplete_multipart_upload.as_ref()?.days_after_initiation?;
+        Some((due(initiated_at, days), rule.id.clone().unwrap_or_default()))
+    });
+    dated.min_by_key(|(at, _)| *at)
 }
 
 /// `x-amz-expiration`: when the newest version of an object expires, and by which rule.

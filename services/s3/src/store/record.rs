@@ -126,6 +126,9 @@ pub(crate) struct Encryption {
     pub(crate) key_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bucket_key: Option<bool>,
+    /// What the customer's key is asked with, as it was said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) context: Option<String>,
     /// Of a customer's own key, which is in force then, whatever is said above.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) customer: Option<Seal>,

@@ -113,7 +113,16 @@ impl House {
 
     /// Calls an operation with its input as it is.
     pub async fn raw<O: Operation>(&self, input: O::Input) -> Result<O::Output, Refused> {
-        let principal = Arc::new(Principal::root(AccountId::default()));
+        self.raw_as::<O>(AccountId::default(), input).await
+    }
+
+    /// The same as another account.
+    pub async fn raw_as<O: Operation>(
+        &self,
+        account: AccountId,
+        input: O::Input,
+    ) -> Result<O::Output, Refused> {
+        let principal = Arc::new(Principal::root(account));
         let answer = self.doors.call::<O>(principal, &Region::default(), input).await;
         answer.map_err(|error| words(&error))
     }

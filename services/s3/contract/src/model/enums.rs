@@ -10,6 +10,10 @@ text_enum!(ArchiveStatus {
     ArchiveAccess = "ARCHIVE_ACCESS",
     DeepArchiveAccess = "DEEP_ARCHIVE_ACCESS",
 });
+text_enum!(BucketAbacStatus {
+    Enabled = "Enabled",
+    Disabled = "Disabled",
+});
 text_enum!(BucketAccelerateStatus {
     Enabled = "Enabled",
     Suspended = "Suspended",
@@ -273,9 +277,6 @@ text_enum!(ObjectStorageClass {
     ExpressOnezone = "EXPRESS_ONEZONE",
     FsxOpenzfs = "FSX_OPENZFS",
     FsxOntap = "FSX_ONTAP",
-});
-text_enum!(ObjectVersionStorageClass {
-    Standard = "STANDARD",
 });
 text_enum!(OptionalObjectAttributes {
     RestoreStatus = "RestoreStatus",

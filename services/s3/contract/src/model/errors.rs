@@ -14,6 +14,11 @@ use super::{enums::*, tables};
 use super::shapes::*;
 
 #[derive(Clone, Default)]
+pub struct AccessDenied {}
+shape!(AccessDenied, tables::ACCESS_DENIED);
+
+error_shape!(AccessDenied);
+#[derive(Clone, Default)]
 pub struct BucketAlreadyExists {}
 shape!(BucketAlreadyExists, tables::BUCKET_ALREADY_EXISTS);
 

@@ -602,6 +602,33 @@ pub static DELETE_PUBLIC_ACCESS_BLOCK: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct GetBucketAbac;
+impl Operation for GetBucketAbac {
+    type Input = shapes::GetBucketAbacRequest;
+    type Output = shapes::GetBucketAbacOutput;
+    const SCHEMA: &'static OperationSchema = &GET_BUCKET_ABAC;
+}
+pub type GetBucketAbacInput = shapes::GetBucketAbacRequest;
+pub static GET_BUCKET_ABAC: OperationSchema = OperationSchema {
+    name: "GetBucketAbac",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/{Bucket}?abac", status: 200 },
+    input: &tables::GET_BUCKET_ABAC_REQUEST,
+    output: &tables::GET_BUCKET_ABAC_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::GetBucketAbacRequest::default()),
+    new_output: || Box::new(shapes::GetBucketAbacOutput::default()),
+    lane: Lane::Query,
+    action: "s3:GetBucketABAC",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetBucketAccelerateConfiguration;
 impl Operation for GetBucketAccelerateConfiguration {
     type Input = shapes::GetBucketAccelerateConfigurationRequest;
@@ -1334,6 +1361,33 @@ pub static GET_OBJECT_TAGGING: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Named("Tagging"),
 };
 
+pub struct GetObjectTorrent;
+impl Operation for GetObjectTorrent {
+    type Input = shapes::GetObjectTorrentRequest;
+    type Output = shapes::GetObjectTorrentOutput;
+    const SCHEMA: &'static OperationSchema = &GET_OBJECT_TORRENT;
+}
+pub type GetObjectTorrentInput = shapes::GetObjectTorrentRequest;
+pub static GET_OBJECT_TORRENT: OperationSchema = OperationSchema {
+    name: "GetObjectTorrent",
+    service: &SERVICE,
+    http: Http { method: "GET", uri: "/{Bucket}/{Key+}?torrent", status: 200 },
+    input: &tables::GET_OBJECT_TORRENT_REQUEST,
+    output: &tables::GET_OBJECT_TORRENT_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::GetObjectTorrentRequest::default()),
+    new_output: || Box::new(shapes::GetObjectTorrentOutput::default()),
+    lane: Lane::Flow,
+    action: "s3:GetObjectTorrent",
+    resource: "arn:aws:s3:::{Bucket}/{Key}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetPublicAccessBlock;
 impl Operation for GetPublicAccessBlock {
     type Input = shapes::GetPublicAccessBlockRequest;
@@ -1720,6 +1774,33 @@ pub static LIST_PARTS: OperationSchema = OperationSchema {
     signed: false,
     unsigned_payload: false,
     xml_root: XmlRoot::Named("ListPartsResult"),
+};
+
+pub struct PutBucketAbac;
+impl Operation for PutBucketAbac {
+    type Input = shapes::PutBucketAbacRequest;
+    type Output = shapes::PutBucketAbacOutput;
+    const SCHEMA: &'static OperationSchema = &PUT_BUCKET_ABAC;
+}
+pub type PutBucketAbacInput = shapes::PutBucketAbacRequest;
+pub static PUT_BUCKET_ABAC: OperationSchema = OperationSchema {
+    name: "PutBucketAbac",
+    service: &SERVICE,
+    http: Http { method: "PUT", uri: "/{Bucket}?abac", status: 200 },
+    input: &tables::PUT_BUCKET_ABAC_REQUEST,
+    output: &tables::PUT_BUCKET_ABAC_OUTPUT,
+    errors: &[],
+    new_input: || Box::new(shapes::PutBucketAbacRequest::default()),
+    new_output: || Box::new(shapes::PutBucketAbacOutput::default()),
+    lane: Lane::Command,
+    action: "s3:PutBucketABAC",
+    resource: "arn:aws:s3:::{Bucket}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
 };
 
 pub struct PutBucketAccelerateConfiguration;
@@ -2422,6 +2503,34 @@ pub static RESTORE_OBJECT: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::RestoreObjectOutput::default()),
     lane: Lane::Flow,
     action: "s3:RestoreObject",
+    resource: "arn:aws:s3:::{Bucket}/{Key}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateObjectEncryption;
+impl Operation for UpdateObjectEncryption {
+    type Input = shapes::UpdateObjectEncryptionRequest;
+    type Output = shapes::UpdateObjectEncryptionResponse;
+    const SCHEMA: &'static OperationSchema = &UPDATE_OBJECT_ENCRYPTION;
+}
+pub type UpdateObjectEncryptionInput = shapes::UpdateObjectEncryptionRequest;
+pub type UpdateObjectEncryptionOutput = shapes::UpdateObjectEncryptionResponse;
+pub static UPDATE_OBJECT_ENCRYPTION: OperationSchema = OperationSchema {
+    name: "UpdateObjectEncryption",
+    service: &SERVICE,
+    http: Http { method: "PUT", uri: "/{Bucket}/{Key+}?encryption", status: 200 },
+    input: &tables::UPDATE_OBJECT_ENCRYPTION_REQUEST,
+    output: &tables::UPDATE_OBJECT_ENCRYPTION_RESPONSE,
+    errors: &[&tables::NO_SUCH_KEY, &tables::INVALID_REQUEST, &tables::ACCESS_DENIED],
+    new_input: || Box::new(shapes::UpdateObjectEncryptionRequest::default()),
+    new_output: || Box::new(shapes::UpdateObjectEncryptionResponse::default()),
+    lane: Lane::Flow,
+    action: "s3:UpdateObjectEncryption",
     resource: "arn:aws:s3:::{Bucket}/{Key}",
     paginator: None,
     result_wrapper: None,

@@ -12,6 +12,12 @@ use haar_wire::{Body, EventStream, Json, error_shape, events, shape};
 use super::{enums::*, tables};
 
 #[derive(Clone, Default)]
+pub struct AbacStatus {
+    pub status: Option<BucketAbacStatus>,
+}
+shape!(AbacStatus, tables::ABAC_STATUS, 0 status);
+
+#[derive(Clone, Default)]
 pub struct AbortIncompleteMultipartUpload {
     pub days_after_initiation: Option<i32>,
 }
@@ -780,6 +786,19 @@ pub struct FilterRule {
 shape!(FilterRule, tables::FILTER_RULE, 0 name, 1 value);
 
 #[derive(Clone, Default)]
+pub struct GetBucketAbacOutput {
+    pub abac_status: Option<AbacStatus>,
+}
+shape!(GetBucketAbacOutput, tables::GET_BUCKET_ABAC_OUTPUT, 0 abac_status);
+
+#[derive(Clone, Default)]
+pub struct GetBucketAbacRequest {
+    pub bucket: String,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(GetBucketAbacRequest, tables::GET_BUCKET_ABAC_REQUEST, 0 bucket, 1 expected_bucket_owner);
+
+#[derive(Clone, Default)]
 pub struct GetBucketAccelerateConfigurationOutput {
     pub status: Option<BucketAccelerateStatus>,
     pub request_charged: Option<RequestCharged>,
@@ -1239,6 +1258,22 @@ pub struct GetObjectTaggingRequest {
     pub request_payer: Option<RequestPayer>,
 }
 shape!(GetObjectTaggingRequest, tables::GET_OBJECT_TAGGING_REQUEST, 0 bucket, 1 key, 2 version_id, 3 expected_bucket_owner, 4 request_payer);
+
+#[derive(Default)]
+pub struct GetObjectTorrentOutput {
+    pub body: Body,
+    pub request_charged: Option<RequestCharged>,
+}
+shape!(stream GetObjectTorrentOutput, tables::GET_OBJECT_TORRENT_OUTPUT, 0 body, 1 request_charged);
+
+#[derive(Clone, Default)]
+pub struct GetObjectTorrentRequest {
+    pub bucket: String,
+    pub key: String,
+    pub request_payer: Option<RequestPayer>,
+    pub expected_bucket_owner: Option<String>,
+}
+shape!(GetObjectTorrentRequest, tables::GET_OBJECT_TORRENT_REQUEST, 0 bucket, 1 key, 2 request_payer, 3 expected_bucket_owner);
 
 #[derive(Clone, Default)]
 pub struct GetPublicAccessBlockOutput {
@@ -1886,6 +1921,12 @@ pub struct Object {
 shape!(Object, tables::OBJECT, 0 key, 1 last_modified, 2 e_tag, 3 checksum_algorithm, 4 checksum_type, 5 size, 6 storage_class, 7 owner, 8 restore_status);
 
 #[derive(Clone, Default)]
+pub struct ObjectEncryption {
+    pub ssekms: Option<SSEKMSEncryption>,
+}
+shape!(ObjectEncryption, tables::OBJECT_ENCRYPTION, 0 ssekms);
+
+#[derive(Clone, Default)]
 pub struct ObjectIdentifier {
     pub key: String,
     pub version_id: Option<String>,
@@ -1944,7 +1985,7 @@ pub struct ObjectVersion {
     pub checksum_algorithm: Option<Vec<ChecksumAlgorithm>>,
     pub checksum_type: Option<ChecksumType>,
     pub size: Option<i64>,
-    pub storage_class: Option<ObjectVersionStorageClass>,
+    pub storage_class: Option<String>,
     pub key: Option<String>,
     pub version_id: Option<String>,
     pub is_latest: Option<bool>,
@@ -2029,6 +2070,20 @@ pub struct PublicAccessBlockConfiguration {
     pub restrict_public_buckets: Option<bool>,
 }
 shape!(PublicAccessBlockConfiguration, tables::PUBLIC_ACCESS_BLOCK_CONFIGURATION, 0 block_public_acls, 1 ignore_public_acls, 2 block_public_policy, 3 restrict_public_buckets);
+
+#[derive(Clone, Default)]
+pub struct PutBucketAbacOutput {}
+shape!(PutBucketAbacOutput, tables::PUT_BUCKET_ABAC_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct PutBucketAbacRequest {
+    pub bucket: String,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<ChecksumAlgorithm>,
+    pub expected_bucket_owner: Option<String>,
+    pub abac_status: AbacStatus,
+}
+shape!(PutBucketAbacRequest, tables::PUT_BUCKET_ABAC_REQUEST, 0 bucket, 1 content_md5, 2 checksum_algorithm, 3 expected_bucket_owner, 4 abac_status);
 
 #[derive(Clone, Default)]
 pub struct PutBucketAccelerateConfigurationOutput {}
@@ -2644,6 +2699,13 @@ pub struct SSEKMS {
 shape!(SSEKMS, tables::SSEKMS, 0 key_id);
 
 #[derive(Clone, Default)]
+pub struct SSEKMSEncryption {
+    pub kms_key_arn: String,
+    pub bucket_key_enabled: Option<bool>,
+}
+shape!(SSEKMSEncryption, tables::SSEKMS_ENCRYPTION, 0 kms_key_arn, 1 bucket_key_enabled);
+
+#[derive(Clone, Default)]
 pub struct SSES3 {}
 shape!(SSES3, tables::SSES3);
 
@@ -2757,6 +2819,25 @@ pub struct Transition {
     pub storage_class: Option<TransitionStorageClass>,
 }
 shape!(Transition, tables::TRANSITION, 0 date, 1 days, 2 storage_class);
+
+#[derive(Clone, Default)]
+pub struct UpdateObjectEncryptionRequest {
+    pub bucket: String,
+    pub key: String,
+    pub version_id: Option<String>,
+    pub object_encryption: ObjectEncryption,
+    pub request_payer: Option<RequestPayer>,
+    pub expected_bucket_owner: Option<String>,
+    pub content_md5: Option<String>,
+    pub checksum_algorithm: Option<ChecksumAlgorithm>,
+}
+shape!(UpdateObjectEncryptionRequest, tables::UPDATE_OBJECT_ENCRYPTION_REQUEST, 0 bucket, 1 key, 2 version_id, 3 object_encryption, 4 request_payer, 5 expected_bucket_owner, 6 content_md5, 7 checksum_algorithm);
+
+#[derive(Clone, Default)]
+pub struct UpdateObjectEncryptionResponse {
+    pub request_charged: Option<RequestCharged>,
+}
+shape!(UpdateObjectEncryptionResponse, tables::UPDATE_OBJECT_ENCRYPTION_RESPONSE, 0 request_charged);
 
 #[derive(Clone, Default)]
 pub struct UploadPartCopyOutput {

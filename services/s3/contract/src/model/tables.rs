@@ -8,6 +8,10 @@ use haar_wire::{
 
 use super::enums;
 
+pub static ABAC_STATUS: Schema = Schema::structure(
+    "AbacStatus",
+    &StructSchema::new(&[Member::new("Status", &BUCKET_ABAC_STATUS)]),
+);
 pub static ABORT_DATE: Schema = Schema::new("AbortDate", Kind::Timestamp(None));
 pub static ABORT_INCOMPLETE_MULTIPART_UPLOAD: Schema = Schema::structure(
     "AbortIncompleteMultipartUpload",
@@ -55,6 +59,10 @@ pub static ACCESS_CONTROL_POLICY: Schema = Schema::structure(
 pub static ACCESS_CONTROL_TRANSLATION: Schema = Schema::structure(
     "AccessControlTranslation",
     &StructSchema::new(&[Member::new("Owner", &OWNER_OVERRIDE).required()]),
+);
+pub static ACCESS_DENIED: Schema = Schema::structure(
+    "AccessDenied",
+    &StructSchema::new(&[]).error("AccessDenied", 403, Fault::Sender),
 );
 pub static ACCESS_POINT_ALIAS: Schema = Schema::new("AccessPointAlias", Kind::Boolean);
 pub static ACCESS_POINT_ARN: Schema = Schema::new("AccessPointArn", Kind::Text);
@@ -143,6 +151,8 @@ pub static BUCKET: Schema = Schema::structure(
         Member::new("BucketArn", &S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING),
     ]),
 );
+pub static BUCKET_ABAC_STATUS: Schema =
+    Schema::new("BucketAbacStatus", Kind::Enum(enums::BucketAbacStatus::TEXTS));
 pub static BUCKET_ACCELERATE_STATUS: Schema =
     Schema::new("BucketAccelerateStatus", Kind::Enum(enums::BucketAccelerateStatus::TEXTS));
 pub static BUCKET_ALREADY_EXISTS: Schema = Schema::structure(
@@ -1180,6 +1190,19 @@ pub static FILTER_RULE_LIST: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &FILTER_RULE), flattened: true }),
 );
 pub static FILTER_RULE_VALUE: Schema = Schema::new("FilterRuleValue", Kind::Text);
+pub static GET_BUCKET_ABAC_OUTPUT: Schema = Schema::structure(
+    "GetBucketAbacOutput",
+    &StructSchema::new(&[Member::new("AbacStatus", &ABAC_STATUS).at(Location::Payload)]),
+);
+pub static GET_BUCKET_ABAC_REQUEST: Schema = Schema::structure(
+    "GetBucketAbacRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+    ]),
+);
 pub static GET_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT: Schema = Schema::structure(
     "GetBucketAccelerateConfigurationOutput",
     &StructSchema::new(&[
@@ -1789,6 +1812,28 @@ pub static GET_OBJECT_TAGGING_REQUEST: Schema = Schema::structure(
             .at(Location::Header),
         Member::new("RequestPayer", &REQUEST_PAYER)
             .wire("x-amz-request-payer")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_OBJECT_TORRENT_OUTPUT: Schema = Schema::structure(
+    "GetObjectTorrentOutput",
+    &StructSchema::new(&[
+        Member::new("Body", &BODY_STREAM).at(Location::Payload),
+        Member::new("RequestCharged", &REQUEST_CHARGED)
+            .wire("x-amz-request-charged")
+            .at(Location::Header),
+    ]),
+);
+pub static GET_OBJECT_TORRENT_REQUEST: Schema = Schema::structure(
+    "GetObjectTorrentRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
             .at(Location::Header),
     ]),
 );
@@ -2702,6 +2747,8 @@ pub static NO_SUCH_UPLOAD: Schema = Schema::structure(
     "NoSuchUpload",
     &StructSchema::new(&[]).error("NoSuchUpload", 404, Fault::Sender),
 );
+pub static NON_EMPTY_KMS_KEY_ARN_STRING: Schema =
+    Schema::new("NonEmptyKmsKeyArnString", Kind::Text).min(20).max(2048).pattern(&P1).sensitive();
 pub static NONCURRENT_VERSION_EXPIRATION: Schema = Schema::structure(
     "NoncurrentVersionExpiration",
     &StructSchema::new(&[
@@ -2765,6 +2812,10 @@ pub static OBJECT_ATTRIBUTES_LIST: Schema = Schema::new(
 );
 pub static OBJECT_CANNED_ACL: Schema =
     Schema::new("ObjectCannedACL", Kind::Enum(enums::ObjectCannedACL::TEXTS));
+pub static OBJECT_ENCRYPTION: Schema = Schema::structure(
+    "ObjectEncryption",
+    &StructSchema::new(&[Member::new("SSEKMS", &SSEKMS_ENCRYPTION).wire("SSE-KMS")]).union(),
+);
 pub static OBJECT_IDENTIFIER: Schema = Schema::structure(
     "ObjectIdentifier",
     &StructSchema::new(&[
@@ -2855,7 +2906,7 @@ pub static OBJECT_VERSION: Schema = Schema::structure(
         Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM_LIST),
         Member::new("ChecksumType", &CHECKSUM_TYPE),
         Member::new("Size", &SIZE),
-        Member::new("StorageClass", &OBJECT_VERSION_STORAGE_CLASS),
+        Member::new("StorageClass", &OPEN_TEXT),
         Member::new("Key", &OBJECT_KEY),
         Member::new("VersionId", &OBJECT_VERSION_ID),
         Member::new("IsLatest", &IS_LATEST),
@@ -2869,8 +2920,6 @@ pub static OBJECT_VERSION_LIST: Schema = Schema::new(
     "ObjectVersionList",
     Kind::List(&ListSchema { item: Member::new("member", &OBJECT_VERSION), flattened: true }),
 );
-pub static OBJECT_VERSION_STORAGE_CLASS: Schema =
-    Schema::new("ObjectVersionStorageClass", Kind::Enum(enums::ObjectVersionStorageClass::TEXTS));
 pub static OPEN_TEXT: Schema = Schema::new("OpenText", Kind::Text);
 pub static OPTIONAL_OBJECT_ATTRIBUTES: Schema =
     Schema::new("OptionalObjectAttributes", Kind::Enum(enums::OptionalObjectAttributes::TEXTS));
@@ -2961,6 +3010,22 @@ pub static PUBLIC_ACCESS_BLOCK_CONFIGURATION: Schema = Schema::structure(
         Member::new("IgnorePublicAcls", &SETTING),
         Member::new("BlockPublicPolicy", &SETTING),
         Member::new("RestrictPublicBuckets", &SETTING),
+    ]),
+);
+pub static PUT_BUCKET_ABAC_OUTPUT: Schema =
+    Schema::structure("PutBucketAbacOutput", &StructSchema::new(&[]));
+pub static PUT_BUCKET_ABAC_REQUEST: Schema = Schema::structure(
+    "PutBucketAbacRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("AbacStatus", &ABAC_STATUS).at(Location::Payload).required(),
     ]),
 );
 pub static PUT_BUCKET_ACCELERATE_CONFIGURATION_OUTPUT: Schema =
@@ -3824,13 +3889,21 @@ pub static S3_LOCATION: Schema = Schema::structure(
     ]),
 );
 pub static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Schema =
-    Schema::new("S3RegionalOrS3ExpressBucketArnString", Kind::Text).min(1).max(128).pattern(&P1);
+    Schema::new("S3RegionalOrS3ExpressBucketArnString", Kind::Text).min(1).max(128).pattern(&P2);
 pub static SSE_CUSTOMER_ALGORITHM: Schema = Schema::new("SSECustomerAlgorithm", Kind::Text);
 pub static SSE_CUSTOMER_KEY: Schema = Schema::new("SSECustomerKey", Kind::Text).sensitive();
 pub static SSE_CUSTOMER_KEY_MD5: Schema = Schema::new("SSECustomerKeyMD5", Kind::Text);
 pub static SSEKMS: Schema = Schema::structure(
     "SSEKMS",
     &StructSchema::new(&[Member::new("KeyId", &SSEKMS_KEY_ID).required()]).xml_name("SSE-KMS"),
+);
+pub static SSEKMS_ENCRYPTION: Schema = Schema::structure(
+    "SSEKMSEncryption",
+    &StructSchema::new(&[
+        Member::new("KMSKeyArn", &NON_EMPTY_KMS_KEY_ARN_STRING).required(),
+        Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED),
+    ])
+    .xml_name("SSE-KMS"),
 );
 pub static SSEKMS_ENCRYPTION_CONTEXT: Schema =
     Schema::new("SSEKMSEncryptionContext", Kind::Text).sensitive();
@@ -4006,6 +4079,31 @@ pub static TRANSITION_STORAGE_CLASS: Schema =
     Schema::new("TransitionStorageClass", Kind::Enum(enums::TransitionStorageClass::TEXTS));
 pub static TYPE: Schema = Schema::new("Type", Kind::Enum(enums::Type::TEXTS));
 pub static URI: Schema = Schema::new("URI", Kind::Text);
+pub static UPDATE_OBJECT_ENCRYPTION_REQUEST: Schema = Schema::structure(
+    "UpdateObjectEncryptionRequest",
+    &StructSchema::new(&[
+        Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
+        Member::new("Key", &OBJECT_KEY).at(Location::Label).required(),
+        Member::new("VersionId", &OBJECT_VERSION_ID).wire("versionId").at(Location::Query),
+        Member::new("ObjectEncryption", &OBJECT_ENCRYPTION).at(Location::Payload).required(),
+        Member::new("RequestPayer", &REQUEST_PAYER)
+            .wire("x-amz-request-payer")
+            .at(Location::Header),
+        Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+            .wire("x-amz-expected-bucket-owner")
+            .at(Location::Header),
+        Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
+        Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+            .wire("x-amz-sdk-checksum-algorithm")
+            .at(Location::Header),
+    ]),
+);
+pub static UPDATE_OBJECT_ENCRYPTION_RESPONSE: Schema = Schema::structure(
+    "UpdateObjectEncryptionResponse",
+    &StructSchema::new(&[Member::new("RequestCharged", &REQUEST_CHARGED)
+        .wire("x-amz-request-charged")
+        .at(Location::Header)]),
+);
 pub static UPLOAD_ID_MARKER: Schema = Schema::new("UploadIdMarker", Kind::Text);
 pub static UPLOAD_PART_COPY_OUTPUT: Schema = Schema::structure(
     "UploadPartCopyOutput",
@@ -4235,4 +4333,6 @@ pub static WEBSITE_REDIRECT_LOCATION: Schema = Schema::new("WebsiteRedirectLocat
 pub static WRITE_OFFSET_BYTES: Schema = Schema::new("WriteOffsetBytes", Kind::Long);
 pub static YEARS: Schema = Schema::new("Years", Kind::Integer);
 static P0: Pattern = Pattern::new("\\/?.+\\/.+");
-static P1: Pattern = Pattern::new("arn:[^:]+:(s3|s3express):.*");
+static P2: Pattern = Pattern::new("arn:[^:]+:(s3|s3express):.*");
+static P1: Pattern =
+    Pattern::new("arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+");
