@@ -5,9 +5,11 @@ mod again;
 mod alarm;
 mod devices;
 mod figures;
+mod lease;
+mod limits;
 mod open;
 
-pub(crate) use again::{Pair, Renewed};
+pub(crate) use again::{Pair, Unfit};
 pub(crate) use alarm::Alarm;
 pub(crate) use devices::{Node, are_ruled_by_programs};
 pub(crate) use figures::Gauge;
@@ -16,17 +18,8 @@ use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use haar_substrate::Limits;
-
-/// Quotas are handed out this often: short, so that a small share does not stall for long.
-const CPU_PERIOD_MICROS: u64 = 20_000;
-/// The kernel refuses less.
-const CPU_QUOTA_MICROS_MIN: u64 = 1_000;
-/// Weight of what only waits for work, against 1,024 for what works.
-const WAITING_SHARES: u64 = 64;
+use lease::Lease;
 
 /// Which controllers this host has, and the parent group of one server's sandboxes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -161,7 +154,7 @@ impl Cgroups {
                 devices: child(&self.devices),
                 block: child(&self.block),
             },
-            spoiled: Arc::default(),
+            lease: Lease::default(),
         }
     }
 
@@ -237,8 +230,8 @@ fn make_dir(dir: &Path) -> io::Result<()> {
 pub(crate) struct Cgroup {
     pub(crate) name: String,
     at: Cgroups,
-    /// More was done to it than its members' ends undo: it is not used again.
-    spoiled: Arc<AtomicBool>,
+    /// Shared by all who know it by this use.
+    lease: Lease,
 }
 
 impl Cgroup {
@@ -258,129 +251,9 @@ impl Cgroup {
         Ok(Entries { tasks, directory: None })
     }
 
-    /// Writes limits. Absent ones are lifted.
-    pub(crate) fn limit(&self, limits: &Limits) -> io::Result<()> {
-        self.limit_memory(limits.memory.map(haar_types::MemoryMib::bytes))?;
-        self.limit_softly(limits.memory_soft.map(haar_types::MemoryMib::bytes))?;
-        self.limit_cpu(limits.cpu.map(|units| units.0), limits.cpu_shares)?;
-        self.limit_pids(limits.pids)
-    }
-
-    fn limit_pids(&self, most: Option<u32>) -> io::Result<()> {
-        let Some(dir) = &self.at.pids else { return Ok(()) };
-        let most = most.map_or("max".to_owned(), |most| most.to_string());
-        fs::write(dir.join("pids.max"), most)
-    }
-
-    /// Writes the limits of a group that was made a moment ago: it has none yet.
-    pub(crate) fn begin(&self, limits: &Limits) -> io::Result<()> {
-        if limits.memory.is_some() {
-            self.limit_memory(limits.memory.map(haar_types::MemoryMib::bytes))?;
-        }
-        if limits.memory_soft.is_some() {
-            self.limit_softly(limits.memory_soft.map(haar_types::MemoryMib::bytes))?;
-        }
-        if limits.cpu.is_some() || limits.cpu_shares.is_some() {
-            self.limit_cpu(limits.cpu.map(|units| units.0), limits.cpu_shares)?;
-        }
-        match limits.pids {
-            Some(most) => self.limit_pids(Some(most)),
-            None => Ok(()),
-        }
-    }
-
-    fn limit_memory(&self, bytes: Option<u64>) -> io::Result<()> {
-        let Some(dir) = &self.at.memory else { return Ok(()) };
-        if self.at.unified {
-            let most = bytes.map_or("max".to_owned(), |bytes| bytes.to_string());
-            fs::write(dir.join("memory.max"), most)?;
-            write_if_there(&dir.join("memory.swap.max"), "0")?;
-            return write_if_there(&dir.join("memory.oom.group"), "0");
-        }
-        let most = bytes.map_or("-1".to_owned(), |bytes| bytes.to_string());
-        let (memory, with_swap) =
-            (dir.join("memory.limit_in_bytes"), dir.join("memory.memsw.limit_in_bytes"));
-        // the limit with swap can never be below the one without: which goes first depends on
-        // where they stand
-        if with_swap.exists() && fs::write(&with_swap, &most).is_err() {
-            fs::write(&memory, &most)?;
-            return fs::write(&with_swap, &most);
-        }
-        fs::write(&memory, &most)
-    }
-
-    fn limit_softly(&self, bytes: Option<u64>) -> io::Result<()> {
-        let Some(dir) = &self.at.memory else { return Ok(()) };
-        let (file, none) = match self.at.unified {
-            true => ("memory.low", "0"),
-            false => ("memory.soft_limit_in_bytes", "-1"),
-        };
-        let least = bytes.map_or(none.to_owned(), |bytes| bytes.to_string());
-        write_if_there(&dir.join(file), &least)
-    }
-
-    fn limit_cpu(&self, units: Option<u64>, shares: Option<u64>) -> io::Result<()> {
-        let Some(dir) = &self.at.cpu else { return Ok(()) };
-        let quota =
-            units.map(|units| (units * CPU_PERIOD_MICROS / 1_024).max(CPU_QUOTA_MICROS_MIN));
-        if self.at.unified {
-            let quota = quota.map_or("max".to_owned(), |quota| quota.to_string());
-            fs::write(dir.join("cpu.max"), format!("{quota} {CPU_PERIOD_MICROS}"))?;
-            let weight = shares.or(units).unwrap_or(1_024) * 100 / 1_024;
-            return fs::write(dir.join("cpu.weight"), weight.clamp(1, 10_000).to_string());
-        }
-        let shares = shares.or(units).unwrap_or(1_024).max(2);
-        fs::write(dir.join("cpu.shares"), shares.to_string())?;
-        let file = dir.join("cpu.cfs_quota_us");
-        match quota {
-            Some(quota) if file.exists() => {
-                fs::write(dir.join("cpu.cfs_period_us"), CPU_PERIOD_MICROS.to_string())?;
-                fs::write(file, quota.to_string())
-            }
-            Some(_) => Ok(()),
-            None => write_if_there(&file, "-1"),
-        }
-    }
-
-    /// Lifts the bound on the processor's time, for members that are to die: hundreds of them, with
-    /// a seventh of a processor for all, would take minutes to get so far.
-    pub(crate) fn hurry(&self) -> io::Result<()> {
-        self.spoil();
-        let Some(dir) = &self.at.cpu else { return Ok(()) };
-        match self.at.unified {
-            true => fs::write(dir.join("cpu.max"), format!("max {CPU_PERIOD_MICROS}")),
-            false => write_if_there(&dir.join("cpu.cfs_quota_us"), "-1"),
-        }
-    }
-
     /// It is not to be used again.
     pub(crate) fn spoil(&self) {
-        self.spoiled.store(true, Ordering::SeqCst);
-    }
-
-    fn is_spoiled(&self) -> bool {
-        self.spoiled.load(Ordering::SeqCst)
-    }
-
-    /// Lets those that work go before this one, until [`Self::limit`].
-    pub(crate) fn wait(&self) -> io::Result<()> {
-        let Some(dir) = &self.at.cpu else { return Ok(()) };
-        if self.at.unified {
-            let weight = WAITING_SHARES * 100 / 1_024;
-            return fs::write(dir.join("cpu.weight"), weight.to_string());
-        }
-        fs::write(dir.join("cpu.shares"), WAITING_SHARES.to_string())
-    }
-
-    /// Freezes or thaws; does not wait until the last process stands still.
-    pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
-        let Some(dir) = &self.at.freezer else {
-            return Err(io::Error::from(io::ErrorKind::Unsupported));
-        };
-        if self.at.unified {
-            return fs::write(dir.join("cgroup.freeze"), if frozen { "1" } else { "0" });
-        }
-        fs::write(dir.join("freezer.state"), if frozen { "FROZEN" } else { "THAWED" })
+        self.lease.spoil();
     }
 
     /// Processes in it.
@@ -426,7 +299,7 @@ impl Cgroup {
                     devices: child(&self.at.devices, name),
                     block: child(&self.at.block, name),
                 },
-                spoiled: Arc::default(),
+                lease: Lease::default(),
             })
             .collect();
         all.push(self.clone());
@@ -447,10 +320,6 @@ impl Cgroup {
 pub(crate) struct Entries {
     pub(crate) tasks: Vec<OwnedFd>,
     pub(crate) directory: Option<OwnedFd>,
-}
-
-fn write_if_there(file: &Path, text: &str) -> io::Result<()> {
-    if file.exists() { fs::write(file, text) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 mod connection;
 mod dial;
+mod gate;
+mod groups;
 mod known;
 mod logs;
 mod merge;
@@ -26,9 +28,9 @@ use haar_substrate::{
 };
 use parking_lot::Mutex;
 
-use crate::cgroup::{Cgroup, Cgroups, Gauge};
+use crate::cgroup::Cgroups;
 use crate::probe;
-use crate::proto::{Answer, Carriage, Failure, FromImage, Request};
+use crate::proto::{Answer, Failure, FromImage, Request};
 use connection::Connection;
 use known::Known;
 use ports::{Opened, Ports};
@@ -151,18 +153,6 @@ impl OciSubstrate {
         connection.ask(request).await.map(drop).map_err(|failure| failure.into_error(verb))
     }
 
-    /// The file that holds a sandbox's peak of memory, open from the first time on.
-    fn peak_gauge(&self, id: &SandboxId) -> Result<Arc<Gauge>, SubstrateError> {
-        let mut known = self.known.lock();
-        let entry = known.sandboxes.get_mut(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
-        if let Some(open) = &entry.memory_peak {
-            return Ok(Arc::clone(open));
-        }
-        let opened = self.cgroups.named(&entry.cgroup).memory_peak();
-        let opened = Arc::new(opened.map_err(|error| judge(Verb::List, id, error))?);
-        Ok(Arc::clone(entry.memory_peak.insert(opened)))
-    }
-
     /// Holds what an adopted sandbox runs from.
     fn hold_adopted(&self, status: &SandboxStatus) {
         for (name, container) in &status.containers {
@@ -198,47 +188,6 @@ impl OciSubstrate {
         self.hold(id, &spec.name, bundle);
         Ok(Some(merged))
     }
-
-    /// A container's own control group, else its sandbox's.
-    fn container_group(&self, id: &SandboxId, container: &str) -> Result<Cgroup, SubstrateError> {
-        let known = self.known.lock();
-        let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
-        if !entry.runs.contains_key(container) {
-            return Err(SubstrateError::Gone(id.clone()));
-        }
-        Ok(self.cgroups.named(entry.groups.get(container).unwrap_or(&entry.cgroup)))
-    }
-
-    /// Adds what went over the sandbox's interface.
-    fn with_network(&self, id: &SandboxId, mut stats: Stats) -> Stats {
-        let interface =
-            self.known.lock().sandboxes.get(id).and_then(|entry| entry.interface.clone());
-        if let Some((interface, before)) = interface {
-            let own = Carriage::of(&interface).since(before);
-            // what the host's side receives is what the sandbox has sent
-            stats.network_rx = own.sent;
-            stats.network_tx = own.received;
-        }
-        stats
-    }
-
-    /// The sandbox's control group.
-    fn group(&self, id: &SandboxId) -> Result<Cgroup, SubstrateError> {
-        let known = self.known.lock();
-        let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
-        Ok(self.cgroups.named(&entry.cgroup))
-    }
-}
-
-/// What failed on a control group: when that is gone, so is its sandbox.
-fn judge(verb: Verb, id: &SandboxId, error: std::io::Error) -> SubstrateError {
-    match error.raw_os_error() {
-        Some(libc::ENOENT | libc::ENODEV) => SubstrateError::Gone(id.clone()),
-        _ if error.kind() == std::io::ErrorKind::Unsupported => {
-            SubstrateError::Unsupported(verb, "this host lacks the control group".into())
-        }
-        _ => SubstrateError::Unreachable(verb, error),
-    }
 }
 
 #[async_trait]
@@ -270,8 +219,12 @@ impl Substrate for OciSubstrate {
     }
 
     async fn remove(&self, id: &SandboxId, grace: Duration) -> Result<(), SubstrateError> {
+        let leaving = self.known.lock().sandboxes.get(id).map(|entry| entry.gate.leave());
         let request = Request::Remove { id: id.clone(), grace };
         self.ask(Verb::Remove, request).await?;
+        if let Some(leaving) = leaving {
+            leaving.done();
+        }
         self.known.lock().sandboxes.remove(id);
         self.bundles.lock().remove(id);
         self.ports.close(id).await;
@@ -284,11 +237,11 @@ impl Substrate for OciSubstrate {
         container: ContainerSpec,
     ) -> Result<SandboxStatus, SubstrateError> {
         let connection = self.connect(Verb::Start).await?;
-        let hostname = {
+        let (hostname, _beginning) = {
             let mut known = self.known.lock();
             known.expect(id);
             let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
-            entry.hostname.clone()
+            (entry.hostname.clone(), entry.gate.begin())
         };
         let image = self.image(Verb::Start, id, &hostname, &container)?;
         let request = Request::Start { id: id.clone(), container: Box::new(container), image };
@@ -330,7 +283,11 @@ impl Substrate for OciSubstrate {
     ) -> Result<Arc<dyn Session>, SubstrateError> {
         let connection = self.connect(Verb::Exec).await?;
         let session = connection.mint();
-        let end = self.known.lock().expect_session(session);
+        let (end, _beginning) = {
+            let mut known = self.known.lock();
+            let beginning = known.sandboxes.get(id).map(|entry| entry.gate.begin());
+            (known.expect_session(session), beginning)
+        };
         let terminal = exec.terminal.is_some();
         let (id, container) = (id.clone(), container.to_owned());
         let request = Request::Exec { session, id, container, exec: Box::new(exec) };
@@ -368,8 +325,7 @@ impl Substrate for OciSubstrate {
         container: &str,
         paused: bool,
     ) -> Result<(), SubstrateError> {
-        let group = self.container_group(id, container)?;
-        group.freeze(paused).map_err(|error| judge(Verb::Signal, id, error))
+        self.freeze_group(id, Some(container), paused).await
     }
 
     async fn container_stats(
@@ -377,9 +333,7 @@ impl Substrate for OciSubstrate {
         id: &SandboxId,
         container: &str,
     ) -> Result<Stats, SubstrateError> {
-        let group = self.container_group(id, container)?;
-        let stats = group.stats().map_err(|error| judge(Verb::List, id, error))?;
-        Ok(self.with_network(id, stats))
+        self.look(id, Some(container))
     }
 
     async fn list(&self) -> Result<Vec<SandboxStatus>, SubstrateError> {
@@ -455,20 +409,19 @@ impl Substrate for OciSubstrate {
     }
 
     async fn freeze(&self, id: &SandboxId, frozen: bool) -> Result<(), SubstrateError> {
-        self.group(id)?.freeze(frozen).map_err(|error| judge(Verb::Signal, id, error))
+        self.freeze_group(id, None, frozen).await
     }
 
     async fn stats(&self, id: &SandboxId) -> Result<Stats, SubstrateError> {
-        let stats = self.group(id)?.stats().map_err(|error| judge(Verb::List, id, error))?;
-        Ok(self.with_network(id, stats))
+        self.look(id, None)
     }
 
     async fn memory_peak(&self, id: &SandboxId) -> Result<u64, SubstrateError> {
-        self.peak_gauge(id)?.read().map_err(|error| judge(Verb::List, id, error))
+        self.peak(id)
     }
 
     async fn reset_peak(&self, id: &SandboxId) -> Result<(), SubstrateError> {
-        self.group(id)?.reset_peak().map_err(|error| judge(Verb::Signal, id, error))
+        self.start_peak_anew(id)
     }
 
     async fn resize(&self, id: &SandboxId, limits: &Limits) -> Result<(), SubstrateError> {

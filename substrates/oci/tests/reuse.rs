@@ -6,9 +6,13 @@ mod house;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::path::Path;
 use std::time::Duration;
 
-use haar_substrate::{Capability, ContainerState, Limits, SandboxId, SandboxSpec, Substrate};
+use haar_clock::Clock;
+use haar_substrate::{
+    Capability, ContainerState, ExecSpec, Limits, SandboxId, SandboxSpec, Substrate, SubstrateError,
+};
 use haar_substrate_oci::OciSubstrate;
 use house::{House, container, text};
 
@@ -75,6 +79,9 @@ async fn a_network_that_somebody_could_change_is_nobody_elses() {
 
 /// What a sandbox that has ended may still take.
 const GRACE: Duration = Duration::from_secs(1);
+
+/// After so long what a sandbox has left waits for the next.
+const SETTLED: Duration = Duration::from_millis(50);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_is_free_when_the_interface_that_had_it_is_silent() {
@@ -186,6 +193,225 @@ async fn a_root_that_is_used_again_has_nothing_of_the_one_before() {
             substrate.remove(&id, GRACE).await.unwrap();
         }
         assert_eq!(seen.len(), 1, "{seen:#?}");
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_root_is_used_again_only_over_the_very_layers_that_it_was_laid_over() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let bundle = house.config.images.as_ref().unwrap().bundle(&house.image).unwrap();
+        let layer = bundle.layers.last().unwrap();
+        let ask = async |name: &str| {
+            let (spec, _) = house.task(name);
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let mut main = container(&house, "main", "cat /srv/news 2>/dev/null; true");
+            main.root_size_bytes = Some(64 << 20);
+            main.cwd = "/".to_owned();
+            substrate.start(&id, main).await.unwrap();
+            assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0));
+            let said = text(substrate, &id, "main").await;
+            substrate.remove(&id, GRACE).await.unwrap();
+            Clock::system().sleep(SETTLED).await;
+            said
+        };
+        for round in 0..6 {
+            assert_eq!(ask(&format!("before{round}")).await, "");
+        }
+        // the same name, and others' files
+        let other = layer.with_extension("other");
+        let copy = std::process::Command::new("cp").arg("-a").args([layer, &other]).status();
+        assert!(copy.unwrap().success());
+        fs::write(other.join("srv/news"), "another").unwrap();
+        fs::remove_dir_all(layer).unwrap();
+        fs::rename(&other, layer).unwrap();
+        for round in 0..6 {
+            assert_eq!(ask(&format!("after{round}")).await, "another");
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// What of its control group a container can see that counts up.
+const COUNTS: &str = "cd /sys/fs/cgroup; \
+    for f in memory/memory.stat memory/memory.failcnt memory/memory.max_usage_in_bytes \
+    memory/memory.kmem.max_usage_in_bytes memory/memory.memsw.max_usage_in_bytes \
+    cpu/cpu.stat pids/pids.peak pids/pids.events; do \
+    if [ -e $f ]; then sed \"s,^,$f ,\" $f; fi; done";
+
+/// Those of a figure's name.
+fn counts(said: &str) -> Vec<(String, u64)> {
+    let lines = said.lines().filter_map(|line| line.rsplit_once(' '));
+    let counted = lines.filter(|(name, _)| !name.contains("memory.stat ") || name.contains(" pg"));
+    counted.filter_map(|(name, count)| Some((name.to_owned(), count.parse().ok()?))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_control_group_that_is_used_again_tells_nothing_of_the_one_before() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let ask = async |name: &str, script: &str| {
+            let (spec, _) = house.task(name);
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let script = format!("{script}; {COUNTS}");
+            substrate.start(&id, container(&house, "main", &script)).await.unwrap();
+            assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0));
+            let said = text(substrate, &id, "main").await;
+            substrate.remove(&id, GRACE).await.unwrap();
+            Clock::system().sleep(SETTLED).await;
+            counts(&said)
+        };
+        let busy = "x=$(head -c 8000000 /dev/zero | tr '\\0' x); \
+            n=0; while [ $n -lt 30 ]; do n=$((n+1)); sleep 0.2 & done; wait";
+        let first = ask("first", "true").await;
+        for round in 0..8 {
+            let loud = ask(&format!("loud{round}"), busy).await;
+            let quiet = ask(&format!("quiet{round}"), "true").await;
+            let all = first.iter().zip(&loud).zip(&quiet);
+            let told: Vec<_> =
+                all.filter(|((first, loud), _)| loud.1 > first.1.saturating_mul(3)).collect();
+            assert!(told.iter().any(|((first, _), _)| first.0.contains("pgfault")), "{loud:?}");
+            for ((first, loud), now) in told {
+                let middle = first.1.midpoint(loud.1);
+                assert!(now.1 < middle, "{round}: {first:?}, then {loud:?}, and {now:?}");
+            }
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_that_could_not_all_be_set_are_nobody_elses() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let limit = "cat /sys/fs/cgroup/memory/memory.limit_in_bytes 2>/dev/null \
+            || cat /sys/fs/cgroup/memory.max";
+        for round in 0..6 {
+            let (spec, _) = house.task(&format!("half{round}"));
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let mut half = container(&house, "main", "true");
+            half.limits = Limits {
+                memory: Some(haar_types::MemoryMib(64)),
+                pids: Some(u32::MAX), // more than there can be
+                ..Limits::default()
+            };
+            let refused = substrate.start(&id, half).await;
+            assert!(refused.is_err(), "{refused:?}");
+            substrate.remove(&id, GRACE).await.unwrap();
+            Clock::system().sleep(SETTLED).await;
+            let (spec, _) = house.task(&format!("whole{round}"));
+            let id = substrate.ensure(spec).await.unwrap().id;
+            substrate.start(&id, container(&house, "main", limit)).await.unwrap();
+            substrate.wait(&id, "main").await.unwrap();
+            let said = text(substrate, &id, "main").await;
+            let most = said.trim().parse::<u64>().unwrap_or(u64::MAX);
+            assert!(most > 1 << 40, "{round}: {said}");
+            substrate.remove(&id, GRACE).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn limits_that_are_set_while_a_sandbox_goes_are_nobody_elses() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let less = Limits { pids: Some(77), ..Limits::default() };
+        for round in 0..40 {
+            let (spec, _) = house.task(&format!("goes{round}"));
+            let id = substrate.ensure(spec).await.unwrap().id;
+            substrate.start(&id, container(&house, "main", "true")).await.unwrap();
+            substrate.wait(&id, "main").await.unwrap();
+            let resize = async {
+                for _ in 0..round % 8 {
+                    tokio::task::yield_now().await;
+                }
+                substrate.resize(&id, &less).await
+            };
+            let (removed, resized) = tokio::join!(substrate.remove(&id, GRACE), resize);
+            removed.unwrap();
+            assert!(
+                matches!(resized, Ok(()) | Err(SubstrateError::Gone(_))),
+                "{round}: {resized:?}"
+            );
+            let (spec, _) = house.task(&format!("next{round}"));
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let script = "while [ ! -e /tmp/go ]; do sleep 0.01; done";
+            let started = substrate.start(&id, container(&house, "main", script)).await.unwrap();
+            let ContainerState::Running { pid } = started.containers["main"].state else {
+                panic!()
+            };
+            assert!(!limits_around(pid).contains(&"77".to_owned()), "{round}");
+            fs::write(format!("/proc/{pid}/root/tmp/go"), "").unwrap();
+            substrate.wait(&id, "main").await.unwrap();
+            substrate.remove(&id, GRACE).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// What the groups that a process is in say of their processes.
+fn limits_around(pid: u32) -> Vec<String> {
+    let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let own = groups.lines().find_map(|line| line.split_once(":pids:"));
+    let own = own.map(|(_, path)| format!("/sys/fs/cgroup/pids{path}"));
+    let all = own.iter().flat_map(|own| Path::new(own).ancestors().take(2));
+    all.map(|dir| fs::read_to_string(dir.join("pids.max")).unwrap().trim().to_owned()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_starts_in_what_stands_still_and_what_stands_still_can_be_removed() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("still");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        substrate.freeze(&id, true).await.unwrap();
+        let refused = substrate.start(&id, container(&house, "late", "true")).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        let refused = substrate.exec(&id, "main", ExecSpec::new(&["true"])).await.map(drop);
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        substrate.freeze(&id, false).await.unwrap();
+        substrate.start(&id, container(&house, "late", "true")).await.unwrap();
+        assert_eq!(substrate.wait(&id, "late").await.unwrap().code, Some(0));
+        substrate.freeze(&id, true).await.unwrap();
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_may_be_paused_and_removed_while_a_container_starts_in_it() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        for round in 0..30 {
+            let (spec, _) = house.task(&format!("pause{round}"));
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let pause = async {
+                for _ in 0..round % 5 {
+                    tokio::task::yield_now().await;
+                }
+                substrate.freeze(&id, true).await
+            };
+            let start = substrate.start(&id, container(&house, "main", "exec sleep 1000"));
+            let end = async {
+                for _ in 0..round {
+                    tokio::task::yield_now().await;
+                }
+                substrate.remove(&id, Duration::ZERO).await
+            };
+            let (_, started, removed) = tokio::join!(pause, start, end);
+            removed.unwrap();
+            assert!(
+                matches!(
+                    started,
+                    Ok(_) | Err(SubstrateError::Gone(_) | SubstrateError::Refused { .. })
+                ),
+                "{round}: {started:?}"
+            );
+            assert!(substrate.list().await.unwrap().is_empty());
+        }
     });
     house.until_nothing_is_left().await;
 }

@@ -141,7 +141,7 @@ pub(super) fn read_number(file: &Path) -> io::Result<u64> {
     text.trim().parse().map_err(io::Error::other)
 }
 
-fn read_field(file: &Path, name: &str) -> io::Result<u64> {
+pub(super) fn read_field(file: &Path, name: &str) -> io::Result<u64> {
     let text = fs::read_to_string(file)?;
     let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     let value = value.ok_or_else(|| io::Error::other(format!("no {name}")))?;

@@ -11,6 +11,7 @@ use haar_substrate::{
 use haar_types::Timestamp;
 use tokio::sync::{broadcast, watch};
 
+use super::gate::Gate;
 use crate::cgroup::Gauge;
 use crate::proto::{Carriage, Carried, Described, Ended, Written};
 
@@ -47,6 +48,8 @@ pub(super) struct Entry {
     pub(super) runs: BTreeMap<String, Run>,
     pub(super) listeners: BTreeMap<SocketAddrV4, TcpListener>,
     pub(super) outputs: BTreeMap<String, [OwnedFd; 2]>,
+    /// Who may do what to its control groups.
+    pub(super) gate: Arc<Gate>,
     /// Opened when it is first asked for.
     pub(super) memory_peak: Option<Arc<Gauge>>,
 }
@@ -153,6 +156,7 @@ impl Known {
             runs: BTreeMap::new(),
             listeners: BTreeMap::new(),
             outputs: BTreeMap::new(),
+            gate: Arc::default(),
             memory_peak: None,
         });
         for (name, container) in &status.containers {

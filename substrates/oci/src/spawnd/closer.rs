@@ -11,7 +11,7 @@ use super::bridge::Used;
 use super::helper::Helper;
 use super::log;
 use super::scratch::Again;
-use crate::cgroup::{Cgroup, Pair, Renewed};
+use crate::cgroup::{Cgroup, Pair, Unfit};
 
 /// A process that has ended may count as a member for a moment.
 const RETRY: Duration = Duration::from_millis(2);
@@ -149,9 +149,9 @@ impl Waiting {
     /// Keeps groups for the next, or removes them.
     fn renew(&mut self, helper: &Helper, pair: Pair, tries: u32) {
         match helper.shop.kits.renew(&pair) {
-            Renewed::Yes => {}
-            Renewed::Later if tries < GROUP_TRIES_MAX => self.pairs.push((pair, tries)),
-            Renewed::Later | Renewed::Never => {
+            Ok(()) => {}
+            Err(Unfit::Yet) if tries < GROUP_TRIES_MAX => self.pairs.push((pair, tries)),
+            Err(Unfit::Yet | Unfit::Never) => {
                 self.remove(pair.inner.0);
                 self.remove(pair.outer.0);
             }

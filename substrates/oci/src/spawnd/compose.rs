@@ -177,6 +177,7 @@ fn start_alone(
     if sandbox.removal.lock().is_some() {
         return Err(Failure::Gone(sandbox.id.clone()));
     }
+    refuse_frozen(&sandbox.cgroup, &spec.name)?;
     let before = sandbox.units.lock().get(&spec.name).cloned();
     if let Some(before) = before {
         let ended = {
@@ -193,6 +194,15 @@ fn start_alone(
     }
     add(helper, sandbox, spec, image, &mut made)?;
     Ok(made)
+}
+
+/// What joins a group that stands still does so itself, and whoever starts it waits for that.
+pub(super) fn refuse_frozen(group: &Cgroup, program: &str) -> Result<(), Failure> {
+    if !group.is_frozen() {
+        return Ok(());
+    }
+    let reason = "its sandbox or container is paused".to_owned();
+    Err(Failure::Refused { program: program.to_owned(), reason })
 }
 
 fn find(helper: &Helper, id: &SandboxId) -> Result<Arc<Sandbox>, Failure> {
@@ -391,6 +401,23 @@ impl Composed {
         if let Some(Pair { outer, inner, .. }) = &mut *self.pair.lock() {
             for one in [outer, inner].into_iter().filter(|one| one.0.name == group.name) {
                 one.1 = limits.clone();
+            }
+        }
+    }
+
+    /// Sets other limits for the whole sandbox, which may be on its way out.
+    pub(super) fn resize(&self, group: &Cgroup, limits: &Limits) -> io::Result<()> {
+        let mut pair = self.pair.lock();
+        match &mut *pair {
+            Some(pair) => {
+                group.limit(limits)?;
+                pair.outer.1 = limits.clone();
+                Ok(())
+            }
+            // where others are about to have the group, they do not
+            None => {
+                group.spoil();
+                group.limit(limits)
             }
         }
     }

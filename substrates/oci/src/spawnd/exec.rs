@@ -10,6 +10,7 @@ use rustix::fs::{Gid, Mode, OFlags, ResolveFlags, Uid, fstatfs, openat2};
 
 use super::child::{self, ProgramPlan};
 use super::clone::Child;
+use super::compose::refuse_frozen;
 use super::container::program;
 use super::helper::Helper;
 use super::shell::{judge, output};
@@ -46,6 +47,7 @@ pub(super) fn start(
     if unit.life.lock().exit.is_some() {
         return Err(Failure::Gone(id.clone()));
     }
+    refuse_frozen(&unit.cgroup, spec.argv.first().map_or("", String::as_str))?;
     let shop = &helper.shop;
     let root: OwnedFd = unit
         .shell

@@ -189,6 +189,8 @@ impl Helper {
         if !alive.is_empty() || found.composed.is_none() {
             let _ = found.cgroup.hurry();
             let _ = found.cgroup.freeze(false);
+        } else if found.composed.as_ref().is_some_and(Composed::is_starting) {
+            let _ = found.cgroup.freeze(false); // else nobody would get so far as to be killed
         }
     }
 

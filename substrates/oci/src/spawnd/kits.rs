@@ -7,7 +7,7 @@ use haar_substrate::Limits;
 use parking_lot::Mutex;
 
 use super::{closer, log, rootfs};
-use crate::cgroup::{Cgroup, Cgroups, Pair, Renewed};
+use crate::cgroup::{Cgroup, Cgroups, Pair, Unfit};
 use crate::proto::{Doing, Failure};
 
 /// Prepared ones, once there was a sandbox that wanted one.
@@ -95,27 +95,21 @@ impl Kits {
         }
     }
 
-    /// Makes a kit of groups that have served; what cannot be used again is to be removed.
-    pub(super) fn renew(&self, pair: &Pair) -> Renewed {
+    /// Makes a kit of groups that have served.
+    pub(super) fn renew(&self, pair: &Pair) -> Result<(), Unfit> {
         let lacks = |state: &State| !state.is_over && state.ready.len() < WAITING_MAX;
         if !lacks(&self.0.lock()) {
-            return Renewed::Never;
+            return Err(Unfit::Never);
         }
-        match pair.renew() {
-            Renewed::Yes => {}
-            other => return other,
-        }
-        let Ok(devices) = rootfs::devices() else { return Renewed::Never };
+        let Pair { outer, inner, name } = pair.renew()?;
+        let devices = rootfs::devices().map_err(|_| Unfit::Never)?;
         let mut state = self.0.lock();
         if !lacks(&state) {
-            return Renewed::Never;
+            return Err(Unfit::Never);
         }
-        let Pair { outer: (group, limits), inner, name } = pair;
-        let (name, (within, its)) = (name.clone(), inner.clone());
-        let first = FirstKit { name, group: within, limits: its, devices };
-        let (group, limits) = (group.clone(), limits.clone());
-        state.ready.push(Kit { group, limits, first: Some(first) });
-        Renewed::Yes
+        let first = FirstKit { name, group: inner.0, limits: inner.1, devices };
+        state.ready.push(Kit { group: outer.0, limits: outer.1, first: Some(first) });
+        Ok(())
     }
 
     /// Removes all, for good.

@@ -6,13 +6,15 @@
 //! whole sandbox has ended, and only from sandboxes whose programs could not hand a descriptor to
 //! anybody outside: see [`Laid::is_private`].
 
+use std::fs;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use haar_clock::{Clock, Moment};
+use haar_clock::Moment;
 use haar_substrate::ContainerSpec;
-use haar_types::Timestamp;
 use parking_lot::Mutex;
 use rustix::fs::{AtFlags, statat};
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -26,20 +28,45 @@ use super::scratch::Again;
 const WAITING_MAX: usize = 40;
 const WAITING_FOR: Duration = Duration::from_secs(30);
 
-/// How old the writable layer's last change must be, so that another cannot have the same time.
-const SETTLED_AFTER: Duration = Duration::from_millis(20);
-
 /// Layers that lie over each other.
 pub(super) struct Laid {
-    layers: Vec<PathBuf>,
+    layers: Vec<Lower>,
     /// A mount of them that nobody has been in.
     tree: OwnedFd,
     /// The writable layer's directory before anybody was.
     before: Footprint,
 }
 
+/// A layer's directory: that of this name which was there then. One that was removed meanwhile and
+/// came again is another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Lower {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+    changed_at: (i64, i64),
+}
+
+impl Lower {
+    /// All of an image's, as they are now.
+    pub(super) fn all(layers: &[PathBuf]) -> io::Result<Vec<Self>> {
+        layers.iter().map(|layer| Self::of(layer)).collect()
+    }
+
+    fn of(layer: &Path) -> io::Result<Self> {
+        let found = fs::symlink_metadata(layer)?;
+        Ok(Self {
+            path: layer.to_owned(),
+            device: found.dev(),
+            inode: found.ino(),
+            changed_at: (found.ctime(), found.ctime_nsec()),
+        })
+    }
+}
+
 /// What tells of any change in a directory or below it: to change anything below, overlay must
-/// first make something of it in there.
+/// first make something of it in there. No two changes have the same time once somebody has looked
+/// in between: so it is from Linux 6.13 on, and older ones make no second mount of a root.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Footprint {
     mode: u32,
@@ -58,20 +85,14 @@ impl Footprint {
             changed_at: (found.st_ctime, found.st_ctime_nsec as i64),
         })
     }
-
-    fn is_settled(&self) -> bool {
-        let (seconds, nanos) = self.changed_at;
-        let changed_at = Timestamp(seconds * 1_000 + nanos / 1_000_000);
-        Clock::system().now() > changed_at + SETTLED_AFTER
-    }
 }
 
 impl Laid {
     /// Remembers a root that was just laid over a scratch file system; none where this kernel
-    /// (before 6.15) makes no second mount of it, or a change could go unseen.
-    pub(super) fn of(layers: &[PathBuf], root: &OwnedFd, scratch: impl AsFd) -> Option<Self> {
-        let before = Footprint::of(scratch).filter(Footprint::is_settled)?;
-        Some(Self { layers: layers.to_owned(), tree: share(root)?, before })
+    /// (before 6.15) makes no second mount of it.
+    pub(super) fn of(layers: Vec<Lower>, root: &OwnedFd, scratch: impl AsFd) -> Option<Self> {
+        let before = Footprint::of(scratch)?;
+        Some(Self { layers, tree: share(root)?, before })
     }
 
     /// A container's programs cannot hand what they have opened to anybody outside of its sandbox:
@@ -100,7 +121,7 @@ pub(super) struct Stages(Mutex<Vec<(Again, Moment)>>);
 
 impl Stages {
     /// A root of these layers whose writable one is bounded so.
-    pub(super) fn take(&self, layers: &[PathBuf], size_bytes: u64) -> Option<(OwnedFd, Again)> {
+    pub(super) fn take(&self, layers: &[Lower], size_bytes: u64) -> Option<(OwnedFd, Again)> {
         let mut waiting = self.0.lock();
         let fits = |again: &Again| {
             let laid = again.laid.as_ref();

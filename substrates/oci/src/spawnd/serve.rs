@@ -184,8 +184,8 @@ fn remove(helper: &Arc<Helper>, number: u64, id: &SandboxId, grace: Duration) ->
             let _ = unit.cgroup.freeze(false);
         }
         // a start that is under way is seen to by whoever starts
+        let _ = sandbox.cgroup.freeze(false);
         if !alive.is_empty() {
-            let _ = sandbox.cgroup.freeze(false);
             helper.reaper.kill_after(Due::Sandbox(id.clone()), grace);
         }
     }
@@ -333,9 +333,12 @@ fn stop(
 
 fn resize(helper: &Helper, id: &SandboxId, limits: &Limits) -> Result<Answer, Failure> {
     let sandbox = find(helper, id)?;
-    sandbox.cgroup.limit(limits).doing("set the limits")?;
-    if let Some(composed) = &sandbox.composed {
-        composed.note_limits(&sandbox.cgroup, limits);
+    let done = match &sandbox.composed {
+        Some(composed) => composed.resize(&sandbox.cgroup, limits),
+        None => sandbox.cgroup.limit(limits),
+    };
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(Failure::Gone(id.clone())),
+        done => done.doing("set the limits").map(|()| Answer::Done),
     }
-    Ok(Answer::Done)
 }

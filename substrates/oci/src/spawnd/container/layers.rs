@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 
 use crate::proto::FromImage;
-use crate::spawnd::laid::Laid;
+use crate::spawnd::laid::{Laid, Lower};
 use crate::spawnd::owners::Owners;
 use crate::spawnd::rootfs;
 use crate::spawnd::scratch::Again;
@@ -44,8 +44,13 @@ pub(super) fn bounded_root(
     layer: &Path,
     size_bytes: u64,
 ) -> io::Result<(OwnedFd, Option<Again>)> {
-    if owners.is_none()
-        && let Some((tree, again)) = shop.stages.take(&image.layers, size_bytes)
+    // what others' users own is nobody else's layer
+    let lower = match owners {
+        None => Some(Lower::all(&image.layers)?),
+        Some(_) => None,
+    };
+    if let Some(lower) = &lower
+        && let Some((tree, again)) = shop.stages.take(lower, size_bytes)
     {
         return Ok((tree, Some(again)));
     }
@@ -60,10 +65,9 @@ pub(super) fn bounded_root(
     let _ = unmount(&at, UnmountFlags::DETACH);
     let _ = std::fs::remove_dir(&at);
     let tree = tree?;
-    // what others' users own is nobody else's layer
-    let mut again = scratch.again.filter(|_| owners.is_none());
-    if let Some(again) = &mut again {
-        again.laid = Laid::of(&image.layers, &tree, again.tree());
-    }
+    let again = scratch.again.zip(lower).map(|(mut again, lower)| {
+        again.laid = Laid::of(lower, &tree, again.tree());
+        again
+    });
     Ok((tree, again))
 }
