@@ -21,6 +21,12 @@ use attempt::Prepared;
 /// How long a notification waits that haar could not make. *Ours*.
 const FAULT_WAIT: Duration = Duration::from_secs(20);
 
+/// Metrics of what is delivered, and of what is given up.
+const NEW: [&str; 2] = ["NumberOfNotificationsDelivered", "NumberOfNotificationsFailed"];
+/// The same of messages out of archives.
+const REPLAYED: [&str; 2] =
+    ["NumberOfReplayedNotificationsDelivered", "NumberOfReplayedNotificationsFailed"];
+
 impl Errand for Delivery {
     type Room = Sns;
 
@@ -32,7 +38,7 @@ impl Errand for Delivery {
 impl Sns {
     async fn carry(&self, parcel: &Parcel, delivery: &Delivery) -> Verdict {
         match &delivery.what {
-            What::Notification { subscription, message, sequence_number } => {
+            What::Notification { subscription, message, sequence_number, is_replayed } => {
                 let snapshot = self.doors.ledger.snapshot();
                 let row = snapshot.get::<SubscriptionRow>(subscription);
                 let topic = snapshot.get::<TopicRow>(&subscription.topic);
@@ -43,7 +49,8 @@ impl Sns {
                 match self.prepare_notification(delivery, rows, message, number).await {
                     Ok(prepared) => {
                         let outcome = self.attempt(&prepared, &row, message).await;
-                        self.judge(parcel, rows, message, &prepared, outcome).await
+                        let told = if *is_replayed { REPLAYED } else { NEW };
+                        self.judge(parcel, rows, (message, told), &prepared, outcome).await
                     }
                     Err(error) => self.not_prepared(&error),
                 }
@@ -66,6 +73,7 @@ impl Sns {
                     Err(error) => self.again(parcel, &row, &topic, &error),
                 }
             }
+            What::Replay { subscription, id } => self.replay(subscription, id).await,
             What::Direct { owner, protocol, endpoint, message } => {
                 self.keep_direct(delivery, owner, protocol, endpoint, message)
             }
@@ -76,13 +84,13 @@ impl Sns {
         &self,
         parcel: &Parcel,
         (row, topic): (&SubscriptionRow, &TopicRow),
-        message: &Message,
+        (message, [delivered, failed]): (&Message, [&str; 2]),
         prepared: &Prepared,
         outcome: Result<(), Undelivered>,
     ) -> Verdict {
         let (key, now) = (&topic.key, self.doors.clock.now());
         let Err(error) = outcome else {
-            self.metrics.add(key, now, "NumberOfNotificationsDelivered", 1.0);
+            self.metrics.add(key, now, delivered, 1.0);
             if matches!(row.protocol.as_str(), "http" | "https") {
                 self.metrics.bill(key, now, "deliveries/http", 1);
             }
@@ -92,7 +100,7 @@ impl Sns {
         if verdict == Verdict::Done {
             let endpoint = &row.endpoint;
             tracing::debug!(%error, endpoint, "a notification is given up");
-            self.metrics.add(key, now, "NumberOfNotificationsFailed", 1.0);
+            self.metrics.add(key, now, failed, 1.0);
             self.bury(row, topic, message, prepared, &error).await;
         }
         verdict

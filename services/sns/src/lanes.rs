@@ -10,19 +10,24 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Sns>) {
     lanes.command::<model::ConfirmSubscription>();
     lanes.command::<model::CreatePlatformApplication>();
     lanes.command::<model::CreatePlatformEndpoint>();
+    lanes.flow::<model::CreateSMSSandboxPhoneNumber>();
     lanes.command::<model::CreateTopic>();
     lanes.command::<model::DeleteEndpoint>();
     lanes.command::<model::DeletePlatformApplication>();
+    lanes.command::<model::DeleteSMSSandboxPhoneNumber>();
     lanes.command::<model::DeleteTopic>();
     lanes.query::<model::GetDataProtectionPolicy>();
     lanes.query::<model::GetEndpointAttributes>();
     lanes.query::<model::GetPlatformApplicationAttributes>();
     lanes.query::<model::GetSMSAttributes>();
+    lanes.query::<model::GetSMSSandboxAccountStatus>();
     lanes.query::<model::GetSubscriptionAttributes>();
     lanes.query::<model::GetTopicAttributes>();
     lanes.query::<model::ListEndpointsByPlatformApplication>();
+    lanes.query::<model::ListOriginationNumbers>();
     lanes.query::<model::ListPhoneNumbersOptedOut>();
     lanes.query::<model::ListPlatformApplications>();
+    lanes.query::<model::ListSMSSandboxPhoneNumbers>();
     lanes.query::<model::ListSubscriptions>();
     lanes.query::<model::ListSubscriptionsByTopic>();
     lanes.query::<model::ListTagsForResource>();
@@ -35,10 +40,11 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Sns>) {
     lanes.command::<model::SetEndpointAttributes>();
     lanes.command::<model::SetPlatformApplicationAttributes>();
     lanes.command::<model::SetSMSAttributes>();
-    lanes.command::<model::SetSubscriptionAttributes>();
-    lanes.command::<model::SetTopicAttributes>();
+    lanes.flow::<model::SetSubscriptionAttributes>();
+    lanes.flow::<model::SetTopicAttributes>();
     lanes.flow::<model::Subscribe>();
     lanes.command::<model::TagResource>();
     lanes.command::<model::Unsubscribe>();
     lanes.command::<model::UntagResource>();
+    lanes.command::<model::VerifySMSSandboxPhoneNumber>();
 }

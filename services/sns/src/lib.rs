@@ -6,6 +6,8 @@
 //! it, and decides on retries and dead letters. Email, SMS and mobile push end in the [`outbox`],
 //! where they can be looked at; nothing of them leaves the machine.
 //!
+//! A FIFO topic may keep its messages ([`archive`]), and a subscription get them again.
+//!
 //! Documents are signed ([`signing`]), a message once for all of its subscriptions.
 //!
 //! **Invariant:** of a FIFO topic's group, a subscription gets one message after another, in the
@@ -16,6 +18,7 @@
 //! Source of behaviour: *Amazon SNS Developer Guide* and *API Reference*.
 
 mod access;
+mod archive;
 mod delivery;
 mod lanes;
 mod lookup;

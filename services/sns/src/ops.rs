@@ -5,6 +5,7 @@ mod device;
 mod listing;
 mod permission;
 mod publish;
+mod sandbox;
 mod sms;
 mod subscribe;
 mod subscription;

@@ -116,6 +116,11 @@ impl Ordered {
     }
 }
 
+/// The least number that a message can have which was published then.
+pub(crate) fn first_number(at: Timestamp) -> u64 {
+    SEQUENCE_BASE.saturating_add(u64::try_from(at.0).unwrap_or(0) << SEQUENCE_SHIFT)
+}
+
 fn read(value: &[u8]) -> Result<Published, serde_json::Error> {
     serde_json::from_slice(value)
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 
 use crate::Sns;
+use crate::archive::Kept;
 use crate::refusal::broken;
 use crate::rules::filter;
 use crate::rules::message::Message;
@@ -34,7 +35,12 @@ pub(crate) enum What {
         subscription: SubscriptionKey,
         message: Arc<Message>,
         sequence_number: Option<String>,
+        /// It comes out of the topic's archive.
+        #[serde(default)]
+        is_replayed: bool,
     },
+    /// Messages of the topic's archive that a subscription gets again.
+    Replay { subscription: SubscriptionKey, id: String },
     /// The question whether an endpoint wants to be subscribed.
     Confirmation { subscription: SubscriptionKey, message_id: String },
     /// A message to a device or a phone, without a topic.
@@ -115,6 +121,14 @@ impl Sns {
         let place = (topic.id, key.as_str());
         let number = self.ordered.note(&mut turn, &mut batch, place, &message.message_id, call.now);
         let message = Arc::new(message);
+        if topic.settings.archive.is_some() {
+            let number = number.parse().unwrap_or(0);
+            let (at, endpoint) = (call.now, call.endpoint.to_string());
+            let kept = Kept { number, at, endpoint, message: Arc::clone(&message) };
+            self.archive.note(&mut batch, topic, &kept).map_err(broken)?;
+            let metric = "NumberOfMessagesArchiveProcessing";
+            self.metrics.add(&topic.key, call.now, metric, 1.0);
+        }
         let letters = self.letters(call, topic, &message, Some(&number));
         let staged = self.courier()?.stage(&mut batch, letters);
         self.doors.kv.apply(batch).map_err(broken)?;
@@ -132,7 +146,8 @@ impl Sns {
         sequence_number: Option<&str>,
     ) -> Vec<Letter> {
         let snapshot = self.doors.ledger.snapshot();
-        let confirmed = of_topic(&snapshot, &topic.key).filter(|row| !row.is_pending());
+        let confirmed = of_topic(&snapshot, &topic.key)
+            .filter(|row| !row.is_pending() && row.takes_new(call.now));
         let wanting = confirmed.filter(|row| {
             let wants = self.wants(row, message);
             if !wants {
@@ -157,7 +172,7 @@ impl Sns {
         wanting.map(letter).collect()
     }
 
-    fn wants(&self, row: &SubscriptionRow, message: &Message) -> bool {
+    pub(crate) fn wants(&self, row: &SubscriptionRow, message: &Message) -> bool {
         let Some(text) = &row.choices.filter_policy else { return true };
         let scope = row.choices.filter_scope;
         let pattern = self.pattern(text, scope);

@@ -12,6 +12,7 @@ use haar_pattern::Pattern;
 use haar_wire::AwsError;
 use parking_lot::Mutex;
 
+use crate::archive::Archive;
 use crate::delivery::http::ANSWER_MAX;
 use crate::lanes;
 use crate::metrics::Metrics;
@@ -32,6 +33,7 @@ pub struct Sns {
     pub(crate) metrics: Metrics,
     pub(crate) outbox: Outbox,
     pub(crate) ordered: Ordered,
+    pub(crate) archive: Archive,
     pub(crate) caller: Caller,
     pub(crate) signer: Signer,
     patterns: Mutex<BTreeMap<(String, bool), Arc<Pattern>>>,
@@ -55,6 +57,7 @@ impl Sns {
             metrics: Metrics::new(doors),
             outbox: Outbox::open(&doors.kv)?,
             ordered: Ordered::open(&doors.kv)?,
+            archive: Archive::open(&doors.kv)?,
             caller: Caller::new(ANSWER_MAX),
             signer: Signer::open(doors, key)?,
             patterns: Mutex::default(),
@@ -77,7 +80,7 @@ impl Sns {
         let settings = CourierSettings::default();
         let courier = Courier::open(kv, clock, "sns.delivery", porter, settings)?;
         let _ = self.courier.set(courier); // a second start keeps the first courier
-        Ok(())
+        Ok(self.take_up_replays()?)
     }
 
     /// Forgets what is in memory; to be called in a reset.

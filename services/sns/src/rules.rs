@@ -1,5 +1,6 @@
 //! Pure rules: names, attributes, messages, envelopes, filters, delays.
 
+pub(crate) mod archive;
 pub(crate) mod attributes;
 pub(crate) mod batch;
 pub(crate) mod delivery_policy;

@@ -6,8 +6,8 @@ mod topic;
 
 use haar_ledger::Tables;
 
-pub(crate) use mobile::{ApplicationRow, EndpointRow, OptedOutRow, SmsRow};
-pub(crate) use subscription::{SubscriptionKey, SubscriptionRow, of_topic};
+pub(crate) use mobile::{ApplicationRow, EndpointRow, OptedOutRow, SandboxRow, SmsRow};
+pub(crate) use subscription::{Replay, ReplayStatus, SubscriptionKey, SubscriptionRow, of_topic};
 pub(crate) use topic::{TopicKey, TopicRow};
 
 /// Adds them to those of other rooms.
@@ -19,4 +19,5 @@ pub(crate) fn tables(tables: Tables) -> Tables {
         .with::<EndpointRow>()
         .with::<SmsRow>()
         .with::<OptedOutRow>()
+        .with::<SandboxRow>()
 }

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::http::Post;
 use super::sender_of;
 use crate::Sns;
-use crate::publish::Delivery;
+use crate::publish::{Delivery, What};
 use crate::rules::envelope::{self, About};
 use crate::rules::message::{Attribute, Message};
 use crate::signing::{Signature, Version};
@@ -109,7 +109,9 @@ impl Prepared {
     }
 
     fn about<'a>(&'a self, delivery: &'a Delivery, sequence_number: Option<&'a str>) -> About<'a> {
+        let is_replayed = matches!(delivery.what, What::Notification { is_replayed: true, .. });
         About {
+            is_replayed,
             endpoint: &delivery.endpoint,
             topic_arn: &self.topic_arn,
             subscription_arn: &self.subscription_arn,

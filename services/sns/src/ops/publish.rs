@@ -90,7 +90,7 @@ impl Sns {
         Ok(PublishResponse { message_id, sequence_number: None })
     }
 
-    async fn send_direct(
+    pub(super) async fn send_direct(
         &self,
         call: &Call,
         protocol: &str,

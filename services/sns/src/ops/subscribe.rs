@@ -20,7 +20,7 @@ use crate::publish::What;
 use crate::refusal::{invalid, no_topic, not_authorized};
 use crate::rules::attributes::Choices;
 use crate::rules::subscriber;
-use crate::state::{EndpointRow, SubscriptionKey, SubscriptionRow, TopicRow, of_topic};
+use crate::state::{EndpointRow, Replay, SubscriptionKey, SubscriptionRow, TopicRow, of_topic};
 
 /// Subscriptions with filter policies of one topic.
 const FILTERS_MAX: usize = 200;
@@ -30,6 +30,7 @@ impl Flow<Subscribe> for Sns {
     async fn flow(self: Arc<Self>, call: Call, input: SubscribeInput) -> Answer<Subscribe> {
         let wants_arn = input.return_subscription_arn == Some(true);
         let row = self.subscribe(&call, input).await?;
+        self.begin_replay(&row).await?;
         if row.is_pending() {
             let what =
                 What::Confirmation { subscription: row.key.clone(), message_id: call.ids.uuid() };
@@ -57,7 +58,7 @@ impl Sns {
             choices.set(&protocol, &name, &value)?;
         }
         choices.check().map_err(within_attributes)?;
-        let (id, token) = (call.ids.uuid(), call.ids.hex(160));
+        let (id, token, replay_id) = (call.ids.uuid(), call.ids.hex(160), call.ids.uuid());
         let committed = self.doors.ledger.transact(|tx| {
             let topic = find_topic(tx, &input.topic_arn)?;
             subscriber::check(&protocol, &endpoint, topic.settings.is_fifo)?;
@@ -87,6 +88,7 @@ impl Sns {
                 token: (!confirms_itself).then(|| token.clone()),
                 authenticated: confirms_itself,
                 guarded: false,
+                replay: replay_of(&topic, &choices, &replay_id)?,
             };
             tx.put(row.clone());
             Ok::<_, AwsError>(row)
@@ -95,6 +97,19 @@ impl Sns {
             tracing::error!(%error, "a commit did not reach the disk");
             AwsError::internal_failure("the state could not be written")
         })
+    }
+}
+
+/// What a subscription is to get again, by what it chose. *Ours*: the words.
+pub(super) fn replay_of(
+    topic: &TopicRow,
+    choices: &Choices,
+    id: &str,
+) -> Result<Option<Replay>, AwsError> {
+    let Some(wanted) = choices.replay() else { return Ok(None) };
+    match topic.archived_since {
+        Some(_) => Ok(Some(Replay::new(id.to_owned(), wanted))),
+        None => Err(invalid("ReplayPolicy Reason: The topic has no active ArchivePolicy")),
     }
 }
 

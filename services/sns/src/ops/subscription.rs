@@ -1,17 +1,20 @@
 //! Subscriptions' attributes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Command, Query};
+use haar_kernel::{Answer, Call, Flow, Query};
 use haar_ledger::Snapshot;
-use haar_ledger::Tx;
 use haar_sns_contract::{
     GetSubscriptionAttributes, GetSubscriptionAttributesInput, GetSubscriptionAttributesResponse,
     SetSubscriptionAttributes, SetSubscriptionAttributesInput, SetSubscriptionAttributesOutput,
 };
+use haar_wire::AwsError;
 
+use super::subscribe::replay_of;
 use crate::Sns;
 use crate::lookup::find_subscription;
+use crate::refusal::no_topic;
 use crate::rules::delivery_policy::effective_of_subscription;
 use crate::state::{SubscriptionRow, TopicRow};
 
@@ -48,6 +51,9 @@ fn shown(row: &SubscriptionRow, topic_policy: Option<&str>) -> BTreeMap<String, 
     let scope = choices.filter_policy.as_ref().map(|_| choices.filter_scope.shown().to_owned());
     add("FilterPolicyScope", scope);
     add("RedrivePolicy", choices.redrive_policy.clone());
+    add("ReplayPolicy", choices.replay_policy.clone());
+    let status = row.replay.as_ref().map(|replay| replay.status.shown().to_owned());
+    add("ReplayStatus", status);
     add("DeliveryPolicy", choices.delivery_policy.clone());
     if matches!(row.protocol.as_str(), "http" | "https") {
         let own = choices.delivery_policy.as_deref();
@@ -57,21 +63,36 @@ fn shown(row: &SubscriptionRow, topic_policy: Option<&str>) -> BTreeMap<String, 
     shown
 }
 
-/// AWS docs: *Amazon SNS API Reference > SetSubscriptionAttributes*.
-impl Command<SetSubscriptionAttributes> for Sns {
-    fn command(
-        &self,
-        _call: &Call,
-        tx: &mut Tx,
+/// AWS docs: *Amazon SNS API Reference > SetSubscriptionAttributes*. A replay policy takes the place
+/// of another, an empty one stops it.
+impl Flow<SetSubscriptionAttributes> for Sns {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
         input: SetSubscriptionAttributesInput,
     ) -> Answer<SetSubscriptionAttributes> {
-        let row = find_subscription(tx, &input.subscription_arn)?;
-        let mut row = SubscriptionRow::clone(&row);
         let value = input.attribute_value.unwrap_or_default();
-        let protocol = row.protocol.clone();
-        row.choices.set(&protocol, &input.attribute_name, &value)?;
-        row.choices.check()?;
-        tx.put(row);
+        let (name, replay_id) = (&input.attribute_name, call.ids.uuid());
+        let committed = self.doors.ledger.transact(|tx| {
+            let row = find_subscription(tx, &input.subscription_arn)?;
+            let mut row = SubscriptionRow::clone(&row);
+            let protocol = row.protocol.clone();
+            row.choices.set(&protocol, name, &value)?;
+            row.choices.check()?;
+            if name == "ReplayPolicy" {
+                let topic = tx.get::<TopicRow>(&row.key.topic).ok_or_else(no_topic)?;
+                row.replay = replay_of(&topic, &row.choices, &replay_id)?;
+            }
+            tx.put(row.clone());
+            Ok::<_, AwsError>(row)
+        })?;
+        let row = committed.durable().await.map_err(|error| {
+            tracing::error!(%error, "a commit did not reach the disk");
+            AwsError::internal_failure("the state could not be written")
+        })?;
+        if name == "ReplayPolicy" {
+            self.begin_replay(&row).await?;
+        }
         Ok(SetSubscriptionAttributesOutput {})
     }
 }

@@ -1,24 +1,26 @@
 //! Topics and their attributes.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Command, Query};
+use haar_kernel::{Answer, Call, Command, Flow, Query};
 use haar_ledger::{Snapshot, Tx};
 use haar_sns_contract::{
     CreateTopic, CreateTopicInput, CreateTopicResponse, DeleteTopic, DeleteTopicInput,
     DeleteTopicOutput, GetDataProtectionPolicy, GetDataProtectionPolicyInput,
     GetDataProtectionPolicyResponse, GetTopicAttributes, GetTopicAttributesInput,
-    GetTopicAttributesResponse, PutDataProtectionPolicy, PutDataProtectionPolicyInput,
-    PutDataProtectionPolicyOutput, SetTopicAttributes, SetTopicAttributesInput,
-    SetTopicAttributesOutput,
+    GetTopicAttributesResponse, InvalidStateException, PutDataProtectionPolicy,
+    PutDataProtectionPolicyInput, PutDataProtectionPolicyOutput, SetTopicAttributes,
+    SetTopicAttributesInput, SetTopicAttributesOutput,
 };
+use haar_wire::AwsError;
 
 use super::tags::read_tags;
 use crate::Sns;
 use crate::lookup::{find_topic, topic_key};
-use crate::refusal::invalid;
+use crate::refusal::{broken, invalid};
 use crate::rules::topic::{Settings, check_name};
-use crate::state::{SubscriptionRow, TopicKey, TopicRow, of_topic};
+use crate::state::{ReplayStatus, SubscriptionRow, TopicKey, TopicRow, of_topic};
 
 /// AWS docs: *Amazon SNS API Reference > CreateTopic*.
 impl Command<CreateTopic> for Sns {
@@ -48,12 +50,14 @@ impl Command<CreateTopic> for Sns {
             }
             return Ok(CreateTopicResponse { topic_arn });
         }
+        let archived_since = settings.archive.is_some().then_some(call.now);
         tx.put(TopicRow {
             key,
             id: call.ids.draw(),
             settings,
             tags,
             data_protection: input.data_protection_policy.filter(|text| !text.is_empty()),
+            archived_since,
             unsubscribed_count: 0,
         });
         Ok(CreateTopicResponse { topic_arn })
@@ -75,6 +79,11 @@ fn differs(
 impl Command<DeleteTopic> for Sns {
     fn command(&self, _call: &Call, tx: &mut Tx, input: DeleteTopicInput) -> Answer<DeleteTopic> {
         let key = topic_key(&input.topic_arn, "TopicArn")?;
+        if tx.get::<TopicRow>(&key).is_some_and(|row| row.archived_since.is_some()) {
+            let text = "The topic has an active message archive policy. Deactivate it before you \
+                        delete the topic."; // *Ours*: the words
+            return Err(InvalidStateException::message(text).into());
+        }
         let subscriptions: Vec<_> = of_topic(tx, &key).map(|row| row.key.clone()).collect();
         subscriptions.iter().for_each(|key| _ = tx.remove::<SubscriptionRow>(key));
         tx.remove::<TopicRow>(&key);
@@ -86,7 +95,7 @@ impl Command<DeleteTopic> for Sns {
 impl Query<GetTopicAttributes> for Sns {
     fn query(
         &self,
-        _call: &Call,
+        call: &Call,
         snapshot: &Snapshot,
         input: GetTopicAttributesInput,
     ) -> Answer<GetTopicAttributes> {
@@ -101,26 +110,62 @@ impl Query<GetTopicAttributes> for Sns {
             ("SubscriptionsPending", pending),
             ("SubscriptionsDeleted", row.unsubscribed_count),
         ];
+        let begins = row.archive_begins(call.now).map(|at| at.iso_millis());
+        attributes.extend(begins.map(|at| ("BeginningArchiveTime".to_owned(), at)));
         attributes.extend(counts.map(|(name, count)| (name.to_owned(), count.to_string())));
         Ok(GetTopicAttributesResponse { attributes: Some(attributes) })
     }
 }
 
-/// AWS docs: *Amazon SNS API Reference > SetTopicAttributes*.
-impl Command<SetTopicAttributes> for Sns {
-    fn command(
-        &self,
-        _call: &Call,
-        tx: &mut Tx,
+/// AWS docs: *Amazon SNS API Reference > SetTopicAttributes*. An archive that is not wanted any more
+/// is emptied, and what is replayed of it fails.
+impl Flow<SetTopicAttributes> for Sns {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
         input: SetTopicAttributesInput,
     ) -> Answer<SetTopicAttributes> {
-        let mut row = TopicRow::clone(&*find_topic(tx, &input.topic_arn)?);
-        if input.attribute_name == "FifoTopic" {
-            return Err(invalid("AttributeName"));
+        let (name, value) = (&input.attribute_name, input.attribute_value.unwrap_or_default());
+        let committed = self.doors.ledger.transact(|tx| {
+            let mut row = TopicRow::clone(&*find_topic(tx, &input.topic_arn)?);
+            if name == "FifoTopic" {
+                return Err(invalid("AttributeName"));
+            }
+            row.settings.set(name, &value)?;
+            let had_archive = row.archived_since.is_some();
+            row.archived_since = match row.settings.archive.is_some() {
+                true => row.archived_since.or(Some(call.now)),
+                false => None,
+            };
+            let loses_archive = had_archive && row.archived_since.is_none();
+            if loses_archive {
+                fail_replays(tx, &row.key);
+            }
+            let id = row.id;
+            tx.put(row);
+            Ok::<_, AwsError>(loses_archive.then_some(id))
+        })?;
+        let emptied = committed.durable().await.map_err(|error| {
+            tracing::error!(%error, "a commit did not reach the disk");
+            AwsError::internal_failure("the state could not be written")
+        })?;
+        if let Some(topic) = emptied {
+            self.archive.clear(topic).await.map_err(broken)?;
         }
-        row.settings.set(&input.attribute_name, &input.attribute_value.unwrap_or_default())?;
-        tx.put(row);
         Ok(SetTopicAttributesOutput {})
+    }
+}
+
+fn fail_replays(tx: &mut Tx, topic: &TopicKey) {
+    let under_way = of_topic(tx, topic)
+        .filter(|row| row.replay.as_ref().is_some_and(|replay| !replay.is_over()));
+    let under_way: Vec<_> = under_way.map(|row| row.key.clone()).collect();
+    for key in under_way {
+        tx.update::<SubscriptionRow>(&key, |row| {
+            if let Some(replay) = &mut row.replay {
+                replay.status = ReplayStatus::Failed;
+            }
+        });
     }
 }
 

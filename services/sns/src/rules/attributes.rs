@@ -7,8 +7,8 @@ use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::delivery_policy;
 use super::filter::{self, Scope};
+use super::{archive, delivery_policy};
 use crate::refusal::invalid;
 
 /// What a subscriber chose.
@@ -20,6 +20,9 @@ pub(crate) struct Choices {
     pub(crate) delivery_policy: Option<String>,
     /// As it was written.
     pub(crate) redrive_policy: Option<String>,
+    /// As it was written.
+    #[serde(default)]
+    pub(crate) replay_policy: Option<String>,
 }
 
 impl Choices {
@@ -48,6 +51,9 @@ impl Choices {
             }
             "FilterPolicy" => self.filter_policy = text().filter(|text| text.trim() != "{}"),
             "FilterPolicyScope" => self.filter_scope = Scope::read(value)?,
+            "ReplayPolicy" => {
+                self.replay_policy = archive::wanted(value)?.map(|_| value.to_owned());
+            }
             "DeliveryPolicy" => {
                 if text().is_some() {
                     delivery_policy::check_of_subscription(value)?;
@@ -76,6 +82,11 @@ impl Choices {
             Some(text) => filter::compile(text, self.filter_scope).map(drop),
             None => Ok(()),
         }
+    }
+
+    /// What is to be sent again.
+    pub(crate) fn replay(&self) -> Option<archive::Wanted> {
+        archive::wanted(self.replay_policy.as_deref()?).ok().flatten()
     }
 
     /// The queue for what could not be delivered.

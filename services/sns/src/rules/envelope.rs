@@ -22,6 +22,8 @@ pub(crate) struct About<'a> {
     pub(crate) at: Timestamp,
     /// Of messages of FIFO topics.
     pub(crate) sequence_number: Option<&'a str>,
+    /// It comes out of an archive.
+    pub(crate) is_replayed: bool,
     /// None of messages of FIFO topics.
     pub(crate) signature: Option<&'a Signature>,
 }
@@ -69,6 +71,9 @@ pub(crate) fn notification(about: &About<'_>, message: &Message, text: &str) -> 
     }
     fields.push(("Message", json!(text)));
     fields.push(("Timestamp", json!(about.at.iso_millis())));
+    if about.is_replayed {
+        fields.push(("Replayed", json!(true))); // *Ours*: AWS names it, not its place
+    }
     fields.extend(about.signing("SigningCertURL"));
     fields.push(("UnsubscribeURL", json!(about.unsubscribe_url())));
     if !message.attributes.is_empty() {
@@ -178,6 +183,7 @@ mod tests {
     use crate::signing::Version;
 
     const ABOUT: About<'_> = About {
+        is_replayed: false,
         endpoint: "http://localhost:4566",
         topic_arn: "arn:aws:sns:us-east-1:000000000000:t",
         subscription_arn: "arn:aws:sns:us-east-1:000000000000:t:s",

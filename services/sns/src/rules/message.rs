@@ -42,6 +42,19 @@ pub(crate) struct Attribute {
 }
 
 impl Message {
+    /// One with a text and nothing else.
+    pub(crate) fn of_text(message_id: String, text: String) -> Self {
+        Self {
+            message_id,
+            subject: None,
+            text,
+            texts: BTreeMap::new(),
+            attributes: BTreeMap::new(),
+            group: None,
+            deduplication: None,
+        }
+    }
+
     /// Reads a message; its id is the caller's to draw.
     pub(crate) fn read(
         message_id: String,

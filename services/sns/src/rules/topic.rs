@@ -9,7 +9,7 @@ use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::delivery_policy;
+use super::{archive, delivery_policy};
 use crate::refusal::invalid;
 
 const NAME_MAX: usize = 256;
@@ -20,7 +20,6 @@ const KEPT: &[&str] = &[
     "ApplicationFailureFeedbackRoleArn",
     "ApplicationSuccessFeedbackRoleArn",
     "ApplicationSuccessFeedbackSampleRate",
-    "ArchivePolicy",
     "FirehoseFailureFeedbackRoleArn",
     "FirehoseSuccessFeedbackRoleArn",
     "FirehoseSuccessFeedbackSampleRate",
@@ -48,6 +47,9 @@ pub(crate) struct Settings {
     pub(crate) delivery_policy: Option<String>,
     pub(crate) signature_version: Option<String>,
     pub(crate) tracing: Option<String>,
+    /// As it was written.
+    #[serde(default)]
+    pub(crate) archive: Option<String>,
     pub(crate) kept: BTreeMap<String, String>,
 }
 
@@ -97,6 +99,9 @@ impl Settings {
             "TracingConfig" if matches!(value, "Active" | "PassThrough") => self.tracing = text(),
             "SignatureVersion" | "TracingConfig" => return Err(bad(name, "value is not allowed")),
             "FifoTopic" if self.is_fifo == flag()? => {}
+            "ArchivePolicy" if self.is_fifo => {
+                self.archive = archive::kept_for(value)?.map(|_| value.to_owned());
+            }
             "ContentBasedDeduplication" if self.is_fifo => self.dedup_by_content = flag()?,
             "FifoThroughputScope" if self.is_fifo => {
                 self.dedup_by_group = match value {
@@ -125,6 +130,7 @@ impl Settings {
         let mut add = |name: &str, value: Option<String>| {
             shown.extend(value.map(|value| (name.to_owned(), value)));
         };
+        add("ArchivePolicy", self.archive.clone());
         add("DeliveryPolicy", self.delivery_policy.clone());
         let effective = delivery_policy::effective_of_topic(self.delivery_policy.as_deref());
         add("EffectiveDeliveryPolicy", Some(effective.to_string()));

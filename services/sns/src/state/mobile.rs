@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use haar_ledger::Row;
-use haar_types::{AccountId, Region};
+use haar_types::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// A platform application, by its ARN. Writer: operations.
@@ -65,6 +65,26 @@ pub(crate) struct OptedOutRow {
 impl Row for OptedOutRow {
     type Key = (AccountId, Region, String);
     const TABLE: &'static str = "sns.opted_out";
+
+    fn key(&self) -> Self::Key {
+        self.key.clone()
+    }
+}
+
+/// A number of the sandbox for SMS. Writer: operations.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SandboxRow {
+    pub(crate) key: (AccountId, Region, String),
+    /// What verifies it.
+    pub(crate) code: String,
+    pub(crate) is_verified: bool,
+    /// When the code was sent, or told back.
+    pub(crate) changed_at: Timestamp,
+}
+
+impl Row for SandboxRow {
+    type Key = (AccountId, Region, String);
+    const TABLE: &'static str = "sns.sandbox";
 
     fn key(&self) -> Self::Key {
         self.key.clone()

@@ -1,11 +1,12 @@
 //! Subscriptions.
 
 use haar_ledger::{Row, Snapshot};
-use haar_types::AccountId;
+use haar_types::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 use super::TopicKey;
+use crate::rules::archive::Wanted;
 use crate::rules::attributes::Choices;
 
 /// A topic and a subscription's own id.
@@ -45,9 +46,71 @@ pub(crate) struct SubscriptionRow {
     pub(crate) authenticated: bool,
     /// Only who is known may end it.
     pub(crate) guarded: bool,
+    /// Messages of the topic's archive that it gets again. Writers: operations, the archive's carrier.
+    #[serde(default)]
+    pub(crate) replay: Option<Replay>,
+}
+
+/// How far messages are sent again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Replay {
+    /// Its own: another may take its place.
+    pub(crate) id: String,
+    pub(crate) from: Timestamp,
+    pub(crate) to: Option<Timestamp>,
+    pub(crate) status: ReplayStatus,
+    /// The number of the last message that is on its way.
+    pub(crate) after: u64,
+}
+
+/// As AWS tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ReplayStatus {
+    Pending,
+    InProgress,
+    Completed,
+    Failed,
+}
+
+impl ReplayStatus {
+    pub(crate) fn shown(self) -> &'static str {
+        match self {
+            Self::Pending => "Pending",
+            Self::InProgress => "In progress",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+        }
+    }
+}
+
+impl Replay {
+    /// One that is about to begin.
+    pub(crate) fn new(id: String, wanted: Wanted) -> Self {
+        let Wanted { from, to } = wanted;
+        Self { id, from, to, status: ReplayStatus::Pending, after: 0 }
+    }
+
+    pub(crate) fn wanted(&self) -> Wanted {
+        Wanted { from: self.from, to: self.to }
+    }
+
+    /// Whether nothing more comes out of the archive.
+    pub(crate) fn is_over(&self) -> bool {
+        matches!(self.status, ReplayStatus::Completed | ReplayStatus::Failed)
+    }
 }
 
 impl SubscriptionRow {
+    /// Whether it gets what is published now: what a replay under way has not come to, it gets out
+    /// of the archive, and one that has an end is the last that it gets.
+    pub(crate) fn takes_new(&self, now: Timestamp) -> bool {
+        self.replay.as_ref().is_none_or(|replay| match replay.status {
+            ReplayStatus::Pending | ReplayStatus::InProgress => false,
+            ReplayStatus::Completed => replay.to.is_none_or(|to| now <= to),
+            ReplayStatus::Failed => true,
+        })
+    }
+
     /// Whether it waits for its endpoint to confirm it.
     pub(crate) fn is_pending(&self) -> bool {
         self.token.is_some()

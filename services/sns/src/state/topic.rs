@@ -1,7 +1,7 @@
 //! Topics.
 
 use haar_ledger::Row;
-use haar_types::{AccountId, Arn, Region, Tags};
+use haar_types::{AccountId, Arn, Region, Tags, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::rules::topic::Settings;
@@ -43,6 +43,9 @@ pub(crate) struct TopicRow {
     pub(crate) settings: Settings,
     pub(crate) tags: Tags,
     pub(crate) data_protection: Option<String>,
+    /// Since when its messages are kept.
+    #[serde(default)]
+    pub(crate) archived_since: Option<Timestamp>,
     /// Subscriptions that were there once.
     pub(crate) unsubscribed_count: u64,
 }

@@ -2,3 +2,33 @@
 //! Enums of the model.
 
 use haar_wire::text_enum;
+
+text_enum!(LanguageCodeString {
+    EnUs = "en-US",
+    EnGb = "en-GB",
+    Es419 = "es-419",
+    EsEs = "es-ES",
+    DeDe = "de-DE",
+    FrCa = "fr-CA",
+    FrFr = "fr-FR",
+    ItIt = "it-IT",
+    JaJp = "ja-JP",
+    PtBr = "pt-BR",
+    KrKr = "kr-KR",
+    ZhCn = "zh-CN",
+    ZhTw = "zh-TW",
+});
+text_enum!(NumberCapability {
+    Sms = "SMS",
+    Mms = "MMS",
+    Voice = "VOICE",
+});
+text_enum!(RouteType {
+    Transactional = "Transactional",
+    Promotional = "Promotional",
+    Premium = "Premium",
+});
+text_enum!(SMSSandboxPhoneNumberVerificationStatus {
+    Pending = "Pending",
+    Verified = "Verified",
+});

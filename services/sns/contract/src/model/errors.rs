@@ -154,6 +154,13 @@ shape!(NotFoundException, tables::NOT_FOUND_EXCEPTION, 0 message);
 
 error_shape!(NotFoundException, message);
 #[derive(Clone, Default)]
+pub struct OptedOutException {
+    pub message: Option<String>,
+}
+shape!(OptedOutException, tables::OPTED_OUT_EXCEPTION, 0 message);
+
+error_shape!(OptedOutException, message);
+#[derive(Clone, Default)]
 pub struct PlatformApplicationDisabledException {
     pub message: Option<String>,
 }
@@ -224,9 +231,24 @@ shape!(TopicLimitExceededException, tables::TOPIC_LIMIT_EXCEEDED_EXCEPTION, 0 me
 
 error_shape!(TopicLimitExceededException, message);
 #[derive(Clone, Default)]
+pub struct UserErrorException {
+    pub message: Option<String>,
+}
+shape!(UserErrorException, tables::USER_ERROR_EXCEPTION, 0 message);
+
+error_shape!(UserErrorException, message);
+#[derive(Clone, Default)]
 pub struct ValidationException {
     pub message: String,
 }
 shape!(ValidationException, tables::VALIDATION_EXCEPTION, 0 message);
 
 error_shape!(ValidationException, message);
+#[derive(Clone, Default)]
+pub struct VerificationException {
+    pub message: String,
+    pub status: String,
+}
+shape!(VerificationException, tables::VERIFICATION_EXCEPTION, 0 message, 1 status);
+
+error_shape!(VerificationException, message);

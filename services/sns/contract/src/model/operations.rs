@@ -166,6 +166,40 @@ pub static CREATE_PLATFORM_ENDPOINT: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct CreateSMSSandboxPhoneNumber;
+impl Operation for CreateSMSSandboxPhoneNumber {
+    type Input = shapes::CreateSMSSandboxPhoneNumberInput;
+    type Output = shapes::CreateSMSSandboxPhoneNumberResult;
+    const SCHEMA: &'static OperationSchema = &CREATE_SMS_SANDBOX_PHONE_NUMBER;
+}
+pub type CreateSMSSandboxPhoneNumberOutput = shapes::CreateSMSSandboxPhoneNumberResult;
+pub static CREATE_SMS_SANDBOX_PHONE_NUMBER: OperationSchema = OperationSchema {
+    name: "CreateSMSSandboxPhoneNumber",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_SMS_SANDBOX_PHONE_NUMBER_INPUT,
+    output: &tables::CREATE_SMS_SANDBOX_PHONE_NUMBER_RESULT,
+    errors: &[
+        &tables::AUTHORIZATION_ERROR_EXCEPTION,
+        &tables::INTERNAL_ERROR_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::OPTED_OUT_EXCEPTION,
+        &tables::USER_ERROR_EXCEPTION,
+        &tables::THROTTLED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CreateSMSSandboxPhoneNumberInput::default()),
+    new_output: || Box::new(shapes::CreateSMSSandboxPhoneNumberResult::default()),
+    lane: Lane::Flow,
+    action: "sns:CreateSMSSandboxPhoneNumber",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("CreateSMSSandboxPhoneNumberResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct CreateTopic;
 impl Operation for CreateTopic {
     type Input = shapes::CreateTopicInput;
@@ -257,6 +291,40 @@ pub static DELETE_PLATFORM_APPLICATION: OperationSchema = OperationSchema {
     resource: "*",
     paginator: None,
     result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteSMSSandboxPhoneNumber;
+impl Operation for DeleteSMSSandboxPhoneNumber {
+    type Input = shapes::DeleteSMSSandboxPhoneNumberInput;
+    type Output = shapes::DeleteSMSSandboxPhoneNumberResult;
+    const SCHEMA: &'static OperationSchema = &DELETE_SMS_SANDBOX_PHONE_NUMBER;
+}
+pub type DeleteSMSSandboxPhoneNumberOutput = shapes::DeleteSMSSandboxPhoneNumberResult;
+pub static DELETE_SMS_SANDBOX_PHONE_NUMBER: OperationSchema = OperationSchema {
+    name: "DeleteSMSSandboxPhoneNumber",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_SMS_SANDBOX_PHONE_NUMBER_INPUT,
+    output: &tables::DELETE_SMS_SANDBOX_PHONE_NUMBER_RESULT,
+    errors: &[
+        &tables::AUTHORIZATION_ERROR_EXCEPTION,
+        &tables::INTERNAL_ERROR_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::USER_ERROR_EXCEPTION,
+        &tables::THROTTLED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteSMSSandboxPhoneNumberInput::default()),
+    new_output: || Box::new(shapes::DeleteSMSSandboxPhoneNumberResult::default()),
+    lane: Lane::Command,
+    action: "sns:DeleteSMSSandboxPhoneNumber",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("DeleteSMSSandboxPhoneNumberResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -427,6 +495,37 @@ pub static GET_SMS_ATTRIBUTES: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct GetSMSSandboxAccountStatus;
+impl Operation for GetSMSSandboxAccountStatus {
+    type Input = shapes::GetSMSSandboxAccountStatusInput;
+    type Output = shapes::GetSMSSandboxAccountStatusResult;
+    const SCHEMA: &'static OperationSchema = &GET_SMS_SANDBOX_ACCOUNT_STATUS;
+}
+pub type GetSMSSandboxAccountStatusOutput = shapes::GetSMSSandboxAccountStatusResult;
+pub static GET_SMS_SANDBOX_ACCOUNT_STATUS: OperationSchema = OperationSchema {
+    name: "GetSMSSandboxAccountStatus",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_SMS_SANDBOX_ACCOUNT_STATUS_INPUT,
+    output: &tables::GET_SMS_SANDBOX_ACCOUNT_STATUS_RESULT,
+    errors: &[
+        &tables::AUTHORIZATION_ERROR_EXCEPTION,
+        &tables::INTERNAL_ERROR_EXCEPTION,
+        &tables::THROTTLED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::GetSMSSandboxAccountStatusInput::default()),
+    new_output: || Box::new(shapes::GetSMSSandboxAccountStatusResult::default()),
+    lane: Lane::Query,
+    action: "sns:GetSMSSandboxAccountStatus",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("GetSMSSandboxAccountStatusResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetSubscriptionAttributes;
 impl Operation for GetSubscriptionAttributes {
     type Input = shapes::GetSubscriptionAttributesInput;
@@ -531,6 +630,46 @@ pub static LIST_ENDPOINTS_BY_PLATFORM_APPLICATION: OperationSchema = OperationSc
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListOriginationNumbers;
+impl Operation for ListOriginationNumbers {
+    type Input = shapes::ListOriginationNumbersRequest;
+    type Output = shapes::ListOriginationNumbersResult;
+    const SCHEMA: &'static OperationSchema = &LIST_ORIGINATION_NUMBERS;
+}
+pub type ListOriginationNumbersInput = shapes::ListOriginationNumbersRequest;
+pub type ListOriginationNumbersOutput = shapes::ListOriginationNumbersResult;
+pub static LIST_ORIGINATION_NUMBERS: OperationSchema = OperationSchema {
+    name: "ListOriginationNumbers",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_ORIGINATION_NUMBERS_REQUEST,
+    output: &tables::LIST_ORIGINATION_NUMBERS_RESULT,
+    errors: &[
+        &tables::INTERNAL_ERROR_EXCEPTION,
+        &tables::AUTHORIZATION_ERROR_EXCEPTION,
+        &tables::THROTTLED_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::VALIDATION_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ListOriginationNumbersRequest::default()),
+    new_output: || Box::new(shapes::ListOriginationNumbersResult::default()),
+    lane: Lane::Query,
+    action: "sns:ListOriginationNumbers",
+    resource: "*",
+    paginator: Some(Paginator {
+        input_token: &["NextToken"],
+        output_token: &["NextToken"],
+        limit_key: Some("MaxResults"),
+        more_results: None,
+        result_key: &["PhoneNumbers"],
+    }),
+    result_wrapper: Some("ListOriginationNumbersResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListPhoneNumbersOptedOut;
 impl Operation for ListPhoneNumbersOptedOut {
     type Input = shapes::ListPhoneNumbersOptedOutInput;
@@ -600,6 +739,45 @@ pub static LIST_PLATFORM_APPLICATIONS: OperationSchema = OperationSchema {
         result_key: &["PlatformApplications"],
     }),
     result_wrapper: Some("ListPlatformApplicationsResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListSMSSandboxPhoneNumbers;
+impl Operation for ListSMSSandboxPhoneNumbers {
+    type Input = shapes::ListSMSSandboxPhoneNumbersInput;
+    type Output = shapes::ListSMSSandboxPhoneNumbersResult;
+    const SCHEMA: &'static OperationSchema = &LIST_SMS_SANDBOX_PHONE_NUMBERS;
+}
+pub type ListSMSSandboxPhoneNumbersOutput = shapes::ListSMSSandboxPhoneNumbersResult;
+pub static LIST_SMS_SANDBOX_PHONE_NUMBERS: OperationSchema = OperationSchema {
+    name: "ListSMSSandboxPhoneNumbers",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_SMS_SANDBOX_PHONE_NUMBERS_INPUT,
+    output: &tables::LIST_SMS_SANDBOX_PHONE_NUMBERS_RESULT,
+    errors: &[
+        &tables::AUTHORIZATION_ERROR_EXCEPTION,
+        &tables::INTERNAL_ERROR_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::THROTTLED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ListSMSSandboxPhoneNumbersInput::default()),
+    new_output: || Box::new(shapes::ListSMSSandboxPhoneNumbersResult::default()),
+    lane: Lane::Query,
+    action: "sns:ListSMSSandboxPhoneNumbers",
+    resource: "*",
+    paginator: Some(Paginator {
+        input_token: &["NextToken"],
+        output_token: &["NextToken"],
+        limit_key: Some("MaxResults"),
+        more_results: None,
+        result_key: &["PhoneNumbers"],
+    }),
+    result_wrapper: Some("ListSMSSandboxPhoneNumbersResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -1054,7 +1232,7 @@ pub static SET_SUBSCRIPTION_ATTRIBUTES: OperationSchema = OperationSchema {
     ],
     new_input: || Box::new(shapes::SetSubscriptionAttributesInput::default()),
     new_output: || Box::new(shapes::SetSubscriptionAttributesOutput::default()),
-    lane: Lane::Command,
+    lane: Lane::Flow,
     action: "sns:SetSubscriptionAttributes",
     resource: "*",
     paginator: None,
@@ -1086,7 +1264,7 @@ pub static SET_TOPIC_ATTRIBUTES: OperationSchema = OperationSchema {
     ],
     new_input: || Box::new(shapes::SetTopicAttributesInput::default()),
     new_output: || Box::new(shapes::SetTopicAttributesOutput::default()),
-    lane: Lane::Command,
+    lane: Lane::Flow,
     action: "sns:SetTopicAttributes",
     resource: "*",
     paginator: None,
@@ -1231,6 +1409,40 @@ pub static UNTAG_RESOURCE: OperationSchema = OperationSchema {
     resource: "*",
     paginator: None,
     result_wrapper: Some("UntagResourceResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct VerifySMSSandboxPhoneNumber;
+impl Operation for VerifySMSSandboxPhoneNumber {
+    type Input = shapes::VerifySMSSandboxPhoneNumberInput;
+    type Output = shapes::VerifySMSSandboxPhoneNumberResult;
+    const SCHEMA: &'static OperationSchema = &VERIFY_SMS_SANDBOX_PHONE_NUMBER;
+}
+pub type VerifySMSSandboxPhoneNumberOutput = shapes::VerifySMSSandboxPhoneNumberResult;
+pub static VERIFY_SMS_SANDBOX_PHONE_NUMBER: OperationSchema = OperationSchema {
+    name: "VerifySMSSandboxPhoneNumber",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::VERIFY_SMS_SANDBOX_PHONE_NUMBER_INPUT,
+    output: &tables::VERIFY_SMS_SANDBOX_PHONE_NUMBER_RESULT,
+    errors: &[
+        &tables::AUTHORIZATION_ERROR_EXCEPTION,
+        &tables::INTERNAL_ERROR_EXCEPTION,
+        &tables::INVALID_PARAMETER_EXCEPTION,
+        &tables::RESOURCE_NOT_FOUND_EXCEPTION,
+        &tables::VERIFICATION_EXCEPTION,
+        &tables::THROTTLED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::VerifySMSSandboxPhoneNumberInput::default()),
+    new_output: || Box::new(shapes::VerifySMSSandboxPhoneNumberResult::default()),
+    lane: Lane::Command,
+    action: "sns:VerifySMSSandboxPhoneNumber",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("VerifySMSSandboxPhoneNumberResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,

@@ -89,6 +89,17 @@ pub struct CreatePlatformEndpointInput {
 shape!(CreatePlatformEndpointInput, tables::CREATE_PLATFORM_ENDPOINT_INPUT, 0 platform_application_arn, 1 token, 2 custom_user_data, 3 attributes);
 
 #[derive(Clone, Default)]
+pub struct CreateSMSSandboxPhoneNumberInput {
+    pub phone_number: String,
+    pub language_code: Option<LanguageCodeString>,
+}
+shape!(CreateSMSSandboxPhoneNumberInput, tables::CREATE_SMS_SANDBOX_PHONE_NUMBER_INPUT, 0 phone_number, 1 language_code);
+
+#[derive(Clone, Default)]
+pub struct CreateSMSSandboxPhoneNumberResult {}
+shape!(CreateSMSSandboxPhoneNumberResult, tables::CREATE_SMS_SANDBOX_PHONE_NUMBER_RESULT);
+
+#[derive(Clone, Default)]
 pub struct CreateTopicInput {
     pub name: String,
     pub attributes: Option<BTreeMap<String, String>>,
@@ -122,6 +133,16 @@ shape!(DeletePlatformApplicationInput, tables::DELETE_PLATFORM_APPLICATION_INPUT
 #[derive(Clone, Default)]
 pub struct DeletePlatformApplicationOutput {}
 shape!(DeletePlatformApplicationOutput, tables::DELETE_PLATFORM_APPLICATION_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteSMSSandboxPhoneNumberInput {
+    pub phone_number: String,
+}
+shape!(DeleteSMSSandboxPhoneNumberInput, tables::DELETE_SMS_SANDBOX_PHONE_NUMBER_INPUT, 0 phone_number);
+
+#[derive(Clone, Default)]
+pub struct DeleteSMSSandboxPhoneNumberResult {}
+shape!(DeleteSMSSandboxPhoneNumberResult, tables::DELETE_SMS_SANDBOX_PHONE_NUMBER_RESULT);
 
 #[derive(Clone, Default)]
 pub struct DeleteTopicInput {
@@ -189,6 +210,16 @@ pub struct GetSMSAttributesResponse {
 shape!(GetSMSAttributesResponse, tables::GET_SMS_ATTRIBUTES_RESPONSE, 0 attributes);
 
 #[derive(Clone, Default)]
+pub struct GetSMSSandboxAccountStatusInput {}
+shape!(GetSMSSandboxAccountStatusInput, tables::GET_SMS_SANDBOX_ACCOUNT_STATUS_INPUT);
+
+#[derive(Clone, Default)]
+pub struct GetSMSSandboxAccountStatusResult {
+    pub is_in_sandbox: bool,
+}
+shape!(GetSMSSandboxAccountStatusResult, tables::GET_SMS_SANDBOX_ACCOUNT_STATUS_RESULT, 0 is_in_sandbox);
+
+#[derive(Clone, Default)]
 pub struct GetSubscriptionAttributesInput {
     pub subscription_arn: String,
 }
@@ -227,6 +258,20 @@ pub struct ListEndpointsByPlatformApplicationResponse {
 shape!(ListEndpointsByPlatformApplicationResponse, tables::LIST_ENDPOINTS_BY_PLATFORM_APPLICATION_RESPONSE, 0 endpoints, 1 next_token);
 
 #[derive(Clone, Default)]
+pub struct ListOriginationNumbersRequest {
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+shape!(ListOriginationNumbersRequest, tables::LIST_ORIGINATION_NUMBERS_REQUEST, 0 next_token, 1 max_results);
+
+#[derive(Clone, Default)]
+pub struct ListOriginationNumbersResult {
+    pub next_token: Option<String>,
+    pub phone_numbers: Option<Vec<PhoneNumberInformation>>,
+}
+shape!(ListOriginationNumbersResult, tables::LIST_ORIGINATION_NUMBERS_RESULT, 0 next_token, 1 phone_numbers);
+
+#[derive(Clone, Default)]
 pub struct ListPhoneNumbersOptedOutInput {
     pub next_token: Option<String>,
 }
@@ -251,6 +296,20 @@ pub struct ListPlatformApplicationsResponse {
     pub next_token: Option<String>,
 }
 shape!(ListPlatformApplicationsResponse, tables::LIST_PLATFORM_APPLICATIONS_RESPONSE, 0 platform_applications, 1 next_token);
+
+#[derive(Clone, Default)]
+pub struct ListSMSSandboxPhoneNumbersInput {
+    pub next_token: Option<String>,
+    pub max_results: Option<i32>,
+}
+shape!(ListSMSSandboxPhoneNumbersInput, tables::LIST_SMS_SANDBOX_PHONE_NUMBERS_INPUT, 0 next_token, 1 max_results);
+
+#[derive(Clone, Default)]
+pub struct ListSMSSandboxPhoneNumbersResult {
+    pub phone_numbers: Vec<SMSSandboxPhoneNumber>,
+    pub next_token: Option<String>,
+}
+shape!(ListSMSSandboxPhoneNumbersResult, tables::LIST_SMS_SANDBOX_PHONE_NUMBERS_RESULT, 0 phone_numbers, 1 next_token);
 
 #[derive(Clone, Default)]
 pub struct ListSubscriptionsByTopicInput {
@@ -321,6 +380,17 @@ shape!(OptInPhoneNumberInput, tables::OPT_IN_PHONE_NUMBER_INPUT, 0 phone_number)
 #[derive(Clone, Default)]
 pub struct OptInPhoneNumberResponse {}
 shape!(OptInPhoneNumberResponse, tables::OPT_IN_PHONE_NUMBER_RESPONSE);
+
+#[derive(Clone, Default)]
+pub struct PhoneNumberInformation {
+    pub created_at: Option<Timestamp>,
+    pub phone_number: Option<String>,
+    pub status: Option<String>,
+    pub iso2_country_code: Option<String>,
+    pub route_type: Option<RouteType>,
+    pub number_capabilities: Option<Vec<NumberCapability>>,
+}
+shape!(PhoneNumberInformation, tables::PHONE_NUMBER_INFORMATION, 0 created_at, 1 phone_number, 2 status, 3 iso2_country_code, 4 route_type, 5 number_capabilities);
 
 #[derive(Clone, Default)]
 pub struct PlatformApplication {
@@ -405,6 +475,13 @@ shape!(RemovePermissionInput, tables::REMOVE_PERMISSION_INPUT, 0 topic_arn, 1 la
 #[derive(Clone, Default)]
 pub struct RemovePermissionOutput {}
 shape!(RemovePermissionOutput, tables::REMOVE_PERMISSION_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct SMSSandboxPhoneNumber {
+    pub phone_number: Option<String>,
+    pub status: Option<SMSSandboxPhoneNumberVerificationStatus>,
+}
+shape!(SMSSandboxPhoneNumber, tables::SMS_SANDBOX_PHONE_NUMBER, 0 phone_number, 1 status);
 
 #[derive(Clone, Default)]
 pub struct SetEndpointAttributesInput {
@@ -532,3 +609,14 @@ shape!(UntagResourceRequest, tables::UNTAG_RESOURCE_REQUEST, 0 resource_arn, 1 t
 #[derive(Clone, Default)]
 pub struct UntagResourceResponse {}
 shape!(UntagResourceResponse, tables::UNTAG_RESOURCE_RESPONSE);
+
+#[derive(Clone, Default)]
+pub struct VerifySMSSandboxPhoneNumberInput {
+    pub phone_number: String,
+    pub one_time_password: String,
+}
+shape!(VerifySMSSandboxPhoneNumberInput, tables::VERIFY_SMS_SANDBOX_PHONE_NUMBER_INPUT, 0 phone_number, 1 one_time_password);
+
+#[derive(Clone, Default)]
+pub struct VerifySMSSandboxPhoneNumberResult {}
+shape!(VerifySMSSandboxPhoneNumberResult, tables::VERIFY_SMS_SANDBOX_PHONE_NUMBER_RESULT);

@@ -119,6 +119,15 @@ pub static CREATE_PLATFORM_ENDPOINT_INPUT: Schema = Schema::structure(
         Member::new("Attributes", &MAP_STRING_TO_STRING),
     ]),
 );
+pub static CREATE_SMS_SANDBOX_PHONE_NUMBER_INPUT: Schema = Schema::structure(
+    "CreateSMSSandboxPhoneNumberInput",
+    &StructSchema::new(&[
+        Member::new("PhoneNumber", &PHONE_NUMBER_STRING).required(),
+        Member::new("LanguageCode", &LANGUAGE_CODE_STRING),
+    ]),
+);
+pub static CREATE_SMS_SANDBOX_PHONE_NUMBER_RESULT: Schema =
+    Schema::structure("CreateSMSSandboxPhoneNumberResult", &StructSchema::new(&[]));
 pub static CREATE_TOPIC_INPUT: Schema = Schema::structure(
     "CreateTopicInput",
     &StructSchema::new(&[
@@ -148,6 +157,12 @@ pub static DELETE_PLATFORM_APPLICATION_INPUT: Schema = Schema::structure(
 );
 pub static DELETE_PLATFORM_APPLICATION_OUTPUT: Schema =
     Schema::structure("DeletePlatformApplicationOutput", &StructSchema::new(&[]));
+pub static DELETE_SMS_SANDBOX_PHONE_NUMBER_INPUT: Schema = Schema::structure(
+    "DeleteSMSSandboxPhoneNumberInput",
+    &StructSchema::new(&[Member::new("PhoneNumber", &PHONE_NUMBER_STRING).required()]),
+);
+pub static DELETE_SMS_SANDBOX_PHONE_NUMBER_RESULT: Schema =
+    Schema::structure("DeleteSMSSandboxPhoneNumberResult", &StructSchema::new(&[]));
 pub static DELETE_TOPIC_INPUT: Schema = Schema::structure(
     "DeleteTopicInput",
     &StructSchema::new(&[Member::new("TopicArn", &TOPIC_ARN).required()]),
@@ -217,6 +232,12 @@ pub static GET_SMS_ATTRIBUTES_RESPONSE: Schema = Schema::structure(
     "GetSMSAttributesResponse",
     &StructSchema::new(&[Member::new("attributes", &MAP_STRING_TO_STRING)]),
 );
+pub static GET_SMS_SANDBOX_ACCOUNT_STATUS_INPUT: Schema =
+    Schema::structure("GetSMSSandboxAccountStatusInput", &StructSchema::new(&[]));
+pub static GET_SMS_SANDBOX_ACCOUNT_STATUS_RESULT: Schema = Schema::structure(
+    "GetSMSSandboxAccountStatusResult",
+    &StructSchema::new(&[Member::new("IsInSandbox", &BOOLEAN).required()]),
+);
 pub static GET_SUBSCRIPTION_ATTRIBUTES_INPUT: Schema = Schema::structure(
     "GetSubscriptionAttributesInput",
     &StructSchema::new(&[Member::new("SubscriptionArn", &SUBSCRIPTION_ARN).required()]),
@@ -281,6 +302,8 @@ pub static INVALID_STATE_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static ISO2_COUNTRY_CODE: Schema =
+    Schema::new("Iso2CountryCode", Kind::Text).max(2).pattern(&P0);
 pub static KMS_ACCESS_DENIED_EXCEPTION: Schema = Schema::structure(
     "KMSAccessDeniedException",
     &StructSchema::new(&[Member::new("message", &STRING_SHAPE)]).error(
@@ -329,6 +352,8 @@ pub static KMS_THROTTLING_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static LANGUAGE_CODE_STRING: Schema =
+    Schema::new("LanguageCodeString", Kind::Enum(enums::LanguageCodeString::TEXTS));
 pub static LIST_ENDPOINTS_BY_PLATFORM_APPLICATION_INPUT: Schema = Schema::structure(
     "ListEndpointsByPlatformApplicationInput",
     &StructSchema::new(&[
@@ -354,6 +379,20 @@ pub static LIST_OF_PLATFORM_APPLICATIONS: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static LIST_ORIGINATION_NUMBERS_REQUEST: Schema = Schema::structure(
+    "ListOriginationNumbersRequest",
+    &StructSchema::new(&[
+        Member::new("NextToken", &NEXT_TOKEN),
+        Member::new("MaxResults", &MAX_ITEMS_LIST_ORIGINATION_NUMBERS),
+    ]),
+);
+pub static LIST_ORIGINATION_NUMBERS_RESULT: Schema = Schema::structure(
+    "ListOriginationNumbersResult",
+    &StructSchema::new(&[
+        Member::new("NextToken", &NEXT_TOKEN),
+        Member::new("PhoneNumbers", &PHONE_NUMBER_INFORMATION_LIST),
+    ]),
+);
 pub static LIST_PHONE_NUMBERS_OPTED_OUT_INPUT: Schema = Schema::structure(
     "ListPhoneNumbersOptedOutInput",
     &StructSchema::new(&[Member::new("nextToken", &STRING_SHAPE)]),
@@ -374,6 +413,20 @@ pub static LIST_PLATFORM_APPLICATIONS_RESPONSE: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("PlatformApplications", &LIST_OF_PLATFORM_APPLICATIONS),
         Member::new("NextToken", &STRING),
+    ]),
+);
+pub static LIST_SMS_SANDBOX_PHONE_NUMBERS_INPUT: Schema = Schema::structure(
+    "ListSMSSandboxPhoneNumbersInput",
+    &StructSchema::new(&[
+        Member::new("NextToken", &NEXT_TOKEN),
+        Member::new("MaxResults", &MAX_ITEMS),
+    ]),
+);
+pub static LIST_SMS_SANDBOX_PHONE_NUMBERS_RESULT: Schema = Schema::structure(
+    "ListSMSSandboxPhoneNumbersResult",
+    &StructSchema::new(&[
+        Member::new("PhoneNumbers", &SMS_SANDBOX_PHONE_NUMBER_LIST).required(),
+        Member::new("NextToken", &STRING_SHAPE),
     ]),
 );
 pub static LIST_STRING: Schema = Schema::new(
@@ -433,6 +486,9 @@ pub static MAP_STRING_TO_STRING: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static MAX_ITEMS: Schema = Schema::new("MaxItems", Kind::Integer).min(1).max(100);
+pub static MAX_ITEMS_LIST_ORIGINATION_NUMBERS: Schema =
+    Schema::new("MaxItemsListOriginationNumbers", Kind::Integer).min(1).max(30);
 pub static MESSAGE_ATTRIBUTE_MAP: Schema = Schema::new(
     "MessageAttributeMap",
     Kind::Map(&MapSchema {
@@ -458,17 +514,52 @@ pub static NOT_FOUND_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static NUMBER_CAPABILITY: Schema =
+    Schema::new("NumberCapability", Kind::Enum(enums::NumberCapability::TEXTS));
+pub static NUMBER_CAPABILITY_LIST: Schema = Schema::new(
+    "NumberCapabilityList",
+    Kind::List(&ListSchema { item: Member::new("member", &NUMBER_CAPABILITY), flattened: false }),
+);
+pub static OTP_CODE: Schema = Schema::new("OTPCode", Kind::Text).min(5).max(8).pattern(&P1);
 pub static OPT_IN_PHONE_NUMBER_INPUT: Schema = Schema::structure(
     "OptInPhoneNumberInput",
     &StructSchema::new(&[Member::new("phoneNumber", &PHONE_NUMBER).required()]),
 );
 pub static OPT_IN_PHONE_NUMBER_RESPONSE: Schema =
     Schema::structure("OptInPhoneNumberResponse", &StructSchema::new(&[]));
+pub static OPTED_OUT_EXCEPTION: Schema = Schema::structure(
+    "OptedOutException",
+    &StructSchema::new(&[Member::new("message", &STRING_SHAPE)]).error(
+        "OptedOut",
+        400,
+        Fault::Sender,
+    ),
+);
 pub static PHONE_NUMBER: Schema = Schema::new("PhoneNumber", Kind::Text).sensitive();
+pub static PHONE_NUMBER_INFORMATION: Schema = Schema::structure(
+    "PhoneNumberInformation",
+    &StructSchema::new(&[
+        Member::new("CreatedAt", &TIMESTAMP),
+        Member::new("PhoneNumber", &PHONE_NUMBER),
+        Member::new("Status", &STRING),
+        Member::new("Iso2CountryCode", &ISO2_COUNTRY_CODE),
+        Member::new("RouteType", &ROUTE_TYPE),
+        Member::new("NumberCapabilities", &NUMBER_CAPABILITY_LIST),
+    ]),
+);
+pub static PHONE_NUMBER_INFORMATION_LIST: Schema = Schema::new(
+    "PhoneNumberInformationList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &PHONE_NUMBER_INFORMATION),
+        flattened: false,
+    }),
+);
 pub static PHONE_NUMBER_LIST: Schema = Schema::new(
     "PhoneNumberList",
     Kind::List(&ListSchema { item: Member::new("member", &PHONE_NUMBER), flattened: false }),
 );
+pub static PHONE_NUMBER_STRING: Schema =
+    Schema::new("PhoneNumberString", Kind::Text).max(20).pattern(&P2).sensitive();
 pub static PLATFORM_APPLICATION: Schema = Schema::structure(
     "PlatformApplication",
     &StructSchema::new(&[
@@ -586,6 +677,25 @@ pub static RESOURCE_NOT_FOUND_EXCEPTION: Schema = Schema::structure(
         404,
         Fault::Sender,
     ),
+);
+pub static ROUTE_TYPE: Schema = Schema::new("RouteType", Kind::Enum(enums::RouteType::TEXTS));
+pub static SMS_SANDBOX_PHONE_NUMBER: Schema = Schema::structure(
+    "SMSSandboxPhoneNumber",
+    &StructSchema::new(&[
+        Member::new("PhoneNumber", &PHONE_NUMBER_STRING),
+        Member::new("Status", &SMS_SANDBOX_PHONE_NUMBER_VERIFICATION_STATUS),
+    ]),
+);
+pub static SMS_SANDBOX_PHONE_NUMBER_LIST: Schema = Schema::new(
+    "SMSSandboxPhoneNumberList",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &SMS_SANDBOX_PHONE_NUMBER),
+        flattened: false,
+    }),
+);
+pub static SMS_SANDBOX_PHONE_NUMBER_VERIFICATION_STATUS: Schema = Schema::new(
+    "SMSSandboxPhoneNumberVerificationStatus",
+    Kind::Enum(enums::SMSSandboxPhoneNumberVerificationStatus::TEXTS),
 );
 pub static SET_ENDPOINT_ATTRIBUTES_INPUT: Schema = Schema::structure(
     "SetEndpointAttributesInput",
@@ -735,6 +845,7 @@ pub static THROTTLED_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static TIMESTAMP: Schema = Schema::new("Timestamp", Kind::Timestamp(None));
 pub static TOO_MANY_ENTRIES_IN_BATCH_REQUEST_EXCEPTION: Schema = Schema::structure(
     "TooManyEntriesInBatchRequestException",
     &StructSchema::new(&[Member::new("message", &STRING_SHAPE)]).error(
@@ -781,6 +892,14 @@ pub static UNTAG_RESOURCE_REQUEST: Schema = Schema::structure(
 );
 pub static UNTAG_RESOURCE_RESPONSE: Schema =
     Schema::structure("UntagResourceResponse", &StructSchema::new(&[]));
+pub static USER_ERROR_EXCEPTION: Schema = Schema::structure(
+    "UserErrorException",
+    &StructSchema::new(&[Member::new("message", &STRING_SHAPE)]).error(
+        "UserError",
+        400,
+        Fault::Sender,
+    ),
+);
 pub static VALIDATION_EXCEPTION: Schema = Schema::structure(
     "ValidationException",
     &StructSchema::new(&[Member::new("Message", &STRING_SHAPE).required()]).error(
@@ -789,6 +908,23 @@ pub static VALIDATION_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static VERIFICATION_EXCEPTION: Schema = Schema::structure(
+    "VerificationException",
+    &StructSchema::new(&[
+        Member::new("Message", &STRING_SHAPE).required(),
+        Member::new("Status", &STRING_SHAPE).required(),
+    ])
+    .error("VerificationException", 400, Fault::Sender),
+);
+pub static VERIFY_SMS_SANDBOX_PHONE_NUMBER_INPUT: Schema = Schema::structure(
+    "VerifySMSSandboxPhoneNumberInput",
+    &StructSchema::new(&[
+        Member::new("PhoneNumber", &PHONE_NUMBER_STRING).required(),
+        Member::new("OneTimePassword", &OTP_CODE).required(),
+    ]),
+);
+pub static VERIFY_SMS_SANDBOX_PHONE_NUMBER_RESULT: Schema =
+    Schema::structure("VerifySMSSandboxPhoneNumberResult", &StructSchema::new(&[]));
 pub static ACCOUNT: Schema = Schema::new("account", Kind::Text);
 pub static ACTION: Schema = Schema::new("action", Kind::Text);
 pub static ATTRIBUTE_NAME: Schema = Schema::new("attributeName", Kind::Text);
@@ -810,3 +946,6 @@ pub static SUBSCRIPTION_ARN: Schema = Schema::new("subscriptionARN", Kind::Text)
 pub static TOKEN: Schema = Schema::new("token", Kind::Text);
 pub static TOPIC_ARN: Schema = Schema::new("topicARN", Kind::Text);
 pub static TOPIC_NAME: Schema = Schema::new("topicName", Kind::Text);
+static P2: Pattern = Pattern::new("^(\\+[0-9]{8,}|[0-9]{0,9})$");
+static P1: Pattern = Pattern::new("^[0-9]+$");
+static P0: Pattern = Pattern::new("^[A-Za-z]{2}$");
