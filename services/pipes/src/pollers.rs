@@ -1,4 +1,5 @@
-//! Which pollers run: one for each pipe that is `RUNNING`, by the rows.
+//! Which pollers run: one for each pipe that is `RUNNING`, or goes on after an update that failed,
+//! by the rows.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use haar_dynamodbstreams_contract::source::TableSource;
 use haar_kinesis_contract::source::{self, RecordStyle};
-use haar_pipes_contract::model::PipeState;
 use haar_poller::{Checkpoints, Consumer, Queue, Stream, poll_queue, poll_stream};
 use haar_sqs_contract::source::QueueSource;
 use parking_lot::Mutex;
@@ -105,7 +105,7 @@ impl Pipes {
             return;
         }
         let snapshot = self.doors.ledger.snapshot();
-        for row in snapshot.all::<PipeRow>().filter(|row| row.current == PipeState::Running) {
+        for row in snapshot.all::<PipeRow>().filter(|row| row.is_read()) {
             match running.get(&row.key) {
                 Some(old) if Arc::ptr_eq(&old.row, &row) || old.row.moves_like(&row) => continue,
                 Some(old) => old.stop.cancel(),

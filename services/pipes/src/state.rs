@@ -50,6 +50,12 @@ pub(crate) struct PipeRow {
     pub(crate) desired: Desired,
     /// Writer: operations write what is about to happen, `controllers::pipes` what has.
     pub(crate) current: PipeState,
+    /// Before the update that is under way. Writers: `UpdatePipe`, `controllers::pipes`.
+    #[serde(default)]
+    pub(crate) before: Option<Box<PipeRow>>,
+    /// It goes on as it was before an update that failed. Writer: `controllers::pipes`.
+    #[serde(default)]
+    pub(crate) goes_on: bool,
     /// Why it failed. Writer: `controllers::pipes`.
     pub(crate) reason: Option<String>,
     pub(crate) source: String,
@@ -80,11 +86,28 @@ impl PipeRow {
         )
     }
 
+    /// True where a poller is to run.
+    pub(crate) fn is_read(&self) -> bool {
+        match self.current {
+            PipeState::Running => true,
+            PipeState::UpdateFailed => self.goes_on,
+            _ => false,
+        }
+    }
+
+    /// As it was before its update, which failed for that reason.
+    pub(crate) fn rolled_back(before: &Self, reason: Option<String>) -> Self {
+        let goes_on = before.is_read();
+        let (current, before) = (PipeState::UpdateFailed, before.clone());
+        Self { current, goes_on, reason, before: None, ..before }
+    }
+
     /// True where one poller serves both rows.
     pub(crate) fn moves_like(&self, other: &Self) -> bool {
         let moving = |row: &Self| Self {
             description: None,
             reason: None,
+            before: None,
             tags: Tags::new(),
             kms_key: None,
             modified_at: Timestamp(0),

@@ -192,6 +192,52 @@ async fn an_update_replaces_what_it_names_and_keeps_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pipe_whose_update_fails_goes_on_as_it_was() {
+    let house = House::new();
+    let queues = house.queues(&["in", "out", "other"]).await;
+    let more = json!({"Description": "d", "TargetParameters": {"InputTemplate": "<$.body>"}});
+    house.pipe("p", &queues[0], &queues[1], more).await;
+    let gone = format!("{ROLE}/gone");
+    let input = json!({"Name": "p", "RoleArn": gone, "Target": queues[2], "Description": "new"});
+    let updating = house.ok::<UpdatePipe>(input.clone()).await;
+    assert_eq!(updating["CurrentState"], json!("UPDATING"));
+    house.pass(house::SECOND).await;
+    let shown = house.described("p").await;
+    assert_eq!(shown["CurrentState"], json!("UPDATE_FAILED"));
+    assert_eq!(shown["StateReason"], json!(format!("There is no role {gone}.")));
+    assert_eq!(
+        (&shown["RoleArn"], &shown["Target"], &shown["Description"]),
+        (&json!(ROLE), &json!(queues[1]), &json!("d"))
+    );
+    house.send("in", &[r#"["a"]"#]).await;
+    house.pass(5 * house::SECOND).await;
+    assert_eq!(house.bodies("out").await, [r#"["a"]"#]);
+
+    house.ok::<StopPipe>(name("p")).await;
+    house.pass(house::SECOND).await;
+    house.ok::<UpdatePipe>(json!({"Name": "p", "RoleArn": gone, "DesiredState": "RUNNING"})).await;
+    house.pass(house::SECOND).await;
+    assert_eq!(house.described("p").await["CurrentState"], json!("UPDATE_FAILED"));
+    assert_eq!(house.count("in").await, 0);
+    let before = house.count("out").await;
+    house.send("in", &[r#"["c"]"#]).await;
+    house.pass(60 * house::SECOND).await;
+    assert_eq!(house.count("in").await, 1, "nobody reads");
+    assert_eq!(house.count("out").await, before, "it was stopped, and stays so");
+    house.ok::<StartPipe>(name("p")).await;
+    house.pass(5 * house::SECOND).await;
+    assert_eq!(house.count("out").await, before + 1);
+
+    house.ok::<UpdatePipe>(input).await;
+    house.pass(house::SECOND).await;
+    let house = house.again().await;
+    assert_eq!(house.described("p").await["CurrentState"], json!("UPDATE_FAILED"));
+    house.send("in", &[r#"["b"]"#]).await;
+    house.pass(5 * house::SECOND).await;
+    assert_eq!(house.count("out").await, before + 2, "also behind a restart");
+}
+
+#[tokio::test(start_paused = true)]
 async fn pipes_are_listed_by_name_in_pages_and_by_what_they_are() {
     let house = House::new();
     let queues = house.queues(&["in", "out"]).await;

@@ -230,6 +230,25 @@ async fn a_stopped_pipe_takes_nothing_and_a_started_one_goes_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_batch_that_runs_when_its_pipe_stops_runs_to_its_end() {
+    let house = House::new();
+    let queues = house.queues(&["in"]).await;
+    house.functions.on("f", |_| Ok(json!({})));
+    let held = house.functions.hold("f");
+    house.pipe("p", &queues[0], &function("f"), json!({})).await;
+    house.send("in", &["m"]).await;
+    house.pass(5 * SECOND).await;
+    house.ok::<StopPipe>(json!({"Name": "p"})).await;
+    house.pass(10 * SECOND).await;
+    assert_eq!(house.described("p").await["CurrentState"], json!("STOPPING"));
+    held.notify_one();
+    house.pass(SECOND).await;
+    assert_eq!(house.described("p").await["CurrentState"], json!("STOPPED"));
+    assert_eq!((house.count("in").await, house.functions.had("f").len()), (0, 1));
+    assert_eq!(house.metrics.sum("ExecutionFailed") as u32, 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_execution_ends_after_five_minutes_and_a_restart_brings_its_message_back() {
     let house = House::new();
     let queues = house.queues(&["in"]).await;

@@ -1,6 +1,7 @@
 //! Settles what operations ask for: pipes are created, updated, started, stopped, deleted.
 //!
-//! *Ours*: what AWS takes a minute for is done at once.
+//! A pipe whose update fails is as it was before, and goes on. *Ours*: what AWS takes a minute for is
+//! done at once.
 
 use std::sync::Arc;
 
@@ -60,8 +61,12 @@ impl Controller for PipesController {
             tx.update::<PipeRow>(&step.0, |now| {
                 // nothing else changes a row that is in transition
                 if now.current == row.current && now.id == row.id {
-                    now.current = state;
-                    now.reason = reason;
+                    match (state, now.before.take()) {
+                        (PipeState::UpdateFailed, Some(before)) => {
+                            *now = PipeRow::rolled_back(&before, reason);
+                        }
+                        _ => (now.current, now.reason) = (state, reason),
+                    }
                 }
             });
         });

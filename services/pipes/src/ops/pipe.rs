@@ -39,6 +39,8 @@ impl Command<CreatePipe> for Pipes {
                 input.desired_state.unwrap_or(RequestedPipeState::Running),
             ),
             current: PipeState::Creating,
+            before: None,
+            goes_on: false,
             reason: None,
             source: input.source,
             source_parameters: input.source_parameters.unwrap_or_default(),

@@ -36,7 +36,7 @@ fn ask(
     if row.current == there {
         return Ok(row);
     }
-    row.desired = wanted;
+    (row.desired, row.goes_on) = (wanted, false);
     row.current = on_the_way;
     row.reason = None;
     row.modified_at = call.now;

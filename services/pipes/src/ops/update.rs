@@ -19,7 +19,8 @@ use crate::state::PipeRow;
 
 impl Command<UpdatePipe> for Pipes {
     fn command(&self, call: &Call, tx: &mut Tx, input: UpdatePipeRequest) -> Answer<UpdatePipe> {
-        let mut row = PipeRow::clone(&*find_pipe(tx, call, &input.name)?);
+        let there = find_pipe(tx, call, &input.name)?;
+        let mut row = PipeRow::clone(&there);
         if row.is_in_transition() {
             return Err(in_transition(&input.name, row.current));
         }
@@ -52,7 +53,8 @@ impl Command<UpdatePipe> for Pipes {
             row.kms_key = Some(key).filter(|key| !key.is_empty());
         }
         row.current = PipeState::Updating;
-        row.reason = None;
+        (row.reason, row.goes_on) = (None, false);
+        row.before = Some(Box::new(PipeRow::clone(&there)));
         row.modified_at = call.now;
         self.check(call, tx, &mut row)?;
         let output = UpdatePipeResponse {

@@ -34,6 +34,8 @@ pub struct Functions {
     pub refusals: Mutex<Vec<AwsError>>,
     /// Functions that never answer.
     pub stuck: Mutex<Vec<String>>,
+    /// Functions that answer when they are let.
+    held: Mutex<BTreeMap<String, Arc<tokio::sync::Notify>>>,
 }
 
 impl Functions {
@@ -48,6 +50,11 @@ impl Functions {
         handler: impl Fn(&Value) -> Result<Value, Value> + Send + Sync + 'static,
     ) {
         self.handlers.lock().insert(name.to_owned(), Arc::new(handler));
+    }
+
+    /// Lets a function answer only once what is answered here is notified.
+    pub fn hold(&self, name: &str) -> Arc<tokio::sync::Notify> {
+        Arc::clone(self.held.lock().entry(name.to_owned()).or_default())
     }
 
     /// What a function had, oldest first.
@@ -75,6 +82,10 @@ impl Flow<Invoke> for Functions {
         let is_stuck = self.stuck.lock().contains(&name);
         if is_stuck {
             std::future::pending::<()>().await;
+        }
+        let held = self.held.lock().get(&name).cloned();
+        if let Some(held) = held {
+            held.notified().await;
         }
         let handler = self.handlers.lock().get(&name).cloned();
         let Some(handler) = handler else {
