@@ -266,3 +266,37 @@ def test_what_was_published_arrives_after_a_kill(tmp_path, new_cloud):
             sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
     assert set(published) <= set(got) and got == sorted(set(got)), "lost, doubled or out of order"
     cloud.stop()
+
+
+def test_a_late_subscriber_has_the_archive_sent_again_also_behind_a_kill(new_cloud, tmp_path):
+    cloud = new_cloud("--wait-divisor", "60", data_dir=tmp_path / "data")
+    sns, sqs = cloud.client("sns"), cloud.client("sqs")
+    topic = sns.create_topic(Name="kept.fifo", Attributes={
+        "FifoTopic": "true", "ContentBasedDeduplication": "true",
+        "ArchivePolicy": json.dumps({"MessageRetentionPeriod": "1"})})["TopicArn"]
+    begins = sns.get_topic_attributes(TopicArn=topic)["Attributes"]["BeginningArchiveTime"]
+    texts = [str(count) for count in range(5)]
+    for text in texts:
+        sns.publish(TopicArn=topic, Message=text, MessageGroupId="g")
+    cloud.kill()
+    cloud.start()
+    sns, sqs = cloud.client("sns"), cloud.client("sqs")
+    url, arn = queue_of(sqs, "kept.fifo", FifoQueue="true")
+    policy = {"PointType": "Timestamp", "StartingPoint": begins}
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True,
+                                 Attributes={"ReplayPolicy": json.dumps(policy)})["SubscriptionArn"]
+    got = []
+
+    def all_of_them():
+        for message in receive(sqs, url, 1):
+            got.append(json.loads(message["Body"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return len(got) == 5
+
+    until(all_of_them)
+    assert [one["Message"] for one in got] == texts and all(one["Replayed"] for one in got)
+    shown = lambda: sns.get_subscription_attributes(SubscriptionArn=subscription)["Attributes"]
+    until(lambda: shown()["ReplayStatus"] == "Completed")
+    sns.publish(TopicArn=topic, Message="new", MessageGroupId="g")
+    (message,) = receive(sqs, url)
+    assert json.loads(message["Body"])["Message"] == "new"
