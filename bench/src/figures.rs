@@ -2,6 +2,7 @@
 
 mod churn;
 mod cold;
+mod commits;
 mod crowd;
 mod footprint;
 mod idle;
@@ -25,6 +26,7 @@ type Measure = for<'a> fn(&'a mut Bench) -> BoxFuture<'a, Result<(), String>>;
 pub(crate) const ALL: &[(&str, Measure)] = &[
     ("cold", |bench| Box::pin(cold::measure(bench))),
     ("warm", |bench| Box::pin(warm::measure(bench))),
+    ("commits", |bench| Box::pin(commits::measure(bench))),
     ("writes", |bench| Box::pin(writes::measure(bench))),
     ("footprint", |bench| Box::pin(footprint::measure(bench))),
     ("registry", |bench| Box::pin(registry::measure(bench))),

@@ -24,6 +24,10 @@ use clap::{Parser, Subcommand};
 
 use crate::report::Report;
 
+/// Haar's own: the ledger is measured within this process, and so is its store.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Measures haar beside its peers and prints a table.
 #[derive(Parser)]
 struct Arguments {

@@ -34,9 +34,9 @@ impl Crowd {
         count >= self.wanted
     }
 
-    /// True when the last flush was for one alone.
-    pub fn was_one(&self) -> bool {
-        self.last <= 1
+    /// True when so many are just as many as the last flush was for: nobody else is to be expected.
+    pub fn is_all(&self, count: usize) -> bool {
+        count == self.last
     }
 
     /// Notes for how many a flush is that begins now.
@@ -77,9 +77,9 @@ mod tests {
     #[test]
     fn one_alone_is_enough_until_a_flush_has_served_more() {
         let mut crowd = Crowd::default();
-        assert!(crowd.was_one() && crowd.is_there(1));
+        assert!(crowd.is_all(1) && crowd.is_there(1));
         crowd.flushed(3);
-        assert!(!crowd.was_one());
+        assert!(!crowd.is_all(1) && crowd.is_all(3));
     }
 
     #[test]

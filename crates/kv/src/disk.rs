@@ -25,6 +25,11 @@ use crate::{Batch, KvError, Sizes};
 const JOURNAL_BYTES: u64 = 64 << 20;
 const CREATING: &str = "creating";
 
+/// The engine lets its writers sleep from four sealed memtables on, and from twenty runs that are
+/// not sorted yet.
+const SEALED_MAX: usize = 3;
+const UNSORTED_MAX: usize = 16;
+
 /// A database that may still be under way: to create one takes some thirty flushes of the disk,
 /// which nobody should wait for at start. Until then there is nothing to read.
 pub(crate) struct Disk {
@@ -124,8 +129,14 @@ impl Disk {
         syncer::flush(&opened.database, &mut opened.journal.lock())
     }
 
-    pub(crate) fn is_ready(&self) -> bool {
-        self.opened.get().is_some()
+    pub(crate) fn is_at_ease(&self) -> bool {
+        match self.opened.get() {
+            Some(Ok(opened)) => {
+                opened.records.sealed_memtable_count() < SEALED_MAX
+                    && opened.records.l0_table_count() < UNSORTED_MAX
+            }
+            _ => false,
+        }
     }
 
     pub(crate) fn clear(&self) -> Result<(), KvError> {

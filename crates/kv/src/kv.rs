@@ -143,10 +143,11 @@ impl Kv {
         }
     }
 
-    /// False while new records are being created: the first write waits for that.
-    pub fn is_ready(&self) -> bool {
+    /// False while a write would have to wait: for new records that are being created, or for
+    /// earlier ones to be sorted onto the disk.
+    pub fn is_at_ease(&self) -> bool {
         match &*self.engine {
-            Engine::Disk(disk) => disk.is_ready(),
+            Engine::Disk(disk) => disk.is_at_ease(),
             Engine::Memory(_) => true,
         }
     }

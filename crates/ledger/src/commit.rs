@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use crate::LedgerError;
+use crate::group::Waits;
 
 /// A transaction that is in memory and on its way to disk.
 ///
@@ -16,9 +15,6 @@ pub struct Committed<T> {
     pub(crate) value: T,
     pub(crate) ack: Ack,
 }
-
-/// Comes with the outcome.
-pub(crate) type Waits = oneshot::Receiver<Result<(), LedgerError>>;
 
 #[derive(Debug)]
 pub(crate) enum Ack {
@@ -70,10 +66,10 @@ impl<T> Committed<T> {
     pub async fn durable(self) -> Result<T, LedgerError> {
         match self.ack {
             Ack::Done(outcome) => outcome?,
-            Ack::Waits(ack) => ack.await.unwrap_or(Err(LedgerError::Closed))?,
+            Ack::Waits(ack) => ack.await?,
             Ack::Carries(carrier, ack) => {
                 carrier.carry();
-                ack.await.unwrap_or(Err(LedgerError::Closed))?;
+                ack.await?;
             }
         }
         Ok(self.value)
@@ -82,17 +78,13 @@ impl<T> Committed<T> {
     /// Waits likewise by blocking the thread: from async code only with an ephemeral ledger,
     /// where there is nothing to wait for.
     pub fn wait(self) -> Result<T, LedgerError> {
-        let mut ack = match self.ack {
-            Ack::Done(outcome) => return outcome.map(|()| self.value),
-            Ack::Waits(ack) => ack,
+        match self.ack {
+            Ack::Done(outcome) => outcome?,
+            Ack::Waits(ack) => ack.block()?,
             Ack::Carries(carrier, ack) => {
                 carrier.carry();
-                ack
+                ack.block()?;
             }
-        };
-        match ack.try_recv() {
-            Ok(outcome) => outcome?,
-            Err(_) => ack.blocking_recv().unwrap_or(Err(LedgerError::Closed))?,
         }
         Ok(self.value)
     }

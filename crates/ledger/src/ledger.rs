@@ -1,24 +1,22 @@
-//! The ledger itself: one writer lock, one flush at a time.
+//! The ledger as others see it.
 
 use std::convert::Infallible;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
-use haar_kv::Crowd;
-use parking_lot::{Condvar, Mutex, MutexGuard};
-use tokio::sync::{Notify, broadcast, oneshot};
+use parking_lot::{Condvar, Mutex};
+use tokio::sync::{Notify, broadcast};
 
 use crate::change::lost;
-use crate::commit::{Ack, Carrier, Carry, Waits};
+use crate::commit::{Ack, Carrier, Carry};
+use crate::core::{Core, Flusher};
 use crate::load::load;
 use crate::pace::Pace;
-use crate::snapshot::State;
-use crate::store::{Batch, Store};
-use crate::tx::Finished;
-use crate::{ChangeFeed, ChangeSet, Committed, LedgerError, Snapshot, StoreError, Tables, Tx};
+use crate::store::Store;
+use crate::writer::Writer;
+use crate::{ChangeFeed, Committed, LedgerError, Snapshot, StoreError, Tables, Tx};
 
 /// Change sets that a slow reader of the feed may be behind before it must look at everything.
 const FEED_LENGTH: usize = 1024;
@@ -32,53 +30,6 @@ pub struct Ledger {
 struct Inner {
     core: Arc<Core>,
     thread: Option<JoinHandle<()>>,
-}
-
-struct Core {
-    tables: Arc<Tables>,
-    store: Option<Arc<dyn Store>>,
-    flusher: Flusher,
-    writer: Mutex<Writer>,
-    wake: Condvar,
-    due: Notify,
-    /// Held while a batch is written and published, so that batches stay in order.
-    flushing: Mutex<()>,
-    pace: Pace,
-    published: ArcSwap<State>,
-    feed: broadcast::Sender<Arc<ChangeSet>>,
-    flushes: AtomicU64,
-}
-
-/// Who writes what waits.
-#[derive(Clone, Copy, PartialEq)]
-enum Flusher {
-    /// A thread of the ledger, as soon as something waits.
-    Thread,
-    /// The caller of `transact`, before it returns.
-    Caller,
-    /// Whoever calls `Ledger::flush`.
-    Told,
-}
-
-struct Writer {
-    newest: Snapshot,
-    waiting: Waiting,
-    /// What the store does not have yet waits, or is being committed.
-    is_behind: bool,
-    crowd: Crowd,
-    failed: Option<Arc<StoreError>>,
-    closed: bool,
-}
-
-/// Commits on their way to the disk.
-#[derive(Default)]
-struct Waiting {
-    /// What the store does not have yet.
-    batch: Batch,
-    /// The store has something that is to be flushed.
-    is_staged: bool,
-    sets: Vec<Arc<ChangeSet>>,
-    acks: Vec<oneshot::Sender<Result<(), LedgerError>>>,
 }
 
 /// Figures for the metrics page.
@@ -122,17 +73,11 @@ impl Ledger {
             store,
             flusher,
             published: ArcSwap::new(Arc::clone(&newest.state)),
-            writer: Mutex::new(Writer {
-                newest,
-                waiting: Waiting::default(),
-                is_behind: false,
-                crowd: Crowd::default(),
-                failed: None,
-                closed: false,
-            }),
+            writer: Mutex::new(Writer::new(newest)),
             wake: Condvar::new(),
             due: Notify::new(),
             flushing: Mutex::new(()),
+            staging: Mutex::new(()),
             pace: Pace::default(),
             feed: broadcast::Sender::new(FEED_LENGTH),
             flushes: AtomicU64::new(0),
@@ -155,38 +100,36 @@ impl Ledger {
     ) -> Result<Committed<T>, E> {
         let core = &self.inner.core;
         let mut writer = core.writer.lock();
-        if let Some(failed) = &writer.failed {
-            let error = LedgerError::Store(Arc::clone(failed));
-            let value = work(&mut Tx::new(writer.newest.clone()))?;
-            return Ok(Committed { value, ack: Ack::Done(Err(error)) });
-        }
         let mut tx = Tx::new(writer.newest.clone());
         let value = work(&mut tx)?;
-        let finished = tx.finish(core.store.is_some());
-        let staged = finished.and_then(|finished| {
-            let is_staged = core.stage(&mut writer, &finished.batch)?;
-            Ok((finished, is_staged))
-        });
-        let waits = match staged {
-            Ok(staged) => writer.accept(staged, core.published.load().version),
-            Err(error) => return Ok(Committed { value, ack: Ack::Done(Err(error)) }),
+        let done = |outcome| Ack::Done(outcome);
+        if let Some(failed) = &writer.failed {
+            let error = LedgerError::Store(Arc::clone(failed));
+            return Ok(Committed { value, ack: done(Err(error)) });
+        }
+        let waits = match tx.finish(core.store.is_some()) {
+            Ok(finished) => writer.accept(finished, core.published.load().version),
+            Err(error) => return Ok(Committed { value, ack: done(Err(error)) }),
         };
-        let Some(ack) = waits else { return Ok(Committed { value, ack: Ack::Done(Ok(())) }) };
-        let count = writer.waiting.acks.len();
-        let is_alone = count == 1 && writer.crowd.was_one();
-        let is_due = writer.crowd.is_there(count);
+        let Some(waits) = waits else { return Ok(Committed { value, ack: done(Ok(())) }) };
+        let count = writer.count();
+        let (is_all, is_due) = (writer.crowd.is_all(count), writer.crowd.is_there(count));
         drop(writer);
         match core.flusher {
             Flusher::Caller => core.flush(),
             Flusher::Told => core.due.notify_one(),
-            Flusher::Thread if is_alone && core.may_carry() => {
+            Flusher::Thread if is_all && core.may_carry() => {
                 let carrier = Carrier::new(Arc::clone(core) as Arc<dyn Carry>);
-                return Ok(Committed { value, ack: Ack::Carries(carrier, ack) });
+                return Ok(Committed { value, ack: Ack::Carries(carrier, waits) });
             }
-            Flusher::Thread if is_due => _ = core.wake.notify_one(),
-            Flusher::Thread => {}
+            Flusher::Thread => {
+                if is_due {
+                    core.wake.notify_one();
+                }
+                core.stage_some();
+            }
         }
-        Ok(Committed { value, ack: Ack::Waits(ack) })
+        Ok(Committed { value, ack: Ack::Waits(waits) })
     }
 
     /// Commits `work` that cannot be refused.
@@ -216,7 +159,7 @@ impl Ledger {
     pub fn reset(&self) -> Result<(), LedgerError> {
         let core = &self.inner.core;
         core.flush();
-        let _one = core.flushing.lock();
+        let _locks = (core.flushing.lock(), core.staging.lock());
         let mut writer = core.writer.lock();
         if let Some(failed) = &writer.failed {
             return Err(LedgerError::Store(Arc::clone(failed)));
@@ -229,11 +172,9 @@ impl Ledger {
             })?;
         }
         let version = writer.newest.version() + 1;
-        writer.newest = Snapshot::empty(Arc::clone(&core.tables), version);
-        core.published.store(Arc::clone(&writer.newest.state));
-        let waiting = std::mem::take(&mut writer.waiting);
-        writer.is_behind = false;
-        waiting.acks.into_iter().for_each(|ack| _ = ack.send(Ok(())));
+        let empty = Snapshot::empty(Arc::clone(&core.tables), version);
+        core.published.store(Arc::clone(&empty.state));
+        writer.reset(empty);
         _ = core.feed.send(lost(version));
         Ok(())
     }
@@ -249,176 +190,6 @@ impl Ledger {
             rows,
             healthy: writer.failed.is_none(),
         }
-    }
-}
-
-impl Writer {
-    /// Makes a judged transaction the newest state and queues it for the disk.
-    /// `None` where there is nothing to wait for.
-    fn accept(&mut self, staged: (Finished, bool), published: u64) -> Option<Waits> {
-        let (Finished { mut state, changes, batch }, is_staged) = staged;
-        if changes.is_empty() && self.newest.version() == published {
-            return None;
-        }
-        if !changes.is_empty() {
-            Arc::make_mut(&mut state.state).version += 1;
-            let version = state.version();
-            self.newest = state;
-            match is_staged {
-                true => self.waiting.is_staged = true,
-                false => {
-                    self.waiting.batch.append(batch);
-                    self.is_behind = true;
-                }
-            }
-            self.waiting.sets.push(Arc::new(ChangeSet { version, changes, lost: false }));
-        }
-        let (ack, waits) = oneshot::channel();
-        self.waiting.acks.push(ack);
-        Some(waits)
-    }
-
-    /// From here on nothing is acknowledged.
-    fn fail(&mut self, error: Arc<StoreError>) -> LedgerError {
-        tracing::error!(%error, "the ledger failed to write; no change is kept until a restart");
-        self.failed = Some(Arc::clone(&error));
-        for ack in std::mem::take(&mut self.waiting).acks {
-            _ = ack.send(Err(LedgerError::Store(Arc::clone(&error))));
-        }
-        LedgerError::Store(error)
-    }
-}
-
-impl Core {
-    fn flush(&self) {
-        self.flush_with(&self.flushing.lock());
-    }
-
-    fn flush_with(&self, _one: &MutexGuard<'_, ()>) {
-        let (waiting, state, staged) = {
-            let mut writer = self.writer.lock();
-            let mut waiting = std::mem::take(&mut writer.waiting);
-            if waiting.acks.is_empty() {
-                return;
-            }
-            writer.crowd.flushed(waiting.acks.len());
-            let staged = self.catch_up(&mut writer, &mut waiting);
-            (waiting, Arc::clone(&writer.newest.state), staged)
-        };
-        let written = staged.and_then(|()| self.write(&waiting));
-        // refused, it stays behind until what it was built on is undone: nothing is staged over it
-        if written.is_ok() && !waiting.batch.is_empty() {
-            let mut writer = self.writer.lock();
-            writer.is_behind = !writer.waiting.batch.is_empty();
-        }
-        if let Err(error) = written {
-            if matches!(error, StoreError::Full) {
-                return self.undo(waiting);
-            }
-            let error = self.writer.lock().fail(Arc::new(error));
-            waiting.acks.into_iter().for_each(|ack| _ = ack.send(Err(error.clone())));
-            return;
-        }
-        self.published.store(state);
-        self.flushes.fetch_add(1, Ordering::Relaxed);
-        waiting.sets.into_iter().for_each(|set| _ = self.feed.send(set));
-        waiting.acks.into_iter().for_each(|ack| _ = ack.send(Ok(())));
-    }
-
-    /// Stages what had to wait until the store takes it: later commits may then be staged at once.
-    fn catch_up(&self, writer: &mut Writer, waiting: &mut Waiting) -> Result<(), StoreError> {
-        let store = match &self.store {
-            Some(store) if self.flusher == Flusher::Thread && writer.is_behind => store,
-            _ => return Ok(()),
-        };
-        if guarded(|| store.stage(&waiting.batch))? {
-            (waiting.batch, waiting.is_staged) = (Batch::default(), true);
-            writer.is_behind = false;
-        }
-        Ok(())
-    }
-
-    /// Goes back to what is on disk: the disk has no room for what came since.
-    fn undo(&self, refused: Waiting) {
-        tracing::error!("the disk is full; changes are refused");
-        let mut writer = self.writer.lock();
-        let state = self.published.load_full();
-        writer.newest = Snapshot { tables: Arc::clone(&self.tables), state };
-        let later = std::mem::take(&mut writer.waiting); // built on what was refused
-        writer.is_behind = false;
-        drop(writer);
-        for ack in refused.acks.into_iter().chain(later.acks) {
-            _ = ack.send(Err(LedgerError::Full));
-        }
-    }
-
-    /// Hands a commit's rows to the store while others wait for the disk. False where they are to
-    /// be committed later, behind what is.
-    fn stage(&self, writer: &mut Writer, batch: &Batch) -> Result<bool, LedgerError> {
-        let store = match &self.store {
-            Some(store) if self.flusher == Flusher::Thread && !writer.is_behind => store,
-            _ => return Ok(false),
-        };
-        match guarded(|| store.stage(batch)) {
-            Err(StoreError::Full) => {
-                tracing::error!("the disk is full; a change is refused");
-                Err(LedgerError::Full)
-            }
-            staged => staged.map_err(|error| writer.fail(Arc::new(error))),
-        }
-    }
-
-    fn write(&self, waiting: &Waiting) -> Result<(), StoreError> {
-        match &self.store {
-            Some(store) if !waiting.batch.is_empty() => {
-                self.pace.timed(|| guarded(|| store.commit(&waiting.batch)))
-            }
-            Some(store) if waiting.is_staged => self.pace.timed(|| guarded(|| store.flush())),
-            _ => Ok(()),
-        }
-    }
-
-    /// Whether a lone commit's caller may bring it to the disk on its own thread.
-    fn may_carry(&self) -> bool {
-        self.pace.is_quick() && !self.flushing.is_locked()
-    }
-
-    /// The writing thread: flushes until the ledger is closed and nothing waits.
-    fn run(&self) {
-        loop {
-            let mut writer = self.writer.lock();
-            while writer.waiting.acks.is_empty() {
-                if writer.closed {
-                    return;
-                }
-                self.wake.wait(&mut writer);
-            }
-            Crowd::gather(&mut writer, &self.wake, |writer| {
-                (&mut writer.crowd, writer.waiting.acks.len())
-            });
-            drop(writer);
-            self.flush();
-        }
-    }
-}
-
-fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    let done = catch_unwind(AssertUnwindSafe(work));
-    done.unwrap_or_else(|_| Err(StoreError::backend("the store panicked")))
-}
-
-impl Carry for Core {
-    fn carry(&self) {
-        match self.flushing.try_lock() {
-            Some(one) => self.flush_with(&one),
-            None => self.pass_on(),
-        }
-    }
-
-    fn pass_on(&self) {
-        // under the lock, or the thread might just be about to wait
-        let _writer = self.writer.lock();
-        self.wake.notify_one();
     }
 }
 

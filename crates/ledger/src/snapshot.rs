@@ -3,9 +3,9 @@
 use std::ops::{Bound, RangeBounds};
 use std::sync::Arc;
 
-use crate::kind::{AnyKey, Key, typed};
+use crate::kind::{AnyKey, AnyRow, Key, typed};
 use crate::table::{Edge, Table};
-use crate::{Row, Tables, Tx};
+use crate::{ChangeSet, Row, Tables, Tx};
 
 /// All rows at one moment. Cheap to clone, never changes; [`Tx`](crate::Tx) derefs to it.
 #[derive(Clone)]
@@ -32,6 +32,20 @@ impl Snapshot {
 
     pub(crate) fn slot_mut(&mut self, slot: usize) -> &mut Table {
         Arc::make_mut(&mut Arc::make_mut(&mut self.state).slots[slot])
+    }
+
+    /// Goes back to before a commit, the newest.
+    pub(crate) fn undo(&mut self, set: &ChangeSet) {
+        for change in &set.changes {
+            let Some(slot) = self.tables.slot_named(change.table) else { continue };
+            let table = self.slot_mut(slot);
+            match (&change.old, &change.new) {
+                (Some(old), _) => _ = table.put(&(table.kind.key)(&**old), AnyRow::clone(old)),
+                (None, Some(new)) => _ = table.remove(&(table.kind.key)(&**new)),
+                (None, None) => {}
+            }
+        }
+        Arc::make_mut(&mut self.state).version = set.version - 1;
     }
 
     /// The state as it would be after `writes`, which nobody else sees and nothing keeps: rows

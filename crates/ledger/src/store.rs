@@ -16,10 +16,15 @@ pub trait Store: Send + Sync + 'static {
     fn commit(&self, batch: &Batch) -> Result<(), StoreError>;
 
     /// Takes a batch, as a whole, that the next [`Self::flush`] brings to the disk, behind all that
-    /// came before it. False when it takes none that way, or not yet: then the batch is to be
-    /// committed, and so are those behind it until it is.
-    fn stage(&self, _batch: &Batch) -> Result<bool, StoreError> {
-        Ok(false)
+    /// came before it. Where this returns with an error nothing of it was taken.
+    fn stage(&self, batch: &Batch) -> Result<(), StoreError> {
+        self.commit(batch)
+    }
+
+    /// True when [`Self::stage`] only computes, as things are: it may be called where a thread must
+    /// not wait.
+    fn is_at_ease(&self) -> bool {
+        false
     }
 
     /// Returns once what was staged survives a crash of the machine.

@@ -46,12 +46,12 @@ impl Store for FjallStore {
         Ok(self.kv.apply_as(self.writes(batch), Durability::Synced)?)
     }
 
-    fn stage(&self, batch: &Batch) -> Result<bool, StoreError> {
-        if !self.kv.is_ready() {
-            return Ok(false);
-        }
-        self.kv.stage(self.writes(batch))?;
-        Ok(true)
+    fn stage(&self, batch: &Batch) -> Result<(), StoreError> {
+        Ok(self.kv.stage(self.writes(batch))?)
+    }
+
+    fn is_at_ease(&self) -> bool {
+        self.kv.is_at_ease()
     }
 
     fn flush(&self) -> Result<(), StoreError> {

@@ -6,5 +6,6 @@ mod crash;
 mod feed;
 mod model;
 mod rows;
+mod stalls;
 mod stores;
 mod transactions;
