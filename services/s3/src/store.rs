@@ -141,7 +141,7 @@ impl Store {
         let found = self.bodies.get(version(&place(bucket, key), sequence));
         let found = found.map_err(|error| refusal::disk(&error))?;
         found.ok_or_else(|| {
-            tracing::error!(key, "the bytes of an object are gone");
+            tracing::debug!(key, "the bytes of an object are gone, with it or without");
             AwsError::internal_failure("We encountered an internal error. Please try again.")
         })
     }
@@ -166,6 +166,12 @@ impl Store {
         let outcome = work(&mut change, &row)?;
         change.apply().map_err(|error| refusal::disk(&error))?;
         Ok(outcome)
+    }
+
+    /// Runs `work`, which reads, while nobody changes the key.
+    pub(crate) fn alone<T>(&self, bucket: u64, key: &str, work: impl FnOnce() -> T) -> T {
+        let _alone = self.locks.key(Locks::shard(&place(bucket, key)));
+        work()
     }
 
     /// Runs `work`, which takes a bucket away, if it holds no object; nothing is written into it

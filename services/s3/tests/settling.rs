@@ -109,3 +109,34 @@ async fn uploads_are_listed_and_missed_once_that_is_on_disk() {
     assert_eq!(parts.await.unwrap_err().0, "NoSuchUpload");
     assert!(uploads.await.unwrap()["Uploads"].as_array().is_none_or(Vec::is_empty));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_reads_while_somebody_overwrites_gets_the_one_or_the_other() {
+    let house = house().await;
+    let writing = async {
+        for count in 0..3000 {
+            house.put("old", format!("body {count}")).await;
+            if count % 16 == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+    };
+    let doors = house.doors.clone();
+    #[allow(clippy::disallowed_methods)] // another thread
+    let reading = tokio::spawn(async move {
+        let principal = std::sync::Arc::new(haar_kernel::Principal::root(Default::default()));
+        for _ in 0..3000 {
+            let input = GetObjectRequest {
+                bucket: "bbb".to_owned(),
+                key: "old".to_owned(),
+                ..Default::default()
+            };
+            let region = haar_types::Region::default();
+            let read = doors.call::<GetObject>(principal.clone(), &region, input).await.unwrap();
+            let whole = haar_s3_contract::whole(read, 1 << 20).await.unwrap();
+            assert!(whole.starts_with(b"body ") || whole == "settled");
+        }
+    });
+    writing.await;
+    reading.await.unwrap();
+}

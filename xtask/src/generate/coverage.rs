@@ -25,12 +25,20 @@ pub(super) fn page(services: &[(Listing, Model)]) -> String {
             let action = action.unwrap_or_else(|| format!("{prefix}:{}", listed.name));
             let _ = writeln!(out, "| {} | {} | `{action}` |", listed.name, listed.lane);
         }
-        let missing: Vec<&str> = model
-            .operations
-            .keys()
-            .filter(|name| !listing.operations.iter().any(|listed| listed.name == **name))
-            .map(String::as_str)
-            .collect();
+        let listed = |name: &str| listing.operations.iter().any(|listed| listed.name == name);
+        let request = |name: &str| model.operations.get(name).map(|operation| &operation["http"]);
+        let is_other_name = |name: &str| {
+            let is_old = model.operations[name]["deprecated"] == true;
+            let same = |new: &&String| listed(new) && request(new) == request(name);
+            is_old && model.operations.keys().any(|new| same(&new))
+        };
+        let absent = model.operations.keys().map(String::as_str).filter(|name| !listed(name));
+        let (other_names, missing): (Vec<&str>, Vec<&str>) =
+            absent.partition(|name| is_other_name(name));
+        if !other_names.is_empty() {
+            let names = other_names.join(", ");
+            let _ = writeln!(out, "\nOlder names of the same requests, served alike: {names}.");
+        }
         if !missing.is_empty() {
             let _ = writeln!(out, "\nNot there: {}.", missing.join(", "));
         }

@@ -27,7 +27,15 @@ impl Flow<GetObject> for S3 {
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
         let sight = Sight::of_key(bucket.id, &input.key);
-        let found = self.read_object(&call, &bucket, input);
+        let read = || self.read_object(&call, &bucket, &input);
+        let found = match read() {
+            // Somebody may have written between the record and the bytes beside it.
+            Err(error) if error.status() >= 500 => {
+                let read = self.store.alone(bucket.id, &input.key, read);
+                read.inspect_err(|error| tracing::warn!(%error, "an object was not read"))
+            }
+            found => found,
+        };
         self.store.seen(sight, found).await
     }
 }
@@ -37,7 +45,7 @@ impl S3 {
         &self,
         call: &Call,
         bucket: &BucketRow,
-        input: GetObjectRequest,
+        input: &GetObjectRequest,
     ) -> Answer<GetObject> {
         let version_id = input.version_id.as_deref();
         let record = self.object(bucket, &input.key, version_id, "GET")?;
@@ -65,11 +73,11 @@ impl S3 {
         describe!(output, bucket, &input.key, &record, checksums);
         customer_key!(output, opener);
         output.restore = record.restore.and_then(|restore| restore.shown(call.now));
-        overwrite(&mut output.cache_control, input.response_cache_control);
-        overwrite(&mut output.content_disposition, input.response_content_disposition);
-        overwrite(&mut output.content_encoding, input.response_content_encoding);
-        overwrite(&mut output.content_language, input.response_content_language);
-        overwrite(&mut output.content_type, input.response_content_type);
+        overwrite(&mut output.cache_control, input.response_cache_control.clone());
+        overwrite(&mut output.content_disposition, input.response_content_disposition.clone());
+        overwrite(&mut output.content_encoding, input.response_content_encoding.clone());
+        overwrite(&mut output.content_language, input.response_content_language.clone());
+        overwrite(&mut output.content_type, input.response_content_type.clone());
         let expires = input.response_expires;
         let expires = expires.map(|at| at.strftime("%a, %d %b %Y %H:%M:%S GMT"));
         overwrite(&mut output.expires, expires);
