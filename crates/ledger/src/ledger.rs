@@ -15,7 +15,7 @@ use crate::core::{Core, Flusher};
 use crate::load::load;
 use crate::pace::Pace;
 use crate::store::Store;
-use crate::writer::Writer;
+use crate::writer::{Attempt, Writer};
 use crate::{ChangeFeed, Committed, LedgerError, Snapshot, StoreError, Tables, Tx};
 
 /// Change sets that a slow reader of the feed may be behind before it must look at everything.
@@ -100,17 +100,19 @@ impl Ledger {
     ) -> Result<Committed<T>, E> {
         let core = &self.inner.core;
         let mut writer = core.writer.lock();
-        let mut tx = Tx::new(writer.newest.clone());
-        let value = work(&mut tx)?;
         let done = |outcome| Ack::Done(outcome);
-        if let Some(failed) = &writer.failed {
-            let error = LedgerError::Store(Arc::clone(failed));
-            return Ok(Committed { value, ack: done(Err(error)) });
+        let failed = writer.failed.clone();
+        let mut attempt = Attempt::on(&mut writer);
+        let value = work(attempt.tx())?;
+        if let Some(failed) = failed {
+            return Ok(Committed { value, ack: done(Err(LedgerError::Store(failed))) });
         }
-        let waits = match tx.finish(core.store.is_some()) {
-            Ok(finished) => writer.accept(finished, core.published.load().version),
+        let finished = match attempt.tx().finish(core.store.is_some()) {
+            Ok(finished) => finished,
             Err(error) => return Ok(Committed { value, ack: done(Err(error)) }),
         };
+        attempt.keep();
+        let waits = writer.accept(finished, core.published.load().version);
         let Some(waits) = waits else { return Ok(Committed { value, ack: done(Ok(())) }) };
         let count = writer.count();
         let (is_all, is_due) = (writer.crowd.is_all(count), writer.crowd.is_there(count));

@@ -26,6 +26,14 @@ impl Snapshot {
         Self { tables, state }
     }
 
+    /// Stands where a snapshot stood that is being written to.
+    pub(crate) fn placeholder(&self) -> Self {
+        Self {
+            tables: Arc::clone(&self.tables),
+            state: Arc::new(State { version: 0, slots: vec![] }),
+        }
+    }
+
     pub(crate) fn table<R: Row>(&self) -> &Table {
         &self.state.slots[self.tables.slot::<R>()]
     }

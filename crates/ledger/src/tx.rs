@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::kind::{AnyRow, Key, Kind, RowRef, typed};
 use crate::store::Batch;
+use crate::table::Table;
 use crate::{Change, LedgerError, Row, Snapshot};
 
 /// The rows of one table that a transaction touched, as they were before it.
@@ -72,21 +73,39 @@ impl Tx {
         self.writes.entry(slot).or_default().entry(key).or_insert(old);
     }
 
-    /// Judges the writes and returns the new state with what to tell and what to store.
-    pub(crate) fn finish(self, encode: bool) -> Result<Finished, LedgerError> {
-        let mut finished =
-            Finished { state: self.view, changes: Vec::new(), batch: Batch::default() };
-        for (slot, before) in self.writes {
+    /// Judges the writes, and says what to tell and what to store.
+    pub(crate) fn finish(&self, encode: bool) -> Result<Finished, LedgerError> {
+        let mut finished = Finished { changes: Vec::new(), batch: Batch::default() };
+        for (slot, before) in &self.writes {
+            let table = &self.view.state.slots[*slot];
             for (key, old) in before {
-                finished.add(slot, &key, old, encode)?;
+                finished.add(table, key, old.as_ref(), encode)?;
             }
         }
         Ok(finished)
     }
+
+    /// The state with its writes.
+    pub(crate) fn done(self) -> Snapshot {
+        self.view
+    }
+
+    /// The state as it was.
+    pub(crate) fn undone(mut self) -> Snapshot {
+        for (slot, before) in self.writes {
+            let table = self.view.slot_mut(slot);
+            for (key, old) in before {
+                match old {
+                    Some(row) => _ = table.put(&key, row),
+                    None => _ = table.remove(&key),
+                }
+            }
+        }
+        self.view
+    }
 }
 
 pub(crate) struct Finished {
-    pub(crate) state: Snapshot,
     pub(crate) changes: Vec<Change>,
     pub(crate) batch: Batch,
 }
@@ -94,25 +113,24 @@ pub(crate) struct Finished {
 impl Finished {
     fn add(
         &mut self,
-        slot: usize,
+        table: &Table,
         key: &Key,
-        old: Option<AnyRow>,
+        old: Option<&AnyRow>,
         encode: bool,
     ) -> Result<(), LedgerError> {
-        let table = &self.state.state.slots[slot];
         let (kind, new) = (table.kind, table.rows.get(key).cloned());
         if old.is_none() && new.is_none() {
             return Ok(());
         }
         if let Some(new) = &new {
-            judge(kind, key, old.as_deref(), &**new)?;
+            judge(kind, key, old.map(|old| &**old), &**new)?;
         }
         if encode {
             let value = new.as_deref().map(kind.encode).transpose();
             let failed = |error| encode_error(kind, &error);
             self.batch.set(kind.table, key.encode().map_err(failed)?, value.map_err(failed)?);
         }
-        self.changes.push(Change { table: kind.table, old, new });
+        self.changes.push(Change { table: kind.table, old: old.cloned(), new });
         Ok(())
     }
 }

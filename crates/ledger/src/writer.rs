@@ -7,7 +7,7 @@ use haar_kv::Crowd;
 use crate::group::{Told, Waits};
 use crate::store::Batch;
 use crate::tx::Finished;
-use crate::{ChangeSet, LedgerError, Snapshot, StoreError};
+use crate::{ChangeSet, LedgerError, Snapshot, StoreError, Tx};
 
 /// The newest state, and the commits on their way to the disk: first they wait until the store
 /// takes them, then they are staged there until it is flushed.
@@ -24,6 +24,41 @@ pub(crate) struct Writer {
     pub(crate) crowd: Crowd,
     pub(crate) failed: Option<Arc<StoreError>>,
     pub(crate) closed: bool,
+}
+
+/// A transaction on the newest state itself, which nobody else sees meanwhile: a copy of it would
+/// share all its tables, and each commit would copy what it touches of them. Where the transaction
+/// comes to nothing, also by a panic, the state is as it was.
+pub(crate) struct Attempt<'a> {
+    writer: &'a mut Writer,
+    tx: Option<Tx>,
+}
+
+impl<'a> Attempt<'a> {
+    pub(crate) fn on(writer: &'a mut Writer) -> Self {
+        let aside = writer.newest.placeholder();
+        let tx = Some(Tx::new(std::mem::replace(&mut writer.newest, aside)));
+        Self { writer, tx }
+    }
+
+    pub(crate) fn tx(&mut self) -> &mut Tx {
+        self.tx.as_mut().expect("it is there until it is kept")
+    }
+
+    /// The newest state has its writes from here on.
+    pub(crate) fn keep(mut self) {
+        if let Some(tx) = self.tx.take() {
+            self.writer.newest = tx.done();
+        }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if let Some(tx) = self.tx.take() {
+            self.writer.newest = tx.undone();
+        }
+    }
 }
 
 /// Commits that the store takes at once.
@@ -75,17 +110,17 @@ impl Writer {
         self.told.count() + self.cut.len()
     }
 
-    /// Makes a judged transaction the newest state and queues it for the disk.
+    /// Queues a judged transaction, which is in the newest state, for the disk.
     /// `None` where there is nothing to wait for.
     pub(crate) fn accept(&mut self, finished: Finished, published: u64) -> Option<Waits> {
-        let Finished { mut state, changes, batch } = finished;
+        let Finished { changes, batch } = finished;
         if changes.is_empty() && self.newest.version() == published {
             return None;
         }
         if !changes.is_empty() {
-            Arc::make_mut(&mut state.state).version += 1;
-            let version = state.version();
-            self.newest = state;
+            let state = Arc::make_mut(&mut self.newest.state);
+            state.version += 1;
+            let version = state.version;
             self.waiting.batch.append(batch);
             self.waiting.sets.push(Arc::new(ChangeSet { version, changes, lost: false }));
         }

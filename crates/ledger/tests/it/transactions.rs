@@ -101,6 +101,37 @@ fn a_refused_transaction_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_transaction_that_panics_leaves_the_newest_state_as_it_was() {
+    let ledger = Ledger::open_manual(tables(), Arc::new(MemoryStore::new())).unwrap();
+    let kept = put(&ledger, book("Emma", "a"));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        ledger.write(|tx| {
+            tx.put(book("Emma", "b"));
+            tx.put(book("Dracula", "b"));
+            tx.remove::<BookRow>(&"Emma".to_owned());
+            panic!("in the midst of it");
+        })
+    }));
+    assert!(panicked.is_err());
+    let refused = ledger.transact(|tx| {
+        tx.put(book("Emma", "c"));
+        tx.put(book("Walden", "c"));
+        Err::<(), _>("no")
+    });
+    assert_eq!(refused.unwrap_err(), "no");
+    let seen = ledger.write(|tx| {
+        let by_shelf = |shelf| titles(tx.by_index("shelf", shelf));
+        (titles(tx.all()), by_shelf("a"), by_shelf("b"), by_shelf("c"))
+    });
+    let emma = vec!["Emma".to_owned()];
+    assert_eq!(*seen.value(), (emma.clone(), emma, vec![], vec![]));
+    ledger.flush();
+    kept.wait().unwrap();
+    assert_eq!(titles(ledger.snapshot().all()), ["Emma"]);
+    assert_eq!(ledger.stats().commits, 1);
+}
+
+#[test]
 fn a_row_that_breaks_its_invariant_undoes_the_whole_transaction() {
     let ledger = Ledger::ephemeral(tables());
     put(&ledger, BookRow { wear: 2, ..book("Emma", "a") }).wait().unwrap();
