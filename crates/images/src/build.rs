@@ -150,6 +150,9 @@ pub fn layout(dir: &Path, config: &ImageConfig, layers: &[(Vec<u8>, Compression)
     };
     let (os, architecture) = document::platform();
     let env: Vec<_> = config.env.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let nothing = || serde_json::json!({});
+    let volumes: std::collections::BTreeMap<_, _> =
+        config.volumes.iter().map(|path| (path.as_str(), nothing())).collect();
     let diff_ids: Vec<_> = layers.iter().map(|(layer, _)| digest::of(layer)).collect();
     let body = serde_json::json!({
         "os": os,
@@ -157,6 +160,7 @@ pub fn layout(dir: &Path, config: &ImageConfig, layers: &[(Vec<u8>, Compression)
         "config": {
             "Entrypoint": config.entrypoint, "Cmd": config.cmd, "Env": env,
             "WorkingDir": config.cwd, "User": config.user, "StopSignal": config.stop_signal,
+            "Volumes": volumes,
         },
         "rootfs": { "type": "layers", "diff_ids": diff_ids },
     })

@@ -93,6 +93,9 @@ pub(crate) struct FromImage {
     /// As images name users; empty is root.
     pub(crate) user: String,
     pub(crate) stop_signal: i32,
+    /// Absolute and plain paths that are to be volumes.
+    #[serde(default)]
+    pub(crate) volumes: Vec<String>,
 }
 
 /// Answered by the helper, or told unasked.

@@ -39,6 +39,7 @@ mod scribe;
 mod seccomp;
 mod serve;
 mod shell;
+mod sysctl;
 mod unit;
 mod users;
 mod vigil;

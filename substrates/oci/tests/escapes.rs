@@ -280,6 +280,19 @@ async fn capabilities_are_what_was_asked_for() {
         substrate.start(&id, check).await.unwrap();
         substrate.wait(&id, "check").await.unwrap();
         assert_eq!(text(substrate, &id, "check").await, "5000\t5010\n1\n");
+        // what is between processes is each container's own
+        let mut own = container(&house, "own", "cd /proc/sys; cat kernel/sem fs/mqueue/msg_max");
+        own.own_users = house.has("user namespaces");
+        own.sysctls =
+            [("kernel.sem".into(), "5 160 10 32".into()), ("fs.mqueue.msg_max".into(), "7".into())]
+                .into();
+        substrate.start(&id, own).await.unwrap();
+        substrate.wait(&id, "own").await.unwrap();
+        assert_eq!(text(substrate, &id, "own").await, "5\t160\t10\t32\n7\n");
+        let mut bad = container(&house, "bad", "true");
+        bad.sysctls = [("kernel.shmmax".into(), "much".into())].into();
+        let refused = substrate.start(&id, bad).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
         for name in ["kernel.core_pattern", "net.../../kernel/core_pattern", "vm.swappiness"] {
             let mut bad = container(&house, "bad", "true");
             bad.sysctls = [(name.into(), "1".into())].into();

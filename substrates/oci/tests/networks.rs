@@ -100,6 +100,13 @@ async fn filters_keep_traffic_out() {
         let mute = Filter { groups: Vec::new(), ingress: vec![anybody], egress: Vec::new() };
         substrate.filter(&client, Some(mute)).await.unwrap();
         assert!(!reaches(80).await);
+        // names are found whatever the filter says
+        let dashed = address.to_string().replace('.', "-");
+        let name = format!("ip-{dashed}.eu-west-1.compute.internal");
+        let ask = ExecSpec::new(&["sh", "-c", &format!("nslookup {name}")]);
+        let asked = substrate.exec(&client, "main", ask).await.unwrap();
+        let said = house::all(asked.output().unwrap()).await;
+        assert!(said.contains(&format!("Address: {address}")), "{said}");
         substrate.filter(&client, None).await.unwrap();
         substrate.filter(&server, None).await.unwrap();
         assert!(reaches(81).await);

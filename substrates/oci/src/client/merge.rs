@@ -30,7 +30,15 @@ pub(super) fn merge(
     let cwd = format!("/{}", cwd.trim_start_matches('/').trim_end_matches('/'));
     let layers = bundle.layers.clone();
     let env = environment(spec, config, hostname);
-    Ok(FromImage { layers, argv, env, cwd, user: config.user.clone(), stop_signal })
+    let volumes = config.volumes.iter().filter_map(|path| plain(path)).collect();
+    Ok(FromImage { layers, argv, env, cwd, user: config.user.clone(), stop_signal, volumes })
+}
+
+/// An absolute path without detours; `None` where it has some, or is the root.
+fn plain(path: &str) -> Option<String> {
+    let parts: Vec<_> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();
+    let is_fine = !parts.is_empty() && !parts.contains(&"..");
+    is_fine.then(|| format!("/{}", parts.join("/")))
 }
 
 fn argv(spec: &ContainerSpec, config: &ImageConfig) -> Vec<String> {

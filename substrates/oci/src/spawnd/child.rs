@@ -36,7 +36,7 @@ struct Report {
 }
 
 /// Stages in order; the number is the index of the words.
-const STAGES: [&str; 12] = [
+const STAGES: [&str; 13] = [
     "start",
     "join the control groups",
     "join the sandbox",
@@ -49,6 +49,7 @@ const STAGES: [&str; 12] = [
     "drop privileges",
     "install the system call filter",
     "exec",
+    "set a kernel parameter",
 ];
 
 /// Why there is no child.
@@ -128,6 +129,8 @@ pub(super) struct ContainerPlan<'a> {
     pub(super) groups: &'a [(CString, CString)],
     /// Options of `/dev/shm`.
     pub(super) shm: &'a CStr,
+    /// Kernel parameters of its own: files below `/proc/sys`, and what is written there.
+    pub(super) parameters: &'a [(CString, CString)],
     pub(super) hostname: &'a CStr,
     pub(super) entries: &'a Entries,
     /// Users of its own.

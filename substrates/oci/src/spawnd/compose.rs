@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -26,6 +26,7 @@ use super::reaper::Which;
 use super::scratch::Again;
 use super::scribe::Book;
 use super::shell::Workshop;
+use super::sysctl;
 use super::unit::Unit;
 use super::volumes::Volumes;
 use crate::cgroup::{Cgroup, Pair};
@@ -355,8 +356,7 @@ impl Composed {
                 ("net.ipv4.ip_unprivileged_port_start", "0"),
                 ("net.ipv4.ping_group_range", "0 2147483647"),
             ];
-            let all = all.map(|(name, value)| (name.to_owned(), value.to_owned()));
-            self.set_sysctls(shop, &all.into())?;
+            self.set_sysctls(shop, &all)?;
         }
         let made = Arc::new(made);
         *owners = Some(made.clone());
@@ -458,28 +458,21 @@ impl Composed {
     pub(super) fn set_sysctls(
         &self,
         shop: &Workshop,
-        sysctls: &BTreeMap<String, String>,
+        sysctls: &[(&str, &str)],
     ) -> Result<(), Failure> {
         let namespace: Option<&OwnedFd> = self.network.namespace.as_ref();
         self.network.is_changed.store(true, Ordering::SeqCst);
         for (name, value) in sysctls {
-            let refused = |reason: String| Failure::Refused { program: name.clone(), reason };
-            let plain = name.split('.').all(|part| {
-                !part.is_empty()
-                    && part
-                        .chars()
-                        .all(|letter| letter.is_ascii_alphanumeric() || "_-".contains(letter))
-            });
-            let Some(namespace) = namespace.filter(|_| plain && name.starts_with("net.")) else {
+            let refused = |reason: String| Failure::Refused { program: (*name).to_owned(), reason };
+            let Some(namespace) = namespace.filter(|_| sysctl::is_plain(name)) else {
                 return Err(refused("not a parameter of the sandbox's own network".to_owned()));
             };
             // filters know nothing of it
             if opens_ipv6(name, value) {
                 return Err(refused("sandboxes have no IPv6 but on their loopback".to_owned()));
             }
-            let path = Path::new("/proc/sys").join(name.replace('.', "/"));
             sys::setns(namespace.as_fd(), libc::CLONE_NEWNET).doing("enter the network")?;
-            let written = fs::write(path, value);
+            let written = fs::write(sysctl::path(name), value);
             if sys::setns(shop.home.as_fd(), libc::CLONE_NEWNET).is_err() {
                 std::process::abort();
             }

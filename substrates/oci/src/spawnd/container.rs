@@ -1,6 +1,7 @@
 //! Starts a container of an image in a sandbox that is there.
 
 mod devices;
+mod fill;
 mod layers;
 
 use std::ffi::{CStr, CString};
@@ -31,6 +32,7 @@ use super::rootfs;
 use super::scratch::Again;
 use super::scribe::Book;
 use super::shell::{Shell, Workshop, judge, output};
+use super::sysctl;
 use super::unit::{Context, Own, Owner, Unit};
 use super::users;
 use super::volumes::Placed;
@@ -235,14 +237,23 @@ impl Site<'_> {
         let own = own.iter().map(|(source, target)| Ok(Placed::file(source, target)));
         let given = spec.mounts.iter().map(|mount| composed.volumes.place(mount));
         let mut all = own.chain(given).collect::<Result<Vec<_>, Failure>>()?;
+        all.extend(fill::own_volumes(spec, self.image));
         all.sort_by_key(Placed::depth);
         let mut sealed = Vec::new();
         for one in &all {
             self.make_point(one.target, one.is_file())?;
             let tree = one.detach(self.shop, &mut composed.shared.lock(), user)?;
+            if one.takes_content && fill::is_wanted(self.image, one.target) {
+                let filled =
+                    fill::fill(&self.tree, one.target, &tree, self.context.owners.as_deref());
+                filled.map_err(|error| refused(one.target, &error))?;
+            }
             sealed.extend(one.sealed.then_some(self.mounts.len()));
             owned.push(self.mounts.len());
             self.push(tree, one.target)?;
+        }
+        for path in &self.image.volumes {
+            self.make_point(path, false)?;
         }
         if self.context.cwd != "/" {
             self.make_point(&self.context.cwd, false)?;
@@ -298,14 +309,14 @@ impl Site<'_> {
         let mut program = program(self.shop, &self.context, &self.image.argv, &stdio)?;
         program.terminal = self.spec.terminal;
         let name = self.image.argv.first().cloned().unwrap_or_default();
-        self.set_sysctls()?;
+        let parameters = sysctl::set(self.shop, self.composed, &self.spec.sysctls)?;
         let sole = !self.spec.init;
         let (first, later) = match sole {
             true => (First::Program(Box::new(program)), None),
             false => (First::Init(self.shop.init.as_fd()), Some(program)),
         };
         let hostname = rootfs::text(&self.composed.hostname).doing("name the host")?;
-        let init = self.first(first, &entries, &hostname);
+        let init = self.first(first, &entries, (&hostname, &parameters));
         let init = init.map_err(|error| judge(&name, &self.context.cwd, error))?;
         let shell = Shell::around(init, self.context.identity.user)?;
         let own = Own {
@@ -352,7 +363,7 @@ impl Site<'_> {
         &self,
         first: First<'_>,
         entries: &Entries,
-        hostname: &CStr,
+        (hostname, parameters): (&CStr, &[(CString, CString)]),
     ) -> Result<super::clone::Child, child::ChildError> {
         let size = self.spec.shm_size_bytes.unwrap_or(SHM_BYTES);
         let shm = CString::new(format!("mode=1777,size={size}")).unwrap_or_default();
@@ -367,6 +378,7 @@ impl Site<'_> {
             masks: &self.shop.masks,
             groups: &self.shop.groups,
             shm: &shm,
+            parameters,
             hostname,
             entries,
             users: self.users(),
@@ -414,14 +426,6 @@ impl Site<'_> {
         let (theirs, ours) = open_terminal(master, TERMINAL_SIZE, &self.context)?;
         let ours = ours.into_iter().next().map_or(Ours::Nothing, Ours::Terminal);
         Ok((theirs, ours))
-    }
-
-    /// Sets kernel parameters of the sandbox's network; those of other namespaces are refused.
-    fn set_sysctls(&self) -> Result<(), Failure> {
-        if self.spec.sysctls.is_empty() {
-            return Ok(());
-        }
-        self.composed.set_sysctls(self.shop, &self.spec.sysctls)
     }
 }
 

@@ -1,5 +1,8 @@
-//! The name server of bridges and of sandboxes with a way out: hands questions to the servers that
-//! the host asks, and their answers back. It looks into nothing but the questions' numbers. UDP only.
+//! The name server of bridges and of sandboxes with a way out: answers what names of interfaces
+//! say themselves, hands other questions to the servers that the host asks, and their answers back.
+//! UDP only.
+
+mod own;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -226,6 +229,10 @@ impl Forwarder {
 
     fn ask(&mut self, question: &mut [u8], (seat, socket): (u64, &UdpSocket), by: SocketAddr) {
         if question.len() < HEADER_BYTES {
+            return;
+        }
+        if let Some(answer) = own::answer(question) {
+            let _ = socket.send_to(&answer, by);
             return;
         }
         let number = [question[0], question[1]];

@@ -181,6 +181,14 @@ fn begin(batch: &mut Batch, table: &Table) {
             batch.rule(table, name, |rule| rule.frames_but(FRAMES_IP).then(Verdict::Accept));
         }
         batch.rule(table, name, |rule| rule.answers().then(Verdict::Accept));
+        if number == INPUT {
+            // names are found whatever the filter says
+            for protocol in [UDP, TCP] {
+                batch.rule(table, name, |rule| {
+                    rule.protocol(protocol).ports(53, 53).then(Verdict::Accept);
+                });
+            }
+        }
         for (side, map) in maps {
             batch.rule(table, name, |rule| rule.look_up(*side, map));
         }

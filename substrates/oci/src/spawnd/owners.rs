@@ -146,6 +146,11 @@ impl Owners {
         self.first + inside.min(COUNT - 1)
     }
 
+    /// The id inside of one of the host's.
+    pub(super) fn inside(&self, outside: u32) -> u32 {
+        outside.saturating_sub(self.first).min(COUNT - 1)
+    }
+
     /// Has its users own the files of a mount that is nowhere yet.
     pub(super) fn map(&self, tree: &OwnedFd) -> io::Result<()> {
         sys::map_owners(tree.as_fd(), self.namespace.as_fd())

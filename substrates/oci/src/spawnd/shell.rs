@@ -367,6 +367,10 @@ pub(super) fn judge(program: &str, cwd: &str, error: ChildError) -> Failure {
             let reason = format!("a mount finds no place inside: {reason}");
             Failure::Refused { program: program.to_owned(), reason }
         }
+        ("set a kernel parameter", _) => {
+            let reason = format!("a kernel parameter: {reason}");
+            Failure::Refused { program: program.to_owned(), reason }
+        }
         ("enter the working directory", _) => Failure::Refused { program: cwd.to_owned(), reason },
         _ => internal(error),
     }

@@ -39,6 +39,8 @@ struct Directory {
 pub(super) struct Placed<'a> {
     what: What<'a>,
     pub(super) target: &'a str,
+    /// While it is empty, it takes what the image has in its place.
+    pub(super) takes_content: bool,
     /// To be made read-only when all that goes into it has its place.
     pub(super) sealed: bool,
 }
@@ -79,16 +81,19 @@ impl Volumes {
     pub(super) fn place<'a>(&'a self, mount: &'a Mount) -> Result<Placed<'a>, Failure> {
         let target = super::root::target(mount);
         let Mount::Volume { name, read_only, .. } = mount else {
-            return Ok(Placed { what: What::Mount(Cow::Borrowed(mount)), target, sealed: false });
+            let what = What::Mount(Cow::Borrowed(mount));
+            return Ok(Placed { what, target, takes_content: false, sealed: false });
         };
         let none = || Failure::Refused { program: name.clone(), reason: "no such volume".into() };
         Ok(match self.0.get(name).ok_or_else(none)? {
             Content::Own(mount) => {
-                Placed { what: What::Mount(Cow::Borrowed(mount)), target, sealed: *read_only }
+                let what = What::Mount(Cow::Borrowed(mount));
+                Placed { what, target, takes_content: true, sealed: *read_only }
             }
             // sealed from the beginning: nothing is made in what only shall be read
             Content::Directory(own) => {
-                Placed { what: What::Directory(own, *read_only), target, sealed: false }
+                let what = What::Directory(own, *read_only);
+                Placed { what, target, takes_content: false, sealed: false }
             }
         })
     }
@@ -99,7 +104,16 @@ impl<'a> Placed<'a> {
     pub(super) fn file(source: &Path, target: &'a str) -> Self {
         let source = source.to_owned();
         let mount = Mount::Bind { source, target: target.to_owned(), read_only: false };
-        Self { what: What::Mount(Cow::Owned(mount)), target, sealed: false }
+        let what = What::Mount(Cow::Owned(mount));
+        Self { what, target, takes_content: false, sealed: false }
+    }
+
+    /// A container's own volume at a path where its image wants one.
+    pub(super) fn own_of_image(container: &str, path: &'a str, size_bytes: u64) -> Self {
+        // told apart from those of other containers by what it is called here
+        let target = format!("/{container}/image{path}");
+        let what = What::Mount(Cow::Owned(Mount::Scratch { target, size_bytes }));
+        Self { what, target: path, takes_content: true, sealed: false }
     }
 
     /// How deep it goes.

@@ -58,6 +58,9 @@ pub(super) unsafe fn mount_container(plan: &ContainerPlan<'_>, report: &Report) 
         report.check(4, root.into());
         mount(report, c"proc", c"/proc", Some(c"proc"), safe, None);
         mount(report, c"sysfs", c"/sys", Some(c"sysfs"), safe | libc::MS_RDONLY, None);
+        for (path, value) in plan.parameters {
+            set_parameter(path, value, report);
+        }
         show_groups(plan.groups);
         let mut mounts = plan.mounts.iter();
         // the first is `/dev`, which the others go into
@@ -87,6 +90,19 @@ pub(super) unsafe fn mount_container(plan: &ContainerPlan<'_>, report: &Report) 
         for (tree, target) in mounts {
             attach(tree.as_raw_fd(), root, target, report);
         }
+    }
+}
+
+/// Writes a kernel parameter of the namespaces that it is in, before it can see them.
+unsafe fn set_parameter(path: &CStr, value: &CStr, report: &Report) {
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: the strings end in nul.
+    unsafe {
+        let file = libc::open(path.as_ptr(), flags);
+        report.check(12, file.into());
+        let written = libc::write(file, value.as_ptr().cast(), value.count_bytes());
+        report.check(12, written as i64);
+        libc::close(file);
     }
 }
 

@@ -1,0 +1,122 @@
+//! Volumes that images want, and what is in them from the beginning.
+
+#![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // as tests do
+
+mod house;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_images::OciLayout;
+use haar_images::build::{self, Compression};
+use haar_substrate::{
+    ContainerSpec, ImageConfig, ImageId, ImageRef, ImageStore as _, Mount, Root, SandboxId,
+    Substrate, Volume, VolumeSource,
+};
+use haar_substrate_oci::OciSubstrate;
+use house::{House, container, text};
+
+/// An image that wants `/var/data`, which it has, and `/new`, which it has not.
+async fn image(house: &House) -> ImageId {
+    let layer = build::busybox().unwrap();
+    let layer = layer.dir("var/data/", 0o750).dir("var/data/sub/", 0o700);
+    let layer = layer.file("var/data/seed", 0o640, b"from the image\n");
+    let layer = layer.file("var/data/sub/deep", 0o600, b"deep\n");
+    let layer = layer.symlink("var/data/link", "seed").symlink("var/data/away", "/etc/passwd");
+    let config = ImageConfig {
+        entrypoint: vec!["sh".into(), "-c".into()],
+        volumes: vec!["/var/data/".into(), "/new".into(), "/../etc".into()],
+        ..ImageConfig::default()
+    };
+    let layout = tempfile::tempdir().unwrap();
+    build::layout(layout.path(), &config, &[(layer.finish(), Compression::None)]);
+    let source = Arc::new(OciLayout::new(layout.path()));
+    let store = house.config.images.as_ref().unwrap();
+    store.pull(&ImageRef("volumes:latest".into()), "latest", source).await.unwrap()
+}
+
+async fn said(substrate: &OciSubstrate, id: &SandboxId, spec: ContainerSpec) -> String {
+    let name = spec.name.clone();
+    substrate.start(id, spec).await.unwrap();
+    let code = substrate.wait(id, &name).await.unwrap().code;
+    let said = text(substrate, id, &name).await;
+    assert_eq!(code, Some(0), "{said}");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_image_wants_as_a_volume_can_be_written_and_holds_what_it_has_there() {
+    let Some(house) = House::new().await else { return };
+    let own_users = house.has("user namespaces");
+    let image = image(&house).await;
+    let of = |name: &str, script: &str, own_users| ContainerSpec {
+        root: Root::Image(image.clone()),
+        own_users,
+        ..container(&house, name, script)
+    };
+    let look = "set -e; cd /var/data; stat -c %a:%u . sub seed sub/deep; cat seed sub/deep link; \
+        readlink away; touch new; touch /new/x; stat -c %a /new";
+    let seen =
+        "750:0\n700:0\n640:0\n600:0\nfrom the image\ndeep\nfrom the image\n/etc/passwd\n755\n";
+    house.crash(async |substrate| {
+        for (name, own_users) in [("plain", false), ("owned", own_users)] {
+            let id = substrate.ensure(house.task(name).0).await.unwrap().id;
+            assert_eq!(said(substrate, &id, of("open", look, own_users)).await, seen);
+            // what nothing else can be written in
+            let mut sealed = of("sealed", look, own_users);
+            sealed.read_only_root = true;
+            assert_eq!(said(substrate, &id, sealed).await, seen);
+            // nor is it another container's
+            let mut other = of("other", "ls /var/data", own_users);
+            other.read_only_root = true;
+            assert_eq!(said(substrate, &id, other).await, "away\nlink\nseed\nsub\n");
+            substrate.remove(&id, Duration::ZERO).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_volume_in_the_place_of_an_images_begins_with_its_content_once() {
+    let Some(house) = House::new().await else { return };
+    let own_users = house.has("user namespaces");
+    let image = image(&house).await;
+    house.crash(async |substrate| {
+        for (name, size_bytes) in [("bounded", Some(16 << 20)), ("plain", None)] {
+            let (mut spec, _) = house.task(name);
+            let source = VolumeSource::Empty { size_bytes };
+            spec.volumes = ["data", "elsewhere"]
+                .map(|name| Volume { name: name.into(), source: source.clone() })
+                .into();
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let with = |name: &str, script: &str, mounts: &[(&str, &str, bool)]| ContainerSpec {
+                root: Root::Image(image.clone()),
+                own_users,
+                mounts: mounts
+                    .iter()
+                    .map(|(name, target, read_only)| Mount::Volume {
+                        name: (*name).into(),
+                        target: (*target).into(),
+                        read_only: *read_only,
+                    })
+                    .collect(),
+                ..container(&house, name, script)
+            };
+            let first = "cat /var/data/seed && stat -c %a /var/data && touch /var/data/x; ls /e";
+            let first =
+                with("first", first, &[("data", "/var/data/", true), ("elsewhere", "/e", false)]);
+            substrate.start(&id, first).await.unwrap();
+            substrate.wait(&id, "first").await.unwrap();
+            let told = text(substrate, &id, "first").await;
+            assert!(told.starts_with("from the image\n750\n"), "{told}");
+            assert!(told.contains("Read-only") && told.lines().count() == 3, "{told}");
+            // it is not filled again, and another finds it elsewhere
+            let change = with("change", "rm /d/seed; echo own >/d/own", &[("data", "/d", false)]);
+            said(substrate, &id, change).await;
+            let last = with("last", "ls /var/data", &[("data", "/var/data", false)]);
+            assert_eq!(said(substrate, &id, last).await, "away\nlink\nown\nsub\n");
+            substrate.remove(&id, Duration::ZERO).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+}
