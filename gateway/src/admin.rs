@@ -18,16 +18,44 @@ pub struct AdminPage {
     pub method: Method,
     /// Below `/_haar/`, such as `cost`.
     pub path: &'static str,
-    /// Answers a query string with a JSON document, or a message for status 500.
+    /// Answers a query string with a JSON document, or says why not.
     pub answer: AdminAnswer,
 }
 
 /// See [`AdminPage::answer`].
 pub type AdminAnswer = Arc<
-    dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<serde_json::Value, String>> + Send>>
+    dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<serde_json::Value, AdminFault>> + Send>>
         + Send
         + Sync,
 >;
+
+/// Why a page has no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AdminFault {
+    /// 500 where it is haar's own.
+    pub status: StatusCode,
+    /// In words, for whoever asked.
+    pub message: String,
+}
+
+impl AdminFault {
+    /// What was asked for cannot be.
+    pub fn asked(message: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
+    }
+}
+
+impl From<String> for AdminFault {
+    fn from(message: String) -> Self {
+        Self { status: StatusCode::INTERNAL_SERVER_ERROR, message }
+    }
+}
+
+impl From<&str> for AdminFault {
+    fn from(message: &str) -> Self {
+        message.to_owned().into()
+    }
+}
 
 /// Answers requests to haar's own pages; `None` for any other path. Nobody signs these requests:
 /// where policies decide, only this machine hears more than that haar is well.
@@ -54,8 +82,8 @@ pub(crate) async fn answer(
                 let query = parts.uri.query().unwrap_or_default().to_owned();
                 match (found.answer)(query).await {
                     Ok(document) => json_page(StatusCode::OK, &document),
-                    Err(message) => {
-                        json_page(StatusCode::INTERNAL_SERVER_ERROR, &json!({ "error": message }))
+                    Err(AdminFault { status, message }) => {
+                        json_page(status, &json!({ "error": message }))
                     }
                 }
             }

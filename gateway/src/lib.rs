@@ -17,5 +17,5 @@ mod guard;
 mod intake;
 mod server;
 
-pub use admin::{AdminAnswer, AdminPage};
+pub use admin::{AdminAnswer, AdminFault, AdminPage};
 pub use server::{Gateway, ListenError};

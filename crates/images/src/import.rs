@@ -1,10 +1,13 @@
 //! Brings an image in from the disk, whatever form it has there.
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
 use haar_substrate::{ImageConfig, ImageError, ImageId, ImageRef, ImageSource, ImageStore};
 
+use crate::fetch::blocking;
+use crate::unpack::decompress;
 use crate::{DockerArchive, LayoutArchive, OciLayout, RootfsTar};
 
 /// Imports an image layout (a directory, or an archive of one), an archive of `docker save`, or the archive of a root
@@ -23,6 +26,10 @@ pub async fn import(
     if found.is_dir() {
         let source = Arc::new(OciLayout::new(path));
         return store.pull(&reference, tag, source).await;
+    }
+    if !found.is_file() {
+        let what = format!("{} is neither a file nor a directory", path.display());
+        return Err(ImageError::Malformed(what));
     }
     let (source, tag): (Arc<dyn ImageSource>, &str) = match DockerArchive::open(path).await {
         Ok(archive) if archive.names().iter().any(|known| known == name) => {
@@ -43,6 +50,19 @@ pub async fn import(
 
 /// What says nothing of how it runs has a shell.
 async fn root(path: &Path) -> Result<RootfsTar, ImageError> {
+    if is_without_files(path).await? {
+        return Err(ImageError::Malformed(format!("no archive with files: {}", path.display())));
+    }
     let config = ImageConfig { cmd: vec!["/bin/sh".to_owned()], ..ImageConfig::default() };
     RootfsTar::open(path, &config).await
+}
+
+/// There is nothing in an archive that could run.
+async fn is_without_files(path: &Path) -> Result<bool, ImageError> {
+    let path = path.to_owned();
+    blocking("read an archive", move || {
+        let bytes = decompress(File::open(&path)?)?;
+        Ok(tar::Archive::new(bytes).entries()?.next().transpose()?.is_none())
+    })
+    .await
 }

@@ -45,8 +45,7 @@ impl OciLayout {
     }
 }
 
-/// The image of an `index.json` that a tag means: the only one, where there is but one and no
-/// tag in particular is asked for.
+/// The image of an `index.json` that a tag means: the only one, where there is but one.
 pub(crate) fn pick(index: &[u8], tag: &str) -> Result<Descriptor, ImageError> {
     let Index { manifests } = document::json(index, INDEX)?;
     let named = |descriptor: &&Descriptor| {
@@ -55,11 +54,15 @@ pub(crate) fn pick(index: &[u8], tag: &str) -> Result<Descriptor, ImageError> {
         })
     };
     let only = match manifests.as_slice() {
-        [only] if tag.is_empty() || tag == "latest" => Some(only),
+        [only] => Some(only),
         _ => None,
     };
     let found = manifests.iter().find(named).or(only);
-    found.cloned().ok_or_else(|| ImageError::NotFound(format!("{tag} in the image layout")))
+    found.cloned().ok_or_else(|| {
+        let names = manifests.iter().filter_map(|one| Some(one.annotations.get(NAME)?.as_str()));
+        let names: Vec<_> = names.collect();
+        ImageError::NotFound(format!("{tag} in the image layout (it has {})", names.join(", ")))
+    })
 }
 
 #[async_trait]

@@ -100,6 +100,15 @@ async fn images_are_imported_from_every_form() {
     }
     // the layout and its archive are the same image
     assert_eq!((house.store.list().await.unwrap().len(), house.layers()), (4, 1));
+    // a layout's only image is meant, whatever it is called there
+    let id = haar_images::import(&house.store, &layout, "e:7").await.unwrap();
+    assert_eq!(house.store.find(&id).await.unwrap().references.last().unwrap().0, "e:7");
+    let empty = house.dir.path().join("empty.tar");
+    fs::write(&empty, Layer::new().finish()).unwrap();
+    for path in [Path::new("/dev/null"), &empty] {
+        let refused = haar_images::import(&house.store, path, "x:1").await;
+        assert!(matches!(refused, Err(ImageError::Malformed(_))), "{refused:?}");
+    }
     let nowhere = haar_images::import(&house.store, Path::new("/nowhere"), "x:1").await;
     assert!(matches!(nowhere, Err(ImageError::NotFound(_))));
 }

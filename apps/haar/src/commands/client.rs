@@ -54,7 +54,10 @@ impl Answer {
     /// The document of an answer that is no error.
     pub(super) fn document(&self) -> Result<Value, String> {
         if self.status >= 300 {
-            return Err(format!("the cloud answered {}: {}", self.status, self.text().trim()));
+            let told = serde_json::from_slice::<Value>(&self.body).ok();
+            let told = told.and_then(|document| document["error"].as_str().map(str::to_owned));
+            let text = told.unwrap_or_else(|| self.text().trim().to_owned());
+            return Err(format!("the cloud answered {}: {text}", self.status));
         }
         serde_json::from_slice(&self.body)
             .map_err(|error| format!("the cloud's answer is no JSON: {error}"))

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use haar_controller::DriverHandle;
 use haar_cost::{bill_json, month_of};
-use haar_gateway::AdminPage;
+use haar_gateway::{AdminFault, AdminPage};
 use haar_kernel::{Auth, Doors};
-use http::Method;
+use haar_substrate::ImageError;
+use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::rooms::Rooms;
@@ -18,6 +19,11 @@ pub(crate) fn all(doors: &Doors, rooms: &Arc<Rooms>, driver: &DriverHandle) -> V
         pages.push(import(doors));
         pages.push(stop_sms(doors, rooms));
         pages.push(reset(rooms));
+    } else {
+        let why = "images are brought in from this machine's disk without `--auth enforce` only: \
+                   nobody signs these requests. Push the image to a repository instead";
+        pages.push(forbidden("images", why));
+        pages.push(forbidden("reset", "a cloud with `--auth enforce` is not reset by its pages"));
     }
     pages
 }
@@ -104,7 +110,7 @@ fn images(doors: &Doors) -> AdminPage {
         Box::pin(async move {
             let store = store.ok_or("this substrate keeps no images")?;
             let images = store.list().await.map_err(|error| error.to_string())?;
-            serde_json::to_value(images).map_err(|error| error.to_string())
+            Ok(serde_json::to_value(images).map_err(|error| error.to_string())?)
         }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
     };
     AdminPage { method: Method::GET, path: "images", answer: Arc::new(answer) }
@@ -126,11 +132,32 @@ fn import(doors: &Doors) -> AdminPage {
             };
             let (path, name) = (field("path"), field("name"));
             let imported = haar_images::import(store.as_ref(), path.as_ref(), &name).await;
-            let id = imported.map_err(|error| format!("could not import {path}: {error}"))?;
+            let id = imported.map_err(|error| not_imported(&path, &error))?;
             Ok(json!({ "id": id, "name": name }))
         }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
     };
     AdminPage { method: Method::POST, path: "images", answer: Arc::new(answer) }
+}
+
+/// A page that is there in permissive mode only.
+fn forbidden(path: &'static str, why: &'static str) -> AdminPage {
+    let answer = move |_| {
+        let fault = AdminFault { status: StatusCode::FORBIDDEN, message: why.to_owned() };
+        Box::pin(std::future::ready(Err(fault)))
+            as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    AdminPage { method: Method::POST, path, answer: Arc::new(answer) }
+}
+
+/// What is wrong with the disk's image is not haar's fault.
+fn not_imported(path: &str, error: &ImageError) -> AdminFault {
+    let message = format!("could not import {path}: {error}");
+    match error {
+        ImageError::NotFound(_) | ImageError::Malformed(_) | ImageError::Unreachable(..) => {
+            AdminFault::asked(message)
+        }
+        _ => message.into(),
+    }
 }
 
 /// `POST /_haar/reset`: everything back to the initial state.
@@ -141,7 +168,10 @@ fn reset(rooms: &Arc<Rooms>) -> AdminPage {
         path: "reset",
         answer: Arc::new(move |_| {
             let rooms = Arc::clone(&rooms);
-            Box::pin(async move { rooms.reset().await.map(|()| json!({ "reset": true })) })
+            Box::pin(async move {
+                rooms.reset().await?;
+                Ok(json!({ "reset": true }))
+            })
         }),
     }
 }
@@ -152,7 +182,7 @@ fn page(
     answer: impl Fn(&str) -> Result<Value, String> + Send + Sync + 'static,
 ) -> AdminPage {
     let answer = Arc::new(move |query: String| {
-        let answered = answer(&query);
+        let answered = answer(&query).map_err(AdminFault::from);
         Box::pin(std::future::ready(answered)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
     });
     AdminPage { method, path, answer }
