@@ -16,6 +16,8 @@ pub struct ReadyImage {
     pub id: ImageId,
     /// What its registry calls it: the digest of the index where there is one.
     pub digest: String,
+    /// Its registry has it by that digest: what was brought in by hand is what its name says now.
+    pub is_kept_by_digest: bool,
     /// How it wants to run.
     pub config: ImageConfig,
 }

@@ -14,6 +14,7 @@
 //! then `controllers/tasks/plan.rs`.
 
 mod announce;
+mod conditions;
 pub mod controllers;
 pub mod doors;
 pub mod exec;

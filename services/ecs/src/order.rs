@@ -24,6 +24,7 @@ pub(crate) struct Order<'a> {
     pub(crate) started_by: Option<String>,
     pub(crate) service: Option<ServiceKey>,
     pub(crate) capacity_provider: Option<String>,
+    pub(crate) platform_version: Option<&'a str>,
     pub(crate) overrides: TaskOverride,
     pub(crate) network: AwsVpcConfiguration,
     pub(crate) enable_execute_command: bool,
@@ -44,7 +45,7 @@ impl Order<'_> {
             started_by: self.started_by.clone(),
             service: self.service.clone(),
             capacity_provider: self.capacity_provider.clone(),
-            platform_version: PLATFORM_LATEST.to_owned(),
+            platform_version: platform(self.platform_version).to_owned(),
             overrides: self.overrides.clone(),
             network: self.network.clone(),
             enable_execute_command: self.enable_execute_command,
@@ -94,6 +95,11 @@ impl Order<'_> {
 /// Whether a health check's command checks anything: `NONE` turns the image's off.
 fn is_check(command: &[String]) -> bool {
     command.first().is_some_and(|kind| kind != "NONE")
+}
+
+/// The platform version that one as given stands for.
+pub(crate) fn platform(given: Option<&str>) -> &str {
+    given.filter(|given| !["", "LATEST"].contains(given)).unwrap_or(PLATFORM_LATEST)
 }
 
 /// Refuses platform versions that Fargate does not know.

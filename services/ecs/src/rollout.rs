@@ -30,6 +30,7 @@ pub(crate) fn begin(
     tx.put(RevisionRow {
         key: ServicePartKey::new(&service.key, &revision_id),
         images: images(tx, &target),
+        pins: Default::default(),
         target: target.clone(),
         created_at: now,
     });

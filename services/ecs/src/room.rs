@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use haar_ec2_contract::peek::Ec2Peek;
 use haar_ecs_contract::model::SERVICE;
-use haar_kernel::{Call, Doors, Lanes, Room, request_tags};
+use haar_kernel::{Call, Doors, Lanes, Room};
 use haar_ledger::Snapshot;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, json_member, text_member};
+use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::doors::TaskDoors;
 use crate::exec::Sessions;
@@ -86,24 +86,11 @@ impl Room for Ecs {
     fn condition_keys(
         &self,
         call: &Call,
-        _snapshot: &Snapshot,
+        snapshot: &Snapshot,
         _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        let place = Place { account: &call.account, region: &call.region };
-        let cluster = names::cluster_key(place, text_member(input, "cluster").as_deref());
-        let mut keys = vec![("ecs:cluster".to_owned(), vec![cluster.arn()])];
-        if let Some(definition) = text_member(input, "taskDefinition") {
-            keys.push(("ecs:task-definition".to_owned(), vec![definition]));
-        }
-        if let Some(container) = text_member(input, "container") {
-            keys.push(("ecs:container-name".to_owned(), vec![container]));
-        }
-        if let Some(service) = text_member(input, "service") {
-            keys.push(("ecs:service".to_owned(), vec![service]));
-        }
-        keys.extend(request_tags(&json_member(input, "tags"), &json_member(input, "tagKeys")));
-        keys
+        crate::conditions::of(call, snapshot, input)
     }
 
     fn resource_keys(

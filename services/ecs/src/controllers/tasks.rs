@@ -6,6 +6,7 @@
 mod attach;
 mod halt;
 mod launch;
+mod pin;
 mod plan;
 mod start;
 

@@ -83,7 +83,7 @@ impl Ecs {
         }
         if let Some(strategy) = &input.capacity_provider_strategy {
             capacity::check_strategy(strategy)?;
-            let is_change = strategy.is_empty() != old.strategy.is_empty();
+            let is_change = *strategy != old.strategy;
             if is_change && input.force_new_deployment != Some(true) {
                 return Err(invalid(
                     "When switching from launch type to capacity provider strategy on an existing \

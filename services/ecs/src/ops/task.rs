@@ -18,12 +18,15 @@ use crate::doors::may_pass_role;
 use crate::lookup::{find_cluster, find_task, find_usable_definition};
 use crate::order::{Order, check_platform};
 use crate::refusal::{invalid, not_here};
-use crate::rules::{capacity, fargate, tags};
+use crate::rules::{capacity, containers, fargate, tags};
 use crate::state::{ClusterRow, DefinitionRow, TaskRow, TokenRow};
 use crate::{Ecs, render};
 
 /// Tasks that one call may run.
 const COUNT_MAX: i32 = 10;
+
+/// Characters of overrides, their JSON's own included. *API Reference > TaskOverride*.
+const OVERRIDES_BYTES_MAX: usize = 8_192;
 
 /// AWS docs: *Amazon ECS API Reference > RunTask*.
 impl Command<RunTask> for Ecs {
@@ -47,8 +50,13 @@ impl Command<RunTask> for Ecs {
         let network = self.check_network(call, tx, input.network_configuration.as_ref())?;
         let overrides = input.overrides.clone().unwrap_or_default();
         check_overrides(&overrides, &definition.definition)?;
-        may_pass_role(&self.doors, call, tx, overrides.task_role_arn.as_deref())?;
-        may_pass_role(&self.doors, call, tx, overrides.execution_role_arn.as_deref())?;
+        let own = &definition.definition;
+        for role in [
+            overrides.task_role_arn.as_ref().or(own.task_role_arn.as_ref()),
+            overrides.execution_role_arn.as_ref().or(own.execution_role_arn.as_ref()),
+        ] {
+            may_pass_role(&self.doors, call, tx, role.map(String::as_str))?;
+        }
         let family = &definition.key.family;
         let mut order = Order {
             cluster: &cluster.key,
@@ -57,6 +65,7 @@ impl Command<RunTask> for Ecs {
             started_by: input.started_by.clone(),
             service: None,
             capacity_provider: None,
+            platform_version: input.platform_version.as_deref(),
             overrides,
             network,
             enable_execute_command: input.enable_execute_command.unwrap_or(false),
@@ -140,8 +149,12 @@ fn refuse(input: &Input<RunTask>) -> Result<(), AwsError> {
     if input.volume_configurations.iter().flatten().next().is_some() {
         return Err(not_here("volumeConfigurations"));
     }
-    if input.started_by.as_ref().is_some_and(|who| who.len() > 128) {
-        return Err(invalid("startedBy must be at most 128 characters long."));
+    let is_letter = |letter: u8| letter.is_ascii_alphanumeric() || b"-_/".contains(&letter);
+    let is_name = |who: &String| who.len() <= 128 && who.bytes().all(is_letter);
+    if !input.started_by.as_ref().is_none_or(is_name) {
+        return Err(invalid(
+            "startedBy must be at most 128 letters, numbers, hyphens, slashes and underscores.",
+        ));
     }
     if input.group.as_ref().is_some_and(|group| group.starts_with("service:")) {
         return Err(invalid("A task group that begins with 'service:' is reserved for services."));
@@ -186,8 +199,15 @@ impl Ecs {
             return Err(invalid(format!("The subnet ID '{id}' does not exist")));
         }
         for id in groups {
-            if networks.security_group(snapshot, &place, id).is_none() {
+            let Some(group) = networks.security_group(snapshot, &place, id) else {
                 return Err(invalid(format!("The security group '{id}' does not exist")));
+            };
+            let mut of = known.iter().filter_map(|(_, subnet)| subnet.as_ref());
+            if of.any(|subnet| subnet.vpc_id != group.vpc_id) {
+                return Err(invalid(format!(
+                    "Security group {id} does not appear to belong to the same VPC as the input \
+                     subnets."
+                )));
             }
         }
         let vpcs = known.iter().filter_map(|(_, subnet)| subnet.as_ref().map(|one| &one.vpc_id));
@@ -199,9 +219,14 @@ impl Ecs {
 }
 
 fn check_overrides(overrides: &TaskOverride, definition: &TaskDefinition) -> Result<(), AwsError> {
-    let containers = definition.container_definitions.as_deref().unwrap_or_default();
+    if haar_wire::to_json(overrides).to_string().len() > OVERRIDES_BYTES_MAX {
+        let most = OVERRIDES_BYTES_MAX;
+        return Err(invalid(format!("Container Overrides length must be at most {most}")));
+    }
+    let (_, most) = task_size(overrides, definition);
+    let known = definition.container_definitions.as_deref().unwrap_or_default();
     for container in overrides.container_overrides.iter().flatten() {
-        if !containers.iter().any(|known| known.name == container.name) {
+        if !known.iter().any(|one| one.name == container.name) {
             let name = container.name.as_deref().unwrap_or_default();
             return Err(invalid(format!(
                 "Override for container named {name} is not a container in the TaskDefinition."
@@ -210,6 +235,15 @@ fn check_overrides(overrides: &TaskOverride, definition: &TaskDefinition) -> Res
         if container.resource_requirements.iter().flatten().next().is_some() {
             return Err(not_here("resourceRequirements"));
         }
+        let asked = container.memory.max(container.memory_reservation).unwrap_or(0);
+        if u32::try_from(asked).is_ok_and(|asked| asked > most) {
+            let name = container.name.as_deref().unwrap_or_default();
+            return Err(invalid(format!(
+                "Invalid setting for container '{name}'. The 'memory' of a container must not be \
+                 greater than that of its task."
+            )));
+        }
+        containers::check_files(container.environment_files.as_deref(), invalid)?;
     }
     if overrides.inference_accelerator_overrides.iter().flatten().next().is_some() {
         return Err(not_here("inferenceAcceleratorOverrides"));

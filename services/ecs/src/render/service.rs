@@ -118,6 +118,10 @@ fn strategy(
     (!target.strategy.is_empty()).then(|| target.strategy.clone())
 }
 
+fn platform(target: &Target) -> String {
+    crate::order::platform(Some(&target.platform_version)).to_owned()
+}
+
 fn network(target: &Target) -> NetworkConfiguration {
     NetworkConfiguration { awsvpc_configuration: Some(target.network.clone()) }
 }
@@ -136,7 +140,7 @@ fn rollout(snapshot: &Snapshot, row: &ServiceRow, one: &Rollout, is_primary: boo
         updated_at: Some(one.updated_at),
         capacity_provider_strategy: strategy(&one.target),
         launch_type: launch_type(&one.target),
-        platform_version: Some(crate::order::PLATFORM_LATEST.to_owned()),
+        platform_version: Some(platform(&one.target)),
         platform_family: Some("Linux".to_owned()),
         network_configuration: Some(network(&one.target)),
         rollout_state: Some(one.state),
@@ -245,7 +249,7 @@ pub(crate) fn revision(row: &RevisionRow) -> ServiceRevision {
         task_definition: Some(row.target.definition.arn()),
         capacity_provider_strategy: strategy(&row.target),
         launch_type: launch_type(&row.target),
-        platform_version: Some(crate::order::PLATFORM_LATEST.to_owned()),
+        platform_version: Some(platform(&row.target)),
         platform_family: Some("Linux".to_owned()),
         network_configuration: Some(network(&row.target)),
         container_images: Some(row.images.clone()),

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use haar_ecs_contract::model::{
-    ContainerCondition, ContainerDefinition, HealthCheck, LogDriver, NetworkMode, TransportProtocol,
+    ContainerCondition, ContainerDefinition, EnvironmentFile, HealthCheck, LogDriver, NetworkMode,
+    TransportProtocol,
 };
 use haar_wire::AwsError;
 
@@ -45,7 +46,12 @@ pub(crate) fn check(container: &ContainerDefinition, mode: NetworkMode) -> Resul
     if container.image.as_deref().unwrap_or_default().is_empty() {
         return Err(client("Container.image should not be null or empty."));
     }
+    if container.image.iter().any(|image| image.contains(char::is_whitespace)) {
+        return Err(client("Container.image contains invalid characters."));
+    }
     check_sizes(container, name)?;
+    check_kernel(container, name)?;
+    check_files(container.environment_files.as_deref(), client)?;
     check_times(container, name)?;
     check_ports(container, mode)?;
     check_environment(container)?;
@@ -76,6 +82,63 @@ fn check_sizes(container: &ContainerDefinition, name: &str) -> Result<(), AwsErr
             wrong("The 'memory' value must be greater than the 'memoryReservation' value.")
         }
         _ => Ok(()),
+    }
+}
+
+/// Kernel parameters that are a container's own. *API Reference > SystemControl*.
+const BETWEEN_PROCESSES: [&str; 8] = [
+    "kernel.msgmax",
+    "kernel.msgmnb",
+    "kernel.msgmni",
+    "kernel.sem",
+    "kernel.shmall",
+    "kernel.shmmax",
+    "kernel.shmmni",
+    "kernel.shm_rmid_forced",
+];
+
+fn check_kernel(container: &ContainerDefinition, name: &str) -> Result<(), AwsError> {
+    let wrong =
+        |what: String| Err(client(format!("Invalid setting for container '{name}'. {what}")));
+    for limit in container.ulimits.iter().flatten() {
+        let endless = |number: i32| if number < 0 { i32::MAX } else { number };
+        if endless(limit.soft_limit) > endless(limit.hard_limit) {
+            let what = limit.name;
+            return wrong(format!(
+                "The softLimit of ulimit '{what}' must not exceed its hardLimit."
+            ));
+        }
+    }
+    for control in container.system_controls.iter().flatten() {
+        let parameter = control.namespace.as_deref().unwrap_or_default();
+        let own = BETWEEN_PROCESSES.contains(&parameter)
+            || parameter.starts_with("fs.mqueue.")
+            || parameter.starts_with("net.");
+        if !own {
+            return wrong(format!("The system control '{parameter}' is not namespaced."));
+        }
+    }
+    Ok(())
+}
+
+/// Environment files that one container may have. *API Reference > ContainerDefinition*.
+const FILES_MAX: usize = 10;
+
+/// Refuses environment files that AWS would not take.
+pub(crate) fn check_files(
+    files: Option<&[EnvironmentFile]>,
+    refuse: fn(String) -> AwsError,
+) -> Result<(), AwsError> {
+    let files = files.unwrap_or_default();
+    if files.len() > FILES_MAX {
+        return Err(refuse(format!("A container can have at most {FILES_MAX} environmentFiles.")));
+    }
+    match files.iter().find(|file| !file.value.ends_with(".env")) {
+        Some(file) => Err(refuse(format!(
+            "The environment file '{}' must have the file extension .env.",
+            file.value
+        ))),
+        None => Ok(()),
     }
 }
 
@@ -133,6 +196,9 @@ fn check_environment(container: &ContainerDefinition) -> Result<(), AwsError> {
         names.insert(name);
     }
     for secret in container.secrets.iter().flatten() {
+        if secret.value_from.is_empty() {
+            return Err(client("Secret.valueFrom should not be null or empty."));
+        }
         if !names.insert(&secret.name) {
             return Err(client(format!(
                 "The secret name must be unique and not shared with any new or existing \
@@ -173,10 +239,16 @@ fn check_health(check: &HealthCheck, name: &str) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// Containers of a task definition. *Developer Guide > Service quotas*.
+const COUNT_MAX: usize = 10;
+
 /// Refuses what does not fit together.
 pub(crate) fn check_all(containers: &[ContainerDefinition]) -> Result<(), AwsError> {
     if containers.is_empty() {
         return Err(client("Container list cannot be empty."));
+    }
+    if containers.len() > COUNT_MAX {
+        return Err(client(format!("A task definition can have at most {COUNT_MAX} containers.")));
     }
     let mut names = BTreeSet::new();
     let unique = |one: &ContainerDefinition| names.insert(one.name.clone());

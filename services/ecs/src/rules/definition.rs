@@ -1,17 +1,26 @@
 //! Task definitions: from what is registered to what is kept.
 
 use haar_ecs_contract::model::{
-    Attribute, Compatibility, ContainerDefinition, LogDriver, NetworkMode,
-    RegisterTaskDefinitionRequest, TaskDefinition,
+    Attribute, Compatibility, ContainerDefinition, EFSAuthorizationConfigIAM, EFSTransitEncryption,
+    EFSVolumeConfiguration, LogDriver, NetworkMode, RegisterTaskDefinitionRequest, TaskDefinition,
 };
 use haar_wire::AwsError;
 
 use super::{containers, fargate};
 use crate::refusal::client;
 
+/// Bytes of a task definition. *Developer Guide > Service quotas*.
+const BYTES_MAX: usize = 65_536;
+
 /// Checks a registration and puts AWS's defaults in. Number, state and times come later.
 pub(crate) fn normalise(input: RegisterTaskDefinitionRequest) -> Result<TaskDefinition, AwsError> {
     super::names::check_family(&input.family)?;
+    let length = haar_wire::to_json(&input).to_string().len();
+    if length > BYTES_MAX {
+        return Err(client(format!(
+            "Actual length: '{length}'. Max allowed length is '{BYTES_MAX}' bytes."
+        )));
+    }
     let mode = input.network_mode.unwrap_or(NetworkMode::Bridge);
     let mut all = input.container_definitions;
     for container in &mut all {
@@ -85,13 +94,35 @@ fn check_memory(definition: &TaskDefinition) -> Result<(), AwsError> {
              task."
         )));
     }
-    let soft = |one: &ContainerDefinition| one.memory_reservation.map_or(0, i64::from);
+    let soft =
+        |one: &ContainerDefinition| one.memory_reservation.or(one.memory).map_or(0, i64::from);
     let reserved: i64 = all.iter().map(soft).sum();
     if memory.is_some_and(|memory| reserved > memory) {
         return Err(client(
-            "The 'memoryReservation' of all containers together must not be greater than the \
-             'memory' of their task.",
+            "The 'memory' or 'memoryReservation' of all containers together must not be greater \
+             than the 'memory' of their task.",
         ));
+    }
+    Ok(())
+}
+
+/// *API Reference > EFSAuthorizationConfig*: an access point decides where its root is, and IAM
+/// and access points need encryption on the way.
+fn check_access(efs: &EFSVolumeConfiguration, name: &str) -> Result<(), AwsError> {
+    let Some(access) = &efs.authorization_config else { return Ok(()) };
+    let wrong = |what: &str| Err(client(format!("Invalid setting for volume '{name}'. {what}")));
+    let is_encrypted = efs.transit_encryption == Some(EFSTransitEncryption::Enabled);
+    let by_iam = access.iam == Some(EFSAuthorizationConfigIAM::Enabled);
+    if access.access_point_id.is_some() {
+        if !efs.root_directory.as_deref().is_none_or(|root| root.is_empty() || root == "/") {
+            return wrong("rootDirectory must be omitted or '/' with an access point.");
+        }
+        if !is_encrypted {
+            return wrong("transitEncryption must be ENABLED with an access point.");
+        }
+    }
+    if by_iam && !is_encrypted {
+        return wrong("transitEncryption must be ENABLED with IAM authorization.");
     }
     Ok(())
 }
@@ -109,6 +140,9 @@ fn check_volumes(definition: &TaskDefinition) -> Result<(), AwsError> {
         if name.is_empty() {
             return Err(client("Volume.name should not be null or empty."));
         }
+        if !super::names::is_name(name) {
+            return Err(client(format!("Volume.name contains invalid characters: {name}")));
+        }
         if volumes[..at].iter().any(|other| other.name == volume.name) {
             return Err(client(format!("Duplicate volume name '{name}'.")));
         }
@@ -117,6 +151,7 @@ fn check_volumes(definition: &TaskDefinition) -> Result<(), AwsError> {
             let id = &efs.file_system_id;
             return Err(client(format!("Invalid fileSystemId '{id}' of volume '{name}'.")));
         }
+        efs.map_or(Ok(()), |efs| check_access(efs, name))?;
     }
     let all = definition.container_definitions.as_deref().unwrap_or_default();
     for container in all {
@@ -142,7 +177,10 @@ fn check_volumes(definition: &TaskDefinition) -> Result<(), AwsError> {
 /// What a definition can run on; refused where it requires what it cannot.
 fn compatibilities(definition: &TaskDefinition) -> Result<Vec<Compatibility>, AwsError> {
     let requires = definition.requires_compatibilities.as_deref().unwrap_or_default();
-    let fits = fargate::check(definition).and_then(|()| needs_execution_role(definition));
+    let fits = fargate::check(definition)
+        .and_then(|()| needs_execution_role(definition))
+        .and_then(|()| fargate::check_logs(definition))
+        .and_then(|()| fargate::check_here(definition));
     if requires.contains(&Compatibility::Fargate) {
         fits.clone().map_err(client)?;
     }

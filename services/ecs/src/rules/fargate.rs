@@ -1,7 +1,7 @@
 //! What Fargate runs. *Developer Guide > Task definition differences for Fargate*.
 
 use haar_ecs_contract::model::{
-    ContainerDefinition, LogDriver, NetworkMode, PidMode, TaskDefinition, Volume,
+    CPUArchitecture, ContainerDefinition, LogDriver, NetworkMode, PidMode, TaskDefinition, Volume,
 };
 
 /// Scratch disk of a task that does not ask for more, in GiB.
@@ -92,7 +92,6 @@ fn check_container(container: &ContainerDefinition) -> Result<(), String> {
     if let Some(linux) = &container.linux_parameters {
         no(some(&linux.devices), "devices")?;
         no(linux.shared_memory_size.is_some(), "sharedMemorySize")?;
-        no(some(&linux.tmpfs), "tmpfs")?;
         no(linux.max_swap.is_some() || linux.swappiness.is_some(), "swap")?;
         let mut added = linux.capabilities.iter().flat_map(|all| all.add.iter().flatten());
         no(added.any(|name| name != "SYS_PTRACE"), "adding capabilities but SYS_PTRACE")?;
@@ -111,6 +110,69 @@ fn some<T>(list: &Option<Vec<T>>) -> bool {
 fn no(asked: bool, what: &str) -> Result<(), String> {
     if asked {
         return Err(format!("Fargate compatible task definitions do not support {what}"));
+    }
+    Ok(())
+}
+
+/// Options of memory file systems that they have or that make no difference to them.
+const TMPFS_OPTIONS: [&str; 8] =
+    ["defaults", "rw", "nosuid", "nodev", "exec", "async", "relatime", "atime"];
+
+/// What Fargate runs and this host does not. *Ours*: refused, where it would be kept without effect.
+pub(crate) fn check_here(definition: &TaskDefinition) -> Result<(), String> {
+    not_here(definition.pid_mode.is_some(), "pidMode")?;
+    not_here(definition.proxy_configuration.is_some(), "proxyConfiguration")?;
+    not_here(definition.enable_fault_injection == Some(true), "enableFaultInjection")?;
+    if let Some(platform) = &definition.runtime_platform {
+        let family = platform.operating_system_family.map(|family| family.as_str());
+        let family = family.filter(|family| *family != "LINUX");
+        not_here(
+            family.is_some(),
+            &format!("operatingSystemFamily {}", family.unwrap_or_default()),
+        )?;
+        let asked = platform.cpu_architecture.unwrap_or(CPUArchitecture::X8664);
+        let own = match cfg!(target_arch = "aarch64") {
+            true => CPUArchitecture::Arm64,
+            false => CPUArchitecture::X8664,
+        };
+        let is_other = platform.cpu_architecture.is_some() && asked != own;
+        not_here(is_other, &format!("cpuArchitecture {asked} on this host"))?;
+    }
+    for volume in definition.volumes.iter().flatten() {
+        not_here(volume.configured_at_launch == Some(true), "configuredAtLaunch")?;
+        not_here(volume.s3files_volume_configuration.is_some(), "s3filesVolumeConfiguration")?;
+    }
+    for container in definition.container_definitions.iter().flatten() {
+        not_here(some(&container.credential_specs), "credentialSpecs")?;
+        let log = container.log_configuration.as_ref();
+        not_here(log.is_some_and(|log| some(&log.secret_options)), "secretOptions")?;
+        let linux = container.linux_parameters.iter();
+        for tmpfs in linux.flat_map(|linux| linux.tmpfs.iter().flatten()) {
+            let mut options = tmpfs.mount_options.iter().flatten();
+            let other = options.find(|option| !TMPFS_OPTIONS.contains(&option.as_str()));
+            let named = other.map(String::as_str).unwrap_or_default();
+            not_here(other.is_some(), &format!("mount option '{named}' of tmpfs"))?;
+        }
+    }
+    Ok(())
+}
+
+fn not_here(asked: bool, what: &str) -> Result<(), String> {
+    match asked {
+        true => Err(format!("{what} is not supported by haar.")),
+        false => Ok(()),
+    }
+}
+
+/// *Developer Guide > Using the awslogs log driver*: on Fargate streams need a prefix.
+pub(crate) fn check_logs(definition: &TaskDefinition) -> Result<(), String> {
+    for container in definition.container_definitions.iter().flatten() {
+        let Some(log) = &container.log_configuration else { continue };
+        let prefix = log.options.as_ref().and_then(|all| all.get("awslogs-stream-prefix"));
+        if log.log_driver == LogDriver::Awslogs && prefix.is_none_or(String::is_empty) {
+            let name = "awslogs-stream-prefix";
+            return Err(format!("Log driver awslogs option '{name}' should not be null or empty."));
+        }
     }
     Ok(())
 }

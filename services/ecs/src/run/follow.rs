@@ -12,6 +12,7 @@ use haar_ecs_contract::model::{ContainerDefinition, LogDriver};
 use haar_substrate::{Exit, SandboxId};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
+use serde_json::Value;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinHandle;
@@ -65,6 +66,11 @@ impl Runs {
         self.lost.lock().contains(key)
     }
 
+    /// Remembers a container's processor time as it was told; answers what was told before.
+    pub(crate) fn remember_cpu(&self, (key, name): (&TaskKey, &str), now: Value) -> Option<Value> {
+        self.by_task.lock().get_mut(key)?.cpu.insert(name.to_owned(), now)
+    }
+
     /// An end that was told early.
     pub(crate) fn early_end(&self, run: (&TaskKey, &str, u32)) -> Option<(Exit, Timestamp)> {
         let (key, container, attempt) = run;
@@ -77,6 +83,8 @@ struct Run {
     /// By container: tells of its runs, and the loop that ships their output.
     logs: BTreeMap<String, Shipping>,
     servers: Vec<JoinHandle<()>>,
+    /// By container: its processor time as it was last told.
+    cpu: BTreeMap<String, Value>,
     /// Another process may have shipped some output.
     is_adopted: bool,
 }
@@ -95,7 +103,10 @@ impl Ecs {
         if !runs.contains_key(&row.key) {
             let servers = if self.task_doors.serves_inside { self.serve(row) } else { Vec::new() };
             let is_adopted = row.containers.iter().any(|one| one.started_at.is_some());
-            runs.insert(row.key.clone(), Run { logs: BTreeMap::new(), servers, is_adopted });
+            runs.insert(
+                row.key.clone(),
+                Run { logs: BTreeMap::new(), servers, cpu: BTreeMap::new(), is_adopted },
+            );
         }
         let run = runs.get_mut(&row.key).expect("it was just put there");
         for one in definition.definition.container_definitions.iter().flatten() {

@@ -42,8 +42,8 @@ pub(super) async fn answer(room: &Arc<Ecs>, key: &TaskKey, path: &str) -> Option
     match what.trim_end_matches('/') {
         "" => Some(shown.container(container)),
         "task" | "taskWithTags" => Some(shown.task(what == "taskWithTags")),
-        "stats" => stats::of_container(room, &row, container).await,
-        "task/stats" => Some(stats::of_task(room, &row).await),
+        "stats" => stats::of_container(room, (&row, &definition), container).await,
+        "task/stats" => Some(stats::of_task(room, (&row, &definition)).await),
         _ => None,
     }
 }
@@ -180,6 +180,7 @@ impl Shown<'_> {
             "AttachmentIndex": 0,
             "MACAddress": interface.mac,
             "IPv4SubnetCIDRBlock": format!("{subnet}/{}", interface.prefix),
+            "DomainNameServers": [interface.gateway.to_string()],
             "PrivateDNSName": interface.private_dns_name,
             "SubnetGatewayIpv4Address": format!("{}/{}", interface.gateway, interface.prefix),
         }])

@@ -88,7 +88,10 @@ impl Ecs {
         let cluster = &row.key.cluster;
         let role = execution_role(row, definition);
         let mut variables = BTreeMap::new();
-        for file in one.environment_files.iter().flatten() {
+        let name = one.name.as_deref().unwrap_or_default();
+        let over = environment::overridden(row, name);
+        let over = over.and_then(|over| over.environment_files.as_ref());
+        for file in over.or(one.environment_files.as_ref()).into_iter().flatten() {
             let arn = &file.value;
             let read = self.task_doors.secrets.file(&cluster.account, &cluster.region, role, arn);
             let text = read.await.map_err(|reason| {

@@ -28,7 +28,7 @@ pub(crate) const LABEL: (&str, &str) = ("haar.room", "ecs");
 const PIDS_MAX: u32 = 32_768;
 
 /// Open files of each process: soft and hard. *Developer Guide > Fargate: resource limits*.
-const FILES: (u64, u64) = (1_024, 65_535);
+const FILES: (u64, u64) = (65_535, 65_535);
 
 /// Output that is kept for a log that lags: without a log, and in its `blocking` mode. The
 /// helper never holds a container up, so that mode has a bound here, if a wide one. *Ours*.
@@ -232,6 +232,11 @@ fn sysctls(one: &ContainerDefinition) -> BTreeMap<String, String> {
 fn mounts(definition: &DefinitionRow, one: &ContainerDefinition) -> Vec<Mount> {
     let all = definition.definition.container_definitions.iter().flatten();
     let mut mounts = own_mounts(one, false);
+    let in_memory = one.linux_parameters.iter().flat_map(|linux| linux.tmpfs.iter().flatten());
+    mounts.extend(in_memory.map(|tmpfs| Mount::Tmpfs {
+        target: tmpfs.container_path.clone(),
+        size_bytes: u64::try_from(tmpfs.size).unwrap_or(0) << 20,
+    }));
     for from in one.volumes_from.iter().flatten() {
         let other = all.clone().find(|other| other.name == from.source_container);
         let others = other.map(|other| own_mounts(other, from.read_only == Some(true)));

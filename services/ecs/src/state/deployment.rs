@@ -1,5 +1,7 @@
 //! What happened to services: their deployments and revisions, kept for 90 days.
 
+use std::collections::BTreeMap;
+
 use haar_ecs_contract::model::{
     ContainerImage, DeploymentConfiguration, ServiceDeploymentRollbackMonitorsStatus,
     ServiceDeploymentStatus,
@@ -112,6 +114,9 @@ pub struct RevisionRow {
     pub target: Target,
     /// Its containers' images; digests come with its first task.
     pub images: Vec<ContainerImage>,
+    /// Digests that its further tasks run, by container. Writer: `controllers::tasks`.
+    #[serde(default)]
+    pub pins: BTreeMap<String, String>,
     /// When it was made.
     pub created_at: Timestamp,
 }

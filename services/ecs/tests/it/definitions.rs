@@ -118,6 +118,56 @@ fn definitions_that_make_no_sense_are_refused() {
     });
     refused(two(twice), "The secret name must be unique");
     refused(two(json!({ "healthCheck": { "command": ["curl"] } })), "must begin with CMD");
+    refused(two(json!({ "image": "a b" })), "Container.image contains invalid characters.");
+    refused(
+        two(json!({ "command": ["x".repeat(70_000)] })),
+        "Max allowed length is '65536' bytes.",
+    );
+    refused(two(json!({ "secrets": [{ "name": "B", "valueFrom": "" }] })), "Secret.valueFrom");
+    let limit = json!([{ "name": "nofile", "softLimit": 9, "hardLimit": 5 }]);
+    refused(two(json!({ "ulimits": limit })), "must not exceed its hardLimit");
+    let control = json!([{ "namespace": "kernel.core_pattern", "value": "x" }]);
+    refused(two(json!({ "systemControls": control })), "is not namespaced");
+    let file = |value: &str| json!({ "type": "s3", "value": value });
+    let files = json!({ "environmentFiles": [file("arn:aws:s3:::b/a.txt")] });
+    refused(two(files), "must have the file extension .env");
+    let files = json!({ "environmentFiles": vec![file("arn:aws:s3:::b/a.env"); 11] });
+    refused(two(files), "at most 10 environmentFiles");
+    let both = |it: &mut Value| {
+        it["containerDefinitions"][0]["memory"] = json!(300);
+        let other = json!({ "name": "other", "image": "busybox", "memory": 300 });
+        it["containerDefinitions"].as_array_mut().unwrap().push(other);
+    };
+    refused(both, "of all containers together");
+}
+
+#[test]
+fn what_would_be_kept_without_effect_is_refused() {
+    for (member, value, what) in [
+        ("pidMode", json!("task"), "pidMode"),
+        ("enableFaultInjection", json!(true), "enableFaultInjection"),
+        (
+            "proxyConfiguration",
+            json!({ "containerName": "web", "properties": [] }),
+            "proxyConfiguration",
+        ),
+        (
+            "runtimePlatform",
+            json!({ "operatingSystemFamily": "WINDOWS_SERVER_2022_CORE" }),
+            "operatingSystemFamily WINDOWS_SERVER_2022_CORE",
+        ),
+        ("volumes", json!([{ "name": "v", "configuredAtLaunch": true }]), "configuredAtLaunch"),
+    ] {
+        let change = move |it: &mut Value| it[member] = value.clone();
+        refused(change, &format!("{what} is not supported by haar."));
+    }
+    let platform = json!({ "operatingSystemFamily": "LINUX" });
+    let accepted = |it: &mut Value| it["runtimePlatform"] = platform.clone();
+    play(|world| {
+        let mut input = definition("web", "nginx");
+        accepted(&mut input);
+        world.ok::<RegisterTaskDefinition>(input);
+    });
 }
 
 #[test]

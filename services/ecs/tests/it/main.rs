@@ -10,6 +10,7 @@ mod exec;
 mod house;
 mod logs;
 mod neighbourhood;
+mod pins;
 mod services;
 mod stories;
 mod tasks;

@@ -109,7 +109,8 @@ async fn find_imported(
 
 fn ready(image: Image) -> ReadyImage {
     let digest = image.index_digest.unwrap_or_else(|| image.id.0.clone());
-    ReadyImage { id: image.id, digest, config: image.config }
+    let is_kept_by_digest = image.imported_as.is_empty();
+    ReadyImage { id: image.id, digest, is_kept_by_digest, config: image.config }
 }
 
 /// Why a store could not take an image, in the words of AWS's agents.

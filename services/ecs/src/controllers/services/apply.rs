@@ -170,7 +170,7 @@ impl Deed<'_> {
 
     fn order<'b>(
         &'b self,
-        primary: &Rollout,
+        primary: &'b Rollout,
         definition: &'b DefinitionRow,
         capacity_provider: Option<String>,
     ) -> Order<'b> {
@@ -181,6 +181,7 @@ impl Deed<'_> {
             started_by: Some(primary.id.clone()),
             service: Some(self.row.key.clone()),
             capacity_provider,
+            platform_version: Some(&primary.target.platform_version),
             overrides: TaskOverride::default(),
             network: primary.target.network.clone(),
             enable_execute_command: self.row.enable_execute_command,
@@ -248,7 +249,10 @@ impl Deed<'_> {
         self.tx.update::<RevisionRow>(&key, |revision| {
             for image in &mut revision.images {
                 let name = image.container_name.as_deref().unwrap_or_default();
-                image.image_digest = task.container(name).and_then(|one| one.image_digest.clone());
+                if image.image_digest.is_none() {
+                    let one = task.container(name);
+                    image.image_digest = one.and_then(|one| one.image_digest.clone());
+                }
             }
         });
     }

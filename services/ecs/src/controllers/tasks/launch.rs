@@ -8,7 +8,7 @@ use haar_ecs_contract::model::{ContainerDefinition, TaskStopCode};
 use haar_substrate::SubstrateError;
 use haar_types::Timestamp;
 
-use super::Tasks;
+use super::{Tasks, pin};
 use crate::doors::{ImageRequest, PullError, PullStage, ReadyImage};
 use crate::run::spec;
 use crate::state::{DefinitionRow, TaskKey, TaskRow};
@@ -43,6 +43,7 @@ impl Tasks {
             Err(Unready::Pull(failure)) => return self.pull_failed(cx, &begun, failure).await,
             Err(Unready::Other(reason)) => return self.cannot_begin(cx, key, &reason).await,
         };
+        self.pin(cx, (&begun, &definition), &pulled).await?;
         let filter = self.room.filter(&cx.ledger.snapshot(), &begun);
         if let Some(filter) = &filter {
             self.room.filters.begins(key, filter);
@@ -96,8 +97,12 @@ impl Tasks {
         definition: &DefinitionRow,
     ) -> Result<BTreeMap<String, ReadyImage>, PullError> {
         let containers = definition.definition.container_definitions.iter().flatten();
+        let pins = &pin::pins(&self.room.doors.ledger.snapshot(), row);
         let pulls = containers.map(|one| async move {
-            let image = self.room.task_doors.images.pull(&request(row, definition, one)).await?;
+            let mut asked = request(row, definition, one);
+            asked.image =
+                pin::pinned(&asked.image, one.name.as_ref().and_then(|name| pins.get(name)));
+            let image = self.room.task_doors.images.pull(&asked).await?;
             Ok::<_, PullError>((one.name.clone().unwrap_or_default(), image))
         });
         let all = futures_util::future::try_join_all(pulls).await?;

@@ -1,18 +1,19 @@
 //! What containers use, in the form of Docker's statistics.
 
-use std::time::Duration;
-
 use haar_substrate::{SandboxId, Stats, Transfer};
+use haar_types::Timestamp;
 use serde_json::{Map, Value, json};
 
 use crate::Ecs;
+use crate::ops::task_size;
 use crate::render::runtime_id;
-use crate::state::{TaskContainer, TaskRow, TaskStatus, sandbox_name};
+use crate::run::environment::overridden;
+use crate::state::{DefinitionRow, TaskContainer, TaskRow, TaskStatus, sandbox_name};
 
 /// One container's statistics; `null` while it does not run.
 pub(super) async fn of_container(
     room: &Ecs,
-    row: &TaskRow,
+    (row, definition): (&TaskRow, &DefinitionRow),
     container: &TaskContainer,
 ) -> Option<Value> {
     if container.last_status != TaskStatus::Running {
@@ -20,35 +21,61 @@ pub(super) async fn of_container(
     }
     let id = SandboxId(sandbox_name(&row.key));
     let stats = room.doors.substrate.container_stats(&id, &container.name).await.ok()?;
-    Some(shown(room, row, container, &stats))
+    let now = cpu(room.doors.clock.now(), &stats);
+    let before = room.runs.remember_cpu((&row.key, &container.name), now.clone());
+    let mut all = shown(row, container, &stats);
+    all.insert("read".to_owned(), now["read"].clone());
+    all.insert("cpu_stats".to_owned(), now["stats"].clone());
+    let preread = before.as_ref().map_or(json!("0001-01-01T00:00:00Z"), |one| one["read"].clone());
+    all.insert("preread".to_owned(), preread);
+    let before = before
+        .map_or_else(|| json!({ "cpu_usage": { "total_usage": 0 } }), |one| one["stats"].clone());
+    all.insert("precpu_stats".to_owned(), before);
+    all["memory_stats"]["limit"] = json!(limit_bytes((row, definition), container));
+    Some(Value::Object(all))
 }
 
 /// All containers' statistics, by their ids.
-pub(super) async fn of_task(room: &Ecs, row: &TaskRow) -> Value {
+pub(super) async fn of_task(room: &Ecs, (row, definition): (&TaskRow, &DefinitionRow)) -> Value {
     let mut all = Map::new();
     for container in &row.containers {
-        let stats = of_container(room, row, container).await.unwrap_or(Value::Null);
+        let stats = of_container(room, (row, definition), container).await.unwrap_or(Value::Null);
         all.insert(runtime_id(row, container), stats);
     }
     Value::Object(all)
 }
 
-fn shown(room: &Ecs, row: &TaskRow, container: &TaskContainer, stats: &Stats) -> Value {
-    let now = room.doors.clock.now();
-    let nanos = |duration: Duration| u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+/// A container's processor time so far, and all cores' together.
+fn cpu(now: Timestamp, stats: &Stats) -> Value {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let nanos = u64::try_from(stats.cpu.as_nanos()).unwrap_or(u64::MAX);
+    let each = now.0.unsigned_abs().saturating_mul(1_000_000);
     json!({
         "read": now.iso_millis(),
-        "preread": "0001-01-01T00:00:00Z",
+        "stats": {
+            "cpu_usage": { "total_usage": nanos },
+            "online_cpus": cores,
+            "system_cpu_usage": each.saturating_mul(cores as u64),
+        },
+    })
+}
+
+/// What a container may hold in memory: its own bound, else its task's.
+fn limit_bytes((row, definition): (&TaskRow, &DefinitionRow), container: &TaskContainer) -> u64 {
+    let mut all = definition.definition.container_definitions.iter().flatten();
+    let own = all.find(|one| one.name.as_ref() == Some(&container.name));
+    let over = overridden(row, &container.name).and_then(|over| over.memory);
+    let own = over.or(own.and_then(|own| own.memory)).and_then(|own| u32::try_from(own).ok());
+    let (_, task) = task_size(&row.overrides, &definition.definition);
+    u64::from(own.filter(|own| *own > 0).unwrap_or(task)) << 20
+}
+
+fn shown(row: &TaskRow, container: &TaskContainer, stats: &Stats) -> Map<String, Value> {
+    let all = json!({
         "name": container.name,
         "id": runtime_id(row, container),
         "num_procs": 0,
         "pids_stats": { "current": stats.pids },
-        "cpu_stats": {
-            "cpu_usage": { "total_usage": nanos(stats.cpu) },
-            "online_cpus": cores,
-            "system_cpu_usage": now.0.unsigned_abs().saturating_mul(1_000_000),
-        },
         "memory_stats": {
             "usage": stats.memory_bytes,
             "max_usage": stats.memory_peak_bytes,
@@ -65,7 +92,11 @@ fn shown(room: &Ecs, row: &TaskRow, container: &TaskContainer, stats: &Stats) ->
             ],
         },
         "networks": { "eth0": network(&stats.network_rx, &stats.network_tx) },
-    })
+    });
+    match all {
+        Value::Object(all) => all,
+        _ => Map::new(),
+    }
 }
 
 fn network(rx: &Transfer, tx: &Transfer) -> Value {

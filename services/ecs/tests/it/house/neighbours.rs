@@ -93,7 +93,12 @@ impl Ec2Peek for Neighbours {
     }
 
     fn security_group(&self, _: &Snapshot, _: &Place, id: &str) -> Option<SecurityGroup> {
-        (id == "sg-1").then(|| group(id))
+        let other = || SecurityGroup { vpc_id: "vpc-2".to_owned(), ..group(id) };
+        match id {
+            "sg-1" => Some(group(id)),
+            "sg-other" => Some(other()),
+            _ => None,
+        }
     }
 
     fn default_security_group(&self, _: &Snapshot, _: &Place, _: &str) -> Option<SecurityGroup> {
@@ -160,6 +165,7 @@ impl Images for Neighbours {
         Ok(ReadyImage {
             id: ImageId(request.image.clone()),
             digest: format!("sha256:{}", request.image),
+            is_kept_by_digest: !image.starts_with("imported"),
             config: ImageConfig::default(),
         })
     }
