@@ -52,19 +52,24 @@ pub enum Principal {
         /// Its name in policies: `lambda.amazonaws.com`.
         name: String,
     },
+    /// An identity provider, for one of those whom it knows (`AssumeRoleWithWebIdentity`).
+    IdentityProvider {
+        /// `arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH`.
+        arn: String,
+    },
     /// An unsigned request.
     Anonymous,
 }
 
 impl Principal {
-    /// The account it belongs to; services and anonymous callers have none.
+    /// The account it belongs to; services, providers and anonymous callers have none.
     pub fn account(&self) -> Option<&AccountId> {
         match self {
             Self::Root { account }
             | Self::User { account, .. }
             | Self::RoleSession { account, .. }
             | Self::Federated { account, .. } => Some(account),
-            Self::Service { .. } | Self::Anonymous => None,
+            Self::Service { .. } | Self::IdentityProvider { .. } | Self::Anonymous => None,
         }
     }
 
@@ -77,6 +82,7 @@ impl Principal {
                 session_arn.clone()
             }
             Self::Service { name } => name.clone(),
+            Self::IdentityProvider { arn } => arn.clone(),
             Self::Anonymous => "anonymous".to_owned(),
         }
     }
@@ -89,6 +95,7 @@ impl Principal {
                 id.clone()
             }
             Self::Service { name } => name.clone(),
+            Self::IdentityProvider { arn } => arn.clone(),
             Self::Anonymous => "anonymous".to_owned(),
         }
     }
@@ -121,6 +128,7 @@ impl Principal {
                 ("aws:principalservicename", name.clone()),
                 ("aws:principalisawsservice", "true".to_owned()),
             ],
+            Self::IdentityProvider { arn } => vec![("aws:federatedprovider", arn.clone())],
             Self::Anonymous => vec![
                 ("aws:principaltype", "Anonymous".to_owned()),
                 ("aws:userid", "anonymous".to_owned()),

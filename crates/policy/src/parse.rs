@@ -223,7 +223,8 @@ fn add_principal(found: &mut Principals, kind: &str, text: String) -> Result<(),
         }
         "Service" if validate::is_service(&text) => found.services.push(text),
         "Service" => return Err(validate::principal("SERVICE", &text)),
-        "Federated" | "CanonicalUser" => found.others.push(text),
+        "Federated" => found.federated.push(text),
+        "CanonicalUser" => found.others.push(text),
         _ => return Err(syntax()),
     }
     Ok(())

@@ -13,7 +13,9 @@ pub(crate) struct Principals {
     pub(crate) aws: Vec<AwsPrincipal>,
     /// The `Service` list.
     pub(crate) services: Vec<String>,
-    /// `Federated` and `CanonicalUser` lists. Nobody in haar is one of these.
+    /// The `Federated` list: ARNs of identity providers.
+    pub(crate) federated: Vec<String>,
+    /// The `CanonicalUser` list. Nobody in haar is one of these.
     pub(crate) others: Vec<String>,
 }
 
@@ -113,14 +115,15 @@ impl Principals {
     /// The closest way in which the element names who asks.
     pub(crate) fn names(&self, who: &Principal) -> Option<Naming> {
         let anyone = self.anyone.then_some(Naming::Anyone);
-        let service = match who {
+        let itself = match who {
             Principal::Service { name } => {
                 self.services.iter().any(|known| known == name || known == "*")
             }
+            Principal::IdentityProvider { arn } => self.federated.contains(arn),
             _ => false,
         };
         let aws = self.aws.iter().filter_map(|entry| entry.names(who)).max();
-        anyone.max(aws).max(service.then_some(Naming::Self_))
+        anyone.max(aws).max(itself.then_some(Naming::Self_))
     }
 }
 

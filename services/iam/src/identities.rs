@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haar_iam_contract::peek::MFA_PRESENT;
 use haar_kernel::{Identities, Identity, IdentityError, Principal};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, PolicySet, Principal as Who};
@@ -86,6 +87,15 @@ fn long_term(snapshot: &Snapshot, id: &str) -> Result<Identity, IdentityError> {
     Ok(Identity { principal: Arc::new(principal), secret: key.secret.clone() })
 }
 
+/// What a session tells of a device: whether there was one, and how long ago. AWS docs: *AWS global
+/// condition context keys > aws:MultiFactorAuthPresent*.
+fn mfa_keys(known: &[(String, String)], age: Duration) -> Vec<(String, String)> {
+    match known.iter().any(|(name, _)| name == MFA_PRESENT) {
+        true => vec![("aws:MultiFactorAuthAge".to_owned(), age.as_secs().to_string())],
+        false => vec![(MFA_PRESENT.to_owned(), "false".to_owned())],
+    }
+}
+
 /// Tags as condition keys.
 fn tag_keys(tags: &Tags) -> Vec<(String, String)> {
     let key =
@@ -110,6 +120,7 @@ impl Iam {
         let mut keys = tag_keys(&tags_of(snapshot, &grant.principal));
         keys.retain(|(name, _)| !grant.keys.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         keys.extend(grant.keys);
+        keys.extend(mfa_keys(&keys, now.since(grant.issued_at)));
         keys.push(("aws:TokenIssueTime".to_owned(), grant.issued_at.iso()));
         if !grant.transitive_tags.is_empty() {
             keys.push(("sts:TransitiveTagKeys".to_owned(), grant.transitive_tags.join(",")));
@@ -150,7 +161,10 @@ impl Iam {
                     ..PolicySet::default()
                 }
             }
-            Who::Root { .. } | Who::Service { .. } | Who::Anonymous => PolicySet::default(),
+            Who::Root { .. }
+            | Who::Service { .. }
+            | Who::IdentityProvider { .. }
+            | Who::Anonymous => PolicySet::default(),
         }
     }
 

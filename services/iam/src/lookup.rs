@@ -11,7 +11,9 @@ use haar_wire::AwsError;
 use crate::managed;
 use crate::refusal::{invalid, no_such, unmodifiable, validation};
 use crate::rules::PAGE_DEFAULT;
-use crate::state::{GroupRow, InstanceProfileRow, Named, PolicyRow, RoleRow, UserRow, owned};
+use crate::state::{
+    GroupRow, InstanceProfileRow, MfaRow, Named, PolicyRow, RoleRow, UserRow, owned,
+};
 
 pub(crate) fn find_user(
     snapshot: &Snapshot,
@@ -111,6 +113,24 @@ pub(crate) fn user_or_caller(
             Err(validation("Must specify userName when calling with non-User credentials"))
         }
     }
+}
+
+/// The user of a unique id.
+pub(crate) fn user_of_id(snapshot: &Snapshot, id: &str) -> Option<Arc<UserRow>> {
+    snapshot.by_index::<UserRow>("id", id).next()
+}
+
+/// The MFA device of a serial number.
+pub(crate) fn find_mfa(
+    snapshot: &Snapshot,
+    account: &AccountId,
+    serial: &str,
+) -> Result<Arc<MfaRow>, AwsError> {
+    let missing =
+        || no_such(format!("VirtualMFADevice with serial number {serial} doesn't exist."));
+    let name = serial.rsplit('/').next().unwrap_or_default();
+    let row = snapshot.get::<MfaRow>(&owned(account, name));
+    row.filter(|row| row.id == serial).ok_or_else(missing)
 }
 
 /// One page of items in the order of their keys.

@@ -4,18 +4,19 @@ use std::time::Duration;
 
 use haar_clock::Ids;
 use haar_iam_contract::peek::{
-    AssumeError, IamPeek, RoleFacts, ServiceSession, SessionCredentials, SessionGrant,
+    AssumeError, IamPeek, MfaError, OidcProviderFacts, RoleFacts, ServiceSession,
+    SessionCredentials, SessionGrant,
 };
 use haar_kernel::{Auth, Identities as _, Principal as Caller};
-use haar_ledger::Snapshot;
+use haar_ledger::{LedgerError, Snapshot};
 use haar_policy::{PolicySet, Principal, RequestContext, decide};
 use haar_types::{AccountId, Arn, Tags, Timestamp};
 
 use crate::Iam;
-use crate::lookup::{policy_text, role_of_arn};
+use crate::lookup::{find_mfa, policy_text, role_of_arn};
 use crate::policies::user_of_arn;
-use crate::rules::{account_of_access_key, derived_role_id};
-use crate::state::Named as _;
+use crate::rules::{account_of_access_key, derived_role_id, totp};
+use crate::state::{MfaHolder, MfaRow, Named as _, OidcRow};
 
 impl IamPeek for Iam {
     fn role(&self, snapshot: &Snapshot, arn: &str) -> Option<RoleFacts> {
@@ -133,5 +134,70 @@ impl IamPeek for Iam {
 
     fn user_tags(&self, snapshot: &Snapshot, user_arn: &str) -> Tags {
         user_of_arn(snapshot, user_arn).map(|user| user.tags.clone()).unwrap_or_default()
+    }
+
+    fn take_mfa_code(
+        &self,
+        caller: &Principal,
+        serial: &str,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<(), MfaError> {
+        let is_open = self.doors.settings.auth == Auth::Permissive;
+        let account = caller.account().ok_or(MfaError::NotTheirs)?;
+        let taken = self.doors.ledger.transact(|tx| {
+            let Ok(device) = find_mfa(tx, account, serial) else {
+                return if is_open { Ok(()) } else { Err(NotTaken::Mfa(MfaError::NotTheirs)) };
+            };
+            let is_theirs = |holder: &&MfaHolder| {
+                is_open || matches!(caller, Principal::User { id, .. } if *id == holder.user)
+            };
+            let holder = device.holder.as_ref().filter(is_theirs);
+            let holder = holder.ok_or(NotTaken::Mfa(MfaError::NotTheirs))?;
+            let expected = totp::step_at(now) + holder.drift;
+            let seed = self.seed_of(&device).map_err(|_| NotTaken::Mfa(MfaError::NotTheirs))?;
+            let step = totp::find_step(&seed, code, expected, holder.taken);
+            let taken = step.ok_or(NotTaken::Mfa(MfaError::WrongCode))?;
+            let holder = Some(MfaHolder { taken, ..holder.clone() });
+            tx.put(MfaRow { holder, ..MfaRow::clone(&device) });
+            Ok(())
+        });
+        match taken {
+            Ok(_) => Ok(()),
+            Err(NotTaken::Mfa(error)) => Err(error),
+            Err(NotTaken::Ledger(error)) => {
+                // a code that cannot be remembered as taken is not taken
+                tracing::error!(%error, "the code of a device was not noted");
+                Err(MfaError::WrongCode)
+            }
+        }
+    }
+
+    fn oidc_provider(
+        &self,
+        snapshot: &Snapshot,
+        account: &AccountId,
+        issuer: &str,
+    ) -> Option<OidcProviderFacts> {
+        let name = issuer.split_once("://").map_or(issuer, |(_, name)| name);
+        let name = name.strip_suffix('/').unwrap_or(name);
+        let row = snapshot.get::<OidcRow>(&(account.clone(), name.to_owned()))?;
+        Some(OidcProviderFacts {
+            arn: row.id.clone(),
+            url: row.url.clone(),
+            client_ids: row.client_ids.clone(),
+        })
+    }
+}
+
+/// Why the code of a device was not taken.
+enum NotTaken {
+    Mfa(MfaError),
+    Ledger(LedgerError),
+}
+
+impl From<LedgerError> for NotTaken {
+    fn from(error: LedgerError) -> Self {
+        Self::Ledger(error)
     }
 }

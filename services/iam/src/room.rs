@@ -1,16 +1,22 @@
 //! The room: its doors, its key, what the gate must know of its resources.
 
+use std::sync::Arc;
+
 use haar_iam_contract::model::SERVICE;
-use haar_kernel::{Auth, Call, Doors, Room, request_tags};
+use haar_kernel::{Auth, Call, DataKey, Doors, Room, request_tags};
 use haar_ledger::{LedgerError, Row, Snapshot};
+use haar_policy::{Document, Grammar};
 use haar_types::AccountId;
 use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
+use crate::lookup::find_mfa;
+use crate::ops::oidc_provider::find_oidc;
+use crate::ops::saml_provider::find_saml;
 use crate::rules::{Parsed, mint_access_key_id, mint_secret};
 use crate::sessions::Sealer;
 use crate::state::{
-    AccessKeyRow, GroupRow, InstallRow, InstanceProfileRow, KeyOwner, Named, Owned, RoleRow,
-    UserRow, owned,
+    AccessKeyRow, AccountRow, GroupRow, InstallRow, InstanceProfileRow, KeyOwner, MfaRow, Named,
+    Owned, RoleRow, ServerCertificateRow, UserRow, owned,
 };
 
 /// IAM's room. It is also the kernel's [`Identities`](haar_kernel::Identities) and the other
@@ -19,6 +25,8 @@ pub struct Iam {
     pub(crate) doors: Doors,
     pub(crate) parsed: Parsed,
     pub(crate) sealer: Sealer,
+    /// Seals the seeds of MFA devices.
+    pub(crate) key: DataKey,
     install: InstallRow,
 }
 
@@ -35,7 +43,7 @@ pub struct RootKey {
 
 impl Iam {
     /// Opens the room; the first start of an installation makes its key.
-    pub fn new(doors: Doors) -> Self {
+    pub fn new(doors: Doors, key: DataKey) -> Self {
         let install = doors.ledger.snapshot().get::<InstallRow>(&());
         let install = install.map_or_else(
             || {
@@ -46,7 +54,7 @@ impl Iam {
             |row| InstallRow::clone(&row),
         );
         let sealer = Sealer::new(&install.session_key);
-        let iam = Self { doors, parsed: Parsed::default(), sealer, install };
+        let iam = Self { doors, parsed: Parsed::default(), sealer, key, install };
         iam.keep_install_key();
         iam
     }
@@ -135,15 +143,62 @@ impl Room for Iam {
                 let name = text_member(input, "PolicyName").unwrap_or_default();
                 format!("arn:aws:iam::{}:policy{path}{name}", call.account)
             }
+            it if it.ends_with("{ServerCertificateName}") => {
+                about.arn::<ServerCertificateRow>("ServerCertificateName")
+            }
+            it if it.ends_with(":saml-provider/{Name}") => {
+                let name = text_member(input, "Name").unwrap_or_default();
+                format!("arn:aws:iam::{}:saml-provider/{name}", call.account)
+            }
+            it if it.ends_with("{VirtualMFADeviceName}") => {
+                about.arn::<MfaRow>("VirtualMFADeviceName")
+            }
             it if it.contains("{AWSServiceName}") => {
                 let service = text_member(input, "AWSServiceName").unwrap_or_default();
                 format!("arn:aws:iam::{}:role/aws-service-role/{service}/*", call.account)
             }
             it if it.starts_with("arn:") => it.replace("{account}", call.account.as_str()),
-            "{PolicyArn}" => text_member(input, "PolicyArn").unwrap_or_default(),
+            // a device that is none of ours may have any serial number
+            "{SerialNumber}" => text_member(input, "SerialNumber")
+                .filter(|serial| serial.starts_with("arn:"))
+                .unwrap_or_else(|| format!("arn:aws:iam::{}:mfa/*", call.account)),
+            "{Url}" => {
+                let url = text_member(input, "Url").unwrap_or_default();
+                let name = url.split_once("://").map_or(&*url, |(_, name)| name);
+                let name = name.strip_suffix('/').unwrap_or(name);
+                format!("arn:aws:iam::{}:oidc-provider/{name}", call.account)
+            }
+            "{OpenIDConnectProviderArn}" | "{SAMLProviderArn}" | "{PolicyArn}" | "{Arn}" => {
+                let member = operation.resource.trim_matches(['{', '}']);
+                text_member(input, member).unwrap_or_default()
+            }
             _ => "*".to_owned(),
         };
         vec![arn]
+    }
+
+    /// An account whose users may change their passwords lets each of them do so. AWS docs: *IAM
+    /// API Reference > PasswordPolicy > AllowUsersToChangePassword*.
+    fn resource_policy(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Option<Arc<Document>> {
+        let haar_policy::Principal::User { arn, account, .. } = &call.principal.identity else {
+            return None;
+        };
+        let action = match resource {
+            "*" => "iam:GetAccountPasswordPolicy",
+            own if own == arn => "iam:ChangePassword",
+            _ => return None,
+        };
+        let policy = snapshot.get::<AccountRow>(account)?.password_policy.clone()?;
+        let text = format!(
+            r#"{{"Version":"2012-10-17","Statement":[{{"Effect":"Allow","Principal":{{"AWS":"{arn}"}},"Action":"{action}","Resource":"*"}}]}}"#
+        );
+        let document = || Document::parse(&text, Grammar::Resource).ok().map(Arc::new);
+        policy.users_may_change.then(document)?
     }
 
     fn condition_keys(
@@ -219,6 +274,25 @@ impl About<'_> {
             }
             it if it.ends_with("{InstanceProfileName}") => {
                 row::<InstanceProfileRow>(self, "InstanceProfileName").map(|row| row.tags.clone())
+            }
+            "{OpenIDConnectProviderArn}" => {
+                let arn = text_member(self.input, "OpenIDConnectProviderArn").unwrap_or_default();
+                let row = find_oidc(self.snapshot, &self.call.account, &arn);
+                row.ok().map(|row| row.tags.clone())
+            }
+            it if it.ends_with("{ServerCertificateName}") => {
+                let row = row::<ServerCertificateRow>(self, "ServerCertificateName");
+                row.map(|row| row.tags.clone())
+            }
+            "{SAMLProviderArn}" => {
+                let arn = text_member(self.input, "SAMLProviderArn").unwrap_or_default();
+                let row = find_saml(self.snapshot, &self.call.account, &arn);
+                row.ok().map(|row| row.tags.clone())
+            }
+            "{SerialNumber}" => {
+                let serial = text_member(self.input, "SerialNumber").unwrap_or_default();
+                let row = find_mfa(self.snapshot, &self.call.account, &serial);
+                row.ok().map(|row| row.tags.clone())
             }
             _ => None,
         };

@@ -137,9 +137,10 @@ impl Who {
             Principal::Federated { account, user_arn, user_id, session_arn, id } => {
                 Self::Federated { account, user_arn, user_id, session_arn, id }
             }
-            Principal::Root { .. } | Principal::Service { .. } | Principal::Anonymous => {
-                Self::Root { account }
-            }
+            Principal::Root { .. }
+            | Principal::Service { .. }
+            | Principal::IdentityProvider { .. }
+            | Principal::Anonymous => Self::Root { account },
         }
     }
 

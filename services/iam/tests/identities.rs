@@ -42,7 +42,7 @@ async fn a_user_on_whom_something_hangs_is_not_deleted() {
     let ann = json!({ "UserName": "ann" });
     let key = house.ok::<CreateAccessKey>(ann.clone()).await;
     let key = key["AccessKey"]["AccessKeyId"].as_str().unwrap().to_owned();
-    house.ok::<CreateLoginProfile>(json!({ "UserName": "ann", "Password": "secret" })).await;
+    house.ok::<CreateLoginProfile>(json!({ "UserName": "ann", "Password": "Passw0rd" })).await;
     let inline = json!({ "UserName": "ann", "PolicyName": "p", "PolicyDocument": POLICY });
     house.ok::<PutUserPolicy>(inline).await;
     house.ok::<AddUserToGroup>(json!({ "UserName": "ann", "GroupName": "g" })).await;

@@ -41,7 +41,7 @@ fn boot(sim: &SimDoors) -> Process {
         meter: Arc::new(NoMeter),
         settings: Settings::default(),
     });
-    let iam = Arc::new(Iam::new(doors.clone()));
+    let iam = Arc::new(Iam::new(doors.clone(), haar_kernel::DataKey::new(&[7; 32])));
     let identities: Arc<dyn Identities> = iam.clone();
     let kernel = KernelBuilder::new(doors.clone(), identities);
     let kernel = kernel.room(Arc::clone(&iam), haar_iam::lanes).build();

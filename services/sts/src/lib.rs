@@ -1,13 +1,15 @@
 //! AWS Security Token Service: temporary credentials, and who is calling.
 //!
-//! No operation writes: a session's token holds all that is known of it. Roles, policies and
+//! A session leaves no row: its token holds all that is known of it. All that is written is which
+//! code of an MFA device was taken, by IAM. Roles, policies and
 //! the sealing of tokens are IAM's ([`haar_iam_contract::peek::IamPeek`]).
 //!
 //! **Invariant:** in `enforce` mode nobody assumes a role that its trust policy does not let
-//! them assume.
+//! them assume. **Invariant:** a web identity token counts only once its issuer's key has proven it.
 //!
 //! Begin reading at [`Sts`].
 
+mod issuers;
 mod lanes;
 mod ops;
 mod refusal;

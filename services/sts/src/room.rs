@@ -5,20 +5,28 @@ use std::sync::Arc;
 use haar_iam_contract::peek::{IamPeek, SessionCredentials};
 use haar_kernel::{Auth, Call, Doors, Identities, Room};
 use haar_ledger::Snapshot;
-use haar_policy::{PolicySet, RequestContext};
+use haar_policy::{PolicySet, Principal, RequestContext};
 use haar_sts_contract::{Credentials, model::SERVICE};
 use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
 
+use crate::issuers::Issuers;
+
 /// STS's room.
 pub struct Sts {
-    doors: Doors,
+    pub(crate) doors: Doors,
     identities: Arc<dyn Identities>,
+    pub(crate) issuers: Issuers,
 }
 
 impl Sts {
     /// The room behind its doors; `identities` is the kernel's own.
     pub fn new(doors: Doors, identities: Arc<dyn Identities>) -> Self {
-        Self { doors, identities }
+        Self { doors, identities, issuers: Issuers::new() }
+    }
+
+    /// Forgets what was learnt of issuers.
+    pub fn after_reset(&self) {
+        self.issuers.clear();
     }
 
     pub(crate) fn iam(&self) -> Arc<dyn IamPeek> {
@@ -36,7 +44,22 @@ impl Sts {
 
     /// The request as policies see it, with the keys that the gate sets too.
     pub(crate) fn context(&self, call: &Call, action: &str, resource: &str) -> RequestContext {
-        let mut context = RequestContext::new(call.principal.identity.clone(), action, resource);
+        let mut context = self.context_of(call, call.principal.identity.clone(), action, resource);
+        for (key, value) in &call.principal.session_keys {
+            context.set(key, [value.clone()]);
+        }
+        context
+    }
+
+    /// The same for another than who signed.
+    pub(crate) fn context_of(
+        &self,
+        call: &Call,
+        who: Principal,
+        action: &str,
+        resource: &str,
+    ) -> RequestContext {
+        let mut context = RequestContext::new(who, action, resource);
         context.set("aws:RequestedRegion", [call.region.to_string()]);
         context.set("aws:CurrentTime", [call.now.iso()]);
         context.set("aws:EpochTime", [call.now.seconds().to_string()]);
@@ -46,9 +69,6 @@ impl Sts {
         }
         if let Some(agent) = &call.user_agent {
             context.set("aws:UserAgent", [agent.to_string()]);
-        }
-        for (key, value) in &call.principal.session_keys {
-            context.set(key, [value.clone()]);
         }
         context
     }

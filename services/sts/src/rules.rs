@@ -1,5 +1,7 @@
 //! Pure rules: how long, with which policies and tags.
 
+pub(crate) mod jwt;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

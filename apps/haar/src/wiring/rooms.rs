@@ -90,7 +90,7 @@ impl Rooms {
     ) -> Result<Self, String> {
         let logs = Logs::open(doors).map_err(|error| format!("logs: {error}"))?;
         let cloudwatch = Cloudwatch::open(doors).map_err(|error| format!("metrics: {error}"))?;
-        let iam = Arc::new(Iam::new(doors.clone()));
+        let iam = Arc::new(Iam::new(doors.clone(), key.clone()));
         doors.peeks.offer::<dyn IamPeek>(Arc::clone(&iam) as Arc<dyn IamPeek>);
         let kinesis = Kinesis::open(doors).map_err(|error| format!("streams: {error}"))?;
         let registries = Arc::new(Registries::new(doors.clock.clone(), limits(doors)));
@@ -293,6 +293,7 @@ impl Rooms {
         self.doors.ledger.reset().map_err(|error| error.to_string())?;
         super::ground::keep(&self.doors.settings, &self.doors.ledger).await?;
         self.iam.after_reset();
+        self.sts.after_reset();
         self.doors.kv.reset().map_err(|error| error.to_string())?;
         self.doors.blobs.clear().map_err(|error| error.to_string())?;
         Ok(())

@@ -63,4 +63,7 @@ enum IdentityForm {
         name: String,
     },
     Anonymous,
+    IdentityProvider {
+        arn: String,
+    },
 }

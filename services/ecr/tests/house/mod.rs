@@ -160,7 +160,7 @@ impl House {
             meter: Arc::clone(&usage) as Arc<dyn Meter>,
             settings: Settings { auth, ..Settings::default() },
         });
-        let iam = Arc::new(Iam::new(doors.clone()));
+        let iam = Arc::new(Iam::new(doors.clone(), haar_kernel::DataKey::new(&[7; 32])));
         doors.peeks.offer::<dyn IamPeek>(Arc::clone(&iam) as Arc<dyn IamPeek>);
         let identities = Arc::clone(&iam) as Arc<dyn Identities>;
         let bus = Arc::<Bus>::default();

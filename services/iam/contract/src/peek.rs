@@ -86,6 +86,29 @@ pub enum AssumeError {
     NotTrusted,
 }
 
+/// The condition key of sessions that began with the code of a device.
+pub const MFA_PRESENT: &str = "aws:MultiFactorAuthPresent";
+
+/// Why the code of a device is not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MfaError {
+    /// The caller has no such device.
+    NotTheirs,
+    /// The code is another's, of another time, or was taken before.
+    WrongCode,
+}
+
+/// An OpenID Connect provider, as STS sees it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OidcProviderFacts {
+    /// `arn:aws:iam::ACCOUNT:oidc-provider/HOST/PATH`.
+    pub arn: String,
+    /// As it was registered, with its scheme.
+    pub url: String,
+    /// For whom its tokens may be made out.
+    pub client_ids: Vec<String>,
+}
+
 /// Roles and sessions.
 pub trait IamPeek: Send + Sync + 'static {
     /// The role of that ARN.
@@ -150,4 +173,25 @@ pub trait IamPeek: Send + Sync + 'static {
 
     /// A user's tags, by the user's ARN.
     fn user_tags(&self, snapshot: &Snapshot, user_arn: &str) -> Tags;
+
+    /// Takes the code of a caller's MFA device: each is good once. In permissive mode a device
+    /// that haar does not know passes, and one that it knows counts for every caller.
+    ///
+    /// # Errors
+    /// Why not.
+    fn take_mfa_code(
+        &self,
+        caller: &Principal,
+        serial: &str,
+        code: &str,
+        now: Timestamp,
+    ) -> Result<(), MfaError>;
+
+    /// An account's OpenID Connect provider, by the issuer that its tokens name.
+    fn oidc_provider(
+        &self,
+        snapshot: &Snapshot,
+        account: &AccountId,
+        issuer: &str,
+    ) -> Option<OidcProviderFacts>;
 }

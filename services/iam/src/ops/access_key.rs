@@ -4,7 +4,7 @@ use haar_iam_contract::{
     AccessKey, AccessKeyLastUsed, AccessKeyMetadata, CreateAccessKey, CreateAccessKeyRequest,
     CreateAccessKeyResponse, DeleteAccessKey, DeleteAccessKeyOutput, DeleteAccessKeyRequest,
     GetAccessKeyLastUsed, GetAccessKeyLastUsedRequest, GetAccessKeyLastUsedResponse,
-    ListAccessKeys, ListAccessKeysRequest, ListAccessKeysResponse, StatusType, UpdateAccessKey,
+    ListAccessKeys, ListAccessKeysRequest, ListAccessKeysResponse, UpdateAccessKey,
     UpdateAccessKeyOutput, UpdateAccessKeyRequest,
 };
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use haar_wire::AwsError;
 
 use crate::Iam;
 use crate::lookup::{paged, user_or_caller};
+use crate::ops::{is_active, status};
 use crate::refusal::{no_such, quota};
 use crate::rules::{KEYS_PER_USER_MAX, mint_access_key_id, mint_secret};
 use crate::state::{AccessKeyRow, AccessKeyUseRow, KeyOwner, UserRow, owned};
@@ -54,10 +55,6 @@ fn find_key(
     let own = key.filter(|key| key.account == call.account && key.owner == *owner);
     let missing = || no_such(format!("The Access Key with id {id} cannot be found."));
     own.map(|key| AccessKeyRow::clone(&key)).ok_or_else(missing)
-}
-
-fn status(is_active: bool) -> StatusType {
-    if is_active { StatusType::Active } else { StatusType::Inactive }
 }
 
 impl Command<CreateAccessKey> for Iam {
@@ -126,7 +123,8 @@ impl Command<UpdateAccessKey> for Iam {
     ) -> Answer<UpdateAccessKey> {
         let owner = owner_of(call, tx, input.user_name.as_deref())?;
         let row = find_key(tx, call, &owner, &input.access_key_id)?;
-        tx.put(AccessKeyRow { is_active: input.status == StatusType::Active, ..row });
+        let is_active = is_active(&input.status)?;
+        tx.put(AccessKeyRow { is_active, ..row });
         Ok(UpdateAccessKeyOutput {})
     }
 }

@@ -19,12 +19,12 @@ use haar_types::AccountId;
 use crate::Iam;
 use crate::refusal::{no_such, taken};
 use crate::state::{
-    AccessKeyRow, AccountRow, GroupRow, InstanceProfileRow, PasswordPolicy, PolicyRow, RoleRow,
-    UserRow, rows_of,
+    AccessKeyRow, AccountRow, GroupRow, InstanceProfileRow, MfaRow, OidcRow, PasswordPolicy,
+    PolicyRow, RoleRow, SamlRow, ServerCertificateRow, UserRow, rows_of,
 };
 
 /// The account's row, as it is or as it begins.
-fn account_of(snapshot: &Snapshot, account: &AccountId) -> AccountRow {
+pub(crate) fn account_of(snapshot: &Snapshot, account: &AccountId) -> AccountRow {
     let row = snapshot.get::<AccountRow>(account);
     row.map_or_else(|| AccountRow::new(account.clone()), |row| AccountRow::clone(&row))
 }
@@ -148,7 +148,7 @@ impl Command<DeleteAccountPasswordPolicy> for Iam {
 }
 
 /// Quotas as AWS gives them to a new account.
-const QUOTAS: [(&str, usize); 17] = [
+const QUOTAS: [(&str, usize); 19] = [
     ("AccessKeysPerUserQuota", 2),
     ("AssumeRolePolicySizeQuota", 2048),
     ("AttachedPoliciesPerGroupQuota", 10),
@@ -164,22 +164,15 @@ const QUOTAS: [(&str, usize); 17] = [
     ("PolicyVersionsInUseQuota", 10_000),
     ("RolePolicySizeQuota", 10_240),
     ("RolesQuota", 1000),
+    ("ServerCertificatesQuota", 20),
+    ("SigningCertificatesPerUserQuota", 2),
     ("UserPolicySizeQuota", 2048),
     ("VersionsPerPolicyQuota", 5),
 ];
 
-/// Things that haar does not have, or that a new account has none of.
-const NONE: [&str; 9] = [
-    "AccountMFAEnabled",
-    "AccountPasswordPresent",
-    "AccountSigningCertificatesPresent",
-    "MFADevices",
-    "MFADevicesInUse",
-    "Providers",
-    "ServerCertificates",
-    "ServerCertificatesQuota",
-    "SigningCertificatesPerUserQuota",
-];
+/// What only a root user of AWS has: a password, a device, certificates of its own.
+const OF_THE_ROOT: [&str; 3] =
+    ["AccountMFAEnabled", "AccountPasswordPresent", "AccountSigningCertificatesPresent"];
 
 impl Query<GetAccountSummary> for Iam {
     fn query(
@@ -191,17 +184,25 @@ impl Query<GetAccountSummary> for Iam {
         let account = &call.account;
         let root_keys = snapshot.by_index::<AccessKeyRow>("owner", &format!("{account}|")).count();
         let versions = rows_of::<PolicyRow>(snapshot, account).map(|row| row.versions.len()).sum();
+        let devices = rows_of::<MfaRow>(snapshot, account);
+        let devices_in_use = devices.filter(|row| row.holder.is_some()).count();
+        let providers = rows_of::<OidcRow>(snapshot, account).count()
+            + rows_of::<SamlRow>(snapshot, account).count();
         let counts = [
             ("AccountAccessKeysPresent", root_keys.min(1)),
             ("Groups", rows_of::<GroupRow>(snapshot, account).count()),
             ("InstanceProfiles", rows_of::<InstanceProfileRow>(snapshot, account).count()),
+            ("MFADevices", rows_of::<MfaRow>(snapshot, account).count()),
+            ("MFADevicesInUse", devices_in_use),
             ("Policies", rows_of::<PolicyRow>(snapshot, account).count()),
             ("PolicyVersionsInUse", versions),
+            ("Providers", providers),
             ("Roles", rows_of::<RoleRow>(snapshot, account).count()),
+            ("ServerCertificates", rows_of::<ServerCertificateRow>(snapshot, account).count()),
             ("Users", rows_of::<UserRow>(snapshot, account).count()),
             ("UsersQuota", 5000),
         ];
-        let none = NONE.into_iter().map(|name| (name, 0));
+        let none = OF_THE_ROOT.into_iter().map(|name| (name, 0));
         let all = counts.into_iter().chain(QUOTAS).chain(none);
         let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
         let map: BTreeMap<String, i32> =

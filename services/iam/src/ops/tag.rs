@@ -1,25 +1,23 @@
-//! Tags of users, roles, policies and instance profiles.
+//! Tags of users, roles, policies, instance profiles, MFA devices, certificates and
+//! providers.
 
-use haar_iam_contract::{
-    ListInstanceProfileTags, ListInstanceProfileTagsRequest, ListInstanceProfileTagsResponse,
-    ListPolicyTags, ListPolicyTagsRequest, ListPolicyTagsResponse, ListRoleTags,
-    ListRoleTagsRequest, ListRoleTagsResponse, ListUserTags, ListUserTagsRequest,
-    ListUserTagsResponse, Tag, TagInstanceProfile, TagInstanceProfileOutput,
-    TagInstanceProfileRequest, TagPolicy, TagPolicyOutput, TagPolicyRequest, TagRole,
-    TagRoleOutput, TagRoleRequest, TagUser, TagUserOutput, TagUserRequest, UntagInstanceProfile,
-    UntagInstanceProfileOutput, UntagInstanceProfileRequest, UntagPolicy, UntagPolicyOutput,
-    UntagPolicyRequest, UntagRole, UntagRoleOutput, UntagRoleRequest, UntagUser, UntagUserOutput,
-    UntagUserRequest,
-};
+use haar_iam_contract::{self as model, Tag};
 use haar_kernel::{Answer, Call, Command, Page, Query};
 use haar_ledger::{Snapshot, Tx};
 use haar_types::Tags;
 use haar_wire::AwsError;
 
-use crate::lookup::{find_instance_profile, find_own_policy, find_role, find_user, paged};
+use crate::lookup::{
+    find_instance_profile, find_mfa, find_own_policy, find_role, find_user, paged,
+};
+use crate::ops::oidc_provider::find_oidc;
+use crate::ops::saml_provider::find_saml;
+use crate::ops::server_certificate::find_server_certificate;
 use crate::refusal::{invalid, limit};
 use crate::rules::TAGS_MAX;
-use crate::state::{InstanceProfileRow, PolicyRow, RoleRow, UserRow};
+use crate::state::{
+    InstanceProfileRow, MfaRow, OidcRow, PolicyRow, RoleRow, SamlRow, ServerCertificateRow, UserRow,
+};
 use crate::{Iam, render};
 
 /// The tags of a new resource.
@@ -68,30 +66,45 @@ fn listed(
 macro_rules! tag_operations {
     ($row:ty, $find:ident, $name:ident, $tag:ident $tag_in:ident $tag_out:ident,
      $untag:ident $untag_in:ident $untag_out:ident, $list:ident $list_in:ident $list_out:ident) => {
-        impl Command<$tag> for Iam {
-            fn command(&self, call: &Call, tx: &mut Tx, input: $tag_in) -> Answer<$tag> {
+        impl Command<model::$tag> for Iam {
+            fn command(
+                &self,
+                call: &Call,
+                tx: &mut Tx,
+                input: model::$tag_in,
+            ) -> Answer<model::$tag> {
                 let mut row = <$row>::clone(&*$find(tx, &call.account, &input.$name)?);
                 add(&mut row.tags, input.tags)?;
                 tx.put(row);
-                Ok($tag_out {})
+                Ok(model::$tag_out {})
             }
         }
 
-        impl Command<$untag> for Iam {
-            fn command(&self, call: &Call, tx: &mut Tx, input: $untag_in) -> Answer<$untag> {
+        impl Command<model::$untag> for Iam {
+            fn command(
+                &self,
+                call: &Call,
+                tx: &mut Tx,
+                input: model::$untag_in,
+            ) -> Answer<model::$untag> {
                 let mut row = <$row>::clone(&*$find(tx, &call.account, &input.$name)?);
                 remove(&mut row.tags, &input.tag_keys);
                 tx.put(row);
-                Ok($untag_out {})
+                Ok(model::$untag_out {})
             }
         }
 
-        impl Query<$list> for Iam {
-            fn query(&self, call: &Call, snapshot: &Snapshot, input: $list_in) -> Answer<$list> {
+        impl Query<model::$list> for Iam {
+            fn query(
+                &self,
+                call: &Call,
+                snapshot: &Snapshot,
+                input: model::$list_in,
+            ) -> Answer<model::$list> {
                 let row = $find(snapshot, &call.account, &input.$name)?;
                 let scope = format!("{}/{}", stringify!($list), row.id);
                 let page = listed(&row.tags, scope, input.marker, input.max_items)?;
-                Ok($list_out {
+                Ok(model::$list_out {
                     tags: page.items,
                     is_truncated: Some(page.next.is_some()),
                     marker: page.next,
@@ -115,6 +128,30 @@ tag_operations!(
     PolicyRow, find_own_policy, policy_arn, TagPolicy TagPolicyRequest TagPolicyOutput,
     UntagPolicy UntagPolicyRequest UntagPolicyOutput,
     ListPolicyTags ListPolicyTagsRequest ListPolicyTagsResponse
+);
+tag_operations!(
+    MfaRow, find_mfa, serial_number, TagMFADevice TagMFADeviceRequest TagMFADeviceOutput,
+    UntagMFADevice UntagMFADeviceRequest UntagMFADeviceOutput,
+    ListMFADeviceTags ListMFADeviceTagsRequest ListMFADeviceTagsResponse
+);
+tag_operations!(
+    OidcRow, find_oidc, open_id_connect_provider_arn,
+    TagOpenIDConnectProvider TagOpenIDConnectProviderRequest TagOpenIDConnectProviderOutput,
+    UntagOpenIDConnectProvider UntagOpenIDConnectProviderRequest UntagOpenIDConnectProviderOutput,
+    ListOpenIDConnectProviderTags ListOpenIDConnectProviderTagsRequest
+    ListOpenIDConnectProviderTagsResponse
+);
+tag_operations!(
+    ServerCertificateRow, find_server_certificate, server_certificate_name,
+    TagServerCertificate TagServerCertificateRequest TagServerCertificateOutput,
+    UntagServerCertificate UntagServerCertificateRequest UntagServerCertificateOutput,
+    ListServerCertificateTags ListServerCertificateTagsRequest ListServerCertificateTagsResponse
+);
+tag_operations!(
+    SamlRow, find_saml, saml_provider_arn,
+    TagSAMLProvider TagSAMLProviderRequest TagSAMLProviderOutput,
+    UntagSAMLProvider UntagSAMLProviderRequest UntagSAMLProviderOutput,
+    ListSAMLProviderTags ListSAMLProviderTagsRequest ListSAMLProviderTagsResponse
 );
 tag_operations!(
     InstanceProfileRow, find_instance_profile, instance_profile_name,

@@ -15,7 +15,10 @@ use crate::ops::boundary::check_boundary;
 use crate::ops::tag::tags_of;
 use crate::refusal::{conflict, taken};
 use crate::rules::{IdKind, mint_id};
-use crate::state::{AccessKeyRow, Grants, KeyOwner, UserRow, owned, rows_of};
+use crate::state::{
+    AccessKeyRow, Grants, KeyOwner, MfaRow, OfUser as _, ServiceCredentialRow,
+    SigningCertificateRow, SshKeyRow, UserRow, owned, rows_of,
+};
 use crate::{Iam, render};
 
 impl Command<CreateUser> for Iam {
@@ -106,6 +109,14 @@ impl Command<DeleteUser> for Iam {
             "must delete access keys first."
         } else if row.login.is_some() {
             "must delete login profile first."
+        } else if !MfaRow::of_user(tx, &row.id).is_empty() {
+            "must delete MFA device first."
+        } else if !SigningCertificateRow::of_user(tx, &row.id).is_empty() {
+            "must delete signing certificates first."
+        } else if !SshKeyRow::of_user(tx, &row.id).is_empty() {
+            "must delete SSH public keys first."
+        } else if !ServiceCredentialRow::of_user(tx, &row.id).is_empty() {
+            "must delete service-specific credentials first."
         } else if !row.grants.inline.is_empty() {
             "must delete policies first."
         } else if !row.grants.attached.is_empty() {

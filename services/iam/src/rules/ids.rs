@@ -15,6 +15,9 @@ pub(crate) enum IdKind {
     Role,
     Policy,
     InstanceProfile,
+    ServerCertificate,
+    ServiceCredential,
+    SshKey,
 }
 
 impl IdKind {
@@ -25,6 +28,9 @@ impl IdKind {
             Self::Role => "AROA",
             Self::Policy => "ANPA",
             Self::InstanceProfile => "AIPA",
+            Self::ServerCertificate => "ASCA",
+            Self::ServiceCredential => "ACCA",
+            Self::SshKey => "APKA",
         }
     }
 }
@@ -62,6 +68,11 @@ pub(crate) fn derived_role_id(arn: &str) -> String {
     let hash = Sha256::digest(arn.as_bytes());
     let letter = |byte: &u8| char::from(LETTERS[usize::from(byte & 31)]);
     format!("AROA{}", hash.iter().take(17).map(letter).collect::<String>())
+}
+
+/// A signing certificate's id: 32 letters without a prefix.
+pub(crate) fn mint_certificate_id(ids: &Ids) -> String {
+    ids.of(LETTERS, 32)
 }
 
 /// A secret of 40 letters.

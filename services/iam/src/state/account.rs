@@ -21,7 +21,7 @@ impl AccountRow {
     }
 }
 
-/// What console passwords must be like. haar has no console passwords; the policy is kept.
+/// What console passwords must be like.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PasswordPolicy {
     pub(crate) length_min: i32,

@@ -47,7 +47,8 @@ impl Row for UserRow {
         let boundary =
             boundary.map(|arn| IndexEntry::new("boundary", format!("{}|{arn}", self.account)));
         let groups = self.groups.iter().map(group);
-        self.grants.index(&self.account).chain(groups).chain(boundary).collect()
+        let id = std::iter::once(IndexEntry::new("id", &self.id));
+        self.grants.index(&self.account).chain(groups).chain(boundary).chain(id).collect()
     }
 }
 

@@ -57,7 +57,7 @@ impl House {
             meter: Arc::new(NoMeter),
             settings: Settings { auth, account, ..Settings::default() },
         });
-        let room = Arc::new(Iam::new(doors.clone()));
+        let room = Arc::new(Iam::new(doors.clone(), haar_kernel::DataKey::new(&[7; 32])));
         let identities: Arc<dyn Identities> = room.clone();
         let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&room), haar_iam::lanes)

@@ -184,7 +184,7 @@ fn sender_id(call: &Call) -> String {
         | Identity::RoleSession { id, .. }
         | Identity::Federated { id, .. } => id.clone(),
         Identity::Root { account } => account.to_string(),
-        Identity::Service { .. } => call.account.to_string(),
+        Identity::Service { .. } | Identity::IdentityProvider { .. } => call.account.to_string(),
         Identity::Anonymous => "*".to_owned(),
     }
 }

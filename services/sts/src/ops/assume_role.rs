@@ -16,7 +16,7 @@ use crate::rules::{Lifetime, packed_percent, principal_tag, session_tags};
 /// The longest session of a role that a role assumed.
 const CHAINED_SECONDS_MAX: u64 = 3600;
 /// The longest session of a role that exists by its name alone.
-const UNKNOWN_ROLE_SECONDS_MAX: u64 = 43_200;
+pub(crate) const UNKNOWN_ROLE_SECONDS_MAX: u64 = 43_200;
 
 /// AWS docs: *AWS STS API Reference > AssumeRole*.
 impl Query<AssumeRole> for Sts {
@@ -32,8 +32,10 @@ impl Query<AssumeRole> for Sts {
             return Err(validation(format!("{arn} is invalid")));
         }
         let role = self.iam().role(snapshot, &arn);
+        let mfa =
+            self.mfa_keys(call, input.serial_number.as_deref(), input.token_code.as_deref())?;
         if self.enforces() {
-            self.refuse_unauthorized(call, snapshot, role.as_ref(), &input)?;
+            self.refuse_unauthorized(call, snapshot, role.as_ref(), &input, &mfa)?;
         }
         let tags = input.tags.clone().unwrap_or_default();
         let mut keys = session_tags(&tags, &inherited_tags(call))?;
@@ -66,7 +68,8 @@ fn denied(call: &Call, role_arn: &str) -> AwsError {
     not_authorized(&call.principal.arn(), "sts:AssumeRole", role_arn)
 }
 
-fn assumed(principal: &Principal) -> AssumedRoleUser {
+/// Who somebody is in a role, as answers show it.
+pub(crate) fn assumed(principal: &Principal) -> AssumedRoleUser {
     let id = match principal {
         Principal::RoleSession { id, .. } => id.clone(),
         _ => String::new(),
@@ -137,6 +140,7 @@ impl Sts {
         snapshot: &Snapshot,
         role: Option<&RoleFacts>,
         input: &AssumeRoleRequest,
+        mfa: &[(String, String)],
     ) -> Result<(), AwsError> {
         if matches!(call.principal.identity, Principal::Root { .. }) {
             return Err(AwsError::access_denied("Roles may not be assumed by root accounts."));
@@ -150,7 +154,11 @@ impl Sts {
         policies.resource.push(role.trust.clone());
         policies.resource_must_agree = true;
         for action in actions {
-            let context = self.assume_context(call, role, input, action);
+            let mut context = self.assume_context(call, role, input, action);
+            for (key, value) in mfa {
+                context.set(key, [value.clone()]);
+                context.set("aws:MultiFactorAuthAge", ["0"]);
+            }
             if !decide(&policies, &context).allowed {
                 return Err(not_authorized(&call.principal.arn(), action, &role.arn));
             }

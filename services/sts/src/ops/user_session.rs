@@ -54,10 +54,12 @@ impl Query<GetSessionToken> for Sts {
         input: GetSessionTokenRequest,
     ) -> Answer<GetSessionToken> {
         refuse_sessions(call, "GetSessionToken")?;
+        let keys =
+            self.mfa_keys(call, input.serial_number.as_deref(), input.token_code.as_deref())?;
         let grant = SessionGrant {
             principal: call.principal.identity.clone(),
             policies: Vec::new(),
-            keys: Vec::new(),
+            keys,
             transitive_tags: Vec::new(),
             issued_at: call.now,
             expires_at: call.now + lifetime(call, input.duration_seconds)?,

@@ -51,15 +51,40 @@ text_enum!(PolicyUsageType {
     PermissionsPolicy = "PermissionsPolicy",
     PermissionsBoundary = "PermissionsBoundary",
 });
+text_enum!(ReportFormatType {
+    TextCsv = "text/csv",
+});
+text_enum!(ReportStateType {
+    Started = "STARTED",
+    Inprogress = "INPROGRESS",
+    Complete = "COMPLETE",
+});
+text_enum!(AssertionEncryptionModeType {
+    Required = "Required",
+    Allowed = "Allowed",
+});
 text_enum!(AssignmentStatusType {
     Assigned = "Assigned",
     Unassigned = "Unassigned",
     Any = "Any",
 });
+text_enum!(EncodingType {
+    Ssh = "SSH",
+    Pem = "PEM",
+});
+text_enum!(PolicyOwnerEntityType {
+    User = "USER",
+    Role = "ROLE",
+    Group = "GROUP",
+});
 text_enum!(PolicyScopeType {
     All = "All",
     Aws = "AWS",
     Local = "Local",
+});
+text_enum!(PolicyType {
+    Inline = "INLINE",
+    Managed = "MANAGED",
 });
 text_enum!(StatusType {
     Active = "Active",

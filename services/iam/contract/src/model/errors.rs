@@ -21,12 +21,47 @@ shape!(ConcurrentModificationException, tables::CONCURRENT_MODIFICATION_EXCEPTIO
 
 error_shape!(ConcurrentModificationException, message);
 #[derive(Clone, Default)]
+pub struct CredentialReportExpiredException {
+    pub message: Option<String>,
+}
+shape!(CredentialReportExpiredException, tables::CREDENTIAL_REPORT_EXPIRED_EXCEPTION, 0 message);
+
+error_shape!(CredentialReportExpiredException, message);
+#[derive(Clone, Default)]
+pub struct CredentialReportNotPresentException {
+    pub message: Option<String>,
+}
+shape!(CredentialReportNotPresentException, tables::CREDENTIAL_REPORT_NOT_PRESENT_EXCEPTION, 0 message);
+
+error_shape!(CredentialReportNotPresentException, message);
+#[derive(Clone, Default)]
+pub struct CredentialReportNotReadyException {
+    pub message: Option<String>,
+}
+shape!(CredentialReportNotReadyException, tables::CREDENTIAL_REPORT_NOT_READY_EXCEPTION, 0 message);
+
+error_shape!(CredentialReportNotReadyException, message);
+#[derive(Clone, Default)]
 pub struct DeleteConflictException {
     pub message: Option<String>,
 }
 shape!(DeleteConflictException, tables::DELETE_CONFLICT_EXCEPTION, 0 message);
 
 error_shape!(DeleteConflictException, message);
+#[derive(Clone, Default)]
+pub struct DuplicateCertificateException {
+    pub message: Option<String>,
+}
+shape!(DuplicateCertificateException, tables::DUPLICATE_CERTIFICATE_EXCEPTION, 0 message);
+
+error_shape!(DuplicateCertificateException, message);
+#[derive(Clone, Default)]
+pub struct DuplicateSSHPublicKeyException {
+    pub message: Option<String>,
+}
+shape!(DuplicateSSHPublicKeyException, tables::DUPLICATE_SSH_PUBLIC_KEY_EXCEPTION, 0 message);
+
+error_shape!(DuplicateSSHPublicKeyException, message);
 #[derive(Clone, Default)]
 pub struct EntityAlreadyExistsException {
     pub message: Option<String>,
@@ -42,6 +77,20 @@ shape!(EntityTemporarilyUnmodifiableException, tables::ENTITY_TEMPORARILY_UNMODI
 
 error_shape!(EntityTemporarilyUnmodifiableException, message);
 #[derive(Clone, Default)]
+pub struct InvalidAuthenticationCodeException {
+    pub message: Option<String>,
+}
+shape!(InvalidAuthenticationCodeException, tables::INVALID_AUTHENTICATION_CODE_EXCEPTION, 0 message);
+
+error_shape!(InvalidAuthenticationCodeException, message);
+#[derive(Clone, Default)]
+pub struct InvalidCertificateException {
+    pub message: Option<String>,
+}
+shape!(InvalidCertificateException, tables::INVALID_CERTIFICATE_EXCEPTION, 0 message);
+
+error_shape!(InvalidCertificateException, message);
+#[derive(Clone, Default)]
 pub struct InvalidInputException {
     pub message: Option<String>,
 }
@@ -49,12 +98,40 @@ shape!(InvalidInputException, tables::INVALID_INPUT_EXCEPTION, 0 message);
 
 error_shape!(InvalidInputException, message);
 #[derive(Clone, Default)]
+pub struct InvalidPublicKeyException {
+    pub message: Option<String>,
+}
+shape!(InvalidPublicKeyException, tables::INVALID_PUBLIC_KEY_EXCEPTION, 0 message);
+
+error_shape!(InvalidPublicKeyException, message);
+#[derive(Clone, Default)]
+pub struct InvalidUserTypeException {
+    pub message: Option<String>,
+}
+shape!(InvalidUserTypeException, tables::INVALID_USER_TYPE_EXCEPTION, 0 message);
+
+error_shape!(InvalidUserTypeException, message);
+#[derive(Clone, Default)]
+pub struct KeyPairMismatchException {
+    pub message: Option<String>,
+}
+shape!(KeyPairMismatchException, tables::KEY_PAIR_MISMATCH_EXCEPTION, 0 message);
+
+error_shape!(KeyPairMismatchException, message);
+#[derive(Clone, Default)]
 pub struct LimitExceededException {
     pub message: Option<String>,
 }
 shape!(LimitExceededException, tables::LIMIT_EXCEEDED_EXCEPTION, 0 message);
 
 error_shape!(LimitExceededException, message);
+#[derive(Clone, Default)]
+pub struct MalformedCertificateException {
+    pub message: Option<String>,
+}
+shape!(MalformedCertificateException, tables::MALFORMED_CERTIFICATE_EXCEPTION, 0 message);
+
+error_shape!(MalformedCertificateException, message);
 #[derive(Clone, Default)]
 pub struct MalformedPolicyDocumentException {
     pub message: Option<String>,
@@ -69,6 +146,13 @@ pub struct NoSuchEntityException {
 shape!(NoSuchEntityException, tables::NO_SUCH_ENTITY_EXCEPTION, 0 message);
 
 error_shape!(NoSuchEntityException, message);
+#[derive(Clone, Default)]
+pub struct OpenIdIdpCommunicationErrorException {
+    pub message: Option<String>,
+}
+shape!(OpenIdIdpCommunicationErrorException, tables::OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION, 0 message);
+
+error_shape!(OpenIdIdpCommunicationErrorException, message);
 #[derive(Clone, Default)]
 pub struct PasswordPolicyViolationException {
     pub message: Option<String>,
@@ -111,3 +195,10 @@ pub struct UnmodifiableEntityException {
 shape!(UnmodifiableEntityException, tables::UNMODIFIABLE_ENTITY_EXCEPTION, 0 message);
 
 error_shape!(UnmodifiableEntityException, message);
+#[derive(Clone, Default)]
+pub struct UnrecognizedPublicKeyEncodingException {
+    pub message: Option<String>,
+}
+shape!(UnrecognizedPublicKeyEncodingException, tables::UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION, 0 message);
+
+error_shape!(UnrecognizedPublicKeyEncodingException, message);

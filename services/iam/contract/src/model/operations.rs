@@ -5,6 +5,40 @@ use haar_wire::{Http, Lane, Operation, OperationSchema, Paginator, XmlRoot};
 
 use super::{service::SERVICE, shapes, tables};
 
+pub struct AddClientIDToOpenIDConnectProvider;
+impl Operation for AddClientIDToOpenIDConnectProvider {
+    type Input = shapes::AddClientIDToOpenIDConnectProviderRequest;
+    type Output = shapes::AddClientIDToOpenIDConnectProviderOutput;
+    const SCHEMA: &'static OperationSchema = &ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER;
+}
+pub type AddClientIDToOpenIDConnectProviderInput =
+    shapes::AddClientIDToOpenIDConnectProviderRequest;
+pub static ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER: OperationSchema = OperationSchema {
+    name: "AddClientIDToOpenIDConnectProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+    output: &tables::ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_OUTPUT,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::AddClientIDToOpenIDConnectProviderRequest::default()),
+    new_output: || Box::new(shapes::AddClientIDToOpenIDConnectProviderOutput::default()),
+    lane: Lane::Command,
+    action: "iam:AddClientIDToOpenIDConnectProvider",
+    resource: "{OpenIDConnectProviderArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct AddRoleToInstanceProfile;
 impl Operation for AddRoleToInstanceProfile {
     type Input = shapes::AddRoleToInstanceProfileRequest;
@@ -169,6 +203,40 @@ pub static ATTACH_USER_POLICY: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ChangePassword;
+impl Operation for ChangePassword {
+    type Input = shapes::ChangePasswordRequest;
+    type Output = shapes::ChangePasswordOutput;
+    const SCHEMA: &'static OperationSchema = &CHANGE_PASSWORD;
+}
+pub type ChangePasswordInput = shapes::ChangePasswordRequest;
+pub static CHANGE_PASSWORD: OperationSchema = OperationSchema {
+    name: "ChangePassword",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CHANGE_PASSWORD_REQUEST,
+    output: &tables::CHANGE_PASSWORD_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_USER_TYPE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION,
+        &tables::PASSWORD_POLICY_VIOLATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ChangePasswordRequest::default()),
+    new_output: || Box::new(shapes::ChangePasswordOutput::default()),
+    lane: Lane::Flow,
+    action: "iam:ChangePassword",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct CreateAccessKey;
 impl Operation for CreateAccessKey {
     type Input = shapes::CreateAccessKeyRequest;
@@ -323,11 +391,46 @@ pub static CREATE_LOGIN_PROFILE: OperationSchema = OperationSchema {
     ],
     new_input: || Box::new(shapes::CreateLoginProfileRequest::default()),
     new_output: || Box::new(shapes::CreateLoginProfileResponse::default()),
-    lane: Lane::Command,
+    lane: Lane::Flow,
     action: "iam:CreateLoginProfile",
     resource: "arn:aws:iam::{account}:user/{UserName}",
     paginator: None,
     result_wrapper: Some("CreateLoginProfileResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct CreateOpenIDConnectProvider;
+impl Operation for CreateOpenIDConnectProvider {
+    type Input = shapes::CreateOpenIDConnectProviderRequest;
+    type Output = shapes::CreateOpenIDConnectProviderResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_OPEN_ID_CONNECT_PROVIDER;
+}
+pub type CreateOpenIDConnectProviderInput = shapes::CreateOpenIDConnectProviderRequest;
+pub type CreateOpenIDConnectProviderOutput = shapes::CreateOpenIDConnectProviderResponse;
+pub static CREATE_OPEN_ID_CONNECT_PROVIDER: OperationSchema = OperationSchema {
+    name: "CreateOpenIDConnectProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+    output: &tables::CREATE_OPEN_ID_CONNECT_PROVIDER_RESPONSE,
+    errors: &[
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::ENTITY_ALREADY_EXISTS_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CreateOpenIDConnectProviderRequest::default()),
+    new_output: || Box::new(shapes::CreateOpenIDConnectProviderResponse::default()),
+    lane: Lane::Command,
+    action: "iam:CreateOpenIDConnectProvider",
+    resource: "{Url}",
+    paginator: None,
+    result_wrapper: Some("CreateOpenIDConnectProviderResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -438,6 +541,40 @@ pub static CREATE_ROLE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct CreateSAMLProvider;
+impl Operation for CreateSAMLProvider {
+    type Input = shapes::CreateSAMLProviderRequest;
+    type Output = shapes::CreateSAMLProviderResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_SAML_PROVIDER;
+}
+pub type CreateSAMLProviderInput = shapes::CreateSAMLProviderRequest;
+pub type CreateSAMLProviderOutput = shapes::CreateSAMLProviderResponse;
+pub static CREATE_SAML_PROVIDER: OperationSchema = OperationSchema {
+    name: "CreateSAMLProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_SAML_PROVIDER_REQUEST,
+    output: &tables::CREATE_SAML_PROVIDER_RESPONSE,
+    errors: &[
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::ENTITY_ALREADY_EXISTS_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CreateSAMLProviderRequest::default()),
+    new_output: || Box::new(shapes::CreateSAMLProviderResponse::default()),
+    lane: Lane::Command,
+    action: "iam:CreateSAMLProvider",
+    resource: "arn:aws:iam::{account}:saml-provider/{Name}",
+    paginator: None,
+    result_wrapper: Some("CreateSAMLProviderResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct CreateServiceLinkedRole;
 impl Operation for CreateServiceLinkedRole {
     type Input = shapes::CreateServiceLinkedRoleRequest;
@@ -465,6 +602,38 @@ pub static CREATE_SERVICE_LINKED_ROLE: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:role/aws-service-role/{AWSServiceName}/*",
     paginator: None,
     result_wrapper: Some("CreateServiceLinkedRoleResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct CreateServiceSpecificCredential;
+impl Operation for CreateServiceSpecificCredential {
+    type Input = shapes::CreateServiceSpecificCredentialRequest;
+    type Output = shapes::CreateServiceSpecificCredentialResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_SERVICE_SPECIFIC_CREDENTIAL;
+}
+pub type CreateServiceSpecificCredentialInput = shapes::CreateServiceSpecificCredentialRequest;
+pub type CreateServiceSpecificCredentialOutput = shapes::CreateServiceSpecificCredentialResponse;
+pub static CREATE_SERVICE_SPECIFIC_CREDENTIAL: OperationSchema = OperationSchema {
+    name: "CreateServiceSpecificCredential",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST,
+    output: &tables::CREATE_SERVICE_SPECIFIC_CREDENTIAL_RESPONSE,
+    errors: &[
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_NOT_SUPPORTED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CreateServiceSpecificCredentialRequest::default()),
+    new_output: || Box::new(shapes::CreateServiceSpecificCredentialResponse::default()),
+    lane: Lane::Command,
+    action: "iam:CreateServiceSpecificCredential",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("CreateServiceSpecificCredentialResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -500,6 +669,73 @@ pub static CREATE_USER: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:user/{UserName}",
     paginator: None,
     result_wrapper: Some("CreateUserResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct CreateVirtualMFADevice;
+impl Operation for CreateVirtualMFADevice {
+    type Input = shapes::CreateVirtualMFADeviceRequest;
+    type Output = shapes::CreateVirtualMFADeviceResponse;
+    const SCHEMA: &'static OperationSchema = &CREATE_VIRTUAL_MFA_DEVICE;
+}
+pub type CreateVirtualMFADeviceInput = shapes::CreateVirtualMFADeviceRequest;
+pub type CreateVirtualMFADeviceOutput = shapes::CreateVirtualMFADeviceResponse;
+pub static CREATE_VIRTUAL_MFA_DEVICE: OperationSchema = OperationSchema {
+    name: "CreateVirtualMFADevice",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::CREATE_VIRTUAL_MFA_DEVICE_REQUEST,
+    output: &tables::CREATE_VIRTUAL_MFA_DEVICE_RESPONSE,
+    errors: &[
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::ENTITY_ALREADY_EXISTS_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::CreateVirtualMFADeviceRequest::default()),
+    new_output: || Box::new(shapes::CreateVirtualMFADeviceResponse::default()),
+    lane: Lane::Command,
+    action: "iam:CreateVirtualMFADevice",
+    resource: "arn:aws:iam::{account}:mfa{Path}{VirtualMFADeviceName}",
+    paginator: None,
+    result_wrapper: Some("CreateVirtualMFADeviceResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeactivateMFADevice;
+impl Operation for DeactivateMFADevice {
+    type Input = shapes::DeactivateMFADeviceRequest;
+    type Output = shapes::DeactivateMFADeviceOutput;
+    const SCHEMA: &'static OperationSchema = &DEACTIVATE_MFA_DEVICE;
+}
+pub type DeactivateMFADeviceInput = shapes::DeactivateMFADeviceRequest;
+pub static DEACTIVATE_MFA_DEVICE: OperationSchema = OperationSchema {
+    name: "DeactivateMFADevice",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DEACTIVATE_MFA_DEVICE_REQUEST,
+    output: &tables::DEACTIVATE_MFA_DEVICE_OUTPUT,
+    errors: &[
+        &tables::ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeactivateMFADeviceRequest::default()),
+    new_output: || Box::new(shapes::DeactivateMFADeviceOutput::default()),
+    lane: Lane::Command,
+    action: "iam:DeactivateMFADevice",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -726,6 +962,37 @@ pub static DELETE_LOGIN_PROFILE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DeleteOpenIDConnectProvider;
+impl Operation for DeleteOpenIDConnectProvider {
+    type Input = shapes::DeleteOpenIDConnectProviderRequest;
+    type Output = shapes::DeleteOpenIDConnectProviderOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_OPEN_ID_CONNECT_PROVIDER;
+}
+pub type DeleteOpenIDConnectProviderInput = shapes::DeleteOpenIDConnectProviderRequest;
+pub static DELETE_OPEN_ID_CONNECT_PROVIDER: OperationSchema = OperationSchema {
+    name: "DeleteOpenIDConnectProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+    output: &tables::DELETE_OPEN_ID_CONNECT_PROVIDER_OUTPUT,
+    errors: &[
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteOpenIDConnectProviderRequest::default()),
+    new_output: || Box::new(shapes::DeleteOpenIDConnectProviderOutput::default()),
+    lane: Lane::Command,
+    action: "iam:DeleteOpenIDConnectProvider",
+    resource: "{OpenIDConnectProviderArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DeletePolicy;
 impl Operation for DeletePolicy {
     type Input = shapes::DeletePolicyRequest;
@@ -889,6 +1156,97 @@ pub static DELETE_ROLE_POLICY: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DeleteSAMLProvider;
+impl Operation for DeleteSAMLProvider {
+    type Input = shapes::DeleteSAMLProviderRequest;
+    type Output = shapes::DeleteSAMLProviderOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_SAML_PROVIDER;
+}
+pub type DeleteSAMLProviderInput = shapes::DeleteSAMLProviderRequest;
+pub static DELETE_SAML_PROVIDER: OperationSchema = OperationSchema {
+    name: "DeleteSAMLProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_SAML_PROVIDER_REQUEST,
+    output: &tables::DELETE_SAML_PROVIDER_OUTPUT,
+    errors: &[
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteSAMLProviderRequest::default()),
+    new_output: || Box::new(shapes::DeleteSAMLProviderOutput::default()),
+    lane: Lane::Command,
+    action: "iam:DeleteSAMLProvider",
+    resource: "{SAMLProviderArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteSSHPublicKey;
+impl Operation for DeleteSSHPublicKey {
+    type Input = shapes::DeleteSSHPublicKeyRequest;
+    type Output = shapes::DeleteSSHPublicKeyOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_SSH_PUBLIC_KEY;
+}
+pub type DeleteSSHPublicKeyInput = shapes::DeleteSSHPublicKeyRequest;
+pub static DELETE_SSH_PUBLIC_KEY: OperationSchema = OperationSchema {
+    name: "DeleteSSHPublicKey",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_SSH_PUBLIC_KEY_REQUEST,
+    output: &tables::DELETE_SSH_PUBLIC_KEY_OUTPUT,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION],
+    new_input: || Box::new(shapes::DeleteSSHPublicKeyRequest::default()),
+    new_output: || Box::new(shapes::DeleteSSHPublicKeyOutput::default()),
+    lane: Lane::Command,
+    action: "iam:DeleteSSHPublicKey",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteServerCertificate;
+impl Operation for DeleteServerCertificate {
+    type Input = shapes::DeleteServerCertificateRequest;
+    type Output = shapes::DeleteServerCertificateOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_SERVER_CERTIFICATE;
+}
+pub type DeleteServerCertificateInput = shapes::DeleteServerCertificateRequest;
+pub static DELETE_SERVER_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "DeleteServerCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_SERVER_CERTIFICATE_REQUEST,
+    output: &tables::DELETE_SERVER_CERTIFICATE_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::DELETE_CONFLICT_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteServerCertificateRequest::default()),
+    new_output: || Box::new(shapes::DeleteServerCertificateOutput::default()),
+    lane: Lane::Command,
+    action: "iam:DeleteServerCertificate",
+    resource: "arn:aws:iam::{account}:server-certificate/{ServerCertificateName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct DeleteServiceLinkedRole;
 impl Operation for DeleteServiceLinkedRole {
     type Input = shapes::DeleteServiceLinkedRoleRequest;
@@ -915,6 +1273,65 @@ pub static DELETE_SERVICE_LINKED_ROLE: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:role/{RoleName}",
     paginator: None,
     result_wrapper: Some("DeleteServiceLinkedRoleResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteServiceSpecificCredential;
+impl Operation for DeleteServiceSpecificCredential {
+    type Input = shapes::DeleteServiceSpecificCredentialRequest;
+    type Output = shapes::DeleteServiceSpecificCredentialOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_SERVICE_SPECIFIC_CREDENTIAL;
+}
+pub type DeleteServiceSpecificCredentialInput = shapes::DeleteServiceSpecificCredentialRequest;
+pub static DELETE_SERVICE_SPECIFIC_CREDENTIAL: OperationSchema = OperationSchema {
+    name: "DeleteServiceSpecificCredential",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST,
+    output: &tables::DELETE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION],
+    new_input: || Box::new(shapes::DeleteServiceSpecificCredentialRequest::default()),
+    new_output: || Box::new(shapes::DeleteServiceSpecificCredentialOutput::default()),
+    lane: Lane::Command,
+    action: "iam:DeleteServiceSpecificCredential",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteSigningCertificate;
+impl Operation for DeleteSigningCertificate {
+    type Input = shapes::DeleteSigningCertificateRequest;
+    type Output = shapes::DeleteSigningCertificateOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_SIGNING_CERTIFICATE;
+}
+pub type DeleteSigningCertificateInput = shapes::DeleteSigningCertificateRequest;
+pub static DELETE_SIGNING_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "DeleteSigningCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_SIGNING_CERTIFICATE_REQUEST,
+    output: &tables::DELETE_SIGNING_CERTIFICATE_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteSigningCertificateRequest::default()),
+    new_output: || Box::new(shapes::DeleteSigningCertificateOutput::default()),
+    lane: Lane::Command,
+    action: "iam:DeleteSigningCertificate",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -1004,6 +1421,39 @@ pub static DELETE_USER_POLICY: OperationSchema = OperationSchema {
     lane: Lane::Command,
     action: "iam:DeleteUserPolicy",
     resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct DeleteVirtualMFADevice;
+impl Operation for DeleteVirtualMFADevice {
+    type Input = shapes::DeleteVirtualMFADeviceRequest;
+    type Output = shapes::DeleteVirtualMFADeviceOutput;
+    const SCHEMA: &'static OperationSchema = &DELETE_VIRTUAL_MFA_DEVICE;
+}
+pub type DeleteVirtualMFADeviceInput = shapes::DeleteVirtualMFADeviceRequest;
+pub static DELETE_VIRTUAL_MFA_DEVICE: OperationSchema = OperationSchema {
+    name: "DeleteVirtualMFADevice",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DELETE_VIRTUAL_MFA_DEVICE_REQUEST,
+    output: &tables::DELETE_VIRTUAL_MFA_DEVICE_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::DELETE_CONFLICT_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::DeleteVirtualMFADeviceRequest::default()),
+    new_output: || Box::new(shapes::DeleteVirtualMFADeviceOutput::default()),
+    lane: Lane::Command,
+    action: "iam:DeleteVirtualMFADevice",
+    resource: "{SerialNumber}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -1103,6 +1553,68 @@ pub static DETACH_USER_POLICY: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:user/{UserName}",
     paginator: None,
     result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct EnableMFADevice;
+impl Operation for EnableMFADevice {
+    type Input = shapes::EnableMFADeviceRequest;
+    type Output = shapes::EnableMFADeviceOutput;
+    const SCHEMA: &'static OperationSchema = &ENABLE_MFA_DEVICE;
+}
+pub type EnableMFADeviceInput = shapes::EnableMFADeviceRequest;
+pub static ENABLE_MFA_DEVICE: OperationSchema = OperationSchema {
+    name: "EnableMFADevice",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::ENABLE_MFA_DEVICE_REQUEST,
+    output: &tables::ENABLE_MFA_DEVICE_OUTPUT,
+    errors: &[
+        &tables::ENTITY_ALREADY_EXISTS_EXCEPTION,
+        &tables::ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION,
+        &tables::INVALID_AUTHENTICATION_CODE_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::EnableMFADeviceRequest::default()),
+    new_output: || Box::new(shapes::EnableMFADeviceOutput::default()),
+    lane: Lane::Command,
+    action: "iam:EnableMFADevice",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GenerateCredentialReport;
+impl Operation for GenerateCredentialReport {
+    type Input = shapes::GenerateCredentialReportInput;
+    type Output = shapes::GenerateCredentialReportResponse;
+    const SCHEMA: &'static OperationSchema = &GENERATE_CREDENTIAL_REPORT;
+}
+pub type GenerateCredentialReportOutput = shapes::GenerateCredentialReportResponse;
+pub static GENERATE_CREDENTIAL_REPORT: OperationSchema = OperationSchema {
+    name: "GenerateCredentialReport",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GENERATE_CREDENTIAL_REPORT_INPUT,
+    output: &tables::GENERATE_CREDENTIAL_REPORT_RESPONSE,
+    errors: &[&tables::LIMIT_EXCEEDED_EXCEPTION, &tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::GenerateCredentialReportInput::default()),
+    new_output: || Box::new(shapes::GenerateCredentialReportResponse::default()),
+    lane: Lane::Command,
+    action: "iam:GenerateCredentialReport",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("GenerateCredentialReportResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -1281,6 +1793,38 @@ pub static GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY: OperationSchema = OperationSch
     xml_root: XmlRoot::Shape,
 };
 
+pub struct GetCredentialReport;
+impl Operation for GetCredentialReport {
+    type Input = shapes::GetCredentialReportInput;
+    type Output = shapes::GetCredentialReportResponse;
+    const SCHEMA: &'static OperationSchema = &GET_CREDENTIAL_REPORT;
+}
+pub type GetCredentialReportOutput = shapes::GetCredentialReportResponse;
+pub static GET_CREDENTIAL_REPORT: OperationSchema = OperationSchema {
+    name: "GetCredentialReport",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_CREDENTIAL_REPORT_INPUT,
+    output: &tables::GET_CREDENTIAL_REPORT_RESPONSE,
+    errors: &[
+        &tables::CREDENTIAL_REPORT_NOT_PRESENT_EXCEPTION,
+        &tables::CREDENTIAL_REPORT_EXPIRED_EXCEPTION,
+        &tables::CREDENTIAL_REPORT_NOT_READY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::GetCredentialReportInput::default()),
+    new_output: || Box::new(shapes::GetCredentialReportResponse::default()),
+    lane: Lane::Query,
+    action: "iam:GetCredentialReport",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("GetCredentialReportResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetGroup;
 impl Operation for GetGroup {
     type Input = shapes::GetGroupRequest;
@@ -1393,6 +1937,66 @@ pub static GET_LOGIN_PROFILE: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:user/{UserName}",
     paginator: None,
     result_wrapper: Some("GetLoginProfileResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetMFADevice;
+impl Operation for GetMFADevice {
+    type Input = shapes::GetMFADeviceRequest;
+    type Output = shapes::GetMFADeviceResponse;
+    const SCHEMA: &'static OperationSchema = &GET_MFA_DEVICE;
+}
+pub type GetMFADeviceInput = shapes::GetMFADeviceRequest;
+pub type GetMFADeviceOutput = shapes::GetMFADeviceResponse;
+pub static GET_MFA_DEVICE: OperationSchema = OperationSchema {
+    name: "GetMFADevice",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_MFA_DEVICE_REQUEST,
+    output: &tables::GET_MFA_DEVICE_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::GetMFADeviceRequest::default()),
+    new_output: || Box::new(shapes::GetMFADeviceResponse::default()),
+    lane: Lane::Query,
+    action: "iam:GetMFADevice",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("GetMFADeviceResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetOpenIDConnectProvider;
+impl Operation for GetOpenIDConnectProvider {
+    type Input = shapes::GetOpenIDConnectProviderRequest;
+    type Output = shapes::GetOpenIDConnectProviderResponse;
+    const SCHEMA: &'static OperationSchema = &GET_OPEN_ID_CONNECT_PROVIDER;
+}
+pub type GetOpenIDConnectProviderInput = shapes::GetOpenIDConnectProviderRequest;
+pub type GetOpenIDConnectProviderOutput = shapes::GetOpenIDConnectProviderResponse;
+pub static GET_OPEN_ID_CONNECT_PROVIDER: OperationSchema = OperationSchema {
+    name: "GetOpenIDConnectProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+    output: &tables::GET_OPEN_ID_CONNECT_PROVIDER_RESPONSE,
+    errors: &[
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::GetOpenIDConnectProviderRequest::default()),
+    new_output: || Box::new(shapes::GetOpenIDConnectProviderResponse::default()),
+    lane: Lane::Query,
+    action: "iam:GetOpenIDConnectProvider",
+    resource: "{OpenIDConnectProviderArn}",
+    paginator: None,
+    result_wrapper: Some("GetOpenIDConnectProviderResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -1513,6 +2117,97 @@ pub static GET_ROLE_POLICY: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:role/{RoleName}",
     paginator: None,
     result_wrapper: Some("GetRolePolicyResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetSAMLProvider;
+impl Operation for GetSAMLProvider {
+    type Input = shapes::GetSAMLProviderRequest;
+    type Output = shapes::GetSAMLProviderResponse;
+    const SCHEMA: &'static OperationSchema = &GET_SAML_PROVIDER;
+}
+pub type GetSAMLProviderInput = shapes::GetSAMLProviderRequest;
+pub type GetSAMLProviderOutput = shapes::GetSAMLProviderResponse;
+pub static GET_SAML_PROVIDER: OperationSchema = OperationSchema {
+    name: "GetSAMLProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_SAML_PROVIDER_REQUEST,
+    output: &tables::GET_SAML_PROVIDER_RESPONSE,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::GetSAMLProviderRequest::default()),
+    new_output: || Box::new(shapes::GetSAMLProviderResponse::default()),
+    lane: Lane::Query,
+    action: "iam:GetSAMLProvider",
+    resource: "{SAMLProviderArn}",
+    paginator: None,
+    result_wrapper: Some("GetSAMLProviderResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetSSHPublicKey;
+impl Operation for GetSSHPublicKey {
+    type Input = shapes::GetSSHPublicKeyRequest;
+    type Output = shapes::GetSSHPublicKeyResponse;
+    const SCHEMA: &'static OperationSchema = &GET_SSH_PUBLIC_KEY;
+}
+pub type GetSSHPublicKeyInput = shapes::GetSSHPublicKeyRequest;
+pub type GetSSHPublicKeyOutput = shapes::GetSSHPublicKeyResponse;
+pub static GET_SSH_PUBLIC_KEY: OperationSchema = OperationSchema {
+    name: "GetSSHPublicKey",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_SSH_PUBLIC_KEY_REQUEST,
+    output: &tables::GET_SSH_PUBLIC_KEY_RESPONSE,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::GetSSHPublicKeyRequest::default()),
+    new_output: || Box::new(shapes::GetSSHPublicKeyResponse::default()),
+    lane: Lane::Query,
+    action: "iam:GetSSHPublicKey",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("GetSSHPublicKeyResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetServerCertificate;
+impl Operation for GetServerCertificate {
+    type Input = shapes::GetServerCertificateRequest;
+    type Output = shapes::GetServerCertificateResponse;
+    const SCHEMA: &'static OperationSchema = &GET_SERVER_CERTIFICATE;
+}
+pub type GetServerCertificateInput = shapes::GetServerCertificateRequest;
+pub type GetServerCertificateOutput = shapes::GetServerCertificateResponse;
+pub static GET_SERVER_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "GetServerCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_SERVER_CERTIFICATE_REQUEST,
+    output: &tables::GET_SERVER_CERTIFICATE_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::GetServerCertificateRequest::default()),
+    new_output: || Box::new(shapes::GetServerCertificateResponse::default()),
+    lane: Lane::Query,
+    action: "iam:GetServerCertificate",
+    resource: "arn:aws:iam::{account}:server-certificate/{ServerCertificateName}",
+    paginator: None,
+    result_wrapper: Some("GetServerCertificateResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -2033,6 +2728,44 @@ pub static LIST_INSTANCE_PROFILES_FOR_ROLE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListMFADeviceTags;
+impl Operation for ListMFADeviceTags {
+    type Input = shapes::ListMFADeviceTagsRequest;
+    type Output = shapes::ListMFADeviceTagsResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_MFA_DEVICE_TAGS;
+}
+pub type ListMFADeviceTagsInput = shapes::ListMFADeviceTagsRequest;
+pub type ListMFADeviceTagsOutput = shapes::ListMFADeviceTagsResponse;
+pub static LIST_MFA_DEVICE_TAGS: OperationSchema = OperationSchema {
+    name: "ListMFADeviceTags",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_MFA_DEVICE_TAGS_REQUEST,
+    output: &tables::LIST_MFA_DEVICE_TAGS_RESPONSE,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ListMFADeviceTagsRequest::default()),
+    new_output: || Box::new(shapes::ListMFADeviceTagsResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListMFADeviceTags",
+    resource: "{SerialNumber}",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["Tags"],
+    }),
+    result_wrapper: Some("ListMFADeviceTagsResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListMFADevices;
 impl Operation for ListMFADevices {
     type Input = shapes::ListMFADevicesRequest;
@@ -2061,6 +2794,44 @@ pub static LIST_MFA_DEVICES: OperationSchema = OperationSchema {
         result_key: &["MFADevices"],
     }),
     result_wrapper: Some("ListMFADevicesResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListOpenIDConnectProviderTags;
+impl Operation for ListOpenIDConnectProviderTags {
+    type Input = shapes::ListOpenIDConnectProviderTagsRequest;
+    type Output = shapes::ListOpenIDConnectProviderTagsResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_OPEN_ID_CONNECT_PROVIDER_TAGS;
+}
+pub type ListOpenIDConnectProviderTagsInput = shapes::ListOpenIDConnectProviderTagsRequest;
+pub type ListOpenIDConnectProviderTagsOutput = shapes::ListOpenIDConnectProviderTagsResponse;
+pub static LIST_OPEN_ID_CONNECT_PROVIDER_TAGS: OperationSchema = OperationSchema {
+    name: "ListOpenIDConnectProviderTags",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_REQUEST,
+    output: &tables::LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_RESPONSE,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ListOpenIDConnectProviderTagsRequest::default()),
+    new_output: || Box::new(shapes::ListOpenIDConnectProviderTagsResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListOpenIDConnectProviderTags",
+    resource: "{OpenIDConnectProviderArn}",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["Tags"],
+    }),
+    result_wrapper: Some("ListOpenIDConnectProviderTagsResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -2123,6 +2894,35 @@ pub static LIST_POLICIES: OperationSchema = OperationSchema {
         result_key: &["Policies"],
     }),
     result_wrapper: Some("ListPoliciesResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListPoliciesGrantingServiceAccess;
+impl Operation for ListPoliciesGrantingServiceAccess {
+    type Input = shapes::ListPoliciesGrantingServiceAccessRequest;
+    type Output = shapes::ListPoliciesGrantingServiceAccessResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_POLICIES_GRANTING_SERVICE_ACCESS;
+}
+pub type ListPoliciesGrantingServiceAccessInput = shapes::ListPoliciesGrantingServiceAccessRequest;
+pub type ListPoliciesGrantingServiceAccessOutput =
+    shapes::ListPoliciesGrantingServiceAccessResponse;
+pub static LIST_POLICIES_GRANTING_SERVICE_ACCESS: OperationSchema = OperationSchema {
+    name: "ListPoliciesGrantingServiceAccess",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_POLICIES_GRANTING_SERVICE_ACCESS_REQUEST,
+    output: &tables::LIST_POLICIES_GRANTING_SERVICE_ACCESS_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::INVALID_INPUT_EXCEPTION],
+    new_input: || Box::new(shapes::ListPoliciesGrantingServiceAccessRequest::default()),
+    new_output: || Box::new(shapes::ListPoliciesGrantingServiceAccessResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListPoliciesGrantingServiceAccess",
+    resource: "{Arn}",
+    paginator: None,
+    result_wrapper: Some("ListPoliciesGrantingServiceAccessResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -2307,6 +3107,44 @@ pub static LIST_ROLES: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct ListSAMLProviderTags;
+impl Operation for ListSAMLProviderTags {
+    type Input = shapes::ListSAMLProviderTagsRequest;
+    type Output = shapes::ListSAMLProviderTagsResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_SAML_PROVIDER_TAGS;
+}
+pub type ListSAMLProviderTagsInput = shapes::ListSAMLProviderTagsRequest;
+pub type ListSAMLProviderTagsOutput = shapes::ListSAMLProviderTagsResponse;
+pub static LIST_SAML_PROVIDER_TAGS: OperationSchema = OperationSchema {
+    name: "ListSAMLProviderTags",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_SAML_PROVIDER_TAGS_REQUEST,
+    output: &tables::LIST_SAML_PROVIDER_TAGS_RESPONSE,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ListSAMLProviderTagsRequest::default()),
+    new_output: || Box::new(shapes::ListSAMLProviderTagsResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListSAMLProviderTags",
+    resource: "{SAMLProviderArn}",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["Tags"],
+    }),
+    result_wrapper: Some("ListSAMLProviderTagsResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct ListSAMLProviders;
 impl Operation for ListSAMLProviders {
     type Input = shapes::ListSAMLProvidersRequest;
@@ -2363,6 +3201,40 @@ pub static LIST_SSH_PUBLIC_KEYS: OperationSchema = OperationSchema {
         result_key: &["SSHPublicKeys"],
     }),
     result_wrapper: Some("ListSSHPublicKeysResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ListServerCertificateTags;
+impl Operation for ListServerCertificateTags {
+    type Input = shapes::ListServerCertificateTagsRequest;
+    type Output = shapes::ListServerCertificateTagsResponse;
+    const SCHEMA: &'static OperationSchema = &LIST_SERVER_CERTIFICATE_TAGS;
+}
+pub type ListServerCertificateTagsInput = shapes::ListServerCertificateTagsRequest;
+pub type ListServerCertificateTagsOutput = shapes::ListServerCertificateTagsResponse;
+pub static LIST_SERVER_CERTIFICATE_TAGS: OperationSchema = OperationSchema {
+    name: "ListServerCertificateTags",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::LIST_SERVER_CERTIFICATE_TAGS_REQUEST,
+    output: &tables::LIST_SERVER_CERTIFICATE_TAGS_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::SERVICE_FAILURE_EXCEPTION],
+    new_input: || Box::new(shapes::ListServerCertificateTagsRequest::default()),
+    new_output: || Box::new(shapes::ListServerCertificateTagsResponse::default()),
+    lane: Lane::Query,
+    action: "iam:ListServerCertificateTags",
+    resource: "arn:aws:iam::{account}:server-certificate/{ServerCertificateName}",
+    paginator: Some(Paginator {
+        input_token: &["Marker"],
+        output_token: &["Marker"],
+        limit_key: Some("MaxItems"),
+        more_results: Some("IsTruncated"),
+        result_key: &["Tags"],
+    }),
+    result_wrapper: Some("ListServerCertificateTagsResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,
@@ -2763,6 +3635,39 @@ pub static PUT_USER_POLICY: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct RemoveClientIDFromOpenIDConnectProvider;
+impl Operation for RemoveClientIDFromOpenIDConnectProvider {
+    type Input = shapes::RemoveClientIDFromOpenIDConnectProviderRequest;
+    type Output = shapes::RemoveClientIDFromOpenIDConnectProviderOutput;
+    const SCHEMA: &'static OperationSchema = &REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER;
+}
+pub type RemoveClientIDFromOpenIDConnectProviderInput =
+    shapes::RemoveClientIDFromOpenIDConnectProviderRequest;
+pub static REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER: OperationSchema = OperationSchema {
+    name: "RemoveClientIDFromOpenIDConnectProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+    output: &tables::REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_OUTPUT,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::RemoveClientIDFromOpenIDConnectProviderRequest::default()),
+    new_output: || Box::new(shapes::RemoveClientIDFromOpenIDConnectProviderOutput::default()),
+    lane: Lane::Command,
+    action: "iam:RemoveClientIDFromOpenIDConnectProvider",
+    resource: "{OpenIDConnectProviderArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct RemoveRoleFromInstanceProfile;
 impl Operation for RemoveRoleFromInstanceProfile {
     type Input = shapes::RemoveRoleFromInstanceProfileRequest;
@@ -2818,6 +3723,67 @@ pub static REMOVE_USER_FROM_GROUP: OperationSchema = OperationSchema {
     lane: Lane::Command,
     action: "iam:RemoveUserFromGroup",
     resource: "arn:aws:iam::{account}:group/{GroupName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ResetServiceSpecificCredential;
+impl Operation for ResetServiceSpecificCredential {
+    type Input = shapes::ResetServiceSpecificCredentialRequest;
+    type Output = shapes::ResetServiceSpecificCredentialResponse;
+    const SCHEMA: &'static OperationSchema = &RESET_SERVICE_SPECIFIC_CREDENTIAL;
+}
+pub type ResetServiceSpecificCredentialInput = shapes::ResetServiceSpecificCredentialRequest;
+pub type ResetServiceSpecificCredentialOutput = shapes::ResetServiceSpecificCredentialResponse;
+pub static RESET_SERVICE_SPECIFIC_CREDENTIAL: OperationSchema = OperationSchema {
+    name: "ResetServiceSpecificCredential",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::RESET_SERVICE_SPECIFIC_CREDENTIAL_REQUEST,
+    output: &tables::RESET_SERVICE_SPECIFIC_CREDENTIAL_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION],
+    new_input: || Box::new(shapes::ResetServiceSpecificCredentialRequest::default()),
+    new_output: || Box::new(shapes::ResetServiceSpecificCredentialResponse::default()),
+    lane: Lane::Command,
+    action: "iam:ResetServiceSpecificCredential",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("ResetServiceSpecificCredentialResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct ResyncMFADevice;
+impl Operation for ResyncMFADevice {
+    type Input = shapes::ResyncMFADeviceRequest;
+    type Output = shapes::ResyncMFADeviceOutput;
+    const SCHEMA: &'static OperationSchema = &RESYNC_MFA_DEVICE;
+}
+pub type ResyncMFADeviceInput = shapes::ResyncMFADeviceRequest;
+pub static RESYNC_MFA_DEVICE: OperationSchema = OperationSchema {
+    name: "ResyncMFADevice",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::RESYNC_MFA_DEVICE_REQUEST,
+    output: &tables::RESYNC_MFA_DEVICE_OUTPUT,
+    errors: &[
+        &tables::INVALID_AUTHENTICATION_CODE_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::ResyncMFADeviceRequest::default()),
+    new_output: || Box::new(shapes::ResyncMFADeviceOutput::default()),
+    lane: Lane::Command,
+    action: "iam:ResyncMFADevice",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -2963,6 +3929,72 @@ pub static TAG_INSTANCE_PROFILE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct TagMFADevice;
+impl Operation for TagMFADevice {
+    type Input = shapes::TagMFADeviceRequest;
+    type Output = shapes::TagMFADeviceOutput;
+    const SCHEMA: &'static OperationSchema = &TAG_MFA_DEVICE;
+}
+pub type TagMFADeviceInput = shapes::TagMFADeviceRequest;
+pub static TAG_MFA_DEVICE: OperationSchema = OperationSchema {
+    name: "TagMFADevice",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::TAG_MFA_DEVICE_REQUEST,
+    output: &tables::TAG_MFA_DEVICE_OUTPUT,
+    errors: &[
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::TagMFADeviceRequest::default()),
+    new_output: || Box::new(shapes::TagMFADeviceOutput::default()),
+    lane: Lane::Command,
+    action: "iam:TagMFADevice",
+    resource: "{SerialNumber}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct TagOpenIDConnectProvider;
+impl Operation for TagOpenIDConnectProvider {
+    type Input = shapes::TagOpenIDConnectProviderRequest;
+    type Output = shapes::TagOpenIDConnectProviderOutput;
+    const SCHEMA: &'static OperationSchema = &TAG_OPEN_ID_CONNECT_PROVIDER;
+}
+pub type TagOpenIDConnectProviderInput = shapes::TagOpenIDConnectProviderRequest;
+pub static TAG_OPEN_ID_CONNECT_PROVIDER: OperationSchema = OperationSchema {
+    name: "TagOpenIDConnectProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::TAG_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+    output: &tables::TAG_OPEN_ID_CONNECT_PROVIDER_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::TagOpenIDConnectProviderRequest::default()),
+    new_output: || Box::new(shapes::TagOpenIDConnectProviderOutput::default()),
+    lane: Lane::Command,
+    action: "iam:TagOpenIDConnectProvider",
+    resource: "{OpenIDConnectProviderArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct TagPolicy;
 impl Operation for TagPolicy {
     type Input = shapes::TagPolicyRequest;
@@ -3021,6 +4053,72 @@ pub static TAG_ROLE: OperationSchema = OperationSchema {
     lane: Lane::Command,
     action: "iam:TagRole",
     resource: "arn:aws:iam::{account}:role/{RoleName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct TagSAMLProvider;
+impl Operation for TagSAMLProvider {
+    type Input = shapes::TagSAMLProviderRequest;
+    type Output = shapes::TagSAMLProviderOutput;
+    const SCHEMA: &'static OperationSchema = &TAG_SAML_PROVIDER;
+}
+pub type TagSAMLProviderInput = shapes::TagSAMLProviderRequest;
+pub static TAG_SAML_PROVIDER: OperationSchema = OperationSchema {
+    name: "TagSAMLProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::TAG_SAML_PROVIDER_REQUEST,
+    output: &tables::TAG_SAML_PROVIDER_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::TagSAMLProviderRequest::default()),
+    new_output: || Box::new(shapes::TagSAMLProviderOutput::default()),
+    lane: Lane::Command,
+    action: "iam:TagSAMLProvider",
+    resource: "{SAMLProviderArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct TagServerCertificate;
+impl Operation for TagServerCertificate {
+    type Input = shapes::TagServerCertificateRequest;
+    type Output = shapes::TagServerCertificateOutput;
+    const SCHEMA: &'static OperationSchema = &TAG_SERVER_CERTIFICATE;
+}
+pub type TagServerCertificateInput = shapes::TagServerCertificateRequest;
+pub static TAG_SERVER_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "TagServerCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::TAG_SERVER_CERTIFICATE_REQUEST,
+    output: &tables::TAG_SERVER_CERTIFICATE_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::TagServerCertificateRequest::default()),
+    new_output: || Box::new(shapes::TagServerCertificateOutput::default()),
+    lane: Lane::Command,
+    action: "iam:TagServerCertificate",
+    resource: "arn:aws:iam::{account}:server-certificate/{ServerCertificateName}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -3094,6 +4192,70 @@ pub static UNTAG_INSTANCE_PROFILE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct UntagMFADevice;
+impl Operation for UntagMFADevice {
+    type Input = shapes::UntagMFADeviceRequest;
+    type Output = shapes::UntagMFADeviceOutput;
+    const SCHEMA: &'static OperationSchema = &UNTAG_MFA_DEVICE;
+}
+pub type UntagMFADeviceInput = shapes::UntagMFADeviceRequest;
+pub static UNTAG_MFA_DEVICE: OperationSchema = OperationSchema {
+    name: "UntagMFADevice",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UNTAG_MFA_DEVICE_REQUEST,
+    output: &tables::UNTAG_MFA_DEVICE_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UntagMFADeviceRequest::default()),
+    new_output: || Box::new(shapes::UntagMFADeviceOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UntagMFADevice",
+    resource: "{SerialNumber}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UntagOpenIDConnectProvider;
+impl Operation for UntagOpenIDConnectProvider {
+    type Input = shapes::UntagOpenIDConnectProviderRequest;
+    type Output = shapes::UntagOpenIDConnectProviderOutput;
+    const SCHEMA: &'static OperationSchema = &UNTAG_OPEN_ID_CONNECT_PROVIDER;
+}
+pub type UntagOpenIDConnectProviderInput = shapes::UntagOpenIDConnectProviderRequest;
+pub static UNTAG_OPEN_ID_CONNECT_PROVIDER: OperationSchema = OperationSchema {
+    name: "UntagOpenIDConnectProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UNTAG_OPEN_ID_CONNECT_PROVIDER_REQUEST,
+    output: &tables::UNTAG_OPEN_ID_CONNECT_PROVIDER_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UntagOpenIDConnectProviderRequest::default()),
+    new_output: || Box::new(shapes::UntagOpenIDConnectProviderOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UntagOpenIDConnectProvider",
+    resource: "{OpenIDConnectProviderArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct UntagPolicy;
 impl Operation for UntagPolicy {
     type Input = shapes::UntagPolicyRequest;
@@ -3149,6 +4311,70 @@ pub static UNTAG_ROLE: OperationSchema = OperationSchema {
     lane: Lane::Command,
     action: "iam:UntagRole",
     resource: "arn:aws:iam::{account}:role/{RoleName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UntagSAMLProvider;
+impl Operation for UntagSAMLProvider {
+    type Input = shapes::UntagSAMLProviderRequest;
+    type Output = shapes::UntagSAMLProviderOutput;
+    const SCHEMA: &'static OperationSchema = &UNTAG_SAML_PROVIDER;
+}
+pub type UntagSAMLProviderInput = shapes::UntagSAMLProviderRequest;
+pub static UNTAG_SAML_PROVIDER: OperationSchema = OperationSchema {
+    name: "UntagSAMLProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UNTAG_SAML_PROVIDER_REQUEST,
+    output: &tables::UNTAG_SAML_PROVIDER_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UntagSAMLProviderRequest::default()),
+    new_output: || Box::new(shapes::UntagSAMLProviderOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UntagSAMLProvider",
+    resource: "{SAMLProviderArn}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UntagServerCertificate;
+impl Operation for UntagServerCertificate {
+    type Input = shapes::UntagServerCertificateRequest;
+    type Output = shapes::UntagServerCertificateOutput;
+    const SCHEMA: &'static OperationSchema = &UNTAG_SERVER_CERTIFICATE;
+}
+pub type UntagServerCertificateInput = shapes::UntagServerCertificateRequest;
+pub static UNTAG_SERVER_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "UntagServerCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UNTAG_SERVER_CERTIFICATE_REQUEST,
+    output: &tables::UNTAG_SERVER_CERTIFICATE_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UntagServerCertificateRequest::default()),
+    new_output: || Box::new(shapes::UntagServerCertificateOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UntagServerCertificate",
+    resource: "arn:aws:iam::{account}:server-certificate/{ServerCertificateName}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -3339,9 +4565,42 @@ pub static UPDATE_LOGIN_PROFILE: OperationSchema = OperationSchema {
     ],
     new_input: || Box::new(shapes::UpdateLoginProfileRequest::default()),
     new_output: || Box::new(shapes::UpdateLoginProfileOutput::default()),
-    lane: Lane::Command,
+    lane: Lane::Flow,
     action: "iam:UpdateLoginProfile",
     resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateOpenIDConnectProviderThumbprint;
+impl Operation for UpdateOpenIDConnectProviderThumbprint {
+    type Input = shapes::UpdateOpenIDConnectProviderThumbprintRequest;
+    type Output = shapes::UpdateOpenIDConnectProviderThumbprintOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT;
+}
+pub type UpdateOpenIDConnectProviderThumbprintInput =
+    shapes::UpdateOpenIDConnectProviderThumbprintRequest;
+pub static UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT: OperationSchema = OperationSchema {
+    name: "UpdateOpenIDConnectProviderThumbprint",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_REQUEST,
+    output: &tables::UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_OUTPUT,
+    errors: &[
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateOpenIDConnectProviderThumbprintRequest::default()),
+    new_output: || Box::new(shapes::UpdateOpenIDConnectProviderThumbprintOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UpdateOpenIDConnectProviderThumbprint",
+    resource: "{OpenIDConnectProviderArn}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -3414,6 +4673,158 @@ pub static UPDATE_ROLE_DESCRIPTION: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct UpdateSAMLProvider;
+impl Operation for UpdateSAMLProvider {
+    type Input = shapes::UpdateSAMLProviderRequest;
+    type Output = shapes::UpdateSAMLProviderResponse;
+    const SCHEMA: &'static OperationSchema = &UPDATE_SAML_PROVIDER;
+}
+pub type UpdateSAMLProviderInput = shapes::UpdateSAMLProviderRequest;
+pub type UpdateSAMLProviderOutput = shapes::UpdateSAMLProviderResponse;
+pub static UPDATE_SAML_PROVIDER: OperationSchema = OperationSchema {
+    name: "UpdateSAMLProvider",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_SAML_PROVIDER_REQUEST,
+    output: &tables::UPDATE_SAML_PROVIDER_RESPONSE,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateSAMLProviderRequest::default()),
+    new_output: || Box::new(shapes::UpdateSAMLProviderResponse::default()),
+    lane: Lane::Command,
+    action: "iam:UpdateSAMLProvider",
+    resource: "{SAMLProviderArn}",
+    paginator: None,
+    result_wrapper: Some("UpdateSAMLProviderResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateSSHPublicKey;
+impl Operation for UpdateSSHPublicKey {
+    type Input = shapes::UpdateSSHPublicKeyRequest;
+    type Output = shapes::UpdateSSHPublicKeyOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_SSH_PUBLIC_KEY;
+}
+pub type UpdateSSHPublicKeyInput = shapes::UpdateSSHPublicKeyRequest;
+pub static UPDATE_SSH_PUBLIC_KEY: OperationSchema = OperationSchema {
+    name: "UpdateSSHPublicKey",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_SSH_PUBLIC_KEY_REQUEST,
+    output: &tables::UPDATE_SSH_PUBLIC_KEY_OUTPUT,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::INVALID_INPUT_EXCEPTION],
+    new_input: || Box::new(shapes::UpdateSSHPublicKeyRequest::default()),
+    new_output: || Box::new(shapes::UpdateSSHPublicKeyOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UpdateSSHPublicKey",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateServerCertificate;
+impl Operation for UpdateServerCertificate {
+    type Input = shapes::UpdateServerCertificateRequest;
+    type Output = shapes::UpdateServerCertificateOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_SERVER_CERTIFICATE;
+}
+pub type UpdateServerCertificateInput = shapes::UpdateServerCertificateRequest;
+pub static UPDATE_SERVER_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "UpdateServerCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_SERVER_CERTIFICATE_REQUEST,
+    output: &tables::UPDATE_SERVER_CERTIFICATE_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::ENTITY_ALREADY_EXISTS_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateServerCertificateRequest::default()),
+    new_output: || Box::new(shapes::UpdateServerCertificateOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UpdateServerCertificate",
+    resource: "arn:aws:iam::{account}:server-certificate/{ServerCertificateName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateServiceSpecificCredential;
+impl Operation for UpdateServiceSpecificCredential {
+    type Input = shapes::UpdateServiceSpecificCredentialRequest;
+    type Output = shapes::UpdateServiceSpecificCredentialOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_SERVICE_SPECIFIC_CREDENTIAL;
+}
+pub type UpdateServiceSpecificCredentialInput = shapes::UpdateServiceSpecificCredentialRequest;
+pub static UPDATE_SERVICE_SPECIFIC_CREDENTIAL: OperationSchema = OperationSchema {
+    name: "UpdateServiceSpecificCredential",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST,
+    output: &tables::UPDATE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION],
+    new_input: || Box::new(shapes::UpdateServiceSpecificCredentialRequest::default()),
+    new_output: || Box::new(shapes::UpdateServiceSpecificCredentialOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UpdateServiceSpecificCredential",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UpdateSigningCertificate;
+impl Operation for UpdateSigningCertificate {
+    type Input = shapes::UpdateSigningCertificateRequest;
+    type Output = shapes::UpdateSigningCertificateOutput;
+    const SCHEMA: &'static OperationSchema = &UPDATE_SIGNING_CERTIFICATE;
+}
+pub type UpdateSigningCertificateInput = shapes::UpdateSigningCertificateRequest;
+pub static UPDATE_SIGNING_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "UpdateSigningCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPDATE_SIGNING_CERTIFICATE_REQUEST,
+    output: &tables::UPDATE_SIGNING_CERTIFICATE_OUTPUT,
+    errors: &[
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UpdateSigningCertificateRequest::default()),
+    new_output: || Box::new(shapes::UpdateSigningCertificateOutput::default()),
+    lane: Lane::Command,
+    action: "iam:UpdateSigningCertificate",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct UpdateUser;
 impl Operation for UpdateUser {
     type Input = shapes::UpdateUserRequest;
@@ -3442,6 +4853,113 @@ pub static UPDATE_USER: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:user/{UserName}",
     paginator: None,
     result_wrapper: None,
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UploadSSHPublicKey;
+impl Operation for UploadSSHPublicKey {
+    type Input = shapes::UploadSSHPublicKeyRequest;
+    type Output = shapes::UploadSSHPublicKeyResponse;
+    const SCHEMA: &'static OperationSchema = &UPLOAD_SSH_PUBLIC_KEY;
+}
+pub type UploadSSHPublicKeyInput = shapes::UploadSSHPublicKeyRequest;
+pub type UploadSSHPublicKeyOutput = shapes::UploadSSHPublicKeyResponse;
+pub static UPLOAD_SSH_PUBLIC_KEY: OperationSchema = OperationSchema {
+    name: "UploadSSHPublicKey",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPLOAD_SSH_PUBLIC_KEY_REQUEST,
+    output: &tables::UPLOAD_SSH_PUBLIC_KEY_RESPONSE,
+    errors: &[
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::INVALID_PUBLIC_KEY_EXCEPTION,
+        &tables::DUPLICATE_SSH_PUBLIC_KEY_EXCEPTION,
+        &tables::UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UploadSSHPublicKeyRequest::default()),
+    new_output: || Box::new(shapes::UploadSSHPublicKeyResponse::default()),
+    lane: Lane::Command,
+    action: "iam:UploadSSHPublicKey",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("UploadSSHPublicKeyResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UploadServerCertificate;
+impl Operation for UploadServerCertificate {
+    type Input = shapes::UploadServerCertificateRequest;
+    type Output = shapes::UploadServerCertificateResponse;
+    const SCHEMA: &'static OperationSchema = &UPLOAD_SERVER_CERTIFICATE;
+}
+pub type UploadServerCertificateInput = shapes::UploadServerCertificateRequest;
+pub type UploadServerCertificateOutput = shapes::UploadServerCertificateResponse;
+pub static UPLOAD_SERVER_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "UploadServerCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPLOAD_SERVER_CERTIFICATE_REQUEST,
+    output: &tables::UPLOAD_SERVER_CERTIFICATE_RESPONSE,
+    errors: &[
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::INVALID_INPUT_EXCEPTION,
+        &tables::ENTITY_ALREADY_EXISTS_EXCEPTION,
+        &tables::MALFORMED_CERTIFICATE_EXCEPTION,
+        &tables::KEY_PAIR_MISMATCH_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UploadServerCertificateRequest::default()),
+    new_output: || Box::new(shapes::UploadServerCertificateResponse::default()),
+    lane: Lane::Command,
+    action: "iam:UploadServerCertificate",
+    resource: "arn:aws:iam::{account}:server-certificate/{ServerCertificateName}",
+    paginator: None,
+    result_wrapper: Some("UploadServerCertificateResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct UploadSigningCertificate;
+impl Operation for UploadSigningCertificate {
+    type Input = shapes::UploadSigningCertificateRequest;
+    type Output = shapes::UploadSigningCertificateResponse;
+    const SCHEMA: &'static OperationSchema = &UPLOAD_SIGNING_CERTIFICATE;
+}
+pub type UploadSigningCertificateInput = shapes::UploadSigningCertificateRequest;
+pub type UploadSigningCertificateOutput = shapes::UploadSigningCertificateResponse;
+pub static UPLOAD_SIGNING_CERTIFICATE: OperationSchema = OperationSchema {
+    name: "UploadSigningCertificate",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::UPLOAD_SIGNING_CERTIFICATE_REQUEST,
+    output: &tables::UPLOAD_SIGNING_CERTIFICATE_RESPONSE,
+    errors: &[
+        &tables::LIMIT_EXCEEDED_EXCEPTION,
+        &tables::ENTITY_ALREADY_EXISTS_EXCEPTION,
+        &tables::MALFORMED_CERTIFICATE_EXCEPTION,
+        &tables::INVALID_CERTIFICATE_EXCEPTION,
+        &tables::DUPLICATE_CERTIFICATE_EXCEPTION,
+        &tables::NO_SUCH_ENTITY_EXCEPTION,
+        &tables::CONCURRENT_MODIFICATION_EXCEPTION,
+        &tables::SERVICE_FAILURE_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::UploadSigningCertificateRequest::default()),
+    new_output: || Box::new(shapes::UploadSigningCertificateResponse::default()),
+    lane: Lane::Command,
+    action: "iam:UploadSigningCertificate",
+    resource: "arn:aws:iam::{account}:user/{UserName}",
+    paginator: None,
+    result_wrapper: Some("UploadSigningCertificateResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,

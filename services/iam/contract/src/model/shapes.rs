@@ -39,6 +39,20 @@ pub struct AccessKeyMetadata {
 shape!(AccessKeyMetadata, tables::ACCESS_KEY_METADATA, 0 user_name, 1 access_key_id, 2 status, 3 create_date);
 
 #[derive(Clone, Default)]
+pub struct AddClientIDToOpenIDConnectProviderOutput {}
+shape!(
+    AddClientIDToOpenIDConnectProviderOutput,
+    tables::ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_OUTPUT
+);
+
+#[derive(Clone, Default)]
+pub struct AddClientIDToOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+    pub client_id: String,
+}
+shape!(AddClientIDToOpenIDConnectProviderRequest, tables::ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_REQUEST, 0 open_id_connect_provider_arn, 1 client_id);
+
+#[derive(Clone, Default)]
 pub struct AddRoleToInstanceProfileOutput {}
 shape!(AddRoleToInstanceProfileOutput, tables::ADD_ROLE_TO_INSTANCE_PROFILE_OUTPUT);
 
@@ -106,6 +120,17 @@ pub struct AttachedPolicy {
     pub policy_arn: Option<String>,
 }
 shape!(AttachedPolicy, tables::ATTACHED_POLICY, 0 policy_name, 1 policy_arn);
+
+#[derive(Clone, Default)]
+pub struct ChangePasswordOutput {}
+shape!(ChangePasswordOutput, tables::CHANGE_PASSWORD_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct ChangePasswordRequest {
+    pub old_password: String,
+    pub new_password: String,
+}
+shape!(ChangePasswordRequest, tables::CHANGE_PASSWORD_REQUEST, 0 old_password, 1 new_password);
 
 #[derive(Clone, Default)]
 pub struct ContextEntry {
@@ -179,6 +204,22 @@ pub struct CreateLoginProfileResponse {
 shape!(CreateLoginProfileResponse, tables::CREATE_LOGIN_PROFILE_RESPONSE, 0 login_profile);
 
 #[derive(Clone, Default)]
+pub struct CreateOpenIDConnectProviderRequest {
+    pub url: String,
+    pub client_id_list: Option<Vec<String>>,
+    pub thumbprint_list: Option<Vec<String>>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(CreateOpenIDConnectProviderRequest, tables::CREATE_OPEN_ID_CONNECT_PROVIDER_REQUEST, 0 url, 1 client_id_list, 2 thumbprint_list, 3 tags);
+
+#[derive(Clone, Default)]
+pub struct CreateOpenIDConnectProviderResponse {
+    pub open_id_connect_provider_arn: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(CreateOpenIDConnectProviderResponse, tables::CREATE_OPEN_ID_CONNECT_PROVIDER_RESPONSE, 0 open_id_connect_provider_arn, 1 tags);
+
+#[derive(Clone, Default)]
 pub struct CreatePolicyRequest {
     pub policy_name: String,
     pub path: Option<String>,
@@ -227,6 +268,23 @@ pub struct CreateRoleResponse {
 shape!(CreateRoleResponse, tables::CREATE_ROLE_RESPONSE, 0 role);
 
 #[derive(Clone, Default)]
+pub struct CreateSAMLProviderRequest {
+    pub saml_metadata_document: String,
+    pub name: String,
+    pub tags: Option<Vec<Tag>>,
+    pub assertion_encryption_mode: Option<AssertionEncryptionModeType>,
+    pub add_private_key: Option<String>,
+}
+shape!(CreateSAMLProviderRequest, tables::CREATE_SAML_PROVIDER_REQUEST, 0 saml_metadata_document, 1 name, 2 tags, 3 assertion_encryption_mode, 4 add_private_key);
+
+#[derive(Clone, Default)]
+pub struct CreateSAMLProviderResponse {
+    pub saml_provider_arn: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(CreateSAMLProviderResponse, tables::CREATE_SAML_PROVIDER_RESPONSE, 0 saml_provider_arn, 1 tags);
+
+#[derive(Clone, Default)]
 pub struct CreateServiceLinkedRoleRequest {
     pub aws_service_name: String,
     pub description: Option<String>,
@@ -239,6 +297,20 @@ pub struct CreateServiceLinkedRoleResponse {
     pub role: Option<Role>,
 }
 shape!(CreateServiceLinkedRoleResponse, tables::CREATE_SERVICE_LINKED_ROLE_RESPONSE, 0 role);
+
+#[derive(Clone, Default)]
+pub struct CreateServiceSpecificCredentialRequest {
+    pub user_name: String,
+    pub service_name: String,
+    pub credential_age_days: Option<i32>,
+}
+shape!(CreateServiceSpecificCredentialRequest, tables::CREATE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST, 0 user_name, 1 service_name, 2 credential_age_days);
+
+#[derive(Clone, Default)]
+pub struct CreateServiceSpecificCredentialResponse {
+    pub service_specific_credential: Option<ServiceSpecificCredential>,
+}
+shape!(CreateServiceSpecificCredentialResponse, tables::CREATE_SERVICE_SPECIFIC_CREDENTIAL_RESPONSE, 0 service_specific_credential);
 
 #[derive(Clone, Default)]
 pub struct CreateUserRequest {
@@ -254,6 +326,31 @@ pub struct CreateUserResponse {
     pub user: Option<User>,
 }
 shape!(CreateUserResponse, tables::CREATE_USER_RESPONSE, 0 user);
+
+#[derive(Clone, Default)]
+pub struct CreateVirtualMFADeviceRequest {
+    pub path: Option<String>,
+    pub virtual_mfa_device_name: String,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(CreateVirtualMFADeviceRequest, tables::CREATE_VIRTUAL_MFA_DEVICE_REQUEST, 0 path, 1 virtual_mfa_device_name, 2 tags);
+
+#[derive(Clone, Default)]
+pub struct CreateVirtualMFADeviceResponse {
+    pub virtual_mfa_device: VirtualMFADevice,
+}
+shape!(CreateVirtualMFADeviceResponse, tables::CREATE_VIRTUAL_MFA_DEVICE_RESPONSE, 0 virtual_mfa_device);
+
+#[derive(Clone, Default)]
+pub struct DeactivateMFADeviceOutput {}
+shape!(DeactivateMFADeviceOutput, tables::DEACTIVATE_MFA_DEVICE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeactivateMFADeviceRequest {
+    pub user_name: Option<String>,
+    pub serial_number: String,
+}
+shape!(DeactivateMFADeviceRequest, tables::DEACTIVATE_MFA_DEVICE_REQUEST, 0 user_name, 1 serial_number);
 
 #[derive(Clone, Default)]
 pub struct DeleteAccessKeyOutput {}
@@ -326,6 +423,16 @@ pub struct DeleteLoginProfileRequest {
 shape!(DeleteLoginProfileRequest, tables::DELETE_LOGIN_PROFILE_REQUEST, 0 user_name);
 
 #[derive(Clone, Default)]
+pub struct DeleteOpenIDConnectProviderOutput {}
+shape!(DeleteOpenIDConnectProviderOutput, tables::DELETE_OPEN_ID_CONNECT_PROVIDER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+}
+shape!(DeleteOpenIDConnectProviderRequest, tables::DELETE_OPEN_ID_CONNECT_PROVIDER_REQUEST, 0 open_id_connect_provider_arn);
+
+#[derive(Clone, Default)]
 pub struct DeletePolicyOutput {}
 shape!(DeletePolicyOutput, tables::DELETE_POLICY_OUTPUT);
 
@@ -378,6 +485,37 @@ pub struct DeleteRoleRequest {
 shape!(DeleteRoleRequest, tables::DELETE_ROLE_REQUEST, 0 role_name);
 
 #[derive(Clone, Default)]
+pub struct DeleteSAMLProviderOutput {}
+shape!(DeleteSAMLProviderOutput, tables::DELETE_SAML_PROVIDER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteSAMLProviderRequest {
+    pub saml_provider_arn: String,
+}
+shape!(DeleteSAMLProviderRequest, tables::DELETE_SAML_PROVIDER_REQUEST, 0 saml_provider_arn);
+
+#[derive(Clone, Default)]
+pub struct DeleteSSHPublicKeyOutput {}
+shape!(DeleteSSHPublicKeyOutput, tables::DELETE_SSH_PUBLIC_KEY_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteSSHPublicKeyRequest {
+    pub user_name: String,
+    pub ssh_public_key_id: String,
+}
+shape!(DeleteSSHPublicKeyRequest, tables::DELETE_SSH_PUBLIC_KEY_REQUEST, 0 user_name, 1 ssh_public_key_id);
+
+#[derive(Clone, Default)]
+pub struct DeleteServerCertificateOutput {}
+shape!(DeleteServerCertificateOutput, tables::DELETE_SERVER_CERTIFICATE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteServerCertificateRequest {
+    pub server_certificate_name: String,
+}
+shape!(DeleteServerCertificateRequest, tables::DELETE_SERVER_CERTIFICATE_REQUEST, 0 server_certificate_name);
+
+#[derive(Clone, Default)]
 pub struct DeleteServiceLinkedRoleRequest {
     pub role_name: String,
 }
@@ -388,6 +526,28 @@ pub struct DeleteServiceLinkedRoleResponse {
     pub deletion_task_id: String,
 }
 shape!(DeleteServiceLinkedRoleResponse, tables::DELETE_SERVICE_LINKED_ROLE_RESPONSE, 0 deletion_task_id);
+
+#[derive(Clone, Default)]
+pub struct DeleteServiceSpecificCredentialOutput {}
+shape!(DeleteServiceSpecificCredentialOutput, tables::DELETE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteServiceSpecificCredentialRequest {
+    pub user_name: Option<String>,
+    pub service_specific_credential_id: String,
+}
+shape!(DeleteServiceSpecificCredentialRequest, tables::DELETE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST, 0 user_name, 1 service_specific_credential_id);
+
+#[derive(Clone, Default)]
+pub struct DeleteSigningCertificateOutput {}
+shape!(DeleteSigningCertificateOutput, tables::DELETE_SIGNING_CERTIFICATE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteSigningCertificateRequest {
+    pub user_name: Option<String>,
+    pub certificate_id: String,
+}
+shape!(DeleteSigningCertificateRequest, tables::DELETE_SIGNING_CERTIFICATE_REQUEST, 0 user_name, 1 certificate_id);
 
 #[derive(Clone, Default)]
 pub struct DeleteUserOutput {}
@@ -419,6 +579,16 @@ pub struct DeleteUserRequest {
     pub user_name: String,
 }
 shape!(DeleteUserRequest, tables::DELETE_USER_REQUEST, 0 user_name);
+
+#[derive(Clone, Default)]
+pub struct DeleteVirtualMFADeviceOutput {}
+shape!(DeleteVirtualMFADeviceOutput, tables::DELETE_VIRTUAL_MFA_DEVICE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct DeleteVirtualMFADeviceRequest {
+    pub serial_number: String,
+}
+shape!(DeleteVirtualMFADeviceRequest, tables::DELETE_VIRTUAL_MFA_DEVICE_REQUEST, 0 serial_number);
 
 #[derive(Clone, Default)]
 pub struct DeletionTaskFailureReasonType {
@@ -461,6 +631,19 @@ pub struct DetachUserPolicyRequest {
 shape!(DetachUserPolicyRequest, tables::DETACH_USER_POLICY_REQUEST, 0 user_name, 1 policy_arn);
 
 #[derive(Clone, Default)]
+pub struct EnableMFADeviceOutput {}
+shape!(EnableMFADeviceOutput, tables::ENABLE_MFA_DEVICE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct EnableMFADeviceRequest {
+    pub user_name: String,
+    pub serial_number: String,
+    pub authentication_code1: String,
+    pub authentication_code2: String,
+}
+shape!(EnableMFADeviceRequest, tables::ENABLE_MFA_DEVICE_REQUEST, 0 user_name, 1 serial_number, 2 authentication_code1, 3 authentication_code2);
+
+#[derive(Clone, Default)]
 pub struct EvaluationResult {
     pub eval_action_name: String,
     pub eval_resource_name: Option<String>,
@@ -473,6 +656,17 @@ pub struct EvaluationResult {
     pub resource_specific_results: Option<Vec<ResourceSpecificResult>>,
 }
 shape!(EvaluationResult, tables::EVALUATION_RESULT, 0 eval_action_name, 1 eval_resource_name, 2 eval_decision, 3 matched_statements, 4 missing_context_values, 5 organizations_decision_detail, 6 permissions_boundary_decision_detail, 7 eval_decision_details, 8 resource_specific_results);
+
+#[derive(Clone, Default)]
+pub struct GenerateCredentialReportInput {}
+shape!(GenerateCredentialReportInput, tables::GENERATE_CREDENTIAL_REPORT_INPUT);
+
+#[derive(Clone, Default)]
+pub struct GenerateCredentialReportResponse {
+    pub state: Option<ReportStateType>,
+    pub description: Option<String>,
+}
+shape!(GenerateCredentialReportResponse, tables::GENERATE_CREDENTIAL_REPORT_RESPONSE, 0 state, 1 description);
 
 #[derive(Clone, Default)]
 pub struct GetAccessKeyLastUsedRequest {
@@ -546,6 +740,18 @@ pub struct GetContextKeysForPrincipalPolicyRequest {
 shape!(GetContextKeysForPrincipalPolicyRequest, tables::GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_REQUEST, 0 policy_source_arn, 1 policy_input_list);
 
 #[derive(Clone, Default)]
+pub struct GetCredentialReportInput {}
+shape!(GetCredentialReportInput, tables::GET_CREDENTIAL_REPORT_INPUT);
+
+#[derive(Clone, Default)]
+pub struct GetCredentialReportResponse {
+    pub content: Option<Bytes>,
+    pub report_format: Option<ReportFormatType>,
+    pub generated_time: Option<Timestamp>,
+}
+shape!(GetCredentialReportResponse, tables::GET_CREDENTIAL_REPORT_RESPONSE, 0 content, 1 report_format, 2 generated_time);
+
+#[derive(Clone, Default)]
 pub struct GetGroupPolicyRequest {
     pub group_name: String,
     pub policy_name: String,
@@ -602,6 +808,38 @@ pub struct GetLoginProfileResponse {
 shape!(GetLoginProfileResponse, tables::GET_LOGIN_PROFILE_RESPONSE, 0 login_profile);
 
 #[derive(Clone, Default)]
+pub struct GetMFADeviceRequest {
+    pub serial_number: String,
+    pub user_name: Option<String>,
+}
+shape!(GetMFADeviceRequest, tables::GET_MFA_DEVICE_REQUEST, 0 serial_number, 1 user_name);
+
+#[derive(Clone, Default)]
+pub struct GetMFADeviceResponse {
+    pub user_name: Option<String>,
+    pub serial_number: String,
+    pub enable_date: Option<Timestamp>,
+    pub certifications: Option<BTreeMap<String, String>>,
+}
+shape!(GetMFADeviceResponse, tables::GET_MFA_DEVICE_RESPONSE, 0 user_name, 1 serial_number, 2 enable_date, 3 certifications);
+
+#[derive(Clone, Default)]
+pub struct GetOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+}
+shape!(GetOpenIDConnectProviderRequest, tables::GET_OPEN_ID_CONNECT_PROVIDER_REQUEST, 0 open_id_connect_provider_arn);
+
+#[derive(Clone, Default)]
+pub struct GetOpenIDConnectProviderResponse {
+    pub url: Option<String>,
+    pub client_id_list: Option<Vec<String>>,
+    pub thumbprint_list: Option<Vec<String>>,
+    pub create_date: Option<Timestamp>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(GetOpenIDConnectProviderResponse, tables::GET_OPEN_ID_CONNECT_PROVIDER_RESPONSE, 0 url, 1 client_id_list, 2 thumbprint_list, 3 create_date, 4 tags);
+
+#[derive(Clone, Default)]
 pub struct GetPolicyRequest {
     pub policy_arn: String,
 }
@@ -652,6 +890,50 @@ pub struct GetRoleResponse {
     pub role: Role,
 }
 shape!(GetRoleResponse, tables::GET_ROLE_RESPONSE, 0 role);
+
+#[derive(Clone, Default)]
+pub struct GetSAMLProviderRequest {
+    pub saml_provider_arn: String,
+}
+shape!(GetSAMLProviderRequest, tables::GET_SAML_PROVIDER_REQUEST, 0 saml_provider_arn);
+
+#[derive(Clone, Default)]
+pub struct GetSAMLProviderResponse {
+    pub saml_provider_uuid: Option<String>,
+    pub saml_metadata_document: Option<String>,
+    pub create_date: Option<Timestamp>,
+    pub valid_until: Option<Timestamp>,
+    pub tags: Option<Vec<Tag>>,
+    pub assertion_encryption_mode: Option<AssertionEncryptionModeType>,
+    pub private_key_list: Option<Vec<SAMLPrivateKey>>,
+}
+shape!(GetSAMLProviderResponse, tables::GET_SAML_PROVIDER_RESPONSE, 0 saml_provider_uuid, 1 saml_metadata_document, 2 create_date, 3 valid_until, 4 tags, 5 assertion_encryption_mode, 6 private_key_list);
+
+#[derive(Clone, Default)]
+pub struct GetSSHPublicKeyRequest {
+    pub user_name: String,
+    pub ssh_public_key_id: String,
+    pub encoding: EncodingType,
+}
+shape!(GetSSHPublicKeyRequest, tables::GET_SSH_PUBLIC_KEY_REQUEST, 0 user_name, 1 ssh_public_key_id, 2 encoding);
+
+#[derive(Clone, Default)]
+pub struct GetSSHPublicKeyResponse {
+    pub ssh_public_key: Option<SSHPublicKey>,
+}
+shape!(GetSSHPublicKeyResponse, tables::GET_SSH_PUBLIC_KEY_RESPONSE, 0 ssh_public_key);
+
+#[derive(Clone, Default)]
+pub struct GetServerCertificateRequest {
+    pub server_certificate_name: String,
+}
+shape!(GetServerCertificateRequest, tables::GET_SERVER_CERTIFICATE_REQUEST, 0 server_certificate_name);
+
+#[derive(Clone, Default)]
+pub struct GetServerCertificateResponse {
+    pub server_certificate: ServerCertificate,
+}
+shape!(GetServerCertificateResponse, tables::GET_SERVER_CERTIFICATE_RESPONSE, 0 server_certificate);
 
 #[derive(Clone, Default)]
 pub struct GetServiceLinkedRoleDeletionStatusRequest {
@@ -927,6 +1209,22 @@ pub struct ListInstanceProfilesResponse {
 shape!(ListInstanceProfilesResponse, tables::LIST_INSTANCE_PROFILES_RESPONSE, 0 instance_profiles, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
+pub struct ListMFADeviceTagsRequest {
+    pub serial_number: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListMFADeviceTagsRequest, tables::LIST_MFA_DEVICE_TAGS_REQUEST, 0 serial_number, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListMFADeviceTagsResponse {
+    pub tags: Vec<Tag>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListMFADeviceTagsResponse, tables::LIST_MFA_DEVICE_TAGS_RESPONSE, 0 tags, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
 pub struct ListMFADevicesRequest {
     pub user_name: Option<String>,
     pub marker: Option<String>,
@@ -943,6 +1241,22 @@ pub struct ListMFADevicesResponse {
 shape!(ListMFADevicesResponse, tables::LIST_MFA_DEVICES_RESPONSE, 0 mfa_devices, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
+pub struct ListOpenIDConnectProviderTagsRequest {
+    pub open_id_connect_provider_arn: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListOpenIDConnectProviderTagsRequest, tables::LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_REQUEST, 0 open_id_connect_provider_arn, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListOpenIDConnectProviderTagsResponse {
+    pub tags: Vec<Tag>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListOpenIDConnectProviderTagsResponse, tables::LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_RESPONSE, 0 tags, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
 pub struct ListOpenIDConnectProvidersRequest {}
 shape!(ListOpenIDConnectProvidersRequest, tables::LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST);
 
@@ -951,6 +1265,29 @@ pub struct ListOpenIDConnectProvidersResponse {
     pub open_id_connect_provider_list: Option<Vec<OpenIDConnectProviderListEntry>>,
 }
 shape!(ListOpenIDConnectProvidersResponse, tables::LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE, 0 open_id_connect_provider_list);
+
+#[derive(Clone, Default)]
+pub struct ListPoliciesGrantingServiceAccessEntry {
+    pub service_namespace: Option<String>,
+    pub policies: Option<Vec<PolicyGrantingServiceAccess>>,
+}
+shape!(ListPoliciesGrantingServiceAccessEntry, tables::LIST_POLICIES_GRANTING_SERVICE_ACCESS_ENTRY, 0 service_namespace, 1 policies);
+
+#[derive(Clone, Default)]
+pub struct ListPoliciesGrantingServiceAccessRequest {
+    pub marker: Option<String>,
+    pub arn: String,
+    pub service_namespaces: Vec<String>,
+}
+shape!(ListPoliciesGrantingServiceAccessRequest, tables::LIST_POLICIES_GRANTING_SERVICE_ACCESS_REQUEST, 0 marker, 1 arn, 2 service_namespaces);
+
+#[derive(Clone, Default)]
+pub struct ListPoliciesGrantingServiceAccessResponse {
+    pub policies_granting_service_access: Vec<ListPoliciesGrantingServiceAccessEntry>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListPoliciesGrantingServiceAccessResponse, tables::LIST_POLICIES_GRANTING_SERVICE_ACCESS_RESPONSE, 0 policies_granting_service_access, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
 pub struct ListPoliciesRequest {
@@ -1052,6 +1389,22 @@ pub struct ListRolesResponse {
 shape!(ListRolesResponse, tables::LIST_ROLES_RESPONSE, 0 roles, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
+pub struct ListSAMLProviderTagsRequest {
+    pub saml_provider_arn: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListSAMLProviderTagsRequest, tables::LIST_SAML_PROVIDER_TAGS_REQUEST, 0 saml_provider_arn, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListSAMLProviderTagsResponse {
+    pub tags: Vec<Tag>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListSAMLProviderTagsResponse, tables::LIST_SAML_PROVIDER_TAGS_RESPONSE, 0 tags, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
 pub struct ListSAMLProvidersRequest {}
 shape!(ListSAMLProvidersRequest, tables::LIST_SAML_PROVIDERS_REQUEST);
 
@@ -1076,6 +1429,22 @@ pub struct ListSSHPublicKeysResponse {
     pub marker: Option<String>,
 }
 shape!(ListSSHPublicKeysResponse, tables::LIST_SSH_PUBLIC_KEYS_RESPONSE, 0 ssh_public_keys, 1 is_truncated, 2 marker);
+
+#[derive(Clone, Default)]
+pub struct ListServerCertificateTagsRequest {
+    pub server_certificate_name: String,
+    pub marker: Option<String>,
+    pub max_items: Option<i32>,
+}
+shape!(ListServerCertificateTagsRequest, tables::LIST_SERVER_CERTIFICATE_TAGS_REQUEST, 0 server_certificate_name, 1 marker, 2 max_items);
+
+#[derive(Clone, Default)]
+pub struct ListServerCertificateTagsResponse {
+    pub tags: Vec<Tag>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+}
+shape!(ListServerCertificateTagsResponse, tables::LIST_SERVER_CERTIFICATE_TAGS_RESPONSE, 0 tags, 1 is_truncated, 2 marker);
 
 #[derive(Clone, Default)]
 pub struct ListServerCertificatesRequest {
@@ -1282,6 +1651,16 @@ pub struct PolicyDetail {
 shape!(PolicyDetail, tables::POLICY_DETAIL, 0 policy_name, 1 policy_document);
 
 #[derive(Clone, Default)]
+pub struct PolicyGrantingServiceAccess {
+    pub policy_name: String,
+    pub policy_type: PolicyType,
+    pub policy_arn: Option<String>,
+    pub entity_type: Option<PolicyOwnerEntityType>,
+    pub entity_name: Option<String>,
+}
+shape!(PolicyGrantingServiceAccess, tables::POLICY_GRANTING_SERVICE_ACCESS, 0 policy_name, 1 policy_type, 2 policy_arn, 3 entity_type, 4 entity_name);
+
+#[derive(Clone, Default)]
 pub struct PolicyGroup {
     pub group_name: Option<String>,
     pub group_id: Option<String>,
@@ -1377,6 +1756,20 @@ pub struct PutUserPolicyRequest {
 shape!(PutUserPolicyRequest, tables::PUT_USER_POLICY_REQUEST, 0 user_name, 1 policy_name, 2 policy_document);
 
 #[derive(Clone, Default)]
+pub struct RemoveClientIDFromOpenIDConnectProviderOutput {}
+shape!(
+    RemoveClientIDFromOpenIDConnectProviderOutput,
+    tables::REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_OUTPUT
+);
+
+#[derive(Clone, Default)]
+pub struct RemoveClientIDFromOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+    pub client_id: String,
+}
+shape!(RemoveClientIDFromOpenIDConnectProviderRequest, tables::REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_REQUEST, 0 open_id_connect_provider_arn, 1 client_id);
+
+#[derive(Clone, Default)]
 pub struct RemoveRoleFromInstanceProfileOutput {}
 shape!(RemoveRoleFromInstanceProfileOutput, tables::REMOVE_ROLE_FROM_INSTANCE_PROFILE_OUTPUT);
 
@@ -1399,6 +1792,19 @@ pub struct RemoveUserFromGroupRequest {
 shape!(RemoveUserFromGroupRequest, tables::REMOVE_USER_FROM_GROUP_REQUEST, 0 group_name, 1 user_name);
 
 #[derive(Clone, Default)]
+pub struct ResetServiceSpecificCredentialRequest {
+    pub user_name: Option<String>,
+    pub service_specific_credential_id: String,
+}
+shape!(ResetServiceSpecificCredentialRequest, tables::RESET_SERVICE_SPECIFIC_CREDENTIAL_REQUEST, 0 user_name, 1 service_specific_credential_id);
+
+#[derive(Clone, Default)]
+pub struct ResetServiceSpecificCredentialResponse {
+    pub service_specific_credential: Option<ServiceSpecificCredential>,
+}
+shape!(ResetServiceSpecificCredentialResponse, tables::RESET_SERVICE_SPECIFIC_CREDENTIAL_RESPONSE, 0 service_specific_credential);
+
+#[derive(Clone, Default)]
 pub struct ResourceSpecificResult {
     pub eval_resource_name: String,
     pub eval_resource_decision: PolicyEvaluationDecisionType,
@@ -1408,6 +1814,19 @@ pub struct ResourceSpecificResult {
     pub permissions_boundary_decision_detail: Option<PermissionsBoundaryDecisionDetail>,
 }
 shape!(ResourceSpecificResult, tables::RESOURCE_SPECIFIC_RESULT, 0 eval_resource_name, 1 eval_resource_decision, 2 matched_statements, 3 missing_context_values, 4 eval_decision_details, 5 permissions_boundary_decision_detail);
+
+#[derive(Clone, Default)]
+pub struct ResyncMFADeviceOutput {}
+shape!(ResyncMFADeviceOutput, tables::RESYNC_MFA_DEVICE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct ResyncMFADeviceRequest {
+    pub user_name: String,
+    pub serial_number: String,
+    pub authentication_code1: String,
+    pub authentication_code2: String,
+}
+shape!(ResyncMFADeviceRequest, tables::RESYNC_MFA_DEVICE_REQUEST, 0 user_name, 1 serial_number, 2 authentication_code1, 3 authentication_code2);
 
 #[derive(Clone, Default)]
 pub struct Role {
@@ -1457,12 +1876,30 @@ pub struct RoleUsageType {
 shape!(RoleUsageType, tables::ROLE_USAGE_TYPE, 0 region, 1 resources);
 
 #[derive(Clone, Default)]
+pub struct SAMLPrivateKey {
+    pub key_id: Option<String>,
+    pub timestamp: Option<Timestamp>,
+}
+shape!(SAMLPrivateKey, tables::SAML_PRIVATE_KEY, 0 key_id, 1 timestamp);
+
+#[derive(Clone, Default)]
 pub struct SAMLProviderListEntry {
     pub arn: Option<String>,
     pub valid_until: Option<Timestamp>,
     pub create_date: Option<Timestamp>,
 }
 shape!(SAMLProviderListEntry, tables::SAML_PROVIDER_LIST_ENTRY, 0 arn, 1 valid_until, 2 create_date);
+
+#[derive(Clone, Default)]
+pub struct SSHPublicKey {
+    pub user_name: String,
+    pub ssh_public_key_id: String,
+    pub fingerprint: String,
+    pub ssh_public_key_body: String,
+    pub status: StatusType,
+    pub upload_date: Option<Timestamp>,
+}
+shape!(SSHPublicKey, tables::SSH_PUBLIC_KEY, 0 user_name, 1 ssh_public_key_id, 2 fingerprint, 3 ssh_public_key_body, 4 status, 5 upload_date);
 
 #[derive(Clone, Default)]
 pub struct SSHPublicKeyMetadata {
@@ -1474,6 +1911,15 @@ pub struct SSHPublicKeyMetadata {
 shape!(SSHPublicKeyMetadata, tables::SSH_PUBLIC_KEY_METADATA, 0 user_name, 1 ssh_public_key_id, 2 status, 3 upload_date);
 
 #[derive(Clone, Default)]
+pub struct ServerCertificate {
+    pub server_certificate_metadata: ServerCertificateMetadata,
+    pub certificate_body: String,
+    pub certificate_chain: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(ServerCertificate, tables::SERVER_CERTIFICATE, 0 server_certificate_metadata, 1 certificate_body, 2 certificate_chain, 3 tags);
+
+#[derive(Clone, Default)]
 pub struct ServerCertificateMetadata {
     pub path: String,
     pub server_certificate_name: String,
@@ -1483,6 +1929,21 @@ pub struct ServerCertificateMetadata {
     pub expiration: Option<Timestamp>,
 }
 shape!(ServerCertificateMetadata, tables::SERVER_CERTIFICATE_METADATA, 0 path, 1 server_certificate_name, 2 server_certificate_id, 3 arn, 4 upload_date, 5 expiration);
+
+#[derive(Clone, Default)]
+pub struct ServiceSpecificCredential {
+    pub create_date: Timestamp,
+    pub expiration_date: Option<Timestamp>,
+    pub service_name: String,
+    pub service_user_name: Option<String>,
+    pub service_password: Option<String>,
+    pub service_credential_alias: Option<String>,
+    pub service_credential_secret: Option<String>,
+    pub service_specific_credential_id: String,
+    pub user_name: String,
+    pub status: StatusType,
+}
+shape!(ServiceSpecificCredential, tables::SERVICE_SPECIFIC_CREDENTIAL, 0 create_date, 1 expiration_date, 2 service_name, 3 service_user_name, 4 service_password, 5 service_credential_alias, 6 service_credential_secret, 7 service_specific_credential_id, 8 user_name, 9 status);
 
 #[derive(Clone, Default)]
 pub struct ServiceSpecificCredentialMetadata {
@@ -1587,6 +2048,28 @@ pub struct TagInstanceProfileRequest {
 shape!(TagInstanceProfileRequest, tables::TAG_INSTANCE_PROFILE_REQUEST, 0 instance_profile_name, 1 tags);
 
 #[derive(Clone, Default)]
+pub struct TagMFADeviceOutput {}
+shape!(TagMFADeviceOutput, tables::TAG_MFA_DEVICE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct TagMFADeviceRequest {
+    pub serial_number: String,
+    pub tags: Vec<Tag>,
+}
+shape!(TagMFADeviceRequest, tables::TAG_MFA_DEVICE_REQUEST, 0 serial_number, 1 tags);
+
+#[derive(Clone, Default)]
+pub struct TagOpenIDConnectProviderOutput {}
+shape!(TagOpenIDConnectProviderOutput, tables::TAG_OPEN_ID_CONNECT_PROVIDER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct TagOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+    pub tags: Vec<Tag>,
+}
+shape!(TagOpenIDConnectProviderRequest, tables::TAG_OPEN_ID_CONNECT_PROVIDER_REQUEST, 0 open_id_connect_provider_arn, 1 tags);
+
+#[derive(Clone, Default)]
 pub struct TagPolicyOutput {}
 shape!(TagPolicyOutput, tables::TAG_POLICY_OUTPUT);
 
@@ -1607,6 +2090,28 @@ pub struct TagRoleRequest {
     pub tags: Vec<Tag>,
 }
 shape!(TagRoleRequest, tables::TAG_ROLE_REQUEST, 0 role_name, 1 tags);
+
+#[derive(Clone, Default)]
+pub struct TagSAMLProviderOutput {}
+shape!(TagSAMLProviderOutput, tables::TAG_SAML_PROVIDER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct TagSAMLProviderRequest {
+    pub saml_provider_arn: String,
+    pub tags: Vec<Tag>,
+}
+shape!(TagSAMLProviderRequest, tables::TAG_SAML_PROVIDER_REQUEST, 0 saml_provider_arn, 1 tags);
+
+#[derive(Clone, Default)]
+pub struct TagServerCertificateOutput {}
+shape!(TagServerCertificateOutput, tables::TAG_SERVER_CERTIFICATE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct TagServerCertificateRequest {
+    pub server_certificate_name: String,
+    pub tags: Vec<Tag>,
+}
+shape!(TagServerCertificateRequest, tables::TAG_SERVER_CERTIFICATE_REQUEST, 0 server_certificate_name, 1 tags);
 
 #[derive(Clone, Default)]
 pub struct TagUserOutput {}
@@ -1631,6 +2136,28 @@ pub struct UntagInstanceProfileRequest {
 shape!(UntagInstanceProfileRequest, tables::UNTAG_INSTANCE_PROFILE_REQUEST, 0 instance_profile_name, 1 tag_keys);
 
 #[derive(Clone, Default)]
+pub struct UntagMFADeviceOutput {}
+shape!(UntagMFADeviceOutput, tables::UNTAG_MFA_DEVICE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UntagMFADeviceRequest {
+    pub serial_number: String,
+    pub tag_keys: Vec<String>,
+}
+shape!(UntagMFADeviceRequest, tables::UNTAG_MFA_DEVICE_REQUEST, 0 serial_number, 1 tag_keys);
+
+#[derive(Clone, Default)]
+pub struct UntagOpenIDConnectProviderOutput {}
+shape!(UntagOpenIDConnectProviderOutput, tables::UNTAG_OPEN_ID_CONNECT_PROVIDER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UntagOpenIDConnectProviderRequest {
+    pub open_id_connect_provider_arn: String,
+    pub tag_keys: Vec<String>,
+}
+shape!(UntagOpenIDConnectProviderRequest, tables::UNTAG_OPEN_ID_CONNECT_PROVIDER_REQUEST, 0 open_id_connect_provider_arn, 1 tag_keys);
+
+#[derive(Clone, Default)]
 pub struct UntagPolicyOutput {}
 shape!(UntagPolicyOutput, tables::UNTAG_POLICY_OUTPUT);
 
@@ -1651,6 +2178,28 @@ pub struct UntagRoleRequest {
     pub tag_keys: Vec<String>,
 }
 shape!(UntagRoleRequest, tables::UNTAG_ROLE_REQUEST, 0 role_name, 1 tag_keys);
+
+#[derive(Clone, Default)]
+pub struct UntagSAMLProviderOutput {}
+shape!(UntagSAMLProviderOutput, tables::UNTAG_SAML_PROVIDER_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UntagSAMLProviderRequest {
+    pub saml_provider_arn: String,
+    pub tag_keys: Vec<String>,
+}
+shape!(UntagSAMLProviderRequest, tables::UNTAG_SAML_PROVIDER_REQUEST, 0 saml_provider_arn, 1 tag_keys);
+
+#[derive(Clone, Default)]
+pub struct UntagServerCertificateOutput {}
+shape!(UntagServerCertificateOutput, tables::UNTAG_SERVER_CERTIFICATE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UntagServerCertificateRequest {
+    pub server_certificate_name: String,
+    pub tag_keys: Vec<String>,
+}
+shape!(UntagServerCertificateRequest, tables::UNTAG_SERVER_CERTIFICATE_REQUEST, 0 server_certificate_name, 1 tag_keys);
 
 #[derive(Clone, Default)]
 pub struct UntagUserOutput {}
@@ -1729,6 +2278,20 @@ pub struct UpdateLoginProfileRequest {
 shape!(UpdateLoginProfileRequest, tables::UPDATE_LOGIN_PROFILE_REQUEST, 0 user_name, 1 password, 2 password_reset_required);
 
 #[derive(Clone, Default)]
+pub struct UpdateOpenIDConnectProviderThumbprintOutput {}
+shape!(
+    UpdateOpenIDConnectProviderThumbprintOutput,
+    tables::UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_OUTPUT
+);
+
+#[derive(Clone, Default)]
+pub struct UpdateOpenIDConnectProviderThumbprintRequest {
+    pub open_id_connect_provider_arn: String,
+    pub thumbprint_list: Vec<String>,
+}
+shape!(UpdateOpenIDConnectProviderThumbprintRequest, tables::UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_REQUEST, 0 open_id_connect_provider_arn, 1 thumbprint_list);
+
+#[derive(Clone, Default)]
 pub struct UpdateRoleDescriptionRequest {
     pub role_name: String,
     pub description: String,
@@ -1754,6 +2317,70 @@ pub struct UpdateRoleResponse {}
 shape!(UpdateRoleResponse, tables::UPDATE_ROLE_RESPONSE);
 
 #[derive(Clone, Default)]
+pub struct UpdateSAMLProviderRequest {
+    pub saml_metadata_document: Option<String>,
+    pub saml_provider_arn: String,
+    pub assertion_encryption_mode: Option<AssertionEncryptionModeType>,
+    pub add_private_key: Option<String>,
+    pub remove_private_key: Option<String>,
+}
+shape!(UpdateSAMLProviderRequest, tables::UPDATE_SAML_PROVIDER_REQUEST, 0 saml_metadata_document, 1 saml_provider_arn, 2 assertion_encryption_mode, 3 add_private_key, 4 remove_private_key);
+
+#[derive(Clone, Default)]
+pub struct UpdateSAMLProviderResponse {
+    pub saml_provider_arn: Option<String>,
+}
+shape!(UpdateSAMLProviderResponse, tables::UPDATE_SAML_PROVIDER_RESPONSE, 0 saml_provider_arn);
+
+#[derive(Clone, Default)]
+pub struct UpdateSSHPublicKeyOutput {}
+shape!(UpdateSSHPublicKeyOutput, tables::UPDATE_SSH_PUBLIC_KEY_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UpdateSSHPublicKeyRequest {
+    pub user_name: String,
+    pub ssh_public_key_id: String,
+    pub status: StatusType,
+}
+shape!(UpdateSSHPublicKeyRequest, tables::UPDATE_SSH_PUBLIC_KEY_REQUEST, 0 user_name, 1 ssh_public_key_id, 2 status);
+
+#[derive(Clone, Default)]
+pub struct UpdateServerCertificateOutput {}
+shape!(UpdateServerCertificateOutput, tables::UPDATE_SERVER_CERTIFICATE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UpdateServerCertificateRequest {
+    pub server_certificate_name: String,
+    pub new_path: Option<String>,
+    pub new_server_certificate_name: Option<String>,
+}
+shape!(UpdateServerCertificateRequest, tables::UPDATE_SERVER_CERTIFICATE_REQUEST, 0 server_certificate_name, 1 new_path, 2 new_server_certificate_name);
+
+#[derive(Clone, Default)]
+pub struct UpdateServiceSpecificCredentialOutput {}
+shape!(UpdateServiceSpecificCredentialOutput, tables::UPDATE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UpdateServiceSpecificCredentialRequest {
+    pub user_name: Option<String>,
+    pub service_specific_credential_id: String,
+    pub status: StatusType,
+}
+shape!(UpdateServiceSpecificCredentialRequest, tables::UPDATE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST, 0 user_name, 1 service_specific_credential_id, 2 status);
+
+#[derive(Clone, Default)]
+pub struct UpdateSigningCertificateOutput {}
+shape!(UpdateSigningCertificateOutput, tables::UPDATE_SIGNING_CERTIFICATE_OUTPUT);
+
+#[derive(Clone, Default)]
+pub struct UpdateSigningCertificateRequest {
+    pub user_name: Option<String>,
+    pub certificate_id: String,
+    pub status: StatusType,
+}
+shape!(UpdateSigningCertificateRequest, tables::UPDATE_SIGNING_CERTIFICATE_REQUEST, 0 user_name, 1 certificate_id, 2 status);
+
+#[derive(Clone, Default)]
 pub struct UpdateUserOutput {}
 shape!(UpdateUserOutput, tables::UPDATE_USER_OUTPUT);
 
@@ -1764,6 +2391,50 @@ pub struct UpdateUserRequest {
     pub new_user_name: Option<String>,
 }
 shape!(UpdateUserRequest, tables::UPDATE_USER_REQUEST, 0 user_name, 1 new_path, 2 new_user_name);
+
+#[derive(Clone, Default)]
+pub struct UploadSSHPublicKeyRequest {
+    pub user_name: String,
+    pub ssh_public_key_body: String,
+}
+shape!(UploadSSHPublicKeyRequest, tables::UPLOAD_SSH_PUBLIC_KEY_REQUEST, 0 user_name, 1 ssh_public_key_body);
+
+#[derive(Clone, Default)]
+pub struct UploadSSHPublicKeyResponse {
+    pub ssh_public_key: Option<SSHPublicKey>,
+}
+shape!(UploadSSHPublicKeyResponse, tables::UPLOAD_SSH_PUBLIC_KEY_RESPONSE, 0 ssh_public_key);
+
+#[derive(Clone, Default)]
+pub struct UploadServerCertificateRequest {
+    pub path: Option<String>,
+    pub server_certificate_name: String,
+    pub certificate_body: String,
+    pub private_key: String,
+    pub certificate_chain: Option<String>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(UploadServerCertificateRequest, tables::UPLOAD_SERVER_CERTIFICATE_REQUEST, 0 path, 1 server_certificate_name, 2 certificate_body, 3 private_key, 4 certificate_chain, 5 tags);
+
+#[derive(Clone, Default)]
+pub struct UploadServerCertificateResponse {
+    pub server_certificate_metadata: Option<ServerCertificateMetadata>,
+    pub tags: Option<Vec<Tag>>,
+}
+shape!(UploadServerCertificateResponse, tables::UPLOAD_SERVER_CERTIFICATE_RESPONSE, 0 server_certificate_metadata, 1 tags);
+
+#[derive(Clone, Default)]
+pub struct UploadSigningCertificateRequest {
+    pub user_name: Option<String>,
+    pub certificate_body: String,
+}
+shape!(UploadSigningCertificateRequest, tables::UPLOAD_SIGNING_CERTIFICATE_REQUEST, 0 user_name, 1 certificate_body);
+
+#[derive(Clone, Default)]
+pub struct UploadSigningCertificateResponse {
+    pub certificate: SigningCertificate,
+}
+shape!(UploadSigningCertificateResponse, tables::UPLOAD_SIGNING_CERTIFICATE_RESPONSE, 0 certificate);
 
 #[derive(Clone, Default)]
 pub struct User {

@@ -40,6 +40,15 @@ pub static ACTION_NAME_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &ACTION_NAME_TYPE), flattened: false }),
 );
 pub static ACTION_NAME_TYPE: Schema = Schema::new("ActionNameType", Kind::Text).min(3).max(128);
+pub static ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_OUTPUT: Schema =
+    Schema::structure("AddClientIDToOpenIDConnectProviderOutput", &StructSchema::new(&[]));
+pub static ADD_CLIENT_ID_TO_OPEN_ID_CONNECT_PROVIDER_REQUEST: Schema = Schema::structure(
+    "AddClientIDToOpenIDConnectProviderRequest",
+    &StructSchema::new(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("ClientID", &CLIENT_ID_TYPE).required(),
+    ]),
+);
 pub static ADD_ROLE_TO_INSTANCE_PROFILE_OUTPUT: Schema =
     Schema::structure("AddRoleToInstanceProfileOutput", &StructSchema::new(&[]));
 pub static ADD_ROLE_TO_INSTANCE_PROFILE_REQUEST: Schema = Schema::structure(
@@ -104,6 +113,28 @@ pub static ATTACHED_POLICY: Schema = Schema::structure(
     ]),
 );
 pub static BOOTSTRAP_DATUM: Schema = Schema::new("BootstrapDatum", Kind::Blob).sensitive();
+pub static CERTIFICATION_KEY_TYPE: Schema =
+    Schema::new("CertificationKeyType", Kind::Text).min(1).max(128).pattern(&P0);
+pub static CERTIFICATION_MAP_TYPE: Schema = Schema::new(
+    "CertificationMapType",
+    Kind::Map(&MapSchema {
+        key: Member::new("key", &CERTIFICATION_KEY_TYPE),
+        value: Member::new("value", &CERTIFICATION_VALUE_TYPE),
+        entry: None,
+        flattened: false,
+    }),
+);
+pub static CERTIFICATION_VALUE_TYPE: Schema =
+    Schema::new("CertificationValueType", Kind::Text).min(1).max(32).pattern(&P0);
+pub static CHANGE_PASSWORD_OUTPUT: Schema =
+    Schema::structure("ChangePasswordOutput", &StructSchema::new(&[]));
+pub static CHANGE_PASSWORD_REQUEST: Schema = Schema::structure(
+    "ChangePasswordRequest",
+    &StructSchema::new(&[
+        Member::new("OldPassword", &PASSWORD_TYPE).required(),
+        Member::new("NewPassword", &PASSWORD_TYPE).required(),
+    ]),
+);
 pub static COLUMN_NUMBER: Schema = Schema::new("ColumnNumber", Kind::Integer);
 pub static CONCURRENT_MODIFICATION_EXCEPTION: Schema = Schema::structure(
     "ConcurrentModificationException",
@@ -195,6 +226,22 @@ pub static CREATE_LOGIN_PROFILE_RESPONSE: Schema = Schema::structure(
     "CreateLoginProfileResponse",
     &StructSchema::new(&[Member::new("LoginProfile", &LOGIN_PROFILE).required()]),
 );
+pub static CREATE_OPEN_ID_CONNECT_PROVIDER_REQUEST: Schema = Schema::structure(
+    "CreateOpenIDConnectProviderRequest",
+    &StructSchema::new(&[
+        Member::new("Url", &OPEN_ID_CONNECT_PROVIDER_URL_TYPE).required(),
+        Member::new("ClientIDList", &CLIENT_ID_LIST_TYPE),
+        Member::new("ThumbprintList", &THUMBPRINT_LIST_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
+pub static CREATE_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Schema = Schema::structure(
+    "CreateOpenIDConnectProviderResponse",
+    &StructSchema::new(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
 pub static CREATE_POLICY_REQUEST: Schema = Schema::structure(
     "CreatePolicyRequest",
     &StructSchema::new(&[
@@ -237,6 +284,23 @@ pub static CREATE_ROLE_RESPONSE: Schema = Schema::structure(
     "CreateRoleResponse",
     &StructSchema::new(&[Member::new("Role", &ROLE).required()]),
 );
+pub static CREATE_SAML_PROVIDER_REQUEST: Schema = Schema::structure(
+    "CreateSAMLProviderRequest",
+    &StructSchema::new(&[
+        Member::new("SAMLMetadataDocument", &SAML_METADATA_DOCUMENT_TYPE).required(),
+        Member::new("Name", &SAML_PROVIDER_NAME_TYPE).required(),
+        Member::new("Tags", &TAG_LIST_TYPE),
+        Member::new("AssertionEncryptionMode", &ASSERTION_ENCRYPTION_MODE_TYPE),
+        Member::new("AddPrivateKey", &PRIVATE_KEY_TYPE),
+    ]),
+);
+pub static CREATE_SAML_PROVIDER_RESPONSE: Schema = Schema::structure(
+    "CreateSAMLProviderResponse",
+    &StructSchema::new(&[
+        Member::new("SAMLProviderArn", &ARN_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
 pub static CREATE_SERVICE_LINKED_ROLE_REQUEST: Schema = Schema::structure(
     "CreateServiceLinkedRoleRequest",
     &StructSchema::new(&[
@@ -249,6 +313,18 @@ pub static CREATE_SERVICE_LINKED_ROLE_RESPONSE: Schema = Schema::structure(
     "CreateServiceLinkedRoleResponse",
     &StructSchema::new(&[Member::new("Role", &ROLE)]),
 );
+pub static CREATE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST: Schema = Schema::structure(
+    "CreateServiceSpecificCredentialRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("ServiceName", &SERVICE_NAME).required(),
+        Member::new("CredentialAgeDays", &CREDENTIAL_AGE_DAYS),
+    ]),
+);
+pub static CREATE_SERVICE_SPECIFIC_CREDENTIAL_RESPONSE: Schema = Schema::structure(
+    "CreateServiceSpecificCredentialResponse",
+    &StructSchema::new(&[Member::new("ServiceSpecificCredential", &SERVICE_SPECIFIC_CREDENTIAL)]),
+);
 pub static CREATE_USER_REQUEST: Schema = Schema::structure(
     "CreateUserRequest",
     &StructSchema::new(&[
@@ -260,6 +336,42 @@ pub static CREATE_USER_REQUEST: Schema = Schema::structure(
 );
 pub static CREATE_USER_RESPONSE: Schema =
     Schema::structure("CreateUserResponse", &StructSchema::new(&[Member::new("User", &USER)]));
+pub static CREATE_VIRTUAL_MFA_DEVICE_REQUEST: Schema = Schema::structure(
+    "CreateVirtualMFADeviceRequest",
+    &StructSchema::new(&[
+        Member::new("Path", &PATH_TYPE),
+        Member::new("VirtualMFADeviceName", &VIRTUAL_MFA_DEVICE_NAME).required(),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
+pub static CREATE_VIRTUAL_MFA_DEVICE_RESPONSE: Schema = Schema::structure(
+    "CreateVirtualMFADeviceResponse",
+    &StructSchema::new(&[Member::new("VirtualMFADevice", &VIRTUAL_MFA_DEVICE).required()]),
+);
+pub static CREDENTIAL_REPORT_EXPIRED_EXCEPTION: Schema = Schema::structure(
+    "CredentialReportExpiredException",
+    &StructSchema::new(&[Member::new("message", &CREDENTIAL_REPORT_EXPIRED_EXCEPTION_MESSAGE)])
+        .error("ReportExpired", 410, Fault::Sender),
+);
+pub static CREDENTIAL_REPORT_NOT_PRESENT_EXCEPTION: Schema = Schema::structure(
+    "CredentialReportNotPresentException",
+    &StructSchema::new(&[Member::new("message", &CREDENTIAL_REPORT_NOT_PRESENT_EXCEPTION_MESSAGE)])
+        .error("ReportNotPresent", 410, Fault::Sender),
+);
+pub static CREDENTIAL_REPORT_NOT_READY_EXCEPTION: Schema = Schema::structure(
+    "CredentialReportNotReadyException",
+    &StructSchema::new(&[Member::new("message", &CREDENTIAL_REPORT_NOT_READY_EXCEPTION_MESSAGE)])
+        .error("ReportInProgress", 404, Fault::Sender),
+);
+pub static DEACTIVATE_MFA_DEVICE_OUTPUT: Schema =
+    Schema::structure("DeactivateMFADeviceOutput", &StructSchema::new(&[]));
+pub static DEACTIVATE_MFA_DEVICE_REQUEST: Schema = Schema::structure(
+    "DeactivateMFADeviceRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE),
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+    ]),
+);
 pub static DELETE_ACCESS_KEY_OUTPUT: Schema =
     Schema::structure("DeleteAccessKeyOutput", &StructSchema::new(&[]));
 pub static DELETE_ACCESS_KEY_REQUEST: Schema = Schema::structure(
@@ -316,6 +428,12 @@ pub static DELETE_LOGIN_PROFILE_REQUEST: Schema = Schema::structure(
     "DeleteLoginProfileRequest",
     &StructSchema::new(&[Member::new("UserName", &USER_NAME_TYPE)]),
 );
+pub static DELETE_OPEN_ID_CONNECT_PROVIDER_OUTPUT: Schema =
+    Schema::structure("DeleteOpenIDConnectProviderOutput", &StructSchema::new(&[]));
+pub static DELETE_OPEN_ID_CONNECT_PROVIDER_REQUEST: Schema = Schema::structure(
+    "DeleteOpenIDConnectProviderRequest",
+    &StructSchema::new(&[Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required()]),
+);
 pub static DELETE_POLICY_OUTPUT: Schema =
     Schema::structure("DeletePolicyOutput", &StructSchema::new(&[]));
 pub static DELETE_POLICY_REQUEST: Schema = Schema::structure(
@@ -352,6 +470,29 @@ pub static DELETE_ROLE_REQUEST: Schema = Schema::structure(
     "DeleteRoleRequest",
     &StructSchema::new(&[Member::new("RoleName", &ROLE_NAME_TYPE).required()]),
 );
+pub static DELETE_SAML_PROVIDER_OUTPUT: Schema =
+    Schema::structure("DeleteSAMLProviderOutput", &StructSchema::new(&[]));
+pub static DELETE_SAML_PROVIDER_REQUEST: Schema = Schema::structure(
+    "DeleteSAMLProviderRequest",
+    &StructSchema::new(&[Member::new("SAMLProviderArn", &ARN_TYPE).required()]),
+);
+pub static DELETE_SSH_PUBLIC_KEY_OUTPUT: Schema =
+    Schema::structure("DeleteSSHPublicKeyOutput", &StructSchema::new(&[]));
+pub static DELETE_SSH_PUBLIC_KEY_REQUEST: Schema = Schema::structure(
+    "DeleteSSHPublicKeyRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
+    ]),
+);
+pub static DELETE_SERVER_CERTIFICATE_OUTPUT: Schema =
+    Schema::structure("DeleteServerCertificateOutput", &StructSchema::new(&[]));
+pub static DELETE_SERVER_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "DeleteServerCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE).required()
+    ]),
+);
 pub static DELETE_SERVICE_LINKED_ROLE_REQUEST: Schema = Schema::structure(
     "DeleteServiceLinkedRoleRequest",
     &StructSchema::new(&[Member::new("RoleName", &ROLE_NAME_TYPE).required()]),
@@ -359,6 +500,24 @@ pub static DELETE_SERVICE_LINKED_ROLE_REQUEST: Schema = Schema::structure(
 pub static DELETE_SERVICE_LINKED_ROLE_RESPONSE: Schema = Schema::structure(
     "DeleteServiceLinkedRoleResponse",
     &StructSchema::new(&[Member::new("DeletionTaskId", &DELETION_TASK_ID_TYPE).required()]),
+);
+pub static DELETE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT: Schema =
+    Schema::structure("DeleteServiceSpecificCredentialOutput", &StructSchema::new(&[]));
+pub static DELETE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST: Schema = Schema::structure(
+    "DeleteServiceSpecificCredentialRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE),
+        Member::new("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+    ]),
+);
+pub static DELETE_SIGNING_CERTIFICATE_OUTPUT: Schema =
+    Schema::structure("DeleteSigningCertificateOutput", &StructSchema::new(&[]));
+pub static DELETE_SIGNING_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "DeleteSigningCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE),
+        Member::new("CertificateId", &CERTIFICATE_ID_TYPE).required(),
+    ]),
 );
 pub static DELETE_USER_OUTPUT: Schema =
     Schema::structure("DeleteUserOutput", &StructSchema::new(&[]));
@@ -380,6 +539,12 @@ pub static DELETE_USER_POLICY_REQUEST: Schema = Schema::structure(
 pub static DELETE_USER_REQUEST: Schema = Schema::structure(
     "DeleteUserRequest",
     &StructSchema::new(&[Member::new("UserName", &EXISTING_USER_NAME_TYPE).required()]),
+);
+pub static DELETE_VIRTUAL_MFA_DEVICE_OUTPUT: Schema =
+    Schema::structure("DeleteVirtualMFADeviceOutput", &StructSchema::new(&[]));
+pub static DELETE_VIRTUAL_MFA_DEVICE_REQUEST: Schema = Schema::structure(
+    "DeleteVirtualMFADeviceRequest",
+    &StructSchema::new(&[Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required()]),
 );
 pub static DELETION_TASK_FAILURE_REASON_TYPE: Schema = Schema::structure(
     "DeletionTaskFailureReasonType",
@@ -417,6 +582,33 @@ pub static DETACH_USER_POLICY_REQUEST: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("UserName", &USER_NAME_TYPE).required(),
         Member::new("PolicyArn", &ARN_TYPE).required(),
+    ]),
+);
+pub static DUPLICATE_CERTIFICATE_EXCEPTION: Schema = Schema::structure(
+    "DuplicateCertificateException",
+    &StructSchema::new(&[Member::new("message", &DUPLICATE_CERTIFICATE_MESSAGE)]).error(
+        "DuplicateCertificate",
+        409,
+        Fault::Sender,
+    ),
+);
+pub static DUPLICATE_SSH_PUBLIC_KEY_EXCEPTION: Schema = Schema::structure(
+    "DuplicateSSHPublicKeyException",
+    &StructSchema::new(&[Member::new("message", &DUPLICATE_SSH_PUBLIC_KEY_MESSAGE)]).error(
+        "DuplicateSSHPublicKey",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static ENABLE_MFA_DEVICE_OUTPUT: Schema =
+    Schema::structure("EnableMFADeviceOutput", &StructSchema::new(&[]));
+pub static ENABLE_MFA_DEVICE_REQUEST: Schema = Schema::structure(
+    "EnableMFADeviceRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("AuthenticationCode1", &AUTHENTICATION_CODE_TYPE).required(),
+        Member::new("AuthenticationCode2", &AUTHENTICATION_CODE_TYPE).required(),
     ]),
 );
 pub static ENTITY_ALREADY_EXISTS_EXCEPTION: Schema = Schema::structure(
@@ -462,6 +654,15 @@ pub static EVALUATION_RESULT: Schema = Schema::structure(
 pub static EVALUATION_RESULTS_LIST_TYPE: Schema = Schema::new(
     "EvaluationResultsListType",
     Kind::List(&ListSchema { item: Member::new("member", &EVALUATION_RESULT), flattened: false }),
+);
+pub static GENERATE_CREDENTIAL_REPORT_INPUT: Schema =
+    Schema::structure("GenerateCredentialReportInput", &StructSchema::new(&[]));
+pub static GENERATE_CREDENTIAL_REPORT_RESPONSE: Schema = Schema::structure(
+    "GenerateCredentialReportResponse",
+    &StructSchema::new(&[
+        Member::new("State", &REPORT_STATE_TYPE),
+        Member::new("Description", &REPORT_STATE_DESCRIPTION_TYPE),
+    ]),
 );
 pub static GET_ACCESS_KEY_LAST_USED_REQUEST: Schema = Schema::structure(
     "GetAccessKeyLastUsedRequest",
@@ -520,6 +721,16 @@ pub static GET_CONTEXT_KEYS_FOR_PRINCIPAL_POLICY_REQUEST: Schema = Schema::struc
         Member::new("PolicyInputList", &SIMULATION_POLICY_LIST_TYPE),
     ]),
 );
+pub static GET_CREDENTIAL_REPORT_INPUT: Schema =
+    Schema::structure("GetCredentialReportInput", &StructSchema::new(&[]));
+pub static GET_CREDENTIAL_REPORT_RESPONSE: Schema = Schema::structure(
+    "GetCredentialReportResponse",
+    &StructSchema::new(&[
+        Member::new("Content", &REPORT_CONTENT_TYPE),
+        Member::new("ReportFormat", &REPORT_FORMAT_TYPE),
+        Member::new("GeneratedTime", &DATE_TYPE),
+    ]),
+);
 pub static GET_GROUP_POLICY_REQUEST: Schema = Schema::structure(
     "GetGroupPolicyRequest",
     &StructSchema::new(&[
@@ -570,6 +781,36 @@ pub static GET_LOGIN_PROFILE_RESPONSE: Schema = Schema::structure(
     "GetLoginProfileResponse",
     &StructSchema::new(&[Member::new("LoginProfile", &LOGIN_PROFILE).required()]),
 );
+pub static GET_MFA_DEVICE_REQUEST: Schema = Schema::structure(
+    "GetMFADeviceRequest",
+    &StructSchema::new(&[
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("UserName", &USER_NAME_TYPE),
+    ]),
+);
+pub static GET_MFA_DEVICE_RESPONSE: Schema = Schema::structure(
+    "GetMFADeviceResponse",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE),
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("EnableDate", &DATE_TYPE),
+        Member::new("Certifications", &CERTIFICATION_MAP_TYPE),
+    ]),
+);
+pub static GET_OPEN_ID_CONNECT_PROVIDER_REQUEST: Schema = Schema::structure(
+    "GetOpenIDConnectProviderRequest",
+    &StructSchema::new(&[Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required()]),
+);
+pub static GET_OPEN_ID_CONNECT_PROVIDER_RESPONSE: Schema = Schema::structure(
+    "GetOpenIDConnectProviderResponse",
+    &StructSchema::new(&[
+        Member::new("Url", &OPEN_ID_CONNECT_PROVIDER_URL_TYPE),
+        Member::new("ClientIDList", &CLIENT_ID_LIST_TYPE),
+        Member::new("ThumbprintList", &THUMBPRINT_LIST_TYPE),
+        Member::new("CreateDate", &DATE_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
 pub static GET_POLICY_REQUEST: Schema = Schema::structure(
     "GetPolicyRequest",
     &StructSchema::new(&[Member::new("PolicyArn", &ARN_TYPE).required()]),
@@ -609,6 +850,44 @@ pub static GET_ROLE_REQUEST: Schema = Schema::structure(
 pub static GET_ROLE_RESPONSE: Schema = Schema::structure(
     "GetRoleResponse",
     &StructSchema::new(&[Member::new("Role", &ROLE).required()]),
+);
+pub static GET_SAML_PROVIDER_REQUEST: Schema = Schema::structure(
+    "GetSAMLProviderRequest",
+    &StructSchema::new(&[Member::new("SAMLProviderArn", &ARN_TYPE).required()]),
+);
+pub static GET_SAML_PROVIDER_RESPONSE: Schema = Schema::structure(
+    "GetSAMLProviderResponse",
+    &StructSchema::new(&[
+        Member::new("SAMLProviderUUID", &PRIVATE_KEY_ID_TYPE),
+        Member::new("SAMLMetadataDocument", &SAML_METADATA_DOCUMENT_TYPE),
+        Member::new("CreateDate", &DATE_TYPE),
+        Member::new("ValidUntil", &DATE_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+        Member::new("AssertionEncryptionMode", &ASSERTION_ENCRYPTION_MODE_TYPE),
+        Member::new("PrivateKeyList", &PRIVATE_KEY_LIST),
+    ]),
+);
+pub static GET_SSH_PUBLIC_KEY_REQUEST: Schema = Schema::structure(
+    "GetSSHPublicKeyRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
+        Member::new("Encoding", &ENCODING_TYPE).required(),
+    ]),
+);
+pub static GET_SSH_PUBLIC_KEY_RESPONSE: Schema = Schema::structure(
+    "GetSSHPublicKeyResponse",
+    &StructSchema::new(&[Member::new("SSHPublicKey", &SSH_PUBLIC_KEY)]),
+);
+pub static GET_SERVER_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "GetServerCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE).required()
+    ]),
+);
+pub static GET_SERVER_CERTIFICATE_RESPONSE: Schema = Schema::structure(
+    "GetServerCertificateResponse",
+    &StructSchema::new(&[Member::new("ServerCertificate", &SERVER_CERTIFICATE).required()]),
 );
 pub static GET_SERVICE_LINKED_ROLE_DELETION_STATUS_REQUEST: Schema = Schema::structure(
     "GetServiceLinkedRoleDeletionStatusRequest",
@@ -678,10 +957,50 @@ pub static INSTANCE_PROFILE: Schema = Schema::structure(
         Member::new("Tags", &TAG_LIST_TYPE),
     ]),
 );
+pub static INVALID_AUTHENTICATION_CODE_EXCEPTION: Schema = Schema::structure(
+    "InvalidAuthenticationCodeException",
+    &StructSchema::new(&[Member::new("message", &INVALID_AUTHENTICATION_CODE_MESSAGE)]).error(
+        "InvalidAuthenticationCode",
+        403,
+        Fault::Sender,
+    ),
+);
+pub static INVALID_CERTIFICATE_EXCEPTION: Schema = Schema::structure(
+    "InvalidCertificateException",
+    &StructSchema::new(&[Member::new("message", &INVALID_CERTIFICATE_MESSAGE)]).error(
+        "InvalidCertificate",
+        400,
+        Fault::Sender,
+    ),
+);
 pub static INVALID_INPUT_EXCEPTION: Schema = Schema::structure(
     "InvalidInputException",
     &StructSchema::new(&[Member::new("message", &INVALID_INPUT_MESSAGE)]).error(
         "InvalidInput",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static INVALID_PUBLIC_KEY_EXCEPTION: Schema = Schema::structure(
+    "InvalidPublicKeyException",
+    &StructSchema::new(&[Member::new("message", &INVALID_PUBLIC_KEY_MESSAGE)]).error(
+        "InvalidPublicKey",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static INVALID_USER_TYPE_EXCEPTION: Schema = Schema::structure(
+    "InvalidUserTypeException",
+    &StructSchema::new(&[Member::new("message", &INVALID_USER_TYPE_MESSAGE)]).error(
+        "InvalidUserType",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static KEY_PAIR_MISMATCH_EXCEPTION: Schema = Schema::structure(
+    "KeyPairMismatchException",
+    &StructSchema::new(&[Member::new("message", &KEY_PAIR_MISMATCH_MESSAGE)]).error(
+        "KeyPairMismatch",
         400,
         Fault::Sender,
     ),
@@ -894,6 +1213,22 @@ pub static LIST_INSTANCE_PROFILES_RESPONSE: Schema = Schema::structure(
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
 );
+pub static LIST_MFA_DEVICE_TAGS_REQUEST: Schema = Schema::structure(
+    "ListMFADeviceTagsRequest",
+    &StructSchema::new(&[
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_MFA_DEVICE_TAGS_RESPONSE: Schema = Schema::structure(
+    "ListMFADeviceTagsResponse",
+    &StructSchema::new(&[
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
 pub static LIST_MFA_DEVICES_REQUEST: Schema = Schema::structure(
     "ListMFADevicesRequest",
     &StructSchema::new(&[
@@ -910,6 +1245,22 @@ pub static LIST_MFA_DEVICES_RESPONSE: Schema = Schema::structure(
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
 );
+pub static LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_REQUEST: Schema = Schema::structure(
+    "ListOpenIDConnectProviderTagsRequest",
+    &StructSchema::new(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_OPEN_ID_CONNECT_PROVIDER_TAGS_RESPONSE: Schema = Schema::structure(
+    "ListOpenIDConnectProviderTagsResponse",
+    &StructSchema::new(&[
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
 pub static LIST_OPEN_ID_CONNECT_PROVIDERS_REQUEST: Schema =
     Schema::structure("ListOpenIDConnectProvidersRequest", &StructSchema::new(&[]));
 pub static LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE: Schema = Schema::structure(
@@ -918,6 +1269,33 @@ pub static LIST_OPEN_ID_CONNECT_PROVIDERS_RESPONSE: Schema = Schema::structure(
         "OpenIDConnectProviderList",
         &OPEN_ID_CONNECT_PROVIDER_LIST_TYPE,
     )]),
+);
+pub static LIST_POLICIES_GRANTING_SERVICE_ACCESS_ENTRY: Schema = Schema::structure(
+    "ListPoliciesGrantingServiceAccessEntry",
+    &StructSchema::new(&[
+        Member::new("ServiceNamespace", &SERVICE_NAMESPACE_TYPE),
+        Member::new("Policies", &POLICY_GRANTING_SERVICE_ACCESS_LIST_TYPE),
+    ]),
+);
+pub static LIST_POLICIES_GRANTING_SERVICE_ACCESS_REQUEST: Schema = Schema::structure(
+    "ListPoliciesGrantingServiceAccessRequest",
+    &StructSchema::new(&[
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("Arn", &ARN_TYPE).required(),
+        Member::new("ServiceNamespaces", &SERVICE_NAMESPACE_LIST_TYPE).required(),
+    ]),
+);
+pub static LIST_POLICIES_GRANTING_SERVICE_ACCESS_RESPONSE: Schema = Schema::structure(
+    "ListPoliciesGrantingServiceAccessResponse",
+    &StructSchema::new(&[
+        Member::new(
+            "PoliciesGrantingServiceAccess",
+            &LIST_POLICY_GRANTING_SERVICE_ACCESS_RESPONSE_LIST_TYPE,
+        )
+        .required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
 );
 pub static LIST_POLICIES_REQUEST: Schema = Schema::structure(
     "ListPoliciesRequest",
@@ -1018,6 +1396,22 @@ pub static LIST_ROLES_RESPONSE: Schema = Schema::structure(
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
 );
+pub static LIST_SAML_PROVIDER_TAGS_REQUEST: Schema = Schema::structure(
+    "ListSAMLProviderTagsRequest",
+    &StructSchema::new(&[
+        Member::new("SAMLProviderArn", &ARN_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_SAML_PROVIDER_TAGS_RESPONSE: Schema = Schema::structure(
+    "ListSAMLProviderTagsResponse",
+    &StructSchema::new(&[
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
 pub static LIST_SAML_PROVIDERS_REQUEST: Schema =
     Schema::structure("ListSAMLProvidersRequest", &StructSchema::new(&[]));
 pub static LIST_SAML_PROVIDERS_RESPONSE: Schema = Schema::structure(
@@ -1036,6 +1430,22 @@ pub static LIST_SSH_PUBLIC_KEYS_RESPONSE: Schema = Schema::structure(
     "ListSSHPublicKeysResponse",
     &StructSchema::new(&[
         Member::new("SSHPublicKeys", &SSH_PUBLIC_KEY_LIST_TYPE),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+    ]),
+);
+pub static LIST_SERVER_CERTIFICATE_TAGS_REQUEST: Schema = Schema::structure(
+    "ListServerCertificateTagsRequest",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE).required(),
+        Member::new("Marker", &MARKER_TYPE),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+    ]),
+);
+pub static LIST_SERVER_CERTIFICATE_TAGS_RESPONSE: Schema = Schema::structure(
+    "ListServerCertificateTagsResponse",
+    &StructSchema::new(&[
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
         Member::new("IsTruncated", &BOOLEAN_TYPE),
         Member::new("Marker", &RESPONSE_MARKER_TYPE),
     ]),
@@ -1171,6 +1581,14 @@ pub static MFA_DEVICE: Schema = Schema::structure(
         Member::new("EnableDate", &DATE_TYPE).required(),
     ]),
 );
+pub static MALFORMED_CERTIFICATE_EXCEPTION: Schema = Schema::structure(
+    "MalformedCertificateException",
+    &StructSchema::new(&[Member::new("message", &MALFORMED_CERTIFICATE_MESSAGE)]).error(
+        "MalformedCertificate",
+        400,
+        Fault::Sender,
+    ),
+);
 pub static MALFORMED_POLICY_DOCUMENT_EXCEPTION: Schema = Schema::structure(
     "MalformedPolicyDocumentException",
     &StructSchema::new(&[Member::new("message", &MALFORMED_POLICY_DOCUMENT_MESSAGE)]).error(
@@ -1221,6 +1639,16 @@ pub static OPEN_ID_CONNECT_PROVIDER_LIST_TYPE: Schema = Schema::new(
         item: Member::new("member", &OPEN_ID_CONNECT_PROVIDER_LIST_ENTRY),
         flattened: false,
     }),
+);
+pub static OPEN_ID_CONNECT_PROVIDER_URL_TYPE: Schema =
+    Schema::new("OpenIDConnectProviderUrlType", Kind::Text).min(1).max(255);
+pub static OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION: Schema = Schema::structure(
+    "OpenIdIdpCommunicationErrorException",
+    &StructSchema::new(&[Member::new(
+        "message",
+        &OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION_MESSAGE,
+    )])
+    .error("OpenIdIdpCommunicationError", 400, Fault::Sender),
 );
 pub static ORGANIZATIONS_DECISION_DETAIL: Schema = Schema::structure(
     "OrganizationsDecisionDetail",
@@ -1292,6 +1720,16 @@ pub static POLICY_EVALUATION_EXCEPTION: Schema = Schema::structure(
         500,
         Fault::Receiver,
     ),
+);
+pub static POLICY_GRANTING_SERVICE_ACCESS: Schema = Schema::structure(
+    "PolicyGrantingServiceAccess",
+    &StructSchema::new(&[
+        Member::new("PolicyName", &POLICY_NAME_TYPE).required(),
+        Member::new("PolicyType", &POLICY_TYPE).required(),
+        Member::new("PolicyArn", &ARN_TYPE),
+        Member::new("EntityType", &POLICY_OWNER_ENTITY_TYPE),
+        Member::new("EntityName", &ENTITY_NAME_TYPE),
+    ]),
 );
 pub static POLICY_GROUP: Schema = Schema::structure(
     "PolicyGroup",
@@ -1402,6 +1840,15 @@ pub static PUT_USER_POLICY_REQUEST: Schema = Schema::structure(
 );
 pub static REASON_TYPE: Schema = Schema::new("ReasonType", Kind::Text).max(1000);
 pub static REGION_NAME_TYPE: Schema = Schema::new("RegionNameType", Kind::Text).min(1).max(100);
+pub static REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_OUTPUT: Schema =
+    Schema::structure("RemoveClientIDFromOpenIDConnectProviderOutput", &StructSchema::new(&[]));
+pub static REMOVE_CLIENT_ID_FROM_OPEN_ID_CONNECT_PROVIDER_REQUEST: Schema = Schema::structure(
+    "RemoveClientIDFromOpenIDConnectProviderRequest",
+    &StructSchema::new(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("ClientID", &CLIENT_ID_TYPE).required(),
+    ]),
+);
 pub static REMOVE_ROLE_FROM_INSTANCE_PROFILE_OUTPUT: Schema =
     Schema::structure("RemoveRoleFromInstanceProfileOutput", &StructSchema::new(&[]));
 pub static REMOVE_ROLE_FROM_INSTANCE_PROFILE_REQUEST: Schema = Schema::structure(
@@ -1419,6 +1866,24 @@ pub static REMOVE_USER_FROM_GROUP_REQUEST: Schema = Schema::structure(
         Member::new("GroupName", &GROUP_NAME_TYPE).required(),
         Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
     ]),
+);
+pub static REPORT_CONTENT_TYPE: Schema = Schema::new("ReportContentType", Kind::Blob);
+pub static REPORT_FORMAT_TYPE: Schema =
+    Schema::new("ReportFormatType", Kind::Enum(enums::ReportFormatType::TEXTS));
+pub static REPORT_STATE_DESCRIPTION_TYPE: Schema =
+    Schema::new("ReportStateDescriptionType", Kind::Text);
+pub static REPORT_STATE_TYPE: Schema =
+    Schema::new("ReportStateType", Kind::Enum(enums::ReportStateType::TEXTS));
+pub static RESET_SERVICE_SPECIFIC_CREDENTIAL_REQUEST: Schema = Schema::structure(
+    "ResetServiceSpecificCredentialRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE),
+        Member::new("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+    ]),
+);
+pub static RESET_SERVICE_SPECIFIC_CREDENTIAL_RESPONSE: Schema = Schema::structure(
+    "ResetServiceSpecificCredentialResponse",
+    &StructSchema::new(&[Member::new("ServiceSpecificCredential", &SERVICE_SPECIFIC_CREDENTIAL)]),
 );
 pub static RESOURCE_HANDLING_OPTION_TYPE: Schema =
     Schema::new("ResourceHandlingOptionType", Kind::Text).min(1).max(64);
@@ -1445,6 +1910,17 @@ pub static RESOURCE_SPECIFIC_RESULT_LIST_TYPE: Schema = Schema::new(
         item: Member::new("member", &RESOURCE_SPECIFIC_RESULT),
         flattened: false,
     }),
+);
+pub static RESYNC_MFA_DEVICE_OUTPUT: Schema =
+    Schema::structure("ResyncMFADeviceOutput", &StructSchema::new(&[]));
+pub static RESYNC_MFA_DEVICE_REQUEST: Schema = Schema::structure(
+    "ResyncMFADeviceRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("AuthenticationCode1", &AUTHENTICATION_CODE_TYPE).required(),
+        Member::new("AuthenticationCode2", &AUTHENTICATION_CODE_TYPE).required(),
+    ]),
 );
 pub static ROLE: Schema = Schema::structure(
     "Role",
@@ -1497,6 +1973,15 @@ pub static ROLE_USAGE_TYPE: Schema = Schema::structure(
         Member::new("Resources", &ARN_LIST_TYPE),
     ]),
 );
+pub static SAML_METADATA_DOCUMENT_TYPE: Schema =
+    Schema::new("SAMLMetadataDocumentType", Kind::Text).min(1000).max(10000000);
+pub static SAML_PRIVATE_KEY: Schema = Schema::structure(
+    "SAMLPrivateKey",
+    &StructSchema::new(&[
+        Member::new("KeyId", &PRIVATE_KEY_ID_TYPE),
+        Member::new("Timestamp", &DATE_TYPE),
+    ]),
+);
 pub static SAML_PROVIDER_LIST_ENTRY: Schema = Schema::structure(
     "SAMLProviderListEntry",
     &StructSchema::new(&[
@@ -1512,6 +1997,19 @@ pub static SAML_PROVIDER_LIST_TYPE: Schema = Schema::new(
         flattened: false,
     }),
 );
+pub static SAML_PROVIDER_NAME_TYPE: Schema =
+    Schema::new("SAMLProviderNameType", Kind::Text).min(1).max(128).pattern(&P1);
+pub static SSH_PUBLIC_KEY: Schema = Schema::structure(
+    "SSHPublicKey",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
+        Member::new("Fingerprint", &PUBLIC_KEY_FINGERPRINT_TYPE).required(),
+        Member::new("SSHPublicKeyBody", &PUBLIC_KEY_MATERIAL_TYPE).required(),
+        Member::new("Status", &STATUS_TYPE).required(),
+        Member::new("UploadDate", &DATE_TYPE),
+    ]),
+);
 pub static SSH_PUBLIC_KEY_LIST_TYPE: Schema = Schema::new(
     "SSHPublicKeyListType",
     Kind::List(&ListSchema {
@@ -1526,6 +2024,15 @@ pub static SSH_PUBLIC_KEY_METADATA: Schema = Schema::structure(
         Member::new("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
         Member::new("Status", &STATUS_TYPE).required(),
         Member::new("UploadDate", &DATE_TYPE).required(),
+    ]),
+);
+pub static SERVER_CERTIFICATE: Schema = Schema::structure(
+    "ServerCertificate",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateMetadata", &SERVER_CERTIFICATE_METADATA).required(),
+        Member::new("CertificateBody", &CERTIFICATE_BODY_TYPE).required(),
+        Member::new("CertificateChain", &CERTIFICATE_CHAIN_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
     ]),
 );
 pub static SERVER_CERTIFICATE_METADATA: Schema = Schema::structure(
@@ -1554,6 +2061,21 @@ pub static SERVICE_NOT_SUPPORTED_EXCEPTION: Schema = Schema::structure(
         404,
         Fault::Sender,
     ),
+);
+pub static SERVICE_SPECIFIC_CREDENTIAL: Schema = Schema::structure(
+    "ServiceSpecificCredential",
+    &StructSchema::new(&[
+        Member::new("CreateDate", &DATE_TYPE).required(),
+        Member::new("ExpirationDate", &DATE_TYPE),
+        Member::new("ServiceName", &SERVICE_NAME).required(),
+        Member::new("ServiceUserName", &SERVICE_USER_NAME),
+        Member::new("ServicePassword", &SERVICE_PASSWORD),
+        Member::new("ServiceCredentialAlias", &SERVICE_CREDENTIAL_ALIAS),
+        Member::new("ServiceCredentialSecret", &SERVICE_CREDENTIAL_SECRET),
+        Member::new("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("Status", &STATUS_TYPE).required(),
+    ]),
 );
 pub static SERVICE_SPECIFIC_CREDENTIAL_METADATA: Schema = Schema::structure(
     "ServiceSpecificCredentialMetadata",
@@ -1671,6 +2193,24 @@ pub static TAG_INSTANCE_PROFILE_REQUEST: Schema = Schema::structure(
         Member::new("Tags", &TAG_LIST_TYPE).required(),
     ]),
 );
+pub static TAG_MFA_DEVICE_OUTPUT: Schema =
+    Schema::structure("TagMFADeviceOutput", &StructSchema::new(&[]));
+pub static TAG_MFA_DEVICE_REQUEST: Schema = Schema::structure(
+    "TagMFADeviceRequest",
+    &StructSchema::new(&[
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+    ]),
+);
+pub static TAG_OPEN_ID_CONNECT_PROVIDER_OUTPUT: Schema =
+    Schema::structure("TagOpenIDConnectProviderOutput", &StructSchema::new(&[]));
+pub static TAG_OPEN_ID_CONNECT_PROVIDER_REQUEST: Schema = Schema::structure(
+    "TagOpenIDConnectProviderRequest",
+    &StructSchema::new(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+    ]),
+);
 pub static TAG_POLICY_OUTPUT: Schema =
     Schema::structure("TagPolicyOutput", &StructSchema::new(&[]));
 pub static TAG_POLICY_REQUEST: Schema = Schema::structure(
@@ -1685,6 +2225,24 @@ pub static TAG_ROLE_REQUEST: Schema = Schema::structure(
     "TagRoleRequest",
     &StructSchema::new(&[
         Member::new("RoleName", &ROLE_NAME_TYPE).required(),
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+    ]),
+);
+pub static TAG_SAML_PROVIDER_OUTPUT: Schema =
+    Schema::structure("TagSAMLProviderOutput", &StructSchema::new(&[]));
+pub static TAG_SAML_PROVIDER_REQUEST: Schema = Schema::structure(
+    "TagSAMLProviderRequest",
+    &StructSchema::new(&[
+        Member::new("SAMLProviderArn", &ARN_TYPE).required(),
+        Member::new("Tags", &TAG_LIST_TYPE).required(),
+    ]),
+);
+pub static TAG_SERVER_CERTIFICATE_OUTPUT: Schema =
+    Schema::structure("TagServerCertificateOutput", &StructSchema::new(&[]));
+pub static TAG_SERVER_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "TagServerCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE).required(),
         Member::new("Tags", &TAG_LIST_TYPE).required(),
     ]),
 );
@@ -1704,12 +2262,36 @@ pub static UNMODIFIABLE_ENTITY_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static UNRECOGNIZED_PUBLIC_KEY_ENCODING_EXCEPTION: Schema =
+    Schema::structure(
+        "UnrecognizedPublicKeyEncodingException",
+        &StructSchema::new(&[Member::new("message", &UNRECOGNIZED_PUBLIC_KEY_ENCODING_MESSAGE)])
+            .error("UnrecognizedPublicKeyEncoding", 400, Fault::Sender),
+    );
 pub static UNTAG_INSTANCE_PROFILE_OUTPUT: Schema =
     Schema::structure("UntagInstanceProfileOutput", &StructSchema::new(&[]));
 pub static UNTAG_INSTANCE_PROFILE_REQUEST: Schema = Schema::structure(
     "UntagInstanceProfileRequest",
     &StructSchema::new(&[
         Member::new("InstanceProfileName", &INSTANCE_PROFILE_NAME_TYPE).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+    ]),
+);
+pub static UNTAG_MFA_DEVICE_OUTPUT: Schema =
+    Schema::structure("UntagMFADeviceOutput", &StructSchema::new(&[]));
+pub static UNTAG_MFA_DEVICE_REQUEST: Schema = Schema::structure(
+    "UntagMFADeviceRequest",
+    &StructSchema::new(&[
+        Member::new("SerialNumber", &SERIAL_NUMBER_TYPE).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+    ]),
+);
+pub static UNTAG_OPEN_ID_CONNECT_PROVIDER_OUTPUT: Schema =
+    Schema::structure("UntagOpenIDConnectProviderOutput", &StructSchema::new(&[]));
+pub static UNTAG_OPEN_ID_CONNECT_PROVIDER_REQUEST: Schema = Schema::structure(
+    "UntagOpenIDConnectProviderRequest",
+    &StructSchema::new(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
         Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
     ]),
 );
@@ -1728,6 +2310,24 @@ pub static UNTAG_ROLE_REQUEST: Schema = Schema::structure(
     "UntagRoleRequest",
     &StructSchema::new(&[
         Member::new("RoleName", &ROLE_NAME_TYPE).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+    ]),
+);
+pub static UNTAG_SAML_PROVIDER_OUTPUT: Schema =
+    Schema::structure("UntagSAMLProviderOutput", &StructSchema::new(&[]));
+pub static UNTAG_SAML_PROVIDER_REQUEST: Schema = Schema::structure(
+    "UntagSAMLProviderRequest",
+    &StructSchema::new(&[
+        Member::new("SAMLProviderArn", &ARN_TYPE).required(),
+        Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
+    ]),
+);
+pub static UNTAG_SERVER_CERTIFICATE_OUTPUT: Schema =
+    Schema::structure("UntagServerCertificateOutput", &StructSchema::new(&[]));
+pub static UNTAG_SERVER_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "UntagServerCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE).required(),
         Member::new("TagKeys", &TAG_KEY_LIST_TYPE).required(),
     ]),
 );
@@ -1795,6 +2395,15 @@ pub static UPDATE_LOGIN_PROFILE_REQUEST: Schema = Schema::structure(
         Member::new("PasswordResetRequired", &BOOLEAN_OBJECT_TYPE),
     ]),
 );
+pub static UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_OUTPUT: Schema =
+    Schema::structure("UpdateOpenIDConnectProviderThumbprintOutput", &StructSchema::new(&[]));
+pub static UPDATE_OPEN_ID_CONNECT_PROVIDER_THUMBPRINT_REQUEST: Schema = Schema::structure(
+    "UpdateOpenIDConnectProviderThumbprintRequest",
+    &StructSchema::new(&[
+        Member::new("OpenIDConnectProviderArn", &ARN_TYPE).required(),
+        Member::new("ThumbprintList", &THUMBPRINT_LIST_TYPE).required(),
+    ]),
+);
 pub static UPDATE_ROLE_DESCRIPTION_REQUEST: Schema = Schema::structure(
     "UpdateRoleDescriptionRequest",
     &StructSchema::new(&[
@@ -1816,6 +2425,60 @@ pub static UPDATE_ROLE_REQUEST: Schema = Schema::structure(
 );
 pub static UPDATE_ROLE_RESPONSE: Schema =
     Schema::structure("UpdateRoleResponse", &StructSchema::new(&[]));
+pub static UPDATE_SAML_PROVIDER_REQUEST: Schema = Schema::structure(
+    "UpdateSAMLProviderRequest",
+    &StructSchema::new(&[
+        Member::new("SAMLMetadataDocument", &SAML_METADATA_DOCUMENT_TYPE),
+        Member::new("SAMLProviderArn", &ARN_TYPE).required(),
+        Member::new("AssertionEncryptionMode", &ASSERTION_ENCRYPTION_MODE_TYPE),
+        Member::new("AddPrivateKey", &PRIVATE_KEY_TYPE),
+        Member::new("RemovePrivateKey", &PRIVATE_KEY_ID_TYPE),
+    ]),
+);
+pub static UPDATE_SAML_PROVIDER_RESPONSE: Schema = Schema::structure(
+    "UpdateSAMLProviderResponse",
+    &StructSchema::new(&[Member::new("SAMLProviderArn", &ARN_TYPE)]),
+);
+pub static UPDATE_SSH_PUBLIC_KEY_OUTPUT: Schema =
+    Schema::structure("UpdateSSHPublicKeyOutput", &StructSchema::new(&[]));
+pub static UPDATE_SSH_PUBLIC_KEY_REQUEST: Schema = Schema::structure(
+    "UpdateSSHPublicKeyRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("SSHPublicKeyId", &PUBLIC_KEY_ID_TYPE).required(),
+        Member::new("Status", &STATUS_TYPE).required(),
+    ]),
+);
+pub static UPDATE_SERVER_CERTIFICATE_OUTPUT: Schema =
+    Schema::structure("UpdateServerCertificateOutput", &StructSchema::new(&[]));
+pub static UPDATE_SERVER_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "UpdateServerCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE).required(),
+        Member::new("NewPath", &PATH_TYPE),
+        Member::new("NewServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE),
+    ]),
+);
+pub static UPDATE_SERVICE_SPECIFIC_CREDENTIAL_OUTPUT: Schema =
+    Schema::structure("UpdateServiceSpecificCredentialOutput", &StructSchema::new(&[]));
+pub static UPDATE_SERVICE_SPECIFIC_CREDENTIAL_REQUEST: Schema = Schema::structure(
+    "UpdateServiceSpecificCredentialRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE),
+        Member::new("ServiceSpecificCredentialId", &SERVICE_SPECIFIC_CREDENTIAL_ID).required(),
+        Member::new("Status", &STATUS_TYPE).required(),
+    ]),
+);
+pub static UPDATE_SIGNING_CERTIFICATE_OUTPUT: Schema =
+    Schema::structure("UpdateSigningCertificateOutput", &StructSchema::new(&[]));
+pub static UPDATE_SIGNING_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "UpdateSigningCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE),
+        Member::new("CertificateId", &CERTIFICATE_ID_TYPE).required(),
+        Member::new("Status", &STATUS_TYPE).required(),
+    ]),
+);
 pub static UPDATE_USER_OUTPUT: Schema =
     Schema::structure("UpdateUserOutput", &StructSchema::new(&[]));
 pub static UPDATE_USER_REQUEST: Schema = Schema::structure(
@@ -1825,6 +2488,46 @@ pub static UPDATE_USER_REQUEST: Schema = Schema::structure(
         Member::new("NewPath", &PATH_TYPE),
         Member::new("NewUserName", &USER_NAME_TYPE),
     ]),
+);
+pub static UPLOAD_SSH_PUBLIC_KEY_REQUEST: Schema = Schema::structure(
+    "UploadSSHPublicKeyRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &USER_NAME_TYPE).required(),
+        Member::new("SSHPublicKeyBody", &PUBLIC_KEY_MATERIAL_TYPE).required(),
+    ]),
+);
+pub static UPLOAD_SSH_PUBLIC_KEY_RESPONSE: Schema = Schema::structure(
+    "UploadSSHPublicKeyResponse",
+    &StructSchema::new(&[Member::new("SSHPublicKey", &SSH_PUBLIC_KEY)]),
+);
+pub static UPLOAD_SERVER_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "UploadServerCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("Path", &PATH_TYPE),
+        Member::new("ServerCertificateName", &SERVER_CERTIFICATE_NAME_TYPE).required(),
+        Member::new("CertificateBody", &CERTIFICATE_BODY_TYPE).required(),
+        Member::new("PrivateKey", &PRIVATE_KEY_TYPE).required(),
+        Member::new("CertificateChain", &CERTIFICATE_CHAIN_TYPE),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
+pub static UPLOAD_SERVER_CERTIFICATE_RESPONSE: Schema = Schema::structure(
+    "UploadServerCertificateResponse",
+    &StructSchema::new(&[
+        Member::new("ServerCertificateMetadata", &SERVER_CERTIFICATE_METADATA),
+        Member::new("Tags", &TAG_LIST_TYPE),
+    ]),
+);
+pub static UPLOAD_SIGNING_CERTIFICATE_REQUEST: Schema = Schema::structure(
+    "UploadSigningCertificateRequest",
+    &StructSchema::new(&[
+        Member::new("UserName", &EXISTING_USER_NAME_TYPE),
+        Member::new("CertificateBody", &CERTIFICATE_BODY_TYPE).required(),
+    ]),
+);
+pub static UPLOAD_SIGNING_CERTIFICATE_RESPONSE: Schema = Schema::structure(
+    "UploadSigningCertificateResponse",
+    &StructSchema::new(&[Member::new("Certificate", &SIGNING_CERTIFICATE).required()]),
 );
 pub static USER: Schema = Schema::structure(
     "User",
@@ -1866,7 +2569,7 @@ pub static VIRTUAL_MFA_DEVICE: Schema = Schema::structure(
     ]),
 );
 pub static ACCESS_KEY_ID_TYPE: Schema =
-    Schema::new("accessKeyIdType", Kind::Text).min(16).max(128).pattern(&P0);
+    Schema::new("accessKeyIdType", Kind::Text).min(16).max(128).pattern(&P2);
 pub static ACCESS_KEY_METADATA_LIST_TYPE: Schema = Schema::new(
     "accessKeyMetadataListType",
     Kind::List(&ListSchema { item: Member::new("member", &ACCESS_KEY_METADATA), flattened: false }),
@@ -1878,9 +2581,13 @@ pub static ACCOUNT_ALIAS_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &ACCOUNT_ALIAS_TYPE), flattened: false }),
 );
 pub static ACCOUNT_ALIAS_TYPE: Schema =
-    Schema::new("accountAliasType", Kind::Text).min(3).max(63).pattern(&P1);
+    Schema::new("accountAliasType", Kind::Text).min(3).max(63).pattern(&P3);
 pub static ALL_USERS: Schema = Schema::new("allUsers", Kind::Boolean);
 pub static ARN_TYPE: Schema = Schema::new("arnType", Kind::Text).min(20).max(2048);
+pub static ASSERTION_ENCRYPTION_MODE_TYPE: Schema = Schema::new(
+    "assertionEncryptionModeType",
+    Kind::Enum(enums::AssertionEncryptionModeType::TEXTS),
+);
 pub static ASSIGNMENT_STATUS_TYPE: Schema =
     Schema::new("assignmentStatusType", Kind::Enum(enums::AssignmentStatusType::TEXTS));
 pub static ATTACHED_POLICIES_LIST_TYPE: Schema = Schema::new(
@@ -1888,30 +2595,55 @@ pub static ATTACHED_POLICIES_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &ATTACHED_POLICY), flattened: false }),
 );
 pub static ATTACHMENT_COUNT_TYPE: Schema = Schema::new("attachmentCountType", Kind::Integer);
+pub static AUTHENTICATION_CODE_TYPE: Schema =
+    Schema::new("authenticationCodeType", Kind::Text).min(6).max(6).pattern(&P4);
 pub static BOOLEAN_OBJECT_TYPE: Schema = Schema::new("booleanObjectType", Kind::Boolean);
 pub static BOOLEAN_TYPE: Schema = Schema::new("booleanType", Kind::Boolean);
 pub static CERTIFICATE_BODY_TYPE: Schema =
-    Schema::new("certificateBodyType", Kind::Text).min(1).max(16384).pattern(&P2);
+    Schema::new("certificateBodyType", Kind::Text).min(1).max(16384).pattern(&P5);
+pub static CERTIFICATE_CHAIN_TYPE: Schema =
+    Schema::new("certificateChainType", Kind::Text).min(1).max(2097152).pattern(&P5);
 pub static CERTIFICATE_ID_TYPE: Schema =
-    Schema::new("certificateIdType", Kind::Text).min(24).max(128).pattern(&P0);
+    Schema::new("certificateIdType", Kind::Text).min(24).max(128).pattern(&P2);
 pub static CERTIFICATE_LIST_TYPE: Schema = Schema::new(
     "certificateListType",
     Kind::List(&ListSchema { item: Member::new("member", &SIGNING_CERTIFICATE), flattened: false }),
 );
+pub static CLIENT_ID_LIST_TYPE: Schema = Schema::new(
+    "clientIDListType",
+    Kind::List(&ListSchema { item: Member::new("member", &CLIENT_ID_TYPE), flattened: false }),
+);
+pub static CLIENT_ID_TYPE: Schema = Schema::new("clientIDType", Kind::Text).min(1).max(255);
+pub static CREDENTIAL_AGE_DAYS: Schema =
+    Schema::new("credentialAgeDays", Kind::Integer).min(1).max(36600);
+pub static CREDENTIAL_REPORT_EXPIRED_EXCEPTION_MESSAGE: Schema =
+    Schema::new("credentialReportExpiredExceptionMessage", Kind::Text);
+pub static CREDENTIAL_REPORT_NOT_PRESENT_EXCEPTION_MESSAGE: Schema =
+    Schema::new("credentialReportNotPresentExceptionMessage", Kind::Text);
+pub static CREDENTIAL_REPORT_NOT_READY_EXCEPTION_MESSAGE: Schema =
+    Schema::new("credentialReportNotReadyExceptionMessage", Kind::Text);
 pub static CUSTOM_SUFFIX_TYPE: Schema =
-    Schema::new("customSuffixType", Kind::Text).min(1).max(64).pattern(&P3);
+    Schema::new("customSuffixType", Kind::Text).min(1).max(64).pattern(&P6);
 pub static DATE_TYPE: Schema = Schema::new("dateType", Kind::Timestamp(None));
 pub static DELETE_CONFLICT_MESSAGE: Schema = Schema::new("deleteConflictMessage", Kind::Text);
+pub static DUPLICATE_CERTIFICATE_MESSAGE: Schema =
+    Schema::new("duplicateCertificateMessage", Kind::Text);
+pub static DUPLICATE_SSH_PUBLIC_KEY_MESSAGE: Schema =
+    Schema::new("duplicateSSHPublicKeyMessage", Kind::Text);
+pub static ENCODING_TYPE: Schema =
+    Schema::new("encodingType", Kind::Enum(enums::EncodingType::TEXTS));
 pub static ENTITY_ALREADY_EXISTS_MESSAGE: Schema =
     Schema::new("entityAlreadyExistsMessage", Kind::Text);
 pub static ENTITY_LIST_TYPE: Schema = Schema::new(
     "entityListType",
     Kind::List(&ListSchema { item: Member::new("member", &ENTITY_TYPE), flattened: false }),
 );
+pub static ENTITY_NAME_TYPE: Schema =
+    Schema::new("entityNameType", Kind::Text).min(1).max(128).pattern(&P6);
 pub static ENTITY_TEMPORARILY_UNMODIFIABLE_MESSAGE: Schema =
     Schema::new("entityTemporarilyUnmodifiableMessage", Kind::Text);
 pub static EXISTING_USER_NAME_TYPE: Schema =
-    Schema::new("existingUserNameType", Kind::Text).min(1).max(128).pattern(&P3);
+    Schema::new("existingUserNameType", Kind::Text).min(1).max(128).pattern(&P6);
 pub static GROUP_DETAIL_LIST_TYPE: Schema = Schema::new(
     "groupDetailListType",
     Kind::List(&ListSchema { item: Member::new("member", &GROUP_DETAIL), flattened: false }),
@@ -1925,19 +2657,35 @@ pub static GROUP_NAME_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &GROUP_NAME_TYPE), flattened: false }),
 );
 pub static GROUP_NAME_TYPE: Schema =
-    Schema::new("groupNameType", Kind::Text).min(1).max(128).pattern(&P3);
-pub static ID_TYPE: Schema = Schema::new("idType", Kind::Text).min(16).max(128).pattern(&P0);
+    Schema::new("groupNameType", Kind::Text).min(1).max(128).pattern(&P6);
+pub static ID_TYPE: Schema = Schema::new("idType", Kind::Text).min(16).max(128).pattern(&P2);
 pub static INSTANCE_PROFILE_LIST_TYPE: Schema = Schema::new(
     "instanceProfileListType",
     Kind::List(&ListSchema { item: Member::new("member", &INSTANCE_PROFILE), flattened: false }),
 );
 pub static INSTANCE_PROFILE_NAME_TYPE: Schema =
-    Schema::new("instanceProfileNameType", Kind::Text).min(1).max(128).pattern(&P3);
+    Schema::new("instanceProfileNameType", Kind::Text).min(1).max(128).pattern(&P6);
+pub static INVALID_AUTHENTICATION_CODE_MESSAGE: Schema =
+    Schema::new("invalidAuthenticationCodeMessage", Kind::Text);
+pub static INVALID_CERTIFICATE_MESSAGE: Schema =
+    Schema::new("invalidCertificateMessage", Kind::Text);
 pub static INVALID_INPUT_MESSAGE: Schema = Schema::new("invalidInputMessage", Kind::Text);
+pub static INVALID_PUBLIC_KEY_MESSAGE: Schema = Schema::new("invalidPublicKeyMessage", Kind::Text);
+pub static INVALID_USER_TYPE_MESSAGE: Schema = Schema::new("invalidUserTypeMessage", Kind::Text);
+pub static KEY_PAIR_MISMATCH_MESSAGE: Schema = Schema::new("keyPairMismatchMessage", Kind::Text);
 pub static LIMIT_EXCEEDED_MESSAGE: Schema = Schema::new("limitExceededMessage", Kind::Text);
+pub static LIST_POLICY_GRANTING_SERVICE_ACCESS_RESPONSE_LIST_TYPE: Schema = Schema::new(
+    "listPolicyGrantingServiceAccessResponseListType",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &LIST_POLICIES_GRANTING_SERVICE_ACCESS_ENTRY),
+        flattened: false,
+    }),
+);
+pub static MALFORMED_CERTIFICATE_MESSAGE: Schema =
+    Schema::new("malformedCertificateMessage", Kind::Text);
 pub static MALFORMED_POLICY_DOCUMENT_MESSAGE: Schema =
     Schema::new("malformedPolicyDocumentMessage", Kind::Text);
-pub static MARKER_TYPE: Schema = Schema::new("markerType", Kind::Text).min(1).max(320).pattern(&P4);
+pub static MARKER_TYPE: Schema = Schema::new("markerType", Kind::Text).min(1).max(320).pattern(&P0);
 pub static MAX_ITEMS_TYPE: Schema = Schema::new("maxItemsType", Kind::Integer).min(1).max(1000);
 pub static MAX_PASSWORD_AGE_TYPE: Schema =
     Schema::new("maxPasswordAgeType", Kind::Integer).min(1).max(1095);
@@ -1948,15 +2696,17 @@ pub static MFA_DEVICE_LIST_TYPE: Schema = Schema::new(
 pub static MINIMUM_PASSWORD_LENGTH_TYPE: Schema =
     Schema::new("minimumPasswordLengthType", Kind::Integer).min(6).max(128);
 pub static NO_SUCH_ENTITY_MESSAGE: Schema = Schema::new("noSuchEntityMessage", Kind::Text);
+pub static OPEN_ID_IDP_COMMUNICATION_ERROR_EXCEPTION_MESSAGE: Schema =
+    Schema::new("openIdIdpCommunicationErrorExceptionMessage", Kind::Text);
 pub static PASSWORD_POLICY_VIOLATION_MESSAGE: Schema =
     Schema::new("passwordPolicyViolationMessage", Kind::Text);
 pub static PASSWORD_REUSE_PREVENTION_TYPE: Schema =
     Schema::new("passwordReusePreventionType", Kind::Integer).min(1).max(24);
 pub static PASSWORD_TYPE: Schema =
-    Schema::new("passwordType", Kind::Text).min(1).max(128).pattern(&P2).sensitive();
+    Schema::new("passwordType", Kind::Text).min(1).max(128).pattern(&P5).sensitive();
 pub static PATH_PREFIX_TYPE: Schema =
-    Schema::new("pathPrefixType", Kind::Text).min(1).max(512).pattern(&P5);
-pub static PATH_TYPE: Schema = Schema::new("pathType", Kind::Text).min(1).max(512).pattern(&P6);
+    Schema::new("pathPrefixType", Kind::Text).min(1).max(512).pattern(&P7);
+pub static PATH_TYPE: Schema = Schema::new("pathType", Kind::Text).min(1).max(512).pattern(&P8);
 pub static POLICY_DESCRIPTION_TYPE: Schema =
     Schema::new("policyDescriptionType", Kind::Text).max(1000);
 pub static POLICY_DETAIL_LIST_TYPE: Schema = Schema::new(
@@ -1964,13 +2714,20 @@ pub static POLICY_DETAIL_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &POLICY_DETAIL), flattened: false }),
 );
 pub static POLICY_DOCUMENT_TYPE: Schema =
-    Schema::new("policyDocumentType", Kind::Text).min(1).max(131072).pattern(&P2);
+    Schema::new("policyDocumentType", Kind::Text).min(1).max(131072).pattern(&P5);
 pub static POLICY_DOCUMENT_VERSION_LIST_TYPE: Schema = Schema::new(
     "policyDocumentVersionListType",
     Kind::List(&ListSchema { item: Member::new("member", &POLICY_VERSION), flattened: false }),
 );
 pub static POLICY_EVALUATION_ERROR_MESSAGE: Schema =
     Schema::new("policyEvaluationErrorMessage", Kind::Text);
+pub static POLICY_GRANTING_SERVICE_ACCESS_LIST_TYPE: Schema = Schema::new(
+    "policyGrantingServiceAccessListType",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &POLICY_GRANTING_SERVICE_ACCESS),
+        flattened: false,
+    }),
+);
 pub static POLICY_LIST_TYPE: Schema = Schema::new(
     "policyListType",
     Kind::List(&ListSchema { item: Member::new("member", &POLICY), flattened: false }),
@@ -1980,20 +2737,36 @@ pub static POLICY_NAME_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &POLICY_NAME_TYPE), flattened: false }),
 );
 pub static POLICY_NAME_TYPE: Schema =
-    Schema::new("policyNameType", Kind::Text).min(1).max(128).pattern(&P3);
+    Schema::new("policyNameType", Kind::Text).min(1).max(128).pattern(&P6);
 pub static POLICY_NOT_ATTACHABLE_MESSAGE: Schema =
     Schema::new("policyNotAttachableMessage", Kind::Text);
+pub static POLICY_OWNER_ENTITY_TYPE: Schema =
+    Schema::new("policyOwnerEntityType", Kind::Enum(enums::PolicyOwnerEntityType::TEXTS));
 pub static POLICY_PATH_TYPE: Schema =
-    Schema::new("policyPathType", Kind::Text).min(1).max(512).pattern(&P7);
+    Schema::new("policyPathType", Kind::Text).min(1).max(512).pattern(&P9);
 pub static POLICY_SCOPE_TYPE: Schema =
     Schema::new("policyScopeType", Kind::Enum(enums::PolicyScopeType::TEXTS));
+pub static POLICY_TYPE: Schema = Schema::new("policyType", Kind::Enum(enums::PolicyType::TEXTS));
 pub static POLICY_VERSION_ID_TYPE: Schema =
-    Schema::new("policyVersionIdType", Kind::Text).pattern(&P8);
+    Schema::new("policyVersionIdType", Kind::Text).pattern(&P10);
+pub static PRIVATE_KEY_ID_TYPE: Schema =
+    Schema::new("privateKeyIdType", Kind::Text).min(22).max(64).pattern(&P11);
+pub static PRIVATE_KEY_LIST: Schema = Schema::new(
+    "privateKeyList",
+    Kind::List(&ListSchema { item: Member::new("member", &SAML_PRIVATE_KEY), flattened: false }),
+)
+.max(2);
+pub static PRIVATE_KEY_TYPE: Schema =
+    Schema::new("privateKeyType", Kind::Text).min(1).max(16384).pattern(&P5).sensitive();
+pub static PUBLIC_KEY_FINGERPRINT_TYPE: Schema =
+    Schema::new("publicKeyFingerprintType", Kind::Text).min(48).max(48).pattern(&P12);
 pub static PUBLIC_KEY_ID_TYPE: Schema =
-    Schema::new("publicKeyIdType", Kind::Text).min(20).max(128).pattern(&P0);
+    Schema::new("publicKeyIdType", Kind::Text).min(20).max(128).pattern(&P2);
+pub static PUBLIC_KEY_MATERIAL_TYPE: Schema =
+    Schema::new("publicKeyMaterialType", Kind::Text).min(1).max(16384).pattern(&P5);
 pub static RESPONSE_MARKER_TYPE: Schema = Schema::new("responseMarkerType", Kind::Text);
 pub static ROLE_DESCRIPTION_TYPE: Schema =
-    Schema::new("roleDescriptionType", Kind::Text).max(1000).pattern(&P9);
+    Schema::new("roleDescriptionType", Kind::Text).max(1000).pattern(&P13);
 pub static ROLE_DETAIL_LIST_TYPE: Schema = Schema::new(
     "roleDetailListType",
     Kind::List(&ListSchema { item: Member::new("member", &ROLE_DETAIL), flattened: false }),
@@ -2005,9 +2778,9 @@ pub static ROLE_LIST_TYPE: Schema = Schema::new(
 pub static ROLE_MAX_SESSION_DURATION_TYPE: Schema =
     Schema::new("roleMaxSessionDurationType", Kind::Integer).min(3600).max(43200);
 pub static ROLE_NAME_TYPE: Schema =
-    Schema::new("roleNameType", Kind::Text).min(1).max(64).pattern(&P3);
+    Schema::new("roleNameType", Kind::Text).min(1).max(64).pattern(&P6);
 pub static SERIAL_NUMBER_TYPE: Schema =
-    Schema::new("serialNumberType", Kind::Text).min(9).max(256).pattern(&P10);
+    Schema::new("serialNumberType", Kind::Text).min(9).max(256).pattern(&P14);
 pub static SERVER_CERTIFICATE_METADATA_LIST_TYPE: Schema = Schema::new(
     "serverCertificateMetadataListType",
     Kind::List(&ListSchema {
@@ -2016,18 +2789,32 @@ pub static SERVER_CERTIFICATE_METADATA_LIST_TYPE: Schema = Schema::new(
     }),
 );
 pub static SERVER_CERTIFICATE_NAME_TYPE: Schema =
-    Schema::new("serverCertificateNameType", Kind::Text).min(1).max(128).pattern(&P3);
+    Schema::new("serverCertificateNameType", Kind::Text).min(1).max(128).pattern(&P6);
 pub static SERVICE_CREDENTIAL_ALIAS: Schema =
-    Schema::new("serviceCredentialAlias", Kind::Text).min(0).max(200).pattern(&P3);
+    Schema::new("serviceCredentialAlias", Kind::Text).min(0).max(200).pattern(&P6);
+pub static SERVICE_CREDENTIAL_SECRET: Schema =
+    Schema::new("serviceCredentialSecret", Kind::Text).sensitive();
 pub static SERVICE_FAILURE_EXCEPTION_MESSAGE: Schema =
     Schema::new("serviceFailureExceptionMessage", Kind::Text);
 pub static SERVICE_NAME: Schema = Schema::new("serviceName", Kind::Text);
+pub static SERVICE_NAMESPACE_LIST_TYPE: Schema = Schema::new(
+    "serviceNamespaceListType",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &SERVICE_NAMESPACE_TYPE),
+        flattened: false,
+    }),
+)
+.min(1)
+.max(200);
+pub static SERVICE_NAMESPACE_TYPE: Schema =
+    Schema::new("serviceNamespaceType", Kind::Text).min(1).max(64).pattern(&P15);
 pub static SERVICE_NOT_SUPPORTED_MESSAGE: Schema =
     Schema::new("serviceNotSupportedMessage", Kind::Text);
+pub static SERVICE_PASSWORD: Schema = Schema::new("servicePassword", Kind::Text).sensitive();
 pub static SERVICE_SPECIFIC_CREDENTIAL_ID: Schema =
-    Schema::new("serviceSpecificCredentialId", Kind::Text).min(20).max(128).pattern(&P0);
+    Schema::new("serviceSpecificCredentialId", Kind::Text).min(20).max(128).pattern(&P2);
 pub static SERVICE_USER_NAME: Schema =
-    Schema::new("serviceUserName", Kind::Text).min(0).max(200).pattern(&P11);
+    Schema::new("serviceUserName", Kind::Text).min(0).max(200).pattern(&P16);
 pub static STATUS_TYPE: Schema = Schema::new("statusType", Kind::Enum(enums::StatusType::TEXTS));
 pub static STRING_TYPE: Schema = Schema::new("stringType", Kind::Text);
 pub static SUMMARY_KEY_TYPE: Schema =
@@ -2048,16 +2835,23 @@ pub static TAG_KEY_LIST_TYPE: Schema = Schema::new(
 )
 .max(50);
 pub static TAG_KEY_TYPE: Schema =
-    Schema::new("tagKeyType", Kind::Text).min(1).max(128).pattern(&P12);
+    Schema::new("tagKeyType", Kind::Text).min(1).max(128).pattern(&P17);
 pub static TAG_LIST_TYPE: Schema = Schema::new(
     "tagListType",
     Kind::List(&ListSchema { item: Member::new("member", &TAG), flattened: false }),
 )
 .max(50);
 pub static TAG_VALUE_TYPE: Schema =
-    Schema::new("tagValueType", Kind::Text).min(0).max(256).pattern(&P13);
+    Schema::new("tagValueType", Kind::Text).min(0).max(256).pattern(&P18);
+pub static THUMBPRINT_LIST_TYPE: Schema = Schema::new(
+    "thumbprintListType",
+    Kind::List(&ListSchema { item: Member::new("member", &THUMBPRINT_TYPE), flattened: false }),
+);
+pub static THUMBPRINT_TYPE: Schema = Schema::new("thumbprintType", Kind::Text).min(40).max(40);
 pub static UNMODIFIABLE_ENTITY_MESSAGE: Schema =
     Schema::new("unmodifiableEntityMessage", Kind::Text);
+pub static UNRECOGNIZED_PUBLIC_KEY_ENCODING_MESSAGE: Schema =
+    Schema::new("unrecognizedPublicKeyEncodingMessage", Kind::Text);
 pub static USER_DETAIL_LIST_TYPE: Schema = Schema::new(
     "userDetailListType",
     Kind::List(&ListSchema { item: Member::new("member", &USER_DETAIL), flattened: false }),
@@ -2067,22 +2861,29 @@ pub static USER_LIST_TYPE: Schema = Schema::new(
     Kind::List(&ListSchema { item: Member::new("member", &USER), flattened: false }),
 );
 pub static USER_NAME_TYPE: Schema =
-    Schema::new("userNameType", Kind::Text).min(1).max(64).pattern(&P3);
+    Schema::new("userNameType", Kind::Text).min(1).max(64).pattern(&P6);
 pub static VIRTUAL_MFA_DEVICE_LIST_TYPE: Schema = Schema::new(
     "virtualMFADeviceListType",
     Kind::List(&ListSchema { item: Member::new("member", &VIRTUAL_MFA_DEVICE), flattened: false }),
 );
-static P7: Pattern = Pattern::new("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/");
-static P6: Pattern = Pattern::new("(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)");
-static P13: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
-static P12: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
-static P9: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*");
-static P2: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
-static P4: Pattern = Pattern::new("[\\u0020-\\u00FF]+");
-static P11: Pattern = Pattern::new("[\\w+=,.@-]*");
-static P3: Pattern = Pattern::new("[\\w+=,.@-]+");
-static P10: Pattern = Pattern::new("[\\w+=/:,.@-]+");
-static P0: Pattern = Pattern::new("[\\w]+");
-static P5: Pattern = Pattern::new("\\u002F[\\u0021-\\u007F]*");
-static P1: Pattern = Pattern::new("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$");
-static P8: Pattern = Pattern::new("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?");
+pub static VIRTUAL_MFA_DEVICE_NAME: Schema =
+    Schema::new("virtualMFADeviceName", Kind::Text).min(1).pattern(&P6);
+static P9: Pattern = Pattern::new("((/[A-Za-z0-9\\.,\\+@=_-]+)*)/");
+static P8: Pattern = Pattern::new("(\\u002F)|(\\u002F[\\u0021-\\u007E]+\\u002F)");
+static P12: Pattern = Pattern::new("[:\\w]+");
+static P11: Pattern = Pattern::new("[A-Z0-9]+");
+static P4: Pattern = Pattern::new("[\\d]+");
+static P18: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
+static P17: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
+static P13: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u007E\\u00A1-\\u00FF]*");
+static P5: Pattern = Pattern::new("[\\u0009\\u000A\\u000D\\u0020-\\u00FF]+");
+static P0: Pattern = Pattern::new("[\\u0020-\\u00FF]+");
+static P16: Pattern = Pattern::new("[\\w+=,.@-]*");
+static P6: Pattern = Pattern::new("[\\w+=,.@-]+");
+static P14: Pattern = Pattern::new("[\\w+=/:,.@-]+");
+static P15: Pattern = Pattern::new("[\\w-]*");
+static P1: Pattern = Pattern::new("[\\w._-]+");
+static P2: Pattern = Pattern::new("[\\w]+");
+static P7: Pattern = Pattern::new("\\u002F[\\u0021-\\u007F]*");
+static P3: Pattern = Pattern::new("^[a-z0-9]([a-z0-9]|-(?!-)){1,61}[a-z0-9]$");
+static P10: Pattern = Pattern::new("v[1-9][0-9]*(\\.[A-Za-z0-9-]*)?");

@@ -21,6 +21,27 @@ shape!(ExpiredTokenException, tables::EXPIRED_TOKEN_EXCEPTION, 0 message);
 
 error_shape!(ExpiredTokenException, message);
 #[derive(Clone, Default)]
+pub struct IDPCommunicationErrorException {
+    pub message: Option<String>,
+}
+shape!(IDPCommunicationErrorException, tables::IDP_COMMUNICATION_ERROR_EXCEPTION, 0 message);
+
+error_shape!(IDPCommunicationErrorException, message);
+#[derive(Clone, Default)]
+pub struct IDPRejectedClaimException {
+    pub message: Option<String>,
+}
+shape!(IDPRejectedClaimException, tables::IDP_REJECTED_CLAIM_EXCEPTION, 0 message);
+
+error_shape!(IDPRejectedClaimException, message);
+#[derive(Clone, Default)]
+pub struct InvalidIdentityTokenException {
+    pub message: Option<String>,
+}
+shape!(InvalidIdentityTokenException, tables::INVALID_IDENTITY_TOKEN_EXCEPTION, 0 message);
+
+error_shape!(InvalidIdentityTokenException, message);
+#[derive(Clone, Default)]
 pub struct MalformedPolicyDocumentException {
     pub message: Option<String>,
 }

@@ -38,6 +38,42 @@ pub static ASSUME_ROLE: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct AssumeRoleWithWebIdentity;
+impl Operation for AssumeRoleWithWebIdentity {
+    type Input = shapes::AssumeRoleWithWebIdentityRequest;
+    type Output = shapes::AssumeRoleWithWebIdentityResponse;
+    const SCHEMA: &'static OperationSchema = &ASSUME_ROLE_WITH_WEB_IDENTITY;
+}
+pub type AssumeRoleWithWebIdentityInput = shapes::AssumeRoleWithWebIdentityRequest;
+pub type AssumeRoleWithWebIdentityOutput = shapes::AssumeRoleWithWebIdentityResponse;
+pub static ASSUME_ROLE_WITH_WEB_IDENTITY: OperationSchema = OperationSchema {
+    name: "AssumeRoleWithWebIdentity",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::ASSUME_ROLE_WITH_WEB_IDENTITY_REQUEST,
+    output: &tables::ASSUME_ROLE_WITH_WEB_IDENTITY_RESPONSE,
+    errors: &[
+        &tables::MALFORMED_POLICY_DOCUMENT_EXCEPTION,
+        &tables::PACKED_POLICY_TOO_LARGE_EXCEPTION,
+        &tables::IDP_REJECTED_CLAIM_EXCEPTION,
+        &tables::IDP_COMMUNICATION_ERROR_EXCEPTION,
+        &tables::INVALID_IDENTITY_TOKEN_EXCEPTION,
+        &tables::EXPIRED_TOKEN_EXCEPTION,
+        &tables::REGION_DISABLED_EXCEPTION,
+    ],
+    new_input: || Box::new(shapes::AssumeRoleWithWebIdentityRequest::default()),
+    new_output: || Box::new(shapes::AssumeRoleWithWebIdentityResponse::default()),
+    lane: Lane::Flow,
+    action: "",
+    resource: "{RoleArn}",
+    paginator: None,
+    result_wrapper: Some("AssumeRoleWithWebIdentityResult"),
+    host_prefix: None,
+    signed: false,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetAccessKeyInfo;
 impl Operation for GetAccessKeyInfo {
     type Input = shapes::GetAccessKeyInfoRequest;

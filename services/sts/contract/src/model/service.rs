@@ -17,6 +17,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
     query_compatible: false,
     operations: &[
         &operations::ASSUME_ROLE,
+        &operations::ASSUME_ROLE_WITH_WEB_IDENTITY,
         &operations::GET_ACCESS_KEY_INFO,
         &operations::GET_CALLER_IDENTITY,
         &operations::GET_FEDERATION_TOKEN,
@@ -24,7 +25,6 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
     ],
     unlisted: &[
         Unlisted { name: "AssumeRoleWithSAML", method: "POST", uri: "/" },
-        Unlisted { name: "AssumeRoleWithWebIdentity", method: "POST", uri: "/" },
         Unlisted { name: "AssumeRoot", method: "POST", uri: "/" },
         Unlisted { name: "DecodeAuthorizationMessage", method: "POST", uri: "/" },
         Unlisted { name: "GetDelegatedAccessToken", method: "POST", uri: "/" },

@@ -38,6 +38,30 @@ pub struct AssumeRoleResponse {
 shape!(AssumeRoleResponse, tables::ASSUME_ROLE_RESPONSE, 0 credentials, 1 assumed_role_user, 2 packed_policy_size, 3 source_identity);
 
 #[derive(Clone, Default)]
+pub struct AssumeRoleWithWebIdentityRequest {
+    pub role_arn: String,
+    pub role_session_name: String,
+    pub web_identity_token: String,
+    pub provider_id: Option<String>,
+    pub policy_arns: Option<Vec<PolicyDescriptorType>>,
+    pub policy: Option<String>,
+    pub duration_seconds: Option<i32>,
+}
+shape!(AssumeRoleWithWebIdentityRequest, tables::ASSUME_ROLE_WITH_WEB_IDENTITY_REQUEST, 0 role_arn, 1 role_session_name, 2 web_identity_token, 3 provider_id, 4 policy_arns, 5 policy, 6 duration_seconds);
+
+#[derive(Clone, Default)]
+pub struct AssumeRoleWithWebIdentityResponse {
+    pub credentials: Option<Credentials>,
+    pub subject_from_web_identity_token: Option<String>,
+    pub assumed_role_user: Option<AssumedRoleUser>,
+    pub packed_policy_size: Option<i32>,
+    pub provider: Option<String>,
+    pub audience: Option<String>,
+    pub source_identity: Option<String>,
+}
+shape!(AssumeRoleWithWebIdentityResponse, tables::ASSUME_ROLE_WITH_WEB_IDENTITY_RESPONSE, 0 credentials, 1 subject_from_web_identity_token, 2 assumed_role_user, 3 packed_policy_size, 4 provider, 5 audience, 6 source_identity);
+
+#[derive(Clone, Default)]
 pub struct AssumedRoleUser {
     pub assumed_role_id: String,
     pub arn: String,

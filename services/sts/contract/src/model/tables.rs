@@ -34,6 +34,30 @@ pub static ASSUME_ROLE_RESPONSE: Schema = Schema::structure(
         Member::new("SourceIdentity", &SOURCE_IDENTITY_TYPE),
     ]),
 );
+pub static ASSUME_ROLE_WITH_WEB_IDENTITY_REQUEST: Schema = Schema::structure(
+    "AssumeRoleWithWebIdentityRequest",
+    &StructSchema::new(&[
+        Member::new("RoleArn", &ARN_TYPE).required(),
+        Member::new("RoleSessionName", &ROLE_SESSION_NAME_TYPE).required(),
+        Member::new("WebIdentityToken", &CLIENT_TOKEN_TYPE).required(),
+        Member::new("ProviderId", &URL_TYPE),
+        Member::new("PolicyArns", &POLICY_DESCRIPTOR_LIST_TYPE),
+        Member::new("Policy", &SESSION_POLICY_DOCUMENT_TYPE),
+        Member::new("DurationSeconds", &ROLE_DURATION_SECONDS_TYPE),
+    ]),
+);
+pub static ASSUME_ROLE_WITH_WEB_IDENTITY_RESPONSE: Schema = Schema::structure(
+    "AssumeRoleWithWebIdentityResponse",
+    &StructSchema::new(&[
+        Member::new("Credentials", &CREDENTIALS),
+        Member::new("SubjectFromWebIdentityToken", &WEB_IDENTITY_SUBJECT_TYPE),
+        Member::new("AssumedRoleUser", &ASSUMED_ROLE_USER),
+        Member::new("PackedPolicySize", &NON_NEGATIVE_INTEGER_TYPE),
+        Member::new("Provider", &ISSUER),
+        Member::new("Audience", &AUDIENCE),
+        Member::new("SourceIdentity", &SOURCE_IDENTITY_TYPE),
+    ]),
+);
 pub static ASSUMED_ROLE_USER: Schema = Schema::structure(
     "AssumedRoleUser",
     &StructSchema::new(&[
@@ -41,6 +65,7 @@ pub static ASSUMED_ROLE_USER: Schema = Schema::structure(
         Member::new("Arn", &ARN_TYPE).required(),
     ]),
 );
+pub static AUDIENCE: Schema = Schema::new("Audience", Kind::Text);
 pub static CREDENTIALS: Schema = Schema::structure(
     "Credentials",
     &StructSchema::new(&[
@@ -113,6 +138,31 @@ pub static GET_SESSION_TOKEN_RESPONSE: Schema = Schema::structure(
     "GetSessionTokenResponse",
     &StructSchema::new(&[Member::new("Credentials", &CREDENTIALS)]),
 );
+pub static IDP_COMMUNICATION_ERROR_EXCEPTION: Schema = Schema::structure(
+    "IDPCommunicationErrorException",
+    &StructSchema::new(&[Member::new("message", &IDP_COMMUNICATION_ERROR_MESSAGE)]).error(
+        "IDPCommunicationError",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static IDP_REJECTED_CLAIM_EXCEPTION: Schema = Schema::structure(
+    "IDPRejectedClaimException",
+    &StructSchema::new(&[Member::new("message", &IDP_REJECTED_CLAIM_MESSAGE)]).error(
+        "IDPRejectedClaim",
+        403,
+        Fault::Sender,
+    ),
+);
+pub static INVALID_IDENTITY_TOKEN_EXCEPTION: Schema = Schema::structure(
+    "InvalidIdentityTokenException",
+    &StructSchema::new(&[Member::new("message", &INVALID_IDENTITY_TOKEN_MESSAGE)]).error(
+        "InvalidIdentityToken",
+        400,
+        Fault::Sender,
+    ),
+);
+pub static ISSUER: Schema = Schema::new("Issuer", Kind::Text);
 pub static MALFORMED_POLICY_DOCUMENT_EXCEPTION: Schema = Schema::structure(
     "MalformedPolicyDocumentException",
     &StructSchema::new(&[Member::new("message", &MALFORMED_POLICY_DOCUMENT_MESSAGE)]).error(
@@ -167,6 +217,8 @@ pub static ACCOUNT_TYPE: Schema = Schema::new("accountType", Kind::Text);
 pub static ARN_TYPE: Schema = Schema::new("arnType", Kind::Text).min(20).max(2048).pattern(&P1);
 pub static ASSUMED_ROLE_ID_TYPE: Schema =
     Schema::new("assumedRoleIdType", Kind::Text).min(2).max(193).pattern(&P2);
+pub static CLIENT_TOKEN_TYPE: Schema =
+    Schema::new("clientTokenType", Kind::Text).min(4).max(20000).sensitive();
 pub static CONTEXT_ASSERTION_TYPE: Schema =
     Schema::new("contextAssertionType", Kind::Text).min(4).max(2048);
 pub static DATE_TYPE: Schema = Schema::new("dateType", Kind::Timestamp(None));
@@ -178,6 +230,11 @@ pub static EXTERNAL_ID_TYPE: Schema =
     Schema::new("externalIdType", Kind::Text).min(2).max(1224).pattern(&P3);
 pub static FEDERATED_ID_TYPE: Schema =
     Schema::new("federatedIdType", Kind::Text).min(2).max(193).pattern(&P4);
+pub static IDP_COMMUNICATION_ERROR_MESSAGE: Schema =
+    Schema::new("idpCommunicationErrorMessage", Kind::Text);
+pub static IDP_REJECTED_CLAIM_MESSAGE: Schema = Schema::new("idpRejectedClaimMessage", Kind::Text);
+pub static INVALID_IDENTITY_TOKEN_MESSAGE: Schema =
+    Schema::new("invalidIdentityTokenMessage", Kind::Text);
 pub static MALFORMED_POLICY_DOCUMENT_MESSAGE: Schema =
     Schema::new("malformedPolicyDocumentMessage", Kind::Text);
 pub static NON_NEGATIVE_INTEGER_TYPE: Schema =
@@ -221,9 +278,12 @@ pub static TOKEN_CODE_TYPE: Schema =
 pub static TOKEN_TYPE: Schema = Schema::new("tokenType", Kind::Text);
 pub static UNRESTRICTED_SESSION_POLICY_DOCUMENT_TYPE: Schema =
     Schema::new("unrestrictedSessionPolicyDocumentType", Kind::Text).min(1).pattern(&P7);
+pub static URL_TYPE: Schema = Schema::new("urlType", Kind::Text).min(4).max(2048);
 pub static USER_ID_TYPE: Schema = Schema::new("userIdType", Kind::Text);
 pub static USER_NAME_TYPE: Schema =
     Schema::new("userNameType", Kind::Text).min(2).max(32).pattern(&P5);
+pub static WEB_IDENTITY_SUBJECT_TYPE: Schema =
+    Schema::new("webIdentitySubjectType", Kind::Text).min(6).max(255);
 static P10: Pattern = Pattern::new("[\\d]*");
 static P9: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*");
 static P8: Pattern = Pattern::new("[\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]+");
