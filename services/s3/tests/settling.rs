@@ -111,7 +111,7 @@ async fn uploads_are_listed_and_missed_once_that_is_on_disk() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn who_reads_while_somebody_overwrites_gets_the_one_or_the_other() {
+async fn who_reads_or_copies_while_somebody_overwrites_gets_the_one_or_the_other() {
     let house = house().await;
     let writing = async {
         for count in 0..3000 {
@@ -133,6 +133,13 @@ async fn who_reads_while_somebody_overwrites_gets_the_one_or_the_other() {
             };
             let region = haar_types::Region::default();
             let read = doors.call::<GetObject>(principal.clone(), &region, input).await.unwrap();
+            let copy = CopyObjectRequest {
+                bucket: "bbb".to_owned(),
+                key: "copy".to_owned(),
+                copy_source: "bbb/old".to_owned(),
+                ..Default::default()
+            };
+            doors.call::<CopyObject>(principal.clone(), &region, copy).await.unwrap();
             let whole = haar_s3_contract::whole(read, 1 << 20).await.unwrap();
             assert!(whole.starts_with(b"body ") || whole == "settled");
         }

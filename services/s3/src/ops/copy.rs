@@ -30,6 +30,8 @@ use crate::spool::{body_of, hash_of};
 use crate::state::BucketRow;
 use crate::store::{Held, Manner, Place, Record, Sight};
 
+/// How often a copy is begun whose source is overwritten meanwhile. *Ours*.
+const TRIES: u32 = 16;
 /// Most bytes of one copy.
 const COPY_MAX: u64 = 5 << 30;
 
@@ -51,6 +53,25 @@ impl Original {
 /// AWS docs: *Amazon S3 API Reference > CopyObject*.
 impl Flow<CopyObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: CopyObjectRequest) -> Answer<CopyObject> {
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match self.copy(&call, &input).await {
+                // The source may have been overwritten meanwhile: there is another to copy.
+                Err(error) if left > 0 && is_overtaken(&error) => {}
+                copied => return copied,
+            }
+        }
+    }
+}
+
+/// Whether the source of a copy went while it was read: whether for good, the next look tells.
+fn is_overtaken(error: &AwsError) -> bool {
+    matches!(error.code(), "NoSuchKey" | "InternalFailure")
+}
+
+impl S3 {
+    async fn copy(&self, call: &Call, input: &CopyObjectRequest) -> Answer<CopyObject> {
         let bucket = self.bucket(&input.bucket)?;
         check_key(&input.key)?;
         let original = self
@@ -64,12 +85,12 @@ impl Flow<CopyObject> for S3 {
         };
         conditions.check_copy(&original.record)?;
         refuse_large(&original.record)?;
-        refuse_pointless(&input, &bucket, &original)?;
-        let opener = self.opener(&call, &original.record, &key::source_key!(input))?;
+        refuse_pointless(input, &bucket, &original)?;
+        let opener = self.opener(call, &original.record, &key::source_key!(input))?;
         let key = key::Said { other: input.server_side_encryption, ..key::own_key!(input) };
-        let brought = self.brought_key(&call, (&bucket, &input.key), &key)?;
+        let brought = self.brought_key(call, (&bucket, &input.key), &key)?;
         let seal = brought.as_ref().map(|brought| brought.seal.clone());
-        let manner = manner(&call, &bucket, (&input, seal), &original.record)?;
+        let manner = manner(call, &bucket, (input, seal), &original.record)?;
         let kind = input.checksum_algorithm.map(Kind::of).transpose()?;
         let (mut record, held) = match opener.is_some() || brought.is_some() {
             true => self.recoded(&original, manner, kind, (opener.as_ref(), &brought)).await?,
@@ -88,7 +109,7 @@ impl Flow<CopyObject> for S3 {
             conditions: &conditions,
             happening: Happening::Copy,
         };
-        let record = self.put_copy(&call, new, &original).await?;
+        let record = self.put_copy(call, new, &original).await?;
         let mut result = CopyObjectResult {
             e_tag: Some(record.quoted_etag()),
             last_modified: Some(record.modified_at),
@@ -109,9 +130,7 @@ impl Flow<CopyObject> for S3 {
         customer_key!(output, brought.as_ref().map(|brought| &brought.key));
         Ok(output)
     }
-}
 
-impl S3 {
     /// The object that `x-amz-copy-source` names.
     pub(super) async fn original(
         &self,
