@@ -370,8 +370,10 @@ function callHandler(handler, event, headers) {
     link.socket.unref();
     const returned = handler(event, context, (error, result) => settle(error, result));
     if (returned && typeof returned.then === 'function') {
-      onIdle = undefined;
-      link.socket.ref();
+      if (!settled) { // else it has called back already, and its answer waits
+        onIdle = undefined;
+        link.socket.ref();
+      }
       returned.then((result) => settle(null, result, true),
         (error) => settle(error === undefined || error === null ? 'handled' : error, null, true));
     }
@@ -389,6 +391,15 @@ function headerText(text) {
   return String(text).replace(/[^\x20-\x7e]/g, '?');
 }
 
+function responseText(result) {
+  let text;
+  try {
+    text = JSON.stringify(result === undefined ? null : result);
+  } catch { /* circular, or holds a BigInt */ }
+  if (text === undefined) throw new Error('Unable to stringify response body');
+  return text;
+}
+
 async function serve(handler, headers, body) {
   if (handler[STREAMING] !== undefined) {
     const context = makeContext(headers, () => {});
@@ -397,8 +408,7 @@ async function serve(handler, headers, body) {
   let request;
   try {
     const result = await callHandler(handler, JSON.parse(body.toString()), headers);
-    const text = JSON.stringify(result === undefined ? null : result);
-    if (text === undefined) throw new Error('Unable to stringify response body');
+    const text = responseText(result);
     request = link.post(`invocation/${requestId}/response`, text,
       'Content-Type: application/json\r\n');
   } catch (error) {
