@@ -17,8 +17,9 @@ use crate::usage::Usage;
 
 /// Sums that may wait in memory; what comes beyond is dropped, with a warning.
 const PENDING_COUNT_MAX: usize = 100_000;
-/// How often sums are written; readers do not wait for it.
-const FLUSH_EVERY: Duration = Duration::from_secs(1);
+/// How often sums are written; readers do not wait for it. As long as log lines wait, so that
+/// a crash takes no more of the bill than of the log.
+const FLUSH_EVERY: Duration = Duration::from_millis(200);
 /// Whose use is kept as [`Usage`]; all other services' is kept by metered kind.
 const FUNCTIONS: &str = "lambda";
 

@@ -11,7 +11,7 @@ use crate::fleet::{
 };
 use crate::images::image_request;
 use crate::rules::concurrency::ACCOUNT_CONCURRENCY;
-use crate::state::{FunctionRow, Logging as LoggingRow, VersionRow};
+use crate::state::{FunctionRow, Logging as LoggingRow, ProvisionedRow, VersionRow};
 
 impl Lambda {
     /// What the fleet must know to run a version.
@@ -54,9 +54,10 @@ impl Lambda {
     pub fn limits(&self, snapshot: &Snapshot, function: &FunctionRow) -> ConcurrencyLimits {
         let (account, region) = (&function.key.account, &function.key.region);
         let reserved = FunctionRow::reserved_by_all(snapshot, account, region);
+        let promised = reserved + ProvisionedRow::unreserved_by_all(snapshot, account, region);
         ConcurrencyLimits {
             reserved: function.reserved_concurrency,
-            unreserved: self.account_concurrency(account, region).saturating_sub(reserved),
+            unreserved: self.account_concurrency(account, region).saturating_sub(promised),
         }
     }
 

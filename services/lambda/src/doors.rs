@@ -33,12 +33,42 @@ pub struct RoleCredentials {
 pub trait CredentialSource: Send + Sync {
     /// New credentials for a session named after the function; `None` leaves the environment
     /// without.
+    ///
+    /// # Errors
+    /// When Lambda may not assume the role, or there is none.
     async fn credentials(
         &self,
         account: &AccountId,
         role_arn: &str,
-        session: &str,
-    ) -> Option<RoleCredentials>;
+        function_arn: &str,
+    ) -> Result<Option<RoleCredentials>, NotAssumable>;
+
+    /// Whether a role may write a function's log; asked each time something is written.
+    fn may_log(&self, log: &FunctionLog<'_>) -> bool {
+        let _ = log;
+        true
+    }
+}
+
+/// A role that Lambda cannot assume (any more).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotAssumable;
+
+/// Where a function writes its log, and as whom.
+#[derive(Clone, Copy, Debug)]
+pub struct FunctionLog<'a> {
+    /// The function's account.
+    pub account: &'a AccountId,
+    /// The function's region.
+    pub region: &'a Region,
+    /// Its name.
+    pub function_name: &'a str,
+    /// Its role.
+    pub role_arn: &'a str,
+    /// The log group.
+    pub group: &'a str,
+    /// The stream in it.
+    pub stream: &'a str,
 }
 
 /// haar's own API, for code inside functions: takes connections that were accepted inside a
@@ -202,11 +232,16 @@ pub struct AccountKeys;
 
 #[async_trait]
 impl CredentialSource for AccountKeys {
-    async fn credentials(&self, account: &AccountId, _: &str, _: &str) -> Option<RoleCredentials> {
-        Some(RoleCredentials {
+    async fn credentials(
+        &self,
+        account: &AccountId,
+        _: &str,
+        _: &str,
+    ) -> Result<Option<RoleCredentials>, NotAssumable> {
+        Ok(Some(RoleCredentials {
             access_key_id: account.to_string(),
             secret_access_key: "haar".to_owned(),
             session_token: "haar".to_owned(),
-        })
+        }))
     }
 }

@@ -13,6 +13,7 @@
 mod admission;
 mod detached;
 mod environment;
+mod era;
 mod invocation;
 mod metrics;
 mod outcome;
@@ -31,9 +32,10 @@ use std::time::Duration;
 
 use haar_substrate::WarmTemplate;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, OnceCell, Semaphore};
+use tokio::sync::{OnceCell, Semaphore};
 
 pub(crate) use detached::Detached;
+pub(crate) use era::{Era, Eras};
 pub(crate) use metrics::record;
 pub(crate) use outcome::FunctionFailure;
 pub use outcome::{InvokeError, InvokeOutcome, StreamEvent, StreamOutcome, ThrottleReason, Usage};
@@ -47,7 +49,7 @@ use crate::doors::{FleetDoors, FunctionImages};
 use crate::runtime_api::ShutdownReason;
 use crate::runtimes::{Launch, Runtimes};
 use admission::Admission;
-use pool::Pool;
+use pool::{Pool, Told};
 
 /// Waiting interpreters of each runtime in use.
 const WARM_PER_TEMPLATE: usize = 2;
@@ -86,8 +88,10 @@ struct Shared {
     pools: Mutex<BTreeMap<PoolKey, Arc<Pool>>>,
     admission: Arc<Admission>,
     starting: Semaphore,
-    /// Told when an environment goes idle.
-    tend: Arc<Notify>,
+    told: Told,
+    /// Pools that are no functions' any more, while environments in them are at work.
+    retired: Mutex<Vec<Arc<Pool>>>,
+    eras: Eras,
     /// Templates in use, the latest first.
     warm: Mutex<Vec<WarmTemplate>>,
     stopping: AtomicBool,
@@ -103,7 +107,9 @@ impl Fleet {
             runtimes: OnceCell::new(),
             pools: Mutex::default(),
             admission: Arc::default(),
-            tend: Arc::default(),
+            told: Told::default(),
+            retired: Mutex::default(),
+            eras: Eras::default(),
             warm: Mutex::default(),
             stopping: AtomicBool::new(false),
         });
@@ -165,7 +171,7 @@ impl Fleet {
     pub fn retire_key(&self, key: &PoolKey) {
         let pool = self.shared.pools.lock().remove(key);
         if let Some(pool) = pool {
-            pool.retire();
+            self.shared.retire(pool);
         }
     }
 
@@ -184,13 +190,13 @@ impl Fleet {
             keys.iter().filter_map(|key| pools.remove(key)).collect()
         };
         for pool in retired {
-            pool.retire();
+            self.shared.retire(pool);
         }
     }
 
     /// How many environments there are.
     pub fn environment_count(&self) -> usize {
-        self.shared.pools.lock().values().map(|pool| pool.len()).sum()
+        self.shared.all_pools().iter().map(|pool| pool.len()).sum()
     }
 
     /// Removes what an earlier server left behind. Call before the first invocation.
@@ -220,11 +226,23 @@ impl Fleet {
     /// Ends all environments and waits for it; interpreters go on waiting.
     pub async fn end_all(&self) {
         let pools = std::mem::take(&mut *self.shared.pools.lock());
+        let retired = std::mem::take(&mut *self.shared.retired.lock());
         let mut ending = tokio::task::JoinSet::new();
-        for environment in pools.values().flat_map(|pool| pool.empty()) {
+        for environment in pools.values().chain(&retired).flat_map(|pool| pool.empty()) {
             ending.spawn(environment.end_now(ShutdownReason::Spindown));
         }
         while ending.join_next().await.is_some() {}
+    }
+
+    /// Ends all environments for a reset: what is under way leaves no trace after it.
+    pub async fn forget_all(&self) {
+        self.shared.eras.next();
+        self.end_all().await;
+    }
+
+    /// The time between two resets that this is.
+    pub(crate) fn era(&self) -> Era {
+        self.shared.eras.now()
     }
 
     /// True once haar has begun to end: what fails now says nothing about functions.
@@ -273,13 +291,28 @@ impl Shared {
             return Arc::clone(pool);
         }
         let clock = self.doors.clock.clone();
-        let pool = Pool::new(Arc::clone(target), clock, Arc::clone(&self.tend));
+        let pool = Pool::new(Arc::clone(target), clock, self.told.clone());
         let old = pools.insert(key, Arc::clone(&pool));
         drop(pools);
         if let Some(old) = old {
-            old.retire();
+            self.retire(old);
         }
         pool
+    }
+
+    /// Lets a pool go that is out of [`Self::pools`]; one that still works is looked after.
+    fn retire(&self, pool: Arc<Pool>) {
+        pool.retire();
+        if pool.has_members() {
+            self.retired.lock().push(pool);
+        }
+    }
+
+    /// All pools, those too that are retired.
+    fn all_pools(&self) -> Vec<Arc<Pool>> {
+        let mut all: Vec<_> = self.pools.lock().values().cloned().collect();
+        all.extend(self.retired.lock().iter().cloned());
+        all
     }
 
     /// Keeps interpreters of this template waiting from now on.

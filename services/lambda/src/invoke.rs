@@ -14,6 +14,7 @@ mod directory;
 mod payload;
 mod queue;
 mod record_bytes;
+mod role;
 mod site;
 mod turns;
 pub mod url;

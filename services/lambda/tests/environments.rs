@@ -174,6 +174,15 @@ async fn provisioned_environments_are_made_ahead_and_kept() {
     let outcome = cloud.invoke(&function, json!({})).await;
     assert_eq!(json(&outcome), "provisioned-concurrency");
     assert!(outcome.init.is_none());
+    let full = ConcurrencyLimits { reserved: None, unreserved: 0 };
+    let mut request = cloud.request(&function, json!({}));
+    request.limits = full;
+    let outcome = cloud.fleet.invoke(target.clone(), request.clone()).await.unwrap();
+    assert_eq!(json(&outcome), "provisioned-concurrency"); // nobody else may take it
+    let other = FunctionTarget { version: "2".to_owned(), ..function.clone() };
+    let refused = cloud.fleet.invoke(Arc::new(other), request).await.unwrap_err();
+    let reason = ThrottleReason::ConcurrentInvocationLimitExceeded;
+    assert_eq!(refused, InvokeError::TooManyRequests(reason));
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(cloud.fleet.environment_count(), 2);
     cloud.fleet.provision(target, 0).await;
@@ -255,4 +264,49 @@ async fn a_wrapper_script_starts_the_runtime_with_its_variables() {
     let outcome = cloud.invoke(&function, json!({})).await;
     assert_eq!(json(&outcome), "yes", "{outcome:?}");
     cloud.fleet.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_wait_for_a_turn_to_start_is_none_of_the_functions_time() {
+    let cloud = Cloud::with(|settings| settings.starting_max = 1);
+    let function = cloud.node(
+        "Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 600);\n\
+         exports.handler = awslambda.streamifyResponse(async (event, out) => {\n\
+         out.write('one'); await new Promise((r) => setTimeout(r, 50)); out.end() })",
+    );
+    let function = FunctionTarget { timeout: Duration::from_secs(1), ..function };
+    let function = Arc::new(function);
+    let calls = (0..4).map(|_| cloud.invoke(&function, json!({})));
+    for outcome in futures_util::future::join_all(calls).await {
+        assert_eq!((outcome.function_error, &outcome.payload[..]), (None, &b"one"[..]));
+        assert!(outcome.duration < function.timeout, "{:?}", outcome.duration);
+    }
+    cloud.fleet.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_reset_cuts_off_leaves_no_trace_after_it() {
+    let cloud = Cloud::new();
+    let function =
+        cloud.python("import time\ndef handler(event, context):\n    print('in'); time.sleep(9)\n");
+    let request = cloud.request(&function, json!({}));
+    let call = cloud.fleet.invoke(Arc::new(function), request);
+    let reset = async {
+        while !cloud.log().iter().any(|line| line == "in") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        cloud.fleet.forget_all().await;
+        cloud.sinks.lines.lock().clear();
+        cloud.sinks.metrics.lock().clear();
+    };
+    let (outcome, ()) = tokio::join!(call, reset);
+    assert!(outcome.is_err() || outcome.unwrap().function_error.is_some());
+    let function = cloud.python("def handler(event, context):\n    print('next')\n");
+    cloud.invoke(&function, json!({})).await;
+    cloud.fleet.shut_down().await;
+    let log = cloud.log();
+    assert_eq!(log.iter().filter(|line| line.starts_with("REPORT ")).count(), 1, "{log:#?}");
+    let errors = ("Errors".to_owned(), 1.0);
+    assert!(!cloud.sinks.metrics.lock().contains(&errors), "{:?}", cloud.sinks.metrics.lock());
+    assert_eq!(cloud.sinks.usage.lock().len(), 1);
 }

@@ -176,3 +176,56 @@ async fn node_errors_are_told_as_aws_tells_them() {
     }
     cloud.fleet.shut_down().await;
 }
+
+/// Answers its event and never asks for another; a bootstrap in Python.
+const NEVER_POLLS: &str = r#"#!/usr/bin/env python3
+import http.client, os, time
+def call(method, path, body=None):
+    link = http.client.HTTPConnection(os.environ['AWS_LAMBDA_RUNTIME_API'])
+    link.request(method, '/2018-06-01/runtime/' + path, body)
+    answer = link.getresponse()
+    return answer.getheader('Lambda-Runtime-Aws-Request-Id'), answer.read()
+id, event = call('GET', 'invocation/next')
+call('POST', f'invocation/{id}/response', event)
+while True: time.sleep(1)
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_runtime_that_answers_and_never_polls_is_ended_when_its_time_is_up() {
+    let cloud = Cloud::new();
+    let files = [("bootstrap", NEVER_POLLS)];
+    let function = cloud.function("provided.al2023", "x", &files);
+    let function = FunctionTarget { timeout: Duration::from_secs(1), ..function };
+    for is_deleted in [false, true] {
+        let mut request = cloud.request(&function, json!({ "n": 1 }));
+        request.wants_tail = false;
+        request.limits.reserved = Some(1);
+        let target = Arc::new(function.clone());
+        let outcome = cloud.fleet.invoke(target.clone(), request.clone()).await.unwrap();
+        assert_eq!((outcome.function_error.as_ref(), json(&outcome)), (None, json!({ "n": 1 })));
+        let again = cloud.fleet.invoke(target, request).await.unwrap_err();
+        let full = ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded;
+        assert_eq!(again, InvokeError::TooManyRequests(full)); // it still runs
+        if is_deleted {
+            let (account, region) = (&function.account, &function.region);
+            cloud.fleet.retire_function(account, region, &function.function_name);
+        }
+        while cloud.fleet.environment_count() > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        while !haar_substrate::Substrate::list(&*cloud.substrate).await.unwrap().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+    let log = cloud.log();
+    let reports: Vec<_> = log.iter().filter(|line| line.starts_with("REPORT ")).collect();
+    let whole = |report: &&String| {
+        report.contains("\tDuration: 1000.00 ms\t") && report.contains("\tStatus: timeout")
+    };
+    assert_eq!(reports.iter().filter(|report| whole(report)).count(), 2, "{log:#?}");
+    let timed_out = |line: &&String| line.ends_with("Task timed out after 1.00 seconds");
+    assert_eq!(log.iter().filter(timed_out).count(), 2, "{log:#?}");
+    let errors = ("Errors".to_owned(), 1.0);
+    assert_eq!(cloud.sinks.metrics.lock().iter().filter(|one| **one == errors).count(), 2);
+    cloud.fleet.shut_down().await;
+}

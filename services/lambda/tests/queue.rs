@@ -24,6 +24,8 @@ use support::Cloud;
 struct Neighbours {
     functions: Mutex<BTreeMap<String, (FunctionTarget, AsyncConfig)>>,
     delivered: Mutex<Vec<(String, Value)>>,
+    /// A function that no role may invoke.
+    forbidden: Mutex<Option<String>>,
 }
 
 impl FunctionDirectory for Neighbours {
@@ -31,6 +33,13 @@ impl FunctionDirectory for Neighbours {
         let (target, config) = self.functions.lock().get(name)?.clone();
         let limits = ConcurrencyLimits::default();
         Some(AsyncTarget { target: Arc::new(target), limits, alias: None, config })
+    }
+
+    fn may_invoke(&self, sender: &EventSender<'_>, arn: &str) -> Result<(), String> {
+        match self.forbidden.lock().as_deref() == Some(arn) {
+            true => Err(format!("{} may not", sender.role_arn)),
+            false => Ok(()),
+        }
     }
 }
 
@@ -120,6 +129,24 @@ async fn success_is_told_to_another_function() {
     emptied(&queue).await;
     cloud.fleet.shut_down().await;
     assert!(cloud.log().iter().any(|line| line == "told 2 Success"), "{:?}", cloud.log());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_function_is_told_only_as_a_role_that_may_invoke_it() {
+    let (cloud, neighbours) = (Cloud::new(), Arc::new(Neighbours::default()));
+    let queue = queue(&cloud, &neighbours, &Kv::ephemeral());
+    let first = cloud.python("def handler(event, context):\n    return event\n");
+    let second = cloud.python("def handler(event, context):\n    print('told')\n");
+    let config = AsyncConfig { on_success: Some(second.arn()), ..AsyncConfig::default() };
+    *neighbours.forbidden.lock() = Some(second.arn());
+    know(&neighbours, &first, config);
+    know(&neighbours, &second, AsyncConfig::default());
+    queue.accept(event(&queue, &first, json!(1))).await.unwrap();
+    emptied(&queue).await;
+    cloud.fleet.shut_down().await;
+    assert!(!cloud.log().iter().any(|line| line == "told"), "{:?}", cloud.log());
+    let failures = ("DestinationDeliveryFailures".to_owned(), 1.0);
+    assert!(cloud.sinks.metrics.lock().contains(&failures));
 }
 
 #[tokio::test(flavor = "multi_thread")]

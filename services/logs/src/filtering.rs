@@ -7,6 +7,7 @@ use haar_ledger::Snapshot;
 use haar_types::Timestamp;
 
 use crate::events::StreamId;
+use crate::rules::embedded;
 use crate::rules::filter_pattern::FilterPattern;
 use crate::rules::position::Position;
 use crate::sink::Sink;
@@ -45,7 +46,8 @@ impl Sink {
         courier.stage(batch, letters)
     }
 
-    /// Records what the group's metric filters make of events that are written.
+    /// Records what the group's metric filters make of events that are written, and the metrics
+    /// that are embedded in them.
     pub(crate) fn measure(
         &self,
         snapshot: &Snapshot,
@@ -55,6 +57,25 @@ impl Sink {
     ) {
         for filter in filters_of::<MetricFilterRow>(snapshot, &stream.group) {
             self.measure_by(stream, &filter, events, now);
+        }
+        self.record_embedded(stream, events);
+    }
+
+    fn record_embedded(&self, stream: &StreamKey, events: &[(Timestamp, String)]) {
+        for root in events.iter().filter_map(|(_, message)| embedded::parse(message)) {
+            let Some(metrics) = self.peeks.get::<dyn MetricSink>() else { return };
+            for one in embedded::values(&root) {
+                metrics.record(Sample {
+                    account: &stream.group.account,
+                    region: &stream.group.region,
+                    namespace: one.namespace,
+                    metric: one.metric,
+                    dimensions: &one.dimensions,
+                    unit: one.unit,
+                    value: one.value,
+                    at: one.at,
+                });
+            }
         }
     }
 

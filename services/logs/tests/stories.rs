@@ -357,6 +357,23 @@ async fn metric_filters_make_values_of_what_they_match() {
     assert_eq!(gone.0, "ResourceNotFoundException");
 }
 
+#[tokio::test]
+async fn metrics_that_are_embedded_in_events_are_recorded() {
+    let house = House::new();
+    let seen = Arc::new(Seen::default());
+    house.doors.peeks.offer::<dyn MetricSink>(Arc::clone(&seen) as Arc<dyn MetricSink>);
+    group_with_stream(&house).await;
+    let now = house.now();
+    let event = json!({ "_aws": { "Timestamp": now, "CloudWatchMetrics": [{ "Namespace": "shop",
+        "Dimensions": [["service"]], "Metrics": [{ "Name": "orders", "Unit": "Count" }] }] },
+        "service": "till", "orders": 3 })
+    .to_string();
+    put(&house, "one", &[(now, "plain"), (now, &event)]).await.unwrap();
+    let seen = std::mem::take(&mut *seen.0.lock());
+    let expected = ("shop/orders/Count".to_owned(), r#"[("service", "till")]"#.to_owned(), 3.0);
+    assert_eq!(seen, [expected]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_group_tells_the_key_that_it_was_given() {
     let house = House::new();

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::targets::{Consignment, Sender};
-use haar_kernel::{Doors, Principal};
+use haar_kernel::{Auth, Doors, Principal};
 use haar_lambda::invoke::{EventSender, EventTarget};
 use serde_json::{Value, json};
 
@@ -27,6 +27,12 @@ impl EventTarget for Neighbours {
     ) -> Result<(), String> {
         let snapshot = self.doors.ledger.snapshot();
         let name = sender.function_arn.rsplit(':').next().unwrap_or("function");
+        if self.doors.settings.auth == Auth::Enforce {
+            let (role, function) = (sender.role_arn, sender.function_arn);
+            let trusted =
+                self.iam.service_may_assume(&snapshot, role, "lambda.amazonaws.com", function);
+            trusted.map_err(|_| format!("the role {role} cannot be assumed by Lambda"))?;
+        }
         let session = self.iam.role_session(&snapshot, sender.role_arn, name);
         drop(snapshot);
         let identity = session.ok_or_else(|| format!("there is no role {}", sender.role_arn))?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use haar_clock::{Clock, Moment};
 use haar_types::{AccountId, Region};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use super::{ConcurrencyLimits, FunctionTarget, ThrottleReason};
 
@@ -21,6 +22,8 @@ type AccountKey = (AccountId, Region);
 #[derive(Debug, Default)]
 pub(super) struct Admission {
     accounts: Mutex<BTreeMap<AccountKey, AccountLoad>>,
+    /// Told when a place is given back.
+    pub(super) freed: Notify,
 }
 
 #[derive(Debug, Default)]
@@ -32,6 +35,8 @@ struct AccountLoad {
 #[derive(Debug, Default)]
 struct FunctionLoad {
     running: u32,
+    /// Of those, what runs on versions' provisioned concurrency.
+    provisioned: BTreeMap<String, u32>,
     /// New environments that may be made now, as of the moment.
     growth: Option<(f64, Moment)>,
 }
@@ -43,43 +48,64 @@ pub(super) struct Load {
     pub(super) unreserved: u32,
 }
 
+/// Whose concurrency a place is taken from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Share {
+    /// The function's reservation.
+    Reserved,
+    /// What is provisioned for the version, which nobody else may have.
+    Provisioned,
+    /// What the account has left.
+    Unreserved,
+}
+
 /// A place among the invocations that run; given back when dropped.
 #[derive(Debug)]
 pub(super) struct Place {
     admission: Arc<Admission>,
     key: AccountKey,
     function: String,
-    reserved: bool,
+    version: String,
+    share: Share,
     pub(super) load: Load,
 }
 
 impl Admission {
-    /// Takes a place for one invocation.
+    /// Takes a place for one invocation of a version for which so many are provisioned.
     pub(super) fn enter(
         self: &Arc<Self>,
         target: &FunctionTarget,
         limits: ConcurrencyLimits,
+        provisioned: u32,
     ) -> Result<Place, ThrottleReason> {
         let key = (target.account.clone(), target.region.clone());
         let mut accounts = self.accounts.lock();
         let account = accounts.entry(key.clone()).or_default();
         let function = account.functions.entry(target.function_name.clone()).or_default();
-        match limits.reserved {
+        let ahead = function.provisioned.get(&target.version).copied().unwrap_or_default();
+        let share = match limits.reserved {
             Some(reserved) if function.running >= reserved => {
                 return Err(ThrottleReason::ReservedFunctionConcurrentInvocationLimitExceeded);
+            }
+            Some(_) => Share::Reserved,
+            None if ahead < provisioned => {
+                function.provisioned.insert(target.version.clone(), ahead + 1);
+                Share::Provisioned
             }
             None if account.unreserved >= limits.unreserved => {
                 return Err(ThrottleReason::ConcurrentInvocationLimitExceeded);
             }
-            Some(_) => {}
-            None => account.unreserved += 1,
-        }
+            None => {
+                account.unreserved += 1;
+                Share::Unreserved
+            }
+        };
         function.running += 1;
         let load = Load { function: function.running, unreserved: account.unreserved };
         drop(accounts);
         let function = target.function_name.clone();
-        let reserved = limits.reserved.is_some();
-        Ok(Place { admission: Arc::clone(self), key, function, reserved, load })
+        let version = target.version.clone();
+        Ok(Place { admission: Arc::clone(self), key, function, version, share, load })
     }
 
     /// Takes one of the new environments that a function may make.
@@ -101,11 +127,16 @@ impl Admission {
     fn leave(&self, place: &Place) {
         let mut accounts = self.accounts.lock();
         let Some(account) = accounts.get_mut(&place.key) else { return };
-        if !place.reserved {
+        if place.share == Share::Unreserved {
             account.unreserved = account.unreserved.saturating_sub(1);
         }
         if let Some(function) = account.functions.get_mut(&place.function) {
             function.running = function.running.saturating_sub(1);
+            if place.share == Share::Provisioned
+                && let Some(ahead) = function.provisioned.get_mut(&place.version)
+            {
+                *ahead = ahead.saturating_sub(1);
+            }
         }
     }
 
@@ -128,5 +159,6 @@ impl Admission {
 impl Drop for Place {
     fn drop(&mut self) {
         self.admission.leave(self);
+        self.admission.freed.notify_waiters();
     }
 }

@@ -17,8 +17,8 @@ use tokio::task::AbortHandle;
 
 use super::pool::Returner;
 use super::spec::{ImageRoot, NoImage, Plan, ProgramFault, RUNTIME, extension_names, limits};
-use super::{FunctionFailure, FunctionTarget, InvokeRequest, LogFormat};
-use crate::doors::{FleetDoors, ImageFailure};
+use super::{Era, FunctionFailure, FunctionTarget, InvokeRequest, LogFormat};
+use crate::doors::{FleetDoors, ImageFailure, NotAssumable};
 use crate::log::{InitPhase, InitReport, Journal, Lines, Status};
 use crate::runtime_api::{Answer, ApiParts, Identity, Init, InvokeNotice, RuntimeApi};
 use crate::runtimes::Launch;
@@ -61,6 +61,8 @@ pub(super) enum StartFailure {
     Program(ProgramFault),
     /// The function's image is not here, and could not be had.
     Image(ImageFailure),
+    /// Lambda may not assume the function's role.
+    Role,
     /// haar could not.
     Substrate(SubstrateError),
 }
@@ -89,16 +91,16 @@ impl Environment {
         target: &Arc<FunctionTarget>,
         launch: &Launch,
         initialization_type: &'static str,
-        stream: Option<String>,
+        (stream, era): (Option<String>, Era),
     ) -> Result<(Self, oneshot::Receiver<Init>), StartFailure> {
         let image = ImageRoot::find(doors, target).await?;
         let ids = doors.ids.ids();
         let id = SandboxId(format!("lambda-{}", ids.hex(16)));
         let phase = if stream.is_some() { InitPhase::Invoke } else { InitPhase::Init };
         let stream = stream.unwrap_or_else(|| stream_name(target, doors, &ids.hex32()));
-        let session = &target.function_name;
-        let credentials = doors.credentials.credentials(&target.account, &target.role_arn, session);
-        let credentials = credentials.await;
+        let function = target.arn();
+        let wanted = doors.credentials.credentials(&target.account, &target.role_arn, &function);
+        let credentials = wanted.await.map_err(|NotAssumable| StartFailure::Role)?;
         let plan = Plan {
             id: id.clone(),
             target,
@@ -122,7 +124,7 @@ impl Environment {
             sandbox: id.clone(),
         };
         let telemetry = Telemetry::new(place, target.logging.format == LogFormat::Json);
-        let (journal, entries) = Journal::open();
+        let (journal, entries) = Journal::open(era);
         let (api, initialized) = RuntimeApi::new(ApiParts {
             identity,
             ids: doors.ids.clone(),
@@ -234,8 +236,17 @@ impl Environment {
         let ended = exit.wait_for(Option::is_some).await.ok().and_then(|ended| ended.clone());
         match ended {
             Some(ended) => ended,
-            None => std::future::pending().await, // the environment is being removed
+            None => {
+                // It is being removed, with all that is in it.
+                let exit = Exit { code: None, signal: Some(9), out_of_memory: false };
+                Ended { container: RUNTIME.to_owned(), exit }
+            }
         }
+    }
+
+    /// The container that has ended, if one has.
+    pub(super) fn has_ended(&self) -> Option<Ended> {
+        self.exit.borrow().clone()
     }
 
     pub(super) fn observe(&self, returner: Returner) {

@@ -7,14 +7,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use haar_clock::Moment;
 use tokio::sync::{mpsc, oneshot};
 
 use super::admission::Place;
 use super::environment::Environment;
-use super::pool::Pool;
+use super::pool::{FINISHING_WAIT, Pool};
 use super::{
-    FunctionFailure, FunctionTarget, InvokeError, InvokeOutcome, InvokeRequest, Shared,
+    Era, FunctionFailure, FunctionTarget, InvokeError, InvokeOutcome, InvokeRequest, Shared,
     StreamEvent, StreamOutcome, metrics,
 };
 use crate::log::Trace;
@@ -30,8 +29,9 @@ struct Invocation {
     pool: Arc<Pool>,
     trace: String,
     event: Bytes,
-    started: Moment,
-    place: Place,
+    era: Era,
+    /// Given back when it is written up and its environment is free.
+    place: Arc<Place>,
 }
 
 pub(super) async fn buffered(
@@ -39,7 +39,7 @@ pub(super) async fn buffered(
     target: Arc<FunctionTarget>,
     request: InvokeRequest,
 ) -> Result<InvokeOutcome, InvokeError> {
-    let invocation = Invocation::admit(shared, target, request)?;
+    let invocation = Invocation::admit(shared, target, request).await?;
     let ready = match invocation.ready().await {
         Ok(ready) => ready,
         Err(not_ready) => {
@@ -87,7 +87,7 @@ async fn stream(
     head: Head,
     events: mpsc::Sender<StreamEvent>,
 ) {
-    let admitted = Invocation::admit(shared, target, request);
+    let admitted = Invocation::admit(shared, target, request).await;
     let invocation = match admitted {
         Ok(invocation) => invocation,
         Err(error) => return drop(head.send(Err(error))), // the caller may have gone
@@ -134,21 +134,29 @@ async fn complete(
 }
 
 impl Invocation {
-    fn admit(
+    async fn admit(
         shared: Arc<Shared>,
         target: Arc<FunctionTarget>,
         request: InvokeRequest,
     ) -> Result<Self, InvokeError> {
-        let place = shared.admission.enter(&target, request.limits);
-        let place = place.map_err(|reason| shared.throttled(&target, &request, reason))?;
+        let era = shared.eras.now();
         let pool = shared.pool(&target);
-        let started = shared.doors.clock.moment();
+        let provisioned = pool.provisioned(|state| state.requested);
+        let mut place = shared.admission.enter(&target, request.limits, provisioned);
+        if place.is_err() && pool.has_finishing() {
+            // The last one is answered and about to leave.
+            let freed = shared.admission.freed.notified();
+            let _ = shared.doors.clock.timeout(FINISHING_WAIT, freed).await;
+            place = shared.admission.enter(&target, request.limits, provisioned);
+        }
+        let place = place.map_err(|reason| shared.throttled(&target, &request, reason))?;
+        let place = Arc::new(place);
         let trace = request.trace.clone().unwrap_or_else(|| shared.trace());
         let event = match request.event.is_empty() {
             true => Bytes::from_static(b"{}"),
             false => request.event.clone(),
         };
-        Ok(Self { shared, target, request, pool, trace, event, started, place })
+        Ok(Self { shared, target, request, pool, trace, event, era, place })
     }
 
     /// Gives the event to the environment and waits for its answer.
@@ -180,9 +188,7 @@ impl Invocation {
 
     /// Time that is left to the function.
     fn left(&self, ready: &Ready) -> Duration {
-        let outside = ready.init.unwrap_or_default();
-        let passed = self.shared.doors.clock.moment().since(self.started);
-        (self.target.timeout + outside).saturating_sub(passed)
+        self.target.timeout.saturating_sub(ready.passed(self.shared.doors.clock.moment()))
     }
 
     /// The whole of a response, even of a streamed one.

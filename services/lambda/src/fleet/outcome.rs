@@ -8,6 +8,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use super::Architecture;
+use crate::log::Status;
 use crate::runtime_api::RESPONSE_BYTES_MAX;
 
 /// How an invocation ended that reached the function.
@@ -64,6 +65,9 @@ pub enum InvokeError {
     /// `InvalidRuntimeException`: the runtime cannot run on this host.
     #[error("{0}")]
     InvalidRuntime(String),
+    /// `AccessDeniedException`: the role is gone, or trusts Lambda no more.
+    #[error("The role defined for the function cannot be assumed by Lambda.")]
+    Role,
     /// `ServiceException`: the environment could not be made.
     #[error("{0}")]
     Service(String),
@@ -200,6 +204,14 @@ fn signal_name(signal: i32) -> String {
         other => return format!("signal {other}"),
     };
     name.to_owned()
+}
+
+/// How an invocation that failed so stands in its report.
+pub(super) fn status(failure: &FunctionFailure) -> Status {
+    match failure.error_type.as_str() {
+        "Sandbox.Timedout" => Status::Timeout,
+        _ => failure.reported.map_or(Status::Error, Status::Failure),
+    }
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! The environments of one function version.
 
+mod unfinished;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -13,20 +15,29 @@ use super::environment::Environment;
 use super::watch::Watch;
 use super::{FunctionTarget, ProvisionedState};
 use crate::runtime_api::{Readiness, ShutdownReason};
+pub(super) use unfinished::Unfinished;
 
 /// How long an invocation waits for an environment that has answered and is about to poll,
 /// before it makes a new one. *Ours*.
-const FINISHING_WAIT: Duration = Duration::from_millis(20);
+pub(super) const FINISHING_WAIT: Duration = Duration::from_millis(20);
 
 /// The environments of one revision of one function version.
 pub(super) struct Pool {
     pub(super) target: Arc<FunctionTarget>,
     clock: Clock,
-    /// Told when an environment goes idle.
-    tend: Arc<Notify>,
+    told: Told,
     state: Mutex<PoolState>,
     /// Of the folder that its code is, where it is one.
     pub(super) watch: OnceCell<Option<Watch>>,
+}
+
+/// Who looks after a pool's environments.
+#[derive(Clone, Default)]
+pub(super) struct Told {
+    /// Told when an environment goes idle.
+    pub(super) tend: Arc<Notify>,
+    /// Told when one has answered and does not poll yet.
+    pub(super) late: Arc<Notify>,
 }
 
 #[derive(Default)]
@@ -47,6 +58,8 @@ struct Member {
     /// Counts its invocations, so that word of an earlier one does no harm.
     turn: u64,
     idle_since: Moment,
+    /// While it is [`Phase::Finishing`].
+    unfinished: Option<Box<Unfinished>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,8 +79,8 @@ pub(super) struct Lease {
 }
 
 impl Pool {
-    pub(super) fn new(target: Arc<FunctionTarget>, clock: Clock, tend: Arc<Notify>) -> Arc<Self> {
-        Arc::new(Self { target, clock, tend, state: Mutex::default(), watch: OnceCell::new() })
+    pub(super) fn new(target: Arc<FunctionTarget>, clock: Clock, told: Told) -> Arc<Self> {
+        Arc::new(Self { target, clock, told, state: Mutex::default(), watch: OnceCell::new() })
     }
 
     /// An environment that waits for work, if there is one or is about to be.
@@ -114,7 +127,8 @@ impl Pool {
         environment.observe(returner);
         let mut state = self.state.lock();
         let (phase, idle_since) = (Phase::Busy, self.clock.moment());
-        let member = Member { environment: Arc::clone(&environment), phase, turn: 0, idle_since };
+        let made = Arc::clone(&environment);
+        let member = Member { environment: made, phase, turn: 0, idle_since, unfinished: None };
         state.members.insert(environment.id.clone(), member);
         self.lease(&mut state, environment)
     }
@@ -125,6 +139,9 @@ impl Pool {
         let Some(member) = state.members.get_mut(&environment.id) else { return };
         let was = std::mem::replace(&mut member.phase, Phase::Idle);
         member.idle_since = self.clock.moment();
+        if let Some(unfinished) = member.unfinished.take() {
+            unfinished.finish(&environment, member.idle_since);
+        }
         if was == Phase::Finishing {
             state.finishing -= 1;
         }
@@ -148,7 +165,7 @@ impl Pool {
         }
         state.idle.push(environment);
         drop(state);
-        self.tend.notify_one();
+        self.told.tend.notify_one();
     }
 
     /// Ends an environment; the caller does not wait for it.
@@ -156,11 +173,48 @@ impl Pool {
         let mut state = self.state.lock();
         let member = state.members.remove(&environment.id);
         state.idle.retain(|idle| idle.id != environment.id);
-        if member.is_some_and(|member| member.phase == Phase::Finishing) {
+        if member.as_ref().is_some_and(|member| member.phase == Phase::Finishing) {
             state.finishing -= 1;
         }
         drop(state);
+        if let Some(unfinished) = member.and_then(|member| member.unfinished) {
+            unfinished.finish(environment, self.clock.moment());
+        }
         environment.end(reason);
+    }
+
+    /// Ends environments whose runtime has answered and did not poll before its function's time
+    /// was up; answers when the next is to be ended, if one is.
+    pub(super) fn end_late(&self) -> Option<Duration> {
+        let now = self.clock.moment();
+        let mut late = Vec::new();
+        let mut next: Option<Duration> = None;
+        {
+            let mut state = self.state.lock();
+            if state.finishing == 0 {
+                return None;
+            }
+            for member in state.members.values_mut() {
+                let Some(unfinished) = &member.unfinished else { continue };
+                match unfinished.left(now) {
+                    Duration::ZERO => late.extend(
+                        member.unfinished.take().map(|one| (Arc::clone(&member.environment), one)),
+                    ),
+                    left => next = Some(next.map_or(left, |next| next.min(left))),
+                }
+            }
+        }
+        for (environment, unfinished) in late {
+            let failure = environment.time_out(&unfinished.request_id());
+            unfinished.cut_short(&environment, &failure, now);
+            self.discard(&environment, ShutdownReason::Timeout);
+        }
+        next
+    }
+
+    /// True when an invocation is answered whose runtime has yet to poll.
+    pub(super) fn has_finishing(&self) -> bool {
+        self.state.lock().finishing > 0
     }
 
     /// Ends all that are idle now, and each of the others when it has answered.
@@ -226,14 +280,28 @@ impl Pool {
         let mut state = self.state.lock();
         state.retired = true;
         state.idle.clear();
+        state.finishing = 0;
         let members = std::mem::take(&mut state.members);
-        members.into_values().map(|member| member.environment).collect()
+        drop(state);
+        let now = self.clock.moment();
+        let taken = members.into_values().map(|member| {
+            if let Some(unfinished) = member.unfinished {
+                unfinished.finish(&member.environment, now);
+            }
+            member.environment
+        });
+        taken.collect()
     }
 
     /// True when nothing is in it and nothing is asked of it.
     pub(super) fn is_empty(&self) -> bool {
         let state = self.state.lock();
         state.members.is_empty() && state.provisioned.requested == 0
+    }
+
+    /// True when environments are in it, at work or not.
+    pub(super) fn has_members(&self) -> bool {
+        !self.state.lock().members.is_empty()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -250,7 +318,7 @@ impl Pool {
 
 impl Lease {
     /// The invocation has its answer; the environment comes back when it polls.
-    pub(super) fn answered(mut self) {
+    pub(super) fn answered(mut self, unfinished: Option<Box<Unfinished>>) {
         self.settled = true;
         let mut state = self.pool.state.lock();
         if let Some(member) = state.members.get_mut(&self.environment.id)
@@ -258,7 +326,12 @@ impl Lease {
             && member.phase == Phase::Busy
         {
             member.phase = Phase::Finishing;
+            member.unfinished = unfinished;
             state.finishing += 1;
+            drop(state);
+            self.pool.told.late.notify_one();
+        } else if let Some(unfinished) = unfinished {
+            unfinished.finish(&self.environment, self.pool.clock.moment());
         }
     }
 
@@ -301,11 +374,17 @@ impl Returner {
     /// Its process has ended while nobody was looking.
     pub(super) fn gone(&self) {
         if let (Some(pool), Some(environment)) = (self.pool.upgrade(), self.environment.upgrade()) {
-            let busy = {
-                let state = pool.state.lock();
-                let member = state.members.get(&environment.id);
-                member.is_some_and(|member| member.phase == Phase::Busy)
+            let (busy, unfinished) = {
+                let mut state = pool.state.lock();
+                let member = state.members.get_mut(&environment.id);
+                member.map_or((false, None), |member| {
+                    (member.phase == Phase::Busy, member.unfinished.take())
+                })
             };
+            if let (Some(unfinished), Some(ended)) = (unfinished, environment.has_ended()) {
+                let failure = environment.failure(&ended, &unfinished.request_id());
+                unfinished.cut_short(&environment, &failure, pool.clock.moment());
+            }
             if !busy {
                 pool.discard(&environment, ShutdownReason::Failure);
             }

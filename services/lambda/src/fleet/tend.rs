@@ -11,15 +11,19 @@ use super::provision::fill;
 /// are not frozen and thawed each time. *Ours*.
 const FREEZE_AFTER: Duration = Duration::from_millis(50);
 
+/// How long a runtime may take to poll before it is looked after. *Ours*.
+const LATE_AFTER: Duration = Duration::from_millis(50);
+
 /// Starts the loops; they end with the fleet.
 #[allow(clippy::disallowed_methods)] // the fleet's own loops
 pub(super) fn start(shared: &Arc<Shared>) {
     tokio::spawn(freeze(Arc::downgrade(shared)));
     tokio::spawn(reap(Arc::downgrade(shared)));
+    tokio::spawn(end_late(Arc::downgrade(shared)));
 }
 
 async fn freeze(fleet: Weak<Shared>) {
-    let Some(tend) = fleet.upgrade().map(|shared| Arc::clone(&shared.tend)) else { return };
+    let Some(tend) = fleet.upgrade().map(|shared| Arc::clone(&shared.told.tend)) else { return };
     loop {
         tend.notified().await;
         loop {
@@ -48,6 +52,23 @@ async fn freeze_pool(pool: &Pool) -> bool {
     left
 }
 
+/// Ends environments that have answered and do not poll before their function's time is up.
+async fn end_late(fleet: Weak<Shared>) {
+    let told = fleet.upgrade().map(|shared| (shared.told.clone(), shared.doors.clock.clone()));
+    let Some((told, clock)) = told else { return };
+    loop {
+        told.late.notified().await;
+        loop {
+            clock.sleep(LATE_AFTER).await; // most poll at once
+            let Some(shared) = fleet.upgrade() else { return };
+            let next = shared.all_pools().iter().filter_map(|pool| pool.end_late()).min();
+            drop(shared);
+            let Some(next) = next else { break };
+            let _ = clock.timeout(next, told.late.notified()).await; // or one is ended sooner
+        }
+    }
+}
+
 async fn reap(fleet: Weak<Shared>) {
     loop {
         let Some(shared) = fleet.upgrade() else { return };
@@ -64,6 +85,7 @@ async fn reap(fleet: Weak<Shared>) {
             }
         }
         shared.pools.lock().retain(|_, pool| !pool.is_empty() || Arc::strong_count(pool) > 1);
+        shared.retired.lock().retain(|pool| pool.has_members());
         shared.admission.tidy(&clock);
     }
 }

@@ -88,7 +88,7 @@ async fn replace(shared: Weak<Shared>, pool: Weak<Pool>, mut changes: mpsc::Rece
             pools.remove(&key);
         }
         drop(pools);
-        pool.retire();
+        shared.retire(pool);
     }
 }
 

@@ -106,6 +106,15 @@ pub trait FunctionDirectory: Send + Sync {
         qualifier: Option<&str>,
     ) -> Option<AsyncTarget>;
 
+    /// Whether a function's role may invoke another function.
+    ///
+    /// # Errors
+    /// Why not, in words for the operator.
+    fn may_invoke(&self, sender: &EventSender<'_>, function_arn: &str) -> Result<(), String> {
+        let _ = (sender, function_arn);
+        Ok(())
+    }
+
     /// Continues a trace and a chain of requests with one more function; `None` when that is
     /// gone, or nobody counts.
     fn link(

@@ -130,16 +130,18 @@ async fn deliver(
     attributes: &[(&str, String)],
 ) -> Result<(), String> {
     let arn: Arn = destination.parse().map_err(|error| format!("{error}"))?;
+    let target = &record.found.target;
+    let function_arn = target.arn();
+    let sender = EventSender {
+        account: &record.event.account,
+        region: &record.event.region,
+        function_arn: &function_arn,
+        role_arn: &target.role_arn,
+    };
     if arn.service() != "lambda" {
-        let target = &record.found.target;
-        let sender = EventSender {
-            account: &record.event.account,
-            region: &record.event.region,
-            function_arn: &target.arn(),
-            role_arn: &target.role_arn,
-        };
         return queue.parts.targets.deliver(&sender, destination, body, attributes).await;
     }
+    queue.parts.directory.may_invoke(&sender, destination)?;
     let mut parts = arn.resource().splitn(3, ':').skip(1);
     let name = parts.next().ok_or("the destination's ARN names no function")?;
     let qualifier = parts.next();

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 
 use super::queue::QueueParts;
 use super::{
-    AsyncConfig, AsyncQueue, AsyncTarget, EventTarget, FunctionDirectory, Link, QueueSettings,
-    Sampled,
+    AsyncConfig, AsyncQueue, AsyncTarget, EventSender, EventTarget, FunctionDirectory, Link,
+    QueueSettings, Sampled,
 };
 use crate::Lambda;
 use crate::fleet::{ConcurrencyLimits, FunctionTarget};
@@ -72,7 +72,7 @@ impl Lambda {
         }
         self.remembered.targets.lock().clear();
         self.remembered.unreserved.lock().clear();
-        self.fleet.end_all().await;
+        self.fleet.forget_all().await;
         self.let_images_go();
         Ok(())
     }
@@ -150,6 +150,13 @@ impl FunctionDirectory for Rows {
             alias: resolved.alias.as_ref().map(|alias| alias.name.clone()),
             config: room.async_config(&resolved),
         })
+    }
+
+    fn may_invoke(&self, sender: &EventSender<'_>, function_arn: &str) -> Result<(), String> {
+        let room = self.0.upgrade().ok_or("haar is stopping")?;
+        let name = sender.function_arn.rsplit(':').next().unwrap_or_default();
+        let key = FunctionKey::new(sender.account, sender.region, name);
+        room.may_deliver(&key, sender.role_arn, function_arn)
     }
 
     fn link(

@@ -199,6 +199,7 @@ async fn next_piece(
 fn not_reached(error: InvokeError) -> UrlResponse {
     match error {
         InvokeError::TooManyRequests(_) => message(429, "Rate Exceeded."),
+        InvokeError::Role => message(502, &error.to_string()),
         InvokeError::InvalidRuntime(text) | InvokeError::Service(text) => message(502, &text),
     }
 }

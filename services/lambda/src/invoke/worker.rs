@@ -75,10 +75,14 @@ pub(super) async fn attempt(queue: &Inner, mut event: AsyncEvent) {
         wants_tail: false,
         alias: found.alias.clone(),
     };
+    let era = queue.parts.fleet.era();
     let outcome = queue.parts.fleet.invoke(found.target.clone(), request).await;
     let failed = outcome.as_ref().is_ok_and(|outcome| outcome.function_error.is_some());
     if failed && queue.parts.fleet.is_stopping() {
         return; // cut short by haar's own end; the next start finds it running
+    }
+    if era.is_over() {
+        return; // forgotten
     }
     let age = queue.parts.clock.now().since(event.accepted_at);
     event.is_running = false;

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{Done, ExtensionState, InitReport, Lines, Start, Status, Subscribed, Trace};
 use crate::doors::FleetDoors;
-use crate::fleet::FunctionTarget;
+use crate::fleet::{Era, FunctionTarget};
 use crate::telemetry::Telemetry;
 use work::Loop;
 
@@ -71,13 +71,13 @@ pub(crate) struct Journal {
 }
 
 /// Entries that wait for the loop.
-pub(crate) struct Entries(mpsc::UnboundedReceiver<Entry>);
+pub(crate) struct Entries(mpsc::UnboundedReceiver<Entry>, Era);
 
 impl Journal {
-    /// A journal whose loop has yet to start.
-    pub(crate) fn open() -> (Self, Entries) {
+    /// A journal whose loop has yet to start. When its era is over it writes nothing more.
+    pub(crate) fn open(era: Era) -> (Self, Entries) {
         let (entries, received) = mpsc::unbounded_channel();
-        (Self { entries }, Entries(received))
+        (Self { entries }, Entries(received, era))
     }
 
     pub(crate) fn init_start(&self, warning: Option<String>) {
@@ -139,6 +139,6 @@ impl Entries {
     /// Starts the loop; it ends when all senders and outputs are gone.
     #[allow(clippy::disallowed_methods)] // the fleet's own loop
     pub(crate) fn work(self, parts: JournalParts) {
-        tokio::spawn(Loop::new(parts).run(self.0));
+        tokio::spawn(Loop::new(parts, self.1).run(self.0));
     }
 }

@@ -12,7 +12,7 @@ use haar_ledger::{Snapshot, Tx};
 
 use super::Input;
 use super::listing::Listing;
-use crate::lookup::{find_unqualified, resolve};
+use crate::lookup::{find_unqualified, resolve, resolve_key};
 use crate::rules::destination;
 use crate::rules::names::function_and_qualifier;
 use crate::state::{EventInvokeRow, QualifiedKey};
@@ -58,7 +58,12 @@ struct Given {
 }
 
 impl Given {
-    fn check(&self, subject: &QualifiedKey) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        room: &Lambda,
+        snapshot: &Snapshot,
+        subject: &QualifiedKey,
+    ) -> Result<(), Refusal> {
         if self.attempts.is_none() && self.age.is_none() && self.destinations.is_none() {
             return Err(Refusal::invalid(
                 "You must specify at least one of error handling or destination setting.",
@@ -66,6 +71,9 @@ impl Given {
         }
         for arn in [self.on_success(), self.on_failure()].into_iter().flatten() {
             destination::check(&arn, &subject.function.arn())?;
+            let function = &subject.function;
+            let version = resolve_key(snapshot, function, Some(&subject.qualifier), 0.0)?.version;
+            room.check_destination(function, &version.settings.role, &arn)?;
         }
         Ok(())
     }
@@ -123,7 +131,7 @@ impl Command<PutFunctionEventInvokeConfig> for Lambda {
             destinations: input.destination_config,
         };
         let key = find_subject(call, tx, &input.function_name, input.qualifier.as_deref())?;
-        given.check(&key)?;
+        given.check(self, tx, &key)?;
         let mut row = EventInvokeRow {
             key,
             last_modified_at: call.now,
@@ -154,7 +162,7 @@ impl Command<UpdateFunctionEventInvokeConfig> for Lambda {
         let qualifier = input.qualifier.as_deref();
         let key = find_subject(call, tx, &input.function_name, qualifier)?;
         let present = find_config(call, tx, &input.function_name, qualifier)?;
-        given.check(&key)?;
+        given.check(self, tx, &key)?;
         let mut row = EventInvokeRow::clone(&present);
         given.apply(&mut row);
         row.last_modified_at = call.now;

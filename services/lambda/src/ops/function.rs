@@ -68,6 +68,9 @@ fn create(
     settings::check(&settings)?;
     settings::check_unzipped(code.unzipped_size, &settings)?;
     room.check_role(call, tx, &settings.role, &key)?;
+    if let Some(target) = &settings.dead_letter_arn {
+        room.check_dead_letters(&key, &settings.role, target)?;
+    }
     let signing = match input.code_signing_config_arn.as_deref() {
         Some(_) if settings.package_type != "Zip" => return Err(code_signing::no_images()),
         Some(arn) => Some(code_signing::find(call, tx, arn)?.key.clone()),

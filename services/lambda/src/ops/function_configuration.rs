@@ -120,12 +120,17 @@ impl Command<UpdateFunctionConfiguration> for Lambda {
         if let Some(description) = input.description.clone() {
             row.description = description;
         }
-        let role = input.role.clone();
+        let (role, names_dead_letters) = (input.role.clone(), input.dead_letter_config.is_some());
         changes_of(input).apply(self, tx, &function.key, &mut row.settings)?;
         settings::check(&row.settings)?;
         settings::check_unzipped(row.code.unzipped_size, &row.settings)?;
-        if let Some(role) = role {
-            self.check_role(call, tx, &role, &function.key)?;
+        if let Some(role) = &role {
+            self.check_role(call, tx, role, &function.key)?;
+        }
+        if let Some(target) = row.settings.dead_letter_arn.as_deref()
+            && (role.is_some() || names_dead_letters)
+        {
+            self.check_dead_letters(&function.key, &row.settings.role, target)?;
         }
         row.last_update = Some(UpdateStatus::InProgress);
         row.revision_id = call.ids.uuid();

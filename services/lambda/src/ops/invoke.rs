@@ -210,7 +210,8 @@ fn refused(error: PayloadError) -> AwsError {
 }
 
 fn not_reached(error: InvokeError) -> AwsError {
-    let message = Some(error.to_string());
+    let text = error.to_string();
+    let message = Some(text.clone());
     match error {
         InvokeError::TooManyRequests(reason) => {
             let reason = match reason {
@@ -231,6 +232,7 @@ fn not_reached(error: InvokeError) -> AwsError {
         InvokeError::InvalidRuntime(_) => {
             model::InvalidRuntimeException { r#type: Some("User".to_owned()), message }.into()
         }
+        InvokeError::Role => AwsError::access_denied(text),
         InvokeError::Service(_) => {
             model::ServiceException { r#type: Some("Service".to_owned()), message }.into()
         }

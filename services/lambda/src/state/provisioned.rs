@@ -1,10 +1,10 @@
 //! Provisioned concurrency.
 
-use haar_ledger::Row;
-use haar_types::Timestamp;
+use haar_ledger::{Row, Snapshot};
+use haar_types::{AccountId, Region, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use super::{QualifiedKey, Version};
+use super::{FunctionRow, QualifiedKey, Version};
 
 /// The provisioned concurrency of a version or an alias.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -38,6 +38,22 @@ pub enum ProvisionedStatus {
     Ready,
     /// They could not be made.
     Failed(String),
+}
+
+impl ProvisionedRow {
+    /// What is provisioned for an account's functions that reserve nothing: the account's pool is
+    /// the smaller by it. AWS docs: *Configuring provisioned concurrency*.
+    pub fn unreserved_by_all(snapshot: &Snapshot, account: &AccountId, region: &Region) -> u32 {
+        let is_unreserved = |row: &Self| {
+            let function = snapshot.get::<FunctionRow>(&row.key.function);
+            function.is_some_and(|function| function.reserved_concurrency.is_none())
+        };
+        let rows = snapshot.all::<Self>().filter(|row| {
+            let function = &row.key.function;
+            function.account == *account && function.region == *region && is_unreserved(row)
+        });
+        rows.map(|row| row.requested).sum()
+    }
 }
 
 impl Row for ProvisionedRow {

@@ -79,12 +79,17 @@ impl Outside for Sinks {
 
 #[async_trait]
 impl CredentialSource for Sinks {
-    async fn credentials(&self, _: &AccountId, role: &str, _: &str) -> Option<RoleCredentials> {
-        Some(RoleCredentials {
+    async fn credentials(
+        &self,
+        _: &AccountId,
+        role: &str,
+        _: &str,
+    ) -> Result<Option<RoleCredentials>, NotAssumable> {
+        Ok(Some(RoleCredentials {
             access_key_id: "ASIAEXAMPLE".to_owned(),
             secret_access_key: "secret".to_owned(),
             session_token: role.to_owned(),
-        })
+        }))
     }
 }
 

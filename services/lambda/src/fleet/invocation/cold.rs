@@ -5,13 +5,14 @@ mod entry_point;
 use std::sync::Arc;
 use std::time::Duration;
 
+use haar_clock::Moment;
 use tokio::sync::oneshot;
 
 use super::super::environment::{Environment, InitEnd, StartFailure};
 use super::super::pool::Lease;
 use super::super::provision::PROVISIONED_INIT_MAX;
 use super::super::spec::{ProgramFault, template_for};
-use super::super::{FunctionFailure, FunctionTarget, InvokeError, Shared};
+use super::super::{Era, FunctionFailure, FunctionTarget, InvokeError, Shared};
 use super::Invocation;
 use crate::log::{InitReport, Status};
 use crate::runtime_api::{Init, ShutdownReason};
@@ -30,6 +31,15 @@ pub(super) struct Ready {
     pub(super) init: Option<Duration>,
     /// The part of the invocation's time that a second initialization took.
     pub(super) spent: Duration,
+    /// When it was there: from then on it is the function's time.
+    since: Moment,
+}
+
+impl Ready {
+    /// How much of the function's time has passed.
+    pub(super) fn passed(&self, now: Moment) -> Duration {
+        self.spent + now.since(self.since)
+    }
 }
 
 /// The function failed before it saw the event, in an environment that is to be removed.
@@ -51,7 +61,8 @@ pub(in crate::fleet) async fn ahead(
     shared: Arc<Shared>,
     target: Arc<FunctionTarget>,
 ) -> Result<Lease, String> {
-    let start = Start { shared: &shared, target: &target, kind: "provisioned-concurrency" };
+    let (kind, era) = ("provisioned-concurrency", &shared.eras.now());
+    let start = Start { shared: &shared, target: &target, kind, era };
     let clock = &shared.doors.clock;
     let began = clock.moment();
     let started = start.start(None).await.map_err(|failure| match failure {
@@ -75,14 +86,25 @@ impl Invocation {
     pub(super) async fn ready(&self) -> Result<Ready, NotReady> {
         if let Some(lease) = self.pool.take().await {
             match lease.environment.thaw().await {
-                Ok(()) => return Ok(Ready { lease, init: None, spent: Duration::ZERO }),
+                Ok(()) => return Ok(self.got(lease, None, Duration::ZERO)),
                 Err(error) => {
                     tracing::warn!(%error, "could not thaw an environment");
                     lease.discard(ShutdownReason::Failure);
                 }
             }
         }
-        self.cold().await
+        let ready = self.cold().await?;
+        match self.era.is_over() {
+            false => Ok(ready),
+            true => {
+                let text = "haar was reset meanwhile".to_owned();
+                Err(NotReady::Refused(InvokeError::Service(text)))
+            }
+        }
+    }
+
+    fn got(&self, lease: Lease, init: Option<Duration>, spent: Duration) -> Ready {
+        Ready { lease, init, spent, since: self.shared.doors.clock.moment() }
     }
 
     /// Makes an environment; where its initialization fails, makes it again as part of the
@@ -94,12 +116,13 @@ impl Invocation {
             NotReady::Refused(self.shared.throttled(&self.target, &self.request, reason))
         })?;
         self.shared.watch(&self.pool).await;
-        let start = Start { shared: &self.shared, target: &self.target, kind: "on-demand" };
+        let (kind, era) = ("on-demand", &self.era);
+        let start = Start { shared: &self.shared, target: &self.target, kind, era };
         let first = self.attempt(&start, INIT_MAX, None).await?;
         let failed = match first {
             Ok((environment, init)) => {
                 let lease = self.pool.admit(environment);
-                return Ok(Ready { lease, init: Some(init), spent: Duration::ZERO });
+                return Ok(self.got(lease, Some(init), Duration::ZERO));
             }
             Err(failed) => failed,
         };
@@ -110,7 +133,7 @@ impl Invocation {
         match self.attempt(&start, limit, stream).await? {
             Ok((environment, spent)) => {
                 let lease = self.pool.admit(environment);
-                Ok(Ready { lease, init: None, spent })
+                Ok(self.got(lease, None, spent))
             }
             Err(failed) => Err(NotReady::Stillborn(Box::new(failed))),
         }
@@ -211,6 +234,7 @@ struct Start<'a> {
     shared: &'a Arc<Shared>,
     target: &'a Arc<FunctionTarget>,
     kind: &'static str,
+    era: &'a Era,
 }
 
 impl Start<'_> {
@@ -220,13 +244,15 @@ impl Start<'_> {
     ) -> Result<(Arc<Environment>, oneshot::Receiver<Init>), NotStarted> {
         let launch = self.shared.launch(self.target).await.map_err(NotStarted::Refused)?;
         let doors = &self.shared.doors;
-        let started = Environment::start(doors, self.target, &launch, self.kind, stream).await;
+        let of = (stream, self.era.clone());
+        let started = Environment::start(doors, self.target, &launch, self.kind, of).await;
         if let Some(template) = template_for(self.target, &launch) {
             self.shared.use_template(template).await;
         }
         match started {
             Ok((environment, initialized)) => Ok((Arc::new(environment), initialized)),
             Err(StartFailure::Program(fault)) => Err(NotStarted::Program(fault)),
+            Err(StartFailure::Role) => Err(NotStarted::Refused(InvokeError::Role)),
             Err(StartFailure::Image(error)) => Err(self.refused(&error)),
             Err(StartFailure::Substrate(error)) => Err(self.refused(&error)),
         }

@@ -11,9 +11,11 @@ use haar_clock::Moment;
 use haar_types::RequestId;
 use tokio::sync::oneshot;
 
+use super::super::admission::Place;
 use super::super::environment::Environment;
-use super::super::pool::Pool;
-use super::super::{FunctionFailure, Shared, metrics};
+use super::super::outcome::status;
+use super::super::pool::{Pool, Unfinished};
+use super::super::{Era, FunctionFailure, Shared, metrics};
 use super::Invocation;
 use super::cold::Ready;
 use crate::log::{Done, Ending, Status};
@@ -27,11 +29,10 @@ impl Invocation {
         failure: Option<&FunctionFailure>,
         produced_bytes: usize,
     ) -> (Duration, Option<oneshot::Receiver<String>>) {
-        let passed = self.shared.doors.clock.moment().since(self.started);
-        let duration = passed.saturating_sub(ready.init.unwrap_or_default());
+        let now = self.shared.doors.clock.moment();
         let duration = match failure {
             Some(failure) if failure.error_type == "Sandbox.Timedout" => self.target.timeout,
-            _ => duration,
+            _ => ready.passed(now),
         };
         let environment = Arc::clone(&ready.lease.environment);
         let (tail, wanted) = self.tail();
@@ -42,12 +43,13 @@ impl Invocation {
                 ready.lease.discard(reason(failure));
             }
             _ if environment.api.has_extensions() => {
-                ready.lease.answered();
+                ready.lease.answered(None);
                 self.wait_for_extensions(Arc::clone(&environment), ending);
             }
             _ => {
-                environment.journal.end_invocation(ending);
-                ready.lease.answered();
+                let place = Arc::clone(&self.place);
+                let unfinished = Unfinished::new(ending, now, self.target.timeout, place);
+                ready.lease.answered(Some(Box::new(unfinished)));
             }
         }
         self.measure_load(environment.provisioned);
@@ -60,6 +62,8 @@ impl Invocation {
             shared: Arc::clone(&self.shared),
             environment,
             pool: Arc::clone(&self.pool),
+            era: self.era.clone(),
+            _place: Arc::clone(&self.place),
             request_id: self.request.request_id.clone(),
             answered: self.shared.doors.clock.moment(),
             polled: None,
@@ -109,6 +113,9 @@ impl Invocation {
     }
 
     fn measure_load(&self, provisioned: bool) {
+        if self.era.is_over() {
+            return;
+        }
         let metrics = &*self.shared.doors.metrics;
         let alias = self.request.alias.as_deref();
         let at = self.shared.doors.clock.now();
@@ -134,6 +141,9 @@ struct AfterAnswer {
     shared: Arc<Shared>,
     environment: Arc<Environment>,
     pool: Arc<Pool>,
+    era: Era,
+    /// It counts among those that run.
+    _place: Arc<Place>,
     request_id: RequestId,
     answered: Moment,
     /// When the runtime asked for its next event.
@@ -196,15 +206,10 @@ impl AfterAnswer {
         let post = ("PostRuntimeExtensionsDuration", "Milliseconds", value);
         let (sink, alias) = (&*self.shared.doors.metrics, self.ending.alias.as_deref());
         let at = self.shared.doors.clock.now();
-        metrics::record(sink, &self.environment.target, alias, post, at);
+        if !self.era.is_over() {
+            metrics::record(sink, &self.environment.target, alias, post, at);
+        }
         self.environment.journal.end_invocation(self.ending);
-    }
-}
-
-fn status(failure: &FunctionFailure) -> Status {
-    match failure.error_type.as_str() {
-        "Sandbox.Timedout" => Status::Timeout,
-        _ => failure.reported.map_or(Status::Error, Status::Failure),
     }
 }
 

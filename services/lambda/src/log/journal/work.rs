@@ -15,8 +15,8 @@ use tokio::sync::mpsc;
 use super::super::splitter::Splitter;
 use super::super::{Done, InitReport, Lines, Report, Start, Status};
 use super::{Ending, Entry, JournalParts};
-use crate::doors::UsageSink;
-use crate::fleet::{FunctionTarget, Usage, record};
+use crate::doors::{CredentialSource, FunctionLog, UsageSink};
+use crate::fleet::{Era, FunctionTarget, Usage, record};
 use crate::telemetry::{Event, Telemetry};
 
 /// Most bytes of log that an invocation's caller is shown.
@@ -29,10 +29,12 @@ const DRAIN_CHUNKS_MAX: usize = 1024;
 type Piece = (usize, OutputChunk);
 
 pub(super) struct Loop {
+    era: Era,
     clock: Clock,
     logs: Arc<dyn LogSink>,
     metrics: Arc<dyn MetricSink>,
     usage: Arc<dyn UsageSink>,
+    credentials: Arc<dyn CredentialSource>,
     substrate: Arc<dyn Substrate>,
     target: Arc<FunctionTarget>,
     lines: Lines,
@@ -57,7 +59,7 @@ struct Writer {
 
 impl Loop {
     /// A loop that has yet to run.
-    pub(super) fn new(parts: JournalParts) -> Self {
+    pub(super) fn new(parts: JournalParts, era: Era) -> Self {
         let doors = parts.doors;
         let writers = parts.outputs.iter().map(|output| Writer {
             from_extension: output.from_extension,
@@ -68,10 +70,12 @@ impl Loop {
         let numbered = numbered
             .map(|(number, output)| output.chunks.map(move |chunk| (number, chunk)).boxed());
         Self {
+            era,
             clock: doors.clock,
             logs: doors.logs,
             metrics: doors.metrics,
             usage: doors.usage,
+            credentials: doors.credentials,
             substrate: doors.substrate,
             target: parts.target,
             lines: parts.lines,
@@ -234,6 +238,9 @@ impl Loop {
     }
 
     fn measure(&self, at: Timestamp, report: &Report, alias: Option<&str>) {
+        if self.era.is_over() {
+            return;
+        }
         let error = if report.status == Status::Success { 0.0 } else { 1.0 };
         let duration = report.duration.as_secs_f64() * 1000.0;
         for (metric, unit, value) in [
@@ -253,6 +260,18 @@ impl Loop {
             architecture: self.target.architecture,
         };
         self.usage.record(&self.target.account, &self.target.region, &usage);
+    }
+
+    fn may_log(&self) -> bool {
+        let target = &self.target;
+        self.credentials.may_log(&FunctionLog {
+            account: &target.account,
+            region: &target.region,
+            function_name: &target.function_name,
+            role_arn: &target.role_arn,
+            group: &target.logging.group,
+            stream: &self.stream,
+        })
     }
 
     /// Takes all output that has already been written.
@@ -333,6 +352,9 @@ impl Loop {
         cut_front(&mut self.tail);
         if !self.pending.is_empty() {
             let lines = std::mem::take(&mut self.pending);
+            if self.era.is_over() || !self.may_log() {
+                return;
+            }
             let target = &self.target;
             let (account, region) = (&target.account, &target.region);
             self.logs.append(account, region, &target.logging.group, &self.stream, lines);

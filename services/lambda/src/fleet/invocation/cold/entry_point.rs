@@ -58,7 +58,7 @@ impl Invocation {
             clock: doors.clock.clone(),
             sandbox: sandbox.clone(),
         };
-        let (journal, entries) = Journal::open();
+        let (journal, entries) = Journal::open(self.era.clone());
         entries.work(JournalParts {
             doors: doors.clone(),
             target: Arc::clone(&self.target),
