@@ -121,6 +121,13 @@ async fn an_image_is_put_read_and_listed() {
     let first = house.ok::<ListImages>(json!({ "repositoryName": "app", "maxResults": 2 })).await;
     let rest = json!({ "repositoryName": "app", "maxResults": 2, "nextToken": first["nextToken"] });
     assert_eq!(count(house.ok::<ListImages>(rest).await), 1);
+    let both =
+        json!({ "repositoryName": "app", "imageIds": [{ "imageTag": "v1" }], "maxResults": 5 });
+    assert_eq!(
+        house.call::<DescribeImages>(both).await.unwrap_err().1,
+        "Invalid parameter at 'maxResults' failed to satisfy constraint: 'must not be given with \
+         imageIds'"
+    );
     let absent = json!({ "repositoryName": "app", "imageIds": [{ "imageTag": "none" }] });
     assert_eq!(
         house.call::<DescribeImages>(absent).await.unwrap_err().1,

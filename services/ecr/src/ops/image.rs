@@ -204,6 +204,15 @@ impl Query<DescribeImages> for Ecr {
         let key = key_of(call, input.registry_id.as_ref(), &input.repository_name);
         find_repository(snapshot, &key)?;
         if let Some(ids) = input.image_ids {
+            // AWS docs: both "cannot be used when you specify images with imageIds"
+            for (name, is_given) in [
+                ("maxResults", input.max_results.is_some()),
+                ("nextToken", input.next_token.is_some()),
+            ] {
+                if is_given {
+                    return Err(refusal::constraint(name, "must not be given with imageIds"));
+                }
+            }
             let mut found = ids
                 .iter()
                 .map(|id| expect_image(snapshot, &key, id))

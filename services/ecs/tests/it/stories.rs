@@ -65,6 +65,23 @@ fn an_exit_while_nobody_looks_is_seen_afterwards() {
 }
 
 #[test]
+fn a_task_has_stopped_to_run_when_its_program_has_ended_however_late_that_is_seen() {
+    sim().seeds(3).check(|world| {
+        world.cluster();
+        world.define("web", "nginx");
+        let arn = world.run_task("web");
+        assert!(reaches(world, &arn, TaskStatus::Running, seconds(10)));
+        world.outside.substrate().end(&sandbox(&arn), "web", exit(3));
+        world.outside.substrate().outage(seconds(90));
+        world.crash();
+        assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(300)));
+        let task = world.task(&arn);
+        let at = |name: &str| task[name].as_f64().unwrap();
+        assert!(at("stoppedAt") - at("executionStoppedAt") > 60.0, "{task}");
+    });
+}
+
+#[test]
 fn a_killed_helper_ends_its_tasks_with_a_reason_and_services_heal() {
     sim().seeds(10).check(|world| {
         world.cluster();

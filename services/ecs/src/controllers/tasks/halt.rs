@@ -51,7 +51,9 @@ impl Tasks {
                     exits::record(container, container.attempt, *exit, *at);
                 }
             }
-            row.times.execution_stopped_at = Some(now);
+            // programs may have ended long ago, while nobody looked
+            let ended = row.containers.iter().filter_map(|one| one.finished_at).max();
+            row.times.execution_stopped_at = Some(ended.unwrap_or(now).min(now));
             self.end(tx, row, now);
             Ok::<_, ActError>(())
         })?;
