@@ -43,7 +43,7 @@ pub(crate) enum Command {
     /// Show on real inputs that everything works, on a cloud of its own.
     Tour(tour::TourArguments),
     /// Tell what this machine allows, and what is missing.
-    Doctor,
+    Doctor(doctor::DoctorArguments),
     /// List AWS's runtimes and what each runs on here.
     Runtimes,
     /// Bring images in from the disk, and list those that are ready to run.
@@ -71,7 +71,7 @@ pub(crate) fn run(command: Command, json: bool) -> ExitCode {
         },
         Command::Env(arguments) => env::run(&arguments, output),
         Command::Tour(arguments) => tour::run(&arguments, output),
-        Command::Doctor => doctor::run(output),
+        Command::Doctor(arguments) => doctor::run(&arguments, output),
         Command::Runtimes => runtimes::run(output),
         Command::Images(arguments) => images::run(&arguments, output),
         Command::Outbox(arguments) => outbox::run(&arguments, output),

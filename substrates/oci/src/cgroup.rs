@@ -42,6 +42,23 @@ impl Cgroups {
         Self::from_mountinfo(&mounts, &format!("haar-{instance}"))
     }
 
+    /// Whose groups are there, those of other servers too.
+    pub(crate) fn instances() -> Vec<String> {
+        let any = Self::detect("");
+        let tops = any.parents().into_iter().filter_map(|parent| parent.parent());
+        let mut found: Vec<_> = tops
+            .filter_map(|top| fs::read_dir(top).ok())
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| name != open::BESIDE)
+            .filter_map(|name| Some(name.strip_prefix("haar-")?.to_owned()))
+            .collect();
+        found.sort();
+        found.dedup();
+        found
+    }
+
     fn from_mountinfo(mountinfo: &str, group: &str) -> Self {
         let mut found = Self {
             unified: false,
@@ -171,8 +188,14 @@ impl Cgroups {
     /// Makes one sandbox's group.
     pub(crate) fn create(&self, name: &str) -> io::Result<Cgroup> {
         let group = self.named(name);
-        for dir in group.at.parents() {
-            make_dir(dir)?;
+        let make = || group.at.parents().into_iter().try_for_each(|dir| make_dir(dir));
+        match make() {
+            // somebody took our empty parents for what is left of another
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !name.contains('/') => {
+                self.set_up()?;
+                make()?;
+            }
+            made => made?,
         }
         Ok(group)
     }

@@ -271,7 +271,7 @@ impl Substrate for OciSubstrate {
         let known = self.known.lock();
         let entry = known.sandboxes.get(id).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
         let run = entry.runs.get(container).ok_or_else(|| SubstrateError::Gone(id.clone()))?;
-        let places = logs::places(known.heads.clone(), &self.config.state_dir, id, container);
+        let places = logs::places(entry.heads.clone(), &self.config.state_dir, id, container);
         Ok(logs::stream(places, from, run.end.subscribe(), run.written.subscribe()))
     }
 

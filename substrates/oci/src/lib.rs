@@ -39,6 +39,17 @@ pub fn capabilities(instance: &str) -> haar_substrate::Capabilities {
     probe::probe(&cgroup::Cgroups::detect(instance))
 }
 
+/// Instances of servers whose helper was killed and that have control groups left on this host;
+/// nobody lives to use them.
+pub fn leftovers() -> Vec<String> {
+    spawnd::leftovers::find()
+}
+
+/// Removes what [`leftovers`] names, as the next helper that starts does; answers whose it was.
+pub fn remove_leftovers() -> Vec<String> {
+    spawnd::leftovers::remove()
+}
+
 /// What the names of an instance's network interfaces have in common, for tests that count what
 /// is left.
 pub fn interface_tag(instance: &str) -> String {

@@ -20,6 +20,7 @@ mod helper;
 mod init;
 mod kits;
 mod laid;
+pub(crate) mod leftovers;
 mod lives;
 mod message;
 mod mounts;
@@ -94,7 +95,9 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let lock = File::create(state_dir.join(LOCK))?;
     rustix::fs::flock(&lock, rustix::fs::FlockOperation::LockExclusive)?;
     let cgroups = Cgroups::detect(instance);
-    remove_leftovers(&cgroups);
+    // first of all, so that nobody takes us for one that lives no more
+    let _life = lives::claim(instance);
+    leftovers::remove_groups(instance);
     cgroups.set_up()?;
 
     sys::unshare(libc::CLONE_NEWNS)?;
@@ -107,8 +110,10 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let places = shell::Places::new(state_dir, &base)?;
     let networks = bridge::Networks::new(instance)?;
     networks.tear_down();
-    let _life = lives::claim(&interface_tag(instance));
-    lives::sweep(&interface_tag(instance));
+    lives::sweep(instance);
+    for left in leftovers::remove() {
+        log(&format!("removed control groups that a helper {left} had left"));
+    }
     let shop = shell::Workshop::new((cgroups, networks), (roots, scratch), places)?;
 
     let listener = listen(state_dir)?;
@@ -139,22 +144,6 @@ fn become_helper(first: &OwnedFd) -> io::Result<()> {
     sys::raise_open_files();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     std::env::set_current_dir("/")
-}
-
-/// Ends and removes what a former helper of this name has left.
-fn remove_leftovers(cgroups: &Cgroups) {
-    for name in cgroups.children() {
-        for group in cgroups.named(&name).with_children() {
-            let _ = group.freeze(false);
-            for pid in group.members() {
-                if let Some(pid) = rustix::process::Pid::from_raw(pid) {
-                    let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-                }
-            }
-            closer::remove_group(&group);
-        }
-    }
-    cgroups.tear_down();
 }
 
 /// Binds the socket by way of its directory's descriptor: its path may be longer than a socket

@@ -78,6 +78,33 @@ async fn a_killed_helper_loses_its_sandboxes_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_said_before_the_helper_was_killed_can_be_read() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("said");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "n=0; while [ $n -lt 200 ]; do n=$((n+1)); echo line $n; done; \
+            exec sleep 1000";
+        let started = substrate.start(&id, container(&house, "main", script)).await.unwrap();
+        let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
+        let mut logs = substrate.logs(&id, "main", 0).await.unwrap();
+        let mut said = String::new();
+        while said.lines().count() < 200 {
+            said.push_str(&String::from_utf8_lossy(&logs.next().await.unwrap().bytes));
+        }
+        let mut events = substrate.watch().await.unwrap();
+        house::kill_parent_of(pid);
+        assert_eq!(events.next().await, Some(Event::Lost(id.clone())));
+        assert!(logs.next().await.is_none());
+        // another helper changes nothing of that
+        assert!(substrate.list().await.unwrap().is_empty());
+        assert_eq!(house::text(substrate, &id, "main").await, said);
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_killed_helper_has_left_goes_with_the_next_of_any_server() {
     let (Some(dead), Some(house)) = (House::new().await, House::new().await) else { return };
     let bridge =
@@ -92,11 +119,19 @@ async fn what_a_killed_helper_has_left_goes_with_the_next_of_any_server() {
         assert!(std::path::Path::new(&bridge).exists());
         house::kill_parent_of(pid);
         assert_eq!(events.next().await, Some(Event::Lost(id)));
+        let left = haar_substrate_oci::leftovers();
+        assert!(left.contains(&dead.config.instance), "{left:?}");
     });
     house.crash(async |substrate| {
         assert!(substrate.list().await.unwrap().is_empty());
     });
     assert!(!std::path::Path::new(&bridge).exists());
+    let group = format!("haar-{}", dead.config.instance);
+    let groups = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();
+    let left: Vec<_> = groups.map(|one| one.path().join(&group)).filter(|at| at.exists()).collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(!haar_substrate_oci::leftovers().contains(&dead.config.instance));
+    assert!(!haar_substrate_oci::leftovers().contains(&house.config.instance));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,22 +1,62 @@
-//! `haar doctor`: what this machine allows.
+//! `haar doctor`: what this machine allows, and what killed servers have left on it.
 
+use clap::Args;
 use serde_json::json;
 
 use super::Output;
 
+/// Arguments of `haar doctor`.
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// Remove what servers that were killed have left: control groups that nobody uses. The next
+    /// `haar up` does so too.
+    #[arg(long)]
+    remove_leftovers: bool,
+}
+
 /// Prints the findings; fails where nothing could run.
-pub(super) fn run(output: Output) -> Result<(), String> {
+pub(super) fn run(arguments: &DoctorArguments, output: Output) -> Result<(), String> {
     let found = haar_substrate_oci::capabilities("doctor");
-    let document = json!({ "usable": found.usable, "findings": found.findings });
+    let removed = match arguments.remove_leftovers {
+        true => haar_substrate_oci::remove_leftovers(),
+        false => Vec::new(),
+    };
+    let left = haar_substrate_oci::leftovers();
+    let document = json!({
+        "usable": found.usable,
+        "findings": found.findings,
+        "leftovers": left,
+        "removed": removed,
+    });
     output.show(&document, || {
         let lines = found.findings.iter().map(|finding| {
             let mark = if finding.present { "ok     " } else { "missing" };
             format!("{mark}  {:<28} {}", finding.name, finding.note)
         });
-        lines.collect::<Vec<_>>().join("\n")
+        lines.chain(leftovers(&left, &removed)).collect::<Vec<_>>().join("\n")
     });
     match found.usable {
         true => Ok(()),
-        false => Err("functions cannot run here until the above is mended".to_owned()),
+        false => Err("functions and tasks cannot run here until the above is mended; all that \
+                      only keeps records works"
+            .to_owned()),
     }
+}
+
+/// Lines on what killed servers have left; none where that is nothing.
+fn leftovers(left: &[String], removed: &[String]) -> Vec<String> {
+    let mut lines = Vec::new();
+    if !removed.is_empty() {
+        lines.push(format!("removed  control groups of {} killed servers", removed.len()));
+    }
+    if !left.is_empty() {
+        lines.push(format!(
+            "left     {:<28} control groups of {} killed servers ({}): the next haar up removes \
+             them, or haar doctor --remove-leftovers",
+            "leftovers",
+            left.len(),
+            left.iter().take(3).map(|one| format!("haar-{one}")).collect::<Vec<_>>().join(", ")
+        ));
+    }
+    lines
 }

@@ -8,7 +8,7 @@ use std::path::Path;
 /// What sandboxes are limited and measured by.
 const WANTED: [&str; 4] = ["memory", "cpu", "pids", "io"];
 /// Where processes go that stand in the way. *Ours.*
-const BESIDE: &str = "haar-init";
+pub(super) const BESIDE: &str = "haar-init";
 
 /// Opens the controllers to a group's children; what stays closed is not limited.
 pub(super) fn to_children(group: &Path) {

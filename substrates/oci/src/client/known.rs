@@ -22,7 +22,7 @@ const EVENTS_MAX: usize = 4_096;
 pub(super) struct Known {
     pub(super) sandboxes: BTreeMap<SandboxId, Entry>,
     pub(super) events: broadcast::Sender<Event>,
-    /// The helper's directory of kept output in memory.
+    /// The directory of kept output in memory of the helper that runs.
     pub(super) heads: Option<Arc<OwnedFd>>,
     /// Programs run by `exec`.
     sessions: BTreeMap<u64, watch::Sender<Option<Exit>>>,
@@ -52,6 +52,8 @@ pub(super) struct Entry {
     pub(super) gate: Arc<Gate>,
     /// Opened when it is first asked for.
     pub(super) memory_peak: Option<Arc<Gauge>>,
+    /// The directory of kept output in memory of the helper that made it, which may be gone.
+    pub(super) heads: Option<Arc<OwnedFd>>,
 }
 
 /// One run of a container.
@@ -158,6 +160,7 @@ impl Known {
             outputs: BTreeMap::new(),
             gate: Arc::default(),
             memory_peak: None,
+            heads: self.heads.clone(),
         });
         for (name, container) in &status.containers {
             let early = self.early.remove(&(id.clone(), name.clone(), container.attempt));
@@ -235,6 +238,8 @@ impl Known {
             entry.lost = true;
             for run in entry.runs.values() {
                 run.end.send_if_modified(|end| end.replace(end.unwrap_or((killed, at))).is_none());
+                // nobody writes down any more what it says
+                run.written.send_if_modified(|length| std::mem::take(&mut length.open));
             }
             // nobody may be watching
             let _ = self.events.send(Event::Lost(id.clone()));

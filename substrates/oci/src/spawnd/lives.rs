@@ -1,5 +1,6 @@
-//! Which helpers of this host live: each holds a locked file. What one that was killed has left,
-//! and whose server never comes back, goes when the next helper of any server starts.
+//! Which helpers of this host live: each holds a locked file, which says its process and its
+//! instance. What one that was killed has left, and whose server never comes back, goes when the
+//! next helper of any server starts.
 
 use std::fs::{self, File};
 use std::io::{Read as _, Write as _};
@@ -10,6 +11,8 @@ use std::time::Duration;
 use rustix::fs::{FlockOperation, flock};
 
 use super::bridge::remove_bridge;
+use super::interface_tag;
+use super::leftovers;
 
 const LIVES: &str = "/run/haar/helpers";
 /// How often it is looked whether one that is ending has ended, and how long in between.
@@ -18,22 +21,22 @@ const PAUSE: Duration = Duration::from_millis(2);
 /// The kernel's mark of a process that ends.
 const PF_EXITING: u64 = 0x4;
 
-/// Says that the helper of this tag lives, for as long as the file is open. None where that
+/// Says that the helper of this instance lives, for as long as the file is open. None where that
 /// cannot be said here.
-pub(super) fn claim(tag: &str) -> Option<File> {
-    claim_in(Path::new(LIVES), tag)
+pub(super) fn claim(instance: &str) -> Option<File> {
+    claim_in(Path::new(LIVES), instance)
 }
 
-fn claim_in(lives: &Path, tag: &str) -> Option<File> {
+fn claim_in(lives: &Path, instance: &str) -> Option<File> {
     fs::create_dir_all(lives).ok()?;
-    let path = lives.join(tag);
+    let path = lives.join(interface_tag(instance));
     loop {
         let mut file = File::options().create(true).truncate(false).write(true).open(&path).ok()?;
         flock(&file, FlockOperation::LockExclusive).ok()?;
         // whoever sweeps may have taken it away before it was locked
         if is_there(&file, &path) {
             file.set_len(0).ok()?;
-            write!(file, "{}", std::process::id()).ok()?;
+            write!(file, "{} {instance}", std::process::id()).ok()?;
             return Some(file);
         }
     }
@@ -46,22 +49,35 @@ fn is_there(file: &File, path: &Path) -> bool {
     })
 }
 
-/// Removes the bridges of helpers that live no more.
-pub(super) fn sweep(own: &str) {
-    sweep_in(Path::new(LIVES), own, remove_bridge);
+/// Whether a helper of this instance lives; none where nobody has said so.
+pub(super) fn is_alive(instance: &str) -> Option<bool> {
+    let mut file = File::open(Path::new(LIVES).join(interface_tag(instance))).ok()?;
+    Some(!is_free(&mut file))
 }
 
-fn sweep_in(lives: &Path, own: &str, remove: impl Fn(&str)) {
+/// Removes the bridges and control groups of helpers that live no more.
+pub(super) fn sweep(own: &str) {
+    sweep_in(Path::new(LIVES), own, |tag, instance| {
+        remove_bridge(tag);
+        if let Some(instance) = instance {
+            leftovers::remove_groups(instance);
+        }
+    });
+}
+
+fn sweep_in(lives: &Path, own: &str, remove: impl Fn(&str, Option<&str>)) {
     for entry in fs::read_dir(lives).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         let is_tag = name.len() == 8 && name.bytes().all(|letter| letter.is_ascii_hexdigit());
-        if name == own || !is_tag {
+        if name == interface_tag(own) || !is_tag {
             continue;
         }
         let Ok(mut file) = File::open(entry.path()) else { continue };
         // another helper may have swept it, and its owner have come back since
         if is_free(&mut file) && is_there(&file, &entry.path()) {
-            remove(&name);
+            let text = fs::read_to_string(entry.path()).unwrap_or_default();
+            let instance = text.split_once(' ').map(|(_, instance)| instance);
+            remove(&name, instance.filter(|instance| interface_tag(instance) == name));
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -78,7 +94,7 @@ fn is_free(file: &mut File) -> bool {
         if holder.is_empty() && file.read_to_string(&mut holder).is_err() {
             return false;
         }
-        if lives(&holder) {
+        if lives(holder.split(' ').next().unwrap_or_default()) {
             return false;
         }
         std::thread::sleep(PAUSE);
@@ -106,12 +122,16 @@ mod tests {
 
     use super::*;
 
-    const OWN: &str = "00000000";
-    const OTHER: &str = "0000000a";
+    const OWN: &str = "own";
+    const OTHER: &str = "other";
 
     fn swept(lives: &Path) -> Vec<String> {
         let removed = RefCell::new(Vec::new());
-        sweep_in(lives, OWN, |tag| removed.borrow_mut().push(tag.to_owned()));
+        sweep_in(lives, OWN, |tag, instance| {
+            let instance = instance.unwrap_or_default();
+            assert_eq!(tag, interface_tag(instance));
+            removed.borrow_mut().push(instance.to_owned());
+        });
         removed.into_inner()
     }
 
@@ -131,7 +151,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let other = claim_in(dir.path(), OTHER).unwrap();
         // as if its process were no more, and the kernel had not come to this file yet
-        fs::write(dir.path().join(OTHER), "4194305").unwrap();
+        fs::write(dir.path().join(interface_tag(OTHER)), "4194305 other").unwrap();
         let late = std::thread::spawn(move || {
             std::thread::sleep(20 * PAUSE);
             drop(other);
@@ -143,7 +163,7 @@ mod tests {
     #[test]
     fn a_file_that_was_swept_away_meanwhile_is_claimed_anew() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(OTHER);
+        let path = dir.path().join(interface_tag(OTHER));
         let sweeper = File::create(&path).unwrap();
         flock(&sweeper, FlockOperation::LockExclusive).unwrap();
         let lives = dir.path().to_owned();

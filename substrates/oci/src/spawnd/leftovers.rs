@@ -1,0 +1,87 @@
+//! Control groups of helpers that live no more: who was killed with its server, and whose data
+//! directory nobody starts a server on again, has nobody else to remove them.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::Path;
+use std::time::Duration;
+
+use haar_clock::Clock;
+use haar_types::Timestamp;
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::{closer, lives};
+use crate::cgroup::Cgroups;
+
+/// Groups of nobody known are left alone for so long: their helper may be about to say who it is.
+const YOUNG: Duration = Duration::from_secs(60);
+
+/// Instances that have control groups, though no helper of theirs lives. Where nobody has said
+/// whether one does, its groups must be empty, and no process that we see be of its name.
+pub(crate) fn find() -> Vec<String> {
+    let mut seen = None;
+    let is_left = |instance: &String| match lives::is_alive(instance) {
+        Some(alive) => !alive,
+        None => {
+            let groups = Cgroups::detect(instance);
+            let running = seen.get_or_insert_with(running);
+            !running.contains(instance) && is_old(&groups) && is_empty(&groups)
+        }
+    };
+    Cgroups::instances().into_iter().filter(is_left).collect()
+}
+
+/// Removes them; answers whose they were.
+pub(crate) fn remove() -> Vec<String> {
+    let found = find();
+    found.iter().for_each(|instance| remove_groups(instance));
+    found
+}
+
+/// Ends and removes what a helper of this instance has left.
+pub(super) fn remove_groups(instance: &str) {
+    let groups = Cgroups::detect(instance);
+    for name in groups.children() {
+        for group in groups.named(&name).with_children() {
+            let _ = group.freeze(false);
+            for pid in group.members() {
+                if let Some(pid) = Pid::from_raw(pid) {
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+            }
+            closer::remove_group(&group);
+        }
+    }
+    groups.tear_down();
+}
+
+fn is_empty(groups: &Cgroups) -> bool {
+    let mut all =
+        groups.children().into_iter().flat_map(|name| groups.named(&name).with_children());
+    all.all(|group| group.members().is_empty())
+}
+
+fn is_old(groups: &Cgroups) -> bool {
+    let now = Clock::system().now();
+    let is_old = |dir: &&std::path::PathBuf| {
+        let changed = fs::metadata(dir).map(|found| found.ctime() * 1_000).unwrap_or(0);
+        now > Timestamp(changed) + YOUNG
+    };
+    groups.parents().iter().all(is_old)
+}
+
+/// Instances of helpers that are among the processes.
+fn running() -> BTreeSet<String> {
+    let all = fs::read_dir("/proc").into_iter().flatten().flatten();
+    all.filter_map(|process| instance_of(&process.path())).collect()
+}
+
+fn instance_of(process: &Path) -> Option<String> {
+    let line = fs::read_to_string(process.join("cmdline")).ok()?;
+    let words: Vec<_> = line.trim_end_matches('\0').split('\0').collect();
+    match words.as_slice() {
+        [_, "spawnd", _, instance] => Some((*instance).to_owned()),
+        _ => None,
+    }
+}
