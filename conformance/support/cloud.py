@@ -27,8 +27,12 @@ class Cloud:
     #: Called whenever one is ready.
     watch = staticmethod(lambda: None)
 
-    def __init__(self, *flags, data_dir=None, listen="127.0.0.1:0", environment=None):
+    def __init__(
+        self, *flags, data_dir=None, listen="127.0.0.1:0", environment=None, before=(BINARY,)
+    ):
         self.flags = list(flags)
+        #: The program, with what starts it as somebody who may do less.
+        self.before = list(before)
         self.own_environment = environment or {}
         self.data_dir = data_dir
         self.listen = listen
@@ -39,7 +43,7 @@ class Cloud:
 
     def start(self):
         where = ["--data-dir", str(self.data_dir)] if self.data_dir else ["--ephemeral"]
-        command = [BINARY, "up", "--listen", self.listen, *where, *self.flags]
+        command = [*self.before, "up", "--listen", self.listen, *where, *self.flags]
         self.process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,

@@ -135,7 +135,11 @@ async fn substrate(settings: &Settings, instance: String) -> Result<Arc<dyn Subs
         images: Some(Arc::new(images)),
     };
     let started = OciSubstrate::start(config).await;
-    Ok(Arc::new(started.map_err(|error| format!("could not start the runtime: {error}"))?))
+    let started = started.map_err(|error| format!("could not start the runtime: {error}"))?;
+    if let Some(warning) = haar_substrate_oci::warning(&started.capabilities()) {
+        crate::commands::announce(&format!("Not all can run here: {warning} (see haar doctor)."));
+    }
+    Ok(Arc::new(started))
 }
 
 /// A name that no other haar on this machine has: from the data directory, by whichever of its

@@ -39,7 +39,12 @@ impl Cgroups {
     /// Reads the host's mounts; all paths are below `haar-INSTANCE`.
     pub(crate) fn detect(instance: &str) -> Self {
         let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-        Self::from_mountinfo(&mounts, &format!("haar-{instance}"))
+        let mut found = Self::from_mountinfo(&mounts, &format!("haar-{instance}"));
+        // as in a container that is shown the host's, and must not write to them
+        for slot in found.slots_mut() {
+            slot.take_if(|at| !at.parent().is_some_and(is_writable));
+        }
+        found
     }
 
     /// Whose groups are there, those of other servers too.
@@ -120,6 +125,11 @@ impl Cgroups {
             devices: None,
             block: slot(has("io")),
         }
+    }
+
+    fn slots_mut(&mut self) -> [&mut Option<PathBuf>; 7] {
+        let Self { memory, cpu, cpuacct, pids, freezer, devices, block, .. } = self;
+        [memory, cpu, cpuacct, pids, freezer, devices, block]
     }
 
     fn slots(&self) -> [&Option<PathBuf>; 7] {
@@ -241,6 +251,10 @@ fn allows_all(devices: &Path) -> bool {
     rules.lines().any(|rule| rule.starts_with("a "))
 }
 
+fn is_writable(dir: &Path) -> bool {
+    rustix::fs::access(dir, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
 fn make_dir(dir: &Path) -> io::Result<()> {
     match fs::create_dir(dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -263,8 +277,8 @@ impl Cgroup {
     pub(crate) fn entries(&self) -> io::Result<Entries> {
         let dirs = self.at.parents();
         if self.at.unified {
-            let dir = dirs.first().ok_or_else(|| io::Error::other("no control groups"))?;
-            return Ok(Entries { tasks: Vec::new(), directory: Some(fs::File::open(dir)?.into()) });
+            let dir = dirs.first().map(fs::File::open).transpose()?;
+            return Ok(Entries { tasks: Vec::new(), directory: dir.map(OwnedFd::from) });
         }
         let mut tasks = Vec::new();
         for dir in dirs {

@@ -97,7 +97,7 @@ impl OciSubstrate {
             return Ok(connection.clone());
         }
         if !self.capabilities.usable {
-            return Err(SubstrateError::Unsupported(verb, self.why_unusable()));
+            return Err(SubstrateError::Unsupported(verb, probe::why_unusable(&self.capabilities)));
         }
         let fresh = start::connect(&self.config, &self.known)
             .await
@@ -111,11 +111,6 @@ impl OciSubstrate {
         }
         *current = Some(fresh.clone());
         Ok(fresh)
-    }
-
-    fn why_unusable(&self) -> String {
-        let missing = self.capabilities.findings.iter().filter(|finding| !finding.present);
-        missing.map(|finding| finding.note.clone()).collect::<Vec<_>>().join("; ")
     }
 
     /// Learns what a former server has left, and removes what should not have outlived it.
@@ -337,6 +332,9 @@ impl Substrate for OciSubstrate {
     }
 
     async fn list(&self) -> Result<Vec<SandboxStatus>, SubstrateError> {
+        if !self.capabilities.usable {
+            return Ok(Vec::new()); // there can be none
+        }
         let connection = self.connect(Verb::List).await?;
         let all = self.ask_list(&connection).await?;
         Ok(all.into_iter().map(|described| described.status).collect())

@@ -39,6 +39,16 @@ pub fn capabilities(instance: &str) -> haar_substrate::Capabilities {
     probe::probe(&cgroup::Cgroups::detect(instance))
 }
 
+/// What this host cannot, in a line for the operator; none where all kinds of work can run.
+pub fn warning(capabilities: &haar_substrate::Capabilities) -> Option<String> {
+    if !capabilities.usable {
+        return Some(probe::why_unusable(capabilities));
+    }
+    let lacks =
+        |note: &str| capabilities.findings.iter().any(|one| !one.present && one.note == note);
+    lacks(probe::NO_NETWORK).then(|| probe::NO_NETWORK.to_owned())
+}
+
 /// Instances of servers whose helper was killed and that have control groups left on this host;
 /// nobody lives to use them.
 pub fn leftovers() -> Vec<String> {

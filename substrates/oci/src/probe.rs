@@ -12,44 +12,80 @@ use crate::sys;
 /// Fewer open files than this are too few for many sandboxes.
 const OPEN_FILES_GOOD: u64 = 8_192;
 
-/// Looks at the host; starts nothing.
+/// Findings without which nothing can run.
+const ROOT: &str = "root";
+const CAPABILITIES: &str = "capabilities";
+const NAMESPACES: &str = "namespaces";
+const KERNEL: &str = "kernel 5.12 or newer";
+const BLOCKING: [&str; 4] = [ROOT, CAPABILITIES, NAMESPACES, KERNEL];
+
+/// What root may usually do, and must to make sandboxes; a container's root often may not.
+const NEEDED: [(&str, u32); 8] = [
+    ("CHOWN", 0),
+    ("DAC_OVERRIDE", 1),
+    ("SETGID", 6),
+    ("SETUID", 7),
+    ("SETPCAP", 8),
+    ("SYS_CHROOT", 18),
+    ("SYS_ADMIN", 21),
+    ("MKNOD", 27),
+];
+const NET_ADMIN: u32 = 12;
+
+/// What sandboxes need for any network of their own, in words for whoever asks for one.
+pub(crate) const NO_NETWORK: &str = "sandboxes can have no network, and functions and tasks none \
+    but the host's: give haar the capability NET_ADMIN";
+
+/// Looks at the host; starts nothing. What only root is told of is left out for others.
 pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
     let root = rustix::process::geteuid().is_root();
     let mut findings = vec![finding(
-        "root",
+        ROOT,
         root,
         "sandboxes can be made",
-        "sandboxes need root: run haar with sudo, or in a privileged container",
+        "functions and tasks need root: run haar with sudo, or in a privileged container",
     )];
+    let lacks = if root { missing_capabilities() } else { Vec::new() };
+    let told = "functions and tasks need root with all its capabilities: here it lacks";
+    findings.push(finding(
+        CAPABILITIES,
+        root && lacks.is_empty(),
+        "root may do what it takes to make sandboxes",
+        &format!("{told} {} (in a container: --privileged)", lacks.join(", ")),
+    ));
+    findings.retain(|finding| root || finding.name != CAPABILITIES);
     let namespaces = ["mnt", "pid", "net", "ipc", "uts", "cgroup"]
         .iter()
         .all(|name| Path::new("/proc/self/ns").join(name).exists());
     findings.push(finding(
-        "namespaces",
+        NAMESPACES,
         namespaces,
         "sandboxes are isolated from the host and each other",
         "the kernel lacks a namespace that sandboxes need",
     ));
     let pidfd = sys::own_pidfd().is_ok();
     findings.push(finding(
-        "kernel 5.12 or newer",
+        KERNEL,
         pidfd && has_mount_setattr(),
         "sandboxes are started and watched through pidfds",
         "the kernel is too old: sandboxes need Linux 5.12",
     ));
-    let enough = root && namespaces && pidfd && has_mount_setattr();
-    findings.extend(controllers(cgroups, root));
+    let usable = findings.iter().all(|finding| finding.present);
     findings.extend(file_systems());
-    let filters = root && nft::is_there();
-    findings.extend(networks(root, filters));
-    let hides = root && crate::steer::is_possible();
-    findings.push(finding(
-        "sk_lookup",
-        hides,
-        "what answers inside sandboxes takes no port from their programs",
-        "what answers inside sandboxes takes its port from their programs: that needs Linux 5.17 \
-         and the capability BPF",
-    ));
+    let (mut filters, mut hides) = (false, false);
+    if root {
+        findings.extend(controllers(cgroups, root));
+        filters = nft::is_there();
+        findings.extend(networks(root, filters));
+        hides = crate::steer::is_possible();
+        findings.push(finding(
+            "sk_lookup",
+            hides,
+            "what answers inside sandboxes takes no port from their programs",
+            "what answers inside sandboxes takes its port from their programs: that needs Linux \
+             5.17 and the capability BPF",
+        ));
+    }
     findings.push(finding(
         "seccomp",
         Path::new("/proc/sys/kernel/seccomp/actions_avail").exists(),
@@ -69,7 +105,21 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
         "enough for many sandboxes at once",
         "raise the hard limit (ulimit -Hn) to run many sandboxes at once",
     ));
-    Capabilities { findings, usable: enough, hides_listeners: hides, filters_traffic: filters }
+    Capabilities { findings, usable, hides_listeners: hides, filters_traffic: filters }
+}
+
+/// Why nothing can run, in words for whoever asks for it.
+pub(crate) fn why_unusable(capabilities: &Capabilities) -> String {
+    let missing = capabilities.findings.iter().filter(|finding| !finding.present);
+    let blocking = missing.filter(|finding| BLOCKING.contains(&finding.name.as_str()));
+    blocking.map(|finding| finding.note.as_str()).collect::<Vec<_>>().join("; ")
+}
+
+/// Those of root's that are not there.
+fn missing_capabilities() -> Vec<&'static str> {
+    let held = capabilities_held();
+    let lacks = NEEDED.iter().filter(|(_, number)| held & (1 << number) == 0);
+    lacks.map(|(name, _)| *name).collect()
 }
 
 fn finding(name: &str, present: bool, good: &str, bad: &str) -> Finding {
@@ -106,7 +156,11 @@ fn controllers(cgroups: &Cgroups, root: bool) -> Vec<Finding> {
     ]
     .into_iter()
     .map(|(name, present, good, bad)| {
-        finding(&format!("{version} {name}"), present && root, good, bad)
+        let bad = match present {
+            true => bad.to_owned(),
+            false => format!("{bad}: there is no such control group that haar can write to"),
+        };
+        finding(&format!("{version} {name}"), present && root, good, &bad)
     })
     .collect()
 }
@@ -146,32 +200,40 @@ fn networks(root: bool, filters: bool) -> Vec<Finding> {
             "network administration",
             root && has_net_admin(),
             "sandboxes can have addresses of their own, on a bridge of this instance",
-            "sandboxes have a loopback interface only: give haar the capability NET_ADMIN",
+            NO_NETWORK,
         ),
         finding(
             "nf_tables",
             filters,
             "sandboxes reach the world by this host's address, are kept from its private ports, \
              and security groups act on their traffic",
-            "sandboxes reach each other and this host, its private ports included, and nothing \
-             beyond; security groups do not act; try: \
-             modprobe nf_tables",
+            match has_net_admin() {
+                true => {
+                    "sandboxes reach each other and this host, its private ports included, and \
+                     nothing beyond; security groups do not act; try: modprobe nf_tables"
+                }
+                false => "security groups do not act: that needs the capability NET_ADMIN",
+            },
         ),
         finding(
             "ip_forward",
             writable,
             "packets of sandboxes can be passed on; set when the first network is made",
-            "packets of sandboxes are not passed on: /proc/sys is read-only",
+            "packets of sandboxes are not passed on: /proc/sys is read-only; set \
+             net.ipv4.ip_forward to 1 on the host",
         ),
     ]
 }
 
-fn has_net_admin() -> bool {
-    const NET_ADMIN: u32 = 12;
+/// Interfaces, addresses and routes can be made.
+pub(crate) fn has_net_admin() -> bool {
+    capabilities_held() & (1 << NET_ADMIN) != 0
+}
+
+fn capabilities_held() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("CapEff:"));
-    let effective = line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok());
-    effective.is_some_and(|bits| bits & (1 << NET_ADMIN) != 0)
+    line.and_then(|bits| u64::from_str_radix(bits.trim(), 16).ok()).unwrap_or(0)
 }
 
 /// Scratch file systems can be made in files.

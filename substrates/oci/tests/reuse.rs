@@ -168,7 +168,7 @@ fn limits_below(group: &str) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_root_that_is_used_again_has_nothing_of_the_one_before() {
     let Some(house) = House::new().await else { return };
-    const CHANGES: [&str; 8] = [
+    const CHANGES: [&str; 12] = [
         "true",
         "true",
         "echo x >/secret",
@@ -177,13 +177,18 @@ async fn a_root_that_is_used_again_has_nothing_of_the_one_before() {
         "echo x >>/etc/passwd",
         "rm -r /bin/busybox",
         "chown 7:7 /srv",
+        "chmod u+s /bin/busybox",
+        "mknod /srv/pipe p",
+        "ln /bin/busybox /srv/other",
+        "touch -d '1970-01-02 00:00' /srv/app",
     ];
     house.crash(async |substrate| {
         let mut seen = BTreeSet::new();
         for (round, change) in CHANGES.iter().cycle().take(3 * CHANGES.len()).enumerate() {
             let (spec, _) = house.task(&format!("root{round}"));
             let id = substrate.ensure(spec).await.unwrap().id;
-            let look = "stat -c '%a %u %n' / /srv /srv/* /etc/*; ls -a / /srv/app; cat /etc/passwd";
+            let look =
+                "stat -c '%a %u %n' / /srv /srv/* /bin/* /etc/*; stat -c %Y /srv/app; ls -a / /srv/app; cat /etc/passwd";
             let mut main = container(&house, "main", &format!("{look}; {change}"));
             main.root_size_bytes = Some(64 << 20);
             main.cwd = "/".to_owned();
@@ -412,6 +417,37 @@ async fn a_sandbox_may_be_paused_and_removed_while_a_container_starts_in_it() {
             );
             assert!(substrate.list().await.unwrap().is_empty());
         }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_that_a_container_leaves_in_memory_or_in_its_network_is_found_by_the_next() {
+    let Some(house) = House::new().await else { return };
+    let script = "ls -A /dev/shm /dev/mqueue /tmp /run 2>/dev/null | grep -v :; \
+        netstat -an | grep -e tcp -e udp -e unix; cat /proc/sys/net/ipv4/tcp_no_metrics_save; \
+        echo x >/dev/shm/left; echo x >/tmp/left; echo x >/dev/mqueue/left 2>/dev/null; \
+        mknod /dev/left c 1 3; busybox httpd -p 4000 -h /tmp; \
+        (sleep 0.05; echo late >/dev/shm/late) & \
+        wget -q -O /dev/null http://127.0.0.1:4000/left; ls /dev | sort | tr '\\n' ' '";
+    house.crash(async |substrate| {
+        let mut seen = BTreeSet::new();
+        for round in 0..12 {
+            let (spec, _) = house.task(&format!("left{round}"));
+            let id = substrate.ensure(spec).await.unwrap().id;
+            let mut main = container(&house, "main", script);
+            main.root_size_bytes = Some(64 << 20);
+            substrate.start(&id, main).await.unwrap();
+            substrate.wait(&id, "main").await.unwrap();
+            seen.insert(text(substrate, &id, "main").await);
+            substrate.remove(&id, GRACE).await.unwrap();
+        }
+        assert_eq!(seen.len(), 1, "{seen:#?}");
+        let said = seen.first().unwrap();
+        assert!(
+            said.trim_start().starts_with("1\n"),
+            "no connection is remembered, nothing else found: {said}"
+        );
     });
     house.until_nothing_is_left().await;
 }

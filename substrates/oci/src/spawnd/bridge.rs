@@ -105,7 +105,7 @@ impl Networks {
             |before| net::doors(listen, &self.names, before).doing("listen inside the sandbox");
         let Network::Bridged(bridged) = network else {
             let (namespace, doors) = in_new_namespace(&home, || {
-                net::loopback_up().doing("bring up the loopback interface")?;
+                net::begin()?;
                 open(None)
             })?;
             let (namespace, doors) = (Some(namespace), Mutex::new(doors));
@@ -156,7 +156,8 @@ impl Networks {
 
     fn make_ready(&self, home: impl AsFd, bridge: u32, number: u64) -> Result<Ready, Failure> {
         let (namespace, ()) = in_new_namespace(home, || {
-            net::loopback_up().doing("bring up the loopback interface")?;
+            net::begin()?;
+            net::remember_nobody().doing("keep a network's connections to itself")?;
             // of all interfaces that are made inside from now on
             disable_ipv6("default").doing("keep IPv6 off the interface")
         })?;

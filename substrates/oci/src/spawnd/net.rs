@@ -11,6 +11,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::dns::{Names, Seat};
 use super::netlink::Netlink;
+use crate::probe;
+use crate::proto::{Doing, Failure};
 use crate::steer::{self, LOOPBACK, Steering};
 use crate::sys;
 
@@ -20,6 +22,25 @@ pub(super) fn loopback_up() -> io::Result<()> {
     let mut request = request(c"lo");
     request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_LOOPBACK | libc::IFF_RUNNING) as i16;
     ioctl(&socket, libc::SIOCSIFFLAGS, &request)
+}
+
+/// The same for a new sandbox, in words for whoever asked for that.
+pub(super) fn begin() -> Result<(), Failure> {
+    match loopback_up() {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && !probe::has_net_admin() => {
+            Err(Failure::Unsupported(probe::NO_NETWORK.to_owned()))
+        }
+        done => done.doing("bring up the loopback interface"),
+    }
+}
+
+/// Keeps the kernel from remembering how connections went, and with whom: the next would hear of it.
+pub(super) fn remember_nobody() -> io::Result<()> {
+    match std::fs::write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1") {
+        // a kernel that has it for the host alone
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 /// Nobody has a socket of this network any more, and no connection lingers.
@@ -34,7 +55,8 @@ fn tells_of_none(sockstat: &str) -> bool {
         words.by_ref().find(|word| *word == name)?;
         words.next()?.parse::<u64>().ok()
     };
-    (after("used"), after("tw")) == (Some(0), Some(0))
+    // connections that go on ending without a program are in use, too
+    (after("used"), after("inuse"), after("tw")) == (Some(0), Some(0), Some(0))
 }
 
 /// Opens a listener; adds its address to the loopback interface where that lacks it.
@@ -215,15 +237,16 @@ mod tests {
 
     #[test]
     fn a_network_is_quiet_without_sockets_and_without_what_they_leave() {
-        let text = |used: u32, lingering: u32| {
+        let text = |used: u32, ending: u32, lingering: u32| {
             format!(
-                "sockets: used {used}\nTCP: inuse 0 orphan 3 tw {lingering} alloc 9 mem 1\nUDP: \
-                 inuse 0 mem 0\n"
+                "sockets: used {used}\nTCP: inuse {ending} orphan 3 tw {lingering} alloc 9 mem \
+                 1\nUDP: inuse 0 mem 0\n"
             )
         };
-        assert!(tells_of_none(&text(0, 0)));
-        assert!(!tells_of_none(&text(1, 0)));
-        assert!(!tells_of_none(&text(0, 1)));
+        assert!(tells_of_none(&text(0, 0, 0)));
+        assert!(!tells_of_none(&text(1, 0, 0)));
+        assert!(!tells_of_none(&text(0, 1, 0)));
+        assert!(!tells_of_none(&text(0, 0, 1)));
         assert!(!tells_of_none(""));
     }
 }

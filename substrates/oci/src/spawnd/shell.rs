@@ -198,9 +198,7 @@ impl Shell {
             way_out: Mutex::default(),
         };
         if network_of.is_none() {
-            shell.inside(shop, libc::CLONE_NEWNET, || {
-                net::loopback_up().doing("bring up the loopback interface")
-            })?;
+            shell.inside(shop, libc::CLONE_NEWNET, net::begin)?;
         }
         Ok(shell)
     }
