@@ -88,7 +88,11 @@ def test_a_topic_fans_out_to_queues_by_their_filters(sns, sqs):
 
 def test_an_http_endpoint_confirms_and_is_tried_again(cloud, sns, endpoint):
     topic = sns.create_topic(Name="hooked")["TopicArn"]
-    policy = {"healthyRetryPolicy": {"numRetries": 3, "minDelayTarget": 1, "maxDelayTarget": 1}}
+    policy = {
+        "healthyRetryPolicy": {"numRetries": 3, "minDelayTarget": 1, "maxDelayTarget": 1},
+        "requestPolicy": {"headerContentType": "application/json"},
+        "throttlePolicy": {"maxReceivesPerSecond": 50},
+    }
     answer = sns.subscribe(TopicArn=topic, Protocol="http", Endpoint=endpoint.url,
                            Attributes={"DeliveryPolicy": json.dumps(policy)})
     assert answer["SubscriptionArn"] == "pending confirmation"
@@ -104,6 +108,7 @@ def test_an_http_endpoint_confirms_and_is_tried_again(cloud, sns, endpoint):
     got = until(lambda: endpoint.got, lambda got: len(got) == 3)
     assert {json.loads(body)["Message"] for _, body in got} == {"hello"}
     assert got[0][0]["x-amz-sns-topic-arn"] == topic
+    assert {headers["content-type"] for headers, _ in got} == {"application/json"}
     assert "too early" not in str(got)
 
 

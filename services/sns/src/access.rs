@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use haar_kernel::{Call, Room, request_tags, resource_tags};
 use haar_ledger::Snapshot;
-use haar_policy::{Document, Grammar, Principal as Identity};
+use haar_policy::{Document, Grammar};
 use haar_sns_contract::model::SERVICE;
 use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
@@ -64,16 +64,15 @@ impl Room for Sns {
 
     fn condition_keys(
         &self,
-        call: &Call,
+        _call: &Call,
         _snapshot: &Snapshot,
         _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
+        // `aws:SourceOwner`, which the policy that AWS gives to each topic goes by, is set by
+        // services that act for an account. No user or role has it, or that policy would let
+        // everybody of the account do everything to each topic.
         let mut keys = Vec::new();
-        // What the policy that AWS gives to each topic goes by; services have no owner.
-        if !matches!(call.principal.identity, Identity::Service { .. } | Identity::Anonymous) {
-            keys.push(("aws:SourceOwner".to_owned(), vec![call.account.to_string()]));
-        }
         for (member, key) in [("Protocol", "sns:Protocol"), ("Endpoint", "sns:Endpoint")] {
             keys.extend(text_member(input, member).map(|text| (key.to_owned(), vec![text])));
         }

@@ -2,6 +2,7 @@
 
 mod attempt;
 pub(crate) mod http;
+pub(crate) mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use haar_kernel::targets::{Consignment, Sender, Undelivered};
 
 use crate::Sns;
 use crate::publish::{Delivery, What};
-use crate::rules::delivery_policy::Retries;
+use crate::rules::delivery_policy::{self, Retries};
 use crate::rules::message::Message;
 use crate::state::{SubscriptionRow, TopicKey, TopicRow};
 use attempt::Prepared;
@@ -46,6 +47,7 @@ impl Sns {
                 let Some((row, topic)) = row.zip(topic) else { return Verdict::Done }; // ended
                 let number = sequence_number.as_deref();
                 let rows = (&*row, &*topic);
+                self.keep_pace(rows).await;
                 match self.prepare_notification(delivery, rows, message, number).await {
                     Ok(prepared) => {
                         let outcome = self.attempt(&prepared, &row, message).await;
@@ -78,6 +80,21 @@ impl Sns {
                 self.keep_direct(delivery, owner, protocol, endpoint, message)
             }
         }
+    }
+
+    /// Waits until a throttled HTTP subscription may deliver once more.
+    async fn keep_pace(&self, (row, topic): (&SubscriptionRow, &TopicRow)) {
+        if !matches!(row.protocol.as_str(), "http" | "https") {
+            return;
+        }
+        let of_topic = topic.settings.delivery_policy.as_deref();
+        let Some(most) =
+            delivery_policy::throttle(of_topic, row.choices.delivery_policy.as_deref())
+        else {
+            return;
+        };
+        let wait = self.paces.wait(&row.key, most, self.doors.clock.now());
+        self.doors.clock.sleep(wait).await;
     }
 
     async fn judge(

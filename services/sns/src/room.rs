@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use crate::archive::Archive;
 use crate::delivery::http::ANSWER_MAX;
+use crate::delivery::pace::Paces;
 use crate::lanes;
 use crate::metrics::Metrics;
 use crate::ordered::Ordered;
@@ -36,6 +37,7 @@ pub struct Sns {
     pub(crate) archive: Archive,
     pub(crate) caller: Caller,
     pub(crate) signer: Signer,
+    pub(crate) paces: Paces,
     patterns: Mutex<BTreeMap<(String, bool), Arc<Pattern>>>,
     courier: OnceLock<Courier>,
 }
@@ -60,6 +62,7 @@ impl Sns {
             archive: Archive::open(&doors.kv)?,
             caller: Caller::new(ANSWER_MAX),
             signer: Signer::open(doors, key)?,
+            paces: Paces::default(),
             patterns: Mutex::default(),
             courier: OnceLock::new(),
         }))
@@ -91,6 +94,7 @@ impl Sns {
         self.patterns.lock().clear();
         self.ordered.forget();
         self.signer.forget();
+        self.paces.clear();
         self.courier.get().map_or(Ok(()), Courier::clear)
     }
 

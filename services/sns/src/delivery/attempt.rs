@@ -13,6 +13,7 @@ use super::http::Post;
 use super::sender_of;
 use crate::Sns;
 use crate::publish::{Delivery, What};
+use crate::rules::delivery_policy::{self, CONTENT_TYPE};
 use crate::rules::envelope::{self, About};
 use crate::rules::message::{Attribute, Message};
 use crate::signing::{Signature, Version};
@@ -27,6 +28,8 @@ pub(crate) struct Prepared {
     subscription_arn: String,
     message_id: String,
     kind: &'static str,
+    /// The topic's.
+    delivery_policy: Option<String>,
     /// When it was published.
     at: haar_types::Timestamp,
 }
@@ -104,6 +107,7 @@ impl Prepared {
             subscription_arn: row.key.arn(),
             message_id: message_id.to_owned(),
             kind: "Notification",
+            delivery_policy: topic.settings.delivery_policy.clone(),
             at: delivery.at,
         }
     }
@@ -192,7 +196,15 @@ impl Sns {
     }
 
     async fn to_url(&self, prepared: &Prepared, row: &SubscriptionRow) -> Result<(), Undelivered> {
+        let own = row.choices.delivery_policy.as_deref();
+        let content_type = match prepared.kind {
+            "Notification" => {
+                delivery_policy::content_type(prepared.delivery_policy.as_deref(), own)
+            }
+            _ => CONTENT_TYPE.to_owned(),
+        };
         let post = Post {
+            content_type: &content_type,
             url: &row.endpoint,
             kind: prepared.kind,
             message_id: &prepared.message_id,

@@ -24,6 +24,7 @@ pub(crate) struct Post<'a> {
     pub(crate) topic_arn: &'a str,
     pub(crate) subscription_arn: Option<&'a str>,
     pub(crate) is_raw: bool,
+    pub(crate) content_type: &'a str,
     pub(crate) body: String,
 }
 
@@ -49,7 +50,7 @@ impl Post<'_> {
 
     fn request(self) -> Result<Request<Full<Bytes>>, Undelivered> {
         let mut builder = Request::post(self.url)
-            .header("content-type", "text/plain; charset=UTF-8")
+            .header("content-type", self.content_type)
             .header("user-agent", "Amazon Simple Notification Service Agent")
             .header("x-amz-sns-message-type", self.kind)
             .header("x-amz-sns-message-id", self.message_id)

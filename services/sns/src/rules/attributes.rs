@@ -78,6 +78,9 @@ impl Choices {
 
     /// Refuses choices that do not go together.
     pub(crate) fn check(&self) -> Result<(), AwsError> {
+        if let Some(policy) = self.delivery_policy.as_deref().filter(|_| !self.raw) {
+            delivery_policy::check_of_documents(policy)?;
+        }
         match &self.filter_policy {
             Some(text) => filter::compile(text, self.filter_scope).map(drop),
             None => Ok(()),

@@ -10,6 +10,26 @@ use serde_json::{Value, json};
 
 use crate::refusal::invalid;
 
+/// What notifications are sent as where nobody says otherwise.
+pub(crate) const CONTENT_TYPE: &str = "text/plain; charset=UTF-8";
+
+/// What documents may be sent as.
+const OF_DOCUMENTS: &[&str] = &["application/json", "text/plain"];
+
+/// What else raw messages may be sent as.
+const OF_RAW: &[&str] = &[
+    "application/atom+xml",
+    "application/octet-stream",
+    "application/soap+xml",
+    "application/x-www-form-urlencoded",
+    "application/xhtml+xml",
+    "application/xml",
+    "text/css",
+    "text/csv",
+    "text/html",
+    "text/xml",
+];
+
 /// The retries of one subscription.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Retries {
@@ -79,16 +99,8 @@ impl Retries {
 
     /// What holds for an HTTP subscription: its own, else its topic's, else AWS's.
     pub(crate) fn of_http(topic: Option<&str>, subscription: Option<&str>) -> Self {
-        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-        let topic = topic.map(read).unwrap_or_default();
-        let http = &topic["http"];
-        let may_override = http["disableSubscriptionOverrides"] != true;
-        let own = subscription.map(read).filter(|_| may_override).unwrap_or_default();
-        let own = own["healthyRetryPolicy"].clone();
-        match [&own, &http["defaultHealthyRetryPolicy"]].into_iter().find(|it| it.is_object()) {
-            Some(policy) => Self::read(policy),
-            None => Self::HTTP,
-        }
+        let part = part(topic, subscription, ["defaultHealthyRetryPolicy", "healthyRetryPolicy"]);
+        part.map_or(Self::HTTP, |policy| Self::read(&policy))
     }
 
     /// How long to wait after so many failed tries; `None` when there is no further one.
@@ -117,6 +129,35 @@ impl Retries {
     }
 }
 
+/// A part of what holds for an HTTP subscription: its own, else its topic's; the names are the
+/// topic's and the subscription's.
+fn part(
+    topic: Option<&str>,
+    subscription: Option<&str>,
+    [of_topic, of_subscription]: [&str; 2],
+) -> Option<Value> {
+    let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    let topic = topic.map(read).unwrap_or_default();
+    let http = &topic["http"];
+    let may_override = http["disableSubscriptionOverrides"] != true;
+    let own = subscription.map(read).filter(|_| may_override).unwrap_or_default();
+    let all = [&own[of_subscription], &http[of_topic]];
+    all.into_iter().find(|it| it.is_object()).cloned()
+}
+
+/// Deliveries of an HTTP subscription at most in a second; `None` for any number.
+pub(crate) fn throttle(topic: Option<&str>, subscription: Option<&str>) -> Option<u32> {
+    let policy = part(topic, subscription, ["defaultThrottlePolicy", "throttlePolicy"])?;
+    u32::try_from(policy["maxReceivesPerSecond"].as_u64()?).ok()
+}
+
+/// The type that an HTTP subscription's notifications are sent as.
+pub(crate) fn content_type(topic: Option<&str>, subscription: Option<&str>) -> String {
+    let policy = part(topic, subscription, ["defaultRequestPolicy", "requestPolicy"]);
+    let said = policy.and_then(|policy| policy["headerContentType"].as_str().map(str::to_owned));
+    said.unwrap_or_else(|| CONTENT_TYPE.to_owned())
+}
+
 /// A topic's policy with AWS's values where it says nothing.
 pub(crate) fn effective_of_topic(policy: Option<&str>) -> Value {
     let own: Value = policy.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
@@ -124,7 +165,7 @@ pub(crate) fn effective_of_topic(policy: Option<&str>) -> Value {
         "http": {
             "defaultHealthyRetryPolicy": usual(),
             "disableSubscriptionOverrides": false,
-            "defaultRequestPolicy": { "headerContentType": "text/plain; charset=UTF-8" },
+            "defaultRequestPolicy": { "headerContentType": CONTENT_TYPE },
         }
     });
     merge(&mut all, &own);
@@ -170,12 +211,44 @@ pub(crate) fn check_of_topic(text: &str) -> Result<(), AwsError> {
     let policy = read(text)?;
     let http = policy.get("http").filter(|http| http.is_object());
     let http = http.ok_or_else(|| bad("http must be specified"))?;
-    check_retries(&http["defaultHealthyRetryPolicy"])
+    check_retries(&http["defaultHealthyRetryPolicy"])?;
+    check_throttle(&http["defaultThrottlePolicy"])?;
+    check_request(&http["defaultRequestPolicy"], false)
 }
 
 /// Refuses a subscription's policy that cannot be.
 pub(crate) fn check_of_subscription(text: &str) -> Result<(), AwsError> {
-    check_retries(&read(text)?["healthyRetryPolicy"])
+    let policy = read(text)?;
+    check_retries(&policy["healthyRetryPolicy"])?;
+    check_throttle(&policy["throttlePolicy"])?;
+    check_request(&policy["requestPolicy"], true)
+}
+
+/// Refuses a type that documents cannot be sent as; raw messages have more.
+pub(crate) fn check_of_documents(text: &str) -> Result<(), AwsError> {
+    check_request(&read(text)?["requestPolicy"], false)
+}
+
+fn check_throttle(policy: &Value) -> Result<(), AwsError> {
+    match &policy["maxReceivesPerSecond"] {
+        Value::Null => Ok(()),
+        most if most.as_u64().is_some_and(|most| most >= 1) => Ok(()),
+        _ => Err(bad("maxReceivesPerSecond must be greater than or equal to 1")),
+    }
+}
+
+fn check_request(policy: &Value, is_raw: bool) -> Result<(), AwsError> {
+    let said = match &policy["headerContentType"] {
+        Value::Null => return Ok(()),
+        said => said.as_str().unwrap_or_default(),
+    };
+    let kind = said.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let fits = OF_DOCUMENTS.contains(&kind.as_str()) || (is_raw && OF_RAW.contains(&kind.as_str()));
+    let is_header = said.bytes().all(|byte| (b' '..=b'~').contains(&byte));
+    match fits && is_header {
+        true => Ok(()),
+        false => Err(bad("headerContentType is not supported")),
+    }
 }
 
 fn read(text: &str) -> Result<Value, AwsError> {
@@ -243,6 +316,30 @@ mod tests {
         let topic = r#"{"http":{"disableSubscriptionOverrides":true,
             "defaultHealthyRetryPolicy":{"numRetries":0}}}"#;
         assert_eq!(waits(&Retries::of_http(Some(topic), Some(own)), 1), [None]);
+    }
+
+    #[test]
+    fn types_and_throttles_are_the_subscriptions_then_the_topics() {
+        let own = r#"{"requestPolicy":{"headerContentType":"text/csv"},
+            "throttlePolicy":{"maxReceivesPerSecond":5}}"#;
+        let topic = r#"{"http":{"defaultRequestPolicy":{"headerContentType":"application/json"},
+            "defaultThrottlePolicy":{"maxReceivesPerSecond":9}}}"#;
+        assert_eq!(content_type(None, None), "text/plain; charset=UTF-8");
+        assert_eq!(content_type(Some(topic), None), "application/json");
+        assert_eq!(content_type(Some(topic), Some(own)), "text/csv");
+        let of = |topic, own| throttle(topic, own);
+        assert_eq!((of(None, None), of(Some(topic), None)), (None, Some(9)));
+        assert_eq!(of(Some(topic), Some(own)), Some(5));
+        assert!(check_of_subscription(own).is_ok() && check_of_topic(topic).is_ok());
+        assert!(check_of_documents(own).is_err());
+        for bad in [
+            r#"{"requestPolicy":{"headerContentType":"image/png"}}"#,
+            r#"{"throttlePolicy":{"maxReceivesPerSecond":0}}"#,
+            r#"{"throttlePolicy":{"maxReceivesPerSecond":"5"}}"#,
+        ] {
+            assert!(check_of_subscription(bad).is_err(), "{bad}");
+        }
+        assert!(check_of_topic(&topic.replace("application/json", "text/csv")).is_err());
     }
 
     #[test]

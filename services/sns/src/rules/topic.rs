@@ -110,6 +110,12 @@ impl Settings {
                     _ => return Err(bad(name, "value must be Topic or MessageGroup")),
                 };
             }
+            _ if name.ends_with("SampleRate")
+                && !value.is_empty()
+                && !value.parse::<u8>().is_ok_and(|rate| rate <= 100) =>
+            {
+                return Err(bad(name, "value must be an integer between 0 and 100"));
+            }
             _ if KEPT.contains(&name) => {
                 self.kept.insert(name.to_owned(), value.to_owned());
             }
@@ -200,6 +206,7 @@ mod tests {
     fn attributes_are_checked_and_shown() {
         let mut settings = Settings::default();
         settings.set("DisplayName", "me").unwrap();
+        settings.set("HTTPSuccessFeedbackSampleRate", "100").unwrap();
         settings.set("KmsMasterKeyId", "alias/aws/sns").unwrap();
         for (name, value) in [
             ("ContentBasedDeduplication", "true"),
@@ -207,6 +214,8 @@ mod tests {
             ("Policy", "{"),
             ("Nonsense", "x"),
             ("FifoTopic", "true"),
+            ("HTTPSuccessFeedbackSampleRate", "101"),
+            ("SQSSuccessFeedbackSampleRate", "many"),
         ] {
             assert_eq!(settings.set(name, value).unwrap_err().code(), "InvalidParameter", "{name}");
         }

@@ -10,8 +10,8 @@ use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_kernel::targets::{Consignment, Target, Undelivered};
 use haar_kernel::{
-    Answer, Call, DataKey, DoorParts, Doors, Flow, Kernel, KernelBuilder, Lanes, NoIdentities,
-    NoMeter, Principal, Room, Settings,
+    Answer, Auth, Call, DataKey, DoorParts, Doors, Flow, Identities, Kernel, KernelBuilder, Lanes,
+    NoIdentities, NoMeter, Principal, Room, Settings,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -80,6 +80,14 @@ impl House {
         Self::over(Clock::simulated(BEGIN), ledger, Kv::ephemeral(), Arc::default())
     }
 
+    /// A house where policies decide.
+    pub fn enforced(identities: Arc<dyn Identities>) -> Self {
+        let ledger = Ledger::ephemeral(Sns::tables(haar_kernel::tables()));
+        let settings = Settings { auth: Auth::Enforce, ..Settings::default() };
+        let clock = Clock::simulated(BEGIN);
+        Self::with((clock, ledger, Kv::ephemeral()), Arc::default(), (settings, identities))
+    }
+
     /// The same state, as another process finds it.
     pub fn again(self) -> Self {
         let Doors { clock, ledger, kv, .. } = self.doors.clone();
@@ -89,6 +97,14 @@ impl House {
     }
 
     fn over(clock: Clock, ledger: Ledger, kv: Kv, queues: Arc<Queues>) -> Self {
+        Self::with((clock, ledger, kv), queues, (Settings::default(), Arc::new(NoIdentities)))
+    }
+
+    fn with(
+        (clock, ledger, kv): (Clock, Ledger, Kv),
+        queues: Arc<Queues>,
+        (settings, identities): (Settings, Arc<dyn Identities>),
+    ) -> Self {
         let ids = IdSource::seeded(7);
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
@@ -98,7 +114,7 @@ impl House {
             blobs: Blobs::ephemeral(ids).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock)),
             meter: Arc::new(NoMeter),
-            settings: Settings::default(),
+            settings,
         });
         let others = Arc::new(Others::default());
         doors.targets.offer("lambda", Arc::clone(&others) as _);
@@ -106,7 +122,7 @@ impl House {
         let key = DataKey::new(&[7; DataKey::LEN]);
         let room = Sns::open(&doors, key).unwrap();
         let of_queues = |lanes: &mut Lanes<Queues>| lanes.flow::<SendMessage>();
-        let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
+        let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&room), Sns::lanes)
             .room(Arc::clone(&queues), of_queues)
             .build();
@@ -120,8 +136,21 @@ impl House {
         O::Input: DeserializeOwned,
         O::Output: Serialize,
     {
-        let input = serde_json::from_value(input).unwrap();
         let principal = Arc::new(Principal::root(AccountId::default()));
+        self.call_as::<O>(principal, input).await
+    }
+
+    /// The same for somebody.
+    pub async fn call_as<O: Operation>(
+        &self,
+        principal: Arc<Principal>,
+        input: Value,
+    ) -> Result<Value, Refused>
+    where
+        O::Input: DeserializeOwned,
+        O::Output: Serialize,
+    {
+        let input = serde_json::from_value(input).unwrap();
         match self.doors.call::<O>(principal, &Region::default(), input).await {
             Ok(output) => Ok(serde_json::to_value(&output).unwrap()),
             Err(error) => Err((error.code().to_owned(), error.message().to_owned())),
