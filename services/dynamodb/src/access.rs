@@ -3,17 +3,19 @@
 //! Amazon DynamoDB*.
 
 mod keys;
+mod statements;
 
 use std::sync::Arc;
 
 use haar_dynamodb_contract::model::SERVICE;
-use haar_kernel::{Call, Question, Room, resource_tags};
+use haar_kernel::{Auth, Call, Question, Room, resource_tags};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
 use haar_wire::{AwsError, Body, Json, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::Dynamodb;
 use crate::lookup::{arn_key, table_key};
+use crate::rules::partiql::Statement;
 use crate::state::TableRow;
 
 /// The CRC-32 of an answer's body, in decimal.
@@ -108,20 +110,53 @@ fn policy_of(snapshot: &Snapshot, resource: &str) -> Option<Arc<Document>> {
 }
 
 impl Dynamodb {
-    /// Weighs one item of a call that is about several; `part` is its part of the input.
+    /// Weighs one item of a transaction; `part` is its part of the input.
     pub(crate) fn may(
         &self,
         call: &Call,
-        action: &str,
+        (action, within): (&str, &str),
         table: &TableRow,
         part: &Json,
     ) -> Result<(), AwsError> {
-        let snapshot = self.doors.ledger.snapshot();
-        let resource = table.arn();
         let mut keys = keys::of_item(table, part);
-        keys.extend(self.resource_keys(call, &snapshot, &resource));
-        let policy = policy_of(&snapshot, &resource);
-        let question = Question { action, resource: &resource, policy, keys: &keys };
-        self.doors.authorise(call, &question)
+        if action == "dynamodb:GetItem" {
+            keys.push((keys::SELECT.to_owned(), vec![keys::selected(part).to_owned()]));
+        }
+        keys.push(enclosed(within));
+        self.weigh(call, action, &table.arn(), keys)
     }
+
+    /// Weighs one PartiQL statement, maybe within a transaction.
+    pub(crate) fn may_run(
+        &self,
+        call: &Call,
+        statement: &Statement,
+        within: Option<&str>,
+    ) -> Result<(), AwsError> {
+        if self.doors.settings.auth == Auth::Permissive {
+            return Ok(());
+        }
+        let table = self.serving(call, statement.table())?;
+        let mut keys = statements::keys(&table, statement);
+        keys.extend(within.map(enclosed));
+        self.weigh(call, statement.action(), &statements::resource(&table, statement), keys)
+    }
+
+    fn weigh(
+        &self,
+        call: &Call,
+        action: &str,
+        resource: &str,
+        mut keys: Vec<keys::Key>,
+    ) -> Result<(), AwsError> {
+        let snapshot = self.doors.ledger.snapshot();
+        keys.extend(self.resource_keys(call, &snapshot, resource));
+        let policy = policy_of(&snapshot, resource);
+        self.doors.authorise(call, &Question { action, resource, policy, keys: &keys })
+    }
+}
+
+/// The transaction that an item's permission is asked within.
+fn enclosed(within: &str) -> keys::Key {
+    ("dynamodb:EnclosingOperation".to_owned(), vec![within.to_owned()])
 }

@@ -6,7 +6,7 @@ mod batch;
 mod capture;
 mod delete;
 mod get;
-mod partiql;
+pub(crate) mod partiql;
 mod policy;
 mod put;
 mod query;

@@ -83,3 +83,8 @@ pub(crate) fn failed_item(error: &AwsError) -> Option<WireItem> {
     haar_wire::from_json_into(json, &mut found).ok()?;
     found.item
 }
+
+/// Tables with replicas in other regions.
+pub(crate) fn no_global_tables() -> AwsError {
+    AwsError::new("NotImplemented", 501, "haar has no global tables")
+}

@@ -89,6 +89,11 @@ async fn what_is_no_table_is_refused() {
         }
         assert_eq!(house.call::<CreateTable>(input).await, invalid(&why));
     }
+    let replica = json!({ "TableName": "new", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": define(&["p"]), "KeySchema": hash,
+        "GlobalTableSourceArn": "arn:aws:dynamodb:eu-west-1:000000000000:table/there" });
+    let none = refused("NotImplemented", "haar has no global tables");
+    assert_eq!(house.call::<CreateTable>(replica).await, none);
     let again = json!({ "TableName": "there", "BillingMode": "PAY_PER_REQUEST",
         "AttributeDefinitions": define(&["p"]), "KeySchema": hash });
     let exists = refused("ResourceInUseException", "Table already exists: there");

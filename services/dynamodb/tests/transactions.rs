@@ -84,8 +84,14 @@ async fn a_transaction_is_carried_out_whole_or_not_at_all() {
     for p in ["a", "b"] {
         house.put("tab", item(p, 0, json!({ "v": { "N": "50" } }))).await;
     }
-    house.ok::<TransactWriteItems>(transfer("a", "b", Some("token-1"))).await;
-    house.ok::<TransactWriteItems>(transfer("a", "b", Some("token-1"))).await;
+    let mut moved = transfer("a", "b", Some("token-1"));
+    moved["ReturnConsumedCapacity"] = json!("TOTAL");
+    let written = house.ok::<TransactWriteItems>(moved.clone()).await;
+    assert_eq!(written["ConsumedCapacity"][0]["WriteCapacityUnits"], json!(4.0));
+    let replayed = house.ok::<TransactWriteItems>(moved).await;
+    let units = &replayed["ConsumedCapacity"][0];
+    assert_eq!((&units["ReadCapacityUnits"], &units["CapacityUnits"]), (&json!(4.0), &json!(4.0)));
+    assert!(units["WriteCapacityUnits"].is_null(), "a replay reads: {units}");
     let read = json!({ "TransactItems": [
         { "Get": { "TableName": "tab", "Key": key("a", 0), "ProjectionExpression": "v" } },
         { "Get": { "TableName": "tab", "Key": key("b", 0), "ProjectionExpression": "v" } },
@@ -150,6 +156,9 @@ async fn partiql_reads_and_writes_the_same_items() {
     let page = house.ok::<ExecuteStatement>(first.clone()).await;
     let mut rest = first;
     rest["NextToken"] = page["NextToken"].clone();
+    let mut other = rest.clone();
+    other["Statement"] = json!("SELECT * FROM tab WHERE v > 0");
+    assert_eq!(house.call::<ExecuteStatement>(other).await, invalid("Invalid NextToken"));
     let rest = house.ok::<ExecuteStatement>(rest).await;
     assert_eq!(rest["Items"].as_array().unwrap().len(), 2);
     assert_eq!(

@@ -5,10 +5,10 @@ mod select;
 mod single;
 mod transaction;
 
+pub(crate) use single::returned;
+
 use haar_dynamodb_contract::{AttributeValue, DuplicateItemException};
-use haar_kernel::{Auth, Call};
 use haar_wire::AwsError;
-use serde_json::json;
 
 use crate::Dynamodb;
 use crate::convert;
@@ -32,30 +32,6 @@ fn no_key() -> AwsError {
 }
 
 impl Dynamodb {
-    /// Whether the caller may run a statement.
-    fn may_run(&self, call: &Call, statement: &Statement) -> Result<(), AwsError> {
-        if self.doors.settings.auth == Auth::Permissive {
-            return Ok(());
-        }
-        let table = self.serving(call, statement.table())?;
-        let leading = match statement.clone() {
-            Statement::Update { condition, .. } | Statement::Delete { condition, .. } => {
-                exact_key(condition, &table.keys).map(|keyed| keyed.key)
-            }
-            Statement::Insert { item, .. } => Some(item),
-            Statement::Select(select) | Statement::Exists(select) => select
-                .condition
-                .and_then(|condition| partiql::key_condition(&condition, &table.keys))
-                .map(|condition| [(table.keys.hash.name.clone(), condition.hash)].into()),
-        };
-        let key = leading.map(|item| table.keys.of(&item)).unwrap_or_default();
-        let key: serde_json::Map<_, _> = convert::to_wire(key)
-            .into_iter()
-            .map(|(name, value)| (name, haar_wire::to_json(&value)))
-            .collect();
-        self.may(call, statement.action(), &table, &json!({ "Key": key }))
-    }
-
     /// A statement that writes, or checks, one item.
     fn order_of(&self, table: &TableRow, statement: Statement) -> Result<Order, AwsError> {
         match statement {

@@ -1,11 +1,13 @@
 //! Resource policies of tables.
 
+use std::sync::Arc;
+
 use haar_dynamodb_contract::{
     DeleteResourcePolicy, DeleteResourcePolicyInput, DeleteResourcePolicyOutput, GetResourcePolicy,
     GetResourcePolicyInput, GetResourcePolicyOutput, PolicyNotFoundException, PutResourcePolicy,
     PutResourcePolicyInput, PutResourcePolicyOutput,
 };
-use haar_kernel::{Answer, Call, Command, Query};
+use haar_kernel::{Answer, Call, Command, Query, Question};
 use haar_ledger::{Snapshot, Tx};
 use haar_policy::{Document, Grammar};
 use haar_wire::AwsError;
@@ -66,6 +68,9 @@ impl Command<PutResourcePolicy> for Dynamodb {
         let mut row = TableRow::clone(&*find_by_arn(tx, &input.resource_arn)?);
         check_revision(&row, input.expected_revision_id.as_deref())?;
         check(&input.policy)?;
+        if input.confirm_remove_self_resource_access != Some(true) {
+            self.check_keeps_in(call, &input)?;
+        }
         let same = row.policy.as_ref().filter(|policy| policy.document == input.policy);
         let revision = match same {
             Some(policy) => policy.revision.clone(),
@@ -74,6 +79,27 @@ impl Command<PutResourcePolicy> for Dynamodb {
         row.policy = Some(Policy { document: input.policy, revision: revision.clone() });
         tx.put(row);
         Ok(PutResourcePolicyOutput { revision_id: Some(revision) })
+    }
+}
+
+impl Dynamodb {
+    /// Refuses a policy that would keep its own writer from the next change of it. The words are
+    /// *ours*.
+    fn check_keeps_in(&self, call: &Call, input: &PutResourcePolicyInput) -> Result<(), AwsError> {
+        let document = Document::parse(&input.policy, Grammar::Resource);
+        let policy = document.ok().map(Arc::new);
+        let question = Question {
+            action: "dynamodb:PutResourcePolicy",
+            resource: &input.resource_arn,
+            policy,
+            keys: &[],
+        };
+        self.doors.authorise(call, &question).map_err(|_| {
+            invalid(
+                "The policy would not allow its own change by the caller: \
+                 ConfirmRemoveSelfResourceAccess must be set for that.",
+            )
+        })
     }
 }
 

@@ -7,14 +7,34 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_dynamodb_contract::{ConsumedCapacity, ReturnConsumedCapacity};
+use haar_types::Timestamp;
+use haar_wire::AwsError;
 
 use crate::Dynamodb;
 use crate::capacity::{Direction, Units, directed};
+use crate::rules::schema::PrimaryKey;
+use crate::rules::value::item_size;
 use crate::state::{TableKey, TableRow};
 
-pub(crate) use write::{cancelled, check_distinct, digest, repeated};
+pub(crate) use write::{cancelled, check_distinct, digest, items_of, repeated};
 
 impl Dynamodb {
+    /// What a transaction used whose token came before: its items are read, not written. AWS docs:
+    /// *API Reference > TransactWriteItems*, Idempotency.
+    pub(crate) fn used_by_replay(
+        &self,
+        wanted: &[(TableKey, PrimaryKey)],
+        now: Timestamp,
+        asked: Option<ReturnConsumedCapacity>,
+    ) -> Result<Option<Vec<ConsumedCapacity>>, AwsError> {
+        let found = self.engine.get_all(wanted, now)?.map_err(cancelled)?;
+        let units = found.into_iter().map(|(table, item)| {
+            let size = item.as_ref().map_or(0, item_size);
+            (table, Units::of_read(size, true))
+        });
+        Ok(self.used_by_table(units, Direction::Read, asked))
+    }
+
     /// Notes what a transaction used, and shows it by table.
     pub(crate) fn used_by_table(
         &self,

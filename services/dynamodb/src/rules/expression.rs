@@ -9,6 +9,7 @@ pub(crate) mod ast;
 mod condition;
 pub(crate) mod evaluate;
 mod lexer;
+mod named;
 mod operand_types;
 pub(crate) mod overlap;
 mod parser;

@@ -16,7 +16,7 @@ use super::expression::path::Path;
 use super::value::{Attr, Item};
 use crate::refusal::invalid;
 
-pub(crate) use keys::{Keyed, exact_key, key_condition};
+pub(crate) use keys::{Keyed, exact_key, key_condition, partitions};
 
 /// What comes back of a changed item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -59,7 +59,7 @@ impl Flow<BatchExecuteStatement> for Dynamodb {
 impl Dynamodb {
     fn run_one(&self, call: &Call, request: BatchStatementRequest) -> Result<Done, AwsError> {
         let statement = read(&request.statement, request.parameters)?;
-        self.may_run(call, &statement)?;
+        self.may_run(call, &statement, None)?;
         let shows_failed = request.return_values_on_condition_check_failure
             == Some(ReturnValuesOnConditionCheckFailure::AllOld);
         let Statement::Select(select) = statement else {

@@ -33,12 +33,23 @@ pub(super) struct Selected {
 pub(super) struct Paging {
     pub(super) limit: Option<i32>,
     pub(super) token: Option<String>,
+    /// Tells the statement from others.
+    pub(super) digest: u64,
     pub(super) is_consistent: bool,
 }
 
-/// A token for the page behind an item.
-pub(super) fn token_of(last: &Item) -> String {
-    URL_SAFE_NO_PAD.encode(codec::encode(last))
+/// A token for the page behind an item, of the statement with a digest.
+pub(super) fn token_of(last: &Item, digest: u64) -> String {
+    let mut token = digest.to_be_bytes().to_vec();
+    token.extend(codec::encode(last));
+    URL_SAFE_NO_PAD.encode(token)
+}
+
+/// The item that a token stands behind, where it is one of the statement's.
+fn last_of(token: &str, digest: u64) -> Option<Item> {
+    let token = URL_SAFE_NO_PAD.decode(token).ok()?;
+    let (of, last) = token.split_first_chunk::<8>()?;
+    codec::decode(last.to_vec().into()).filter(|_| *of == digest.to_be_bytes())
 }
 
 impl Dynamodb {
@@ -68,7 +79,8 @@ impl Dynamodb {
         };
         check_order(&select, keys)?;
         if let Some(token) = &paging.token {
-            let at = start_of(&table, index.as_ref(), token);
+            let last = last_of(token, paging.digest);
+            let at = last.and_then(|last| start_of(&table, index.as_ref(), &last));
             span.after(at.ok_or_else(|| invalid("Invalid NextToken"))?);
         }
         let plan = Plan {
@@ -114,8 +126,7 @@ fn needs_items(table: &TableRow, index: &Index, select: &Select) -> bool {
     !index.is_global && index.projected.kind != ProjectionType::All && beyond
 }
 
-fn start_of(table: &TableRow, index: Option<&Index>, token: &str) -> Option<Vec<u8>> {
-    let last = codec::decode(URL_SAFE_NO_PAD.decode(token).ok()?.into())?;
-    let base = table.keys.of_key(table.keys.of(&last)).ok()?;
-    position(index, &last, &base)
+fn start_of(table: &TableRow, index: Option<&Index>, last: &Item) -> Option<Vec<u8>> {
+    let base = table.keys.of_key(table.keys.of(last)).ok()?;
+    position(index, last, &base)
 }

@@ -14,6 +14,7 @@ use super::{read, worded};
 use crate::Dynamodb;
 use crate::convert::to_wire;
 use crate::engine::Written;
+use crate::ops::transact::digest;
 use crate::ops::update::{attributes, changed_paths};
 use crate::orders::Order;
 use crate::rules::partiql::{Returning, Statement};
@@ -27,18 +28,24 @@ impl Flow<ExecuteStatement> for Dynamodb {
         input: ExecuteStatementInput,
     ) -> Answer<ExecuteStatement> {
         let asked = input.return_consumed_capacity;
+        let digest = digest(&ExecuteStatementInput {
+            statement: input.statement.clone(),
+            parameters: input.parameters.clone(),
+            ..ExecuteStatementInput::default()
+        });
         let statement = read(&input.statement, input.parameters)?;
-        self.may_run(&call, &statement)?;
+        self.may_run(&call, &statement, None)?;
         if let Statement::Select(select) = statement {
             let paging = Paging {
                 limit: input.limit,
                 token: input.next_token,
+                digest,
                 is_consistent: input.consistent_read == Some(true),
             };
             let page = self.select(&call, select, paging)?;
             return Ok(ExecuteStatementOutput {
                 items: Some(page.items.into_iter().map(to_wire).collect()),
-                next_token: page.last.as_ref().map(token_of),
+                next_token: page.last.as_ref().map(|last| token_of(last, digest)),
                 consumed_capacity: page.units.shown(&page.table, asked),
                 last_evaluated_key: page.last.map(to_wire),
             });
@@ -87,7 +94,8 @@ impl Dynamodb {
     }
 }
 
-fn returned(statement: &Statement) -> ReturnValue {
+/// What comes back of the item that a statement changes.
+pub(crate) fn returned(statement: &Statement) -> ReturnValue {
     let returning = match statement {
         Statement::Update { returning, .. } | Statement::Delete { returning, .. } => *returning,
         _ => None,

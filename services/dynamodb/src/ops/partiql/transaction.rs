@@ -14,7 +14,7 @@ use crate::Dynamodb;
 use crate::capacity::{Direction, Units};
 use crate::convert::to_wire;
 use crate::engine::{Outcome, Token};
-use crate::ops::transact::{cancelled, check_distinct, digest, repeated};
+use crate::ops::transact::{cancelled, check_distinct, digest, items_of, repeated};
 use crate::refusal::invalid;
 use crate::rules::expression::Projection;
 use crate::rules::partiql::{Select, Statement, exact_key};
@@ -33,7 +33,7 @@ impl Flow<ExecuteTransaction> for Dynamodb {
         let (mut reads, mut writes) = (Vec::new(), Vec::new());
         for one in input.transact_statements {
             let statement = read(&one.statement, one.parameters)?;
-            self.may_run(&call, &statement)?;
+            self.may_run(&call, &statement, Some("ExecuteTransaction"))?;
             let shows_failed = one.return_values_on_condition_check_failure
                 == Some(ReturnValuesOnConditionCheckFailure::AllOld);
             match statement {
@@ -66,9 +66,13 @@ impl Flow<ExecuteTransaction> for Dynamodb {
             text,
             digest,
         });
+        let items = items_of(&orders);
         let outcome = self.engine.transact(orders, token, call.now);
-        let done = match self.engine.settled(outcome).await? {
-            Outcome::Done(written) => written,
+        let consumed_capacity = match self.engine.settled(outcome).await? {
+            Outcome::Done(done) => {
+                let units = done.into_iter().map(|written| (written.table, written.units));
+                self.used_by_table(units, Direction::Write, asked)
+            }
             Outcome::Cancelled(reasons) => {
                 let worded = |(error, is_insert): (Option<AwsError>, bool)| {
                     error.map(|error| worded(is_insert, error))
@@ -76,12 +80,11 @@ impl Flow<ExecuteTransaction> for Dynamodb {
                 return Err(cancelled(reasons.into_iter().zip(inserts).map(worded).collect()));
             }
             Outcome::Mismatch => return Err(repeated()),
-            Outcome::Repeated => Vec::new(),
+            Outcome::Repeated => self.used_by_replay(&items, call.now, asked)?,
         };
-        let units = done.into_iter().map(|written| (written.table, written.units));
         Ok(ExecuteTransactionOutput {
             responses: Some(vec![ItemResponse::default(); count]),
-            consumed_capacity: self.used_by_table(units, Direction::Write, asked),
+            consumed_capacity,
         })
     }
 }

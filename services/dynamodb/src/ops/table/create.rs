@@ -12,7 +12,7 @@ use haar_wire::AwsError;
 
 use crate::Dynamodb;
 use crate::ops::policy;
-use crate::refusal::{in_use, invalid, invalid_parameter};
+use crate::refusal::{in_use, invalid, invalid_parameter, no_global_tables};
 use crate::render;
 use crate::rules::definition::{self, Attributes};
 use crate::rules::schema::KeySchema;
@@ -31,6 +31,9 @@ pub(crate) const TAGS_MAX: usize = 50;
 impl Command<CreateTable> for Dynamodb {
     fn command(&self, call: &Call, tx: &mut Tx, input: CreateTableInput) -> Answer<CreateTable> {
         definition::check_name(&input.table_name)?;
+        if input.global_table_source_arn.is_some() {
+            return Err(no_global_tables());
+        }
         input.resource_policy.as_deref().map(policy::check).transpose()?;
         let key = (call.account.clone(), call.region.clone(), input.table_name.clone());
         let row = new_row(call, key, &input)?;

@@ -14,7 +14,7 @@ use super::create::{self, check_indexes, global, new_stream, stream_row, wanted_
 use super::end_stream;
 use crate::Dynamodb;
 use crate::lookup::find_table;
-use crate::refusal::{in_use, invalid, invalid_parameter, limit, no_resource};
+use crate::refusal::{in_use, invalid, invalid_parameter, limit, no_global_tables, no_resource};
 use crate::render;
 use crate::rules::definition::{self, throughput};
 use crate::rules::throughput::changed;
@@ -60,7 +60,7 @@ fn check_status(row: &TableRow) -> Result<(), AwsError> {
 
 fn check_asked(input: &UpdateTableInput) -> Result<(), AwsError> {
     if input.replica_updates.is_some() || input.global_table_witness_updates.is_some() {
-        return Err(AwsError::new("NotImplemented", 501, "haar has no global tables"));
+        return Err(no_global_tables());
     }
     let asks = input.billing_mode.is_some()
         || input.provisioned_throughput.is_some()

@@ -27,7 +27,8 @@ impl Flow<TransactGetItems> for Dynamodb {
             let get = item.get;
             let table = self.serving(&call, &get.table_name)?;
             if self.doors.settings.auth != Auth::Permissive {
-                self.may(&call, "dynamodb:GetItem", &table, &to_json(&get))?;
+                let action = ("dynamodb:GetItem", "TransactGetItems");
+                self.may(&call, action, &table, &to_json(&get))?;
             }
             let names = get.expression_attribute_names;
             projections.push(projected(get.projection_expression.as_deref(), names, None)?);

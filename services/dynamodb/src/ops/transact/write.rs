@@ -19,6 +19,8 @@ use crate::orders::{Deed, Order};
 use crate::refusal::invalid;
 use crate::render::collection_metrics;
 use crate::requests::{self, ConditionInput, UpdateInput};
+use crate::rules::schema::PrimaryKey;
+use crate::state::TableKey;
 
 /// AWS docs: *Amazon DynamoDB API Reference > TransactWriteItems*.
 impl Flow<TransactWriteItems> for Dynamodb {
@@ -49,20 +51,28 @@ impl Flow<TransactWriteItems> for Dynamodb {
                 metrics.entry(order.table.2.clone()).or_default().push(shown);
             }
         }
+        let asked = input.return_consumed_capacity;
+        let items = items_of(&orders);
         let outcome = self.engine.transact(orders, token, call.now);
-        let done = match self.engine.settled(outcome).await? {
-            Outcome::Done(written) => written,
+        let consumed_capacity = match self.engine.settled(outcome).await? {
+            Outcome::Done(done) => {
+                let units = done.into_iter().map(|written| (written.table, written.units));
+                self.used_by_table(units, Direction::Write, asked)
+            }
             Outcome::Cancelled(reasons) => return Err(cancelled(reasons)),
             Outcome::Mismatch => return Err(repeated()),
-            Outcome::Repeated => Vec::new(),
+            Outcome::Repeated => self.used_by_replay(&items, call.now, asked)?,
         };
-        let units = done.into_iter().map(|written| (written.table, written.units));
-        let asked = input.return_consumed_capacity;
         Ok(TransactWriteItemsOutput {
-            consumed_capacity: self.used_by_table(units, Direction::Write, asked),
+            consumed_capacity,
             item_collection_metrics: (!metrics.is_empty()).then_some(metrics),
         })
     }
+}
+
+/// The items that orders are about.
+pub(crate) fn items_of(orders: &[Order]) -> Vec<(TableKey, PrimaryKey)> {
+    orders.iter().map(|order| (order.table.clone(), order.key.clone())).collect()
 }
 
 /// Tells requests apart that come with one token.
@@ -142,7 +152,7 @@ impl Dynamodb {
             return Ok(());
         }
         let table = self.serving(call, table)?;
-        self.may(call, action, &table, &to_json(part))
+        self.may(call, (action, "TransactWriteItems"), &table, &to_json(part))
     }
 
     fn order(&self, call: &Call, item: TransactWriteItem) -> Result<Order, AwsError> {

@@ -99,34 +99,3 @@ fn contains(value: &Attr, part: &Attr) -> bool {
         _ => false,
     }
 }
-
-impl Condition {
-    /// True where the condition looks at a top-level attribute.
-    pub(crate) fn names(&self, attribute: &str) -> bool {
-        let of = |operand: &Operand| operand.names(attribute);
-        match self {
-            Self::Compare(left, _, right)
-            | Self::BeginsWith(left, right)
-            | Self::Contains(left, right) => of(left) || of(right),
-            Self::Between(value, low, high) => of(value) || of(low) || of(high),
-            Self::In(value, all) => of(value) || all.iter().any(of),
-            Self::And(left, right) | Self::Or(left, right) => {
-                left.names(attribute) || right.names(attribute)
-            }
-            Self::Not(inner) => inner.names(attribute),
-            Self::Exists(path) | Self::NotExists(path) | Self::TypeIs(path, _) => {
-                path.attribute == attribute
-            }
-        }
-    }
-}
-
-impl Operand {
-    fn names(&self, attribute: &str) -> bool {
-        match self {
-            Self::Path(path) => path.attribute == attribute,
-            Self::Value(_) => false,
-            Self::Size(inner) => inner.names(attribute),
-        }
-    }
-}

@@ -88,3 +88,26 @@ pub(crate) fn key_condition(condition: &Condition, keys: &KeySchema) -> Option<K
     });
     Some(KeyCondition { hash, range })
 }
+
+/// The partitions that a condition stays within; `None` where it may hold in any. AWS docs:
+/// *Developer Guide > PartiQL select statements*: equality or `IN` of the partition key.
+pub(crate) fn partitions(condition: &Condition, name: &str) -> Option<Vec<Attr>> {
+    match condition {
+        Condition::And(left, right) => partitions(left, name).or_else(|| partitions(right, name)),
+        Condition::Or(left, right) => {
+            let mut found = partitions(left, name)?;
+            found.extend(partitions(right, name)?);
+            Some(found)
+        }
+        Condition::In(Operand::Path(path), all)
+            if path.attribute == name && path.steps.is_empty() =>
+        {
+            let value = |one: &Operand| match one {
+                Operand::Value(value) => Some(value.clone()),
+                _ => None,
+            };
+            all.iter().map(value).collect()
+        }
+        other => equal(other, name).map(|value| vec![value]),
+    }
+}
