@@ -71,6 +71,34 @@ def test_an_operation_of_a_service_is_called(cloud, scheduler):
     assert until(found) == ["made"]
 
 
+def test_operations_go_by_their_sdks_names_and_bytes_are_texts(cloud, functions, scheduler):
+    name, source = functions.python(RECORDER), uuid.uuid4().hex
+    events, s3, logs = cloud.client("events"), cloud.client("s3"), cloud.client("logs")
+    events.put_rule(Name=source, EventPattern=json.dumps({"source": [source]}))
+    events.put_targets(Rule=source, Targets=[{"Id": "1", "Arn": arn_of(functions, name)}])
+    s3.create_bucket(Bucket=source)
+    entry = {"Source": source, "DetailType": "tick", "Detail": "{}"}
+    for operation, given in [
+        ("eventbridge:putEvents", {"Entries": [entry]}),
+        ("cloudwatchlogs:createLogGroup", {"LogGroupName": source}),
+        ("s3:putObject", {"Bucket": source, "Key": "k", "Body": "hello"}),
+    ]:
+        target = {"Arn": f"arn:aws:scheduler:::aws-sdk:{operation}", "Input": json.dumps(given)}
+        create(scheduler, soon(1), target)
+    assert until(lambda: heard(cloud, name))[0]["detail-type"] == "tick"
+    groups = lambda: logs.describe_log_groups(logGroupNamePrefix=source)["logGroups"]
+    assert until(groups)[0]["logGroupName"] == source
+    until(lambda: s3.list_objects_v2(Bucket=source).get("Contents"))
+    assert s3.get_object(Bucket=source, Key="k")["Body"].read() == b"hello"
+    for operation, text in [
+        ("events:putEvents", "events is not a supported service for a target."),
+        ("sqs:flyAway", "flyAway is not a supported api for a target."),
+    ]:
+        with pytest.raises(scheduler.exceptions.ValidationException) as refused:
+            create(scheduler, soon(1), {"Arn": f"arn:aws:scheduler:::aws-sdk:{operation}"})
+        assert text in str(refused.value)
+
+
 def test_a_schedule_sends_to_the_default_bus(cloud, functions, scheduler):
     name, source = functions.python(RECORDER), uuid.uuid4().hex
     events = cloud.client("events")

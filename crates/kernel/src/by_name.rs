@@ -6,19 +6,28 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use haar_types::Region;
-use haar_wire::{AwsError, Json, Kind, Member, OperationSchema, Schema};
+use haar_wire::{AwsError, Json, Kind, Member, OperationSchema, Schema, ServiceSchema};
 
 use crate::{Doors, Principal};
 
 impl Doors {
     /// An operation that a room here serves, by the names that SDKs give it: `sqs` and
-    /// `sendMessage`, `secretsmanager` and `getSecretValue`.
+    /// `sendMessage`, `eventbridge` and `putEvents`.
     pub fn operation(&self, service: &str, name: &str) -> Option<&'static OperationSchema> {
         let served = self.kernel().ok()?.served();
         served.into_iter().find(|operation| {
-            let id = operation.service.id.replace([' ', '-'], "");
-            id.eq_ignore_ascii_case(service) && is_same(operation.name, name)
+            is_service(operation.service, service) && is_same(operation.name, name)
         })
+    }
+
+    /// Whether the API model of a service has an operation, served here or not; `None` for a
+    /// service that has no room here.
+    pub fn has_operation(&self, service: &str, name: &str) -> Option<bool> {
+        let served = self.kernel().ok()?.served();
+        let mut found = served.into_iter().map(|operation| operation.service);
+        let schema = found.find(|schema| is_service(schema, service))?;
+        let listed = schema.operations.iter().any(|operation| is_same(operation.name, name));
+        Some(listed || schema.unlisted.iter().any(|operation| is_same(operation.name, name)))
     }
 
     /// Calls such an operation as `principal`, through the same authorisation as a request from
@@ -37,6 +46,11 @@ impl Doors {
         let input = adapted(input, operation.input);
         self.kernel()?.call_named(principal, region.clone(), operation, input).await
     }
+}
+
+/// A service under its SDKs' name: its id in small letters, without blanks.
+fn is_service(schema: &ServiceSchema, given: &str) -> bool {
+    schema.service_id.replace([' ', '-'], "").eq_ignore_ascii_case(given)
 }
 
 fn is_same(name: &str, given: &str) -> bool {
@@ -67,7 +81,7 @@ fn adapted(value: Json, schema: &Schema) -> Json {
             let each = |(key, value): (String, Json)| (key, adapted(value, map.value.schema));
             Json::Object(given.into_iter().map(each).collect())
         }
-        (Kind::Blob, Json::String(text)) => Json::String(STANDARD.encode(text)),
+        (Kind::Blob | Kind::Stream, Json::String(text)) => Json::String(STANDARD.encode(text)),
         (_, value) => value,
     }
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use crate::schema::Member;
-use crate::value::{Value, View};
+use crate::value::{Refused, Scalar, Value, View};
 use crate::{AwsError, Shape};
 
 /// One event: a member of the union that the model draws.
@@ -89,6 +89,13 @@ impl<E: Event> Value for EventStream<E> {
 impl Value for crate::Body {
     fn view(&self) -> View<'_> {
         View::Stream
+    }
+
+    /// Bytes of a document that stands for a request.
+    fn set(&mut self, scalar: Scalar) -> Result<(), Refused> {
+        let Scalar::Blob(bytes) = scalar else { return Err(Refused) };
+        *self = bytes.into();
+        Ok(())
     }
 
     fn set_body(&mut self, body: crate::Body) -> Result<(), crate::Body> {

@@ -26,6 +26,15 @@ pub(crate) fn exists(what: &str, name: &str) -> AwsError {
     ConflictException::message(format!("{what} {name} already exists.")).into()
 }
 
+/// A token came before with another request. The words are *ours*.
+pub(crate) fn token_reused(operation: &str, token: &str) -> AwsError {
+    let text = format!(
+        "The client token '{token}' was used in an earlier {operation} request with other \
+         parameters."
+    );
+    ConflictException::message(text).into()
+}
+
 /// One more than a quota allows.
 pub(crate) fn too_many(what: &str) -> AwsError {
     let text = format!("You have reached the maximum number of {what} for your account.");

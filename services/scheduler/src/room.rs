@@ -7,11 +7,12 @@ use haar_kernel::{Call, Doors, Room, request_tags, resource_tags};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_scheduler_contract::model::SERVICE;
-use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
+use haar_wire::{AwsError, Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::delivery::Execution;
 use crate::lookup::get_group;
 use crate::measure::Measure;
+use crate::refusal::token_reused;
 use crate::state::{GroupKey, ScheduleKey};
 
 /// The room.
@@ -57,6 +58,16 @@ impl Scheduler {
 impl Room for Scheduler {
     fn service(&self) -> &'static ServiceSchema {
         &SERVICE
+    }
+
+    /// The model's only error for it.
+    fn token_reused(
+        &self,
+        operation: &'static OperationSchema,
+        token: &str,
+        _earlier: &Json,
+    ) -> AwsError {
+        token_reused(operation.name, token)
     }
 
     /// The ARNs of schedules and groups that a call names.

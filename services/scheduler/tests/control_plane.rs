@@ -48,6 +48,9 @@ async fn a_token_makes_a_retry_safe() {
     let first = house.ok::<CreateSchedule>(schedule("s", "rate(5 minutes)", token.clone())).await;
     let second = house.ok::<CreateSchedule>(schedule("s", "rate(5 minutes)", token)).await;
     assert_eq!(first, second);
+    let other = json!({"ClientToken": "t", "State": "ENABLED"});
+    let input = schedule("s", "rate(5 minutes)", other);
+    assert_eq!(house.call::<CreateSchedule>(input).await.unwrap_err().0, "ConflictException");
 }
 
 #[tokio::test]
@@ -116,9 +119,16 @@ async fn what_no_schedule_may_be_is_refused() {
         json!({"FlexibleTimeWindow": {"Mode": "OFF", "MaximumWindowInMinutes": 5}}),
         json!({"Target": {"Arn": "queue"}}),
         json!({"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:s3:listBuckets"}}),
+        json!({"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:scheduler:flySchedule"}}),
+        json!({"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:foo:bar"}}),
+        json!({"Target": {"Input": "x".repeat(256 * 1024 + 1)}}),
     ] {
         assert_eq!(refused(rate, more.clone()).await.0, "ValidationException", "{more}");
     }
+    let early = refused(rate, json!({"StartDate": BEGIN.seconds() - 301})).await;
+    assert_eq!(early.1, "The StartDate you specify cannot be earlier than 5 minutes ago.");
+    let late = schedule("late", rate, json!({"StartDate": BEGIN.seconds() - 299}));
+    house.ok::<CreateSchedule>(late).await;
     let nowhere = refused(rate, json!({"GroupName": "none"})).await;
     assert_eq!(nowhere.1, "Schedule group none does not exist.");
 }

@@ -224,7 +224,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 }
                 Ok(true)
             }
-            Kind::Blob => match STANDARD.decode(text) {
+            Kind::Blob | Kind::Stream => match STANDARD.decode(text) {
                 Ok(bytes) => self.set(Scalar::Blob(bytes.into()), "STRING_VALUE"),
                 Err(_) => Err(refuse(self.report, "Unable to parse the base64 of a blob")),
             },

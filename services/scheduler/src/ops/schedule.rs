@@ -50,6 +50,7 @@ impl Command<CreateSchedule> for Scheduler {
             modified_at: call.now,
             runs_from: call.now,
         };
+        times::check_start(row.start, call.now).map_err(invalid)?;
         self.check(call, tx, &row)?;
         let schedule_arn = row.key.arn();
         tx.put(row);
@@ -82,6 +83,9 @@ impl Command<UpdateSchedule> for Scheduler {
             modified_at: call.now,
             runs_from: call.now,
         };
+        if row.start != old.start {
+            times::check_start(row.start, call.now).map_err(invalid)?;
+        }
         self.check(call, tx, &row)?;
         let times = |row: &ScheduleRow| (row.expression.clone(), row.timezone.clone(), row.start);
         if old.state == ScheduleState::Enabled && times(&old) == times(&row) {
@@ -98,7 +102,8 @@ impl Scheduler {
     fn check(&self, call: &Call, snapshot: &Snapshot, row: &ScheduleRow) -> Result<(), AwsError> {
         times::read(&row.expression, row.timezone.as_deref()).map_err(invalid)?;
         times::check(row.start, row.end, &row.window, call.now).map_err(invalid)?;
-        target::check(&row.target).map_err(invalid)?;
+        let has = |service: &str, name: &str| self.doors.has_operation(service, name);
+        target::check(&row.target, &has).map_err(invalid)?;
         let role_arn = &row.target.role_arn;
         check_pass_role(&self.doors, call, snapshot, role_arn, SERVICE_PRINCIPAL)?;
         let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else { return Ok(()) };

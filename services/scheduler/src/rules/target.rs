@@ -17,6 +17,16 @@ pub(crate) fn universal(arn: &str) -> Option<Universal<'_>> {
     Some(Universal { service, operation })
 }
 
+/// The services of AWS, as universal targets name them: ids in small letters, without blanks.
+const SERVICES: &str = include_str!("services.txt");
+
+/// Bytes of an input at most. AWS docs: *Quotas for EventBridge Scheduler > Invocation payload*.
+const INPUT_BYTES_MAX: usize = 256 * 1024;
+
+/// Whether a service has an operation, as far as is known here; `None` for services without a
+/// room.
+pub(crate) type Has<'h> = &'h dyn Fn(&str, &str) -> Option<bool>;
+
 /// Operations that only read begin so: no schedule may call them. AWS docs: *Using universal
 /// targets > Unsupported actions*.
 const READING: &[&str] = &[
@@ -51,13 +61,13 @@ const READING: &[&str] = &[
 ///
 /// # Errors
 /// The text of a `ValidationException`.
-pub(crate) fn check(target: &Target) -> Result<(), String> {
+pub(crate) fn check(target: &Target, has: Has<'_>) -> Result<(), String> {
     let arn = target.arn.as_str();
-    if let Some(Universal { operation, .. }) = universal(arn) {
-        let lower = operation.to_ascii_lowercase();
-        if READING.iter().any(|begin| lower.starts_with(begin)) {
-            return Err(format!("{arn} is not a supported target: {operation} only reads."));
-        }
+    if target.input.as_ref().is_some_and(|input| input.len() > INPUT_BYTES_MAX) {
+        return Err(format!("The Input of a target must not exceed {INPUT_BYTES_MAX} bytes."));
+    }
+    if let Some(named) = universal(arn) {
+        check_operation(named, has)?;
         if let Some(input) = &target.input
             && !serde_json::from_str::<Value>(input).is_ok_and(|input| input.is_object())
         {
@@ -74,6 +84,22 @@ pub(crate) fn check(target: &Target) -> Result<(), String> {
             needs(target, service, resource)
         }
         _ => Err("Provided Arn is not in correct format.".to_owned()),
+    }
+}
+
+/// An operation that no schedule may call, or that there is none of. A service that AWS has and
+/// haar has not is taken: its invocations fail.
+fn check_operation(named: Universal<'_>, has: Has<'_>) -> Result<(), String> {
+    let Universal { service, operation } = named;
+    let lower = service.to_ascii_lowercase();
+    if !SERVICES.split_whitespace().any(|known| known == lower) {
+        return Err(format!("{service} is not a supported service for a target."));
+    }
+    let lower = operation.to_ascii_lowercase();
+    let only_reads = READING.iter().any(|begin| lower.starts_with(begin));
+    match only_reads || has(service, operation) == Some(false) {
+        true => Err(format!("{operation} is not a supported api for a target.")), // words: *ours*
+        false => Ok(()),
     }
 }
 
@@ -118,6 +144,10 @@ fn needs(target: &Target, service: &str, resource: &str) -> Result<(), String> {
 mod tests {
     use super::*;
 
+    fn check(target: &Target) -> Result<(), String> {
+        super::check(target, &|service, operation| (service == "sqs").then(|| operation != "fly"))
+    }
+
     fn target(arn: &str) -> Target {
         Target { arn: arn.to_owned(), ..Target::default() }
     }
@@ -129,6 +159,17 @@ mod tests {
         assert_eq!((found.service, found.operation), ("sqs", "sendMessage"));
         assert_eq!(check(&target(arn)), Ok(()));
         assert!(check(&target("arn:aws:scheduler:::aws-sdk:s3:getObject")).is_err());
+        let universal = |named: &str| target(&format!("arn:aws:scheduler:::aws-sdk:{named}"));
+        assert_eq!(check(&universal("eventbridge:putEvents")), Ok(()));
+        assert_eq!(check(&universal("rds:stopDBInstance")), Ok(()));
+        let text = "fly is not a supported api for a target.";
+        assert_eq!(check(&universal("sqs:fly")), Err(text.to_owned()));
+        for none in ["foo", "events"] {
+            let text = format!("{none} is not a supported service for a target.");
+            assert_eq!(check(&universal(&format!("{none}:putEvents"))), Err(text));
+        }
+        let large = Target { input: Some("x".repeat(262_145)), ..target("arn:aws:sqs:r:1:q") };
+        assert!(check(&large).is_err());
         let text = Target { input: Some("no json".to_owned()), ..target(arn) };
         assert!(check(&text).unwrap_err().starts_with("Invalid RequestJson"));
     }

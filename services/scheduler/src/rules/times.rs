@@ -24,6 +24,20 @@ pub(crate) fn read(expression: &str, timezone: Option<&str>) -> Result<Schedule,
     })
 }
 
+/// How far back a schedule may begin.
+const START_AGO_MAX: Duration = Duration::from_secs(5 * 60);
+
+/// Judges a start date that is new.
+///
+/// # Errors
+/// The text of a `ValidationException`.
+pub(crate) fn check_start(start: Option<Timestamp>, now: Timestamp) -> Result<(), String> {
+    match start.is_some_and(|start| start + START_AGO_MAX < now) {
+        true => Err("The StartDate you specify cannot be earlier than 5 minutes ago.".to_owned()),
+        false => Ok(()),
+    }
+}
+
 /// Judges the times around an expression.
 ///
 /// # Errors
