@@ -86,3 +86,33 @@ def test_event_payloads_over_the_limit_are_refused(functions):
     name = functions.python(RECORDER)
     with pytest.raises(functions.client.exceptions.RequestTooLargeException):
         functions.invoke(name, "x" * (2 << 20), InvocationType="Event")
+
+
+def test_a_bus_gets_the_function_and_itself_as_resources_and_only_failures_go_to_buckets(functions, cloud):
+    events, sqs = cloud.client("events"), cloud.client("sqs")
+    name = functions.python("def handler(event, context): return {'sum': event['a'] + 1}")
+    arn = functions.client.get_function(FunctionName=name)["Configuration"]["FunctionArn"]
+    bus = events.create_event_bus(Name="results")["EventBusArn"]
+    url = sqs.create_queue(QueueName="results")["QueueUrl"]
+    queue = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    pattern = {"source": ["lambda"], "resources": [{"prefix": arn}]}
+    events.put_rule(Name="results", EventBusName="results", EventPattern=json.dumps(pattern))
+    events.put_targets(Rule="results", EventBusName="results", Targets=[{"Id": "1", "Arn": queue}])
+    functions.client.put_function_event_invoke_config(
+        FunctionName=name, DestinationConfig={"OnSuccess": {"Destination": bus}}
+    )
+    functions.invoke(name, {"a": 1}, InvocationType="Event")
+    (told,) = until(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages"))
+    event = json.loads(told["Body"])
+    assert event["detail-type"] == "Lambda Function Invocation Result - Success"
+    assert event["resources"] == [bus, f"{arn}:$LATEST"]
+    assert event["detail"]["responsePayload"] == {"sum": 2}
+
+    for ending, destination in [
+        ("OnSuccess", "arn:aws:s3:::any"), ("OnFailure", f"{queue}-that-is-none"), ("OnFailure", f"{queue}.fifo")
+    ]:
+        with pytest.raises(functions.client.exceptions.InvalidParameterValueException) as refused:
+            functions.client.update_function_event_invoke_config(
+                FunctionName=name, DestinationConfig={ending: {"Destination": destination}}
+            )
+        assert f"The destination ARN {destination} is invalid." in str(refused.value)

@@ -56,6 +56,21 @@ def put(events, detail, source="shop", **more):
     return answer["Entries"][0]["EventId"]
 
 
+def test_a_bus_of_another_region_gets_what_a_rule_sends_there(cloud, events):
+    source = uuid.uuid4().hex
+    there, sqs = (cloud.client(name, region="eu-west-1") for name in ("events", "sqs"))
+    url = sqs.create_queue(QueueName=source)["QueueUrl"]
+    queue = f"arn:aws:sqs:eu-west-1:{ACCOUNT}:{source}"
+    pattern = json.dumps({"source": [source]})
+    rule(there, {"Arn": queue}, EventPattern=pattern)
+    bus = f"arn:aws:events:eu-west-1:{ACCOUNT}:event-bus/default"
+    rule(events, {"Arn": bus, "RoleArn": ROLE}, EventPattern=pattern)
+    sent = put(events, {"n": 1}, source)
+    (message,) = until(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5).get("Messages"))
+    event = json.loads(message["Body"])
+    assert (event["id"], event["region"], event["detail"]) == (sent, REGION, {"n": 1})
+
+
 def test_a_rule_calls_a_function_with_what_a_template_makes(cloud, functions, events):
     whole, part = functions.python(RECORDER), functions.python(RECORDER)
     source = uuid.uuid4().hex

@@ -16,7 +16,7 @@ use crate::state::BusKey;
 /// The buses, for `doors.targets`.
 ///
 /// The body is an event (`source`, `detail-type`, `detail`, perhaps `resources`, `time`, `id`);
-/// with the parameters `Source` and `DetailType` it is the detail alone.
+/// with the parameters `Source` and `DetailType`, perhaps `Resources`, it is the detail alone.
 pub(crate) struct BusTarget(pub(crate) Weak<Events>);
 
 impl Target for BusTarget {
@@ -61,17 +61,23 @@ fn read(consignment: &Consignment) -> Result<(Option<String>, Content), Undelive
         && let Some(source) = text(parameters.get("Source"))
     {
         let detail_type = text(parameters.get("DetailType")).unwrap_or_default();
-        return Ok((None, Content { source, detail_type, detail: body, ..Content::default() }));
+        let resources = texts(parameters.get("Resources"));
+        let content = Content { source, detail_type, resources, detail: body, time: None };
+        return Ok((None, content));
     }
     let (Some(source), Some(detail_type)) =
         (text(body.get("source")), text(body.get("detail-type")))
     else {
         return Err(refused("InvalidArgument", "source and detail-type are required"));
     };
-    let resources = body.get("resources").and_then(Value::as_array).into_iter().flatten();
-    let resources = resources.filter_map(|one| text(Some(one))).collect();
+    let resources = texts(body.get("resources"));
     let detail = body.get("detail").and_then(Value::as_object).cloned().unwrap_or_default();
     let time = text(body.get("time")).and_then(|time| time.parse::<jiff::Timestamp>().ok());
     let time = time.map(|time| haar_types::Timestamp(time.as_millisecond()));
     Ok((text(body.get("id")), Content { source, detail_type, resources, time, detail }))
+}
+
+fn texts(list: Option<&Value>) -> Vec<String> {
+    let list = list.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(Value::as_str).map(str::to_owned).collect()
 }

@@ -1,20 +1,18 @@
 //! The room: its doors, what it keeps in memory, what the gate must know of its resources.
 
+mod keys;
+
 use std::sync::{Arc, OnceLock};
 
 use haar_courier::{Courier, CourierError, CourierSettings, Porter};
 use haar_events_contract::destinations::ApiDestinations;
 use haar_events_contract::model::SERVICE;
 use haar_kernel::targets::Sender;
-use haar_kernel::{
-    Auth, Call, DataKey, Doors, Principal, Question, Room, request_tags, resource_tags,
-};
+use haar_kernel::{Auth, Call, DataKey, Doors, Principal, Question, Room, resource_tags};
 use haar_kv::KvError;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
-use haar_wire::{
-    AwsError, Json, OperationSchema, ServiceSchema, Shape, json_member, structures, text_member,
-};
+use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, structures, text_member};
 
 use crate::archive::Archived;
 use crate::controllers::{Archives, Replays};
@@ -200,19 +198,10 @@ impl Room for Events {
         &self,
         _call: &Call,
         _snapshot: &Snapshot,
-        _operation: &'static OperationSchema,
+        operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        let mut keys = request_tags(&json_member(input, "Tags"), &Json::Null);
-        let entries = structures(input, "Entries");
-        for (member, key) in [("Source", "events:source"), ("DetailType", "events:detail-type")] {
-            let named = entries.iter().filter_map(|entry| text_member(*entry, member));
-            let values: Vec<String> = named.collect();
-            if !values.is_empty() {
-                keys.push((key.to_owned(), values));
-            }
-        }
-        keys
+        keys::of_call(operation.name, input)
     }
 
     fn resource_keys(
@@ -222,6 +211,8 @@ impl Room for Events {
         resource: &str,
     ) -> Vec<(String, Vec<String>)> {
         let tags = crate::ops::tags_of(snapshot, call, resource).unwrap_or_default();
-        resource_tags(&tags)
+        let mut keys = resource_tags(&tags);
+        keys.extend(keys::of_rule(call, snapshot, resource));
+        keys
     }
 }

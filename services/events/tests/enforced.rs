@@ -148,6 +148,69 @@ fn others_put_events_and_rules_as_the_buss_policy_says() {
     });
 }
 
+#[test]
+fn rules_and_targets_are_weighed_by_patterns_targets_and_makers() {
+    story(async || {
+        let stranger = format!("arn:aws:iam::{OTHER}:user/stranger");
+        let house = House::enforced(Guard::default().with(&stranger, "events:*", "*"));
+        let here = region("us-east-1");
+        let statement = |id: &str, action: &str, condition: Value| {
+            json!({
+                "Sid": id, "Effect": "Allow", "Action": action,
+                "Resource": "arn:aws:events:us-east-1:000000000000:rule/*",
+                "Principal": {"AWS": format!("arn:aws:iam::{OTHER}:root")},
+                "Condition": condition,
+            })
+        };
+        let statements = [
+            statement(
+                "rules",
+                "events:PutRule",
+                json!({"StringEquals": {
+                    "events:source": "shop", "events:detail-type": "order",
+                    "events:detail.service": "till",
+                }}),
+            ),
+            statement(
+                "targets",
+                "events:PutTargets",
+                json!({
+                    "ArnLike": {"events:TargetArn": "arn:aws:sqs:*:*:*"},
+                    "StringEquals": {"events:creatorAccount": OTHER},
+                }),
+            ),
+        ];
+        let policy = json!({"Version": "2012-10-17", "Statement": statements}).to_string();
+        house.ok::<PutPermission>(json!({"Policy": policy})).await;
+        let rule = async |name: &str, source: &str, service: &str| {
+            let pattern = json!({
+                "source": [source], "detail-type": ["order"], "detail": {"service": [service]},
+            });
+            let input =
+                json!({"Name": name, "EventPattern": pattern.to_string(), "EventBusName": BUS});
+            house.call_as::<PutRule>(user(&stranger), &here, input).await.map_err(|error| error.0)
+        };
+        let denied = Err("AccessDeniedException".to_owned());
+        assert_eq!(rule("r", "bank", "till").await, denied);
+        assert_eq!(rule("r", "shop", "door").await, denied);
+        rule("r", "shop", "till").await.unwrap();
+
+        let own = json!({"Name": "own", "EventPattern": "{\"source\": [\"shop\"]}"});
+        house.ok::<PutRule>(own).await;
+        let target = async |rule: &str, arn: &str| {
+            let input = json!({
+                "Rule": rule, "EventBusName": BUS, "Targets": [{"Id": "1", "Arn": arn}],
+            });
+            let put = house.call_as::<PutTargets>(user(&stranger), &here, input).await;
+            put.map_err(|error| error.0)
+        };
+        let topic = "arn:aws:sns:us-east-1:000000000000:t";
+        assert_eq!(target("r", topic).await, denied);
+        assert_eq!(target("own", &queue("q")).await, denied, "another's rule");
+        target("r", &queue("q")).await.unwrap();
+    });
+}
+
 /// A policy that lets `OTHER` put events where a key has a value.
 fn narrowed(key: &str, value: &str) -> Value {
     let statement = json!({

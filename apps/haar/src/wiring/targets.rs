@@ -59,7 +59,9 @@ impl Neighbours {
                 let is_success = record["requestContext"]["condition"] == "Success";
                 let result = if is_success { "Success" } else { "Failure" };
                 let kind = format!("Lambda Function Invocation Result - {result}");
-                Some(json!({ "Source": "lambda", "DetailType": kind }))
+                let resources =
+                    [json!(destination), record["requestContext"]["functionArn"].clone()];
+                Some(json!({ "Source": "lambda", "DetailType": kind, "Resources": resources }))
             }
             "s3" => {
                 let (now, id) = (self.doors.clock.now(), self.doors.ids.uuid());

@@ -7,7 +7,35 @@ use serde_json::Value;
 /// Targets of a rule at most. *Amazon EventBridge quotas*.
 pub(crate) const TARGETS_MAX: usize = 5;
 
-/// Services that targets may be of; those that haar cannot deliver to fail at delivery.
+/// Services that targets may be of; those that haar cannot deliver to fail at delivery. AWS docs:
+/// *Amazon EventBridge User Guide > Event bus targets*.
+const SERVICES: &[&str] = &[
+    "apigateway",
+    "appsync",
+    "batch",
+    "codebuild",
+    "codepipeline",
+    "ec2",
+    "ecs",
+    "events",
+    "execute-api",
+    "firehose",
+    "glue",
+    "inspector",
+    "kinesis",
+    "lambda",
+    "logs",
+    "redshift",
+    "redshift-serverless",
+    "sagemaker",
+    "sns",
+    "sqs",
+    "ssm",
+    "ssm-incidents",
+    "states",
+];
+
+/// Services whose targets are reached with a role alone.
 const NEEDS_ROLE: &[&str] = &["ecs", "kinesis", "batch", "states", "codebuild", "ssm", "firehose"];
 
 /// Judges a target.
@@ -18,7 +46,7 @@ pub(crate) fn check(target: &Target, rule_role: Option<&str>) -> Result<(), Stri
     let (id, arn) = (&target.id, &target.arn);
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     let [_, _, service, _, _, resource] = parts[..] else { return Err(bad_arn(arn)) };
-    if parts[0] != "arn" || service.is_empty() || resource.is_empty() {
+    if parts[0] != "arn" || !SERVICES.contains(&service) || resource.is_empty() {
         return Err(bad_arn(arn));
     }
     check_input(target)?;
@@ -45,7 +73,8 @@ pub(crate) fn check(target: &Target, rule_role: Option<&str>) -> Result<(), Stri
     }
     let dead_letters = target.dead_letter_config.as_ref().and_then(|config| config.arn.as_deref());
     match dead_letters {
-        Some(queue) if !queue.contains(":sqs:") => {
+        // AWS docs: *Using dead-letter queues*: standard queues alone
+        Some(queue) if !queue.contains(":sqs:") || queue.ends_with(".fifo") => {
             Err(format!("Parameter DeadLetterConfig.Arn is not valid for target {id}."))
         }
         _ => Ok(()),
@@ -108,7 +137,7 @@ fn placeholders(template: &str) -> impl Iterator<Item = &str> {
 
 #[cfg(test)]
 mod tests {
-    use haar_events_contract::model::{InputTransformer, SqsParameters};
+    use haar_events_contract::model::{DeadLetterConfig, InputTransformer, SqsParameters};
 
     use super::*;
 
@@ -122,6 +151,15 @@ mod tests {
     fn targets_are_judged_by_what_they_are() {
         assert_eq!(check(&target(QUEUE), None), Ok(()));
         assert!(check(&target("mock-arn"), None).unwrap_err().contains("correct format"));
+        let nothing = target("arn:aws:foo:us-east-1:000000000000:bar");
+        assert!(check(&nothing, None).unwrap_err().contains("correct format"));
+        let dead = |name: &str| Target {
+            dead_letter_config: Some(DeadLetterConfig { arn: Some(format!("{QUEUE}{name}")) }),
+            ..target(QUEUE)
+        };
+        assert_eq!(check(&dead(""), None), Ok(()));
+        let text = "Parameter DeadLetterConfig.Arn is not valid for target 1.";
+        assert_eq!(check(&dead(".fifo"), None), Err(text.to_owned()));
         let cluster = target("arn:aws:ecs:us-east-1:000000000000:cluster/c");
         assert!(check(&cluster, None).unwrap_err().starts_with("RoleArn is required"));
         assert!(check(&cluster, Some("arn:aws:iam::1:role/r")).unwrap_err().contains("EcsPara"));
