@@ -3,6 +3,8 @@
 import json
 import time
 
+import pytest
+
 from support.cloud import ACCOUNT, until
 from support.functions import Functions
 from support.policies import TRUST_LAMBDA, allow, document, refusal
@@ -182,6 +184,107 @@ def test_records_of_a_stream_come_in_order_and_bad_ones_are_told_of(functions, c
     until(lambda: len(got(cloud, name)) >= len(expected))
     assert got(cloud, name) == expected
     functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+def stream_of(cloud, name):
+    kinesis = cloud.client("kinesis")
+    kinesis.create_stream(StreamName=name, ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
+    return kinesis.describe_stream_summary(StreamName=name)["StreamDescriptionSummary"]["StreamARN"]
+
+
+def test_what_no_mapping_can_be_is_refused(functions, cloud):
+    url, queue = queue_of(cloud.client("sqs"), "never-mapped", VisibilityTimeout=900)
+    stream, name = stream_of(cloud, "never-mapped"), functions.python(HANDLER)
+    told = lambda arn, ending="OnFailure": {"DestinationConfig": {ending: {"Destination": arn}}}
+    unsupported = "Unsupported parameter for given event source mapping type."
+    for source, more, text in [
+        (queue, {"MaximumRetryAttempts": 1}, unsupported),
+        (queue, {"MaximumRecordAgeInSeconds": 60}, unsupported),
+        (queue, {"ProvisionedPollerConfig": {"MinimumPollers": 1}}, "MinimumPollers must be 2 at least"),
+        (stream, {"ProvisionedPollerConfig": {"MinimumPollers": 2}}, unsupported),
+        (stream, told(f"{queue}-that-is-none"), f"The destination ARN {queue}-that-is-none is invalid."),
+        (stream, told(f"{queue}.fifo"), f"The destination ARN {queue}.fifo is invalid."),
+        (stream, told(queue, "OnSuccess"), "Unsupported DestinationConfig parameter"),
+    ]:
+        position = {"StartingPosition": "LATEST"} if source is stream else {}
+        with pytest.raises(functions.client.exceptions.InvalidParameterValueException) as refused:
+            functions.client.create_event_source_mapping(
+                FunctionName=name, EventSourceArn=source, **position, **more)
+        assert text in str(refused.value)
+
+
+def test_a_tumbling_window_carries_its_state_and_metrics_tell_of_records(functions, cloud):
+    kinesis, metrics = cloud.client("kinesis"), cloud.client("cloudwatch")
+    name = functions.python("""
+        import json
+        def handler(event, context):
+            total = event["state"].get("total", 0) + len(event["Records"])
+            print("GOT " + json.dumps([0, [total, event["isFinalInvokeForWindow"]]]))
+            return {"state": {"total": total}}
+    """)
+    mapping = functions.client.create_event_source_mapping(
+        FunctionName=name, EventSourceArn=stream_of(cloud, "windowed"), StartingPosition="TRIM_HORIZON",
+        TumblingWindowInSeconds=3, BatchSize=1, MetricsConfig={"Metrics": ["EventCount"]})
+    for _ in range(2):
+        kinesis.put_record(StreamName="windowed", Data=b"x", PartitionKey="k")
+    until(lambda: [2, True] in got(cloud, name) or [1, True] in got(cloud, name))
+    told = got(cloud, name)
+    assert max(total for total, is_final in told if is_final) in (1, 2)
+    assert [1, False] in told, "the first batch of a window finds no state"
+
+    def sum_of(metric, statistic, **dimensions):
+        found = metrics.get_metric_statistics(
+            Namespace="AWS/Lambda", MetricName=metric, StartTime=time.time() - 900,
+            EndTime=time.time() + 60, Period=3600, Statistics=[statistic],
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()])
+        return sum(point[statistic] for point in found["Datapoints"])
+
+    polled = lambda: sum_of("PolledEventCount", "Sum", EventSourceMappingUUID=mapping["UUID"])
+    assert until(polled, lambda count: count >= 2) == 2
+    assert until(lambda: sum_of("IteratorAge", "SampleCount", FunctionName=name)) >= 2
+    functions.client.delete_event_source_mapping(UUID=mapping["UUID"])
+
+
+#: Tells when it was at work on what.
+SLOW = """
+    import base64, json, time
+    def handler(event, context):
+        begun = time.time()
+        time.sleep(1)
+        for record in event["Records"]:
+            text = record.get("body") or base64.b64decode(record["kinesis"]["data"]).decode()
+            print("GOT " + json.dumps([begun, [text, begun, time.time()]]))
+"""
+
+
+def at_once(spans):
+    """How many were at work at the busiest moment."""
+    return max(sum(begun <= at < ended for _, begun, ended in spans) for _, at, _ in spans)
+
+
+def test_a_shard_is_worked_on_in_parallel_and_a_queue_no_more_than_is_asked_for(functions, cloud):
+    kinesis, sqs = cloud.client("kinesis"), cloud.client("sqs")
+    by_key, by_queue = functions.python(SLOW), functions.python(SLOW)
+    stream = functions.client.create_event_source_mapping(
+        FunctionName=by_key, EventSourceArn=stream_of(cloud, "parallel"),
+        StartingPosition="TRIM_HORIZON", BatchSize=1, ParallelizationFactor=10)
+    for n in range(2):
+        for key in "abcdef":
+            kinesis.put_record(StreamName="parallel", Data=f"{key}{n}".encode(), PartitionKey=key)
+    url, queue = queue_of(sqs, "no-more-than-two", VisibilityTimeout=60)
+    mapping = functions.client.create_event_source_mapping(
+        FunctionName=by_queue, EventSourceArn=queue, BatchSize=1, ScalingConfig={"MaximumConcurrency": 2})
+    for n in range(6):
+        sqs.send_message(QueueUrl=url, MessageBody=str(n))
+    spans = until(lambda: got(cloud, by_key), lambda all: len(all) == 12, limit=60)
+    order = [text for text, _, _ in spans]
+    assert at_once(spans) > 1
+    assert all(order.index(f"{key}0") < order.index(f"{key}1") for key in "abcdef")
+    spans = until(lambda: got(cloud, by_queue), lambda all: len(all) == 6, limit=60)
+    assert at_once(spans) == 2
+    for one in (stream, mapping):
+        functions.client.delete_event_source_mapping(UUID=one["UUID"])
 
 
 def test_a_bucket_keeps_what_was_given_up(functions, cloud):

@@ -40,6 +40,8 @@ pub struct QueueSettings {
     pub reports: bool,
     /// Batches at once at most.
     pub concurrency_max: Option<u32>,
+    /// Pollers that are provisioned, so many at least and at most.
+    pub pollers: Option<(u32, u32)>,
     /// Documented waits are divided by this.
     pub wait_divisor: u32,
 }

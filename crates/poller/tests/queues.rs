@@ -21,6 +21,7 @@ fn settings(count_max: usize, window: Duration) -> QueueSettings {
         bounds: Bounds { count_max, window },
         reports: false,
         concurrency_max: None,
+        pollers: None,
         wait_divisor: 1,
     }
 }
@@ -125,7 +126,7 @@ async fn a_throttled_batch_is_tried_again_without_another_receive() {
 #[tokio::test(start_paused = true)]
 async fn five_batches_go_at_once_and_more_by_and_by_up_to_the_most() {
     let clock = Clock::simulated(BEGIN);
-    let most = async |concurrency_max: Option<u32>, time: Duration| {
+    let most = async |(concurrency_max, pollers), time: Duration| {
         let queue = MemoryQueue::new(&clock, 900 * SECOND);
         for id in 0..2000 {
             queue.send(&id.to_string());
@@ -135,16 +136,18 @@ async fn five_batches_go_at_once_and_more_by_and_by_up_to_the_most() {
             takes: 2 * SECOND,
             ..MemoryConsumer::default()
         });
-        let settings = QueueSettings { concurrency_max, ..settings(1, Duration::ZERO) };
+        let settings = QueueSettings { concurrency_max, pollers, ..settings(1, Duration::ZERO) };
         let stop = start(&queue, &consumer, settings);
         clock.sleep(time).await;
         stop.cancel();
         consumer.now.lock().1
     };
-    assert_eq!(most(None, SECOND / 2).await, 5);
-    let later = most(None, 10 * SECOND).await;
+    assert_eq!(most((None, None), SECOND / 2).await, 5);
+    let later = most((None, None), 10 * SECOND).await;
     assert!((30..=55).contains(&later), "{later}");
-    assert_eq!(most(Some(2), 10 * SECOND).await, 2);
+    assert_eq!(most((Some(2), None), 10 * SECOND).await, 2);
+    assert_eq!(most((None, Some((3, 4))), SECOND / 2).await, 30);
+    assert_eq!(most((None, Some((3, 4))), 10 * SECOND).await, 40);
 }
 
 #[tokio::test(start_paused = true)]

@@ -59,7 +59,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Lambda>) {
     lanes.command::<model::PublishVersion>();
     lanes.command::<model::PutFunctionCodeSigningConfig>();
     lanes.command::<model::PutFunctionConcurrency>();
-    lanes.command::<model::PutFunctionEventInvokeConfig>();
+    lanes.flow::<model::PutFunctionEventInvokeConfig>();
     lanes.command::<model::PutFunctionRecursionConfig>();
     lanes.command::<model::PutFunctionScalingConfig>();
     lanes.command::<model::PutProvisionedConcurrencyConfig>();
@@ -70,9 +70,9 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Lambda>) {
     lanes.command::<model::UntagResource>();
     lanes.command::<model::UpdateAlias>();
     lanes.command::<model::UpdateCodeSigningConfig>();
-    lanes.command::<model::UpdateEventSourceMapping>();
+    lanes.flow::<model::UpdateEventSourceMapping>();
     lanes.flow::<model::UpdateFunctionCode>();
     lanes.command::<model::UpdateFunctionConfiguration>();
-    lanes.command::<model::UpdateFunctionEventInvokeConfig>();
+    lanes.flow::<model::UpdateFunctionEventInvokeConfig>();
     lanes.command::<model::UpdateFunctionUrlConfig>();
 }

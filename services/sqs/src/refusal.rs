@@ -52,6 +52,13 @@ pub(crate) fn bad_attribute(name: &str) -> AwsError {
     model::InvalidAttributeValue::message(text).into()
 }
 
+/// A queue is encrypted with one kind of key.
+pub(crate) fn two_encryptions() -> AwsError {
+    let text = "You can use one type of server-side encryption (SSE) at one time. You can either \
+                enable KMS SSE or SQS SSE.";
+    model::InvalidAttributeValue::message(text).into()
+}
+
 /// The name is taken by a queue that differs in an attribute.
 pub(crate) fn queue_exists(attribute: &str) -> AwsError {
     let text = format!(

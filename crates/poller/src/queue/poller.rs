@@ -36,7 +36,10 @@ pub async fn poll_queue(
     clock: Clock,
     stop: CancellationToken,
 ) {
-    let scale = Mutex::new(Scale::new(settings.concurrency_max));
+    let scale = Mutex::new(match settings.pollers {
+        Some(pollers) => Scale::provisioned(pollers),
+        None => Scale::new(settings.concurrency_max),
+    });
     let pending = Mutex::default();
     let bytes = AtomicUsize::new(0);
     let worker = Worker { queue, consumer, settings, clock, stop, scale, pending, bytes };

@@ -10,6 +10,11 @@ pub const FIRST: f64 = 5.0;
 pub const MOST: f64 = 1250.0;
 /// More batches for each second in which all were busy.
 const GAINED_PER_SECOND: f64 = 5.0;
+/// Batches at once of one provisioned poller. AWS docs: *Using provisioned mode with an Amazon SQS
+/// event source mapping*.
+pub const OF_POLLER: f64 = 10.0;
+/// The same where pollers are provisioned: 1,000 each minute.
+const GAINED_PER_SECOND_PROVISIONED: f64 = 1000.0 / 60.0;
 /// What is left of the concurrency after an error, and never fewer than one. *Ours*: AWS names
 /// no number.
 const LEFT_AFTER_ERROR: f64 = 0.5;
@@ -18,14 +23,24 @@ const LEFT_AFTER_ERROR: f64 = 0.5;
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Scale {
     allowed: f64,
+    first: f64,
     most: f64,
+    gained_per_second: f64,
 }
 
 impl Scale {
     /// The beginning; `most` is the mapping's maximum concurrency.
     pub fn new(most: Option<u32>) -> Self {
         let most = most.map_or(MOST, f64::from);
-        Self { allowed: FIRST.min(most), most }
+        let first = FIRST.min(most);
+        Self { allowed: first, first, most, gained_per_second: GAINED_PER_SECOND }
+    }
+
+    /// The beginning where pollers are provisioned, so many at least and at most.
+    pub fn provisioned((least, most): (u32, u32)) -> Self {
+        let (first, most) = (OF_POLLER * f64::from(least), OF_POLLER * f64::from(most));
+        let gained_per_second = GAINED_PER_SECOND_PROVISIONED;
+        Self { allowed: first, first, most, gained_per_second }
     }
 
     /// How many may be on their way.
@@ -35,13 +50,13 @@ impl Scale {
 
     /// All were busy for so long.
     pub fn busy(&mut self, time: Duration) {
-        let gained = time.as_secs_f64() * GAINED_PER_SECOND;
+        let gained = time.as_secs_f64() * self.gained_per_second;
         self.allowed = (self.allowed + gained).min(self.most);
     }
 
     /// There was nothing to do.
     pub fn idle(&mut self) {
-        self.allowed = self.allowed.min(FIRST).max(FIRST.min(self.most));
+        self.allowed = self.first;
     }
 
     /// A batch failed, or was throttled.
@@ -51,9 +66,8 @@ impl Scale {
 
     /// A batch was done: what errors took comes back, one by one.
     pub fn succeeded(&mut self) {
-        let first = FIRST.min(self.most);
-        if self.allowed < first {
-            self.allowed = (self.allowed + 1.0).min(first);
+        if self.allowed < self.first {
+            self.allowed = (self.allowed + 1.0).min(self.first);
         }
     }
 }
@@ -81,6 +95,18 @@ mod tests {
         scale.busy(Duration::from_secs(60));
         scale.idle();
         assert_eq!(scale.allowed(), 2);
+    }
+
+    #[test]
+    fn provisioned_pollers_bring_ten_each_and_a_thousand_a_minute() {
+        let mut scale = Scale::provisioned((2, 150));
+        assert_eq!(scale.allowed(), 20);
+        scale.busy(Duration::from_secs(60));
+        assert_eq!(scale.allowed(), 1020);
+        scale.busy(Duration::from_secs(60));
+        assert_eq!(scale.allowed(), 1500);
+        scale.idle();
+        assert_eq!(scale.allowed(), 20);
     }
 
     #[test]

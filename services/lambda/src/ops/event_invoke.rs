@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Command, Query};
+use haar_kernel::{Answer, Call, Command, Flow, Query};
 use haar_lambda_contract::model::{
     DeleteFunctionEventInvokeConfig, DestinationConfig, GetFunctionEventInvokeConfig,
     ListFunctionEventInvokeConfigs, ListFunctionEventInvokeConfigsResponse,
@@ -13,7 +13,7 @@ use haar_ledger::{Snapshot, Tx};
 use super::Input;
 use super::listing::Listing;
 use crate::lookup::{find_unqualified, resolve, resolve_key};
-use crate::rules::destination;
+use crate::rules::destination::{self, Ending};
 use crate::rules::names::function_and_qualifier;
 use crate::state::{EventInvokeRow, QualifiedKey};
 use crate::{Lambda, Refusal, render};
@@ -69,13 +69,21 @@ impl Given {
                 "You must specify at least one of error handling or destination setting.",
             ));
         }
-        for arn in [self.on_success(), self.on_failure()].into_iter().flatten() {
-            destination::check(&arn, &subject.function.arn())?;
-            let function = &subject.function;
+        let function = &subject.function;
+        for (ending, arn) in
+            [(Ending::Success, self.on_success()), (Ending::Failure, self.on_failure())]
+        {
+            let Some(arn) = arn else { continue };
+            destination::check(&arn, ending, &function.arn())?;
             let version = resolve_key(snapshot, function, Some(&subject.qualifier), 0.0)?.version;
             room.check_destination(function, &version.settings.role, &arn)?;
         }
         Ok(())
+    }
+
+    /// Where results go, as far as it is given.
+    fn destinations(&self) -> Vec<String> {
+        self.on_success().into_iter().chain(self.on_failure()).collect()
     }
 
     fn on_success(&self) -> Option<String> {
@@ -118,11 +126,10 @@ impl Given {
 }
 
 /// AWS docs: *Lambda API Reference > PutFunctionEventInvokeConfig*.
-impl Command<PutFunctionEventInvokeConfig> for Lambda {
-    fn command(
-        &self,
-        call: &Call,
-        tx: &mut Tx,
+impl Flow<PutFunctionEventInvokeConfig> for Lambda {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
         input: Input<PutFunctionEventInvokeConfig>,
     ) -> Answer<PutFunctionEventInvokeConfig> {
         let given = Given {
@@ -130,28 +137,33 @@ impl Command<PutFunctionEventInvokeConfig> for Lambda {
             age: input.maximum_event_age_in_seconds,
             destinations: input.destination_config,
         };
-        let key = find_subject(call, tx, &input.function_name, input.qualifier.as_deref())?;
-        given.check(self, tx, &key)?;
-        let mut row = EventInvokeRow {
-            key,
-            last_modified_at: call.now,
-            maximum_retry_attempts: None,
-            maximum_event_age_s: None,
-            on_success: None,
-            on_failure: None,
-        };
-        given.apply(&mut row);
-        tx.put(row.clone());
-        Ok(render::event_invoke_config(&row))
+        let (name, qualifier) = (&input.function_name, input.qualifier.as_deref());
+        let snapshot = self.doors.ledger.snapshot();
+        given.check(&self, &snapshot, &find_subject(&call, &snapshot, name, qualifier)?)?;
+        drop(snapshot);
+        self.check_queues_there(given.destinations().iter()).await?;
+        let row = self.commit(|tx| {
+            let mut row = EventInvokeRow {
+                key: find_subject(&call, tx, name, qualifier)?,
+                last_modified_at: call.now,
+                maximum_retry_attempts: None,
+                maximum_event_age_s: None,
+                on_success: None,
+                on_failure: None,
+            };
+            given.apply(&mut row);
+            tx.put(row.clone());
+            Ok(row)
+        });
+        Ok(render::event_invoke_config(&row.await?))
     }
 }
 
 /// AWS docs: *Lambda API Reference > UpdateFunctionEventInvokeConfig*.
-impl Command<UpdateFunctionEventInvokeConfig> for Lambda {
-    fn command(
-        &self,
-        call: &Call,
-        tx: &mut Tx,
+impl Flow<UpdateFunctionEventInvokeConfig> for Lambda {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
         input: Input<UpdateFunctionEventInvokeConfig>,
     ) -> Answer<UpdateFunctionEventInvokeConfig> {
         let given = Given {
@@ -159,15 +171,22 @@ impl Command<UpdateFunctionEventInvokeConfig> for Lambda {
             age: input.maximum_event_age_in_seconds,
             destinations: input.destination_config,
         };
-        let qualifier = input.qualifier.as_deref();
-        let key = find_subject(call, tx, &input.function_name, qualifier)?;
-        let present = find_config(call, tx, &input.function_name, qualifier)?;
-        given.check(self, tx, &key)?;
-        let mut row = EventInvokeRow::clone(&present);
-        given.apply(&mut row);
-        row.last_modified_at = call.now;
-        tx.put(row.clone());
-        Ok(render::event_invoke_config(&row))
+        let (name, qualifier) = (&input.function_name, input.qualifier.as_deref());
+        let snapshot = self.doors.ledger.snapshot();
+        let key = find_subject(&call, &snapshot, name, qualifier)?;
+        find_config(&call, &snapshot, name, qualifier)?;
+        given.check(&self, &snapshot, &key)?;
+        drop(snapshot);
+        self.check_queues_there(given.destinations().iter()).await?;
+        let row = self.commit(|tx| {
+            let present = find_config(&call, tx, name, qualifier)?;
+            let mut row = EventInvokeRow::clone(&present);
+            given.apply(&mut row);
+            row.last_modified_at = call.now;
+            tx.put(row.clone());
+            Ok(row)
+        });
+        Ok(render::event_invoke_config(&row.await?))
     }
 }
 

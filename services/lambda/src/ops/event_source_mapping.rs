@@ -6,7 +6,8 @@ use haar_kernel::{Answer, Call, Command, Flow, Query};
 use haar_lambda_contract::model::{
     CreateEventSourceMapping, DeleteEventSourceMapping, DestinationConfig,
     EventSourceMappingConfiguration, EventSourcePosition, FilterCriteria, GetEventSourceMapping,
-    ListEventSourceMappings, ListEventSourceMappingsResponse, OnFailure, UpdateEventSourceMapping,
+    ListEventSourceMappings, ListEventSourceMappingsResponse, OnFailure, ProvisionedPollerConfig,
+    UpdateEventSourceMapping,
 };
 use haar_ledger::{Snapshot, Tx};
 use haar_wire::AwsError;
@@ -17,7 +18,7 @@ use super::permission::no_such_resource;
 use crate::lookup::resolve;
 use crate::rules::event_source::{self, Asked, SourceKind};
 use crate::rules::names::function_and_qualifier;
-use crate::rules::{filter, tags};
+use crate::rules::{destination, filter, tags};
 use crate::state::{EventSourceMappingKey, EventSourceMappingRow, MappingState, QualifiedKey};
 use crate::{Lambda, Refusal, render};
 
@@ -32,7 +33,7 @@ impl Flow<CreateEventSourceMapping> for Lambda {
         let kind = source_kind(&input)?;
         event_source::check(kind, &asked(&input), true)?;
         check_filters(input.filter_criteria.as_ref())?;
-        check_destination(kind, input.destination_config.as_ref())?;
+        let destination = check_destination(kind, input.destination_config.as_ref())?;
         tags::check(&input.tags.clone().unwrap_or_default())?;
         let snapshot = self.doors.ledger.snapshot();
         let (account, region) = (&call.account, &call.region);
@@ -46,6 +47,7 @@ impl Flow<CreateEventSourceMapping> for Lambda {
         if let Some(arn) = input.event_source_arn.as_deref() {
             self.check_source(&call, (kind, arn), &found).await?;
         }
+        self.check_queues_there(destination.iter()).await?;
         let row = self.commit(|tx| create(&call, tx, kind, input)).await?;
         Ok(render::event_source_mapping(&row))
     }
@@ -73,17 +75,25 @@ fn create(
     Ok(row)
 }
 
-/// Discarded batches are of streams: a queue has its own dead letters.
-fn check_destination(kind: SourceKind, config: Option<&DestinationConfig>) -> Result<(), Refusal> {
-    let destination = config.and_then(|config| config.on_failure.as_ref()?.destination.as_deref());
-    match destination {
-        Some(_) if matches!(kind, SourceKind::Queue | SourceKind::FifoQueue) => {
-            Err(Refusal::invalid(
-                "Unsupported DestinationConfig parameter for given event source mapping type.",
-            ))
-        }
-        _ => Ok(()),
+/// Discarded batches are of streams: a queue has its own dead letters. Answers where they are told
+/// of.
+fn check_destination(
+    kind: SourceKind,
+    config: Option<&DestinationConfig>,
+) -> Result<Option<String>, Refusal> {
+    let Some(config) = config else { return Ok(None) };
+    let given = |arn: &Option<String>| arn.clone().filter(|arn| !arn.is_empty());
+    let on_success = config.on_success.as_ref().and_then(|one| given(&one.destination));
+    let on_failure = config.on_failure.as_ref().and_then(|one| given(&one.destination));
+    if on_success.is_some() || (on_failure.is_some() && !kind.can_give_up()) {
+        return Err(Refusal::invalid(
+            "Unsupported DestinationConfig parameter for given event source mapping type.",
+        ));
     }
+    if let Some(arn) = &on_failure {
+        destination::check_discarded(arn)?;
+    }
+    Ok(on_failure)
 }
 
 fn source_kind(input: &Input<CreateEventSourceMapping>) -> Result<SourceKind, Refusal> {
@@ -109,8 +119,14 @@ fn asked(input: &Input<CreateEventSourceMapping>) -> Asked {
             || input.bisect_batch_on_function_error.is_some()
             || input.tumbling_window_in_seconds.is_some(),
         record_age_s: input.maximum_record_age_in_seconds,
+        retries: input.maximum_retry_attempts.is_some(),
+        pollers: input.provisioned_poller_config.as_ref().map(pollers),
         maximum_concurrency: input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
     }
+}
+
+fn pollers(config: &ProvisionedPollerConfig) -> (Option<i32>, Option<i32>) {
+    (config.minimum_pollers, config.maximum_pollers)
 }
 
 fn check_filters(criteria: Option<&FilterCriteria>) -> Result<(), Refusal> {
@@ -237,37 +253,50 @@ impl Query<GetEventSourceMapping> for Lambda {
 }
 
 /// AWS docs: *Lambda API Reference > UpdateEventSourceMapping*.
-impl Command<UpdateEventSourceMapping> for Lambda {
-    fn command(
-        &self,
-        call: &Call,
-        tx: &mut Tx,
+impl Flow<UpdateEventSourceMapping> for Lambda {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
         input: Input<UpdateEventSourceMapping>,
     ) -> Answer<UpdateEventSourceMapping> {
-        let mut row = EventSourceMappingRow::clone(&*find(call, tx, &input.uuid)?);
-        check_idle(&row, "update")?;
-        let kind = match row.settings.event_source_arn.as_deref() {
-            Some(arn) => SourceKind::of_arn(arn)?,
-            None => SourceKind::SelfManagedKafka,
-        };
-        event_source::check(kind, &asked_anew(&row, &input), false)?;
-        check_filters(input.filter_criteria.as_ref())?;
-        check_destination(kind, input.destination_config.as_ref())?;
-        if let Some(name) = input.function_name.as_deref() {
-            row.function = find_subject(call, tx, name)?;
-        }
-        let enabled = input.enabled.unwrap_or(row.enabled);
-        row.state = match (row.enabled, enabled) {
-            (false, true) => MappingState::Enabling,
-            (true, false) => MappingState::Disabling,
-            _ => MappingState::Updating,
-        };
-        row.enabled = enabled;
-        row.last_modified_at = call.now;
-        change(&mut row.settings, input);
-        tx.put(row.clone());
+        let row = find(&call, &self.doors.ledger.snapshot(), &input.uuid)?;
+        let destination = check_destination(kind_of(&row)?, input.destination_config.as_ref())?;
+        self.check_queues_there(destination.iter()).await?;
+        let row = self.commit(|tx| update(&call, tx, input)).await?;
         Ok(render::event_source_mapping(&row))
     }
+}
+
+fn kind_of(row: &EventSourceMappingRow) -> Result<SourceKind, Refusal> {
+    match row.settings.event_source_arn.as_deref() {
+        Some(arn) => SourceKind::of_arn(arn),
+        None => Ok(SourceKind::SelfManagedKafka),
+    }
+}
+
+fn update(
+    call: &Call,
+    tx: &mut Tx,
+    input: Input<UpdateEventSourceMapping>,
+) -> Result<EventSourceMappingRow, AwsError> {
+    let mut row = EventSourceMappingRow::clone(&*find(call, tx, &input.uuid)?);
+    check_idle(&row, "update")?;
+    event_source::check(kind_of(&row)?, &asked_anew(&row, &input), false)?;
+    check_filters(input.filter_criteria.as_ref())?;
+    if let Some(name) = input.function_name.as_deref() {
+        row.function = find_subject(call, tx, name)?;
+    }
+    let enabled = input.enabled.unwrap_or(row.enabled);
+    row.state = match (row.enabled, enabled) {
+        (false, true) => MappingState::Enabling,
+        (true, false) => MappingState::Disabling,
+        _ => MappingState::Updating,
+    };
+    row.enabled = enabled;
+    row.last_modified_at = call.now;
+    change(&mut row.settings, input);
+    tx.put(row.clone());
+    Ok(row)
 }
 
 fn check_idle(row: &EventSourceMappingRow, verb: &str) -> Result<(), Refusal> {
@@ -288,6 +317,8 @@ fn asked_anew(row: &EventSourceMappingRow, input: &Input<UpdateEventSourceMappin
             || input.bisect_batch_on_function_error.is_some()
             || input.tumbling_window_in_seconds.is_some(),
         record_age_s: input.maximum_record_age_in_seconds,
+        retries: input.maximum_retry_attempts.is_some(),
+        pollers: input.provisioned_poller_config.as_ref().map(pollers),
         maximum_concurrency: input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
         ..Asked::default()
     }

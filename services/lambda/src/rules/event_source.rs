@@ -56,6 +56,20 @@ impl SourceKind {
         matches!(self, Self::Kinesis | Self::DynamoDb)
     }
 
+    /// Records that can be given up after so many retries or so long, and told of then.
+    pub fn can_give_up(self) -> bool {
+        self.has_shards() || matches!(self, Self::ManagedKafka | Self::SelfManagedKafka)
+    }
+
+    /// Pollers of its own can be kept for it, so many at least and at most.
+    fn pollers_min(self) -> Option<i32> {
+        match self {
+            Self::Queue | Self::FifoQueue => Some(2),
+            Self::ManagedKafka | Self::SelfManagedKafka => Some(1),
+            _ => None,
+        }
+    }
+
     /// `BatchSize` where none is given.
     pub fn batch_size_default(self) -> i32 {
         if matches!(self, Self::Queue | Self::FifoQueue) { 10 } else { 100 }
@@ -83,6 +97,10 @@ pub struct Asked {
     pub shard_settings: bool,
     /// `MaximumRecordAgeInSeconds`.
     pub record_age_s: Option<i32>,
+    /// `MaximumRetryAttempts` is given.
+    pub retries: bool,
+    /// `ProvisionedPollerConfig`: the least and the most, where it is given.
+    pub pollers: Option<(Option<i32>, Option<i32>)>,
     /// `ScalingConfig`'s `MaximumConcurrency`.
     pub maximum_concurrency: Option<i32>,
 }
@@ -100,9 +118,11 @@ pub fn check(kind: SourceKind, asked: &Asked, new: bool) -> Result<(), Refusal> 
     if asked.record_age_s.is_some_and(|age| (0..RECORD_AGE_S_MIN).contains(&age)) {
         return Err(Refusal::invalid("MaximumRecordAgeInSeconds must be -1, or 60 at least."));
     }
-    if asked.shard_settings && !kind.has_shards() {
-        return Err(Refusal::invalid("Unsupported parameter for given event source mapping type."));
+    let gives_up = asked.retries || asked.record_age_s.is_some();
+    if (asked.shard_settings && !kind.has_shards()) || (gives_up && !kind.can_give_up()) {
+        return Err(unsupported());
     }
+    check_pollers(kind, asked)?;
     if asked.maximum_concurrency.is_some()
         && !matches!(kind, SourceKind::Queue | SourceKind::FifoQueue)
     {
@@ -111,6 +131,32 @@ pub fn check(kind: SourceKind, asked: &Asked, new: bool) -> Result<(), Refusal> 
         ));
     }
     Ok(())
+}
+
+fn unsupported() -> Refusal {
+    Refusal::invalid("Unsupported parameter for given event source mapping type.")
+}
+
+/// AWS docs: *API Reference > ProvisionedPollerConfig*. The words are *ours*.
+fn check_pollers(kind: SourceKind, asked: &Asked) -> Result<(), Refusal> {
+    let Some((least, most)) = asked.pollers else { return Ok(()) };
+    let Some(min) = kind.pollers_min() else { return Err(unsupported()) };
+    for (name, given) in [("MinimumPollers", least), ("MaximumPollers", most)] {
+        if given.is_some_and(|given| given < min) {
+            return Err(Refusal::invalid(format!(
+                "{name} must be {min} at least for given event source mapping type."
+            )));
+        }
+    }
+    if least.zip(most).is_some_and(|(least, most)| least > most) {
+        return Err(Refusal::invalid("MinimumPollers must not be greater than MaximumPollers."));
+    }
+    match asked.maximum_concurrency {
+        Some(_) => Err(Refusal::invalid(
+            "ScalingConfig and ProvisionedPollerConfig cannot both be specified.",
+        )),
+        None => Ok(()),
+    }
 }
 
 fn check_position(kind: SourceKind, asked: &Asked) -> Result<(), Refusal> {
@@ -242,5 +288,23 @@ mod tests {
         assert_eq!(check(SourceKind::Kinesis, &asked, true), Ok(()));
         let limited = Asked { maximum_concurrency: Some(2), position: true, ..Asked::default() };
         assert!(check(SourceKind::Kinesis, &limited, true).is_err());
+    }
+
+    #[test]
+    fn queues_give_nothing_up_by_age_or_retries_and_have_two_pollers_at_least() {
+        let none = Asked::default();
+        for asked in [Asked { retries: true, ..none }, Asked { record_age_s: Some(60), ..none }] {
+            assert_eq!(check(SourceKind::Queue, &asked, true), Err(unsupported()));
+            let asked = Asked { position: true, ..asked };
+            assert_eq!(check(SourceKind::DynamoDb, &asked, true), Ok(()));
+        }
+        let pollers = |least, most| Asked { pollers: Some((least, most)), ..none };
+        assert_eq!(check(SourceKind::Queue, &pollers(Some(2), Some(2)), true), Ok(()));
+        assert!(check(SourceKind::Queue, &pollers(Some(1), None), true).is_err());
+        assert!(check(SourceKind::Queue, &pollers(Some(9), Some(8)), true).is_err());
+        let both = Asked { maximum_concurrency: Some(2), ..pollers(None, None) };
+        assert!(check(SourceKind::Queue, &both, true).is_err());
+        let stream = Asked { position: true, ..pollers(None, None) };
+        assert_eq!(check(SourceKind::Kinesis, &stream, true), Err(unsupported()));
     }
 }

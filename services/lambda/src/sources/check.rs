@@ -14,6 +14,7 @@ use haar_wire::AwsError;
 
 use super::identity::principal;
 use crate::lookup::ResolvedVersion;
+use crate::rules::destination;
 use crate::rules::event_source::SourceKind;
 use crate::{Lambda, Refusal};
 
@@ -42,6 +43,27 @@ impl Lambda {
             SourceKind::DynamoDb => self.check_table_stream(place, role).await,
             _ => Ok(()),
         }
+    }
+
+    /// Refuses destinations that are queues and not there.
+    pub(crate) async fn check_queues_there(
+        &self,
+        all: impl Iterator<Item = &String> + Send,
+    ) -> Result<(), AwsError> {
+        for arn in all.filter(|arn| arn.starts_with("arn:aws:sqs:")) {
+            let refuse = || AwsError::from(destination::invalid(arn));
+            let parsed = Arn::try_from(arn.clone()).map_err(|_| refuse())?;
+            let account = parsed.account().parse().map_err(|_| refuse())?;
+            let region: Region = parsed.region().parse().map_err(|_| refuse())?;
+            // Whether it is there is asked for haar itself: its role need not be let to ask.
+            let input = GetQueueAttributesRequest { queue_url: url_of(arn), attribute_names: None };
+            let root = Arc::new(Principal::root(account));
+            let told = self.doors.call::<GetQueueAttributes>(root, &region, input).await;
+            if told.is_err_and(|error| error.name() == "QueueDoesNotExist") {
+                return Err(refuse());
+            }
+        }
+        Ok(())
     }
 
     async fn check_queue(

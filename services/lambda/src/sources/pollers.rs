@@ -250,6 +250,11 @@ fn queue_settings(room: &Lambda, row: &EventSourceMappingRow) -> QueueSettings {
         bounds: bounds(row),
         reports: reports(row),
         concurrency_max: scaling.and_then(|scaling| number(scaling.maximum_concurrency)),
+        pollers: row.settings.provisioned_poller_config.as_ref().map(|config| {
+            // defaults: AWS docs: *API Reference > ProvisionedPollerConfig*
+            let least = number(config.minimum_pollers).unwrap_or(2);
+            (least, number(config.maximum_pollers).unwrap_or(200).max(least))
+        }),
         wait_divisor: room.doors.settings.wait_divisor,
     }
 }

@@ -164,7 +164,7 @@ fn control_plane(lanes: &mut Lanes<Lambda>) {
     macro_rules! lanes {
         ($lane:ident: $($operation:ident),+ $(,)?) => {$(lanes.$lane::<$operation>();)+};
     }
-    lanes!(flow: CreateEventSourceMapping, CreateFunction, UpdateFunctionCode, PublishLayerVersion);
+    lanes!(flow: CreateEventSourceMapping, CreateFunction, UpdateFunctionCode, PublishLayerVersion, PutFunctionEventInvokeConfig, UpdateEventSourceMapping, UpdateFunctionEventInvokeConfig);
     lanes!(query: GetAccountSettings, GetAlias, GetCodeSigningConfig, GetFunctionCodeSigningConfig,
         ListCodeSigningConfigs, ListFunctionsByCodeSigningConfig, GetEventSourceMapping, GetFunction,
         GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig,
@@ -181,9 +181,9 @@ fn control_plane(lanes: &mut Lanes<Lambda>) {
         DeleteEventSourceMapping, DeleteFunction, DeleteFunctionConcurrency,
         DeleteFunctionEventInvokeConfig, DeleteFunctionUrlConfig, DeleteLayerVersion,
         DeleteProvisionedConcurrencyConfig, PublishVersion, PutFunctionConcurrency,
-        PutFunctionEventInvokeConfig, PutFunctionRecursionConfig, PutFunctionScalingConfig,
+        PutFunctionRecursionConfig, PutFunctionScalingConfig,
         PutProvisionedConcurrencyConfig, PutRuntimeManagementConfig,
         RemoveLayerVersionPermission, RemovePermission, TagResource, UntagResource,
-        UpdateAlias, UpdateEventSourceMapping, UpdateFunctionConfiguration,
-        UpdateFunctionEventInvokeConfig, UpdateFunctionUrlConfig);
+        UpdateAlias, UpdateFunctionConfiguration,
+        UpdateFunctionUrlConfig);
 }

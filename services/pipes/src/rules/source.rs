@@ -204,6 +204,7 @@ pub(crate) fn queue_settings(given: &PipeSourceParameters, wait_divisor: u32) ->
         bounds: bounds(given.batch_size, given.maximum_batching_window_in_seconds),
         reports: true,
         concurrency_max: None,
+        pollers: None,
         wait_divisor,
     }
 }

@@ -92,6 +92,7 @@ pub(crate) fn check(
             return Err(invalid_field(&name, format!("Parameter is not valid for target {arn}.")));
         }
     }
+    check_template(json["InputTemplate"].as_str().unwrap_or_default())?;
     let own = &json[kind.member()];
     let needed = match kind {
         TargetKind::Stream if own.is_null() => Some(""),
@@ -106,6 +107,21 @@ pub(crate) fn check(
         return Err(not_here("global endpoints of EventBridge"));
     }
     Ok(())
+}
+
+/// Refuses a template with a variable that has no end.
+fn check_template(template: &str) -> Result<(), AwsError> {
+    let mut begun = template.split('<').skip(1);
+    let is_open = |piece: &str| {
+        (piece.starts_with("$.") || piece.starts_with("aws.pipes.")) && !piece.contains('>')
+    };
+    match begun.any(is_open) {
+        true => Err(invalid_field(
+            "TargetParameters.InputTemplate",
+            "The template has a variable without a closing bracket.",
+        )),
+        false => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -154,6 +170,8 @@ mod tests {
         assert_eq!(checked(TargetKind::Stream, key.clone()), Ok(()));
         assert!(checked(TargetKind::Queue, key).unwrap_err().contains("KinesisStreamParameters"));
         assert_eq!(checked(TargetKind::Topic, json!({"InputTemplate": "x"})), Ok(()));
+        assert_eq!(checked(TargetKind::Topic, json!({"InputTemplate": "a < b <$.a>"})), Ok(()));
+        assert!(checked(TargetKind::Topic, json!({"InputTemplate": "<$.b> <$.a"})).is_err());
         let group = json!({"SqsQueueParameters": {"MessageDeduplicationId": "d"}});
         assert!(checked(TargetKind::FifoQueue, group).unwrap_err().contains("MessageGroupId"));
     }

@@ -9,7 +9,7 @@ use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 
 use super::redrive::{Allowed, Redrive};
-use crate::refusal::{bad_attribute, invalid_value, unknown_attribute};
+use crate::refusal::{bad_attribute, invalid_value, two_encryptions, unknown_attribute};
 
 /// What a queue's owner chose, or AWS's defaults.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,8 +59,12 @@ impl Settings {
         for (name, value) in given {
             self.set(name, value)?;
         }
-        if given.contains_key("KmsMasterKeyId") && self.kms_key.is_some() {
-            self.sqs_sse = false;
+        let has_key = given.contains_key("KmsMasterKeyId") && self.kms_key.is_some();
+        match (given.contains_key("SqsManagedSseEnabled") && self.sqs_sse, has_key) {
+            (true, true) => return Err(two_encryptions()),
+            (true, false) => self.kms_key = None,
+            (false, true) => self.sqs_sse = false,
+            (false, false) => {}
         }
         if self.limit_by_group && !self.dedup_by_group {
             let value = given.get("FifoThroughputLimit").map_or("perMessageGroupId", |it| it);
@@ -248,6 +252,16 @@ mod tests {
         let shown = set(true, &high).unwrap().shown();
         assert_eq!(shown["FifoThroughputLimit"], "perMessageGroupId");
         assert_eq!(shown["ContentBasedDeduplication"], "false");
+    }
+
+    #[test]
+    fn a_queue_has_one_kind_of_encryption() {
+        let both = [("KmsMasterKeyId", "alias/aws/sqs"), ("SqsManagedSseEnabled", "true")];
+        let error = set(false, &both).unwrap_err();
+        assert_eq!(error.name(), "InvalidAttributeValue");
+        assert!(error.message().starts_with("You can use one type of server-side encryption"));
+        let off = [("KmsMasterKeyId", "alias/aws/sqs"), ("SqsManagedSseEnabled", "false")];
+        assert!(set(false, &off).is_ok());
     }
 
     #[test]
