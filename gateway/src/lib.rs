@@ -13,6 +13,7 @@
 #![allow(clippy::disallowed_methods)] // spawns: one future per connection, all joined at stop
 
 mod admin;
+mod calm;
 mod guard;
 mod intake;
 mod server;
