@@ -65,6 +65,22 @@ pub(crate) enum Answer {
     TooLarge,
 }
 
+/// What the runtime posted, as the invoker gets it.
+#[derive(Debug)]
+pub(crate) struct Posted {
+    pub(crate) answer: Answer,
+    /// None where the answer is still coming.
+    pub(crate) turn: Option<Turn>,
+}
+
+/// The invoker's turn, which is over when this is dropped. Only then does the runtime's connection
+/// go on: whoever called the function hears of its answer before the function hears that it was
+/// taken, and one thread does both.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    _over: oneshot::Sender<()>,
+}
+
 /// A piece of a streamed response.
 #[derive(Debug)]
 pub(crate) enum StreamPiece {
@@ -176,7 +192,7 @@ impl RuntimeApi {
         head: &[u8],
         event: &Bytes,
         notice: InvokeNotice<'_>,
-    ) -> io::Result<oneshot::Receiver<Answer>> {
+    ) -> io::Result<oneshot::Receiver<Posted>> {
         let (posted, answer) = oneshot::channel();
         let (runtime, extensions) = {
             let mut state = self.state.lock();

@@ -20,7 +20,7 @@ use super::spec::{ImageRoot, NoImage, Plan, ProgramFault, RUNTIME, extension_nam
 use super::{Era, FunctionFailure, FunctionTarget, InvokeRequest, LogFormat};
 use crate::doors::{FleetDoors, ImageFailure, NotAssumable};
 use crate::log::{InitPhase, InitReport, Journal, Lines, Status};
-use crate::runtime_api::{Answer, ApiParts, Identity, Init, InvokeNotice, RuntimeApi};
+use crate::runtime_api::{ApiParts, Identity, Init, InvokeNotice, Posted, RuntimeApi};
 use crate::runtimes::Launch;
 use crate::telemetry::{Place, Telemetry};
 use making::Making;
@@ -184,10 +184,10 @@ impl Environment {
         event: &Bytes,
         trace: &str,
         limit: Duration,
-    ) -> Result<Answer, FunctionFailure> {
+    ) -> Result<Posted, FunctionFailure> {
         let id = &request.request_id;
         match self.doors.clock.timeout(limit, self.exchange(request, event, trace, limit)).await {
-            Ok(Ok(answer)) => Ok(answer),
+            Ok(Ok(posted)) => Ok(posted),
             Ok(Err(ended)) => Err(self.failure(&ended, id)),
             Err(Elapsed) => Err(self.time_out(id)),
         }
@@ -206,7 +206,7 @@ impl Environment {
         event: &Bytes,
         trace: &str,
         limit: Duration,
-    ) -> Result<Answer, Ended> {
+    ) -> Result<Posted, Ended> {
         let deadline_ms = (self.doors.clock.now() + limit).0;
         let head = next_head(request, event, trace, deadline_ms);
         let notice = InvokeNotice {

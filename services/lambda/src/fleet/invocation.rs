@@ -17,7 +17,7 @@ use super::{
     StreamEvent, StreamOutcome, metrics,
 };
 use crate::log::Trace;
-use crate::runtime_api::{Answer, RESPONSE_BYTES_MAX, StreamPiece};
+use crate::runtime_api::{Answer, Posted, RESPONSE_BYTES_MAX, StreamPiece, Turn};
 use cold::Ready;
 pub(super) use cold::ahead;
 
@@ -47,14 +47,14 @@ pub(super) async fn buffered(
             return Ok(invocation.outcome(Err(failure), Duration::ZERO, None, log_tail));
         }
     };
-    let ran = invocation.run(&ready).await;
+    let (ran, turn) = invocation.run(&ready).await;
     let result = match ran {
         Ok(answer) => invocation.collect(answer, &ready).await,
         Err(failure) => Err(failure),
     };
     let produced = result.as_ref().map_or_else(|failure| failure.document.len(), Bytes::len);
     let init = ready.init;
-    let (duration, tail) = invocation.conclude(ready, result.as_ref().err(), produced);
+    let (duration, tail) = invocation.conclude(ready, result.as_ref().err(), produced, turn);
     let log_tail = match tail {
         Some(tail) => tail.await.ok(),
         None => None,
@@ -103,7 +103,8 @@ async fn stream(
             }
         },
     };
-    let ran = invocation.run(&ready).await;
+    let (ran, turn) = invocation.run(&ready).await;
+    drop(turn); // however slow the caller reads
     let mut produced = 0;
     let failed = match ran {
         Err(failure) => {
@@ -112,7 +113,7 @@ async fn stream(
         }
         Ok(answer) => invocation.forward(answer, &ready, head, &events, &mut produced).await.err(),
     };
-    let (_, tail) = invocation.conclude(ready, failed.as_ref(), produced);
+    let (_, tail) = invocation.conclude(ready, failed.as_ref(), produced, None);
     let log_tail = match tail {
         Some(tail) => tail.await.ok(),
         None => None,
@@ -159,20 +160,26 @@ impl Invocation {
         Ok(Self { shared, target, request, pool, trace, event, era, place })
     }
 
-    /// Gives the event to the environment and waits for its answer.
-    async fn run(&self, ready: &Ready) -> Result<Answer, FunctionFailure> {
+    /// Gives the event to the environment and waits for its answer. It is this invocation's turn
+    /// then, until it lets go of it.
+    async fn run(&self, ready: &Ready) -> (Result<Answer, FunctionFailure>, Option<Turn>) {
         let environment = &ready.lease.environment;
         let trace = self.traced(Some(environment));
         environment.journal.start_invocation(self.request.request_id.as_str(), trace);
         let limit = self.target.timeout.saturating_sub(ready.spent);
-        let answer = environment.invoke(&self.request, &self.event, &self.trace, limit).await?;
-        match answer {
+        let posted = environment.invoke(&self.request, &self.event, &self.trace, limit).await;
+        let Posted { answer, turn } = match posted {
+            Ok(posted) => posted,
+            Err(failure) => return (Err(failure), None),
+        };
+        let answer = match answer {
             Answer::Error { error_type, document } => {
                 Err(FunctionFailure::posted(error_type, document))
             }
             Answer::TooLarge => Err(FunctionFailure::too_large()),
             answer => Ok(answer),
-        }
+        };
+        (answer, turn)
     }
 
     /// Its trace; its own span has a name where somebody may see it.

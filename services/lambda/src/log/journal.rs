@@ -1,5 +1,6 @@
 //! What one environment's log stream is told, and the loop that writes it.
 
+mod outputs;
 mod work;
 
 use std::sync::Arc;

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::http::{Bad, Head, Piece, Reader, Writer, json_answer, write_all};
 use super::state::{NotNow, Parked, Polled};
-use super::{Answer, RESPONSE_BYTES_MAX, RuntimeApi, STREAM_BYTES_MAX, StreamPiece};
+use super::{Answer, Posted, RESPONSE_BYTES_MAX, RuntimeApi, STREAM_BYTES_MAX, StreamPiece, Turn};
 use crate::telemetry::Api;
 
 const ACCEPTED: &str = r#"{"status":"OK"}"#;
@@ -189,7 +189,7 @@ impl Connection {
         }
     }
 
-    fn take_answer(&self, id: &str) -> Result<oneshot::Sender<Answer>, NotNow> {
+    fn take_answer(&self, id: &str) -> Result<oneshot::Sender<Posted>, NotNow> {
         let mut state = self.api.state.lock();
         let taken = state.take_answer(id)?;
         state.times.responding(&self.api.parts.clock);
@@ -202,23 +202,26 @@ impl Connection {
         state.times.responded(&self.api.parts.clock);
     }
 
-    async fn accept(&mut self, to: oneshot::Sender<Answer>, answer: Answer) -> Result<(), Bad> {
+    async fn accept(&mut self, to: oneshot::Sender<Posted>, answer: Answer) -> Result<(), Bad> {
         self.deliver(to, answer).await;
         self.answer(json_answer("202 Accepted", "", ACCEPTED)).await
     }
 
     /// Lets the invoker go on before this connection does.
-    async fn deliver(&self, to: oneshot::Sender<Answer>, answer: Answer) {
+    async fn deliver(&self, to: oneshot::Sender<Posted>, answer: Answer) {
         self.mark_answered();
-        let _ = to.send(answer); // an invoker that is gone has timed out
-        tokio::task::yield_now().await;
+        let (over, is_over) = oneshot::channel();
+        let turn = Some(Turn { _over: over });
+        if to.send(Posted { answer, turn }).is_ok() {
+            let _ = is_over.await; // it is never told otherwise than by being dropped
+        }
     }
 
-    async fn stream(&mut self, head: &Head, to: oneshot::Sender<Answer>) -> Result<(), Bad> {
+    async fn stream(&mut self, head: &Head, to: oneshot::Sender<Posted>) -> Result<(), Bad> {
         let (sender, pieces) = mpsc::channel(16);
         let content_type = head.header("content-type").unwrap_or("application/octet-stream");
         let answer = Answer::Stream { content_type: content_type.to_owned(), pieces };
-        let _ = to.send(answer); // an invoker that is gone has timed out
+        let _ = to.send(Posted { answer, turn: None }); // an invoker that is gone has timed out
         let mut total = 0;
         let last = loop {
             match self.reader.piece(head).await? {

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::extension::{Extension, InvokeNotice, ShutdownReason};
 use super::http::Writer;
 use super::times::Times;
-use super::{Answer, Init, Readiness};
+use super::{Init, Posted, Readiness};
 use crate::log::{ExtensionState, Journal};
 
 /// A connection on which someone waits for an event.
@@ -38,7 +38,7 @@ enum Phase {
     /// `answer` is taken when the runtime begins to answer.
     Busy {
         request_id: String,
-        answer: Option<oneshot::Sender<Answer>>,
+        answer: Option<oneshot::Sender<Posted>>,
         answered: bool,
     },
     /// Init failed or the environment is shutting down: nothing more is accepted.
@@ -166,7 +166,7 @@ impl State {
     pub(super) fn begin(
         &mut self,
         request_id: &str,
-        answer: oneshot::Sender<Answer>,
+        answer: oneshot::Sender<Posted>,
         head: &[u8],
         event: &Bytes,
     ) -> Option<Parked> {
@@ -184,7 +184,7 @@ impl State {
     }
 
     /// The runtime begins to answer: takes the invoker's channel.
-    pub(super) fn take_answer(&mut self, id: &str) -> Result<oneshot::Sender<Answer>, NotNow> {
+    pub(super) fn take_answer(&mut self, id: &str) -> Result<oneshot::Sender<Posted>, NotNow> {
         match &mut self.phase {
             Phase::Busy { request_id, answer, .. } if request_id == id => {
                 answer.take().ok_or(NotNow::State("RuntimeInvocationResponded"))

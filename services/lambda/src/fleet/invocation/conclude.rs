@@ -19,7 +19,7 @@ use super::super::{Era, FunctionFailure, Shared, metrics};
 use super::Invocation;
 use super::cold::Ready;
 use crate::log::{Done, Ending, Status};
-use crate::runtime_api::ShutdownReason;
+use crate::runtime_api::{ShutdownReason, Turn};
 
 impl Invocation {
     /// Lets the environment go, and has the last lines, metrics and the bill written.
@@ -28,6 +28,7 @@ impl Invocation {
         ready: Ready,
         failure: Option<&FunctionFailure>,
         produced_bytes: usize,
+        turn: Option<Turn>,
     ) -> (Duration, Option<oneshot::Receiver<String>>) {
         let now = self.shared.doors.clock.moment();
         let duration = match failure {
@@ -53,6 +54,7 @@ impl Invocation {
             }
         }
         self.measure_load(environment.provisioned);
+        drop(turn); // what comes after the answer may begin
         (duration, wanted)
     }
 

@@ -1,19 +1,20 @@
 //! The loop that writes one environment's log stream.
 
+use std::future::poll_fn;
 use std::sync::Arc;
 
-use futures_core::stream::BoxStream;
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 use haar_clock::Clock;
 use haar_cloudwatch_contract::peek::MetricSink;
 use haar_logs_contract::peek::{LogLine, LogSink};
-use haar_substrate::{OutputChunk, SandboxId, Stdio, Substrate};
+use haar_substrate::{SandboxId, Stdio, Substrate};
 use haar_types::Timestamp;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::super::splitter::Splitter;
 use super::super::{Done, InitReport, Lines, Report, Start, Status};
+use super::outputs::{Outputs, Piece};
 use super::{Ending, Entry, JournalParts};
 use crate::doors::{CredentialSource, FunctionLog, UsageSink};
 use crate::fleet::{Era, FunctionTarget, Usage, record};
@@ -24,9 +25,6 @@ const TAIL_BYTES_MAX: usize = 4 << 10;
 
 /// A process that never stops writing cannot hold up an invocation's end for more than this.
 const DRAIN_CHUNKS_MAX: usize = 1024;
-
-/// A piece of the output of the container with this number.
-type Piece = (usize, OutputChunk);
 
 pub(super) struct Loop {
     era: Era,
@@ -41,7 +39,7 @@ pub(super) struct Loop {
     sandbox: SandboxId,
     stream: String,
     telemetry: Arc<Telemetry>,
-    output: Option<BoxStream<'static, Piece>>,
+    outputs: Outputs,
     writers: Vec<Writer>,
     /// The invocation that was begun last.
     start: Start,
@@ -66,9 +64,7 @@ impl Loop {
             splitters: Default::default(),
         });
         let writers = writers.collect();
-        let numbered = parts.outputs.into_iter().enumerate();
-        let numbered = numbered
-            .map(|(number, output)| output.chunks.map(move |chunk| (number, chunk)).boxed());
+        let outputs = Outputs::new(parts.outputs);
         Self {
             era,
             clock: doors.clock,
@@ -82,7 +78,7 @@ impl Loop {
             sandbox: parts.sandbox,
             stream: parts.stream,
             telemetry: parts.telemetry,
-            output: Some(futures_util::stream::select_all(numbered).boxed()),
+            outputs,
             writers,
             start: Start::default(),
             init_told: false,
@@ -94,26 +90,17 @@ impl Loop {
     /// Writes until all senders are gone.
     pub(super) async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
         loop {
-            let piece = async {
-                match &mut self.output {
-                    Some(output) => output.next().await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
                 biased;
                 entry = entries.recv() => match entry {
                     Some(entry) => self.entry(entry).await,
                     None => break,
                 },
-                piece = piece => match piece {
-                    Some(piece) => self.piece(&piece),
-                    None => self.output = None,
-                },
+                piece = poll_fn(|context| self.outputs.poll(context)) => self.piece(&piece),
             }
             self.write();
         }
-        self.drain().await;
+        self.drain();
         self.flush_partial();
         self.write();
     }
@@ -150,17 +137,17 @@ impl Loop {
                 self.start = start;
             }
             Entry::TimedOut(request_id, limit) => {
-                self.drain().await;
+                self.drain();
                 let line = self.lines.timed_out(at, &request_id, limit);
                 self.platform(at, line);
             }
             Entry::RuntimeDone(done) => {
-                self.drain().await;
+                self.drain();
                 self.runtime_done(&done);
             }
             Entry::End(ending) => self.end(*ending).await,
             Entry::Flush(done) => {
-                self.drain().await;
+                self.drain();
                 self.flush_partial();
                 self.write();
                 let _ = done.send(()); // whoever asked may have gone
@@ -180,7 +167,7 @@ impl Loop {
 
     async fn init_report(&mut self, at: Timestamp, report: &InitReport) {
         if report.status != Status::Success {
-            self.drain().await;
+            self.drain();
             let error = report.error_type.as_deref().unwrap_or("Sandbox.Timedout");
             self.init_runtime_done(at, Some(error));
         }
@@ -204,7 +191,7 @@ impl Loop {
     }
 
     async fn end(&mut self, ending: Ending) {
-        self.drain().await;
+        self.drain();
         self.flush_partial();
         let used = self.substrate.memory_peak(&self.sandbox).await.unwrap_or_default();
         let at = self.clock.now();
@@ -275,15 +262,11 @@ impl Loop {
     }
 
     /// Takes all output that has already been written.
-    async fn drain(&mut self) {
-        tokio::task::yield_now().await; // readiness that came with the answer is seen by then
+    fn drain(&mut self) {
         for _ in 0..DRAIN_CHUNKS_MAX {
-            let Some(output) = &mut self.output else { break };
-            match output.next().now_or_never() {
-                Some(Some(piece)) => self.piece(&piece),
-                Some(None) => self.output = None,
-                None => break,
-            }
+            let next = poll_fn(|context| self.outputs.poll(context)).now_or_never();
+            let Some(piece) = next else { break };
+            self.piece(&piece);
             self.write();
         }
     }
