@@ -1,7 +1,7 @@
 //! What Fargate runs. *Developer Guide > Task definition differences for Fargate*.
 
 use haar_ecs_contract::model::{
-    CPUArchitecture, ContainerDefinition, LogDriver, NetworkMode, PidMode, TaskDefinition, Volume,
+    ContainerDefinition, LogDriver, NetworkMode, PidMode, TaskDefinition, Volume,
 };
 
 /// Scratch disk of a task that does not ask for more, in GiB.
@@ -119,6 +119,7 @@ const TMPFS_OPTIONS: [&str; 8] =
     ["defaults", "rw", "nosuid", "nodev", "exec", "async", "relatime", "atime"];
 
 /// What Fargate runs and this host does not. *Ours*: refused, where it would be kept without effect.
+/// `cpuArchitecture` is not among it: as for functions, either runs as the host's own, billed as asked.
 pub(crate) fn check_here(definition: &TaskDefinition) -> Result<(), String> {
     not_here(definition.pid_mode.is_some(), "pidMode")?;
     not_here(definition.proxy_configuration.is_some(), "proxyConfiguration")?;
@@ -130,13 +131,6 @@ pub(crate) fn check_here(definition: &TaskDefinition) -> Result<(), String> {
             family.is_some(),
             &format!("operatingSystemFamily {}", family.unwrap_or_default()),
         )?;
-        let asked = platform.cpu_architecture.unwrap_or(CPUArchitecture::X8664);
-        let own = match cfg!(target_arch = "aarch64") {
-            true => CPUArchitecture::Arm64,
-            false => CPUArchitecture::X8664,
-        };
-        let is_other = platform.cpu_architecture.is_some() && asked != own;
-        not_here(is_other, &format!("cpuArchitecture {asked} on this host"))?;
     }
     for volume in definition.volumes.iter().flatten() {
         not_here(volume.configured_at_launch == Some(true), "configuredAtLaunch")?;
