@@ -28,6 +28,8 @@ pub struct Call {
     pub source_ip: Option<IpAddr>,
     /// The caller's `User-Agent`.
     pub user_agent: Option<Arc<str>>,
+    /// The page that the caller says to come from: its `Referer`.
+    pub referer: Option<Arc<str>>,
     /// The caller's `X-Amzn-Trace-Id`.
     pub trace: Option<Arc<str>>,
 }

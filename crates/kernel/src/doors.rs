@@ -107,6 +107,7 @@ impl Doors {
             endpoint: self.own_endpoint(),
             source_ip: None,
             user_agent: None,
+            referer: None,
             trace: None,
         }
     }

@@ -1,5 +1,7 @@
 //! Bodies that are still to come: unwrapped and proven while an operation takes them.
 
+use std::collections::BTreeSet;
+
 use bytes::Bytes;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{Stream, StreamExt as _};
@@ -117,7 +119,7 @@ fn unwrap(
                 match event {
                     ChunkEvent::Data(bytes) => data.push(Ok(bytes)),
                     ChunkEvent::Trailer(name, value) => trailers.add(name, value),
-                    ChunkEvent::End => {}
+                    ChunkEvent::End => refuse_other_trailers(&trailers)?,
                 }
             }
             Ok::<_, BodyError>(Some((stream::iter(data), (pieces, Some(decoder)))))
@@ -127,6 +129,24 @@ fn unwrap(
         Ok(data) => data.boxed(),
         Err(error) => stream::iter([Err(error)]).boxed(),
     })
+}
+
+/// The headers that follow a body are those that its head named, no fewer and no others.
+fn refuse_other_trailers(trailers: &Trailers) -> Result<(), AwsError> {
+    let announced = trailers.get(TRAILER).unwrap_or_default().to_ascii_lowercase();
+    let announced: BTreeSet<&str> =
+        announced.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let names = trailers.names();
+    let came: BTreeSet<&str> =
+        names.iter().map(String::as_str).filter(|name| *name != TRAILER).collect();
+    match announced == came {
+        true => Ok(()),
+        false => {
+            let text = "The request contained trailing data that was not well-formed or did not \
+                        conform to our published schema.";
+            Err(AwsError::new("MalformedTrailerError", 400, text))
+        }
+    }
 }
 
 /// Breaks off at the end where there were not as many bytes as announced.
@@ -210,11 +230,25 @@ mod tests {
     #[tokio::test]
     async fn frames_are_taken_off_and_trailers_kept() {
         let trailers = Trailers::default();
+        trailers.add(TRAILER.to_owned(), "x-amz-checksum-crc32".to_owned());
         let sent =
             pieces(&[b"3\r\nab", b"c\r\n2\r\nde\r\n0\r\n", b"x-amz-checksum-crc32:v\r\n\r\n"]);
         let unwrapped = unwrap(sent, ChunkDecoder::unsigned(), trailers.clone(), Dialect::S3);
         assert_eq!(collected(measured(unwrapped.boxed(), 5)).await.unwrap(), b"abcde");
         assert_eq!(trailers.get("x-amz-checksum-crc32").as_deref(), Some("v"));
+    }
+
+    #[tokio::test]
+    async fn trailers_are_those_that_were_announced() {
+        for end in ["", "x-amz-checksum-sha1:v\r\n", "x-amz-checksum-crc32:v\r\na:b\r\n"] {
+            let trailers = Trailers::default();
+            trailers.add(TRAILER.to_owned(), "x-amz-checksum-crc32".to_owned());
+            let text = Bytes::from(format!("1\r\na\r\n0\r\n{end}\r\n"));
+            let sent = stream::iter([Ok(text)]).boxed();
+            let unwrapped = unwrap(sent, ChunkDecoder::unsigned(), trailers, Dialect::S3);
+            let refused = collected(unwrapped).await.unwrap_err();
+            assert!(refused.contains("MalformedTrailerError"), "{refused}");
+        }
     }
 
     #[tokio::test]

@@ -222,6 +222,10 @@ pub(crate) fn decided(
     policies.resource.extend(question.policy.clone());
     let mut context = context_of(call, question.action, question.resource);
     context.resource_account = owner.cloned();
+    let named = || question.resource.split(':').nth(4).filter(|account| !account.is_empty());
+    if let Some(account) = owner.map(AccountId::as_str).or_else(named) {
+        context.set("aws:ResourceAccount", [account]);
+    }
     for (key, values) in question.keys {
         context.set(key, values.iter().cloned());
     }
@@ -256,6 +260,10 @@ fn context_of(call: &Call, action: &str, resource: &str) -> RequestContext {
     if let Some(agent) = &call.user_agent {
         context.set("aws:UserAgent", [agent.to_string()]);
     }
+    if let Some(page) = &call.referer {
+        context.set("aws:Referer", [page.to_string()]);
+    }
+    context.set("aws:PrincipalIsAWSService", [is_service(call).to_string()]);
     for (key, value) in &call.principal.session_keys {
         context.set(key, [value.clone()]);
     }

@@ -228,6 +228,7 @@ impl Kernel {
             endpoint,
             source_ip,
             user_agent: header(http::header::USER_AGENT).map(Arc::from),
+            referer: header(http::header::REFERER).map(Arc::from),
             trace: header(TRACE_HEADER).map(Arc::from),
         }
     }

@@ -24,6 +24,12 @@ impl Trailers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push((name, value));
     }
 
+    /// The names of all.
+    pub fn names(&self) -> Vec<String> {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(name, _)| name.clone()).collect()
+    }
+
     /// The value of one, by its name in lower case.
     pub fn get(&self, name: &str) -> Option<String> {
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);

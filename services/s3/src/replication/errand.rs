@@ -170,6 +170,7 @@ impl S3 {
             endpoint: "".into(),
             source_ip: None,
             user_agent: None,
+            referer: None,
             trace: None,
         }
     }
