@@ -4,12 +4,13 @@
 
 mod asks;
 
+use std::any::Any;
 use std::sync::Arc;
 
 use haar_kernel::{Auth, Call, Question, Room};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, Principal, Reason};
-use haar_s3_contract::model::{Payer, Permission, SERVICE};
+use haar_s3_contract::model::{CopyObjectRequest, Payer, Permission, SERVICE, TaggingDirective};
 use haar_wire::{AwsError, Body, OperationSchema, Route, ServiceSchema, Shape, text_member};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
@@ -17,12 +18,13 @@ use http::{HeaderValue, Response, StatusCode};
 use crate::lookup::canonical_id;
 use crate::ops::restore::ACCEPTED;
 use crate::rules::acl::Acl;
+use crate::rules::copy_source::CopySource;
 use crate::rules::public::is_public;
 use crate::state::BucketRow;
 use crate::store::Record;
 use crate::{S3, cors, refusal};
 pub(crate) use asks::Ask;
-use asks::{asks, keys_of};
+use asks::{asks, keys_of, of_tags_along};
 
 impl Room for S3 {
     fn service(&self) -> &'static ServiceSchema {
@@ -58,7 +60,7 @@ impl Room for S3 {
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
         }
-        let keys = keys_of(input);
+        let keys = keys_of(input, call.now);
         for ask in asks(operation, input)? {
             let named = || snapshot.get::<BucketRow>(&ask.bucket);
             let is_made = matches!(operation.name, "CreateBucket" | "ListBuckets");
@@ -68,7 +70,11 @@ impl Room for S3 {
                 (_, true) => self.permit_own(call, &ask, &keys)?,
             }
         }
-        Ok(())
+        let any: &dyn Any = input;
+        match any.downcast_ref::<CopyObjectRequest>() {
+            Some(copy) => self.permit_tags_along(call, snapshot, copy, &keys),
+            None => Ok(()),
+        }
     }
 
     fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>) {
@@ -120,6 +126,46 @@ fn refuse_other_owner(bucket: &BucketRow, expected: Option<String>) -> Result<()
 }
 
 impl S3 {
+    /// Refuses what an operation on a bucket asks for and may not have.
+    pub(crate) fn permit_all(
+        &self,
+        call: &Call,
+        bucket: &BucketRow,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Result<(), AwsError> {
+        if self.doors.settings.auth == Auth::Permissive {
+            return Ok(());
+        }
+        let keys = keys_of(input, call.now);
+        asks(operation, input)?.iter().try_for_each(|ask| self.permit(call, bucket, ask, &keys))
+    }
+
+    /// Refuses a copy of tags that may not be read or put.
+    fn permit_tags_along(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        copy: &CopyObjectRequest,
+        keys: &[(String, Vec<String>)],
+    ) -> Result<(), AwsError> {
+        if copy.tagging_directive == Some(TaggingDirective::Replace) {
+            return Ok(());
+        }
+        let source = CopySource::read(&copy.copy_source)?;
+        let Some(from) = snapshot.get::<BucketRow>(&source.bucket) else { return Ok(()) };
+        let found = self.store.find(from.id, &source.key, source.version_id.as_deref())?;
+        if found.is_none_or(|record| record.manner.tags.is_empty()) {
+            return Ok(());
+        }
+        for ask in of_tags_along(copy, &source) {
+            if let Some(bucket) = snapshot.get::<BucketRow>(&ask.bucket) {
+                self.permit(call, &bucket, &ask, keys)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses what neither policies nor ACLs allow.
     pub(crate) fn permit(
         &self,
@@ -136,6 +182,7 @@ impl S3 {
             None => None,
         };
         let mut keys = keys.to_vec();
+        keys.push(("s3:ResourceAccount".to_owned(), vec![bucket.account.to_string()]));
         for (tag, value) in record.iter().flat_map(|record| &record.manner.tags) {
             keys.push((format!("s3:ExistingObjectTag/{tag}"), vec![value.clone()]));
         }

@@ -249,11 +249,11 @@ impl Hasher {
     }
 }
 
-/// The checksums that a request's headers carry, whichever shape it has: `given!(input)`.
+/// The checksum that a request's headers carry, one at most, whichever shape it has: `given!(input)`.
 macro_rules! given {
     ($input:expr) => {{
         use $crate::checksum::Kind;
-        [
+        $crate::rules::integrity::only([
             (Kind::Crc32, $input.checksum_crc32.clone()),
             (Kind::Crc32c, $input.checksum_crc32_c.clone()),
             (Kind::Crc64nvme, $input.checksum_crc64_nvme.clone()),
@@ -264,9 +264,7 @@ macro_rules! given {
             (Kind::Xxhash64, $input.checksum_xxhash64.clone()),
             (Kind::Xxhash3, $input.checksum_xxhash3.clone()),
             (Kind::Xxhash128, $input.checksum_xxhash128.clone()),
-        ]
-        .into_iter()
-        .find_map(|(kind, value)| value.map(|value| (kind, value)))
+        ])
     }};
 }
 

@@ -12,7 +12,7 @@ use crate::store::{Encryption, Record};
 
 /// Fills what `GetObject` and `HeadObject` answer alike.
 macro_rules! describe {
-    ($output:expr, $bucket:expr, $key:expr, $record:expr, $checksums:expr) => {{
+    ($output:expr, $bucket:expr, $key:expr, $record:expr, $checksum:expr) => {{
         let record: &$crate::store::Record = $record;
         let (headers, manner) = (&record.manner.headers, &record.manner);
         $output.accept_ranges = Some("bytes".to_owned());
@@ -34,9 +34,9 @@ macro_rules! describe {
         $output.object_lock_retain_until_date = manner.retention.map(|retention| retention.until);
         $output.object_lock_legal_hold_status = $crate::render::legal_hold(record);
         $crate::render::encryption!($output, &manner.encryption);
-        if $checksums && let Some(checksum) = &record.checksum {
+        if let Some(checksum) = $checksum {
             $crate::checksum::show!($output, checksum);
-            $output.checksum_type = Some(checksum.scope());
+            $output.checksum_type = record.checksum.as_ref().map(|whole| whole.scope());
         }
     }};
 }

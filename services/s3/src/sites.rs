@@ -2,6 +2,7 @@
 
 mod form;
 mod form_body;
+mod form_input;
 mod preflight;
 mod website;
 

@@ -59,6 +59,40 @@ async fn a_bucket_is_made_once_and_goes_when_it_is_empty() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_configurations_and_listings_may_not_say_is_refused() {
+    let house = house_with_bucket().await;
+    let lifecycle = async |filter: Value, expiration: Value| {
+        let rule = json!({ "Status": "Enabled", "Filter": filter, "Expiration": expiration });
+        let input = json!({ "Bucket": "bbb", "LifecycleConfiguration": { "Rules": [rule] } });
+        let outcome = house.call::<PutBucketLifecycleConfiguration>(input).await;
+        outcome.err().map(|(code, _)| code)
+    };
+    let (tag, day) = (json!({ "Key": "a", "Value": "b" }), json!({ "Days": 1 }));
+    let beside = lifecycle(json!({ "Prefix": "a", "Tag": tag }), day.clone()).await;
+    assert_eq!(beside.as_deref(), Some("MalformedXML"));
+    let marker = json!({ "ExpiredObjectDeleteMarker": true });
+    let tagged = lifecycle(json!({ "Tag": tag }), marker).await;
+    assert_eq!(tagged.as_deref(), Some("InvalidRequest"));
+    for (more, less, refused) in [(10, 10, Some("InvalidRequest")), (10, 12, None)] {
+        let sizes = json!({ "ObjectSizeGreaterThan": more, "ObjectSizeLessThan": less });
+        let crossed = lifecycle(json!({ "And": sizes }), day.clone()).await;
+        assert_eq!(crossed.as_deref(), refused);
+    }
+    let input = json!({ "Bucket": "bbb", "CORSConfiguration": { "CORSRules": [
+        { "AllowedMethods": ["GET"], "AllowedOrigins": ["*"], "ExposeHeaders": ["*"] } ] } });
+    let (code, _) = house.call::<PutBucketCors>(input).await.unwrap_err();
+    assert_eq!(code, "InvalidRequest");
+    let input = json!({ "Bucket": "bbb", "ContinuationToken": "" });
+    let (code, _) = house.call::<ListObjectsV2>(input).await.unwrap_err();
+    assert_eq!(code, "InvalidArgument");
+    for (to, refused) in [("foo", true), ("/foo", false), ("https://foo", false)] {
+        let mut input = put("k", "x");
+        input.website_redirect_location = Some(to.to_owned());
+        assert_eq!(house.raw::<PutObject>(input).await.is_err(), refused, "{to}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_listing_looks_past_markers_however_many() {
     let house = house_with_bucket().await;
     keep_versions(&house).await;

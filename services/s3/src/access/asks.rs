@@ -1,9 +1,17 @@
 //! What an operation asks to be allowed.
 
-use haar_s3_contract::model::TaggingDirective;
+use std::any::Any;
+
+use haar_s3_contract::model::{
+    CopyObjectRequest, CreateBucketRequest, CreateMultipartUploadRequest,
+    PutObjectLegalHoldRequest, PutObjectRequest, PutObjectRetentionRequest,
+    PutObjectTaggingRequest, TaggingDirective,
+};
+use haar_types::{Tags, Timestamp};
 use haar_wire::{AwsError, OperationSchema, Shape, text_member};
 
 use crate::rules::copy_source::CopySource;
+use crate::rules::tags;
 
 /// One action on one bucket or object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -61,6 +69,7 @@ pub(super) fn asks(
     let Some(key) = text("Key") else {
         return Ok(match operation.name {
             "DeleteObjects" => Vec::new(),
+            "CreateBucket" => of_creation(&bucket, operation.action, &text),
             _ => vec![Ask::of_bucket(operation.action, &bucket)],
         });
     };
@@ -105,6 +114,24 @@ pub(super) fn asks(
     Ok(asks)
 }
 
+/// What a bucket is made with is asked for as if it were said later.
+/// AWS docs: *Amazon S3 API Reference > CreateBucket > Permissions*.
+fn of_creation(bucket: &str, action: &str, text: &dyn Fn(&str) -> Option<String>) -> Vec<Ask> {
+    let lists =
+        ["ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"];
+    let has_list = lists.iter().any(|member| text(member).is_some());
+    let has_lock = text("ObjectLockEnabledForBucket").as_deref() == Some("true");
+    let actions = [
+        (true, action),
+        (has_list, "s3:PutBucketAcl"),
+        (has_lock, "s3:PutBucketObjectLockConfiguration"),
+        (has_lock, "s3:PutBucketVersioning"),
+        (text("ObjectOwnership").is_some(), "s3:PutBucketOwnershipControls"),
+    ];
+    let actions = actions.into_iter().filter(|(is_asked, _)| *is_asked);
+    actions.map(|(_, action)| Ask::of_bucket(action, bucket)).collect()
+}
+
 /// `s3:GetObjectVersion` for `s3:GetObject` where a version is named.
 fn of_version(action: &str, version_id: Option<&str>) -> String {
     const KINDS: [&str; 8] = [
@@ -124,7 +151,7 @@ fn of_version(action: &str, version_id: Option<&str>) -> String {
 }
 
 /// The condition keys that a request's own members make.
-pub(super) fn keys_of(input: &dyn Shape) -> Vec<(String, Vec<String>)> {
+pub(super) fn keys_of(input: &dyn Shape, now: Timestamp) -> Vec<(String, Vec<String>)> {
     let named = [
         ("s3:prefix", "Prefix"),
         ("s3:delimiter", "Delimiter"),
@@ -151,10 +178,73 @@ pub(super) fn keys_of(input: &dyn Shape) -> Vec<(String, Vec<String>)> {
         }
     }
     let tags = text_member(input, "Tagging");
-    if let Some(tags) = tags.and_then(|text| crate::rules::tags::of_header(&text).ok()) {
-        keys.push(("s3:RequestObjectTagKeys".to_owned(), tags.keys().cloned().collect()));
-        let tags = tags.into_iter();
-        keys.extend(tags.map(|(key, value)| (format!("s3:RequestObjectTag/{key}"), vec![value])));
-    }
+    let tags = tags.and_then(|text| tags::of_header(&text).ok());
+    keys.extend(tags.into_iter().flat_map(tag_keys));
+    keys.extend(of_body(input, now));
     keys
+}
+
+/// `s3:RequestObjectTag/NAME` and the names together.
+fn tag_keys(tags: Tags) -> Vec<(String, Vec<String>)> {
+    let mut keys =
+        vec![("s3:RequestObjectTagKeys".to_owned(), tags.keys().cloned().collect::<Vec<_>>())];
+    let tags = tags.into_iter();
+    keys.extend(tags.map(|(key, value)| (format!("s3:RequestObjectTag/{key}"), vec![value])));
+    keys
+}
+
+/// The keys of what a request says in its body, and of dates.
+fn of_body(input: &dyn Shape, now: Timestamp) -> Vec<(String, Vec<String>)> {
+    let any: &dyn Any = input;
+    let key = |name: &str, value: String| vec![(format!("s3:{name}"), vec![value])];
+    if let Some(put) = any.downcast_ref::<PutObjectTaggingRequest>() {
+        let tags = put.tagging.tag_set.clone();
+        return tag_keys(tags.into_iter().map(|tag| (tag.key, tag.value)).collect());
+    }
+    if let Some(create) = any.downcast_ref::<CreateBucketRequest>() {
+        let config = create.create_bucket_configuration.as_ref();
+        let place = config.and_then(|config| config.location_constraint.clone());
+        return place.map_or_else(Vec::new, |place| key("LocationConstraint", place.to_string()));
+    }
+    if let Some(put) = any.downcast_ref::<PutObjectLegalHoldRequest>() {
+        let status = put.legal_hold.as_ref().and_then(|hold| hold.status);
+        return status.map_or_else(Vec::new, |status| {
+            key("object-lock-legal-hold", status.as_str().to_owned())
+        });
+    }
+    if let Some(put) = any.downcast_ref::<PutObjectRetentionRequest>() {
+        let Some(asked) = &put.retention else { return Vec::new() };
+        let mode = asked.mode.map(|mode| key("object-lock-mode", mode.as_str().to_owned()));
+        let until = asked.retain_until_date.map(|until| of_date(until, now));
+        return mode.into_iter().chain(until).flatten().collect();
+    }
+    let until = if let Some(put) = any.downcast_ref::<PutObjectRequest>() {
+        put.object_lock_retain_until_date
+    } else if let Some(copy) = any.downcast_ref::<CopyObjectRequest>() {
+        copy.object_lock_retain_until_date
+    } else {
+        let begin = any.downcast_ref::<CreateMultipartUploadRequest>();
+        begin.and_then(|begin| begin.object_lock_retain_until_date)
+    };
+    until.map_or_else(Vec::new, |until| of_date(until, now))
+}
+
+/// Until when, and for how many days, a begun one too (*Ours*), an object is to be locked.
+fn of_date(until: Timestamp, now: Timestamp) -> Vec<(String, Vec<String>)> {
+    let days = until.since(now).as_secs().div_ceil(24 * 3600);
+    vec![
+        ("s3:object-lock-retain-until-date".to_owned(), vec![until.iso()]),
+        ("s3:object-lock-remaining-retention-days".to_owned(), vec![days.to_string()]),
+    ]
+}
+
+/// What a copy asks for besides where its source has tags that it takes along: of the source
+/// first, then of the copy.
+pub(super) fn of_tags_along(input: &CopyObjectRequest, source: &CopySource) -> [Ask; 2] {
+    let version = source.version_id.as_deref();
+    let read = of_version("s3:GetObjectTagging", version);
+    [
+        Ask::of_object(&read, &source.bucket, &source.key, version),
+        Ask::of_object("s3:PutObjectTagging", &input.bucket, &input.key, None),
+    ]
 }

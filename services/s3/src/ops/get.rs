@@ -10,6 +10,7 @@ use haar_s3_contract::model::{
 use haar_wire::AwsError;
 
 use crate::S3;
+use crate::checksum::Checksum;
 use crate::metering::Class;
 use crate::reading::Version;
 use crate::refusal;
@@ -69,8 +70,8 @@ impl S3 {
             tag_count: tag_count(&record),
             ..Default::default()
         };
-        let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
-        describe!(output, bucket, &input.key, &record, checksums);
+        let checksum = checksum(&record, input.checksum_mode, &wanted);
+        describe!(output, bucket, &input.key, &record, checksum);
         customer_key!(output, opener);
         output.restore = record.restore.and_then(|restore| restore.shown(call.now));
         overwrite(&mut output.cache_control, input.response_cache_control.clone());
@@ -121,8 +122,8 @@ impl S3 {
             tag_count: tag_count(&record),
             ..Default::default()
         };
-        let checksums = input.checksum_mode == Some(ChecksumMode::Enabled) && !wanted.is_cut();
-        describe!(output, bucket, &input.key, &record, checksums);
+        let checksum = checksum(&record, input.checksum_mode, &wanted);
+        describe!(output, bucket, &input.key, &record, checksum);
         customer_key!(output, opener.as_ref());
         output.restore = record.restore.and_then(|restore| restore.shown(call.now));
         overwrite(&mut output.cache_control, input.response_cache_control);
@@ -164,6 +165,8 @@ struct Read {
     is_part: bool,
     /// It named a range.
     is_range: bool,
+    /// Which of the object's parts it named.
+    part: Option<usize>,
     parts_count: Option<i32>,
 }
 
@@ -171,10 +174,21 @@ impl Read {
     fn shown(&self, record: &Record) -> Option<String> {
         (self.is_part && self.range.length > 0).then(|| self.range.shown(record.size))
     }
+}
 
-    /// Whether the object's checksum is not that of what is read.
-    fn is_cut(&self) -> bool {
-        self.is_range
+/// The checksum of what is read: a part of an object has its own where the object's is of the
+/// parts', else none; a range has none.
+fn checksum<'a>(
+    record: &'a Record,
+    mode: Option<ChecksumMode>,
+    read: &Read,
+) -> Option<&'a Checksum> {
+    let whole = record.checksum.as_ref().filter(|_| mode == Some(ChecksumMode::Enabled))?;
+    match read.part {
+        _ if read.is_range => None,
+        Some(at) if whole.is_composite => record.parts.get(at)?.checksum.as_ref(),
+        Some(_) if record.parts.len() > 1 => None,
+        _ => Some(whole),
     }
 }
 
@@ -191,6 +205,7 @@ fn wanted(record: &Record, range: Option<&str>, part: Option<i32>) -> Result<Rea
                 range: cut.unwrap_or_else(|| ByteRange::all(record.size)),
                 is_part: cut.is_some(),
                 is_range: cut.is_some(),
+                part: None,
                 parts_count: None,
             })
         }
@@ -208,7 +223,7 @@ fn of_part(record: &Record, number: i32) -> Result<Read, AwsError> {
     if record.parts.is_empty() {
         let range = ByteRange::all(record.size);
         return match number {
-            1 => Ok(Read { range, is_part: true, is_range: false, parts_count: None }),
+            1 => Ok(Read { range, is_part: true, is_range: false, part: None, parts_count: None }),
             _ => Err(missing()),
         };
     }
@@ -219,6 +234,7 @@ fn of_part(record: &Record, number: i32) -> Result<Read, AwsError> {
         range: ByteRange { from, length: part.size },
         is_part: true,
         is_range: false,
+        part: Some(at),
         parts_count: i32::try_from(record.parts.len()).ok(),
     })
 }

@@ -144,7 +144,7 @@ impl S3 {
 
 fn read_token(token: &str) -> Result<String, AwsError> {
     let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    text.ok_or_else(|| {
+    text.filter(|text| !text.is_empty()).ok_or_else(|| {
         let text = "The continuation token provided is incorrect";
         refusal::invalid_argument(text, "continuation-token", token)
     })

@@ -76,7 +76,7 @@ macro_rules! said {
         }
     }};
 }
-pub(super) use said;
+pub(crate) use said;
 
 impl Said<'_> {
     /// How the object will be kept, by what the writer says and what the bucket does with what
@@ -99,6 +99,7 @@ impl Said<'_> {
                 .element("MaxSizeAllowed", METADATA_BYTES_MAX.to_string()));
         }
         refuse_class(self.headers.storage_class)?;
+        refuse_place(self.headers.website_redirect_location.as_deref())?;
         let acl = object_acl(bucket, &owner, self.grants)?;
         Ok(Manner {
             acl,
@@ -165,6 +166,19 @@ impl Said<'_> {
         };
         encryption::check_context(self.context.as_deref(), encryption.algorithm)?;
         Ok(Encryption { context: self.context.clone(), ..encryption })
+    }
+}
+
+/// A website sends its visitors to other sites or to its own pages.
+fn refuse_place(place: Option<&str>) -> Result<(), AwsError> {
+    let is_place = |to: &str| ["http://", "https://", "/"].iter().any(|head| to.starts_with(head));
+    match place.is_none_or(is_place) {
+        true => Ok(()),
+        false => {
+            let text = "The website redirect location must have a prefix of 'http://' or \
+                        'https://' or '/'.";
+            Err(AwsError::new("InvalidRedirectLocation", 400, text))
+        }
     }
 }
 

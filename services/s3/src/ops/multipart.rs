@@ -15,6 +15,7 @@ use haar_wire::AwsError;
 use md5::{Digest as _, Md5};
 
 use super::manner::{Said, check_key, said};
+use super::part::other_kind;
 use super::uploads::scope_of;
 use crate::S3;
 use crate::checksum::{Checksum, Kind, given, show};
@@ -29,7 +30,7 @@ use crate::rules::customer_key as key;
 use crate::rules::integrity::bad_digest;
 use crate::rules::lifecycle;
 use crate::state::BucketRow;
-use crate::store::{PartRecord, Record, Segment, UploadRecord};
+use crate::store::{PartRecord, Record, Segment, Sight, UploadRecord};
 
 /// Fewest bytes of a part that is not the last.
 const PART_MIN: u64 = 5 << 20;
@@ -144,37 +145,13 @@ impl Flow<CompleteMultipartUpload> for S3 {
         input: CompleteMultipartUploadRequest,
     ) -> Answer<CompleteMultipartUpload> {
         let bucket = self.bucket(&input.bucket)?;
-        let upload = self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?;
-        if input.sse_customer_key.is_some() {
-            of_part(&upload.manner.encryption, &key::own_key!(input))?; // it may be left out here
-        }
-        refuse_other_scope(&upload, input.checksum_type)?;
-        let listed = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref());
-        let listed = listed.filter(|parts| !parts.is_empty()).ok_or_else(refusal::malformed_xml)?;
-        let conditions = WriteConditions {
-            if_match: input.if_match.clone(),
-            if_none_match: input.if_none_match.clone(),
+        let record = match self.complete(&call, &bucket, &input).await {
+            Err(error) if error.code() == "NoSuchUpload" => {
+                let completed = self.completed(&bucket, &input).await?;
+                completed.ok_or(error)?
+            }
+            completed => completed?,
         };
-        let said = given!(input);
-        let (ledger, cause) = (&self.doors.ledger, Cause::Caller(&call));
-        let happening = Happening::CompleteMultipartUpload;
-        let changed = self.store.change(ledger, &bucket, &input.key, call.now, |change, row| {
-            conditions.check(&input.key, change.newest()?.as_ref())?;
-            let there = self.store.parts_of(bucket.id, &upload.id, 0);
-            let parts = chosen(listed, there.collect::<Result<_, _>>()?)?;
-            let record = whole(&upload, &parts)?;
-            refuse_other(&record, said.as_ref(), input.mpu_object_size)?;
-            let segments: Vec<Segment> = parts.into_iter().flat_map(|part| part.segments).collect();
-            let replication = self.copies_of(row, &input.key, &record);
-            let record = Record { replication, ..record };
-            let record = change.finish_upload(row.versioning, &upload.id, record, segments)?;
-            let staged = self.tell(change, row, (&record, happening, cause));
-            Ok((record, staged))
-        });
-        let (record, staged) = self.store.settled(changed).await?;
-        self.send(staged);
-        self.store.sync().await?;
-        self.meter(&call, &bucket, Class::of_write(&record));
         let mut output = CompleteMultipartUploadOutput {
             location: Some(format!("{}/{}/{}", call.endpoint, input.bucket, input.key)),
             e_tag: Some(record.quoted_etag()),
@@ -193,6 +170,63 @@ impl Flow<CompleteMultipartUpload> for S3 {
     }
 }
 
+impl S3 {
+    /// Makes an object of an upload's parts, and returns once that is on disk.
+    async fn complete(
+        &self,
+        call: &Call,
+        bucket: &BucketRow,
+        input: &CompleteMultipartUploadRequest,
+    ) -> Result<Record, AwsError> {
+        let upload = self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?;
+        if input.sse_customer_key.is_some() {
+            of_part(&upload.manner.encryption, &key::own_key!(input))?; // it may be left out here
+        }
+        let said = given!(input)?;
+        refuse_other_scope(&upload, input.checksum_type)?;
+        let listed = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref());
+        let listed = listed.filter(|parts| !parts.is_empty()).ok_or_else(refusal::malformed_xml)?;
+        let conditions = WriteConditions {
+            if_match: input.if_match.clone(),
+            if_none_match: input.if_none_match.clone(),
+        };
+        let (ledger, cause) = (&self.doors.ledger, Cause::Caller(call));
+        let happening = Happening::CompleteMultipartUpload;
+        let changed = self.store.change(ledger, bucket, &input.key, call.now, |change, row| {
+            conditions.check(&input.key, change.newest()?.as_ref())?;
+            let there = self.store.parts_of(bucket.id, &upload.id, 0);
+            let parts = chosen(&upload, listed, there.collect::<Result<_, _>>()?)?;
+            let record = whole(&upload, &parts)?;
+            refuse_other(&record, said.as_ref(), input.mpu_object_size)?;
+            let segments: Vec<Segment> = parts.into_iter().flat_map(|part| part.segments).collect();
+            let replication = self.copies_of(row, &input.key, &record);
+            let record = Record { replication, ..record };
+            let record = change.finish_upload(row.versioning, &upload.id, record, segments)?;
+            let staged = self.tell(change, row, (&record, happening, cause));
+            Ok((record, staged))
+        });
+        let (record, staged) = self.store.settled(changed).await?;
+        self.send(staged);
+        self.store.sync().await?;
+        self.meter(call, bucket, Class::of_write(&record));
+        Ok(record)
+    }
+
+    /// What the same request made already: who lost its answer asks again.
+    async fn completed(
+        &self,
+        bucket: &BucketRow,
+        input: &CompleteMultipartUploadRequest,
+    ) -> Result<Option<Record>, AwsError> {
+        let found = self.store.completed(bucket.id, &input.key, &input.upload_id);
+        let found = self.store.seen(Sight::of_key(bucket.id, &input.key), found).await?;
+        let listed = input.multipart_upload.as_ref().and_then(|upload| upload.parts.as_deref());
+        let tags = listed.unwrap_or_default().iter().filter_map(|part| part.e_tag.as_deref());
+        let tag = tag_of(tags.map(|tag| tag.trim_matches('"')));
+        Ok(found.filter(|record| record.etag == tag))
+    }
+}
+
 /// The object's checksum is of the bytes or of the parts' checksums, as was said at the begin.
 fn refuse_other_scope(upload: &UploadRecord, asked: Option<ChecksumType>) -> Result<(), AwsError> {
     let Some(begun) = scope_of(upload) else { return Ok(()) };
@@ -206,7 +240,11 @@ fn refuse_other_scope(upload: &UploadRecord, asked: Option<ChecksumType>) -> Res
 }
 
 /// The parts that a request lists, out of those that are there.
-fn chosen(listed: &[CompletedPart], there: Vec<PartRecord>) -> Result<Vec<PartRecord>, AwsError> {
+fn chosen(
+    upload: &UploadRecord,
+    listed: &[CompletedPart],
+    there: Vec<PartRecord>,
+) -> Result<Vec<PartRecord>, AwsError> {
     let mut chosen: Vec<PartRecord> = Vec::new();
     let mut there = there.into_iter().peekable();
     for part in listed {
@@ -221,8 +259,11 @@ fn chosen(listed: &[CompletedPart], there: Vec<PartRecord>) -> Result<Vec<PartRe
         let etag = part.e_tag.as_deref().unwrap_or_default().trim_matches('"');
         let found = found.filter(|found| found.etag == etag);
         let found = found.ok_or_else(|| invalid_part(number, etag))?;
-        let sum = found.checksum.as_ref();
-        if let (Some((kind, value)), Some(sum)) = (given!(part), sum)
+        let (given, sum) = (given!(part)?, found.checksum.as_ref());
+        if let (true, None, Some(kind)) = (upload.is_composite, &given, upload.kind) {
+            return Err(without_sum(kind, number));
+        }
+        if let (Some((kind, value)), Some(sum)) = (given, sum)
             && (sum.kind != kind || sum.value != value)
         {
             return Err(invalid_part(number, etag));
@@ -243,6 +284,14 @@ fn chosen(listed: &[CompletedPart], there: Vec<PartRecord>) -> Result<Vec<PartRe
     }
 }
 
+fn without_sum(kind: Kind, number: i32) -> AwsError {
+    refusal::invalid_request(format!(
+        "The upload was created using a {} checksum. The complete request must include the \
+         checksum for each part. It was missing for part {number} in the request.",
+        kind.name().to_lowercase(),
+    ))
+}
+
 fn invalid_part(number: i32, etag: &str) -> AwsError {
     let text = "One or more of the specified parts could not be found.  The part may not have \
                 been uploaded, or the specified entity tag may not match the part's entity tag.";
@@ -258,19 +307,25 @@ fn whole(upload: &UploadRecord, parts: &[PartRecord]) -> Result<Record, AwsError
         let text = "Your proposed upload exceeds the maximum allowed object size.";
         return Err(AwsError::new("EntityTooLarge", 400, text));
     }
-    let mut tags = Md5::new();
-    for part in parts {
-        tags.update(bytes_of(&part.etag));
-    }
-    let tags: [u8; 16] = tags.finalize().into();
     Ok(Record {
         size,
-        etag: format!("{}-{}", hex(&tags), parts.len()),
+        etag: tag_of(parts.iter().map(|part| &*part.etag)),
         checksum: checksum(upload, parts),
         parts: parts.iter().map(PartRecord::remembered).collect(),
         manner: upload.manner.clone(),
         ..Record::default()
     })
+}
+
+/// The tag of an object by those of its parts.
+fn tag_of<'a>(tags: impl Iterator<Item = &'a str>) -> String {
+    let (mut sum, mut count) = (Md5::new(), 0);
+    for tag in tags {
+        sum.update(bytes_of(tag));
+        count += 1;
+    }
+    let sum: [u8; 16] = sum.finalize().into();
+    format!("{}-{count}", hex(&sum))
 }
 
 fn checksum(upload: &UploadRecord, parts: &[PartRecord]) -> Option<Checksum> {
@@ -308,6 +363,7 @@ fn refuse_other(
                 || sum.value.split_once('-').is_some_and(|(bare, _)| bare == value);
             if same { Ok(()) } else { Err(bad_digest(*kind)) }
         }
+        (Some((kind, _)), Some(sum)) => Err(other_kind(sum.kind, *kind)),
         _ => Ok(()),
     }
 }
@@ -337,7 +393,9 @@ mod tests {
         let there = || vec![part(1, PART_MIN), part(3, 7), part(9, 1)];
         let code = |numbers: &[i32]| {
             let listed: Vec<_> = numbers.iter().map(|number| listed(*number)).collect();
-            chosen(&listed, there()).map(|all| all.len()).map_err(|error| error.code().to_owned())
+            chosen(&UploadRecord::default(), &listed, there())
+                .map(|all| all.len())
+                .map_err(|error| error.code().to_owned())
         };
         assert_eq!(code(&[1, 3]), Ok(2));
         assert_eq!(code(&[3, 1]), Err("InvalidPartOrder".to_owned()));

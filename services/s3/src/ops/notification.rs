@@ -19,6 +19,9 @@ use crate::notices::{sender, test_event};
 use crate::rules::notification::{all, check};
 use crate::state::BucketRow;
 
+/// What takes its messages in order is none of a bucket's listeners.
+const FIFO: &str = "FIFO SQS queues are not supported.";
+
 impl Query<GetBucketNotificationConfiguration> for S3 {
     fn query(
         &self,
@@ -88,13 +91,16 @@ impl S3 {
                     let mut test = Consignment::new(one.arn, sender, region, body);
                     test.subject = Some("Amazon S3 Notification".to_owned());
                     let sent = self.doors.targets.deliver(&test).await;
-                    sent.map_err(|error| error.to_string())
+                    sent.map_err(|error| match one.arn.ends_with(".fifo") {
+                        true => FIFO.to_owned(),
+                        false => error.to_string(),
+                    })
                 }
                 _ => Err("The ARN could not be parsed".to_owned()),
             };
             if let Err(why) = outcome {
                 tracing::debug!(arn = one.arn, why, "a listener cannot be told");
-                refused.push(one.arn.to_owned());
+                refused.push((one.arn.to_owned(), words(one.arn, &why)));
             }
         }
         match refused.is_empty() {
@@ -120,7 +126,7 @@ impl S3 {
 }
 
 /// AWS names each by a numbered pair.
-fn unable(arns: &[String]) -> AwsError {
+fn unable(refused: &[(String, String)]) -> AwsError {
     const NAMES: [(&str, &str); 5] = [
         ("ArgumentName1", "ArgumentValue1"),
         ("ArgumentName2", "ArgumentValue2"),
@@ -130,14 +136,26 @@ fn unable(arns: &[String]) -> AwsError {
     ];
     let text = "Unable to validate the following destination configurations";
     let mut error = AwsError::new("InvalidArgument", 400, text);
-    for (arn, (name, value)) in arns.iter().zip(NAMES) {
-        let why = match arn.split(':').nth(2) {
-            Some("sqs") => "The destination queue does not exist",
-            Some("sns") => "The destination topic does not exist",
-            Some("lambda") => "Not authorized to invoke function [ARN]",
-            _ => "The ARN could not be parsed",
-        };
-        error = error.element(name, arn.clone()).element(value, why.replace("ARN", arn));
+    for ((arn, why), (name, value)) in refused.iter().zip(NAMES) {
+        error = error.element(name, arn.clone()).element(value, why.clone());
     }
     error
+}
+
+/// Why a listener cannot be told, as AWS says it.
+fn words(arn: &str, why: &str) -> String {
+    let kind = match arn.split(':').nth(2) {
+        Some("sqs") => "queue",
+        Some("sns") => "topic",
+        Some("lambda") => return format!("Not authorized to invoke function [{arn}]"),
+        _ => return "The ARN could not be parsed".to_owned(),
+    };
+    match why {
+        FIFO => FIFO.to_owned(),
+        _ if why.contains("Access") || why.contains("Authorization") => format!(
+            "Permissions on the destination {kind} do not allow S3 to publish notifications from \
+             this bucket"
+        ),
+        _ => format!("The destination {kind} does not exist"),
+    }
 }

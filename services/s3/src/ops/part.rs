@@ -51,7 +51,7 @@ impl Flow<UploadPart> for S3 {
         let key = self.key_of_part(&call, &target, &own_key!(input))?;
         let wanted = Wanted {
             content_md5: input.content_md5.clone(),
-            given: given!(input),
+            given: given!(input)?,
             algorithm: input.checksum_algorithm,
             usual: target.upload.kind,
         };
@@ -197,11 +197,16 @@ impl S3 {
 /// Parts have the kind of checksum that their upload announced.
 fn refuse_other_kind(upload: &UploadRecord, kind: Kind) -> Result<(), AwsError> {
     match upload.kind {
-        Some(announced) if announced != kind => Err(refusal::invalid_request(format!(
-            "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
-            announced.name().to_lowercase(),
-            kind.name().to_lowercase(),
-        ))),
+        Some(announced) if announced != kind => Err(other_kind(announced, kind)),
         _ => Ok(()),
     }
+}
+
+/// A checksum of another kind than the upload's.
+pub(super) fn other_kind(announced: Kind, kind: Kind) -> AwsError {
+    refusal::invalid_request(format!(
+        "Checksum Type mismatch occurred, expected checksum Type: {}, actual checksum Type: {}",
+        announced.name().to_lowercase(),
+        kind.name().to_lowercase(),
+    ))
 }

@@ -54,7 +54,7 @@ impl Flow<PutObject> for S3 {
         }
         let wanted = Wanted {
             content_md5: input.content_md5.clone(),
-            given: given!(input),
+            given: given!(input)?,
             algorithm: input.checksum_algorithm,
             usual: None,
         };

@@ -23,6 +23,13 @@ pub(crate) fn check(config: &CORSConfiguration) -> Result<(), AwsError> {
                 "Found unsupported HTTP method in CORS config. Unsupported method is {method}"
             )));
         }
+        let shown = rule.expose_headers.iter().flatten();
+        if let Some(header) = shown.into_iter().find(|header| header.contains('*')) {
+            return Err(refusal::invalid_request(format!(
+                "ExposeHeader \"{header}\" contains wildcard. We currently do not support \
+                 wildcard for ExposeHeader."
+            )));
+        }
         let headers = rule.allowed_headers.iter().flatten();
         for (text, what) in rule
             .allowed_origins

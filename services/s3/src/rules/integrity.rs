@@ -31,6 +31,9 @@ impl Wanted {
         });
         let named = self.algorithm.map(Kind::of).transpose()?;
         let given = self.given.as_ref().map(|(kind, _)| *kind);
+        if given.is_some() && trailing.is_some() {
+            return Err(several());
+        }
         if let (Some(named), Some(given)) = (named, given.or(trailing))
             && named != given
         {
@@ -59,6 +62,23 @@ impl Wanted {
             _ => Ok(()),
         }
     }
+}
+
+/// The one checksum among those that a request may carry.
+pub(crate) fn only(
+    all: impl IntoIterator<Item = (Kind, Option<String>)>,
+) -> Result<Option<(Kind, String)>, AwsError> {
+    let mut there = all.into_iter().filter_map(|(kind, value)| Some((kind, value?)));
+    match (there.next(), there.next()) {
+        (_, Some(_)) => Err(several()),
+        (one, None) => Ok(one),
+    }
+}
+
+fn several() -> AwsError {
+    let text =
+        "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
+    refusal::invalid_request(text)
 }
 
 /// Compares what was computed with what was said.

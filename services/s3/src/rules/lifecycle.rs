@@ -52,6 +52,7 @@ fn check_rule(rule: &LifecycleRule) -> Result<(), AwsError> {
     {
         return Err(refusal::malformed_xml());
     }
+    check_filter(rule)?;
     let acts = rule.expiration.is_some()
         || rule.noncurrent_version_expiration.is_some()
         || rule.abort_incomplete_multipart_upload.is_some()
@@ -69,6 +70,10 @@ fn check_rule(rule: &LifecycleRule) -> Result<(), AwsError> {
         ];
         if said.into_iter().filter(|said| *said).count() != 1 {
             return Err(refusal::malformed_xml());
+        }
+        if expiration.expired_object_delete_marker.is_some() && narrows(rule) {
+            let text = "ExpiredObjectDeleteMarker cannot be specified with Tags.";
+            return Err(refusal::invalid_request(text));
         }
         if expiration.days.is_some_and(|days| days <= 0) {
             let text = "'Days' for Expiration action must be a positive integer";
@@ -95,6 +100,32 @@ fn check_rule(rule: &LifecycleRule) -> Result<(), AwsError> {
         return Err(refusal::invalid_request(text));
     }
     Ok(())
+}
+
+/// A filter says one thing, or several within `And`. *Ours*: the text on sizes.
+fn check_filter(rule: &LifecycleRule) -> Result<(), AwsError> {
+    let Some(filter) = &rule.filter else { return Ok(()) };
+    let said = [
+        filter.prefix.is_some(),
+        filter.tag.is_some(),
+        filter.object_size_greater_than.is_some(),
+        filter.object_size_less_than.is_some(),
+        filter.and.is_some(),
+    ];
+    if said.into_iter().filter(|said| *said).count() > 1 {
+        return Err(refusal::malformed_xml());
+    }
+    let and = filter.and.as_ref();
+    let more = and.and_then(|and| and.object_size_greater_than);
+    let less = and.and_then(|and| and.object_size_less_than);
+    match more.zip(less).is_some_and(|(more, less)| more >= less) {
+        true => {
+            let text = "'ObjectSizeLessThan' has to be a value greater than \
+                        'ObjectSizeGreaterThan'.";
+            Err(refusal::invalid_request(text))
+        }
+        false => Ok(()),
+    }
 }
 
 pub(super) fn is_midnight(date: Timestamp) -> bool {

@@ -6,29 +6,28 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_kernel::{Auth, Call, SignedText};
+use haar_s3_contract::model::operations::PUT_OBJECT;
 use haar_wire::{AwsError, Body};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::form_body::Form;
-use super::{adorn, bare, refused};
+use super::{adorn, bare, form_input, refused};
 use crate::S3;
-use crate::access::Ask;
+use crate::checksum::given;
 use crate::cors::set;
 use crate::customer::Brought;
 use crate::notices::Happening;
-use crate::ops::manner::{Said, check_key};
+use crate::ops::manner::{Said, check_key, said};
 use crate::ops::put::Incoming;
 use crate::refusal;
-use crate::rules::acl::GrantHeaders;
 use crate::rules::condition::WriteConditions;
 use crate::rules::customer_key;
 use crate::rules::form_policy::FormPolicy;
 use crate::rules::integrity::Wanted;
-use crate::rules::tags;
 use crate::state::BucketRow;
-use crate::store::{Headers, Record};
+use crate::store::Record;
 
 /// Takes a form's file in.
 pub(super) async fn serve(
@@ -70,17 +69,20 @@ async fn take(
         fields.insert("key".to_owned(), key.clone());
         policy.check(&fields, &bucket.name, call.now)?;
     }
-    let put = Ask::of_object("s3:PutObject", &bucket.name, &key, None);
-    room.permit(&call, bucket, &put, &[])?;
-    let brought = room.brought_key(&call, (bucket, &key), &key_of(&form))?;
+    let input = form_input::read(&form, &bucket.name, &key)?;
+    room.permit_all(&call, bucket, &PUT_OBJECT, &input)?;
+    let said_key =
+        customer_key::Said { other: input.server_side_encryption, ..customer_key::own_key!(input) };
+    let brought = room.brought_key(&call, (bucket, &key), &said_key)?;
     let seal = brought.as_ref().map(|brought| brought.seal.clone());
-    let mut manner = Said { seal, ..said(&form.fields) }.manner(&call, bucket)?;
-    if let Some(tagging) = form.field("tagging") {
-        manner.tags = tags_of(tagging)?;
-    }
+    let manner = Said { seal, ..said!(input) }.manner(&call, bucket)?;
     let done = Done::of(&form.fields);
-    let wanted =
-        Wanted { content_md5: form.fields.get("content-md5").cloned(), ..Wanted::default() };
+    let wanted = Wanted {
+        content_md5: input.content_md5.clone(),
+        given: given!(input)?,
+        algorithm: input.checksum_algorithm,
+        usual: None,
+    };
     let sealing = brought.as_ref().map(Brought::sealing);
     let spooled = room.spool_stream(form.file(), &wanted, sealing).await?;
     if let Some(policy) = &policy {
@@ -122,62 +124,6 @@ fn caller(room: &S3, parts: &Parts, form: &Form) -> Result<Call, AwsError> {
             signature: form.field("x-amz-signature").unwrap_or_default(),
         },
     )
-}
-
-/// What the fields say of a customer's key.
-fn key_of(form: &Form) -> customer_key::Said<'_> {
-    let field = |name: &str| form.field(&format!("x-amz-server-side-encryption{name}"));
-    customer_key::Said {
-        algorithm: field("-customer-algorithm"),
-        key: field("-customer-key"),
-        md5: field("-customer-key-md5"),
-        other: field("").and_then(|text| text.parse().ok()),
-    }
-}
-
-/// What the fields say of the object.
-fn said(fields: &BTreeMap<String, String>) -> Said<'_> {
-    let field = |name: &str| fields.get(name).cloned();
-    let metadata = fields.iter().filter_map(|(name, value)| {
-        Some((name.strip_prefix("x-amz-meta-")?.to_owned(), value.clone()))
-    });
-    Said {
-        headers: Headers {
-            content_type: field("content-type"),
-            cache_control: field("cache-control"),
-            content_disposition: field("content-disposition"),
-            content_encoding: field("content-encoding"),
-            content_language: field("content-language"),
-            expires: field("expires"),
-            website_redirect_location: field("x-amz-website-redirect-location"),
-            storage_class: field("x-amz-storage-class").and_then(|text| text.parse().ok()),
-            metadata: metadata.collect(),
-        },
-        grants: GrantHeaders {
-            canned: fields.get("acl").map(String::as_str),
-            ..GrantHeaders::default()
-        },
-        algorithm: field("x-amz-server-side-encryption").and_then(|text| text.parse().ok()),
-        key_id: field("x-amz-server-side-encryption-aws-kms-key-id"),
-        ..Said::default()
-    }
-}
-
-/// Tags as forms hold them: `<Tagging><TagSet><Tag><Key>…</Key><Value>…</Value></Tag>…`.
-fn tags_of(xml: &str) -> Result<haar_types::Tags, AwsError> {
-    let text = |tag: &str, name: &str| {
-        let (_, rest) = tag.split_once(&format!("<{name}>"))?;
-        let (value, _) = rest.split_once(&format!("</{name}>"))?;
-        let value = value.replace("&lt;", "<").replace("&gt;", ">").replace("&quot;", "\"");
-        Some(value.replace("&apos;", "'").replace("&amp;", "&"))
-    };
-    let mut list = Vec::new();
-    for tag in xml.split("<Tag>").skip(1) {
-        let key = text(tag, "Key").ok_or_else(refusal::malformed_xml)?;
-        let value = text(tag, "Value").unwrap_or_default();
-        list.push(haar_s3_contract::model::Tag { key, value });
-    }
-    tags::of_list(list, tags::On::Object)
 }
 
 /// How the browser is answered.

@@ -35,6 +35,9 @@ pub(crate) struct Record {
     /// Of an object that was uploaded in parts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) parts: Vec<PartOf>,
+    /// The upload that it was, by which that may be completed again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) upload: Option<String>,
     pub(crate) manner: Manner,
     /// Since when it is not the newest any more.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use crate::refusal;
 use crate::store::change::Versioning;
 
 /// An upload that is under way.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct UploadRecord {
     pub(crate) id: String,
     pub(crate) initiated_at: Timestamp,
@@ -66,6 +66,19 @@ impl Store {
         self.seen(Sight::of_key(bucket, key), self.upload(bucket, key, id)).await
     }
 
+    /// The version of a key that an upload became.
+    pub(crate) fn completed(
+        &self,
+        bucket: u64,
+        key: &str,
+        upload_id: &str,
+    ) -> Result<Option<Record>, AwsError> {
+        let newest = self.newest(bucket, key)?.map(Ok);
+        let mut all = newest.into_iter().chain(self.older(&place(bucket, key)));
+        let is_it = |record: &Record| record.upload.as_deref() == Some(upload_id);
+        all.find(|found| !matches!(found, Ok(record) if !is_it(record))).transpose()
+    }
+
     /// A name for an upload, in the order of time.
     pub(crate) fn mint_upload_id(&self, now: Timestamp) -> String {
         let mut chance = [0; 24];
@@ -118,6 +131,7 @@ impl Change<'_> {
         segments: Vec<Segment>,
     ) -> Result<Record, AwsError> {
         self.end_upload(upload_id)?;
+        let record = Record { upload: Some(upload_id.to_owned()), ..record };
         self.put(versioning, record, Held::Blobs(segments))
     }
 
