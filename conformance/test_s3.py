@@ -8,7 +8,6 @@ import json
 import os
 import threading
 import time
-import uuid
 
 import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth
@@ -19,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from support.cli import aws_cli
 from support.cloud import until
 from support.enforced import user_of
+from support.forms import form
 from support.functions import zipped
 
 MIB = 1 << 20
@@ -127,12 +127,17 @@ def test_objects_are_put_together_of_parts(s3, bucket):
     assert [p["Size"] for p in s3.list_parts(**where)["Parts"]] == [len(body) for body in bodies]
     assert [u["Key"] for u in s3.list_multipart_uploads(Bucket=bucket)["Uploads"]] == ["big"]
     small = {"Parts": [parts[2], ]}
+    bare = {"Parts": [{"PartNumber": part["PartNumber"], "ETag": part["ETag"]} for part in parts]}
+    assert code_of(s3.complete_multipart_upload, **where, MultipartUpload=bare) == "InvalidRequest"
     done = s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
     assert done["ETag"].endswith('-3"') and done["ChecksumType"] == "COMPOSITE"
+    again = s3.complete_multipart_upload(**where, MultipartUpload={"Parts": parts})
+    assert (again["ETag"], again["ChecksumCRC32"]) == (done["ETag"], done["ChecksumCRC32"])
     whole = b"".join(bodies)
     assert s3.get_object(Bucket=bucket, Key="big")["Body"].read() == whole
     part = s3.get_object(Bucket=bucket, Key="big", PartNumber=3)
     assert (part["Body"].read(), part["PartsCount"]) == (b"end", 3)
+    assert part["ChecksumCRC32"] == parts[2]["ChecksumCRC32"]
     across = s3.get_object(Bucket=bucket, Key="big", Range=f"bytes={5 * MIB - 2}-{5 * MIB + 1}")
     assert across["Body"].read() == whole[5 * MIB - 2:5 * MIB + 2]
     told = s3.get_object_attributes(
@@ -143,6 +148,8 @@ def test_objects_are_put_together_of_parts(s3, bucket):
     s3.upload_fileobj(io.BytesIO(whole * 2), bucket, "managed")
     assert s3.head_object(Bucket=bucket, Key="managed")["ContentLength"] == 2 * len(whole)
     assert code_of(s3.complete_multipart_upload, **where, MultipartUpload=small) == "NoSuchUpload"
+
+
 
 
 def test_bodies_in_chunks_are_unwrapped_and_their_trailers_proven(cloud, s3, bucket):
@@ -227,15 +234,6 @@ def test_what_was_acknowledged_outlives_a_kill(new_cloud, tmp_path):
     assert s3.get_object(Bucket="kept", Key="parts")["Body"].read() == large
 
 
-def form(fields, body):
-    """A browser's form with a file: its content type and its bytes."""
-    mark = uuid.uuid4().hex
-    parts = [f'--{mark}\r\nContent-Disposition: form-data; name="{name}"\r\n\r\n{value}\r\n'
-             for name, value in fields.items()]
-    head = f'--{mark}\r\nContent-Disposition: form-data; name="file"; filename="f.txt"\r\n\r\n'
-    whole = "".join(parts).encode() + head.encode() + body + f"\r\n--{mark}--\r\n".encode()
-    return f"multipart/form-data; boundary={mark}", whole
-
 
 def test_presigned_urls_and_forms_are_let_in(cloud, s3, bucket):
     url = s3.generate_presigned_url("put_object", {"Bucket": bucket, "Key": "signed"})
@@ -259,6 +257,10 @@ def test_presigned_urls_and_forms_are_let_in(cloud, s3, bucket):
     kind, whole = form({**post["fields"], "acl": "private"}, b"x")
     status, _, body = cloud.http("POST", where, whole, {"Content-Type": kind})
     assert status == 403 and b"Extra input fields: acl" in body, body
+
+
+
+
 
 
 def test_websites_and_pages_of_other_origins_are_served(cloud, s3, bucket):
