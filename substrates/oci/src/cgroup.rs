@@ -198,14 +198,8 @@ impl Cgroups {
     /// Makes one sandbox's group.
     pub(crate) fn create(&self, name: &str) -> io::Result<Cgroup> {
         let group = self.named(name);
-        let make = || group.at.parents().into_iter().try_for_each(|dir| make_dir(dir));
-        match make() {
-            // somebody took our empty parents for what is left of another
-            Err(error) if error.kind() == io::ErrorKind::NotFound && !name.contains('/') => {
-                self.set_up()?;
-                make()?;
-            }
-            made => made?,
+        for dir in group.at.parents() {
+            make_dir(dir)?;
         }
         Ok(group)
     }

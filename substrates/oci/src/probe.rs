@@ -1,6 +1,7 @@
 //! What this host allows.
 
 use std::path::Path;
+use std::sync::OnceLock;
 
 use haar_substrate::{Capabilities, Finding};
 use rustix::mount::{FsOpenFlags, fsopen};
@@ -227,7 +228,8 @@ fn networks(root: bool, filters: bool) -> Vec<Finding> {
 
 /// Interfaces, addresses and routes can be made.
 pub(crate) fn has_net_admin() -> bool {
-    capabilities_held() & (1 << NET_ADMIN) != 0
+    static HAS: OnceLock<bool> = OnceLock::new();
+    *HAS.get_or_init(|| capabilities_held() & (1 << NET_ADMIN) != 0)
 }
 
 fn capabilities_held() -> u64 {

@@ -111,9 +111,6 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let networks = bridge::Networks::new(instance)?;
     networks.tear_down();
     lives::sweep(instance);
-    for left in leftovers::remove() {
-        log(&format!("removed control groups that a helper {left} had left"));
-    }
     let shop = shell::Workshop::new((cgroups, networks), (roots, scratch), places)?;
 
     let listener = listen(state_dir)?;

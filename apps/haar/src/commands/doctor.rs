@@ -8,8 +8,7 @@ use super::Output;
 /// Arguments of `haar doctor`.
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArguments {
-    /// Remove what servers that were killed have left: control groups that nobody uses. The next
-    /// `haar up` does so too.
+    /// Remove what servers that were killed have left: control groups that nobody uses.
     #[arg(long)]
     remove_leftovers: bool,
 }
@@ -51,8 +50,8 @@ fn leftovers(left: &[String], removed: &[String]) -> Vec<String> {
     }
     if !left.is_empty() {
         lines.push(format!(
-            "left     {:<28} control groups of {} killed servers ({}): the next haar up removes \
-             them, or haar doctor --remove-leftovers",
+            "left     {:<28} control groups of {} killed servers ({}): \
+             haar doctor --remove-leftovers removes them",
             "leftovers",
             left.len(),
             left.iter().take(3).map(|one| format!("haar-{one}")).collect::<Vec<_>>().join(", ")

@@ -101,6 +101,9 @@ impl Networks {
             let doors = Mutex::new(Doors::plain(listeners));
             return Ok(SandboxNetwork { doors, ..SandboxNetwork::default() });
         }
+        if !crate::probe::has_net_admin() {
+            return Err(Failure::Unsupported(crate::probe::NO_NETWORK.to_owned()));
+        }
         let open =
             |before| net::doors(listen, &self.names, before).doing("listen inside the sandbox");
         let Network::Bridged(bridged) = network else {

@@ -198,7 +198,8 @@ impl Shell {
             way_out: Mutex::default(),
         };
         if network_of.is_none() {
-            shell.inside(shop, libc::CLONE_NEWNET, net::begin)?;
+            // nobody watches it yet
+            shell.inside(shop, libc::CLONE_NEWNET, net::begin).inspect_err(|_| shell.end_now())?;
         }
         Ok(shell)
     }
@@ -338,6 +339,12 @@ impl Shell {
     /// Kills all of its processes.
     pub(super) fn kill(&self) {
         let _ = sys::send_signal(self.init.pidfd.as_fd(), libc::SIGKILL);
+    }
+
+    /// Kills one that nobody watches, and waits for its end.
+    fn end_now(&self) {
+        self.kill();
+        let _ = sys::reap_now(self.init.pidfd.as_fd());
     }
 }
 

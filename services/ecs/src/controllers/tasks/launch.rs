@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use haar_controller::{ActCx, ActError};
 use haar_ecs_contract::model::{ContainerDefinition, TaskStopCode};
-use haar_substrate::SubstrateError;
+use haar_substrate::{Capabilities, SubstrateError};
 use haar_types::Timestamp;
 
 use super::{Tasks, pin};
@@ -33,6 +33,10 @@ impl Tasks {
         let Some(definition) = snapshot.get::<DefinitionRow>(&begun.definition) else {
             return Err(ActError::lasting("the task's definition is not there"));
         };
+        if let Some(reason) = why_nothing_runs(&self.room.doors.substrate.capabilities()) {
+            attached.durable().await?;
+            return self.cannot_begin(cx, key, &reason).await;
+        }
         // its address is on disk before anything has it; the log stream's commit goes with it
         let (gathered, kept) =
             futures_util::join!(self.gather(cx, &begun, &definition), attached.durable());
@@ -194,6 +198,12 @@ fn pull_failure(failure: &PullError, count: u32) -> String {
             format!("CannotPullContainerError: ref pull has been retried {count} time(s): {reason}")
         }
     }
+}
+
+/// What this host lacks to run any task, told before images are pulled for it in vain.
+fn why_nothing_runs(host: &Capabilities) -> Option<String> {
+    let missing = host.findings.iter().find(|finding| !finding.present && !host.usable);
+    missing.map(|finding| finding.note.clone())
 }
 
 fn request(
