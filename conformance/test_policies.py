@@ -145,6 +145,7 @@ def test_reset_is_not_served(closed):
 
 def test_tags_decide_on_clusters_groups_functions_and_repositories(closed, root, user):
     actions = ["ecs:CreateCluster", "logs:CreateLogGroup", "ecr:CreateRepository", "lambda:CreateFunction"]
+    actions += ["ecs:TagResource", "logs:TagResource", "ecr:TagResource"]
     tagged = {"StringEquals": {"aws:RequestTag/team": "a"}}
     own = {"StringEquals": {"aws:ResourceTag/team": "a"}}
     deletions = ["ecs:DeleteCluster", "logs:DeleteLogGroup", "ecr:DeleteRepository", "lambda:DeleteFunction"]

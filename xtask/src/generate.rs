@@ -6,6 +6,7 @@ mod model;
 mod names;
 mod operations;
 mod shapes;
+mod strangers;
 mod tables;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
         }
     }
     if only.is_empty() {
+        let table = format_rust(&strangers::file()?)?;
+        settle(Path::new(strangers::PATH), &table, check, &mut stale)?;
         if check { jar::check()? } else { jar::build()? }
     }
     match stale.is_empty() {
@@ -119,7 +122,7 @@ fn files_of(source: &Source) -> Result<Files, String> {
         ("enums.rs", shapes::enums_file(&model)),
         ("errors.rs", shapes::errors_file(&model)),
         ("operations.rs", operations::file(&listing, &model)),
-        ("service.rs", operations::service_file(&listing, &model)),
+        ("service.rs", operations::service_file(&listing, &model)?),
     ] {
         files.insert(source.model.join(name), format_rust(&text)?);
     }

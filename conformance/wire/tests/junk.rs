@@ -117,3 +117,16 @@ fn wrong_types_and_unlisted_operations_are_named() {
     let unknown = send(&("POST", "/", "", "Logs_20140328.Nonsense"), b"{}");
     assert_eq!(unknown["error"], "UnknownOperationException");
 }
+
+#[test]
+fn a_missing_member_is_told_once() {
+    let answer = send(&TARGETS[5], b"Action=CreateRole&Version=2010-05-08&RoleName=r");
+    assert_eq!(
+        answer["message"],
+        "1 validation error detected: Value null at 'assumeRolePolicyDocument' failed to satisfy \
+         constraint: Member must not be null"
+    );
+    let empty = b"Action=CreateRole&Version=2010-05-08&RoleName=r&AssumeRolePolicyDocument=";
+    let message = send(&TARGETS[5], empty)["message"].to_string();
+    assert!(message.contains("Value '' at 'assumeRolePolicyDocument'"), "{message}");
+}

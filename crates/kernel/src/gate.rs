@@ -175,16 +175,21 @@ pub(crate) fn authorise(
     let snapshot = kernel.doors().ledger.snapshot();
     let own = kernel.identities().policies(&snapshot, &call.principal);
     let of_call = room.condition_keys(call, &snapshot, operation, input);
-    for resource in room.resources(call, &snapshot, operation, input) {
-        let policy = room.resource_policy(call, &snapshot, &resource);
+    let resources = room.resources(call, &snapshot, operation, input);
+    let ask = |action: &str, resource: &str| {
+        let policy = room.resource_policy(call, &snapshot, resource);
         let mut keys = of_call.clone();
-        keys.extend(room.resource_keys(call, &snapshot, &resource));
-        let question =
-            Question { action: operation.action, resource: &resource, policy, keys: &keys };
+        keys.extend(room.resource_keys(call, &snapshot, resource));
+        let question = Question { action, resource, policy, keys: &keys };
         let weighed = weigh(call, own.clone(), &question);
-        weighed.map_err(|denial| worded(room.service(), denial))?;
+        weighed.map_err(|denial| worded(room.service(), denial))
+    };
+    resources.iter().try_for_each(|resource| ask(operation.action, resource))?;
+    let Some(tagging) = operation.service.tagging(operation.name, input) else { return Ok(()) };
+    match tagging.resource {
+        Some(template) => ask(tagging.action, &filled(template, call, input)),
+        None => resources.iter().try_for_each(|resource| ask(tagging.action, resource)),
     }
-    Ok(())
 }
 
 /// What a caller wants to do, and what is known of it.
@@ -277,8 +282,12 @@ fn is_service(call: &Call) -> bool {
 /// Fills an operation's resource template: `{region}`, `{account}`, and members by name.
 /// A member that was not given becomes `*`.
 pub fn resource_of(operation: &OperationSchema, call: &Call, input: &dyn Shape) -> String {
-    let mut filled = String::with_capacity(operation.resource.len() + 32);
-    let mut rest = operation.resource;
+    filled(operation.resource, call, input)
+}
+
+fn filled(template: &str, call: &Call, input: &dyn Shape) -> String {
+    let mut filled = String::with_capacity(template.len() + 32);
+    let mut rest = template;
     while let Some((before, after)) = rest.split_once('{') {
         filled.push_str(before);
         let (name, behind) = after.split_once('}').unwrap_or((after, ""));

@@ -41,7 +41,11 @@ fn is_right(view: View<'_>, schema: &'static Schema) -> bool {
 
 fn note_shape(shape: &dyn Shape, report: &mut Report) {
     for (_, member, view) in set_members(shape) {
-        report.in_member(member.name, |report| check(view, member.schema, report));
+        report.in_member(member.name, |report| {
+            if !report.is_missing() {
+                check(view, member.schema, report);
+            }
+        });
     }
 }
 

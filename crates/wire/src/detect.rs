@@ -12,7 +12,7 @@ use crate::host;
 use crate::operation::{OperationSchema, Protocol, ServiceSchema};
 use crate::params::{self, Params};
 use crate::paths::{Beside, Labels, Paths, Target};
-use crate::{AwsError, encode};
+use crate::{AwsError, encode, strangers};
 
 /// All services that this process answers for.
 pub struct Catalogue {
@@ -91,6 +91,19 @@ fn is_form(parts: &Parts) -> bool {
 /// protocols name the operation; otherwise it may be empty.
 pub fn detect(catalogue: &Catalogue, parts: &Parts, body: &Bytes) -> Result<Route, Refusal> {
     let mut params = params::parse(parts.uri.query().unwrap_or_default());
+    let found = find(catalogue, parts, body, &mut params);
+    found.map_err(|refusal| match refusal.service {
+        Some(_) => refusal,
+        None => strangers::refusal(parts, &params, refusal.protocol).unwrap_or(refusal),
+    })
+}
+
+fn find(
+    catalogue: &Catalogue,
+    parts: &Parts,
+    body: &Bytes,
+    params: &mut Params,
+) -> Result<Route, Refusal> {
     if let Some(found) = detect_cbor(catalogue, parts) {
         return found;
     }
@@ -100,11 +113,11 @@ pub fn detect(catalogue: &Catalogue, parts: &Parts, body: &Bytes) -> Result<Rout
     if is_form(parts) {
         params.extend(params::parse(&String::from_utf8_lossy(body)));
     }
-    let signed = signing_name(parts, &params);
-    if let Some(found) = detect_action(catalogue, parts, signed.as_deref(), &params) {
+    let signed = signing_name(parts, params);
+    if let Some(found) = detect_action(catalogue, parts, signed.as_deref(), params) {
         return found;
     }
-    detect_path(catalogue, parts, signed.as_deref(), params)
+    detect_path(catalogue, parts, signed.as_deref(), params.clone())
 }
 
 /// Smithy RPC v2: `/service/GraniteServiceVersion20100801/operation/PutMetricData`.
@@ -262,7 +275,7 @@ fn unknown(service: Option<&'static ServiceSchema>, protocol: Protocol, name: &s
 }
 
 /// The service's name in the credential scope, of a header or of a presigned query.
-fn signing_name<'a>(parts: &'a Parts, params: &Params) -> Option<Cow<'a, str>> {
+pub(crate) fn signing_name<'a>(parts: &'a Parts, params: &Params) -> Option<Cow<'a, str>> {
     let of_scope = |scope: &'a str| scope.rsplit('/').nth(1).map(Cow::from);
     match header(parts, "authorization").split_once("Credential=") {
         Some((_, rest)) => of_scope(rest.split([',', ' ']).next()?),

@@ -64,6 +64,7 @@ mod tests {
         query_compatible: false,
         operations: &[],
         unlisted: &[],
+        taggings: &[],
         error_style: ErrorStyle {
             validation_code: "InvalidArgument",
             malformed_code: "MalformedXML",

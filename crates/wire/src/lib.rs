@@ -30,6 +30,7 @@ mod report;
 mod schema;
 mod shape;
 pub mod sigv4;
+mod strangers;
 mod text;
 mod timestamp;
 mod tree;
@@ -46,7 +47,7 @@ pub use host::path as labelled_path;
 pub use json::{from_json, from_json_into, json_member, restore, to_json};
 pub use operation::{
     ErrorStyle, Http, Lane, MissingStyle, Operation, OperationSchema, Paginator, Protocol,
-    ServiceSchema, Unlisted, Wording, XmlRoot,
+    ServiceSchema, Tagging, Unlisted, Wording, XmlRoot,
 };
 pub use schema::{
     ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::{Kind, Schema, Shape};
+use crate::shape::set_members;
+use crate::{Kind, Schema, Shape, View};
 
 /// One operation of AWS's, as a type without values.
 pub trait Operation: Send + Sync + 'static {
@@ -147,6 +148,8 @@ pub struct ServiceSchema {
     pub operations: &'static [&'static OperationSchema],
     /// The model's other operations.
     pub unlisted: &'static [Unlisted],
+    /// Its operations that give tags to what they make, for which AWS asks a second action.
+    pub taggings: &'static [Tagging],
     /// How it words violations of the model.
     pub error_style: ErrorStyle,
     /// True where the first label of a path may stand before the host's name instead:
@@ -166,6 +169,19 @@ pub struct Unlisted {
     pub method: &'static str,
     /// Its path, and what must be there: query parameters after `?`, headers after `@`.
     pub uri: &'static str,
+}
+
+/// What a caller must be allowed beside an operation's own action when they give tags with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Tagging {
+    /// The operation's name.
+    pub operation: &'static str,
+    /// The member of its input that holds the tags.
+    pub member: &'static str,
+    /// The second action, such as `lambda:TagResource`.
+    pub action: &'static str,
+    /// Template of the ARN that it is weighed against, where that is not the operation's own.
+    pub resource: Option<&'static str>,
 }
 
 /// How a service words violations of its model.
@@ -222,6 +238,21 @@ impl ServiceSchema {
     /// Whether the model has this operation though it is not listed.
     pub fn is_unlisted(&self, name: &str) -> bool {
         self.unlisted.iter().any(|operation| operation.name == name)
+    }
+
+    /// The second action that an input asks for, as it gives tags.
+    pub fn tagging(&self, operation: &str, input: &dyn Shape) -> Option<&'static Tagging> {
+        let mut named = self.taggings.iter().filter(|tagging| tagging.operation == operation);
+        named.find(|tagging| {
+            set_members(input).any(|(_, member, view)| {
+                let empty = match view {
+                    View::List(list) => list.is_empty(),
+                    View::Map(map) => map.is_empty(),
+                    _ => false,
+                };
+                member.name == tagging.member && !empty
+            })
+        })
     }
 
     /// Whether it speaks this protocol.

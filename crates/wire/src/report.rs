@@ -1,5 +1,6 @@
 //! What is wrong with an input: all violations of its model, with AWS's paths and words.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use crate::operation::{Protocol, ServiceSchema, Wording};
@@ -20,6 +21,8 @@ pub(crate) struct Report {
     first: Option<String>,
     /// Paths of members that are missing, in the model's case.
     missing: Vec<String>,
+    /// The same as the messages write them.
+    absent: BTreeSet<String>,
     malformed: Option<String>,
     /// The members that a document holds.
     document: &'static [Member],
@@ -123,7 +126,20 @@ impl Report {
         }
     }
 
+    /// True when the member reached is missing: what stands in its place was sent by nobody.
+    pub(crate) fn is_missing(&self) -> bool {
+        if self.absent.is_empty() {
+            return false;
+        }
+        let mut path = String::new();
+        self.write_path(&mut path);
+        self.absent.contains(&path)
+    }
+
     fn note_missing(&mut self) {
+        let mut told = String::new();
+        self.write_path(&mut told);
+        self.absent.insert(told);
         let steps = self.path.iter().map(|step| match step {
             Step::Member(name) => (*name).to_owned(),
             Step::Index(index) => format!("member.{index}"),

@@ -54,6 +54,15 @@ pub(super) struct Listed {
     pub(super) signed: bool,
     /// Name of the answer's XML element; empty where its only member is the element.
     pub(super) xml_root: Option<String>,
+    /// What else is asked where the input gives tags.
+    pub(super) tagging: Option<ListedTagging>,
+}
+
+/// The second action of an operation that gives tags.
+pub(super) struct ListedTagging {
+    pub(super) member: String,
+    pub(super) action: String,
+    pub(super) resource: Option<String>,
 }
 
 impl Listing {
@@ -128,7 +137,19 @@ impl Listed {
             resource: string("resource").unwrap_or_else(|| "*".to_owned()),
             signed: operation.get("signed").and_then(toml::Value::as_bool).unwrap_or(true),
             xml_root: string("xml_root"),
+            tagging: operation.get("tagging").map(ListedTagging::read).transpose()?,
             name,
+        })
+    }
+}
+
+impl ListedTagging {
+    fn read(tagging: &toml::Value) -> Result<Self, String> {
+        let string = |key: &str| tagging.get(key)?.as_str().map(str::to_owned);
+        Ok(Self {
+            member: string("member").ok_or("a tagging without a member")?,
+            action: string("action").ok_or("a tagging without an action")?,
+            resource: string("resource"),
         })
     }
 }

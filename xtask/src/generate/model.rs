@@ -254,7 +254,7 @@ fn unique(mut name: String, taken: &mut BTreeSet<String>, suffix: &str) -> Strin
     name
 }
 
-fn read_json(path: &Path) -> Result<Value, String> {
+pub(super) fn read_json(path: &Path) -> Result<Value, String> {
     let failed = |error: String| format!("{}: {error}", path.display());
     let bytes = fs::read(path).map_err(|error| failed(error.to_string()))?;
     let mut text = String::new();
@@ -267,7 +267,7 @@ fn read_json(path: &Path) -> Result<Value, String> {
 }
 
 /// Where the installed botocore is; `BOTOCORE` names another.
-fn botocore() -> Result<PathBuf, String> {
+pub(super) fn botocore() -> Result<PathBuf, String> {
     if let Some(path) = std::env::var_os("BOTOCORE") {
         return Ok(path.into());
     }

@@ -139,7 +139,7 @@ fn signing_name<'a>(listing: &'a Listing, model: &'a Model) -> &'a str {
 }
 
 /// `service.rs`: the service's own table.
-pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
+pub(super) fn service_file(listing: &Listing, model: &Model) -> Result<String, String> {
     let text = |key: &str| model.metadata.get(key).and_then(Value::as_str);
     let mut protocols = protocols(model);
     if listing.also_query {
@@ -177,6 +177,7 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
          protocols: &[{}], query_compatible: {},\n\
          operations: &[{}],\n\
          unlisted: &[{}],\n\
+         taggings: &[{}],\n\
          error_style: ErrorStyle {{ validation_code: {validation:?}, \
          malformed_code: {malformed:?}, message_key: {message:?}, missing: {missing}, \
          denied: {:?}, \
@@ -193,12 +194,13 @@ pub(super) fn service_file(listing: &Listing, model: &Model) -> String {
         model.metadata.get("awsQueryCompatible").is_some(),
         listed(listing),
         unlisted(listing, model),
+        taggings(listing, model)?,
         listing.denied,
         listing.wrapped_errors,
         listing.host_label,
         listing.path_member,
     );
-    out
+    Ok(out)
 }
 
 fn xml_namespace(model: &Model) -> Option<&str> {
@@ -265,6 +267,26 @@ fn unlisted(listing: &Listing, model: &Model) -> String {
             format!("Unlisted {{ name: {name:?}, method: {method:?}, uri: {uri:?} }},\n")
         })
         .collect()
+}
+
+/// Operations whose tags ask for a second action; a member that the model lacks is an error.
+fn taggings(listing: &Listing, model: &Model) -> Result<String, String> {
+    let mut out = String::new();
+    for listed in &listing.operations {
+        let Some(tagging) = &listed.tagging else { continue };
+        let (name, member) = (&listed.name, &tagging.member);
+        let input = model.operations[name]["input"]["shape"].as_str().unwrap_or_default();
+        if !model.members(input).iter().any(|(known, _)| *known == member) {
+            return Err(format!("{name} has no member {member} for tags"));
+        }
+        let (action, resource) = (&tagging.action, &tagging.resource);
+        let _ = writeln!(
+            out,
+            "haar_wire::Tagging {{ operation: {name:?}, member: {member:?}, action: {action:?}, \
+             resource: {resource:?} }},"
+        );
+    }
+    Ok(out)
 }
 
 /// `model.rs`: the parent of all these.

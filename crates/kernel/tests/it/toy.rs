@@ -14,7 +14,7 @@ use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::{
     AwsError, ErrorStyle, Http, Kind, Lane, ListSchema, Member, Operation, OperationSchema,
-    Paginator, Protocol, Schema, ServiceSchema, StructSchema, Wording, XmlRoot, shape,
+    Paginator, Protocol, Schema, ServiceSchema, StructSchema, Tagging, Wording, XmlRoot, shape,
 };
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,7 @@ static START_IN: Schema = Schema::structure(
     &StructSchema::new(&[
         Member::new("kind", &TEXT).required(),
         Member::new("clientToken", &TEXT).token(),
+        Member::new("tags", &NAMES),
     ]),
 );
 static START_OUT: Schema = Schema::structure(
@@ -52,8 +53,9 @@ static LIST_OUT: Schema = Schema::structure(
 pub(crate) struct StartIn {
     pub(crate) kind: String,
     pub(crate) client_token: Option<String>,
+    pub(crate) tags: Option<Vec<String>>,
 }
-shape!(StartIn, START_IN, 0 kind, 1 client_token);
+shape!(StartIn, START_IN, 0 kind, 1 client_token, 2 tags);
 
 #[derive(Clone, Default)]
 pub(crate) struct StartOut {
@@ -88,6 +90,12 @@ pub(crate) static SERVICE: ServiceSchema = ServiceSchema {
     query_compatible: false,
     operations: &[&START, &LIST],
     unlisted: &[],
+    taggings: &[Tagging {
+        operation: "StartEngine",
+        member: "tags",
+        action: "toy:TagEngine",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",
@@ -267,7 +275,7 @@ impl Cloud {
         let principal = Arc::new(Principal::root(AccountId::default()));
         let region: Region = region.parse().unwrap();
         let client_token = token.map(str::to_owned);
-        let input = StartIn { kind: kind.to_owned(), client_token };
+        let input = StartIn { kind: kind.to_owned(), client_token, tags: None };
         self.doors.call::<StartEngine>(principal, &region, input).await
     }
 

@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use haar_kernel::{Auth, Identities, Identity, IdentityError, NoIdentities, Principal, Question};
+use haar_kernel::{
+    Auth, Identities, Identity, IdentityError, Inbound, NoIdentities, Principal, Question,
+};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, PolicySet, Principal as Who};
 use haar_types::{AccountId, Timestamp};
@@ -38,7 +40,7 @@ impl Identities for OneUser {
     fn policies(&self, _snapshot: &Snapshot, principal: &Principal) -> PolicySet {
         let mut policies = PolicySet::default();
         if matches!(principal.identity, Who::User { .. }) {
-            let allow = r#""Effect":"Allow","Action":"toy:Look","Resource":"*""#;
+            let allow = r#""Effect":"Allow","Action":["toy:Look","toy:Engines"],"Resource":"*""#;
             policies.identity.push(document(&format!("{{{allow}}}"), Grammar::Inline));
         }
         policies
@@ -143,4 +145,33 @@ async fn in_permissive_mode_everybody_may() {
     let call = cloud.doors.visitor(&parts, b"other", "toy").unwrap();
     assert_eq!(call.principal.arn(), "arn:aws:iam::111122223333:root");
     cloud.doors.authorise(&call, &question("toy:Touch", None)).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_tags_to_what_they_make_must_be_allowed_to_give_tags() {
+    let cloud = closed();
+    let start = async |body: &'static str| {
+        let request = Request::post("/").header("host", "toy.localhost:4566");
+        let request = request.header("content-type", "application/x-amz-json-1.1");
+        let request = request.header("x-amz-target", "Toy_20260101.StartEngine").body(()).unwrap();
+        let mut parts = request.into_parts().0;
+        let signer = Signer {
+            access_key_id: "AKIDUSER".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: None,
+            region: "eu-west-1".to_owned(),
+            service: "toy".to_owned(),
+        };
+        signer.sign(&mut parts, body.as_bytes(), cloud.doors.clock.now());
+        let inbound = Inbound { parts, body: body.into(), source_ip: None };
+        let answer = cloud.kernel.serve(inbound).await;
+        let text = String::from_utf8_lossy(answer.body().as_bytes().unwrap()).into_owned();
+        (answer.status().as_u16(), text)
+    };
+    let (status, text) = start(r#"{"kind":"round","tags":["a"]}"#).await;
+    assert_eq!(status, 403, "{text}");
+    assert!(text.contains("is not authorized to perform: toy:TagEngine on resource: arn:aws:toy:"));
+    assert_eq!(cloud.engines(), 0);
+    assert_eq!(start(r#"{"kind":"round","tags":[]}"#).await.0, 200);
+    assert_eq!(start(r#"{"kind":"round"}"#).await.0, 200);
 }

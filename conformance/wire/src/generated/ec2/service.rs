@@ -884,6 +884,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "UpdateSecurityGroupRuleDescriptionsIngress", method: "POST", uri: "/" },
         Unlisted { name: "WithdrawByoipCidr", method: "POST", uri: "/" },
     ],
+    taggings: &[],
     error_style: ErrorStyle {
         validation_code: "InvalidParameterValue",
         malformed_code: "SerializationException",

@@ -65,6 +65,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "TagResource", method: "POST", uri: "/" },
         Unlisted { name: "UntagResource", method: "POST", uri: "/" },
     ],
+    taggings: &[],
     error_style: ErrorStyle {
         validation_code: "ValidationError",
         malformed_code: "SerializationException",

@@ -76,6 +76,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "UpdateGlobalTableSettings", method: "POST", uri: "/" },
         Unlisted { name: "UpdateTableReplicaAutoScaling", method: "POST", uri: "/" },
     ],
+    taggings: &[haar_wire::Tagging {
+        operation: "CreateTable",
+        member: "Tags",
+        action: "dynamodb:TagResource",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

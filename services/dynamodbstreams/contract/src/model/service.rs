@@ -22,6 +22,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::LIST_STREAMS,
     ],
     unlisted: &[],
+    taggings: &[],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

@@ -77,6 +77,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "GetSigningConfiguration", method: "POST", uri: "/" },
         Unlisted { name: "PutSigningConfiguration", method: "POST", uri: "/" },
     ],
+    taggings: &[haar_wire::Tagging {
+        operation: "CreateRepository",
+        member: "tags",
+        action: "ecr:TagResource",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "InvalidParameterException",
         malformed_code: "SerializationException",

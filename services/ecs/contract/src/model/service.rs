@@ -96,6 +96,32 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "UpdateServicePrimaryTaskSet", method: "POST", uri: "/" },
         Unlisted { name: "UpdateTaskSet", method: "POST", uri: "/" },
     ],
+    taggings: &[
+        haar_wire::Tagging {
+            operation: "CreateCluster",
+            member: "tags",
+            action: "ecs:TagResource",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreateService",
+            member: "tags",
+            action: "ecs:TagResource",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "RegisterTaskDefinition",
+            member: "tags",
+            action: "ecs:TagResource",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "RunTask",
+            member: "tags",
+            action: "ecs:TagResource",
+            resource: None,
+        },
+    ],
     error_style: ErrorStyle {
         validation_code: "InvalidParameterException",
         malformed_code: "SerializationException",

@@ -76,6 +76,20 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "PutPartnerEvents", method: "POST", uri: "/" },
         Unlisted { name: "UpdateEndpoint", method: "POST", uri: "/" },
     ],
+    taggings: &[
+        haar_wire::Tagging {
+            operation: "CreateEventBus",
+            member: "Tags",
+            action: "events:TagResource",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "PutRule",
+            member: "Tags",
+            action: "events:TagResource",
+            resource: None,
+        },
+    ],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

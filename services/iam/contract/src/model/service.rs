@@ -199,6 +199,56 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "SetSecurityTokenServicePreferences", method: "POST", uri: "/" },
         Unlisted { name: "UpdateDelegationRequest", method: "POST", uri: "/" },
     ],
+    taggings: &[
+        haar_wire::Tagging {
+            operation: "CreateInstanceProfile",
+            member: "Tags",
+            action: "iam:TagInstanceProfile",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreateOpenIDConnectProvider",
+            member: "Tags",
+            action: "iam:TagOpenIDConnectProvider",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreatePolicy",
+            member: "Tags",
+            action: "iam:TagPolicy",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreateRole",
+            member: "Tags",
+            action: "iam:TagRole",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreateSAMLProvider",
+            member: "Tags",
+            action: "iam:TagSAMLProvider",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreateUser",
+            member: "Tags",
+            action: "iam:TagUser",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreateVirtualMFADevice",
+            member: "Tags",
+            action: "iam:TagMFADevice",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "UploadServerCertificate",
+            member: "Tags",
+            action: "iam:TagServerCertificate",
+            resource: None,
+        },
+    ],
     error_style: ErrorStyle {
         validation_code: "ValidationError",
         malformed_code: "SerializationException",

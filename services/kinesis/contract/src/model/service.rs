@@ -57,6 +57,20 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::UPDATE_STREAM_WARM_THROUGHPUT,
     ],
     unlisted: &[],
+    taggings: &[
+        haar_wire::Tagging {
+            operation: "CreateStream",
+            member: "Tags",
+            action: "kinesis:AddTagsToStream",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "RegisterStreamConsumer",
+            member: "Tags",
+            action: "kinesis:TagResource",
+            resource: None,
+        },
+    ],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

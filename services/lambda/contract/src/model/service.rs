@@ -164,6 +164,26 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             uri: "/2025-11-30/capacity-providers/{CapacityProviderName}",
         },
     ],
+    taggings: &[
+        haar_wire::Tagging {
+            operation: "CreateCodeSigningConfig",
+            member: "Tags",
+            action: "lambda:TagResource",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreateEventSourceMapping",
+            member: "Tags",
+            action: "lambda:TagResource",
+            resource: None,
+        },
+        haar_wire::Tagging {
+            operation: "CreateFunction",
+            member: "Tags",
+            action: "lambda:TagResource",
+            resource: None,
+        },
+    ],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

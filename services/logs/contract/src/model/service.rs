@@ -132,6 +132,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "UpdateLookupTable", method: "POST", uri: "/" },
         Unlisted { name: "UpdateScheduledQuery", method: "POST", uri: "/" },
     ],
+    taggings: &[haar_wire::Tagging {
+        operation: "CreateLogGroup",
+        member: "tags",
+        action: "logs:TagResource",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "InvalidParameterException",
         malformed_code: "SerializationException",

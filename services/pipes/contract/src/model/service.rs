@@ -28,6 +28,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::UPDATE_PIPE,
     ],
     unlisted: &[],
+    taggings: &[haar_wire::Tagging {
+        operation: "CreatePipe",
+        member: "Tags",
+        action: "pipes:TagResource",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

@@ -174,6 +174,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             uri: "/WriteGetObjectResponse@x-amz-request-route@x-amz-request-token",
         },
     ],
+    taggings: &[],
     error_style: ErrorStyle {
         validation_code: "InvalidArgument",
         malformed_code: "MalformedXML",

@@ -30,6 +30,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::UPDATE_SCHEDULE,
     ],
     unlisted: &[],
+    taggings: &[haar_wire::Tagging {
+        operation: "CreateScheduleGroup",
+        member: "Tags",
+        action: "scheduler:TagResource",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

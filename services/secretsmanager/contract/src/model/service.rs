@@ -41,6 +41,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::VALIDATE_RESOURCE_POLICY,
     ],
     unlisted: &[],
+    taggings: &[haar_wire::Tagging {
+        operation: "CreateSecret",
+        member: "Tags",
+        action: "secretsmanager:TagResource",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

@@ -60,6 +60,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::VERIFY_SMS_SANDBOX_PHONE_NUMBER,
     ],
     unlisted: &[],
+    taggings: &[haar_wire::Tagging {
+        operation: "CreateTopic",
+        member: "Tags",
+        action: "sns:TagResource",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "ValidationError",
         malformed_code: "SerializationException",

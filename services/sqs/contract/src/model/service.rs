@@ -41,6 +41,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         &operations::UNTAG_QUEUE,
     ],
     unlisted: &[],
+    taggings: &[haar_wire::Tagging {
+        operation: "CreateQueue",
+        member: "tags",
+        action: "sqs:TagQueue",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "InvalidParameterValueException",
         malformed_code: "SerializationException",

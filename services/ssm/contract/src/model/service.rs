@@ -169,6 +169,12 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "UpdateResourceDataSync", method: "POST", uri: "/" },
         Unlisted { name: "UpdateServiceSetting", method: "POST", uri: "/" },
     ],
+    taggings: &[haar_wire::Tagging {
+        operation: "PutParameter",
+        member: "Tags",
+        action: "ssm:AddTagsToResource",
+        resource: None,
+    }],
     error_style: ErrorStyle {
         validation_code: "ValidationException",
         malformed_code: "SerializationException",

@@ -30,6 +30,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
         Unlisted { name: "GetDelegatedAccessToken", method: "POST", uri: "/" },
         Unlisted { name: "GetWebIdentityToken", method: "POST", uri: "/" },
     ],
+    taggings: &[],
     error_style: ErrorStyle {
         validation_code: "ValidationError",
         malformed_code: "SerializationException",

@@ -1,0 +1,99 @@
+//! AWS's services that haar has no room for: what they are called, and which protocol their callers
+//! want to hear that in.
+
+mod table;
+
+use http::request::Parts;
+
+use crate::AwsError;
+use crate::detect::{Refusal, header, signing_name};
+use crate::operation::Protocol;
+use crate::params::{self, Params};
+
+/// One line of the table.
+#[derive(Clone, Copy)]
+struct Stranger {
+    signing_name: &'static str,
+    protocol: &'static str,
+    id: &'static str,
+    /// Prefix of its targets or version of its API.
+    key: &'static str,
+}
+
+/// What a request asks for, as far as it can be seen without the service's model.
+struct Asked<'a> {
+    /// `TrentService` of a target, the version of a query.
+    key: &'a str,
+    operation: Option<String>,
+    /// The letters of protocols that fit.
+    letters: &'static str,
+    /// The service that the aws CLI was told.
+    command: &'a str,
+}
+
+/// The refusal of a request that is signed for a service of AWS's which is not here; `None` where
+/// nobody knows that name.
+pub(crate) fn refusal(parts: &Parts, params: &Params, found: Protocol) -> Option<Refusal> {
+    let signed = signing_name(parts, params)?;
+    let asked = asked(parts, params);
+    let named = || strangers().filter(|stranger| stranger.signing_name == signed);
+    let fits = |stranger: &Stranger| asked.letters.contains(stranger.protocol);
+    let stranger = named()
+        .find(|stranger| stranger.key == asked.key)
+        .or_else(|| named().find(|stranger| stranger.id == asked.command && fits(stranger)))
+        .or_else(|| named().find(fits))
+        .or_else(|| named().next())?;
+    let protocol = match stranger.protocol {
+        "q" if asked.letters.contains('q') => Protocol::Query,
+        "e" if asked.letters.contains('e') => Protocol::Ec2,
+        "x" if asked.letters.contains('x') => Protocol::RestXml,
+        _ => found,
+    };
+    let what = match asked.operation {
+        Some(operation) => format!("{}.{operation}", stranger.id),
+        None => format!("{}: {} {}", stranger.id, parts.method, parts.uri.path()),
+    };
+    let error = AwsError::new("NotImplemented", 501, format!("{what} is not implemented by haar"));
+    Some(Refusal { service: None, protocol, error })
+}
+
+fn strangers() -> impl Iterator<Item = Stranger> {
+    table::TABLE.lines().filter_map(|line| {
+        let mut words = line.split(' ');
+        let mut next = || words.next();
+        Some(Stranger { signing_name: next()?, protocol: next()?, id: next()?, key: next()? })
+    })
+}
+
+fn asked<'a>(parts: &'a Parts, params: &'a Params) -> Asked<'a> {
+    let (command, told) = command(parts);
+    let target = header(parts, "x-amz-target");
+    if !target.is_empty() {
+        let (key, name) = target.rsplit_once('.').unwrap_or(("", target));
+        return Asked { key, operation: Some(name.to_owned()), letters: "jc", command };
+    }
+    let path = parts.uri.path();
+    let cbor = path.split_once("/service/").and_then(|(_, rest)| rest.split_once("/operation/"));
+    if let Some((key, name)) = cbor {
+        return Asked { key, operation: Some(name.to_owned()), letters: "cj", command };
+    }
+    if let Some(action) = params::first(params, "Action") {
+        let key = params::first(params, "Version").unwrap_or_default();
+        return Asked { key, operation: Some(action.to_owned()), letters: "qe", command };
+    }
+    Asked { key: "", operation: told, letters: "rx", command }
+}
+
+/// What the aws CLI says of itself: `md/command#apigateway.get-rest-apis` is `GetRestApis` of
+/// `apigateway`.
+fn command(parts: &Parts) -> (&str, Option<String>) {
+    let agent = header(parts, "user-agent");
+    let mut words = agent.split_once("md/command#").map(|(_, rest)| rest).unwrap_or_default();
+    words = words.split(' ').next().unwrap_or_default();
+    let Some((service, operation)) = words.split_once('.') else { return ("", None) };
+    let operation = operation.split('-').map(|word| {
+        let (first, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+        first.to_uppercase() + rest
+    });
+    (service, Some(operation.collect()))
+}
