@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_iam_contract::peek::{
-    AssumeError, IamPeek, RoleFacts, ServiceSession, SessionCredentials, SessionGrant,
+    AssumeError, IamPeek, MfaError, OidcProviderFacts, RoleFacts, ServiceSession,
+    SessionCredentials, SessionGrant,
 };
 use haar_kernel::{Identities, Identity, IdentityError, Principal};
 use haar_ledger::Snapshot;
@@ -115,5 +116,19 @@ impl IamPeek for Guard {
 
     fn user_tags(&self, _: &Snapshot, _: &str) -> Tags {
         Tags::new()
+    }
+
+    fn take_mfa_code(
+        &self,
+        _: &haar_policy::Principal,
+        _: &str,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<(), MfaError> {
+        Err(MfaError::NotTheirs)
+    }
+
+    fn oidc_provider(&self, _: &Snapshot, _: &AccountId, _: &str) -> Option<OidcProviderFacts> {
+        None
     }
 }

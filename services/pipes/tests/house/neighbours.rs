@@ -8,7 +8,8 @@ use futures_util::future::BoxFuture;
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_events_contract::destinations::{ApiDestinations, DestinationAnswer, DestinationCall};
 use haar_iam_contract::peek::{
-    AssumeError, IamPeek, RoleFacts, ServiceSession, SessionCredentials, SessionGrant,
+    AssumeError, IamPeek, MfaError, OidcProviderFacts, RoleFacts, ServiceSession,
+    SessionCredentials, SessionGrant,
 };
 use haar_kernel::targets::{Consignment, Target, Undelivered};
 use haar_kernel::{Answer, Call, Flow, Lanes, Meter, Principal, Room, UsageRecord};
@@ -225,5 +226,19 @@ impl IamPeek for Roles {
 
     fn user_tags(&self, _: &Snapshot, _: &str) -> Tags {
         Tags::new()
+    }
+
+    fn take_mfa_code(
+        &self,
+        _: &haar_policy::Principal,
+        _: &str,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<(), MfaError> {
+        Err(MfaError::NotTheirs)
+    }
+
+    fn oidc_provider(&self, _: &Snapshot, _: &AccountId, _: &str) -> Option<OidcProviderFacts> {
+        None
     }
 }

@@ -9,7 +9,8 @@ use futures_util::future::BoxFuture;
 use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
 use haar_iam_contract::peek::{
-    AssumeError, IamPeek, RoleFacts, ServiceSession, SessionCredentials, SessionGrant,
+    AssumeError, IamPeek, MfaError, OidcProviderFacts, RoleFacts, ServiceSession,
+    SessionCredentials, SessionGrant,
 };
 use haar_kernel::targets::{Consignment, Target, Undelivered};
 use haar_kernel::{
@@ -127,6 +128,20 @@ impl IamPeek for Roles {
 
     fn user_tags(&self, _: &Snapshot, _: &str) -> Tags {
         Tags::new()
+    }
+
+    fn take_mfa_code(
+        &self,
+        _: &haar_policy::Principal,
+        _: &str,
+        _: &str,
+        _: Timestamp,
+    ) -> Result<(), MfaError> {
+        Err(MfaError::NotTheirs)
+    }
+
+    fn oidc_provider(&self, _: &Snapshot, _: &AccountId, _: &str) -> Option<OidcProviderFacts> {
+        None
     }
 }
 
