@@ -2,9 +2,11 @@
 
 import json
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 
 from support.cloud import BINARY, until
 
@@ -56,13 +58,14 @@ def test_cargo_run_means_haar():
 
 
 def test_env_points_clients_at_the_cloud(haar, cloud):
-    exports = haar("env")
+    exports = haar("env", "--access-key-id", "111122223333")
+    assert "export AWS_DISABLE_HOST_PREFIX_INJECTION=true" in exports
     assert f"export AWS_ENDPOINT_URL={cloud.endpoint}" in exports
     shell = subprocess.run(
         ["sh", "-c", f"eval '{exports}'; echo $AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID"],
         capture_output=True, text=True, check=True,
     )
-    assert shell.stdout.split() == [cloud.endpoint, "test"]
+    assert shell.stdout.split() == [cloud.endpoint, "111122223333"]
     assert json.loads(haar("env", "--json"))["AWS_REGION"] == "us-east-1"
 
 
@@ -114,3 +117,41 @@ def test_the_tour_shows_that_everything_works(haar, clients, flags, monkeypatch)
     assert "hello from a container" in shown and "rolling back to deployment" in shown
     assert "hello-image" in shown and "AWS Fargate: tasks at the prices of" in shown
     assert '"haar.jpg"' in shown and '"order 1"' in shown and '"tick ' in shown
+
+
+def test_in_enforce_mode_the_shells_keys_sign(closed, root):
+    def run(*arguments, **keys):
+        done = subprocess.run(
+            [BINARY, *arguments], capture_output=True, text=True, timeout=60,
+            env=closed.environment(HAAR_ENDPOINT=closed.endpoint, **keys),
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    logs = closed.client("logs", **root)
+    logs.create_log_group(logGroupName="/own/group")
+    logs.create_log_stream(logGroupName="/own/group", logStreamName="s")
+    event = {"timestamp": int(time.time() * 1000), "message": "for the root alone"}
+    logs.put_log_events(logGroupName="/own/group", logStreamName="s", logEvents=[event])
+    keys = {"AWS_ACCESS_KEY_ID": root["key"], "AWS_SECRET_ACCESS_KEY": root["secret"]}
+    code, text = run("logs", "/own/group", **keys)
+    assert code == 0 and "for the root alone" in text
+    code, text = run("logs", "/nosuch", **keys)
+    assert code == 1 and text.strip() == "haar: The specified log group does not exist"
+    code, text = run("logs", **{**keys, "AWS_SECRET_ACCESS_KEY": "wrong"})
+    assert code == 1 and "{" not in text and "AWS_SECRET_ACCESS_KEY" in text
+    assert "KEY" not in run("env", **keys)[1]
+
+
+def test_services_that_are_not_here_are_named(cloud):
+    for service, operation, name in [
+        ("kms", "list_keys", "kms.ListKeys"),
+        ("elbv2", "describe_load_balancers", "elbv2.DescribeLoadBalancers"),
+        ("route53", "list_hosted_zones", "route53: GET /2013-04-01/hostedzone"),
+        ("apigateway", "get_rest_apis", "apigateway: GET /restapis"),
+        ("stepfunctions", "list_state_machines", "stepfunctions.ListStateMachines"),
+        ("cloudformation", "list_stacks", "cloudformation.ListStacks"),
+    ]:
+        with pytest.raises(ClientError) as refused:
+            getattr(cloud.client(service), operation)()
+        error = refused.value.response["Error"]
+        assert (error["Code"], error["Message"]) == ("NotImplemented", f"{name} is not implemented by haar")

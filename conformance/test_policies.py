@@ -182,3 +182,19 @@ def test_tags_decide_on_clusters_groups_functions_and_repositories(closed, root,
             else:
                 call(**arguments)
     ecr.delete_repository(repositoryName="t-own")
+
+
+def test_who_gives_tags_at_creation_must_be_allowed_to_tag(closed, user):
+    tags = [{"Key": "team", "Value": "a"}]
+    maker = user("tagless", allow("iam:CreateUser", "sqs:CreateQueue", "logs:CreateLogGroup"))
+    iam = closed.client("iam", **maker)
+    iam.create_user(UserName="plain")
+    code, message, status = refusal(iam.create_user, UserName="tagged", Tags=tags)
+    assert (code, status) == ("AccessDenied", 403) and "iam:TagUser" in message
+    code, message, _ = refusal(
+        closed.client("logs", **maker).create_log_group, logGroupName="g", tags={"team": "a"}
+    )
+    assert code == "AccessDeniedException" and "logs:TagResource" in message
+    tagger = user("tagger", allow("iam:CreateUser", "iam:TagUser"))
+    made = closed.client("iam", **tagger).create_user(UserName="tagged", Tags=tags)
+    assert made["User"]["Tags"] == tags

@@ -1,5 +1,6 @@
 //! `haar up`: the cloud, in the foreground, until it is told to stop.
 
+use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -156,6 +157,7 @@ fn log_to_stderr(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
+    let subscriber = subscriber.with_ansi(std::io::stderr().is_terminal());
     let _ = subscriber.with_writer(std::io::stderr).try_init(); // a second cloud in one process
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use haar_clock::Clock;
+use haar_wire::sigv4::Signer;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
@@ -49,6 +50,21 @@ impl Answer {
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
+    }
+
+    /// The service's own words where it refuses.
+    fn refusal(&self) -> Option<String> {
+        if self.status < 300 {
+            return None;
+        }
+        let document: Value = serde_json::from_slice(&self.body).ok()?;
+        let said = document["message"].as_str().or_else(|| document["Message"].as_str())?;
+        let code = document["__type"].as_str().map(|name| name.rsplit('#').next().unwrap_or(name));
+        let unknown =
+            matches!(code, Some("UnrecognizedClientException" | "InvalidSignatureException"));
+        let advice = ": export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of a key of this cloud";
+        let said = said.trim_end_matches('.');
+        Some(format!("{said}{}", if unknown { advice } else { "" }))
     }
 
     /// The document of an answer that is no error.
@@ -106,6 +122,36 @@ impl Client {
         }
     }
 
+    /// Calls one operation of the JSON protocol and takes its answer; a refusal is told in the
+    /// service's own words.
+    pub(super) async fn call(
+        &self,
+        (service, region): (&str, &str),
+        target: &str,
+        input: &Value,
+    ) -> Result<Value, String> {
+        let body = Bytes::from(input.to_string());
+        let request = Request::post("/")
+            .header(header::HOST, &self.authority)
+            .header(header::CONTENT_TYPE, "application/x-amz-json-1.1")
+            .header("x-amz-target", target)
+            .body(());
+        let (mut parts, ()) = request.map_err(|error| error.to_string())?.into_parts();
+        match signer(service, region, |name| std::env::var(name).ok()) {
+            Some(signer) => signer.sign(&mut parts, &body, Clock::system().now()),
+            None => {
+                let scope = scope(service, region).parse().map_err(|_| "no such region")?;
+                parts.headers.insert(header::AUTHORIZATION, scope);
+            }
+        }
+        let exchange = self.exchange(Request::from_parts(parts, Full::new(body)));
+        let answer = match Clock::system().timeout(ANSWER_MAX, exchange).await {
+            Ok(answer) => answer?,
+            Err(_) => return Err(format!("{} did not answer in time", self.endpoint())),
+        };
+        answer.refusal().map_or_else(|| answer.document(), Err)
+    }
+
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
         let stream = TcpStream::connect(&self.authority).await.map_err(|error| {
             format!(
@@ -135,4 +181,20 @@ pub(super) fn scope(service: &str, region: &str) -> String {
         "AWS4-HMAC-SHA256 Credential=test/20260101/{region}/{service}/aws4_request, \
          SignedHeaders=host, Signature=0",
     )
+}
+
+/// Signs with the keys of the shell, where there are any.
+fn signer(
+    service: &str,
+    region: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Option<Signer> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    Some(Signer {
+        access_key_id: set("AWS_ACCESS_KEY_ID")?,
+        secret_access_key: set("AWS_SECRET_ACCESS_KEY")?,
+        session_token: set("AWS_SESSION_TOKEN"),
+        region: region.to_owned(),
+        service: service.to_owned(),
+    })
 }

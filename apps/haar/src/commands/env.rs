@@ -11,12 +11,13 @@ use super::client::EndpointArguments;
 pub(crate) struct EnvArguments {
     #[command(flatten)]
     endpoint: EndpointArguments,
-    /// The access key id: any, or the 12 digits of an account.
-    #[arg(long, default_value = "test")]
-    access_key_id: String,
+    /// The access key id: any, or the 12 digits of an account. Without it, a key that the shell
+    /// has is kept, and `test` is taken where it has none.
+    #[arg(long)]
+    access_key_id: Option<String>,
     /// The secret of that key; any, where the cloud lets everybody in.
-    #[arg(long, default_value = "test")]
-    secret_access_key: String,
+    #[arg(long)]
+    secret_access_key: Option<String>,
     /// The region of clients.
     #[arg(long, default_value = haar_types::Region::DEFAULT)]
     region: String,
@@ -38,9 +39,9 @@ enum Shell {
 /// Prints the settings; talks to nobody.
 pub(super) fn run(arguments: &EnvArguments, output: Output) -> Result<(), String> {
     let endpoint = arguments.endpoint.client()?.endpoint();
-    let settings = settings(arguments, &endpoint);
+    let settings = settings(arguments, &endpoint, |name| std::env::var(name).ok());
     let document: Map<String, Value> =
-        settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).into())).collect();
+        settings.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
     output.show(&document.into(), || {
         let lines = settings.iter().map(|(name, value)| line(arguments.shell, name, value));
         lines.collect::<Vec<_>>().join("\n")
@@ -48,14 +49,33 @@ pub(super) fn run(arguments: &EnvArguments, output: Output) -> Result<(), String
     Ok(())
 }
 
-fn settings<'a>(arguments: &'a EnvArguments, endpoint: &'a str) -> [(&'static str, &'a str); 5] {
-    [
-        ("AWS_ENDPOINT_URL", endpoint),
-        ("AWS_ACCESS_KEY_ID", &arguments.access_key_id),
-        ("AWS_SECRET_ACCESS_KEY", &arguments.secret_access_key),
-        ("AWS_REGION", &arguments.region),
-        ("AWS_DEFAULT_REGION", &arguments.region),
-    ]
+/// The settings; a key that the shell has stands in none but a file's, which is read elsewhere.
+fn settings(
+    arguments: &EnvArguments,
+    endpoint: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Vec<(&'static str, String)> {
+    let mut settings = vec![("AWS_ENDPOINT_URL", endpoint.to_owned())];
+    let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
+    let given = [&arguments.access_key_id, &arguments.secret_access_key];
+    let set = names.map(|name| variable(name).filter(|value| !value.is_empty()));
+    let keeps = given.iter().all(|given| given.is_none()) && set.iter().all(Option::is_some);
+    for ((name, given), set) in names.into_iter().zip(given).zip(set) {
+        match (keeps, arguments.shell) {
+            (true, Shell::Sh | Shell::Fish) => {}
+            (true, Shell::File) => settings.extend(set.map(|value| (name, value))),
+            (false, _) => {
+                settings.push((name, given.clone().unwrap_or_else(|| "test".to_owned())));
+            }
+        }
+    }
+    settings.extend([
+        ("AWS_REGION", arguments.region.clone()),
+        ("AWS_DEFAULT_REGION", arguments.region.clone()),
+        // what some operations put before the host's name leads nowhere before an address
+        ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true".to_owned()),
+    ]);
+    settings
 }
 
 fn line(shell: Shell, name: &str, value: &str) -> String {
@@ -84,5 +104,28 @@ mod tests {
         assert_eq!(line(Shell::Sh, "A", "http://127.0.0.1:4566"), "export A=http://127.0.0.1:4566");
         assert_eq!(line(Shell::Sh, "A", "a b'c"), r"export A='a b'\''c'");
         assert_eq!(line(Shell::Fish, "A", ""), "set -gx A ''");
+    }
+
+    #[test]
+    fn keys_that_the_shell_has_are_kept_unless_others_are_given() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            arguments: EnvArguments,
+        }
+        let shown = |words: &[&str], set: Option<&str>| {
+            let words = ["env"].iter().chain(words);
+            let line = <Line as clap::Parser>::try_parse_from(words).unwrap();
+            let settings = settings(&line.arguments, "http://h", |_| set.map(str::to_owned));
+            let keys = settings.into_iter().filter(|(name, _)| name.contains("KEY"));
+            keys.map(|(_, value)| value).collect::<Vec<_>>()
+        };
+        assert_eq!(shown(&[], None), ["test", "test"]);
+        assert!(shown(&[], Some("own")).is_empty());
+        assert_eq!(shown(&["--shell", "file"], Some("own")), ["own", "own"]);
+        assert_eq!(
+            shown(&["--access-key-id", "111122223333"], Some("own")),
+            ["111122223333", "test"]
+        );
     }
 }

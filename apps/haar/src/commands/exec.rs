@@ -8,11 +8,10 @@ use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use clap::Args;
-use http::Method;
 use serde_json::{Value, json};
 
 use super::block_on;
-use super::client::{Answer, EndpointArguments, scope};
+use super::client::EndpointArguments;
 use conversation::Conversation;
 use terminal::RawTerminal;
 
@@ -72,25 +71,9 @@ async fn offered(arguments: &ExecArguments) -> Result<Value, String> {
     for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         input[name] = value.into();
     }
-    let scope = scope("ecs", &region);
-    let headers = [
-        ("x-amz-target", "AmazonEC2ContainerServiceV20141113.ExecuteCommand"),
-        ("content-type", "application/x-amz-json-1.1"),
-        ("authorization", scope.as_str()),
-    ];
-    let body = input.to_string().into_bytes().into();
     let client = arguments.endpoint.client()?;
-    let answer = client.send(Method::POST, "/", &headers, body).await?;
-    refusal(&answer).map_or_else(|| answer.document(), Err)
-}
-
-/// The cloud's own words where it refuses.
-fn refusal(answer: &Answer) -> Option<String> {
-    if answer.status < 300 {
-        return None;
-    }
-    let document: Value = serde_json::from_slice(&answer.body).ok()?;
-    Some(document["message"].as_str()?.to_owned())
+    let target = "AmazonEC2ContainerServiceV20141113.ExecuteCommand";
+    client.call(("ecs", &region), target, &input).await
 }
 
 /// What a task's ARN tells beside its id.

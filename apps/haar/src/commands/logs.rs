@@ -6,10 +6,9 @@ use std::time::Duration;
 use clap::Args;
 use haar_clock::Clock;
 use haar_types::Timestamp;
-use http::Method;
 use serde_json::{Value, json};
 
-use super::client::{Client, EndpointArguments, scope};
+use super::client::{Client, EndpointArguments};
 use super::{Output, announce, block_on};
 
 /// How often a follower asks for more.
@@ -146,17 +145,10 @@ impl Logs {
         list: &str,
     ) -> Result<Vec<Value>, String> {
         let target = format!("Logs_20140328.{operation}");
-        let scope = scope("logs", &self.region);
-        let headers = [
-            ("x-amz-target", target.as_str()),
-            ("content-type", "application/x-amz-json-1.1"),
-            ("authorization", scope.as_str()),
-        ];
+        let place = ("logs", self.region.as_str());
         let mut found = Vec::new();
         loop {
-            let body = input.to_string().into_bytes().into();
-            let answer = self.client.send(Method::POST, "/", &headers, body).await?;
-            let mut page = answer.document()?;
+            let mut page = self.client.call(place, &target, &input).await?;
             if let Value::Array(items) = page[list].take() {
                 found.extend(items);
             }
