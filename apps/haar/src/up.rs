@@ -157,7 +157,8 @@ fn log_to_stderr(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
     let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_target(false);
-    let subscriber = subscriber.with_ansi(std::io::stderr().is_terminal());
+    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let subscriber = subscriber.with_ansi(!is_plain && std::io::stderr().is_terminal());
     let _ = subscriber.with_writer(std::io::stderr).try_init(); // a second cloud in one process
 }
 

@@ -176,19 +176,24 @@ pub(crate) fn authorise(
     let own = kernel.identities().policies(&snapshot, &call.principal);
     let of_call = room.condition_keys(call, &snapshot, operation, input);
     let resources = room.resources(call, &snapshot, operation, input);
-    let ask = |action: &str, resource: &str| {
+    let ask = |action: &str, resource: &str, creates: Option<&str>| {
         let policy = room.resource_policy(call, &snapshot, resource);
         let mut keys = of_call.clone();
         keys.extend(room.resource_keys(call, &snapshot, resource));
+        if let (Some(creates), Some((service, _))) = (creates, action.split_once(':')) {
+            keys.push((format!("{service}:CreateAction"), vec![creates.to_owned()]));
+        }
         let question = Question { action, resource, policy, keys: &keys };
         let weighed = weigh(call, own.clone(), &question);
         weighed.map_err(|denial| worded(room.service(), denial))
     };
-    resources.iter().try_for_each(|resource| ask(operation.action, resource))?;
+    resources.iter().try_for_each(|resource| ask(operation.action, resource, None))?;
     let Some(tagging) = operation.service.tagging(operation.name, input) else { return Ok(()) };
-    match tagging.resource {
-        Some(template) => ask(tagging.action, &filled(template, call, input)),
-        None => resources.iter().try_for_each(|resource| ask(tagging.action, resource)),
+    let ask = |resource: &str| ask(tagging.action, resource, Some(operation.name));
+    let template = || tagging.resource.map(|template| filled(template, call, input));
+    match room.made_by(call, operation, input).or_else(template) {
+        Some(made) => ask(&made),
+        None => resources.iter().try_for_each(|resource| ask(resource)),
     }
 }
 

@@ -78,6 +78,17 @@ pub trait Room: Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The ARN of what `operation` makes and the request gives tags to, where neither its own
+    /// resource nor a template in `operations.toml` says it.
+    fn made_by(
+        &self,
+        _call: &Call,
+        _operation: &'static OperationSchema,
+        _input: &dyn Shape,
+    ) -> Option<String> {
+        None
+    }
+
     /// How long a command's idempotency token is remembered; `None` where the room looks after
     /// the operation's tokens itself.
     fn token_lifetime(&self, _operation: &'static OperationSchema) -> Option<Duration> {

@@ -78,6 +78,20 @@ impl Room for Ecs {
         named.into_iter().map(whole).collect()
     }
 
+    /// A task's ARN is not known before it is made: its cluster's tasks.
+    fn made_by(
+        &self,
+        call: &Call,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Option<String> {
+        let place = Place { account: &call.account, region: &call.region };
+        let cluster = names::cluster_key(place, text_member(input, "cluster").as_deref());
+        let made =
+            || format!("arn:aws:ecs:{}:{}:task/{}/*", call.region, call.account, cluster.name);
+        (operation.name == "RunTask").then(made)
+    }
+
     /// The room keeps tokens itself: a retry answers tasks as they are now.
     fn token_lifetime(&self, _operation: &'static OperationSchema) -> Option<Duration> {
         None

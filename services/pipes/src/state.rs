@@ -95,11 +95,11 @@ impl PipeRow {
         }
     }
 
-    /// As it was before its update, which failed for that reason.
-    pub(crate) fn rolled_back(before: &Self, reason: Option<String>) -> Self {
+    /// As it was before its update, which failed for that reason, with the tags it has by now.
+    pub(crate) fn rolled_back(now: &Self, before: &Self, reason: Option<String>) -> Self {
         let goes_on = before.is_read();
         let (current, before) = (PipeState::UpdateFailed, before.clone());
-        Self { current, goes_on, reason, before: None, ..before }
+        Self { current, goes_on, reason, before: None, tags: now.tags.clone(), ..before }
     }
 
     /// True where one poller serves both rows.

@@ -46,8 +46,12 @@ impl Sns {
                 drop(snapshot);
                 let Some((row, topic)) = row.zip(topic) else { return Verdict::Done }; // ended
                 let number = sequence_number.as_deref();
+                self.keep_pace((&row, &topic)).await;
+                let snapshot = self.doors.ledger.snapshot();
+                if !snapshot.contains::<SubscriptionRow>(subscription) {
+                    return Verdict::Done; // ended while it waited
+                }
                 let rows = (&*row, &*topic);
-                self.keep_pace(rows).await;
                 match self.prepare_notification(delivery, rows, message, number).await {
                     Ok(prepared) => {
                         let outcome = self.attempt(&prepared, &row, message).await;

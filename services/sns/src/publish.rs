@@ -6,6 +6,7 @@ use std::sync::Arc;
 use haar_courier::{Errand as _, Lane, Letter};
 use haar_kernel::Call;
 use haar_kv::Batch;
+use haar_ledger::Snapshot;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
@@ -86,7 +87,8 @@ impl Sns {
             false => {
                 let message = Arc::new(message);
                 let mut batch = Batch::new();
-                let letters = self.letters(call, topic, &message, None);
+                let snapshot = self.doors.ledger.snapshot();
+                let letters = self.letters(&snapshot, call, topic, &message, None);
                 let staged = self.courier()?.stage(&mut batch, letters);
                 self.doors.kv.apply(batch).map_err(broken)?;
                 self.courier()?.dispatch(staged);
@@ -129,7 +131,17 @@ impl Sns {
             let metric = "NumberOfMessagesArchiveProcessing";
             self.metrics.add(&topic.key, call.now, metric, 1.0);
         }
-        let letters = self.letters(call, topic, &message, Some(&number));
+        let mut letters = Vec::new();
+        match topic.settings.archive {
+            // within the turn, a replay's end counts from its commit on, not from the disk on
+            Some(_) => drop(self.doors.ledger.write(|tx| {
+                letters = self.letters(tx, call, topic, &message, Some(&number));
+            })),
+            None => {
+                let snapshot = self.doors.ledger.snapshot();
+                letters = self.letters(&snapshot, call, topic, &message, Some(&number));
+            }
+        }
         let staged = self.courier()?.stage(&mut batch, letters);
         self.doors.kv.apply(batch).map_err(broken)?;
         self.courier()?.dispatch(staged);
@@ -140,13 +152,13 @@ impl Sns {
     /// A letter for each subscription that wants the message.
     fn letters(
         &self,
+        snapshot: &Snapshot,
         call: &Call,
         topic: &TopicRow,
         message: &Arc<Message>,
         sequence_number: Option<&str>,
     ) -> Vec<Letter> {
-        let snapshot = self.doors.ledger.snapshot();
-        let confirmed = of_topic(&snapshot, &topic.key)
+        let confirmed = of_topic(snapshot, &topic.key)
             .filter(|row| !row.is_pending() && row.takes_new(call.now));
         let wanting = confirmed.filter(|row| {
             let wants = self.wants(row, message);

@@ -69,6 +69,12 @@ fn settings(
             }
         }
     }
+    let token = variable("AWS_SESSION_TOKEN").filter(|token| !token.is_empty());
+    match (keeps, arguments.shell, token) {
+        (true, Shell::File, Some(token)) => settings.push(("AWS_SESSION_TOKEN", token)),
+        (false, _, Some(_)) => settings.push(("AWS_SESSION_TOKEN", String::new())), // another key's
+        _ => {}
+    }
     settings.extend([
         ("AWS_REGION", arguments.region.clone()),
         ("AWS_DEFAULT_REGION", arguments.region.clone()),

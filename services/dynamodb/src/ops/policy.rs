@@ -69,7 +69,7 @@ impl Command<PutResourcePolicy> for Dynamodb {
         check_revision(&row, input.expected_revision_id.as_deref())?;
         check(&input.policy)?;
         if input.confirm_remove_self_resource_access != Some(true) {
-            self.check_keeps_in(call, &input)?;
+            self.check_keeps_in(call, tx, &input)?;
         }
         let same = row.policy.as_ref().filter(|policy| policy.document == input.policy);
         let revision = match same {
@@ -85,14 +85,20 @@ impl Command<PutResourcePolicy> for Dynamodb {
 impl Dynamodb {
     /// Refuses a policy that would keep its own writer from the next change of it. The words are
     /// *ours*.
-    fn check_keeps_in(&self, call: &Call, input: &PutResourcePolicyInput) -> Result<(), AwsError> {
+    fn check_keeps_in(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        input: &PutResourcePolicyInput,
+    ) -> Result<(), AwsError> {
+        let keys = self.resource_keys(call, snapshot, &input.resource_arn);
         let document = Document::parse(&input.policy, Grammar::Resource);
         let policy = document.ok().map(Arc::new);
         let question = Question {
             action: "dynamodb:PutResourcePolicy",
             resource: &input.resource_arn,
             policy,
-            keys: &[],
+            keys: &keys,
         };
         self.doors.authorise(call, &question).map_err(|_| {
             invalid(

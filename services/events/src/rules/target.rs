@@ -21,6 +21,7 @@ const SERVICES: &[&str] = &[
     "execute-api",
     "firehose",
     "glue",
+    "imagebuilder",
     "inspector",
     "kinesis",
     "lambda",

@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::admission::Place;
 use super::environment::Environment;
-use super::pool::{FINISHING_WAIT, Pool};
+use super::pool::{FINISHING_LOOKS, FINISHING_WAIT, Pool};
 use super::{
     Era, FunctionFailure, FunctionTarget, InvokeError, InvokeOutcome, InvokeRequest, Shared,
     StreamEvent, StreamOutcome, metrics,
@@ -144,11 +144,13 @@ impl Invocation {
         let pool = shared.pool(&target);
         let provisioned = pool.provisioned(|state| state.requested);
         let mut place = shared.admission.enter(&target, request.limits, provisioned);
-        if place.is_err() && pool.has_finishing() {
-            // The last one is answered and about to leave.
+        let mut waits = FINISHING_LOOKS;
+        while place.is_err() && waits > 0 && pool.has_finishing() {
+            // The last one is answered and about to leave; others' places are told of as well.
             let freed = shared.admission.freed.notified();
-            let _ = shared.doors.clock.timeout(FINISHING_WAIT, freed).await;
+            let told = shared.doors.clock.timeout(FINISHING_WAIT, freed).await;
             place = shared.admission.enter(&target, request.limits, provisioned);
+            waits = if told.is_ok() { waits - 1 } else { 0 };
         }
         let place = place.map_err(|reason| shared.throttled(&target, &request, reason))?;
         let place = Arc::new(place);

@@ -21,6 +21,9 @@ pub(super) use unfinished::Unfinished;
 /// before it makes a new one. *Ours*.
 pub(super) const FINISHING_WAIT: Duration = Duration::from_millis(20);
 
+/// How often it looks again when told of a place, which may be another function's. *Ours*.
+pub(super) const FINISHING_LOOKS: usize = 16;
+
 /// The environments of one revision of one function version.
 pub(super) struct Pool {
     pub(super) target: Arc<FunctionTarget>,
@@ -194,20 +197,25 @@ impl Pool {
             if state.finishing == 0 {
                 return None;
             }
-            for member in state.members.values_mut() {
+            let mut ended = Vec::new();
+            for (id, member) in &state.members {
                 let Some(unfinished) = &member.unfinished else { continue };
                 match unfinished.left(now) {
-                    Duration::ZERO => late.extend(
-                        member.unfinished.take().map(|one| (Arc::clone(&member.environment), one)),
-                    ),
+                    Duration::ZERO => ended.push(id.clone()),
                     left => next = Some(next.map_or(left, |next| next.min(left))),
                 }
+            }
+            // Out under the same lock: a poll that comes now finds no member to give work to.
+            for member in ended.iter().filter_map(|id| state.members.remove(id)).collect::<Vec<_>>()
+            {
+                state.finishing -= usize::from(member.phase == Phase::Finishing);
+                late.extend(member.unfinished.map(|one| (member.environment, one)));
             }
         }
         for (environment, unfinished) in late {
             let failure = environment.time_out(&unfinished.request_id());
             unfinished.cut_short(&environment, &failure, now);
-            self.discard(&environment, ShutdownReason::Timeout);
+            environment.end(ShutdownReason::Timeout);
         }
         next
     }

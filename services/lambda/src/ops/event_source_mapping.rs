@@ -120,13 +120,18 @@ fn asked(input: &Input<CreateEventSourceMapping>) -> Asked {
             || input.tumbling_window_in_seconds.is_some(),
         record_age_s: input.maximum_record_age_in_seconds,
         retries: input.maximum_retry_attempts.is_some(),
-        pollers: input.provisioned_poller_config.as_ref().map(pollers),
+        pollers: input.provisioned_poller_config.as_ref().and_then(pollers),
         maximum_concurrency: input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
     }
 }
 
-fn pollers(config: &ProvisionedPollerConfig) -> (Option<i32>, Option<i32>) {
-    (config.minimum_pollers, config.maximum_pollers)
+/// An empty configuration takes provisioned pollers away.
+fn is_given(config: &ProvisionedPollerConfig) -> bool {
+    config.minimum_pollers.is_some() || config.maximum_pollers.is_some()
+}
+
+fn pollers(config: &ProvisionedPollerConfig) -> Option<(Option<i32>, Option<i32>)> {
+    is_given(config).then_some((config.minimum_pollers, config.maximum_pollers))
 }
 
 fn check_filters(criteria: Option<&FilterCriteria>) -> Result<(), Refusal> {
@@ -192,7 +197,7 @@ fn settings_of(
         kms_key_arn: input.kms_key_arn.filter(|arn| !arn.is_empty()),
         metrics_config: input.metrics_config,
         logging_config: input.logging_config,
-        provisioned_poller_config: input.provisioned_poller_config,
+        provisioned_poller_config: input.provisioned_poller_config.filter(is_given),
         ..EventSourceMappingConfiguration::default()
     };
     if kind.has_shards() {
@@ -318,7 +323,7 @@ fn asked_anew(row: &EventSourceMappingRow, input: &Input<UpdateEventSourceMappin
             || input.tumbling_window_in_seconds.is_some(),
         record_age_s: input.maximum_record_age_in_seconds,
         retries: input.maximum_retry_attempts.is_some(),
-        pollers: input.provisioned_poller_config.as_ref().map(pollers),
+        pollers: input.provisioned_poller_config.as_ref().and_then(pollers),
         maximum_concurrency: input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
         ..Asked::default()
     }
@@ -353,7 +358,9 @@ fn change(settings: &mut EventSourceMappingConfiguration, input: Input<UpdateEve
     set(&mut settings.document_db_event_source_config, input.document_db_event_source_config);
     set(&mut settings.metrics_config, input.metrics_config);
     set(&mut settings.logging_config, input.logging_config);
-    set(&mut settings.provisioned_poller_config, input.provisioned_poller_config);
+    if let Some(config) = input.provisioned_poller_config {
+        settings.provisioned_poller_config = Some(config).filter(is_given);
+    }
     if let Some(criteria) = input.filter_criteria {
         settings.filter_criteria = some_filters(Some(criteria));
     }

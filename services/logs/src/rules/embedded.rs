@@ -7,6 +7,9 @@ use serde_json::{Map, Value};
 
 /// Most metrics of one directive, and most values of one metric.
 const METRICS_MAX: usize = 100;
+
+/// Most values of one event, each counted in each of its sets of dimensions. *Ours*.
+const VALUES_MAX: usize = 10_000;
 /// Most dimensions of one set.
 const DIMENSIONS_MAX: usize = 30;
 /// Longest namespace, metric name and dimension value.
@@ -40,7 +43,8 @@ pub(crate) fn values(root: &Map<String, Value>) -> Vec<Embedded<'_>> {
     let Some(at) = metadata["Timestamp"].as_i64().filter(|at| *at >= 0).map(Timestamp) else {
         return found;
     };
-    for directive in metadata["CloudWatchMetrics"].as_array().into_iter().flatten() {
+    let directives = metadata["CloudWatchMetrics"].as_array().into_iter().flatten();
+    for directive in directives.take(METRICS_MAX) {
         directed(root, directive, at, &mut found);
     }
     found
@@ -55,7 +59,7 @@ fn directed<'a>(
     let Some(namespace) = text(&directive["Namespace"], TEXT_CHARS_MAX) else { return };
     let sets = match directive["Dimensions"].as_array() {
         Some(sets) if !sets.is_empty() => {
-            sets.iter().filter_map(|set| dimensions(root, set)).collect()
+            sets.iter().take(METRICS_MAX).filter_map(|set| dimensions(root, set)).collect()
         }
         _ => vec![Vec::new()],
     };
@@ -66,7 +70,8 @@ fn directed<'a>(
         let known = StandardUnit::TEXTS.iter().find(|known| **known == unit);
         let Some(unit) = known.copied() else { continue };
         for value in numbers(root.get(metric)) {
-            found.extend(sets.iter().map(|dimensions| {
+            let room = VALUES_MAX.saturating_sub(found.len());
+            found.extend(sets.iter().take(room).map(|dimensions| {
                 let dimensions = dimensions.clone();
                 Embedded { namespace, metric, dimensions, unit, value, at }
             }));

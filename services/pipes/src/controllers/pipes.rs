@@ -59,11 +59,11 @@ impl Controller for PipesController {
         let (state, reason) = settled(&row, probed);
         let committed = cx.ledger.write(|tx| {
             tx.update::<PipeRow>(&step.0, |now| {
-                // nothing else changes a row that is in transition
+                // nothing but tags is changed in a row that is in transition
                 if now.current == row.current && now.id == row.id {
                     match (state, now.before.take()) {
                         (PipeState::UpdateFailed, Some(before)) => {
-                            *now = PipeRow::rolled_back(&before, reason);
+                            *now = PipeRow::rolled_back(now, &before, reason);
                         }
                         _ => (now.current, now.reason) = (state, reason),
                     }

@@ -119,7 +119,8 @@ pub(super) fn asks(
 fn of_creation(bucket: &str, action: &str, text: &dyn Fn(&str) -> Option<String>) -> Vec<Ask> {
     let lists =
         ["ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"];
-    let has_list = lists.iter().any(|member| text(member).is_some());
+    let is_private = |said: &str| said == "private"; // what a bucket is anyway
+    let has_list = lists.iter().any(|member| text(member).is_some_and(|said| !is_private(&said)));
     let has_lock = text("ObjectLockEnabledForBucket").as_deref() == Some("true");
     let actions = [
         (true, action),

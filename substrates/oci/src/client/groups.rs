@@ -53,21 +53,18 @@ impl OciSubstrate {
         container: Option<&str>,
     ) -> Result<Stats, SubstrateError> {
         let (group, gate) = self.group(id, container)?;
-        let _own = gate.enter(id)?;
-        let stats = group.stats().map_err(|error| judge(Verb::List, id, error))?;
-        Ok(self.with_network(id, stats))
-    }
-
-    fn with_network(&self, id: &SandboxId, mut stats: Stats) -> Stats {
+        // `known` comes before a gate, everywhere: who starts and removes holds it and enters one.
         let interface =
             self.known.lock().sandboxes.get(id).and_then(|entry| entry.interface.clone());
+        let _own = gate.enter(id)?;
+        let mut stats = group.stats().map_err(|error| judge(Verb::List, id, error))?;
         if let Some((interface, before)) = interface {
             let own = Carriage::of(&interface).since(before);
             // what the host's side receives is what the sandbox has sent
             stats.network_rx = own.sent;
             stats.network_tx = own.received;
         }
-        stats
+        Ok(stats)
     }
 
     /// The sandbox's peak of memory.

@@ -80,7 +80,7 @@ impl Flow<ExecuteTransaction> for Dynamodb {
                 return Err(cancelled(reasons.into_iter().zip(inserts).map(worded).collect()));
             }
             Outcome::Mismatch => return Err(repeated()),
-            Outcome::Repeated => self.used_by_replay(&items, call.now, asked)?,
+            Outcome::Repeated => self.used_by_replay(&items, call.now, asked),
         };
         Ok(ExecuteTransactionOutput {
             responses: Some(vec![ItemResponse::default(); count]),

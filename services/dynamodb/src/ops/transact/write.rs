@@ -61,7 +61,7 @@ impl Flow<TransactWriteItems> for Dynamodb {
             }
             Outcome::Cancelled(reasons) => return Err(cancelled(reasons)),
             Outcome::Mismatch => return Err(repeated()),
-            Outcome::Repeated => self.used_by_replay(&items, call.now, asked)?,
+            Outcome::Repeated => self.used_by_replay(&items, call.now, asked),
         };
         Ok(TransactWriteItemsOutput {
             consumed_capacity,
