@@ -7,7 +7,7 @@ use haar_dynamodb_contract::{
     GetResourcePolicyInput, GetResourcePolicyOutput, PolicyNotFoundException, PutResourcePolicy,
     PutResourcePolicyInput, PutResourcePolicyOutput,
 };
-use haar_kernel::{Answer, Call, Command, Query, Question};
+use haar_kernel::{Answer, Call, Command, Query, Question, Room as _};
 use haar_ledger::{Snapshot, Tx};
 use haar_policy::{Document, Grammar};
 use haar_wire::AwsError;

@@ -8,7 +8,6 @@ use std::sync::Arc;
 
 use haar_dynamodb_contract::{ConsumedCapacity, ReturnConsumedCapacity};
 use haar_types::Timestamp;
-use haar_wire::AwsError;
 
 use crate::Dynamodb;
 use crate::capacity::{Direction, Units, directed};

@@ -113,7 +113,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             operation: "RegisterTaskDefinition",
             member: "tags",
             action: "ecs:TagResource",
-            resource: None,
+            resource: Some("arn:aws:ecs:{region}:{account}:task-definition/{family}:*"),
         },
         haar_wire::Tagging {
             operation: "RunTask",

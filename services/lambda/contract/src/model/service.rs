@@ -169,13 +169,13 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
             operation: "CreateCodeSigningConfig",
             member: "Tags",
             action: "lambda:TagResource",
-            resource: None,
+            resource: Some("arn:aws:lambda:{region}:{account}:code-signing-config:*"),
         },
         haar_wire::Tagging {
             operation: "CreateEventSourceMapping",
             member: "Tags",
             action: "lambda:TagResource",
-            resource: None,
+            resource: Some("arn:aws:lambda:{region}:{account}:event-source-mapping:*"),
         },
         haar_wire::Tagging {
             operation: "CreateFunction",
