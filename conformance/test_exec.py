@@ -260,7 +260,7 @@ def test_haar_exec_says_what_is_wrong(haar):
     done = haar("nothing")
     assert done.returncode == 1 and b"executable file not found in $PATH" in done.stderr
     done = haar(task="0" * 32)
-    assert done.returncode == 1 and b"The referenced task was not found." in done.stderr
+    assert done.returncode == 1 and b"The referenced task was not found" in done.stderr
     done = haar(options=("-c", "other"))
     assert done.returncode == 1 and b"The container other is not in the task" in done.stderr
 

@@ -195,6 +195,6 @@ def test_who_gives_tags_at_creation_must_be_allowed_to_tag(closed, user):
         closed.client("logs", **maker).create_log_group, logGroupName="g", tags={"team": "a"}
     )
     assert code == "AccessDeniedException" and "logs:TagResource" in message
-    tagger = user("tagger", allow("iam:CreateUser", "iam:TagUser"))
-    made = closed.client("iam", **tagger).create_user(UserName="tagged", Tags=tags)
+    namer = user("namer", allow("iam:CreateUser", "iam:TagUser"))
+    made = closed.client("iam", **namer).create_user(UserName="tagged", Tags=tags)
     assert made["User"]["Tags"] == tags

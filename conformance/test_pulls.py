@@ -223,7 +223,7 @@ def test_what_does_not_get_better_is_told(tasks):
     reason = tasks.fails(f"{place}/any/app:missing")
     image = f"{place}/any/app:missing"
     assert reason == f"{once}failed to resolve ref {image}: {image}: not found"
-    assert tasks.fails("No/Such Name") == f"{once}No/Such Name: invalid reference format"
+    assert tasks.fails("No/SuchName") == f"{once}No/SuchName: invalid reference format"
     reason = tasks.fails(f"{place}/limited/app:1")
     assert "429 Too Many Requests: toomanyrequests: You have reached" in reason
     assert "retried 1 time(s)" not in reason
