@@ -198,3 +198,23 @@ def test_who_gives_tags_at_creation_must_be_allowed_to_tag(closed, user):
     namer = user("namer", allow("iam:CreateUser", "iam:TagUser"))
     made = closed.client("iam", **namer).create_user(UserName="tagged", Tags=tags)
     assert made["User"]["Tags"] == tags
+
+
+def test_a_right_to_tag_may_be_for_what_one_action_makes(closed, user):
+    makes = {"StringEquals": {"ec2:CreateAction": "CreateSecurityGroup"}}
+    tagging = {"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": "*", "Condition": makes}
+    ec2 = closed.client("ec2", **user("grouper", allow("ec2:CreateSecurityGroup", "ec2:CreateVpc"), tagging))
+    tags = [{"Key": "team", "Value": "a"}]
+    of_group, of_vpc = ([{"ResourceType": kind, "Tags": tags}] for kind in ("security-group", "vpc"))
+    ec2.create_security_group(GroupName="tagged", Description="d", TagSpecifications=of_group)
+    code, message, _ = refusal(ec2.create_vpc, CidrBlock="10.9.0.0/16", TagSpecifications=of_vpc)
+    assert code == "UnauthorizedOperation" and "ec2:CreateTags" in message
+
+
+def test_metrics_may_be_put_into_one_namespace_alone(closed, user):
+    own = {"StringEquals": {"cloudwatch:namespace": "Own"}}
+    puts = {"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": own}
+    cloudwatch = closed.client("cloudwatch", **user("measurer", puts))
+    data = [{"MetricName": "m", "Value": 1}]
+    cloudwatch.put_metric_data(Namespace="Own", MetricData=data)
+    assert refusal(cloudwatch.put_metric_data, Namespace="Other", MetricData=data)[0] == "AccessDenied"

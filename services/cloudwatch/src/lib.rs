@@ -22,10 +22,10 @@ use std::sync::Arc;
 
 use haar_cloudwatch_contract::model::SERVICE;
 use haar_cloudwatch_contract::peek::MetricSink;
-use haar_kernel::{Doors, Lanes, Room};
+use haar_kernel::{Call, Doors, Lanes, Room};
 use haar_kv::KvError;
-use haar_ledger::Tables;
-use haar_wire::ServiceSchema;
+use haar_ledger::{Snapshot, Tables};
+use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
 
 use controllers::Sweeper;
 use store::MetricStore;
@@ -39,6 +39,21 @@ pub struct Cloudwatch {
 impl Room for Cloudwatch {
     fn service(&self) -> &'static ServiceSchema {
         &SERVICE
+    }
+
+    /// AWS docs: *Service Authorization Reference > Amazon CloudWatch > Condition keys*.
+    fn condition_keys(
+        &self,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        input: &dyn Shape,
+    ) -> Vec<(String, Vec<String>)> {
+        let namespace = match operation.name {
+            "PutMetricData" => text_member(input, "Namespace"),
+            _ => None,
+        };
+        namespace.map(|it| ("cloudwatch:namespace".to_owned(), vec![it])).into_iter().collect()
     }
 }
 
