@@ -53,15 +53,25 @@ impl Original {
 /// AWS docs: *Amazon S3 API Reference > CopyObject*.
 impl Flow<CopyObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: CopyObjectRequest) -> Answer<CopyObject> {
-        let mut left = TRIES;
+        let mut tries = Tries::default();
         loop {
-            left -= 1;
-            match self.copy(&call, &input).await {
-                // The source may have been overwritten meanwhile: there is another to copy.
-                Err(error) if left > 0 && is_overtaken(&error) => {}
-                copied => return copied,
+            let copied = self.copy(&call, &input).await;
+            if !tries.again(&copied) {
+                return copied;
             }
         }
+    }
+}
+
+/// How often a copy was begun whose source may be overwritten while it is read.
+#[derive(Default)]
+pub(super) struct Tries(u32);
+
+impl Tries {
+    /// Whether to begin once more: there is another source to copy then.
+    pub(super) fn again<O>(&mut self, copied: &Result<O, AwsError>) -> bool {
+        self.0 += 1;
+        self.0 < TRIES && copied.as_ref().err().is_some_and(is_overtaken)
     }
 }
 

@@ -9,6 +9,7 @@ use haar_s3_contract::model::{
 };
 use haar_wire::{AwsError, Body};
 
+use super::copy::Tries;
 use crate::S3;
 use crate::checksum::{Kind, given, show};
 use crate::customer::{CustomerKey, Sealing, draw, of_part};
@@ -74,6 +75,22 @@ impl Flow<UploadPartCopy> for S3 {
         call: Call,
         input: UploadPartCopyRequest,
     ) -> Answer<UploadPartCopy> {
+        let mut tries = Tries::default();
+        loop {
+            let copied = self.copy_part(&call, &input).await;
+            if !tries.again(&copied) {
+                return copied;
+            }
+        }
+    }
+}
+
+impl S3 {
+    async fn copy_part(
+        &self,
+        call: &Call,
+        input: &UploadPartCopyRequest,
+    ) -> Answer<UploadPartCopy> {
         let bucket = self.bucket(&input.bucket)?;
         let target = Target {
             bucket: &bucket,
@@ -81,10 +98,10 @@ impl Flow<UploadPartCopy> for S3 {
             upload: self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?,
             number: part_number(input.part_number)?,
         };
-        let key = self.key_of_part(&call, &target, &own_key!(input))?;
+        let key = self.key_of_part(call, &target, &own_key!(input))?;
         let owner = input.expected_source_bucket_owner.as_deref();
         let original = self.original(&input.copy_source, owner).await?;
-        let opener = self.opener(&call, &original.record, &source_key!(input))?;
+        let opener = self.opener(call, &original.record, &source_key!(input))?;
         let conditions = Conditions {
             if_match: input.copy_source_if_match.as_deref(),
             if_none_match: input.copy_source_if_none_match.as_deref(),
@@ -97,7 +114,7 @@ impl Flow<UploadPartCopy> for S3 {
         let wanted = Wanted { usual: target.upload.kind, ..Wanted::default() };
         let length = i64::try_from(range.length).ok();
         let arriving = Arriving { body: body_of(pieces), length, wanted };
-        let part = self.take_part(&call, &target, arriving, key.as_ref()).await?;
+        let part = self.take_part(call, &target, arriving, key.as_ref()).await?;
         let mut result = CopyPartResult {
             e_tag: Some(format!("\"{}\"", part.etag)),
             last_modified: Some(part.modified_at),
