@@ -11,7 +11,7 @@ use tokio::sync::{Notify, broadcast};
 
 use crate::change::lost;
 use crate::commit::{Ack, Carrier, Carry};
-use crate::core::{Core, Flusher};
+use crate::flushing::{Core, Flusher};
 use crate::load::load;
 use crate::pace::Pace;
 use crate::store::Store;
@@ -100,20 +100,19 @@ impl Ledger {
     ) -> Result<Committed<T>, E> {
         let core = &self.inner.core;
         let mut writer = core.writer.lock();
-        let done = |outcome| Ack::Done(outcome);
         let failed = writer.failed.clone();
         let mut attempt = Attempt::on(&mut writer);
         let value = work(attempt.tx())?;
         if let Some(failed) = failed {
-            return Ok(Committed { value, ack: done(Err(LedgerError::Store(failed))) });
+            return Ok(Committed { value, ack: Ack::Done(Err(LedgerError::Store(failed))) });
         }
         let finished = match attempt.tx().finish(core.store.is_some()) {
             Ok(finished) => finished,
-            Err(error) => return Ok(Committed { value, ack: done(Err(error)) }),
+            Err(error) => return Ok(Committed { value, ack: Ack::Done(Err(error)) }),
         };
         attempt.keep();
         let waits = writer.accept(finished, core.published.load().version);
-        let Some(waits) = waits else { return Ok(Committed { value, ack: done(Ok(())) }) };
+        let Some(waits) = waits else { return Ok(Committed { value, ack: Ack::Done(Ok(())) }) };
         let count = writer.count();
         let (is_all, is_due) = (writer.crowd.is_all(count), writer.crowd.is_there(count));
         drop(writer);

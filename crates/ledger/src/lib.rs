@@ -17,8 +17,8 @@
 
 mod change;
 mod commit;
-mod core;
 mod error;
+mod flushing;
 mod group;
 mod kind;
 mod ledger;

@@ -24,6 +24,15 @@ impl fmt::Display for ImageRef {
     }
 }
 
+/// An image's name without its tag and digest. The colon of a registry's port begins no tag.
+pub fn repository_of(image: &str) -> &str {
+    let named = image.split('@').next().unwrap_or_default();
+    match named.rsplit_once(':') {
+        Some((repository, tag)) if !tag.contains('/') => repository,
+        _ => named,
+    }
+}
+
 /// Keeps images ready to run: unpacked, verified, bounded.
 ///
 /// Every verb is idempotent, and nothing is retried in here: callers do, where

@@ -31,12 +31,13 @@ pub use error::{Resource, SubstrateError, Verb};
 pub use exec::{ExecSpec, Session, TerminalSize};
 pub use image::{
     BlobFile, Image, ImageConfig, ImageEntry, ImageError, ImageHealthcheck, ImageRef, ImageSource,
-    ImageStore, Manifest,
+    ImageStore, Manifest, repository_of,
 };
 pub use spec::{
     Bridged, Capability, ContainerSpec, Device, Filter, FilterRule, ImageId, Lifetime, Limits,
     Mount, Network, OUTSIDE, OutputMode, Peer, PortMapping, Protocol, Root, RuleProtocol, RunAs,
     SandboxId, SandboxSpec, Stop, Ulimit, User, Volume, VolumeSource, WarmTemplate,
+    is_between_processes,
 };
 pub use status::{
     Capabilities, ContainerState, ContainerStatus, Event, Exit, Finding, LogChunk, NetworkStatus,

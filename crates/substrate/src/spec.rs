@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use container::{
     Capability, ContainerSpec, Device, ImageId, OutputMode, Root, RunAs, Stop, Ulimit, User,
-    WarmTemplate,
+    WarmTemplate, is_between_processes,
 };
 pub use mount::{Mount, Volume, VolumeSource};
 pub use network::{

@@ -90,34 +90,35 @@ fn is_form(parts: &Parts) -> bool {
 /// Finds the operation of a request. `body` is looked at only if it is a form, where the query
 /// protocols name the operation; otherwise it may be empty.
 pub fn detect(catalogue: &Catalogue, parts: &Parts, body: &Bytes) -> Result<Route, Refusal> {
-    let mut params = params::parse(parts.uri.query().unwrap_or_default());
-    let found = find(catalogue, parts, body, &mut params);
-    found.map_err(|refusal| match refusal.service {
+    find(catalogue, parts, params_of(parts, body)).map_err(|refusal| match refusal.service {
         Some(_) => refusal,
-        None => strangers::refusal(parts, &params, refusal.protocol).unwrap_or(refusal),
+        // parsed once more, so that requests which are answered copy nothing for it
+        None => {
+            strangers::refusal(parts, &params_of(parts, body), refusal.protocol).unwrap_or(refusal)
+        }
     })
 }
 
-fn find(
-    catalogue: &Catalogue,
-    parts: &Parts,
-    body: &Bytes,
-    params: &mut Params,
-) -> Result<Route, Refusal> {
+fn params_of(parts: &Parts, body: &Bytes) -> Params {
+    let mut params = params::parse(parts.uri.query().unwrap_or_default());
+    if is_form(parts) {
+        params.extend(params::parse(&String::from_utf8_lossy(body)));
+    }
+    params
+}
+
+fn find(catalogue: &Catalogue, parts: &Parts, params: Params) -> Result<Route, Refusal> {
     if let Some(found) = detect_cbor(catalogue, parts) {
         return found;
     }
     if let Some(found) = detect_target(catalogue, parts) {
         return found;
     }
-    if is_form(parts) {
-        params.extend(params::parse(&String::from_utf8_lossy(body)));
-    }
-    let signed = signing_name(parts, params);
-    if let Some(found) = detect_action(catalogue, parts, signed.as_deref(), params) {
+    let signed = signing_name(parts, &params);
+    if let Some(found) = detect_action(catalogue, parts, signed.as_deref(), &params) {
         return found;
     }
-    detect_path(catalogue, parts, signed.as_deref(), params.clone())
+    detect_path(catalogue, parts, signed.as_deref(), params)
 }
 
 /// Smithy RPC v2: `/service/GraniteServiceVersion20100801/operation/PutMetricData`.

@@ -8,7 +8,7 @@ use haar_iam_contract::peek::{
     SessionCredentials, SessionGrant,
 };
 use haar_kernel::{Auth, Identities as _, Principal as Caller};
-use haar_ledger::{LedgerError, Snapshot};
+use haar_ledger::{Committed, Snapshot};
 use haar_policy::{PolicySet, Principal, RequestContext, decide};
 use haar_types::{AccountId, Arn, Tags, Timestamp};
 
@@ -142,35 +142,25 @@ impl IamPeek for Iam {
         serial: &str,
         code: &str,
         now: Timestamp,
-    ) -> Result<(), MfaError> {
+    ) -> Result<Committed<()>, MfaError> {
         let is_open = self.doors.settings.auth == Auth::Permissive;
         let account = caller.account().ok_or(MfaError::NotTheirs)?;
-        let taken = self.doors.ledger.transact(|tx| {
+        self.doors.ledger.transact(|tx| {
             let Ok(device) = find_mfa(tx, account, serial) else {
-                return if is_open { Ok(()) } else { Err(NotTaken::Mfa(MfaError::NotTheirs)) };
+                return if is_open { Ok(()) } else { Err(MfaError::NotTheirs) };
             };
             let is_theirs = |holder: &&MfaHolder| {
                 is_open || matches!(caller, Principal::User { id, .. } if *id == holder.user)
             };
-            let holder = device.holder.as_ref().filter(is_theirs);
-            let holder = holder.ok_or(NotTaken::Mfa(MfaError::NotTheirs))?;
+            let holder = device.holder.as_ref().filter(is_theirs).ok_or(MfaError::NotTheirs)?;
             let expected = totp::step_at(now) + holder.drift;
-            let seed = self.seed_of(&device).map_err(|_| NotTaken::Mfa(MfaError::NotTheirs))?;
+            let seed = self.seed_of(&device).map_err(|_| MfaError::NotTheirs)?;
             let step = totp::find_step(&seed, code, expected, holder.taken);
-            let taken = step.ok_or(NotTaken::Mfa(MfaError::WrongCode))?;
+            let taken = step.ok_or(MfaError::WrongCode)?;
             let holder = Some(MfaHolder { taken, ..holder.clone() });
             tx.put(MfaRow { holder, ..MfaRow::clone(&device) });
             Ok(())
-        });
-        match taken {
-            Ok(_) => Ok(()),
-            Err(NotTaken::Mfa(error)) => Err(error),
-            Err(NotTaken::Ledger(error)) => {
-                // a code that cannot be remembered as taken is not taken
-                tracing::error!(%error, "the code of a device was not noted");
-                Err(MfaError::WrongCode)
-            }
-        }
+        })
     }
 
     fn oidc_provider(
@@ -179,25 +169,12 @@ impl IamPeek for Iam {
         account: &AccountId,
         issuer: &str,
     ) -> Option<OidcProviderFacts> {
-        let name = issuer.split_once("://").map_or(issuer, |(_, name)| name);
-        let name = name.strip_suffix('/').unwrap_or(name);
+        let name = crate::rules::issuers::name_of(issuer);
         let row = snapshot.get::<OidcRow>(&(account.clone(), name.to_owned()))?;
         Some(OidcProviderFacts {
             arn: row.id.clone(),
             url: row.url.clone(),
             client_ids: row.client_ids.clone(),
         })
-    }
-}
-
-/// Why the code of a device was not taken.
-enum NotTaken {
-    Mfa(MfaError),
-    Ledger(LedgerError),
-}
-
-impl From<LedgerError> for NotTaken {
-    fn from(error: LedgerError) -> Self {
-        Self::Ledger(error)
     }
 }

@@ -25,7 +25,8 @@ pub struct Iam {
     pub(crate) doors: Doors,
     pub(crate) parsed: Parsed,
     pub(crate) sealer: Sealer,
-    /// Seals the seeds of MFA devices.
+    /// Seals the seeds of MFA devices and the private keys of server certificates and SAML
+    /// providers.
     pub(crate) key: DataKey,
     install: InstallRow,
 }
@@ -164,8 +165,7 @@ impl Room for Iam {
                 .unwrap_or_else(|| format!("arn:aws:iam::{}:mfa/*", call.account)),
             "{Url}" => {
                 let url = text_member(input, "Url").unwrap_or_default();
-                let name = url.split_once("://").map_or(&*url, |(_, name)| name);
-                let name = name.strip_suffix('/').unwrap_or(name);
+                let name = crate::rules::issuers::name_of(&url);
                 format!("arn:aws:iam::{}:oidc-provider/{name}", call.account)
             }
             "{OpenIDConnectProviderArn}" | "{SAMLProviderArn}" | "{PolicyArn}" | "{Arn}" => {

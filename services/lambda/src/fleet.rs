@@ -303,9 +303,7 @@ impl Shared {
     /// Lets a pool go that is out of [`Self::pools`]; one that still works is looked after.
     fn retire(&self, pool: Arc<Pool>) {
         pool.retire();
-        if pool.has_members() {
-            self.retired.lock().push(pool);
-        }
+        self.retired.lock().push(pool); // one in which an environment is still to come, too
     }
 
     /// All pools, those too that are retired.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haar_courier::{Errand as _, Lane, Letter, Verdict};
+use haar_kernel::unwritten;
 use haar_kv::{Batch, Keyspace, Kv, KvError};
 use haar_types::Timestamp;
 use haar_wire::AwsError;
@@ -250,9 +251,4 @@ fn letter_of(row: &SubscriptionRow, kept: &Kept) -> Letter {
     };
     let delivery = Delivery { what, endpoint: kept.endpoint.clone(), at: kept.at };
     Letter::new(Lane::Ordered(format!("{}\u{0}{group}", row.key.arn())), delivery.to_payload())
-}
-
-fn unwritten(error: haar_ledger::LedgerError) -> AwsError {
-    tracing::error!(%error, "a commit did not reach the disk");
-    AwsError::internal_failure("the state could not be written")
 }

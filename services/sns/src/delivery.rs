@@ -46,9 +46,10 @@ impl Sns {
                 drop(snapshot);
                 let Some((row, topic)) = row.zip(topic) else { return Verdict::Done }; // ended
                 let number = sequence_number.as_deref();
-                self.keep_pace((&row, &topic)).await;
-                let snapshot = self.doors.ledger.snapshot();
-                if !snapshot.contains::<SubscriptionRow>(subscription) {
+                let has_waited = self.keep_pace((&row, &topic)).await;
+                if has_waited
+                    && !self.doors.ledger.snapshot().contains::<SubscriptionRow>(subscription)
+                {
                     return Verdict::Done; // ended while it waited
                 }
                 let rows = (&*row, &*topic);
@@ -86,19 +87,20 @@ impl Sns {
         }
     }
 
-    /// Waits until a throttled HTTP subscription may deliver once more.
-    async fn keep_pace(&self, (row, topic): (&SubscriptionRow, &TopicRow)) {
+    /// Waits until a throttled HTTP subscription may deliver once more; whether it had to.
+    async fn keep_pace(&self, (row, topic): (&SubscriptionRow, &TopicRow)) -> bool {
         if !matches!(row.protocol.as_str(), "http" | "https") {
-            return;
+            return false;
         }
         let of_topic = topic.settings.delivery_policy.as_deref();
         let Some(most) =
             delivery_policy::throttle(of_topic, row.choices.delivery_policy.as_deref())
         else {
-            return;
+            return false;
         };
         let wait = self.paces.wait(&row.key, most, self.doors.clock.now());
         self.doors.clock.sleep(wait).await;
+        !wait.is_zero()
     }
 
     async fn judge(

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use haar_courier::{Errand as _, Lane, Letter};
 use haar_kernel::Call;
 use haar_kv::Batch;
-use haar_ledger::Snapshot;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
@@ -88,7 +87,8 @@ impl Sns {
                 let message = Arc::new(message);
                 let mut batch = Batch::new();
                 let snapshot = self.doors.ledger.snapshot();
-                let letters = self.letters(&snapshot, call, topic, &message, None);
+                let letters =
+                    self.letters(of_topic(&snapshot, &topic.key), call, topic, &message, None);
                 let staged = self.courier()?.stage(&mut batch, letters);
                 self.doors.kv.apply(batch).map_err(broken)?;
                 self.courier()?.dispatch(staged);
@@ -131,17 +131,15 @@ impl Sns {
             let metric = "NumberOfMessagesArchiveProcessing";
             self.metrics.add(&topic.key, call.now, metric, 1.0);
         }
-        let mut letters = Vec::new();
+        let mut rows = Vec::new();
         match topic.settings.archive {
             // within the turn, a replay's end counts from its commit on, not from the disk on
-            Some(_) => drop(self.doors.ledger.write(|tx| {
-                letters = self.letters(tx, call, topic, &message, Some(&number));
-            })),
-            None => {
-                let snapshot = self.doors.ledger.snapshot();
-                letters = self.letters(&snapshot, call, topic, &message, Some(&number));
+            Some(_) => {
+                drop(self.doors.ledger.write(|tx| rows = of_topic(tx, &topic.key).collect()));
             }
+            None => rows = of_topic(&self.doors.ledger.snapshot(), &topic.key).collect(),
         }
+        let letters = self.letters(rows, call, topic, &message, Some(&number));
         let staged = self.courier()?.stage(&mut batch, letters);
         self.doors.kv.apply(batch).map_err(broken)?;
         self.courier()?.dispatch(staged);
@@ -152,14 +150,13 @@ impl Sns {
     /// A letter for each subscription that wants the message.
     fn letters(
         &self,
-        snapshot: &Snapshot,
+        rows: impl IntoIterator<Item = Arc<SubscriptionRow>>,
         call: &Call,
         topic: &TopicRow,
         message: &Arc<Message>,
         sequence_number: Option<&str>,
     ) -> Vec<Letter> {
-        let confirmed = of_topic(snapshot, &topic.key)
-            .filter(|row| !row.is_pending() && row.takes_new(call.now));
+        let confirmed = rows.into_iter().filter(|row| !row.is_pending() && row.takes_new(call.now));
         let wanting = confirmed.filter(|row| {
             let wants = self.wants(row, message);
             if !wants {

@@ -5,10 +5,10 @@ use haar_sts_contract::model;
 
 /// Every operation of this room, in its lane.
 pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Sts>) {
-    lanes.query::<model::AssumeRole>();
+    lanes.flow::<model::AssumeRole>();
     lanes.flow::<model::AssumeRoleWithWebIdentity>();
     lanes.query::<model::GetAccessKeyInfo>();
     lanes.query::<model::GetCallerIdentity>();
     lanes.query::<model::GetFederationToken>();
-    lanes.query::<model::GetSessionToken>();
+    lanes.flow::<model::GetSessionToken>();
 }

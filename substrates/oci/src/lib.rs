@@ -55,8 +55,8 @@ pub fn leftovers() -> Vec<String> {
     spawnd::leftovers::find()
 }
 
-/// Removes what [`leftovers`] names; answers whose it was. The next helper that starts removes only
-/// what is left of those that had said that they live.
+/// Removes what [`leftovers`] names where it is known that its helper is gone; answers whose it
+/// was. The next helper that starts removes only what is left of those that had said that they live.
 pub fn remove_leftovers() -> Vec<String> {
     spawnd::leftovers::remove()
 }

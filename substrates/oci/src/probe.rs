@@ -46,15 +46,16 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
         "sandboxes can be made",
         "functions and tasks need root: run haar with sudo, or in a privileged container",
     )];
-    let lacks = if root { missing_capabilities() } else { Vec::new() };
-    let told = "functions and tasks need root with all its capabilities: here it lacks";
-    findings.push(finding(
-        CAPABILITIES,
-        root && lacks.is_empty(),
-        "root may do what it takes to make sandboxes",
-        &format!("{told} {} (in a container: --privileged)", lacks.join(", ")),
-    ));
-    findings.retain(|finding| root || finding.name != CAPABILITIES);
+    if root {
+        let lacks = missing_capabilities();
+        let told = "functions and tasks need root with all its capabilities: here it lacks";
+        findings.push(finding(
+            CAPABILITIES,
+            lacks.is_empty(),
+            "root may do what it takes to make sandboxes",
+            &format!("{told} {} (in a container: --privileged)", lacks.join(", ")),
+        ));
+    }
     let namespaces = ["mnt", "pid", "net", "ipc", "uts", "cgroup"]
         .iter()
         .all(|name| Path::new("/proc/self/ns").join(name).exists());
@@ -75,9 +76,9 @@ pub(crate) fn probe(cgroups: &Cgroups) -> Capabilities {
     findings.extend(file_systems());
     let (mut filters, mut hides) = (false, false);
     if root {
-        findings.extend(controllers(cgroups, root));
+        findings.extend(controllers(cgroups));
         filters = nft::is_there();
-        findings.extend(networks(root, filters));
+        findings.extend(networks(filters));
         hides = crate::steer::is_possible();
         findings.push(finding(
             "sk_lookup",
@@ -128,14 +129,14 @@ fn finding(name: &str, present: bool, good: &str, bad: &str) -> Finding {
     Finding { name: name.to_owned(), present, note: note.to_owned() }
 }
 
-fn controllers(cgroups: &Cgroups, root: bool) -> Vec<Finding> {
+fn controllers(cgroups: &Cgroups) -> Vec<Finding> {
     let version = if cgroups.unified { "cgroup v2" } else { "cgroup v1" };
     let quota = cgroups.unified
         || cgroups.cpu.as_ref().and_then(|at| at.parent()).is_some_and(|at| {
             at.join("cpu.cfs_quota_us").exists() || at.join("cpu.cfs_period_us").exists()
         });
-    let devices = cgroups.devices.is_some()
-        || root && cgroups.unified && crate::cgroup::are_ruled_by_programs();
+    let devices =
+        cgroups.devices.is_some() || cgroups.unified && crate::cgroup::are_ruled_by_programs();
     [
         ("memory", cgroups.memory.is_some(), "memory is limited", "memory is not limited"),
         ("cpu", cgroups.cpu.is_some(), "cpu is shared by weight", "cpu is not shared by weight"),
@@ -157,11 +158,11 @@ fn controllers(cgroups: &Cgroups, root: bool) -> Vec<Finding> {
     ]
     .into_iter()
     .map(|(name, present, good, bad)| {
-        let bad = match present {
-            true => bad.to_owned(),
-            false => format!("{bad}: there is no such control group that haar can write to"),
+        let bad = match name {
+            "cpu quota" | "devices" => bad.to_owned(), // these are no groups of their own
+            _ => format!("{bad}: there is no such control group that haar can write to"),
         };
-        finding(&format!("{version} {name}"), present && root, good, &bad)
+        finding(&format!("{version} {name}"), present, good, &bad)
     })
     .collect()
 }
@@ -193,13 +194,13 @@ fn has_file_system(name: &str) -> bool {
 }
 
 /// What tasks' networks need; nothing is made to see.
-fn networks(root: bool, filters: bool) -> Vec<Finding> {
+fn networks(filters: bool) -> Vec<Finding> {
     let forward = std::fs::metadata("/proc/sys/net/ipv4/ip_forward");
     let writable = forward.is_ok_and(|found| !found.permissions().readonly());
     vec![
         finding(
             "network administration",
-            root && has_net_admin(),
+            has_net_admin(),
             "sandboxes can have addresses of their own, on a bridge of this instance",
             NO_NETWORK,
         ),

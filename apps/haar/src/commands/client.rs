@@ -115,11 +115,7 @@ impl Client {
             request = request.header(*name, *value);
         }
         let request = request.body(Full::new(body)).map_err(|error| error.to_string())?;
-        let exchange = self.exchange(request);
-        match Clock::system().timeout(ANSWER_MAX, exchange).await {
-            Ok(answer) => answer,
-            Err(_) => Err(format!("{} did not answer in time", self.endpoint())),
-        }
+        self.ask(request).await
     }
 
     /// Calls one operation of the JSON protocol and takes its answer; a refusal is told in the
@@ -144,12 +140,16 @@ impl Client {
                 parts.headers.insert(header::AUTHORIZATION, scope);
             }
         }
-        let exchange = self.exchange(Request::from_parts(parts, Full::new(body)));
-        let answer = match Clock::system().timeout(ANSWER_MAX, exchange).await {
-            Ok(answer) => answer?,
-            Err(_) => return Err(format!("{} did not answer in time", self.endpoint())),
-        };
+        let answer = self.ask(Request::from_parts(parts, Full::new(body))).await?;
         answer.refusal().map_or_else(|| answer.document(), Err)
+    }
+
+    /// Exchanges one request, within the longest time that an answer may take.
+    async fn ask(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {
+        match Clock::system().timeout(ANSWER_MAX, self.exchange(request)).await {
+            Ok(answer) => answer,
+            Err(_) => Err(format!("{} did not answer in time", self.endpoint())),
+        }
     }
 
     async fn exchange(&self, request: Request<Full<Bytes>>) -> Result<Answer, String> {

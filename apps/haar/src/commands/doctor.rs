@@ -51,7 +51,7 @@ fn leftovers(left: &[String], removed: &[String]) -> Vec<String> {
     if !left.is_empty() {
         lines.push(format!(
             "left     {:<28} control groups of {} killed servers ({}): \
-             haar doctor --remove-leftovers removes them",
+             haar doctor --remove-leftovers removes those whose helper is known to be gone",
             "leftovers",
             left.len(),
             left.iter().take(3).map(|one| format!("haar-{one}")).collect::<Vec<_>>().join(", ")

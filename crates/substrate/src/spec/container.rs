@@ -258,3 +258,19 @@ pub enum OutputMode {
     /// Thrown away.
     Discard,
 }
+
+/// Kernel parameters of a container's own, of what its processes tell each other by; those of
+/// `net.*` are its sandbox's. AWS docs: *Amazon ECS API Reference > SystemControl*.
+pub fn is_between_processes(parameter: &str) -> bool {
+    const NAMES: [&str; 8] = [
+        "kernel.msgmax",
+        "kernel.msgmnb",
+        "kernel.msgmni",
+        "kernel.sem",
+        "kernel.shmall",
+        "kernel.shmmax",
+        "kernel.shmmni",
+        "kernel.shm_rmid_forced",
+    ];
+    NAMES.contains(&parameter) || parameter.starts_with("fs.mqueue.")
+}

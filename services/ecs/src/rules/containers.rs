@@ -85,18 +85,6 @@ fn check_sizes(container: &ContainerDefinition, name: &str) -> Result<(), AwsErr
     }
 }
 
-/// Kernel parameters that are a container's own. *API Reference > SystemControl*.
-const BETWEEN_PROCESSES: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
-
 fn check_kernel(container: &ContainerDefinition, name: &str) -> Result<(), AwsError> {
     let wrong =
         |what: String| Err(client(format!("Invalid setting for container '{name}'. {what}")));
@@ -111,9 +99,7 @@ fn check_kernel(container: &ContainerDefinition, name: &str) -> Result<(), AwsEr
     }
     for control in container.system_controls.iter().flatten() {
         let parameter = control.namespace.as_deref().unwrap_or_default();
-        let own = BETWEEN_PROCESSES.contains(&parameter)
-            || parameter.starts_with("fs.mqueue.")
-            || parameter.starts_with("net.");
+        let own = haar_substrate::is_between_processes(parameter) || parameter.starts_with("net.");
         if !own {
             return wrong(format!("The system control '{parameter}' is not namespaced."));
         }

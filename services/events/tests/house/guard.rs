@@ -124,7 +124,7 @@ impl IamPeek for Guard {
         _: &str,
         _: &str,
         _: Timestamp,
-    ) -> Result<(), MfaError> {
+    ) -> Result<haar_ledger::Committed<()>, MfaError> {
         Err(MfaError::NotTheirs)
     }
 

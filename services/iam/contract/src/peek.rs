@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use haar_clock::Ids;
 use haar_kernel::Principal as Caller;
-use haar_ledger::Snapshot;
+use haar_ledger::{Committed, Snapshot};
 use haar_policy::{Document, Principal};
 use haar_types::{AccountId, Tags, Timestamp};
 
@@ -185,7 +185,7 @@ pub trait IamPeek: Send + Sync + 'static {
         serial: &str,
         code: &str,
         now: Timestamp,
-    ) -> Result<(), MfaError>;
+    ) -> Result<Committed<()>, MfaError>;
 
     /// An account's OpenID Connect provider, by the issuer that its tokens name.
     fn oidc_provider(

@@ -1,4 +1,4 @@
-//! X.509 certificates in PEM, and the keys that belong to them.
+//! X.509 certificates in PEM.
 
 use haar_types::Timestamp;
 use x509_cert::Certificate;

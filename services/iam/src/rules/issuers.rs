@@ -11,6 +11,12 @@ pub(crate) struct Issuer {
     pub(crate) url: String,
 }
 
+/// An issuer as ARNs name it: without its scheme and a last slash.
+pub(crate) fn name_of(url: &str) -> &str {
+    let name = url.split_once("://").map_or(url, |(_, name)| name);
+    name.strip_suffix('/').unwrap_or(name)
+}
+
 /// Reads an issuer's address: HTTPS, no query. *Ours*: an issuer on this very machine may do
 /// without HTTPS.
 pub(crate) fn read(url: &str) -> Option<Issuer> {
@@ -23,7 +29,7 @@ pub(crate) fn read(url: &str) -> Option<Issuer> {
     };
     let is_plain = !name.contains(['?', '#', '@']) && !name.contains(char::is_whitespace);
     (is_fit && is_plain).then(|| {
-        let name = name.strip_suffix('/').unwrap_or(name);
+        let name = name_of(url);
         Issuer { name: name.to_owned(), url: format!("{scheme}://{name}") }
     })
 }

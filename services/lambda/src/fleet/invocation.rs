@@ -145,11 +145,16 @@ impl Invocation {
         let provisioned = pool.provisioned(|state| state.requested);
         let mut place = shared.admission.enter(&target, request.limits, provisioned);
         let mut waits = FINISHING_LOOKS;
-        while place.is_err() && waits > 0 && pool.has_finishing() {
+        while place.is_err() {
             // The last one is answered and about to leave; others' places are told of as well.
             let freed = shared.admission.freed.notified();
-            let told = shared.doors.clock.timeout(FINISHING_WAIT, freed).await;
+            let is_finishing = pool.has_finishing();
+            // again: it may have left before that was asked
             place = shared.admission.enter(&target, request.limits, provisioned);
+            if place.is_ok() || !is_finishing || waits == 0 {
+                break;
+            }
+            let told = shared.doors.clock.timeout(FINISHING_WAIT, freed).await;
             waits = if told.is_ok() { waits - 1 } else { 0 };
         }
         let place = place.map_err(|reason| shared.throttled(&target, &request, reason))?;

@@ -85,7 +85,9 @@ async fn reap(fleet: Weak<Shared>) {
             }
         }
         shared.pools.lock().retain(|_, pool| !pool.is_empty() || Arc::strong_count(pool) > 1);
-        shared.retired.lock().retain(|pool| pool.has_members());
+        let mut retired = shared.retired.lock();
+        retired.retain(|pool| pool.has_members() || Arc::strong_count(pool) > 1);
+        drop(retired);
         shared.admission.tidy(&clock);
     }
 }

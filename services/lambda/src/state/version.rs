@@ -122,12 +122,7 @@ pub struct CodeImage {
 impl CodeImage {
     /// `ResolvedImageUri`: the repository with the digest that the tag stood for.
     pub fn resolved_uri(&self, digest: &Digest) -> String {
-        let named = self.uri.split('@').next().unwrap_or_default();
-        let repository = match named.rsplit_once(':') {
-            Some((repository, tag)) if !tag.contains('/') => repository,
-            _ => named,
-        };
-        format!("{repository}@{digest}")
+        format!("{}@{digest}", haar_substrate::repository_of(&self.uri))
     }
 }
 

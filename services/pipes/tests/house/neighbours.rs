@@ -234,7 +234,7 @@ impl IamPeek for Roles {
         _: &str,
         _: &str,
         _: Timestamp,
-    ) -> Result<(), MfaError> {
+    ) -> Result<haar_ledger::Committed<()>, MfaError> {
         Err(MfaError::NotTheirs)
     }
 

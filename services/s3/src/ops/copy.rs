@@ -55,7 +55,11 @@ impl Flow<CopyObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: CopyObjectRequest) -> Answer<CopyObject> {
         let mut tries = Tries::default();
         loop {
-            let copied = self.copy(&call, &input).await;
+            let bucket = self.bucket(&input.bucket)?;
+            check_key(&input.key)?;
+            let owner = input.expected_source_bucket_owner.as_deref();
+            let original = self.original(&input.copy_source, owner).await?; // gone for good
+            let copied = self.copy(&call, &input, (&bucket, &original)).await;
             if !tries.again(&copied) {
                 return copied;
             }
@@ -75,18 +79,18 @@ impl Tries {
     }
 }
 
-/// Whether the source of a copy went while it was read: whether for good, the next look tells.
+/// Whether the source of a copy went while it was read; whether for good, the next look tells.
 fn is_overtaken(error: &AwsError) -> bool {
     matches!(error.code(), "NoSuchKey" | "InternalFailure")
 }
 
 impl S3 {
-    async fn copy(&self, call: &Call, input: &CopyObjectRequest) -> Answer<CopyObject> {
-        let bucket = self.bucket(&input.bucket)?;
-        check_key(&input.key)?;
-        let original = self
-            .original(&input.copy_source, input.expected_source_bucket_owner.as_deref())
-            .await?;
+    async fn copy(
+        &self,
+        call: &Call,
+        input: &CopyObjectRequest,
+        (bucket, original): (&BucketRow, &Original),
+    ) -> Answer<CopyObject> {
         let conditions = Conditions {
             if_match: input.copy_source_if_match.as_deref(),
             if_none_match: input.copy_source_if_none_match.as_deref(),
@@ -95,16 +99,16 @@ impl S3 {
         };
         conditions.check_copy(&original.record)?;
         refuse_large(&original.record)?;
-        refuse_pointless(input, &bucket, &original)?;
+        refuse_pointless(input, bucket, original)?;
         let opener = self.opener(call, &original.record, &key::source_key!(input))?;
         let key = key::Said { other: input.server_side_encryption, ..key::own_key!(input) };
-        let brought = self.brought_key(call, (&bucket, &input.key), &key)?;
+        let brought = self.brought_key(call, (bucket, &input.key), &key)?;
         let seal = brought.as_ref().map(|brought| brought.seal.clone());
-        let manner = manner(call, &bucket, (input, seal), &original.record)?;
+        let manner = manner(call, bucket, (input, seal), &original.record)?;
         let kind = input.checksum_algorithm.map(Kind::of).transpose()?;
         let (mut record, held) = match opener.is_some() || brought.is_some() {
-            true => self.recoded(&original, manner, kind, (opener.as_ref(), &brought)).await?,
-            false => (self.copied(&original, manner, kind).await?, self.held_by(&original)?),
+            true => self.recoded(original, manner, kind, (opener.as_ref(), &brought)).await?,
+            false => (self.copied(original, manner, kind).await?, self.held_by(original)?),
         };
         record.bytes = Place::Nowhere;
         let conditions = WriteConditions {
@@ -112,14 +116,14 @@ impl S3 {
             if_none_match: input.if_none_match.clone(),
         };
         let new = Incoming {
-            bucket: &bucket,
+            bucket,
             key: &input.key,
             record,
             held,
             conditions: &conditions,
             happening: Happening::Copy,
         };
-        let record = self.put_copy(call, new, &original).await?;
+        let record = self.put_copy(call, new, original).await?;
         let mut result = CopyObjectResult {
             e_tag: Some(record.quoted_etag()),
             last_modified: Some(record.modified_at),
@@ -132,8 +136,8 @@ impl S3 {
         let mut output = CopyObjectOutput {
             copy_object_result: Some(result),
             copy_source_version_id: version_shown(&original.bucket, &original.record),
-            version_id: version_shown(&bucket, &record),
-            expiration: expiration(&bucket, &input.key, &record),
+            version_id: version_shown(bucket, &record),
+            expiration: expiration(bucket, &input.key, &record),
             ..Default::default()
         };
         encryption!(with context output, &record.manner.encryption);

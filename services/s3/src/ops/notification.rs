@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use haar_kernel::targets::Consignment;
-use haar_kernel::{Answer, Call, Flow, Query};
+use haar_kernel::{Answer, Call, Flow, Query, unwritten};
 use haar_lambda_contract::model::{InvocationRequest, InvocationType, Invoke};
-use haar_ledger::{LedgerError, Snapshot};
+use haar_ledger::Snapshot;
 use haar_s3_contract::model::{
     GetBucketNotificationConfiguration, GetBucketNotificationConfigurationRequest,
     NotificationConfiguration, PutBucketNotificationConfiguration,
@@ -53,10 +53,7 @@ impl Flow<PutBucketNotificationConfiguration> for S3 {
                 Ok(())
             })
         })?;
-        committed.durable().await.map_err(|error: LedgerError| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        committed.durable().await.map_err(unwritten)?;
         Ok(Default::default())
     }
 }

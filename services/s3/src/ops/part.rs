@@ -9,7 +9,7 @@ use haar_s3_contract::model::{
 };
 use haar_wire::{AwsError, Body};
 
-use super::copy::Tries;
+use super::copy::{Original, Tries};
 use crate::S3;
 use crate::checksum::{Kind, given, show};
 use crate::customer::{CustomerKey, Sealing, draw, of_part};
@@ -77,7 +77,17 @@ impl Flow<UploadPartCopy> for S3 {
     ) -> Answer<UploadPartCopy> {
         let mut tries = Tries::default();
         loop {
-            let copied = self.copy_part(&call, &input).await;
+            let bucket = self.bucket(&input.bucket)?;
+            let target = Target {
+                bucket: &bucket,
+                key: &input.key,
+                upload: self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?,
+                number: part_number(input.part_number)?,
+            };
+            let key = self.key_of_part(&call, &target, &own_key!(input))?;
+            let owner = input.expected_source_bucket_owner.as_deref();
+            let original = self.original(&input.copy_source, owner).await?;
+            let copied = self.copy_part(&call, &input, (&target, key.as_ref(), &original)).await;
             if !tries.again(&copied) {
                 return copied;
             }
@@ -90,17 +100,8 @@ impl S3 {
         &self,
         call: &Call,
         input: &UploadPartCopyRequest,
+        (target, key, original): (&Target<'_>, Option<&CustomerKey>, &Original),
     ) -> Answer<UploadPartCopy> {
-        let bucket = self.bucket(&input.bucket)?;
-        let target = Target {
-            bucket: &bucket,
-            key: &input.key,
-            upload: self.store.settled_upload(bucket.id, &input.key, &input.upload_id).await?,
-            number: part_number(input.part_number)?,
-        };
-        let key = self.key_of_part(call, &target, &own_key!(input))?;
-        let owner = input.expected_source_bucket_owner.as_deref();
-        let original = self.original(&input.copy_source, owner).await?;
         let opener = self.opener(call, &original.record, &source_key!(input))?;
         let conditions = Conditions {
             if_match: input.copy_source_if_match.as_deref(),
@@ -114,7 +115,7 @@ impl S3 {
         let wanted = Wanted { usual: target.upload.kind, ..Wanted::default() };
         let length = i64::try_from(range.length).ok();
         let arriving = Arriving { body: body_of(pieces), length, wanted };
-        let part = self.take_part(call, &target, arriving, key.as_ref()).await?;
+        let part = self.take_part(call, target, arriving, key).await?;
         let mut result = CopyPartResult {
             e_tag: Some(format!("\"{}\"", part.etag)),
             last_modified: Some(part.modified_at),
@@ -129,7 +130,7 @@ impl S3 {
             ..Default::default()
         };
         encryption!(output, &target.upload.manner.encryption);
-        customer_key!(output, key.as_ref());
+        customer_key!(output, key);
         Ok(output)
     }
 }

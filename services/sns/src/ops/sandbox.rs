@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_kernel::{Answer, Call, Command, Flow, Listing, Query};
+use haar_kernel::{Answer, Call, Command, Flow, Listing, Query, unwritten};
 use haar_ledger::{Snapshot, Tx};
 use haar_sns_contract::{
     CreateSMSSandboxPhoneNumber, CreateSMSSandboxPhoneNumberInput,
@@ -87,10 +87,7 @@ impl Flow<CreateSMSSandboxPhoneNumber> for Sns {
             tx.put(SandboxRow { key, code, is_verified: false, changed_at: call.now });
             Ok::<_, AwsError>(())
         })?;
-        committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        committed.durable().await.map_err(unwritten)?;
         let text = format!("{code} is your verification code for the Amazon SNS SMS sandbox.");
         let message = Message::of_text(call.ids.uuid(), text);
         self.send_direct(&call, "sms", input.phone_number, message).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use haar_courier::Lane;
-use haar_kernel::{Answer, Call, Command, Flow};
+use haar_kernel::{Answer, Call, Command, Flow, unwritten};
 use haar_ledger::Tx;
 use haar_policy::Principal as Identity;
 use haar_sns_contract::{
@@ -93,10 +93,7 @@ impl Sns {
             tx.put(row.clone());
             Ok::<_, AwsError>(row)
         })?;
-        committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })
+        committed.durable().await.map_err(unwritten)
     }
 }
 

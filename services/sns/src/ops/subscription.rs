@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Flow, Query};
+use haar_kernel::{Answer, Call, Flow, Query, unwritten};
 use haar_ledger::Snapshot;
 use haar_sns_contract::{
     GetSubscriptionAttributes, GetSubscriptionAttributesInput, GetSubscriptionAttributesResponse,
@@ -86,10 +86,7 @@ impl Flow<SetSubscriptionAttributes> for Sns {
             tx.put(row.clone());
             Ok::<_, AwsError>(row)
         })?;
-        let row = committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        let row = committed.durable().await.map_err(unwritten)?;
         if name == "ReplayPolicy" {
             self.begin_replay(&row).await?;
         }

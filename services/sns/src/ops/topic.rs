@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Command, Flow, Query};
+use haar_kernel::{Answer, Call, Command, Flow, Query, unwritten};
 use haar_ledger::{Snapshot, Tx};
 use haar_sns_contract::{
     CreateTopic, CreateTopicInput, CreateTopicResponse, DeleteTopic, DeleteTopicInput,
@@ -145,10 +145,7 @@ impl Flow<SetTopicAttributes> for Sns {
             tx.put(row);
             Ok::<_, AwsError>(loses_archive.then_some(id))
         })?;
-        let emptied = committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        let emptied = committed.durable().await.map_err(unwritten)?;
         if let Some(topic) = emptied {
             self.archive.clear(topic).await.map_err(broken)?;
         }

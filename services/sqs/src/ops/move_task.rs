@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use haar_kernel::{Answer, Call, Flow, Query};
+use haar_kernel::{Answer, Call, Flow, Query, unwritten};
 use haar_ledger::{Snapshot, Tx};
 use haar_sqs_contract::{
     CancelMessageMoveTask, CancelMessageMoveTaskRequest, CancelMessageMoveTaskResult,
@@ -61,10 +61,7 @@ impl Flow<StartMessageMoveTask> for Sqs {
             });
             Ok::<_, AwsError>(())
         })?;
-        committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        committed.durable().await.map_err(unwritten)?;
         let task_handle = Some(handle_of(&id, &input.source_arn));
         Ok(StartMessageMoveTaskResult { task_handle })
     }
@@ -141,10 +138,7 @@ impl Flow<CancelMessageMoveTask> for Sqs {
             tx.put(MoveTaskRow { status: MoveStatus::Cancelling, ..(*task).clone() });
             Ok::<_, AwsError>(task.moved_count)
         })?;
-        let moved = committed.durable().await.map_err(|error| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        let moved = committed.durable().await.map_err(unwritten)?;
         let moved = i64::try_from(moved).ok();
         Ok(CancelMessageMoveTaskResult { approximate_number_of_messages_moved: moved })
     }

@@ -1,7 +1,9 @@
 //! Assuming roles.
 
+use std::sync::Arc;
+
 use haar_iam_contract::peek::{RoleFacts, SessionGrant};
-use haar_kernel::{Answer, Call, Query};
+use haar_kernel::{Answer, Call, Flow};
 use haar_ledger::Snapshot;
 use haar_policy::{Principal, decide};
 use haar_sts_contract::{AssumeRole, AssumeRoleRequest, AssumeRoleResponse, AssumedRoleUser};
@@ -19,21 +21,17 @@ const CHAINED_SECONDS_MAX: u64 = 3600;
 pub(crate) const UNKNOWN_ROLE_SECONDS_MAX: u64 = 43_200;
 
 /// AWS docs: *AWS STS API Reference > AssumeRole*.
-impl Query<AssumeRole> for Sts {
-    fn query(
-        &self,
-        call: &Call,
-        snapshot: &Snapshot,
-        input: AssumeRoleRequest,
-    ) -> Answer<AssumeRole> {
+impl Flow<AssumeRole> for Sts {
+    async fn flow(self: Arc<Self>, call: Call, input: AssumeRoleRequest) -> Answer<AssumeRole> {
         let arn = input.role_arn.clone();
         let is_role = |arn: &Arn| arn.service() == "iam" && arn.resource().starts_with("role/");
         if !arn.parse::<Arn>().is_ok_and(|arn| is_role(&arn)) {
             return Err(validation(format!("{arn} is invalid")));
         }
+        let (serial, code) = (input.serial_number.as_deref(), input.token_code.as_deref());
+        let mfa = self.mfa_keys(&call, serial, code).await?;
+        let (call, snapshot) = (&call, &self.doors.ledger.snapshot());
         let role = self.iam().role(snapshot, &arn);
-        let mfa =
-            self.mfa_keys(call, input.serial_number.as_deref(), input.token_code.as_deref())?;
         if self.enforces() {
             self.refuse_unauthorized(call, snapshot, role.as_ref(), &input, &mfa)?;
         }

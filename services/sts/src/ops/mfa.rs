@@ -1,14 +1,14 @@
 //! Codes of MFA devices, given with a request for a session.
 
 use haar_iam_contract::peek::{MFA_PRESENT, MfaError};
-use haar_kernel::Call;
+use haar_kernel::{Call, unwritten};
 use haar_wire::AwsError;
 
 use crate::Sts;
 
 impl Sts {
     /// Takes a request's code; the condition keys that follow, which are none without one.
-    pub(crate) fn mfa_keys(
+    pub(crate) async fn mfa_keys(
         &self,
         call: &Call,
         serial: Option<&str>,
@@ -25,7 +25,7 @@ impl Sts {
             }
         };
         let taken = self.iam().take_mfa_code(&call.principal.identity, serial, code, call.now);
-        taken.map_err(|error| {
+        let committed = taken.map_err(|error| {
             AwsError::access_denied(match error {
                 MfaError::NotTheirs => {
                     "MultiFactorAuthentication failed, unable to validate MFA code.  Please \
@@ -36,6 +36,7 @@ impl Sts {
                 }
             })
         })?;
+        committed.durable().await.map_err(unwritten)?;
         Ok(vec![(MFA_PRESENT.to_owned(), "true".to_owned())])
     }
 }

@@ -1,7 +1,9 @@
 //! Sessions of users and of those they vouch for.
 
+use std::sync::Arc;
+
 use haar_iam_contract::peek::SessionGrant;
-use haar_kernel::{Answer, Call, Query};
+use haar_kernel::{Answer, Call, Flow, Query};
 use haar_ledger::Snapshot;
 use haar_policy::Principal;
 use haar_sts_contract::{
@@ -46,23 +48,22 @@ fn lifetime(call: &Call, asked: Option<i32>) -> Result<std::time::Duration, AwsE
 }
 
 /// AWS docs: *AWS STS API Reference > GetSessionToken*.
-impl Query<GetSessionToken> for Sts {
-    fn query(
-        &self,
-        call: &Call,
-        _snapshot: &Snapshot,
+impl Flow<GetSessionToken> for Sts {
+    async fn flow(
+        self: Arc<Self>,
+        call: Call,
         input: GetSessionTokenRequest,
     ) -> Answer<GetSessionToken> {
-        refuse_sessions(call, "GetSessionToken")?;
-        let keys =
-            self.mfa_keys(call, input.serial_number.as_deref(), input.token_code.as_deref())?;
+        refuse_sessions(&call, "GetSessionToken")?;
+        let (serial, code) = (input.serial_number.as_deref(), input.token_code.as_deref());
+        let keys = self.mfa_keys(&call, serial, code).await?;
         let grant = SessionGrant {
             principal: call.principal.identity.clone(),
             policies: Vec::new(),
             keys,
             transitive_tags: Vec::new(),
             issued_at: call.now,
-            expires_at: call.now + lifetime(call, input.duration_seconds)?,
+            expires_at: call.now + lifetime(&call, input.duration_seconds)?,
         };
         let credentials = shown(self.iam().mint(&call.ids, &grant));
         Ok(GetSessionTokenResponse { credentials })

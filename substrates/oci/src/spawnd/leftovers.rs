@@ -36,10 +36,15 @@ pub(crate) fn find() -> Vec<String> {
 /// nobody has told of may be another container's, which shows us neither its processes nor its
 /// word: such are named by [`find`] alone.
 pub(crate) fn remove() -> Vec<String> {
-    let mut found = find();
-    found.retain(|instance| lives::is_alive(instance) == Some(false));
-    found.iter().for_each(|instance| remove_groups(instance));
-    found
+    let mut removed = Cgroups::instances();
+    removed.retain(|instance| {
+        let Some(_held) = lives::hold_dead(instance) else { return false };
+        remove_groups(instance);
+        true
+    });
+    let there = Cgroups::instances();
+    removed.retain(|instance| !there.contains(instance)); // what could not be removed
+    removed
 }
 
 /// Ends and removes what a helper of this instance has left.

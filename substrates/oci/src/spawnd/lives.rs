@@ -55,6 +55,14 @@ pub(super) fn is_alive(instance: &str) -> Option<bool> {
     Some(!is_free(&mut file))
 }
 
+/// The word of a helper of this instance that lives no more, locked: while it is held no helper of
+/// that instance begins.
+pub(super) fn hold_dead(instance: &str) -> Option<File> {
+    let path = Path::new(LIVES).join(interface_tag(instance));
+    let mut file = File::open(&path).ok()?;
+    (is_free(&mut file) && is_there(&file, &path)).then_some(file)
+}
+
 /// Removes the bridges and control groups of helpers that live no more.
 pub(super) fn sweep(own: &str) {
     sweep_in(Path::new(LIVES), own, |tag, instance| {

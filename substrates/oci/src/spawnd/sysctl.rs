@@ -10,21 +10,9 @@ use super::rootfs;
 use super::shell::Workshop;
 use crate::proto::{Doing, Failure};
 
-/// Those of the namespace for messages, semaphores and shared memory, but `fs.mqueue.*`.
-const BETWEEN_PROCESSES: [&str; 8] = [
-    "kernel.msgmax",
-    "kernel.msgmnb",
-    "kernel.msgmni",
-    "kernel.sem",
-    "kernel.shmall",
-    "kernel.shmmax",
-    "kernel.shmmni",
-    "kernel.shm_rmid_forced",
-];
-
 /// It is set in a container's own namespace, not in its sandbox's network.
 pub(super) fn is_of_container(name: &str) -> bool {
-    BETWEEN_PROCESSES.contains(&name) || (name.starts_with("fs.mqueue.") && is_plain_path(name))
+    haar_substrate::is_between_processes(name) && is_plain_path(name)
 }
 
 /// A parameter of a network, and a file's name for it that leads nowhere else.

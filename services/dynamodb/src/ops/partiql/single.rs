@@ -28,12 +28,13 @@ impl Flow<ExecuteStatement> for Dynamodb {
         input: ExecuteStatementInput,
     ) -> Answer<ExecuteStatement> {
         let asked = input.return_consumed_capacity;
-        let digest = digest(&ExecuteStatementInput {
-            statement: input.statement.clone(),
-            parameters: input.parameters.clone(),
+        let said = ExecuteStatementInput {
+            statement: input.statement,
+            parameters: input.parameters,
             ..ExecuteStatementInput::default()
-        });
-        let statement = read(&input.statement, input.parameters)?;
+        };
+        let digest = digest(&said);
+        let statement = read(&said.statement, said.parameters)?;
         self.may_run(&call, &statement, None)?;
         if let Statement::Select(select) = statement {
             let paging = Paging {

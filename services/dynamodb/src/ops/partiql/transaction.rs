@@ -66,7 +66,7 @@ impl Flow<ExecuteTransaction> for Dynamodb {
             text,
             digest,
         });
-        let items = items_of(&orders);
+        let items = token.as_ref().map(|_| items_of(&orders)).unwrap_or_default();
         let outcome = self.engine.transact(orders, token, call.now);
         let consumed_capacity = match self.engine.settled(outcome).await? {
             Outcome::Done(done) => {

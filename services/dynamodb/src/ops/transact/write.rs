@@ -52,7 +52,7 @@ impl Flow<TransactWriteItems> for Dynamodb {
             }
         }
         let asked = input.return_consumed_capacity;
-        let items = items_of(&orders);
+        let items = token.as_ref().map(|_| items_of(&orders)).unwrap_or_default();
         let outcome = self.engine.transact(orders, token, call.now);
         let consumed_capacity = match self.engine.settled(outcome).await? {
             Outcome::Done(done) => {

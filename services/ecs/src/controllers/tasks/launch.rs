@@ -47,14 +47,19 @@ impl Tasks {
             Err(Unready::Pull(failure)) => return self.pull_failed(cx, &begun, failure).await,
             Err(Unready::Other(reason)) => return self.cannot_begin(cx, key, &reason).await,
         };
-        self.pin(cx, (&begun, &definition), &pulled).await?;
         let filter = self.room.filter(&cx.ledger.snapshot(), &begun);
         if let Some(filter) = &filter {
             self.room.filters.begins(key, filter);
         }
         let network = (filter, self.room.metadata_at());
         let sandbox = spec::sandbox(&self.room.doors.settings, &begun, &definition, network);
-        match self.room.doors.substrate.ensure(sandbox).await {
+        // what it runs is on disk before it runs; its sandbox need not wait for that
+        let (pinned, ensured) = futures_util::join!(
+            self.pin(cx, (&begun, &definition), &pulled),
+            self.room.doors.substrate.ensure(sandbox),
+        );
+        pinned?;
+        match ensured {
             Ok(_) => {}
             Err(error) if error.is_transient() => return Err(ActError::transient(error)),
             Err(error) => return self.cannot_begin(cx, key, &error.to_string()).await,

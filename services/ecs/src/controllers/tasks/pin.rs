@@ -27,10 +27,10 @@ pub(super) fn pins(snapshot: &Snapshot, row: &TaskRow) -> BTreeMap<String, Strin
 
 /// An image by its digest, where that is known.
 pub(super) fn pinned(image: &str, digest: Option<&String>) -> String {
-    let Some(digest) = digest.filter(|_| !image.contains('@')) else { return image.to_owned() };
-    let name_at = image.rfind('/').map_or(0, |at| at + 1);
-    let end = image[name_at..].find(':').map_or(image.len(), |at| name_at + at);
-    format!("{}@{digest}", &image[..end])
+    match digest.filter(|_| !image.contains('@')) {
+        Some(digest) => format!("{}@{digest}", haar_substrate::repository_of(image)),
+        None => image.to_owned(),
+    }
 }
 
 fn is_consistent(one: &ContainerDefinition) -> bool {
