@@ -273,7 +273,6 @@ fn context_of(call: &Call, action: &str, resource: &str) -> RequestContext {
     if let Some(page) = &call.referer {
         context.set("aws:Referer", [page.to_string()]);
     }
-    context.set("aws:PrincipalIsAWSService", [is_service(call).to_string()]);
     for (key, value) in &call.principal.session_keys {
         context.set(key, [value.clone()]);
     }

@@ -124,10 +124,7 @@ impl Principal {
                 ("aws:principaltype", "FederatedUser".to_owned()),
                 ("aws:userid", id.clone()),
             ],
-            Self::Service { name } => vec![
-                ("aws:principalservicename", name.clone()),
-                ("aws:principalisawsservice", "true".to_owned()),
-            ],
+            Self::Service { name } => vec![("aws:principalservicename", name.clone())],
             Self::IdentityProvider { arn } => vec![("aws:federatedprovider", arn.clone())],
             Self::Anonymous => vec![
                 ("aws:principaltype", "Anonymous".to_owned()),
@@ -136,8 +133,9 @@ impl Principal {
         };
         if let Some(account) = self.account() {
             keys.push(("aws:principalaccount", account.to_string()));
-            keys.push(("aws:principalisawsservice", "false".to_owned()));
         }
+        let is_service = matches!(self, Self::Service { .. });
+        keys.push(("aws:principalisawsservice", is_service.to_string()));
         keys
     }
 }

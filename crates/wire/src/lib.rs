@@ -58,3 +58,4 @@ pub use value::{Json, List, Map, Refused, Scalar, Value, View};
 
 /// For the generated code's macros.
 pub use serde;
+pub use strangers::is_service;

@@ -1,5 +1,5 @@
-//! AWS's services that haar has no room for: what they are called, and which protocol their callers
-//! want to hear that in.
+//! AWS's services, those too that haar has no room for: what they are called, and in which protocol
+//! their callers want to hear that they are not here.
 
 mod table;
 
@@ -55,6 +55,11 @@ pub(crate) fn refusal(parts: &Parts, params: &Params, found: Protocol) -> Option
     };
     let error = AwsError::new("NotImplemented", 501, format!("{what} is not implemented by haar"));
     Some(Refusal { service: None, protocol, error })
+}
+
+/// Whether AWS has a service of that id (botocore's folder), in small letters and without dashes.
+pub fn is_service(id: &str) -> bool {
+    strangers().any(|one| one.id.bytes().filter(|byte| *byte != b'-').eq(id.bytes()))
 }
 
 fn strangers() -> impl Iterator<Item = Stranger> {

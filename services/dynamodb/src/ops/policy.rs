@@ -32,14 +32,14 @@ fn no_policy(arn: &str) -> AwsError {
 }
 
 /// Refuses what is no policy of a resource.
-pub(super) fn check(text: &str) -> Result<(), AwsError> {
+pub(super) fn check(text: &str) -> Result<Document, AwsError> {
     if text.len() > BYTES_MAX {
         return Err(invalid(format!(
             "The provided policy exceeds the maximum size of {BYTES_MAX} bytes"
         )));
     }
     let parsed = Document::parse(text, Grammar::Resource);
-    parsed.map(drop).map_err(|error| invalid(format!("Invalid policy document: {error}")))
+    parsed.map_err(|error| invalid(format!("Invalid policy document: {error}")))
 }
 
 /// Refuses a revision that is not the policy's.
@@ -67,9 +67,9 @@ impl Command<PutResourcePolicy> for Dynamodb {
     ) -> Answer<PutResourcePolicy> {
         let mut row = TableRow::clone(&*find_by_arn(tx, &input.resource_arn)?);
         check_revision(&row, input.expected_revision_id.as_deref())?;
-        check(&input.policy)?;
+        let document = check(&input.policy)?;
         if input.confirm_remove_self_resource_access != Some(true) {
-            self.check_keeps_in(call, tx, &input)?;
+            self.check_keeps_in(call, tx, &input.resource_arn, document)?;
         }
         let same = row.policy.as_ref().filter(|policy| policy.document == input.policy);
         let revision = match same {
@@ -89,17 +89,13 @@ impl Dynamodb {
         &self,
         call: &Call,
         snapshot: &Snapshot,
-        input: &PutResourcePolicyInput,
+        resource: &str,
+        document: Document,
     ) -> Result<(), AwsError> {
-        let keys = self.resource_keys(call, snapshot, &input.resource_arn);
-        let document = Document::parse(&input.policy, Grammar::Resource);
-        let policy = document.ok().map(Arc::new);
-        let question = Question {
-            action: "dynamodb:PutResourcePolicy",
-            resource: &input.resource_arn,
-            policy,
-            keys: &keys,
-        };
+        let keys = self.resource_keys(call, snapshot, resource);
+        let policy = Some(Arc::new(document));
+        let question =
+            Question { action: "dynamodb:PutResourcePolicy", resource, policy, keys: &keys };
         self.doors.authorise(call, &question).map_err(|_| {
             invalid(
                 "The policy would not allow its own change by the caller: \

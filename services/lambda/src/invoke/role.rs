@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use haar_iam_contract::peek::IamPeek;
-use haar_iam_contract::sender::role_sender;
-use haar_kernel::{Auth, Question, Room as _};
+use haar_kernel::{Auth, Principal, Question, Room as _};
 
 use crate::state::FunctionKey;
 use crate::{Lambda, Refusal};
@@ -41,19 +40,22 @@ impl Lambda {
         if self.doors.settings.auth == Auth::Permissive {
             return Ok(());
         }
-        if self.doors.peeks.get::<dyn IamPeek>().is_none() {
+        let Some(iam) = self.doors.peeks.get::<dyn IamPeek>() else {
             return Ok(()); // nobody knows roles
-        }
+        };
         let Some((_, action, resource)) = deed(destination) else { return Ok(()) };
-        let sender = role_sender(&self.doors, role_arn, SERVICE, function.arn().as_str());
-        let sender = sender.map_err(|_| {
-            "The role defined for the function cannot be assumed by Lambda.".to_owned()
-        })?;
-        let call = self.doors.call_as(Arc::clone(&sender.principal), function.region.clone());
+        let snapshot = self.doors.ledger.snapshot();
+        let source = function.arn();
+        let trusted = iam.service_may_assume(&snapshot, role_arn, SERVICE, source.as_str());
+        // the session that sends, too, has the function's name
+        let session =
+            trusted.ok().and_then(|()| iam.role_session(&snapshot, role_arn, &function.name));
+        let identity =
+            session.ok_or("The role defined for the function cannot be assumed by Lambda.")?;
+        let principal = Arc::new(Principal::of(function.account.clone(), identity));
+        let call = self.doors.call_as(principal, function.region.clone());
         let policy = match action {
-            "lambda:InvokeFunction" => {
-                self.resource_policy(&call, &self.doors.ledger.snapshot(), &resource)
-            }
+            "lambda:InvokeFunction" => self.resource_policy(&call, &snapshot, &resource),
             _ => None,
         };
         let question = Question { action, resource: &resource, policy, keys: &[] };

@@ -17,8 +17,37 @@ pub(crate) fn universal(arn: &str) -> Option<Universal<'_>> {
     Some(Universal { service, operation })
 }
 
-/// The services of AWS, as universal targets name them: ids in small letters, without blanks.
-const SERVICES: &str = include_str!("services.txt");
+/// Services that universal targets may also call by an SDK's other name.
+const ALIASES: &[&str] = &[
+    "applicationdiscoveryservice",
+    "cloudwatchlogs",
+    "cognitoidentityprovider",
+    "configservice",
+    "costandusagereportservice",
+    "costexplorer",
+    "databasemigrationservice",
+    "directoryservice",
+    "directoryservicedata",
+    "elasticloadbalancing",
+    "elasticloadbalancingv2",
+    "elasticsearchservice",
+    "eventbridge",
+    "iotdataplane",
+    "iotjobsdataplane",
+    "lexmodelbuildingservice",
+    "lexmodelsv2",
+    "lexruntimeservice",
+    "lexruntimev2",
+    "marketplaceentitlementservice",
+    "marketplacemetering",
+    "migrationhub",
+    "serverlessapplicationrepository",
+    "sfn",
+    "simpledb",
+];
+
+/// Services that are called by such a name only.
+const ALIASED: &[&str] = &["events", "logs"];
 
 /// Bytes of an input at most. AWS docs: *Quotas for EventBridge Scheduler > Invocation payload*.
 const INPUT_BYTES_MAX: usize = 256 * 1024;
@@ -87,12 +116,17 @@ pub(crate) fn check(target: &Target, has: Has<'_>) -> Result<(), String> {
     }
 }
 
+/// Whether universal targets may name a service so, in small letters.
+fn is_service(lower: &str) -> bool {
+    ALIASES.contains(&lower) || (haar_wire::is_service(lower) && !ALIASED.contains(&lower))
+}
+
 /// An operation that no schedule may call, or that there is none of. A service that AWS has and
 /// haar has not is taken: its invocations fail.
 fn check_operation(named: Universal<'_>, has: Has<'_>) -> Result<(), String> {
     let Universal { service, operation } = named;
     let lower = service.to_ascii_lowercase();
-    if !SERVICES.split_whitespace().any(|known| known == lower) {
+    if !is_service(&lower) {
         return Err(format!("{service} is not a supported service for a target."));
     }
     let lower = operation.to_ascii_lowercase();
