@@ -21,8 +21,10 @@ use crate::{Lane, Letter, Parcel};
 pub enum Verdict {
     /// Dealt with: it arrived, went to the dead letters, or was given up.
     Done,
-    /// To be carried again, so much later.
+    /// It failed, and is to be carried again, so much later.
     Retry(Duration),
+    /// It was not its turn: it is to be carried so much later, and has not failed.
+    Later(Duration),
 }
 
 /// Carries parcels to where they belong.
@@ -263,6 +265,7 @@ impl Inner {
                 });
                 self.again_later(number, lane, wait);
             }
+            Verdict::Later(wait) => self.again_later(number, lane, wait),
         }
     }
 

@@ -51,6 +51,9 @@ impl Carrier for Book {
                 self.clock.sleep(Duration::from_secs(3600)).await;
             }
             self.clock.sleep(self.takes).await;
+            if name == "early" && self.names().iter().filter(|known| **known == name).count() == 1 {
+                return Verdict::Later(Duration::from_secs(60));
+            }
             let failures = self.failures.get(&*parcel.payload).copied().unwrap_or_default();
             match parcel.failed_count < failures {
                 true => Verdict::Retry(Duration::from_secs(60)),
@@ -88,6 +91,22 @@ async fn a_failed_parcel_comes_again_with_its_count_until_it_is_done() {
     let of_a: Vec<u32> =
         book.attempts().into_iter().filter(|(name, _)| name == "a").map(|one| one.1).collect();
     assert_eq!(of_a, [0, 1, 2]);
+    assert!(courier.is_empty().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_parcel_whose_turn_it_is_not_waits_in_nobodys_place_and_has_not_failed() {
+    let (kv, book) = (Kv::ephemeral(), Book::new(&[]));
+    let settings = CourierSettings { carried_max: 1, per_lane_max: 1 };
+    let courier = open(&kv, &book, settings);
+    courier.send(letters(&shared("x"), &["early", "next"])).await.unwrap();
+    courier.send(letters(&shared("y"), &["other"])).await.unwrap();
+    pass(&book, 30).await;
+    let mut begun = book.names();
+    begun.sort_unstable();
+    assert_eq!(begun, ["early", "next", "other"]);
+    pass(&book, 60).await;
+    assert_eq!(book.attempts().last(), Some(&("early".to_owned(), 0)));
     assert!(courier.is_empty().unwrap());
 }
 

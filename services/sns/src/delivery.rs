@@ -44,14 +44,14 @@ impl Sns {
                 let row = snapshot.get::<SubscriptionRow>(subscription);
                 let topic = snapshot.get::<TopicRow>(&subscription.topic);
                 drop(snapshot);
-                let Some((row, topic)) = row.zip(topic) else { return Verdict::Done }; // ended
-                let number = sequence_number.as_deref();
-                let has_waited = self.keep_pace((&row, &topic)).await;
-                if has_waited
-                    && !self.doors.ledger.snapshot().contains::<SubscriptionRow>(subscription)
-                {
-                    return Verdict::Done; // ended while it waited
+                let Some((row, topic)) = row.zip(topic) else {
+                    self.paces.forget(parcel.number);
+                    return Verdict::Done; // ended
+                };
+                if let Some(wait) = self.wait_for(parcel, (&row, &topic)) {
+                    return Verdict::Later(wait);
                 }
+                let number = sequence_number.as_deref();
                 let rows = (&*row, &*topic);
                 match self.prepare_notification(delivery, rows, message, number).await {
                     Ok(prepared) => {
@@ -87,20 +87,20 @@ impl Sns {
         }
     }
 
-    /// Waits until a throttled HTTP subscription may deliver once more; whether it had to.
-    async fn keep_pace(&self, (row, topic): (&SubscriptionRow, &TopicRow)) -> bool {
+    /// How long a delivery to a throttled HTTP subscription is to wait for its turn, if it is.
+    fn wait_for(
+        &self,
+        parcel: &Parcel,
+        (row, topic): (&SubscriptionRow, &TopicRow),
+    ) -> Option<Duration> {
         if !matches!(row.protocol.as_str(), "http" | "https") {
-            return false;
+            return None;
         }
         let of_topic = topic.settings.delivery_policy.as_deref();
-        let Some(most) =
-            delivery_policy::throttle(of_topic, row.choices.delivery_policy.as_deref())
-        else {
-            return false;
-        };
-        let wait = self.paces.wait(&row.key, most, self.doors.clock.now());
-        self.doors.clock.sleep(wait).await;
-        !wait.is_zero()
+        let most = delivery_policy::throttle(of_topic, row.choices.delivery_policy.as_deref())?;
+        let now = self.doors.clock.now();
+        let wait = self.paces.wait((&row.key, parcel.number), most, now);
+        Some(wait).filter(|wait| !wait.is_zero())
     }
 
     async fn judge(

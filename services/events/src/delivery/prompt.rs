@@ -30,7 +30,7 @@ impl Events {
         let lane = Lane::Shared(delivery.target.arn.clone());
         match self.judge(delivery, &Parcel::unsent(lane.clone(), now), &failure).await {
             Verdict::Done => None,
-            Verdict::Retry(wait) => {
+            Verdict::Retry(wait) | Verdict::Later(wait) => {
                 let due_at = self.doors.clock.now() + wait;
                 Some(Letter::after_a_failure(lane, delivery.to_payload(), due_at))
             }
