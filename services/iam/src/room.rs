@@ -220,6 +220,9 @@ impl Room for Iam {
             }
         }
         let about = About { call, snapshot, input };
+        if let Some(boundary) = about.boundary(operation.name) {
+            keys.push(("iam:PermissionsBoundary".to_owned(), vec![boundary]));
+        }
         for (tag, value) in about.resource_tags(operation.resource) {
             for stem in ["aws:ResourceTag", "iam:ResourceTag"] {
                 keys.push((format!("{stem}/{tag}"), vec![value.clone()]));
@@ -259,6 +262,28 @@ impl About<'_> {
         let path = text_member(self.input, "Path").unwrap_or_else(|| "/".to_owned());
         let name = text_member(self.input, member).unwrap_or(key.1);
         format!("{stem}{path}{name}")
+    }
+
+    /// The boundary of the user or role whose policies an operation changes. AWS docs: *Service
+    /// Authorization Reference > Actions, resources, and condition keys for AWS IAM*.
+    fn boundary(&self, operation: &str) -> Option<String> {
+        match operation {
+            "AttachUserPolicy"
+            | "DetachUserPolicy"
+            | "PutUserPolicy"
+            | "DeleteUserPolicy"
+            | "DeleteUserPermissionsBoundary" => {
+                self.snapshot.get::<UserRow>(&self.key("UserName")?)?.boundary.clone()
+            }
+            "AttachRolePolicy"
+            | "DetachRolePolicy"
+            | "PutRolePolicy"
+            | "DeleteRolePolicy"
+            | "DeleteRolePermissionsBoundary" => {
+                self.snapshot.get::<RoleRow>(&self.key("RoleName")?)?.boundary.clone()
+            }
+            _ => None,
+        }
     }
 
     fn resource_tags(&self, template: &str) -> haar_types::Tags {

@@ -1,13 +1,15 @@
 //! What the gate must know of this room: ARNs, resource policies, condition keys.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use haar_ec2_contract::peek::{Ec2Peek, Place};
 use haar_kernel::{Call, Room, resource_tags};
 use haar_lambda_contract::model::SERVICE;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
 use haar_types::Arn;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, View, text_member};
+use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, View, json_member, text_member};
 
 use crate::Lambda;
 use crate::rules::names::{FunctionName, function_and_qualifier, layer_key, layer_version_key};
@@ -84,6 +86,10 @@ impl Room for Lambda {
         add("lambda:Principal", one(input, "Principal"));
         add("lambda:FunctionUrlAuthType", one(input, "AuthType"));
         add("lambda:FunctionUrlAuthType", one(input, "FunctionUrlAuthType"));
+        add("lambda:CodeSigningConfigArn", one(input, "CodeSigningConfigArn"));
+        for (key, values) in self.network_keys(call, snapshot, input) {
+            add(key, values);
+        }
         let mut tag_keys = texts(input, "TagKeys");
         for (tag, value) in map(input, "Tags") {
             add(&format!("aws:RequestTag/{tag}"), vec![value]);
@@ -106,6 +112,32 @@ impl Room for Lambda {
         let key = FunctionName::parse(resource).key(&call.account, &call.region);
         let row = key.ok().and_then(|key| snapshot.get::<FunctionRow>(&key));
         resource_tags(row.iter().flat_map(|row| row.tags.iter()))
+    }
+}
+
+impl Lambda {
+    /// The keys of the networks that a function is to be in.
+    fn network_keys(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        input: &dyn Shape,
+    ) -> [(&'static str, Vec<String>); 3] {
+        let config = json_member(input, "VpcConfig");
+        let ids = |member: &str| -> Vec<String> {
+            let all = config[member].as_array().into_iter().flatten();
+            all.filter_map(Json::as_str).map(str::to_owned).collect()
+        };
+        let (subnets, groups) = (ids("SubnetIds"), ids("SecurityGroupIds"));
+        let place = Place::new(&call.account, &call.region);
+        let ec2 = self.doors.peeks.get::<dyn Ec2Peek>();
+        let vpc_of = |id: &String| Some(ec2.as_ref()?.subnet(snapshot, &place, id)?.vpc_id);
+        let vpcs: BTreeSet<String> = subnets.iter().filter_map(vpc_of).collect();
+        [
+            ("lambda:VpcIds", vpcs.into_iter().collect()),
+            ("lambda:SubnetIds", subnets),
+            ("lambda:SecurityGroupIds", groups),
+        ]
     }
 }
 
