@@ -117,6 +117,21 @@ def test_pages_of_other_sites_are_kept_out(cloud):
         assert status == 200, headers
 
 
+def test_pages_of_this_machine_may_call_the_api(cloud):
+    origin = "http://localhost:3000"
+    asks = {"Origin": origin, "Access-Control-Request-Method": "POST",
+            "Access-Control-Request-Headers": "authorization,x-amz-target"}
+    status, headers, _ = cloud.http("OPTIONS", "/", headers=asks)
+    assert (status, headers["Access-Control-Allow-Origin"]) == (200, origin)
+    assert headers["Access-Control-Allow-Headers"] == asks["Access-Control-Request-Headers"]
+    call = {"Origin": origin, "authorization": SCOPE.format("lambda")}
+    for path, status in [("/2015-03-31/functions", 200), ("/2015-03-31/functions/none", 404)]:
+        found, headers, _ = cloud.http("GET", path, headers=call)
+        assert (found, headers["Access-Control-Allow-Origin"]) == (status, origin)
+    asks["Origin"] = "https://evil.example"
+    assert cloud.http("OPTIONS", "/", headers=asks)[0] == 403
+
+
 def exchange(cloud, request):
     with socket.create_connection(("127.0.0.1", cloud.port), 20) as peer:
         peer.settimeout(20)

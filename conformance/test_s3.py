@@ -285,6 +285,33 @@ def test_websites_and_pages_of_other_origins_are_served(cloud, s3, bucket):
     assert headers["Access-Control-Expose-Headers"] == "ETag"
 
 
+def test_pages_of_other_sites_reach_what_a_buckets_rules_allow_and_no_more(cloud, s3, bucket):
+    origin, at = "https://app.example", {"Host": f"{bucket}.s3.localhost:{cloud.port}"}
+    s3.put_object(Bucket=bucket, Key="k", Body=b"text")
+
+    def status(method, path, **headers):
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        return cloud.http(method, path, headers={"Origin": origin, **headers})[0]
+
+    assert (status("GET", f"/{bucket}/k"), status("GET", "/k", **at)) == (403, 403)
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [{
+        "AllowedMethods": ["GET", "PUT", "POST"], "AllowedOrigins": [origin], "AllowedHeaders": ["*"]}]})
+    status_of_get, headers, body = cloud.http("GET", "/k", headers={"Origin": origin, **at})
+    assert (status_of_get, body, headers["Access-Control-Allow-Origin"]) == (200, b"text", origin)
+    asks = {"Access_Control_Request_Method": "PUT", "Access_Control_Request_Headers": "x-amz-meta-a"}
+    assert (status("OPTIONS", f"/{bucket}/k", **asks), status("PUT", f"/{bucket}/new")) == (200, 200)
+    assert status("GET", f"/{bucket}?list-type=2") == 200
+    # other origins, other buckets, how a bucket is set up, and other services
+    assert status("GET", f"/{bucket}/k", Origin="https://evil.example") == 403
+    assert status("PUT", f"/{bucket}/new", x_amz_copy_source="other/secret") == 403
+    assert (status("GET", f"/{bucket}?policy"), status("GET", "/")) == (403, 403)
+    target = {"X_Amz_Target": "DynamoDB_20120810.ListTables"}
+    assert status("POST", f"/{bucket}/k", **target, content_type="application/x-amz-json-1.0") == 403
+    assert status("POST", f"/{bucket}/k?Action=ListUsers&Version=2010-05-08") == 403
+    assert status("POST", f"/{bucket}/k", content_type="application/x-www-form-urlencoded") == 403
+    assert status("POST", "/_haar/reset", **at) == 403
+
+
 def test_queues_hear_of_objects(cloud, s3, bucket):
     sqs = cloud.client("sqs")
     url = sqs.create_queue(QueueName=f"q-{bucket}")["QueueUrl"]

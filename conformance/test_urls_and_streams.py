@@ -96,6 +96,24 @@ def test_cors_is_answered_before_the_function(functions, cloud):
     assert headers["access-control-max-age"] == "60"
 
 
+def test_pages_of_any_site_reach_a_url_that_is_open_to_them(functions, cloud):
+    name = functions.python(ECHO)
+    host = url_of(functions, name, AuthType="NONE")
+    allow_all(functions, name)
+    origin = {"Host": host, "Origin": "https://app.example"}
+    assert cloud.http("GET", "/", headers=origin)[0] == 201
+    assert cloud.http("GET", "/", headers={"Host": host, "Sec-Fetch-Site": "cross-site"})[0] == 201
+    assert cloud.http("GET", "/_haar/metrics", headers=origin)[2].find(b"haar_requests_total") < 0
+    origins = ["https://app.example"]
+    signed = url_of(functions, functions.python(ECHO), AuthType="AWS_IAM",
+                    Cors={"AllowOrigins": origins, "AllowMethods": ["GET"]})
+    asks = {"Host": signed, "Access-Control-Request-Method": "GET"}
+    status, headers, _ = cloud.http("OPTIONS", "/", headers={**asks, "Origin": origins[0]})
+    assert (status, headers["access-control-allow-origin"]) == (200, origins[0])
+    status, _, body = cloud.http("OPTIONS", "/", headers={**asks, "Origin": "https://evil.example"})
+    assert status == 403 and b"foreign site" in body
+
+
 def test_a_failing_function_is_a_502(functions, cloud):
     name = functions.python("def handler(event, context): raise ValueError('x')")
     host = url_of(functions, name, AuthType="NONE")

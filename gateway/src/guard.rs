@@ -12,22 +12,42 @@ pub(crate) fn host(parts: &Parts) -> String {
     strip_port(authority.unwrap_or("localhost")).to_ascii_lowercase()
 }
 
-/// Why a request is refused before anybody looks at it; `None` lets it in.
+/// Why a request is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stranger {
+    /// The name that was looked up is nobody's here.
+    Host,
+    /// A page of another site asks: what is for such pages may let it in.
+    Page(&'static str),
+}
+
+impl Stranger {
+    /// Why, in words.
+    pub(crate) fn why(self) -> &'static str {
+        match self {
+            Self::Host => "the Host header names a foreign host",
+            Self::Page(why) => why,
+        }
+    }
+}
+
+/// Who is refused before anybody looks at their request; `None` lets it in.
 ///
 /// A browser names the page that asks in `Origin`, and the name that it looked up in `Host`:
 /// the first must be local, and so must the second (else a name that was re-bound to
 /// 127.0.0.1 would pass). Images and links of a page send no `Origin`: `Sec-Fetch-Site` tells them
 /// apart from what a person typed, `Referer` whose they are.
-pub(crate) fn refusal(parts: &Parts, host: &str) -> Option<&'static str> {
+pub(crate) fn stranger(parts: &Parts, host: &str) -> Option<Stranger> {
     if !is_local(host) && !is_below(host, "amazonaws.com") {
-        return Some("the Host header names a foreign host");
+        return Some(Stranger::Host);
     }
     if let Some(origin) = parts.headers.get(ORIGIN) {
-        return (!is_local_page(origin)).then_some("the Origin header names a foreign site");
+        let why = "the Origin header names a foreign site";
+        return (!is_local_page(origin)).then_some(Stranger::Page(why));
     }
     let across = parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
     let own = || parts.headers.get(REFERER).is_some_and(is_local_page);
-    (across && !own()).then_some("a page of a foreign site asks for this")
+    (across && !own()).then_some(Stranger::Page("a page of a foreign site asks for this"))
 }
 
 fn is_local_page(url: &HeaderValue) -> bool {
@@ -69,7 +89,7 @@ mod tests {
             request = request.header("origin", origin);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        refusal(&parts, &super::host(&parts)).is_some()
+        stranger(&parts, &super::host(&parts)).is_some()
     }
 
     #[test]
@@ -104,7 +124,7 @@ mod tests {
                 None => request,
             };
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            refusal(&parts, &super::host(&parts)).is_some()
+            stranger(&parts, &super::host(&parts)).is_some()
         };
         assert!(refused("cross-site", None));
         assert!(refused("cross-site", Some("https://evil.example/?http://localhost/")));

@@ -26,7 +26,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::admin::{self, AdminPage, json_page};
 use crate::calm::Calm;
-use crate::guard;
+use crate::guard::{self, Stranger};
 use crate::intake::Intake;
 
 /// Most bytes of one request's headers.
@@ -166,15 +166,19 @@ impl Gateway {
     async fn answer(&self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let host = guard::host(&parts);
-        if !self.enforces()
-            && let Some(why) = guard::refusal(&parts, &host)
+        let stranger = guard::stranger(&parts, &host).filter(|_| !self.enforces());
+        // haar's own pages are for nobody else's
+        if stranger.is_none()
+            && let Some(page) = admin::answer(self, &parts, peer).await
         {
-            return json_page(StatusCode::FORBIDDEN, &json!({ "message": why }));
-        }
-        if let Some(page) = admin::answer(self, &parts, peer).await {
             return page;
         }
         let site = self.sites.iter().find(|site| site.claims(&host, &parts));
+        if let Some(stranger) = stranger
+            && !self.welcomes(stranger, site, &host, &parts)
+        {
+            return json_page(StatusCode::FORBIDDEN, &json!({ "message": stranger.why() }));
+        }
         if let Some(site) = site.filter(|site| site.streams(&parts)) {
             let (version, (body, rest)) = (parts.version, self.intake.pass(body));
             let mut answer = visit(&**site, parts, body, peer).await;
@@ -201,6 +205,21 @@ impl Gateway {
         match site {
             Some(site) => visit(&**site, parts, body.into(), peer).await,
             None => self.inbound(parts, body, peer).await,
+        }
+    }
+
+    /// Whether what a request is for lets pages of other sites in.
+    fn welcomes(
+        &self,
+        stranger: Stranger,
+        site: Option<&Arc<dyn Site>>,
+        host: &str,
+        parts: &Parts,
+    ) -> bool {
+        match (stranger, site) {
+            (Stranger::Host, _) => false,
+            (Stranger::Page(_), Some(site)) => site.welcomes(host, parts),
+            (Stranger::Page(_), None) => self.kernel.welcomes(parts),
         }
     }
 

@@ -32,6 +32,30 @@ pub struct Call {
     pub referer: Option<Arc<str>>,
     /// The caller's `X-Amzn-Trace-Id`.
     pub trace: Option<Arc<str>>,
+    /// How the request was signed; in `enforce` mode alone, where policies look at it.
+    pub signature: Option<Arc<Signature>>,
+}
+
+/// How a request was signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signature {
+    /// Where it stands.
+    pub place: SignaturePlace,
+    /// When it says that it was made.
+    pub at: Option<Timestamp>,
+    /// What it says of the body: `x-amz-content-sha256`.
+    pub payload: Option<String>,
+}
+
+/// Where a signature stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignaturePlace {
+    /// In the `Authorization` header.
+    Header,
+    /// In the query of a link.
+    Query,
+    /// In a form's fields.
+    Form,
 }
 
 /// Who calls, and under which session. AWS docs: *IAM User Guide > Principals*.

@@ -109,6 +109,7 @@ impl Doors {
             user_agent: None,
             referer: None,
             trace: None,
+            signature: None,
         }
     }
 

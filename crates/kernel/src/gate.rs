@@ -9,7 +9,9 @@ use haar_wire::sigv4::{self, ChunkDecoder, Claim, Dialect, SigError, SigFault, V
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
 use http::request::Parts;
 
-use crate::{Auth, Call, IdentityError, Kernel, Principal, Room, SignedText};
+use crate::{
+    Auth, Call, IdentityError, Kernel, Principal, Room, Signature, SignaturePlace, SignedText,
+};
 
 /// What the gate looks at to find out who calls.
 pub(crate) struct Presented<'a> {
@@ -72,6 +74,17 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
         (Auth::Enforce, Some(claim)) => proven(kernel, presented, &claim)?,
     };
     Ok(Caller { principal, region, chunks })
+}
+
+/// How a request says that it was signed.
+pub(crate) fn signature_of(parts: &Parts) -> Option<Signature> {
+    let claim = sigv4::claim(parts)?;
+    let place = match claim.presigned {
+        Some(_) => SignaturePlace::Query,
+        None => SignaturePlace::Header,
+    };
+    let payload = parts.headers.get("x-amz-content-sha256").and_then(|text| text.to_str().ok());
+    Some(Signature { place, at: claim.signed_time(), payload: payload.map(str::to_owned) })
 }
 
 /// Finds who signed a text of a form.

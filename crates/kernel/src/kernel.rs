@@ -21,7 +21,7 @@ use crate::gate::{self, Caller};
 use crate::inflate::Bodies;
 use crate::operation::{Entry, unboxed};
 use crate::telemetry::Counts;
-use crate::{Answer, Call, Doors, Identities, Lanes, Principal, Room, Settings};
+use crate::{Answer, Auth, Call, Doors, Identities, Lanes, Principal, Room, Settings, pages};
 
 /// Names the trace that a request belongs to.
 const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -43,7 +43,7 @@ pub struct Kernel {
     catalogue: Catalogue,
     /// By the address of the schema, which is static and unique.
     entries: BTreeMap<usize, Entry>,
-    services: Vec<&'static ServiceSchema>,
+    rooms: Vec<Arc<dyn Room>>,
     not_served: Counts,
 }
 
@@ -52,19 +52,19 @@ pub struct KernelBuilder {
     doors: Doors,
     identities: Arc<dyn Identities>,
     entries: BTreeMap<usize, Entry>,
-    services: Vec<&'static ServiceSchema>,
+    rooms: Vec<Arc<dyn Room>>,
 }
 
 impl KernelBuilder {
     /// A kernel without rooms.
     pub fn new(doors: Doors, identities: Arc<dyn Identities>) -> Self {
-        Self { doors, identities, entries: BTreeMap::new(), services: Vec::new() }
+        Self { doors, identities, entries: BTreeMap::new(), rooms: Vec::new() }
     }
 
     /// Adds a room with the operations that its generated `lanes.rs` lists.
     #[must_use]
     pub fn room<R: Room>(mut self, room: Arc<R>, lanes: impl FnOnce(&mut Lanes<R>)) -> Self {
-        self.services.push(room.service());
+        self.rooms.push(Arc::clone(&room) as Arc<dyn Room>);
         let mut all = Lanes::new(room);
         lanes(&mut all);
         self.entries.extend(all.entries.into_iter().map(|entry| (address(entry.schema), entry)));
@@ -74,11 +74,11 @@ impl KernelBuilder {
     /// The kernel; the doors' `call` leads to it from now on.
     pub fn build(self) -> Arc<Kernel> {
         let kernel = Arc::new(Kernel {
-            catalogue: Catalogue::new(self.services.clone()),
+            catalogue: Catalogue::new(self.rooms.iter().map(|room| room.service())),
             doors: self.doors,
             identities: self.identities,
             entries: self.entries,
-            services: self.services,
+            rooms: self.rooms,
             not_served: Counts::default(),
         });
         kernel.doors.attach(&kernel);
@@ -98,9 +98,25 @@ impl Kernel {
         route.operation.takes_stream().then_some(route)
     }
 
+    /// Whether a page of another site may send a request, by the rules of what it is for. No form
+    /// is let in: its body might name an operation.
+    pub fn welcomes(&self, parts: &Parts) -> bool {
+        if haar_wire::is_form(parts) {
+            return false;
+        }
+        let Ok(route) = haar_wire::detect(&self.catalogue, parts, &Bytes::new()) else {
+            return false;
+        };
+        let entry = self.entries.get(&address(route.operation));
+        entry.is_some_and(|entry| entry.welcomes(&route, parts))
+    }
+
     /// Answers one request; errors are answers too.
     pub async fn serve(&self, inbound: Inbound) -> Response<Body> {
         let Inbound { mut parts, body, source_ip } = inbound;
+        if let Some(answer) = pages::preflight(&parts) {
+            return answer;
+        }
         let bodies = Bodies::of(&parts, body);
         let route = haar_wire::detect(&self.catalogue, &parts, &bodies.plain);
         self.answer(route, &mut parts, Sent::Whole(bodies), source_ip).await
@@ -127,7 +143,12 @@ impl Kernel {
         let request_id = RequestId::new(self.doors.ids.uuid());
         let started = self.doors.clock.moment();
         let (response, counts) = match route {
-            Err(refusal) => (refusal.response(&request_id), &self.not_served),
+            Err(mut refusal) => {
+                refusal.error = self.words_of(&refusal, parts).unwrap_or(refusal.error);
+                let mut response = refusal.response(&request_id);
+                pages::adorn(parts, &mut response);
+                (response, &self.not_served)
+            }
             Ok(route) => {
                 let entry = self.entries.get(&address(route.operation));
                 let served = self.serve_route(entry, &route, parts, sent, source_ip, &request_id);
@@ -136,6 +157,7 @@ impl Kernel {
                 let mut response = served
                     .unwrap_or_else(|_| Err(panicked(&route, &request_id)))
                     .unwrap_or_else(|error| haar_wire::encode_error(&route, &error, &request_id));
+                pages::adorn(parts, &mut response);
                 if let Some(entry) = entry {
                     entry.adorn(&route, parts, &mut response);
                 }
@@ -149,6 +171,14 @@ impl Kernel {
             status = response.status().as_u16(), ?took, "answered"
         );
         response
+    }
+
+    /// What a service says itself of a request that is for none of its operations.
+    fn words_of(&self, refusal: &Refusal, parts: &Parts) -> Option<AwsError> {
+        let service = refusal.service.filter(|_| refusal.is_misdirected())?;
+        let mut rooms = self.rooms.iter();
+        let room = rooms.find(|room| std::ptr::eq(room.service(), service))?;
+        room.misdirected(parts)
     }
 
     async fn serve_route(
@@ -230,6 +260,10 @@ impl Kernel {
             user_agent: header(http::header::USER_AGENT).map(Arc::from),
             referer: header(http::header::REFERER).map(Arc::from),
             trace: header(TRACE_HEADER).map(Arc::from),
+            signature: match self.settings().auth {
+                Auth::Enforce => gate::signature_of(parts).map(Arc::new),
+                Auth::Permissive => None,
+            },
         }
     }
 
@@ -249,9 +283,9 @@ impl Kernel {
 
     /// The health document: services by name, and this version.
     pub fn health(&self) -> serde_json::Value {
-        let running =
-            |service: &&ServiceSchema| (service.signing_name.to_owned(), json!("running"));
-        let services: serde_json::Map<_, _> = self.services.iter().map(running).collect();
+        let running = |service: &ServiceSchema| (service.signing_name.to_owned(), json!("running"));
+        let services: serde_json::Map<_, _> =
+            self.rooms.iter().map(|room| room.service()).map(running).collect();
         json!({
             "status": "running",
             "services": services,

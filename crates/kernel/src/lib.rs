@@ -27,6 +27,7 @@ mod meter;
 mod operation;
 mod outbox;
 mod page;
+mod pages;
 mod peeks;
 mod quota;
 mod room;
@@ -37,7 +38,7 @@ pub mod targets;
 mod telemetry;
 mod visit;
 
-pub use call::{Call, Principal};
+pub use call::{Call, Principal, Signature, SignaturePlace};
 pub use data_key::DataKey;
 pub use doors::{DoorParts, Doors};
 pub use gate::{Question, resource_of};

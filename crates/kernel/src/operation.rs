@@ -4,7 +4,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use haar_wire::{AwsError, Body, Json, OperationSchema, Route, Shape};
+use haar_wire::{AwsError, Body, Json, Member, OperationSchema, Route, Shape};
 use http::Response;
 use http::request::Parts;
 
@@ -64,13 +64,19 @@ impl Entry {
         body: Body,
     ) -> Result<Response<Body>, AwsError> {
         let mut input = (self.schema.new_input)();
-        haar_wire::decode_into(route, parts, body, &mut *input)?;
+        let judge = |member: &Member, text: &str| self.room.misread(member, text);
+        haar_wire::decode_judged(route, (parts, body), &mut *input, &judge)?;
         let request_id = call.request_id.clone();
         let mut output = self.call(kernel, call, input).await?;
         let mut answer =
             haar_wire::encode(route.protocol, route.operation, &mut *output, &request_id);
         self.room.finish(&mut answer);
         Ok(answer)
+    }
+
+    /// Whether the room lets a page of another site send a request.
+    pub(crate) fn welcomes(&self, route: &Route, parts: &Parts) -> bool {
+        self.room.welcomes(route, parts)
     }
 
     /// Adds what the room adds to answers, errors too.

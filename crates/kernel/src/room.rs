@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use haar_ledger::Snapshot;
 use haar_policy::Document;
-use haar_wire::{AwsError, Body, Json, OperationSchema, Route, ServiceSchema, Shape};
+use haar_wire::{
+    AwsError, Body, Json, Member, Misread, OperationSchema, Route, ServiceSchema, Shape,
+};
 use http::Response;
 use http::request::Parts;
 
@@ -52,6 +54,24 @@ pub trait Room: Send + Sync + 'static {
         _input: &dyn Shape,
     ) -> Result<(), AwsError> {
         Ok(())
+    }
+
+    /// What becomes of a value in a request's head that its member cannot hold, where the service
+    /// has words of its own for it.
+    fn misread(&self, _member: &Member, _text: &str) -> Misread {
+        Misread::Usual
+    }
+
+    /// What is told of a request that is for this service and for none of its operations, where it
+    /// has words of its own.
+    fn misdirected(&self, _parts: &Parts) -> Option<AwsError> {
+        None
+    }
+
+    /// True when a page of any other site may send this request, although haar lets everybody
+    /// in: a resource's own rules let the page's origin in.
+    fn welcomes(&self, _route: &Route, _parts: &Parts) -> bool {
+        false
     }
 
     /// Adds to an answer what depends on the request's headers, such as S3's CORS headers.

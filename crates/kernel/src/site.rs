@@ -16,6 +16,12 @@ pub trait Site: Send + Sync + 'static {
         false
     }
 
+    /// True when pages of any other site may send this, although haar lets everybody in: what is
+    /// public on AWS too, and what lets the page's origin in by rules of its own.
+    fn welcomes(&self, _host: &str, _parts: &Parts) -> bool {
+        false
+    }
+
     /// Answers one.
     fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>>;
 }

@@ -11,7 +11,7 @@ use haar_wire::sigv4::Dialect;
 use http::request::Parts;
 
 use crate::gate::{self, Caller, Presented, Question};
-use crate::{Auth, Call, Doors, Principal};
+use crate::{Auth, Call, Doors, Principal, Signature, SignaturePlace};
 
 impl Doors {
     /// Who sent a request, signed for `service` (its signing name), with its circumstances; an
@@ -81,7 +81,10 @@ impl Doors {
     /// A signature that is not the key's, in S3's words.
     pub fn signer(&self, parts: &Parts, signed: &SignedText<'_>) -> Result<Call, AwsError> {
         let caller = gate::signer(&*self.kernel()?, signed);
-        self.visit(caller.map_err(|error| gate::refused(&error, Dialect::S3))?, parts)
+        let call =
+            self.visit(caller.map_err(|error| gate::refused(&error, Dialect::S3))?, parts)?;
+        let signature = Signature { place: SignaturePlace::Form, at: None, payload: None };
+        Ok(Call { signature: Some(Arc::new(signature)), ..call })
     }
 }
 

@@ -7,10 +7,24 @@ use crate::detect::Route;
 use crate::headers::text_of_any_case;
 use crate::operation::{Operation, Protocol};
 use crate::report::{Malformed, Report, Seen};
-use crate::schema::{Kind, Location, Member};
+use crate::schema::{Kind, Location, Member, Schema};
 use crate::tree::{Dialect, from_params, from_xml, read_members};
 use crate::value::{Json, Scalar};
 use crate::{AwsError, Body, Shape, Value, cbor, json, text};
+
+/// What becomes of a value in a request's head that its member cannot hold.
+#[derive(Debug)]
+pub enum Misread {
+    /// It is told in the model's own words.
+    Usual,
+    /// It is as if it were not there.
+    PassedOver,
+    /// This is told.
+    Told(AwsError),
+}
+
+/// Judges a value in a request's head that its member cannot hold.
+pub type Judge<'a> = &'a dyn Fn(&Member, &str) -> Misread;
 
 /// Reads a request's input and checks it against its model: all violations in one error.
 ///
@@ -33,8 +47,18 @@ pub fn decode_into(
     body: Body,
     input: &mut dyn Shape,
 ) -> Result<(), AwsError> {
+    decode_judged(route, (parts, body), input, &|_, _| Misread::Usual)
+}
+
+/// The same with a service's own words for what its head may not hold.
+pub fn decode_judged(
+    route: &Route,
+    (parts, body): (&Parts, Body),
+    input: &mut dyn Shape,
+    judge: Judge<'_>,
+) -> Result<(), AwsError> {
     let mut report = Report::default();
-    if read(route, parts, body, input, &mut report).is_ok() {
+    if read(route, (parts, body), input, judge, &mut report).is_ok() {
         report.check(input);
     }
     report.finish(route.service)
@@ -42,9 +66,9 @@ pub fn decode_into(
 
 fn read(
     route: &Route,
-    parts: &Parts,
-    body: Body,
+    (parts, body): (&Parts, Body),
     input: &mut dyn Shape,
+    judge: Judge<'_>,
     report: &mut Report,
 ) -> Result<(), Malformed> {
     let mut seen = Seen::default();
@@ -65,7 +89,8 @@ fn read(
             read_members(&from_params(&route.params), dialect, input, &mut seen, report)?;
         }
         Protocol::RestJson | Protocol::RestXml => {
-            read_bound(route, parts, input, &mut seen, report)?;
+            let head = Head { route, parts, judge };
+            read_bound(head, input, &mut seen, report)?;
             read_body(route.protocol, body, input, &mut seen, report)?;
         }
     }
@@ -91,14 +116,22 @@ fn read_json(
     from.end().map_err(|error| report.malformed(error.to_string()))
 }
 
+/// A request's head, and who judges what it says.
+#[derive(Clone, Copy)]
+struct Head<'a> {
+    route: &'a Route,
+    parts: &'a Parts,
+    judge: Judge<'a>,
+}
+
 /// Members in path, query and headers.
 fn read_bound(
-    route: &Route,
-    parts: &Parts,
+    head: Head<'_>,
     input: &mut dyn Shape,
     seen: &mut Seen,
     report: &mut Report,
 ) -> Result<(), Malformed> {
+    let Head { route, parts, .. } = head;
     let taken = input.schema().members();
     for (index, member) in taken.iter().enumerate() {
         let text = match member.location {
@@ -114,8 +147,8 @@ fn read_bound(
                 Some((_, text)) => text::set(text, member.schema, value, report).map(|()| true),
                 None => Ok(false),
             },
-            Location::Query => read_query(route, taken, member, value, report),
-            Location::Header => read_header(text, member, value, report),
+            Location::Query => read_query(head, taken, member, value, report),
+            Location::Header => read_header(text, member, value, head.judge, report),
             Location::Headers => read_headers(parts, member, value, report),
             _ => Ok(false),
         })?;
@@ -127,7 +160,7 @@ fn read_bound(
 }
 
 fn read_query(
-    route: &Route,
+    Head { route, judge, .. }: Head<'_>,
     members: &'static [Member],
     member: &'static Member,
     value: &mut dyn Value,
@@ -151,12 +184,36 @@ fn read_query(
                 let Some(slot) = value.push() else { break };
                 text::set(text, row.item.schema, slot, report)?;
             }
-            _ if name == member.wire => text::set(text, member.schema, value, report)?,
+            _ if name == member.wire => {
+                there |= read_judged(text, (member, member.schema), value, judge, report)?;
+                continue;
+            }
             _ => continue,
         }
         there = true;
     }
     Ok(there)
+}
+
+/// Sets a member to a text, or does with it what the judge says.
+fn read_judged(
+    text: &str,
+    (member, schema): (&'static Member, &'static Schema),
+    value: &mut dyn Value,
+    judge: Judge<'_>,
+    report: &mut Report,
+) -> Result<bool, Malformed> {
+    if text::try_set(text, schema, value).is_ok() {
+        return Ok(true);
+    }
+    match judge(member, text) {
+        Misread::Usual => text::set(text, schema, value, report).map(|()| true),
+        Misread::PassedOver => Ok(false),
+        Misread::Told(error) => {
+            report.told(error);
+            Ok(true)
+        }
+    }
 }
 
 /// Whether a parameter is another member's, the path's, or the signature's.
@@ -175,14 +232,17 @@ fn read_header(
     text: &str,
     member: &'static Member,
     value: &mut dyn Value,
+    judge: Judge<'_>,
     report: &mut Report,
 ) -> Result<bool, Malformed> {
     let Kind::List(row) = member.schema.kind else {
-        return text::set(text, member.schema, value, report).map(|()| true);
+        return read_judged(text, (member, member.schema), value, judge, report);
     };
     for part in text.split(',') {
         let Some(slot) = value.push() else { break };
-        text::set(part.trim(), row.item.schema, slot, report)?;
+        if !read_judged(part.trim(), (member, row.item.schema), slot, judge, report)? {
+            value.pop();
+        }
     }
     Ok(true)
 }

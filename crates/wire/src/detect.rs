@@ -56,6 +56,11 @@ impl Route {
 }
 
 impl Refusal {
+    /// Whether the service is known, and has no such operation.
+    pub fn is_misdirected(&self) -> bool {
+        self.service.is_some() && self.error.name() == "UnknownOperationException"
+    }
+
     /// The answer in the caller's protocol.
     pub fn response(&self, request_id: &RequestId) -> http::Response<crate::Body> {
         encode::encode_error_as(self.protocol, self.service, &self.error, request_id)
@@ -83,7 +88,8 @@ impl Catalogue {
     }
 }
 
-fn is_form(parts: &Parts) -> bool {
+/// Whether the body is a form, which may name an operation by itself.
+pub fn is_form(parts: &Parts) -> bool {
     header(parts, "content-type").starts_with("application/x-www-form-urlencoded")
 }
 

@@ -38,8 +38,8 @@ mod value;
 mod xml;
 
 pub use body::{Body, BodyError, Trailers};
-pub use decode::{decode, decode_into};
-pub use detect::{Catalogue, Refusal, Route, detect};
+pub use decode::{Judge, Misread, decode, decode_into, decode_judged};
+pub use detect::{Catalogue, Refusal, Route, detect, is_form};
 pub use encode::{encode, encode_error, encode_error_as};
 pub use error::{AwsError, is_throttling};
 pub use events::{Event, EventFrames, EventStream};

@@ -83,16 +83,26 @@ impl Paths {
                 Location::Header => Some(Need::Header(member.wire)),
                 _ => None,
             });
-            paths.add(http.method, http.uri, members.collect(), Target::Listed(operation));
+            let members: Vec<Need> = members.collect();
+            // what is posted to almost any path is known by its query alone
+            let names_it = service.host_label && http.method == "POST";
+            let needs = if names_it { members.clone() } else { Vec::new() };
+            paths.add((http.method, http.uri), needs, members, Target::Listed(operation));
         }
         for operation in service.unlisted {
             let target = Target::Unlisted(operation.name);
-            paths.add(operation.method, operation.uri, Vec::new(), target);
+            paths.add((operation.method, operation.uri), Vec::new(), Vec::new(), target);
         }
         paths
     }
 
-    fn add(&mut self, method: &'static str, uri: &'static str, members: Vec<Need>, target: Target) {
+    fn add(
+        &mut self,
+        (method, uri): (&'static str, &'static str),
+        mut needs: Vec<Need>,
+        members: Vec<Need>,
+        target: Target,
+    ) {
         let (uri, headers) = uri.split_once('@').unwrap_or((uri, ""));
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let queries = query.split('&').filter(|need| !need.is_empty());
@@ -101,7 +111,7 @@ impl Paths {
             None => Need::Query(need, None),
         });
         let headers = headers.split('@').filter(|name| !name.is_empty()).map(Need::Header);
-        let needs = queries.chain(headers).collect();
+        needs.extend(queries.chain(headers));
         let mut end = End { method, needs, members, labels: Vec::new(), target };
         let mut node = &mut self.root;
         for segment in segments(path).filter(|segment| !segment.is_empty()) {

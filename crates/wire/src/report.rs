@@ -30,6 +30,8 @@ pub(crate) struct Report {
     misfits: bool,
     /// True when a document is required and there is none.
     lacks_document: bool,
+    /// What the service says itself.
+    told: Option<AwsError>,
 }
 
 /// What S3 says of a document that does not fit its schema.
@@ -106,6 +108,11 @@ impl Report {
     /// Notes that the document is missing that holds a member.
     pub(crate) fn lacks_document(&mut self, member: &Member) {
         self.lacks_document |= member.required;
+    }
+
+    /// Notes what the service says itself; the first counts.
+    pub(crate) fn told(&mut self, error: AwsError) {
+        self.told.get_or_insert(error);
     }
 
     /// Notes why the input cannot be read.
@@ -226,6 +233,9 @@ impl Report {
 
     /// What the customer is told, if anything is wrong.
     pub(crate) fn finish(mut self, service: &ServiceSchema) -> Result<(), AwsError> {
+        if let Some(error) = self.told {
+            return Err(error);
+        }
         let style = &service.error_style;
         if style.wording == Wording::Document {
             self.judge_document(style.malformed_code)?;

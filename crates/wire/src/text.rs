@@ -7,7 +7,7 @@ use crate::json::not_a_number;
 use crate::report::{Malformed, Report};
 use crate::schema::{Kind, Schema, TimestampFormat};
 use crate::value::{Scalar, View};
-use crate::{Value, timestamp};
+use crate::{Refused, Value, timestamp};
 
 /// Sets a scalar from its text; what its enum lacks is a violation, what cannot be read at all
 /// makes the input malformed.
@@ -26,8 +26,7 @@ pub(crate) fn set(
         Kind::Timestamp(_) => "a Timestamp",
         _ => "a String",
     };
-    let scalar = read(text, schema);
-    match scalar.ok_or(crate::Refused).and_then(|scalar| value.set(scalar)) {
+    match try_set(text, schema, value) {
         Ok(()) => Ok(()),
         Err(_) => match schema.kind {
             Kind::Enum(values) => {
@@ -37,6 +36,11 @@ pub(crate) fn set(
             _ => Err(report.malformed(format!("STRING_VALUE can not be converted to {wanted}"))),
         },
     }
+}
+
+/// Sets a scalar from its text, if that can be read.
+pub(crate) fn try_set(text: &str, schema: &Schema, value: &mut dyn Value) -> Result<(), Refused> {
+    read(text, schema).ok_or(Refused).and_then(|scalar| value.set(scalar))
 }
 
 fn read(text: &str, schema: &Schema) -> Option<Scalar> {

@@ -11,7 +11,9 @@ use haar_kernel::{Auth, Call, Question, Room};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, Principal, Reason};
 use haar_s3_contract::model::{CopyObjectRequest, Payer, Permission, SERVICE, TaggingDirective};
-use haar_wire::{AwsError, Body, OperationSchema, Route, ServiceSchema, Shape, text_member};
+use haar_wire::{
+    AwsError, Body, Member, Misread, OperationSchema, Route, ServiceSchema, Shape, text_member,
+};
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 
@@ -20,11 +22,12 @@ use crate::ops::restore::ACCEPTED;
 use crate::rules::acl::Acl;
 use crate::rules::copy_source::CopySource;
 use crate::rules::public::is_public;
+use crate::rules::{head, method};
 use crate::state::BucketRow;
 use crate::store::Record;
 use crate::{S3, cors, refusal};
 pub(crate) use asks::Ask;
-use asks::{asks, keys_of, of_tags_along};
+use asks::{asks, keys_of, keys_of_signature, of_tags_along};
 
 impl Room for S3 {
     fn service(&self) -> &'static ServiceSchema {
@@ -75,6 +78,26 @@ impl Room for S3 {
             Some(copy) => self.permit_tags_along(call, snapshot, copy, &keys),
             None => Ok(()),
         }
+    }
+
+    fn misread(&self, member: &Member, text: &str) -> Misread {
+        head::judge(member, text)
+    }
+
+    fn misdirected(&self, parts: &Parts) -> Option<AwsError> {
+        let path = haar_wire::labelled_path(&SERVICE, parts, Some(SERVICE.signing_name));
+        Some(method::refused(&parts.method, &path))
+    }
+
+    /// Objects are there for the pages that their bucket's rules let in, and so are lists of them;
+    /// what a bucket is set up by is not, nor are other buckets' objects.
+    fn welcomes(&self, route: &Route, parts: &Parts) -> bool {
+        let of_objects = route.label("Key").is_some()
+            || matches!(route.operation.name, "ListObjects" | "ListObjectsV2" | "HeadBucket");
+        let bucket = route.label("Bucket").and_then(|name| self.bucket(name).ok());
+        of_objects
+            && !parts.headers.contains_key("x-amz-copy-source")
+            && bucket.is_some_and(|bucket| cors::lets_in(&bucket, parts))
     }
 
     fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>) {
@@ -182,6 +205,7 @@ impl S3 {
             None => None,
         };
         let mut keys = keys.to_vec();
+        keys.extend(keys_of_signature(call));
         keys.push(("s3:ResourceAccount".to_owned(), vec![bucket.account.to_string()]));
         for (tag, value) in record.iter().flat_map(|record| &record.manner.tags) {
             keys.push((format!("s3:ExistingObjectTag/{tag}"), vec![value.clone()]));
@@ -223,7 +247,9 @@ impl S3 {
         keys: &[(String, Vec<String>)],
     ) -> Result<(), AwsError> {
         let resource = if ask.bucket.is_empty() { "*".to_owned() } else { ask.resource() };
-        let question = Question { action: &ask.action, resource: &resource, policy: None, keys };
+        let keys = [keys, &keys_of_signature(call)].concat();
+        let question =
+            Question { action: &ask.action, resource: &resource, policy: None, keys: &keys };
         let (decision, message) = self.doors.decide(call, &question, None)?;
         match decision.allowed {
             true => Ok(()),

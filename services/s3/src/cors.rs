@@ -2,7 +2,11 @@
 
 use haar_s3_contract::model::CORSRule;
 use haar_wire::Body;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName, HeaderValue, ORIGIN,
+    VARY,
+};
+use http::request::Parts;
 use http::{HeaderMap, Response};
 
 use crate::state::BucketRow;
@@ -24,6 +28,12 @@ pub(crate) fn rule_for<'a>(
                 allowed.iter().any(|pattern| fits(&pattern.to_ascii_lowercase(), &header))
             })
     })
+}
+
+/// Whether a bucket's rules let the page in that sends a request.
+pub(crate) fn lets_in(bucket: &BucketRow, parts: &Parts) -> bool {
+    let origin = parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    origin.is_some_and(|origin| rule_for(bucket, origin, parts.method.as_str(), &[]).is_some())
 }
 
 /// Whether a text fits a pattern with one `*` at most.
@@ -58,8 +68,16 @@ pub(crate) fn allow(rule: &CORSRule, origin: &str, headers: &mut HeaderMap) {
 
 /// Adds a rule's headers to an answer to a page's request.
 pub(crate) fn adorn(bucket: &BucketRow, method: &str, origin: &str, answer: &mut Response<Body>) {
+    headers_of_others(answer.headers_mut());
     if let Some(rule) = rule_for(bucket, origin, method, &[]) {
         allow(rule, origin, answer.headers_mut());
+    }
+}
+
+/// A bucket's rules alone decide: takes away what lets pages call the API.
+fn headers_of_others(headers: &mut HeaderMap) {
+    for name in [ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, VARY] {
+        headers.remove(name);
     }
 }
 

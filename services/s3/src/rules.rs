@@ -3,14 +3,17 @@
 pub(crate) mod acl;
 pub(crate) mod archive;
 pub(crate) mod bucket_name;
+pub(crate) mod bucket_policy;
 pub(crate) mod condition;
 pub(crate) mod copy_source;
 pub(crate) mod cors;
 pub(crate) mod customer_key;
 pub(crate) mod encryption;
 pub(crate) mod form_policy;
+pub(crate) mod head;
 pub(crate) mod integrity;
 pub(crate) mod lifecycle;
+pub(crate) mod method;
 pub(crate) mod notification;
 pub(crate) mod public;
 pub(crate) mod range;

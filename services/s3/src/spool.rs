@@ -28,6 +28,8 @@ pub(crate) struct Spooled {
     /// MD5 in hex; of bytes that a customer's key locks, a number that says nothing of them.
     pub(crate) etag: String,
     pub(crate) checksum: Checksum,
+    /// The checksum of S3's own kind, where that was wanted too.
+    pub(crate) own: Option<String>,
     bytes: Bytesome,
     /// Under a customer's key.
     nonce: Option<Nonce>,
@@ -72,19 +74,24 @@ async fn settle(arrived: Arrived, nonce: Option<Nonce>) -> Result<Segment, AwsEr
 struct Hashes {
     md5: Md5,
     checksum: Hasher,
+    own: Option<Hasher>,
     /// Opens what a customer's key locks.
     opener: Option<Cipher>,
 }
 
 impl Hashes {
-    fn new(kind: Kind, sealing: Option<Sealing<'_>>) -> Self {
+    fn new(kind: Kind, also_own: bool, sealing: Option<Sealing<'_>>) -> Self {
         let opener = sealing.map(|sealing| sealing.cipher());
-        Self { md5: Md5::new(), checksum: Hasher::new(kind), opener }
+        let own = (also_own && kind != Kind::OWN).then(|| Hasher::new(Kind::OWN));
+        Self { md5: Md5::new(), checksum: Hasher::new(kind), own, opener }
     }
 
     fn take(&mut self, plain: &[u8]) {
         self.md5.update(plain);
         self.checksum.update(plain);
+        if let Some(own) = &mut self.own {
+            own.update(plain);
+        }
     }
 }
 
@@ -120,7 +127,7 @@ impl S3 {
         }
         let trailers = body.trailers().cloned();
         let kind = wanted.kind(trailers.as_ref())?;
-        let hashes = Hashes::new(kind, sealing);
+        let hashes = Hashes::new(kind, wanted.also_own, sealing);
         let stream = locked(body.into_stream(), sealing);
         let (bytes, size, hashes) = match length <= INLINE_MAX as u64 {
             true => inline(stream, length, hashes).await?,
@@ -140,9 +147,10 @@ impl S3 {
         let md5: [u8; 16] = hashes.md5.finalize().into();
         let checksum = Checksum { kind, value: hashes.checksum.finish(), is_composite: false };
         verify(wanted, trailers, &md5, &checksum)?;
+        let own = hashes.own.map(Hasher::finish);
         let nonce = sealing.map(|sealing| sealing.nonce);
         let etag = hex(&nonce.map_or(md5, |_| draw(&self.doors.ids)));
-        Ok(Spooled { size, etag, checksum, bytes, nonce })
+        Ok(Spooled { size, etag, checksum, own, bytes, nonce })
     }
 
     /// Takes in bytes of which nobody said how many there are.
@@ -153,7 +161,7 @@ impl S3 {
         sealing: Option<Sealing<'_>>,
     ) -> Result<Spooled, AwsError> {
         let kind = wanted.kind(None)?;
-        let mut hashes = Hashes::new(kind, sealing);
+        let mut hashes = Hashes::new(kind, wanted.also_own, sealing);
         let mut stream = std::pin::pin!(locked(stream, sealing));
         let (mut first, mut length) = (Vec::new(), 0);
         let mut is_over = false;
@@ -273,7 +281,7 @@ pub(crate) async fn hash_of(
     mut pieces: impl Stream<Item = Result<Bytes, AwsError>> + Send + Unpin,
     kind: Kind,
 ) -> Result<([u8; 16], Checksum), AwsError> {
-    let mut hashes = Hashes::new(kind, None);
+    let mut hashes = Hashes::new(kind, false, None);
     while let Some(piece) = pieces.next().await {
         hashes.take(&piece?);
     }

@@ -100,6 +100,11 @@ impl Claim<'_> {
         format!("{}/{}/{}/aws4_request", self.date, self.region, self.service)
     }
 
+    /// When it says that it was signed, where that can be read.
+    pub fn signed_time(&self) -> Option<Timestamp> {
+        super::verify::parse_time(&self.signed_at)
+    }
+
     /// S3 signs paths as they are, and has rules of its own for headers and bodies.
     pub(crate) fn is_s3(&self) -> bool {
         self.service == "s3" || self.service.starts_with("s3-") || self.service == "s3express"

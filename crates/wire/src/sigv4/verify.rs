@@ -268,7 +268,7 @@ fn basic(at: Timestamp) -> String {
 }
 
 /// Reads `20260131T093000Z`.
-fn parse_time(text: &str) -> Option<Timestamp> {
+pub(super) fn parse_time(text: &str) -> Option<Timestamp> {
     let is_basic = text.len() == 16 && text.is_ascii();
     let at = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", text).ok().filter(|_| is_basic)?;
     let at = at.to_zoned(jiff::tz::TimeZone::UTC).ok()?;

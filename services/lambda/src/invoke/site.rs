@@ -7,8 +7,10 @@ use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
 use haar_kernel::{Call, Site};
+use haar_ledger::Snapshot;
 use haar_types::RequestId;
 use haar_wire::Body;
+use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Request, Response};
 use tokio::sync::mpsc;
@@ -16,7 +18,7 @@ use tokio::sync::mpsc;
 use super::payload::SYNC_PAYLOAD_BYTES_MAX;
 use super::url::{
     HTTP_INTEGRATION_RESPONSE, IamCaller, PreludeReader, UrlHead, UrlRequest, UrlResponse,
-    add_cors_headers, function_failed, plain_stream_head, preflight, response,
+    add_cors_headers, allowed_origin, function_failed, plain_stream_head, preflight, response,
 };
 use super::url_access::admit;
 use crate::Lambda;
@@ -44,6 +46,19 @@ impl Site for UrlSite {
         host.split('.').nth(1) == Some("lambda-url")
     }
 
+    /// A URL without authorisation is open to any page, as on AWS; another to those that its CORS
+    /// settings name.
+    fn welcomes(&self, host: &str, parts: &Parts) -> bool {
+        let origin = parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+        let snapshot = self.room.doors.ledger.snapshot();
+        let url = row_of(&snapshot, host);
+        url.is_some_and(|url| match (&url.cors, origin) {
+            _ if url.auth_type == "NONE" => true,
+            (Some(cors), Some(origin)) => allowed_origin(cors, origin).is_some(),
+            _ => false,
+        })
+    }
+
     fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         Box::pin(async move {
             let (parts, body) = request.into_parts();
@@ -61,7 +76,7 @@ impl UrlSite {
         let host = host(parts);
         let url_id = host.split('.').next().unwrap_or_default();
         let snapshot = self.room.doors.ledger.snapshot();
-        let url = snapshot.by_index::<UrlRow>(UrlRow::BY_URL_ID, url_id).next();
+        let url = row_of(&snapshot, &host);
         let url = url.ok_or_else(|| message(403, "Forbidden"))?;
         let mut headers: Vec<(String, String)> = parts
             .headers
@@ -147,6 +162,12 @@ impl UrlSite {
             alias: resolved.alias.as_ref().map(|alias| alias.name.clone()),
         }
     }
+}
+
+/// The URL whose id a host's name begins with.
+fn row_of(snapshot: &Snapshot, host: &str) -> Option<Arc<UrlRow>> {
+    let id = host.split('.').next().unwrap_or_default();
+    snapshot.by_index::<UrlRow>(UrlRow::BY_URL_ID, id).next()
 }
 
 fn caller_of(call: &Call) -> IamCaller<'_> {

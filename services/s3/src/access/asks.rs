@@ -2,13 +2,14 @@
 
 use std::any::Any;
 
+use haar_kernel::{Call, SignaturePlace, request_tags};
 use haar_s3_contract::model::{
     CopyObjectRequest, CreateBucketRequest, CreateMultipartUploadRequest,
     PutObjectLegalHoldRequest, PutObjectRequest, PutObjectRetentionRequest,
-    PutObjectTaggingRequest, TaggingDirective,
+    PutObjectTaggingRequest, Tag, TaggingDirective,
 };
 use haar_types::{Tags, Timestamp};
-use haar_wire::{AwsError, OperationSchema, Shape, text_member};
+use haar_wire::{AwsError, Json, OperationSchema, Shape, text_member};
 
 use crate::rules::copy_source::CopySource;
 use crate::rules::tags;
@@ -69,7 +70,7 @@ pub(super) fn asks(
     let Some(key) = text("Key") else {
         return Ok(match operation.name {
             "DeleteObjects" => Vec::new(),
-            "CreateBucket" => of_creation(&bucket, operation.action, &text),
+            "CreateBucket" => of_creation(&bucket, operation.action, input),
             _ => vec![Ask::of_bucket(operation.action, &bucket)],
         });
     };
@@ -116,7 +117,10 @@ pub(super) fn asks(
 
 /// What a bucket is made with is asked for as if it were said later.
 /// AWS docs: *Amazon S3 API Reference > CreateBucket > Permissions*.
-fn of_creation(bucket: &str, action: &str, text: &dyn Fn(&str) -> Option<String>) -> Vec<Ask> {
+fn of_creation(bucket: &str, action: &str, input: &dyn Shape) -> Vec<Ask> {
+    let text = |member: &str| text_member(input, member);
+    let any: &dyn Any = input;
+    let create = any.downcast_ref::<CreateBucketRequest>();
     let lists =
         ["ACL", "GrantFullControl", "GrantRead", "GrantReadACP", "GrantWrite", "GrantWriteACP"];
     let is_private = |said: &str| said == "private"; // what a bucket is anyway
@@ -128,9 +132,16 @@ fn of_creation(bucket: &str, action: &str, text: &dyn Fn(&str) -> Option<String>
         (has_lock, "s3:PutBucketObjectLockConfiguration"),
         (has_lock, "s3:PutBucketVersioning"),
         (text("ObjectOwnership").is_some(), "s3:PutBucketOwnershipControls"),
+        (create.is_some_and(|create| !tags_of(create).is_empty()), "s3:TagResource"),
     ];
     let actions = actions.into_iter().filter(|(is_asked, _)| *is_asked);
     actions.map(|(_, action)| Ask::of_bucket(action, bucket)).collect()
+}
+
+/// The tags that a bucket is made with.
+fn tags_of(create: &CreateBucketRequest) -> &[Tag] {
+    let config = create.create_bucket_configuration.as_ref();
+    config.and_then(|config| config.tags.as_deref()).unwrap_or_default()
 }
 
 /// `s3:GetObjectVersion` for `s3:GetObject` where a version is named.
@@ -149,6 +160,26 @@ fn of_version(action: &str, version_id: Option<&str>) -> String {
         Some(_) if KINDS.contains(&action) => action.replacen("Object", "ObjectVersion", 1),
         _ => action.to_owned(),
     }
+}
+
+/// The condition keys of how a request was signed.
+pub(super) fn keys_of_signature(call: &Call) -> Vec<(String, Vec<String>)> {
+    let Some(signature) = &call.signature else { return Vec::new() };
+    let place = match signature.place {
+        SignaturePlace::Header => "REST-HEADER",
+        SignaturePlace::Query => "REST-QUERY-STRING",
+        SignaturePlace::Form => "POST",
+    };
+    let age = signature.at.map(|at| call.now.since(at).as_millis().to_string());
+    [
+        ("s3:authType", Some(place.to_owned())),
+        ("s3:signatureversion", Some("AWS4-HMAC-SHA256".to_owned())),
+        ("s3:signatureAge", age),
+        ("s3:x-amz-content-sha256", signature.payload.clone()),
+    ]
+    .into_iter()
+    .filter_map(|(key, value)| Some((key.to_owned(), vec![value?])))
+    .collect()
 }
 
 /// The condition keys that a request's own members make.
@@ -205,7 +236,10 @@ fn of_body(input: &dyn Shape, now: Timestamp) -> Vec<(String, Vec<String>)> {
     if let Some(create) = any.downcast_ref::<CreateBucketRequest>() {
         let config = create.create_bucket_configuration.as_ref();
         let place = config.and_then(|config| config.location_constraint.clone());
-        return place.map_or_else(Vec::new, |place| key("LocationConstraint", place.to_string()));
+        let place = place.map(|place| key("LocationConstraint", place.to_string()));
+        let tags = tags_of(create).iter().map(|tag| (tag.key.clone(), Json::from(&*tag.value)));
+        let tags = request_tags(&Json::Object(tags.collect()), &Json::Null);
+        return place.into_iter().flatten().chain(tags).collect();
     }
     if let Some(put) = any.downcast_ref::<PutObjectLegalHoldRequest>() {
         let status = put.legal_hold.as_ref().and_then(|hold| hold.status);

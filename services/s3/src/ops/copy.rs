@@ -192,7 +192,7 @@ impl S3 {
     ) -> Result<Record, AwsError> {
         let old = &original.record;
         let usual = old.checksum.as_ref().map(|sum| sum.kind);
-        let kind = kind.or(usual).unwrap_or(Kind::Crc64nvme);
+        let kind = kind.or(usual).unwrap_or(Kind::OWN);
         let is_whole = old.parts.is_empty();
         let known = old.checksum.as_ref().filter(|sum| sum.kind == kind && !sum.is_composite);
         let (etag, checksum) = match (is_whole, known) {

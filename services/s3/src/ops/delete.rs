@@ -144,9 +144,11 @@ impl S3 {
             None => "s3:DeleteObject",
         };
         let object = |action| Ask::of_object(action, &bucket.name, doomed.key, doomed.version_id);
-        self.permit(call, bucket, &object(action), &[])?;
+        let version = doomed.version_id.map(|id| ("s3:VersionId".to_owned(), vec![id.to_owned()]));
+        let keys: Vec<_> = version.into_iter().collect();
+        self.permit(call, bucket, &object(action), &keys)?;
         match doomed.may_bypass {
-            true => self.permit(call, bucket, &object("s3:BypassGovernanceRetention"), &[]),
+            true => self.permit(call, bucket, &object("s3:BypassGovernanceRetention"), &keys),
             false => Ok(()),
         }
     }

@@ -12,6 +12,7 @@ use crate::customer::Seal;
 use crate::lookup::canonical_id;
 use crate::refusal;
 use crate::rules::acl::{Acl, GrantHeaders};
+use crate::rules::head::invalid_class;
 use crate::rules::transition::is_of_buckets;
 use crate::rules::{encryption, tags};
 use crate::state::BucketRow;
@@ -185,11 +186,7 @@ fn refuse_place(place: Option<&str>) -> Result<(), AwsError> {
 /// Some classes are of other kinds of buckets.
 fn refuse_class(class: Option<StorageClass>) -> Result<(), AwsError> {
     match class {
-        Some(class) if !is_of_buckets(class) => {
-            let text = "The storage class you specified is not valid";
-            Err(AwsError::new("InvalidStorageClass", 400, text)
-                .element("StorageClassRequested", class.as_str()))
-        }
+        Some(class) if !is_of_buckets(class) => Err(invalid_class(class.as_str())),
         _ => Ok(()),
     }
 }

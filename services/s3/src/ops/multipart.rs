@@ -329,10 +329,11 @@ fn tag_of<'a>(tags: impl Iterator<Item = &'a str>) -> String {
 }
 
 fn checksum(upload: &UploadRecord, parts: &[PartRecord]) -> Option<Checksum> {
-    let kind = upload.kind.unwrap_or(Kind::Crc64nvme);
+    let kind = upload.kind.unwrap_or(Kind::OWN);
     let sums = parts.iter().map(|part| {
-        let sum = part.checksum.as_ref().filter(|sum| sum.kind == kind)?;
-        Some((sum.value.clone(), part.size))
+        let sum = part.checksum.as_ref().filter(|sum| sum.kind == kind);
+        let own = part.own.as_ref().filter(|_| kind == Kind::OWN);
+        Some((sum.map(|sum| &sum.value).or(own)?.clone(), part.size))
     });
     let sums: Vec<(String, u64)> = sums.collect::<Option<_>>()?;
     match upload.is_composite {
@@ -378,6 +379,7 @@ mod tests {
             size,
             etag: "9a0364b9e99bb480dd25e1f0284c8555".to_owned(),
             checksum: None,
+            own: None,
             modified_at: haar_types::Timestamp(0),
             segments: Vec::new(),
         }

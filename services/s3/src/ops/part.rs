@@ -55,6 +55,7 @@ impl Flow<UploadPart> for S3 {
             given: given!(input)?,
             algorithm: input.checksum_algorithm,
             usual: target.upload.kind,
+            also_own: target.upload.kind.is_none(),
         };
         let arriving = Arriving { body: input.body, length: input.content_length, wanted };
         let part = self.take_part(&call, &target, arriving, key.as_ref()).await?;
@@ -197,6 +198,7 @@ impl S3 {
             size: spooled.size,
             etag: spooled.etag.clone(),
             checksum: Some(spooled.checksum.clone()),
+            own: spooled.own.clone(),
             modified_at: self.doors.clock.now(),
             segments: spooled.keep_as_blob(self).await?,
         };

@@ -14,6 +14,7 @@ use serde_json::Value;
 use crate::S3;
 use crate::lookup::{edit, find_bucket};
 use crate::refusal;
+use crate::rules::bucket_policy;
 use crate::rules::public::is_public;
 use crate::state::BucketRow;
 
@@ -60,7 +61,8 @@ fn check(text: &str, row: &BucketRow) -> Result<(), AwsError> {
     if !json.is_object() {
         return Err(malformed("Policies must be valid JSON and the first byte must be '{'"));
     }
-    Document::parse(text, Grammar::Resource).map_err(|error| malformed(&error.to_string()))?;
+    Document::parse(text, Grammar::Resource)
+        .map_err(|error| malformed(bucket_policy::words(&error.to_string())))?;
     let statements = match &json["Statement"] {
         Value::Array(all) => all.iter().collect(),
         one => vec![one],
@@ -81,6 +83,7 @@ fn check(text: &str, row: &BucketRow) -> Result<(), AwsError> {
                 return Err(malformed("Policy has invalid resource"));
             }
         }
+        bucket_policy::check(statement).map_err(malformed)?;
     }
     Ok(())
 }

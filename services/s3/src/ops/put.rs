@@ -56,7 +56,7 @@ impl Flow<PutObject> for S3 {
             content_md5: input.content_md5.clone(),
             given: given!(input)?,
             algorithm: input.checksum_algorithm,
-            usual: None,
+            ..Wanted::default()
         };
         let sealing = brought.as_ref().map(Brought::sealing);
         let spooled = self.spool(input.body, input.content_length, &wanted, sealing).await?;

@@ -172,6 +172,7 @@ impl S3 {
             user_agent: None,
             referer: None,
             trace: None,
+            signature: None,
         }
     }
 

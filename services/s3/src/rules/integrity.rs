@@ -18,6 +18,8 @@ pub(crate) struct Wanted {
     pub(crate) algorithm: Option<ChecksumAlgorithm>,
     /// The kind that is computed where the request names none.
     pub(crate) usual: Option<Kind>,
+    /// Whether S3's own kind is computed too, for the whole that a part will be of.
+    pub(crate) also_own: bool,
 }
 
 impl Wanted {
@@ -40,7 +42,7 @@ impl Wanted {
             let text = "Value for x-amz-sdk-checksum-algorithm header is invalid.";
             return Err(refusal::invalid_request(text));
         }
-        Ok(given.or(trailing).or(named).or(self.usual).unwrap_or(Kind::Crc64nvme))
+        Ok(given.or(trailing).or(named).or(self.usual).unwrap_or(Kind::OWN))
     }
 
     fn refuse_malformed(&self) -> Result<(), AwsError> {

@@ -34,6 +34,10 @@ pub(crate) fn check(rule: &LifecycleRule) -> Result<(), AwsError> {
             _ => return Err(refusal::malformed_xml()),
         }
     }
+    let days = moves.iter().filter_map(|one| one.storage_class.zip(one.days));
+    refuse_disorder(days.collect(), ("Days", "Transition"), &filter)?;
+    let dates = moves.iter().filter_map(|one| one.storage_class.zip(one.date));
+    refuse_disorder(dates.collect(), ("Date", "Transition"), &filter)?;
     let expiration = rule.expiration.as_ref();
     let (ends, end_date) = expiration.map_or((None, None), |end| (end.days, end.date));
     let by_day = ends.is_some() || moves.iter().any(|one| one.days.is_some());
@@ -70,11 +74,37 @@ fn check_older(rule: &LifecycleRule, filter: &str) -> Result<(), AwsError> {
             )));
         }
     }
+    let days = moves.iter().filter_map(|one| one.storage_class.zip(one.noncurrent_days));
+    refuse_disorder(days.collect(), ("NoncurrentDays", "NoncurrentVersionTransition"), filter)?;
     let newer = moves.iter().map(|one| one.newer_noncurrent_versions);
     let newer = newer.chain(end.map(|end| end.newer_noncurrent_versions)).flatten();
     match newer.into_iter().all(|count| (1..=NEWER_MAX).contains(&count)) {
         true => Ok(()),
         false => Err(invalid("'NewerNoncurrentVersions' must be an integer between 1 and 100")),
+    }
+}
+
+/// A colder class comes later.
+fn refuse_disorder<T: Ord + Copy>(
+    mut moves: Vec<(TransitionStorageClass, T)>,
+    (member, action): (&str, &str),
+    filter: &str,
+) -> Result<(), AwsError> {
+    let cold = |class: TransitionStorageClass| {
+        class.as_str().parse::<StorageClass>().ok().and_then(coldness)
+    };
+    moves.sort_by_key(|(class, _)| cold(*class));
+    let early = moves.windows(2).find_map(|pair| match pair {
+        [(warmer, first), (colder, then)] if then <= first => Some((warmer, colder)),
+        _ => None,
+    });
+    match early {
+        None => Ok(()),
+        Some((warmer, colder)) => Err(invalid(&format!(
+            "'{member}' in the {action} action for StorageClass '{colder}' for filter '{filter}' \
+             must be greater than '{member}' in the {action} action for StorageClass '{warmer}' \
+             for filter '{filter}'"
+        ))),
     }
 }
 
@@ -207,6 +237,10 @@ mod tests {
         let text = "'Days' in the Expiration action for filter '(prefix=)' must be greater than \
                     'Days' in the Transition action";
         assert_eq!(refusal(&late), text);
+        let early = "'Days' in the Transition action for StorageClass 'GLACIER' for filter \
+                     '(prefix=)' must be greater than 'Days' in the Transition action for \
+                     StorageClass 'STANDARD_IA' for filter '(prefix=)'";
+        assert_eq!(refusal(&rule(vec![to(Glacier, 30), to(StandardIa, 30)])), early);
         let dated = Transition { date: Some(Timestamp(1)), days: None, ..to(Glacier, 0) };
         assert_eq!(refusal(&rule(vec![dated])), "'Date' must be at midnight GMT");
         let both = Transition { date: Some(Timestamp(0)), ..to(Glacier, 0) };

@@ -81,7 +81,7 @@ async fn take(
         content_md5: input.content_md5.clone(),
         given: given!(input)?,
         algorithm: input.checksum_algorithm,
-        usual: None,
+        ..Wanted::default()
     };
     let sealing = brought.as_ref().map(Brought::sealing);
     let spooled = room.spool_stream(form.file(), &wanted, sealing).await?;

@@ -1,18 +1,15 @@
 //! What a form's fields say, as a `PutObject` with the same headers says it.
 
-use haar_s3_contract::model::{
-    ChecksumAlgorithm, ObjectCannedACL, ObjectLockLegalHoldStatus, ObjectLockMode,
-    PutObjectRequest, ServerSideEncryption, StorageClass, Tag,
-};
+use haar_s3_contract::model::{PutObjectRequest, Tag};
 use haar_types::{Tags, Timestamp};
 use haar_wire::AwsError;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::form_body::Form;
 use crate::checksum::{Checksum, Kind, show};
-use crate::refusal::{self, invalid_argument};
+use crate::refusal;
 use crate::rules::integrity::only;
-use crate::rules::tags;
+use crate::rules::{head, tags};
 
 /// The request that puts the same object; its body is the form's own.
 pub(super) fn read(form: &Form, bucket: &str, key: &str) -> Result<PutObjectRequest, AwsError> {
@@ -23,7 +20,10 @@ pub(super) fn read(form: &Form, bucket: &str, key: &str) -> Result<PutObjectRequ
     let mut input = PutObjectRequest {
         bucket: bucket.to_owned(),
         key: key.to_owned(),
-        acl: acl(form)?,
+        acl: {
+            let said = form.field("acl");
+            said.map(|text| text.parse().map_err(|_| not_taken("x-amz-acl", text))).transpose()?
+        },
         grant_full_control: field("x-amz-grant-full-control"),
         grant_read: field("x-amz-grant-read"),
         grant_read_acp: field("x-amz-grant-read-acp"),
@@ -38,8 +38,8 @@ pub(super) fn read(form: &Form, bucket: &str, key: &str) -> Result<PutObjectRequ
         website_redirect_location: field("x-amz-website-redirect-location"),
         metadata: Some(metadata.collect()),
         tagging: form.field("tagging").map(tagging).transpose()?,
-        storage_class: class(form)?,
-        checksum_algorithm: algorithm(form)?,
+        storage_class: parsed(form, "x-amz-storage-class")?,
+        checksum_algorithm: parsed(form, "x-amz-checksum-algorithm")?,
         ..PutObjectRequest::default()
     };
     let checksums = Kind::ALL.into_iter().map(|kind| (kind, field(&kind.header())));
@@ -51,37 +51,10 @@ pub(super) fn read(form: &Form, bucket: &str, key: &str) -> Result<PutObjectRequ
     Ok(input)
 }
 
-fn acl(form: &Form) -> Result<Option<ObjectCannedACL>, AwsError> {
-    parsed(form, "acl", |text| invalid_argument("", "x-amz-acl", text))
-}
-
-fn class(form: &Form) -> Result<Option<StorageClass>, AwsError> {
-    parsed(form, "x-amz-storage-class", |text| {
-        AwsError::new("InvalidStorageClass", 400, "The storage class you specified is not valid")
-            .element("StorageClassRequested", text)
-    })
-}
-
-fn algorithm(form: &Form) -> Result<Option<ChecksumAlgorithm>, AwsError> {
-    parsed(form, "x-amz-checksum-algorithm", |_| {
-        let names = Kind::ALL.map(Kind::name).join(", ");
-        refusal::invalid_request(format!(
-            "Checksum algorithm provided is unsupported. Please try again with any of the valid \
-             types: [{names}]"
-        ))
-    })
-}
-
 fn encrypt(form: &Form, input: &mut PutObjectRequest) -> Result<(), AwsError> {
     const NAME: &str = "x-amz-server-side-encryption";
     let field = |name: &str| form.field(&format!("{NAME}-{name}")).map(str::to_owned);
-    input.server_side_encryption = parsed::<ServerSideEncryption>(form, NAME, |text| {
-        let said = "The encryption request that you specified is not valid. The valid value is \
-                    AES256.";
-        AwsError::new("InvalidEncryptionAlgorithmError", 400, said)
-            .element("ArgumentName", NAME)
-            .element("ArgumentValue", text)
-    })?;
+    input.server_side_encryption = parsed(form, NAME)?;
     input.ssekms_key_id = field("aws-kms-key-id");
     input.ssekms_encryption_context = field("context");
     input.bucket_key_enabled = field("bucket-key-enabled").map(|text| text == "true");
@@ -92,34 +65,26 @@ fn encrypt(form: &Form, input: &mut PutObjectRequest) -> Result<(), AwsError> {
 }
 
 fn lock(form: &Form, input: &mut PutObjectRequest) -> Result<(), AwsError> {
-    let name = "x-amz-object-lock-mode";
-    input.object_lock_mode = parsed::<ObjectLockMode>(form, name, |text| {
-        invalid_argument("Unknown wormMode directive.", name, text)
-    })?;
-    let name = "x-amz-object-lock-legal-hold";
-    input.object_lock_legal_hold_status =
-        parsed::<ObjectLockLegalHoldStatus>(form, name, |text| {
-            invalid_argument("Legal Hold must be either of 'ON' or 'OFF'", name, text)
-        })?;
+    input.object_lock_mode = parsed(form, "x-amz-object-lock-mode")?;
+    input.object_lock_legal_hold_status = parsed(form, "x-amz-object-lock-legal-hold")?;
     let name = "x-amz-object-lock-retain-until-date";
     let until = form.field(name).map(|text| {
-        text.parse::<jiff::Timestamp>().map(|at| Timestamp(at.as_millisecond())).map_err(|_| {
-            let said = "The retain until date must be provided in ISO 8601 format";
-            invalid_argument(said, name, text)
-        })
+        let at = text.parse::<jiff::Timestamp>();
+        at.map(|at| Timestamp(at.as_millisecond())).map_err(|_| not_taken(name, text))
     });
     input.object_lock_retain_until_date = until.transpose()?;
     Ok(())
 }
 
 /// A field that is one of the model's words.
-fn parsed<T: std::str::FromStr>(
-    form: &Form,
-    name: &str,
-    refused: impl FnOnce(&str) -> AwsError,
-) -> Result<Option<T>, AwsError> {
+fn parsed<T: std::str::FromStr>(form: &Form, name: &str) -> Result<Option<T>, AwsError> {
     let text = form.field(name);
-    text.map(|text| text.parse().map_err(|_| refused(text))).transpose()
+    text.map(|text| text.parse().map_err(|_| not_taken(name, text))).transpose()
+}
+
+/// A field that holds what it may not.
+fn not_taken(name: &str, text: &str) -> AwsError {
+    head::refused(name, text).unwrap_or_else(|| refusal::invalid_argument("", name, text))
 }
 
 /// Tags as forms hold them, `<Tagging><TagSet><Tag><Key>…</Key><Value>…</Value></Tag>…`, as a

@@ -31,6 +31,9 @@ pub(crate) struct PartRecord {
     /// MD5, in hex.
     pub(crate) etag: String,
     pub(crate) checksum: Option<Checksum>,
+    /// The checksum of S3's own kind, where the other is of another and the upload named none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) own: Option<String>,
     pub(crate) modified_at: Timestamp,
     pub(crate) segments: Vec<Segment>,
 }

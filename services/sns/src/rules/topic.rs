@@ -69,6 +69,29 @@ pub(crate) fn check_name(name: &str, is_fifo: bool) -> Result<(), AwsError> {
     }
 }
 
+/// Refuses a policy that cannot be read, or that is about what is no topic's.
+fn check_policy(text: &str) -> Result<(), AwsError> {
+    if Document::parse(text, Grammar::Resource).is_err() {
+        return Err(invalid("Policy Error: null"));
+    }
+    let json: Value = serde_json::from_str(text).unwrap_or_default();
+    let several = |value: &Value| match value {
+        Value::Array(all) => all.clone(),
+        one => vec![one.clone()],
+    };
+    let is_own = |action: &Value| {
+        let action = action.as_str().unwrap_or_default().to_ascii_lowercase();
+        action == "*" || action.starts_with("sns:")
+    };
+    let statements = several(&json["Statement"]);
+    let actions = statements.iter().map(|statement| &statement["Action"]);
+    let mut actions = actions.filter(|listed| !listed.is_null()).flat_map(several);
+    match actions.all(|action| is_own(&action)) {
+        true => Ok(()),
+        false => Err(invalid("Policy statement action out of service scope!")),
+    }
+}
+
 impl Settings {
     /// Changes one attribute.
     pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<(), AwsError> {
@@ -84,8 +107,8 @@ impl Settings {
             }
             "DisplayName" => value.clone_into(&mut self.display_name),
             "Policy" => {
-                if text().is_some() && Document::parse(value, Grammar::Resource).is_err() {
-                    return Err(invalid("Policy Error: null"));
+                if text().is_some() {
+                    check_policy(value)?;
                 }
                 self.policy = text();
             }
