@@ -7,6 +7,9 @@ import subprocess
 import pytest
 from botocore.exceptions import ClientError
 
+from support.containers import Containers
+from support.registry import Registry
+
 MIB = 1 << 20
 
 
@@ -130,3 +133,20 @@ def test_what_is_published_to_a_full_disk_is_refused_and_nothing_of_it_arrives_l
         StreamName="s", ShardId="shardId-000000000000", ShardIteratorType="TRIM_HORIZON")["ShardIterator"]
     records = kinesis.get_records(ShardIterator=place)["Records"]
     assert [record["Data"] for record in records] == [b"before", b"after"]
+
+
+def test_an_image_that_does_not_fit_the_disk_is_told_at_once(new_cloud, small_disk):
+    cloud = new_cloud(data_dir=small_disk / "data")
+    containers = Containers(cloud)
+    containers.ecs.create_cluster()
+    Registry(cloud).ecr.create_repository(repositoryName="large")
+    # little to send, more than the disk has to unpack
+    Registry(cloud).push("large", "1", [{"zeros": bytes(300 * MIB)}])
+    containers.image = f"localhost:{cloud.port}/large:1"
+    containers.define("large", "true")
+    task = containers.wait(containers.run("large"), "STOPPED")
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("CannotPullContainerError: ref pull has been retried 1 ")
+    assert "No space left on device" in task["stoppedReason"]
+    begun, ended = task["pullStartedAt"], task["stoppedAt"]
+    assert (ended - begun).total_seconds() < 20

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -218,8 +219,15 @@ pub enum ImageError {
 }
 
 impl ImageError {
-    /// True when the same call may succeed later with nothing else changed.
+    /// True when the same call may succeed later with nothing else changed. A full disk does not
+    /// empty itself.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Unreachable(..) | Self::Disk(..))
+        match self {
+            Self::Unreachable(..) => true,
+            Self::Disk(_, error) => {
+                !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
+            }
+            _ => false,
+        }
     }
 }

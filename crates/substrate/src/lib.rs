@@ -40,8 +40,8 @@ pub use spec::{
     is_between_processes,
 };
 pub use status::{
-    Capabilities, ContainerState, ContainerStatus, Event, Exit, Finding, LogChunk, NetworkStatus,
-    OutputChunk, SandboxStatus, Stats, Stdio, Transfer,
+    Capabilities, ContainerState, ContainerStatus, End, Event, Exit, Finding, LogChunk,
+    NetworkStatus, OutputChunk, SandboxStatus, Stats, Stdio, Transfer,
 };
 
 /// Runs sandboxes (CRI's word: one network namespace with its volumes and containers).
@@ -66,14 +66,14 @@ pub trait Substrate: Send + Sync + 'static {
         Err(unsupported(Verb::Start))
     }
 
-    /// Sends one container its stop signal, and kills it when `grace` is over; answers how it
-    /// ended. Its status stays, its sandbox runs on. One that has ended already only reports.
+    /// Sends one container its stop signal, and kills it when `grace` is over; answers how and when
+    /// it ended. Its status stays, its sandbox runs on. One that has ended already only reports.
     async fn stop(
         &self,
         id: &SandboxId,
         container: &str,
         grace: Duration,
-    ) -> Result<Exit, SubstrateError> {
+    ) -> Result<End, SubstrateError> {
         let _ = (id, container, grace);
         Err(unsupported(Verb::Signal))
     }

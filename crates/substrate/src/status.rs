@@ -84,6 +84,15 @@ pub struct Exit {
     pub out_of_memory: bool,
 }
 
+/// How and when a container ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    /// How.
+    pub exit: Exit,
+    /// When.
+    pub at: Timestamp,
+}
+
 /// One of the two output streams.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Stdio {
@@ -130,6 +139,8 @@ pub enum Event {
         attempt: u32,
         /// How.
         exit: Exit,
+        /// When.
+        at: Timestamp,
     },
     /// The kernel has killed a process of this container for memory, perhaps not its first one.
     OutOfMemory {

@@ -122,8 +122,8 @@ async fn containers_start_one_by_one_and_again_with_a_higher_attempt_only() {
     let mut logs = substrate.logs(&made.id, "web", 0).await.unwrap();
     assert_eq!(logs.next().await.unwrap().bytes, "one\n");
     assert_eq!(logs.next().await.unwrap().bytes, "two\n");
-    let exit = substrate.stop(&made.id, "web", Duration::from_secs(30)).await.unwrap();
-    assert_eq!(exit.signal, Some(15));
+    let end = substrate.stop(&made.id, "web", Duration::from_secs(30)).await.unwrap();
+    assert_eq!(end.exit.signal, Some(15));
     assert!(logs.next().await.is_none());
     let mut rest = substrate.logs(&made.id, "web", 5).await.unwrap();
     assert_eq!(rest.next().await.unwrap().bytes, "wo\n");
@@ -148,10 +148,14 @@ async fn watchers_hear_of_ends_when_they_are_due() {
     assert!(matches!(missing, Err(SubstrateError::ImageNotFound(_))));
 
     let (sandbox, name) = (id.clone(), "init".to_owned());
-    let ended = Event::Exited { id: sandbox, container: name, attempt: 0, exit: FINE };
-    assert_eq!(events.next().await, Some(ended));
-    let exit = substrate.stop(&id, "stubborn", Duration::from_secs(30)).await.unwrap();
-    assert_eq!(exit.signal, Some(9));
+    let Some(Event::Exited { id: of, container, attempt, exit, at }) = events.next().await else {
+        panic!("an end is told");
+    };
+    assert_eq!((of, container, attempt, exit), (sandbox, name, 0, FINE));
+    let again = substrate.stop(&id, "init", Duration::ZERO).await.unwrap();
+    assert_eq!((again.exit, again.at), (FINE, at), "it ended when it did");
+    let end = substrate.stop(&id, "stubborn", Duration::from_secs(30)).await.unwrap();
+    assert_eq!(end.exit.signal, Some(9));
     events.next().await.unwrap();
     substrate.helper_died();
     assert_eq!(events.next().await, Some(Event::Lost(id.clone())));

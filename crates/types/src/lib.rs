@@ -8,6 +8,7 @@
 mod arn;
 mod hex;
 mod ids;
+mod regions;
 mod tags;
 mod time;
 mod units;
@@ -15,6 +16,7 @@ mod units;
 pub use arn::{Arn, ArnError};
 pub use hex::hex;
 pub use ids::{AccountId, Partition, Region, RequestId};
+pub use regions::REGIONS;
 pub use tags::Tags;
 pub use time::Timestamp;
 pub use units::{CpuUnits, MemoryMib};

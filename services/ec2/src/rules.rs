@@ -12,4 +12,4 @@ pub(crate) use filter::{Filters, flag};
 pub(crate) use ids::{derived, domain, mac_of, mint, private_dns_name};
 pub(crate) use prefix_lists::{ManagedList, PREFIX_LISTS, managed_list, managed_lists};
 pub(crate) use tags::{add_tags, specified_tags, wire_tags};
-pub(crate) use zones::{REGIONS, zone_id, zone_named, zones};
+pub(crate) use zones::{zone_id, zone_named, zones};

@@ -361,6 +361,12 @@ async fn images_are_copied_to_other_regions_and_accounts() {
     ] } });
     let refused = house.call::<PutReplicationConfiguration>(own).await.unwrap_err();
     assert_eq!(refused.0, "ValidationException");
+    let nowhere = json!({ "replicationConfiguration": { "rules": [
+        { "destinations": [to("000000000000", "us-moon-1")] },
+    ] } });
+    let refused = house.call::<PutReplicationConfiguration>(nowhere).await.unwrap_err();
+    assert_eq!(refused.0, "ValidationException");
+    assert!(refused.1.ends_with("there is no region 'us-moon-1'"), "{}", refused.1);
 
     let image = house.push_image("prod/app", Some("v1"), "layer").await;
     house.push_image("dev", Some("v1"), "layer").await;

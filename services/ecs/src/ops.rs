@@ -17,6 +17,7 @@ mod task_definition;
 mod task_definition_list;
 mod task_list;
 
+pub(crate) use setting::blocks_on_logs;
 pub(crate) use tag::Tagged;
 pub(crate) use task::task_size;
 

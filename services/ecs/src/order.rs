@@ -29,6 +29,7 @@ pub(crate) struct Order<'a> {
     pub(crate) network: AwsVpcConfiguration,
     pub(crate) enable_execute_command: bool,
     pub(crate) tags: Tags,
+    pub(crate) blocks_on_logs: bool,
     pub(crate) now: Timestamp,
 }
 
@@ -50,6 +51,7 @@ impl Order<'_> {
             network: self.network.clone(),
             enable_execute_command: self.enable_execute_command,
             ephemeral_gib: ephemeral.unwrap_or(EPHEMERAL_GIB),
+            blocks_on_logs: self.blocks_on_logs,
             tags: self.tags.clone(),
             created_at: self.now,
             must_stop: false,

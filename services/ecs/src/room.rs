@@ -6,6 +6,7 @@ use haar_ec2_contract::peek::Ec2Peek;
 use haar_ecs_contract::model::SERVICE;
 use haar_kernel::{Call, Doors, Lanes, Room};
 use haar_ledger::Snapshot;
+use haar_types::Timestamp;
 use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::doors::TaskDoors;
@@ -22,11 +23,14 @@ pub struct Ecs {
     pub(crate) runs: Runs,
     pub(crate) filters: Filters,
     pub(crate) sessions: Sessions,
+    /// When this process began to look after tasks.
+    pub(crate) began_at: Timestamp,
 }
 
 impl Ecs {
     /// The room behind its doors. EC2 must have offered its peek by the first call.
     pub fn new(doors: Doors, task_doors: TaskDoors) -> Self {
+        let began_at = doors.clock.now();
         doors.targets.offer("ecs", std::sync::Arc::new(Clusters(doors.clone())));
         Self {
             doors,
@@ -34,6 +38,7 @@ impl Ecs {
             runs: Runs::default(),
             filters: Filters::default(),
             sessions: Sessions::default(),
+            began_at,
         }
     }
 

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use futures_core::stream::BoxStream;
 use haar_images::{Bundle, Store};
 use haar_substrate::{
-    Capabilities, ContainerSpec, Event, ExecSpec, Exit, Filter, ImageStore, Lifetime, Limits,
+    Capabilities, ContainerSpec, End, Event, ExecSpec, Exit, Filter, ImageStore, Lifetime, Limits,
     LogChunk, Network, OutputChunk, Root, SandboxId, SandboxSpec, SandboxStatus, Session, Stats,
     Substrate, SubstrateError, Verb, WarmTemplate,
 };
@@ -165,6 +165,18 @@ impl OciSubstrate {
         of_sandbox.insert(container.to_owned(), Arc::new(bundle));
     }
 
+    /// Waits for a container's end.
+    async fn end(&self, id: &SandboxId, container: &str) -> Result<End, SubstrateError> {
+        let gone = || SubstrateError::Gone(id.clone());
+        let mut end = {
+            let known = self.known.lock();
+            let entry = known.sandboxes.get(id).ok_or_else(gone)?;
+            entry.runs.get(container).ok_or_else(gone)?.end.subscribe()
+        };
+        let state = end.wait_for(Option::is_some).await.map_err(|_| gone())?;
+        state.map(|(exit, at)| End { exit, at }).ok_or_else(gone)
+    }
+
     /// What a container's image says, with the image held.
     fn image(
         &self,
@@ -254,10 +266,10 @@ impl Substrate for OciSubstrate {
         id: &SandboxId,
         container: &str,
         grace: Duration,
-    ) -> Result<Exit, SubstrateError> {
+    ) -> Result<End, SubstrateError> {
         let request = Request::Stop { id: id.clone(), container: container.to_owned(), grace };
         self.ask(Verb::Signal, request).await?;
-        self.wait(id, container).await
+        self.end(id, container).await
     }
 
     async fn logs(
@@ -364,14 +376,7 @@ impl Substrate for OciSubstrate {
     }
 
     async fn wait(&self, id: &SandboxId, container: &str) -> Result<Exit, SubstrateError> {
-        let gone = || SubstrateError::Gone(id.clone());
-        let mut exit = {
-            let known = self.known.lock();
-            let entry = known.sandboxes.get(id).ok_or_else(gone)?;
-            entry.runs.get(container).ok_or_else(gone)?.end.subscribe()
-        };
-        let state = exit.wait_for(Option::is_some).await.map_err(|_| gone())?;
-        state.map(|(exit, _)| exit).ok_or_else(gone)
+        self.end(id, container).await.map(|end| end.exit)
     }
 
     async fn output(

@@ -107,6 +107,17 @@ async fn filters_keep_traffic_out() {
         let asked = substrate.exec(&client, "main", ask).await.unwrap();
         let said = house::all(asked.output().unwrap()).await;
         assert!(said.contains(&format!("Address: {address}")), "{said}");
+        // and by TCP
+        let server_of = "$(sed -n 's/nameserver //p' /etc/resolv.conf)";
+        let ask = format!(
+            "printf '{}' | nc -w 3 {server_of} 53 | tail -c 4 | od -An -tu1",
+            by_tcp(&name)
+        );
+        let asked =
+            substrate.exec(&client, "main", ExecSpec::new(&["sh", "-c", &ask])).await.unwrap();
+        let said = house::all(asked.output().unwrap()).await;
+        let octets = address.octets().map(|octet| octet.to_string());
+        assert_eq!(said.split_whitespace().collect::<Vec<_>>(), octets);
         substrate.filter(&client, None).await.unwrap();
         substrate.filter(&server, None).await.unwrap();
         assert!(reaches(81).await);
@@ -407,4 +418,16 @@ async fn a_sandbox_may_have_the_hosts_network() {
         substrate.remove(&made.id, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;
+}
+
+/// A question for a name's address, as `printf` writes it.
+fn by_tcp(name: &str) -> String {
+    let mut question = vec![7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
+    for label in name.split('.') {
+        question.push(u8::try_from(label.len()).unwrap());
+        question.extend(label.bytes());
+    }
+    question.extend([0, 0, 1, 0, 1]);
+    let length = u16::try_from(question.len()).unwrap().to_be_bytes();
+    length.iter().chain(&question).map(|byte| format!("\\{byte:03o}")).collect()
 }

@@ -83,24 +83,30 @@ async fn containers_restart_and_their_ends_are_told() {
             let status = substrate.start(&id, main.clone()).await.unwrap();
             assert_eq!(status.containers["main"].attempt, attempt);
             let exit = Exit { code: Some(3), signal: None, out_of_memory: false };
-            let ended = Event::Exited { id: id.clone(), container: "main".into(), attempt, exit };
-            assert_eq!(events.next().await, Some(ended));
+            let told = events.next().await;
+            let Some(Event::Exited { id: of, container, attempt: run, exit: how, at }) = told
+            else {
+                panic!("{told:?}");
+            };
+            assert_eq!((&of, container.as_str(), run, how), (&id, "main", attempt, exit));
             let same = substrate.start(&id, main.clone()).await.unwrap();
             assert_eq!(same.containers["main"].state, ContainerState::Exited(exit));
-            assert!(same.containers["main"].ended_at.is_some());
+            assert_eq!(same.containers["main"].ended_at, Some(at));
+            let end = substrate.stop(&id, "main", Duration::ZERO).await.unwrap();
+            assert_eq!((end.exit, end.at), (exit, at));
         }
         assert_eq!(text(substrate, &id, "main").await, "run\nrun\nrun\n");
 
         // as process 1 it does not hear what it does not handle
         let stubborn = container(&house, "stubborn", "echo up; while :; do sleep 1; done");
         substrate.start(&id, stubborn).await.unwrap();
-        let exit = substrate.stop(&id, "stubborn", Duration::from_millis(50)).await.unwrap();
-        assert_eq!(exit.signal, Some(9));
+        let end = substrate.stop(&id, "stubborn", Duration::from_millis(50)).await.unwrap();
+        assert_eq!(end.exit.signal, Some(9));
         let mut polite = container(&house, "polite", "echo up; exec sleep 1000");
         polite.init = true;
         substrate.start(&id, polite).await.unwrap();
-        let exit = substrate.stop(&id, "polite", Duration::from_secs(60)).await.unwrap();
-        assert_eq!(exit.signal, Some(15));
+        let end = substrate.stop(&id, "polite", Duration::from_secs(60)).await.unwrap();
+        assert_eq!(end.exit.signal, Some(15));
         let mut quit = container(
             &house,
             "quit",
@@ -112,7 +118,7 @@ async fn containers_restart_and_their_ends_are_told() {
         let up = logs.next().await.unwrap();
         assert_eq!((up.stream, up.bytes.as_ref()), (Stdio::Out, b"up\n".as_slice()));
         assert_eq!(
-            substrate.stop(&id, "quit", Duration::from_secs(60)).await.unwrap().code,
+            substrate.stop(&id, "quit", Duration::from_secs(60)).await.unwrap().exit.code,
             Some(5)
         );
         assert_eq!(logs.next().await.unwrap().bytes, "bye\n");
@@ -293,8 +299,8 @@ async fn a_container_can_be_dialled_streamed_paused_and_bounded() {
         let busy = container(&house, "busy", "while :; do :; done");
         substrate.start(&id, busy).await.unwrap();
         substrate.pause(&id, "busy", true).await.unwrap();
-        let exit = substrate.stop(&id, "busy", Duration::ZERO).await.unwrap();
-        assert_eq!(exit.signal, Some(9), "what is paused can be stopped");
+        let end = substrate.stop(&id, "busy", Duration::ZERO).await.unwrap();
+        assert_eq!(end.exit.signal, Some(9), "what is paused can be stopped");
         let script = "test -t 0 && test -t 1 && stty size; echo err >&2; echo $TERM; exec 2>&1; cat";
         for (name, init) in [("terminal", false), ("terminal-init", true)] {
             let mut terminal = container(&house, name, script);

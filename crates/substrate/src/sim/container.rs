@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::Behaviour;
 use crate::{
-    ContainerSpec, ContainerState, ContainerStatus, Exit, ImageId, LogChunk, OutputChunk, Root,
+    ContainerSpec, ContainerState, ContainerStatus, End, Exit, ImageId, LogChunk, OutputChunk, Root,
 };
 
 /// One run of a container.
@@ -107,6 +107,11 @@ impl Container {
 
     pub(super) fn exit(&self) -> Option<Exit> {
         *self.end.borrow()
+    }
+
+    /// How and when it ended.
+    pub(super) fn ended(&self) -> Option<End> {
+        self.exit().zip(self.ended_at).map(|(exit, at)| End { exit, at })
     }
 
     pub(super) fn status(&self) -> ContainerStatus {

@@ -23,7 +23,7 @@ impl Shared {
             let (id, container) = (id.clone(), container.to_owned());
             let attempt = found.attempt;
             // nobody may be watching
-            let _ = self.events.send(Event::Exited { id, container, attempt, exit });
+            let _ = self.events.send(Event::Exited { id, container, attempt, exit, at });
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::{SimSubstrate, Told, feed};
 use crate::{
-    Capabilities, ContainerSpec, Event, ExecSpec, Exit, Filter, ImageStore, Limits, LogChunk,
+    Capabilities, ContainerSpec, End, Event, ExecSpec, Exit, Filter, ImageStore, Limits, LogChunk,
     Network, OutputChunk, SandboxId, SandboxSpec, SandboxStatus, Session, Stats, Stdio, Substrate,
     SubstrateError, TerminalSize, Verb, WarmTemplate,
 };
@@ -55,7 +55,7 @@ impl Substrate for SimSubstrate {
         id: &SandboxId,
         container: &str,
         grace: Duration,
-    ) -> Result<Exit, SubstrateError> {
+    ) -> Result<End, SubstrateError> {
         let (stubborn, mut end) = self.with(Verb::Signal, id, |sandbox| {
             let found = sandbox.containers.get(container)?;
             Some((found.stubborn, found.end.subscribe()))
@@ -67,8 +67,7 @@ impl Substrate for SimSubstrate {
             let _ = self.clock.timeout(grace, end.wait_for(Option::is_some)).await;
         }
         self.end(id, container, killed);
-        let exit = *end.borrow_and_update();
-        exit.ok_or_else(|| SubstrateError::Gone(id.clone()))
+        self.with(Verb::Signal, id, |sandbox| sandbox.containers.get(container)?.ended())
     }
 
     async fn remove(&self, id: &SandboxId, _grace: Duration) -> Result<(), SubstrateError> {

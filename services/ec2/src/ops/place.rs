@@ -9,12 +9,12 @@ use haar_ec2_contract::{
 };
 use haar_kernel::{Answer, Call, Query};
 use haar_ledger::Snapshot;
-use haar_types::Tags;
+use haar_types::{REGIONS, Tags};
 
 use crate::Ec2;
 use crate::listing::place_of;
 use crate::refusal::invalid;
-use crate::rules::{Filters, REGIONS, zone_id, zones};
+use crate::rules::{Filters, zone_id, zones};
 use crate::state::Resource as _;
 use crate::world::{default_vpc, seen};
 

@@ -3,44 +3,6 @@
 /// Letters of the zones that every region has here.
 const LETTERS: [char; 3] = ['a', 'b', 'c'];
 
-/// AWS's regions and whether an account has to opt in. Other regions work too and are not
-/// listed. AWS docs: *AWS Regions and Availability Zones > AWS Regions*.
-pub(crate) const REGIONS: &[(&str, bool)] = &[
-    ("af-south-1", true),
-    ("ap-east-1", true),
-    ("ap-east-2", true),
-    ("ap-northeast-1", false),
-    ("ap-northeast-2", false),
-    ("ap-northeast-3", false),
-    ("ap-south-1", false),
-    ("ap-south-2", true),
-    ("ap-southeast-1", false),
-    ("ap-southeast-2", false),
-    ("ap-southeast-3", true),
-    ("ap-southeast-4", true),
-    ("ap-southeast-5", true),
-    ("ap-southeast-7", true),
-    ("ca-central-1", false),
-    ("ca-west-1", true),
-    ("eu-central-1", false),
-    ("eu-central-2", true),
-    ("eu-north-1", false),
-    ("eu-south-1", true),
-    ("eu-south-2", true),
-    ("eu-west-1", false),
-    ("eu-west-2", false),
-    ("eu-west-3", false),
-    ("il-central-1", true),
-    ("me-central-1", true),
-    ("me-south-1", true),
-    ("mx-central-1", true),
-    ("sa-east-1", false),
-    ("us-east-1", false),
-    ("us-east-2", false),
-    ("us-west-1", false),
-    ("us-west-2", false),
-];
-
 /// The zones of a region: `us-east-1a` to `us-east-1c`.
 pub(crate) fn zones(region: &str) -> Vec<String> {
     LETTERS.iter().map(|letter| format!("{region}{letter}")).collect()

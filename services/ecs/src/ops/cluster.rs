@@ -3,13 +3,14 @@
 use haar_ecs_contract::model::{
     ClusterContainsServicesException, ClusterContainsTasksException, CreateCluster,
     CreateClusterResponse, DeleteCluster, DeleteClusterResponse, DescribeClusters,
-    DescribeClustersResponse, ListClusters, ListClustersResponse,
+    DescribeClustersResponse, ListClusters, ListClustersResponse, SettingName,
 };
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
 
 use super::Input;
 use super::cluster_settings::read_settings;
+use super::setting::effective;
 use crate::lookup::{Listing, find_cluster, place};
 use crate::refusal::{invalid, not_here};
 use crate::rules::{capacity, names, tags};
@@ -51,8 +52,10 @@ impl Ecs {
         let providers = input.capacity_providers.unwrap_or_default();
         providers.iter().try_for_each(|name| capacity::check_provider(name))?;
         let strategy = input.default_capacity_provider_strategy.unwrap_or_default();
-        check_default_strategy(&providers, &strategy)?;
-        let usual = crate::ops::setting::effective(tx, call, "containerInsights");
+        capacity::check_strategy(&strategy)?;
+        capacity::check_associated(&providers, &strategy)?;
+        let usual =
+            effective(tx, place(call), &call.principal.arn(), SettingName::ContainerInsights);
         let namespace = input.service_connect_defaults.map(|defaults| defaults.namespace);
         if namespace.as_ref().is_some_and(|name| !name.is_empty()) {
             return Err(not_here("serviceConnectDefaults"));
@@ -67,24 +70,6 @@ impl Ecs {
             default_strategy: strategy,
             tags: tags::read(input.tags)?,
         })
-    }
-}
-
-/// Refuses a default strategy that names what the cluster does not have.
-pub(super) fn check_default_strategy(
-    providers: &[String],
-    strategy: &[haar_ecs_contract::model::CapacityProviderStrategyItem],
-) -> Result<(), haar_wire::AwsError> {
-    capacity::check_strategy(strategy)?;
-    let strange = strategy.iter().find(|item| !providers.contains(&item.capacity_provider));
-    match strange {
-        None => Ok(()),
-        Some(item) => Err(invalid(format!(
-            "The specified capacity provider strategy cannot contain a capacity provider that is \
-             not associated with the cluster: {}. Associate the capacity provider with the cluster \
-             and try again.",
-            item.capacity_provider
-        ))),
     }
 }
 

@@ -9,7 +9,6 @@ use haar_ledger::Tx;
 use haar_wire::AwsError;
 
 use super::Input;
-use super::cluster::check_default_strategy;
 use crate::lookup::find_cluster;
 use crate::refusal::{invalid, not_here};
 use crate::rules::capacity;
@@ -76,10 +75,9 @@ impl Command<PutClusterCapacityProviders> for Ecs {
     ) -> Answer<PutClusterCapacityProviders> {
         let mut row = ClusterRow::clone(&*find_cluster(tx, call, Some(&input.cluster))?);
         input.capacity_providers.iter().try_for_each(|name| capacity::check_provider(name))?;
-        check_default_strategy(
-            &input.capacity_providers,
-            &input.default_capacity_provider_strategy,
-        )?;
+        let strategy = &input.default_capacity_provider_strategy;
+        capacity::check_strategy(strategy)?;
+        capacity::check_associated(&input.capacity_providers, strategy)?;
         row.capacity_providers = input.capacity_providers;
         row.default_strategy = input.default_capacity_provider_strategy;
         let cluster = render::cluster(tx, &row, &render::Include::all());

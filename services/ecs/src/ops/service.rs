@@ -3,7 +3,7 @@
 use haar_ecs_contract::model::{
     AvailabilityZoneRebalancing, AwsVpcConfiguration, CreateService, CreateServiceResponse,
     DeleteService, DeleteServiceResponse, DeploymentControllerType, PropagateTags,
-    SchedulingStrategy, ServiceConnectConfiguration,
+    SchedulingStrategy, ServiceConnectConfiguration, TaskDefinition, TaskOverride,
 };
 use haar_kernel::{Answer, Call, Command};
 use haar_ledger::Tx;
@@ -11,7 +11,7 @@ use haar_types::{Tags, Timestamp};
 use haar_wire::AwsError;
 
 use super::Input;
-use super::task::check_compatible;
+use super::task::{check_compatible, digest, has_role};
 use crate::announce;
 use crate::lookup::{find_cluster, find_service, find_usable_definition};
 use crate::order::check_platform;
@@ -35,19 +35,18 @@ impl Command<CreateService> for Ecs {
         names::check_name("service", &input.service_name)?;
         refuse(&input)?;
         let key = ServiceKey::new(&cluster.key, &input.service_name);
-        if let Some(known) = known(tx, &key, input.client_token.as_deref())? {
+        let request = request(&input);
+        if let Some(known) = known(tx, &key, (input.client_token.as_deref(), &request))? {
             let shown = render::service(tx, &known, true);
             return Ok(CreateServiceResponse { service: Some(shown) });
         }
         let named = input.task_definition.as_deref().filter(|named| !named.is_empty());
         let named = named.ok_or_else(|| invalid("TaskDefinition can not be blank."))?;
         let definition = find_usable_definition(tx, call, named)?;
-        let strategy = capacity::choose(
-            input.launch_type,
-            input.capacity_provider_strategy,
-            &cluster.default_strategy,
-        )?;
+        let strategy =
+            capacity::choose(input.launch_type, input.capacity_provider_strategy, &cluster)?;
         check_compatible(&definition.definition)?;
+        check_exec(input.enable_execute_command == Some(true), &definition.definition, "created")?;
         check_platform(input.platform_version.as_deref())?;
         let network = self.check_network(call, tx, input.network_configuration.as_ref())?;
         let target = Target {
@@ -72,6 +71,7 @@ impl Command<CreateService> for Ecs {
             tags: tags::read(input.tags)?,
             created_by: call.principal.arn(),
             client_token: input.client_token,
+            request: Some(request),
             ..empty(key, call.now)
         };
         rollout::begin(tx, &call.ids, &mut row, target, call.now);
@@ -98,6 +98,7 @@ fn empty(key: ServiceKey, now: Timestamp) -> ServiceRow {
         created_at: now,
         created_by: String::new(),
         client_token: None,
+        request: None,
         inactive_at: None,
         rollouts: Vec::new(),
         events: Vec::new(),
@@ -107,21 +108,47 @@ fn empty(key: ServiceKey, now: Timestamp) -> ServiceRow {
     }
 }
 
-/// A service of that name: the same by its token, or in the way.
+/// What tells requests for services apart: all but the token.
+fn request(input: &Input<CreateService>) -> String {
+    let mut all = haar_wire::to_json(input);
+    if let Some(members) = all.as_object_mut() {
+        members.remove("clientToken");
+    }
+    digest(&all)
+}
+
+/// Refuses execution of commands in tasks without a role: the agent acts under it.
+pub(super) fn check_exec(
+    is_asked: bool,
+    definition: &TaskDefinition,
+    what: &str,
+) -> Result<(), AwsError> {
+    match is_asked && !has_role(&TaskOverride::default(), definition) {
+        true => Err(invalid(format!(
+            "The service couldn't be {what} because a valid taskRoleArn is not being used. Specify \
+             a valid task role in your task definition and try again."
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// A service of that name: the same by its token and what was asked with it, or in the way.
 fn known(
     tx: &Tx,
     key: &ServiceKey,
-    token: Option<&str>,
+    (token, request): (Option<&str>, &String),
 ) -> Result<Option<std::sync::Arc<ServiceRow>>, AwsError> {
     let Some(row) = tx.get::<ServiceRow>(key) else { return Ok(None) };
+    let is_same = |row: &ServiceRow| {
+        let is_known = row.request.as_ref().is_none_or(|known| known == request);
+        token.is_some() && row.client_token.as_deref() == token && is_known
+    };
     match row.status {
         ServiceStatus::Inactive => Ok(None),
         ServiceStatus::Draining => {
             Err(invalid("Unable to Start a service that is still Draining."))
         }
-        ServiceStatus::Active if token.is_some() && row.client_token.as_deref() == token => {
-            Ok(Some(row))
-        }
+        ServiceStatus::Active if is_same(&row) => Ok(Some(row)),
         ServiceStatus::Active => Err(invalid("Creation of service was not idempotent.")),
     }
 }

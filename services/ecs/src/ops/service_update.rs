@@ -7,7 +7,8 @@ use haar_wire::AwsError;
 
 use super::Input;
 use super::service::{
-    connects, desired, grace, platform, refuse_extras, refuse_placement, same_network, some,
+    check_exec, connects, desired, grace, platform, refuse_extras, refuse_placement, same_network,
+    some,
 };
 use super::task::check_compatible;
 use crate::announce;
@@ -15,7 +16,7 @@ use crate::lookup::{find_cluster, find_service, find_usable_definition};
 use crate::order::check_platform;
 use crate::refusal::{invalid, not_here, service_not_active};
 use crate::rules::{capacity, deployment};
-use crate::state::{ServiceRow, Target};
+use crate::state::{ClusterRow, DefinitionRow, ServiceRow, Target};
 use crate::{Ecs, render, rollout};
 
 /// AWS docs: *Amazon ECS API Reference > UpdateService*. A new deployment begins where the
@@ -31,7 +32,12 @@ impl Command<UpdateService> for Ecs {
         let mut row = ServiceRow::clone(&*find_service(tx, &cluster.key, &input.service)?);
         refuse(&input)?;
         let old = row.primary().ok_or_else(service_not_active)?.target.clone();
-        let target = self.new_target(call, tx, &input, &old)?;
+        let target = self.new_target(call, tx, (&input, &cluster), &old)?;
+        let execs = input.enable_execute_command.unwrap_or(row.enable_execute_command);
+        let is_news = input.enable_execute_command.is_some() || target.definition != old.definition;
+        if let Some(definition) = tx.get::<DefinitionRow>(&target.definition) {
+            check_exec(execs && is_news, &definition.definition, "updated")?;
+        }
         row.configuration =
             deployment::configure(input.deployment_configuration, Some(&row.configuration))?;
         let counts = desired(input.desired_count)?;
@@ -43,8 +49,7 @@ impl Command<UpdateService> for Ecs {
             grace(input.health_check_grace_period_seconds)?.unwrap_or(row.health_grace_s);
         row.propagate_tags = input.propagate_tags.unwrap_or(row.propagate_tags);
         row.managed_tags = input.enable_ecs_managed_tags.unwrap_or(row.managed_tags);
-        row.enable_execute_command =
-            input.enable_execute_command.unwrap_or(row.enable_execute_command);
+        row.enable_execute_command = execs;
         row.zone_rebalancing = input.availability_zone_rebalancing.unwrap_or(row.zone_rebalancing);
         let is_same = target.definition == old.definition
             && target.strategy == old.strategy
@@ -65,7 +70,7 @@ impl Ecs {
         &self,
         call: &Call,
         tx: &Tx,
-        input: &Input<UpdateService>,
+        (input, cluster): (&Input<UpdateService>, &ClusterRow),
         old: &Target,
     ) -> Result<Target, AwsError> {
         let mut target = old.clone();
@@ -83,6 +88,7 @@ impl Ecs {
         }
         if let Some(strategy) = &input.capacity_provider_strategy {
             capacity::check_strategy(strategy)?;
+            capacity::check_associated(&cluster.capacity_providers, strategy)?;
             let is_change = *strategy != old.strategy;
             if is_change && input.force_new_deployment != Some(true) {
                 return Err(invalid(

@@ -11,8 +11,10 @@ use haar_wire::AwsError;
 
 use super::Input;
 use crate::Ecs;
-use crate::lookup::Listing;
+use crate::lookup::{Listing, place};
 use crate::refusal::invalid;
+use crate::rules::awslogs::BLOCKING;
+use crate::rules::names::Place;
 use crate::state::SettingRow;
 
 /// Each setting's value where nobody changed it, and the values that it takes.
@@ -25,25 +27,45 @@ fn usual(name: SettingName) -> (&'static str, &'static [&'static str]) {
         | SettingName::ContainerInstanceLongArnFormat => ("enabled", SWITCH),
         SettingName::AwsvpcTrunking | SettingName::FargateFIPSMode => ("disabled", SWITCH),
         SettingName::ContainerInsights => ("disabled", &["enabled", "disabled", "enhanced"]),
-        SettingName::TagResourceAuthorization => ("off", ONOFF),
+        // what makes resources with tags asks for the right to tag, whatever this says
+        SettingName::TagResourceAuthorization => ("on", ONOFF),
         SettingName::GuardDutyActivate => ("off", ONOFF),
         SettingName::FargateTaskRetirementWaitPeriod => ("7", &["0", "7", "14"]),
-        SettingName::DefaultLogDriverMode => ("non-blocking", &["blocking", "non-blocking"]),
+        SettingName::DefaultLogDriverMode => ("non-blocking", &[BLOCKING, "non-blocking"]),
         SettingName::FargateEventWindows => ("disabled", SWITCH),
     }
 }
 
-/// The value that holds for the caller: their own, else the account's, else AWS's.
-pub(crate) fn effective(snapshot: &Snapshot, call: &Call, name: &str) -> String {
-    let own = row(snapshot, call, &call.principal.arn(), name);
-    let value = own.or_else(|| row(snapshot, call, "", name));
-    let known = name.parse::<SettingName>().map(|name| usual(name).0).unwrap_or_default();
-    value.unwrap_or_else(|| known.to_owned())
+/// The value that holds for a principal of a place: their own, else the account's, else AWS's.
+pub(crate) fn effective(
+    snapshot: &Snapshot,
+    place: Place<'_>,
+    principal: &str,
+    name: SettingName,
+) -> String {
+    let own = row(snapshot, place, stored(principal), name);
+    let value = own.or_else(|| row(snapshot, place, "", name));
+    value.unwrap_or_else(|| usual(name).0.to_owned())
 }
 
-fn row(snapshot: &Snapshot, call: &Call, principal: &str, name: &str) -> Option<String> {
-    let (account, region) = (call.account.clone(), call.region.clone());
-    let key = (account, region, principal.to_owned(), name.to_owned());
+/// Whether logs whose mode is not told hold up tasks that a principal asks for.
+pub(crate) fn blocks_on_logs(snapshot: &Snapshot, place: Place<'_>, principal: &str) -> bool {
+    effective(snapshot, place, principal, SettingName::DefaultLogDriverMode) == BLOCKING
+}
+
+/// The root user's setting is the account's default.
+fn stored(principal: &str) -> &str {
+    if principal.ends_with(":root") { "" } else { principal }
+}
+
+fn row(
+    snapshot: &Snapshot,
+    place: Place<'_>,
+    principal: &str,
+    name: SettingName,
+) -> Option<String> {
+    let (account, region) = (place.account.clone(), place.region.clone());
+    let key = (account, region, principal.to_owned(), name.as_str().to_owned());
     snapshot.get::<SettingRow>(&key).map(|row| row.value.clone())
 }
 
@@ -70,6 +92,9 @@ fn put(
     if is_long_arn && value == "disabled" {
         return Err(invalid("The long ARN format can no longer be disabled."));
     }
+    if name == SettingName::TagResourceAuthorization && value == "off" {
+        return Err(invalid("Tagging authorization can no longer be turned off."));
+    }
     let (account, region) = (call.account.clone(), call.region.clone());
     let key = (account, region, principal.to_owned(), name.as_str().to_owned());
     tx.put(SettingRow { key, value: value.to_owned() });
@@ -85,9 +110,7 @@ impl Command<PutAccountSetting> for Ecs {
         input: Input<PutAccountSetting>,
     ) -> Answer<PutAccountSetting> {
         let principal = input.principal_arn.unwrap_or_else(|| call.principal.arn());
-        // The root user's setting is the account's default.
-        let is_root = principal.ends_with(":root");
-        put(call, tx, (input.name, &input.value), if is_root { "" } else { &principal })?;
+        put(call, tx, (input.name, &input.value), stored(&principal))?;
         let setting = setting(input.name, &input.value, principal);
         Ok(PutAccountSettingResponse { setting: Some(setting) })
     }
@@ -117,10 +140,9 @@ impl Command<DeleteAccountSetting> for Ecs {
         input: Input<DeleteAccountSetting>,
     ) -> Answer<DeleteAccountSetting> {
         let principal = input.principal_arn.unwrap_or_else(|| call.principal.arn());
-        let stored = if principal.ends_with(":root") { "" } else { &principal };
         let (account, region) = (call.account.clone(), call.region.clone());
         let name = input.name.as_str().to_owned();
-        tx.remove::<SettingRow>(&(account, region, stored.to_owned(), name));
+        tx.remove::<SettingRow>(&(account, region, stored(&principal).to_owned(), name));
         let setting = setting(input.name, "", principal);
         Ok(DeleteAccountSettingResponse { setting: Some(setting) })
     }
@@ -136,17 +158,14 @@ impl Query<ListAccountSettings> for Ecs {
     ) -> Answer<ListAccountSettings> {
         let principal = input.principal_arn.clone().unwrap_or_else(|| call.principal.arn());
         let is_effective = input.effective_settings.unwrap_or(false);
-        let stored = if principal.ends_with(":root") { "" } else { principal.as_str() };
         let mut settings = Vec::new();
         for name in
             SettingName::ALL.iter().filter(|name| input.name.is_none_or(|one| one == **name))
         {
-            let own = row(snapshot, call, stored, name.as_str());
             let value = match is_effective {
-                true => own.or_else(|| row(snapshot, call, "", name.as_str())),
-                false => own,
+                true => Some(effective(snapshot, place(call), &principal, *name)),
+                false => row(snapshot, place(call), stored(&principal), *name),
             };
-            let value = value.or_else(|| is_effective.then(|| usual(*name).0.to_owned()));
             let Some(value) = value else { continue };
             if input.value.as_ref().is_none_or(|wanted| *wanted == value) {
                 settings.push(setting(*name, &value, principal.clone()));

@@ -10,12 +10,14 @@ use haar_kernel::{Answer, Call, Command};
 use haar_ledger::{Snapshot, Tx};
 use haar_types::Tags;
 use haar_wire::AwsError;
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::Input;
+use super::setting::blocks_on_logs;
 use crate::announce;
 use crate::doors::may_pass_role;
-use crate::lookup::{find_cluster, find_task, find_usable_definition};
+use crate::lookup::{find_cluster, find_task, find_usable_definition, place};
 use crate::order::{Order, check_platform};
 use crate::refusal::{invalid, not_here};
 use crate::rules::{capacity, containers, fargate, tags};
@@ -44,7 +46,7 @@ impl Command<RunTask> for Ecs {
         let strategy = capacity::choose(
             input.launch_type,
             input.capacity_provider_strategy.clone(),
-            &cluster.default_strategy,
+            &cluster,
         )?;
         check_compatible(&definition.definition)?;
         let network = self.check_network(call, tx, input.network_configuration.as_ref())?;
@@ -56,6 +58,12 @@ impl Command<RunTask> for Ecs {
             overrides.execution_role_arn.as_ref().or(own.execution_role_arn.as_ref()),
         ] {
             may_pass_role(&self.doors, call, tx, role.map(String::as_str))?;
+        }
+        if input.enable_execute_command == Some(true) && !has_role(&overrides, own) {
+            return Err(invalid(
+                "The execute command failed because a valid task role is not being used. Specify \
+                 a valid task role in your task definition or as a task override and try again.",
+            ));
         }
         let family = &definition.key.family;
         let mut order = Order {
@@ -69,6 +77,7 @@ impl Command<RunTask> for Ecs {
             overrides,
             network,
             enable_execute_command: input.enable_execute_command.unwrap_or(false),
+            blocks_on_logs: blocks_on_logs(tx, place(call), &call.principal.arn()),
             tags: task_tags(&input, &cluster, &definition)?,
             now: call.now,
         };
@@ -104,9 +113,11 @@ fn answered(
     let key = (cluster.key.clone(), token.clone());
     let Some(row) = snapshot.get::<TokenRow>(&key) else { return Ok(None) };
     let arns: Vec<String> = row.tasks.iter().map(|task| task.arn()).collect();
-    if row.request != digest(input) {
-        let message = "The clientToken was used with other parameters before.".to_owned();
-        return Err(ConflictException { resource_ids: Some(arns), message: Some(message) }.into());
+    if row.request != digest(&haar_wire::to_json(input)) {
+        let text = "The RunTask request could not be processed due to conflicts. The provided \
+                    clientToken is already in use with a different RunTask request.";
+        let message = Some(text.to_owned());
+        return Err(ConflictException { resource_ids: Some(arns), message }.into());
     }
     let tasks = row.tasks.iter().filter_map(|key| snapshot.get::<TaskRow>(key));
     let shown = tasks.map(|task| {
@@ -126,15 +137,15 @@ fn remember(
     let Some(token) = &input.client_token else { return };
     tx.put(TokenRow {
         key: (cluster.key.clone(), token.clone()),
-        request: digest(input),
+        request: digest(&haar_wire::to_json(input)),
         tasks: rows.iter().map(|row| row.key.clone()).collect(),
         used_at: call.now,
     });
 }
 
-fn digest(input: &Input<RunTask>) -> String {
-    let json = haar_wire::to_json(input).to_string();
-    let hash = Sha256::digest(json.as_bytes());
+/// Tells requests apart.
+pub(super) fn digest(input: &Value) -> String {
+    let hash = Sha256::digest(input.to_string().as_bytes());
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -169,6 +180,12 @@ pub(super) fn check_compatible(definition: &TaskDefinition) -> Result<(), AwsErr
         return Ok(());
     }
     Err(invalid("Task definition does not support launch_type FARGATE."))
+}
+
+/// Whether a task's programs act under a role.
+pub(super) fn has_role(overrides: &TaskOverride, definition: &TaskDefinition) -> bool {
+    let role = overrides.task_role_arn.as_ref().or(definition.task_role_arn.as_ref());
+    role.is_some_and(|role| !role.is_empty())
 }
 
 impl Ecs {

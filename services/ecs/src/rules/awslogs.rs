@@ -14,15 +14,48 @@ pub(crate) struct AwsLogs {
     pub(crate) create_group: bool,
     /// A line that matches begins an event; the lines after it belong to it.
     pub(crate) begins: Option<Regex>,
-    /// Output that waits for its log in `non-blocking` mode; what comes beyond is lost. `None` in
-    /// `blocking` mode.
-    pub(crate) buffer_bytes: Option<u64>,
+    /// Its `mode` is `blocking`; where it is told.
+    blocks: Option<bool>,
+    /// `max-buffer-size`.
+    buffer: u64,
 }
+
+/// The mode in which no output is lost, and all that there are.
+pub(crate) const BLOCKING: &str = "blocking";
+const MODES: [&str; 2] = [BLOCKING, "non-blocking"];
 
 /// `max-buffer-size` where it is not told.
 const BUFFER_BYTES: u64 = 10 << 20;
 
+/// What the driver knows. *API Reference > LogConfiguration*.
+const OPTIONS: [&str; 8] = [
+    "awslogs-create-group",
+    "awslogs-datetime-format",
+    "awslogs-group",
+    "awslogs-multiline-pattern",
+    "awslogs-region",
+    "awslogs-stream-prefix",
+    "max-buffer-size",
+    "mode",
+];
+
 impl AwsLogs {
+    /// Refuses options that a definition may not have; the error is AWS's.
+    pub(crate) fn check(configuration: &LogConfiguration) -> Result<(), String> {
+        let given = || configuration.options.iter().flatten();
+        let strange = given().filter(|(name, _)| !OPTIONS.contains(&name.as_str()));
+        let strange: Vec<&str> = strange.map(|(name, _)| name.as_str()).collect();
+        if !strange.is_empty() {
+            return Err(format!("Log driver awslogs disallows options: {}", strange.join(", ")));
+        }
+        if given().any(|(name, value)| name == "awslogs-create-group" && value != "true") {
+            let text = "Log driver awslogs option 'awslogs-create-group' should only be set to \
+                        'true', else omit option.";
+            return Err(text.to_owned());
+        }
+        Self::read(configuration).map(drop)
+    }
+
     /// Reads the options; the error is AWS's.
     pub(crate) fn read(configuration: &LogConfiguration) -> Result<Self, String> {
         let none = BTreeMap::new();
@@ -34,8 +67,8 @@ impl AwsLogs {
                 || format!("Log driver awslogs option '{name}' should not be null or empty.");
             text.ok_or_else(empty)
         };
-        let mode = text("mode").unwrap_or_else(|| "non-blocking".to_owned());
-        if !["blocking", "non-blocking"].contains(&mode.as_str()) {
+        let mode = text("mode");
+        if let Some(mode) = mode.as_ref().filter(|mode| !MODES.contains(&mode.as_str())) {
             return Err(format!("Log driver awslogs option 'mode' cannot be '{mode}'."));
         }
         let buffer = match text("max-buffer-size") {
@@ -50,8 +83,15 @@ impl AwsLogs {
             stream_prefix: text("awslogs-stream-prefix"),
             create_group: text("awslogs-create-group").is_some_and(|value| value == "true"),
             begins: beginning(text("awslogs-multiline-pattern"), text("awslogs-datetime-format"))?,
-            buffer_bytes: (mode == "non-blocking").then_some(buffer),
+            blocks: mode.map(|mode| mode == BLOCKING),
+            buffer,
         })
+    }
+
+    /// Output that waits for its log, and what comes beyond is lost; `None`: all of it waits.
+    /// `blocks_usually` counts where the definition names no mode.
+    pub(crate) fn buffer_bytes(&self, blocks_usually: bool) -> Option<u64> {
+        (!self.blocks.unwrap_or(blocks_usually)).then_some(self.buffer)
     }
 
     /// `PREFIX/CONTAINER/TASK`.
@@ -144,6 +184,17 @@ mod tests {
         assert_eq!(logs.stream("web", "abc"), "p/web/abc");
         assert_eq!(read(&[]).unwrap().stream("web", "abc"), "web/abc");
         assert!(read(&[("awslogs-group", "")]).is_err());
+    }
+
+    #[test]
+    fn what_waits_for_the_log_is_bounded_by_the_mode() {
+        let size = ("max-buffer-size", "1m");
+        let waits = |options: &[_], usually| read(options).unwrap().buffer_bytes(usually);
+        assert_eq!(waits(&[size], false), Some(1 << 20));
+        assert_eq!(waits(&[size], true), None);
+        assert_eq!(waits(&[size, ("mode", "non-blocking")], true), Some(1 << 20));
+        assert_eq!(waits(&[("mode", "blocking")], false), None);
+        assert!(read(&[("mode", "perhaps")]).is_err());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use haar_ecs_contract::model::{CapacityProviderStrategyItem as Item, LaunchType}
 use haar_wire::AwsError;
 
 use crate::refusal::{invalid, not_here};
+use crate::state::ClusterRow;
 
 /// The capacity providers that every cluster may use.
 pub(crate) const PROVIDERS: [&str; 2] = ["FARGATE", "FARGATE_SPOT"];
@@ -38,14 +39,27 @@ pub(crate) fn check_strategy(strategy: &[Item]) -> Result<(), AwsError> {
     Ok(())
 }
 
+/// Refuses a strategy that names what its cluster does not have.
+pub(crate) fn check_associated(providers: &[String], strategy: &[Item]) -> Result<(), AwsError> {
+    match strategy.iter().all(|item| providers.contains(&item.capacity_provider)) {
+        true => Ok(()),
+        false => Err(invalid(
+            "The specified capacity provider strategy cannot contain a capacity provider that is \
+             not associated with the cluster. Associate the capacity provider with the cluster or \
+             specify a valid capacity provider and try again.",
+        )),
+    }
+}
+
 /// What a call and its cluster say together: the strategy, empty for launch type FARGATE.
 pub(crate) fn choose(
     launch_type: Option<LaunchType>,
     given: Option<Vec<Item>>,
-    of_cluster: &[Item],
+    cluster: &ClusterRow,
 ) -> Result<Vec<Item>, AwsError> {
-    let given = given.unwrap_or_default();
+    let (given, of_cluster) = (given.unwrap_or_default(), &cluster.default_strategy);
     check_strategy(&given)?;
+    check_associated(&cluster.capacity_providers, &given)?;
     match launch_type {
         Some(_) if !given.is_empty() => Err(invalid(
             "Specifying both a launch type and capacity provider strategy is not supported. Remove \
@@ -54,7 +68,7 @@ pub(crate) fn choose(
         Some(LaunchType::Fargate) => Ok(Vec::new()),
         Some(other) => Err(not_here(&format!("Launch type {other}"))),
         None if !given.is_empty() => Ok(given),
-        None if !of_cluster.is_empty() => Ok(of_cluster.to_vec()),
+        None if !of_cluster.is_empty() => Ok(of_cluster.clone()),
         None => Err(not_here("Launch type EC2")),
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn check(container: &ContainerDefinition, mode: NetworkMode) -> Resul
     if let Some(log) = container.log_configuration.as_ref()
         && log.log_driver == LogDriver::Awslogs
     {
-        AwsLogs::read(log).map_err(client)?;
+        AwsLogs::check(log).map_err(client)?;
     }
     Ok(())
 }

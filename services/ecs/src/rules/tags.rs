@@ -20,7 +20,9 @@ pub(crate) fn read(tags: Option<Vec<Tag>>) -> Result<Tags, AwsError> {
         if key.to_ascii_lowercase().starts_with("aws:") {
             return Err(invalid("Tag keys must not begin with aws:."));
         }
-        all.insert(key, tag.value.unwrap_or_default());
+        if all.insert(key, tag.value.unwrap_or_default()).is_some() {
+            return Err(invalid("Multiple tags contain the same key."));
+        }
     }
     check_count(&all)?;
     Ok(all)

@@ -1,6 +1,7 @@
 //! What containers find in their environment.
 //!
-//! *Developer Guide > Task metadata endpoint*, *> Task IAM role*.
+//! *Developer Guide > Task metadata endpoint*, *> Task IAM role*, *> Task scale-in protection
+//! endpoint*.
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddrV4};
@@ -71,6 +72,7 @@ pub(crate) fn of(
     };
     set("ECS_CONTAINER_METADATA_URI", format!("{at}/v3/{id}"));
     set("ECS_CONTAINER_METADATA_URI_V4", format!("{at}/v4/{id}"));
+    set("ECS_AGENT_URI", format!("{at}/api/{id}"));
     if has_role {
         let path = credentials_path(row);
         match metadata == METADATA {

@@ -148,9 +148,10 @@ impl Ecs {
             loop {
                 let (stream, place) = accept(&room.doors.clock, &listener, &places).await;
                 let (room, key) = (Arc::clone(&room), key.clone());
-                let served = http::serve(stream, move |path| {
+                let clock = room.doors.clock.clone();
+                let served = http::serve(clock, stream, move |asked| {
                     let (room, key) = (Arc::clone(&room), key.clone());
-                    async move { metadata::answer(&room, &key, &path).await }
+                    async move { metadata::answer(&room, &key, &asked).await }
                 });
                 tokio::spawn(async move {
                     served.await;

@@ -1,11 +1,13 @@
-//! The little of HTTP that programs inside tasks are answered with: `GET` of a JSON document.
+//! The little of HTTP that programs inside tasks are answered with: JSON documents, and small ones
+//! taken.
 
 use std::convert::Infallible;
 use std::future::Future;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use haar_clock::Clock;
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -17,23 +19,45 @@ use tokio::net::TcpStream;
 /// How long a connection may be without a request.
 const IDLE_MAX: Duration = Duration::from_secs(30);
 
-/// Serves one connection. `answer` gets the path of each request; `None`: there is no such.
-pub(super) async fn serve<F, A>(stream: TcpStream, answer: F)
+/// Longest document that is taken.
+const BODY_BYTES_MAX: usize = 64 << 10;
+
+/// What a program asks.
+pub(super) struct Asked {
+    pub(super) method: Method,
+    pub(super) path: String,
+    /// Empty where it is too long, or took too long.
+    pub(super) body: Bytes,
+}
+
+/// What it is answered.
+pub(super) struct Reply {
+    pub(super) status: StatusCode,
+    pub(super) document: Value,
+}
+
+impl Reply {
+    /// A document that is there.
+    pub(super) fn ok(document: Value) -> Self {
+        Self { status: StatusCode::OK, document }
+    }
+}
+
+/// Serves one connection. `answer` gets each request; `None`: there is no such.
+pub(super) async fn serve<F, A>(clock: Clock, stream: TcpStream, answer: F)
 where
-    F: Fn(String) -> A + Send + Sync + 'static,
-    A: Future<Output = Option<Value>> + Send,
+    F: Fn(Asked) -> A + Send + Sync + 'static,
+    A: Future<Output = Option<Reply>> + Send,
 {
-    let service = service_fn(|request: Request<Incoming>| {
-        let path = request.uri().path().to_owned();
-        let is_get = request.method() == Method::GET;
-        let asked = is_get.then(|| answer(path));
-        async move {
-            let found = match asked {
-                Some(asked) => asked.await,
-                None => None,
-            };
-            Ok::<_, Infallible>(response(found))
-        }
+    let (clock, answer) = (&clock, &answer);
+    let service = service_fn(move |request: Request<Incoming>| async move {
+        let (head, body) = request.into_parts();
+        let body = Limited::new(body, BODY_BYTES_MAX).collect();
+        let body = clock.timeout(IDLE_MAX, body).await.ok().and_then(Result::ok);
+        let body = body.map(|body| body.to_bytes()).unwrap_or_default();
+        let path = head.uri.path().to_owned();
+        let found = answer(Asked { method: head.method, path, body }).await;
+        Ok::<_, Infallible>(response(found))
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
@@ -43,10 +67,12 @@ where
     }
 }
 
-fn response(found: Option<Value>) -> Response<Full<Bytes>> {
-    let status = if found.is_some() { StatusCode::OK } else { StatusCode::NOT_FOUND };
-    let body = found.unwrap_or_else(|| json!({ "code": "NotFound", "message": "no such path" }));
-    let mut response = Response::new(Full::new(Bytes::from(body.to_string())));
+fn response(found: Option<Reply>) -> Response<Full<Bytes>> {
+    let Reply { status, document } = found.unwrap_or_else(|| Reply {
+        status: StatusCode::NOT_FOUND,
+        document: json!({ "code": "NotFound", "message": "no such path" }),
+    });
+    let mut response = Response::new(Full::new(Bytes::from(document.to_string())));
     *response.status_mut() = status;
     let json = hyper::header::HeaderValue::from_static("application/json");
     response.headers_mut().insert(hyper::header::CONTENT_TYPE, json);

@@ -1,16 +1,19 @@
-//! The task metadata endpoint, version 4, and the task's credentials.
+//! The task metadata endpoint, version 4, the agent's own, and the task's credentials.
 //!
 //! *Developer Guide > Task metadata endpoint version 4 for tasks on Fargate*.
 
+mod protection;
 mod stats;
 
 use std::sync::Arc;
 
 use haar_ecs_contract::model::{ContainerDefinition, LogDriver};
 use haar_types::Timestamp;
+use hyper::Method;
 use serde_json::{Map, Value, json};
 
 use super::environment::credentials_path;
+use super::http::{Asked, Reply};
 use super::prepare::role;
 use crate::Ecs;
 use crate::ops::task_size;
@@ -24,26 +27,25 @@ struct Shown<'a> {
     definition: &'a DefinitionRow,
 }
 
-/// The document at a path; `None`: there is none.
-pub(super) async fn answer(room: &Arc<Ecs>, key: &TaskKey, path: &str) -> Option<Value> {
+/// What a program in a task is answered; `None`: there is no such path.
+pub(super) async fn answer(room: &Arc<Ecs>, key: &TaskKey, asked: &Asked) -> Option<Reply> {
     let snapshot = room.doors.ledger.snapshot();
     let row = snapshot.get::<TaskRow>(key)?;
     let definition = snapshot.get::<DefinitionRow>(&row.definition)?;
-    if path == credentials_path(&row) {
-        return credentials(room, &row, &definition);
+    if asked.path == credentials_path(&row) && asked.method == Method::GET {
+        return credentials(room, &row, &definition).map(Reply::ok);
     }
-    let (version, rest) = path.strip_prefix('/')?.split_once('/')?;
-    if version != "v3" && version != "v4" {
-        return None;
-    }
+    let (part, rest) = asked.path.strip_prefix('/')?.split_once('/')?;
     let (id, what) = rest.split_once('/').unwrap_or((rest, ""));
     let container = row.containers.iter().find(|one| runtime_id(&row, one) == id)?;
     let shown = Shown { row: &row, definition: &definition };
-    match what.trim_end_matches('/') {
-        "" => Some(shown.container(container)),
-        "task" | "taskWithTags" => Some(shown.task(what == "taskWithTags")),
-        "stats" => stats::of_container(room, (&row, &definition), container).await,
-        "task/stats" => Some(stats::of_task(room, (&row, &definition)).await),
+    match (part, what.trim_end_matches('/')) {
+        ("api", "task-protection/v1/state") => {
+            protection::answer(room, (&row, role(&row, &definition)), asked).await
+        }
+        ("v3" | "v4", what) if asked.method == Method::GET => {
+            shown.document(room, container, what).await.map(Reply::ok)
+        }
         _ => None,
     }
 }
@@ -63,6 +65,17 @@ fn credentials(room: &Ecs, row: &TaskRow, definition: &DefinitionRow) -> Option<
 }
 
 impl Shown<'_> {
+    async fn document(&self, room: &Ecs, container: &TaskContainer, what: &str) -> Option<Value> {
+        let of = (self.row, self.definition);
+        match what {
+            "" => Some(self.container(container)),
+            "task" | "taskWithTags" => Some(self.task(what == "taskWithTags")),
+            "stats" => stats::of_container(room, of, container).await,
+            "task/stats" => Some(stats::of_task(room, of).await),
+            _ => None,
+        }
+    }
+
     fn task(&self, with_tags: bool) -> Value {
         let Self { row, definition } = self;
         let (cpu, memory) = task_size(&row.overrides, &definition.definition);

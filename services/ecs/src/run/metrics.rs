@@ -1,5 +1,6 @@
 //! What tasks use, once a minute: into CloudWatch and the bill.
 
+mod enhanced;
 mod insights;
 mod usage;
 
@@ -14,8 +15,15 @@ use parking_lot::Mutex;
 
 use crate::Ecs;
 use crate::ops::task_size;
-use crate::state::{ClusterKey, DefinitionRow, TaskKey, TaskRow, TaskStatus, sandbox_name};
+use crate::run::environment::overridden;
+use crate::state::{
+    ClusterKey, ClusterRow, DefinitionRow, TaskContainer, TaskKey, TaskRow, TaskStatus,
+    sandbox_name,
+};
 use usage::Whom;
+
+/// The value of `containerInsights` with which tasks and containers have metrics of their own.
+const ENHANCED: &str = "enhanced";
 
 /// How often. *Developer Guide > Amazon ECS CloudWatch metrics*: one-minute periods.
 const EVERY: Duration = Duration::from_secs(60);
@@ -24,23 +32,28 @@ const EVERY: Duration = Duration::from_secs(60);
 /// they owe in any case: so the bill knows them soon.
 const ROUNDS: u32 = 12;
 
-/// What a task has used since it was looked at before.
+/// What a task, or a container of it, has used since it was looked at before.
 pub(super) struct Sight {
     pub(super) row: Arc<TaskRow>,
+    /// The container; none of the task as a whole.
+    pub(super) container: Option<String>,
     /// CPU units, of `cpu_reserved`.
     pub(super) cpu_used: f64,
     pub(super) cpu_reserved: f64,
     /// MiB, of `memory_reserved`.
     pub(super) memory_used: f64,
     pub(super) memory_reserved: f64,
-    /// Since the task began.
+    /// GiB of scratch disk.
+    pub(super) ephemeral_reserved: f64,
+    /// Since it began.
     pub(super) stats: Stats,
     /// Since the last look.
     pub(super) before: Stats,
     pub(super) seconds: f64,
 }
 
-type Before = BTreeMap<TaskKey, (Stats, Timestamp)>;
+/// By task and container, as in [`Sight`].
+type Before = BTreeMap<(TaskKey, Option<String>), (Stats, Timestamp)>;
 
 impl Ecs {
     /// Looks at all running tasks once a minute; never ends. The wiring spawns it.
@@ -69,24 +82,53 @@ impl Ecs {
                 continue;
             }
             let Some(definition) = snapshot.get::<DefinitionRow>(&row.definition) else { continue };
-            let id = SandboxId(sandbox_name(&row.key));
-            let Ok(stats) = self.doors.substrate.stats(&id).await else { continue };
-            let now = self.doors.clock.now();
-            next.insert(row.key.clone(), (stats, now));
-            let known = before.lock().get(&row.key).copied();
-            let started = row.times.started_at.unwrap_or(row.created_at);
-            let (before, since) = known.unwrap_or((Stats::default(), started));
-            sights.push(sight(row, &definition, (before, stats), now.since(since)));
+            let cluster = snapshot.get::<ClusterRow>(&row.key.cluster);
+            let mut subjects = vec![None];
+            if cluster.is_some_and(|cluster| cluster.container_insights == ENHANCED) {
+                let runs = |one: &&TaskContainer| one.last_status == TaskStatus::Running;
+                let running = row.containers.iter().filter(runs);
+                subjects.extend(running.map(|one| Some(one.name.clone())));
+            }
+            for container in subjects {
+                let key = (row.key.clone(), container);
+                let known = before.lock().get(&key).copied();
+                if let Some(sight) = self.see((&row, &definition), &key.1, known).await {
+                    next.insert(key, (sight.stats, self.doors.clock.now()));
+                    sights.push(sight);
+                }
+            }
         }
         *before.lock() = next;
         sights
+    }
+
+    async fn see(
+        &self,
+        (row, definition): (&Arc<TaskRow>, &DefinitionRow),
+        container: &Option<String>,
+        known: Option<(Stats, Timestamp)>,
+    ) -> Option<Sight> {
+        let id = SandboxId(sandbox_name(&row.key));
+        let stats = match container {
+            None => self.doors.substrate.stats(&id).await,
+            Some(name) => self.doors.substrate.container_stats(&id, name).await,
+        };
+        let stats = stats.ok()?;
+        let own = container.as_ref().and_then(|name| row.container(name)?.started_at);
+        let started = own.or(row.times.started_at).unwrap_or(row.created_at);
+        let (before, since) = known.unwrap_or((Stats::default(), started));
+        let passed = self.doors.clock.now().since(since);
+        Some(sight((row, definition), container.clone(), (before, stats), passed))
     }
 
     /// Namespace `AWS/ECS`, by service and by cluster.
     fn tell_utilization(&self, metrics: &dyn MetricSink, sights: &[Sight]) {
         let now = self.doors.clock.now();
         for sight in sights {
-            let Some(service) = &sight.row.service else { continue };
+            let Some(service) = sight.row.service.as_ref().filter(|_| sight.container.is_none())
+            else {
+                continue;
+            };
             let cluster = &sight.row.key.cluster;
             let by_service =
                 [("ClusterName", cluster.name.as_str()), ("ServiceName", service.name.as_str())];
@@ -110,17 +152,23 @@ impl Ecs {
 }
 
 fn sight(
-    row: Arc<TaskRow>,
-    definition: &DefinitionRow,
+    (row, definition): (&Arc<TaskRow>, &DefinitionRow),
+    container: Option<String>,
     (before, stats): (Stats, Stats),
     passed: Duration,
 ) -> Sight {
-    let (cpu, memory) = task_size(&row.overrides, &definition.definition);
+    let (mut cpu, mut memory) = task_size(&row.overrides, &definition.definition);
+    if let Some(name) = &container {
+        let own = own_size(row, definition, name);
+        (cpu, memory) = (own.0.unwrap_or(cpu), own.1.unwrap_or(memory));
+    }
     let seconds = passed.as_secs_f64().max(0.001);
     let used = stats.cpu.saturating_sub(before.cpu).as_secs_f64();
     let working_set = stats.memory_bytes.saturating_sub(stats.cache_bytes);
     Sight {
-        row,
+        row: Arc::clone(row),
+        container,
+        ephemeral_reserved: f64::from(row.ephemeral_gib),
         cpu_used: used / seconds * 1024.0,
         cpu_reserved: f64::from(cpu),
         memory_used: working_set as f64 / f64::from(1 << 20),
@@ -129,6 +177,20 @@ fn sight(
         before,
         seconds,
     }
+}
+
+/// CPU units and MiB that a container has for itself; `None`: what its task has.
+fn own_size(row: &TaskRow, definition: &DefinitionRow, name: &str) -> (Option<u32>, Option<u32>) {
+    let mut all = definition.definition.container_definitions.iter().flatten();
+    let own = all.find(|one| one.name.as_deref() == Some(name));
+    let over = overridden(row, name);
+    let cpu = over.and_then(|over| over.cpu).or(own.and_then(|own| own.cpu));
+    let memory = over.and_then(|over| over.memory);
+    let memory = memory.or(own.and_then(|own| own.memory.or(own.memory_reservation)));
+    let some = |number: Option<i32>| {
+        number.and_then(|number| u32::try_from(number).ok()).filter(|number| *number > 0)
+    };
+    (some(cpu), some(memory))
 }
 
 fn percent(used: f64, reserved: f64) -> f64 {

@@ -54,8 +54,8 @@ impl Ecs {
         loop {
             match self.doors.clock.timeout(COMPARE_EVERY, events.next()).await {
                 Ok(None) => return Ok(()),
-                Ok(Some(Event::Exited { id, container, attempt, exit })) => {
-                    self.exited(&id, &container, attempt, exit).await;
+                Ok(Some(Event::Exited { id, container, attempt, exit, at })) => {
+                    self.exited(&id, (&container, attempt), (exit, at)).await;
                 }
                 Ok(Some(Event::Lost(id))) => self.lost(&id).await,
                 Ok(Some(Event::OutOfMemory { .. })) => {} // its exit tells it
@@ -100,9 +100,9 @@ impl Ecs {
         }
     }
 
-    async fn exited(&self, id: &SandboxId, container: &str, attempt: u32, exit: Exit) {
+    async fn exited(&self, id: &SandboxId, run: (&str, u32), end: (Exit, Timestamp)) {
         let Some(key) = find(&self.doors.ledger.snapshot(), id) else { return };
-        self.write_end(&key, (container, attempt), (exit, self.doors.clock.now())).await;
+        self.write_end(&key, run, end).await;
     }
 
     /// The sandbox has gone with all that ran in it.

@@ -35,11 +35,11 @@ const FILES: (u64, u64) = (65_535, 65_535);
 const KEPT_BYTES: u64 = 1 << 20;
 const KEPT_BLOCKING_BYTES: u64 = 256 << 20;
 
-fn kept(one: &ContainerDefinition) -> OutputMode {
+fn kept(row: &TaskRow, one: &ContainerDefinition) -> OutputMode {
     let logs = one.log_configuration.as_ref().and_then(|logs| AwsLogs::read(logs).ok());
     let bytes = match logs {
         None => KEPT_BYTES,
-        Some(logs) => logs.buffer_bytes.unwrap_or(KEPT_BLOCKING_BYTES),
+        Some(logs) => logs.buffer_bytes(row.blocks_on_logs).unwrap_or(KEPT_BLOCKING_BYTES),
     };
     OutputMode::Kept { bytes }
 }
@@ -165,7 +165,7 @@ pub(crate) fn container(
         stop: Stop { signal: None, timeout: Some(seconds(one.stop_timeout, 30)) },
         terminal: one.pseudo_terminal == Some(true),
         open_stdin: one.interactive == Some(true),
-        output: kept(one),
+        output: kept(row, one),
         ..ContainerSpec::new(name, Root::Image(ImageId(image.unwrap_or_default())))
     }
 }

@@ -66,6 +66,9 @@ pub struct ServiceRow {
     pub created_by: String,
     /// As given to `CreateService`.
     pub client_token: Option<String>,
+    /// Digest of what `CreateService` was asked, but for the token.
+    #[serde(default)]
+    pub request: Option<String>,
     /// When it became `Inactive`.
     pub inactive_at: Option<Timestamp>,
     /// What shall run (first, the primary one) and what still runs of before.

@@ -71,6 +71,10 @@ pub struct TaskRow {
     pub enable_execute_command: bool,
     /// Size of its scratch disk.
     pub ephemeral_gib: u32,
+    /// Logs whose mode is not told are `blocking`: the setting `defaultLogDriverMode` of who asked
+    /// for it.
+    #[serde(default)]
+    pub blocks_on_logs: bool,
     /// Its tags.
     pub tags: Tags,
     /// When it was asked for.
@@ -125,8 +129,11 @@ pub struct TaskTimes {
     pub stopping_at: Option<Timestamp>,
     /// The last container has ended.
     pub execution_stopped_at: Option<Timestamp>,
-    /// `STOPPED` began.
+    /// `STOPPED` began; where all of it ended while haar was not there, its end.
     pub stopped_at: Option<Timestamp>,
+    /// Its end was written down: it can be described for a while from then on.
+    #[serde(default)]
+    pub told_at: Option<Timestamp>,
 }
 
 /// A task's network interface.

@@ -118,6 +118,7 @@ fn offered(world: &mut Cloud<'_>) -> Value {
     world.define("web", "nginx");
     let mut input = run("web");
     input["enableExecuteCommand"] = true.into();
+    input["overrides"] = json!({ "taskRoleArn": "arn:aws:iam::000000000000:role/ecs" });
     let task = world.ok::<RunTask>(input)["tasks"][0]["taskArn"].as_str().unwrap().to_owned();
     assert!(reaches(world, &task, TaskStatus::Running, seconds(5)));
     world.ok::<ExecuteCommand>(json!({ "task": task, "command": "sh", "interactive": true }))

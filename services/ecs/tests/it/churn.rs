@@ -29,7 +29,7 @@ fn an_hour_of_churn_leaves_nothing_behind() {
         assert!(world.run_until(seconds(60), is_whole));
         for kill in 1..=KILLS {
             let victim = sandbox(&oldest(&world.snapshot()));
-            world.outside.substrate().end(&victim, "web", exit(1));
+            end(world, &victim, 1);
             world.run_for(seconds(10));
             if kill % 90 == 0 {
                 world.crash_within(seconds(5));

@@ -114,6 +114,10 @@ fn account_settings_hold_for_what_is_made_after() {
         world.ok::<DeleteAccountSetting>(json!({ "name": "containerInsights" }));
         let made = world.ok::<CreateCluster>(json!({ "clusterName": "b" }));
         assert_eq!(made["cluster"]["settings"][0]["value"], "disabled");
+        let tagging = json!({ "effectiveSettings": true, "name": "tagResourceAuthorization" });
+        assert_eq!(world.ok::<ListAccountSettings>(tagging)["settings"][0]["value"], "on");
+        let off = json!({ "name": "tagResourceAuthorization", "value": "off" });
+        assert!(world.call::<PutAccountSetting>(off).is_err());
         let wrong = json!({ "name": "awsvpcTrunking", "value": "perhaps" });
         assert!(world.call::<PutAccountSetting>(wrong).is_err());
     });

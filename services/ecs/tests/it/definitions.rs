@@ -142,6 +142,21 @@ fn definitions_that_make_no_sense_are_refused() {
 }
 
 #[test]
+fn options_that_a_log_driver_does_not_know_are_refused() {
+    let with = |name: &str, value: &str| {
+        let mut options = json!({ "awslogs-group": "g", "awslogs-region": "us-east-1" });
+        options[name] = json!(value);
+        let logs = json!({ "logDriver": "awslogs", "options": options });
+        move |it: &mut Value| it["containerDefinitions"][0]["logConfiguration"] = logs.clone()
+    };
+    refused(with("log_key", "log"), "Log driver awslogs disallows options: log_key");
+    refused(
+        with("awslogs-create-group", "false"),
+        "Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit",
+    );
+}
+
+#[test]
 fn what_would_be_kept_without_effect_is_refused() {
     for (member, value, what) in [
         ("pidMode", json!("task"), "pidMode"),

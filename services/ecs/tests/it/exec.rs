@@ -19,6 +19,7 @@ fn two(world: &Cloud<'_>) -> String {
 fn started(world: &Cloud<'_>, family: &str) -> String {
     let mut input = run(family);
     input["enableExecuteCommand"] = true.into();
+    input["overrides"] = json!({ "taskRoleArn": "arn:aws:iam::000000000000:role/ecs" });
     world.ok::<RunTask>(input)["tasks"][0]["taskArn"].as_str().unwrap().to_owned()
 }
 

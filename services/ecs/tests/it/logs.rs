@@ -2,6 +2,7 @@
 
 use haar_ecs::state::TaskStatus;
 use haar_ecs_contract::model::*;
+use haar_substrate::OutputMode;
 use haar_substrate::sim::line;
 use serde_json::{Value, json};
 
@@ -10,13 +11,14 @@ use crate::house::*;
 fn logged(create: bool) -> Value {
     let mut input = definition("web", "nginx");
     input["executionRoleArn"] = json!("arn:aws:iam::000000000000:role/exec");
-    input["containerDefinitions"][0]["logConfiguration"] = json!({
-        "logDriver": "awslogs",
-        "options": {
-            "awslogs-group": "g", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "p",
-            "awslogs-create-group": create.to_string(),
-        },
+    let mut options = json!({
+        "awslogs-group": "g", "awslogs-region": "us-east-1", "awslogs-stream-prefix": "p",
     });
+    if create {
+        options["awslogs-create-group"] = json!("true");
+    }
+    let logs = json!({ "logDriver": "awslogs", "options": options });
+    input["containerDefinitions"][0]["logConfiguration"] = logs;
     input
 }
 
@@ -51,6 +53,34 @@ fn a_group_that_is_not_there_stops_the_task_unless_it_is_to_be_made() {
         world.ok::<StopTask>(json!({ "task": arn }));
         assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(60)));
         assert_eq!(written(world, &arn), ["hello", "bye"]);
+    });
+}
+
+#[test]
+fn the_mode_that_is_not_told_is_the_accounts() {
+    play(|world| {
+        world.cluster();
+        world.ok::<RegisterTaskDefinition>(logged(true));
+        let kept = |arn: &str| {
+            assert!(reaches(world, arn, TaskStatus::Running, seconds(30)));
+            let spec = world.outside.substrate().spec(&sandbox(arn)).unwrap();
+            spec.containers[0].output
+        };
+        let some = OutputMode::Kept { bytes: 10 << 20 };
+        assert_eq!(kept(&world.run_task("web")), some);
+        let blocking = json!({ "name": "defaultLogDriverMode", "value": "blocking" });
+        world.ok::<PutAccountSettingDefault>(blocking);
+        let much = OutputMode::Kept { bytes: 256 << 20 };
+        assert_eq!(kept(&world.run_task("web")), much);
+        world.ok::<CreateService>(service("s", "web", 1));
+        let listed = || world.ok::<ListTasks>(json!({ "serviceName": "s" }))["taskArns"].clone();
+        world.run_for(seconds(5));
+        assert_eq!(kept(listed()[0].as_str().unwrap()), much);
+        let mut told = logged(true);
+        let logs = &mut told["containerDefinitions"][0]["logConfiguration"];
+        logs["options"]["mode"] = json!("non-blocking");
+        world.ok::<RegisterTaskDefinition>(told);
+        assert_eq!(kept(&world.run_task("web")), some);
     });
 }
 

@@ -68,7 +68,7 @@ fn a_task_that_is_killed_from_outside_is_replaced_within_a_second() {
         world.run_for(seconds(60));
         let tasks = world.ok::<ListTasks>(json!({ "serviceName": "s" }));
         let arn = tasks["taskArns"][0].as_str().unwrap().to_owned();
-        world.outside.substrate().end(&sandbox(&arn), "web", exit(137));
+        end(world, &sandbox(&arn), 137);
         world.run_for(seconds(1));
         assert_eq!(running(&world.snapshot(), "s"), 2);
         assert!(is_steady(world, "s", 2));
@@ -410,6 +410,59 @@ fn protected_tasks_stay_through_a_scale_in() {
 }
 
 #[test]
+fn a_client_token_makes_a_retry_safe_and_another_request_is_refused() {
+    play(|world| {
+        world.cluster();
+        world.define("web", "nginx");
+        let mut asked = service("s", "web", 1);
+        asked["clientToken"] = json!("once");
+        let made = world.ok::<CreateService>(asked.clone());
+        let again = world.ok::<CreateService>(asked.clone());
+        let deployment = |answer: &Value| answer["service"]["deployments"][0]["id"].clone();
+        assert_eq!(deployment(&again), deployment(&made));
+        let mut other = asked;
+        other["desiredCount"] = json!(2);
+        let refused = world.call::<CreateService>(other).unwrap_err();
+        let text = "Creation of service was not idempotent.";
+        assert_eq!(refused, ("InvalidParameterException".to_owned(), text.to_owned()));
+    });
+}
+
+#[test]
+fn a_service_without_what_it_needs_is_refused() {
+    play(|world| {
+        world.cluster();
+        world.define("web", "nginx");
+        let mut asked = service("s", "web", 1);
+        asked["enableExecuteCommand"] = json!(true);
+        let needs = |what: &str| {
+            format!(
+                "The service couldn't be {what} because a valid taskRoleArn is not being used. \
+                 Specify a valid task role in your task definition and try again."
+            )
+        };
+        let (_, message) = world.call::<CreateService>(asked).unwrap_err();
+        assert_eq!(message, needs("created"));
+        world.ok::<CreateService>(service("s", "web", 1));
+        let change = json!({ "service": "s", "enableExecuteCommand": true });
+        let (_, message) = world.call::<UpdateService>(change).unwrap_err();
+        assert_eq!(message, needs("updated"));
+        let mut with_role = definition("web", "nginx");
+        with_role["taskRoleArn"] = json!("arn:aws:iam::000000000000:role/ecs");
+        world.ok::<RegisterTaskDefinition>(with_role);
+        let change =
+            json!({ "service": "s", "taskDefinition": "web", "enableExecuteCommand": true });
+        world.ok::<UpdateService>(change);
+        let strategy = json!([{ "capacityProvider": "FARGATE_SPOT", "weight": 1 }]);
+        let change = json!({
+            "service": "s", "capacityProviderStrategy": strategy, "forceNewDeployment": true,
+        });
+        let (_, message) = world.call::<UpdateService>(change).unwrap_err();
+        assert!(message.contains("that is not associated with the cluster"), "{message}");
+    });
+}
+
+#[test]
 fn what_is_for_other_launch_types_is_refused_by_name() {
     play(|world| {
         world.cluster();
@@ -453,6 +506,14 @@ fn tags_and_metrics_are_the_services() {
                 .unwrap()
                 .contains(&json!({ "key": "aws:ecs:serviceName", "value": "s" }))
         );
+        // its interface has those that ECS gives, not the customer's
+        let details = world.task(arn.as_str().unwrap())["attachments"][0]["details"].clone();
+        let eni = details.as_array().unwrap().iter();
+        let eni =
+            eni.clone().find(|one| one["name"] == "networkInterfaceId").unwrap()["value"].clone();
+        let given = world.outside.neighbours.interface_tags.lock()[eni.as_str().unwrap()].clone();
+        let all = [("aws:ecs:clusterName", "default"), ("aws:ecs:serviceName", "s")];
+        assert_eq!(given, all.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
         let stats = haar_substrate::Stats {
             memory_bytes: 256 << 20,
             cpu: std::time::Duration::from_secs(15),
@@ -464,6 +525,49 @@ fn tags_and_metrics_are_the_services() {
         let memory = &metrics["AWS/ECS/MemoryUtilization|ClusterName=default,ServiceName=s"];
         assert_eq!(memory.last(), Some(&50.0));
         assert!(metrics.contains_key("AWS/ECS/CPUUtilization|ClusterName=default"));
+    });
+}
+
+#[test]
+fn enhanced_insights_tell_of_each_task_and_container() {
+    play(|world| {
+        let setting = |value: &str| json!([{ "name": "containerInsights", "value": value }]);
+        world.ok::<CreateCluster>(json!({ "settings": setting("enhanced") }));
+        let mut input = definition("web", "nginx");
+        input["containerDefinitions"][0]["memory"] = json!(128);
+        input["ephemeralStorage"] = json!({ "sizeInGiB": 30 });
+        world.ok::<RegisterTaskDefinition>(input);
+        let arn = world.run_task("web");
+        assert!(reaches(world, &arn, TaskStatus::Running, seconds(10)));
+        let stats = haar_substrate::Stats { memory_bytes: 64 << 20, ..Default::default() };
+        world.outside.substrate().set_stats(&sandbox(&arn), stats);
+        world.run_for(seconds(61));
+        let id = arn.rsplit('/').next().unwrap();
+        let of_task = format!("ClusterName=default,TaskDefinitionFamily=web,TaskId={id}");
+        let last = |metric: &str, dimensions: &str| {
+            let metrics = world.outside.neighbours.metrics.lock();
+            let name = format!("ECS/ContainerInsights/{metric}|{dimensions}");
+            metrics.get(&name).and_then(|values| values.last().copied())
+        };
+        assert_eq!(last("MemoryUtilized", &of_task), Some(64.0));
+        assert_eq!(last("TaskMemoryUtilization", &of_task), Some(12.5));
+        assert_eq!(last("EphemeralStorageReserved", &of_task), Some(30.0));
+        assert_eq!(last("EphemeralStorageReserved", "ClusterName=default"), Some(30.0));
+        let of_container = format!("{of_task},ContainerName=web");
+        assert_eq!(last("ContainerMemoryReserved", &of_container), Some(128.0));
+        assert_eq!(last("ContainerMemoryUtilization", &of_container), Some(50.0));
+        assert_eq!(last("ContainerEphemeralStorageReserved", &of_container), None);
+        // sums are of tasks, whose containers are not counted again
+        assert_eq!(last("MemoryUtilized", "ClusterName=default"), Some(64.0));
+        let asked = json!({ "cluster": "default", "settings": setting("enabled") });
+        world.ok::<UpdateClusterSettings>(asked);
+        let told = || {
+            let metrics = world.outside.neighbours.metrics.lock();
+            metrics.get(&format!("ECS/ContainerInsights/MemoryUtilized|{of_task}")).unwrap().len()
+        };
+        let before = told();
+        world.run_for(seconds(61));
+        assert_eq!(told(), before);
     });
 }
 

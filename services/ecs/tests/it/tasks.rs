@@ -205,6 +205,18 @@ fn run_task_refuses_what_it_cannot_do() {
         refused(&|it| it["overrides"] = json!({ "cpu": "300" }), "No Fargate configuration");
         refused(&|it| it["platformVersion"] = json!("9.9"), "platform does not exist");
         refused(&|it| it["group"] = json!("service:x"), "reserved");
+        let spot = json!([{ "capacityProvider": "FARGATE_SPOT", "weight": 1 }]);
+        let with_spot = |it: &mut Value| {
+            it["launchType"] = Value::Null;
+            it["capacityProviderStrategy"] = spot.clone();
+        };
+        refused(&with_spot, "that is not associated with the cluster. Associate the capacity");
+        refused(
+            &|it| it["enableExecuteCommand"] = json!(true),
+            "because a valid task role is not being used. Specify a valid task role in your task",
+        );
+        let twice = json!([{ "key": "a", "value": "1" }, { "key": "a", "value": "2" }]);
+        refused(&|it| it["tags"] = twice.clone(), "Multiple tags contain the same key.");
         let name =
             refused(&|it| it["taskDefinition"] = json!("nobody"), "TaskDefinition not found");
         assert_eq!(name, "ClientException");
@@ -226,7 +238,9 @@ fn a_client_token_makes_a_retry_safe() {
         let all = world.ok::<ListTasks>(json!({}));
         assert_eq!(all["taskArns"].as_array().unwrap().len(), 1);
         asked["count"] = json!(2);
-        assert_eq!(world.call::<RunTask>(asked.clone()).unwrap_err().0, "ConflictException");
+        let (name, message) = world.call::<RunTask>(asked.clone()).unwrap_err();
+        assert_eq!(name, "ConflictException");
+        assert!(message.ends_with("already in use with a different RunTask request."), "{message}");
         world.run_for(seconds(25 * 3600));
         world.ok::<RunTask>(asked);
     });
@@ -360,14 +374,14 @@ fn a_restart_policy_keeps_a_container_going() {
         let arn = world.run_task("web");
         assert!(reaches(world, &arn, TaskStatus::Running, seconds(5)));
         world.run_for(seconds(70));
-        world.outside.substrate().end(&sandbox(&arn), "web", exit(1));
+        end(world, &sandbox(&arn), 1);
         world.run_for(seconds(5));
         let task = world.task(&arn);
         assert_eq!(
             (&task["lastStatus"], &task["containers"][0]["lastStatus"]),
             (&json!("RUNNING"), &json!("RUNNING"))
         );
-        world.outside.substrate().end(&sandbox(&arn), "web", exit(1));
+        end(world, &sandbox(&arn), 1);
         assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(60)));
     });
 }
@@ -403,7 +417,7 @@ fn tasks_are_found_by_family_group_and_who_started_them() {
 #[test]
 fn a_minute_at_least_is_metered_and_spot_apart() {
     play(|world| {
-        world.cluster();
+        world.ok::<CreateCluster>(json!({ "capacityProviders": ["FARGATE_SPOT"] }));
         let mut input = definition("web", "nginx");
         input["ephemeralStorage"] = json!({ "sizeInGiB": 50 });
         world.ok::<RegisterTaskDefinition>(input);

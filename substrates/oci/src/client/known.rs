@@ -206,7 +206,7 @@ impl Known {
             _ => {}
         }
         // nobody may be watching
-        let _ = self.events.send(Event::Exited { id, container, attempt, exit });
+        let _ = self.events.send(Event::Exited { id, container, attempt, exit, at });
     }
 
     /// Notes how much a container has written.

@@ -6,7 +6,7 @@ mod sandbox_network;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
@@ -256,14 +256,19 @@ impl Networks {
         netlink
             .add_address(bridge, bridged.gateway, bridged.prefix)
             .doing("give the bridge its address")?;
-        let socket = UdpSocket::bind((bridged.gateway, 53));
-        match socket.and_then(|socket| self.names.serve(socket)) {
+        match self.serve_names(bridged.gateway) {
             Ok(seat) => state.seats.push(seat),
             Err(error) => log(&format!("could not serve names on {}: {error}", bridged.gateway)),
         }
         state.gateways.insert(bridged.gateway, bridged.prefix);
         self.filters.firewall.set_up(&state.gateways);
         Ok(())
+    }
+
+    fn serve_names(&self, gateway: Ipv4Addr) -> io::Result<Seat> {
+        let seat = self.names.serve(UdpSocket::bind((gateway, 53))?)?;
+        self.names.listen(&seat, TcpListener::bind((gateway, 53))?)?;
+        Ok(seat)
     }
 
     /// Another interface of the host must not have the same subnet: its traffic would go astray.

@@ -1,13 +1,14 @@
 //! The name server of bridges and of sandboxes with a way out: answers what names of interfaces
 //! say themselves, hands other questions to the servers that the host asks, and their answers back.
-//! UDP only.
+//! By UDP, and for what is too long for that by TCP, where it is given a listener.
 
 mod own;
+mod streams;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -17,6 +18,7 @@ use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
+use self::streams::Streams;
 use super::log;
 use crate::sys;
 
@@ -36,6 +38,8 @@ const BATCH_MAX: usize = 16;
 const EVENTS_MAX: usize = 64;
 /// Stands for the socket that asks; seats count from 1.
 const UP: u64 = 0;
+/// Added to a seat's number, it stands for its listener.
+const STREAM: u64 = 1 << 63;
 /// An answer that takes longer is not waited for.
 const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Longest message that travels by UDP with the extension for long ones.
@@ -53,11 +57,13 @@ struct Shared {
     /// Tells which sockets have something to read.
     poll: OwnedFd,
     seats: Mutex<Seats>,
+    streams: Streams,
 }
 
 #[derive(Default)]
 struct Seats {
     sockets: BTreeMap<u64, Arc<UdpSocket>>,
+    listeners: BTreeMap<u64, Arc<TcpListener>>,
     last: u64,
     is_running: bool,
 }
@@ -70,9 +76,16 @@ pub(super) struct Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        let socket = self.names.0.seats.lock().sockets.remove(&self.number);
+        let (socket, listener) = {
+            let mut seats = self.names.0.seats.lock();
+            (seats.sockets.remove(&self.number), seats.listeners.remove(&self.number))
+        };
+        // the thread may still hold them
         if let Some(socket) = socket {
-            let _ = epoll::delete(&self.names.0.poll, &socket); // the thread may still hold it
+            let _ = epoll::delete(&self.names.0.poll, &socket);
+        }
+        if let Some(listener) = listener {
+            let _ = epoll::delete(&self.names.0.poll, &listener);
         }
     }
 }
@@ -83,12 +96,23 @@ impl Names {
         let up = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         up.set_nonblocking(true)?;
         epoll::add(&poll, &up, epoll::EventData::new_u64(UP), epoll::EventFlags::IN)?;
-        Ok(Self(Arc::new(Shared { up, poll, seats: Mutex::default() })))
+        let streams = Streams::new()?;
+        Ok(Self(Arc::new(Shared { up, poll, seats: Mutex::default(), streams })))
     }
 
     /// Serves names on a socket from now on, by asking whom the host asks.
     pub(super) fn serve(&self, socket: UdpSocket) -> io::Result<Seat> {
         self.serve_by(socket, Servers::of_the_host)
+    }
+
+    /// Serves names on a listener too, for as long as the seat is there.
+    pub(super) fn listen(&self, seat: &Seat, listener: TcpListener) -> io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let listener = Arc::new(listener);
+        let data = epoll::EventData::new_u64(seat.number | STREAM);
+        epoll::add(&self.0.poll, &listener, data, epoll::EventFlags::IN)?;
+        self.0.seats.lock().listeners.insert(seat.number, listener);
+        Ok(())
     }
 
     /// The same by asking others, if it is the first.
@@ -201,6 +225,7 @@ impl Forwarder {
             for event in &events {
                 match event.data.u64() {
                     UP => self.take_answers(&mut buffer),
+                    seat if seat & STREAM != 0 => self.take_streams(seat & !STREAM),
                     seat => self.take_questions(seat, &mut buffer),
                 }
             }
@@ -216,6 +241,16 @@ impl Forwarder {
         for _ in 0..BATCH_MAX {
             let Ok((length, by)) = socket.recv_from(buffer) else { return };
             self.ask(&mut buffer[..length], (seat, &socket), by);
+        }
+    }
+
+    fn take_streams(&mut self, seat: u64) {
+        let listener = self.shared.seats.lock().listeners.get(&seat).cloned();
+        let Some(listener) = listener else { return }; // it has just gone
+        self.servers.renew(self.clock.moment());
+        for _ in 0..BATCH_MAX {
+            let Ok((stream, by)) = listener.accept() else { return };
+            self.shared.streams.serve(stream, by.ip(), self.servers.all.clone());
         }
     }
 
@@ -239,9 +274,7 @@ impl Forwarder {
         let now = self.clock.moment();
         self.servers.renew(now);
         if self.servers.all.is_empty() {
-            // "server failure", so that nobody waits
-            question[2] |= 0x80;
-            question[3] = (question[3] & 0xf0) | 2;
+            fail(question);
             let _ = socket.send_to(question, by);
             return;
         }
@@ -273,8 +306,17 @@ impl Forwarder {
     }
 }
 
+/// Makes of a question the answer "server failure", so that nobody waits.
+fn fail(question: &mut [u8]) {
+    question[2] |= 0x80;
+    question[3] = (question[3] & 0xf0) | 2;
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::{Read as _, Write as _};
+    use std::net::TcpStream;
+
     use super::*;
 
     fn local() -> UdpSocket {
@@ -321,6 +363,41 @@ mod tests {
         let mut buffer = [0; 100];
         asker.recv_from(&mut buffer).unwrap();
         assert_eq!(buffer[..4], [1, 2, 0x81, 2]);
+    }
+
+    fn said(stream: &mut TcpStream) -> Vec<u8> {
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).unwrap();
+        let mut message = vec![0; u16::from_be_bytes(length).into()];
+        stream.read_exact(&mut message).unwrap();
+        message
+    }
+
+    #[test]
+    fn long_answers_come_by_tcp() {
+        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (_, names, seat) = &forwarder(vec![server.local_addr().unwrap()]);
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let at = listener.local_addr().unwrap();
+        names.listen(seat, listener).unwrap();
+        let mut asker = TcpStream::connect(at).unwrap();
+        asker.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        // two questions over one connection, the first in two pieces
+        for number in [7, 8] {
+            asker.write_all(&[0, 13, number]).unwrap();
+            asker.write_all(&[7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).unwrap();
+            let (mut up, _) = server.accept().unwrap();
+            let mut answer = said(&mut up);
+            assert_eq!((answer.len(), answer[0]), (13, number));
+            answer.resize(20_000, number);
+            let length = u16::try_from(answer.len()).unwrap();
+            up.write_all(&[&length.to_be_bytes()[..], &answer].concat()).unwrap();
+            assert_eq!(said(&mut asker), answer);
+        }
+        // a server that hangs up is a failure
+        asker.write_all(&[0, 12, 9, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
+        drop(server.accept().unwrap());
+        assert_eq!(said(&mut asker)[..4], [9, 9, 0x81, 2]);
     }
 
     #[test]

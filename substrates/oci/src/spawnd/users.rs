@@ -12,6 +12,9 @@ use crate::proto::Failure;
 /// Longest file that is looked at.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
+/// Highest number of a user or group.
+const ID_MAX: i64 = 2_147_483_647;
+
 /// Who a process is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
@@ -37,7 +40,7 @@ fn judge(name: &str, passwd: &str, groups: &str) -> Result<Identity, &'static st
     };
     let user = if user.is_empty() { "0" } else { user };
     let line = lines(passwd).find(|fields| fields.first() == Some(&user));
-    let number = user.parse::<u32>().ok();
+    let number = number(user)?;
     let line =
         line.or_else(|| lines(passwd).find(|fields| number.is_some() && id(fields, 2) == number));
     let uid = line.as_ref().and_then(|fields| id(fields, 2)).or(number);
@@ -62,8 +65,18 @@ fn judge(name: &str, passwd: &str, groups: &str) -> Result<Identity, &'static st
 
 fn find_group(group: &str, groups: &str) -> Result<u32, &'static str> {
     let line = lines(groups).find(|fields| fields.first() == Some(&group));
-    let found = line.and_then(|fields| id(&fields, 2)).or_else(|| group.parse().ok());
+    let number = number(group)?;
+    let found = line.and_then(|fields| id(&fields, 2)).or(number);
     found.ok_or("unable to find group: no matching entries in group file")
+}
+
+/// A user or group that is a number, as far as there are such.
+fn number(text: &str) -> Result<Option<u32>, &'static str> {
+    match text.parse::<i64>() {
+        Ok(number @ 0..=ID_MAX) => Ok(u32::try_from(number).ok()),
+        Ok(_) => Err("uids and gids must be in range 0-2147483647"),
+        Err(_) => Ok(None),
+    }
 }
 
 fn lines(file: &str) -> impl Iterator<Item = Vec<&str>> {
@@ -113,5 +126,9 @@ mod tests {
         assert_eq!(found("7"), (7, 0, vec![], "/".into()));
         assert!(judge("nobody-here", PASSWD, GROUP).is_err());
         assert!(judge("web:nothing", PASSWD, GROUP).is_err());
+        for name in ["-1", "0:-1", "2147483648", "web:4294967295"] {
+            let refused = judge(name, PASSWD, GROUP).unwrap_err();
+            assert_eq!(refused, "uids and gids must be in range 0-2147483647", "{name}");
+        }
     }
 }

@@ -13,10 +13,12 @@ use super::ServiceStep as Step;
 use super::fleet::{Fleet, counts};
 use super::plan::is_over;
 use crate::announce;
+use crate::ops::blocks_on_logs;
 use crate::order::Order;
 use crate::rollout::ended;
 use crate::rules::capacity;
 use crate::rules::deployment::IMPAIRED_AFTER;
+use crate::rules::names::Place;
 use crate::state::{
     DefinitionRow, DeploymentRow, RevisionRow, Rollout, ServicePartKey, ServiceRow, ServiceStatus,
     TaskKey, TaskRow,
@@ -185,9 +187,15 @@ impl Deed<'_> {
             overrides: TaskOverride::default(),
             network: primary.target.network.clone(),
             enable_execute_command: self.row.enable_execute_command,
+            blocks_on_logs: blocks_on_logs(self.tx, self.place(), &self.row.created_by),
             tags: self.task_tags(definition),
             now: self.now,
         }
+    }
+
+    fn place(&self) -> Place<'_> {
+        let cluster = &self.row.key.cluster;
+        Place { account: &cluster.account, region: &cluster.region }
     }
 
     fn task_tags(&self, definition: &DefinitionRow) -> Tags {

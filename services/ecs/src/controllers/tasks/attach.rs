@@ -71,7 +71,8 @@ impl Tasks {
         Ok(())
     }
 
-    /// Gives a task's interface back and writes that it has ended.
+    /// Gives a task's interface back and writes that it has ended: now, where that is not known
+    /// better.
     pub(super) fn end(&self, tx: &mut Tx, mut row: TaskRow, now: Timestamp) {
         if let Some(interface) = &mut row.interface {
             let place = Place::new(&row.key.cluster.account, &row.key.cluster.region);
@@ -80,7 +81,8 @@ impl Tasks {
         }
         row.containers.iter_mut().for_each(|one| one.last_status = TaskStatus::Stopped);
         row.last_status = TaskStatus::Stopped;
-        row.times.stopped_at = Some(now);
+        row.times.stopped_at.get_or_insert(now);
+        row.times.told_at = Some(now);
         row.version += 1;
         announce::task(&self.room.doors.outbox, tx, &row, now);
         tx.put(row);
@@ -102,7 +104,7 @@ fn first_free(
         requester: REQUESTER.to_owned(),
         interface_type: "interface".to_owned(),
         public_ip: row.network.assign_public_ip == Some(AssignPublicIp::Enabled),
-        tags: Tags::new(),
+        tags: managed(&row.tags),
         now,
     };
     let mut last = InterfaceError::SubnetNotFound(String::new());
@@ -114,6 +116,12 @@ fn first_free(
         }
     }
     Err(last)
+}
+
+/// The tags that ECS gives, where its managed tags were asked for: interfaces have them too.
+fn managed(tags: &Tags) -> Tags {
+    let own = tags.iter().filter(|(key, _)| key.starts_with("aws:ecs:"));
+    own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 fn of(interface: Interface) -> TaskInterface {

@@ -33,7 +33,7 @@ impl Tasks {
             self.room.follow(&row, definition); // after a restart its output may not be read yet
         }
         // a program may take its whole grace to end
-        let ends = cx.aside(self.stop_all(cx, &row, definitions)).await?;
+        let ends = cx.aside(self.stop_all(&row, definitions)).await?;
         self.room.drain(&row).await;
         let id = SandboxId(sandbox_name(key));
         let removed = self.room.doors.substrate.remove(&id, NO_GRACE).await;
@@ -53,7 +53,13 @@ impl Tasks {
             }
             // programs may have ended long ago, while nobody looked
             let ended = row.containers.iter().filter_map(|one| one.finished_at).max();
-            row.times.execution_stopped_at = Some(ended.unwrap_or(now).min(now));
+            let ended = ended.unwrap_or(now).min(now);
+            row.times.execution_stopped_at = Some(ended);
+            if ended <= self.room.began_at {
+                // there was nobody whom it could have waited for
+                row.times.stopping_at = row.times.stopping_at.map(|at| at.min(ended));
+                row.times.stopped_at = Some(ended);
+            }
             self.end(tx, row, now);
             Ok::<_, ActError>(())
         })?;
@@ -64,7 +70,6 @@ impl Tasks {
     /// Those that others wait for are stopped last.
     async fn stop_all(
         &self,
-        cx: &ActCx,
         row: &TaskRow,
         definitions: &[ContainerDefinition],
     ) -> Result<BTreeMap<String, (Exit, Timestamp)>, ActError> {
@@ -73,7 +78,7 @@ impl Tasks {
             let runs = layer.into_iter().filter(|(name, _)| {
                 row.container(name).is_some_and(|one| one.last_status == TaskStatus::Running)
             });
-            let stops = runs.map(|(name, grace)| self.stop_one(cx, row, name, grace));
+            let stops = runs.map(|(name, grace)| self.stop_one(row, name, grace));
             for (name, end) in futures_util::future::try_join_all(stops).await? {
                 ends.extend(end.map(|end| (name, end)));
             }
@@ -83,14 +88,13 @@ impl Tasks {
 
     async fn stop_one(
         &self,
-        cx: &ActCx,
         row: &TaskRow,
         name: String,
         grace: Duration,
     ) -> Result<(String, Option<(Exit, Timestamp)>), ActError> {
         let id = SandboxId(sandbox_name(&row.key));
         match self.room.doors.substrate.stop(&id, &name, grace).await {
-            Ok(exit) => Ok((name, Some((exit, cx.clock.now())))),
+            Ok(end) => Ok((name, Some((end.exit, end.at)))),
             Err(SubstrateError::Gone(_)) => Ok((name, None)),
             Err(error) => Err(ActError::transient(error)),
         }

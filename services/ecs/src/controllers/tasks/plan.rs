@@ -59,7 +59,8 @@ fn steps<const N: usize>(steps: [Step; N]) -> Plan<Step> {
 }
 
 fn forget(task: &TaskRow, now: Timestamp) -> Plan<Step> {
-    let at = task.times.stopped_at.unwrap_or(task.created_at) + KEPT;
+    let told = task.times.told_at.or(task.times.stopped_at).unwrap_or(task.created_at);
+    let at = told + KEPT;
     match now >= at {
         true => Plan::step(Step::Forget(task.key.clone())),
         false => Plan::default().wake_at(at),

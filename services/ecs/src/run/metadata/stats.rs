@@ -23,16 +23,37 @@ pub(super) async fn of_container(
     let stats = room.doors.substrate.container_stats(&id, &container.name).await.ok()?;
     let now = cpu(room.doors.clock.now(), &stats);
     let before = room.runs.remember_cpu((&row.key, &container.name), now.clone());
-    let mut all = shown(row, container, &stats);
-    all.insert("read".to_owned(), now["read"].clone());
-    all.insert("cpu_stats".to_owned(), now["stats"].clone());
-    let preread = before.as_ref().map_or(json!("0001-01-01T00:00:00Z"), |one| one["read"].clone());
-    all.insert("preread".to_owned(), preread);
-    let before = before
-        .map_or_else(|| json!({ "cpu_usage": { "total_usage": 0 } }), |one| one["stats"].clone());
-    all.insert("precpu_stats".to_owned(), before);
-    all["memory_stats"]["limit"] = json!(limit_bytes((row, definition), container));
-    Some(Value::Object(all))
+    let before = before.unwrap_or_else(|| {
+        let none = json!({ "cpu_usage": { "total_usage": 0 } });
+        json!({ "read": "0001-01-01T00:00:00Z", "stats": none })
+    });
+    Some(json!({
+        "name": container.name,
+        "id": runtime_id(row, container),
+        "read": now["read"],
+        "preread": before["read"],
+        "cpu_stats": now["stats"],
+        "precpu_stats": before["stats"],
+        "num_procs": 0,
+        "pids_stats": { "current": stats.pids },
+        "memory_stats": {
+            "usage": stats.memory_bytes,
+            "max_usage": stats.memory_peak_bytes,
+            "limit": limit_bytes((row, definition), container),
+            "stats": { "cache": stats.cache_bytes },
+        },
+        "blkio_stats": {
+            "io_service_bytes_recursive": [
+                { "op": "read", "value": stats.block_read.bytes },
+                { "op": "write", "value": stats.block_write.bytes },
+            ],
+            "io_serviced_recursive": [
+                { "op": "read", "value": stats.block_read.count },
+                { "op": "write", "value": stats.block_write.count },
+            ],
+        },
+        "networks": { "eth0": network(&stats.network_rx, &stats.network_tx) },
+    }))
 }
 
 /// All containers' statistics, by their ids.
@@ -68,35 +89,6 @@ fn limit_bytes((row, definition): (&TaskRow, &DefinitionRow), container: &TaskCo
     let own = over.or(own.and_then(|own| own.memory)).and_then(|own| u32::try_from(own).ok());
     let (_, task) = task_size(&row.overrides, &definition.definition);
     u64::from(own.filter(|own| *own > 0).unwrap_or(task)) << 20
-}
-
-fn shown(row: &TaskRow, container: &TaskContainer, stats: &Stats) -> Map<String, Value> {
-    let all = json!({
-        "name": container.name,
-        "id": runtime_id(row, container),
-        "num_procs": 0,
-        "pids_stats": { "current": stats.pids },
-        "memory_stats": {
-            "usage": stats.memory_bytes,
-            "max_usage": stats.memory_peak_bytes,
-            "stats": { "cache": stats.cache_bytes },
-        },
-        "blkio_stats": {
-            "io_service_bytes_recursive": [
-                { "op": "read", "value": stats.block_read.bytes },
-                { "op": "write", "value": stats.block_write.bytes },
-            ],
-            "io_serviced_recursive": [
-                { "op": "read", "value": stats.block_read.count },
-                { "op": "write", "value": stats.block_write.count },
-            ],
-        },
-        "networks": { "eth0": network(&stats.network_rx, &stats.network_tx) },
-    });
-    match all {
-        Value::Object(all) => all,
-        _ => Map::new(),
-    }
 }
 
 fn network(rx: &Transfer, tx: &Transfer) -> Value {

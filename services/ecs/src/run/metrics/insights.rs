@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use haar_cloudwatch_contract::peek::MetricSink;
 
-use super::{Sight, sample};
+use super::{ENHANCED, Sight, enhanced, sample};
 use crate::Ecs;
 use crate::state::{
     ClusterKey, ClusterRow, ServiceKey, ServiceRow, ServiceStatus, TaskKey, TaskRow, TaskStatus,
@@ -16,7 +16,7 @@ const NAMESPACE: &str = "ECS/ContainerInsights";
 
 /// What is summed up over tasks.
 #[derive(Clone, Copy, Default)]
-struct Sums {
+pub(super) struct Sums {
     cpu_used: f64,
     cpu_reserved: f64,
     memory_used: f64,
@@ -25,23 +25,26 @@ struct Sums {
     tx: f64,
     read: f64,
     written: f64,
+    ephemeral_reserved: f64,
 }
 
 impl Sums {
-    fn add(&mut self, sight: &Sight) {
+    pub(super) fn add(&mut self, sight: &Sight) {
         let rate = |now: u64, before: u64| now.saturating_sub(before) as f64 / sight.seconds;
         let (now, before) = (&sight.stats, &sight.before);
         self.cpu_used += sight.cpu_used;
         self.cpu_reserved += sight.cpu_reserved;
         self.memory_used += sight.memory_used;
         self.memory_reserved += sight.memory_reserved;
+        self.ephemeral_reserved += sight.ephemeral_reserved;
         self.rx += rate(now.network_rx.bytes, before.network_rx.bytes);
         self.tx += rate(now.network_tx.bytes, before.network_tx.bytes);
         self.read += now.block_read.bytes.saturating_sub(before.block_read.bytes) as f64;
         self.written += now.block_write.bytes.saturating_sub(before.block_write.bytes) as f64;
     }
 
-    fn values(self) -> [(&'static str, &'static str, f64); 8] {
+    /// Names, units and values; what only tasks have comes last.
+    pub(super) fn values(self) -> [(&'static str, &'static str, f64); 9] {
         [
             ("CpuUtilized", "None", self.cpu_used),
             ("CpuReserved", "None", self.cpu_reserved),
@@ -51,19 +54,24 @@ impl Sums {
             ("NetworkTxBytes", "Bytes/Second", self.tx),
             ("StorageReadBytes", "Bytes", self.read),
             ("StorageWriteBytes", "Bytes", self.written),
+            ("EphemeralStorageReserved", "Gigabytes", self.ephemeral_reserved),
         ]
     }
 }
 
 /// What one place's values are told with.
-struct Place<'a> {
+pub(super) struct Place<'a> {
     metrics: &'a dyn MetricSink,
-    cluster: &'a ClusterKey,
+    pub(super) cluster: &'a ClusterKey,
     at: haar_types::Timestamp,
 }
 
 impl Place<'_> {
-    fn tell(&self, dimensions: &[(&str, &str)], (metric, unit, value): (&str, &str, f64)) {
+    pub(super) fn tell(
+        &self,
+        dimensions: &[(&str, &str)],
+        (metric, unit, value): (&str, &str, f64),
+    ) {
         let names = (NAMESPACE, metric);
         self.metrics.record(sample(self.cluster, names, dimensions, (unit, value), self.at));
     }
@@ -83,6 +91,9 @@ impl Ecs {
             }
             let place = Place { metrics, cluster: &cluster.key, at };
             tell_usage(&place, sights);
+            if cluster.container_insights == ENHANCED {
+                enhanced::tell(&place, sights);
+            }
             let tasks: Vec<_> = snapshot.range::<TaskRow>(TaskKey::all(&cluster.key)).collect();
             let alive = tasks.iter().filter(|task| task.last_status != TaskStatus::Stopped);
             let services = snapshot.range::<ServiceRow>(ServiceKey::all(&cluster.key));
@@ -100,6 +111,7 @@ impl Ecs {
 
 fn tell_usage(place: &Place<'_>, sights: &[Sight]) {
     let own = sights.iter().filter(|sight| sight.row.key.cluster == *place.cluster);
+    let own = own.filter(|sight| sight.container.is_none());
     let mut whole = Sums::default();
     let mut families = BTreeMap::<&str, Sums>::new();
     let mut services = BTreeMap::<&str, Sums>::new();

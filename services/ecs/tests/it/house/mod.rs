@@ -267,6 +267,12 @@ pub(crate) fn exit(code: i32) -> Exit {
     Exit { code: Some(code), signal: None, out_of_memory: false }
 }
 
+/// Has a task's only container end, now.
+pub(crate) fn end(world: &Cloud<'_>, id: &SandboxId, code: i32) {
+    let substrate = world.outside.substrate();
+    World::run(world, async { substrate.end(id, "web", exit(code)) });
+}
+
 pub(crate) fn seconds(count: u64) -> Duration {
     Duration::from_secs(count)
 }

@@ -18,7 +18,7 @@ use haar_ecs::state::TaskRow;
 use haar_ledger::{ChangeSet, Snapshot, Tx};
 use haar_logs_contract::peek::{LogLine, LogSink};
 use haar_substrate::{ImageConfig, ImageId};
-use haar_types::{AccountId, Region, Timestamp};
+use haar_types::{AccountId, Region, Tags, Timestamp};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
 
@@ -41,6 +41,8 @@ pub(crate) struct Neighbours {
     pub(crate) secrets: Mutex<BTreeMap<String, String>>,
     /// Roles that may read none.
     pub(crate) denied_roles: Mutex<BTreeSet<String>>,
+    /// Tags of interfaces, by their ids.
+    pub(crate) interface_tags: Mutex<BTreeMap<String, Tags>>,
     /// What all security groups allow.
     pub(crate) rules: Mutex<Rules>,
 }
@@ -131,7 +133,9 @@ impl Ec2Peek for Neighbours {
         let first = u32::from(Ipv4Addr::new(172, 31, 0, 4));
         let mut all = (first..first + SUBNET_SIZE).map(Ipv4Addr::from);
         let address = all.find(|address| !held.contains(address)).ok_or_else(full)?;
-        Ok(interface(format!("eni-{}", ids.hex(17)), address, &request.subnet_id))
+        let id = format!("eni-{}", ids.hex(17));
+        self.interface_tags.lock().insert(id.clone(), request.tags.clone());
+        Ok(interface(id, address, &request.subnet_id))
     }
 
     fn release_interface(&self, _: &mut Tx, _: &Place, _: &str) {}

@@ -40,6 +40,7 @@ fn task(last_status: TaskStatus, containers: Vec<TaskContainer>) -> TaskRow {
         network: AwsVpcConfiguration::default(),
         enable_execute_command: false,
         ephemeral_gib: 20,
+        blocks_on_logs: false,
         tags: Tags::new(),
         created_at: NOW,
         must_stop: false,
