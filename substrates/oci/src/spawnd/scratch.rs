@@ -47,6 +47,10 @@ const KINDS_MAX: usize = 4;
 const AGAIN_BLOCKS_MAX: u64 = 256;
 const AGAIN_INODES_MAX: u64 = 512;
 const AGAIN_MAX: u32 = 64;
+/// Most that the kernel keeps of a file system for its own records.
+const KEPT_BYTES_MAX: u64 = 16 << 20;
+/// What `mke2fs` calls small.
+const SMALL_BYTES: u64 = 512 << 20;
 /// ext4 needs this much for itself.
 const SIZE_BYTES_MIN: u64 = 1 << 20;
 
@@ -235,7 +239,7 @@ impl Scratches {
             return Ok(base.clone());
         }
         let path = self.dir.join(format!("base-{size_bytes}.img"));
-        File::create(&path)?.set_len(size_bytes)?;
+        File::create(&path)?.set_len(image_bytes(size_bytes))?;
         let program = probe::mke2fs().ok_or(io::ErrorKind::NotFound)?;
         let status = Command::new(program)
             .args(["-q", "-F", "-t", "ext4", "-m", "0", "-O", "^has_journal,^resize_inode"])
@@ -284,6 +288,15 @@ impl Scratches {
         }
         Ok(path)
     }
+}
+
+/// Length of an image whose file system has room for `size_bytes`, and not much more. By `mke2fs`'s
+/// usual settings inodes take 6 % of what is smaller than 512 MiB and less than 2 % of the rest; the
+/// kernel keeps another 2 % to itself, 16 MiB at most.
+fn image_bytes(size_bytes: u64) -> u64 {
+    let inodes = size_bytes / if size_bytes < SMALL_BYTES { 13 } else { 48 };
+    let kept = (size_bytes / 45).min(KEPT_BYTES_MAX);
+    size_bytes + inodes + kept + (4 << 20)
 }
 
 /// Makes the directories of a layer anew. A mount of the old ones that is still somewhere has
