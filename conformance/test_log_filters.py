@@ -149,3 +149,22 @@ def test_who_may_not_pass_a_role_makes_no_filter_with_it(closed, root, iam):
     iam.put_user_policy(UserName=user, PolicyName="q", PolicyDocument=document(allow("iam:PassRole", resource=role)))
     with pytest.raises(ClientError, match="InvalidParameterException"):
         mine.put_subscription_filter(**asked)
+
+
+def test_a_live_tail_shows_what_comes_and_fits(cloud, logs, group):
+    client = cloud.client("logs", inject_host_prefix=False)
+    arn = f"arn:aws:logs:{REGION}:{ACCOUNT}:log-group:{group}"
+    tail = client.start_live_tail(
+        logGroupIdentifiers=[arn], logEventFilterPattern="ERROR", logStreamNames=["one"]
+    )
+    events = iter(tail["responseStream"])
+    started = next(events)["sessionStart"]
+    assert started["logGroupIdentifiers"] == [arn] and started["logEventFilterPattern"] == "ERROR"
+    put(logs, group, "all is well", "ERROR: it is not")
+    logs.create_log_stream(logGroupName=group, logStreamName="two")
+    shown = []
+    while not shown:
+        shown = next(events)["sessionUpdate"]["sessionResults"]
+    assert [event["message"] for event in shown] == ["ERROR: it is not"]
+    assert shown[0]["logStreamName"] == "one" and shown[0]["logGroupIdentifier"].endswith(group)
+    tail["responseStream"].close()

@@ -1,6 +1,7 @@
 //! Pure rules of CloudWatch metrics.
 
 pub(crate) mod digest;
+pub(crate) mod insights;
 pub(crate) mod label;
 pub(crate) mod math;
 pub(crate) mod period;

@@ -169,6 +169,39 @@ async fn data_come_in_pages_in_either_order() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_select_gathers_metrics_into_groups() {
+    let house = House::new();
+    for (function, values) in [("f", [1.0, 3.0]), ("g", [10.0, 20.0]), ("h", [5.0, 5.0])] {
+        let dimensions = json!([{ "Name": "FunctionName", "Value": function }]);
+        let datum = json!({ "Values": values, "Dimensions": dimensions });
+        put(&house, "Duration", datum).await.unwrap();
+    }
+    put(&house, "Duration", json!({ "Value": 100.0 })).await.unwrap();
+    let select = |id: &str, text: &str| json!({ "Id": id, "Expression": text, "Period": 60 });
+    let grouped = "SELECT AVG(Duration) FROM SCHEMA(App, FunctionName) \
+                   WHERE FunctionName != 'h' GROUP BY FunctionName ORDER BY MAX() DESC LIMIT 5";
+    let found = data(&house, json!([select("q", grouped)])).await;
+    let shown: Vec<_> = found.as_array().unwrap().iter().map(|one| &one["Label"]).collect();
+    assert_eq!(shown, ["g", "f"]);
+    assert_eq!((&found[0]["Values"], &found[1]["Values"]), (&json!([15.0]), &json!([2.0])));
+
+    let all = json!([select("q", "select sum(Duration) from \"App\""), select("e", "q / 2")]);
+    let found = data(&house, all).await;
+    assert_eq!((&found[0]["Label"], &found[0]["Values"]), (&json!("q"), &json!([144.0])));
+    assert_eq!(found[1]["Values"], json!([72.0]));
+    let none = data(&house, json!([select("q", "SELECT SUM(Nothing) FROM App")])).await;
+    assert_eq!(none[0]["Values"], json!([]));
+
+    let input = json!({
+        "MetricDataQueries": [select("q", "SELECT MEDIAN(Duration) FROM App")],
+        "StartTime": seconds(BEGIN), "EndTime": seconds(BEGIN + DAY),
+    });
+    let (code, message) = house.call::<GetMetricData>(input).await.unwrap_err();
+    assert_eq!(code, "ValidationError");
+    assert!(message.contains("Invalid syntax"), "{message}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn metrics_are_listed_by_dimension_and_by_when_they_were_last_heard_of() {
     let house = House::new();
     for (name, function) in [("Errors", "f"), ("Errors", "g"), ("Calls", "f")] {

@@ -12,6 +12,7 @@ use haar_kernel::{Answer, Call, Flow, mint_token, read_token};
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
+use crate::rules::insights::Insight;
 use crate::rules::label;
 use crate::rules::math::{Series, Value};
 use crate::{Cloudwatch, refusal};
@@ -107,6 +108,7 @@ fn check_queries(input: &GetMetricDataInput) -> Result<(), AwsError> {
 fn series_of(scope: &mut DataScope<'_>, query: &MetricDataQuery) -> Result<Vec<Series>, AwsError> {
     let value = scope.value(&query.id)?;
     let many = matches!(value, Value::Many(_));
+    let is_insight = query.expression.as_deref().is_some_and(Insight::is_meant);
     let Some(mut list) = value.into_series() else {
         return Err(refusal::validation(format!(
             "Error in expression '{}' [Expression must return a time series]",
@@ -117,6 +119,8 @@ fn series_of(scope: &mut DataScope<'_>, query: &MetricDataQuery) -> Result<Vec<S
         series.label = match &query.label {
             Some(template) => label::fill(template, series, &scope.properties(query)),
             None if query.metric_stat.is_some() => std::mem::take(&mut series.label),
+            // a group is told by its values alone
+            None if many && is_insight => std::mem::take(&mut series.label),
             None if many && !series.label.is_empty() => format!("{} {}", query.id, series.label),
             None => query.id.clone(),
         };

@@ -1,6 +1,6 @@
 //! The room behind a kernel, in memory and on simulated time, with its sweeper at work.
 
-#![allow(unreachable_pub, clippy::new_without_default, clippy::unwrap_used)]
+#![allow(dead_code, unreachable_pub, clippy::new_without_default, clippy::unwrap_used)]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,8 +24,17 @@ use serde_json::Value;
 /// When every story begins: 2027-01-15T08:00:00Z.
 pub const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
 
+/// What a house stands on.
+pub struct Ground {
+    pub clock: Clock,
+    pub ids: IdSource,
+    pub ledger: Ledger,
+    pub kv: Kv,
+}
+
 pub struct House {
     pub doors: Doors,
+    pub room: Arc<Logs>,
     _kernel: Arc<Kernel>,
     _driver: DriverHandle,
 }
@@ -35,12 +44,21 @@ pub type Refused = (String, String);
 
 impl House {
     pub fn new() -> Self {
-        let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
+        Self::on(Ground {
+            clock: Clock::simulated(BEGIN),
+            ids: IdSource::seeded(7),
+            ledger: Ledger::ephemeral(Logs::tables(Tables::new())),
+            kv: Kv::ephemeral(),
+        })
+    }
+
+    /// The same on what is there already. Must be called inside a tokio runtime.
+    pub fn on(Ground { clock, ids, ledger, kv }: Ground) -> Self {
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
             ids: ids.clone(),
-            ledger: Ledger::ephemeral(Logs::tables(Tables::new())),
-            kv: Kv::ephemeral(),
+            ledger,
+            kv,
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
             meter: Arc::new(NoMeter),
@@ -52,7 +70,7 @@ impl House {
             .build();
         let cx = ActCx::new(doors.ledger.clone(), clock, ids);
         let driver = Driver::new(cx).add(room.sweeper()).run();
-        Self { doors, _kernel: kernel, _driver: driver }
+        Self { doors, room, _kernel: kernel, _driver: driver }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.

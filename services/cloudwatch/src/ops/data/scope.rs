@@ -10,6 +10,7 @@ use haar_wire::AwsError;
 use super::super::put::read_dimensions;
 use super::super::statistics::read_period;
 use crate::refusal;
+use crate::rules::insights::{Gathered, Insight, Periods};
 use crate::rules::math::{Expression, MathError, Scope, Series, Value, evaluate};
 use crate::rules::period::first_period;
 use crate::rules::search::Search;
@@ -21,6 +22,8 @@ use crate::store::{MetricKey, MetricStore, Span};
 const PERIOD_S: u32 = 300;
 /// Most metrics that one search finds.
 const SEARCH_COUNT_MAX: usize = 500;
+/// Most metrics that one `SELECT` looks at. AWS docs: *CloudWatch Metrics Insights quotas*.
+const INSIGHT_METRIC_COUNT_MAX: usize = 10_000;
 
 /// Reads metrics and evaluates expressions, each query once.
 pub(super) struct DataScope<'a> {
@@ -78,6 +81,11 @@ impl<'a> DataScope<'a> {
             return read.map(Value::One).map_err(|error| self.refuse(error));
         }
         let text = query.expression.as_deref().unwrap_or_default();
+        if Insight::is_meant(text) {
+            let insight = Insight::parse(text).ok_or(MathError::Syntax)?;
+            let period_s = query.period.unwrap_or(self.period_s() as i32);
+            return self.gather(&insight, period_s).map_err(|error| self.refuse(error));
+        }
         evaluate(&Expression::parse(text)?, self)
     }
 
@@ -114,21 +122,52 @@ impl<'a> DataScope<'a> {
                 "The value {stat} for parameter Stat is not supported."
             )));
         };
-        let period = read_period(period_s, "Period")?;
-        let (start, end) = self.range;
-        let start = first_period(start, period, self.call.now);
-        let span = Span { start, end, period, unit };
-        let read = self.store.read(key, span).map_err(refusal::fault)?;
-        // Without a unit, the values of all units count together.
-        let mut periods: BTreeMap<i64, _> = BTreeMap::new();
-        for ((at, _), digest) in read {
-            let sum: &mut crate::rules::digest::Digest = periods.entry(at.seconds()).or_default();
-            sum.merge(&digest);
-        }
+        let periods = self.periods(key, period_s, unit)?;
         let points = periods.iter().filter_map(|(at, digest)| Some((*at, statistic.of(digest)?)));
         let period_s = u32::try_from(period_s).unwrap_or(PERIOD_S);
         let series = Series { label: key.name.clone(), period_s, ..Series::default() };
         Ok(series.with(points))
+    }
+
+    /// A metric's digests. Without a unit, the values of all units count together.
+    fn periods(
+        &self,
+        key: &MetricKey,
+        period_s: i32,
+        unit: Option<Unit>,
+    ) -> Result<Periods, AwsError> {
+        let period = read_period(period_s, "Period")?;
+        let (start, end) = self.range;
+        let start = first_period(start, period, self.call.now);
+        let span = Span { start, end, period, unit };
+        let mut periods = Periods::new();
+        for ((at, _), digest) in self.store.read(key, span).map_err(refusal::fault)? {
+            periods.entry(at.seconds()).or_default().merge(&digest);
+        }
+        Ok(periods)
+    }
+
+    /// What a `SELECT` stands for: one series, or one for each group.
+    fn gather(&self, insight: &Insight, period_s: i32) -> Result<Value, AwsError> {
+        let place = (&self.call.account, &self.call.region);
+        let (mut gathered, mut found) = (Gathered::default(), 0);
+        for listed in self.store.list(place, Some(insight.namespace()), None) {
+            let key = listed.map_err(refusal::fault)?.key;
+            let Some(group) = insight.group_of(&key.name, &key.dimensions) else { continue };
+            gathered.add(group, self.periods(&key, period_s, None)?);
+            found += 1;
+            if found == INSIGHT_METRIC_COUNT_MAX {
+                break;
+            }
+        }
+        let seconds = u32::try_from(period_s).unwrap_or(PERIOD_S);
+        let mut series = insight.series(gathered, seconds);
+        Ok(match insight.is_grouped() {
+            true => Value::Many(series),
+            false => Value::One(
+                series.pop().unwrap_or(Series { period_s: seconds, ..Series::default() }),
+            ),
+        })
     }
 }
 
