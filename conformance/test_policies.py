@@ -1,5 +1,6 @@
 """`--auth enforce`: signatures and policies decide every call."""
 
+import json
 import time
 import urllib.request
 from urllib.error import HTTPError
@@ -21,7 +22,7 @@ def test_strangers_are_refused(closed, root):
     code, _, status = refusal(closed.client("sts").get_caller_identity)
     assert (code, status) == ("InvalidClientTokenId", 403)
     code, _, status = refusal(closed.client("lambda").list_functions)
-    assert code == "UnrecognizedClientException" and status in (400, 403)
+    assert (code, status) == ("UnrecognizedClientException", 403)
     wrong = {**root, "secret": "x" * 40}
     code, message, status = refusal(closed.client("sts", **wrong).get_caller_identity)
     assert (code, status) == ("SignatureDoesNotMatch", 403)
@@ -209,6 +210,29 @@ def test_a_right_to_tag_may_be_for_what_one_action_makes(closed, user):
     ec2.create_security_group(GroupName="tagged", Description="d", TagSpecifications=of_group)
     code, message, _ = refusal(ec2.create_vpc, CidrBlock="10.9.0.0/16", TagSpecifications=of_vpc)
     assert code == "UnauthorizedOperation" and "ec2:CreateTags" in message
+
+
+def test_what_was_denied_can_be_decoded_by_those_who_may(closed, root, user):
+    denied = user("denied", allow("sts:GetCallerIdentity"))
+    _, message, _ = refusal(closed.client("ec2", **denied).delete_vpc, VpcId="vpc-0123456789abcdef0")
+    told, sealed = message.split(". Encoded authorization failure message: ")
+    assert told.endswith("because no identity-based policy allows the ec2:DeleteVpc action")
+    assert "ec2:DeleteVpc" not in sealed
+    found = closed.client("sts", **root).decode_authorization_message(EncodedMessage=sealed)
+    found = json.loads(found["DecodedMessage"])
+    assert (found["allowed"], found["explicitDeny"]) == (False, False)
+    assert found["context"]["action"] == "ec2:DeleteVpc"
+    assert found["context"]["principal"]["name"] == "denied"
+    keys = {one["key"]: one["values"]["items"] for one in found["context"]["conditions"]["items"]}
+    assert keys["aws:requestedregion"] == [{"value": "us-east-1"}]
+    code, _, _ = refusal(
+        closed.client("sts", **denied).decode_authorization_message, EncodedMessage=sealed
+    )
+    assert code == "AccessDenied"
+    code, _, _ = refusal(
+        closed.client("sts", **root).decode_authorization_message, EncodedMessage="junk"
+    )
+    assert code == "InvalidAuthorizationMessageException"
 
 
 def test_metrics_may_be_put_into_one_namespace_alone(closed, user):

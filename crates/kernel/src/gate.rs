@@ -3,11 +3,14 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use haar_policy::{Decision, Document, PolicySet, Principal as Identity, RequestContext, decide};
+use haar_policy::{
+    Decision, Document, PolicySet, Principal as Identity, Reason, RequestContext, decide,
+};
 use haar_types::{AccountId, Region};
 use haar_wire::sigv4::{self, ChunkDecoder, Claim, Dialect, SigError, SigFault, Validity};
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
 use http::request::Parts;
+use serde_json::json;
 
 use crate::{
     Auth, Call, IdentityError, Kernel, Principal, Room, Signature, SignaturePlace, SignedText,
@@ -161,11 +164,10 @@ pub(crate) fn dialect(route: &Route) -> Dialect {
         Protocol::Query => Dialect::Query,
         Protocol::Ec2 => Dialect::Ec2,
         Protocol::RestXml => Dialect::S3,
-        Protocol::Json10
-        | Protocol::Json11
-        | Protocol::Cbor11
-        | Protocol::RestJson
-        | Protocol::RpcV2Cbor => Dialect::Json,
+        Protocol::RestJson => Dialect::RestJson,
+        Protocol::Json10 | Protocol::Json11 | Protocol::Cbor11 | Protocol::RpcV2Cbor => {
+            Dialect::Json
+        }
     }
 }
 
@@ -197,8 +199,13 @@ pub(crate) fn authorise(
             keys.push((format!("{service}:CreateAction"), vec![creates.to_owned()]));
         }
         let question = Question { action, resource, policy, keys: &keys };
-        let weighed = weigh(call, own.clone(), &question);
-        weighed.map_err(|denial| worded(room.service(), denial))
+        let (decision, context) = weighed(call, own.clone(), &question, None);
+        if decision.allowed {
+            return Ok(());
+        }
+        let seal =
+            |details: &str| kernel.identities().seal_denial(&call.ids, &call.account, details);
+        Err(worded(room.service(), (&decision, &context), seal))
     };
     resources.iter().try_for_each(|resource| ask(operation.action, resource, None))?;
     let Some(tagging) = operation.service.tagging(operation.name, input) else { return Ok(()) };
@@ -238,10 +245,22 @@ pub(crate) fn weigh(
 /// The decision on one question, with its words; `owner` is whose the resource is.
 pub(crate) fn decided(
     call: &Call,
-    mut policies: PolicySet,
+    policies: PolicySet,
     question: &Question<'_>,
     owner: Option<&AccountId>,
 ) -> (Decision, String) {
+    let (decision, context) = weighed(call, policies, question, owner);
+    let message = if decision.allowed { String::new() } else { decision.message(&context) };
+    (decision, message)
+}
+
+/// The decision, and the request as policies saw it.
+fn weighed(
+    call: &Call,
+    mut policies: PolicySet,
+    question: &Question<'_>,
+    owner: Option<&AccountId>,
+) -> (Decision, RequestContext) {
     policies.resource.extend(question.policy.clone());
     let mut context = context_of(call, question.action, question.resource);
     context.resource_account = owner.cloned();
@@ -252,21 +271,54 @@ pub(crate) fn decided(
     for (key, values) in question.keys {
         context.set(key, values.iter().cloned());
     }
-    let decision = decide(&policies, &context);
-    let message = if decision.allowed { String::new() } else { decision.message(&context) };
-    (decision, message)
+    (decide(&policies, &context), context)
 }
 
-/// A denial as the service words it.
-fn worded(service: &ServiceSchema, denial: AwsError) -> AwsError {
+/// A denial as the service words it. EC2 hands out what only `DecodeAuthorizationMessage` reads.
+fn worded(
+    service: &ServiceSchema,
+    (decision, context): (&Decision, &RequestContext),
+    seal: impl FnOnce(&str) -> Option<String>,
+) -> AwsError {
+    let message = decision.message(context);
     if let Some((name, code)) = service.error_style.denied {
-        return AwsError::new(name, 403, denial.message()).query_code(code);
+        return AwsError::new(name, 403, message).query_code(code);
     }
     if !service.speaks(Protocol::Ec2) {
-        return denial;
+        return AwsError::access_denied(message);
     }
-    let text = format!("You are not authorized to perform this operation. {}", denial.message());
+    let mut text = format!("You are not authorized to perform this operation. {message}");
+    if let Some(sealed) = seal(&details(decision, context)) {
+        let _ = write!(text, ". Encoded authorization failure message: {sealed}");
+    }
     AwsError::new("UnauthorizedOperation", 403, text)
+}
+
+/// What is known of a denial. AWS docs: *STS API Reference > DecodeAuthorizationMessage*.
+fn details(decision: &Decision, context: &RequestContext) -> String {
+    let items = |list: Vec<serde_json::Value>| json!({ "items": list });
+    let condition = |(key, values): (&String, &Vec<String>)| {
+        let values = values.iter().map(|value| json!({ "value": value })).collect();
+        json!({ "key": key, "values": items(values) })
+    };
+    let arn = context.principal.shown();
+    json!({
+        "allowed": false,
+        "explicitDeny": matches!(decision.reason, Reason::ExplicitDeny(_)),
+        "matchedStatements": items(Vec::new()),
+        "failures": items(Vec::new()),
+        "context": {
+            "principal": {
+                "id": context.principal.user_id(),
+                "name": arn.rsplit(['/', ':']).next(),
+                "arn": arn,
+            },
+            "action": context.action,
+            "resource": context.resource,
+            "conditions": items(context.keys.iter().map(condition).collect()),
+        },
+    })
+    .to_string()
 }
 
 /// The request as policies see it. AWS docs: *AWS global condition context keys*.

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use haar_clock::Ids;
 use haar_ledger::Snapshot;
 use haar_policy::PolicySet;
-use haar_types::Timestamp;
+use haar_types::{AccountId, Timestamp};
 
 use crate::Principal;
 
@@ -25,6 +26,12 @@ pub trait Identities: Send + Sync + 'static {
     /// All policies that speak of what a principal may do: its own, its groups', its
     /// boundary, its session's. Resource policies are not among them.
     fn policies(&self, snapshot: &Snapshot, principal: &Principal) -> PolicySet;
+
+    /// Seals what is known of a denial, so that `DecodeAuthorizationMessage` alone can read it;
+    /// `None` where nobody can.
+    fn seal_denial(&self, _ids: &Ids, _account: &AccountId, _details: &str) -> Option<String> {
+        None
+    }
 
     /// Notes that a key was used, for `GetAccessKeyLastUsed`. Must not block.
     fn used(&self, _access_key_id: &str, _service: &str, _region: &str, _at: Timestamp) {}

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haar_clock::Ids;
 use haar_iam_contract::peek::MFA_PRESENT;
 use haar_kernel::{Identities, Identity, IdentityError, Principal};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, PolicySet, Principal as Who};
-use haar_types::{Tags, Timestamp};
+use haar_types::{AccountId, Tags, Timestamp};
 
 use crate::Iam;
 use crate::lookup::role_of_arn;
@@ -39,6 +40,10 @@ impl Identities for Iam {
             set.session = Some(principal.session_policies.iter().filter_map(read).collect());
         }
         set
+    }
+
+    fn seal_denial(&self, ids: &Ids, account: &AccountId, details: &str) -> Option<String> {
+        Some(self.sealer.seal_text(ids, account, details))
     }
 
     fn used(&self, access_key_id: &str, service: &str, region: &str, at: Timestamp) {

@@ -128,6 +128,10 @@ impl IamPeek for Iam {
         account_of_access_key(access_key_id)
     }
 
+    fn open_denial(&self, account: &AccountId, message: &str) -> Option<String> {
+        self.sealer.open_text(account, message)
+    }
+
     fn managed_policy(&self, snapshot: &Snapshot, arn: &str) -> Option<String> {
         policy_text(snapshot, arn)
     }

@@ -4,7 +4,7 @@
 //! nobody can read or change it.
 
 use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use haar_clock::Ids;
@@ -19,6 +19,8 @@ use crate::rules::{mint_access_key_id, mint_secret};
 const NONCE_LEN: usize = 24;
 /// Tells the first form of tokens from later ones.
 const FORM: u8 = 1;
+/// Begins sealed texts, which are no tokens.
+const TEXT_FORM: u8 = 2;
 
 /// What a token holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -103,6 +105,28 @@ impl Sealer {
             session_token: STANDARD.encode(token),
             expires_at: grant.expires_at,
         }
+    }
+
+    /// Seals a text that is for one account.
+    pub(crate) fn seal_text(&self, ids: &Ids, account: &AccountId, text: &str) -> String {
+        let mut nonce = [0; NONCE_LEN];
+        ids.secret(&mut nonce);
+        let mut sealed = vec![TEXT_FORM];
+        sealed.extend(nonce);
+        let payload = Payload { msg: text.as_bytes(), aad: account.as_str().as_bytes() };
+        let body = self.0.encrypt(&XNonce::from(nonce), payload);
+        sealed.extend(body.expect("memory suffices for a text"));
+        URL_SAFE_NO_PAD.encode(sealed)
+    }
+
+    /// Opens such a text; `None` when it is not ours, was changed, or is another account's.
+    pub(crate) fn open_text(&self, account: &AccountId, sealed: &str) -> Option<String> {
+        let bytes = URL_SAFE_NO_PAD.decode(sealed).ok()?;
+        let rest = bytes.strip_prefix(&[TEXT_FORM])?;
+        let (nonce, body) = rest.split_at_checked(NONCE_LEN)?;
+        let nonce: [u8; NONCE_LEN] = nonce.try_into().ok()?;
+        let payload = Payload { msg: body, aad: account.as_str().as_bytes() };
+        String::from_utf8(self.0.decrypt(&XNonce::from(nonce), payload).ok()?).ok()
     }
 
     /// Opens a token that came with an access key; `None` when it is not ours, was changed, or
@@ -205,6 +229,20 @@ mod tests {
         }
         for junk in ["", "AA==", "no token", &"A".repeat(1000)] {
             assert!(sealer.open(key, junk).is_none());
+        }
+    }
+
+    #[test]
+    fn a_sealed_text_is_read_in_its_own_account_alone() {
+        let (sealer, ids) = (Sealer::new(&[7; 32]), IdSource::seeded(1).ids());
+        let (own, other): (AccountId, AccountId) =
+            ("111122223333".parse().unwrap(), "444455556666".parse().unwrap());
+        let sealed = sealer.seal_text(&ids, &own, "why");
+        assert_eq!(sealer.open_text(&own, &sealed).as_deref(), Some("why"));
+        assert_eq!(sealer.open_text(&other, &sealed), None);
+        assert_eq!(Sealer::new(&[8; 32]).open_text(&own, &sealed), None);
+        for junk in ["", "junk", "not base64!", &sealed[..sealed.len() - 4]] {
+            assert_eq!(sealer.open_text(&own, junk), None);
         }
     }
 }

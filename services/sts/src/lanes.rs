@@ -7,6 +7,7 @@ use haar_sts_contract::model;
 pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Sts>) {
     lanes.flow::<model::AssumeRole>();
     lanes.flow::<model::AssumeRoleWithWebIdentity>();
+    lanes.query::<model::DecodeAuthorizationMessage>();
     lanes.query::<model::GetAccessKeyInfo>();
     lanes.query::<model::GetCallerIdentity>();
     lanes.query::<model::GetFederationToken>();

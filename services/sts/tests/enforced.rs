@@ -284,3 +284,21 @@ async fn in_permissive_mode_any_key_works_and_any_role_can_be_assumed() {
     let who = cloud.ok(&session, "sts", &WHO).await;
     assert_eq!(who.get("Arn"), "arn:aws:sts::333333333333:assumed-role/ghost/session");
 }
+
+#[tokio::test(start_paused = true)]
+async fn only_what_this_account_was_told_of_a_denial_is_decoded() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let decode = |message| [("Action", "DecodeAuthorizationMessage"), ("EncodedMessage", message)];
+    let refusal = cloud.ask(&cloud.root(), "sts", &decode("junk")).await;
+    assert_eq!(refusal.refusal().0, "InvalidAuthorizationMessageException");
+    let ann = cloud.user("ann", None).await;
+    assert_eq!(cloud.ask(&ann, "sts", &decode("junk")).await.refusal().0, "AccessDenied");
+    let (ids, account) = (haar_clock::IdSource::seeded(3).ids(), ACCOUNT.parse().unwrap());
+    let identities: &dyn haar_kernel::Identities = &*cloud.iam;
+    let sealed = identities.seal_denial(&ids, &account, "the details").unwrap();
+    let found = cloud.ok(&cloud.root(), "sts", &decode(&sealed)).await;
+    assert_eq!(found.get("DecodedMessage"), "the details");
+    let foreign = identities.seal_denial(&ids, &"999988887777".parse().unwrap(), "x").unwrap();
+    let refusal = cloud.ask(&cloud.root(), "sts", &decode(&foreign)).await;
+    assert_eq!(refusal.refusal().0, "InvalidAuthorizationMessageException");
+}

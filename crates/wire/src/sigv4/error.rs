@@ -34,6 +34,8 @@ pub enum SigFault {
 pub enum Dialect {
     /// JSON and CBOR services: `InvalidSignatureException`.
     Json,
+    /// JSON by paths, as Lambda: the same codes, always with 403.
+    RestJson,
     /// Query services: `SignatureDoesNotMatch`.
     Query,
     /// EC2: `AuthFailure`.
@@ -111,7 +113,8 @@ impl SigError {
 
     /// AWS's error code.
     pub fn code(&self, dialect: Dialect) -> &'static str {
-        use Dialect::{Ec2, Json, Query, S3};
+        use Dialect::{Ec2, Json, Query, RestJson, S3};
+        let dialect = if dialect == RestJson { Json } else { dialect };
         match (self.fault, dialect) {
             (SigFault::Missing, Ec2) => "MissingParameter",
             (SigFault::Skewed | SigFault::ExpiredRequest | SigFault::ExpiredToken, Ec2) => {
@@ -138,7 +141,7 @@ impl SigError {
             (SigFault::ExpiredRequest, Query) => "RequestExpired",
             (SigFault::Mismatch, Query | S3) => "SignatureDoesNotMatch",
             (_, Query) => "SignatureDoesNotMatch",
-            (_, Json) => "InvalidSignatureException",
+            (_, Json | RestJson) => "InvalidSignatureException",
         }
     }
 

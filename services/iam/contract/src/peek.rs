@@ -168,6 +168,11 @@ pub trait IamPeek: Send + Sync + 'static {
     /// The account that an access key names; no state is asked.
     fn account_of_access_key(&self, access_key_id: &str) -> Option<AccountId>;
 
+    /// Reads what an account was told of a denial; `None` when it is not ours to read.
+    fn open_denial(&self, _account: &AccountId, _message: &str) -> Option<String> {
+        None
+    }
+
     /// A managed policy's default version, by its ARN.
     fn managed_policy(&self, snapshot: &Snapshot, arn: &str) -> Option<String>;
 

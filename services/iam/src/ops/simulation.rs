@@ -16,7 +16,7 @@ use haar_ledger::Snapshot;
 use haar_policy::{
     Decision, Document, Grammar, PolicyKind, PolicySet, Principal, Reason, RequestContext, decide,
 };
-use haar_types::{AccountId, Arn};
+use haar_types::{AccountId, Arn, Tags};
 use haar_wire::AwsError;
 
 use crate::Iam;
@@ -29,7 +29,7 @@ struct Simulation {
     set: PolicySet,
     /// Where each of the set's identity policies comes from.
     sources: Vec<Source>,
-    caller: Principal,
+    caller: Caller,
     actions: Vec<String>,
     resources: Vec<String>,
     entries: Vec<ContextEntry>,
@@ -50,27 +50,50 @@ fn given_sources(count: usize) -> impl Iterator<Item = Source> {
     })
 }
 
-/// Someone who asks, from an ARN; a caller without ARN is the account's user at large.
-fn caller(call: &Call, arn: Option<&str>) -> Result<Principal, AwsError> {
-    let Some(arn) = arn else {
-        let (account, name) = (call.account.clone(), "simulated".to_owned());
-        let arn = format!("arn:aws:iam::{account}:user/{name}");
-        return Ok(Principal::User { account, arn, name, id: String::new() });
-    };
-    let parsed: Arn = arn.parse().map_err(|_| invalid(format!("ARN {arn} is not valid.")))?;
-    let account: AccountId =
-        parsed.account().parse().map_err(|_| invalid(format!("ARN {arn} is not valid.")))?;
-    let name = parsed.resource().rsplit('/').next().unwrap_or_default().to_owned();
-    Ok(match parsed.resource() {
-        "root" => Principal::Root { account },
-        role if role.starts_with("role/") => Principal::RoleSession {
-            session_arn: format!("arn:aws:sts::{account}:assumed-role/{name}/simulated"),
-            account,
-            role_arn: arn.to_owned(),
-            id: String::new(),
-        },
-        _ => Principal::User { account, arn: arn.to_owned(), name, id: String::new() },
-    })
+/// Someone who asks, with the condition keys that their tags are.
+struct Caller {
+    principal: Principal,
+    tags: Tags,
+}
+
+impl Caller {
+    /// From an ARN; a caller without one is the account's user at large. Who is there has its
+    /// unique id and its tags.
+    fn find(call: &Call, snapshot: &Snapshot, arn: Option<&str>) -> Result<Self, AwsError> {
+        let Some(arn) = arn else {
+            let (account, name) = (call.account.clone(), "simulated".to_owned());
+            let arn = format!("arn:aws:iam::{account}:user/{name}");
+            let principal = Principal::User { account, arn, name, id: String::new() };
+            return Ok(Self { principal, tags: Tags::new() });
+        };
+        let refused = || invalid(format!("ARN {arn} is not valid."));
+        let parsed: Arn = arn.parse().map_err(|_| refused())?;
+        let account: AccountId = parsed.account().parse().map_err(|_| refused())?;
+        let name = parsed.resource().rsplit('/').next().unwrap_or_default().to_owned();
+        let is_own = account == call.account;
+        let (principal, tags) = match parsed.resource() {
+            "root" => (Principal::Root { account }, None),
+            role if role.starts_with("role/") => {
+                let row = find_role(snapshot, &account, &name).ok().filter(|_| is_own);
+                let id = row.as_ref().map(|row| format!("{}:simulated", row.id));
+                let principal = Principal::RoleSession {
+                    session_arn: format!("arn:aws:sts::{account}:assumed-role/{name}/simulated"),
+                    account,
+                    role_arn: arn.to_owned(),
+                    id: id.unwrap_or_default(),
+                };
+                (principal, row.map(|row| row.tags.clone()))
+            }
+            _ => {
+                let is_user = is_own && parsed.resource().starts_with("user/");
+                let row = find_user(snapshot, &account, &name).ok().filter(|_| is_user);
+                let id = row.as_ref().map(|row| row.id.clone()).unwrap_or_default();
+                let principal = Principal::User { account, arn: arn.to_owned(), name, id };
+                (principal, row.map(|row| row.tags.clone()))
+            }
+        };
+        Ok(Self { principal, tags: tags.unwrap_or_default() })
+    }
 }
 
 /// An owner given as an account or as its root's ARN.
@@ -83,7 +106,7 @@ impl Query<SimulateCustomPolicy> for Iam {
     fn query(
         &self,
         call: &Call,
-        _snapshot: &Snapshot,
+        snapshot: &Snapshot,
         input: SimulateCustomPolicyRequest,
     ) -> Answer<SimulateCustomPolicy> {
         let boundary = input.permissions_boundary_policy_input_list.unwrap_or_default();
@@ -97,7 +120,7 @@ impl Query<SimulateCustomPolicy> for Iam {
         let simulation = Simulation {
             sources: given_sources(set.identity.len()).collect(),
             set,
-            caller: caller(call, input.caller_arn.as_deref())?,
+            caller: Caller::find(call, snapshot, input.caller_arn.as_deref())?,
             actions: input.action_names,
             resources: input.resource_arns.unwrap_or_else(|| vec!["*".to_owned()]),
             entries: input.context_entries.unwrap_or_default(),
@@ -130,10 +153,11 @@ impl Query<SimulatePrincipalPolicy> for Iam {
             resource: read(&resource, Grammar::Resource)?,
             ..PolicySet::default()
         };
+        let asker = input.caller_arn.as_ref().unwrap_or(source_arn);
         let simulation = Simulation {
             set,
             sources,
-            caller: caller(call, Some(input.caller_arn.as_ref().unwrap_or(source_arn)))?,
+            caller: Caller::find(call, snapshot, Some(asker))?,
             actions: input.action_names,
             resources: input.resource_arns.unwrap_or_else(|| vec!["*".to_owned()]),
             entries: input.context_entries.unwrap_or_default(),
@@ -197,7 +221,10 @@ impl Simulation {
     }
 
     fn evaluate(&self, (action, resource): (&str, &str)) -> EvaluationResult {
-        let mut context = RequestContext::new(self.caller.clone(), action, resource);
+        let mut context = RequestContext::new(self.caller.principal.clone(), action, resource);
+        for (name, value) in &self.caller.tags {
+            context.set(&format!("aws:PrincipalTag/{name}"), [value.clone()]);
+        }
         context.resource_account = self.owner.clone();
         for entry in &self.entries {
             let values = entry.context_key_values.clone().unwrap_or_default();

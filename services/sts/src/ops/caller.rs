@@ -1,11 +1,13 @@
-//! Who is calling, and whose a key is.
+//! Who is calling, whose a key is, and why somebody was denied.
 
 use haar_kernel::{Answer, Call, Query};
 use haar_ledger::Snapshot;
 use haar_policy::Principal;
 use haar_sts_contract::{
-    GetAccessKeyInfo, GetAccessKeyInfoRequest, GetAccessKeyInfoResponse, GetCallerIdentity,
-    GetCallerIdentityRequest, GetCallerIdentityResponse,
+    DecodeAuthorizationMessage, DecodeAuthorizationMessageRequest,
+    DecodeAuthorizationMessageResponse, GetAccessKeyInfo, GetAccessKeyInfoRequest,
+    GetAccessKeyInfoResponse, GetCallerIdentity, GetCallerIdentityRequest,
+    GetCallerIdentityResponse, InvalidAuthorizationMessageException,
 };
 use haar_wire::AwsError;
 
@@ -26,6 +28,22 @@ impl Query<GetCallerIdentity> for Sts {
             user_id: Some(user_id),
             account: Some(call.account.to_string()),
             arn: Some(call.principal.arn()),
+        })
+    }
+}
+
+/// AWS docs: *STS API Reference > DecodeAuthorizationMessage*.
+impl Query<DecodeAuthorizationMessage> for Sts {
+    fn query(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        input: DecodeAuthorizationMessageRequest,
+    ) -> Answer<DecodeAuthorizationMessage> {
+        let decoded = self.iam().open_denial(&call.account, &input.encoded_message);
+        let invalid = || InvalidAuthorizationMessageException::message("Message is not valid");
+        Ok(DecodeAuthorizationMessageResponse {
+            decoded_message: Some(decoded.ok_or_else(invalid)?),
         })
     }
 }

@@ -35,6 +35,13 @@ shape!(IDPRejectedClaimException, tables::IDP_REJECTED_CLAIM_EXCEPTION, 0 messag
 
 error_shape!(IDPRejectedClaimException, message);
 #[derive(Clone, Default)]
+pub struct InvalidAuthorizationMessageException {
+    pub message: Option<String>,
+}
+shape!(InvalidAuthorizationMessageException, tables::INVALID_AUTHORIZATION_MESSAGE_EXCEPTION, 0 message);
+
+error_shape!(InvalidAuthorizationMessageException, message);
+#[derive(Clone, Default)]
 pub struct InvalidIdentityTokenException {
     pub message: Option<String>,
 }

@@ -74,6 +74,34 @@ pub static ASSUME_ROLE_WITH_WEB_IDENTITY: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct DecodeAuthorizationMessage;
+impl Operation for DecodeAuthorizationMessage {
+    type Input = shapes::DecodeAuthorizationMessageRequest;
+    type Output = shapes::DecodeAuthorizationMessageResponse;
+    const SCHEMA: &'static OperationSchema = &DECODE_AUTHORIZATION_MESSAGE;
+}
+pub type DecodeAuthorizationMessageInput = shapes::DecodeAuthorizationMessageRequest;
+pub type DecodeAuthorizationMessageOutput = shapes::DecodeAuthorizationMessageResponse;
+pub static DECODE_AUTHORIZATION_MESSAGE: OperationSchema = OperationSchema {
+    name: "DecodeAuthorizationMessage",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::DECODE_AUTHORIZATION_MESSAGE_REQUEST,
+    output: &tables::DECODE_AUTHORIZATION_MESSAGE_RESPONSE,
+    errors: &[&tables::INVALID_AUTHORIZATION_MESSAGE_EXCEPTION],
+    new_input: || Box::new(shapes::DecodeAuthorizationMessageRequest::default()),
+    new_output: || Box::new(shapes::DecodeAuthorizationMessageResponse::default()),
+    lane: Lane::Query,
+    action: "sts:DecodeAuthorizationMessage",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("DecodeAuthorizationMessageResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetAccessKeyInfo;
 impl Operation for GetAccessKeyInfo {
     type Input = shapes::GetAccessKeyInfoRequest;

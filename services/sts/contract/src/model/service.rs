@@ -18,6 +18,7 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
     operations: &[
         &operations::ASSUME_ROLE,
         &operations::ASSUME_ROLE_WITH_WEB_IDENTITY,
+        &operations::DECODE_AUTHORIZATION_MESSAGE,
         &operations::GET_ACCESS_KEY_INFO,
         &operations::GET_CALLER_IDENTITY,
         &operations::GET_FEDERATION_TOKEN,
@@ -26,7 +27,6 @@ pub static SERVICE: ServiceSchema = ServiceSchema {
     unlisted: &[
         Unlisted { name: "AssumeRoleWithSAML", method: "POST", uri: "/" },
         Unlisted { name: "AssumeRoot", method: "POST", uri: "/" },
-        Unlisted { name: "DecodeAuthorizationMessage", method: "POST", uri: "/" },
         Unlisted { name: "GetDelegatedAccessToken", method: "POST", uri: "/" },
         Unlisted { name: "GetWebIdentityToken", method: "POST", uri: "/" },
     ],

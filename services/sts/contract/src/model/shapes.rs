@@ -78,6 +78,18 @@ pub struct Credentials {
 shape!(Credentials, tables::CREDENTIALS, 0 access_key_id, 1 secret_access_key, 2 session_token, 3 expiration);
 
 #[derive(Clone, Default)]
+pub struct DecodeAuthorizationMessageRequest {
+    pub encoded_message: String,
+}
+shape!(DecodeAuthorizationMessageRequest, tables::DECODE_AUTHORIZATION_MESSAGE_REQUEST, 0 encoded_message);
+
+#[derive(Clone, Default)]
+pub struct DecodeAuthorizationMessageResponse {
+    pub decoded_message: Option<String>,
+}
+shape!(DecodeAuthorizationMessageResponse, tables::DECODE_AUTHORIZATION_MESSAGE_RESPONSE, 0 decoded_message);
+
+#[derive(Clone, Default)]
 pub struct FederatedUser {
     pub federated_user_id: String,
     pub arn: String,

@@ -75,6 +75,14 @@ pub static CREDENTIALS: Schema = Schema::structure(
         Member::new("Expiration", &DATE_TYPE).required(),
     ]),
 );
+pub static DECODE_AUTHORIZATION_MESSAGE_REQUEST: Schema = Schema::structure(
+    "DecodeAuthorizationMessageRequest",
+    &StructSchema::new(&[Member::new("EncodedMessage", &ENCODED_MESSAGE_TYPE).required()]),
+);
+pub static DECODE_AUTHORIZATION_MESSAGE_RESPONSE: Schema = Schema::structure(
+    "DecodeAuthorizationMessageResponse",
+    &StructSchema::new(&[Member::new("DecodedMessage", &DECODED_MESSAGE_TYPE)]),
+);
 pub static EXPIRED_TOKEN_EXCEPTION: Schema = Schema::structure(
     "ExpiredTokenException",
     &StructSchema::new(&[Member::new("message", &EXPIRED_IDENTITY_TOKEN_MESSAGE)]).error(
@@ -154,6 +162,14 @@ pub static IDP_REJECTED_CLAIM_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static INVALID_AUTHORIZATION_MESSAGE_EXCEPTION: Schema = Schema::structure(
+    "InvalidAuthorizationMessageException",
+    &StructSchema::new(&[Member::new("message", &INVALID_AUTHORIZATION_MESSAGE)]).error(
+        "InvalidAuthorizationMessageException",
+        400,
+        Fault::Sender,
+    ),
+);
 pub static INVALID_IDENTITY_TOKEN_EXCEPTION: Schema = Schema::structure(
     "InvalidIdentityTokenException",
     &StructSchema::new(&[Member::new("message", &INVALID_IDENTITY_TOKEN_MESSAGE)]).error(
@@ -222,8 +238,11 @@ pub static CLIENT_TOKEN_TYPE: Schema =
 pub static CONTEXT_ASSERTION_TYPE: Schema =
     Schema::new("contextAssertionType", Kind::Text).min(4).max(2048);
 pub static DATE_TYPE: Schema = Schema::new("dateType", Kind::Timestamp(None));
+pub static DECODED_MESSAGE_TYPE: Schema = Schema::new("decodedMessageType", Kind::Text);
 pub static DURATION_SECONDS_TYPE: Schema =
     Schema::new("durationSecondsType", Kind::Integer).min(900).max(129600);
+pub static ENCODED_MESSAGE_TYPE: Schema =
+    Schema::new("encodedMessageType", Kind::Text).min(1).max(10240);
 pub static EXPIRED_IDENTITY_TOKEN_MESSAGE: Schema =
     Schema::new("expiredIdentityTokenMessage", Kind::Text);
 pub static EXTERNAL_ID_TYPE: Schema =
@@ -233,6 +252,8 @@ pub static FEDERATED_ID_TYPE: Schema =
 pub static IDP_COMMUNICATION_ERROR_MESSAGE: Schema =
     Schema::new("idpCommunicationErrorMessage", Kind::Text);
 pub static IDP_REJECTED_CLAIM_MESSAGE: Schema = Schema::new("idpRejectedClaimMessage", Kind::Text);
+pub static INVALID_AUTHORIZATION_MESSAGE: Schema =
+    Schema::new("invalidAuthorizationMessage", Kind::Text);
 pub static INVALID_IDENTITY_TOKEN_MESSAGE: Schema =
     Schema::new("invalidIdentityTokenMessage", Kind::Text);
 pub static MALFORMED_POLICY_DOCUMENT_MESSAGE: Schema =
