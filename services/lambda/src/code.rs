@@ -2,7 +2,9 @@
 //!
 //! **Invariant:** a directory under `code/` is whole: it is unpacked beside its place and
 //! renamed into it. It is not flushed to the disk: after another boot of the machine all are
-//! unpacked anew, out of the archives. **Invariant:** nothing in an archive reaches outside its directory.
+//! unpacked anew, out of the archives. **Invariant:** no entry of an archive lands outside of its
+//! directory. Links are kept as they are, wherever they lead, and followed by sandboxes alone: who
+//! reads in a directory from outside (`fleet::spec`) takes a link for what it is.
 
 #![allow(clippy::disallowed_methods)] // writes the files that sandboxes mount
 
@@ -251,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn links_may_not_point_outside_and_nothing_is_written_through_them() {
+    fn links_are_kept_as_they_are_and_nothing_is_written_through_them() {
         let (_dir, store) = store();
         let linked = |name: &str, target: &str, then: Option<&str>| {
             let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
@@ -262,20 +264,18 @@ mod tests {
             }
             writer.finish().unwrap().into_inner()
         };
-        for (target, then) in [("/etc", None), ("../..", None), (".", Some("link/file"))] {
-            let refused = store.unpack(&linked("link", target, then));
+        let outside = tempfile::tempdir().unwrap();
+        let elsewhere = outside.path().to_str().unwrap();
+        for target in [".", "..", elsewhere] {
+            let refused = store.unpack(&linked("link", target, Some("link/file")));
             assert!(matches!(refused, Err(CodeError::Broken(_))), "{target}");
         }
-        let code = store.unpack(&linked("lib/a.so", "a.so.1", None)).unwrap();
-        assert_eq!(fs::read_link(code.path.join("lib/a.so")).unwrap(), Path::new("a.so.1"));
-        for target in ["/var/task/../etc", "/opt/../root", "/opt/a/../../x", "/var/tasks"] {
-            let refused = store.unpack(&linked("link", target, None));
-            assert!(matches!(refused, Err(CodeError::Broken(_))), "{target}");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 0);
+        for target in ["a.so.1", "../..", "/etc", "/tmp/cache", "/opt/../root", elsewhere] {
+            let code = store.unpack(&linked("lib/link", target, None)).unwrap();
+            assert_eq!(fs::read_link(code.path.join("lib/link")).unwrap(), Path::new(target));
         }
-        for target in ["/var/task/app.py", "/opt/lib/../bin/tool"] {
-            let code = store.unpack(&linked("link", target, None)).unwrap();
-            assert_eq!(fs::read_link(code.path.join("link")).unwrap(), Path::new(target));
-        }
+        assert!(matches!(store.unpack(&linked("link", "", None)), Err(CodeError::Broken(_))));
     }
 
     #[test]

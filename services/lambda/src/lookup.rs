@@ -108,16 +108,28 @@ pub fn find_unqualified(
     region: &Region,
     name: &str,
 ) -> Result<Arc<FunctionRow>, Refusal> {
+    find_function(snapshot, &unqualified_key(account, region, name)?)
+}
+
+/// The function that a name without a qualifier means.
+///
+/// # Errors
+/// When a qualifier was given, or the function is of another region.
+pub fn unqualified_key(
+    account: &AccountId,
+    region: &Region,
+    name: &str,
+) -> Result<FunctionKey, Refusal> {
     let parsed = FunctionName::parse(name);
     let key = parsed.key(account, region)?;
-    if parsed.qualifier.is_some() {
-        return Err(Refusal::invalid(
+    match parsed.qualifier {
+        Some(_) => Err(Refusal::invalid(
             "This operation is permitted on Lambda functions only. Aliases and versions do not \
              support this operation. Please specify either a function name or an unqualified \
              function ARN.",
-        ));
+        )),
+        None => Ok(key),
     }
-    find_function(snapshot, &key)
 }
 
 /// Finds a function.

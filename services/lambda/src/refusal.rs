@@ -28,6 +28,8 @@ pub enum Refusal {
     CodeSigningConfigNotFound(String),
     /// `CodeVerificationFailedException`, 400.
     CodeVerificationFailed(String),
+    /// `CodeStorageExceededException`, 400.
+    CodeStorageExceeded,
     /// `AccessDeniedException`, 403.
     AccessDenied(String),
     /// `ValidationException`, 400: a constraint that the model does not state.
@@ -123,6 +125,10 @@ impl From<Refusal> for AwsError {
             Refusal::CodeVerificationFailed(text) => {
                 let (r#type, message) = (user(), Some(text));
                 model::CodeVerificationFailedException { r#type, message }.into()
+            }
+            Refusal::CodeStorageExceeded => {
+                let (r#type, message) = (user(), Some("Code storage limit exceeded.".to_owned()));
+                model::CodeStorageExceededException { r#type, message }.into()
             }
             Refusal::AccessDenied(text) => AwsError::access_denied(text),
             Refusal::Validation(text) => AwsError::new("ValidationException", 400, text),

@@ -120,6 +120,47 @@ async fn a_broken_input_is_refused_and_leaves_nothing() {
 }
 
 #[tokio::test]
+async fn a_name_may_carry_a_qualifier_where_versions_are_meant() {
+    let house = House::new();
+    house.function("f").await;
+    house.ok::<PublishVersion>(named("f")).await;
+    for name in ["f:1", &format!("{ARN}:1"), "000000000000:function:f:1"] {
+        assert_eq!(house.ok::<GetFunctionConfiguration>(named(name)).await["Version"], "1");
+    }
+    let twice = json!({ "FunctionName": "f:1", "Qualifier": "$LATEST" });
+    let text = "The derived qualifier from the function name does not match the specified \
+                qualifier.";
+    let told = house.call::<GetFunction>(twice).await;
+    assert_eq!(told, refused("InvalidParameterValueException", text));
+    let text = "This operation is permitted on Lambda functions only. Aliases and versions do \
+                not support this operation. Please specify either a function name or an \
+                unqualified function ARN.";
+    let only_functions = || refused("InvalidParameterValueException", text);
+    assert_eq!(house.call::<PublishVersion>(named("f:1")).await, only_functions());
+    assert_eq!(house.call::<CreateFunction>(python("g:1")).await, only_functions());
+}
+
+#[tokio::test]
+async fn an_account_has_room_for_so_much_code() {
+    let house = House::with_quota("000000000000/us-east-1/lambda/L-2ACBD22F=0");
+    let full = || refused("CodeStorageExceededException", "Code storage limit exceeded.");
+    assert_eq!(house.call::<CreateFunction>(python("f")).await, full());
+    let layer = json!({ "LayerName": "l", "Content": { "ZipFile": zip("a.py", "") } });
+    assert_eq!(house.call::<PublishLayerVersion>(layer.clone()).await, full());
+    let settings = house.ok::<GetAccountSettings>(json!({})).await;
+    assert_eq!(settings["AccountLimit"]["TotalCodeSize"], 0);
+
+    let house = House::new();
+    let size = |seen: &Value| seen["CodeSize"].as_i64().unwrap();
+    let function = size(&house.function("f").await);
+    let layer = size(&house.ok::<PublishLayerVersion>(layer).await["Content"]);
+    let settings = house.ok::<GetAccountSettings>(json!({})).await;
+    assert_eq!(settings["AccountLimit"]["TotalCodeSize"], 75_i64 << 30);
+    let used = json!({ "TotalCodeSize": function + layer, "FunctionCount": 1 });
+    assert_eq!(settings["AccountUsage"], used);
+}
+
+#[tokio::test]
 async fn a_version_is_published_once_per_change() {
     let house = House::new();
     house.function("f").await;

@@ -53,6 +53,10 @@ async fn each_qualifier_has_its_own_policy() {
                 or remove the existing statement.";
     let twice = house.call::<AddPermission>(allow(Value::Null)).await;
     assert_eq!(twice, refused("ResourceConflictException", text));
+    let mut mistyped = allow(Value::Null);
+    (mistyped["StatementId"], mistyped["Action"]) = (json!("t"), json!("lambda:InvokeFunktion"));
+    let text = "The provided action was invalid. Please check the action and try again.";
+    assert_eq!(house.call::<AddPermission>(mistyped).await, invalid(text));
     let text = "We currently do not support adding policies for $LATEST.";
     assert_eq!(house.call::<AddPermission>(allow(json!("$LATEST"))).await, invalid(text));
 

@@ -45,6 +45,27 @@ fn sink(house: &House, group: &str, stream: &str, message: &str) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn names_and_tags_of_awss_own_are_refused() {
+    let house = House::new();
+    let invalid = |text: &str| Err(("InvalidParameterException".to_owned(), text.to_owned()));
+    let reserved = invalid("Log groups starting with AWS/ are reserved for AWS.");
+    for name in ["aws/lambda/f", "AWS/x"] {
+        let made = house.call::<CreateLogGroup>(json!({ "logGroupName": name })).await;
+        assert_eq!(made, reserved);
+    }
+    let tags = json!({ "aws:team": "a" });
+    let with_tags = json!({ "logGroupName": "/aws/x", "tags": tags });
+    let external = invalid("aws: prefixed tag key names are not allowed for external use.");
+    assert_eq!(house.call::<CreateLogGroup>(with_tags).await, external);
+    house.ok::<CreateLogGroup>(json!({ "logGroupName": "/aws/x" })).await;
+    let by_name = json!({ "logGroupName": "/aws/x", "tags": { "AWS:team": "a" } });
+    assert_eq!(house.call::<TagLogGroup>(by_name).await, external);
+    let arn = "arn:aws:logs:us-east-1:000000000000:log-group:/aws/x";
+    let by_arn = json!({ "resourceArn": arn, "tags": tags });
+    assert_eq!(house.call::<TagResource>(by_arn).await, external);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_put_is_read_back_page_by_page() {
     let house = House::new();
     group_with_stream(&house).await;

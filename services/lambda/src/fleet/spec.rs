@@ -1,10 +1,9 @@
 //! The sandbox of one environment.
 
 mod image;
+mod layer;
 
 use std::collections::BTreeMap;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -180,7 +179,7 @@ impl Plan<'_> {
     fn extensions(&self) -> Vec<ContainerSpec> {
         let mut names = BTreeMap::new();
         for layer in &self.target.layers {
-            for (name, executable) in extension_files(layer) {
+            for (name, executable) in layer::extensions(layer) {
                 names.insert(name, executable); // a later layer lies over an earlier one
             }
         }
@@ -204,8 +203,8 @@ impl Plan<'_> {
 
     /// `bootstrap`, from the code or from a layer.
     fn entry_point(&self) -> Result<String, String> {
-        let in_layer = || self.target.layers.iter().any(|layer| layer.join("bootstrap").exists());
-        if self.target.code.join("bootstrap").exists() {
+        let in_layer = || self.target.layers.iter().any(|one| layer::has(one, "bootstrap"));
+        if layer::has(&self.target.code, "bootstrap") {
             return Ok("/var/task/bootstrap".to_owned());
         }
         if in_layer() {
@@ -306,17 +305,6 @@ fn needs_fresh_start(environment: &BTreeMap<String, String>) -> bool {
     environment.keys().any(|name| {
         name == "AWS_LAMBDA_EXEC_WRAPPER" || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     })
-}
-
-#[allow(clippy::disallowed_methods)] // looks into unpacked layers
-fn extension_files(layer: &Path) -> Vec<(String, bool)> {
-    let Ok(entries) = fs::read_dir(layer.join("extensions")) else { return Vec::new() };
-    let files = entries.flatten().filter_map(|entry| {
-        let metadata = fs::metadata(entry.path()).ok()?;
-        let name = entry.file_name().into_string().ok()?;
-        metadata.is_file().then(|| (name, metadata.permissions().mode() & 0o111 != 0))
-    });
-    files.collect()
 }
 
 /// The template whose waiting sandboxes a target's environments are taken from.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use haar_kernel::{Answer, Call, Query};
+use haar_kernel::{Answer, Call, Query, Quota};
 use haar_lambda_contract::model::{
     AccountLimit, AccountUsage, GetAccountSettings, GetAccountSettingsResponse,
 };
@@ -11,12 +11,18 @@ use haar_ledger::Snapshot;
 use super::Input;
 use crate::rules::settings::{UNZIPPED_BYTES_MAX, ZIP_BYTES_MAX};
 use crate::state::{
-    FunctionKey, FunctionRow, LayerKey, LayerVersionKey, LayerVersionRow, VersionKey, VersionRow,
+    Code, FunctionKey, FunctionRow, LayerKey, LayerVersionKey, LayerVersionRow, VersionKey,
+    VersionRow,
 };
-use crate::{Lambda, render};
+use crate::{Lambda, Refusal, render};
 
-/// Bytes of all archives of an account in a region: 75 GB.
-pub(super) const CODE_BYTES_MAX: u64 = 75 << 30;
+/// Gigabytes of all archives of an account in a region.
+const CODE_STORAGE: Quota = Quota {
+    service: "lambda",
+    code: "L-2ACBD22F",
+    name: "Function and layer storage",
+    default: 75,
+};
 
 /// AWS docs: *Lambda API Reference > GetAccountSettings*.
 impl Query<GetAccountSettings> for Lambda {
@@ -31,7 +37,7 @@ impl Query<GetAccountSettings> for Lambda {
         let reserved: u32 = functions.iter().filter_map(|row| row.reserved_concurrency).sum();
         let concurrency = self.account_concurrency(&call.account, &call.region);
         let limit = AccountLimit {
-            total_code_size: Some(render::size(CODE_BYTES_MAX)),
+            total_code_size: Some(render::size(self.code_bytes_max(call))),
             code_size_unzipped: Some(render::size(UNZIPPED_BYTES_MAX)),
             code_size_zipped: Some(render::size(ZIP_BYTES_MAX as u64)),
             concurrent_executions: Some(render::count(concurrency)),
@@ -47,9 +53,29 @@ impl Query<GetAccountSettings> for Lambda {
     }
 }
 
+impl Lambda {
+    /// Refuses an archive for which the caller's storage has no room left. Code that it takes the
+    /// place of still counts, as its functions may still run.
+    ///
+    /// # Errors
+    /// With AWS's words.
+    pub(super) fn check_code_storage(&self, call: &Call, added: &Code) -> Result<(), Refusal> {
+        let present = code_bytes(call, &self.doors.ledger.snapshot());
+        match present.saturating_add(added.size) > self.code_bytes_max(call) {
+            true => Err(Refusal::CodeStorageExceeded),
+            false => Ok(()),
+        }
+    }
+
+    fn code_bytes_max(&self, call: &Call) -> u64 {
+        let quotas = &self.doors.settings.quotas;
+        quotas.limit(&CODE_STORAGE, &call.account, &call.region).saturating_mul(1 << 30)
+    }
+}
+
 /// Bytes of all archives of the caller, layers included. `$LATEST` and a version that was
 /// published from it count once.
-pub(super) fn code_bytes(call: &Call, snapshot: &Snapshot) -> u64 {
+fn code_bytes(call: &Call, snapshot: &Snapshot) -> u64 {
     let functions = snapshot.range::<FunctionRow>(FunctionKey::all(&call.account, &call.region));
     let of_functions = functions.map(|function| {
         let versions = snapshot.range::<VersionRow>(VersionKey::all(&function.key));

@@ -15,8 +15,8 @@ use super::code::CodeSource;
 use super::code_signing;
 use super::listing::{Listing, sortable};
 use super::version::publish;
-use crate::lookup::{ResolvedVersion, find_function, resolve};
-use crate::rules::names::{FunctionName, Qualifier, function_and_qualifier};
+use crate::lookup::{ResolvedVersion, find_function, resolve, unqualified_key};
+use crate::rules::names::{Qualifier, function_and_qualifier};
 use crate::rules::{settings, tags};
 use crate::state::{
     AliasRow, Code, EventInvokeRow, FunctionKey, FunctionPolicyRow, FunctionRow, FunctionState,
@@ -35,6 +35,7 @@ impl Flow<CreateFunction> for Lambda {
         check_supported(&input)?;
         let source = CodeSource::of_create(&self, &mut input)?;
         let code = self.take_code(&call, source).await?;
+        self.check_code_storage(&call, &code)?;
         self.commit(|tx| Ok(create(&self, &call, tx, &input, code)?)).await
     }
 }
@@ -60,7 +61,7 @@ fn create(
     input: &Input<CreateFunction>,
     code: Code,
 ) -> Result<FunctionConfiguration, Refusal> {
-    let key = FunctionName::parse(&input.function_name).key(&call.account, &call.region)?;
+    let key = unqualified_key(&call.account, &call.region, &input.function_name)?;
     if tx.contains::<FunctionRow>(&key) {
         return Err(Refusal::ResourceConflict(format!("Function already exist: {}", key.name)));
     }

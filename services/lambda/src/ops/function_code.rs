@@ -28,6 +28,7 @@ impl Flow<UpdateFunctionCode> for Lambda {
         let latest = find_version(&snapshot, &VersionKey::latest(&function.key))?;
         let source = CodeSource::of_update(&self, &mut input, &latest.settings.package_type)?;
         let code = self.take_code(&call, source).await?;
+        self.check_code_storage(&call, &code)?;
         self.commit(|tx| Ok(update(&call, tx, &input, code)?)).await
     }
 }

@@ -15,13 +15,13 @@ use haar_lambda_contract::model::{
 use haar_wire::{AwsError, Body, EventStream};
 
 use super::Input;
-use crate::Lambda;
 use crate::fleet::{InvokeError, InvokeRequest, StreamEvent, ThrottleReason};
 use crate::invoke::{
     ASYNC_PAYLOAD_BYTES_MAX, LOOP_MESSAGE, PayloadError, check_async, check_sync,
     decode_client_context,
 };
 use crate::lookup::{ResolvedVersion, resolve};
+use crate::{Lambda, Refusal};
 
 /// AWS docs: *Lambda API Reference > Invoke*.
 impl Flow<Invoke> for Lambda {
@@ -29,6 +29,10 @@ impl Flow<Invoke> for Lambda {
         let payload = input.payload.unwrap_or_default();
         let qualifier = input.qualifier.as_deref();
         let resolved = self.invocable(&call, &input.function_name, qualifier)?;
+        check_no_tenant(input.tenant_id.as_deref())?;
+        if input.durable_execution_name.is_some() {
+            return Err(Refusal::invalid(NOT_DURABLE).into());
+        }
         match input.invocation_type.unwrap_or(InvocationType::RequestResponse) {
             InvocationType::DryRun => {
                 return Ok(InvocationResponse { status_code: Some(204), ..Default::default() });
@@ -78,6 +82,7 @@ impl Flow<InvokeWithResponseStream> for Lambda {
         let payload = input.payload.unwrap_or_default();
         let qualifier = input.qualifier.as_deref();
         let resolved = self.invocable(&call, &input.function_name, qualifier)?;
+        check_no_tenant(input.tenant_id.as_deref())?;
         check_sync(&payload).map_err(refused)?;
         if input.invocation_type == Some(ResponseStreamingInvocationType::DryRun) {
             let status_code = Some(204);
@@ -162,6 +167,20 @@ impl Lambda {
             tracing::error!(%error, "an event was not kept");
             AwsError::internal_failure("the event could not be kept")
         })
+    }
+}
+
+/// What a name for a durable execution is told: no function here is durable. *Ours*.
+const NOT_DURABLE: &str = "DurableExecutionName can be given for durable functions alone.";
+
+/// No function here isolates tenants. AWS docs: *Troubleshooting tenant isolation*.
+fn check_no_tenant(tenant: Option<&str>) -> Result<(), Refusal> {
+    match tenant {
+        Some(_) => Err(Refusal::invalid(
+            "Tenant ID configuration not specified or passed to a function when tenant isolation \
+             is not enabled.",
+        )),
+        None => Ok(()),
     }
 }
 

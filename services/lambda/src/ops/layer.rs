@@ -29,6 +29,7 @@ impl Flow<PublishLayerVersion> for Lambda {
     ) -> Answer<PublishLayerVersion> {
         let source = CodeSource::of_layer(&mut input)?;
         let code = self.take_code(&call, source).await?;
+        self.check_code_storage(&call, &code)?;
         self.commit(|tx| Ok(publish(&self, &call, tx, input, code)?)).await
     }
 }

@@ -1,5 +1,6 @@
 //! Statements of resource-based policies, as `AddPermission` writes them.
 
+use haar_lambda_contract::model::SERVICE;
 use haar_policy::{Document, Grammar};
 use serde_json::{Map, Value, json};
 
@@ -37,8 +38,13 @@ pub struct Grant {
 /// Writes the statement.
 ///
 /// # Errors
-/// When the principal is none.
+/// When the principal is none, or Lambda knows no such action.
 pub fn statement(grant: &Grant) -> Result<PolicyStatement, Refusal> {
+    if !is_action(&grant.action) {
+        return Err(Refusal::invalid(
+            "The provided action was invalid. Please check the action and try again.",
+        ));
+    }
     let mut statement = Map::new();
     statement.insert("Sid".to_owned(), json!(grant.sid));
     statement.insert("Effect".to_owned(), json!("Allow"));
@@ -56,6 +62,22 @@ pub fn statement(grant: &Grant) -> Result<PolicyStatement, Refusal> {
         Ok(_) => Ok(written),
         Err(_) => Err(bad_principal()),
     }
+}
+
+/// Actions that are no operation's name. AWS docs: *Service Authorization Reference > Lambda*.
+const OTHER_ACTIONS: [&str; 4] =
+    ["InvokeFunction", "InvokeFunctionUrl", "EnableReplication", "DisableReplication"];
+
+/// `*`, `lambda:*`, or an action that Lambda has. *Ours*: AWS documents neither that it looks nor
+/// its words; a permission with a typing error would never allow anything.
+fn is_action(text: &str) -> bool {
+    let Some((service, name)) = text.split_once(':') else { return text == "*" };
+    let is = |known: &str| known.eq_ignore_ascii_case(name);
+    service.eq_ignore_ascii_case("lambda")
+        && (name == "*"
+            || OTHER_ACTIONS.into_iter().any(is)
+            || SERVICE.operations.iter().any(|operation| is(operation.name))
+            || SERVICE.unlisted.iter().any(|operation| is(operation.name)))
 }
 
 fn principal(text: &str) -> Result<Value, Refusal> {
@@ -204,6 +226,17 @@ mod tests {
         assert_eq!(of(alexa).unwrap(), json!({"Service": alexa}));
         for nobody in ["nobody", "arn:aws:iam::111122223333:role/*", "arn:aws:iam:::user/u"] {
             assert!(of(nobody).is_err(), "{nobody}");
+        }
+    }
+
+    #[test]
+    fn an_action_is_one_that_lambda_has() {
+        let of = |action: &str| statement(&Grant { action: action.into(), ..grant("*") });
+        for action in ["*", "lambda:*", "lambda:InvokeFunction", "lambda:getfunction"] {
+            assert!(of(action).is_ok(), "{action}");
+        }
+        for action in ["lambda:InvokeFunktion", "lambda:", "s3:GetObject", "lambda"] {
+            assert!(of(action).is_err(), "{action}");
         }
     }
 

@@ -64,10 +64,20 @@ impl House {
 
     /// The same in a mode.
     pub fn with(auth: Auth) -> Self {
+        Self::made(Settings { auth, ..Settings::default() })
+    }
+
+    /// The same with a quota of the operator's.
+    pub fn with_quota(quota: &str) -> Self {
+        let quotas = [quota.parse().unwrap()].into_iter().collect();
+        Self::made(Settings { quotas, ..Settings::default() })
+    }
+
+    fn made(settings: Settings) -> Self {
         let cloud = Cloud::new();
         let ids = IdSource::seeded(7);
         let data_dir = cloud.dir.path().to_owned();
-        let settings = Settings { auth, data_dir, ..Settings::default() };
+        let settings = Settings { data_dir, ..settings };
         let doors = Doors::new(DoorParts {
             clock: Clock::system(),
             ids: ids.clone(),

@@ -10,6 +10,7 @@ use haar_logs_contract::model::{
 };
 use haar_wire::AwsError;
 
+use super::tags;
 use crate::Logs;
 use crate::lookup::{find_group, group_key, identified_group};
 use crate::refusal;
@@ -35,11 +36,16 @@ impl Command<CreateLogGroup> for Logs {
         if tx.get::<GroupRow>(&key).is_some() {
             return Err(refusal::exists("log group"));
         }
+        if input.log_group_name.to_lowercase().starts_with("aws/") {
+            return Err(refusal::invalid("Log groups starting with AWS/ are reserved for AWS."));
+        }
+        let tags = input.tags.unwrap_or_default();
+        tags::check_names(&tags)?;
         let class = input.log_group_class.and_then(|class| GroupClass::parse(class.as_str()));
         tx.put(GroupRow {
             class: class.unwrap_or_default(),
             deletion_protection: input.deletion_protection_enabled.unwrap_or_default(),
-            tags: input.tags.unwrap_or_default(),
+            tags,
             kms_key_id: input.kms_key_id,
             ..GroupRow::new(key, call.ids.draw(), call.now)
         });

@@ -97,6 +97,7 @@ fn tagged(call: &Call, arn: &str) -> Result<GroupKey, AwsError> {
 fn add(tx: &mut Tx, key: &GroupKey, tags: Tags) -> Result<(), AwsError> {
     let row = tx.get::<GroupRow>(key).ok_or_else(refusal::no_resource)?;
     let mut row = (*row).clone();
+    check_names(&tags)?;
     row.tags.extend(tags);
     if row.tags.len() > TAG_COUNT_MAX {
         let error = TooManyTagsException::message("A resource can have up to 50 tags.");
@@ -104,6 +105,16 @@ fn add(tx: &mut Tx, key: &GroupKey, tags: Tags) -> Result<(), AwsError> {
     }
     tx.put(row);
     Ok(())
+}
+
+/// Refuses tags that are AWS's own.
+pub(super) fn check_names(tags: &Tags) -> Result<(), AwsError> {
+    match tags.keys().any(|name| name.to_lowercase().starts_with("aws:")) {
+        true => {
+            Err(refusal::invalid("aws: prefixed tag key names are not allowed for external use."))
+        }
+        false => Ok(()),
+    }
 }
 
 fn remove(tx: &mut Tx, key: &GroupKey, names: &[String]) -> Result<(), AwsError> {
