@@ -1,14 +1,17 @@
 """The commands beside `haar up`."""
 
 import json
+import os
 import subprocess
 import time
 from pathlib import Path
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError
 
-from support.cloud import BINARY, until
+from support.cloud import BINARY, Cloud, until
+from support.functions import NODE, Functions
 
 
 @pytest.fixture
@@ -155,3 +158,55 @@ def test_services_that_are_not_here_are_named(cloud):
             getattr(cloud.client(service), operation)()
         error = refused.value.response["Error"]
         assert (error["Code"], error["Message"]) == ("NotImplemented", f"{name} is not implemented by haar")
+
+
+def test_up_tells_programs_where_it_is_and_refuses_what_is_no_region(tmp_path):
+    refused = subprocess.run(
+        [BINARY, "up", "--region", "mars"], capture_output=True, text=True, timeout=30
+    )
+    assert refused.returncode != 0
+    assert "'mars' is not the name of a region, such as us-east-1" in refused.stderr
+    command = [
+        BINARY, "--json", "up", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path),
+        "--region", "eu-central-1", "--account-id", "123456789012",
+    ]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as started:
+        ready = json.loads(started.stdout.readline())
+        client = boto3.client(
+            "sts", endpoint_url=ready["url"], region_name=ready["region"],
+            aws_access_key_id="test", aws_secret_access_key="test",
+        )
+        assert client.get_caller_identity()["Account"] == ready["account"] == "123456789012"
+        assert (ready["region"], ready["dataDir"]) == ("eu-central-1", str(tmp_path))
+        again = subprocess.run(
+            command, capture_output=True, text=True, timeout=30, env={**os.environ, "HAAR_LOG": "off"}
+        )
+        assert again.returncode != 0 and json.loads(again.stdout)["error"]
+        assert ready["pid"] == started.pid
+        started.terminate()
+        assert started.wait(30) == 0
+
+
+def test_functions_of_node_find_the_sdk_that_the_host_has(clients):
+    modules = clients / "js" / "node_modules"
+    cloud = Cloud(environment={"HAAR_NODE_MODULES": str(modules)}).start()
+    try:
+        functions = Functions(cloud)
+        required = """
+            const { STSClient, GetCallerIdentityCommand } = require('@aws-sdk/client-sts');
+            exports.handler = async () => (await new STSClient().send(
+                new GetCallerIdentityCommand({}))).Account;
+        """
+        imported = """
+            import { STSClient, GetCallerIdentityCommand } from '@aws-sdk/client-sts';
+            export const handler = async () => (await new STSClient().send(
+                new GetCallerIdentityCommand({}))).Account;
+        """
+        for files in ({"app.js": required}, {"app.mjs": imported}):
+            name = functions.create(files, NODE, "app.handler", MemorySize=512)
+            heard = functions.invoke(name)
+            assert heard.payload == "000000000000", heard.raw
+    finally:
+        cloud.stop()

@@ -158,10 +158,17 @@ def test_what_is_too_large_or_broken_is_refused(cloud):
 def test_health_and_metrics_are_served(cloud):
     health = cloud.page("GET", "/_haar/health")
     assert {"lambda", "iam", "sts", "logs"} <= set(health["services"])
+    assert "cloudwatch" in health["services"] and "monitoring" not in health["services"]
     assert cloud.page("GET", "/_localstack/health")["services"]
     status, headers, body = cloud.http("GET", "/_haar/metrics")
     assert status == 200 and headers["content-type"].startswith("text/plain")
-    assert b"haar_requests_total" in body
+    families = []  # each with all its samples behind the line that tells its type
+    for line in body.decode().splitlines():
+        if line.startswith("# TYPE "):
+            families.append(line.split()[2])
+        elif not line.startswith("#"):
+            assert line.startswith(families[-1]), line
+    assert families == ["haar_requests_total", "haar_request_seconds"]
     status, _, _ = cloud.http("GET", "/_haar/nowhere")
     assert status == 404
 

@@ -45,7 +45,7 @@ pub(crate) enum Command {
     /// Tell what this machine allows, and what is missing.
     Doctor(doctor::DoctorArguments),
     /// List AWS's runtimes and what each runs on here.
-    Runtimes,
+    Runtimes(runtimes::RuntimesArguments),
     /// Bring images in from the disk, and list those that are ready to run.
     Images(images::ImagesArguments),
     /// Print email, SMS and mobile push that topics sent.
@@ -62,7 +62,7 @@ pub(crate) enum Command {
 pub(crate) fn run(command: Command, json: bool) -> ExitCode {
     let output = Output { json };
     let outcome = match command {
-        Command::Up(arguments) => return crate::up::run(&arguments),
+        Command::Up(arguments) => return crate::up::run(&arguments, json),
         Command::Status(arguments) => status::run(&arguments, output),
         Command::Logs(arguments) => logs::run(&arguments, output),
         Command::Exec(arguments) => match exec::run(&arguments) {
@@ -72,7 +72,7 @@ pub(crate) fn run(command: Command, json: bool) -> ExitCode {
         Command::Env(arguments) => env::run(&arguments, output),
         Command::Tour(arguments) => tour::run(&arguments, output),
         Command::Doctor(arguments) => doctor::run(&arguments, output),
-        Command::Runtimes => runtimes::run(output),
+        Command::Runtimes(arguments) => runtimes::run(&arguments, output),
         Command::Images(arguments) => images::run(&arguments, output),
         Command::Outbox(arguments) => outbox::run(&arguments, output),
         Command::Cost(arguments) => cost::run(&arguments, output),
@@ -81,14 +81,18 @@ pub(crate) fn run(command: Command, json: bool) -> ExitCode {
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
-        Err(message) if json => {
-            println!("{}", json!({ "error": message }));
-            ExitCode::FAILURE
-        }
         Err(message) => {
-            complain(&message);
+            fail(&message, json);
             ExitCode::FAILURE
         }
+    }
+}
+
+/// Tells what went wrong: the operator, or the program that reads JSON.
+pub(crate) fn fail(message: &str, json: bool) {
+    match json {
+        true => announce(&json!({ "error": message }).to_string()),
+        false => complain(message),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
@@ -37,7 +37,7 @@ pub(crate) struct UpArguments {
     #[arg(long, default_value = AccountId::DEFAULT)]
     pub(crate) account_id: AccountId,
     /// The region of callers that name none.
-    #[arg(long, default_value = Region::DEFAULT)]
+    #[arg(long, default_value = Region::DEFAULT, value_parser = parse_region)]
     pub(crate) region: Region,
     /// Where accounts' default VPCs lie. Without it: 172.31.0.0/16 as on AWS, or where this host
     /// or another haar on it uses that, the next below, down to 172.16.0.0/16.
@@ -48,6 +48,10 @@ pub(crate) struct UpArguments {
         env = "HAAR_DEFAULT_VPC"
     )]
     pub(crate) default_vpc: Option<Ipv4Addr>,
+    /// A node_modules folder whose packages Node functions find, such as @aws-sdk; without it, one
+    /// where npm puts what is installed for all.
+    #[arg(long, value_name = "DIR", env = "HAAR_NODE_MODULES")]
+    pub(crate) node_modules: Option<PathBuf>,
     /// Divide AWS's long documented waits (async retries, idle reaping) by this.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) wait_divisor: u32,
@@ -95,8 +99,7 @@ impl UpArguments {
     /// The directory that state is kept in, by default `~/.local/share/haar`. Never relative: the
     /// helper process works elsewhere, and a server's groups are named after it.
     fn data_dir(&self) -> PathBuf {
-        let chosen = self.chosen_dir();
-        std::path::absolute(&chosen).unwrap_or(chosen)
+        absolute(&self.chosen_dir())
     }
 
     fn chosen_dir(&self) -> PathBuf {
@@ -126,13 +129,31 @@ impl UpArguments {
             user_namespaces: self.user_namespaces,
             clock_skew_check: !self.no_clock_skew_check,
             default_vpc: self.default_vpc,
+            node_modules: self.node_modules.as_ref().map(|named| absolute(named)),
             quotas: self.quotas.iter().cloned().collect(),
         }
     }
 }
 
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
+/// A name in the form of AWS's regions. Which of them there are is not asked: a private one may
+/// come with the next SDK.
+fn parse_region(text: &str) -> Result<Region, String> {
+    let mut words = text.split('-');
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase());
+    let number = words.next_back().unwrap_or_default();
+    let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+    match is_number && (2..=3).contains(&words.clone().count()) && words.all(is_word) {
+        true => text.parse(),
+        false => Err(format!("'{text}' is not the name of a region, such as us-east-1")),
+    }
+}
+
 /// Runs the cloud; returns when it has stopped.
-pub(crate) fn run(arguments: &UpArguments) -> ExitCode {
+pub(crate) fn run(arguments: &UpArguments, json: bool) -> ExitCode {
     log_to_stderr(&arguments.log);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16))
@@ -140,13 +161,13 @@ pub(crate) fn run(arguments: &UpArguments) -> ExitCode {
         .enable_all()
         .build();
     let served = match runtime {
-        Ok(runtime) => runtime.block_on(serve(arguments)),
+        Ok(runtime) => runtime.block_on(serve(arguments, json)),
         Err(error) => Err(format!("could not start: {error}")),
     };
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
-            crate::commands::complain(&message);
+            crate::commands::fail(&message, json);
             ExitCode::FAILURE
         }
     }
@@ -162,18 +183,40 @@ fn log_to_stderr(filter: &str) {
     let _ = subscriber.with_writer(std::io::stderr).try_init(); // a second cloud in one process
 }
 
-async fn serve(arguments: &UpArguments) -> Result<(), String> {
+async fn serve(arguments: &UpArguments, json: bool) -> Result<(), String> {
     let listener =
         Gateway::bind(arguments.listen, arguments.auth.into()).await.map_err(|e| e.to_string())?;
     let address = listener.local_addr().map_err(|error| error.to_string())?;
     let stopping = CancellationToken::new();
     stop_on_signals(stopping.clone())?;
 
-    let cloud = wiring::start(arguments.settings(address.port()), stopping).await?;
-    crate::commands::announce(&format!("haar is ready on http://{address}"));
+    let settings = arguments.settings(address.port());
+    let ready = ready(&settings, address, json);
+    let cloud = wiring::start(settings, stopping).await?;
+    crate::commands::announce(&ready);
     cloud.serve(listener).await;
     cloud.stop().await;
     Ok(())
+}
+
+/// What is said when the cloud can be called: a line for people, or one document for programs.
+fn ready(settings: &Settings, address: SocketAddr, json: bool) -> String {
+    if !json {
+        return format!("haar is ready on http://{address}");
+    }
+    let data_dir = (!settings.ephemeral).then_some(&settings.data_dir);
+    serde_json::json!({
+        "url": format!("http://{address}"),
+        "account": settings.account.as_str(),
+        "region": settings.region.as_str(),
+        "auth": match settings.auth {
+            Auth::Permissive => "permissive",
+            Auth::Enforce => "enforce",
+        },
+        "dataDir": data_dir,
+        "pid": std::process::id(),
+    })
+    .to_string()
 }
 
 /// The first SIGINT or SIGTERM stops gracefully; a second one ends the process.

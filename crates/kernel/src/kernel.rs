@@ -283,7 +283,12 @@ impl Kernel {
 
     /// The health document: services by name, and this version.
     pub fn health(&self) -> serde_json::Value {
-        let running = |service: &ServiceSchema| (service.signing_name.to_owned(), json!("running"));
+        // the name that people know: its requests are signed for `monitoring`
+        let name = |service: &ServiceSchema| match service.id {
+            "cloudwatch" => "cloudwatch",
+            _ => service.signing_name,
+        };
+        let running = |service: &ServiceSchema| (name(service).to_owned(), json!("running"));
         let services: serde_json::Map<_, _> =
             self.rooms.iter().map(|room| room.service()).map(running).collect();
         json!({
@@ -296,15 +301,20 @@ impl Kernel {
 
     /// The counters as Prometheus text.
     pub fn metrics(&self) -> String {
-        let mut text = String::from(
-            "# TYPE haar_requests_total counter\n# TYPE haar_request_seconds histogram\n",
-        );
-        for entry in self.entries.values() {
+        let (mut totals, mut seconds) = (String::new(), String::new());
+        let served = self.entries.values().map(|entry| {
             let schema = entry.schema;
-            entry.counts.write(schema.service.signing_name, schema.name, &mut text);
+            (&entry.counts, schema.service.signing_name, schema.name)
+        });
+        for (counts, service, operation) in served.chain([(&self.not_served, "none", "none")]) {
+            counts.write(service, operation, (&mut totals, &mut seconds));
         }
-        self.not_served.write("none", "none", &mut text);
-        text
+        format!(
+            "# HELP haar_requests_total Requests that were answered.\n\
+             # TYPE haar_requests_total counter\n{totals}\
+             # HELP haar_request_seconds How long answers took.\n\
+             # TYPE haar_request_seconds histogram\n{seconds}"
+        )
     }
 }
 

@@ -41,6 +41,8 @@ pub struct Settings {
     pub clock_skew_check: bool,
     /// The first address of default VPCs' ranges; those have 16 bits more.
     pub default_vpc: Option<Ipv4Addr>,
+    /// A `node_modules` folder whose packages Node functions find.
+    pub node_modules: Option<PathBuf>,
     /// What the operator put in the place of AWS's quotas.
     pub quotas: Quotas,
 }
@@ -58,6 +60,7 @@ impl Default for Settings {
             user_namespaces: false,
             clock_skew_check: true,
             default_vpc: None,
+            node_modules: None,
             quotas: Quotas::default(),
         }
     }

@@ -35,7 +35,12 @@ impl Counts {
     }
 
     /// Writes the counts as Prometheus text, unless nothing was counted.
-    pub(crate) fn write(&self, service: &str, operation: &str, out: &mut String) {
+    pub(crate) fn write(
+        &self,
+        service: &str,
+        operation: &str,
+        (totals, out): (&mut String, &mut String),
+    ) {
         let [ok, sender, receiver] =
             [&self.answered, &self.sender_errors, &self.receiver_errors].map(|n| n.load(Relaxed));
         let total = ok + sender + receiver;
@@ -44,7 +49,8 @@ impl Counts {
         }
         let labels = format!("service=\"{service}\",operation=\"{operation}\"");
         for (outcome, count) in [("ok", ok), ("sender", sender), ("receiver", receiver)] {
-            let _ = writeln!(out, "haar_requests_total{{{labels},outcome=\"{outcome}\"}} {count}");
+            let _ =
+                writeln!(totals, "haar_requests_total{{{labels},outcome=\"{outcome}\"}} {count}");
         }
         let mut below = 0;
         for (bound, class) in BOUNDS_US.iter().zip(&self.classes) {

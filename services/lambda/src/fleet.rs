@@ -62,6 +62,8 @@ const WARM_TEMPLATES_MAX: usize = 4;
 pub struct FleetSettings {
     /// Where bootstraps are laid.
     pub data_dir: PathBuf,
+    /// A `node_modules` folder whose packages Node functions find; else where npm puts them.
+    pub node_modules: Option<PathBuf>,
     /// How long an environment stays without work. *Ours*: AWS names no figure.
     pub idle_max: Duration,
     /// Environments that may be starting at once; more wait for their turn.
@@ -71,7 +73,8 @@ pub struct FleetSettings {
 impl FleetSettings {
     /// The usual settings.
     pub fn new(data_dir: PathBuf) -> Self {
-        Self { data_dir, idle_max: Duration::from_secs(600), starting_max: 16 }
+        let idle_max = Duration::from_secs(600);
+        Self { data_dir, node_modules: None, idle_max, starting_max: 16 }
     }
 }
 
@@ -260,10 +263,10 @@ impl Fleet {
 
 impl Shared {
     async fn runtimes(&self) -> Result<Arc<Runtimes>, String> {
-        let data_dir = self.settings.data_dir.clone();
+        let FleetSettings { data_dir, node_modules, .. } = self.settings.clone();
         let discover = || async {
-            let found = tokio::task::spawn_blocking(move || Runtimes::discover(&data_dir)).await;
-            match found {
+            let discover = move || Runtimes::discover(&data_dir, node_modules.as_deref());
+            match tokio::task::spawn_blocking(discover).await {
                 Ok(Ok(runtimes)) => Ok(Arc::new(runtimes)),
                 Ok(Err(error)) => Err(format!("could not write haar's bootstraps: {error}")),
                 Err(error) => Err(format!("could not look for interpreters: {error}")),

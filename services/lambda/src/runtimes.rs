@@ -9,6 +9,7 @@ mod discovery;
 mod java;
 mod launch;
 mod native;
+mod sdk;
 mod table;
 
 use std::collections::BTreeMap;
@@ -22,12 +23,13 @@ pub use discovery::Interpreter;
 pub(crate) use java::take_options;
 pub use launch::{API_PORT, RUNTIME_API_PORT, SANDBOX_USER};
 pub(crate) use launch::{RUNTIME_API, listen, waiting_environment};
+pub use sdk::Sdk;
 pub use table::Family;
 
 /// The runtimes that this host can offer.
 #[derive(Clone, Debug)]
 pub struct Runtimes {
-    found: Vec<Interpreter>,
+    sdks: sdk::Sdks,
     rows: BTreeMap<&'static str, RuntimeRow>,
     directory: PathBuf,
 }
@@ -76,24 +78,31 @@ impl Launch {
 }
 
 impl Runtimes {
-    /// Looks for interpreters and lays haar's bootstraps under `data_dir`. Blocking: asks some
-    /// programs for their version.
+    /// Looks for interpreters and lays haar's bootstraps under `data_dir`. Node functions find the
+    /// packages of `node_modules`, or of a folder where npm puts them. Blocking: asks some programs
+    /// for their version.
     ///
     /// # Errors
     /// When the bootstraps cannot be written.
-    pub fn discover(data_dir: &Path) -> io::Result<Self> {
+    pub fn discover(data_dir: &Path, node_modules: Option<&Path>) -> io::Result<Self> {
         let found = discovery::discover();
-        let directory = launch::lay_bootstraps(data_dir, &found)?;
+        let sdks = sdk::Sdks::find(&found, node_modules);
+        let directory = launch::lay_bootstraps(data_dir, &sdks)?;
         let rows = table::RUNTIMES
             .iter()
             .map(|(id, family, version)| (*id, table::row(id, *family, *version, &found)));
         let rows = rows.collect();
-        Ok(Self { found, rows, directory })
+        Ok(Self { sdks, rows, directory })
     }
 
     /// AWS's runtimes in the order of their identifiers, for `haar runtimes`.
     pub fn rows(&self) -> impl Iterator<Item = &RuntimeRow> {
         self.rows.values()
+    }
+
+    /// AWS's SDKs as functions find them here, for `haar runtimes` and `haar doctor`.
+    pub fn sdks(&self) -> [Sdk; 2] {
+        self.sdks.told()
     }
 
     /// How to start a function of runtime `id` with so much memory, which sets a Java heap's size.
@@ -103,7 +112,7 @@ impl Runtimes {
     pub fn launch(&self, id: &str, memory: MemoryMib) -> Result<Launch, String> {
         let row = self.rows.get(id);
         let row = row.ok_or_else(|| format!("The runtime {id} is not known to this haar."))?;
-        launch::launch(row, memory, &self.found, &self.directory)
+        launch::launch(row, memory, &self.sdks, &self.directory)
     }
 }
 
@@ -114,7 +123,7 @@ mod tests {
     #[test]
     fn every_runtime_is_offered_or_says_what_to_install() {
         let dir = tempfile::tempdir().unwrap();
-        let runtimes = Runtimes::discover(dir.path()).unwrap();
+        let runtimes = Runtimes::discover(dir.path(), None).unwrap();
         for row in runtimes.rows() {
             match runtimes.launch(row.id, MemoryMib(128)) {
                 Ok(launch) => assert!(row.usable && !launch.version.is_empty(), "{row:?}"),

@@ -66,3 +66,43 @@ async fn what_json_cannot_say_and_a_throw_in_a_timer_are_errors() {
     assert_eq!(outcome["errorMessage"], "far", "{outcome}");
     cloud.fleet.shut_down().await;
 }
+
+/// A folder as npm makes it, with the SDK's client for S3: a part of it that tells who it is.
+fn node_modules(below: &std::path::Path) -> std::path::PathBuf {
+    let modules = below.join("node_modules");
+    let client = modules.join("@aws-sdk/client-s3");
+    std::fs::create_dir_all(&client).unwrap();
+    let exports = r#"{ "import": "./index.mjs", "require": "./index.js" }"#;
+    let manifest = format!(r#"{{ "name": "@aws-sdk/client-s3", "exports": {exports} }}"#);
+    std::fs::write(client.join("package.json"), manifest).unwrap();
+    std::fs::write(client.join("index.js"), "exports.kind = 'required'").unwrap();
+    std::fs::write(client.join("index.mjs"), "export const kind = 'imported'").unwrap();
+    modules
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_find_the_hosts_sdk_without_packaging_it() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let host = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(host.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let modules = node_modules(host.path());
+    let cloud = Cloud::with(|settings| settings.node_modules = Some(modules));
+    let required = cloud
+        .node("const { kind } = require('@aws-sdk/client-s3'); exports.handler = async () => kind");
+    assert_eq!(json(&cloud.invoke(&required, json!({})).await), "required");
+    let imported = "import { kind } from '@aws-sdk/client-s3'; export const handler = () => kind";
+    let imported = FunctionTarget { timeout: Duration::from_secs(9), ..module(&cloud, imported) };
+    let outcome = cloud.invoke(&imported, json!({})).await;
+    assert_eq!(json(&outcome), "imported", "{outcome:?}");
+
+    let absent = module(&cloud, "import 'no-such-package'; export const handler = () => 1");
+    let outcome = json(&cloud.invoke(&absent, json!({})).await);
+    assert_eq!(outcome["errorType"], "Runtime.ImportModuleError", "{outcome}");
+    cloud.fleet.shut_down().await;
+}
+
+/// A handler that is an ES module and answers by its promise.
+fn module(cloud: &Cloud, text: &str) -> FunctionTarget {
+    let text = text.replace("= () =>", "= async () =>");
+    cloud.function("nodejs20.x", "index.handler", &[("index.mjs", &text)])
+}

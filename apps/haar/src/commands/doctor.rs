@@ -1,16 +1,21 @@
 //! `haar doctor`: what this machine allows, and what killed servers have left on it.
 
+use std::collections::BTreeMap;
+
 use clap::Args;
 use serde_json::json;
 
 use super::Output;
+use super::runtimes::RuntimesArguments;
 
 /// Arguments of `haar doctor`.
-#[derive(Debug, Args)]
+#[derive(Args)]
 pub(crate) struct DoctorArguments {
     /// Remove what servers that were killed have left: control groups that nobody uses.
     #[arg(long)]
     remove_leftovers: bool,
+    #[command(flatten)]
+    runtimes: RuntimesArguments,
 }
 
 /// Prints the findings; fails where nothing could run.
@@ -21,18 +26,26 @@ pub(super) fn run(arguments: &DoctorArguments, output: Output) -> Result<(), Str
         false => Vec::new(),
     };
     let left = haar_substrate_oci::leftovers();
+    let sdks = arguments.runtimes.discover()?.sdks();
+    let named: BTreeMap<_, _> = sdks.iter().map(|sdk| (sdk.name, &sdk.place)).collect();
     let document = json!({
         "usable": found.usable,
         "findings": found.findings,
         "leftovers": left,
         "removed": removed,
+        "sdks": named,
     });
     output.show(&document, || {
         let lines = found.findings.iter().map(|finding| {
             let mark = if finding.present { "ok     " } else { "missing" };
             format!("{mark}  {:<28} {}", finding.name, finding.note)
         });
-        lines.chain(leftovers(&left, &removed)).collect::<Vec<_>>().join("\n")
+        let sdks = sdks.iter().map(|sdk| {
+            let mark = if sdk.place.is_some() { "ok     " } else { "missing" };
+            let name = format!("{} for functions", sdk.name);
+            format!("{mark}  {name:<28} {}", sdk.note)
+        });
+        lines.chain(sdks).chain(leftovers(&left, &removed)).collect::<Vec<_>>().join("\n")
     });
     match found.usable {
         true => Ok(()),

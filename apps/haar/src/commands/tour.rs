@@ -96,7 +96,7 @@ impl Guide {
 
     /// True when this machine has an interpreter for runtimes of this name.
     fn runs(&self, family: &str) -> bool {
-        let found = haar_lambda::runtimes::Runtimes::discover(&self.folder);
+        let found = haar_lambda::runtimes::Runtimes::discover(&self.folder, None);
         found.is_ok_and(|runtimes| {
             runtimes.rows().any(|row| row.id.starts_with(family) && row.usable)
         })
@@ -104,7 +104,7 @@ impl Guide {
 
     /// The interpreter that stands in for a runtime here.
     fn interpreter(&self, runtime: &str) -> Option<PathBuf> {
-        let found = haar_lambda::runtimes::Runtimes::discover(&self.folder).ok()?;
+        let found = haar_lambda::runtimes::Runtimes::discover(&self.folder, None).ok()?;
         let row = found.rows().find(|row| row.id == runtime)?;
         row.interpreter.as_ref().map(|interpreter| interpreter.path.clone())
     }

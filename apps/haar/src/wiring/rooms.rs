@@ -103,6 +103,7 @@ impl Rooms {
         let api_door = Arc::clone(&api) as _;
         let fleet_doors = FleetDoors::of(doors, Arc::new(sessions), api_door, images, outside);
         let mut fleet_settings = FleetSettings::new(doors.settings.data_dir.clone());
+        fleet_settings.node_modules = doors.settings.node_modules.clone();
         fleet_settings.idle_max = doors.settings.wait(fleet_settings.idle_max);
         let lambda = Lambda::new(doors.clone(), Fleet::new(fleet_doors, fleet_settings));
         let dynamodb = Dynamodb::open(doors).map_err(|error| format!("items: {error}"))?;

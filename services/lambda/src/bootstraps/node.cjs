@@ -195,18 +195,73 @@ function findFile(base) {
   return undefined;
 }
 
+/** Node's own search for ES modules knows no NODE_PATH; on AWS they find its packages too. */
+function importFile(file) {
+  const places = (process.env.NODE_PATH || '').split(':').filter((place) => {
+    try {
+      return path.basename(place) === 'node_modules' && fs.readdirSync(place).length > 0;
+    } catch {
+      return false;
+    }
+  });
+  const parents = places.map((place) => pathToFileURL(path.join(path.dirname(place), '_')).href);
+  if (parents.length > 0) searchBelow(parents);
+  return import(pathToFileURL(file).href);
+}
+
+/** Packages that are not found beside a module are looked for beside `parents`. */
+function searchBelow(parents) {
+  const module = require('module');
+  const isPackage = (name) => !/^(?:[./#]|[a-z][a-z0-9+.-]*:)/i.test(name);
+  if (module.registerHooks) {
+    module.registerHooks({
+      resolve(name, context, next) {
+        try {
+          return next(name, context);
+        } catch (error) {
+          if (error.code !== 'ERR_MODULE_NOT_FOUND' || !isPackage(name)) throw error;
+          for (const parentURL of parents) {
+            try {
+              return next(name, { ...context, parentURL });
+            } catch { /* the next one */ }
+          }
+          throw error;
+        }
+      },
+    });
+  } else if (module.register) { // hooks of older Nodes have a thread of their own
+    const hooks = `
+      const parents = ${JSON.stringify(parents)};
+      const isPackage = ${isPackage};
+      export async function resolve(name, context, next) {
+        try {
+          return await next(name, context);
+        } catch (error) {
+          if (error.code !== 'ERR_MODULE_NOT_FOUND' || !isPackage(name)) throw error;
+          for (const parentURL of parents) {
+            try {
+              return await next(name, { ...context, parentURL });
+            } catch { /* the next one */ }
+          }
+          throw error;
+        }
+      }`;
+    module.register('data:text/javascript,' + encodeURIComponent(hooks));
+  }
+}
+
 async function loadModule(root, module) {
   const file = findFile(path.resolve(root, module));
   try {
     if (file === undefined) return require(require.resolve(module, { paths: [root] }));
-    if (file.endsWith('.mjs')) return await import(pathToFileURL(file).href);
+    if (file.endsWith('.mjs')) return await importFile(file);
     try {
       return require(file);
     } catch (error) {
       const isModule = error && (error.code === 'ERR_REQUIRE_ESM' ||
         error.code === 'ERR_REQUIRE_ASYNC_MODULE');
       if (!isModule) throw error;
-      return await import(pathToFileURL(file).href);
+      return await importFile(file);
     }
   } catch (error) {
     if (error instanceof SyntaxError) {

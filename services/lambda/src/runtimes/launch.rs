@@ -10,6 +10,7 @@ use haar_substrate::{Mount, OUTSIDE, Root, User, WarmTemplate};
 use haar_types::MemoryMib;
 use sha2::{Digest, Sha256};
 
+use super::sdk::Sdks;
 use super::{Family, Interpreter, Launch, RuntimeRow, java, native};
 
 /// Who functions run as (`sbx_user1051` on AWS).
@@ -24,10 +25,6 @@ pub(crate) const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
 /// Where haar's own API listens inside a sandbox, whatever port it has outside.
 pub const API_PORT: u16 = 4566;
 
-/// What AWS's Python runtimes bring along: boto3 and what it needs.
-const SDK_PACKAGES: &[&str] =
-    &["boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"];
-
 const FILES: &[(&str, &[u8])] = &[
     ("bootstrap.py", include_bytes!("../bootstraps/python.py")),
     ("bootstrap.cjs", include_bytes!("../bootstraps/node.cjs")),
@@ -36,8 +33,8 @@ const FILES: &[(&str, &[u8])] = &[
 ];
 
 /// Writes haar's bootstraps into a directory named by their digest, and empty places for the
-/// SDK's packages to be mounted on.
-pub(super) fn lay_bootstraps(data_dir: &Path, found: &[Interpreter]) -> io::Result<PathBuf> {
+/// SDKs' packages to be mounted on.
+pub(super) fn lay_bootstraps(data_dir: &Path, sdks: &Sdks) -> io::Result<PathBuf> {
     let library = native::library();
     let files: Vec<(&str, &[u8])> =
         FILES.iter().copied().chain([("libhaar.so", library.as_slice())]).collect();
@@ -48,35 +45,19 @@ pub(super) fn lay_bootstraps(data_dir: &Path, found: &[Interpreter]) -> io::Resu
     }
     let name: String = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
     let directory = data_dir.join("runtimes").join(name);
-    let packages = directory.join("python-packages");
-    fs::create_dir_all(&packages)?;
+    fs::create_dir_all(&directory)?;
     for (name, text) in files {
         fs::write(directory.join(name), text)?;
         fs::set_permissions(directory.join(name), Permissions::from_mode(0o644))?;
     }
-    for (source, name) in sdk(found) {
-        let place = packages.join(name);
-        if source.is_dir() { fs::create_dir_all(place)? } else { fs::write(place, "")? }
-    }
+    sdks.lay(&directory)?;
     Ok(directory)
-}
-
-/// The newest interpreter's boto3, for Pythons that have none.
-fn sdk(found: &[Interpreter]) -> Vec<(PathBuf, &'static str)> {
-    let pythons = found.iter().rev().filter(|one| one.family == Family::Python);
-    let packages = pythons.filter_map(|one| one.packages.as_ref()).next();
-    let Some(packages) = packages else { return Vec::new() };
-    SDK_PACKAGES
-        .iter()
-        .map(|name| (packages.join(name), *name))
-        .filter(|(source, _)| source.exists())
-        .collect()
 }
 
 pub(super) fn launch(
     row: &RuntimeRow,
     memory: MemoryMib,
-    found: &[Interpreter],
+    sdks: &Sdks,
     directory: &Path,
 ) -> Result<Launch, String> {
     let family = row.family;
@@ -92,7 +73,7 @@ pub(super) fn launch(
         _ => format!("{}:{major}", row.family.name()),
     };
     let argv = argv(row, interpreter, memory);
-    let template = Some(template(interpreter, argv, found, directory));
+    let template = Some(template(interpreter, argv, sdks, directory));
     let warning = row.note.clone();
     Ok(Launch { template, family, version, interpreter: interpreter.version, warning })
 }
@@ -113,18 +94,12 @@ fn argv(row: &RuntimeRow, interpreter: &Interpreter, memory: MemoryMib) -> Vec<S
 fn template(
     interpreter: &Interpreter,
     argv: Vec<String>,
-    found: &[Interpreter],
+    sdks: &Sdks,
     directory: &Path,
 ) -> WarmTemplate {
     let source = directory.to_owned();
     let mut mounts = vec![Mount::Bind { source, target: "/var/runtime".into(), read_only: true }];
-    if interpreter.family == Family::Python && interpreter.packages.is_none() {
-        mounts.extend(sdk(found).into_iter().map(|(source, name)| Mount::Bind {
-            source,
-            target: format!("/var/runtime/python-packages/{name}"),
-            read_only: true,
-        }));
-    }
+    mounts.extend(sdks.mounts(interpreter));
     let gems = interpreter.packages.iter().filter(|_| interpreter.family == Family::Ruby);
     WarmTemplate {
         name: interpreter.label(),
