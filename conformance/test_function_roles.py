@@ -42,6 +42,19 @@ def test_a_function_logs_only_as_a_role_that_may(closed, root, iam, functions):
     assert logs.describe_log_groups(logGroupNamePrefix=f"/aws/lambda/{silent}")["logGroups"] == []
 
 
+def test_a_log_group_is_made_only_as_a_role_that_may(closed, root, iam, functions):
+    logs = closed.client("logs", **root)
+    writes = allow("logs:CreateLogStream", "logs:PutLogEvents")
+    name = functions.python(QUIET, Role=role(iam, "writes-only", writes))
+    group = f"/aws/lambda/{name}"
+    functions.client.invoke(FunctionName=name, Payload=b"1", LogType="Tail")
+    assert logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"] == []
+    logs.create_log_group(logGroupName=group)
+    functions.client.invoke(FunctionName=name, Payload=b"2", LogType="Tail")
+    events = until(lambda: logs.filter_log_events(logGroupName=group, filterPattern="said")["events"])
+    assert [event["message"].strip() for event in events] == ["said 2"]
+
+
 def test_a_role_that_trusts_lambda_no_more_starts_nothing(iam, functions):
     name = functions.python(QUIET, Role=role(iam, "lost"))
     other = {"Service": "ec2.amazonaws.com"}

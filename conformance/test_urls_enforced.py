@@ -6,6 +6,7 @@ import pytest
 from botocore.auth import SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
 from support.cloud import ACCOUNT, REGION
 from support.functions import Functions
@@ -140,3 +141,16 @@ def test_an_open_url_is_open_once_the_functions_policy_says_so(closed, functions
     status, _, body = closed.http("GET", "/", headers={"Host": host, "Authorization": "Bearer mine"})
     assert (status, body) == (200, b"null")
     assert call(closed, host, {"key": "AKIA0000000000000000", "secret": "x"})[0] == 200
+
+
+def test_how_a_url_is_guarded_may_decide_who_sees_and_takes_it_away(closed, function, signed_host, user):
+    def client(kind):
+        statement = allow("lambda:*FunctionUrlConfig")
+        statement["Condition"] = {"StringEquals": {"lambda:FunctionUrlAuthType": kind}}
+        return closed.client("lambda", **user(f"urls-{kind}".lower(), statement))
+
+    with pytest.raises(ClientError) as refused:
+        client("NONE").get_function_url_config(FunctionName=function)
+    assert refused.value.response["Error"]["Code"] == "AccessDeniedException"
+    shown = client("AWS_IAM").get_function_url_config(FunctionName=function)
+    assert signed_host in shown["FunctionUrl"]

@@ -16,7 +16,7 @@ use crate::rules::names::{FunctionName, function_and_qualifier, layer_key, layer
 use crate::rules::permission;
 use crate::state::{
     EventSourceMappingKey, EventSourceMappingRow, FunctionPolicyRow, FunctionRow, LayerVersionKey,
-    LayerVersionRow, PolicyStatement, QualifiedKey,
+    LayerVersionRow, PolicyStatement, QualifiedKey, UrlRow,
 };
 
 impl Room for Lambda {
@@ -86,6 +86,9 @@ impl Room for Lambda {
         add("lambda:Principal", one(input, "Principal"));
         add("lambda:FunctionUrlAuthType", one(input, "AuthType"));
         add("lambda:FunctionUrlAuthType", one(input, "FunctionUrlAuthType"));
+        if operation.name.ends_with("FunctionUrlConfig") && one(input, "AuthType").is_empty() {
+            add("lambda:FunctionUrlAuthType", auth_type_of(call, snapshot, input));
+        }
         add("lambda:CodeSigningConfigArn", one(input, "CodeSigningConfigArn"));
         for (key, values) in self.network_keys(call, snapshot, input) {
             add(key, values);
@@ -181,6 +184,18 @@ fn policy_of(snapshot: &Snapshot, resource: &str) -> Option<Vec<PolicyStatement>
     let key = name.key(&arn.account().parse().ok()?, &arn.region().parse().ok()?).ok()?;
     let key = QualifiedKey::new(&key, name.qualifier.as_deref().filter(|name| *name != "$LATEST"));
     Some(snapshot.get::<FunctionPolicyRow>(&key)?.statements.clone())
+}
+
+/// The present authorisation of the URL that a call is about.
+fn auth_type_of(call: &Call, snapshot: &Snapshot, input: &dyn Shape) -> Vec<String> {
+    let row = text_member(input, "FunctionName").and_then(|name| {
+        let qualifier = text_member(input, "Qualifier");
+        let (account, region) = (&call.account, &call.region);
+        let found = function_and_qualifier(account, region, &name, qualifier.as_deref());
+        let (key, qualifier) = found.ok()?;
+        snapshot.get::<UrlRow>(&QualifiedKey::new(&key, qualifier.as_deref()))
+    });
+    row.map(|row| row.auth_type.clone()).into_iter().collect()
 }
 
 /// The function of a mapping: as named by the call, else the present one.

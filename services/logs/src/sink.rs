@@ -199,6 +199,10 @@ fn ensure_group(tx: &mut Tx, key: &GroupKey, ids: &IdSource, now: Timestamp) -> 
 }
 
 impl LogSink for Sink {
+    fn has_group(&self, account: &AccountId, region: &Region, group: &str) -> bool {
+        self.ledger.snapshot().contains::<GroupRow>(&GroupKey::new(account, region, group))
+    }
+
     fn append(
         &self,
         account: &AccountId,

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use haar_iam_contract::peek::{IamPeek, ServiceSession, SessionCredentials, SessionGrant};
 use haar_kernel::{Auth, Doors, Principal, Question};
 use haar_lambda::doors::{CredentialSource, FunctionLog, NotAssumable, RoleCredentials};
+use haar_logs_contract::peek::LogSink;
 use haar_types::AccountId;
 
 /// How long a function's credentials are good; its environment lives shorter.
@@ -72,12 +73,18 @@ impl CredentialSource for RoleSessions {
         let principal = Arc::new(Principal::of(log.account.clone(), identity));
         let call = self.doors.call_as(principal, log.region.clone());
         let FunctionLog { account, region, group, stream, .. } = log;
-        let resource = format!("arn:aws:logs:{region}:{account}:log-group:{group}");
-        let resource = format!("{resource}:log-stream:{stream}");
-        ["logs:CreateLogStream", "logs:PutLogEvents"].iter().all(|action| {
-            let question = Question { action, resource: &resource, policy: None, keys: &[] };
+        let of_group = format!("arn:aws:logs:{region}:{account}:log-group:{group}");
+        let of_stream = format!("{of_group}:log-stream:{stream}");
+        let may = |action: &str, resource: &str| {
+            let question = Question { action, resource, policy: None, keys: &[] };
             self.doors.authorise(&call, &question).is_ok()
-        })
+        };
+        let sink = self.doors.peeks.expect::<dyn LogSink>();
+        let is_there = sink.has_group(account, region, group);
+        (is_there || may("logs:CreateLogGroup", &format!("{of_group}:*")))
+            && ["logs:CreateLogStream", "logs:PutLogEvents"]
+                .iter()
+                .all(|action| may(action, &of_stream))
     }
 }
 

@@ -13,6 +13,9 @@ pub struct LogLine {
 
 /// Takes log lines from other rooms, off the path of any request.
 pub trait LogSink: Send + Sync {
+    /// Whether a group is there; one that is not is made by the first line.
+    fn has_group(&self, account: &AccountId, region: &Region, group: &str) -> bool;
+
     /// Appends `events` to a stream, in their order; creates group and stream as needed.
     ///
     /// Never blocks: lines are buffered up to a bound, and beyond it the oldest give way,
