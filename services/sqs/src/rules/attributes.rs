@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 
-use haar_policy::{Document, Grammar};
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 
@@ -201,10 +200,8 @@ fn policy(value: &str) -> Result<Option<String>, AwsError> {
     if value.is_empty() {
         return Ok(None);
     }
-    match Document::parse(value, Grammar::Resource) {
-        Ok(_) => Ok(Some(value.to_owned())),
-        Err(_) => Err(bad_attribute("Policy")),
-    }
+    super::policy::check(value)?;
+    Ok(Some(value.to_owned()))
 }
 
 #[cfg(test)]
