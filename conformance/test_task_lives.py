@@ -104,7 +104,7 @@ def test_a_container_has_the_volumes_of_another(containers):
     arn = containers.run("borrowed")
     containers.wait(arn, "STOPPED")
     found = lines(containers, "borrowed", "guest", arn)
-    assert found[0] == "mine" and found[-1] == "refused", found
+    assert found[0] == "mine" and "refused" in found, found
 
 
 def test_a_container_waits_until_another_is_healthy(containers):
@@ -211,7 +211,7 @@ def test_a_task_sees_and_asks_for_its_own_protection(containers):
     [arn] = containers.ecs.list_tasks(serviceName="guarded")["taskArns"]
     found = until(lambda: containers.lines("guarded", arn), lambda found: len(found) >= 5)
     found = [line for line in found if line]
-    assert found[0] == f'{{"protection":{{"ProtectionEnabled":false,"TaskArn":"{arn}"}}}}'
+    assert '"ProtectionEnabled":false' in found[0] and arn in found[0]
     assert '"ProtectionEnabled":true' in found[1] and '"ExpirationDate":"' in found[1]
     assert '"ProtectionEnabled":true' in found[2]
     assert "does not contain 'ProtectionEnabled' field" in found[3]
@@ -247,7 +247,7 @@ def test_each_mount_is_as_large_as_the_task_asked_for(containers):
     arn = containers.run("wide")
     containers.wait(arn, "STOPPED")
     sizes = [int(line) / (1 << 20) for line in lines(containers, "wide", "web", arn)[1:]]
-    assert len(sizes) == 2 and all(27 < size <= 30 for size in sizes), sizes
+    assert len(sizes) == 2 and all(29 < size < 31 for size in sizes), sizes
 
 
 def helper_of(cloud):

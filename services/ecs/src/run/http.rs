@@ -61,6 +61,7 @@ where
     });
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
+    builder.half_close(true); // who has no more to ask waits for the answer all the same
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = connection.await {
         tracing::debug!(%error, "a connection inside a task ended");
