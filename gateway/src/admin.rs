@@ -18,13 +18,24 @@ pub struct AdminPage {
     pub method: Method,
     /// Below `/_haar/`, such as `cost`.
     pub path: &'static str,
-    /// Answers a query string with a JSON document, or says why not.
+    /// Answers with a JSON document, or says why not.
     pub answer: AdminAnswer,
+}
+
+/// What a page is asked.
+#[derive(Clone, Debug, Default)]
+pub struct AdminQuestion {
+    /// The query string.
+    pub query: String,
+    /// What was posted.
+    pub body: Bytes,
 }
 
 /// See [`AdminPage::answer`].
 pub type AdminAnswer = Arc<
-    dyn Fn(String) -> Pin<Box<dyn Future<Output = Result<serde_json::Value, AdminFault>> + Send>>
+    dyn Fn(
+            AdminQuestion,
+        ) -> Pin<Box<dyn Future<Output = Result<serde_json::Value, AdminFault>> + Send>>
         + Send
         + Sync,
 >;
@@ -57,20 +68,25 @@ impl From<&str> for AdminFault {
     }
 }
 
-/// Answers requests to haar's own pages; `None` for any other path. Nobody signs these requests:
-/// where policies decide, only this machine hears more than that haar is well.
+/// Whether a request is for one of haar's own pages.
+pub(crate) fn claims(path: &str) -> bool {
+    path == "/_localstack/health" || path.starts_with("/_haar/")
+}
+
+/// Answers requests to haar's own pages. Nobody signs these requests: where policies decide, only
+/// this machine hears more than that haar is well.
 pub(crate) async fn answer(
     gateway: &Gateway,
     parts: &http::request::Parts,
+    body: Bytes,
     peer: Option<IpAddr>,
-) -> Option<Response<Body>> {
+) -> Response<Body> {
     let path = parts.uri.path();
-    if path == "/_localstack/health" {
-        return Some(json_page(StatusCode::OK, &gateway.health()));
-    }
-    let page = path.strip_prefix("/_haar/")?;
+    let Some(page) = path.strip_prefix("/_haar/") else {
+        return json_page(StatusCode::OK, &gateway.health());
+    };
     let is_near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
-    Some(match (&parts.method, page) {
+    match (&parts.method, page) {
         (&Method::GET, "health") => json_page(StatusCode::OK, &gateway.health()),
         _ if gateway.enforces() && !is_near => json_page(
             StatusCode::FORBIDDEN,
@@ -80,7 +96,7 @@ pub(crate) async fn answer(
         (method, page) => match gateway.page(method, page) {
             Some(found) => {
                 let query = parts.uri.query().unwrap_or_default().to_owned();
-                match (found.answer)(query).await {
+                match (found.answer)(AdminQuestion { query, body }).await {
                     Ok(document) => json_page(StatusCode::OK, &document),
                     Err(AdminFault { status, message }) => {
                         json_page(status, &json!({ "error": message }))
@@ -92,7 +108,7 @@ pub(crate) async fn answer(
                 &json!({ "error": format!("haar has no page {method} {path}") }),
             ),
         },
-    })
+    }
 }
 
 pub(crate) fn json_page(status: StatusCode, document: &serde_json::Value) -> Response<Body> {

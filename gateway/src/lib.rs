@@ -18,5 +18,5 @@ mod guard;
 mod intake;
 mod server;
 
-pub use admin::{AdminAnswer, AdminFault, AdminPage};
+pub use admin::{AdminAnswer, AdminFault, AdminPage, AdminQuestion};
 pub use server::{Gateway, ListenError};

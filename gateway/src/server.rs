@@ -168,10 +168,11 @@ impl Gateway {
         let host = guard::host(&parts);
         let stranger = guard::stranger(&parts, &host).filter(|_| !self.enforces());
         // haar's own pages are for nobody else's
-        if stranger.is_none()
-            && let Some(page) = admin::answer(self, &parts, peer).await
-        {
-            return page;
+        if stranger.is_none() && admin::claims(parts.uri.path()) {
+            return match self.intake.take(body).await {
+                Ok(body) => admin::answer(self, &parts, body, peer).await,
+                Err(refusal) => refusal,
+            };
         }
         let site = self.sites.iter().find(|site| site.claims(&host, &parts));
         if let Some(stranger) = stranger

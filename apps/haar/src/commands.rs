@@ -5,6 +5,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)] // the command line's own output
 
 mod client;
+mod clock;
 mod completions;
 mod cost;
 mod doctor;
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Outbox(outbox::OutboxArguments),
     /// Print what was used this month and what AWS would charge for it.
     Cost(cost::CostArguments),
+    /// Tell the cloud's time, or move it on: what is due on the way happens.
+    Clock(clock::ClockArguments),
     /// Bring the cloud back to its initial state.
     Reset(reset::ResetArguments),
     /// Print the completions for a shell.
@@ -76,6 +79,7 @@ pub(crate) fn run(command: Command, json: bool) -> ExitCode {
         Command::Images(arguments) => images::run(&arguments, output),
         Command::Outbox(arguments) => outbox::run(&arguments, output),
         Command::Cost(arguments) => cost::run(&arguments, output),
+        Command::Clock(arguments) => clock::run(&arguments, output),
         Command::Reset(arguments) => reset::run(&arguments, output),
         Command::Completions(arguments) => completions::run(&arguments),
     };

@@ -13,6 +13,7 @@ mod stores;
 mod sweep;
 mod targets;
 mod tasks;
+mod time;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ use tokio_util::sync::CancellationToken;
 use crate::memory;
 use rooms::Rooms;
 use stores::Stores;
+use time::CloudTime;
 
 /// How long controllers may take to end what they are doing.
 const ACTS_GRACE: Duration = Duration::from_secs(10);
@@ -74,8 +76,9 @@ pub(crate) async fn start(
     mut settings: Settings,
     stopping: CancellationToken,
 ) -> Result<Cloud, String> {
-    let (clock, ids) = (Clock::system(), IdSource::system());
+    let ((clock, hand), ids) = (Clock::system().movable(), IdSource::system());
     let stores = Stores::open(&settings, rooms::tables(), &ids)?; // their locks keep others out
+    let time = Arc::new(CloudTime::open(clock.clone(), hand, stores.ledger.clone()));
     let instance = instance(&settings);
     let ground = ground::claim(&mut settings, &stores.ledger, &instance);
     let ground_kept = ground::keep(&settings, &stores.ledger); // while the rest starts
@@ -101,7 +104,7 @@ pub(crate) async fn start(
     let driver = rooms.driver(cx).run();
     rooms.start()?;
     show_root_key(&rooms).await?;
-    let pages = pages::all(&doors, &rooms, &driver);
+    let pages = pages::all(&doors, &rooms, &driver, &time);
     let gateway = Gateway::new(kernel, clock.clone(), rooms.sites(), pages, stopping);
     api.open(&gateway);
     ground_kept.await?;

@@ -4,6 +4,9 @@
 //! paused runtime a sleep ends as soon as nothing else can run, so hours pass in
 //! milliseconds and in a fixed order. Simulated chance is a seeded generator.
 //!
+//! The machine's time can be moved ahead while a cloud runs ([`Clock::movable`]): what waits for
+//! an instant sees the instants pass, what waits for a duration does not.
+//!
 //! **Invariant:** nothing else in haar calls `Instant::now`, `SystemTime::now`,
 //! `tokio::time` or `getrandom`.
 
@@ -11,6 +14,8 @@
 
 mod clock;
 mod id_source;
+mod moved;
 
 pub use clock::{Clock, Elapsed, Moment};
 pub use id_source::{IdSource, Ids};
+pub use moved::{ClockHand, Working};

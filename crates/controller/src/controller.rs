@@ -21,6 +21,8 @@ pub trait Controller: Send + Sync + 'static {
 
     /// Its name in logs and metrics: `lambda.functions`.
     const NAME: &'static str;
+    /// Whose time its plans and acts are told.
+    const TIME: TimeOf = TimeOf::Cloud;
     /// Keys acted on at once, but for those whose acts wait [aside](ActCx::aside).
     const CONCURRENCY: usize = 16;
 
@@ -39,6 +41,27 @@ pub trait Controller: Send + Sync + 'static {
         step: Self::Step,
         cx: &ActCx,
     ) -> impl Future<Output = Result<(), ActError>> + Send;
+}
+
+/// Whose time a controller lives by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeOf {
+    /// The cloud's, which may be moved: from each key's time to the next.
+    Cloud,
+    /// The same, for rounds of housekeeping: a move does not stop for them.
+    CloudInPassing,
+    /// The machine's: for what waits for real processes.
+    Machine,
+}
+
+impl TimeOf {
+    pub(crate) fn context(self, cx: &ActCx) -> ActCx {
+        let mut cx = cx.clone();
+        if self == Self::Machine {
+            cx.clock = cx.clock.machine();
+        }
+        cx
+    }
 }
 
 /// What is to be done for a key, in this order, and when to look again.

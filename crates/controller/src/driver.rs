@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use futures_util::FutureExt as _;
+use haar_clock::Moment;
 use haar_ledger::{ChangeFeed, ChangeSet};
 use haar_types::Timestamp;
 use tokio::sync::mpsc;
@@ -16,7 +17,7 @@ use crate::inbox::{Inbox, News};
 use crate::queue::Queue;
 use crate::seats::{Seat, Seats};
 use crate::stats::Gauges;
-use crate::{ActCx, ActError, Controller, ControllerStats};
+use crate::{ActCx, ActError, Controller, ControllerStats, TimeOf};
 
 /// How often every key is looked at even though nothing changed.
 const RESYNC: Duration = Duration::from_secs(600);
@@ -62,7 +63,7 @@ impl Driver {
             let driven = Driven {
                 controller,
                 inbox,
-                cx: cx.clone(),
+                cx: C::TIME.context(cx),
                 queue: Queue::new(),
                 seats: Seats::new(C::CONCURRENCY),
                 ended,
@@ -136,24 +137,41 @@ impl<C: Controller> Driven<C> {
     async fn run(mut self, stopping: CancellationToken) {
         let inbox = Arc::clone(&self.inbox);
         self.resync();
-        let mut resync_at = self.cx.clock.now() + RESYNC;
+        let mut resync_at = self.next_resync();
         loop {
             // Here and not when a timer rings: a stream of changes must not keep timers waiting.
             let now = self.cx.clock.now();
             self.queue.advance(now);
-            if now >= resync_at {
+            if self.cx.clock.moment() >= resync_at {
                 self.resync();
-                resync_at = now + RESYNC;
+                resync_at = self.next_resync();
             }
             self.dispatch();
-            let wake = self.queue.next_timer().map_or(resync_at, |at| at.min(resync_at));
+            let timer = self.timer();
             tokio::select! {
                 biased;
                 () = stopping.cancelled() => return,
                 Some((key, ending)) = self.endings.recv() => self.end(&key, ending),
                 news = inbox.news() => self.notice(news),
                 () = self.seats.left() => {} // there may be room for one more
-                () = self.cx.clock.sleep_until_time(wake) => {}
+                () = timer => {}
+                () = self.cx.clock.sleep_until(resync_at) => {}
+            }
+        }
+    }
+
+    fn next_resync(&self) -> Moment {
+        self.cx.clock.moment().after(RESYNC)
+    }
+
+    /// Waits until the next key is due by its time.
+    fn timer(&self) -> impl Future<Output = ()> + use<C> {
+        let (next, clock) = (self.queue.next_timer(), self.cx.clock.clone());
+        async move {
+            match next {
+                Some(at) if C::TIME == TimeOf::CloudInPassing => clock.sleep_until_past(at).await,
+                Some(at) => clock.sleep_until_time(at).await,
+                None => std::future::pending().await,
             }
         }
     }
@@ -201,7 +219,7 @@ impl<C: Controller> Driven<C> {
         }
         self.queue.started(key.clone());
         let (controller, cx) = (Arc::clone(&self.controller), self.cx.seated(seat));
-        let ended = self.ended.clone();
+        let (ended, working) = (self.ended.clone(), self.cx.clock.working());
         self.tasks.spawn(async move {
             let round = AssertUnwindSafe(act_all(&*controller, plan.steps, &cx)).catch_unwind();
             let ending = match round.await {
@@ -211,6 +229,7 @@ impl<C: Controller> Driven<C> {
             };
             drop(cx); // its seat is free before the loop hears of the end
             let _ = ended.send((key, ending)); // the loop has ended: so has the driver
+            drop(working);
         });
     }
 

@@ -18,6 +18,6 @@ mod queue;
 mod seats;
 mod stats;
 
-pub use controller::{ActCx, ActError, Controller, Plan};
+pub use controller::{ActCx, ActError, Controller, Plan, TimeOf};
 pub use driver::{Driver, DriverHandle};
 pub use stats::ControllerStats;

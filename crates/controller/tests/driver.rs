@@ -109,8 +109,11 @@ struct House {
 }
 
 fn house() -> House {
+    house_at(Clock::simulated(Timestamp(0)))
+}
+
+fn house_at(clock: Clock) -> House {
     let ledger = Ledger::ephemeral(Tables::new().with::<LampRow>());
-    let clock = Clock::simulated(Timestamp(0));
     let cx = ActCx::new(ledger.clone(), clock.clone(), IdSource::seeded(1));
     let lamps = Arc::new(Lamps::default());
     let driver = Driver::new(cx).add(Arc::clone(&lamps)).run();
@@ -143,6 +146,21 @@ async fn a_row_that_appears_is_acted_on_once_and_again_at_its_time() {
     house.clock.sleep(Duration::from_secs(3600)).await;
     assert!(!house.lit("hall"));
     assert_eq!(house.lamps.switched.load(SeqCst), 2);
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moved_clock_has_each_key_looked_at_at_its_time() {
+    let (clock, hand) = Clock::simulated(Timestamp(0)).movable();
+    let house = house_at(clock);
+    for hour in 1..=20 {
+        house.put(&format!("{hour:02}"), Some(Timestamp(0) + HOUR * hour)).await;
+    }
+    house.clock.sleep(Duration::from_secs(1)).await;
+    while !hand.step(HOUR * 10).await {}
+    let lit: Vec<bool> = (1..=20).map(|hour| house.lit(&format!("{hour:02}"))).collect();
+    assert_eq!(lit, [[false; 10], [true; 10]].concat());
+    assert!(house.clock.machine().now() < Timestamp(0) + HOUR / 60);
     house.driver.stop().await;
 }
 

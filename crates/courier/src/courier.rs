@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use haar_clock::Clock;
+use haar_clock::{Clock, Working};
 use haar_kv::{Batch, Keyspace, Kv, KvError};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
@@ -80,6 +80,8 @@ struct Inner {
     last_number: AtomicU64,
     schedule: Mutex<Schedule>,
     changed: Notify,
+    /// Held from when there is something new until it is looked at.
+    news: Mutex<Option<Working>>,
     places: Arc<Semaphore>,
 }
 
@@ -120,6 +122,7 @@ impl Courier {
             last_number: AtomicU64::new(last_number),
             schedule: Mutex::new(schedule),
             changed: Notify::new(),
+            news: Mutex::default(),
             places: Arc::new(Semaphore::new(settings.carried_max.max(1))),
         });
         tokio::spawn(run(Arc::downgrade(&inner)));
@@ -149,7 +152,7 @@ impl Courier {
             schedule.add(number, lane, due_at);
         }
         drop(schedule);
-        self.inner.changed.notify_one();
+        self.inner.tell();
     }
 
     /// Sends letters; they are on disk when this resolves. They are carried even where its
@@ -207,19 +210,24 @@ async fn run(courier: Weak<Inner>) {
     loop {
         let Some(inner) = courier.upgrade() else { return };
         let Ok(place) = Arc::clone(&inner.places).acquire_owned().await else { return };
+        let news = inner.news.lock().take();
         let next = inner.schedule.lock().next(inner.clock.now(), inner.settings.per_lane_max);
         match next {
             Next::Carry(number, lane) => {
+                let working = inner.clock.working();
                 tokio::spawn(async move {
                     inner.attempt(number, &lane).await;
-                    drop(place);
+                    drop((place, working));
                 });
             }
             Next::At(at) => {
-                let wait = at.since(inner.clock.now()).min(IDLE_WAIT);
-                inner.rest(wait).await;
+                drop(news);
+                inner.rest(inner.clock.sleep_until_time(at)).await;
             }
-            Next::Idle => inner.rest(IDLE_WAIT).await,
+            Next::Idle => {
+                drop(news);
+                inner.rest(std::future::pending()).await;
+            }
         }
     }
 }
@@ -231,8 +239,20 @@ const IDLE_WAIT: Duration = Duration::from_secs(5);
 const FAULT_WAIT: Duration = Duration::from_secs(1);
 
 impl Inner {
-    async fn rest(&self, wait: Duration) {
-        let _ = self.clock.timeout(wait, self.changed.notified()).await; // due, or new ones
+    /// Waits until `due`, or for new ones.
+    async fn rest(&self, due: impl Future<Output = ()>) {
+        let either = async {
+            tokio::select! {
+                () = self.changed.notified() => {}
+                () = due => {}
+            }
+        };
+        let _ = self.clock.timeout(IDLE_WAIT, either).await;
+    }
+
+    fn tell(&self) {
+        self.news.lock().get_or_insert_with(|| self.clock.working());
+        self.changed.notify_one();
     }
 
     async fn attempt(&self, number: u64, lane: &Arc<Lane>) {
@@ -289,12 +309,12 @@ impl Inner {
 
     fn place_is_free(&self, lane: &Arc<Lane>) {
         self.schedule.lock().done(lane, self.clock.now());
-        self.changed.notify_one();
+        self.tell();
     }
 
     fn again_later(&self, number: u64, lane: &Arc<Lane>, wait: Duration) {
         let now = self.clock.now();
         self.schedule.lock().again(number, lane, now + wait, now);
-        self.changed.notify_one();
+        self.tell();
     }
 }

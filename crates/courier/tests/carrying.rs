@@ -23,9 +23,13 @@ struct Book {
 
 impl Book {
     fn new(failures: &[(&str, u32)]) -> Arc<Self> {
+        Self::at(Clock::simulated(Timestamp::default()), failures)
+    }
+
+    fn at(clock: Clock, failures: &[(&str, u32)]) -> Arc<Self> {
         let failures = failures.iter().map(|(name, count)| (name.as_bytes().to_vec(), *count));
         Arc::new(Self {
-            clock: Clock::simulated(Timestamp::default()),
+            clock,
             takes: Duration::from_millis(1),
             failures: failures.collect(),
             attempts: Mutex::default(),
@@ -108,6 +112,18 @@ async fn a_parcel_whose_turn_it_is_not_waits_in_nobodys_place_and_has_not_failed
     pass(&book, 60).await;
     assert_eq!(book.attempts().last(), Some(&("early".to_owned(), 0)));
     assert!(courier.is_empty().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moved_clock_has_each_retry_made_at_its_time() {
+    let (clock, hand) = Clock::simulated(Timestamp::default()).movable();
+    let (kv, book) = (Kv::ephemeral(), Book::at(clock, &[("a", 20)]));
+    let courier = open(&kv, &book, CourierSettings::default());
+    courier.send(letters(&shared("x"), &["a"])).await.unwrap();
+    hand.settled().await;
+    while !hand.step(Duration::from_secs(10 * 60 + 30)).await {}
+    assert_eq!(book.attempts().len(), 11, "one, and one for each minute");
+    assert!(book.clock.machine().now() < Timestamp(60_000));
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use haar_policy::{
     Decision, Document, PolicySet, Principal as Identity, Reason, RequestContext, decide,
 };
-use haar_types::{AccountId, Region};
+use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::sigv4::{self, ChunkDecoder, Claim, Dialect, SigError, SigFault, Validity};
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
 use http::request::Parts;
@@ -58,7 +58,7 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
     let (principal, chunks) = match (settings.auth, claim) {
         (Auth::Permissive, None) => match old_key {
             Some(access_key_id) => {
-                sigv4::refuse_old_expired(presented.parts, kernel.doors().clock.now())?;
+                sigv4::refuse_old_expired(presented.parts, machine_now(kernel))?;
                 let access_key_id = access_key_id.into();
                 (believed(kernel, &Claim { access_key_id, ..Claim::default() }), None)
             }
@@ -67,7 +67,7 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
         (Auth::Enforce, None) if old_key.is_some() => return Err(SigError::outdated()),
         (Auth::Permissive, Some(claim)) => {
             // no secret is needed to know that a link's time is over
-            sigv4::refuse_expired(&claim, kernel.doors().clock.now())?;
+            sigv4::refuse_expired(&claim, machine_now(kernel))?;
             (believed(kernel, &claim), None)
         }
         (Auth::Enforce, None) if presented.may_be_unsigned => {
@@ -98,15 +98,20 @@ pub(crate) fn signer(kernel: &Kernel, signed: &SignedText<'_>) -> Result<Caller,
     if settings.auth == Auth::Permissive {
         return Ok(Caller { principal: believed(kernel, &claim), region, chunks: None });
     }
-    let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
+    let (snapshot, now) = (kernel.doors().ledger.snapshot(), machine_now(kernel));
     let (key, token) = (&*claim.access_key_id, claim.session_token.as_deref());
     let identity = kernel.identities().identify(&snapshot, key, token, now).map_err(unknown)?;
     if claim.service != signed.service {
         return Err(SigError::wrong_service(signed.service));
     }
     sigv4::verify_text(&claim, &identity.secret, signed.text)?;
-    kernel.identities().used(key, signed.service, &claim.region, now);
+    kernel.identities().used(key, signed.service, &claim.region, kernel.doors().clock.now());
     Ok(Caller { principal: identity.principal, region, chunks: None })
+}
+
+/// Clients sign, and know when their credentials end, by the machine's time.
+fn machine_now(kernel: &Kernel) -> Timestamp {
+    kernel.doors().clock.machine().now()
 }
 
 fn unknown(error: IdentityError) -> SigError {
@@ -119,7 +124,7 @@ fn unknown(error: IdentityError) -> SigError {
 /// Permissive mode: a key that haar knows is its owner's, a 12-digit one names an account,
 /// any other is the default account's.
 fn believed(kernel: &Kernel, claim: &Claim<'_>) -> Arc<Principal> {
-    let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
+    let (snapshot, now) = (kernel.doors().ledger.snapshot(), machine_now(kernel));
     let key = &*claim.access_key_id;
     let token = claim.session_token.as_deref();
     if let Ok(known) = kernel.identities().identify(&snapshot, key, token, now) {
@@ -136,7 +141,7 @@ fn proven(
     presented: &Presented<'_>,
     claim: &Claim<'_>,
 ) -> Result<(Arc<Principal>, Option<ChunkDecoder>), SigError> {
-    let (snapshot, now) = (kernel.doors().ledger.snapshot(), kernel.doors().clock.now());
+    let (snapshot, now) = (kernel.doors().ledger.snapshot(), machine_now(kernel));
     let key = &*claim.access_key_id;
     let token = claim.session_token.as_deref();
     let found = kernel.identities().identify(&snapshot, key, token, now);
@@ -154,7 +159,7 @@ fn proven(
     if claim.service != service {
         return Err(SigError::wrong_service(service));
     }
-    kernel.identities().used(key, service, &claim.region, now);
+    kernel.identities().used(key, service, &claim.region, kernel.doors().clock.now());
     Ok((identity.principal, verified.chunks))
 }
 

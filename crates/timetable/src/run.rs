@@ -1,15 +1,17 @@
 //! The loop that keeps a table.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use haar_clock::Clock;
+use haar_clock::{Clock, Elapsed};
 use haar_kv::KvError;
 use haar_ledger::{ChangeFeed, ChangeSet};
+use haar_types::Timestamp;
 
 use crate::{Due, Timetable};
 
-/// The longest wait for the next instant, so that a clock that was set is noticed. *Ours*.
+/// The longest wait for the next instant, so that a machine's clock that was set is noticed. *Ours*.
 const WAIT_LONGEST: Duration = Duration::from_secs(60);
 /// The wait after the disk did not give or take. *Ours*.
 const AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -47,11 +49,9 @@ pub trait Timed: Send + Sync {
 pub async fn run<T: Timed>(timed: &T, clock: &Clock, mut changes: ChangeFeed) {
     let mut table = opened(timed);
     loop {
-        let wait = match &table {
-            Some(table) => table.next().map_or(WAIT_LONGEST, |at| at.since(clock.now())),
-            None => AGAIN_AFTER,
-        };
-        match clock.timeout(wait.min(WAIT_LONGEST), changes.next()).await {
+        let next = table.as_ref().and_then(Timetable::next);
+        let rest = if table.is_some() { WAIT_LONGEST } else { AGAIN_AFTER };
+        match clock.timeout(rest, change_or_due(clock, next, &mut changes)).await.flatten() {
             Ok(None) => return,
             Ok(Some(set)) => {
                 let followed = table.as_mut().map(|table| timed.follow(table, &set));
@@ -59,7 +59,8 @@ pub async fn run<T: Timed>(timed: &T, clock: &Clock, mut changes: ChangeFeed) {
                     table = opened(timed);
                 }
             }
-            Err(_) => {
+            Err(Elapsed) => {
+                let _working = clock.working();
                 let due = table.as_ref().map(|table| table.due(clock.now())).unwrap_or_default();
                 let sent = match &mut table {
                     Some(table) if !due.is_empty() => timed.send(table, due).await,
@@ -74,6 +75,18 @@ pub async fn run<T: Timed>(timed: &T, clock: &Clock, mut changes: ChangeFeed) {
                 }
             }
         }
+    }
+}
+
+/// The next change, unless an instant comes first.
+async fn change_or_due(
+    clock: &Clock,
+    next: Option<Timestamp>,
+    changes: &mut ChangeFeed,
+) -> Result<Option<Arc<ChangeSet>>, Elapsed> {
+    match next {
+        Some(at) => clock.timeout_at(at, changes.next()).await,
+        None => Ok(changes.next().await),
     }
 }
 

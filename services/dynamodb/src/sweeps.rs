@@ -34,8 +34,9 @@ impl Dynamodb {
         async move {
             let mut metered_at = room.doors.clock.now();
             for round in 1_u64.. {
-                room.doors.clock.sleep(room.doors.settings.wait(ROUND)).await;
-                let now = room.doors.clock.now();
+                let clock = &room.doors.clock;
+                clock.sleep_until_past(clock.now() + room.doors.settings.wait(ROUND)).await;
+                let (_working, now) = (clock.working(), clock.now());
                 room.meter_storage(metered_at, now);
                 metered_at = now;
                 if let Err(error) = room.sweep_once(round % PAST_ROUNDS == 0).await {

@@ -147,7 +147,7 @@ impl Signer {
         if let Some(made) = &*identity {
             return Ok(Arc::clone(made)); // by another one, meanwhile
         }
-        let (ids, now) = (self.ids.clone(), self.clock.now());
+        let (ids, now) = (self.ids.clone(), self.clock.machine().now());
         let made = blocking(move || Identity::make(&ids, now)).await?.map_err(SignError::Make)?;
         let sealed = self.key.seal(&self.ids.ids(), PLACE, &made.to_bytes());
         self.kept.put(PLACE, sealed)?;

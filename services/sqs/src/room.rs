@@ -81,10 +81,12 @@ impl Sqs {
 
     async fn keep_young(self: Arc<Self>) {
         loop {
+            let working = self.doors.clock.working();
             let next = self.expire_all().await.unwrap_or_else(|error| {
                 tracing::error!(%error, "could not remove old messages");
                 None
             });
+            drop(working);
             let clock = &self.doors.clock;
             let rest = async {
                 match next {

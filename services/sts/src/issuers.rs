@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use haar_caller::{BrokenOff, Caller, TooLong};
-use haar_clock::Clock;
-use haar_types::Timestamp;
+use haar_clock::{Clock, Moment};
 use http::{Request, StatusCode};
 use http_body_util::Full;
 use parking_lot::Mutex;
@@ -30,7 +29,7 @@ const KEPT_MAX: usize = 256;
 #[derive(Clone, Debug)]
 struct Published {
     keys: Arc<Vec<Jwk>>,
-    at: Timestamp,
+    at: Moment,
 }
 
 /// Issuers' keys.
@@ -68,7 +67,7 @@ impl Issuers {
     ) -> Result<Arc<Vec<Jwk>>, IssuerError> {
         let known = self.known.lock().get(url).cloned();
         if let Some(known) = known {
-            let age = clock.now().since(known.at);
+            let age = clock.moment().since(known.at);
             let has_key =
                 key_id.is_none_or(|id| known.keys.iter().any(|key| key.kid.as_deref() == Some(id)));
             if age < ASKED_AGAIN_AFTER || (has_key && age < KEPT_FOR) {
@@ -80,7 +79,7 @@ impl Issuers {
         if known.len() >= KEPT_MAX {
             known.clear();
         }
-        known.insert(url.to_owned(), Published { keys: Arc::clone(&keys), at: clock.now() });
+        known.insert(url.to_owned(), Published { keys: Arc::clone(&keys), at: clock.moment() });
         Ok(keys)
     }
 

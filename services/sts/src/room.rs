@@ -7,6 +7,7 @@ use haar_kernel::{Auth, Call, Doors, Identities, Room};
 use haar_ledger::Snapshot;
 use haar_policy::{PolicySet, Principal, RequestContext};
 use haar_sts_contract::{Credentials, model::SERVICE};
+use haar_types::Timestamp;
 use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::issuers::Issuers;
@@ -31,6 +32,12 @@ impl Sts {
 
     pub(crate) fn iam(&self) -> Arc<dyn IamPeek> {
         self.doors.peeks.expect::<dyn IamPeek>()
+    }
+
+    /// When a session begins and when a caller's token must be good: by the machine's time, which
+    /// callers know.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.doors.clock.machine().now()
     }
 
     /// True where policies decide.

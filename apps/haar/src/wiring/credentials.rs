@@ -32,7 +32,7 @@ impl CredentialSource for RoleSessions {
     ) -> Result<Option<RoleCredentials>, NotAssumable> {
         let session = function_arn.rsplit(':').next().unwrap_or("function");
         let (snapshot, ids) = (self.doors.ledger.snapshot(), self.doors.ids.ids());
-        let now = self.doors.clock.now();
+        let now = self.doors.clock.machine().now(); // a moved clock ends no session
         let wanted = ServiceSession {
             role_arn,
             service: SERVICE,

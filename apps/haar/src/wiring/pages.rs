@@ -4,26 +4,35 @@ use std::sync::Arc;
 
 use haar_controller::DriverHandle;
 use haar_cost::{bill_json, month_of};
-use haar_gateway::{AdminFault, AdminPage};
+use haar_gateway::{AdminFault, AdminPage, AdminQuestion};
 use haar_kernel::{Auth, Doors};
 use haar_substrate::ImageError;
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::rooms::Rooms;
+use super::time::CloudTime;
 
 /// All pages.
-pub(crate) fn all(doors: &Doors, rooms: &Arc<Rooms>, driver: &DriverHandle) -> Vec<AdminPage> {
+pub(crate) fn all(
+    doors: &Doors,
+    rooms: &Arc<Rooms>,
+    driver: &DriverHandle,
+    time: &Arc<CloudTime>,
+) -> Vec<AdminPage> {
     let mut pages = vec![cost(doors, rooms), state(doors, driver), images(doors), outbox(rooms)];
+    pages.push(clock(time));
     if doors.settings.auth == Auth::Permissive {
         pages.push(import(doors));
         pages.push(stop_sms(doors, rooms));
-        pages.push(reset(rooms));
+        pages.push(reset(rooms, time));
+        pages.push(move_clock(time));
     } else {
         let why = "images are brought in from this machine's disk without `--auth enforce` only: \
                    nobody signs these requests. Push the image to a repository instead";
         pages.push(forbidden("images", why));
         pages.push(forbidden("reset", "a cloud with `--auth enforce` is not reset by its pages"));
+        pages.push(forbidden("clock", "a cloud with `--auth enforce` does not move its clock"));
     }
     pages
 }
@@ -81,7 +90,7 @@ fn outbox(rooms: &Arc<Rooms>) -> AdminPage {
 /// answered `STOP`; `account` and `region` say whose, if not the usual ones.
 fn stop_sms(doors: &Doors, rooms: &Arc<Rooms>) -> AdminPage {
     let (settings, rooms) = (Arc::clone(&doors.settings), Arc::clone(rooms));
-    let answer = move |query: String| {
+    let answer = move |AdminQuestion { query, .. }| {
         let (settings, rooms) = (Arc::clone(&settings), Arc::clone(&rooms));
         Box::pin(async move {
             let number = field(&query, "number").ok_or("no number")?;
@@ -120,7 +129,7 @@ fn images(doors: &Doors) -> AdminPage {
 /// disk.
 fn import(doors: &Doors) -> AdminPage {
     let substrate = doors.substrate.clone();
-    let answer = move |query: String| {
+    let answer = move |AdminQuestion { query, .. }| {
         let store = substrate.images();
         Box::pin(async move {
             let store = store.ok_or("this substrate keeps no images")?;
@@ -160,16 +169,36 @@ fn not_imported(path: &str, error: &ImageError) -> AdminFault {
     }
 }
 
+/// `GET /_haar/clock`: the cloud's time.
+fn clock(time: &Arc<CloudTime>) -> AdminPage {
+    let time = Arc::clone(time);
+    page(Method::GET, "clock", move |_| Ok(time.shown()))
+}
+
+/// `POST /_haar/clock`, `{"advance": "1h30m"}` or `{"to": "2027-01-01T00:00:00Z"}`: moves the
+/// cloud's time on, and answers when all is done that is due on the way.
+fn move_clock(time: &Arc<CloudTime>) -> AdminPage {
+    let time = Arc::clone(time);
+    let answer = move |asked: AdminQuestion| {
+        let time = Arc::clone(&time);
+        Box::pin(async move { time.go_on(&asked.body).await })
+            as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    AdminPage { method: Method::POST, path: "clock", answer: Arc::new(answer) }
+}
+
 /// `POST /_haar/reset`: everything back to the initial state.
-fn reset(rooms: &Arc<Rooms>) -> AdminPage {
-    let rooms = Arc::clone(rooms);
+fn reset(rooms: &Arc<Rooms>, time: &Arc<CloudTime>) -> AdminPage {
+    let (rooms, time) = (Arc::clone(rooms), Arc::clone(time));
     AdminPage {
         method: Method::POST,
         path: "reset",
         answer: Arc::new(move |_| {
-            let rooms = Arc::clone(&rooms);
+            let (rooms, time) = (Arc::clone(&rooms), Arc::clone(&time));
             Box::pin(async move {
+                let halted = time.halt().await;
                 rooms.reset().await?;
+                time.reset(halted);
                 Ok(json!({ "reset": true }))
             })
         }),
@@ -181,8 +210,8 @@ fn page(
     path: &'static str,
     answer: impl Fn(&str) -> Result<Value, String> + Send + Sync + 'static,
 ) -> AdminPage {
-    let answer = Arc::new(move |query: String| {
-        let answered = answer(&query).map_err(AdminFault::from);
+    let answer = Arc::new(move |asked: AdminQuestion| {
+        let answered = answer(&asked.query).map_err(AdminFault::from);
         Box::pin(std::future::ready(answered)) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
     });
     AdminPage { method, path, answer }

@@ -69,7 +69,8 @@ pub(crate) struct Rooms {
 
 /// The tables of all rooms.
 pub(crate) fn tables() -> Tables {
-    let tables = haar_kernel::tables().and(&haar_lambda::state::tables()).and(&haar_iam::tables());
+    let tables = super::time::tables().and(&haar_kernel::tables());
+    let tables = tables.and(&haar_lambda::state::tables()).and(&haar_iam::tables());
     let tables = tables.and(&haar_ec2::tables()).and(&haar_ecs::state::tables());
     let tables = tables.and(&haar_kinesis::tables());
     let tables = tables.and(&haar_secretsmanager::tables()).and(&haar_ssm::tables());

@@ -214,7 +214,7 @@ impl Worker {
 
     /// Gives a batch to its consumer and deletes what that is done with; answers what is deleted.
     async fn work_off<'a>(&self, items: &'a [Item], since: Moment) -> Cow<'a, [Item]> {
-        let mut failed_count = 0;
+        let (_working, mut failed_count) = (self.clock.working(), 0);
         let taken = loop {
             let taken = self.consumer.take(Delivery { items, shard: None, window: None }).await;
             let Taken::Unreached(reason) = &taken else { break taken };

@@ -97,7 +97,9 @@ impl Lane {
             };
         }
         let window = self.window_of(&part.items, false, false);
+        let working = self.poller.clock.working();
         let taken = self.give(&part.items, window.as_ref()).await;
+        drop(working);
         let said = match &taken {
             Taken::Cut => return Attempt::Cut,
             Taken::Unreached(reason) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_controller::{ActCx, ActError, Controller, Plan};
+use haar_controller::{ActCx, ActError, Controller, Plan, TimeOf};
 use haar_ledger::{ChangeSet, Snapshot};
 use haar_types::Timestamp;
 
@@ -25,6 +25,7 @@ impl Controller for Sweeper {
     type Step = Sweep;
 
     const NAME: &'static str = "cloudwatch.sweeper";
+    const TIME: TimeOf = TimeOf::CloudInPassing;
 
     fn keys(&self, changes: &ChangeSet) -> Vec<()> {
         changes.keys::<UpkeepRow>()

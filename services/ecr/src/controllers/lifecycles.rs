@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_controller::{ActCx, ActError, Controller, Plan};
+use haar_controller::{ActCx, ActError, Controller, Plan, TimeOf};
 use haar_ledger::{ChangeSet, Snapshot, Tx};
 use haar_types::Timestamp;
 
@@ -33,6 +33,7 @@ impl Controller for Lifecycles {
     type Step = LifecycleStep;
 
     const NAME: &'static str = "ecr.lifecycles";
+    const TIME: TimeOf = TimeOf::CloudInPassing;
     const CONCURRENCY: usize = 2;
 
     fn keys(&self, changes: &ChangeSet) -> Vec<RepositoryName> {

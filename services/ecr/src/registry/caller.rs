@@ -115,7 +115,7 @@ pub(super) fn identify(room: &Ecr, parts: &Parts) -> Result<Caller, Fault> {
 }
 
 fn proven(room: &Ecr, password: &Password) -> Result<Arc<Principal>, IdentityError> {
-    let (snapshot, now) = (room.doors.ledger.snapshot(), room.doors.clock.now());
+    let (snapshot, now) = (room.doors.ledger.snapshot(), room.doors.clock.machine().now());
     let Password { access_key_id, session_token, .. } = password;
     let found = room.identities.identify(&snapshot, access_key_id, Some(session_token), now);
     found.map(|identity| identity.principal)

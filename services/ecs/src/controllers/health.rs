@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use haar_controller::{ActCx, ActError, Controller, Plan};
+use haar_controller::{ActCx, ActError, Controller, Plan, TimeOf};
 use haar_ecs_contract::model::{ContainerDefinition, HealthCheck, HealthStatus};
 use haar_ledger::{ChangeSet, Snapshot};
 use haar_substrate::{ExecSpec, SandboxId, SubstrateError};
@@ -65,12 +65,12 @@ impl Health {
         let Some(found) = Found::of(&snapshot, key) else { return Ok(()) };
         let (attempt, check) = (found.container.attempt, found.check);
         let is_well = self.probe(cx, key, &check).await?;
-        let now = cx.clock.now();
+        let (machine_now, now) = (cx.clock.now(), self.room.doors.clock.now());
         let committed = cx.ledger.transact(|tx| {
             let Some(row) = tx.get::<TaskRow>(&key.0) else { return Ok(()) };
             let mut row = TaskRow::clone(&row);
             if let Some(container) = row.container_mut(&key.1).filter(|it| it.attempt == attempt)
-                && judge(container, &check, is_well, now)
+                && judge(container, &check, is_well, machine_now)
             {
                 row.version += 1;
             }
@@ -83,22 +83,23 @@ impl Health {
     }
 }
 
-/// Writes a verdict down; true when the status changed.
+/// Writes a verdict down; true when the status changed. A container's health is in the machine's
+/// time, and unknown since it started.
 fn judge(
     container: &mut TaskContainer,
     check: &HealthCheck,
     is_well: bool,
     now: Timestamp,
 ) -> bool {
-    let started = container.started_at.unwrap_or(now);
     let Some(health) = &mut container.health else { return false };
     let before = health.status;
     health.due_at = now + seconds(check.interval, 30);
-    let in_start_period = now < started + seconds(check.start_period, 0);
+    let in_start_period =
+        before == HealthStatus::Unknown && now < health.since + seconds(check.start_period, 0);
     if is_well {
         health.failure_count = 0;
         health.status = HealthStatus::Healthy;
-    } else if !in_start_period || before == HealthStatus::Healthy {
+    } else if !in_start_period {
         health.failure_count += 1;
         let retries = check.retries.and_then(|retries| u32::try_from(retries).ok()).unwrap_or(3);
         if health.failure_count >= retries {
@@ -141,6 +142,7 @@ impl Controller for Health {
     type Key = ContainerKey;
     type Step = CheckStep;
     const NAME: &'static str = "ecs.health";
+    const TIME: TimeOf = TimeOf::Machine; // checks and what they look at are real
     const CONCURRENCY: usize = 64;
 
     fn keys(&self, changes: &ChangeSet) -> Vec<ContainerKey> {

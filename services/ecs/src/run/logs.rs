@@ -120,6 +120,8 @@ impl Shipper {
         if chunk.lost > 0 {
             tracing::warn!(task = %self.task.id, bytes = chunk.lost, "output came too fast for its log");
         }
+        let at = self.room.doors.clock.of_machine(chunk.at);
+        let chunk = LogChunk { at, ..chunk };
         let from = std::mem::replace(&mut self.next, chunk.next);
         let events = self.lines.take(from, &chunk);
         self.send(events).await;

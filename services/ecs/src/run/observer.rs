@@ -91,7 +91,8 @@ impl Ecs {
     async fn catch_up(&self, row: &TaskRow, status: &SandboxStatus) {
         for (name, container) in &status.containers {
             let ContainerState::Exited(exit) = &container.state else { continue };
-            let at = container.ended_at.unwrap_or_else(|| self.doors.clock.now());
+            let clock = &self.doors.clock;
+            let at = container.ended_at.map_or_else(|| clock.now(), |at| clock.of_machine(at));
             let known = row.container(name);
             if known.is_some_and(|known| known.last_status != TaskStatus::Stopped) {
                 let (key, attempt) = (row.key.clone(), container.attempt);

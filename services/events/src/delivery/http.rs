@@ -82,6 +82,7 @@ impl Http {
 
     /// Waits until a destination's rate allows one more call.
     pub(super) async fn take_turn(&self, clock: &Clock, destination: &str, per_second: u32) {
+        let clock = clock.machine();
         let now = clock.now();
         let gap = Duration::from_millis(u64::from(1_000 / per_second.max(1)));
         let slot = {

@@ -57,7 +57,7 @@ impl Iam {
         user: &UserRow,
         codes: [&str; 2],
     ) -> Result<MfaHolder, AwsError> {
-        let now = totp::step_at(call.now);
+        let now = totp::step_at(self.doors.clock.machine().now());
         let taken = totp::find_pair(&self.seed_of(device)?, codes, now).ok_or_else(invalid_code)?;
         let (user, enabled_at) = (user.id.clone(), call.now);
         Ok(MfaHolder { user, enabled_at, drift: taken - now, taken })

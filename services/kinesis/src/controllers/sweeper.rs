@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_controller::{ActCx, ActError, Controller, Plan};
+use haar_controller::{ActCx, ActError, Controller, Plan, TimeOf};
 use haar_ledger::{ChangeSet, Snapshot};
 use haar_types::Timestamp;
 
@@ -36,6 +36,7 @@ impl Controller for Sweeper {
     type Key = StreamName;
     type Step = SweepStep;
     const NAME: &'static str = "kinesis.sweeper";
+    const TIME: TimeOf = TimeOf::CloudInPassing;
     const CONCURRENCY: usize = 1;
 
     fn keys(&self, changes: &ChangeSet) -> Vec<StreamName> {

@@ -207,7 +207,7 @@ impl Environment {
         trace: &str,
         limit: Duration,
     ) -> Result<Posted, Ended> {
-        let deadline_ms = (self.doors.clock.now() + limit).0;
+        let deadline_ms = (self.doors.clock.machine().now() + limit).0;
         let head = next_head(request, event, trace, deadline_ms);
         let notice = InvokeNotice {
             request_id: request.request_id.as_str(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use haar_clock::Clock;
+use haar_clock::{Clock, Working as AtWork};
 use haar_cloudwatch_contract::peek::MetricSink;
 use haar_kv::{Batch, Durability, Keyspace, Kv, KvError};
 use haar_types::{AccountId, Region, RequestId, Timestamp};
@@ -60,6 +60,8 @@ pub(super) struct Inner {
     events: Keyspace,
     turns: Mutex<Turns>,
     changed: Notify,
+    /// Held from when there is something new until it is looked at.
+    news: Mutex<Option<AtWork>>,
 }
 
 impl AsyncQueue {
@@ -81,8 +83,8 @@ impl AsyncQueue {
                 Err(error) => tracing::error!(%error, "an event in the queue cannot be read"),
             }
         }
-        let (turns, changed) = (Mutex::new(turns), Notify::new());
-        let inner = Arc::new(Inner { parts, events, turns, changed });
+        let (turns, changed, news) = (Mutex::new(turns), Notify::new(), Mutex::default());
+        let inner = Arc::new(Inner { parts, events, turns, changed, news });
         tokio::spawn(work(Arc::downgrade(&inner)));
         Ok(Self { inner })
     }
@@ -195,6 +197,11 @@ impl Inner {
 
     fn schedule_at(&self, at: Timestamp, request_id: String, owner: Owner) {
         self.turns.lock().add(at, request_id, owner);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        self.news.lock().get_or_insert_with(|| self.parts.clock.working());
         self.changed.notify_one();
     }
 
@@ -249,12 +256,13 @@ impl Inner {
 struct Working {
     queue: Arc<Inner>,
     owner: Owner,
+    _at_work: AtWork,
 }
 
 impl Drop for Working {
     fn drop(&mut self) {
         self.queue.turns.lock().ended(&self.owner);
-        self.queue.changed.notify_one();
+        self.queue.tell();
     }
 }
 
@@ -263,21 +271,29 @@ impl Drop for Working {
 async fn work(queue: std::sync::Weak<Inner>) {
     loop {
         let Some(inner) = queue.upgrade() else { return };
+        let news = inner.news.lock().take();
         let turn = inner.turns.lock().next(inner.parts.clock.now());
         match turn {
             Turn::Start(request_id, owner) => {
-                let working = Working { queue: inner, owner };
+                let _at_work = inner.parts.clock.working();
+                let working = Working { queue: inner, owner, _at_work };
                 let Some(event) = working.queue.read(&request_id, &working.owner) else { continue };
                 tokio::spawn(async move {
                     worker::attempt(&working.queue, event).await;
                     drop(working);
                 });
             }
-            Turn::Wait(wait) => {
+            Turn::Wait(until) => {
+                drop(news);
+                let clock = &inner.parts.clock;
+                let either = async {
+                    match until {
+                        Some(at) => drop(clock.timeout_at(at, inner.changed.notified()).await),
+                        None => inner.changed.notified().await,
+                    }
+                };
                 // Never longer than this, so that a queue that is dropped is noticed.
-                let wait = wait.unwrap_or(IDLE_WAIT).min(IDLE_WAIT);
-                let clock = inner.parts.clock.clone();
-                let _ = clock.timeout(wait, inner.changed.notified()).await; // due, or new ones
+                let _ = clock.timeout(IDLE_WAIT, either).await;
             }
         }
     }

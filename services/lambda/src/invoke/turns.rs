@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
 use haar_types::Timestamp;
 
@@ -27,8 +26,8 @@ pub(super) struct Turns {
 pub(super) enum Turn {
     /// Start this event; [`Turns::ended`] is told when it is done with.
     Start(String, Owner),
-    /// Nothing is due for so long, or not until something changes.
-    Wait(Option<Duration>),
+    /// Nothing is due until then, or not until something changes.
+    Wait(Option<Timestamp>),
 }
 
 impl Turns {
@@ -60,7 +59,7 @@ impl Turns {
     pub(super) fn next(&mut self, now: Timestamp) -> Turn {
         while let Some(((at, _), _)) = self.due.first_key_value() {
             if *at > now {
-                return Turn::Wait(Some(at.since(now)));
+                return Turn::Wait(Some(*at));
             }
             let Some(((at, id), owner)) = self.due.pop_first() else { break };
             let working = self.working.entry(Arc::clone(&owner)).or_default();
@@ -111,7 +110,7 @@ mod tests {
     #[test]
     fn events_start_when_they_are_due_and_in_that_order() {
         let mut turns = turns(&[(20, "late", "f"), (10, "early", "f")]);
-        assert_eq!(turns.next(Timestamp(5)), Turn::Wait(Some(Duration::from_millis(5))));
+        assert_eq!(turns.next(Timestamp(5)), Turn::Wait(Some(Timestamp(10))));
         assert_eq!(turns.next(Timestamp(30)), start("early", "f"));
         assert_eq!(turns.next(Timestamp(30)), start("late", "f"));
         assert_eq!(turns.next(Timestamp(30)), Turn::Wait(None));

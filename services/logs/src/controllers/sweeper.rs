@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_controller::{ActCx, ActError, Controller, Plan};
+use haar_controller::{ActCx, ActError, Controller, Plan, TimeOf};
 use haar_ledger::{ChangeSet, Snapshot};
 use haar_types::Timestamp;
 
@@ -47,6 +47,7 @@ impl Controller for Sweeper {
     type Step = SweepStep;
 
     const NAME: &'static str = "logs.sweeper";
+    const TIME: TimeOf = TimeOf::CloudInPassing;
     const CONCURRENCY: usize = 1;
 
     fn keys(&self, changes: &ChangeSet) -> Vec<SweepKey> {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use haar_clock::Moment;
 use haar_kv::{Batch, KvError};
 use haar_types::Timestamp;
 
@@ -49,7 +50,7 @@ impl Engine {
         &self,
         queue: &Queue,
         take: &Take,
-        until: Timestamp,
+        until: Moment,
     ) -> Result<Result<Vec<Delivered>, Full>, KvError> {
         if let Some(dead) = &take.dead {
             self.ready(&dead.target).await?;
@@ -62,14 +63,20 @@ impl Engine {
                 Ok(taken) => !taken.is_empty(),
                 Err(Full) => true,
             };
-            if done || now >= until || queue.is_closed() {
+            if done || self.clock.moment() >= until || queue.is_closed() {
                 return Ok(taken);
             }
             waiting.get_or_insert_with(|| Waiting(queue));
-            let next = next_due.map_or(until, |due_at| due_at.min(until));
+            let due = async {
+                match next_due {
+                    Some(at) => self.clock.sleep_until_time(at).await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 () = queue.arrived.notified() => {}
-                () = self.clock.sleep_until_time(next) => {}
+                () = due => {}
+                () = self.clock.sleep_until(until) => {}
             }
         }
     }

@@ -52,7 +52,7 @@ impl Flow<ReceiveMessage> for Sqs {
         drop(snapshot); // a long poll must not keep old state
         let queue = self.at_work(&row).await.map_err(broken)?;
         self.expire(&row, &queue, call.now).await.map_err(broken)?;
-        let until = call.now + wait;
+        let until = self.doors.clock.moment().after(wait);
         let taken = self.engine.receive(&queue, &take, until).await.map_err(broken)?;
         if queue.is_closed() {
             return Err(no_queue());

@@ -50,8 +50,8 @@ impl Flow<AssumeRole> for Sts {
             policies,
             keys,
             transitive_tags: transitive(call, input.transitive_tag_keys),
-            issued_at: call.now,
-            expires_at: call.now + lifetime,
+            issued_at: self.now(),
+            expires_at: self.now() + lifetime,
         };
         Ok(AssumeRoleResponse {
             credentials: shown(self.iam().mint(&call.ids, &grant)),

@@ -24,7 +24,7 @@ impl Sts {
                 ));
             }
         };
-        let taken = self.iam().take_mfa_code(&call.principal.identity, serial, code, call.now);
+        let taken = self.iam().take_mfa_code(&call.principal.identity, serial, code, self.now());
         let committed = taken.map_err(|error| {
             AwsError::access_denied(match error {
                 MfaError::NotTheirs => {

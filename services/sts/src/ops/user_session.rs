@@ -62,8 +62,8 @@ impl Flow<GetSessionToken> for Sts {
             policies: Vec::new(),
             keys,
             transitive_tags: Vec::new(),
-            issued_at: call.now,
-            expires_at: call.now + lifetime(&call, input.duration_seconds)?,
+            issued_at: self.now(),
+            expires_at: self.now() + lifetime(&call, input.duration_seconds)?,
         };
         let credentials = shown(self.iam().mint(&call.ids, &grant));
         Ok(GetSessionTokenResponse { credentials })
@@ -100,8 +100,8 @@ impl Query<GetFederationToken> for Sts {
             policies,
             keys: session_tags(&tags, &[])?,
             transitive_tags: Vec::new(),
-            issued_at: call.now,
-            expires_at: call.now + lifetime(call, input.duration_seconds)?,
+            issued_at: self.now(),
+            expires_at: self.now() + lifetime(call, input.duration_seconds)?,
         };
         Ok(GetFederationTokenResponse {
             credentials: shown(self.iam().mint(&call.ids, &grant)),

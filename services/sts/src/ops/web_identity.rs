@@ -112,7 +112,7 @@ impl Flow<AssumeRoleWithWebIdentity> for Sts {
                 "ProviderId is for OAuth 2.0 access tokens, which are not known",
             ));
         }
-        let proven = self.proven(&call, &account, &input.web_identity_token).await?;
+        let proven = self.proven(&account, &input.web_identity_token).await?;
         let snapshot = self.doors.ledger.snapshot();
         let role = self.iam().role(&snapshot, &input.role_arn);
         if self.enforces() {
@@ -133,12 +133,7 @@ fn account_of_role(arn: &str) -> Result<AccountId, AwsError> {
 impl Sts {
     /// Proves a token: of a provider that the role's account knows, of now, for one of the
     /// provider's clients, and signed by it.
-    async fn proven(
-        &self,
-        call: &Call,
-        account: &AccountId,
-        text: &str,
-    ) -> Result<Proven, AwsError> {
+    async fn proven(&self, account: &AccountId, text: &str) -> Result<Proven, AwsError> {
         let token = Token::read(text).ok_or_else(not_a_token)?;
         let issuer = token.claims.iss.clone();
         let issuer = issuer.ok_or_else(|| refused_claim(ClaimError::Missing("iss")))?;
@@ -151,7 +146,7 @@ impl Sts {
             invalid_token(format!("No OpenIDConnect provider found in your account for {issuer}"))
         };
         let provider = provider.ok_or_else(unknown)?;
-        token.claims.check(call.now.seconds()).map_err(refused_claim)?;
+        token.claims.check(self.now().seconds()).map_err(refused_claim)?;
         let audiences = token.claims.audiences();
         let audience = audiences.iter().find(|one| provider.client_ids.iter().any(|id| id == *one));
         let audience = audience.ok_or_else(|| invalid_token("Incorrect token audience"))?;
@@ -243,8 +238,8 @@ impl Sts {
             policies,
             keys,
             transitive_tags,
-            issued_at: call.now,
-            expires_at: call.now + lifetime,
+            issued_at: self.now(),
+            expires_at: self.now() + lifetime,
         };
         Ok(AssumeRoleWithWebIdentityResponse {
             credentials: shown(self.iam().mint(&call.ids, &grant)),

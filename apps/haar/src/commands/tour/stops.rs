@@ -56,6 +56,7 @@ pub(super) async fn all(guide: &mut Guide) -> Result<(), String> {
     pipelines::queue(guide).await?;
     let ran_tasks = containers::all(guide).await?;
     pipelines::clock(guide).await?;
+    pipelines::moved_clock(guide).await?;
     cost(guide, ran_tasks).await
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use haar_clock::Clock;
 use haar_controller::{ActCx, ActError};
 use haar_ecs_contract::model::{ContainerDefinition, HealthStatus, TaskStopCode};
 use haar_substrate::{ContainerState, ContainerStatus, SandboxId, SubstrateError};
@@ -58,7 +59,7 @@ impl Tasks {
         let changed = self.change(cx, key, |row, now| {
             also(row);
             for (name, attempt, outcome) in started {
-                record(row, definition, (&name, attempt), outcome, now);
+                record(row, definition, (&name, attempt), outcome, &cx.clock);
                 let early = self.room.runs.early_end((key, &name, attempt));
                 if let (Some((exit, at)), Some(one)) = (early, row.container_mut(&name)) {
                     exits::record(one, attempt, exit, at);
@@ -117,7 +118,7 @@ fn record(
     definition: &DefinitionRow,
     (name, attempt): (&str, u32),
     outcome: Started,
-    now: Timestamp,
+    clock: &Clock,
 ) {
     let check_after = check_interval(definition, name);
     let Some(container) = row.container_mut(name) else { return };
@@ -128,7 +129,7 @@ fn record(
         Started::Runs(status) => {
             let is_known = container.attempt == attempt && container.started_at.is_some();
             container.attempt = attempt;
-            container.started_at = Some(status.started_at);
+            container.started_at = Some(clock.of_machine(status.started_at));
             if !is_known {
                 container.last_status = TaskStatus::Running;
                 container.finished_at = None;
@@ -142,13 +143,15 @@ fn record(
                 });
             }
             if let ContainerState::Exited(exit) = status.state {
-                exits::record(container, attempt, exit, status.ended_at.unwrap_or(now));
+                let ended_at =
+                    status.ended_at.map_or_else(|| clock.now(), |at| clock.of_machine(at));
+                exits::record(container, attempt, exit, ended_at);
             }
         }
         Started::Failed(reason) => {
             container.last_status = TaskStatus::Stopped;
             container.reason = Some(reason);
-            container.finished_at = Some(now);
+            container.finished_at = Some(clock.now());
             row.ask_to_stop(TaskStopCode::TaskFailedToStart, "Task failed to start");
         }
     }

@@ -21,7 +21,7 @@ pub(super) async fn of_container(
     }
     let id = SandboxId(sandbox_name(&row.key));
     let stats = room.doors.substrate.container_stats(&id, &container.name).await.ok()?;
-    let now = cpu(room.doors.clock.now(), &stats);
+    let now = cpu(room.doors.clock.machine().now(), &stats);
     let before = room.runs.remember_cpu((&row.key, &container.name), now.clone());
     let before = before.unwrap_or_else(|| {
         let none = json!({ "cpu_usage": { "total_usage": 0 } });

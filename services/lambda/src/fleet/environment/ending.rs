@@ -55,7 +55,7 @@ impl Environment {
         self.journal.flush().await;
         self.telemetry.flush(FLUSH_MAX).await;
         let left = deadline.since(clock.moment());
-        if self.api.shut_down(reason, (clock.now() + left).0).await {
+        if self.api.shut_down(reason, (clock.machine().now() + left).0).await {
             let _ = clock.timeout(left, self.extensions_ended()).await; // then killed
         }
     }

@@ -1,7 +1,8 @@
 //! The stops about events: something happens, and code runs.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::super::super::clock;
 use super::super::Guide;
 use super::super::archive::{self, Input};
 use super::super::calls::containers::{TaskNetwork, stop_task};
@@ -35,6 +36,30 @@ pub(super) async fn clock(guide: &Guide) -> Result<(), String> {
     let ticked = |text: &str| text.contains("\"tick ");
     until_within(guide, calls::scan, ticked, MINUTE_MAX, "the rule has not called").await?;
     show(guide, &calls::scan(), "\"tick ").await
+}
+
+/// Shows that a moved clock has the rule call for each minute that it passes.
+pub(super) async fn moved_clock(guide: &Guide) -> Result<(), String> {
+    guide.stop("five more minutes, in a moment: the rule calls for each");
+    let (before, begun) = (ticks(guide).await?, guide.clock.moment());
+    guide.command("haar clock --advance 5m");
+    let page = clock::move_on(&guide.speaker.client, &json!({ "advance": "5m" })).await?;
+    guide.result(&clock::told(&page));
+    let ticked = |text: &str| count(text) >= before + 5;
+    until_quietly(guide, calls::scan, ticked, "a minute lacks its call").await?;
+    show(guide, &calls::scan(), "\"tick ").await?;
+    let seconds = guide.clock.moment().since(begun).as_secs_f32();
+    guide.note(&format!("five minutes in {seconds:.1} s; functions' own time limits stay real"));
+    Ok(())
+}
+
+/// How often the rule has called.
+async fn ticks(guide: &Guide) -> Result<usize, String> {
+    Ok(count(&guide.speaker.ask(&calls::scan()).await?.text))
+}
+
+fn count(rows: &str) -> usize {
+    rows.matches("\"tick ").count()
 }
 
 /// A picture lands in a bucket.
