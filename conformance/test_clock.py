@@ -2,6 +2,7 @@
 
 import datetime
 import json
+import socket
 import subprocess
 import threading
 import time
@@ -203,6 +204,40 @@ def test_the_clock_outlives_haar_and_no_minute_comes_twice(new_cloud, tmp_path):
     cloud.kill()
     cloud.start()
     assert cloud.page("GET", "/_haar/clock")["offset_seconds"] == 0
+
+
+def test_a_reset_of_a_moved_cloud_leaves_nothing_asleep(new_cloud):
+    cloud = new_cloud()
+    advance(cloud, "60 days")
+    cloud.page("POST", "/_haar/reset")
+    test_items_expire(cloud)
+    _, url = each_minute(cloud, Functions(cloud))
+    advance(cloud, "3m")
+    sent = sorted(at(text) for text in until(lambda: received(cloud, url)))
+    assert 3 <= len(sent) <= 4
+    assert all(abs(text.timestamp() - time.time()) < 2 * 3_600 for text in sent)
+
+
+def test_who_does_not_wait_for_a_move_finds_it_kept(new_cloud, tmp_path):
+    cloud = new_cloud(data_dir=tmp_path)
+    slow = Functions(cloud).python("import time\ndef handler(event, context): time.sleep(15)", Timeout=20)
+    cloud.client("events").put_rule(Name="minutely", ScheduleExpression="rate(1 minute)")
+    cloud.client("events").put_targets(
+        Rule="minutely", Targets=[{"Id": "1", "Arn": arn_of(Functions(cloud), slow)}]
+    )
+    offset = lambda: cloud.page("GET", "/_haar/clock")["offset_seconds"]
+    host, port = cloud.endpoint.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as client:
+        head, wish = f"POST /_haar/clock HTTP/1.1\r\nHost: {host}:{port}\r\n", '{"advance": "1h"}'
+        client.sendall(f"{head}Content-Length: {len(wish)}\r\n\r\n{wish}".encode())
+        until(offset, lambda ahead: ahead > 0)
+    # whoever asked has hung up while the function of the first minute runs
+    ahead = offset()
+    time.sleep(1)
+    assert offset() == ahead < 3_600
+    cloud.kill()
+    cloud.start()
+    assert offset() == ahead
 
 
 def test_what_is_asked_of_the_clock_is_checked(moved, closed):

@@ -78,7 +78,8 @@ pub(crate) async fn start(
 ) -> Result<Cloud, String> {
     let ((clock, hand), ids) = (Clock::system().movable(), IdSource::system());
     let stores = Stores::open(&settings, rooms::tables(), &ids)?; // their locks keep others out
-    let time = Arc::new(CloudTime::open(clock.clone(), hand, stores.ledger.clone()));
+    let ledger = stores.ledger.clone();
+    let time = Arc::new(CloudTime::open(clock.clone(), hand, ledger, stopping.clone()));
     let instance = instance(&settings);
     let ground = ground::claim(&mut settings, &stores.ledger, &instance);
     let ground_kept = ground::keep(&settings, &stores.ledger); // while the rest starts

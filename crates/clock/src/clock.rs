@@ -1,7 +1,9 @@
 //! The door to time.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use haar_types::Timestamp;
@@ -76,10 +78,20 @@ impl Clock {
         }
     }
 
-    /// An instant of the machine's, as a real process reports it, in this clock's time.
+    /// An instant of the machine's, as a real process reports it, in this clock's time: what this
+    /// clock showed then.
     pub fn of_machine(&self, at: Timestamp) -> Timestamp {
         match &self.source {
-            Source::Moved(moved) => at + moved.offset(),
+            Source::Moved(moved) => moved.of_machine(at),
+            Source::System | Source::Tokio { .. } => at,
+        }
+    }
+
+    /// An instant of this clock's in the machine's time, to tell how long something real took; one
+    /// that was passed over is when the hand moved.
+    pub fn to_machine(&self, at: Timestamp) -> Timestamp {
+        match &self.source {
+            Source::Moved(moved) => moved.to_machine(at),
             Source::System | Source::Tokio { .. } => at,
         }
     }
@@ -111,8 +123,9 @@ impl Clock {
         tokio::time::sleep_until(moment.0).await;
     }
 
-    /// Waits until a wall time; at once when it has passed. A hand that moves the clock stops
-    /// there, and waits for what follows from it ([`Clock::working`]).
+    /// Waits until a wall time; at once when it has passed, and early where the clock is put back
+    /// ([`ClockHand::put_back`]). A hand that moves the clock stops there, and waits for what
+    /// follows from it ([`Clock::working`]).
     pub async fn sleep_until_time(&self, at: Timestamp) {
         self.sleep_to(at, Stop::There).await;
     }
@@ -153,6 +166,22 @@ impl Clock {
         }
     }
 
+    /// Rests as `wait` says, in a loop that is at work between two rests: no moment is left
+    /// in between at which the loop neither waits for its time nor works. Answers the work that
+    /// begins with what was waited for, to be given to the next rest.
+    pub async fn rest<F: Future>(&self, working: Working, wait: F) -> (F::Output, Working) {
+        let (mut wait, mut working) = (pin!(wait), Some(working));
+        poll_fn(|cx| {
+            // also while it looks whether its rest is over: that may end a wait for a time
+            let at_work = working.take().unwrap_or_else(|| self.working());
+            match wait.as_mut().poll(cx) {
+                Poll::Ready(output) => Poll::Ready((output, at_work)),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await
+    }
+
     /// Runs `work` for at most `limit`.
     pub async fn timeout<F: Future>(&self, limit: Duration, work: F) -> Result<F::Output, Elapsed> {
         tokio::time::timeout(limit, work).await.map_err(|_| Elapsed)
@@ -172,17 +201,11 @@ mod tests {
         assert_eq!(clock.now(), Timestamp(1_000) + 3 * HOUR);
     }
 
-    /// Goes all the way.
-    async fn walk(hand: &ClockHand, goal: Duration) {
-        hand.settled().await;
-        while !hand.step(goal).await {}
-    }
-
     #[tokio::test(start_paused = true)]
     async fn a_moved_clock_is_ahead_of_the_machine_and_real_waits_stay_real() {
         let (clock, hand) = Clock::simulated(Timestamp(1_000)).movable();
         let begun = clock.moment();
-        walk(&hand, 5 * HOUR).await;
+        hand.go(5 * HOUR).await;
 
         assert_eq!(hand.offset(), 5 * HOUR);
         assert!(clock.machine().now() < Timestamp(2_000), "{:?}", clock.machine().now());
@@ -191,7 +214,7 @@ mod tests {
         assert_eq!(clock.timeout(HOUR, clock.sleep(2 * HOUR)).await, Err(Elapsed));
         assert!(clock.machine().now() >= Timestamp(1_000) + HOUR);
 
-        hand.set(Duration::ZERO);
+        hand.put_back();
         assert_eq!(clock.now(), clock.machine().now());
     }
 
@@ -212,7 +235,7 @@ mod tests {
                 due = due + minute;
             }
         });
-        walk(&hand, HOUR).await;
+        hand.go(HOUR).await;
 
         let mut rounds = Vec::new();
         while let Ok(round) = heard.try_recv() {
@@ -236,11 +259,75 @@ mod tests {
         let waited = tokio::spawn(async move {
             shorter.timeout_at(Timestamp(0) + 2 * HOUR, std::future::pending::<()>()).await
         });
-        walk(&hand, 3 * HOUR).await;
+        hand.go(3 * HOUR).await;
 
         round.await.unwrap();
         assert_eq!(waited.await.unwrap(), Err(Elapsed));
         assert!(clock.moment().since(begun) < Duration::from_secs(30));
         drop(stuck);
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[allow(clippy::disallowed_methods)] // the test's own loops
+    async fn whoever_waits_looks_again_when_the_clock_is_put_back() {
+        let (clock, hand) = Clock::simulated(Timestamp(0)).movable();
+        hand.go(24 * HOUR).await;
+        let (there, past) = (clock.clone(), clock.clone());
+        let late = Timestamp(0) + 25 * HOUR;
+        let there = tokio::spawn(async move { there.sleep_until_time(late).await });
+        let past = tokio::spawn(async move { past.sleep_until_past(late).await });
+        clock.sleep(Duration::from_secs(1)).await;
+        assert!(!there.is_finished() && !past.is_finished());
+
+        hand.put_back();
+        there.await.unwrap();
+        past.await.unwrap();
+        assert!(clock.now() < Timestamp(0) + HOUR, "{:?}", clock.now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    #[allow(clippy::disallowed_methods)] // the test's own loops
+    async fn a_loop_that_rests_is_passed_over_neither_resting_nor_between_two_rests() {
+        let (clock, hand) = Clock::simulated(Timestamp(0)).movable();
+        let (told, mut changes) = tokio::sync::mpsc::unbounded_channel::<()>();
+        let looper = clock.clone();
+        let done = tokio::spawn(async move {
+            let due = Timestamp(0) + HOUR;
+            let mut working = looper.working();
+            loop {
+                let either = looper.timeout_at(due, changes.recv());
+                let (rested, at_work) = looper.rest(working, either).await;
+                working = at_work;
+                if rested.is_err() {
+                    return looper.now().since(due);
+                }
+                looper.sleep(Duration::from_millis(100)).await; // it takes the change in
+            }
+        });
+        clock.sleep(Duration::from_millis(5)).await;
+        told.send(()).unwrap();
+        hand.go(2 * HOUR).await;
+        let late = done.await.unwrap();
+        assert!(late < Duration::from_secs(1), "{late:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn instants_are_what_the_clock_showed_then_however_far_it_has_gone_since() {
+        let (clock, hand) = Clock::simulated(Timestamp(1_000)).movable();
+        let (before, minute) = (clock.now(), Duration::from_secs(60));
+        clock.sleep(minute).await;
+        let moved = [HOUR, 2 * HOUR].map(|goal| hand.step(goal).expect("nobody waits"));
+        clock.sleep(minute).await;
+        let (machine, now) = (clock.machine().now(), clock.now());
+        assert_eq!((machine, now), (Timestamp(121_000), Timestamp(121_000) + 2 * HOUR));
+
+        assert_eq!((clock.of_machine(before), clock.of_machine(machine)), (before, now));
+        assert_eq!((clock.to_machine(before), clock.to_machine(now)), (before, machine));
+        let passed_over = Timestamp(61_000) + HOUR / 2;
+        assert_eq!(clock.to_machine(passed_over), Timestamp(61_000));
+
+        let (later, again) = Clock::simulated(machine).movable();
+        again.resume(moved);
+        assert_eq!((later.now(), later.of_machine(before)), (now, Timestamp(1_000)));
     }
 }

@@ -13,9 +13,11 @@
 #![allow(clippy::disallowed_methods)] // this is the door that the ban points to
 
 mod clock;
+mod history;
 mod id_source;
 mod moved;
 
 pub use clock::{Clock, Elapsed, Moment};
+pub use history::Move;
 pub use id_source::{IdSource, Ids};
 pub use moved::{ClockHand, Working};

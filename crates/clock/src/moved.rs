@@ -10,6 +10,7 @@ use haar_types::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::history::{History, Move};
 use crate::{Clock, Moment};
 
 /// How long nothing may be under way before the hand moves on. *Ours*.
@@ -24,6 +25,7 @@ const STAY_MAX: Duration = Duration::from_secs(60);
 pub(crate) struct Moved {
     pub(crate) machine: Clock,
     offset_ms: AtomicU64,
+    history: Mutex<History>,
     /// Wakes all who wait: the hand has moved.
     moved: Notify,
     waits: Mutex<Waits>,
@@ -57,6 +59,7 @@ impl Moved {
         Self {
             machine,
             offset_ms: AtomicU64::new(0),
+            history: Mutex::default(),
             moved: Notify::new(),
             waits: Mutex::default(),
         }
@@ -64,6 +67,14 @@ impl Moved {
 
     pub(crate) fn offset(&self) -> Duration {
         Duration::from_millis(self.offset_ms.load(Ordering::Acquire))
+    }
+
+    pub(crate) fn of_machine(&self, at: Timestamp) -> Timestamp {
+        self.history.lock().of_machine(at)
+    }
+
+    pub(crate) fn to_machine(&self, at: Timestamp) -> Timestamp {
+        self.history.lock().to_machine(at)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -75,12 +86,13 @@ impl Moved {
             return;
         }
         let _lies = (stop == Stop::There).then(|| Sleeper::lie_down(self, at));
+        let offset = self.offset();
         loop {
             let mut moved = pin!(self.moved.notified());
             moved.as_mut().enable(); // before the look at the time: no move is missed
             let left = at.since(self.now());
-            if left.is_zero() {
-                return;
+            if left.is_zero() || self.offset() < offset {
+                return; // or put back: whoever waits looks again at what for
             }
             tokio::select! {
                 () = moved => {}
@@ -97,10 +109,15 @@ impl Moved {
         Working { at: Some((Arc::clone(self), id)) }
     }
 
-    fn set(&self, offset: Duration) {
-        let ms = u64::try_from(offset.as_millis()).unwrap_or(u64::MAX);
+    /// Changes how far ahead the clock is, and wakes all who wait.
+    fn change<T>(&self, change: impl FnOnce(&mut History) -> T) -> T {
+        let mut history = self.history.lock();
+        let changed = change(&mut history);
+        let ms = u64::try_from(history.offset().as_millis()).unwrap_or(u64::MAX);
         self.offset_ms.store(ms, Ordering::Release);
+        drop(history);
         self.moved.notify_waiters();
+        changed
     }
 
     /// True while somebody who is due has not begun, or works and has not for long.
@@ -173,27 +190,38 @@ impl ClockHand {
         self.moved.offset()
     }
 
-    /// Puts the clock so far ahead, at once, back as well: at a start or a reset, when nothing
-    /// waits for what is passed over.
-    pub fn set(&self, offset: Duration) {
-        self.moved.set(offset);
+    /// Takes up where an earlier process left the clock: by its moves, the oldest first. To be
+    /// called at a start, before anything waits.
+    pub fn resume(&self, moves: impl IntoIterator<Item = Move>) {
+        self.moved.change(|history| history.extend(moves));
     }
 
-    /// Moves on until the clock is so far ahead, or to the next time that somebody waits for, and
-    /// waits until what is due there is done. Tells whether it is all the way; to be called until it
-    /// is, so that nothing is passed over that is due on the way.
-    pub async fn step(&self, goal: Duration) -> bool {
+    /// Brings the clock back to the machine's time, at once. Whoever waits looks again.
+    pub fn put_back(&self) {
+        self.moved.change(|history| *history = History::default());
+    }
+
+    /// Moves on until the clock is so far ahead, or to the next time that somebody waits for;
+    /// answers the move, if it is one. What is due then is waited for by [`ClockHand::settled`]; both
+    /// are to be called until the clock is all the way, so that nothing is passed over that is due.
+    pub fn step(&self, goal: Duration) -> Option<Move> {
         let due = self.moved.next_due().map(|at| at.since(self.moved.machine.now()));
         let offset = due.map_or(goal, |due| due.min(goal));
-        if offset > self.offset() {
-            self.set(offset);
-        }
+        let now = self.moved.machine.now();
+        (offset > self.offset()).then(|| self.moved.change(|history| history.add(now, offset)))
+    }
+
+    /// Goes all the way, step by step, where no move is to be kept.
+    pub async fn go(&self, goal: Duration) {
         self.settled().await;
-        self.offset() >= goal
+        while self.offset() < goal {
+            let _ = self.step(goal);
+            self.settled().await;
+        }
     }
 
     /// Waits until all that is due has been done, but for what takes long: to be asked before the
-    /// first step, so that nothing is passed over by who has yet to begin.
+    /// first step as well, so that nothing is passed over by who has yet to begin.
     pub async fn settled(&self) {
         let begun = self.moved.machine.moment();
         let mut quiet_count = 0;

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use haar_clock::Moment;
 use haar_ledger::{ChangeFeed, ChangeSet};
-use haar_types::Timestamp;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -121,6 +120,15 @@ enum Ending {
     Panicked,
 }
 
+/// What a loop waited for.
+enum Came<K> {
+    Stop,
+    Ending(K, Ending),
+    News(News<K>),
+    /// A key may be due, or there may be room for one more.
+    Time,
+}
+
 struct Driven<C: Controller> {
     controller: Arc<C>,
     inbox: Arc<Inbox<C::Key>>,
@@ -137,26 +145,44 @@ impl<C: Controller> Driven<C> {
     async fn run(mut self, stopping: CancellationToken) {
         let inbox = Arc::clone(&self.inbox);
         self.resync();
-        let mut resync_at = self.next_resync();
+        let (mut resync_at, clock) = (self.next_resync(), self.cx.clock.clone());
+        let mut working = clock.working();
         loop {
             // Here and not when a timer rings: a stream of changes must not keep timers waiting.
-            let now = self.cx.clock.now();
-            self.queue.advance(now);
-            if self.cx.clock.moment() >= resync_at {
+            self.queue.advance(clock.now(), clock.moment());
+            if clock.moment() >= resync_at {
                 self.resync();
                 resync_at = self.next_resync();
             }
             self.dispatch();
-            let timer = self.timer();
-            tokio::select! {
-                biased;
-                () = stopping.cancelled() => return,
-                Some((key, ending)) = self.endings.recv() => self.end(&key, ending),
-                news = inbox.news() => self.notice(news),
-                () = self.seats.left() => {} // there may be room for one more
-                () = timer => {}
-                () = self.cx.clock.sleep_until(resync_at) => {}
+            let (came, at_work) =
+                clock.rest(working, self.wait(&inbox, &stopping, resync_at)).await;
+            working = at_work;
+            match came {
+                Came::Stop => return,
+                Came::Ending(key, ending) => self.end(&key, ending),
+                Came::News(news) => self.notice(news),
+                Came::Time => {}
             }
+        }
+    }
+
+    async fn wait(
+        &mut self,
+        inbox: &Inbox<C::Key>,
+        stopping: &CancellationToken,
+        resync_at: Moment,
+    ) -> Came<C::Key> {
+        let (timer, clock) = (self.timer(), &self.cx.clock);
+        let back_at = self.queue.next_back_off().map_or(resync_at, |at| at.min(resync_at));
+        tokio::select! {
+            biased;
+            () = stopping.cancelled() => Came::Stop,
+            Some((key, ending)) = self.endings.recv() => Came::Ending(key, ending),
+            news = inbox.news() => Came::News(news),
+            () = self.seats.left() => Came::Time, // there may be room for one more
+            () = timer => Came::Time,
+            () = clock.sleep_until(back_at) => Came::Time,
         }
     }
 
@@ -234,7 +260,6 @@ impl<C: Controller> Driven<C> {
     }
 
     fn end(&mut self, key: &C::Key, ending: Ending) {
-        let now: Timestamp = self.cx.clock.now();
         match ending {
             Ending::Done => {
                 self.gauges.rounds.fetch_add(1, Relaxed);
@@ -244,6 +269,7 @@ impl<C: Controller> Driven<C> {
                 self.gauges.failures.fetch_add(1, Relaxed);
                 let reason = &error.reason;
                 tracing::warn!(controller = C::NAME, ?key, %reason, "a step failed");
+                let now = self.cx.clock.moment();
                 self.queue.failed(key, now, !error.is_transient, self.cx.ids.draw());
             }
             Ending::Panicked => {

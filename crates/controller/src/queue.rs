@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use haar_clock::Moment;
 use haar_types::Timestamp;
 
 /// First wait after a failure; doubles with each further one.
@@ -16,6 +17,9 @@ pub(crate) struct Queue<K> {
     ready: BTreeSet<K>,
     timers: BTreeSet<(Timestamp, K)>,
     timer_of: BTreeMap<K, Timestamp>,
+    /// Failed: what failed is real, and so is the wait.
+    back_offs: BTreeSet<(Moment, K)>,
+    back_off_of: BTreeMap<K, Moment>,
     in_flight: BTreeSet<K>,
     /// Changed while being acted on: due again as soon as that ends.
     dirty: BTreeSet<K>,
@@ -29,6 +33,8 @@ impl<K: Ord + Clone> Queue<K> {
             ready: BTreeSet::new(),
             timers: BTreeSet::new(),
             timer_of: BTreeMap::new(),
+            back_offs: BTreeSet::new(),
+            back_off_of: BTreeMap::new(),
             in_flight: BTreeSet::new(),
             dirty: BTreeSet::new(),
             failures: BTreeMap::new(),
@@ -61,24 +67,33 @@ impl<K: Ord + Clone> Queue<K> {
         self.timers.insert((at, key));
     }
 
-    /// Moves what is due by `now` to the ready ones.
-    pub(crate) fn advance(&mut self, now: Timestamp) {
-        while let Some((at, _)) = self.timers.first()
-            && *at <= now
-        {
-            let (_, key) = self.timers.pop_first().expect("it was just seen");
-            self.timer_of.remove(&key);
-            if self.in_flight.contains(&key) {
-                self.dirty.insert(key);
-            } else {
-                self.ready.insert(key);
-            }
+    /// Moves what is due by `now`, or has waited for its back-off, to the ready ones.
+    pub(crate) fn advance(&mut self, now: Timestamp, moment: Moment) {
+        while let Some((_, key)) = self.timers.first().filter(|(at, _)| *at <= now).cloned() {
+            self.rings(key);
+        }
+        while let Some((_, key)) = self.back_offs.first().filter(|(at, _)| *at <= moment).cloned() {
+            self.rings(key);
+        }
+    }
+
+    fn rings(&mut self, key: K) {
+        self.cancel_timer(&key);
+        if self.in_flight.contains(&key) {
+            self.dirty.insert(key);
+        } else {
+            self.ready.insert(key);
         }
     }
 
     /// The next time at which a key becomes due.
     pub(crate) fn next_timer(&self) -> Option<Timestamp> {
         self.timers.first().map(|(at, _)| *at)
+    }
+
+    /// The next moment at which a key has waited for its back-off.
+    pub(crate) fn next_back_off(&self) -> Option<Moment> {
+        self.back_offs.first().map(|(at, _)| *at)
     }
 
     /// Takes a key that is due.
@@ -96,7 +111,7 @@ impl<K: Ord + Clone> Queue<K> {
     }
 
     /// Looks again after a back-off; `chance` spreads keys that failed together.
-    pub(crate) fn failed(&mut self, key: &K, now: Timestamp, lasting: bool, chance: u64) {
+    pub(crate) fn failed(&mut self, key: &K, now: Moment, lasting: bool, chance: u64) {
         let count = self.failures.entry(key.clone()).or_default();
         *count = (*count + 1).min(16);
         let wait = match lasting {
@@ -105,9 +120,9 @@ impl<K: Ord + Clone> Queue<K> {
         };
         let spread = wait.mul_f64(0.75 + 0.5 * (chance % 1024) as f64 / 1024.0);
         if !self.ended(key) {
-            let back_at = now + spread;
-            let planned = self.timer_of.get(key).copied();
-            self.wake_at(key.clone(), planned.map_or(back_at, |at| at.min(back_at)));
+            let back_at = now.after(spread);
+            self.back_off_of.insert(key.clone(), back_at);
+            self.back_offs.insert((back_at, key.clone()));
         }
     }
 
@@ -142,12 +157,23 @@ impl<K: Ord + Clone> Queue<K> {
         if let Some(at) = self.timer_of.remove(key) {
             self.timers.remove(&(at, key.clone()));
         }
+        if let Some(at) = self.back_off_of.remove(key) {
+            self.back_offs.remove(&(at, key.clone()));
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use haar_clock::Clock;
+
     use super::*;
+
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+
+    fn moment() -> Moment {
+        Clock::simulated(Timestamp(0)).moment()
+    }
 
     #[test]
     fn a_key_that_changes_while_acted_on_is_due_again_once() {
@@ -169,7 +195,7 @@ mod tests {
         let mut queue = Queue::new();
         queue.started("a");
         queue.wake_at("a", Timestamp(5));
-        queue.advance(Timestamp(5));
+        queue.advance(Timestamp(5), moment());
         assert_eq!(queue.take(), None);
         queue.succeeded(&"a");
         assert_eq!(queue.take(), Some("a"));
@@ -177,13 +203,13 @@ mod tests {
 
     #[test]
     fn failures_wait_longer_each_time_and_success_forgets_them() {
-        let mut queue = Queue::new();
+        let (mut queue, begun) = (Queue::new(), moment());
         let mut waits = Vec::new();
         for _ in 0..12 {
             queue.started("a");
-            queue.failed(&"a", Timestamp(0), false, 512);
-            waits.push(queue.next_timer().unwrap().0);
-            queue.advance(Timestamp(i64::MAX));
+            queue.failed(&"a", begun, false, 512);
+            waits.push(queue.next_back_off().unwrap().since(begun).as_millis());
+            queue.advance(Timestamp(0), begun.after(DAY));
             assert_eq!(queue.take(), Some("a"));
         }
         assert_eq!(&waits[..3], [100, 200, 400]);
@@ -191,8 +217,19 @@ mod tests {
         queue.started("a");
         queue.succeeded(&"a");
         queue.started("a");
-        queue.failed(&"a", Timestamp(0), false, 512);
-        assert_eq!(queue.next_timer(), Some(Timestamp(100)));
+        queue.failed(&"a", begun, false, 512);
+        assert_eq!(queue.next_back_off(), Some(begun.after(Duration::from_millis(100))));
+    }
+
+    #[test]
+    fn a_back_off_is_not_shortened_by_a_clock_that_is_moved() {
+        let (mut queue, begun) = (Queue::new(), moment());
+        queue.started("a");
+        queue.failed(&"a", begun, true, 512);
+        queue.advance(Timestamp(i64::MAX), begun);
+        assert_eq!((queue.take(), queue.next_timer()), (None, None));
+        queue.advance(Timestamp(0), begun.after(DAY));
+        assert_eq!((queue.take(), queue.next_back_off()), (Some("a"), None));
     }
 
     #[test]
@@ -200,7 +237,7 @@ mod tests {
         let mut queue = Queue::new();
         queue.wake_at("a", Timestamp(30));
         queue.started("a");
-        queue.failed(&"a", Timestamp(0), false, 512);
+        queue.failed(&"a", moment(), false, 512);
         assert_eq!(queue.next_timer(), Some(Timestamp(30)));
     }
 

@@ -157,10 +157,29 @@ async fn a_moved_clock_has_each_key_looked_at_at_its_time() {
         house.put(&format!("{hour:02}"), Some(Timestamp(0) + HOUR * hour)).await;
     }
     house.clock.sleep(Duration::from_secs(1)).await;
-    while !hand.step(HOUR * 10).await {}
+    hand.go(HOUR * 10).await;
     let lit: Vec<bool> = (1..=20).map(|hour| house.lit(&format!("{hour:02}"))).collect();
     assert_eq!(lit, [[false; 10], [true; 10]].concat());
     assert!(house.clock.machine().now() < Timestamp(0) + HOUR / 60);
+    hand.put_back();
+    house.put("late", Some(house.clock.now() + HOUR)).await;
+    house.clock.sleep(HOUR + Duration::from_secs(1)).await;
+    assert!(!house.lit("late"), "its time is of the clock that was put back");
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_moved_clock_hurries_no_key_that_failed() {
+    let (clock, hand) = Clock::simulated(Timestamp(0)).movable();
+    let house = house_at(clock);
+    house.lamps.failures_left.store(1_000, SeqCst);
+    house.put("hall", None).await;
+    hand.go(HOUR * 10).await;
+    let failed = house.driver.stats()[0].failures;
+    assert!((1..5).contains(&failed), "{failed} attempts within moments");
+    house.lamps.failures_left.store(0, SeqCst);
+    house.clock.sleep(Duration::from_secs(120)).await;
+    assert!(house.lit("hall"));
     house.driver.stop().await;
 }
 

@@ -207,6 +207,7 @@ fn encoded(parcel: &Parcel) -> Vec<u8> {
 /// Carries each parcel when it is due; ends with the courier.
 #[allow(clippy::disallowed_methods)] // the courier's own futures
 async fn run(courier: Weak<Inner>) {
+    let Some(mut at_work) = courier.upgrade().map(|inner| inner.clock.working()) else { return };
     loop {
         let Some(inner) = courier.upgrade() else { return };
         let Ok(place) = Arc::clone(&inner.places).acquire_owned().await else { return };
@@ -222,11 +223,11 @@ async fn run(courier: Weak<Inner>) {
             }
             Next::At(at) => {
                 drop(news);
-                inner.rest(inner.clock.sleep_until_time(at)).await;
+                at_work = inner.rest(at_work, inner.clock.sleep_until_time(at)).await;
             }
             Next::Idle => {
                 drop(news);
-                inner.rest(std::future::pending()).await;
+                at_work = inner.rest(at_work, std::future::pending()).await;
             }
         }
     }
@@ -239,15 +240,16 @@ const IDLE_WAIT: Duration = Duration::from_secs(5);
 const FAULT_WAIT: Duration = Duration::from_secs(1);
 
 impl Inner {
-    /// Waits until `due`, or for new ones.
-    async fn rest(&self, due: impl Future<Output = ()>) {
+    /// Waits until `due`, or for new ones; answers the work that begins then.
+    async fn rest(&self, working: Working, due: impl Future<Output = ()>) -> Working {
         let either = async {
             tokio::select! {
+                biased; // chance comes in through IdSource
                 () = self.changed.notified() => {}
                 () = due => {}
             }
         };
-        let _ = self.clock.timeout(IDLE_WAIT, either).await;
+        self.clock.rest(working, self.clock.timeout(IDLE_WAIT, either)).await.1
     }
 
     fn tell(&self) {

@@ -120,8 +120,7 @@ async fn a_moved_clock_has_each_retry_made_at_its_time() {
     let (kv, book) = (Kv::ephemeral(), Book::at(clock, &[("a", 20)]));
     let courier = open(&kv, &book, CourierSettings::default());
     courier.send(letters(&shared("x"), &["a"])).await.unwrap();
-    hand.settled().await;
-    while !hand.step(Duration::from_secs(10 * 60 + 30)).await {}
+    hand.go(Duration::from_secs(10 * 60 + 30)).await;
     assert_eq!(book.attempts().len(), 11, "one, and one for each minute");
     assert!(book.clock.machine().now() < Timestamp(60_000));
 }

@@ -47,11 +47,14 @@ pub trait Timed: Send + Sync {
 
 /// Sends what is due, when it is; ends with the ledger.
 pub async fn run<T: Timed>(timed: &T, clock: &Clock, mut changes: ChangeFeed) {
-    let mut table = opened(timed);
+    let (mut table, mut working) = (opened(timed), clock.working());
     loop {
         let next = table.as_ref().and_then(Timetable::next);
-        let rest = if table.is_some() { WAIT_LONGEST } else { AGAIN_AFTER };
-        match clock.timeout(rest, change_or_due(clock, next, &mut changes)).await.flatten() {
+        let longest = if table.is_some() { WAIT_LONGEST } else { AGAIN_AFTER };
+        let wait = clock.timeout(longest, change_or_due(clock, next, &mut changes));
+        let (came, at_work) = clock.rest(working, wait).await;
+        working = at_work;
+        match came.flatten() {
             Ok(None) => return,
             Ok(Some(set)) => {
                 let followed = table.as_mut().map(|table| timed.follow(table, &set));
@@ -60,7 +63,6 @@ pub async fn run<T: Timed>(timed: &T, clock: &Clock, mut changes: ChangeFeed) {
                 }
             }
             Err(Elapsed) => {
-                let _working = clock.working();
                 let due = table.as_ref().map(|table| table.due(clock.now())).unwrap_or_default();
                 let sent = match &mut table {
                     Some(table) if !due.is_empty() => timed.send(table, due).await,

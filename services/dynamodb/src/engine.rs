@@ -155,6 +155,7 @@ impl Engine {
     pub(crate) fn forget(&self) {
         self.streams.forget();
         self.throttle.forget();
+        self.last_moment.store(0, Ordering::Relaxed); // the clock may be put back
         self.forget_captured();
     }
 }

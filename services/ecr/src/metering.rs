@@ -27,8 +27,10 @@ impl Storage {
 
     /// Never ends.
     pub(crate) async fn run(&self) {
+        let clock = &self.doors.clock;
         loop {
-            self.doors.clock.sleep(EVERY).await;
+            clock.sleep_until_past(clock.now() + EVERY).await;
+            let _working = clock.working();
             self.meter();
         }
     }

@@ -8,4 +8,5 @@ pub(crate) mod deployment;
 pub(crate) mod fargate;
 pub(crate) mod names;
 pub(crate) mod order;
+pub(crate) mod passing;
 pub(crate) mod tags;

@@ -144,8 +144,10 @@ impl S3 {
     }
 
     pub(crate) async fn run_storage(&self) {
+        let clock = &self.doors.clock;
         loop {
-            self.doors.clock.sleep(EVERY).await;
+            clock.sleep_until_past(clock.now() + EVERY).await;
+            let _working = clock.working();
             self.meter_storage();
         }
     }

@@ -90,7 +90,7 @@ impl Sqs {
             let clock = &self.doors.clock;
             let rest = async {
                 match next {
-                    Some(at) => clock.sleep_until_time(at).await,
+                    Some(at) => clock.sleep_until_past(at).await,
                     None => std::future::pending().await,
                 }
             };

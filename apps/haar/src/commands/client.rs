@@ -118,6 +118,15 @@ impl Client {
         self.ask(request).await
     }
 
+    /// Posts a document to one of haar's own pages and takes its answer, however long that takes.
+    pub(super) async fn post(&self, path: &str, document: &Value) -> Result<Value, String> {
+        let request = Request::post(path)
+            .header(header::HOST, &self.authority)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(Full::new(Bytes::from(document.to_string())));
+        self.exchange(request.map_err(|error| error.to_string())?).await?.document()
+    }
+
     /// Calls one operation of the JSON protocol and takes its answer; a refusal is told in the
     /// service's own words.
     pub(super) async fn call(

@@ -1,6 +1,5 @@
 //! `haar clock`: the cloud's time, told and moved.
 
-use bytes::Bytes;
 use clap::Args;
 use http::Method;
 use serde_json::{Value, json};
@@ -44,8 +43,7 @@ pub(super) fn run(arguments: &ClockArguments, output: Output) -> Result<(), Stri
 
 /// Moves a cloud's clock; answers its page.
 pub(super) async fn move_on(client: &Client, wish: &Value) -> Result<Value, String> {
-    let (head, body) = ([("content-type", "application/json")], Bytes::from(wish.to_string()));
-    client.send(Method::POST, PAGE, &head, body).await?.document()
+    client.post(PAGE, wish).await
 }
 
 /// The page in words.

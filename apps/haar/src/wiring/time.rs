@@ -3,42 +3,43 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use haar_clock::{Clock, ClockHand};
+use haar_clock::{Clock, ClockHand, Move};
 use haar_gateway::AdminFault;
 use haar_ledger::{Committed, Ledger, Row, Tables};
 use haar_types::Timestamp;
+use http::StatusCode;
 use jiff::tz::TimeZone;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio_util::sync::CancellationToken;
 
 /// How far the cloud's time may be ahead of the machine's: ten years. *Ours*.
 const AHEAD_MAX: Duration = Duration::from_secs(3_653 * 24 * 3600);
 
-/// How far the clock is ahead; there is one row, or none. Writer: [`CloudTime`].
+/// One move of the clock; the latest says how far ahead it is. Writer: [`CloudTime`].
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct OffsetRow {
-    /// In milliseconds.
+pub(crate) struct MoveRow {
+    /// Key: counts the moves.
+    number: u64,
+    /// When, by the machine's clock.
+    at: Timestamp,
+    /// How far ahead the clock is since, in milliseconds.
     offset_ms: u64,
 }
 
-impl OffsetRow {
-    /// The key of the only row.
-    const KEY: &str = "offset";
-}
-
-impl Row for OffsetRow {
-    type Key = String;
+impl Row for MoveRow {
+    type Key = u64;
     const TABLE: &'static str = "haar.clock";
 
-    fn key(&self) -> String {
-        Self::KEY.to_owned()
+    fn key(&self) -> u64 {
+        self.number
     }
 }
 
 /// The table of the clock.
 pub(super) fn tables() -> Tables {
-    Tables::default().with::<OffsetRow>()
+    Tables::default().with::<MoveRow>()
 }
 
 /// Moves the cloud's clock.
@@ -50,6 +51,8 @@ pub(crate) struct CloudTime {
     moving: Mutex<()>,
     /// Counts resets: a move that began before one does not go on.
     resets: AtomicU64,
+    /// Ends a move that is under way.
+    stopping: CancellationToken,
 }
 
 /// What is asked of the clock.
@@ -62,11 +65,19 @@ struct Wish {
 
 impl CloudTime {
     /// Puts the clock where it was; to be opened before anything starts.
-    pub(super) fn open(clock: Clock, hand: ClockHand, ledger: Ledger) -> Self {
-        if let Some(row) = ledger.snapshot().get::<OffsetRow>(&OffsetRow::KEY.to_owned()) {
-            hand.set(Duration::from_millis(row.offset_ms));
-        }
-        Self { clock, hand, ledger, moving: Mutex::default(), resets: AtomicU64::default() }
+    pub(super) fn open(
+        clock: Clock,
+        hand: ClockHand,
+        ledger: Ledger,
+        stopping: CancellationToken,
+    ) -> Self {
+        let rows = ledger.snapshot();
+        hand.resume(
+            rows.all::<MoveRow>()
+                .map(|row| Move { at: row.at, offset: Duration::from_millis(row.offset_ms) }),
+        );
+        let (moving, resets) = (Mutex::default(), AtomicU64::default());
+        Self { clock, hand, ledger, moving, resets, stopping }
     }
 
     /// The time, and how far it is ahead of the machine's.
@@ -79,39 +90,62 @@ impl CloudTime {
     /// caller goes away the clock stays where it has come.
     pub(super) async fn go_on(&self, wish: &[u8]) -> Result<Value, AdminFault> {
         let wish = Wish::read(wish)?;
-        let moving = self.moving.lock().await;
+        let moved = async {
+            let _moving = self.moving.lock().await;
+            self.walk(wish.goal(self.clock.machine().now(), self.hand.offset())?).await
+        };
+        tokio::select! {
+            biased;
+            () = self.stopping.cancelled() => {
+                let message = "the cloud stops: its clock stays where it has come".to_owned();
+                Err(AdminFault { status: StatusCode::SERVICE_UNAVAILABLE, message })
+            }
+            moved = moved => moved.map(|()| self.shown()),
+        }
+    }
+
+    /// Each move is kept before what is due then is waited for: no restart brings the clock to
+    /// before what it has shown.
+    async fn walk(&self, goal: Duration) -> Result<(), AdminFault> {
         let resets = self.resets.load(Ordering::Acquire);
-        let goal = wish.goal(&self.clock)?;
         self.hand.settled().await;
-        while !self.hand.step(goal).await {
-            let kept = self.keep().early(); // the last one is waited for
-            kept.map_err(|error| format!("the clock stops: {error}"))?;
+        while self.hand.offset() < goal {
             if self.resets.load(Ordering::Acquire) != resets {
                 return Err(AdminFault::asked("the cloud was reset while its clock was moved"));
             }
+            if let Some(one) = self.hand.step(goal) {
+                let kept = self.keep(one);
+                let kept = if one.offset < goal { kept.early() } else { kept.durable().await };
+                kept.map_err(|error| {
+                    format!("the clock was moved, and that was not kept: {error}")
+                })?;
+            }
+            self.hand.settled().await;
         }
-        let kept = self.keep().durable().await;
-        kept.map_err(|error| format!("the clock was moved, and that was not kept: {error}"))?;
-        drop(moving);
-        Ok(self.shown())
+        Ok(())
     }
 
-    fn keep(&self) -> Committed<()> {
-        let offset_ms = u64::try_from(self.hand.offset().as_millis()).unwrap_or(u64::MAX);
-        self.ledger.write(|tx| tx.put(OffsetRow { offset_ms }))
+    /// Writes a move down, and forgets those that are not remembered any more.
+    fn keep(&self, one: Move) -> Committed<()> {
+        let offset_ms = u64::try_from(one.offset.as_millis()).unwrap_or(u64::MAX);
+        self.ledger.write(|tx| {
+            let last = tx.all::<MoveRow>().next_back();
+            let number = last.map_or(0, |row| row.number + 1);
+            tx.put(MoveRow { number, at: one.at, offset_ms });
+            if let Some(old) = number.checked_sub(Move::KEPT_MAX as u64) {
+                tx.remove::<MoveRow>(&old);
+            }
+        })
     }
 
-    /// Ends a move that is under way, for a reset. Nobody moves the clock until what is answered
-    /// is given back.
-    pub(super) async fn halt(&self) -> MutexGuard<'_, ()> {
+    /// Ends a move that is under way and brings the clock back to the machine's time, for a reset:
+    /// whoever then hears that all is lost is not to wait for times of the clock of before. Nobody
+    /// moves the clock until what is answered is dropped.
+    pub(super) async fn put_back(&self) -> MutexGuard<'_, ()> {
         self.resets.fetch_add(1, Ordering::AcqRel);
-        self.moving.lock().await
-    }
-
-    /// Brings the clock back to the machine's time: the rows have gone already.
-    pub(super) fn reset(&self, halted: MutexGuard<'_, ()>) {
-        self.hand.set(Duration::ZERO);
-        drop(halted);
+        let halted = self.moving.lock().await;
+        self.hand.put_back();
+        halted
     }
 }
 
@@ -127,8 +161,8 @@ impl Wish {
     }
 
     /// How far ahead of the machine's time the clock is to be.
-    fn goal(&self, clock: &Clock) -> Result<Duration, AdminFault> {
-        let (now, machine_now) = (clock.now(), clock.machine().now());
+    fn goal(&self, machine_now: Timestamp, offset: Duration) -> Result<Duration, AdminFault> {
+        let now = machine_now + offset;
         let to = match (&self.advance, &self.to) {
             (Some(span), _) => after(now, span)?,
             (_, to) => instant(to.as_deref().unwrap_or_default())?,
@@ -170,12 +204,12 @@ mod tests {
     fn goal(body: &str) -> Result<Duration, String> {
         let wish = Wish::read(body.as_bytes()).map_err(|fault| fault.message)?;
         // 2027-01-15T08:00:00Z
-        let goal = wish.goal(&Clock::simulated(Timestamp(1_800_000_000_000)));
+        let goal = wish.goal(Timestamp(1_800_000_000_000), Duration::ZERO);
         goal.map_err(|fault| fault.message)
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn durations_and_times_say_how_far_ahead() {
+    #[test]
+    fn durations_and_times_say_how_far_ahead() {
         for (body, seconds) in [
             (r#"{"advance": "1h30m"}"#, 5_400),
             (r#"{"advance": "90s"}"#, 90),
@@ -188,8 +222,8 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn what_cannot_be_is_refused_with_the_reason() {
+    #[test]
+    fn what_cannot_be_is_refused_with_the_reason() {
         for (body, reason) in [
             ("", "post {\"advance\""),
             ("{}", "post {\"advance\""),

@@ -1,7 +1,5 @@
 //! Gathering a lane's next batch.
 
-use std::time::Duration;
-
 use haar_clock::Moment;
 use haar_types::Timestamp;
 
@@ -69,8 +67,8 @@ impl Lane {
             if stopped == Stopped::Over {
                 return Gathered::Over;
             }
-            let until = batch.ends_at.map(|end| end.since(now)).or_else(|| self.window_left());
-            if self.is_late(until).await && batch.ends_at.is_none() {
+            let is_late = self.is_late(batch.ends_at).await;
+            if is_late && batch.ends_at.is_none() && self.window_is_over() {
                 return Gathered::WindowOver;
             }
         }
@@ -100,15 +98,21 @@ impl Lane {
         }
     }
 
-    /// Waits for a record; true when the time is over before one comes.
-    async fn is_late(&self, until: Option<Duration>) -> bool {
-        let Some(left) = until else {
-            self.backlog.filled().await;
-            return false;
+    /// Waits for a record; true when the batch, or else the window, ends before one comes. The
+    /// window's end is an instant of the cloud's, as its records' times are.
+    async fn is_late(&self, batch_ends_at: Option<Moment>) -> bool {
+        let clock = &self.poller.clock;
+        let late = async {
+            match (batch_ends_at, self.open_window()) {
+                (Some(end), _) => clock.sleep_until(end).await,
+                (None, Some(open)) => clock.sleep_until_time(Timestamp(open.end_ms)).await,
+                (None, None) => std::future::pending().await,
+            }
         };
         tokio::select! {
+            biased;
             () = self.backlog.filled() => false,
-            () = self.poller.clock.sleep(left) => true,
+            () = late => true,
         }
     }
 
@@ -122,8 +126,8 @@ impl Lane {
         open.or(of_batch).is_none_or(|open| start <= open)
     }
 
-    fn window_left(&self) -> Option<Duration> {
-        let end = Timestamp(self.open_window()?.end_ms);
-        Some(end.since(self.poller.clock.now()))
+    fn window_is_over(&self) -> bool {
+        let now = self.poller.clock.now();
+        self.open_window().is_some_and(|open| Timestamp(open.end_ms) <= now)
     }
 }

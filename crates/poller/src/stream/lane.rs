@@ -30,12 +30,19 @@ pub(super) struct Lane {
 
 /// Works off a lane's records; true when it has done all of them.
 pub(super) async fn run_lane(lane: Lane) -> bool {
+    let clock = lane.poller.clock.clone();
+    let mut working = clock.working();
     loop {
-        let gathered = tokio::select! {
-            biased;
-            () = lane.poller.stop.cancelled() => return false,
-            gathered = lane.gather() => gathered,
+        let next = async {
+            tokio::select! {
+                biased;
+                () = lane.poller.stop.cancelled() => None,
+                gathered = lane.gather() => Some(gathered),
+            }
         };
+        let (gathered, at_work) = clock.rest(working, next).await;
+        working = at_work;
+        let Some(gathered) = gathered else { return false };
         let done = match gathered {
             Gathered::Batch { items, last } => lane.work_off(items, &last).await,
             Gathered::WindowOver => lane.close_window(false).await,

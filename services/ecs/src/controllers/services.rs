@@ -17,6 +17,7 @@ use haar_types::Timestamp;
 
 use crate::Ecs;
 use crate::announce;
+use crate::rules::passing::{Now, machine_of};
 use crate::state::{DeploymentRow, ServiceKey, ServiceRow, TaskKey, TaskRow};
 
 /// Keeps services.
@@ -72,18 +73,20 @@ impl Controller for Services {
     }
 
     fn plan(&self, snapshot: &Snapshot, key: &ServiceKey, now: Timestamp) -> Plan<Self::Step> {
-        let plan = plan::plan(snapshot, key, now);
+        let to_machine = machine_of(&self.room.doors.clock);
+        let plan = plan::plan(snapshot, key, Now::new(now, &to_machine));
         let steps = plan.steps.into_iter().map(|step| (key.clone(), step)).collect();
         Plan { steps, wake_at: plan.wake_at }
     }
 
     async fn act(&self, (key, step): Self::Step, cx: &ActCx) -> Result<(), ActError> {
-        let (ids, now) = (cx.ids.ids(), cx.clock.now());
+        let (ids, now, to_machine) = (cx.ids.ids(), cx.clock.now(), machine_of(&cx.clock));
         let committed = cx.ledger.transact(|tx: &mut Tx| {
             let Some(row) = tx.get::<ServiceRow>(&key) else { return Ok(()) };
             let mut row = ServiceRow::clone(&row);
             let outbox = &self.room.doors.outbox;
-            let mut deed = apply::Deed { tx, row: &mut row, ids: &ids, outbox, now };
+            let time = Now::new(now, &to_machine);
+            let mut deed = apply::Deed { tx, row: &mut row, ids: &ids, outbox, now, time };
             deed.apply(step);
             announce::service(outbox, tx, &row, now);
             tx.put(row);

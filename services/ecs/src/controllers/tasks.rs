@@ -23,6 +23,7 @@ pub(crate) use plan::conclude;
 
 use crate::Ecs;
 use crate::announce;
+use crate::rules::passing::{Now, machine_of};
 use crate::state::{DefinitionRow, LogPositionRow, MeterRow, TaskKey, TaskRow, TaskStatus};
 
 /// Runs tasks.
@@ -129,7 +130,8 @@ impl Controller for Tasks {
         let definition = snapshot.get::<DefinitionRow>(&task.definition);
         let containers =
             definition.as_ref().and_then(|row| row.definition.container_definitions.as_deref());
-        plan::plan(&task, containers.unwrap_or_default(), now)
+        let to_machine = machine_of(&self.room.doors.clock);
+        plan::plan(&task, containers.unwrap_or_default(), Now::new(now, &to_machine))
     }
 
     async fn act(&self, step: TaskStep, cx: &ActCx) -> Result<(), ActError> {

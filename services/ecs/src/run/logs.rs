@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use haar_clock::Moment;
 use haar_logs_contract::peek::{LogLine, LogSink};
 use haar_substrate::{LogChunk, SandboxId, SubstrateError};
 use haar_types::Timestamp;
@@ -41,7 +42,7 @@ pub(crate) struct Shipper {
     /// Where reading goes on.
     next: u64,
     /// A position that is in the sink, and since when.
-    mark: Option<(u64, Timestamp)>,
+    mark: Option<(u64, Moment)>,
     /// What the stream may hold already, after a restart.
     known: Option<BTreeMap<(Timestamp, String), u32>>,
     is_resumed: bool,
@@ -154,13 +155,13 @@ impl Shipper {
 
     /// Keeps a position once it is old enough to be in the stream for certain.
     async fn keep_position(&mut self) {
-        let now = self.room.doors.clock.now();
+        let now = self.room.doors.clock.moment(); // the sink writes in real time
         let position = self.lines.position(self.next);
         let Some((marked, since)) = self.mark else {
             self.mark = Some((position, now));
             return;
         };
-        if now < since + LAG {
+        if now.since(since) < LAG {
             return;
         }
         self.mark = Some((position, now));

@@ -52,25 +52,38 @@ pub(super) struct Sight {
     pub(super) seconds: f64,
 }
 
-/// By task and container, as in [`Sight`].
+/// By task and container, as in [`Sight`]; when, by the machine's clock, as what is used is real.
 type Before = BTreeMap<(TaskKey, Option<String>), (Stats, Timestamp)>;
 
 impl Ecs {
     /// Looks at all running tasks once a minute; never ends. The wiring spawns it.
     pub async fn measure(self: Arc<Self>) {
         let before = Mutex::new(Before::new());
+        let used = async {
+            loop {
+                self.doors.clock.sleep(EVERY).await;
+                let sights = self.look(&before).await;
+                if let Some(metrics) = self.doors.peeks.get::<dyn MetricSink>() {
+                    self.tell_utilization(&*metrics, &sights);
+                    self.tell_insights(&*metrics, &sights);
+                }
+            }
+        };
+        futures_util::join!(used, self.charge_always());
+    }
+
+    /// Charges by the cloud's time, a minute of which may pass at once.
+    async fn charge_always(&self) {
+        let clock = &self.doors.clock;
+        let mut all_at = clock.now() + EVERY;
         loop {
-            for _ in 1..ROUNDS {
-                self.doors.clock.sleep(EVERY / ROUNDS).await;
-                self.charge(Whom::Begun).await;
+            clock.sleep_until_past(clock.now() + EVERY / ROUNDS).await;
+            let (_working, now) = (clock.working(), clock.now());
+            let is_minute = now >= all_at || now + EVERY < all_at; // or the clock was put back
+            if is_minute {
+                all_at = now + EVERY;
             }
-            self.doors.clock.sleep(EVERY / ROUNDS).await;
-            let sights = self.look(&before).await;
-            if let Some(metrics) = self.doors.peeks.get::<dyn MetricSink>() {
-                self.tell_utilization(&*metrics, &sights);
-                self.tell_insights(&*metrics, &sights);
-            }
-            self.charge(Whom::All).await;
+            self.charge(if is_minute { Whom::All } else { Whom::Begun }).await;
         }
     }
 
@@ -93,7 +106,7 @@ impl Ecs {
                 let key = (row.key.clone(), container);
                 let known = before.lock().get(&key).copied();
                 if let Some(sight) = self.see((&row, &definition), &key.1, known).await {
-                    next.insert(key, (sight.stats, self.doors.clock.now()));
+                    next.insert(key, (sight.stats, self.doors.clock.machine().now()));
                     sights.push(sight);
                 }
             }
@@ -116,8 +129,9 @@ impl Ecs {
         let stats = stats.ok()?;
         let own = container.as_ref().and_then(|name| row.container(name)?.started_at);
         let started = own.or(row.times.started_at).unwrap_or(row.created_at);
-        let (before, since) = known.unwrap_or((Stats::default(), started));
-        let passed = self.doors.clock.now().since(since);
+        let clock = &self.doors.clock;
+        let (before, since) = known.unwrap_or((Stats::default(), clock.to_machine(started)));
+        let passed = clock.machine().now().since(since);
         Some(sight((row, definition), container.clone(), (before, stats), passed))
     }
 

@@ -15,6 +15,7 @@ use super::{exits, spec};
 use crate::Ecs;
 use crate::announce;
 use crate::controllers::conclude;
+use crate::rules::passing::{Now, machine_of};
 use crate::state::{DefinitionRow, TaskKey, TaskRow, TaskStatus};
 
 /// Between attempts to reach a substrate that does not answer.
@@ -55,7 +56,8 @@ impl Ecs {
             match self.doors.clock.timeout(COMPARE_EVERY, events.next()).await {
                 Ok(None) => return Ok(()),
                 Ok(Some(Event::Exited { id, container, attempt, exit, at })) => {
-                    self.exited(&id, (&container, attempt), (exit, at)).await;
+                    let end = (exit, self.doors.clock.of_machine(at));
+                    self.exited(&id, (&container, attempt), end).await;
                 }
                 Ok(Some(Event::Lost(id))) => self.lost(&id).await,
                 Ok(Some(Event::OutOfMemory { .. })) => {} // its exit tells it
@@ -173,7 +175,8 @@ impl Ecs {
             let is_news = self.end(row, run, end);
             if let Some(definition) = definition.filter(|_| is_news) {
                 let containers = definition.definition.container_definitions.as_deref();
-                conclude(row, containers.unwrap_or_default(), now);
+                let to_machine = machine_of(&self.doors.clock);
+                conclude(row, containers.unwrap_or_default(), Now::new(now, &to_machine));
             }
             is_news
         })

@@ -269,6 +269,9 @@ impl Drop for Working {
 /// Starts each event when it is due; ends with the queue.
 #[allow(clippy::disallowed_methods)] // the queue's own futures
 async fn work(queue: std::sync::Weak<Inner>) {
+    let Some(mut at_work) = queue.upgrade().map(|inner| inner.parts.clock.working()) else {
+        return;
+    };
     loop {
         let Some(inner) = queue.upgrade() else { return };
         let news = inner.news.lock().take();
@@ -293,7 +296,7 @@ async fn work(queue: std::sync::Weak<Inner>) {
                     }
                 };
                 // Never longer than this, so that a queue that is dropped is noticed.
-                let _ = clock.timeout(IDLE_WAIT, either).await;
+                at_work = clock.rest(at_work, clock.timeout(IDLE_WAIT, either)).await.1;
             }
         }
     }

@@ -19,6 +19,7 @@ use crate::rollout::ended;
 use crate::rules::capacity;
 use crate::rules::deployment::IMPAIRED_AFTER;
 use crate::rules::names::Place;
+use crate::rules::passing::Now;
 use crate::state::{
     DefinitionRow, DeploymentRow, RevisionRow, Rollout, ServicePartKey, ServiceRow, ServiceStatus,
     TaskKey, TaskRow,
@@ -31,6 +32,8 @@ pub(super) struct Deed<'a> {
     pub(super) ids: &'a Ids,
     pub(super) outbox: &'a Outbox,
     pub(super) now: Timestamp,
+    /// The same, to tell how long something real took.
+    pub(super) time: Now<'a>,
 }
 
 impl Deed<'_> {
@@ -144,7 +147,7 @@ impl Deed<'_> {
         let Some(definition) = self.tx.get::<DefinitionRow>(&primary.target.definition) else {
             return;
         };
-        let fleet = Fleet::of(self.tx, self.row, self.now);
+        let fleet = Fleet::of(self.tx, self.row, self.time);
         let mut providers: Vec<Option<String>> =
             fleet.new.iter().map(|member| member.task.capacity_provider.clone()).collect();
         // The desired count may have changed since the plan.
@@ -266,7 +269,7 @@ impl Deed<'_> {
     }
 
     fn prune(&mut self) {
-        let fleet = Fleet::of(self.tx, self.row, self.now);
+        let fleet = Fleet::of(self.tx, self.row, self.time);
         let over: Vec<String> = self
             .row
             .rollouts

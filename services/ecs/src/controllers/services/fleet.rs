@@ -9,6 +9,7 @@ use haar_types::Timestamp;
 
 use crate::render::health;
 use crate::rules::deployment::Counts;
+use crate::rules::passing::Now;
 use crate::state::{DefinitionRow, Rollout, ServiceRow, TaskRow, TaskStatus};
 
 /// A task that runs for so long has started well. *Ours*: AWS names no such time.
@@ -48,7 +49,7 @@ pub(super) struct Fleet {
 }
 
 impl Fleet {
-    pub(super) fn of(snapshot: &Snapshot, row: &ServiceRow, now: Timestamp) -> Self {
+    pub(super) fn of(snapshot: &Snapshot, row: &ServiceRow, now: Now<'_>) -> Self {
         let primary = row.primary().map(|primary| primary.id.as_str());
         let mut fleet =
             Self { new: Vec::new(), old: Vec::new(), unjudged: Vec::new(), alive_count: 0 };
@@ -91,7 +92,7 @@ pub(super) fn counts(members: &[Member]) -> Counts {
     Counts { healthy, pending: u32::try_from(well - up).unwrap_or(u32::MAX) }
 }
 
-fn member(snapshot: &Snapshot, row: &ServiceRow, task: Arc<TaskRow>, now: Timestamp) -> Member {
+fn member(snapshot: &Snapshot, row: &ServiceRow, task: Arc<TaskRow>, now: Now<'_>) -> Member {
     let definition = snapshot.get::<DefinitionRow>(&task.definition);
     let containers =
         definition.as_ref().and_then(|it| it.definition.container_definitions.as_ref());
@@ -101,11 +102,11 @@ fn member(snapshot: &Snapshot, row: &ServiceRow, task: Arc<TaskRow>, now: Timest
     let runs = task.last_status == TaskStatus::Running;
     let grace = Duration::from_secs(row.health_grace_s.into());
     let started_at = task.times.started_at.filter(|_| health == HealthStatus::Unhealthy);
-    let sick_at = started_at.map(|started| started + grace);
+    let grace_left = started_at.map(|started| now.left(started, grace));
     Member {
         is_up: runs && (health == HealthStatus::Healthy || !is_checked),
-        is_sick: sick_at.is_some_and(|at| at <= now),
-        sick_at: sick_at.filter(|at| *at > now),
+        is_sick: grace_left.is_some_and(|left| left.is_zero()),
+        sick_at: grace_left.filter(|left| !left.is_zero()).map(|left| now.at + left),
         task,
     }
 }
@@ -116,11 +117,11 @@ fn is_essential_and_checked(one: &ContainerDefinition) -> bool {
 }
 
 /// Whether a task's end is a failed launch, which slows the service down and leads back.
-pub(super) fn has_failed(task: &TaskRow) -> bool {
+pub(super) fn has_failed(task: &TaskRow, now: Now<'_>) -> bool {
     let Some(stop) = &task.stop else { return false };
     match stop.code {
         TaskStopCode::TaskFailedToStart => true,
-        TaskStopCode::EssentialContainerExited => !was_stable(task),
+        TaskStopCode::EssentialContainerExited => !was_stable(task, now),
         TaskStopCode::ServiceSchedulerInitiated => stop.reason.starts_with(UNHEALTHY),
         TaskStopCode::UserInitiated
         | TaskStopCode::SpotInterruption
@@ -128,11 +129,11 @@ pub(super) fn has_failed(task: &TaskRow) -> bool {
     }
 }
 
-fn was_stable(task: &TaskRow) -> bool {
+fn was_stable(task: &TaskRow, now: Now<'_>) -> bool {
     let Some(started) = task.times.started_at else { return false };
     // those that ended later were stopped; those that ended earlier were not what ended it
     let by = task.times.stopping_at;
     let ended = task.containers.iter().filter_map(|one| one.finished_at);
     let ended = ended.filter(|at| by.is_none_or(|by| *at <= by)).max().or(by);
-    ended.is_some_and(|ended| ended >= started + STABLE_AFTER)
+    ended.is_some_and(|ended| now.between(started, ended) >= STABLE_AFTER)
 }

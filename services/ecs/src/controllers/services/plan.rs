@@ -11,6 +11,7 @@ use haar_types::Timestamp;
 use super::ServiceStep as Step;
 use super::fleet::{Fleet, Member, UNHEALTHY, counts, has_failed};
 use crate::rules::deployment::{self, Bounds, Counts};
+use crate::rules::passing::Now;
 use crate::state::{
     DeploymentRow, Rollout, ServiceKey, ServicePartKey, ServiceRow, ServiceStatus, TaskKey,
 };
@@ -21,13 +22,15 @@ const BATCH_MAX: u32 = 50;
 /// How often steady state is told. *Developer Guide > Service event messages*.
 const STEADY_EVERY: Duration = Duration::from_secs(6 * 3600);
 
-pub(super) fn plan(snapshot: &Snapshot, key: &ServiceKey, now: Timestamp) -> Plan<Step> {
+pub(super) fn plan(snapshot: &Snapshot, key: &ServiceKey, now: Now<'_>) -> Plan<Step> {
     let Some(row) = snapshot.get::<ServiceRow>(key) else { return Plan::default() };
     let fleet = Fleet::of(snapshot, &row, now);
     match row.status {
         ServiceStatus::Inactive => Plan::default(),
         ServiceStatus::Draining => drain(&row, &fleet),
-        ServiceStatus::Active => Planning { snapshot, row: &row, fleet: &fleet, now }.plan(),
+        ServiceStatus::Active => {
+            Planning { snapshot, row: &row, fleet: &fleet, now: now.at, time: now }.plan()
+        }
     }
 }
 
@@ -59,6 +62,7 @@ struct Planning<'a> {
     row: &'a ServiceRow,
     fleet: &'a Fleet,
     now: Timestamp,
+    time: Now<'a>,
 }
 
 impl Planning<'_> {
@@ -87,7 +91,7 @@ impl Planning<'_> {
 
     fn judge(&self) -> Option<Step> {
         let (failed, ended): (Vec<_>, Vec<_>) =
-            self.fleet.unjudged.iter().partition(|task| has_failed(task));
+            self.fleet.unjudged.iter().partition(|task| has_failed(task, self.time));
         let keys = |tasks: Vec<&std::sync::Arc<crate::state::TaskRow>>| {
             tasks.into_iter().map(|task| task.key.clone()).collect()
         };

@@ -46,7 +46,7 @@ impl Deed<'_> {
         let older = || self.row.rollouts.iter().enumerate().skip(1);
         let completed = older().find(|(_, one)| one.state == State::Completed);
         let found = completed.or_else(|| {
-            let fleet = Fleet::of(self.tx, self.row, self.now);
+            let fleet = Fleet::of(self.tx, self.row, self.time);
             older().find(|(_, one)| fleet.is_up(one, self.row.desired_count))
         });
         found.map(|(at, _)| at)

@@ -94,7 +94,10 @@ impl Tasks {
     ) -> Result<(String, Option<(Exit, Timestamp)>), ActError> {
         let id = SandboxId(sandbox_name(&row.key));
         match self.room.doors.substrate.stop(&id, &name, grace).await {
-            Ok(end) => Ok((name, Some((end.exit, end.at)))),
+            Ok(end) => {
+                let at = self.room.doors.clock.of_machine(end.at);
+                Ok((name, Some((end.exit, at))))
+            }
             Err(SubstrateError::Gone(_)) => Ok((name, None)),
             Err(error) => Err(ActError::transient(error)),
         }

@@ -128,7 +128,8 @@ impl Tasks {
         let begun = row.times.pull_started_at.unwrap_or(row.created_at);
         let limit = self.room.doors.settings.wait(PULL_MAX);
         let count = self.count_pull(&row.key);
-        if failure.is_transient && cx.clock.now() < begun + limit {
+        let begun = cx.clock.to_machine(begun); // a registry takes its real time
+        if failure.is_transient && cx.clock.machine().now() < begun + limit {
             return Err(ActError::transient(failure));
         }
         self.forget_pulls(&row.key);

@@ -8,6 +8,7 @@ use haar_types::Timestamp;
 
 use super::TaskStep as Step;
 use crate::rules::order::{Readiness, readiness};
+use crate::rules::passing::Now;
 use crate::state::{TaskContainer, TaskRow, TaskStatus};
 
 /// Longest a task may stay `PENDING`. *Ours*: ECS documents no such limit.
@@ -20,15 +21,12 @@ const KEPT: Duration = Duration::from_secs(60 * 60);
 const RESTART_AFTER: Duration = Duration::from_secs(300);
 
 /// Reads one task and the time, answers what is to be done. No I/O, no clock, no `await`.
-pub(super) fn plan(
-    task: &TaskRow,
-    containers: &[ContainerDefinition],
-    now: Timestamp,
-) -> Plan<Step> {
+pub(super) fn plan(task: &TaskRow, containers: &[ContainerDefinition], now: Now<'_>) -> Plan<Step> {
+    let pending_left = now.left(task.created_at, PENDING_MAX);
     let key = || task.key.clone();
     let must_stop = task.desired_status() == TaskStatus::Stopped;
     match task.last_status {
-        TaskStatus::Stopped => forget(task, now),
+        TaskStatus::Stopped => forget(task, now.at),
         TaskStatus::Deprovisioning => Plan::step(Step::Release(key())),
         TaskStatus::Stopping => Plan::step(Step::Halt(key())),
         TaskStatus::Provisioning if must_stop => {
@@ -40,14 +38,12 @@ pub(super) fn plan(
             steps([record, Step::Halt(key())])
         }
         TaskStatus::Deactivating => Plan::step(Step::Record(key(), TaskStatus::Stopping)),
-        _ if now >= task.created_at + PENDING_MAX && task.last_status < TaskStatus::Running => {
+        _ if pending_left.is_zero() && task.last_status < TaskStatus::Running => {
             let reason = "Task failed to start: it was pending for too long.".to_owned();
             Plan::step(Step::GiveUp(key(), TaskStopCode::TaskFailedToStart, reason))
         }
         TaskStatus::Provisioning => Plan::step(Step::Launch(key())),
-        _ if !task.is_made => {
-            Plan::step(Step::Launch(key())).wake_at(task.created_at + PENDING_MAX)
-        }
+        _ if !task.is_made => Plan::step(Step::Launch(key())).wake_at(now.at + pending_left),
         TaskStatus::Pending | TaskStatus::Activating | TaskStatus::Running => {
             follow(task, containers, now)
         }
@@ -68,7 +64,7 @@ fn forget(task: &TaskRow, now: Timestamp) -> Plan<Step> {
 }
 
 /// A task whose sandbox is there: exits are judged, waiting containers are started.
-fn follow(task: &TaskRow, containers: &[ContainerDefinition], now: Timestamp) -> Plan<Step> {
+fn follow(task: &TaskRow, containers: &[ContainerDefinition], now: Now<'_>) -> Plan<Step> {
     let (mut start, mut wake) = (Vec::new(), None);
     let mut waiting = false;
     for definition in containers {
@@ -76,7 +72,7 @@ fn follow(task: &TaskRow, containers: &[ContainerDefinition], now: Timestamp) ->
             continue;
         };
         match one.last_status {
-            TaskStatus::Stopped if restarts(definition, one) => start.push(one.name.clone()),
+            TaskStatus::Stopped if restarts(definition, one, now) => start.push(one.name.clone()),
             TaskStatus::Stopped => {
                 if let Some(failure) = judge_exit(task, definition) {
                     return Plan::step(failure);
@@ -87,11 +83,11 @@ fn follow(task: &TaskRow, containers: &[ContainerDefinition], now: Timestamp) ->
                 Readiness::Never(reason) => return Plan::step(failed(task, &reason)),
                 Readiness::Waits(names) => {
                     waiting = true;
-                    let deadline = deadline(task, containers, &names);
-                    if deadline.is_some_and(|deadline| now >= deadline) {
+                    let left = left(task, containers, &names, now);
+                    if left.is_some_and(|left| left.is_zero()) {
                         return Plan::step(failed(task, &timed_out(&names)));
                     }
-                    wake = earlier(wake, deadline);
+                    wake = earlier(wake, left.map(|left| now.at + left));
                 }
             },
             _ => {}
@@ -103,7 +99,8 @@ fn follow(task: &TaskRow, containers: &[ContainerDefinition], now: Timestamp) ->
     if !waiting && task.last_status < TaskStatus::Running {
         return Plan::step(Step::Record(task.key.clone(), TaskStatus::Running));
     }
-    let pending = (task.last_status < TaskStatus::Running).then(|| task.created_at + PENDING_MAX);
+    let pending = (task.last_status < TaskStatus::Running)
+        .then(|| now.at + now.left(task.created_at, PENDING_MAX));
     Plan { steps: Vec::new(), wake_at: earlier(wake, pending) }
 }
 
@@ -130,10 +127,12 @@ fn essential_exited() -> (TaskStopCode, String) {
 
 /// What exits that have just been written down mean for the task, in the same commit: it is to
 /// stop, where one that it cannot do without has ended for good.
-pub(crate) fn conclude(row: &mut TaskRow, containers: &[ContainerDefinition], now: Timestamp) {
+pub(crate) fn conclude(row: &mut TaskRow, containers: &[ContainerDefinition], now: Now<'_>) {
     let has_ended = |definition: &ContainerDefinition| {
         let one = definition.name.as_deref().and_then(|name| row.container(name));
-        one.is_some_and(|one| one.last_status == TaskStatus::Stopped && !restarts(definition, one))
+        one.is_some_and(|one| {
+            one.last_status == TaskStatus::Stopped && !restarts(definition, one, now)
+        })
     };
     let essential = |one: &&ContainerDefinition| one.essential != Some(false);
     let is_over = containers.iter().filter(essential).any(has_ended);
@@ -143,7 +142,7 @@ pub(crate) fn conclude(row: &mut TaskRow, containers: &[ContainerDefinition], no
     let (code, reason) = essential_exited();
     row.ask_to_stop(code, reason);
     row.last_status = TaskStatus::Stopping;
-    row.times.stopping_at = Some(now);
+    row.times.stopping_at = Some(now.at);
 }
 
 fn failed(task: &TaskRow, reason: &str) -> Step {
@@ -153,7 +152,7 @@ fn failed(task: &TaskRow, reason: &str) -> Step {
 
 /// Whether a container that has ended is to run again. *Developer Guide > Container restart
 /// policies*.
-fn restarts(definition: &ContainerDefinition, one: &TaskContainer) -> bool {
+fn restarts(definition: &ContainerDefinition, one: &TaskContainer, now: Now<'_>) -> bool {
     let Some(policy) = definition.restart_policy.as_ref().filter(|policy| policy.enabled) else {
         return false;
     };
@@ -161,19 +160,21 @@ fn restarts(definition: &ContainerDefinition, one: &TaskContainer) -> bool {
     let ignored = policy.ignored_exit_codes.iter().flatten();
     let period = policy.restart_attempt_period.and_then(|period| u64::try_from(period).ok());
     let period = period.map_or(RESTART_AFTER, Duration::from_secs);
-    finished.since(started) >= period && !ignored.copied().any(|code| Some(code) == one.exit_code)
+    now.between(started, finished) >= period
+        && !ignored.copied().any(|code| Some(code) == one.exit_code)
 }
 
-/// When waiting for these containers has taken too long: by their own `startTimeout`.
-fn deadline(
+/// How long these containers may be waited for yet: by their own `startTimeout`.
+fn left(
     task: &TaskRow,
     containers: &[ContainerDefinition],
     names: &[String],
-) -> Option<Timestamp> {
+    now: Now<'_>,
+) -> Option<Duration> {
     let own = |name: &String| {
         let definition = containers.iter().find(|one| one.name.as_ref() == Some(name))?;
         let limit = u64::try_from(definition.start_timeout?).ok()?;
-        Some(task.container(name)?.started_at? + Duration::from_secs(limit))
+        Some(now.left(task.container(name)?.started_at?, Duration::from_secs(limit)))
     };
     names.iter().filter_map(own).min()
 }

@@ -11,6 +11,7 @@ use haar_types::Timestamp;
 use super::Tasks;
 use super::launch::start_failure;
 use super::plan::conclude;
+use crate::rules::passing::{Now, machine_of};
 use crate::run::{exits, spec};
 use crate::state::{
     DefinitionRow, Health, TaskContainer, TaskKey, TaskRow, TaskStatus, sandbox_name,
@@ -66,7 +67,8 @@ impl Tasks {
                 }
             }
             settle(row, now);
-            conclude(row, Self::definitions(Some(definition)), now);
+            let to_machine = machine_of(&cx.clock);
+            conclude(row, Self::definitions(Some(definition)), Now::new(now, &to_machine));
         });
         if let Some(row) = changed.await? {
             self.room.follow(&row, definition);
@@ -129,8 +131,8 @@ fn record(
         Started::Runs(status) => {
             let is_known = container.attempt == attempt && container.started_at.is_some();
             container.attempt = attempt;
-            container.started_at = Some(clock.of_machine(status.started_at));
             if !is_known {
+                container.started_at = Some(clock.of_machine(status.started_at));
                 container.last_status = TaskStatus::Running;
                 container.finished_at = None;
                 container.exit_code = None;

@@ -9,6 +9,28 @@ use crate::state::{ClusterKey, DefinitionKey, Stop, TaskKey, TaskTimes};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 
+/// By a clock that is not moved.
+fn plan(task: &TaskRow, containers: &[ContainerDefinition], now: Timestamp) -> Plan<Step> {
+    super::plan(task, containers, Now::new(now, &|at| at))
+}
+
+#[test]
+fn a_clock_that_is_moved_shortens_no_start_and_lengthens_no_run() {
+    let hours = Duration::from_secs(5 * 3600);
+    let moved = move |at: Timestamp| if at > NOW { (at - hours).max(NOW) } else { at };
+    let now = Now::new(NOW + hours + Duration::from_secs(60), &moved);
+    let pending = task(TaskStatus::Provisioning, vec![container("web", TaskStatus::Pending)]);
+    let found = super::plan(&pending, &[definition("web")], now);
+    assert_eq!(found.steps, [Step::Launch(pending.key.clone())]);
+
+    let mut ended = container("web", TaskStatus::Stopped);
+    ended.finished_at = Some(now.at);
+    let policy = ContainerRestartPolicy { enabled: true, ..Default::default() };
+    let definition = ContainerDefinition { restart_policy: Some(policy), ..definition("web") };
+    assert!(!restarts(&definition, &ended, now), "it ran for a minute");
+    assert!(restarts(&definition, &ended, Now::new(now.at, &|at| at)));
+}
+
 fn container(name: &str, status: TaskStatus) -> TaskContainer {
     TaskContainer {
         name: name.to_owned(),
@@ -92,13 +114,13 @@ fn an_essential_containers_exit_ends_the_task_another_does_not() {
     let reason = "Essential container in task exited".to_owned();
     assert_eq!(found.steps, [Step::GiveUp(task.key.clone(), code, reason)]);
     let mut concluded = task.clone();
-    conclude(&mut concluded, &[definition("web")], NOW);
+    conclude(&mut concluded, &[definition("web")], Now::new(NOW, &|at| at));
     assert_eq!(concluded.last_status, TaskStatus::Stopping);
     assert_eq!(concluded.stop.map(|stop| stop.code), Some(code));
     let sidecar = ContainerDefinition { essential: Some(false), ..definition("web") };
     assert!(plan(&task, std::slice::from_ref(&sidecar), NOW).steps.is_empty());
     let mut concluded = task.clone();
-    conclude(&mut concluded, &[sidecar], NOW);
+    conclude(&mut concluded, &[sidecar], Now::new(NOW, &|at| at));
     assert_eq!(concluded, task);
 }
 
