@@ -17,6 +17,9 @@ use crate::{digest, layout};
 /// Most bytes of a manifest, an index or a configuration.
 pub(crate) const DOCUMENT_BYTES_MAX: u64 = 4 << 20;
 
+/// After the digits of a blob's digest, the name of a file that has some of it.
+pub(crate) const PART: &str = ".part";
+
 /// Bytes of a blob that are written at once.
 const BATCH_BYTES: usize = 1 << 20;
 
@@ -53,14 +56,26 @@ pub(crate) async fn document(
 }
 
 /// Fetches a blob into a file below `dir`, and checks it. What is there of it is not fetched
-/// again.
+/// again; on a disk that is full nothing stays.
 pub(crate) async fn blob(
     source: &dyn ImageSource,
     descriptor: &Descriptor,
     dir: &Path,
 ) -> Result<PathBuf, ImageError> {
-    let path = dir.join(format!("{}.part", digest::digits(&descriptor.digest)?));
-    let resumed = path.clone();
+    let path = dir.join(format!("{}{PART}", digest::digits(&descriptor.digest)?));
+    let fetched = fetch(source, descriptor, &path).await;
+    if fetched.as_ref().is_err_and(ImageError::is_full) {
+        let _ = fs::remove_file(&path);
+    }
+    fetched.map(|()| path)
+}
+
+async fn fetch(
+    source: &dyn ImageSource,
+    descriptor: &Descriptor,
+    path: &Path,
+) -> Result<(), ImageError> {
+    let resumed = path.to_owned();
     let (file, mut hash, mut size) = blocking("open a blob", move || open(&resumed)).await?;
     let expected = descriptor.size;
     if expected == 0 || size < expected {
@@ -72,7 +87,7 @@ pub(crate) async fn blob(
         size = came?;
         hash = written?;
         if expected > 0 && size > expected {
-            let _ = fs::remove_file(&path);
+            let _ = fs::remove_file(path);
             return Err(ImageError::Malformed(format!(
                 "{} is longer than its manifest says",
                 descriptor.digest
@@ -86,10 +101,10 @@ pub(crate) async fn blob(
     }
     let found = digest::finish(hash);
     if found != descriptor.digest {
-        let _ = fs::remove_file(&path);
+        let _ = fs::remove_file(path);
         return Err(wrong(&descriptor.digest, &found));
     }
-    Ok(path)
+    Ok(())
 }
 
 /// Hands on what comes, until the end or until it is more than expected; how much there is then.

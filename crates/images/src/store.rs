@@ -6,6 +6,7 @@ mod record;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub struct Store {
     bounds: Bounds,
     state: Arc<Mutex<State>>,
     unpacking: Arc<tokio::sync::Semaphore>,
+    /// Pulls that found the disk full try again one after another.
+    again: tokio::sync::Mutex<()>,
 }
 
 #[derive(Default)]
@@ -67,7 +70,7 @@ pub(crate) struct State {
     busy: BTreeMap<String, Arc<tokio::sync::Mutex<()>>>,
     /// Bytes that layers hold, unpacked.
     unpacked: BTreeMap<String, u64>,
-    /// Layers of images that are being pulled.
+    /// Layers of images that are being pulled, by what they hold and by the blobs they come in.
     wanted: Vec<BTreeSet<String>>,
 }
 
@@ -118,7 +121,8 @@ impl Store {
         let state = State { images, unpacked, ..State::default() };
         let unpacking = Arc::new(tokio::sync::Semaphore::new(UNPACKED_AT_ONCE));
         let (dir, state) = (dir.to_owned(), Arc::new(Mutex::new(state)));
-        let store = Self { dir, clock, bounds, state, unpacking };
+        let again = tokio::sync::Mutex::default();
+        let store = Self { dir, clock, bounds, state, unpacking, again };
         store.remove_leavings().map_err(failed)?;
         Ok(store)
     }
@@ -185,7 +189,7 @@ impl Store {
     ) -> Result<(), ImageError> {
         let dir = self.layer_dir(diff_id);
         let turn = self.state.lock().busy.entry(diff_id.to_owned()).or_default().clone();
-        let _turn = turn.lock().await;
+        let turn = turn.lock_owned().await;
         if dir.exists() {
             return Ok(());
         }
@@ -193,39 +197,52 @@ impl Store {
         let room = Room { bytes: self.bounds.layer_bytes, entries: self.bounds.layer_entries };
         let (going, expected) = (self.dir.join("going"), diff_id.to_owned());
         let place = Arc::clone(&self.unpacking).acquire_owned().await;
-        let unpacked = blocking("unpack a layer", move || {
-            let _place = place; // until the thread is done, though nobody waits any more
-            let into = tempfile::Builder::new().prefix("layer-").tempdir_in(going)?;
-            let content = into.path().join("fs");
-            fs::create_dir(&content)?;
-            let Unpacked { digest, bytes } = blob.unpack(&content, room)?;
-            if digest != expected {
-                let why = format!("layer {expected} has the content {digest}");
-                return Err(crate::place::invalid(&why));
+        let (state, known) = (Arc::clone(&self.state), diff_id.to_owned());
+        let unpacked = blocking(UNPACK, move || {
+            let _held = (turn, place); // until the thread is done, though nobody waits any more
+            let bytes = unpack(&mut blob, &going, room, &expected, &dir);
+            let bytes = bytes.map_err(|error| judge(ImageError::Disk(UNPACK.to_owned(), error)));
+            // what may do another time is not fetched again
+            if !bytes.as_ref().is_err_and(ImageError::is_transient) {
+                blob.remove();
             }
-            fs::rename(&content, &dir)?;
-            blob.remove();
-            Ok(bytes)
+            Ok(bytes.map(|bytes| {
+                state.lock().unpacked.insert(known, bytes);
+            }))
         });
-        let bytes = unpacked.await.map_err(judge)?;
-        self.state.lock().unpacked.insert(diff_id.to_owned(), bytes);
-        Ok(())
+        unpacked.await?
     }
+}
+
+const UNPACK: &str = "unpack a layer";
+
+/// Unpacks a layer below `going`, and then calls it `dir`; how many bytes it has.
+fn unpack(blob: &mut Blob, going: &Path, room: Room, diff_id: &str, dir: &Path) -> io::Result<u64> {
+    let into = tempfile::Builder::new().prefix("layer-").tempdir_in(going)?;
+    let content = into.path().join("fs");
+    fs::create_dir(&content)?;
+    let Unpacked { digest, bytes } = blob.unpack(&content, room)?;
+    if digest != diff_id {
+        let why = format!("layer {diff_id} has the content {digest}");
+        return Err(crate::place::invalid(&why));
+    }
+    fs::rename(&content, dir)?;
+    Ok(bytes)
 }
 
 /// What is wrong with an archive is its maker's fault; all else is the disk's.
 fn judge(error: ImageError) -> ImageError {
     match error {
         ImageError::Disk(doing, error) => match error.kind() {
-            std::io::ErrorKind::FileTooLarge => {
+            io::ErrorKind::FileTooLarge => {
                 ImageError::TooLarge("a layer holds more than is allowed".into())
             }
-            std::io::ErrorKind::StorageFull => ImageError::Disk(doing, error),
+            io::ErrorKind::StorageFull => ImageError::Disk(doing, error),
             // readers of archives and compressed streams have no other words for what is broken
-            std::io::ErrorKind::InvalidData
-            | std::io::ErrorKind::InvalidInput
-            | std::io::ErrorKind::UnexpectedEof
-            | std::io::ErrorKind::Other => ImageError::Malformed(error.to_string()),
+            io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::UnexpectedEof
+            | io::ErrorKind::Other => ImageError::Malformed(error.to_string()),
             _ => ImageError::Disk(doing, error),
         },
         other => other,
@@ -241,21 +258,21 @@ struct Found {
     layers: Vec<Descriptor>,
 }
 
-#[async_trait]
-impl ImageStore for Store {
-    async fn pull(
+impl Store {
+    /// Pulls once. What a full disk had no room for has left it, but for other images' layers.
+    async fn pull_once(
         &self,
         reference: &ImageRef,
         tag_or_digest: &str,
-        source: Arc<dyn ImageSource>,
+        source: &dyn ImageSource,
     ) -> Result<ImageId, ImageError> {
-        let found = self.resolve(tag_or_digest, source.as_ref()).await?;
+        let found = self.resolve(tag_or_digest, source).await?;
         let id = ImageId(found.digest.clone());
         let is_import = source.is_import();
         if self.known_again(&id, reference, is_import)? {
             return Ok(id);
         }
-        let config = fetch::document(source.as_ref(), &found.config).await?;
+        let config = fetch::document(source, &found.config).await?;
         let config = document::parse_config(&config)?;
         if config.diff_ids.len() != found.layers.len() {
             return Err(ImageError::Malformed(
@@ -265,9 +282,10 @@ impl ImageStore for Store {
         for diff_id in &config.diff_ids {
             digest::digits(diff_id)?;
         }
-        let _wanted = self.want(&config.diff_ids);
+        let blobs = found.layers.iter().map(|layer| &layer.digest);
+        let _wanted = self.want(config.diff_ids.iter().chain(blobs));
         let pairs: Vec<_> = found.layers.iter().zip(&config.diff_ids).collect();
-        let each = pairs.iter().map(|(layer, diff_id)| self.layer(source.as_ref(), layer, diff_id));
+        let each = pairs.iter().map(|(layer, diff_id)| self.layer(source, layer, diff_id));
         let each: Vec<_> = each.collect();
         futures_util::stream::iter(each)
             .buffer_unordered(LAYERS_AT_ONCE)
@@ -303,6 +321,29 @@ impl ImageStore for Store {
         self.keep(Record { image, layers, used_at: now })?;
         self.make_room();
         Ok(id)
+    }
+}
+
+#[async_trait]
+impl ImageStore for Store {
+    async fn pull(
+        &self,
+        reference: &ImageRef,
+        tag_or_digest: &str,
+        source: Arc<dyn ImageSource>,
+    ) -> Result<ImageId, ImageError> {
+        let pulled = self.pull_once(reference, tag_or_digest, source.as_ref()).await;
+        if !pulled.as_ref().is_err_and(ImageError::is_full) {
+            return pulled;
+        }
+        self.clear();
+        // of those that filled the disk together, one may have room
+        let _turn = self.again.lock().await;
+        let pulled = self.pull_once(reference, tag_or_digest, source.as_ref()).await;
+        if pulled.as_ref().is_err_and(ImageError::is_full) {
+            self.clear();
+        }
+        pulled
     }
 
     async fn find(&self, id: &ImageId) -> Result<Image, ImageError> {

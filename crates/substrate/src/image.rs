@@ -36,8 +36,9 @@ pub fn repository_of(image: &str) -> &str {
 
 /// Keeps images ready to run: unpacked, verified, bounded.
 ///
-/// Every verb is idempotent, and nothing is retried in here: callers do, where
-/// [`ImageError::is_transient`]; what was fetched before a failure is not fetched again.
+/// Every verb is idempotent, and nothing is retried in here but what a full disk had no room for,
+/// once: callers do, where [`ImageError::is_transient`]; what was fetched before a failure is not
+/// fetched again then.
 #[async_trait]
 pub trait ImageStore: Send + Sync + 'static {
     /// Makes the image be here, its layers unpacked, and answers its id. `reference` is kept as
@@ -224,10 +225,14 @@ impl ImageError {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(..) => true,
-            Self::Disk(_, error) => {
-                !matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
-            }
+            Self::Disk(..) => !self.is_full(),
             _ => false,
         }
+    }
+
+    /// True when the disk had no room for it.
+    pub fn is_full(&self) -> bool {
+        let Self::Disk(_, error) = self else { return false };
+        matches!(error.kind(), ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
     }
 }

@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use super::record::{self, Record};
 use super::{State, Store};
 use crate::digest;
+use crate::fetch::PART;
 
 /// An image was pulled to be run soon: for so long it stays, though nothing runs from it yet.
 const FRESH: Duration = Duration::from_secs(20 * 60);
@@ -39,8 +40,8 @@ impl Drop for Wanted {
 
 impl Store {
     /// Keeps these layers for as long as the answer lives.
-    pub(super) fn want(&self, diff_ids: &[String]) -> Wanted {
-        let layers: BTreeSet<_> = diff_ids.iter().cloned().collect();
+    pub(super) fn want<'a>(&self, layers: impl Iterator<Item = &'a String>) -> Wanted {
+        let layers: BTreeSet<_> = layers.cloned().collect();
         self.state.lock().wanted.push(layers.clone());
         Wanted { layers, state: self.state.clone() }
     }
@@ -145,6 +146,44 @@ impl Store {
             }
         }
         self.sweep();
+    }
+
+    /// Empties a full disk of what can be had again: images that nobody needs, but for those that
+    /// were used a moment ago, and what no pull wants of layers.
+    pub(super) fn clear(&self) {
+        let now = self.clock.now();
+        let idle: Vec<_> = {
+            let state = self.state.lock();
+            let idle = state.images.iter().filter(|(id, record)| {
+                // no registry has what was imported
+                record.image.imported_as.is_empty()
+                    && !state.is_needed(id)
+                    && record.used_at + FRESH <= now
+            });
+            idle.map(|(id, _)| id.clone()).collect()
+        };
+        for id in idle {
+            if let Err(error) = self.forget(&id) {
+                tracing::warn!(image = %id, %error, "could not forget an image");
+            }
+        }
+        self.sweep();
+        self.sweep_blobs();
+    }
+
+    /// Removes what came of layers that no pull wants.
+    fn sweep_blobs(&self) {
+        let state = self.state.lock(); // so that no pull goes on with one that is about to go
+        let wanted: BTreeSet<_> =
+            state.wanted.iter().flatten().filter_map(|id| digest::digits(id).ok()).collect();
+        let Ok(entries) = fs::read_dir(self.dir.join("blobs")) else { return };
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let digits = name.to_str().and_then(|name| name.strip_suffix(PART));
+            if digits.is_some_and(|digits| !wanted.contains(digits)) {
+                let _ = fs::remove_file(entry.path()); // the next time does
+            }
+        }
     }
 
     /// Removes layers that no image has and no pull wants.
