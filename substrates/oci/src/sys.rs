@@ -31,6 +31,18 @@ pub(crate) fn unshare(flags: i32) -> io::Result<()> {
     check(unsafe { libc::unshare(flags) }.into()).map(drop)
 }
 
+/// Has a socket hear only of what comes in by this interface.
+pub(crate) fn bind_to_device(socket: impl AsFd, interface: &str) -> io::Result<()> {
+    let (raw, name) = (socket.as_fd().as_raw_fd(), interface.as_bytes());
+    // SAFETY: the name is as long as it is said to be.
+    let result = unsafe {
+        let length = name.len() as libc::socklen_t;
+        let name = name.as_ptr().cast();
+        libc::setsockopt(raw, libc::SOL_SOCKET, libc::SO_BINDTODEVICE, name, length)
+    };
+    check(result.into()).map(drop)
+}
+
 /// A pidfd of this process.
 pub(crate) fn own_pidfd() -> io::Result<OwnedFd> {
     // SAFETY: no memory is passed.

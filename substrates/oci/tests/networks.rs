@@ -14,6 +14,7 @@ use haar_substrate::{
     ContainerState, ExecSpec, Filter, FilterRule, Network, Peer, PortMapping, Protocol,
     RuleProtocol, SandboxId, Substrate, SubstrateError,
 };
+use haar_substrate_oci::OciSubstrate;
 use house::{House, container, fetch, text};
 use rustix::net::sockopt::Timeout;
 use rustix::thread::LinkNameSpaceType;
@@ -126,6 +127,44 @@ async fn filters_keep_traffic_out() {
         }
     });
     house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_are_served_to_sandboxes_of_the_bridge_alone() {
+    let (Some(house), Some(neighbour)) = (House::new().await, House::new().await) else { return };
+    house.crash(async |substrate| {
+        let sandboxes = [(&house, 0), (&neighbour, 1)].map(|(house, network)| {
+            let (mut spec, _) = house.task("asks");
+            let Network::Bridged(bridged) = &mut spec.network else { panic!() };
+            let [a, b, c, d] = bridged.address.octets();
+            bridged.address = Ipv4Addr::new(a, b, c ^ network, d);
+            bridged.gateway = Ipv4Addr::new(a, b, c ^ network, 1);
+            (bridged.gateway, spec)
+        });
+        let [(gateway, spec), (other_gateway, other_spec)] = sandboxes;
+        let other = neighbour.start().await;
+        let id = substrate.ensure(spec).await.unwrap().id;
+        other.ensure(other_spec).await.unwrap();
+        // both are called the same, each in its instance
+        for (substrate, house) in [(substrate, &house), (&other, &neighbour)] {
+            substrate.start(&id, container(house, "main", "exec sleep 1000")).await.unwrap();
+        }
+        let is_answered = async |substrate: &OciSubstrate, at: Ipv4Addr| {
+            let question = by_tcp("ip-10-0-3-7.ec2.internal");
+            let ask = format!("printf '{question}' | nc -w 3 {at} 53 2>/dev/null | wc -c");
+            let ask = ExecSpec::new(&["sh", "-c", &ask]);
+            let asked = substrate.exec(&id, "main", ask).await.unwrap();
+            house::all(asked.output().unwrap()).await.trim() != "0"
+        };
+        assert!(is_answered(substrate, gateway).await);
+        assert!(is_answered(&other, other_gateway).await);
+        assert!(!is_answered(&other, gateway).await, "the host leads there, but not to names");
+        for substrate in [substrate, &other] {
+            substrate.remove(&id, Duration::ZERO).await.unwrap();
+        }
+    });
+    house.until_nothing_is_left().await;
+    neighbour.until_nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -266,8 +266,19 @@ impl Networks {
     }
 
     fn serve_names(&self, gateway: Ipv4Addr) -> io::Result<Seat> {
-        let seat = self.names.serve(UdpSocket::bind((gateway, 53))?)?;
-        self.names.listen(&seat, TcpListener::bind((gateway, 53))?)?;
+        // for sandboxes: the host's neighbours may have a route to the address
+        let bridge = self.bridge_name();
+        let socket = UdpSocket::bind((gateway, 53))?;
+        sys::bind_to_device(&socket, &bridge)?;
+        let seat = self.names.serve(socket)?;
+        let listen = || {
+            let listener = TcpListener::bind((gateway, 53))?;
+            sys::bind_to_device(&listener, &bridge)?;
+            self.names.listen(&seat, listener)
+        };
+        if let Err(error) = listen() {
+            log(&format!("names that take long answers are not served on {gateway}: {error}"));
+        }
         Ok(seat)
     }
 

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 
-use self::streams::Streams;
+use self::streams::{Bounds, Streams};
 use super::log;
 use crate::sys;
 
@@ -45,6 +45,14 @@ const WAIT_MAX: Duration = Duration::from_secs(10);
 /// Longest message that travels by UDP with the extension for long ones.
 const MESSAGE_BYTES_MAX: usize = 4_096;
 const HEADER_BYTES: usize = 12;
+/// In a header's third byte.
+const IS_ANSWER: u8 = 0x80;
+const SERVER_FAILURE: u8 = 2;
+const REFUSED: u8 = 5;
+/// A zone in parts, and a whole one.
+const ZONE_TRANSFERS: [u16; 2] = [251, 252];
+/// Before another connection is tried to be taken where there was no room for one.
+const SHORT_PAUSE: Duration = Duration::from_millis(50);
 
 /// The name server. It answers on any number of sockets, with one thread.
 #[derive(Clone)]
@@ -92,11 +100,15 @@ impl Drop for Seat {
 
 impl Names {
     pub(super) fn new() -> io::Result<Self> {
+        Self::bounded(Bounds::default())
+    }
+
+    fn bounded(bounds: Bounds) -> io::Result<Self> {
         let poll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let up = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
         up.set_nonblocking(true)?;
         epoll::add(&poll, &up, epoll::EventData::new_u64(UP), epoll::EventFlags::IN)?;
-        let streams = Streams::new()?;
+        let streams = Streams::new(bounds)?;
         Ok(Self(Arc::new(Shared { up, poll, seats: Mutex::default(), streams })))
     }
 
@@ -249,7 +261,15 @@ impl Forwarder {
         let Some(listener) = listener else { return }; // it has just gone
         self.servers.renew(self.clock.moment());
         for _ in 0..BATCH_MAX {
-            let Ok((stream, by)) = listener.accept() else { return };
+            let (stream, by) = match listener.accept() {
+                Ok(accepted) => accepted,
+                Err(error) if is_short(&error) => {
+                    // it is told of again at once, until there is room
+                    std::thread::sleep(SHORT_PAUSE);
+                    return;
+                }
+                Err(_) => return,
+            };
             self.shared.streams.serve(stream, by.ip(), self.servers.all.clone());
         }
     }
@@ -263,12 +283,11 @@ impl Forwarder {
     }
 
     fn ask(&mut self, question: &mut [u8], (seat, socket): (u64, &UdpSocket), by: SocketAddr) {
-        if question.len() < HEADER_BYTES {
-            return;
-        }
-        if let Some(answer) = own::answer(question) {
-            let _ = socket.send_to(&answer, by);
-            return;
+        match answer_at_once(question) {
+            Verdict::Answered(answer) => return drop(socket.send_to(&answer, by)),
+            Verdict::Refused => return drop(socket.send_to(question, by)),
+            Verdict::Nothing => return,
+            Verdict::Forwarded => {}
         }
         let number = [question[0], question[1]];
         let now = self.clock.moment();
@@ -306,139 +325,46 @@ impl Forwarder {
     }
 }
 
+/// What comes of a message without asking others.
+enum Verdict {
+    /// The answer.
+    Answered(Vec<u8>),
+    /// The message is its refusal by now.
+    Refused,
+    /// No question; whoever sent it waits for nothing.
+    Nothing,
+    /// Others are to be asked.
+    Forwarded,
+}
+
+/// Others are asked in the host's name: for nothing but what names have, one at a time.
+fn answer_at_once(message: &mut [u8]) -> Verdict {
+    if message.len() < HEADER_BYTES || message[2] & IS_ANSWER != 0 {
+        return Verdict::Nothing;
+    }
+    let query = own::query(message).filter(|query| !ZONE_TRANSFERS.contains(&query.kind));
+    let Some(query) = query else {
+        refuse(message, REFUSED);
+        return Verdict::Refused;
+    };
+    own::answer(message, &query).map_or(Verdict::Forwarded, Verdict::Answered)
+}
+
 /// Makes of a question the answer "server failure", so that nobody waits.
 fn fail(question: &mut [u8]) {
-    question[2] |= 0x80;
-    question[3] = (question[3] & 0xf0) | 2;
+    refuse(question, SERVER_FAILURE);
+}
+
+fn refuse(question: &mut [u8], code: u8) {
+    question[2] |= IS_ANSWER;
+    question[3] = (question[3] & 0xf0) | code;
+}
+
+/// There is no room for another connection now.
+fn is_short(error: &io::Error) -> bool {
+    let code = error.raw_os_error();
+    [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM].into_iter().any(|it| code == Some(it))
 }
 
 #[cfg(test)]
-mod tests {
-    use std::io::{Read as _, Write as _};
-    use std::net::TcpStream;
-
-    use super::*;
-
-    fn local() -> UdpSocket {
-        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        socket
-    }
-
-    fn forwarder(servers: Vec<SocketAddr>) -> (SocketAddr, Names, Seat) {
-        let socket = local();
-        let address = socket.local_addr().unwrap();
-        let names = Names::new().unwrap();
-        let seat = names.serve_by(socket, || Servers { all: servers, host: None }).unwrap();
-        (address, names, seat)
-    }
-
-    #[test]
-    fn questions_are_handed_on_and_answers_come_back_to_their_askers() {
-        let server = local();
-        let (at, ..) = &forwarder(vec![server.local_addr().unwrap()]);
-        let askers = [local(), local()];
-        for (number, asker) in askers.iter().enumerate() {
-            let question = [7, 7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, number as u8];
-            asker.send_to(&question, *at).unwrap();
-        }
-        let mut buffer = [0; 100];
-        for _ in &askers {
-            let (length, by) = server.recv_from(&mut buffer).unwrap();
-            buffer[2] |= 0x80;
-            server.send_to(&buffer[..length], by).unwrap();
-        }
-        for (number, asker) in askers.iter().enumerate() {
-            let (length, _) = asker.recv_from(&mut buffer).unwrap();
-            assert_eq!(buffer[..3], [7, 7, 0x81]);
-            assert_eq!(usize::from(buffer[length - 1]), number);
-        }
-    }
-
-    #[test]
-    fn without_servers_the_answer_is_a_failure() {
-        let (at, ..) = &forwarder(servers("search example.com\nnameserver not-an-address\n"));
-        let asker = local();
-        asker.send_to(&[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], *at).unwrap();
-        let mut buffer = [0; 100];
-        asker.recv_from(&mut buffer).unwrap();
-        assert_eq!(buffer[..4], [1, 2, 0x81, 2]);
-    }
-
-    fn said(stream: &mut TcpStream) -> Vec<u8> {
-        let mut length = [0; 2];
-        stream.read_exact(&mut length).unwrap();
-        let mut message = vec![0; u16::from_be_bytes(length).into()];
-        stream.read_exact(&mut message).unwrap();
-        message
-    }
-
-    #[test]
-    fn long_answers_come_by_tcp() {
-        let server = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let (_, names, seat) = &forwarder(vec![server.local_addr().unwrap()]);
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let at = listener.local_addr().unwrap();
-        names.listen(seat, listener).unwrap();
-        let mut asker = TcpStream::connect(at).unwrap();
-        asker.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-        // two questions over one connection, the first in two pieces
-        for number in [7, 8] {
-            asker.write_all(&[0, 13, number]).unwrap();
-            asker.write_all(&[7, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).unwrap();
-            let (mut up, _) = server.accept().unwrap();
-            let mut answer = said(&mut up);
-            assert_eq!((answer.len(), answer[0]), (13, number));
-            answer.resize(20_000, number);
-            let length = u16::try_from(answer.len()).unwrap();
-            up.write_all(&[&length.to_be_bytes()[..], &answer].concat()).unwrap();
-            assert_eq!(said(&mut asker), answer);
-        }
-        // a server that hangs up is a failure
-        asker.write_all(&[0, 12, 9, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0]).unwrap();
-        drop(server.accept().unwrap());
-        assert_eq!(said(&mut asker)[..4], [9, 9, 0x81, 2]);
-    }
-
-    #[test]
-    fn a_seat_that_was_given_up_hears_nothing_and_the_others_go_on() {
-        let server = local();
-        let (at, names, seat) = forwarder(vec![server.local_addr().unwrap()]);
-        let second = local();
-        let second_at = second.local_addr().unwrap();
-        let _second = names.serve_by(second, Servers::of_the_host).unwrap();
-        drop(seat);
-        UdpSocket::bind(at).expect("its socket is closed");
-        local().send_to(&[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], second_at).unwrap();
-        let mut buffer = [0; 100];
-        assert_eq!(server.recv_from(&mut buffer).unwrap().0, 12);
-    }
-
-    #[test]
-    fn the_hosts_servers_are_asked_from_the_host_whoever_serves_first() {
-        let server = local();
-        let all = vec![server.local_addr().unwrap()];
-        let names = Names::new().unwrap();
-        let inside = std::thread::spawn(move || {
-            sys::unshare(libc::CLONE_NEWNET).ok()?; // not without privileges
-            super::super::net::loopback_up().unwrap();
-            let (socket, asker) = (local(), local());
-            let at = socket.local_addr().unwrap();
-            let seat = names.serve_by(socket, || Servers { all, host: None }).unwrap();
-            asker.send_to(&[1, 2, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0], at).unwrap();
-            Some((seat, asker))
-        });
-        let Some((_seat, asker)) = inside.join().unwrap() else { return };
-        let mut buffer = [0; 100];
-        let (length, by) = server.recv_from(&mut buffer).unwrap();
-        server.send_to(&buffer[..length], by).unwrap();
-        assert_eq!(asker.recv_from(&mut buffer).unwrap().0, length);
-    }
-
-    #[test]
-    fn the_hosts_servers_are_read() {
-        let conf = "# comment\nnameserver 10.0.0.2\nnameserver ::1\nnameserver  127.0.0.53\n";
-        let found: Vec<_> = servers(conf).iter().map(ToString::to_string).collect();
-        assert_eq!(found, ["10.0.0.2:53", "127.0.0.53:53"]);
-    }
-}
+mod tests;

@@ -11,15 +11,31 @@ const INTERNET: u16 = 1;
 /// Seconds for which an answer may be kept.
 const KEPT_S: u32 = 60;
 
+/// One question for what a name has.
+pub(super) struct Query {
+    labels: Vec<String>,
+    /// What is asked for.
+    pub(super) kind: u16,
+    class: [u8; 2],
+    /// Where the question ends.
+    end: usize,
+}
+
+/// The question in a message that has nothing but one, and is not of another kind such as a
+/// change of a zone.
+pub(super) fn query(message: &[u8]) -> Option<Query> {
+    let is_plain_query = message.get(2)? & 0xf8 == 0 && message.get(4..6)? == [0, 1];
+    let (labels, end) = labels(message).filter(|_| is_plain_query)?;
+    let [high, low, class @ ..] = *message.get(end..)?.first_chunk::<4>()?;
+    Some(Query { labels, kind: u16::from_be_bytes([high, low]), class, end: end + 4 })
+}
+
 /// The answer to a question about such a name; `None`: others know.
-pub(super) fn answer(question: &[u8]) -> Option<Vec<u8>> {
-    let is_plain_query = question.get(2)? & 0xf8 == 0 && question.get(4..6)? == [0, 1];
-    let (labels, end) = labels(question)?;
-    let kind = question.get(end..end + 4).filter(|_| is_plain_query)?;
-    let address = address_of(&labels)?;
-    let (kind, class) = (u16::from_be_bytes([kind[0], kind[1]]), &kind[2..]);
+pub(super) fn answer(question: &[u8], query: &Query) -> Option<Vec<u8>> {
+    let &Query { ref labels, kind, class, end } = query;
+    let address = address_of(labels)?;
     let is_asked = kind == ADDRESS && class == INTERNET.to_be_bytes();
-    let mut answer = question[..end + 4].to_vec();
+    let mut answer = question.get(..end)?.to_vec();
     answer[2] |= 0x80; // an answer,
     answer[3] = 0x80; // of one who can find more
     answer[6..HEADER_BYTES].copy_from_slice(&[0, u8::from(is_asked), 0, 0, 0, 0]);
@@ -43,7 +59,7 @@ fn labels(question: &[u8]) -> Option<(Vec<String>, usize)> {
         match length {
             0 => return Some((labels, at)),
             1..=63 => {
-                let label = std::str::from_utf8(question.get(at..at + length)?).ok()?;
+                let label = String::from_utf8_lossy(question.get(at..at + length)?);
                 labels.push(label.to_ascii_lowercase());
                 at += length;
             }
@@ -65,6 +81,10 @@ fn address_of(labels: &[String]) -> Option<Ipv4Addr> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn answer(question: &[u8]) -> Option<Vec<u8>> {
+        super::answer(question, &query(question)?)
+    }
 
     fn question(name: &str, kind: u8) -> Vec<u8> {
         let mut question = vec![7, 9, 1, 0, 0, 1, 0, 0, 0, 0, 0, 0];
