@@ -204,18 +204,22 @@ def test_a_task_sees_and_asks_for_its_own_protection(containers):
         send GET ''
         send PUT '{"ExpiresInMinutes":5}'
         send PUT 'nonsense'
+        send PUT '{"protectionEnabled":true,"EXPIRESINMINUTES":7}'
+        send PUT '{"ProtectionEnabled":true,"Until":7}'
         busybox sleep 1000"""
     containers.define("guarded", script, stopTimeout=2)
     containers.create("guarded", "guarded", 1)
     containers.is_stable("guarded", 1)
     [arn] = containers.ecs.list_tasks(serviceName="guarded")["taskArns"]
-    found = until(lambda: containers.lines("guarded", arn), lambda found: len(found) >= 5)
+    found = until(lambda: containers.lines("guarded", arn), lambda found: len(found) >= 7)
     found = [line for line in found if line]
     assert '"ProtectionEnabled":false' in found[0] and arn in found[0]
     assert '"ProtectionEnabled":true' in found[1] and '"ExpirationDate":"' in found[1]
     assert '"ProtectionEnabled":true' in found[2]
     assert "does not contain 'ProtectionEnabled' field" in found[3]
     assert "UpdateTaskProtection: failed to decode request" in found[4]
+    assert '"ProtectionEnabled":true' in found[5], "names count whatever their case"
+    assert "UpdateTaskProtection: failed to decode request" in found[6]
     told = containers.ecs.get_task_protection(cluster="default", tasks=[arn])
     assert told["protectedTasks"][0]["protectionEnabled"] is True
     containers.ecs.update_task_protection(cluster="default", tasks=[arn], protectionEnabled=False)

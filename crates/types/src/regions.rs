@@ -1,4 +1,4 @@
-//! The regions that AWS has.
+//! The regions that AWS has, and what their names look like.
 
 /// AWS's regions and whether an account has to opt in. Other regions work too, and are not
 /// listed. AWS docs: *AWS Regions and Availability Zones > AWS Regions*.
@@ -16,6 +16,7 @@ pub const REGIONS: &[(&str, bool)] = &[
     ("ap-southeast-3", true),
     ("ap-southeast-4", true),
     ("ap-southeast-5", true),
+    ("ap-southeast-6", true),
     ("ap-southeast-7", true),
     ("ca-central-1", false),
     ("ca-west-1", true),
@@ -37,3 +38,58 @@ pub const REGIONS: &[(&str, bool)] = &[
     ("us-west-1", false),
     ("us-west-2", false),
 ];
+
+/// What regions' names begin with, those of AWS's other partitions too.
+const AREAS: &[&str] = &[
+    "af", "ap", "ca", "cn", "eu", "eu-isoe", "eusc-de", "il", "me", "mx", "sa", "us", "us-gov",
+    "us-iso", "us-isob", "us-isof",
+];
+
+/// Where in its area a region lies.
+const DIRECTIONS: &[&str] = &[
+    "central",
+    "east",
+    "north",
+    "northeast",
+    "northwest",
+    "south",
+    "southeast",
+    "southwest",
+    "west",
+];
+
+/// True for names of the form that AWS's regions have in all partitions, such as
+/// `ap-southeast-2` and `us-gov-west-1`: AWS adds regions, and [`REGIONS`] has one partition's.
+pub fn is_region_name(name: &str) -> bool {
+    let Some((place, number)) = name.rsplit_once('-') else { return false };
+    let Some((area, direction)) = place.rsplit_once('-') else { return false };
+    AREAS.contains(&area)
+        && DIRECTIONS.contains(&direction)
+        && (1..=2).contains(&number.len())
+        && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn regions_of_all_partitions_have_names_of_the_form() {
+        let others = [
+            "cn-north-1",
+            "cn-northwest-1",
+            "eu-isoe-west-1",
+            "eusc-de-east-1",
+            "us-gov-east-1",
+            "us-iso-west-1",
+            "us-isob-east-1",
+            "us-isof-south-1",
+        ];
+        for name in REGIONS.iter().map(|(name, _)| *name).chain(others) {
+            assert!(is_region_name(name), "{name}");
+        }
+        for name in ["", "us-east", "us-east-", "us-east-1a", "us-moon-1", "xx-east-1", "east-1"] {
+            assert!(!is_region_name(name), "{name}");
+        }
+    }
+}

@@ -355,6 +355,12 @@ async fn images_are_copied_to_other_regions_and_accounts() {
         "destinations": [to("000000000000", "eu-west-1"), to("111111111111", "us-east-1")],
         "repositoryFilters": [{ "filter": "prod", "filterType": "PREFIX_MATCH" }],
     }] } });
+    for region in ["ap-southeast-6", "us-gov-west-1", "cn-northwest-1", "eusc-de-east-1"] {
+        let far = json!({ "replicationConfiguration": { "rules": [
+            { "destinations": [to("000000000000", region)] },
+        ] } });
+        house.ok::<PutReplicationConfiguration>(far).await;
+    }
     house.ok::<PutReplicationConfiguration>(configuration).await;
     let own = json!({ "replicationConfiguration": { "rules": [
         { "destinations": [to("000000000000", "us-east-1")] },

@@ -8,7 +8,7 @@ use haar_ecr_contract::model::{
 };
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
-use haar_types::{AccountId, REGIONS, Region};
+use haar_types::{AccountId, Region, is_region_name};
 use haar_wire::AwsError;
 
 use crate::Ecr;
@@ -64,8 +64,7 @@ fn check(configuration: &ReplicationConfiguration, own: &RegistryKey) -> Result<
         let (Some(account), Some(region)) = (account, region) else {
             return invalid("a destination must be a region and a 12-digit registry id");
         };
-        let is_there = REGIONS.iter().any(|(known, _)| *known == region.as_str());
-        if !is_there && region != own.region {
+        if !is_region_name(region.as_str()) && region != own.region {
             return invalid(&format!("there is no region '{region}'"));
         }
         if (RegistryKey { account, region }) == *own {

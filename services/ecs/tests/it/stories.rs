@@ -86,6 +86,34 @@ fn a_task_has_stopped_when_its_program_has_ended_while_haar_was_away() {
 }
 
 #[test]
+fn a_task_that_has_gone_with_its_sandbox_did_not_stop_when_its_first_program_ended() {
+    sim().seeds(3).check(|world| {
+        world.cluster();
+        let mut two = definition("two", "nginx");
+        let containers = two["containerDefinitions"].as_array_mut().unwrap();
+        containers.push(json!({ "name": "side", "image": "nginx", "essential": false }));
+        world.ok::<RegisterTaskDefinition>(two);
+        let arn = world.run_task("two");
+        assert!(reaches(world, &arn, TaskStatus::Running, seconds(10)));
+        end_one(world, &sandbox(&arn), "side", 0);
+        world.run_for(seconds(20));
+        world.crash();
+        world.run_for(seconds(20));
+        world.outside.substrate().outage(seconds(60));
+        world.ok::<StopTask>(json!({ "task": arn }));
+        world.run_for(seconds(20));
+        world.outside.substrate().helper_died();
+        assert!(reaches(world, &arn, TaskStatus::Stopped, seconds(120)));
+        let task = world.task(&arn);
+        let after_start =
+            |name: &str| task[name].as_f64().unwrap() - task["startedAt"].as_f64().unwrap();
+        assert!(after_start("stoppingAt") >= 40.0, "{task}");
+        assert!(after_start("stoppedAt") >= 60.0, "{task}");
+        assert!(after_start("executionStoppedAt") >= 60.0, "{task}");
+    });
+}
+
+#[test]
 fn a_killed_helper_ends_its_tasks_with_a_reason_and_services_heal() {
     sim().seeds(10).check(|world| {
         world.cluster();

@@ -50,6 +50,10 @@ impl Tasks {
                 if let Some((exit, at)) = ends.get(&container.name) {
                     exits::record(container, container.attempt, *exit, *at);
                 }
+                if container.last_status == TaskStatus::Running {
+                    // gone with its sandbox, nobody knows when
+                    container.finished_at = Some(now);
+                }
             }
             // programs may have ended long ago, while nobody looked
             let ended = row.containers.iter().filter_map(|one| one.finished_at).max();

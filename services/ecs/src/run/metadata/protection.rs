@@ -13,19 +13,32 @@ use haar_iam_contract::peek::IamPeek;
 use haar_kernel::Principal;
 use haar_wire::AwsError;
 use hyper::{Method, StatusCode};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::Ecs;
 use crate::run::http::{Asked, Reply};
 use crate::state::TaskRow;
 
 /// The protection that a program wants.
-#[derive(Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+#[derive(Default)]
 struct Wish {
     protection_enabled: Option<bool>,
     expires_in_minutes: Option<i32>,
+}
+
+impl Wish {
+    /// Reads it as the agent does: names count whatever their case, and there are no others.
+    fn read(body: &[u8]) -> serde_json::Result<Self> {
+        let mut wish = Self::default();
+        for (name, value) in serde_json::from_slice::<Map<String, Value>>(body)? {
+            match name.to_ascii_lowercase().as_str() {
+                "protectionenabled" => wish.protection_enabled = serde_json::from_value(value)?,
+                "expiresinminutes" => wish.expires_in_minutes = serde_json::from_value(value)?,
+                _ => return Err(serde::de::Error::custom(format!("unknown field '{name}'"))),
+            }
+        }
+        Ok(wish)
+    }
 }
 
 /// The task as ECS answers it, or why it cannot be protected.
@@ -62,7 +75,7 @@ fn read(row: &TaskRow, body: &[u8]) -> Result<(bool, Option<i32>), Reply> {
         status: StatusCode::BAD_REQUEST,
         document: json!({ "error": error(arn, "InvalidParameterException", text) }),
     };
-    let wish: Wish = serde_json::from_slice(body)
+    let wish = Wish::read(body)
         .map_err(|_| invalid("", "UpdateTaskProtection: failed to decode request"))?;
     let enabled = wish.protection_enabled.ok_or_else(|| {
         invalid(&row.key.arn(), "Invalid request: does not contain 'ProtectionEnabled' field")

@@ -269,8 +269,13 @@ pub(crate) fn exit(code: i32) -> Exit {
 
 /// Has a task's only container end, now.
 pub(crate) fn end(world: &Cloud<'_>, id: &SandboxId, code: i32) {
+    end_one(world, id, "web", code);
+}
+
+/// Has one of a task's containers end, now.
+pub(crate) fn end_one(world: &Cloud<'_>, id: &SandboxId, container: &str, code: i32) {
     let substrate = world.outside.substrate();
-    World::run(world, async { substrate.end(id, "web", exit(code)) });
+    World::run(world, async { substrate.end(id, container, exit(code)) });
 }
 
 pub(crate) fn seconds(count: u64) -> Duration {
