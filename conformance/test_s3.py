@@ -285,24 +285,55 @@ def test_websites_and_pages_of_other_origins_are_served(cloud, s3, bucket):
     assert headers["Access-Control-Expose-Headers"] == "ETag"
 
 
-def test_pages_of_other_sites_reach_what_a_buckets_rules_allow_and_no_more(cloud, s3, bucket):
+def open_to_all(bucket, *actions):
+    """A policy that lets everybody do this to a bucket's objects, and list them."""
+    return json.dumps({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Principal": "*", "Action": list(actions), "Resource": f"arn:aws:s3:::{bucket}/*"},
+        {"Effect": "Allow", "Principal": "*", "Action": "s3:ListBucket", "Resource": f"arn:aws:s3:::{bucket}"}]})
+
+
+def test_pages_of_other_sites_reach_what_policies_open_to_all_and_no_more(cloud, s3, bucket):
     origin, at = "https://app.example", {"Host": f"{bucket}.s3.localhost:{cloud.port}"}
     s3.put_object(Bucket=bucket, Key="k", Body=b"text")
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [{
+        "AllowedMethods": ["GET", "PUT", "POST", "DELETE"], "AllowedOrigins": [origin, "*"],
+        "AllowedHeaders": ["*"]}]})
 
     def status(method, path, **headers):
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         return cloud.http(method, path, headers={"Origin": origin, **headers})[0]
 
-    assert (status("GET", f"/{bucket}/k"), status("GET", "/k", **at)) == (403, 403)
-    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [{
-        "AllowedMethods": ["GET", "PUT", "POST"], "AllowedOrigins": [origin], "AllowedHeaders": ["*"]}]})
-    status_of_get, headers, body = cloud.http("GET", "/k", headers={"Origin": origin, **at})
-    assert (status_of_get, body, headers["Access-Control-Allow-Origin"]) == (200, b"text", origin)
+    # rules for other origins are no leave: a browser hears what AWS says to anybody
     asks = {"Access_Control_Request_Method": "PUT", "Access_Control_Request_Headers": "x-amz-meta-a"}
-    assert (status("OPTIONS", f"/{bucket}/k", **asks), status("PUT", f"/{bucket}/new")) == (200, 200)
-    assert status("GET", f"/{bucket}?list-type=2") == 200
-    # other origins, other buckets, how a bucket is set up, and other services
-    assert status("GET", f"/{bucket}/k", Origin="https://evil.example") == 403
+    assert status("OPTIONS", f"/{bucket}/k", **asks) == 200
+    code, headers, body = cloud.http("GET", f"/{bucket}/k", headers={"Origin": origin})
+    assert (code, b"AccessDenied" in body) == (403, True)
+    assert headers["Access-Control-Allow-Origin"] == "*"
+    for method, path in [("GET", "?list-type=2"), ("PUT", "/new"), ("DELETE", "/k"), ("HEAD", "/k")]:
+        assert status(method, f"/{bucket}{path}") == 403, (method, path)
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "no-cors"}
+    assert cloud.http("GET", "/k", headers={**at, **embedded})[0] == 403
+    # keys that prove nothing open nothing, though they do for who sits at this machine
+    links = cloud.client("s3", signature_version="s3v4")
+    link = links.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "k"})
+    link = "/" + link.split("/", 3)[3]
+    assert status("GET", link) == 403
+    assert cloud.http("GET", link)[0] == 200
+    signed = {"authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/us-east-1/s3/aws4_request, "
+              "SignedHeaders=host, Signature=00", "x_amz_date": "20260101T000000Z"}
+    assert status("GET", f"/{bucket}/k", **signed) == 403
+    # what is open to all is open to pages, and shown apart from this machine's own
+    s3.put_bucket_policy(Bucket=bucket, Policy=open_to_all(bucket, "s3:GetObject", "s3:PutObject"))
+    for where in ({}, at):
+        path = "/k" if where else f"/{bucket}/k"
+        code, headers, body = cloud.http("GET", path, headers={"Origin": origin, **where})
+        assert (code, body, headers["Access-Control-Allow-Origin"]) == (200, b"text", "*")
+        assert ("sandbox" in headers.get("Content-Security-Policy", "")) == (not where)
+    assert cloud.http("GET", "/k", headers={**at, **embedded})[0] == 200
+    assert (status("PUT", f"/{bucket}/new"), status("GET", f"/{bucket}?list-type=2")) == (200, 200)
+    assert status("DELETE", f"/{bucket}/k") == 403
+    # other buckets, how a bucket is set up, and other services
     assert status("PUT", f"/{bucket}/new", x_amz_copy_source="other/secret") == 403
     assert (status("GET", f"/{bucket}?policy"), status("GET", "/")) == (403, 403)
     target = {"X_Amz_Target": "DynamoDB_20120810.ListTables"}
@@ -310,6 +341,56 @@ def test_pages_of_other_sites_reach_what_a_buckets_rules_allow_and_no_more(cloud
     assert status("POST", f"/{bucket}/k?Action=ListUsers&Version=2010-05-08") == 403
     assert status("POST", f"/{bucket}/k", content_type="application/x-www-form-urlencoded") == 403
     assert status("POST", "/_haar/reset", **at) == 403
+
+
+def test_a_key_that_is_known_lets_pages_of_other_sites_in_with_a_true_signature(cloud, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"text")
+    allow = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"arn:aws:s3:::{bucket}/*"}
+    client = cloud.client("s3", signature_version="s3v4", **user_of(cloud, {}, f"u-{bucket}", allow))
+    origin = {"Origin": "https://app.example", "Host": client.meta.endpoint_url.split("://")[1]}
+
+    def asks(operation, method):
+        link = client.generate_presigned_url(operation, Params={"Bucket": bucket, "Key": "k"})
+        path = "/" + link.split("/", 3)[3]
+        return [cloud.http(method, path + more, headers=origin)[0] for more in ("", "0")]
+
+    assert asks("get_object", "GET") == [200, 403]
+    assert asks("delete_object", "DELETE") == [403, 403]
+
+
+def test_forms_of_pages_of_other_sites_are_taken_where_anybody_may_put(cloud, s3, bucket):
+    s3.put_bucket_cors(Bucket=bucket, CORSConfiguration={"CORSRules": [{
+        "AllowedMethods": ["POST"], "AllowedOrigins": ["*"]}]})
+    kind, body = form({"key": "k"}, b"text")
+
+    def status(**origin):
+        return cloud.http("POST", f"/{bucket}", body, {"Content-Type": kind, **origin})[0]
+
+    assert status(Origin="https://evil.example") == 403
+    assert (status(), status(Origin="http://localhost:3000")) == (204, 204)
+    s3.delete_public_access_block(Bucket=bucket)
+    s3.put_bucket_policy(Bucket=bucket, Policy=open_to_all(bucket, "s3:PutObject"))
+    assert status(Origin="https://evil.example") == 204
+
+
+def test_what_a_bucket_shows_drives_nothing_else_on_this_machine(cloud, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="k", Body=b"text")
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={"IndexDocument": {"Suffix": "k"}})
+    hosts = [f"{bucket}.s3-website.localhost:{cloud.port}", f"{bucket}.s3.localhost:{cloud.port}"]
+    for host in hosts:
+        page = {"Origin": f"http://{host}"}
+        assert cloud.http("GET", f"/{bucket}/k", headers=page)[0] == 403, host
+        assert cloud.http("GET", f"/{bucket}?policy", headers=page)[0] == 403, host
+        target = {"X-Amz-Target": "DynamoDB_20120810.ListTables", "Content-Type": "application/x-amz-json-1.0"}
+        own = {**page, "Host": host, "Sec-Fetch-Site": "same-origin"}
+        assert cloud.http("GET", "/k", headers=own)[::2] == (200, b"text"), host
+        assert cloud.http("POST", "/", b"{}", headers={**own, **target})[0] in (403, 405), host
+        assert b"ListUsersResult" not in cloud.http("GET", "/?Action=ListUsers&Version=2010-05-08", headers=own)[2]
+        assert cloud.http("POST", "/_haar/reset", headers=own)[0] in (403, 405), host
+        asks = {**page, "Access-Control-Request-Method": "POST"}
+        assert cloud.http("OPTIONS", "/", headers=asks)[0] == 403, host
+    assert cloud.http("GET", "/?policy", headers={"Host": hosts[1], "Sec-Fetch-Site": "same-origin"})[0] == 403
+    s3.head_object(Bucket=bucket, Key="k")  # and all is still there
 
 
 def test_queues_hear_of_objects(cloud, s3, bucket):

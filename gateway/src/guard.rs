@@ -1,24 +1,19 @@
 //! Who may knock: keeps a page of some other site, open in the user's browser, from driving
 //! a haar that lets everybody in.
 
-use http::HeaderValue;
-use http::header::{HOST, ORIGIN, REFERER};
+use haar_kernel::{Asker, is_below, is_local, is_loopback, whose_page};
+use http::header::{ORIGIN, REFERER};
 use http::request::Parts;
 
-/// The host a request is for: lower case, without its port.
-pub(crate) fn host(parts: &Parts) -> String {
-    let from_header = || parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-    let authority = parts.uri.authority().map(|authority| authority.as_str()).or_else(from_header);
-    strip_port(authority.unwrap_or("localhost")).to_ascii_lowercase()
-}
-
-/// Why a request is refused.
+/// Why a request is not simply let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stranger {
     /// The name that was looked up is nobody's here.
     Host,
-    /// A page of another site asks: what is for such pages may let it in.
+    /// A page of another site asks: policies may let it in.
     Page(&'static str),
+    /// What a customer put on the network asks its own host: there is no more for it than that.
+    Own,
 }
 
 impl Stranger {
@@ -27,6 +22,7 @@ impl Stranger {
         match self {
             Self::Host => "the Host header names a foreign host",
             Self::Page(why) => why,
+            Self::Own => "a customer's page asks for more than its host shows",
         }
     }
 }
@@ -41,41 +37,29 @@ pub(crate) fn stranger(parts: &Parts, host: &str) -> Option<Stranger> {
     if !is_local(host) && !is_below(host, "amazonaws.com") {
         return Some(Stranger::Host);
     }
-    if let Some(origin) = parts.headers.get(ORIGIN) {
-        let why = "the Origin header names a foreign site";
-        return (!is_local_page(origin)).then_some(Stranger::Page(why));
-    }
-    let across = parts.headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site");
-    let own = || parts.headers.get(REFERER).is_some_and(is_local_page);
-    (across && !own()).then_some(Stranger::Page("a page of a foreign site asks for this"))
-}
-
-fn is_local_page(url: &HeaderValue) -> bool {
-    let Some((_, rest)) = url.to_str().ok().and_then(|url| url.split_once("://")) else {
-        return false;
+    let (asker, why) = match parts.headers.get(ORIGIN) {
+        Some(origin) => (whose_page(origin, host), "the Origin header names a foreign site"),
+        None => (embedder(parts, host), "a page of a foreign site asks for this"),
     };
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
-    is_local(&strip_port(authority).to_ascii_lowercase())
-}
-
-/// Names that lead to this machine wherever they are looked up. AWS's own do only where somebody
-/// made them: a `Host` may be one of these, the page of an `Origin` may not.
-fn is_local(host: &str) -> bool {
-    if is_below(host, "localhost") || is_below(host, "localhost.localstack.cloud") {
-        return true;
+    match asker {
+        Asker::Local => None,
+        Asker::Own => Some(Stranger::Own),
+        Asker::Foreign => Some(Stranger::Page(why)),
     }
-    let address = host.trim_start_matches('[').trim_end_matches(']');
-    address.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn is_below(host: &str, name: &str) -> bool {
-    host == name || host.strip_suffix(name).is_some_and(|rest| rest.ends_with('.'))
-}
-
-fn strip_port(authority: &str) -> &str {
-    match authority.rsplit_once(':') {
-        Some((host, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => host,
-        _ => authority,
+/// Whose page embeds or links what is asked for, as far as a browser says it.
+fn embedder(parts: &Parts, host: &str) -> Asker {
+    let site = parts.headers.get("sec-fetch-site").and_then(|site| site.to_str().ok());
+    let own =
+        || format!("http://{host}").parse().map_or(Asker::Foreign, |url| whose_page(&url, host));
+    let referer = || parts.headers.get(REFERER).map(|url| whose_page(url, host));
+    match site {
+        None | Some("none") => Asker::Local,
+        Some("same-origin") => own(),
+        // names below `localhost` have neighbours, and it has none itself
+        Some("same-site") if host == "localhost" || is_loopback(host) => Asker::Local,
+        Some(_) => referer().unwrap_or(Asker::Foreign),
     }
 }
 
@@ -89,7 +73,7 @@ mod tests {
             request = request.header("origin", origin);
         }
         let (parts, ()) = request.body(()).unwrap().into_parts();
-        stranger(&parts, &super::host(&parts)).is_some()
+        stranger(&parts, &haar_kernel::host_of(&parts)).is_some()
     }
 
     #[test]
@@ -124,12 +108,40 @@ mod tests {
                 None => request,
             };
             let (parts, ()) = request.body(()).unwrap().into_parts();
-            stranger(&parts, &super::host(&parts)).is_some()
+            stranger(&parts, &haar_kernel::host_of(&parts)).is_some()
         };
         assert!(refused("cross-site", None));
         assert!(refused("cross-site", Some("https://evil.example/?http://localhost/")));
         assert!(!refused("cross-site", Some("http://app.localhost:3000/page?a=b")));
         assert!(["none", "same-origin", "same-site"].iter().all(|site| !refused(site, None)));
+    }
+
+    #[test]
+    fn what_a_customer_put_on_the_network_drives_nothing_but_what_its_host_shows() {
+        let asks = |host: &str, origin: &str, site: &str| {
+            let mut request = http::Request::builder().uri("/").header("host", host);
+            if !origin.is_empty() {
+                request = request.header("origin", origin);
+            }
+            if !site.is_empty() {
+                request = request.header("sec-fetch-site", site);
+            }
+            let (parts, ()) = request.body(()).unwrap().into_parts();
+            stranger(&parts, &haar_kernel::host_of(&parts))
+        };
+        let is_page = |stranger| matches!(stranger, Some(Stranger::Page(_)));
+        let (website, bucket) = ("b.s3-website.localhost:4566", "b.s3.localhost:4566");
+        for own in [website, bucket, "id.lambda-url.us-east-1.localhost:4566"] {
+            let origin = format!("http://{own}");
+            assert!(is_page(asks("localhost:4566", &origin, "cross-site")), "{own}");
+            assert!(is_page(asks("other.s3.localhost:4566", &origin, "same-site")), "{own}");
+            assert_eq!(asks(own, &origin, "same-origin"), Some(Stranger::Own), "{own}");
+            assert_eq!(asks(own, "", "same-origin"), Some(Stranger::Own), "{own}");
+            assert!(is_page(asks(own, "", "same-site")) && is_page(asks(own, "", "cross-site")));
+            assert_eq!(asks(own, "", ""), None, "{own}");
+            assert_eq!(asks(own, "", "none"), None, "{own}");
+            assert_eq!(asks(own, "http://localhost:3000", "cross-site"), None, "{own}");
+        }
     }
 
     #[test]

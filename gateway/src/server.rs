@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use haar_clock::Clock;
-use haar_kernel::{Auth, Inbound, Kernel, Site};
+use haar_kernel::{Auth, ForeignPage, Inbound, Kernel, Site, host_of};
 use haar_wire::Body;
 use http::header::EXPECT;
 use http::request::Parts;
@@ -164,8 +164,8 @@ impl Gateway {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
-        let (parts, body) = request.into_parts();
-        let host = guard::host(&parts);
+        let (mut parts, body) = request.into_parts();
+        let host = host_of(&parts);
         let stranger = guard::stranger(&parts, &host).filter(|_| !self.enforces());
         // haar's own pages are for nobody else's
         if stranger.is_none() && admin::claims(parts.uri.path()) {
@@ -179,6 +179,9 @@ impl Gateway {
             && !self.welcomes(stranger, site, &host, &parts)
         {
             return json_page(StatusCode::FORBIDDEN, &json!({ "message": stranger.why() }));
+        }
+        if let Some(Stranger::Page(_)) = stranger {
+            parts.extensions.insert(ForeignPage);
         }
         if let Some(site) = site.filter(|site| site.streams(&parts)) {
             let (version, (body, rest)) = (parts.version, self.intake.pass(body));
@@ -209,7 +212,7 @@ impl Gateway {
         }
     }
 
-    /// Whether what a request is for lets pages of other sites in.
+    /// Whether what a request is for may let pages of other sites in, and customers' own.
     fn welcomes(
         &self,
         stranger: Stranger,
@@ -219,8 +222,8 @@ impl Gateway {
     ) -> bool {
         match (stranger, site) {
             (Stranger::Host, _) => false,
-            (Stranger::Page(_), Some(site)) => site.welcomes(host, parts),
-            (Stranger::Page(_), None) => self.kernel.welcomes(parts),
+            (Stranger::Page(_) | Stranger::Own, Some(site)) => site.welcomes(host, parts),
+            (Stranger::Page(_) | Stranger::Own, None) => self.kernel.welcomes(parts),
         }
     }
 

@@ -7,6 +7,8 @@ use haar_clock::Ids;
 use haar_policy::Principal as Identity;
 use haar_types::{AccountId, Region, RequestId, Timestamp};
 
+use crate::Auth;
+
 /// One request's circumstances: all that a handler may know beside its input and the state.
 #[derive(Debug)]
 pub struct Call {
@@ -22,6 +24,9 @@ pub struct Call {
     pub ids: Ids,
     /// Who calls.
     pub principal: Arc<Principal>,
+    /// Whether policies decide on this call: haar's setting, but that they always decide on what a
+    /// page of another site sends.
+    pub auth: Auth,
     /// The base of this haar's addresses as the caller sees them: `http://localhost:4566`.
     pub endpoint: Arc<str>,
     /// The caller's address; `None` for calls between rooms.

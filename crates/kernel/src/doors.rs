@@ -104,6 +104,7 @@ impl Doors {
             now: self.clock.now(),
             ids: self.ids.ids(),
             principal,
+            auth: self.settings.auth,
             endpoint: self.own_endpoint(),
             source_ip: None,
             user_agent: None,

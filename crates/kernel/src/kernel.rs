@@ -98,8 +98,8 @@ impl Kernel {
         route.operation.takes_stream().then_some(route)
     }
 
-    /// Whether a page of another site may send a request, by the rules of what it is for. No form
-    /// is let in: its body might name an operation.
+    /// Whether a page of another site may send a request for policies to decide on. No form is let
+    /// in: its body might name an operation.
     pub fn welcomes(&self, parts: &Parts) -> bool {
         if haar_wire::is_form(parts) {
             return false;
@@ -255,12 +255,13 @@ impl Kernel {
             now: self.doors.clock.now(),
             ids: self.doors.ids.ids(),
             principal: caller.principal,
+            auth: self.doors.auth_of(parts),
             endpoint,
             source_ip,
             user_agent: header(http::header::USER_AGENT).map(Arc::from),
             referer: header(http::header::REFERER).map(Arc::from),
             trace: header(TRACE_HEADER).map(Arc::from),
-            signature: match self.settings().auth {
+            signature: match self.doors.auth_of(parts) {
                 Auth::Enforce => gate::signature_of(parts).map(Arc::new),
                 Auth::Permissive => None,
             },

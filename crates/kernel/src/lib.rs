@@ -52,6 +52,7 @@ pub use listing::Listing;
 pub use meter::{Meter, NoMeter, UsageRecord};
 pub use outbox::{Delivery, DeliveryStep, Event, Listener, NotHeard, Outbox, Told};
 pub use page::{BadToken, Page, mint_token, page, read_token};
+pub use pages::{Asker, ForeignPage, host_of, is_below, is_local, is_loopback, whose_page};
 pub use peeks::Peeks;
 pub use quota::{Quota, QuotaOverride, Quotas};
 pub use room::Room;

@@ -69,7 +69,7 @@ pub trait Room: Send + Sync + 'static {
     }
 
     /// True when a page of any other site may send this request, although haar lets everybody
-    /// in: a resource's own rules let the page's origin in.
+    /// in: policies decide on it ([`Call::auth`]).
     fn welcomes(&self, _route: &Route, _parts: &Parts) -> bool {
         false
     }

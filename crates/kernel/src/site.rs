@@ -16,8 +16,8 @@ pub trait Site: Send + Sync + 'static {
         false
     }
 
-    /// True when pages of any other site may send this, although haar lets everybody in: what is
-    /// public on AWS too, and what lets the page's origin in by rules of its own.
+    /// True when pages of any other site may send this, although haar lets everybody in: what
+    /// [`Doors`](crate::Doors) then says of the visitor is what policies say.
     fn welcomes(&self, _host: &str, _parts: &Parts) -> bool {
         false
     }

@@ -11,9 +11,18 @@ use haar_wire::sigv4::Dialect;
 use http::request::Parts;
 
 use crate::gate::{self, Caller, Presented, Question};
-use crate::{Auth, Call, Doors, Principal, Signature, SignaturePlace};
+use crate::{Auth, Call, Doors, ForeignPage, Principal, Signature, SignaturePlace};
 
 impl Doors {
+    /// Whether policies decide on a request: haar's setting, but that they always decide on what a
+    /// page of another site sends.
+    pub fn auth_of(&self, parts: &Parts) -> Auth {
+        match parts.extensions.get::<ForeignPage>() {
+            Some(_) => Auth::Enforce,
+            None => self.settings.auth,
+        }
+    }
+
     /// Who sent a request, signed for `service` (its signing name), with its circumstances; an
     /// unsigned one is anonymous in `enforce` mode and the account's root otherwise. `body` is
     /// the whole body as it was sent; empty where the signature leaves it out.
@@ -47,12 +56,13 @@ impl Doors {
         Ok(self.kernel()?.call_of(caller, request_id, parts, peer))
     }
 
-    /// Whether a visitor may do something; in permissive mode everybody may.
+    /// Whether a visitor may do something; in permissive mode everybody may but pages of other
+    /// sites.
     ///
     /// # Errors
     /// What the policies say, in AWS's words.
     pub fn authorise(&self, call: &Call, question: &Question<'_>) -> Result<(), AwsError> {
-        if self.settings.auth == Auth::Permissive {
+        if call.auth == Auth::Permissive {
             return Ok(());
         }
         let own = self.kernel()?.identities().policies(&self.ledger.snapshot(), &call.principal);
@@ -80,7 +90,7 @@ impl Doors {
     /// # Errors
     /// A signature that is not the key's, in S3's words.
     pub fn signer(&self, parts: &Parts, signed: &SignedText<'_>) -> Result<Call, AwsError> {
-        let caller = gate::signer(&*self.kernel()?, signed);
+        let caller = gate::signer(&*self.kernel()?, signed, self.auth_of(parts));
         let call =
             self.visit(caller.map_err(|error| gate::refused(&error, Dialect::S3))?, parts)?;
         let signature = Signature { place: SignaturePlace::Form, at: None, payload: None };

@@ -60,7 +60,7 @@ impl Room for S3 {
                 refuse_unpaid(call, bucket, text_member(input, "RequestPayer").as_deref())?;
             }
         }
-        if self.doors.settings.auth == Auth::Permissive {
+        if call.auth == Auth::Permissive {
             return Ok(());
         }
         let keys = keys_of(input, call.now);
@@ -89,15 +89,13 @@ impl Room for S3 {
         Some(method::refused(&parts.method, &path))
     }
 
-    /// Objects are there for the pages that their bucket's rules let in, and so are lists of them;
-    /// what a bucket is set up by is not, nor are other buckets' objects.
+    /// Objects are there for any page that policies and ACLs let in, and so are lists of them;
+    /// what a bucket is set up by is not, nor are other buckets' objects. As on AWS, rules for
+    /// other origins let nobody in: they say who may read the answer.
     fn welcomes(&self, route: &Route, parts: &Parts) -> bool {
         let of_objects = route.label("Key").is_some()
             || matches!(route.operation.name, "ListObjects" | "ListObjectsV2" | "HeadBucket");
-        let bucket = route.label("Bucket").and_then(|name| self.bucket(name).ok());
-        of_objects
-            && !parts.headers.contains_key("x-amz-copy-source")
-            && bucket.is_some_and(|bucket| cors::lets_in(&bucket, parts))
+        of_objects && !parts.headers.contains_key("x-amz-copy-source")
     }
 
     fn adorn(&self, route: &Route, parts: &Parts, answer: &mut Response<Body>) {
@@ -157,7 +155,7 @@ impl S3 {
         operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Result<(), AwsError> {
-        if self.doors.settings.auth == Auth::Permissive {
+        if call.auth == Auth::Permissive {
             return Ok(());
         }
         let keys = keys_of(input, call.now);
@@ -197,7 +195,7 @@ impl S3 {
         ask: &Ask,
         keys: &[(String, Vec<String>)],
     ) -> Result<(), AwsError> {
-        if self.doors.settings.auth == Auth::Permissive {
+        if call.auth == Auth::Permissive {
             return Ok(());
         }
         let record = match &ask.key {

@@ -3,10 +3,8 @@
 use haar_s3_contract::model::CORSRule;
 use haar_wire::Body;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName, HeaderValue, ORIGIN,
-    VARY,
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, HeaderName, HeaderValue, VARY,
 };
-use http::request::Parts;
 use http::{HeaderMap, Response};
 
 use crate::state::BucketRow;
@@ -28,12 +26,6 @@ pub(crate) fn rule_for<'a>(
                 allowed.iter().any(|pattern| fits(&pattern.to_ascii_lowercase(), &header))
             })
     })
-}
-
-/// Whether a bucket's rules let the page in that sends a request.
-pub(crate) fn lets_in(bucket: &BucketRow, parts: &Parts) -> bool {
-    let origin = parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
-    origin.is_some_and(|origin| rule_for(bucket, origin, parts.method.as_str(), &[]).is_some())
 }
 
 /// Whether a text fits a pattern with one `*` at most.

@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use haar_kernel::{
-    Auth, Identities, Identity, IdentityError, Inbound, NoIdentities, Principal, Question,
+    Auth, ForeignPage, Identities, Identity, IdentityError, Inbound, NoIdentities, Principal,
+    Question,
 };
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, PolicySet, Principal as Who};
@@ -145,6 +146,25 @@ async fn in_permissive_mode_everybody_may() {
     let call = cloud.doors.visitor(&parts, b"other", "toy").unwrap();
     assert_eq!(call.principal.arn(), "arn:aws:iam::111122223333:root");
     cloud.doors.authorise(&call, &question("toy:Touch", None)).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn policies_decide_on_pages_of_other_sites_in_permissive_mode_too() {
+    let cloud = Cloud::ephemeral(Auth::Permissive, Arc::new(OneUser));
+    let visit = |signed| {
+        let mut parts = request(&cloud, signed);
+        parts.extensions.insert(ForeignPage);
+        cloud.doors.visitor(&parts, b"body", "toy")
+    };
+    let nobody = visit(None).unwrap();
+    assert_eq!(nobody.principal.arn(), "anonymous");
+    assert!(cloud.doors.authorise(&nobody, &question("toy:Look", None)).is_err());
+    for wrong in [("AKIDUSER", "wrong", "toy"), ("111122223333", "any", "toy")] {
+        assert!(visit(Some(wrong)).is_err(), "{wrong:?}");
+    }
+    let user = visit(Some(("AKIDUSER", "secret", "toy"))).unwrap();
+    cloud.doors.authorise(&user, &question("toy:Look", None)).unwrap();
+    assert!(cloud.doors.authorise(&user, &question("toy:Touch", None)).is_err());
 }
 
 #[tokio::test(start_paused = true)]

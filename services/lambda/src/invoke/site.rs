@@ -10,7 +10,6 @@ use haar_kernel::{Call, Site};
 use haar_ledger::Snapshot;
 use haar_types::RequestId;
 use haar_wire::Body;
-use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Request, Response};
 use tokio::sync::mpsc;
@@ -18,7 +17,7 @@ use tokio::sync::mpsc;
 use super::payload::SYNC_PAYLOAD_BYTES_MAX;
 use super::url::{
     HTTP_INTEGRATION_RESPONSE, IamCaller, PreludeReader, UrlHead, UrlRequest, UrlResponse,
-    add_cors_headers, allowed_origin, function_failed, plain_stream_head, preflight, response,
+    add_cors_headers, function_failed, plain_stream_head, preflight, response,
 };
 use super::url_access::admit;
 use crate::Lambda;
@@ -46,17 +45,9 @@ impl Site for UrlSite {
         host.split('.').nth(1) == Some("lambda-url")
     }
 
-    /// A URL without authorisation is open to any page, as on AWS; another to those that its CORS
-    /// settings name.
-    fn welcomes(&self, host: &str, parts: &Parts) -> bool {
-        let origin = parts.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
-        let snapshot = self.room.doors.ledger.snapshot();
-        let url = row_of(&snapshot, host);
-        url.is_some_and(|url| match (&url.cors, origin) {
-            _ if url.auth_type == "NONE" => true,
-            (Some(cors), Some(origin)) => allowed_origin(cors, origin).is_some(),
-            _ => false,
-        })
+    /// All of it: the function's policy decides, and a signature where the URL asks for one.
+    fn welcomes(&self, _host: &str, _parts: &Parts) -> bool {
+        true
     }
 
     fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {

@@ -7,7 +7,7 @@ mod cors;
 mod request;
 mod response;
 
-pub use cors::{add_cors_headers, allowed_origin, preflight};
+pub use cors::{add_cors_headers, preflight};
 pub use request::{IamCaller, UrlRequest};
 pub use response::{
     HTTP_INTEGRATION_RESPONSE, PreludeReader, UrlHead, UrlResponse, function_failed,

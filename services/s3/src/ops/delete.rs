@@ -136,7 +136,7 @@ impl S3 {
         bucket: &BucketRow,
         doomed: &Doomed<'_>,
     ) -> Result<(), AwsError> {
-        if self.doors.settings.auth == Auth::Permissive {
+        if call.auth == Auth::Permissive {
             return Ok(());
         }
         let action = match doomed.version_id {

@@ -7,7 +7,7 @@ use haar_courier::{Errand, Parcel, Verdict, back_off};
 use haar_iam_contract::sender::role_sender;
 use haar_kernel::{Auth, Call, Principal};
 use haar_s3_contract::model::{ReplicationRule, ServerSideEncryption};
-use haar_types::{RequestId, Timestamp};
+use haar_types::Timestamp;
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 
@@ -160,20 +160,7 @@ impl S3 {
     }
 
     fn call_as(&self, principal: Arc<Principal>, target: &BucketRow) -> Call {
-        Call {
-            account: principal.account.clone(),
-            region: target.region.clone(),
-            request_id: RequestId::new(self.doors.ids.uuid()),
-            now: self.doors.clock.now(),
-            ids: self.doors.ids.ids(),
-            principal,
-            endpoint: "".into(),
-            source_ip: None,
-            user_agent: None,
-            referer: None,
-            trace: None,
-            signature: None,
-        }
+        self.doors.call_as(principal, target.region.clone())
     }
 
     /// The bytes of a copy: the same blobs, or those that stand beside its original.

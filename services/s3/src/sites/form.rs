@@ -111,7 +111,7 @@ fn caller(room: &S3, parts: &Parts, form: &Form) -> Result<Call, AwsError> {
         return room.doors.passer_by(parts);
     };
     let policy = form.field("policy").unwrap_or_default();
-    if policy.is_empty() && room.doors.settings.auth == Auth::Enforce {
+    if policy.is_empty() && room.doors.auth_of(parts) == Auth::Enforce {
         let text = "Bucket POST must contain a field named 'policy'.";
         return Err(refusal::invalid_argument(text, "policy", ""));
     }

@@ -35,7 +35,7 @@ pub struct House {
     pub doors: Doors,
     pub room: Arc<S3>,
     pub queue: Arc<Queue>,
-    _kernel: Arc<Kernel>,
+    pub kernel: Arc<Kernel>,
     _driver: DriverHandle,
     work: tokio::task::JoinHandle<()>,
 }
@@ -108,7 +108,7 @@ impl House {
         let driver = Driver::new(cx).add(room.lifecycles()).run();
         #[allow(clippy::disallowed_methods)] // the wiring's part
         let work = tokio::spawn(room.run());
-        Self { doors, room, queue, _kernel: kernel, _driver: driver, work }
+        Self { doors, room, queue, kernel, _driver: driver, work }
     }
 
     /// Calls an operation with its input as it is.

@@ -58,7 +58,7 @@ pub fn add_cors_headers(cors: Option<&Cors>, request: &[(String, String)], head:
 }
 
 /// What a browser is told that asks for a page of `origin`, where the settings let it in.
-pub fn allowed_origin(cors: &Cors, origin: &str) -> Option<String> {
+fn allowed_origin(cors: &Cors, origin: &str) -> Option<String> {
     let origins = cors.allow_origins.as_deref().unwrap_or_default();
     if origins.iter().any(|known| known == "*") {
         let any = cors.allow_credentials != Some(true);
