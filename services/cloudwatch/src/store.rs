@@ -170,6 +170,17 @@ impl MetricStore {
         self.kv.apply(batch)
     }
 
+    /// Runs work on many records aside.
+    ///
+    /// # Errors
+    /// What the work says, or that it panicked.
+    pub(crate) async fn aside<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, KvError> + Send + 'static,
+    ) -> Result<T, KvError> {
+        self.kv.aside(work).await
+    }
+
     /// Waits until all that was recorded is on disk.
     pub(crate) async fn sync(&self) -> Result<(), KvError> {
         self.flush()?;

@@ -202,6 +202,42 @@ async fn a_select_gathers_metrics_into_groups() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_select_looks_two_weeks_back_at_what_has_values() {
+    let house = House::new();
+    let of = |function: &str, value: f64| {
+        let dimensions = json!([{ "Name": "FunctionName", "Value": function }]);
+        json!({ "Value": value, "Dimensions": dimensions })
+    };
+    put(&house, "Errors", of("old", 1.0)).await.unwrap();
+    house.pass(15 * DAY).await;
+    for (function, value) in [("f", 2.0), ("g", 5.0)] {
+        put(&house, "Errors", of(function, value)).await.unwrap();
+    }
+    let ask = |queries: Value, minutes: u64| {
+        let end = BEGIN + 15 * DAY + Duration::from_secs(60 * minutes);
+        json!({
+            "MetricDataQueries": queries, "StartTime": seconds(BEGIN), "EndTime": seconds(end),
+        })
+    };
+    let text = "SELECT SUM(Errors) FROM SCHEMA(App, FunctionName) GROUP BY FunctionName \
+                ORDER BY SUM() ASC LIMIT 1";
+    let select = |id: &str| json!({ "Id": id, "Expression": text, "Period": 1 });
+    let found = house.ok::<GetMetricData>(ask(json!([select("q")]), 1)).await;
+    let found = &found["MetricDataResults"];
+    assert_eq!((&found[0]["Label"], &found[0]["Values"]), (&json!("f"), &json!([2.0])));
+    let at = (BEGIN + 15 * DAY).seconds() / 60 * 60;
+    assert_eq!(found[0]["Timestamps"][0].as_f64(), Some(at as f64));
+
+    let two = ask(json!([select("q"), select("r")]), 1);
+    let (code, message) = house.call::<GetMetricData>(two).await.unwrap_err();
+    assert_eq!(code, "ValidationError");
+    assert!(message.contains("Only one Metrics Insights query"), "{message}");
+    let mut past = ask(json!([select("q")]), 1);
+    past["EndTime"] = seconds(BEGIN + Duration::from_secs(300));
+    assert_eq!(house.ok::<GetMetricData>(past).await["MetricDataResults"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
 async fn metrics_are_listed_by_dimension_and_by_when_they_were_last_heard_of() {
     let house = House::new();
     for (name, function) in [("Errors", "f"), ("Errors", "g"), ("Calls", "f")] {

@@ -32,18 +32,10 @@ impl Flow<GetMetricData> for Cloudwatch {
             Some(token) => read_skip(&scope_name, token)?,
             None => 0,
         };
-        self.store.flush().map_err(refusal::fault)?;
-        let range = (input.start_time, input.end_time);
-        let mut scope = DataScope::new(&self.store, &call, &input.metric_data_queries, range);
-        let mut found = Vec::new();
-        for query in &input.metric_data_queries {
-            if query.return_data == Some(false) {
-                continue;
-            }
-            for series in series_of(&mut scope, query)? {
-                found.push((query.id.clone(), series));
-            }
-        }
+        let (room, input) = (Arc::clone(&self), Arc::new(input));
+        let asked_for = Arc::clone(&input);
+        let work = move || Ok(room.find_series(&call, &asked_for));
+        let found = self.store.aside(work).await.map_err(refusal::fault)??;
         let asked = input.max_datapoints.and_then(|count| usize::try_from(count).ok());
         let count_max = asked.unwrap_or(POINT_COUNT_MAX).clamp(1, POINT_COUNT_MAX);
         let per_series = (count_max / found.len().max(1)).max(1);
@@ -59,6 +51,29 @@ impl Flow<GetMetricData> for Cloudwatch {
             next_token: more.then(|| mint_token(&scope_name, &next)),
             messages: Some(Vec::new()),
         })
+    }
+}
+
+impl Cloudwatch {
+    /// The series that are asked for, with their queries' ids. Reads as many records as there are.
+    fn find_series(
+        &self,
+        call: &Call,
+        input: &GetMetricDataInput,
+    ) -> Result<Vec<(String, Series)>, AwsError> {
+        self.store.flush().map_err(refusal::fault)?;
+        let range = (input.start_time, input.end_time);
+        let mut scope = DataScope::new(&self.store, call, &input.metric_data_queries, range);
+        let mut found = Vec::new();
+        for query in &input.metric_data_queries {
+            if query.return_data == Some(false) {
+                continue;
+            }
+            for series in series_of(&mut scope, query)? {
+                found.push((query.id.clone(), series));
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -78,6 +93,12 @@ fn check_queries(input: &GetMetricDataInput) -> Result<(), AwsError> {
         return Err(refusal::validation(format!(
             "The collection MetricDataQueries must have a size from 1 to {QUERY_COUNT_MAX}."
         )));
+    }
+    let texts = queries.iter().filter_map(|query| query.expression.as_deref());
+    if texts.filter(|text| Insight::is_meant(text)).count() > 1 {
+        return Err(refusal::validation(
+            "Only one Metrics Insights query is allowed in a GetMetricData request.",
+        ));
     }
     for (index, query) in queries.iter().enumerate() {
         let path = format!("MetricDataQueries.member.{}", index + 1);

@@ -58,9 +58,18 @@ struct Order {
 /// Digests by the seconds at which their periods begin.
 pub(crate) type Periods = BTreeMap<i64, Digest>;
 
-/// What a query gathers: periods by the values that it groups by.
+/// What a query gathers: figures of periods by the values that it groups by.
 #[derive(Debug, Default)]
-pub(crate) struct Gathered(BTreeMap<Vec<String>, Periods>);
+pub(crate) struct Gathered(BTreeMap<Vec<String>, BTreeMap<i64, Figures>>);
+
+/// All that a query asks of a period's observations.
+#[derive(Clone, Copy, Debug)]
+struct Figures {
+    count: f64,
+    sum: f64,
+    minimum: f64,
+    maximum: f64,
+}
 
 impl Insight {
     /// Whether an expression is such a query.
@@ -113,7 +122,7 @@ impl Insight {
             .0
             .into_iter()
             .map(|(values, periods)| {
-                let points = periods.iter().map(|(at, digest)| (*at, self.function.of(digest)));
+                let points = periods.iter().map(|(at, figures)| (*at, self.function.of(figures)));
                 Series { label: values.join(" "), period_s, ..Series::default() }.with(points)
             })
             .collect();
@@ -129,34 +138,49 @@ impl Insight {
 }
 
 impl Gathered {
-    /// Adds a metric's periods to a group.
-    pub(crate) fn add(&mut self, group: Vec<String>, periods: Periods) {
+    /// Adds a metric's periods to a group; one without any makes no group.
+    pub(crate) fn add(&mut self, group: Vec<String>, periods: &Periods) {
+        if periods.is_empty() {
+            return;
+        }
         let sums = self.0.entry(group).or_default();
         for (at, digest) in periods {
-            sums.entry(at).or_default().merge(&digest);
+            let figures = Figures::of(digest);
+            sums.entry(*at).and_modify(|known| known.merge(figures)).or_insert(figures);
         }
+    }
+}
+
+impl Figures {
+    fn of(digest: &Digest) -> Self {
+        let Digest { count, sum, minimum, maximum, .. } = *digest;
+        Self { count, sum, minimum, maximum }
+    }
+
+    fn merge(&mut self, other: Self) {
+        self.count += other.count;
+        self.sum += other.sum;
+        self.minimum = self.minimum.min(other.minimum);
+        self.maximum = self.maximum.max(other.maximum);
     }
 }
 
 impl Function {
     /// The figure of a period's observations.
-    fn of(self, digest: &Digest) -> f64 {
+    fn of(self, figures: &Figures) -> f64 {
         match self {
-            Self::Avg => digest.average(),
-            Self::Count => digest.count,
-            Self::Max => digest.maximum,
-            Self::Min => digest.minimum,
-            Self::Sum => digest.sum,
+            Self::Avg => figures.sum / figures.count,
+            Self::Count => figures.count,
+            Self::Max => figures.maximum,
+            Self::Min => figures.minimum,
+            Self::Sum => figures.sum,
         }
     }
 
-    /// The figure of a whole series; what has no points comes first.
+    /// The figure of a whole series, which has points.
     fn over(self, series: &Series) -> f64 {
         let values = || series.points.values().copied();
         let count = series.points.len() as f64;
-        if series.points.is_empty() {
-            return f64::NEG_INFINITY;
-        }
         match self {
             Self::Avg => values().sum::<f64>() / count,
             Self::Count => count,
@@ -208,7 +232,7 @@ mod tests {
         let gathered = || {
             let mut gathered = Gathered::default();
             let mut add = |group: &str, at, values: &[f64]| {
-                gathered.add(vec![group.to_owned()], [(at, digest(values))].into());
+                gathered.add(vec![group.to_owned()], &[(at, digest(values))].into());
             };
             add("low", 0, &[1.0, 3.0]);
             add("high", 0, &[10.0]);

@@ -1,6 +1,7 @@
 //! What the queries of one request stand for.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use haar_cloudwatch_contract::model::{MetricDataQuery, MetricStat};
 use haar_kernel::Call;
@@ -12,11 +13,11 @@ use super::super::statistics::read_period;
 use crate::refusal;
 use crate::rules::insights::{Gathered, Insight, Periods};
 use crate::rules::math::{Expression, MathError, Scope, Series, Value, evaluate};
-use crate::rules::period::first_period;
+use crate::rules::period::{Resolution, first_period};
 use crate::rules::search::Search;
 use crate::rules::statistic::Statistic;
 use crate::rules::unit::Unit;
-use crate::store::{MetricKey, MetricStore, Span};
+use crate::store::{Listed, MetricKey, MetricStore, Span};
 
 /// Period of what no query gives a period to.
 const PERIOD_S: u32 = 300;
@@ -24,6 +25,11 @@ const PERIOD_S: u32 = 300;
 const SEARCH_COUNT_MAX: usize = 500;
 /// Most metrics that one `SELECT` looks at. AWS docs: *CloudWatch Metrics Insights quotas*.
 const INSIGHT_METRIC_COUNT_MAX: usize = 10_000;
+
+/// How far back a `SELECT` looks. AWS docs: *CloudWatch Metrics Insights quotas*.
+const INSIGHT_AGE_MAX: Duration = Duration::from_secs(14 * 24 * 3600);
+/// Shortest period of a `SELECT`.
+const INSIGHT_PERIOD_S_MIN: i32 = 60;
 
 /// Reads metrics and evaluates expressions, each query once.
 pub(super) struct DataScope<'a> {
@@ -122,7 +128,8 @@ impl<'a> DataScope<'a> {
                 "The value {stat} for parameter Stat is not supported."
             )));
         };
-        let periods = self.periods(key, period_s, unit)?;
+        let period = read_period(period_s, "Period")?;
+        let periods = self.periods(key, (self.range, period), unit)?;
         let points = periods.iter().filter_map(|(at, digest)| Some((*at, statistic.of(digest)?)));
         let period_s = u32::try_from(period_s).unwrap_or(PERIOD_S);
         let series = Series { label: key.name.clone(), period_s, ..Series::default() };
@@ -133,11 +140,9 @@ impl<'a> DataScope<'a> {
     fn periods(
         &self,
         key: &MetricKey,
-        period_s: i32,
+        ((start, end), period): ((Timestamp, Timestamp), Duration),
         unit: Option<Unit>,
     ) -> Result<Periods, AwsError> {
-        let period = read_period(period_s, "Period")?;
-        let (start, end) = self.range;
         let start = first_period(start, period, self.call.now);
         let span = Span { start, end, period, unit };
         let mut periods = Periods::new();
@@ -149,17 +154,15 @@ impl<'a> DataScope<'a> {
 
     /// What a `SELECT` stands for: one series, or one for each group.
     fn gather(&self, insight: &Insight, period_s: i32) -> Result<Value, AwsError> {
-        let place = (&self.call.account, &self.call.region);
-        let (mut gathered, mut found) = (Gathered::default(), 0);
-        for listed in self.store.list(place, Some(insight.namespace()), None) {
-            let key = listed.map_err(refusal::fault)?.key;
-            let Some(group) = insight.group_of(&key.name, &key.dimensions) else { continue };
-            gathered.add(group, self.periods(&key, period_s, None)?);
-            found += 1;
-            if found == INSIGHT_METRIC_COUNT_MAX {
-                break;
-            }
-        }
+        read_period(period_s, "Period")?;
+        let period_s = period_s.max(INSIGHT_PERIOD_S_MIN);
+        let period = read_period(period_s, "Period")?;
+        let (start, end) = self.range;
+        let start = start.max(self.call.now - INSIGHT_AGE_MAX);
+        let gathered = match start < end {
+            true => self.gather_all(insight, (start, end), period)?,
+            false => Gathered::default(),
+        };
         let seconds = u32::try_from(period_s).unwrap_or(PERIOD_S);
         let mut series = insight.series(gathered, seconds);
         Ok(match insight.is_grouped() {
@@ -168,6 +171,32 @@ impl<'a> DataScope<'a> {
                 series.pop().unwrap_or(Series { period_s: seconds, ..Series::default() }),
             ),
         })
+    }
+
+    /// The groups of a `SELECT`. What has no values in the range counts nowhere.
+    fn gather_all(
+        &self,
+        insight: &Insight,
+        range: (Timestamp, Timestamp),
+        period: Duration,
+    ) -> Result<Gathered, AwsError> {
+        let place = (&self.call.account, &self.call.region);
+        let oldest = first_period(range.0, period, self.call.now);
+        let (mut gathered, mut found) = (Gathered::default(), 0);
+        for listed in self.store.list(place, Some(insight.namespace()), None) {
+            let Listed { key, last_at } = listed.map_err(refusal::fault)?;
+            if last_at + Resolution::Minute.period() <= oldest {
+                continue;
+            }
+            let Some(group) = insight.group_of(&key.name, &key.dimensions) else { continue };
+            let periods = self.periods(&key, (range, period), None)?;
+            found += usize::from(!periods.is_empty());
+            gathered.add(group, &periods);
+            if found == INSIGHT_METRIC_COUNT_MAX {
+                break;
+            }
+        }
+        Ok(gathered)
     }
 }
 
@@ -218,7 +247,7 @@ impl Scope for DataScope<'_> {
 
     fn range(&self) -> (i64, i64) {
         let (start, end) = self.range;
-        let period = std::time::Duration::from_secs(u64::from(self.period_s()));
+        let period = Duration::from_secs(u64::from(self.period_s()));
         let start = first_period(start, period, self.call.now).seconds();
         (start, end.0.div_euclid(1000) + i64::from(end.0.rem_euclid(1000) > 0))
     }
