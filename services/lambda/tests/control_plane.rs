@@ -149,6 +149,22 @@ async fn an_account_has_room_for_so_much_code() {
     assert_eq!(house.call::<PublishLayerVersion>(layer.clone()).await, full());
     let settings = house.ok::<GetAccountSettings>(json!({})).await;
     assert_eq!(settings["AccountLimit"]["TotalCodeSize"], 0);
+    let mut broken = python("f");
+    broken["Code"] = json!({ "ZipFile": "bm8gYXJjaGl2ZQ==" });
+    assert_eq!(house.call::<CreateFunction>(broken).await, full());
+
+    // a folder takes nothing, nor does what is only tried
+    let folder = tempfile::tempdir().unwrap();
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    std::fs::set_permissions(folder.path(), open).unwrap();
+    let mut of_folder = python("f");
+    of_folder["Code"] = json!({ "S3Bucket": "hot-reload", "S3Key": folder.path() });
+    house.ok::<CreateFunction>(of_folder).await;
+    house.settled("f").await;
+    let mut update = json!({ "FunctionName": "f", "ZipFile": zip("a.py", ""), "DryRun": true });
+    house.ok::<UpdateFunctionCode>(update.clone()).await;
+    update["DryRun"] = json!(false);
+    assert_eq!(house.call::<UpdateFunctionCode>(update).await, full());
 
     let house = House::new();
     let size = |seen: &Value| seen["CodeSize"].as_i64().unwrap();

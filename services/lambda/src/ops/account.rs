@@ -1,6 +1,6 @@
 //! What an account may use and uses.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use haar_kernel::{Answer, Call, Query, Quota};
 use haar_lambda_contract::model::{
@@ -11,8 +11,7 @@ use haar_ledger::Snapshot;
 use super::Input;
 use crate::rules::settings::{UNZIPPED_BYTES_MAX, ZIP_BYTES_MAX};
 use crate::state::{
-    Code, FunctionKey, FunctionRow, LayerKey, LayerVersionKey, LayerVersionRow, VersionKey,
-    VersionRow,
+    FunctionKey, FunctionRow, LayerKey, LayerVersionKey, LayerVersionRow, VersionKey, VersionRow,
 };
 use crate::{Lambda, Refusal, render};
 
@@ -54,14 +53,19 @@ impl Query<GetAccountSettings> for Lambda {
 }
 
 impl Lambda {
-    /// Refuses an archive for which the caller's storage has no room left. Code that it takes the
+    /// Refuses bytes for which the caller's storage has no room left. Code that they take the
     /// place of still counts, as its functions may still run.
     ///
     /// # Errors
     /// With AWS's words.
-    pub(super) fn check_code_storage(&self, call: &Call, added: &Code) -> Result<(), Refusal> {
-        let present = code_bytes(call, &self.doors.ledger.snapshot());
-        match present.saturating_add(added.size) > self.code_bytes_max(call) {
+    pub(super) fn check_code_storage(
+        &self,
+        call: &Call,
+        snapshot: &Snapshot,
+        added: u64,
+    ) -> Result<(), Refusal> {
+        let present = code_bytes(call, snapshot);
+        match present.saturating_add(added) > self.code_bytes_max(call) {
             true => Err(Refusal::CodeStorageExceeded),
             false => Ok(()),
         }
@@ -78,10 +82,11 @@ impl Lambda {
 fn code_bytes(call: &Call, snapshot: &Snapshot) -> u64 {
     let functions = snapshot.range::<FunctionRow>(FunctionKey::all(&call.account, &call.region));
     let of_functions = functions.map(|function| {
-        let versions = snapshot.range::<VersionRow>(VersionKey::all(&function.key));
-        let archives: BTreeSet<_> =
-            versions.map(|row| (row.code.sha256.clone(), row.code.size)).collect();
-        archives.iter().map(|(_, size)| size).sum::<u64>()
+        let all = VersionKey::all(&function.key);
+        let versions: Vec<_> = snapshot.range::<VersionRow>(all).collect();
+        let archives: BTreeMap<_, _> =
+            versions.iter().map(|row| (row.code.sha256.as_str(), row.code.size)).collect();
+        archives.values().sum::<u64>()
     });
     let first = LayerKey::all(&call.account, &call.region);
     let first_version = LayerVersionKey { layer: first.start().clone(), version: 0 };

@@ -193,20 +193,25 @@ fn check_folder(folder: &str) -> Result<PathBuf, Refusal> {
 }
 
 impl Lambda {
-    /// Takes code in.
+    /// Takes code in; `fits` is asked of an archive's bytes before it is unpacked.
     ///
     /// # Errors
-    /// When it does not unpack, or the disk does not take it.
+    /// When it does not fit or does not unpack, or the disk does not take it.
     pub(super) async fn take_code(
         &self,
         call: &Call,
         source: CodeSource,
+        fits: impl FnOnce(u64) -> Result<(), Refusal>,
     ) -> Result<Code, AwsError> {
         match source {
-            CodeSource::Archive(archive) => self.take_archive(archive).await,
+            CodeSource::Archive(archive) => {
+                fits(archive.len() as u64)?;
+                self.take_archive(archive).await
+            }
             CodeSource::Image(uri) => self.take_image(call, uri).await,
             CodeSource::Object { bucket, key, version } => {
                 let archive = self.read_object(call, bucket, key, version).await?;
+                fits(archive.len() as u64)?;
                 self.take_archive(archive).await
             }
             CodeSource::Folder(folder) => {

@@ -34,8 +34,9 @@ impl Flow<CreateFunction> for Lambda {
     ) -> Answer<CreateFunction> {
         check_supported(&input)?;
         let source = CodeSource::of_create(&self, &mut input)?;
-        let code = self.take_code(&call, source).await?;
-        self.check_code_storage(&call, &code)?;
+        let snapshot = self.doors.ledger.snapshot();
+        let fits = |size| self.check_code_storage(&call, &snapshot, size);
+        let code = self.take_code(&call, source, fits).await?;
         self.commit(|tx| Ok(create(&self, &call, tx, &input, code)?)).await
     }
 }
@@ -65,6 +66,7 @@ fn create(
     if tx.contains::<FunctionRow>(&key) {
         return Err(Refusal::ResourceConflict(format!("Function already exist: {}", key.name)));
     }
+    room.check_code_storage(call, tx, code.size)?; // others may have been faster
     let settings = super::function_configuration::new_settings(room, tx, &key, input)?;
     settings::check(&settings)?;
     settings::check_unzipped(code.unzipped_size, &settings)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use haar_kernel::{Answer, Call, Flow};
 use haar_lambda_contract::model::{FunctionConfiguration, UpdateFunctionCode};
-use haar_ledger::Tx;
+use haar_ledger::{Snapshot, Tx};
 
 use super::Input;
 use super::code::CodeSource;
@@ -12,7 +12,7 @@ use super::code_signing;
 use super::version::publish;
 use crate::lookup::{check_revision, check_settled, find_unqualified, find_version};
 use crate::rules::settings;
-use crate::state::{Build, Code, FunctionState, UpdateStatus, VersionKey, VersionRow};
+use crate::state::{Build, Code, FunctionRow, FunctionState, UpdateStatus, VersionKey, VersionRow};
 use crate::{Lambda, Refusal, render};
 
 /// AWS docs: *Lambda API Reference > UpdateFunctionCode*.
@@ -27,13 +27,25 @@ impl Flow<UpdateFunctionCode> for Lambda {
         let function = find_unqualified(&snapshot, &call.account, &call.region, name)?;
         let latest = find_version(&snapshot, &VersionKey::latest(&function.key))?;
         let source = CodeSource::of_update(&self, &mut input, &latest.settings.package_type)?;
-        let code = self.take_code(&call, source).await?;
-        self.check_code_storage(&call, &code)?;
-        self.commit(|tx| Ok(update(&call, tx, &input, code)?)).await
+        // one of the same size may be the same: its digest tells when it is unpacked
+        let is_trial = input.dry_run == Some(true);
+        let fits = |size| match is_trial || holds(&snapshot, &function, |held| held.size == size) {
+            true => Ok(()),
+            false => self.check_code_storage(&call, &snapshot, size),
+        };
+        let code = self.take_code(&call, source, fits).await?;
+        self.commit(|tx| Ok(update(&self, &call, tx, &input, code)?)).await
     }
 }
 
+/// Whether one of a function's versions has such code: it takes no more space then.
+fn holds(snapshot: &Snapshot, function: &FunctionRow, is_such: impl Fn(&Code) -> bool) -> bool {
+    let mut versions = snapshot.range::<VersionRow>(VersionKey::all(&function.key));
+    versions.any(|row| is_such(&row.code))
+}
+
 fn update(
+    room: &Lambda,
     call: &Call,
     tx: &mut Tx,
     input: &Input<UpdateFunctionCode>,
@@ -44,6 +56,9 @@ fn update(
     let verbs = "GetFunction/GetAlias";
     check_revision(input.revision_id.as_deref(), &latest.revision_id, verbs)?;
     check_settled(&latest)?;
+    if input.dry_run != Some(true) && !holds(tx, &function, |held| held.sha256 == code.sha256) {
+        room.check_code_storage(call, tx, code.size)?;
+    }
     code_signing::check_code(tx, &function.key, function.code_signing.as_ref())?;
     let mut settings = latest.settings.clone();
     if let Some([architecture, ..]) = input.architectures.as_deref() {

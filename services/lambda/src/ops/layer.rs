@@ -28,8 +28,9 @@ impl Flow<PublishLayerVersion> for Lambda {
         mut input: Input<PublishLayerVersion>,
     ) -> Answer<PublishLayerVersion> {
         let source = CodeSource::of_layer(&mut input)?;
-        let code = self.take_code(&call, source).await?;
-        self.check_code_storage(&call, &code)?;
+        let snapshot = self.doors.ledger.snapshot();
+        let fits = |size| self.check_code_storage(&call, &snapshot, size);
+        let code = self.take_code(&call, source, fits).await?;
         self.commit(|tx| Ok(publish(&self, &call, tx, input, code)?)).await
     }
 }
@@ -42,6 +43,7 @@ fn publish(
     code: Code,
 ) -> Result<PublishLayerVersionResponse, Refusal> {
     let layer = layer_key(&call.account, &call.region, &input.layer_name)?;
+    room.check_code_storage(call, tx, code.size)?;
     let present = tx.get::<LayerRow>(&layer).map_or(0, |row| row.version_count);
     let texts = |list: &[Runtime]| list.iter().map(|one| one.as_str().to_owned()).collect();
     let names = |list: &[Architecture]| list.iter().map(|one| one.as_str().to_owned()).collect();

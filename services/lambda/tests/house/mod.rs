@@ -43,18 +43,18 @@ pub type Refused = (String, String);
 impl House {
     /// With its controllers at work.
     pub fn new() -> Self {
-        let mut house = Self::still();
-        let cx = ActCx::new(
-            house.doors.ledger.clone(),
-            house.doors.clock.clone(),
-            house.doors.ids.clone(),
-        );
+        Self::still().at_work()
+    }
+
+    fn at_work(mut self) -> Self {
+        let doors = &self.doors;
+        let cx = ActCx::new(doors.ledger.clone(), doors.clock.clone(), doors.ids.clone());
         let driver = Driver::new(cx)
-            .add(Arc::new(Functions::new(Arc::clone(&house.room))))
-            .add(Arc::new(Provisioned::new(Arc::clone(&house.room))))
+            .add(Arc::new(Functions::new(Arc::clone(&self.room))))
+            .add(Arc::new(Provisioned::new(Arc::clone(&self.room))))
             .add(Arc::new(Mappings));
-        house.driver = Some(driver.run());
-        house
+        self.driver = Some(driver.run());
+        self
     }
 
     /// Where no controller is at work.
@@ -67,10 +67,10 @@ impl House {
         Self::made(Settings { auth, ..Settings::default() })
     }
 
-    /// The same with a quota of the operator's.
+    /// With a quota of the operator's, and with its controllers at work.
     pub fn with_quota(quota: &str) -> Self {
         let quotas = [quota.parse().unwrap()].into_iter().collect();
-        Self::made(Settings { quotas, ..Settings::default() })
+        Self::made(Settings { quotas, ..Settings::default() }).at_work()
     }
 
     fn made(settings: Settings) -> Self {
