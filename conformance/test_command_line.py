@@ -189,6 +189,40 @@ def test_up_tells_programs_where_it_is_and_refuses_what_is_no_region(tmp_path):
         assert started.wait(30) == 0
 
 
+def test_up_hands_programs_the_root_key_that_it_mints(tmp_path):
+    command = [
+        BINARY, "--json", "up", "--listen", "127.0.0.1:0", "--data-dir", str(tmp_path),
+        "--auth", "enforce",
+    ]
+    for is_first in (True, False):
+        with subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        ) as started:
+            ready = json.loads(started.stdout.readline())
+            if is_first:
+                client = boto3.client(
+                    "sts", endpoint_url=ready["url"], region_name=ready["region"],
+                    aws_access_key_id=ready["accessKeyId"],
+                    aws_secret_access_key=ready["secretAccessKey"],
+                )
+                assert client.get_caller_identity()["Arn"].endswith(":root")
+            else:
+                assert "secretAccessKey" not in ready
+            started.terminate()
+            assert started.wait(30) == 0
+
+
+def test_up_refuses_a_folder_that_has_no_sdk(tmp_path):
+    for folder, problem in [(tmp_path / "absent", "cannot be read"), (tmp_path, "has no @aws-sdk in it")]:
+        tmp_path.chmod(0o755)
+        refused = subprocess.run(
+            [BINARY, "up", "--ephemeral", "--listen", "127.0.0.1:0"], capture_output=True, text=True,
+            timeout=30, env={**os.environ, "HAAR_NODE_MODULES": str(folder)},
+        )
+        assert refused.returncode != 0 and refused.stdout == ""
+        assert f"{folder} {problem}" in refused.stderr
+
+
 def test_functions_of_node_find_the_sdk_that_the_host_has(clients):
     modules = clients / "js" / "node_modules"
     cloud = Cloud(environment={"HAAR_NODE_MODULES": str(modules)}).start()

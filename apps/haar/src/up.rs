@@ -10,10 +10,12 @@ use haar_clock::IdSource;
 use haar_gateway::Gateway;
 use haar_kernel::{Auth, QuotaOverride, Settings};
 use haar_types::{AccountId, Region};
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{memory, wiring};
+use crate::memory;
+use crate::wiring::{self, Notices};
 
 /// Start the cloud.
 #[derive(Args, Clone, Debug)]
@@ -48,8 +50,8 @@ pub(crate) struct UpArguments {
         env = "HAAR_DEFAULT_VPC"
     )]
     pub(crate) default_vpc: Option<Ipv4Addr>,
-    /// A node_modules folder whose packages Node functions find, such as @aws-sdk; without it, one
-    /// where npm puts what is installed for all.
+    /// A node_modules folder with @aws-sdk: Node functions find all that is in it. Without it, they
+    /// find @aws-sdk and @smithy where npm puts what is installed for all.
     #[arg(long, value_name = "DIR", env = "HAAR_NODE_MODULES")]
     pub(crate) node_modules: Option<PathBuf>,
     /// Divide AWS's long documented waits (async retries, idle reaping) by this.
@@ -191,21 +193,38 @@ async fn serve(arguments: &UpArguments, json: bool) -> Result<(), String> {
     stop_on_signals(stopping.clone())?;
 
     let settings = arguments.settings(address.port());
-    let ready = ready(&settings, address, json);
-    let cloud = wiring::start(settings, stopping).await?;
-    crate::commands::announce(&ready);
+    if let Some(named) = &settings.node_modules {
+        haar_lambda::runtimes::check_node_modules(named)?;
+    }
+    let cloud = wiring::start(settings.clone(), stopping).await?;
+    crate::commands::announce(&match json {
+        true => document(&settings, address, &cloud.notices),
+        false => text(address, &cloud.notices),
+    });
     cloud.serve(listener).await;
     cloud.stop().await;
     Ok(())
 }
 
-/// What is said when the cloud can be called: a line for people, or one document for programs.
-fn ready(settings: &Settings, address: SocketAddr, json: bool) -> String {
-    if !json {
-        return format!("haar is ready on http://{address}");
-    }
+/// What people are told when the cloud can be called.
+fn text(address: SocketAddr, notices: &Notices) -> String {
+    let warning = notices.warning.as_ref();
+    let warning = warning.map(|text| format!("Not all can run here: {text} (see haar doctor).\n"));
+    let key = notices.root_key.as_ref().map(|key| {
+        format!(
+            "The root user's key of account {}, shown this once:\n  \
+             export AWS_ACCESS_KEY_ID={}\n  export AWS_SECRET_ACCESS_KEY={}\n",
+            key.account, key.access_key_id, key.secret_access_key,
+        )
+    });
+    let (warning, key) = (warning.unwrap_or_default(), key.unwrap_or_default());
+    format!("{warning}{key}haar is ready on http://{address}")
+}
+
+/// The same for programs, as one document.
+fn document(settings: &Settings, address: SocketAddr, notices: &Notices) -> String {
     let data_dir = (!settings.ephemeral).then_some(&settings.data_dir);
-    serde_json::json!({
+    let mut document = json!({
         "url": format!("http://{address}"),
         "account": settings.account.as_str(),
         "region": settings.region.as_str(),
@@ -215,8 +234,15 @@ fn ready(settings: &Settings, address: SocketAddr, json: bool) -> String {
         },
         "dataDir": data_dir,
         "pid": std::process::id(),
-    })
-    .to_string()
+    });
+    if let Some(warning) = &notices.warning {
+        document["warning"] = json!(warning);
+    }
+    if let Some(key) = &notices.root_key {
+        document["accessKeyId"] = json!(key.access_key_id);
+        document["secretAccessKey"] = json!(key.secret_access_key);
+    }
+    document.to_string()
 }
 
 /// The first SIGINT or SIGTERM stops gracefully; a second one ends the process.

@@ -22,6 +22,7 @@ use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, DriverHandle};
 use haar_cost::UsageBook;
 use haar_gateway::Gateway;
+use haar_iam::RootKey;
 use haar_images::{Bounds, Store};
 use haar_kernel::{DoorParts, Doors, Settings};
 use haar_substrate::Substrate;
@@ -46,8 +47,18 @@ pub(crate) struct Cloud {
     rooms: Arc<Rooms>,
     substrate: Arc<dyn Substrate>,
     stores: Stores,
+    /// What its operator must be told, once.
+    pub(crate) notices: Notices,
     /// Held until this cloud has ended.
     _ground: Ground,
+}
+
+/// What the operator of a cloud that has started must be told.
+pub(crate) struct Notices {
+    /// Minted by the first start in `enforce` mode, and never shown again.
+    pub(crate) root_key: Option<RootKey>,
+    /// Why not all can run on this machine.
+    pub(crate) warning: Option<String>,
 }
 
 impl Cloud {
@@ -85,7 +96,7 @@ pub(crate) async fn start(
     let ground_kept = ground::keep(&settings, &stores.ledger); // while the rest starts
     let key = async { data_key::open(&settings.data_dir, &ids) }; // while the helper starts
     let (substrate, key) = tokio::join!(substrate(&settings, instance), key);
-    let (substrate, key) = (substrate?, key?);
+    let ((substrate, warning), key) = (substrate?, key?);
     let meter = UsageBook::open(&stores.kv).map_err(|error| format!("the meter: {error}"))?;
     let meter = Arc::new(meter);
     let doors = Doors::new(DoorParts {
@@ -104,31 +115,28 @@ pub(crate) async fn start(
     let cx = ActCx::new(stores.ledger.clone(), clock.clone(), ids);
     let driver = rooms.driver(cx).run();
     rooms.start()?;
-    show_root_key(&rooms).await?;
     let pages = pages::all(&doors, &rooms, &driver, &time);
     let gateway = Gateway::new(kernel, clock.clone(), rooms.sites(), pages, stopping);
     api.open(&gateway);
     ground_kept.await?;
-    Ok(Cloud { clock, gateway, driver, rooms, substrate, stores, _ground: ground })
+    let root_key = root_key(&rooms).await?; // last: what fails behind it would lose the key
+    let notices = Notices { root_key, warning };
+    Ok(Cloud { clock, gateway, driver, rooms, substrate, stores, notices, _ground: ground })
 }
 
-/// In `enforce` mode the first start mints the root user's key: shown here and never again.
-async fn show_root_key(rooms: &Arc<Rooms>) -> Result<(), String> {
+/// The root user's key, where this start has minted it.
+async fn root_key(rooms: &Arc<Rooms>) -> Result<Option<RootKey>, String> {
     let rooms = Arc::clone(rooms);
     let minted = tokio::task::spawn_blocking(move || rooms.iam.ensure_root_key()).await;
     let minted = minted.map_err(|error| error.to_string())?;
-    let Some(key) = minted.map_err(|error| format!("the root key: {error}"))? else {
-        return Ok(());
-    };
-    crate::commands::announce(&format!(
-        "The root user's key of account {}, shown this once:\n  \
-         export AWS_ACCESS_KEY_ID={}\n  export AWS_SECRET_ACCESS_KEY={}",
-        key.account, key.access_key_id, key.secret_access_key,
-    ));
-    Ok(())
+    minted.map_err(|error| format!("the root key: {error}"))
 }
 
-async fn substrate(settings: &Settings, instance: String) -> Result<Arc<dyn Substrate>, String> {
+/// What runs things, and why not all can run here.
+async fn substrate(
+    settings: &Settings,
+    instance: String,
+) -> Result<(Arc<dyn Substrate>, Option<String>), String> {
     let exe = std::env::current_exe().map_err(|error| format!("could not find haar: {error}"))?;
     let images = Store::open(&settings.data_dir.join("images"), Clock::system(), Bounds::default())
         .map_err(|error| format!("could not open the image store: {error}"))?;
@@ -140,10 +148,8 @@ async fn substrate(settings: &Settings, instance: String) -> Result<Arc<dyn Subs
     };
     let started = OciSubstrate::start(config).await;
     let started = started.map_err(|error| format!("could not start the runtime: {error}"))?;
-    if let Some(warning) = haar_substrate_oci::warning(&started.capabilities()) {
-        crate::commands::announce(&format!("Not all can run here: {warning} (see haar doctor)."));
-    }
-    Ok(Arc::new(started))
+    let warning = haar_substrate_oci::warning(&started.capabilities());
+    Ok((Arc::new(started), warning))
 }
 
 /// A name that no other haar on this machine has: from the data directory, by whichever of its

@@ -23,7 +23,7 @@ pub use discovery::Interpreter;
 pub(crate) use java::take_options;
 pub use launch::{API_PORT, RUNTIME_API_PORT, SANDBOX_USER};
 pub(crate) use launch::{RUNTIME_API, listen, waiting_environment};
-pub use sdk::Sdk;
+pub use sdk::{Sdk, check_node_modules};
 pub use table::Family;
 
 /// The runtimes that this host can offer.
@@ -79,7 +79,7 @@ impl Launch {
 
 impl Runtimes {
     /// Looks for interpreters and lays haar's bootstraps under `data_dir`. Node functions find the
-    /// packages of `node_modules`, or of a folder where npm puts them. Blocking: asks some programs
+    /// packages of `node_modules`, or the SDK of a folder where npm puts it. Blocking: asks some programs
     /// for their version.
     ///
     /// # Errors

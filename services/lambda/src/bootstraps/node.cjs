@@ -205,12 +205,22 @@ function importFile(file) {
     }
   });
   const parents = places.map((place) => pathToFileURL(path.join(path.dirname(place), '_')).href);
-  if (parents.length > 0) searchBelow(parents);
+  const isSdk = (place) => place === path.join(__dirname, 'node_modules');
+  if (parents.length > 0) searchBelow(parents, places.every(isSdk) && bringsSdk());
   return import(pathToFileURL(file).href);
 }
 
-/** Packages that are not found beside a module are looked for beside `parents`. */
-function searchBelow(parents) {
+/** Whether the function is packaged with the SDK, and so needs none of the host's. */
+function bringsSdk() {
+  const root = process.env.LAMBDA_TASK_ROOT || '/var/task';
+  return fs.existsSync(path.join(root, 'node_modules', '@aws-sdk'));
+}
+
+/**
+ * Packages that are not found beside a module are looked for beside `parents`; where they are not
+ * needed, only by hooks that cost nothing.
+ */
+function searchBelow(parents, isNeedless) {
   const module = require('module');
   const isPackage = (name) => !/^(?:[./#]|[a-z][a-z0-9+.-]*:)/i.test(name);
   if (module.registerHooks) {
@@ -229,7 +239,7 @@ function searchBelow(parents) {
         }
       },
     });
-  } else if (module.register) { // hooks of older Nodes have a thread of their own
+  } else if (module.register && !isNeedless) { // hooks of older Nodes have a thread of their own
     const hooks = `
       const parents = ${JSON.stringify(parents)};
       const isPackage = ${isPackage};
