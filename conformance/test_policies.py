@@ -235,6 +235,21 @@ def test_what_was_denied_can_be_decoded_by_those_who_may(closed, root, user):
     assert code == "InvalidAuthorizationMessageException"
 
 
+def test_what_was_denied_with_many_tags_can_be_decoded_too(closed, root, user):
+    denied = user("tagger", allow("sts:GetCallerIdentity"))
+    tags = [{"Key": f"{n:02}{'k' * 100}", "Value": "v" * 250} for n in range(50)]
+    _, message, _ = refusal(
+        closed.client("ec2", **denied).create_vpc, CidrBlock="10.9.0.0/16",
+        TagSpecifications=[{"ResourceType": "vpc", "Tags": tags}],
+    )
+    sealed = message.split(". Encoded authorization failure message: ")[1]
+    found = closed.client("sts", **root).decode_authorization_message(EncodedMessage=sealed)
+    context = json.loads(found["DecodedMessage"])["context"]
+    keys = [one["key"] for one in context["conditions"]["items"]]
+    assert context["action"] == "ec2:CreateVpc"
+    assert 10 < len(keys) < 50 and "aws:currenttime" in keys
+
+
 def test_metrics_may_be_put_into_one_namespace_alone(closed, user):
     own = {"StringEquals": {"cloudwatch:namespace": "Own"}}
     puts = {"Effect": "Allow", "Action": "cloudwatch:PutMetricData", "Resource": "*", "Condition": own}

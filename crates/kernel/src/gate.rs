@@ -16,6 +16,9 @@ use crate::{
     Auth, Call, IdentityError, Kernel, Principal, Room, Signature, SignaturePlace, SignedText,
 };
 
+/// Longest text that `DecodeAuthorizationMessage` takes.
+const SEALED_LENGTH_MAX: usize = 10_240;
+
 /// What the gate looks at to find out who calls.
 pub(crate) struct Presented<'a> {
     /// Signing name of the service that is called.
@@ -287,7 +290,7 @@ fn weighed(
 fn worded(
     service: &ServiceSchema,
     (decision, context): (&Decision, &RequestContext),
-    seal: impl FnOnce(&str) -> Option<String>,
+    seal: impl Fn(&str) -> Option<String>,
 ) -> AwsError {
     let message = decision.message(context);
     if let Some((name, code)) = service.error_style.denied {
@@ -297,14 +300,31 @@ fn worded(
         return AwsError::access_denied(message);
     }
     let mut text = format!("You are not authorized to perform this operation. {message}");
-    if let Some(sealed) = seal(&details(decision, context)) {
+    if let Some(sealed) = sealed(decision, context, seal) {
         let _ = write!(text, ". Encoded authorization failure message: {sealed}");
     }
     AwsError::new("UnauthorizedOperation", 403, text)
 }
 
+/// What is known of a denial, sealed; the last conditions are left out where it would be too long
+/// to be decoded.
+fn sealed(
+    decision: &Decision,
+    context: &RequestContext,
+    seal: impl Fn(&str) -> Option<String>,
+) -> Option<String> {
+    let mut condition_count = context.keys.len();
+    loop {
+        let sealed = seal(&details(decision, context, condition_count))?;
+        if sealed.len() <= SEALED_LENGTH_MAX {
+            return Some(sealed);
+        }
+        condition_count = condition_count.checked_sub(1)?;
+    }
+}
+
 /// What is known of a denial. AWS docs: *STS API Reference > DecodeAuthorizationMessage*.
-fn details(decision: &Decision, context: &RequestContext) -> String {
+fn details(decision: &Decision, context: &RequestContext, condition_count: usize) -> String {
     let items = |list: Vec<serde_json::Value>| json!({ "items": list });
     let condition = |(key, values): (&String, &Vec<String>)| {
         let values = values.iter().map(|value| json!({ "value": value })).collect();
@@ -324,7 +344,7 @@ fn details(decision: &Decision, context: &RequestContext) -> String {
             },
             "action": context.action,
             "resource": context.resource,
-            "conditions": items(context.keys.iter().map(condition).collect()),
+            "conditions": items(context.keys.iter().take(condition_count).map(condition).collect()),
         },
     })
     .to_string()

@@ -28,7 +28,7 @@ impl Doors {
     /// the whole body as it was sent; empty where the signature leaves it out.
     ///
     /// # Errors
-    /// A signature that is not the caller's, in the words of the JSON services.
+    /// A signature that is not the caller's, in the words of the services that speak JSON by paths.
     pub fn visitor(
         &self,
         parts: &Parts,
@@ -37,7 +37,7 @@ impl Doors {
     ) -> Result<Call, AwsError> {
         let presented = Presented { service, parts, body: Some(body), may_be_unsigned: true };
         let caller = gate::caller(&*self.kernel()?, &presented);
-        self.visit(caller.map_err(|error| gate::refused(&error, Dialect::Json))?, parts)
+        self.visit(caller.map_err(|error| gate::refused(&error, Dialect::RestJson))?, parts)
     }
 
     /// A visitor that nobody asks for a signature, whatever it brings: anonymous.

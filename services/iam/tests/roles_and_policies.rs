@@ -312,15 +312,19 @@ async fn simulations_tell_what_would_be_decided_and_by_what() {
         "ContextKeyValues": ["blue"], "ContextKeyType": "string" });
     let given = house.ok::<SimulateCustomPolicy>(custom(json!([entry]))).await;
     assert_eq!(given["EvaluationResults"][0]["EvalDecision"], "allowed");
+    // tags count where their owner's policies are simulated, not where policies are given
     let blue = json!({ "UserName": "ann", "Tags": [{ "Key": "team", "Value": "blue" }] });
     house.ok::<TagUser>(blue).await;
+    let ann = "arn:aws:iam::123456789012:user/ann";
     let mut as_ann = custom(json!([]));
-    as_ann["CallerArn"] = json!("arn:aws:iam::123456789012:user/ann");
-    let of_ann = house.ok::<SimulateCustomPolicy>(as_ann.clone()).await;
-    assert_eq!(of_ann["EvaluationResults"][0]["EvalDecision"], "allowed");
-    as_ann["CallerArn"] = json!("arn:aws:iam::123456789012:group/ann");
-    let of_group = house.ok::<SimulateCustomPolicy>(as_ann).await;
-    assert_eq!(of_group["EvaluationResults"][0]["EvalDecision"], "implicitDeny");
+    as_ann["CallerArn"] = json!(ann);
+    let of_ann = house.ok::<SimulateCustomPolicy>(as_ann).await;
+    assert_eq!(of_ann["EvaluationResults"][0]["EvalDecision"], "implicitDeny");
+    let of_principal = json!({
+        "PolicySourceArn": ann, "PolicyInputList": [conditional], "ActionNames": ["s3:GetObject"],
+    });
+    let of_principal = house.ok::<SimulatePrincipalPolicy>(of_principal).await;
+    assert_eq!(of_principal["EvaluationResults"][0]["EvalDecision"], "allowed");
     let keys = json!({ "PolicyInputList": [conditional] });
     let keys = house.ok::<GetContextKeysForCustomPolicy>(keys).await;
     assert_eq!(keys["ContextKeyNames"], json!(["aws:principaltag/team"]));

@@ -1,7 +1,7 @@
 //! Takes log lines from other rooms: buffered in memory, written by the flusher or by the
 //! next reader.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -46,11 +46,27 @@ pub(crate) struct Sink {
 #[derive(Default)]
 struct Pending {
     streams: BTreeMap<StreamKey, Vec<LogLine>>,
+    /// Groups of the lines that were taken out and are being written.
+    on_their_way: BTreeSet<GroupKey>,
     bytes: usize,
     dropped_count: u64,
 }
 
 impl Pending {
+    /// Takes everything out.
+    fn take(&mut self) -> Self {
+        let taken = std::mem::take(self);
+        self.on_their_way = taken.streams.keys().map(|key| key.group.clone()).collect();
+        taken
+    }
+
+    /// Whether lines wait for a group, which will be there once they are written.
+    fn makes(&self, group: &GroupKey) -> bool {
+        let first = StreamKey { group: group.clone(), name: String::new() };
+        let next = self.streams.range(first..).next();
+        next.is_some_and(|(key, _)| key.group == *group) || self.on_their_way.contains(group)
+    }
+
     /// Puts lines that were taken out in front of those that came since.
     fn put_back(&mut self, taken: BTreeMap<StreamKey, Vec<LogLine>>) {
         for (key, mut lines) in taken {
@@ -71,8 +87,10 @@ struct Taken<'a> {
 
 impl Drop for Taken<'_> {
     fn drop(&mut self) {
+        let mut pending = self.sink.pending.lock();
+        pending.on_their_way.clear();
         if !self.streams.is_empty() {
-            self.sink.pending.lock().put_back(std::mem::take(&mut self.streams));
+            pending.put_back(std::mem::take(&mut self.streams));
             self.sink.arrived.notify_one();
         }
     }
@@ -111,7 +129,7 @@ impl Sink {
     /// Writes what waits, buffered. What could not be written goes on waiting.
     pub(crate) async fn flush(&self) -> Result<(), Fault> {
         let _one = self.writing.lock().await;
-        let pending = std::mem::take(&mut *self.pending.lock());
+        let pending = self.pending.lock().take();
         if pending.dropped_count > 0 {
             tracing::warn!(count = pending.dropped_count, "log lines came too fast; dropped");
         }
@@ -200,7 +218,10 @@ fn ensure_group(tx: &mut Tx, key: &GroupKey, ids: &IdSource, now: Timestamp) -> 
 
 impl LogSink for Sink {
     fn has_group(&self, account: &AccountId, region: &Region, group: &str) -> bool {
-        self.ledger.snapshot().contains::<GroupRow>(&GroupKey::new(account, region, group))
+        let key = GroupKey::new(account, region, group);
+        // in this order: what is written between the two questions is there for the second
+        let is_coming = self.pending.lock().makes(&key);
+        is_coming || self.ledger.snapshot().contains::<GroupRow>(&key)
     }
 
     fn append(

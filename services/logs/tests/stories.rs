@@ -45,6 +45,22 @@ fn sink(house: &House, group: &str, stream: &str, message: &str) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_group_is_there_as_soon_as_a_line_waits_for_it() {
+    let house = House::new();
+    let has_group = |group: &str| {
+        let sink = house.doors.peeks.expect::<dyn LogSink>();
+        sink.has_group(&AccountId::default(), &Region::default(), group)
+    };
+    assert!(!has_group("/app"));
+    sink(&house, "/app", "one", "a");
+    assert!(has_group("/app") && !has_group("/ap") && !has_group("/app/x"));
+    assert_eq!(messages(&house, json!({ "logGroupName": "/app" })).await, ["a"]);
+    assert!(has_group("/app"));
+    house.ok::<DeleteLogGroup>(json!({ "logGroupName": "/app" })).await;
+    assert!(!has_group("/app"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn names_and_tags_of_awss_own_are_refused() {
     let house = House::new();
     let invalid = |text: &str| Err(("InvalidParameterException".to_owned(), text.to_owned()));
