@@ -14,6 +14,7 @@
 
 mod arrival;
 mod digest;
+mod piece;
 mod reading;
 mod store;
 mod uploads;

@@ -9,12 +9,10 @@ use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt as _};
 use rustix::io::ReadWriteFlags;
 
+use crate::piece::{PIECE, Piece};
 use crate::store::disk;
 use crate::uploads::blocking;
 use crate::{BlobError, Blobs, Digest};
-
-/// Bytes that are read at once: few enough to stay near the processor until they are sent.
-const PIECE: usize = 256 << 10;
 
 /// A blob that is open; it can be read to its end, whatever becomes of its name.
 #[derive(Debug)]
@@ -65,16 +63,16 @@ impl OpenBlob {
 
 /// What is in memory already is taken from there at once: that costs less than another thread.
 async fn piece(file: Arc<fs::File>, begin: u64, wanted: usize) -> io::Result<Bytes> {
-    let mut piece = vec![0; wanted];
-    let (into, at_once) = (&mut [IoSliceMut::new(&mut piece)], ReadWriteFlags::NOWAIT);
+    let mut piece = Piece::of(wanted);
+    let (into, at_once) = (&mut [IoSliceMut::new(piece.bytes_mut())], ReadWriteFlags::NOWAIT);
     // not all file systems can tell; then another thread reads
     let count = rustix::io::preadv2(&*file, into, begin, at_once).unwrap_or(0);
     if count == wanted {
-        return Ok(piece.into());
+        return Ok(Bytes::from_owner(piece));
     }
     let rest = move || {
-        file.read_exact_at(&mut piece[count..], begin + count as u64)?;
-        Ok(piece.into())
+        file.read_exact_at(&mut piece.bytes_mut()[count..], begin + count as u64)?;
+        Ok(Bytes::from_owner(piece))
     };
     blocking(rest).await
 }
