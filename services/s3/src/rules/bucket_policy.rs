@@ -3,12 +3,14 @@
 use serde_json::Value;
 
 /// Actions on objects whose names do not say so.
-const OF_OBJECTS: [&str; 5] = [
+const OF_OBJECTS: [&str; 7] = [
     "s3:AbortMultipartUpload",
     "s3:BypassGovernanceRetention",
     "s3:InitiateReplication",
     "s3:ListMultipartUploadParts",
+    "s3:ObjectOwnerOverrideToBucketOwner",
     "s3:ReplicateDelete",
+    "s3:ReplicateTags",
 ];
 
 /// A policy's fault in S3's words, which are fewer.
@@ -87,6 +89,13 @@ mod tests {
         assert_eq!(said(json!(["s3:ListBucket", "s3:GetObject"]), json!([bucket, objects])), None);
         assert_eq!(said(json!("s3:PutBucketObjectLockConfiguration"), json!(bucket)), None);
         assert_eq!(said(json!("s3:abortmultipartupload"), json!(objects)), None);
+        let replicated = [
+            "s3:ReplicateObject",
+            "s3:ReplicateDelete",
+            "s3:ReplicateTags",
+            "s3:ObjectOwnerOverrideToBucketOwner",
+        ];
+        assert_eq!(said(json!(replicated), json!(objects)), None);
         assert_eq!(said(json!(["s3:*", "*"]), json!(bucket)), None);
         assert_eq!(
             said(json!("sqs:SendMessage"), json!(bucket)),
