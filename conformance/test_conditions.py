@@ -47,6 +47,7 @@ def test_how_a_request_is_signed_may_decide(closed, root, user):
     young = client("young", NumericLessThan={"s3:signatureAge": "1500"})
     url = link(young)
     assert status(url) == 200
+    assert refusal(young.get_object, **where)[0] == "AccessDenied"  # of a head's signature nobody asks the age
     time.sleep(2.5)
     assert status(url) == 403
     whole = client("whole", StringNotEquals={"s3:x-amz-content-sha256": "UNSIGNED-PAYLOAD"},

@@ -37,7 +37,7 @@ pub struct Call {
     pub referer: Option<Arc<str>>,
     /// The caller's `X-Amzn-Trace-Id`.
     pub trace: Option<Arc<str>>,
-    /// How the request was signed; in `enforce` mode alone, where policies look at it.
+    /// How the request was signed, where policies decide and the service's look at it.
     pub signature: Option<Arc<Signature>>,
 }
 

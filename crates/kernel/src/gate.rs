@@ -28,6 +28,8 @@ pub(crate) struct Presented<'a> {
     pub(crate) body: Option<&'a [u8]>,
     /// Whether one may come without a signature.
     pub(crate) may_be_unsigned: bool,
+    /// Whether policies of this service look at how a request is signed.
+    pub(crate) tells_signature: bool,
 }
 
 /// Who calls, and where to.
@@ -36,19 +38,17 @@ pub(crate) struct Caller {
     pub(crate) region: Region,
     /// Unwraps and proves a body that is still to come, where it comes in signed chunks.
     pub(crate) chunks: Option<ChunkDecoder>,
+    /// How it was signed, where policies decide and look at it.
+    pub(crate) signature: Option<Signature>,
 }
 
 /// Finds the caller of an operation. Where policies decide, the signature must be the caller's.
 pub(crate) fn identify(
     kernel: &Kernel,
     route: &Route,
-    parts: &Parts,
-    body: Option<&[u8]>,
+    presented: &Presented<'_>,
 ) -> Result<Caller, AwsError> {
-    let service = route.service.signing_name;
-    let may_be_unsigned = !route.operation.signed;
-    let presented = Presented { service, parts, body, may_be_unsigned };
-    caller(kernel, &presented).map_err(|error| refused(&error, dialect(route)))
+    caller(kernel, presented).map_err(|error| refused(&error, dialect(route)))
 }
 
 /// Finds the caller, whatever is called.
@@ -58,6 +58,7 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
     let old_key = if claim.is_none() { sigv4::old_key(presented.parts) } else { None };
     let named = claim.as_ref().and_then(|claim| claim.region.parse().ok());
     let region = named.unwrap_or_else(|| settings.region.clone());
+    let mut signature = None;
     let (principal, chunks) = match (kernel.doors().auth_of(presented.parts), claim) {
         (Auth::Permissive, None) => match old_key {
             Some(access_key_id) => {
@@ -77,20 +78,22 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
             (Arc::new(Principal::anonymous(settings.account.clone())), None)
         }
         (Auth::Enforce, None) => return Err(SigError::missing()),
-        (Auth::Enforce, Some(claim)) => proven(kernel, presented, &claim)?,
+        (Auth::Enforce, Some(claim)) => {
+            signature = presented.tells_signature.then(|| signature_of(&claim, presented.parts));
+            proven(kernel, presented, &claim)?
+        }
     };
-    Ok(Caller { principal, region, chunks })
+    Ok(Caller { principal, region, chunks, signature })
 }
 
 /// How a request says that it was signed.
-pub(crate) fn signature_of(parts: &Parts) -> Option<Signature> {
-    let claim = sigv4::claim(parts)?;
+fn signature_of(claim: &Claim<'_>, parts: &Parts) -> Signature {
     let place = match claim.presigned {
         Some(_) => SignaturePlace::Query,
         None => SignaturePlace::Header,
     };
     let payload = parts.headers.get("x-amz-content-sha256").and_then(|text| text.to_str().ok());
-    Some(Signature { place, at: claim.signed_time(), payload: payload.map(str::to_owned) })
+    Signature { place, at: claim.signed_time(), payload: payload.map(str::to_owned) }
 }
 
 /// Finds who signed a text of a form.
@@ -100,10 +103,14 @@ pub(crate) fn signer(
     auth: Auth,
 ) -> Result<Caller, SigError> {
     let settings = kernel.settings();
-    let claim = sigv4::text_claim(signed.credential, signed.token, signed.signature);
+    let mut claim = sigv4::text_claim(signed.credential, signed.token, signed.signature);
+    claim.signed_at = signed.signed_at.unwrap_or_default().into();
+    let (place, at) = (SignaturePlace::Form, claim.signed_time());
+    let signature = Some(Signature { place, at, payload: None });
     let region = claim.region.parse().unwrap_or_else(|_| settings.region.clone());
     if auth == Auth::Permissive {
-        return Ok(Caller { principal: believed(kernel, &claim), region, chunks: None });
+        let principal = believed(kernel, &claim);
+        return Ok(Caller { principal, region, chunks: None, signature });
     }
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), machine_now(kernel));
     let (key, token) = (&*claim.access_key_id, claim.session_token.as_deref());
@@ -113,7 +120,7 @@ pub(crate) fn signer(
     }
     sigv4::verify_text(&claim, &identity.secret, signed.text)?;
     kernel.identities().used(key, signed.service, &claim.region, kernel.doors().clock.now());
-    Ok(Caller { principal: identity.principal, region, chunks: None })
+    Ok(Caller { principal: identity.principal, region, chunks: None, signature })
 }
 
 /// Clients sign, and know when their credentials end, by the machine's time.

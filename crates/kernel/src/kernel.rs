@@ -21,7 +21,7 @@ use crate::gate::{self, Caller};
 use crate::inflate::Bodies;
 use crate::operation::{Entry, unboxed};
 use crate::telemetry::Counts;
-use crate::{Answer, Auth, Call, Doors, Identities, Lanes, Principal, Room, Settings, pages};
+use crate::{Answer, Call, Doors, Identities, Lanes, Principal, Room, Settings, pages};
 
 /// Names the trace that a request belongs to.
 const TRACE_HEADER: HeaderName = HeaderName::from_static("x-amzn-trace-id");
@@ -193,7 +193,14 @@ impl Kernel {
         let Some(entry) = entry else {
             return Err(AwsError::not_implemented(route.service, route.operation.name));
         };
-        let mut caller = gate::identify(self, route, parts, sent.whole())?;
+        let presented = gate::Presented {
+            service: route.service.signing_name,
+            parts,
+            body: sent.whole(),
+            may_be_unsigned: !route.operation.signed,
+            tells_signature: entry.weighs_signatures(),
+        };
+        let mut caller = gate::identify(self, route, &presented)?;
         let body = match sent {
             Sent::Whole(bodies) => bodies.plain.into(),
             Sent::Flowing(body) => flow::prove(route, parts, body, caller.chunks.take())?,
@@ -261,10 +268,7 @@ impl Kernel {
             user_agent: header(http::header::USER_AGENT).map(Arc::from),
             referer: header(http::header::REFERER).map(Arc::from),
             trace: header(TRACE_HEADER).map(Arc::from),
-            signature: match self.doors.auth_of(parts) {
-                Auth::Enforce => gate::signature_of(parts).map(Arc::new),
-                Auth::Permissive => None,
-            },
+            signature: caller.signature.map(Arc::new),
         }
     }
 

@@ -74,6 +74,11 @@ impl Entry {
         Ok(answer)
     }
 
+    /// Whether the room's policies look at how a request is signed.
+    pub(crate) fn weighs_signatures(&self) -> bool {
+        self.room.weighs_signatures()
+    }
+
     /// Whether the room lets a page of another site send a request.
     pub(crate) fn welcomes(&self, route: &Route, parts: &Parts) -> bool {
         self.room.welcomes(route, parts)

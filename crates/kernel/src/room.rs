@@ -56,6 +56,12 @@ pub trait Room: Send + Sync + 'static {
         Ok(())
     }
 
+    /// True when the service has condition keys about how a request is signed: calls then hold
+    /// [`Call::signature`].
+    fn weighs_signatures(&self) -> bool {
+        false
+    }
+
     /// What becomes of a value in a request's head that its member cannot hold, where the service
     /// has words of its own for it.
     fn misread(&self, _member: &Member, _text: &str) -> Misread {

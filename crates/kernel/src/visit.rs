@@ -11,7 +11,7 @@ use haar_wire::sigv4::Dialect;
 use http::request::Parts;
 
 use crate::gate::{self, Caller, Presented, Question};
-use crate::{Auth, Call, Doors, ForeignPage, Principal, Signature, SignaturePlace};
+use crate::{Auth, Call, Doors, ForeignPage, Principal};
 
 impl Doors {
     /// Whether policies decide on a request: haar's setting, but that they always decide on what a
@@ -35,7 +35,13 @@ impl Doors {
         body: &[u8],
         service: &'static str,
     ) -> Result<Call, AwsError> {
-        let presented = Presented { service, parts, body: Some(body), may_be_unsigned: true };
+        let presented = Presented {
+            service,
+            parts,
+            body: Some(body),
+            may_be_unsigned: true,
+            tells_signature: false,
+        };
         let caller = gate::caller(&*self.kernel()?, &presented);
         self.visit(caller.map_err(|error| gate::refused(&error, Dialect::RestJson))?, parts)
     }
@@ -47,7 +53,7 @@ impl Doors {
     pub fn passer_by(&self, parts: &Parts) -> Result<Call, AwsError> {
         let (account, region) = (self.settings.account.clone(), self.settings.region.clone());
         let principal = Arc::new(Principal::anonymous(account));
-        self.visit(Caller { principal, region, chunks: None }, parts)
+        self.visit(Caller { principal, region, chunks: None, signature: None }, parts)
     }
 
     fn visit(&self, caller: Caller, parts: &Parts) -> Result<Call, AwsError> {
@@ -91,10 +97,7 @@ impl Doors {
     /// A signature that is not the key's, in S3's words.
     pub fn signer(&self, parts: &Parts, signed: &SignedText<'_>) -> Result<Call, AwsError> {
         let caller = gate::signer(&*self.kernel()?, signed, self.auth_of(parts));
-        let call =
-            self.visit(caller.map_err(|error| gate::refused(&error, Dialect::S3))?, parts)?;
-        let signature = Signature { place: SignaturePlace::Form, at: None, payload: None };
-        Ok(Call { signature: Some(Arc::new(signature)), ..call })
+        self.visit(caller.map_err(|error| gate::refused(&error, Dialect::S3))?, parts)
     }
 }
 
@@ -107,6 +110,8 @@ pub struct SignedText<'a> {
     pub credential: &'a str,
     /// The session's token.
     pub token: Option<&'a str>,
+    /// When it says that it was signed: `20260131T093000Z`.
+    pub signed_at: Option<&'a str>,
     /// The text.
     pub text: &'a str,
     /// Its signature, in hex.

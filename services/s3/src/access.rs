@@ -14,6 +14,7 @@ use haar_s3_contract::model::{CopyObjectRequest, Payer, Permission, SERVICE, Tag
 use haar_wire::{
     AwsError, Body, Member, Misread, OperationSchema, Route, ServiceSchema, Shape, text_member,
 };
+use http::header::ACCESS_CONTROL_ALLOW_ORIGIN;
 use http::request::Parts;
 use http::{HeaderValue, Response, StatusCode};
 
@@ -80,6 +81,10 @@ impl Room for S3 {
         }
     }
 
+    fn weighs_signatures(&self) -> bool {
+        true
+    }
+
     fn misread(&self, member: &Member, text: &str) -> Misread {
         head::judge(member, text)
     }
@@ -116,7 +121,10 @@ impl Room for S3 {
             && let Some(name) = route.label("Bucket")
             && let Ok(bucket) = self.bucket(name)
         {
-            if let Some(origin) = origin {
+            // a page of this machine that makes or deletes a bucket asks before there are rules
+            let is_of_bucket = matches!(route.operation.name, "CreateBucket" | "DeleteBucket");
+            let may_read = answer.headers().contains_key(ACCESS_CONTROL_ALLOW_ORIGIN);
+            if let Some(origin) = origin.filter(|_| !(is_of_bucket && may_read)) {
                 cors::adorn(&bucket, parts.method.as_str(), origin, answer);
             }
             if payer.is_some() && bucket.payer == Payer::Requester && answer.status().is_success() {

@@ -62,6 +62,20 @@ async fn a_page_sees_what_a_bucket_shows_to_all_until_public_access_is_blocked()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_page_of_this_machine_may_read_how_a_bucket_is_made() {
+    let house = house_open_to_all_origins().await;
+    let origin = "http://localhost:3000";
+    for (path, wanted) in [("/new-one", origin), ("/bbb", origin), ("/bbb/key", "*")] {
+        let request = Request::put(path).header("host", "s3.localhost:4566");
+        let parts = request.header("origin", origin).body(()).unwrap().into_parts().0;
+        let inbound = Inbound { parts, body: Default::default(), source_ip: None };
+        let answer = house.kernel.serve(inbound).await;
+        assert_eq!(answer.headers()["access-control-allow-origin"], wanted, "{path}");
+        assert_eq!(answer.status(), 200, "{path}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_link_signed_by_nobody_known_opens_nothing_to_a_page() {
     let house = house_open_to_all_origins().await;
     let link = "/bbb/k?X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Date=20270115T080000Z&\

@@ -170,7 +170,9 @@ pub(super) fn keys_of_signature(call: &Call) -> Vec<(String, Vec<String>)> {
         SignaturePlace::Query => "REST-QUERY-STRING",
         SignaturePlace::Form => "POST",
     };
-    let age = signature.at.map(|at| call.now.since(at).as_millis().to_string());
+    // of what may be old when it is sent alone
+    let at = signature.at.filter(|_| signature.place != SignaturePlace::Header);
+    let age = at.map(|at| call.now.since(at).as_millis().to_string());
     [
         ("s3:authType", Some(place.to_owned())),
         ("s3:signatureversion", Some("AWS4-HMAC-SHA256".to_owned())),

@@ -2,16 +2,69 @@
 
 use serde_json::Value;
 
-/// Actions on objects whose names do not say so.
-const OF_OBJECTS: [&str; 7] = [
-    "s3:AbortMultipartUpload",
-    "s3:BypassGovernanceRetention",
-    "s3:InitiateReplication",
-    "s3:ListMultipartUploadParts",
-    "s3:ObjectOwnerOverrideToBucketOwner",
-    "s3:ReplicateDelete",
-    "s3:ReplicateTags",
+/// Actions on objects. AWS docs: *Service Authorization Reference > Amazon S3 > Actions*.
+const OF_OBJECTS: [&str; 34] = [
+    "AbortMultipartUpload",
+    "BypassGovernanceRetention",
+    "DeleteObject",
+    "DeleteObjectTagging",
+    "DeleteObjectVersion",
+    "DeleteObjectVersionTagging",
+    "GetObject",
+    "GetObjectAcl",
+    "GetObjectAttributes",
+    "GetObjectLegalHold",
+    "GetObjectRetention",
+    "GetObjectTagging",
+    "GetObjectTorrent",
+    "GetObjectVersion",
+    "GetObjectVersionAcl",
+    "GetObjectVersionAttributes",
+    "GetObjectVersionForReplication",
+    "GetObjectVersionTagging",
+    "GetObjectVersionTorrent",
+    "InitiateReplication",
+    "ListMultipartUploadParts",
+    "ObjectOwnerOverrideToBucketOwner",
+    "PutObject",
+    "PutObjectAcl",
+    "PutObjectLegalHold",
+    "PutObjectRetention",
+    "PutObjectTagging",
+    "PutObjectVersionAcl",
+    "PutObjectVersionTagging",
+    "ReplicateDelete",
+    "ReplicateObject",
+    "ReplicateTags",
+    "RestoreObject",
+    "UpdateObjectEncryption",
 ];
+/// Actions on buckets whose names do not begin with what is done to a `Bucket`.
+const OF_BUCKETS: [&str; 16] = [
+    "GetAccelerateConfiguration",
+    "GetAnalyticsConfiguration",
+    "GetEncryptionConfiguration",
+    "GetIntelligentTieringConfiguration",
+    "GetInventoryConfiguration",
+    "GetLifecycleConfiguration",
+    "GetMetricsConfiguration",
+    "GetReplicationConfiguration",
+    "PutAccelerateConfiguration",
+    "PutAnalyticsConfiguration",
+    "PutEncryptionConfiguration",
+    "PutIntelligentTieringConfiguration",
+    "PutInventoryConfiguration",
+    "PutLifecycleConfiguration",
+    "PutMetricsConfiguration",
+    "PutReplicationConfiguration",
+];
+
+/// What an action is done to, where that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Buckets,
+    Objects,
+}
 
 /// A policy's fault in S3's words, which are fewer.
 pub(crate) fn words(fault: &str) -> &str {
@@ -37,9 +90,8 @@ pub(crate) fn check(statement: &Value) -> Result<(), &'static str> {
         }
     }
     let applies = |action: &str| {
-        let is_any = action.contains(['*', '?']); // some of them do
-        let is_of_objects = is_of_objects(action);
-        is_any || resources.clone().any(|resource| names(resource, is_of_objects))
+        // of several some do, and of those that are not known here, AWS knows
+        target_of(action).is_none_or(|to| resources.clone().any(|resource| names(resource, to)))
     };
     match resources.clone().next().is_none() || texts(&statement["Action"]).all(applies) {
         true => Ok(()),
@@ -47,18 +99,30 @@ pub(crate) fn check(statement: &Value) -> Result<(), &'static str> {
     }
 }
 
-/// Whether an action is one on objects: `s3:GetObjectAcl`, not `s3:PutBucketObjectLockConfiguration`.
-fn is_of_objects(action: &str) -> bool {
-    let is_listed = OF_OBJECTS.iter().any(|known| known.eq_ignore_ascii_case(action));
-    let name = action.to_ascii_lowercase();
-    is_listed || name.contains("object") && !name.contains("bucket")
+/// What an action is done to; `None` of patterns, and of those that are not known.
+fn target_of(action: &str) -> Option<Target> {
+    let name = action.split_once(':').map_or(action, |(_, name)| name);
+    let is_listed = |list: &[&str]| list.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let begins = |verb: &str| {
+        let start = name.get(..verb.len() + "Bucket".len());
+        start.is_some_and(|start| start.eq_ignore_ascii_case(&format!("{verb}Bucket")))
+    };
+    match () {
+        () if name.contains(['*', '?']) => None,
+        () if is_listed(&OF_OBJECTS) => Some(Target::Objects),
+        () if is_listed(&OF_BUCKETS) => Some(Target::Buckets),
+        () if ["Create", "Delete", "Get", "List", "Put"].into_iter().any(begins) => {
+            Some(Target::Buckets)
+        }
+        () => None,
+    }
 }
 
-/// Whether a pattern may name objects, or buckets.
-fn names(resource: &str, objects: bool) -> bool {
+/// Whether a pattern may name such.
+fn names(resource: &str, to: Target) -> bool {
     match resource.split_once('/') {
-        Some(_) => objects,
-        None => !objects || resource.contains('*'),
+        Some(_) => to == Target::Objects,
+        None => to == Target::Buckets || resource.contains('*'),
     }
 }
 
@@ -89,14 +153,17 @@ mod tests {
         assert_eq!(said(json!(["s3:ListBucket", "s3:GetObject"]), json!([bucket, objects])), None);
         assert_eq!(said(json!("s3:PutBucketObjectLockConfiguration"), json!(bucket)), None);
         assert_eq!(said(json!("s3:abortmultipartupload"), json!(objects)), None);
-        let replicated = [
-            "s3:ReplicateObject",
-            "s3:ReplicateDelete",
-            "s3:ReplicateTags",
-            "s3:ObjectOwnerOverrideToBucketOwner",
-        ];
-        assert_eq!(said(json!(replicated), json!(objects)), None);
         assert_eq!(said(json!(["s3:*", "*"]), json!(bucket)), None);
+        for action in ["ReplicateObject", "ReplicateTags", "ObjectOwnerOverrideToBucketOwner"] {
+            let action = format!("s3:{action}");
+            assert_eq!(said(json!(action), json!(objects)), None, "{action}");
+            assert_eq!(said(json!(action), json!(bucket)), none, "{action}");
+        }
+        assert_eq!(said(json!("s3:PutLifecycleConfiguration"), json!(objects)), none);
+        for resource in [bucket, objects] {
+            let unknown = json!(["s3:TagResource", "s3:ObjectsOfTomorrow", "s3:Get"]);
+            assert_eq!(said(unknown, json!(resource)), None);
+        }
         assert_eq!(
             said(json!("sqs:SendMessage"), json!(bucket)),
             Some("Policy has invalid action")

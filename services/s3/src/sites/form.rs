@@ -121,6 +121,7 @@ fn caller(room: &S3, parts: &Parts, form: &Form) -> Result<Call, AwsError> {
             service: "s3",
             credential,
             token: form.field("x-amz-security-token"),
+            signed_at: form.field("x-amz-date"),
             text: policy,
             signature: form.field("x-amz-signature").unwrap_or_default(),
         },
