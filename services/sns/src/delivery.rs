@@ -97,7 +97,11 @@ impl Sns {
             return None;
         }
         let of_topic = topic.settings.delivery_policy.as_deref();
-        let most = delivery_policy::throttle(of_topic, row.choices.delivery_policy.as_deref())?;
+        let own = row.choices.delivery_policy.as_deref();
+        let Some(most) = delivery_policy::throttle(of_topic, own) else {
+            self.paces.forget(parcel.number); // of a throttle that is no more
+            return None;
+        };
         let now = self.doors.clock.now();
         let wait = self.paces.wait((&row.key, parcel.number), most, now);
         Some(wait).filter(|wait| !wait.is_zero())
