@@ -486,3 +486,28 @@ async fn configurations_of_metrics_and_inventories_are_kept_by_their_ids() {
     let none = house.call::<GetBucketAnalyticsConfiguration>(of("x")).await.unwrap_err();
     assert_eq!(none.0, "NoSuchConfiguration");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_bucket_takes_the_canned_lists_of_objects_and_of_logs() {
+    let house = House::new();
+    let make = async |name: &str, acl: &str| {
+        let ownership = "BucketOwnerPreferred";
+        let input = json!({ "Bucket": name, "ACL": acl, "ObjectOwnership": ownership });
+        house.call::<CreateBucket>(input).await.map_err(|(code, _)| code)
+    };
+    for (name, acl) in [
+        ("own", "bucket-owner-full-control"),
+        ("read", "bucket-owner-read"),
+        ("exec", "aws-exec-read"),
+    ] {
+        make(name, acl).await.unwrap();
+        let found = house.ok::<GetBucketAcl>(json!({ "Bucket": name })).await;
+        assert_eq!(found["Grants"].as_array().unwrap().len(), 1, "{acl}");
+    }
+    make("logs", "log-delivery-write").await.unwrap();
+    let found = house.ok::<GetBucketAcl>(json!({ "Bucket": "logs" })).await;
+    assert_eq!(found["Grants"].as_array().unwrap().len(), 3);
+    assert_eq!(make("other", "public-write").await.unwrap_err(), "InvalidArgument");
+    let put = json!({ "Bucket": "own", "ACL": "log-delivery-write" });
+    house.ok::<PutBucketAcl>(put).await;
+}

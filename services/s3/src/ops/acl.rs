@@ -18,7 +18,7 @@ use crate::lookup::{canonical_id, edit, find_bucket};
 use crate::metering::Class;
 use crate::notices::Happening;
 use crate::refusal;
-use crate::rules::acl::{Acl, GrantHeaders, owner, shown};
+use crate::rules::acl::{Acl, GrantHeaders, canned_of_bucket, owner, shown};
 use crate::state::BucketRow;
 
 impl Query<GetBucketAcl> for S3 {
@@ -45,7 +45,7 @@ impl Command<PutBucketAcl> for S3 {
         input: PutBucketAclRequest,
     ) -> Answer<PutBucketAcl> {
         let grants = GrantHeaders {
-            canned: input.acl.map(|acl| acl.as_str()),
+            canned: canned_of_bucket(input.acl.as_deref())?,
             full_control: input.grant_full_control.as_deref(),
             read: input.grant_read.as_deref(),
             read_acp: input.grant_read_acp.as_deref(),

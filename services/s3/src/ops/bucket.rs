@@ -18,7 +18,7 @@ use crate::S3;
 use crate::lookup::{canonical_id, find_bucket};
 use crate::metering::Class;
 use crate::refusal;
-use crate::rules::acl::{GrantHeaders, owner};
+use crate::rules::acl::{self, GrantHeaders, owner};
 use crate::rules::{bucket_name, tags};
 use crate::state::BucketRow;
 use crate::store::Sight;
@@ -78,20 +78,21 @@ fn new_row(
         row.ownership = Some(ownership);
     }
     let own = canonical_id(&call.account);
-    let acl = GrantHeaders {
-        canned: input.acl.map(|acl| acl.as_str()),
+    let canned = acl::canned_of_bucket(input.acl.as_deref())?;
+    let asked = GrantHeaders {
+        canned: canned.filter(|name| !acl::is_for_owners(name)),
         full_control: input.grant_full_control.as_deref(),
         read: input.grant_read.as_deref(),
         read_acp: input.grant_read_acp.as_deref(),
         write: input.grant_write.as_deref(),
         write_acp: input.grant_write_acp.as_deref(),
     };
-    row.acl = acl.acl(&own, &own)?;
+    row.acl = asked.acl(&own, &own)?;
     if row.acl.is_some() && row.ownership == Some(ObjectOwnership::BucketOwnerEnforced) {
         let text = "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting";
         return Err(AwsError::new("InvalidBucketAclWithObjectOwnership", 400, text));
     }
-    if row.acl.as_ref().is_some_and(crate::rules::acl::Acl::is_public) {
+    if row.acl.as_ref().is_some_and(acl::Acl::is_public) {
         return Err(refusal::access_denied()); // new buckets block public lists
     }
     if input.object_lock_enabled_for_bucket == Some(true) {

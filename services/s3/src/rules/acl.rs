@@ -83,6 +83,29 @@ impl GrantHeaders<'_> {
     }
 }
 
+/// The name of a list that is to be a bucket's. AWS takes those of objects, too.
+pub(crate) fn canned_of_bucket(name: Option<&str>) -> Result<Option<&str>, AwsError> {
+    const NAMES: [&str; 6] = [
+        "private",
+        "public-read",
+        "public-read-write",
+        "authenticated-read",
+        "aws-exec-read",
+        "log-delivery-write",
+    ];
+    match name {
+        Some(other) if !NAMES.contains(&other) && !is_for_owners(other) => {
+            Err(refusal::invalid_argument("", "x-amz-acl", other)) // AWS says no more
+        }
+        known => Ok(known),
+    }
+}
+
+/// Whether a list is for a bucket's owner, who is a new bucket's anyway: S3 ignores it there.
+pub(crate) fn is_for_owners(name: &str) -> bool {
+    matches!(name, "bucket-owner-read" | "bucket-owner-full-control")
+}
+
 /// `id="…", uri="…"`.
 fn grantees(list: &str) -> Result<Vec<Who>, AwsError> {
     let one = |text: &str| {

@@ -18,12 +18,6 @@ text_enum!(BucketAccelerateStatus {
     Enabled = "Enabled",
     Suspended = "Suspended",
 });
-text_enum!(BucketCannedACL {
-    Private = "private",
-    PublicRead = "public-read",
-    PublicReadWrite = "public-read-write",
-    AuthenticatedRead = "authenticated-read",
-});
 text_enum!(BucketLocationConstraint {
     AfSouth1 = "af-south-1",
     ApEast1 = "ap-east-1",

@@ -393,7 +393,7 @@ shape!(CreateBucketOutput, tables::CREATE_BUCKET_OUTPUT, 0 location, 1 bucket_ar
 
 #[derive(Clone, Default)]
 pub struct CreateBucketRequest {
-    pub acl: Option<BucketCannedACL>,
+    pub acl: Option<String>,
     pub bucket: String,
     pub create_bucket_configuration: Option<CreateBucketConfiguration>,
     pub grant_full_control: Option<String>,
@@ -2104,7 +2104,7 @@ shape!(PutBucketAclOutput, tables::PUT_BUCKET_ACL_OUTPUT);
 
 #[derive(Clone, Default)]
 pub struct PutBucketAclRequest {
-    pub acl: Option<BucketCannedACL>,
+    pub acl: Option<String>,
     pub access_control_policy: Option<AccessControlPolicy>,
     pub bucket: String,
     pub content_md5: Option<String>,

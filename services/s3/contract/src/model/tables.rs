@@ -163,8 +163,6 @@ pub static BUCKET_ALREADY_OWNED_BY_YOU: Schema = Schema::structure(
     "BucketAlreadyOwnedByYou",
     &StructSchema::new(&[]).error("BucketAlreadyOwnedByYou", 409, Fault::Sender),
 );
-pub static BUCKET_CANNED_ACL: Schema =
-    Schema::new("BucketCannedACL", Kind::Enum(enums::BucketCannedACL::TEXTS));
 pub static BUCKET_INFO: Schema = Schema::structure(
     "BucketInfo",
     &StructSchema::new(&[
@@ -643,7 +641,7 @@ pub static CREATE_BUCKET_OUTPUT: Schema = Schema::structure(
 pub static CREATE_BUCKET_REQUEST: Schema = Schema::structure(
     "CreateBucketRequest",
     &StructSchema::new(&[
-        Member::new("ACL", &BUCKET_CANNED_ACL).wire("x-amz-acl").at(Location::Header),
+        Member::new("ACL", &OPEN_TEXT).wire("x-amz-acl").at(Location::Header),
         Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
         Member::new("CreateBucketConfiguration", &CREATE_BUCKET_CONFIGURATION)
             .at(Location::Payload),
@@ -3050,7 +3048,7 @@ pub static PUT_BUCKET_ACL_OUTPUT: Schema =
 pub static PUT_BUCKET_ACL_REQUEST: Schema = Schema::structure(
     "PutBucketAclRequest",
     &StructSchema::new(&[
-        Member::new("ACL", &BUCKET_CANNED_ACL).wire("x-amz-acl").at(Location::Header),
+        Member::new("ACL", &OPEN_TEXT).wire("x-amz-acl").at(Location::Header),
         Member::new("AccessControlPolicy", &ACCESS_CONTROL_POLICY).at(Location::Payload),
         Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
         Member::new("ContentMD5", &CONTENT_MD5).wire("Content-MD5").at(Location::Header),
