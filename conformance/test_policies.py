@@ -236,7 +236,7 @@ def test_what_was_denied_can_be_decoded_by_those_who_may(closed, root, user):
 
 
 def test_what_was_denied_with_many_tags_can_be_decoded_too(closed, root, user):
-    denied = user("tagger", allow("sts:GetCallerIdentity"))
+    denied = user("denied-with-tags", allow("sts:GetCallerIdentity"))
     tags = [{"Key": f"{n:02}{'k' * 100}", "Value": "v" * 250} for n in range(50)]
     _, message, _ = refusal(
         closed.client("ec2", **denied).create_vpc, CidrBlock="10.9.0.0/16",

@@ -26,7 +26,10 @@ pub(super) fn run(arguments: &DoctorArguments, output: Output) -> Result<(), Str
         false => Vec::new(),
     };
     let left = haar_substrate_oci::leftovers();
-    let sdks = arguments.runtimes.discover()?.sdks();
+    let (sdks, unseen) = match arguments.runtimes.discover() {
+        Ok(runtimes) => (Vec::from(runtimes.sdks()), None),
+        Err(why) => (Vec::new(), Some(format!("missing  {:<28} {why}", "SDKs for functions"))),
+    };
     let named: BTreeMap<_, _> = sdks.iter().map(|sdk| (sdk.name, &sdk.place)).collect();
     let document = json!({
         "usable": found.usable,
@@ -45,7 +48,12 @@ pub(super) fn run(arguments: &DoctorArguments, output: Output) -> Result<(), Str
             let name = format!("{} for functions", sdk.name);
             format!("{mark}  {name:<28} {}", sdk.note)
         });
-        lines.chain(sdks).chain(leftovers(&left, &removed)).collect::<Vec<_>>().join("\n")
+        lines
+            .chain(sdks)
+            .chain(unseen)
+            .chain(leftovers(&left, &removed))
+            .collect::<Vec<_>>()
+            .join("\n")
     });
     match found.usable {
         true => Ok(()),
