@@ -166,7 +166,7 @@ impl Gateway {
     async fn answer(&self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let host = host_of(&parts);
-        let stranger = guard::stranger(&parts, &host).filter(|_| !self.enforces());
+        let stranger = if self.enforces() { None } else { guard::stranger(&parts, &host) };
         // haar's own pages are for nobody else's
         if stranger.is_none() && admin::claims(parts.uri.path()) {
             return match self.intake.take(body).await {

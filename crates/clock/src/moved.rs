@@ -205,9 +205,9 @@ impl ClockHand {
     /// answers the move, if it is one. What is due then is waited for by [`ClockHand::settled`]; both
     /// are to be called until the clock is all the way, so that nothing is passed over that is due.
     pub fn step(&self, goal: Duration) -> Option<Move> {
-        let due = self.moved.next_due().map(|at| at.since(self.moved.machine.now()));
-        let offset = due.map_or(goal, |due| due.min(goal));
         let now = self.moved.machine.now();
+        let due = self.moved.next_due().map(|at| at.since(now));
+        let offset = due.map_or(goal, |due| due.min(goal));
         (offset > self.offset()).then(|| self.moved.change(|history| history.add(now, offset)))
     }
 

@@ -29,10 +29,10 @@ const ELSEWHERE: &str = "localhost.localstack.cloud";
 /// The answer to a browser that asks whether a page of this machine may call the API.
 pub(crate) fn preflight(parts: &Parts) -> Option<Response<Body>> {
     let asks = parts.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD);
-    let origin = local_origin(parts)?;
     if parts.method != Method::OPTIONS || !asks {
         return None;
     }
+    let origin = local_origin(parts)?;
     let mut answer = Response::new(Body::empty());
     let headers = answer.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use haar_blobs::{BlobError, Digest};
 use haar_ecr_contract::peek::EcrPeek;
-use haar_kernel::{Doors, HoldsBlobs, Identities, Lanes};
-use haar_ledger::{LedgerError, Snapshot, Tables, Tx};
+use haar_kernel::{Doors, HoldsBlobs, Identities, Lanes, unwritten};
+use haar_ledger::{Snapshot, Tables, Tx};
 use haar_registry::Registries;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
@@ -120,10 +120,7 @@ impl Ecr {
         work: impl FnOnce(&mut Tx) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
         let committed = self.doors.ledger.transact(work)?;
-        committed.durable().await.map_err(|error: LedgerError| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })
+        committed.durable().await.map_err(unwritten)
     }
 }
 

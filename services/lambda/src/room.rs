@@ -7,8 +7,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 use haar_blobs::{BlobError, Digest};
 use haar_iam_contract::peek::IamPeek;
-use haar_kernel::{Auth, Call, Doors, HoldsBlobs, Lanes};
-use haar_ledger::{LedgerError, Snapshot, Tx};
+use haar_kernel::{Auth, Call, Doors, HoldsBlobs, Lanes, unwritten};
+use haar_ledger::{Snapshot, Tx};
 use haar_substrate::ImageId;
 use haar_wire::AwsError;
 use parking_lot::Mutex;
@@ -113,10 +113,7 @@ impl Lambda {
         work: impl FnOnce(&mut Tx) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
         let committed = self.doors.ledger.transact(work)?;
-        committed.durable().await.map_err(|error: LedgerError| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })
+        committed.durable().await.map_err(unwritten)
     }
 
     /// Keeps an archive among the blobs.

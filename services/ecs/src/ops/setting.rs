@@ -13,7 +13,7 @@ use super::Input;
 use crate::Ecs;
 use crate::lookup::{Listing, place};
 use crate::refusal::invalid;
-use crate::rules::awslogs::BLOCKING;
+use crate::rules::awslogs::{BLOCKING, MODES};
 use crate::rules::names::Place;
 use crate::state::SettingRow;
 
@@ -31,7 +31,7 @@ fn usual(name: SettingName) -> (&'static str, &'static [&'static str]) {
         SettingName::TagResourceAuthorization => ("on", ONOFF),
         SettingName::GuardDutyActivate => ("off", ONOFF),
         SettingName::FargateTaskRetirementWaitPeriod => ("7", &["0", "7", "14"]),
-        SettingName::DefaultLogDriverMode => ("non-blocking", &[BLOCKING, "non-blocking"]),
+        SettingName::DefaultLogDriverMode => ("non-blocking", &MODES),
         SettingName::FargateEventWindows => ("disabled", SWITCH),
     }
 }

@@ -22,7 +22,7 @@ pub(crate) struct AwsLogs {
 
 /// The mode in which no output is lost, and all that there are.
 pub(crate) const BLOCKING: &str = "blocking";
-const MODES: [&str; 2] = [BLOCKING, "non-blocking"];
+pub(crate) const MODES: [&str; 2] = [BLOCKING, "non-blocking"];
 
 /// `max-buffer-size` where it is not told.
 const BUFFER_BYTES: u64 = 10 << 20;

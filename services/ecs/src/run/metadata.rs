@@ -32,6 +32,7 @@ pub(super) async fn answer(room: &Arc<Ecs>, key: &TaskKey, asked: &Asked) -> Opt
     let snapshot = room.doors.ledger.snapshot();
     let row = snapshot.get::<TaskRow>(key)?;
     let definition = snapshot.get::<DefinitionRow>(&row.definition)?;
+    drop(snapshot); // what follows may wait
     if asked.path == credentials_path(&row) && asked.method == Method::GET {
         return credentials(room, &row, &definition).map(Reply::ok);
     }

@@ -105,8 +105,9 @@ impl Ecs {
             for container in subjects {
                 let key = (row.key.clone(), container);
                 let known = before.lock().get(&key).copied();
-                if let Some(sight) = self.see((&row, &definition), &key.1, known).await {
-                    next.insert(key, (sight.stats, self.doors.clock.machine().now()));
+                let seen = self.see((&row, &definition), &key.1, known).await;
+                if let Some((sight, at)) = seen {
+                    next.insert(key, (sight.stats, at));
                     sights.push(sight);
                 }
             }
@@ -120,7 +121,7 @@ impl Ecs {
         (row, definition): (&Arc<TaskRow>, &DefinitionRow),
         container: &Option<String>,
         known: Option<(Stats, Timestamp)>,
-    ) -> Option<Sight> {
+    ) -> Option<(Sight, Timestamp)> {
         let id = SandboxId(sandbox_name(&row.key));
         let stats = match container {
             None => self.doors.substrate.stats(&id).await,
@@ -131,8 +132,9 @@ impl Ecs {
         let started = own.or(row.times.started_at).unwrap_or(row.created_at);
         let clock = &self.doors.clock;
         let (before, since) = known.unwrap_or((Stats::default(), clock.to_machine(started)));
-        let passed = clock.machine().now().since(since);
-        Some(sight((row, definition), container.clone(), (before, stats), passed))
+        let now = clock.machine().now();
+        let of = (row, definition);
+        Some((sight(of, container.clone(), (before, stats), now.since(since)), now))
     }
 
     /// Namespace `AWS/ECS`, by service and by cluster.

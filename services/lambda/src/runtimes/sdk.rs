@@ -81,9 +81,10 @@ impl Sdks {
         fs::create_dir_all(&packages)?;
         let modules = directory.join("node_modules");
         fs::create_dir_all(&modules)?;
+        let mounts = self.node_mounts();
         for scope in NODE_SCOPES {
             let place = modules.join(scope);
-            match self.node_mounts().iter().any(|(_, place)| place.ends_with(scope)) {
+            match mounts.iter().any(|(_, place)| place.ends_with(scope)) {
                 true => fs::create_dir_all(place)?,
                 false => drop(fs::remove_dir(place)), // it may never have been there
             }

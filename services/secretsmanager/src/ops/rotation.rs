@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Command, Flow, Principal};
+use haar_kernel::{Answer, Call, Command, Flow, Principal, unwritten};
 use haar_lambda_contract::model::{InvocationRequest, InvocationType, Invoke};
-use haar_ledger::{LedgerError, Snapshot, Tx};
+use haar_ledger::{Snapshot, Tx};
 use haar_secretsmanager_contract::{
     CancelRotateSecret, CancelRotateSecretRequest, CancelRotateSecretResponse, RotateSecret,
     RotateSecretRequest, RotateSecretResponse,
@@ -29,10 +29,7 @@ impl Flow<RotateSecret> for SecretsManager {
         let wished = wish(&row, &input)?;
         self.check_function(&row, &wished.function_arn).await?;
         let committed = self.doors.ledger.transact(|tx| self.begin(tx, &call, &input))?;
-        let begun = committed.durable().await.map_err(|error: LedgerError| {
-            tracing::error!(%error, "a commit did not reach the disk");
-            AwsError::internal_failure("the state could not be written")
-        })?;
+        let begun = committed.durable().await.map_err(unwritten)?;
         begun.ok_or_else(|| {
             bad_request("A previous rotation isn't complete. That rotation will be reattempted.")
         })

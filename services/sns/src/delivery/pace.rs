@@ -15,7 +15,7 @@ use crate::state::SubscriptionKey;
 const KEPT_MAX: usize = 1000;
 /// How far ahead places are given away, in microseconds: what waits for longer asks again then, when
 /// the throttle may be another and the subscription gone.
-const AHEAD: u64 = 60_000_000;
+const AHEAD_US: u64 = 60_000_000;
 
 /// When throttled subscriptions and what waits for them may go on.
 #[derive(Default)]
@@ -46,7 +46,7 @@ impl Pace {
             return Some(at);
         }
         let at = self.next.max(now);
-        if at > now + AHEAD {
+        if at > now + AHEAD_US {
             return None;
         }
         self.next = at + 1_000_000 / u64::from(self.per_second.max(1));
@@ -66,7 +66,7 @@ impl Paces {
     ) -> Duration {
         let State { paces, places } = &mut *self.0.lock();
         let now = u64::try_from(now.0).unwrap_or_default() * 1000;
-        if paces.len() >= KEPT_MAX {
+        if paces.len() >= KEPT_MAX && !paces.contains_key(of) {
             paces.retain(|_, pace| pace.next > now);
         }
         let pace = paces.entry(of.clone()).or_default();
@@ -79,7 +79,7 @@ impl Paces {
         if let Some(at) = at.filter(|at| *at > now) {
             places.insert(parcel, (of.clone(), at));
         }
-        let wait = at.map_or(AHEAD, |at| at.saturating_sub(now));
+        let wait = at.map_or(AHEAD_US, |at| at.saturating_sub(now));
         Duration::from_millis(wait.div_ceil(1000))
     }
 

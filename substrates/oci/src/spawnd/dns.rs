@@ -54,7 +54,8 @@ const ZONE_TRANSFERS: [u16; 2] = [251, 252];
 /// Before another connection is tried to be taken where there was no room for one.
 const SHORT_PAUSE: Duration = Duration::from_millis(50);
 
-/// The name server. It answers on any number of sockets, with one thread.
+/// The name server. It answers on any number of sockets with one thread, and by TCP with one for each
+/// connection (`streams`).
 #[derive(Clone)]
 pub(super) struct Names(Arc<Shared>);
 
