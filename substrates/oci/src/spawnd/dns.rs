@@ -16,7 +16,7 @@ use std::time::{Duration, SystemTime};
 use haar_clock::{Clock, IdSource, Moment};
 use parking_lot::Mutex;
 use rustix::buffer::spare_capacity;
-use rustix::event::epoll;
+use rustix::event::{Timespec, epoll};
 
 use self::streams::{Bounds, Streams};
 use super::log;
@@ -51,8 +51,8 @@ const SERVER_FAILURE: u8 = 2;
 const REFUSED: u8 = 5;
 /// A zone in parts, and a whole one.
 const ZONE_TRANSFERS: [u16; 2] = [251, 252];
-/// Before another connection is tried to be taken where there was no room for one.
-const SHORT_PAUSE: Duration = Duration::from_millis(50);
+/// How long a listener rests where there was no room for its connection. The others do not.
+const REST: Duration = Duration::from_millis(50);
 
 /// The name server. It answers on any number of sockets with one thread, and by TCP with one for each
 /// connection (`streams`).
@@ -67,6 +67,18 @@ struct Shared {
     poll: OwnedFd,
     seats: Mutex<Seats>,
     streams: Streams,
+}
+
+impl Shared {
+    fn listener(&self, seat: u64) -> Option<Arc<TcpListener>> {
+        self.seats.lock().listeners.get(&seat).cloned()
+    }
+
+    /// What is heard of a listener from now on; false where its seat has just gone.
+    fn hear(&self, seat: u64, listener: &TcpListener, what: epoll::EventFlags) -> bool {
+        let data = epoll::EventData::new_u64(seat | STREAM);
+        epoll::modify(&self.poll, listener, data, what).is_ok()
+    }
 }
 
 #[derive(Default)]
@@ -148,7 +160,8 @@ impl Names {
     fn start(&self, servers: Servers) -> io::Result<()> {
         let shared = Arc::clone(&self.0);
         let (clock, ids) = (Clock::system(), IdSource::system());
-        let forwarder = Forwarder { shared, servers, open: BTreeMap::new(), clock, ids };
+        let (open, resting) = (BTreeMap::new(), BTreeMap::new());
+        let forwarder = Forwarder { shared, servers, open, resting, clock, ids };
         let (ready, wait) = std::sync::mpsc::sync_channel(1);
         let run = move || {
             // shares no root with the thread that made it: that one enters mount namespaces
@@ -213,6 +226,8 @@ struct Forwarder {
     shared: Arc<Shared>,
     servers: Servers,
     open: BTreeMap<u16, Asked>,
+    /// Seats whose listeners rest, and until when.
+    resting: BTreeMap<u64, Moment>,
     clock: Clock,
     ids: IdSource,
 }
@@ -231,7 +246,8 @@ impl Forwarder {
         let mut events = Vec::with_capacity(EVENTS_MAX);
         loop {
             events.clear();
-            match epoll::wait(&self.shared.poll, spare_capacity(&mut events), None) {
+            let next = self.wake_rested();
+            match epoll::wait(&self.shared.poll, spare_capacity(&mut events), next.as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return log(&format!("could not wait for questions: {error}")),
             }
@@ -258,21 +274,45 @@ impl Forwarder {
     }
 
     fn take_streams(&mut self, seat: u64) {
-        let listener = self.shared.seats.lock().listeners.get(&seat).cloned();
-        let Some(listener) = listener else { return }; // it has just gone
+        let Some(listener) = self.shared.listener(seat) else { return }; // it has just gone
         self.servers.renew(self.clock.moment());
-        for _ in 0..BATCH_MAX {
+        for taken in 0..BATCH_MAX {
             let (stream, by) = match listener.accept() {
                 Ok(accepted) => accepted,
-                Err(error) if is_short(&error) => {
-                    // it is told of again at once, until there is room
-                    std::thread::sleep(SHORT_PAUSE);
-                    return;
+                // else there may be no other: it is told of again where there is
+                Err(error) if is_short(&error) && taken == 0 => {
+                    self.shared.streams.give_up_idle();
+                    return self.rest(seat, &listener);
                 }
                 Err(_) => return,
             };
             self.shared.streams.serve(stream, by.ip(), self.servers.all.clone());
         }
+    }
+
+    /// Hears nothing of a listener for a while: it would be told of again at once, until there is
+    /// room.
+    fn rest(&mut self, seat: u64, listener: &TcpListener) {
+        if self.shared.hear(seat, listener, epoll::EventFlags::empty()) {
+            self.resting.insert(seat, self.clock.moment().after(REST));
+        }
+    }
+
+    /// Hears again of listeners that have rested; how long the next one rests.
+    fn wake_rested(&mut self) -> Option<Timespec> {
+        if self.resting.is_empty() {
+            return None;
+        }
+        let now = self.clock.moment();
+        self.resting.retain(|seat, until| {
+            let is_over = *until <= now;
+            if let Some(listener) = self.shared.listener(*seat).filter(|_| is_over) {
+                self.shared.hear(*seat, &listener, epoll::EventFlags::IN);
+            }
+            !is_over
+        });
+        let next = self.resting.values().min()?;
+        Timespec::try_from(next.since(now)).ok()
     }
 
     fn take_answers(&mut self, buffer: &mut [u8]) {

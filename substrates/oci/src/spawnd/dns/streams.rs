@@ -1,8 +1,9 @@
 //! Names by TCP, for answers that are too long for UDP: each connection has a thread for as long as
 //! it asks.
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::os::fd::AsFd as _;
@@ -62,6 +63,28 @@ struct Open {
     last: u64,
 }
 
+impl Open {
+    fn count_of(&self, by: IpAddr) -> usize {
+        self.all.values().filter(|one| one.by == by).count()
+    }
+
+    /// Closes one connection of such askers: of those who have the most, that one which has asked
+    /// nothing for the longest time. False where none is idle.
+    fn give_up_idle(&mut self, is_such: impl Fn(IpAddr) -> bool) -> bool {
+        let such = self.all.iter().filter(|(_, one)| is_such(one.by));
+        let idle = such.filter_map(|(number, one)| {
+            let of_asker = self.count_of(one.by);
+            Some((Reverse(of_asker), one.idle_since?, *number))
+        });
+        let Some((_, _, number)) = idle.min() else { return false };
+        if let Some(one) = self.all.remove(&number) {
+            // its thread finds at once that it has ended
+            let _ = one.stream.shutdown(Shutdown::Both);
+        }
+        true
+    }
+}
+
 struct Connection {
     by: IpAddr,
     stream: Arc<TcpStream>,
@@ -96,8 +119,8 @@ impl Streams {
         Ok(Self { home, bounds, open: Arc::default() })
     }
 
-    /// Answers what a connection asks. Where its asker has too many it is closed; where there are
-    /// too many in all, that one is which has asked nothing for the longest time.
+    /// Answers what a connection asks. Where its asker has too many, or all together have, another
+    /// goes for it; where none is idle, it is closed.
     pub(super) fn serve(&self, stream: TcpStream, by: IpAddr, servers: Vec<SocketAddr>) {
         let clock = Clock::system();
         let stream = Arc::new(stream);
@@ -115,17 +138,19 @@ impl Streams {
         let _ = thread.stack_size(STACK_BYTES).spawn(work);
     }
 
+    /// Closes a connection that is idle: there is no room for others.
+    pub(super) fn give_up_idle(&self) {
+        self.open.lock().give_up_idle(|_| true);
+    }
+
     fn place(&self, stream: &Arc<TcpStream>, by: IpAddr, now: Moment) -> Option<Place> {
         let mut open = self.open.lock();
-        if open.all.values().filter(|one| one.by == by).count() >= OPEN_PER_ASKER_MAX {
+        let has_room = match open.count_of(by) >= OPEN_PER_ASKER_MAX {
+            true => open.give_up_idle(|asker| asker == by),
+            false => open.all.len() < self.bounds.open || open.give_up_idle(|_| true),
+        };
+        if !has_room {
             return None;
-        }
-        if open.all.len() >= self.bounds.open {
-            let idle = open.all.iter().filter_map(|(number, one)| Some((one.idle_since?, *number)));
-            let (_, longest) = idle.min()?;
-            // its thread finds at once that it has ended
-            let one = open.all.remove(&longest)?;
-            let _ = one.stream.shutdown(Shutdown::Both);
         }
         open.last += 1;
         let number = open.last;
@@ -135,9 +160,9 @@ impl Streams {
     }
 }
 
+/// Whether this thread is in a network; it needs no descriptor to see.
 fn is_at_home(home: &File) -> bool {
-    let number = |file: File| file.metadata().map(|found| found.ino());
-    let here = File::open(NETWORK).and_then(number);
+    let here = fs::metadata(NETWORK).map(|found| found.ino());
     here.ok().zip(home.metadata().ok()).is_some_and(|(here, home)| here == home.ino())
 }
 

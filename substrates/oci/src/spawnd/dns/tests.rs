@@ -1,6 +1,8 @@
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
 use super::*;
 
 fn local() -> UdpSocket {
@@ -150,6 +152,82 @@ fn where_all_places_are_taken_the_longest_idle_connection_goes() {
     for one in [0, 2] {
         ask(&mut all[one]);
     }
+}
+
+#[test]
+fn of_the_asker_with_the_most_connections_one_goes() {
+    let (at, _seat) = &by_tcp(Bounds { open: 4, ..Bounds::default() });
+    let ask = |stream: &mut TcpStream| {
+        stream.write_all(&framed(&question(1))).unwrap();
+        assert_eq!(said(stream)[..4], [1, 7, 0x81, 2]);
+    };
+    let mut quiet = dial_by(2, *at);
+    ask(&mut quiet);
+    let mut many: Vec<_> = std::iter::repeat_with(|| dial_by(3, *at)).take(3).collect();
+    many.iter_mut().for_each(ask);
+    let mut next = dial_by(4, *at);
+    ask(&mut next);
+    assert_eq!(many[0].read(&mut [0]).unwrap(), 0, "its asker has three");
+    ask(&mut quiet);
+    // one who has all that they may have gets room from themselves
+    let (at, _seat) = &by_tcp(Bounds::default());
+    let mut others = dial_by(2, *at);
+    ask(&mut others);
+    let mut many: Vec<_> = std::iter::repeat_with(|| dial_by(3, *at)).take(9).collect();
+    many[1..].iter_mut().for_each(ask);
+    assert_eq!(many[0].read(&mut [0]).unwrap(), 0);
+    ask(&mut others);
+}
+
+/// A connection from another address of this machine.
+fn dial_by(last: u8, at: SocketAddr) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    let made = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&made, &SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    connect(&made, &at).unwrap();
+    let stream = TcpStream::from(made);
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+#[test]
+fn one_who_takes_all_descriptors_keeps_nobody_waiting() {
+    let inside = std::thread::spawn(|| {
+        sys::unshare(libc::CLONE_FILES).unwrap(); // the descriptors of these threads alone
+        let names = Names::new().unwrap();
+        let socket = local();
+        let by_udp = socket.local_addr().unwrap();
+        let seat = names.serve_by(socket, || Servers { all: Vec::new(), host: None }).unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let by_tcp = listener.local_addr().unwrap();
+        names.listen(&seat, listener).unwrap();
+        let asker = local();
+        let few = Rlimit { current: Some(200), ..getrlimit(Resource::Nofile) };
+        setrlimit(Resource::Nofile, few).unwrap();
+        let fill = || std::iter::from_fn(|| fs::File::open("/dev/null").ok());
+        let mut all: Vec<_> = fill().collect();
+        drop(all.pop());
+        let mut first = dial(by_tcp);
+        let clock = Clock::system();
+        let waits = (0..20).map(|_| {
+            let begun = clock.moment();
+            asker.send_to(&question(1), by_udp).unwrap();
+            asker.recv(&mut [0; 100]).unwrap();
+            clock.moment().since(begun)
+        });
+        let least = waits.min().unwrap();
+        assert!(least < REST / 2, "{least:?}: the thread slept");
+        drop(all.pop());
+        first.write_all(&framed(&question(1))).unwrap();
+        assert_eq!(said(&mut first)[..4], [1, 7, 0x81, 2]);
+        all.extend(fill());
+        drop(all.pop());
+        let mut second = dial(by_tcp);
+        assert_eq!(first.read(&mut [0]).unwrap(), 0, "it was idle, and made room");
+        second.write_all(&framed(&question(2))).unwrap();
+        assert_eq!(said(&mut second)[..4], [2, 7, 0x81, 2]);
+    });
+    inside.join().unwrap();
 }
 
 #[test]
