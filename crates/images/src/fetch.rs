@@ -65,9 +65,15 @@ pub(crate) async fn blob(
     let path = dir.join(format!("{}{PART}", digest::digits(&descriptor.digest)?));
     let fetched = fetch(source, descriptor, &path).await;
     if fetched.as_ref().is_err_and(ImageError::is_full) {
-        let _ = fs::remove_file(&path);
+        discard(&path).await;
     }
     fetched.map(|()| path)
+}
+
+/// Removes what is of no use.
+async fn discard(path: &Path) {
+    let path = path.to_owned();
+    let _ = blocking("remove a blob", || fs::remove_file(path)).await; // the next sweep does
 }
 
 async fn fetch(
@@ -87,7 +93,7 @@ async fn fetch(
         size = came?;
         hash = written?;
         if expected > 0 && size > expected {
-            let _ = fs::remove_file(path);
+            discard(path).await;
             return Err(ImageError::Malformed(format!(
                 "{} is longer than its manifest says",
                 descriptor.digest
@@ -101,7 +107,7 @@ async fn fetch(
     }
     let found = digest::finish(hash);
     if found != descriptor.digest {
-        let _ = fs::remove_file(path);
+        discard(path).await;
         return Err(wrong(&descriptor.digest, &found));
     }
     Ok(())

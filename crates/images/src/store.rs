@@ -9,6 +9,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt, TryStreamExt};
@@ -30,6 +31,9 @@ const LAYERS_AT_ONCE: usize = 3;
 /// Layers of all images that are unpacked at once: each has a thread to itself.
 const UNPACKED_AT_ONCE: usize = 32;
 
+/// How long a pull that found the disk full waits for others that did.
+const TURN_MAX: Duration = Duration::from_secs(30);
+
 /// What the store takes.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
@@ -50,13 +54,22 @@ impl Default for Bounds {
 
 /// The store. Its directory belongs to one process.
 pub struct Store {
-    dir: PathBuf,
-    clock: Clock,
-    bounds: Bounds,
-    state: Arc<Mutex<State>>,
+    shelf: Shelf,
     unpacking: Arc<tokio::sync::Semaphore>,
     /// Pulls that found the disk full try again one after another.
     again: tokio::sync::Mutex<()>,
+}
+
+/// What is here, for threads that may wait for the disk.
+#[derive(Clone)]
+struct Shelf {
+    dir: PathBuf,
+    clock: Clock,
+    bounds: Bounds,
+    /// Held for a moment, never while files are written or removed.
+    state: Arc<Mutex<State>>,
+    /// Who changes images' records, on disk and in `state`, one at a time.
+    records: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -92,7 +105,7 @@ pub struct Bundle {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Store").field("dir", &self.shelf.dir).finish_non_exhaustive()
     }
 }
 
@@ -121,37 +134,41 @@ impl Store {
         let state = State { images, unpacked, ..State::default() };
         let unpacking = Arc::new(tokio::sync::Semaphore::new(UNPACKED_AT_ONCE));
         let (dir, state) = (dir.to_owned(), Arc::new(Mutex::new(state)));
-        let again = tokio::sync::Mutex::default();
-        let store = Self { dir, clock, bounds, state, unpacking, again };
-        store.remove_leavings().map_err(failed)?;
-        Ok(store)
+        let shelf = Shelf { dir, clock, bounds, state, records: Arc::default() };
+        shelf.remove_leavings().map_err(failed)?;
+        Ok(Self { shelf, unpacking, again: tokio::sync::Mutex::default() })
     }
 
     /// Holds an image to run from it.
     pub fn bundle(&self, id: &ImageId) -> Result<Bundle, ImageError> {
-        let mut state = self.state.lock();
-        let now = self.clock.now();
+        let mut state = self.shelf.state.lock();
+        let now = self.shelf.clock.now();
         let record = state.images.get_mut(id).ok_or_else(|| ImageError::NotFound(id.0.clone()))?;
         record.used_at = now;
         let (image, layers) = (record.image.clone(), record.layers.clone());
         *state.held.entry(id.clone()).or_default() += 1;
-        let layers = layers.iter().map(|layer| self.layer_dir(&layer.diff_id)).collect();
-        Ok(Bundle { image, layers, state: self.state.clone() })
+        let layers = layers.iter().map(|layer| self.shelf.layer_dir(&layer.diff_id)).collect();
+        Ok(Bundle { image, layers, state: self.shelf.state.clone() })
+    }
+
+    /// Does what may wait for the disk where that holds nobody up.
+    async fn aside<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&Shelf) -> Result<T, ImageError> + Send + 'static,
+    ) -> Result<T, ImageError> {
+        let shelf = self.shelf.clone();
+        blocking(doing, move || Ok(work(&shelf))).await?
     }
 
     /// Layers must be whole on disk before a record says that they are here: what no record
     /// names is removed at the next start.
     async fn reach_disk(&self) -> Result<(), ImageError> {
-        let dir = self.dir.join("layers");
+        let dir = self.shelf.dir.join("layers");
         let synced = blocking("write layers to the disk", move || {
             Ok(rustix::fs::syncfs(fs::File::open(dir)?)?)
         });
         synced.await
-    }
-
-    fn layer_dir(&self, diff_id: &str) -> PathBuf {
-        let digits = digest::digits(diff_id).unwrap_or("malformed");
-        self.dir.join("layers").join(digits)
     }
 
     async fn resolve(
@@ -187,17 +204,18 @@ impl Store {
         descriptor: &Descriptor,
         diff_id: &str,
     ) -> Result<(), ImageError> {
-        let dir = self.layer_dir(diff_id);
-        let turn = self.state.lock().busy.entry(diff_id.to_owned()).or_default().clone();
+        let dir = self.shelf.layer_dir(diff_id);
+        let turn = self.shelf.state.lock().busy.entry(diff_id.to_owned()).or_default().clone();
         let turn = turn.lock_owned().await;
         if dir.exists() {
             return Ok(());
         }
-        let mut blob = Blob::of(source, descriptor, &self.dir.join("blobs")).await?;
-        let room = Room { bytes: self.bounds.layer_bytes, entries: self.bounds.layer_entries };
-        let (going, expected) = (self.dir.join("going"), diff_id.to_owned());
+        let mut blob = Blob::of(source, descriptor, &self.shelf.dir.join("blobs")).await?;
+        let bounds = self.shelf.bounds;
+        let room = Room { bytes: bounds.layer_bytes, entries: bounds.layer_entries };
+        let (going, expected) = (self.shelf.dir.join("going"), diff_id.to_owned());
         let place = Arc::clone(&self.unpacking).acquire_owned().await;
-        let (state, known) = (Arc::clone(&self.state), diff_id.to_owned());
+        let (state, known) = (Arc::clone(&self.shelf.state), diff_id.to_owned());
         let unpacked = blocking(UNPACK, move || {
             let _held = (turn, place); // until the thread is done, though nobody waits any more
             let bytes = unpack(&mut blob, &going, room, &expected, &dir);
@@ -215,6 +233,7 @@ impl Store {
 }
 
 const UNPACK: &str = "unpack a layer";
+const NOTE: &str = "note an image";
 
 /// Unpacks a layer below `going`, and then calls it `dir`; how many bytes it has.
 fn unpack(blob: &mut Blob, going: &Path, room: Room, diff_id: &str, dir: &Path) -> io::Result<u64> {
@@ -259,6 +278,16 @@ struct Found {
 }
 
 impl Store {
+    async fn clear(&self) {
+        let cleared = self.aside("empty a full disk", |shelf| {
+            shelf.clear();
+            Ok(())
+        });
+        if let Err(error) = cleared.await {
+            tracing::warn!(%error, "could not clear the image store");
+        }
+    }
+
     /// Pulls once. What a full disk had no room for has left it, but for other images' layers.
     async fn pull_once(
         &self,
@@ -269,7 +298,9 @@ impl Store {
         let found = self.resolve(tag_or_digest, source).await?;
         let id = ImageId(found.digest.clone());
         let is_import = source.is_import();
-        if self.known_again(&id, reference, is_import)? {
+        let (known, name) = (id.clone(), reference.clone());
+        let noted = self.aside(NOTE, move |shelf| shelf.known_again(&known, &name, is_import));
+        if noted.await? {
             return Ok(id);
         }
         let config = fetch::document(source, &found.config).await?;
@@ -283,7 +314,7 @@ impl Store {
             digest::digits(diff_id)?;
         }
         let blobs = found.layers.iter().map(|layer| &layer.digest);
-        let _wanted = self.want(config.diff_ids.iter().chain(blobs));
+        let wanted = self.shelf.want(config.diff_ids.iter().chain(blobs));
         let pairs: Vec<_> = found.layers.iter().zip(&config.diff_ids).collect();
         let each = pairs.iter().map(|(layer, diff_id)| self.layer(source, layer, diff_id));
         let each: Vec<_> = each.collect();
@@ -291,9 +322,9 @@ impl Store {
             .buffer_unordered(LAYERS_AT_ONCE)
             .try_collect::<Vec<()>>()
             .await?;
-        let now = self.clock.now();
+        let now = self.shelf.clock.now();
         let unpacked: Vec<u64> = {
-            let known = &self.state.lock().unpacked;
+            let known = &self.shelf.state.lock().unpacked;
             let bytes = |diff_id| known.get(diff_id).copied().unwrap_or_default();
             config.diff_ids.iter().map(bytes).collect()
         };
@@ -318,9 +349,14 @@ impl Store {
             .collect();
         self.reach_disk().await?;
         tracing::debug!(image = %id, %reference, bytes = found.manifest.bytes.len(), "pulled");
-        self.keep(Record { image, layers, used_at: now })?;
-        self.make_room();
-        Ok(id)
+        let record = Record { image, layers, used_at: now };
+        let kept = self.aside(NOTE, move |shelf| {
+            let _wanted = wanted; // until its record is there, though nobody waits any more
+            shelf.keep(record)?;
+            shelf.make_room();
+            Ok(())
+        });
+        kept.await.map(|()| id)
     }
 }
 
@@ -336,34 +372,38 @@ impl ImageStore for Store {
         if !pulled.as_ref().is_err_and(ImageError::is_full) {
             return pulled;
         }
-        self.clear();
-        // of those that filled the disk together, one may have room
-        let _turn = self.again.lock().await;
+        self.clear().await;
+        // of those that filled the disk together, one may have room; a slow one keeps no other long
+        let _turn = self.shelf.clock.timeout(TURN_MAX, self.again.lock()).await;
         let pulled = self.pull_once(reference, tag_or_digest, source.as_ref()).await;
         if pulled.as_ref().is_err_and(ImageError::is_full) {
-            self.clear();
+            self.clear().await;
         }
         pulled
     }
 
     async fn find(&self, id: &ImageId) -> Result<Image, ImageError> {
-        let state = self.state.lock();
+        let state = self.shelf.state.lock();
         let record = state.images.get(id).ok_or_else(|| ImageError::NotFound(id.0.clone()))?;
         Ok(record.image.clone())
     }
 
     async fn list(&self) -> Result<Vec<Image>, ImageError> {
-        Ok(self.state.lock().images.values().map(|record| record.image.clone()).collect())
+        Ok(self.shelf.state.lock().images.values().map(|record| record.image.clone()).collect())
     }
 
     async fn remove(&self, id: &ImageId) -> Result<(), ImageError> {
-        self.forget(id)?;
-        self.sweep();
-        Ok(())
+        let id = id.clone();
+        let forgotten = self.aside("forget an image", move |shelf| {
+            shelf.forget(&id)?;
+            shelf.sweep();
+            Ok(())
+        });
+        forgotten.await
     }
 
     fn hold(&self, holder: &str, images: BTreeSet<ImageId>) {
-        self.state.lock().kept.insert(holder.to_owned(), images);
+        self.shelf.state.lock().kept.insert(holder.to_owned(), images);
     }
 
     async fn directory(

@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -139,6 +140,53 @@ async fn images_that_nobody_needs_make_room_on_a_full_disk() {
     let none = small.pull("none", &[(layer(4, 9), Compression::None)]).await;
     assert!(none.is_err_and(|error| error.is_full()));
     assert!(small.store.find(&id).await.is_ok(), "pulled to be run in a moment");
+}
+
+/// What it serves fills the disk; asked again, it serves nothing and does not end.
+struct Slow(Remote, AtomicUsize);
+
+#[async_trait]
+impl ImageSource for Slow {
+    async fn manifest(&self, tag_or_digest: &str) -> Result<Manifest, ImageError> {
+        self.0.manifest(tag_or_digest).await
+    }
+
+    async fn blob(
+        &self,
+        digest: &str,
+        from: u64,
+    ) -> Result<BoxStream<'static, Result<Bytes, ImageError>>, ImageError> {
+        let blob = self.0.blob(digest, from).await?;
+        let is_large = self.0.0.file(digest).await?.is_some_and(|there| there.size as usize > MIB);
+        Ok(match is_large && self.1.fetch_add(1, Ordering::Relaxed) > 0 {
+            true => futures_util::stream::pending().boxed(),
+            false => blob,
+        })
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_who_tries_again_and_is_slow_keeps_no_other_for_long() {
+    let clock = Clock::simulated(Timestamp(0));
+    let small = Small::new(clock.clone());
+    let (dir, _) = small.house.layout("slow", &[(layer(1, 20), Compression::None)]);
+    let source = Arc::new(Slow(Remote(OciLayout::new(&dir)), AtomicUsize::new(0)));
+    let name = ImageRef("slow".to_owned());
+    let slow = small.store.pull(&name, "latest", source.clone());
+    let other = async {
+        while source.1.load(Ordering::Relaxed) < 2 {
+            clock.sleep(Duration::from_millis(10)).await;
+        }
+        small.pull("other", &[(layer(2, 20), Compression::None)]).await
+    };
+    let begun = clock.now();
+    let refused = tokio::select! {
+        _ = slow => panic!("it never ends"),
+        refused = other => refused,
+    };
+    assert!(refused.is_err_and(|error| error.is_full()));
+    assert!(clock.now() < begun + Duration::from_secs(60));
+    small.pull("fits", &[(layer(3, 4), Compression::None)]).await.unwrap();
 }
 
 fn is_whole(layer: &Path, mib: usize) -> bool {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use haar_substrate::{ImageError, ImageId, ImageRef};
 use parking_lot::Mutex;
 
 use super::record::{self, Record};
-use super::{State, Store};
+use super::{NOTE, Shelf, State};
 use crate::digest;
 use crate::fetch::PART;
 
@@ -38,7 +39,12 @@ impl Drop for Wanted {
     }
 }
 
-impl Store {
+impl Shelf {
+    pub(super) fn layer_dir(&self, diff_id: &str) -> PathBuf {
+        let digits = digest::digits(diff_id).unwrap_or("malformed");
+        self.dir.join("layers").join(digits)
+    }
+
     /// Keeps these layers for as long as the answer lives.
     pub(super) fn want<'a>(&self, layers: impl Iterator<Item = &'a String>) -> Wanted {
         let layers: BTreeSet<_> = layers.cloned().collect();
@@ -53,10 +59,10 @@ impl Store {
         reference: &ImageRef,
         is_import: bool,
     ) -> Result<bool, ImageError> {
+        let _records = self.records.lock();
         let mut state = self.state.lock();
-        let now = self.clock.now();
         let Some(record) = state.images.get_mut(id) else { return Ok(false) };
-        record.used_at = now;
+        record.used_at = self.clock.now();
         let image = &mut record.image;
         let is_named = image.references.contains(reference);
         let is_marked = !is_import || image.imported_as.contains(reference);
@@ -70,57 +76,42 @@ impl Store {
             image.imported_as.push(reference.clone());
         }
         let record = record.clone();
-        self.rename_others(&mut state, id, reference)?;
-        self.save(&record)?;
+        let others = rename_others(&mut state, id, reference);
+        drop(state);
+        others.iter().chain([&record]).try_for_each(|record| self.save(record))?;
         Ok(true)
     }
 
     /// Notes an image that is here whole by now.
     pub(super) fn keep(&self, record: Record) -> Result<(), ImageError> {
-        let mut state = self.state.lock();
+        let _records = self.records.lock();
         let id = record.image.id.clone();
-        for reference in &record.image.references {
-            self.rename_others(&mut state, &id, reference)?;
-        }
-        self.save(&record)?;
-        state.images.insert(id, record);
-        Ok(())
-    }
-
-    /// A name belongs to the image that was pulled by it last.
-    fn rename_others(
-        &self,
-        state: &mut State,
-        id: &ImageId,
-        reference: &ImageRef,
-    ) -> Result<(), ImageError> {
-        let others = state.images.iter_mut().filter(|(other, _)| *other != id);
-        for (_, record) in others {
-            let before = record.image.references.len();
-            record.image.references.retain(|name| name != reference);
-            record.image.imported_as.retain(|name| name != reference);
-            if record.image.references.len() < before {
-                self.save(record)?;
-            }
-        }
+        let others: Vec<_> = {
+            let mut state = self.state.lock();
+            let names = record.image.references.iter();
+            names.flat_map(|name| rename_others(&mut state, &id, name)).collect()
+        };
+        others.iter().chain([&record]).try_for_each(|record| self.save(record))?;
+        self.state.lock().images.insert(id, record);
         Ok(())
     }
 
     fn save(&self, record: &Record) -> Result<(), ImageError> {
-        record::save(&self.dir, record)
-            .map_err(|error| ImageError::Disk("note an image".into(), error))
+        record::save(&self.dir, record).map_err(|error| ImageError::Disk(NOTE.into(), error))
     }
 
     /// Forgets an image that nothing uses; one that is used or kept stays.
     pub(super) fn forget(&self, id: &ImageId) -> Result<(), ImageError> {
-        let mut state = self.state.lock();
-        if state.is_needed(id) {
-            return Ok(());
-        }
-        record::erase(&self.dir, id)
-            .map_err(|error| ImageError::Disk("forget an image".into(), error))?;
-        state.images.remove(id);
-        Ok(())
+        let _records = self.records.lock();
+        let forgotten = {
+            let mut state = self.state.lock();
+            if state.is_needed(id) { None } else { state.images.remove(id) }
+        };
+        let Some(record) = forgotten else { return Ok(()) };
+        record::erase(&self.dir, id).map_err(|error| {
+            self.state.lock().images.insert(id.clone(), record);
+            ImageError::Disk("forget an image".into(), error)
+        })
     }
 
     /// Forgets images, the longest unused first, until the rest is within the bound. Those that
@@ -173,44 +164,43 @@ impl Store {
 
     /// Removes what came of layers that no pull wants.
     fn sweep_blobs(&self) {
-        let state = self.state.lock(); // so that no pull goes on with one that is about to go
-        let wanted: BTreeSet<_> =
-            state.wanted.iter().flatten().filter_map(|id| digest::digits(id).ok()).collect();
-        let Ok(entries) = fs::read_dir(self.dir.join("blobs")) else { return };
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            let digits = name.to_str().and_then(|name| name.strip_suffix(PART));
-            if digits.is_some_and(|digits| !wanted.contains(digits)) {
-                let _ = fs::remove_file(entry.path()); // the next time does
-            }
-        }
+        self.take_away("blobs", PART, State::wanted);
     }
 
     /// Removes layers that no image has and no pull wants.
     pub(super) fn sweep(&self) {
-        // under the lock, so that no pull takes up a layer that is about to go
-        let state = self.state.lock();
-        let of_images = state.images.values().flat_map(|record| &record.layers);
-        let mut needed: BTreeSet<&str> = of_images.map(|layer| layer.diff_id.as_str()).collect();
-        needed.extend(state.wanted.iter().flatten().map(String::as_str));
-        let needed: BTreeSet<_> =
-            needed.into_iter().filter_map(|id| digest::digits(id).ok()).collect();
-        let Ok(entries) = fs::read_dir(self.dir.join("layers")) else { return };
+        self.take_away("layers", "", |state| {
+            let layers = state.images.values().flat_map(|record| &record.layers);
+            let mut needed = state.wanted();
+            needed.extend(layers.filter_map(|layer| digits(&layer.diff_id)));
+            needed
+        });
+    }
+
+    /// Removes what a folder has beside what is needed, of that whose names have an ending.
+    fn take_away(&self, folder: &str, ending: &str, needed: impl Fn(&State) -> BTreeSet<String>) {
+        let Ok(entries) = fs::read_dir(self.dir.join(folder)) else { return };
+        let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
+        let names: Vec<_> = names.collect();
         let mut gone = Vec::new();
-        for entry in entries.flatten() {
-            let name = entry.file_name();
-            if name.to_str().is_some_and(|name| needed.contains(name)) {
-                continue;
-            }
-            let to = self.dir.join("going").join(&name);
-            if fs::rename(entry.path(), &to).is_ok() {
-                gone.push(to);
+        {
+            // so that no pull takes up what is about to go
+            let state = self.state.lock();
+            let needed = needed(&state);
+            let is_needed = |digits| needed.contains(digits);
+            for name in &names {
+                if name.strip_suffix(ending).is_none_or(is_needed) {
+                    continue;
+                }
+                let to = self.dir.join("going").join(name);
+                if fs::rename(self.dir.join(folder).join(name), &to).is_ok() {
+                    gone.push(to);
+                }
             }
         }
-        drop(state);
-        for dir in gone {
-            if let Err(error) = fs::remove_dir_all(&dir) {
-                tracing::warn!(dir = %dir.display(), %error, "could not remove a layer");
+        for path in gone {
+            if let Err(error) = remove(&path) {
+                tracing::warn!(path = %path.display(), %error, "could not remove what nobody needs");
             }
         }
     }
@@ -218,15 +208,38 @@ impl Store {
     /// Removes what a process that was killed has left half done. Blobs that broke off stay.
     pub(super) fn remove_leavings(&self) -> io::Result<()> {
         for entry in fs::read_dir(self.dir.join("going"))? {
-            let path = entry?.path();
-            match path.is_dir() {
-                true => fs::remove_dir_all(path)?,
-                false => fs::remove_file(path)?,
-            }
+            remove(&entry?.path())?;
         }
         self.sweep();
         Ok(())
     }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) }
+}
+
+fn digits(id: &str) -> Option<String> {
+    digest::digits(id).ok().map(str::to_owned)
+}
+
+impl State {
+    /// What pulls want of layers and blobs.
+    fn wanted(&self) -> BTreeSet<String> {
+        self.wanted.iter().flatten().filter_map(|id| digits(id)).collect()
+    }
+}
+
+/// A name belongs to the image that was pulled by it last: the others' records that change.
+fn rename_others(state: &mut State, id: &ImageId, reference: &ImageRef) -> Vec<Record> {
+    let others = state.images.iter_mut().filter(|(other, _)| *other != id);
+    let named = others.filter(|(_, record)| record.image.references.contains(reference));
+    let renamed = named.map(|(_, record)| {
+        record.image.references.retain(|name| name != reference);
+        record.image.imported_as.retain(|name| name != reference);
+        record.clone()
+    });
+    renamed.collect()
 }
 
 /// Bytes of all layers, each once.
