@@ -5,6 +5,7 @@
 
 mod alias;
 mod code_signing;
+mod code_storage;
 mod event_invoke;
 mod event_source_mapping;
 mod function;
@@ -17,6 +18,7 @@ mod version;
 
 pub use alias::AliasRow;
 pub use code_signing::{CodeSigningKey, CodeSigningRow};
+pub use code_storage::CodeStorageRow;
 pub use event_invoke::EventInvokeRow;
 pub use event_source_mapping::{EventSourceMappingKey, EventSourceMappingRow, MappingState};
 pub use function::{FunctionRow, RecursiveLoop};
@@ -44,4 +46,5 @@ pub fn tables() -> haar_ledger::Tables {
         .with::<LayerVersionRow>()
         .with::<EventSourceMappingRow>()
         .with::<CodeSigningRow>()
+        .with::<CodeStorageRow>()
 }

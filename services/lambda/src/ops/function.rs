@@ -13,6 +13,7 @@ use haar_ledger::{Snapshot, Tx};
 use super::Input;
 use super::code::CodeSource;
 use super::code_signing;
+use super::code_storage::{self, put_version};
 use super::listing::{Listing, sortable};
 use super::version::publish;
 use crate::lookup::{ResolvedVersion, find_function, resolve, unqualified_key};
@@ -106,7 +107,7 @@ fn create(
         runtime_management: RuntimeManagement::default(),
         replaced: None,
     };
-    tx.put(latest.clone());
+    put_version(tx, latest.clone());
     let shown = match input.publish {
         Some(true) => publish(call, tx, &latest, None)?,
         _ => Arc::new(latest),
@@ -289,7 +290,7 @@ fn remove_version(tx: &mut Tx, key: &FunctionKey, version: Version) -> Result<()
         )));
     }
     // Removing what is not there succeeds, as on AWS.
-    tx.remove::<VersionRow>(&at);
+    code_storage::remove_version(tx, &at);
     remove_qualifier(tx, &QualifiedKey::new(key, Some(&version.to_string())));
     Ok(())
 }
@@ -316,7 +317,7 @@ fn remove_all(tx: &mut Tx, key: &FunctionKey) {
     }
     for version in &versions {
         remove_qualifier(tx, &QualifiedKey::new(key, Some(&version.version.to_string())));
-        tx.remove::<VersionRow>(version);
+        code_storage::remove_version(tx, version);
     }
     tx.remove::<FunctionRow>(key);
 }

@@ -9,6 +9,7 @@ use haar_ledger::{Snapshot, Tx};
 use super::Input;
 use super::code::CodeSource;
 use super::code_signing;
+use super::code_storage::{holds, put_version};
 use super::version::publish;
 use crate::lookup::{check_revision, check_settled, find_unqualified, find_version};
 use crate::rules::settings;
@@ -29,7 +30,7 @@ impl Flow<UpdateFunctionCode> for Lambda {
         let source = CodeSource::of_update(&self, &mut input, &latest.settings.package_type)?;
         // one of the same size may be the same: its digest tells when it is unpacked
         let is_trial = input.dry_run == Some(true);
-        let fits = |size| match is_trial || holds(&snapshot, &function, |held| held.size == size) {
+        let fits = |size| match is_trial || has_of_size(&snapshot, &function, size) {
             true => Ok(()),
             false => self.check_code_storage(&call, &snapshot, size),
         };
@@ -38,10 +39,10 @@ impl Flow<UpdateFunctionCode> for Lambda {
     }
 }
 
-/// Whether one of a function's versions has such code: it takes no more space then.
-fn holds(snapshot: &Snapshot, function: &FunctionRow, is_such: impl Fn(&Code) -> bool) -> bool {
+/// Whether one of a function's versions has code of this size.
+fn has_of_size(snapshot: &Snapshot, function: &FunctionRow, size: u64) -> bool {
     let mut versions = snapshot.range::<VersionRow>(VersionKey::all(&function.key));
-    versions.any(|row| is_such(&row.code))
+    versions.any(|row| row.code.size == size)
 }
 
 fn update(
@@ -56,7 +57,7 @@ fn update(
     let verbs = "GetFunction/GetAlias";
     check_revision(input.revision_id.as_deref(), &latest.revision_id, verbs)?;
     check_settled(&latest)?;
-    if input.dry_run != Some(true) && !holds(tx, &function, |held| held.sha256 == code.sha256) {
+    if input.dry_run != Some(true) && !holds(tx, &function.key, &code.sha256) {
         room.check_code_storage(call, tx, code.size)?;
     }
     code_signing::check_code(tx, &function.key, function.code_signing.as_ref())?;
@@ -82,7 +83,7 @@ fn update(
     };
     let mut shown = Arc::new(row.clone());
     if input.dry_run != Some(true) {
-        tx.put(row.clone());
+        put_version(tx, row.clone());
         if input.publish == Some(true) {
             shown = publish(call, tx, &row, None)?;
         }

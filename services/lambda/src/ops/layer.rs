@@ -13,6 +13,7 @@ use haar_ledger::{Snapshot, Tx};
 
 use super::Input;
 use super::code::CodeSource;
+use super::code_storage;
 use super::listing::{Listing, sortable};
 use super::permission::no_such_resource;
 use crate::render::{known_list, long_time, size};
@@ -59,7 +60,7 @@ fn publish(
         revision_id: call.ids.uuid(),
     };
     tx.put(LayerRow { key: layer, version_count: present + 1 });
-    tx.put(row.clone());
+    code_storage::put_layer_version(tx, row.clone());
     Ok(PublishLayerVersionResponse {
         content: Some(content(room, call, &row)),
         layer_arn: Some(row.key.layer.arn().into()),
@@ -154,7 +155,7 @@ impl Command<DeleteLayerVersion> for Lambda {
     ) -> Answer<DeleteLayerVersion> {
         let key = named_version(call, &input.layer_name, input.version_number)?;
         // Functions that use it keep it.
-        tx.remove::<LayerVersionRow>(&key);
+        code_storage::remove_layer_version(tx, &key);
         Ok(Default::default())
     }
 }

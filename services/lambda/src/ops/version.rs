@@ -9,6 +9,7 @@ use haar_lambda_contract::model::{
 use haar_ledger::{Snapshot, Tx};
 
 use super::Input;
+use super::code_storage::put_version;
 use super::listing::{Listing, sortable};
 use crate::lookup::{check_revision, check_settled, find_function, find_unqualified, find_version};
 use crate::state::{FunctionRow, RuntimeManagement, Version, VersionKey, VersionRow};
@@ -72,7 +73,7 @@ pub(super) fn publish(
         replaced: None,
         ..latest.clone()
     };
-    tx.put(version.clone());
+    put_version(tx, version.clone());
     tx.put(FunctionRow { version_count: number, ..FunctionRow::clone(&function) });
     Ok(Arc::new(version))
 }

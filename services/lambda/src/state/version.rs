@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use haar_blobs::Digest;
-use haar_ledger::Row;
+use haar_ledger::{IndexEntry, Row};
 use haar_types::{MemoryMib, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +60,12 @@ impl VersionRow {
         VersionKey { function: self.function.clone(), version: self.version }
     }
 
+    /// Where a function's versions are found by the `CodeSha256` of their code.
+    pub fn code_entry(function: &FunctionKey, sha256: &str) -> IndexEntry {
+        let FunctionKey { account, region, name } = function;
+        IndexEntry::new("code", format!("{account}/{region}/{name}/{sha256}"))
+    }
+
     /// The code that runs now, and the build it belongs to.
     pub fn running(&self) -> (&Code, &str) {
         match &self.replaced {
@@ -90,6 +96,10 @@ impl Row for VersionRow {
             return Err("pending after active".to_owned());
         }
         Ok(())
+    }
+
+    fn indexes(&self) -> Vec<IndexEntry> {
+        vec![Self::code_entry(&self.function, &self.code.sha256)]
     }
 }
 

@@ -18,6 +18,7 @@ use haar_lambda::Lambda;
 use haar_lambda::controllers::{Functions, Mappings, Provisioned};
 use haar_lambda_contract::model::*;
 use haar_ledger::Ledger;
+use haar_ledger::store::MemoryStore;
 use haar_types::{AccountId, Region};
 use haar_wire::Operation;
 use serde::Serialize;
@@ -73,7 +74,18 @@ impl House {
         Self::made(Settings { quotas, ..Settings::default() }).at_work()
     }
 
+    /// The same over what another house left on its disk.
+    pub fn over(disk: &Arc<MemoryStore>, quota: Option<&str>) -> Self {
+        let quotas = quota.iter().map(|quota| quota.parse().unwrap()).collect();
+        let ledger = Ledger::open(haar_lambda::state::tables(), Arc::clone(disk) as _).unwrap();
+        Self::made_over(ledger, Settings { quotas, ..Settings::default() }).at_work()
+    }
+
     fn made(settings: Settings) -> Self {
+        Self::made_over(Ledger::ephemeral(haar_lambda::state::tables()), settings)
+    }
+
+    fn made_over(ledger: Ledger, settings: Settings) -> Self {
         let cloud = Cloud::new();
         let ids = IdSource::seeded(7);
         let data_dir = cloud.dir.path().to_owned();
@@ -81,7 +93,7 @@ impl House {
         let doors = Doors::new(DoorParts {
             clock: Clock::system(),
             ids: ids.clone(),
-            ledger: Ledger::ephemeral(haar_lambda::state::tables()),
+            ledger,
             kv: Kv::ephemeral(),
             blobs: Blobs::ephemeral(ids).unwrap(),
             substrate: cloud.substrate.clone(),
