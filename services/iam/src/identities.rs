@@ -5,15 +5,15 @@ use std::time::Duration;
 
 use haar_clock::Ids;
 use haar_iam_contract::peek::MFA_PRESENT;
-use haar_kernel::{Identities, Identity, IdentityError, Principal};
+use haar_kernel::{Auth, Identities, Identity, IdentityError, Principal};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, PolicySet, Principal as Who};
 use haar_types::{AccountId, Tags, Timestamp};
 
 use crate::Iam;
-use crate::lookup::role_of_arn;
+use crate::lookup::{role_of_arn, user_of_id};
 use crate::policies::{Source, bounded_by, sources_of_role, sources_of_user, user_of_arn};
-use crate::state::{AccessKeyRow, AccessKeyUseRow, KeyOwner, Named as _, UserRow, owned};
+use crate::state::{AccessKeyRow, AccessKeyUseRow, KeyOwner, Named as _, RoleRow, UserRow, owned};
 
 /// A key's last use is written anew when it is this old.
 const USE_AGE_MAX: Duration = Duration::from_secs(60);
@@ -101,6 +101,41 @@ fn mfa_keys(known: &[(String, String)], age: Duration) -> Vec<(String, String)> 
     }
 }
 
+/// Whom a session acts for, as they are called now; `None` when the very user or role is gone,
+/// even where its name was given again.
+fn of_now(snapshot: &Snapshot, who: Who) -> Option<Who> {
+    match who {
+        Who::User { account, id, .. } => {
+            let user = user_of_id(snapshot, &id)?;
+            Some(Who::User { account, arn: user.arn(), name: user.name.clone(), id })
+        }
+        Who::Federated { account, user_arn, user_id, session_arn, id } => {
+            let is_of_root = user_arn == root_arn(&account);
+            let user_arn =
+                if is_of_root { user_arn } else { user_of_id(snapshot, &user_id)?.arn() };
+            Some(Who::Federated { account, user_arn, user_id, session_arn, id })
+        }
+        Who::RoleSession { ref role_arn, ref id, .. } => {
+            role_of_session(snapshot, role_arn, id)?;
+            Some(who)
+        }
+        Who::Root { .. }
+        | Who::Service { .. }
+        | Who::IdentityProvider { .. }
+        | Who::Anonymous => Some(who),
+    }
+}
+
+/// The role of a session, by its ARN and the session's id: not a namesake.
+fn role_of_session(snapshot: &Snapshot, role_arn: &str, id: &str) -> Option<Arc<RoleRow>> {
+    let role_id = id.split(':').next().unwrap_or_default();
+    role_of_arn(snapshot, role_arn).filter(|role| role.id == role_id)
+}
+
+fn root_arn(account: &AccountId) -> String {
+    format!("arn:aws:iam::{account}:root")
+}
+
 /// Tags as condition keys.
 fn tag_keys(tags: &Tags) -> Vec<(String, String)> {
     let key =
@@ -122,7 +157,12 @@ impl Iam {
         if now >= grant.expires_at {
             return Err(IdentityError::Expired);
         }
-        let mut keys = tag_keys(&tags_of(snapshot, &grant.principal));
+        let who = match self.doors.settings.auth {
+            Auth::Enforce => of_now(snapshot, grant.principal).ok_or(IdentityError::BadToken)?,
+            // a role's ARN alone suffices there
+            Auth::Permissive => grant.principal,
+        };
+        let mut keys = tag_keys(&tags_of(snapshot, &who));
         keys.retain(|(name, _)| !grant.keys.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         keys.extend(grant.keys);
         keys.extend(mfa_keys(&keys, now.since(grant.issued_at)));
@@ -130,12 +170,12 @@ impl Iam {
         if !grant.transitive_tags.is_empty() {
             keys.push(("sts:TransitiveTagKeys".to_owned(), grant.transitive_tags.join(",")));
         }
-        let account = grant.principal.account().cloned().unwrap_or_default();
+        let account = who.account().cloned().unwrap_or_default();
         let principal = Principal {
             access_key_id: Some(access_key_id.to_owned()),
             session_policies: grant.policies,
             session_keys: keys,
-            ..Principal::of(account, grant.principal)
+            ..Principal::of(account, who)
         };
         Ok(Identity { principal: Arc::new(principal), secret: session.secret })
     }
@@ -149,7 +189,7 @@ impl Iam {
                 user.map(|user| self.user_policies(snapshot, &user)).unwrap_or_default()
             }
             Who::Federated { user_arn, user_id, account, .. } => {
-                if *user_arn == format!("arn:aws:iam::{account}:root") {
+                if *user_arn == root_arn(account) {
                     let identity = self.parsed.document(EVERYTHING).into_iter().collect();
                     return PolicySet { identity, ..PolicySet::default() };
                 }
@@ -157,8 +197,7 @@ impl Iam {
                 user.map(|user| self.user_policies(snapshot, &user)).unwrap_or_default()
             }
             Who::RoleSession { role_arn, id, .. } => {
-                let role_id = id.split(':').next().unwrap_or_default();
-                let role = role_of_arn(snapshot, role_arn).filter(|role| role.id == role_id);
+                let role = role_of_session(snapshot, role_arn, id);
                 let Some(role) = role else { return PolicySet::default() };
                 PolicySet {
                     identity: self.documents(&sources_of_role(snapshot, &role)),

@@ -218,7 +218,40 @@ async fn a_session_dies_with_its_role_even_when_the_name_returns() {
     cloud.ok(&root, "iam", &inline).await;
     cloud.ok(&root, "iam", &[("Action", "DeleteRole"), ("RoleName", "r")]).await;
     cloud.role("r", &trust(ACCOUNT, ""), &policy).await;
-    assert_eq!(cloud.ask(&key, "iam", &[("Action", "ListUsers")]).await.status, 403);
+    let refusal = cloud.ask(&key, "iam", &[("Action", "ListUsers")]).await;
+    assert_eq!((refusal.status, &*refusal.refusal().0), (403, "InvalidClientTokenId"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_of_who_was_deleted_are_nobodys() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let root = cloud.root();
+    let policy = allow(r#"["sts:AssumeRole","sts:GetFederationToken"]"#);
+    let ann = cloud.user("ann", Some(&policy)).await;
+    let arn = cloud.role("r", &trust(ACCOUNT, ""), &policy).await;
+    let guest_arn = format!("arn:aws:sts::{ACCOUNT}:federated-user/guest");
+    let user_arn = format!("arn:aws:iam::{ACCOUNT}:user/ann");
+    cloud.secret("s", &[&arn, &user_arn, &guest_arn]).await;
+    let role = cloud.ok(&ann, "sts", &assume(&arn, &[])).await.key();
+    let own = cloud.ok(&ann, "sts", &[("Action", "GetSessionToken")]).await.key();
+    let federate = [("Action", "GetFederationToken"), ("Name", "guest")];
+    let guest = cloud.ok(&ann, "sts", &federate).await.key();
+    for key in [&role, &own, &guest] {
+        cloud.read(key, "s").await.unwrap();
+    }
+    let rename = [("Action", "UpdateUser"), ("UserName", "ann"), ("NewUserName", "eve")];
+    cloud.ok(&root, "iam", &rename).await;
+    let who = cloud.ok(&own, "sts", &WHO).await.get("Arn");
+    assert_eq!(who, format!("arn:aws:iam::{ACCOUNT}:user/eve"));
+    cloud.remove_user("eve", &ann).await;
+    let inline = [("Action", "DeleteRolePolicy"), ("RoleName", "r"), ("PolicyName", "p")];
+    cloud.ok(&root, "iam", &inline).await;
+    cloud.ok(&root, "iam", &[("Action", "DeleteRole"), ("RoleName", "r")]).await;
+    for key in [&role, &own, &guest] {
+        let refusal = cloud.read(key, "s").await.unwrap_err();
+        assert_eq!(refusal, "UnrecognizedClientException");
+        assert_eq!(cloud.ask(key, "sts", &WHO).await.refusal().0, "InvalidClientTokenId");
+    }
 }
 
 #[tokio::test(start_paused = true)]

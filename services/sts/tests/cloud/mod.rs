@@ -1,4 +1,5 @@
-//! IAM and STS behind a kernel in `enforce` mode: signed requests in, XML out.
+//! IAM, STS and a service with resource policies behind a kernel in `enforce` mode: signed
+//! requests in, answers out.
 
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
@@ -17,14 +18,17 @@ use haar_kernel::{
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
+use haar_secretsmanager::SecretsManager;
 use haar_sts::Sts;
 use haar_types::Timestamp;
 use haar_wire::sigv4::Signer;
 use http::Request;
 use http_body_util::BodyExt as _;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
 
 pub const ACCOUNT: &str = "123456789012";
+const TOKEN: &str = "11111111-2222-3333-4444-555555555555";
 
 pub struct Cloud {
     pub doors: Doors,
@@ -76,7 +80,11 @@ impl Cloud {
         let doors = Doors::new(DoorParts {
             clock: Clock::simulated(Timestamp(1_769_851_800_000)),
             ids: ids.clone(),
-            ledger: Ledger::ephemeral(haar_iam::tables()),
+            ledger: Ledger::ephemeral(
+                haar_kernel::tables()
+                    .and(&haar_iam::tables())
+                    .and(&haar_secretsmanager::tables()),
+            ),
             kv: Kv::ephemeral(),
             blobs: Blobs::ephemeral(ids).unwrap(),
             substrate: Arc::new(nothing::Nothing),
@@ -100,9 +108,11 @@ impl Cloud {
         let peek: Arc<dyn IamPeek> = iam.clone();
         doors.peeks.offer::<dyn IamPeek>(peek);
         let sts = Arc::new(Sts::new(doors.clone(), identities.clone()));
+        let secrets = SecretsManager::new(&doors, haar_kernel::DataKey::new(&[7; 32]));
         let kernel = KernelBuilder::new(doors.clone(), identities)
             .room(Arc::clone(&iam), haar_iam::lanes)
             .room(sts, haar_sts::lanes)
+            .room(Arc::new(secrets), haar_secretsmanager::lanes)
             .build();
         Self { doors, iam, kernel, root: None }
     }
@@ -132,7 +142,13 @@ impl Cloud {
             .header("host", "localhost:4566")
             .header("content-type", "application/x-www-form-urlencoded; charset=utf-8");
         let mut parts = request.body(()).unwrap().into_parts().0;
-        let Some(key) = key else { return self.answered(parts, body).await };
+        if let Some(key) = key {
+            self.sign(key, service, &mut parts, &body);
+        }
+        self.answered(parts, body).await
+    }
+
+    fn sign(&self, key: &Key, service: &str, parts: &mut http::request::Parts, body: &str) {
         let signer = Signer {
             access_key_id: key.id.clone(),
             secret_access_key: key.secret.clone(),
@@ -140,8 +156,43 @@ impl Cloud {
             region: "us-east-1".into(),
             service: service.into(),
         };
-        signer.sign(&mut parts, body.as_bytes(), self.doors.clock.now());
-        self.answered(parts, body).await
+        signer.sign(parts, body.as_bytes(), self.doors.clock.now());
+    }
+
+    /// One signed request to Secrets Manager: the HTTP status, and the JSON.
+    pub async fn secrets(&self, key: &Key, operation: &str, input: &Value) -> (u16, Value) {
+        let request = Request::post("http://localhost:4566/")
+            .header("host", "localhost:4566")
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("secretsmanager.{operation}"));
+        let mut parts = request.body(()).unwrap().into_parts().0;
+        let body = input.to_string();
+        self.sign(key, "secretsmanager", &mut parts, &body);
+        let answer = self.answered(parts, body).await;
+        (answer.status, serde_json::from_str(&answer.text).unwrap())
+    }
+
+    /// A secret whose policy lets these principals read it.
+    pub async fn secret(&self, name: &str, principals: &[&str]) {
+        let (root, id) = (self.root(), json!(name));
+        let made = json!({ "Name": id, "SecretString": "x", "ClientRequestToken": TOKEN });
+        assert_eq!(self.secrets(&root, "CreateSecret", &made).await.0, 200);
+        let policy = json!({ "Version": "2012-10-17", "Statement": [{
+            "Effect": "Allow", "Principal": { "AWS": principals },
+            "Action": "secretsmanager:GetSecretValue", "Resource": "*" }] });
+        let put = json!({ "SecretId": id, "ResourcePolicy": policy.to_string() });
+        let (status, answer) = self.secrets(&root, "PutResourcePolicy", &put).await;
+        assert_eq!(status, 200, "{answer}");
+    }
+
+    /// What somebody who reads a secret is told: `Ok`, or the refusal's code.
+    pub async fn read(&self, key: &Key, secret: &str) -> Result<(), String> {
+        let (status, answer) =
+            self.secrets(key, "GetSecretValue", &json!({ "SecretId": secret })).await;
+        match status {
+            200 => Ok(()),
+            _ => Err(answer["__type"].as_str().unwrap().to_owned()),
+        }
     }
 
     async fn answered(&self, parts: http::request::Parts, body: String) -> Answer {
