@@ -173,6 +173,9 @@ fn proven(
     if claim.service != service {
         return Err(SigError::wrong_service(service));
     }
+    if !kernel.identities().is_good_for(&identity.principal, service) {
+        return Err(SigError::unknown_key());
+    }
     kernel.identities().used(key, service, &claim.region, kernel.doors().clock.now());
     Ok((identity.principal, verified.chunks))
 }

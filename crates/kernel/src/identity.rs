@@ -23,6 +23,12 @@ pub trait Identities: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<Identity, IdentityError>;
 
+    /// Whether what a caller signed with is good for a service: some sessions are not for IAM.
+    /// Where policies decide, the gate refuses others like unknown keys.
+    fn is_good_for(&self, _principal: &Principal, _service: &str) -> bool {
+        true
+    }
+
     /// All policies that speak of what a principal may do: its own, its groups', its
     /// boundary, its session's. Resource policies are not among them.
     fn policies(&self, snapshot: &Snapshot, principal: &Principal) -> PolicySet;

@@ -32,6 +32,24 @@ impl Identities for Iam {
         }
     }
 
+    /// IAM itself takes no session of a federated user, and a user's own only where it began with
+    /// a device. AWS docs: *AWS STS API Reference > GetFederationToken*, *GetSessionToken >
+    /// Permissions*.
+    fn is_good_for(&self, principal: &Principal, service: &str) -> bool {
+        let is_session =
+            principal.access_key_id.as_ref().is_some_and(|key| key.starts_with("ASIA"));
+        match principal.identity {
+            _ if service != "iam" => true,
+            Who::Federated { .. } => false,
+            Who::User { .. } | Who::Root { .. } if is_session => {
+                let began =
+                    |(name, value): &(String, String)| name == MFA_PRESENT && value == "true";
+                principal.session_keys.iter().any(began)
+            }
+            _ => true,
+        }
+    }
+
     fn policies(&self, snapshot: &Snapshot, principal: &Principal) -> PolicySet {
         let mut set = self.own_policies(snapshot, &principal.identity);
         let is_federated = matches!(principal.identity, Who::Federated { .. });
@@ -119,10 +137,9 @@ fn of_now(snapshot: &Snapshot, who: Who) -> Option<Who> {
             role_of_session(snapshot, role_arn, id)?;
             Some(who)
         }
-        Who::Root { .. }
-        | Who::Service { .. }
-        | Who::IdentityProvider { .. }
-        | Who::Anonymous => Some(who),
+        Who::Root { .. } | Who::Service { .. } | Who::IdentityProvider { .. } | Who::Anonymous => {
+            Some(who)
+        }
     }
 }
 

@@ -8,9 +8,10 @@ use haar_ledger::Snapshot;
 use haar_policy::{PolicySet, Principal, RequestContext};
 use haar_sts_contract::{Credentials, model::SERVICE};
 use haar_types::Timestamp;
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::issuers::Issuers;
+use crate::rules::refuse_sessions;
 
 /// STS's room.
 pub struct Sts {
@@ -99,6 +100,16 @@ impl Room for Sts {
             }
             _ => "*".to_owned(),
         }]
+    }
+
+    fn admit(
+        &self,
+        call: &Call,
+        _snapshot: &Snapshot,
+        operation: &'static OperationSchema,
+        _input: &dyn Shape,
+    ) -> Result<(), AwsError> {
+        refuse_sessions(&call.principal, operation.name)
     }
 }
 

@@ -5,6 +5,8 @@ pub(crate) mod jwt;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use haar_kernel::Principal;
+use haar_policy::Principal as Identity;
 use haar_sts_contract::Tag;
 use haar_wire::AwsError;
 
@@ -36,6 +38,26 @@ impl Lifetime {
             Some(seconds) => Ok(Duration::from_secs(seconds)),
         }
     }
+}
+
+/// Refuses what a caller's session may not ask of STS. AWS docs: *AWS STS API Reference >
+/// GetFederationToken*, *GetSessionToken*, *AssumeRole > Permissions*.
+pub(crate) fn refuse_sessions(caller: &Principal, operation: &str) -> Result<(), AwsError> {
+    let is_temporary = caller.access_key_id.as_ref().is_some_and(|key| key.starts_with("ASIA"));
+    let may = match caller.identity {
+        // asks for no credentials at all
+        _ if operation == "AssumeRoleWithWebIdentity" => true,
+        Identity::Federated { .. } => operation == "GetCallerIdentity",
+        Identity::RoleSession { .. } => {
+            !matches!(operation, "GetFederationToken" | "GetSessionToken")
+        }
+        Identity::User { .. } | Identity::Root { .. } if is_temporary => {
+            matches!(operation, "AssumeRole" | "GetCallerIdentity")
+        }
+        _ => true,
+    };
+    let text = || format!("Cannot call {operation} with session credentials");
+    if may { Ok(()) } else { Err(AwsError::access_denied(text())) }
 }
 
 /// Session tags as condition keys. Own tags win over inherited ones.

@@ -7,6 +7,8 @@ mod cloud;
 use cloud::{ACCOUNT, Cloud, Key, allow, trust};
 use haar_kernel::Auth;
 
+type Form<'a> = [(&'a str, &'a str)];
+
 const WHO: [(&str, &str); 1] = [("Action", "GetCallerIdentity")];
 
 fn assume<'a>(arn: &'a str, more: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
@@ -257,42 +259,78 @@ async fn sessions_of_who_was_deleted_are_nobodys() {
 #[tokio::test(start_paused = true)]
 async fn users_get_sessions_and_vouch_for_others() {
     let cloud = Cloud::new(Auth::Enforce);
-    let ann = cloud
-        .user("ann", Some(&allow(r#"["iam:ListUsers","iam:ListRoles","sts:GetFederationToken"]"#)))
-        .await;
+    cloud.secret("s", &[]).await;
+    let policy = allow(r#"["secretsmanager:*","sts:GetFederationToken"]"#);
+    let ann = cloud.user("ann", Some(&policy)).await;
     let session = cloud.ok(&ann, "sts", &[("Action", "GetSessionToken")]).await.key();
     assert_eq!(
         cloud.ok(&session, "sts", &WHO).await.get("Arn"),
         format!("arn:aws:iam::{ACCOUNT}:user/ann")
     );
-    cloud.ok(&session, "iam", &[("Action", "ListUsers")]).await;
-    let again = cloud.ask(&session, "sts", &[("Action", "GetSessionToken")]).await.refusal();
-    assert_eq!(again.1, "Cannot call GetSessionToken with session credentials");
-    let users = allow(r#""iam:ListUsers""#);
-    let federate = [("Action", "GetFederationToken"), ("Name", "guest"), ("Policy", &*users)];
+    cloud.read(&session, "s").await.unwrap();
+    let read = allow(r#""secretsmanager:GetSecretValue""#);
+    let federate = [("Action", "GetFederationToken"), ("Name", "guest"), ("Policy", &*read)];
     let guest = cloud.ok(&ann, "sts", &federate).await;
     assert_eq!(guest.get("FederatedUserId"), format!("{ACCOUNT}:guest"));
     let guest = guest.key();
-    cloud.ok(&guest, "iam", &[("Action", "ListUsers")]).await;
-    assert_eq!(cloud.ask(&guest, "iam", &[("Action", "ListRoles")]).await.status, 403);
+    cloud.read(&guest, "s").await.unwrap();
+    let list = cloud.secrets(&guest, "ListSecrets", &serde_json::json!({})).await.1;
+    assert_eq!(list["__type"], "AccessDeniedException");
     let bare = [("Action", "GetFederationToken"), ("Name", "guest")];
     let bare = cloud.ok(&ann, "sts", &bare).await.key();
-    assert_eq!(cloud.ask(&bare, "iam", &[("Action", "ListUsers")]).await.status, 403);
+    assert_eq!(cloud.read(&bare, "s").await.unwrap_err(), "AccessDeniedException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_of_users_are_not_for_iam_and_hardly_for_sts() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let everything = allow(r#""*""#);
+    let ann = cloud.user("ann", Some(&everything)).await;
+    let arn = cloud.role("r", &trust(ACCOUNT, ""), &everything).await;
+    let federate = [("Action", "GetFederationToken"), ("Name", "guest"), ("Policy", &*everything)];
+    let own = cloud.ok(&ann, "sts", &[("Action", "GetSessionToken")]).await.key();
+    let roots = cloud.ok(&cloud.root(), "sts", &[("Action", "GetSessionToken")]).await.key();
+    let guest = cloud.ok(&ann, "sts", &federate).await.key();
+    let role = cloud.ok(&own, "sts", &assume(&arn, &[])).await.key();
+    let list = [("Action", "ListUsers")];
+    for key in [&own, &roots, &guest] {
+        let refusal = cloud.ask(key, "iam", &list).await;
+        assert_eq!((refusal.status, &*refusal.refusal().0), (403, "InvalidClientTokenId"));
+        cloud.ok(key, "sts", &WHO).await;
+    }
+    cloud.ok(&role, "iam", &list).await;
+    let session = [("Action", "GetSessionToken")];
+    let info = [("Action", "GetAccessKeyInfo"), ("AccessKeyId", &*ann.id)];
+    let refused: [(&Key, &str, &Form<'_>); 8] = [
+        (&own, "GetSessionToken", &session),
+        (&own, "GetFederationToken", &federate),
+        (&own, "GetAccessKeyInfo", &info),
+        (&role, "GetSessionToken", &session),
+        (&role, "GetFederationToken", &federate),
+        (&guest, "GetSessionToken", &session),
+        (&guest, "GetAccessKeyInfo", &info),
+        (&guest, "AssumeRole", &assume(&arn, &[])),
+    ];
+    for (key, operation, form) in refused {
+        let text = format!("Cannot call {operation} with session credentials");
+        assert_eq!(cloud.ask(key, "sts", form).await.refusal(), ("AccessDenied".into(), text));
+    }
+    cloud.ok(&role, "sts", &info).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn whom_a_user_vouched_for_ends_with_that_user() {
     let cloud = Cloud::new(Auth::Enforce);
-    let policy = allow(r#"["iam:ListUsers","sts:GetFederationToken"]"#);
+    cloud.secret("s", &[]).await;
+    let policy = allow(r#"["secretsmanager:*","sts:GetFederationToken"]"#);
     let ann = cloud.user("ann", Some(&policy)).await;
-    let users = allow(r#""iam:ListUsers""#);
-    let federate = [("Action", "GetFederationToken"), ("Name", "guest"), ("Policy", &*users)];
+    let federate = [("Action", "GetFederationToken"), ("Name", "guest"), ("Policy", &*policy)];
     let guest = cloud.ok(&ann, "sts", &federate).await.key();
-    cloud.ok(&guest, "iam", &[("Action", "ListUsers")]).await;
+    cloud.read(&guest, "s").await.unwrap();
     cloud.remove_user("ann", &ann).await;
-    assert_eq!(cloud.ask(&guest, "iam", &[("Action", "ListUsers")]).await.status, 403);
+    assert_eq!(cloud.read(&guest, "s").await.unwrap_err(), "UnrecognizedClientException");
     cloud.user("ann", Some(&policy)).await;
-    assert_eq!(cloud.ask(&guest, "iam", &[("Action", "ListUsers")]).await.status, 403);
+    assert_eq!(cloud.read(&guest, "s").await.unwrap_err(), "UnrecognizedClientException");
 }
 
 #[tokio::test(start_paused = true)]

@@ -23,22 +23,6 @@ const SECONDS_MAX: u64 = 129_600;
 /// The root user's sessions are short.
 const ROOT_SECONDS_MAX: u64 = 3600;
 
-/// Refuses callers that are sessions themselves.
-fn refuse_sessions(call: &Call, operation: &str) -> Result<(), AwsError> {
-    let is_temporary =
-        call.principal.access_key_id.as_ref().is_some_and(|key| key.starts_with("ASIA"));
-    let is_session = matches!(
-        call.principal.identity,
-        Principal::RoleSession { .. } | Principal::Federated { .. }
-    );
-    match is_temporary || is_session {
-        true => Err(AwsError::access_denied(format!(
-            "Cannot call {operation} with session credentials"
-        ))),
-        false => Ok(()),
-    }
-}
-
 fn lifetime(call: &Call, asked: Option<i32>) -> Result<std::time::Duration, AwsError> {
     let is_root = matches!(call.principal.identity, Principal::Root { .. });
     let max = if is_root { ROOT_SECONDS_MAX } else { SECONDS_MAX };
@@ -54,7 +38,6 @@ impl Flow<GetSessionToken> for Sts {
         call: Call,
         input: GetSessionTokenRequest,
     ) -> Answer<GetSessionToken> {
-        refuse_sessions(&call, "GetSessionToken")?;
         let (serial, code) = (input.serial_number.as_deref(), input.token_code.as_deref());
         let keys = self.mfa_keys(&call, serial, code).await?;
         let grant = SessionGrant {
@@ -78,7 +61,6 @@ impl Query<GetFederationToken> for Sts {
         snapshot: &Snapshot,
         input: GetFederationTokenRequest,
     ) -> Answer<GetFederationToken> {
-        refuse_sessions(call, "GetFederationToken")?;
         let (account, name) = (call.account.clone(), &input.name);
         let session_arn = format!("arn:aws:sts::{account}:federated-user/{name}");
         let id = format!("{account}:{name}");
