@@ -60,32 +60,64 @@ pub(crate) fn refuse_sessions(caller: &Principal, operation: &str) -> Result<(),
     if may { Ok(()) } else { Err(AwsError::access_denied(text())) }
 }
 
-/// Session tags as condition keys. Own tags win over inherited ones.
-pub(crate) fn session_tags(
-    given: &[Tag],
-    inherited: &[(String, String)],
-) -> Result<Vec<(String, String)>, AwsError> {
-    let mut seen = BTreeSet::new();
-    if given.len() > TAGS_MAX {
-        return Err(validation(format!("No more than {TAGS_MAX} session tags are allowed.")));
-    }
-    for tag in given {
-        if !seen.insert(tag.key.to_lowercase()) {
-            return Err(AwsError::new(
-                "InvalidParameterValue",
-                400,
-                "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+/// The tags of a session: given ones beside those that the caller's session hands on.
+pub(crate) struct SessionTags<'a> {
+    /// Given with the request.
+    pub(crate) given: &'a [Tag],
+    /// Keys of given ones that later sessions inherit.
+    pub(crate) transitive: &'a [String],
+    /// What the caller's session hands on, as condition keys.
+    pub(crate) inherited: &'a [(String, String)],
+}
+
+impl SessionTags<'_> {
+    /// All of them as condition keys. What is inherited cannot be given anew. AWS docs: *IAM User
+    /// Guide > Pass session tags in AWS STS > Chaining roles with session tags*.
+    pub(crate) fn keys(&self) -> Result<Vec<(String, String)>, AwsError> {
+        if self.given.len() > TAGS_MAX {
+            return Err(validation(format!("No more than {TAGS_MAX} session tags are allowed.")));
+        }
+        let mut seen = BTreeSet::new();
+        for tag in self.given {
+            let key = tag.key.to_lowercase();
+            if key.starts_with("aws:") {
+                return Err(validation("Tag keys that start with aws: are reserved."));
+            }
+            if !seen.insert(key) {
+                return Err(invalid(
+                    "Duplicate tag keys found. Please note that Tag keys are case insensitive.",
+                ));
+            }
+        }
+        if self.transitive.iter().any(|key| self.is_inherited(key)) {
+            return Err(invalid(
+                "One of the specified transitive tag keys can't be set because it conflicts with a \
+                 transitive tag key from the calling session.",
             ));
         }
-        if tag.key.to_lowercase().starts_with("aws:") {
-            return Err(validation("Tag keys that start with aws: are reserved."));
+        if !self.transitive.iter().all(|key| seen.contains(&key.to_lowercase())) {
+            return Err(invalid(
+                "The specified transitive tag key must be included in the requested tags.",
+            ));
         }
+        if self.given.iter().any(|tag| self.is_inherited(&tag.key)) {
+            return Err(invalid(
+                "One of the specified tags can't be set because it conflicts with a transitive tag \
+                 from the calling session.",
+            ));
+        }
+        let own = self.given.iter().map(|tag| (principal_tag(&tag.key), tag.value.clone()));
+        Ok(own.chain(self.inherited.iter().cloned()).collect())
     }
-    let own = given.iter().map(|tag| (principal_tag(&tag.key), tag.value.clone()));
-    let is_new = |(name, _): &&(String, String)| {
-        !given.iter().any(|tag| principal_tag(&tag.key).eq_ignore_ascii_case(name))
-    };
-    Ok(own.chain(inherited.iter().filter(is_new).cloned()).collect())
+
+    fn is_inherited(&self, key: &str) -> bool {
+        let name = principal_tag(key);
+        self.inherited.iter().any(|(known, _)| known.eq_ignore_ascii_case(&name))
+    }
+}
+
+fn invalid(text: &str) -> AwsError {
+    AwsError::new("InvalidParameterValue", 400, text)
 }
 
 /// The condition key of a session tag.
@@ -118,11 +150,25 @@ mod tests {
     }
 
     #[test]
-    fn own_tags_win_over_inherited_ones() {
+    fn what_a_session_inherits_cannot_be_given_anew() {
         let inherited = [("aws:PrincipalTag/Team".to_owned(), "old".to_owned())];
-        let tags = session_tags(&[tag("team", "new")], &inherited).unwrap();
-        assert_eq!(tags, [("aws:PrincipalTag/team".to_owned(), "new".to_owned())]);
-        assert!(session_tags(&[tag("a", ""), tag("A", "")], &[]).is_err());
-        assert!(session_tags(&[tag("aws:x", "")], &[]).is_err());
+        let keys = |given: &[Tag], transitive: &[&str]| {
+            let transitive: Vec<String> = transitive.iter().map(|key| (*key).to_owned()).collect();
+            SessionTags { given, transitive: &transitive, inherited: &inherited }.keys()
+        };
+        let both = [
+            ("aws:PrincipalTag/unit".to_owned(), "a".to_owned()),
+            ("aws:PrincipalTag/Team".to_owned(), "old".to_owned()),
+        ];
+        assert_eq!(keys(&[tag("unit", "a")], &["Unit"]).unwrap(), both);
+        for (given, transitive) in [
+            (vec![tag("team", "new")], vec![]),
+            (vec![tag("team", "new")], vec!["team"]),
+            (vec![tag("unit", "a")], vec!["other"]),
+            (vec![tag("a", ""), tag("A", "")], vec![]),
+            (vec![tag("aws:x", "")], vec![]),
+        ] {
+            assert!(keys(&given, &transitive).is_err(), "{given:?} {transitive:?}");
+        }
     }
 }

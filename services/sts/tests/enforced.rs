@@ -207,6 +207,57 @@ async fn session_policies_narrow_and_session_tags_follow() {
     assert_eq!(bad.0, "MalformedPolicyDocument");
 }
 
+/// The members that give a session one tag, which it hands on.
+fn handed_on<'a>(key: &'a str, value: &'a str) -> Vec<(&'a str, &'a str)> {
+    vec![
+        ("Tags.member.1.Key", key),
+        ("Tags.member.1.Value", value),
+        ("TransitiveTagKeys.member.1", key),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_chain_hands_on_stays_as_it_is_and_asks_for_its_permissions() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let policy = allow(r#""sts:*""#);
+    let ann = cloud.user("ann", Some(&policy)).await;
+    let first = cloud.role("first", &trust(ACCOUNT, ""), &policy).await;
+    let second = cloud.role("second", &trust(ACCOUNT, ""), &policy).await;
+    let more = r#","sts:TagSession","sts:SetSourceIdentity""#;
+    let bare = cloud.role("bare", &trust(ACCOUNT, "").replace(more, ""), &policy).await;
+    let mut begin = handed_on("team", "blue");
+    begin.push(("SourceIdentity", "bob"));
+    let key = cloud.ok(&ann, "sts", &assume(&first, &begin)).await.key();
+    let next = cloud.ok(&key, "sts", &assume(&second, &[("SourceIdentity", "bob")])).await;
+    assert_eq!(next.get("SourceIdentity"), "bob");
+    for key in [&key, &next.key()] {
+        for form in [handed_on("Team", "red"), handed_on("Team", "red")[..2].to_vec()] {
+            let refusal = cloud.ask(key, "sts", &assume(&second, &form)).await;
+            assert_eq!((refusal.status, &*refusal.refusal().0), (400, "InvalidParameterValue"));
+        }
+        let refusal =
+            cloud.ask(key, "sts", &assume(&second, &[("SourceIdentity", "alice")])).await.refusal();
+        assert_eq!(refusal.0, "AccessDenied");
+        assert!(refusal.1.contains("not authorized to perform: sts:SetSourceIdentity"));
+    }
+    let refusal = cloud.ask(&key, "sts", &assume(&bare, &[])).await.refusal().1;
+    assert!(refusal.contains("not authorized to perform: sts:TagSession"), "{refusal}");
+    let known = [("SourceIdentity", "bob")];
+    let known = cloud.ok(&ann, "sts", &assume(&first, &known)).await.key();
+    let refusal = cloud.ask(&known, "sts", &assume(&bare, &[])).await.refusal().1;
+    assert!(refusal.contains("not authorized to perform: sts:SetSourceIdentity"), "{refusal}");
+    let plain = cloud.ok(&ann, "sts", &assume(&first, &[])).await.key();
+    cloud.ok(&plain, "sts", &assume(&bare, &[])).await;
+    let unknown = [("TransitiveTagKeys.member.1", "team")];
+    assert_eq!(
+        cloud.ask(&plain, "sts", &assume(&second, &unknown)).await.refusal(),
+        (
+            "InvalidParameterValue".into(),
+            "The specified transitive tag key must be included in the requested tags.".into()
+        )
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_session_dies_with_its_role_even_when_the_name_returns() {
     let cloud = Cloud::new(Auth::Enforce);

@@ -13,7 +13,7 @@ use haar_wire::AwsError;
 use crate::Sts;
 use crate::refusal::{not_authorized, validation};
 use crate::room::shown;
-use crate::rules::{Lifetime, packed_percent, principal_tag, session_tags};
+use crate::rules::{Lifetime, SessionTags, packed_percent, principal_tag};
 
 /// The longest session of a role that a role assumed.
 const CHAINED_SECONDS_MAX: u64 = 3600;
@@ -32,12 +32,16 @@ impl Flow<AssumeRole> for Sts {
         let mfa = self.mfa_keys(&call, serial, code).await?;
         let (call, snapshot) = (&call, &self.doors.ledger.snapshot());
         let role = self.iam().role(snapshot, &arn);
+        let source = source_identity(call, &input)?;
         if self.enforces() {
             self.refuse_unauthorized(call, snapshot, role.as_ref(), &input, &mfa)?;
         }
         let tags = input.tags.clone().unwrap_or_default();
-        let mut keys = session_tags(&tags, &inherited_tags(call))?;
-        let source = self.source_identity(call, &input);
+        let transitive_tags = input.transitive_tag_keys.unwrap_or_default();
+        let inherited = inherited_tags(call);
+        let given =
+            SessionTags { given: &tags, transitive: &transitive_tags, inherited: &inherited };
+        let mut keys = given.keys()?;
         keys.extend(source.iter().map(|name| ("aws:SourceIdentity".to_owned(), name.clone())));
         let lifetime = lifetime(call, role.as_ref(), input.duration_seconds)?;
         let policies = self.session_policies(snapshot, input.policy, input.policy_arns)?;
@@ -49,7 +53,7 @@ impl Flow<AssumeRole> for Sts {
             principal,
             policies,
             keys,
-            transitive_tags: transitive(call, input.transitive_tag_keys),
+            transitive_tags: transitive(call, transitive_tags),
             issued_at: self.now(),
             expires_at: self.now() + lifetime,
         };
@@ -113,25 +117,30 @@ fn inherited_tags(call: &Call) -> Vec<(String, String)> {
     call.principal.session_keys.iter().filter(is_wanted).cloned().collect()
 }
 
-fn transitive(call: &Call, given: Option<Vec<String>>) -> Vec<String> {
-    let mut keys = given.unwrap_or_default();
+fn transitive(call: &Call, mut keys: Vec<String>) -> Vec<String> {
     keys.extend(transitive_keys(call));
     keys.sort();
     keys.dedup();
     keys
 }
 
-impl Sts {
-    /// A session keeps the source identity that it began with.
-    fn source_identity(&self, call: &Call, input: &AssumeRoleRequest) -> Option<String> {
-        let keys = call.principal.session_keys.iter();
-        let mut kept =
-            keys.filter(|(name, _)| name == "aws:SourceIdentity").map(|(_, it)| it.clone());
-        kept.next_back().or_else(|| input.source_identity.clone())
+/// A session keeps the source identity that it began with: it cannot be set to another. AWS docs:
+/// *IAM User Guide > Monitor and control actions taken with assumed roles*.
+fn source_identity(call: &Call, input: &AssumeRoleRequest) -> Result<Option<String>, AwsError> {
+    let keys = call.principal.session_keys.iter();
+    let mut kept = keys.filter(|(name, _)| name == "aws:SourceIdentity").map(|(_, it)| it);
+    match (kept.next_back(), &input.source_identity) {
+        (Some(kept), Some(given)) if kept != given => {
+            let who = call.principal.arn();
+            Err(not_authorized(&who, "sts:SetSourceIdentity", &input.role_arn))
+        }
+        (kept, given) => Ok(kept.or(given.as_ref()).cloned()),
     }
+}
 
+impl Sts {
     /// Both sides must agree: the caller's policies, and the role's trust policy, which is asked
-    /// for tags and a source identity too.
+    /// for tags and a source identity too, whether given or inherited.
     fn refuse_unauthorized(
         &self,
         call: &Call,
@@ -146,8 +155,10 @@ impl Sts {
         let role = role.ok_or_else(|| denied(call, &input.role_arn))?;
         let mut actions = vec!["sts:AssumeRole"];
         let has_tags = input.tags.as_ref().is_some_and(|tags| !tags.is_empty());
+        let has_tags = has_tags || !inherited_tags(call).is_empty();
         actions.extend(has_tags.then_some("sts:TagSession"));
-        actions.extend(input.source_identity.as_ref().map(|_| "sts:SetSourceIdentity"));
+        let has_source = source_identity(call, input)?.is_some();
+        actions.extend(has_source.then_some("sts:SetSourceIdentity"));
         let mut policies = self.policies(call, snapshot);
         policies.resource.push(role.trust.clone());
         policies.resource_must_agree = true;
@@ -177,8 +188,8 @@ impl Sts {
         if let Some(id) = &input.external_id {
             context.set("sts:ExternalId", [id.clone()]);
         }
-        if let Some(name) = &input.source_identity {
-            context.set("sts:SourceIdentity", [name.clone()]);
+        if let Ok(Some(name)) = source_identity(call, input) {
+            context.set("sts:SourceIdentity", [name]);
         }
         for tag in input.tags.iter().flatten() {
             context.set(&format!("aws:RequestTag/{}", tag.key), [tag.value.clone()]);

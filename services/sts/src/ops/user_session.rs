@@ -14,7 +14,7 @@ use haar_wire::AwsError;
 
 use crate::Sts;
 use crate::room::shown;
-use crate::rules::{Lifetime, packed_percent, session_tags};
+use crate::rules::{Lifetime, SessionTags, packed_percent};
 
 /// Twelve hours, unless the caller says.
 const SECONDS_DEFAULT: u64 = 43_200;
@@ -80,7 +80,7 @@ impl Query<GetFederationToken> for Sts {
                 id: id.clone(),
             },
             policies,
-            keys: session_tags(&tags, &[])?,
+            keys: SessionTags { given: &tags, transitive: &[], inherited: &[] }.keys()?,
             transitive_tags: Vec::new(),
             issued_at: self.now(),
             expires_at: self.now() + lifetime(call, input.duration_seconds)?,

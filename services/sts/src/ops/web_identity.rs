@@ -19,7 +19,7 @@ use crate::ops::assume_role::{UNKNOWN_ROLE_SECONDS_MAX, assumed};
 use crate::refusal::validation;
 use crate::room::shown;
 use crate::rules::jwt::{ClaimError, TagsClaim, Token};
-use crate::rules::{Lifetime, packed_percent, session_tags};
+use crate::rules::{Lifetime, SessionTags, packed_percent};
 
 const ACTION: &str = "sts:AssumeRoleWithWebIdentity";
 
@@ -221,7 +221,8 @@ impl Sts {
         )?;
         let claims = &proven.token.claims;
         let (tags, transitive_tags) = proven.tags();
-        let mut keys = session_tags(&tags, &[])?;
+        let mut keys =
+            SessionTags { given: &tags, transitive: &transitive_tags, inherited: &[] }.keys()?;
         keys.push(("aws:FederatedProvider".to_owned(), proven.provider.arn.clone()));
         let of_one = proven.condition_keys().into_iter().filter(|(_, values)| values.len() == 1);
         keys.extend(of_one.filter_map(|(key, values)| Some((key, values.into_iter().next()?))));
