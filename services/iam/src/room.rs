@@ -168,7 +168,12 @@ impl Room for Iam {
                 let name = crate::rules::issuers::name_of(&url);
                 format!("arn:aws:iam::{}:oidc-provider/{name}", call.account)
             }
-            "{OpenIDConnectProviderArn}" | "{SAMLProviderArn}" | "{PolicyArn}" | "{Arn}" => {
+            "{AccessKeyId}" => about.owner_of_key(),
+            "{OpenIDConnectProviderArn}"
+            | "{SAMLProviderArn}"
+            | "{PolicyArn}"
+            | "{PolicySourceArn}"
+            | "{Arn}" => {
                 let member = operation.resource.trim_matches(['{', '}']);
                 text_member(input, member).unwrap_or_default()
             }
@@ -262,6 +267,22 @@ impl About<'_> {
         let path = text_member(self.input, "Path").unwrap_or_else(|| "/".to_owned());
         let name = text_member(self.input, member).unwrap_or(key.1);
         format!("{stem}{path}{name}")
+    }
+
+    /// The user, or the root, whose access key is named.
+    fn owner_of_key(&self) -> String {
+        let id = text_member(self.input, "AccessKeyId").unwrap_or_default();
+        let account = &self.call.account;
+        let key = self.snapshot.get::<AccessKeyRow>(&id).filter(|key| key.account == *account);
+        match key.map(|key| key.owner.clone()) {
+            Some(KeyOwner::Root) => format!("arn:aws:iam::{account}:root"),
+            Some(KeyOwner::User(name)) => {
+                let user = self.snapshot.get::<UserRow>(&owned(account, &name));
+                user.map(|user| user.arn())
+                    .unwrap_or_else(|| format!("arn:aws:iam::{account}:user/{name}"))
+            }
+            None => format!("arn:aws:iam::{account}:user/*"),
+        }
     }
 
     /// The boundary of the user or role whose policies an operation changes. AWS docs: *Service

@@ -82,6 +82,46 @@ async fn a_users_policies_decide_and_denials_are_told_in_awss_words() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_user_who_may_look_at_herself_looks_at_nobody_else() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let own = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"iam:*",
+        "Resource":"arn:aws:iam::*:user/${aws:username}"}]}"#;
+    let (ann, bob) = (cloud.user("ann", Some(own)).await, cloud.user("bob", None).await);
+    let arn = |name: &str| format!("arn:aws:iam::{ACCOUNT}:user/{name}");
+    let of = |action: &'static str, arn: &str| {
+        [("Action", action.to_owned()), ("PolicySourceArn", arn.to_owned())]
+    };
+    let simulate = |arn: &str| {
+        let [action, source] = of("SimulatePrincipalPolicy", arn);
+        [action, source, ("ActionNames.member.1", "iam:GetUser".to_owned())]
+    };
+    let keys = |arn: &str| of("GetContextKeysForPrincipalPolicy", arn);
+    let used = |key: &Key| {
+        [("Action", "GetAccessKeyLastUsed".to_owned()), ("AccessKeyId", key.id.clone())]
+    };
+    let ask = async |form: &[(&str, String)]| {
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, text)| (*name, &**text)).collect();
+        cloud.ask(&ann, "iam", &form).await.status
+    };
+    assert_eq!(ask(&simulate(&arn("ann"))).await, 200);
+    assert_eq!(ask(&keys(&arn("ann"))).await, 200);
+    assert_eq!(ask(&used(&ann)).await, 200);
+    assert_eq!(ask(&simulate(&arn("bob"))).await, 403);
+    assert_eq!(ask(&keys(&arn("bob"))).await, 403);
+    for key in [&bob, &cloud.root(), &Key { id: "AKIAIOSFODNN7EXAMPLE".into(), ..bob.clone() }] {
+        assert_eq!(ask(&used(key)).await, 403);
+    }
+    // her own name behind another path or account is not she
+    let foreign = arn("ann").replace(ACCOUNT, "999988887777");
+    for strange in [foreign, arn("x/ann")] {
+        let form = simulate(&strange);
+        let form: Vec<(&str, &str)> = form.iter().map(|(name, text)| (*name, &**text)).collect();
+        let refusal = cloud.ask(&cloud.root(), "iam", &form).await;
+        assert!(matches!(refusal.status, 403 | 404), "{}", refusal.text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn groups_and_boundaries_count() {
     let cloud = Cloud::new(Auth::Enforce);
     let (root, ann) = (cloud.root(), cloud.user("ann", None).await);
