@@ -21,6 +21,8 @@ pub(crate) struct Clause {
     pub(crate) quantifier: Quantifier,
     pub(crate) operator: Operator,
     pub(crate) if_exists: bool,
+    /// As it is written.
+    pub(crate) name: String,
     /// In lower case.
     pub(crate) key: String,
     pub(crate) values: Vec<Template>,
@@ -96,7 +98,8 @@ mod tests {
         let (quantifier, operator, if_exists) = Clause::operator(operator).unwrap();
         let wildcards = operator.has_wildcards();
         let values = theirs.iter().map(|value| Template::parse(value, wildcards, true)).collect();
-        let clause = Clause { quantifier, operator, if_exists, key: "k".into(), values };
+        let clause =
+            Clause { quantifier, operator, if_exists, name: "K".into(), key: "k".into(), values };
         let mut context = RequestContext::new(Principal::Anonymous, "a:B", "*");
         context.set("K", ours.iter().copied());
         clause.holds(&context)

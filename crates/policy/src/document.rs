@@ -1,6 +1,6 @@
 //! A policy document.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use crate::statement::Statement;
 
@@ -57,9 +57,11 @@ impl Document {
         self
     }
 
-    /// Condition keys that the policy asks for, in conditions and as variables, in lower case.
-    pub fn context_keys(&self) -> BTreeSet<String> {
-        self.statements.iter().flat_map(Statement::context_keys).collect()
+    /// Condition keys that the policy asks for, in conditions and as variables: by their names in
+    /// lower case, as they are written.
+    pub fn context_keys(&self) -> BTreeMap<String, String> {
+        let names = self.statements.iter().flat_map(Statement::context_keys);
+        names.map(|name| (name.to_lowercase(), name)).collect()
     }
 
     /// Principals that the policy names in its `AWS` lists.

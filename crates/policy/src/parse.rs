@@ -134,6 +134,7 @@ impl Reader {
 
     fn actions(&self, value: Json) -> Result<Vec<Vec<Glob>>, PolicyError> {
         let actions = texts(value)?;
+        validate::some(&actions, "actions")?;
         for action in &actions {
             validate::action(action, self.grammar)?;
         }
@@ -142,6 +143,7 @@ impl Reader {
 
     fn resources(&self, value: Json) -> Result<Vec<ResourcePattern>, PolicyError> {
         let resources = texts(value)?;
+        validate::some(&resources, "resources")?;
         for resource in &resources {
             validate::resource(resource)?;
         }
@@ -185,14 +187,14 @@ impl Reader {
         tests: Members,
     ) -> Result<Vec<Clause>, PolicyError> {
         let mut clauses = Vec::new();
-        for (key, values) in tests {
-            validate::condition_key(&key)?;
+        for (name, values) in tests {
+            validate::condition_key(&name)?;
             let values = condition_values(values)?;
             let variables = self.variables && operator.has_variables();
             let read = |text: &String| Template::parse(text, operator.has_wildcards(), variables);
             let values = values.iter().map(read).collect();
-            let key = key.to_lowercase();
-            clauses.push(Clause { quantifier, operator, if_exists, key, values });
+            let key = name.to_lowercase();
+            clauses.push(Clause { quantifier, operator, if_exists, name, key, values });
         }
         Ok(clauses)
     }

@@ -75,7 +75,7 @@ impl Statement {
         let variables = resources.flat_map(ResourcePattern::keys).map(str::to_owned);
         let values = self.condition.iter().flat_map(|clause| &clause.values);
         let in_values = values.flat_map(|template| template.keys()).map(str::to_owned);
-        let tested = self.condition.iter().map(|clause| clause.key.clone());
+        let tested = self.condition.iter().map(|clause| clause.name.clone());
         variables.chain(in_values).chain(tested).collect()
     }
 

@@ -10,7 +10,12 @@ pub(crate) struct Template(Vec<Part>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Part {
     Steps(Vec<Glob>),
-    Variable { key: String, default: Option<String> },
+    /// `name` is the key as it is written, `key` the same in lower case.
+    Variable {
+        name: String,
+        key: String,
+        default: Option<String>,
+    },
 }
 
 impl Template {
@@ -36,7 +41,7 @@ impl Template {
         for part in &self.0 {
             match part {
                 Part::Steps(steps) => pattern.extend_from_slice(steps),
-                Part::Variable { key, default } => {
+                Part::Variable { key, default, .. } => {
                     let value = match context.values(key) {
                         Some([value]) => value,
                         _ => default.as_ref()?, // several values: not usable as a variable
@@ -58,10 +63,10 @@ impl Template {
         Some(self.expand(context)?.into_iter().map(letter).collect())
     }
 
-    /// The keys that the variables name.
+    /// The keys that the variables name, as they are written.
     pub(crate) fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(|part| match part {
-            Part::Variable { key, .. } => Some(key.as_str()),
+            Part::Variable { name, .. } => Some(name.as_str()),
             Part::Steps(_) => None,
         })
     }
@@ -91,7 +96,8 @@ fn variable(inner: &str) -> Part {
         Some((key, default)) => (key, unquote(default.trim())),
         None => (inner, None),
     };
-    Part::Variable { key: key.trim().to_lowercase(), default }
+    let name = key.trim().to_owned();
+    Part::Variable { key: name.to_lowercase(), name, default }
 }
 
 fn unquote(text: &str) -> Option<String> {

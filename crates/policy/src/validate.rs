@@ -58,6 +58,11 @@ pub(crate) fn elements(
     }
 }
 
+/// A list of actions or resources must hold one.
+pub(crate) fn some(list: &[String], what: &str) -> Result<(), PolicyError> {
+    if list.is_empty() { refuse(format!("Policy statement must contain {what}.")) } else { Ok(()) }
+}
+
 /// Identities' policies take letters and digits, resources' policies more.
 pub(crate) fn sid(sid: &str, grammar: Grammar) -> Result<(), PolicyError> {
     let free = matches!(grammar, Grammar::Resource | Grammar::Own | Grammar::Trust);

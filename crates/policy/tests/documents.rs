@@ -36,6 +36,14 @@ fn managed_policies_are_refused_in_iams_words() {
         (r#""Effect": "Allow", "Action": "s3:*""#, "Policy statement must contain resources."),
         (r#""Effect": "Allow", "Resource": "*""#, "Policy statement must contain actions."),
         (
+            r#""Effect": "Allow", "Action": [], "Resource": "*""#,
+            "Policy statement must contain actions.",
+        ),
+        (
+            r#""Effect": "Allow", "Action": "*", "NotResource": []"#,
+            "Policy statement must contain resources.",
+        ),
+        (
             r#""Effect": "Allow", "Action": "*", "Resource": "*", "Principal": "*""#,
             "Policy document should not specify a principal.",
         ),
@@ -139,8 +147,8 @@ fn the_keys_that_a_policy_asks_for_are_known() {
            "Condition": {"StringEquals": {"aws:PrincipalTag/Team": "${aws:RequestTag/Team}"}}"#,
     );
     let document = Document::parse(&text, Grammar::Managed).unwrap();
-    let keys: Vec<String> = document.context_keys().into_iter().collect();
-    assert_eq!(keys, ["aws:principaltag/team", "aws:requesttag/team", "aws:username"]);
+    let keys: Vec<String> = document.context_keys().into_values().collect();
+    assert_eq!(keys, ["aws:PrincipalTag/Team", "aws:RequestTag/Team", "aws:username"]);
 }
 
 proptest! {

@@ -307,11 +307,14 @@ async fn simulations_tell_what_would_be_decided_and_by_what() {
     let missing = house.ok::<SimulateCustomPolicy>(custom(json!([]))).await;
     let missing = &missing["EvaluationResults"][0];
     assert_eq!(missing["EvalDecision"], "implicitDeny");
-    assert_eq!(missing["MissingContextValues"], json!(["aws:principaltag/team"]));
+    assert_eq!(missing["MissingContextValues"], json!(["aws:PrincipalTag/team"]));
     let entry = json!({ "ContextKeyName": "aws:PrincipalTag/team",
         "ContextKeyValues": ["blue"], "ContextKeyType": "string" });
     let given = house.ok::<SimulateCustomPolicy>(custom(json!([entry]))).await;
     assert_eq!(given["EvaluationResults"][0]["EvalDecision"], "allowed");
+    let matched = &given["EvaluationResults"][0]["MatchedStatements"][0];
+    assert_eq!(matched["StartPosition"], json!({ "Line": 1, "Column": 38 }));
+    assert_eq!(matched["EndPosition"], json!({ "Line": 1, "Column": conditional.len() - 1 }));
     // tags count where their owner's policies are simulated, not where policies are given
     let blue = json!({ "UserName": "ann", "Tags": [{ "Key": "team", "Value": "blue" }] });
     house.ok::<TagUser>(blue).await;
@@ -327,7 +330,7 @@ async fn simulations_tell_what_would_be_decided_and_by_what() {
     assert_eq!(of_principal["EvaluationResults"][0]["EvalDecision"], "allowed");
     let keys = json!({ "PolicyInputList": [conditional] });
     let keys = house.ok::<GetContextKeysForCustomPolicy>(keys).await;
-    assert_eq!(keys["ContextKeyNames"], json!(["aws:principaltag/team"]));
+    assert_eq!(keys["ContextKeyNames"], json!(["aws:PrincipalTag/team"]));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Simulations: what policies would decide.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_iam_contract::{
@@ -8,13 +8,14 @@ use haar_iam_contract::{
     GetContextKeysForCustomPolicyRequest, GetContextKeysForPolicyResponse,
     GetContextKeysForPrincipalPolicy, GetContextKeysForPrincipalPolicyRequest,
     PermissionsBoundaryDecisionDetail, PolicyEvaluationDecisionType as Outcome, PolicySourceType,
-    SimulateCustomPolicy, SimulateCustomPolicyRequest, SimulatePolicyResponse,
+    Position, SimulateCustomPolicy, SimulateCustomPolicyRequest, SimulatePolicyResponse,
     SimulatePrincipalPolicy, SimulatePrincipalPolicyRequest, Statement,
 };
 use haar_kernel::{Answer, Call, Query};
 use haar_ledger::Snapshot;
 use haar_policy::{
-    Decision, Document, Grammar, PolicyKind, PolicySet, Principal, Reason, RequestContext, decide,
+    Decision, Document, Grammar, Match, PolicyKind, PolicySet, Principal, Reason, RequestContext,
+    decide, positions,
 };
 use haar_types::{AccountId, Arn, Tags};
 use haar_wire::AwsError;
@@ -30,6 +31,8 @@ struct Simulation {
     set: PolicySet,
     /// Where each of the set's identity policies comes from.
     sources: Vec<Source>,
+    /// Where the resource's policy comes from.
+    resource: Option<Source>,
     caller: Caller,
     actions: Vec<String>,
     resources: Vec<String>,
@@ -43,12 +46,17 @@ fn read(texts: &[String], grammar: Grammar) -> Result<Vec<Arc<Document>>, AwsErr
 }
 
 /// Policies that were given with the request, by their position.
-fn given_sources(count: usize) -> impl Iterator<Item = Source> {
-    (1..=count).map(|number| Source {
-        id: format!("PolicyInputList.{number}"),
+fn given_sources(texts: &[String]) -> impl Iterator<Item = Source> {
+    texts.iter().enumerate().map(|(at, text)| Source {
+        id: format!("PolicyInputList.{}", at + 1),
         kind: PolicySourceType::None,
-        text: String::new(),
+        text: text.clone(),
     })
+}
+
+fn resource_source(text: &str) -> Source {
+    let (id, kind) = ("ResourcePolicy".to_owned(), PolicySourceType::Resource);
+    Source { id, kind, text: text.to_owned() }
 }
 
 /// Someone who asks, with the condition keys that their tags are.
@@ -125,7 +133,8 @@ impl Query<SimulateCustomPolicy> for Iam {
             ..PolicySet::default()
         };
         let simulation = Simulation {
-            sources: given_sources(set.identity.len()).collect(),
+            sources: given_sources(&input.policy_input_list).collect(),
+            resource: resource.first().map(|text| resource_source(text)),
             set,
             caller: Caller::named(call, snapshot, input.caller_arn.as_deref())?,
             actions: input.action_names,
@@ -150,7 +159,7 @@ impl Query<SimulatePrincipalPolicy> for Iam {
         let mut identity: Vec<_> = sources.iter().filter_map(read_source).collect();
         let more = input.policy_input_list.unwrap_or_default();
         identity.extend(read(&more, Grammar::Inline)?);
-        sources.extend(given_sources(more.len()));
+        sources.extend(given_sources(&more));
         let given = input.permissions_boundary_policy_input_list.unwrap_or_default();
         let given = read(&given, Grammar::Inline)?.into_iter().next();
         let resource: Vec<String> = input.resource_policy.into_iter().collect();
@@ -162,6 +171,7 @@ impl Query<SimulatePrincipalPolicy> for Iam {
         };
         let asker = input.caller_arn.as_ref().unwrap_or(source_arn);
         let simulation = Simulation {
+            resource: resource.first().map(|text| resource_source(text)),
             set,
             sources,
             caller: Caller::find(call, snapshot, Some(asker))?,
@@ -263,29 +273,36 @@ impl Simulation {
     }
 
     fn matched(&self, decision: &Decision) -> Vec<Statement> {
-        let statement = |(id, kind): (String, PolicySourceType)| Statement {
-            source_policy_id: Some(id),
-            source_policy_type: Some(kind),
-            ..Statement::default()
+        let statement = |found: &Match| {
+            let source = match found.kind {
+                PolicyKind::Identity => self.sources.get(found.policy)?,
+                PolicyKind::Resource => self.resource.as_ref()?,
+                PolicyKind::Boundary | PolicyKind::Session => return None,
+            };
+            let place = positions(&source.text).into_iter().nth(found.statement);
+            Some(Statement {
+                source_policy_id: Some(source.id.clone()),
+                source_policy_type: Some(source.kind),
+                start_position: place.map(|(begin, _)| position(begin)),
+                end_position: place.map(|(_, end)| position(end)),
+            })
         };
-        let named = decision.matches.iter().filter_map(|found| match found.kind {
-            PolicyKind::Identity => {
-                let source = self.sources.get(found.policy)?;
-                Some((source.id.clone(), source.kind))
-            }
-            PolicyKind::Resource => Some(("ResourcePolicy".to_owned(), PolicySourceType::Resource)),
-            PolicyKind::Boundary | PolicyKind::Session => None,
-        });
-        named.map(statement).collect()
+        decision.matches.iter().filter_map(statement).collect()
     }
 
     /// Keys that the policies ask for and the request does not have.
     fn missing(&self, context: &RequestContext) -> Vec<String> {
         let documents = self.set.identity.iter().chain(&self.set.boundary);
-        let asked: BTreeSet<String> =
+        let asked: BTreeMap<String, String> =
             documents.flat_map(|document| document.context_keys()).collect();
-        asked.into_iter().filter(|key| context.values(key).is_none()).collect()
+        let missing = asked.into_iter().filter(|(key, _)| context.values(key).is_none());
+        missing.map(|(_, name)| name).collect()
     }
+}
+
+fn position(place: haar_policy::Position) -> Position {
+    let number = |number: usize| i32::try_from(number).ok();
+    Position { line: number(place.line), column: number(place.column) }
 }
 
 fn outcome(decision: &Decision) -> Outcome {
@@ -298,7 +315,7 @@ fn outcome(decision: &Decision) -> Outcome {
 
 fn keys_of<'a>(documents: impl IntoIterator<Item = &'a Arc<Document>>) -> Vec<String> {
     let keys = documents.into_iter().flat_map(|document| document.context_keys());
-    keys.collect::<BTreeSet<String>>().into_iter().collect()
+    keys.collect::<BTreeMap<String, String>>().into_values().collect()
 }
 
 impl Query<GetContextKeysForCustomPolicy> for Iam {
