@@ -94,9 +94,9 @@ impl AwsPrincipal {
                 let role_id = id.split_once(':').map_or(id.as_str(), |(role, _)| role);
                 (name == role_arn || name == role_id).then_some(Naming::Role)
             }
-            (Self::Named(name), Principal::Federated { user_arn, session_arn, .. }) => {
+            (Self::Named(name), Principal::Federated { user_arn, user_id, session_arn, .. }) => {
                 let session = (name == session_arn).then_some(Naming::Self_);
-                session.or_else(|| (name == user_arn).then_some(Naming::Role))
+                session.or_else(|| (name == user_arn || name == user_id).then_some(Naming::Role))
             }
             (Self::Named(_), _) => None,
         }

@@ -18,6 +18,7 @@ mod managed;
 mod ops;
 mod peek;
 mod policies;
+mod principals;
 mod refusal;
 mod render;
 mod room;

@@ -120,6 +120,11 @@ pub(crate) fn user_of_id(snapshot: &Snapshot, id: &str) -> Option<Arc<UserRow>> 
     snapshot.by_index::<UserRow>("id", id).next()
 }
 
+/// The role of a unique id.
+pub(crate) fn role_of_id(snapshot: &Snapshot, id: &str) -> Option<Arc<RoleRow>> {
+    snapshot.by_index::<RoleRow>("id", id).next()
+}
+
 /// The MFA device of a serial number.
 pub(crate) fn find_mfa(
     snapshot: &Snapshot,

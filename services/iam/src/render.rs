@@ -9,6 +9,7 @@ use haar_ledger::Snapshot;
 use haar_types::{AccountId, Tags};
 
 use crate::managed::ManagedPolicy;
+use crate::principals;
 use crate::rules::url_encoded;
 use crate::state::{
     self, Grants, GroupRow, InstanceProfileRow, Named as _, PolicyRow, RoleRow, UserRow,
@@ -64,26 +65,26 @@ pub(crate) fn group(row: &GroupRow) -> Group {
 }
 
 /// A role, without tags, boundary and last use as listings show it.
-pub(crate) fn listed_role(row: &RoleRow) -> Role {
+pub(crate) fn listed_role(snapshot: &Snapshot, row: &RoleRow) -> Role {
     Role {
         path: row.path.clone(),
         role_name: row.name.clone(),
         role_id: row.id.clone(),
         arn: row.arn(),
         create_date: row.created_at,
-        assume_role_policy_document: Some(url_encoded(&row.trust)),
+        assume_role_policy_document: Some(url_encoded(&principals::shown(snapshot, &row.trust))),
         description: row.description.clone(),
         max_session_duration: i32::try_from(row.session_seconds_max).ok(),
         ..Role::default()
     }
 }
 
-pub(crate) fn role(row: &RoleRow) -> Role {
+pub(crate) fn role(snapshot: &Snapshot, row: &RoleRow) -> Role {
     Role {
         permissions_boundary: boundary(row.boundary.as_ref()),
         tags: some_tags(&row.tags),
         role_last_used: Some(RoleLastUsed::default()),
-        ..listed_role(row)
+        ..listed_role(snapshot, row)
     }
 }
 
@@ -98,7 +99,7 @@ pub(crate) fn instance_profile(snapshot: &Snapshot, row: &InstanceProfileRow) ->
         instance_profile_id: row.id.clone(),
         arn: row.arn(),
         create_date: row.created_at,
-        roles: role.iter().map(|role| listed_role(role)).collect(),
+        roles: role.iter().map(|role| listed_role(snapshot, role)).collect(),
         tags: some_tags(&row.tags),
     }
 }

@@ -316,6 +316,49 @@ async fn a_session_dies_with_its_role_even_when_the_name_returns() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn whom_a_role_trusts_is_not_who_is_made_anew_under_the_name() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let root = cloud.root();
+    let policy = allow(r#""sts:*""#);
+    let ann = cloud.user("ann", Some(&policy)).await;
+    let arn = format!("arn:aws:iam::{ACCOUNT}:user/ann");
+    let first = cloud.role("first", &trust(&arn, ""), &policy).await;
+    let second = cloud.role("second", &trust(&first, ""), &policy).await;
+    let trusted = async |role: &str| {
+        let get = [("Action", "GetRole"), ("RoleName", role)];
+        let document = cloud.ok(&root, "iam", &get).await.get("AssumeRolePolicyDocument");
+        let document = percent_encoding::percent_decode_str(&document).decode_utf8_lossy();
+        let document: serde_json::Value = serde_json::from_str(&document).unwrap();
+        document["Statement"][0]["Principal"]["AWS"].as_str().unwrap().to_owned()
+    };
+    let key = cloud.ok(&ann, "sts", &assume(&first, &[])).await.key();
+    cloud.ok(&key, "sts", &assume(&second, &[])).await;
+    assert_eq!(trusted("first").await, arn);
+    assert_eq!(trusted("second").await, first);
+    cloud.remove_user("ann", &ann).await;
+    let inline = [("Action", "DeleteRolePolicy"), ("RoleName", "first"), ("PolicyName", "p")];
+    cloud.ok(&root, "iam", &inline).await;
+    assert!(trusted("first").await.starts_with("AIDA"));
+    cloud.ok(&root, "iam", &[("Action", "DeleteRole"), ("RoleName", "first")]).await;
+    assert!(trusted("second").await.starts_with("AROA"));
+
+    let ann = cloud.user("ann", Some(&policy)).await;
+    cloud.role("first", &trust(&arn, ""), &policy).await;
+    let key = cloud.ok(&ann, "sts", &assume(&first, &[])).await.key();
+    assert_eq!(cloud.ask(&key, "sts", &assume(&second, &[])).await.refusal().0, "AccessDenied");
+    let renewed = trust(&first, "");
+    let update = [
+        ("Action", "UpdateAssumeRolePolicy"),
+        ("RoleName", "second"),
+        ("PolicyDocument", &*renewed),
+    ];
+    cloud.ok(&root, "iam", &update).await;
+    cloud.ok(&key, "sts", &assume(&second, &[])).await;
+    cloud.role("account", &trust(ACCOUNT, ""), &policy).await;
+    assert_eq!(trusted("account").await, format!("arn:aws:iam::{ACCOUNT}:root"));
+}
+
+#[tokio::test(start_paused = true)]
 async fn sessions_of_who_was_deleted_are_nobodys() {
     let cloud = Cloud::new(Auth::Enforce);
     let root = cloud.root();

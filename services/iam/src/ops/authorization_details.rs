@@ -13,7 +13,7 @@ use crate::rules::url_encoded;
 use crate::state::{
     GroupRow, InstanceProfileRow, Named as _, PolicyRow, RoleRow, UserRow, owned, rows_of,
 };
-use crate::{Iam, managed, render};
+use crate::{Iam, managed, principals, render};
 
 /// One entry, of any kind.
 enum Detail {
@@ -142,7 +142,7 @@ fn role(snapshot: &Snapshot, row: &RoleRow) -> RoleDetail {
         role_id: Some(row.id.clone()),
         arn: Some(row.arn()),
         create_date: Some(row.created_at),
-        assume_role_policy_document: Some(url_encoded(&row.trust)),
+        assume_role_policy_document: Some(url_encoded(&principals::shown(snapshot, &row.trust))),
         instance_profile_list: Some(
             profiles.map(|profile| render::instance_profile(snapshot, &profile)).collect(),
         ),

@@ -46,7 +46,7 @@ impl Command<CreateServiceLinkedRole> for Iam {
             linked_service: Some(service),
             name,
         };
-        let role = Some(render::listed_role(&row));
+        let role = Some(render::listed_role(tx, &row));
         tx.put(row);
         Ok(CreateServiceLinkedRoleResponse { role })
     }

@@ -12,7 +12,7 @@ use haar_ledger::{Snapshot, Tx};
 use crate::lookup::{find_own_role, find_role, has_path, paged};
 use crate::ops::boundary::check_boundary;
 use crate::ops::tag::tags_of;
-use crate::ops::trust::check_trust;
+use crate::ops::trust::checked_trust;
 use crate::refusal::{conflict, taken};
 use crate::rules::{IdKind, SESSION_SECONDS_DEFAULT, mint_id};
 use crate::state::{Grants, InstanceProfileRow, RoleRow, owned, rows_of};
@@ -24,7 +24,7 @@ impl Command<CreateRole> for Iam {
         if tx.contains::<RoleRow>(&owned(&call.account, name)) {
             return Err(taken(format!("Role with name {name} already exists.")));
         }
-        check_trust(tx, &call.account, &input.assume_role_policy_document)?;
+        let trust = checked_trust(tx, &call.account, &input.assume_role_policy_document)?;
         check_boundary(tx, &call.account, input.permissions_boundary.as_deref())?;
         let row = RoleRow {
             account: call.account.clone(),
@@ -32,7 +32,7 @@ impl Command<CreateRole> for Iam {
             id: mint_id(&call.ids, IdKind::Role),
             created_at: call.now,
             description: input.description,
-            trust: input.assume_role_policy_document,
+            trust,
             session_seconds_max: seconds(input.max_session_duration),
             tags: tags_of(input.tags)?,
             boundary: input.permissions_boundary,
@@ -40,7 +40,7 @@ impl Command<CreateRole> for Iam {
             linked_service: None,
             name: input.role_name,
         };
-        let role = haar_iam_contract::Role { role_last_used: None, ..render::role(&row) };
+        let role = haar_iam_contract::Role { role_last_used: None, ..render::role(tx, &row) };
         tx.put(row);
         Ok(CreateRoleResponse { role })
     }
@@ -53,7 +53,7 @@ fn seconds(asked: Option<i32>) -> u32 {
 impl Query<GetRole> for Iam {
     fn query(&self, call: &Call, snapshot: &Snapshot, input: GetRoleRequest) -> Answer<GetRole> {
         let row = find_role(snapshot, &call.account, &input.role_name)?;
-        Ok(GetRoleResponse { role: render::role(&row) })
+        Ok(GetRoleResponse { role: render::role(snapshot, &row) })
     }
 }
 
@@ -71,7 +71,7 @@ impl Query<ListRoles> for Iam {
             row.name.to_lowercase()
         })?;
         Ok(ListRolesResponse {
-            roles: page.items.iter().map(|row| render::listed_role(row)).collect(),
+            roles: page.items.iter().map(|row| render::listed_role(snapshot, row)).collect(),
             is_truncated: Some(page.next.is_some()),
             marker: page.next,
         })
@@ -101,7 +101,7 @@ impl Command<UpdateRoleDescription> for Iam {
     ) -> Answer<UpdateRoleDescription> {
         let mut row = RoleRow::clone(&*find_role(tx, &call.account, &input.role_name)?);
         row.description = Some(input.description);
-        let role = Some(render::listed_role(&row));
+        let role = Some(render::listed_role(tx, &row));
         tx.put(row);
         Ok(UpdateRoleDescriptionResponse { role })
     }

@@ -11,6 +11,7 @@ use haar_wire::AwsError;
 
 use crate::Iam;
 use crate::lookup::{find_own_role, role_of_arn};
+use crate::principals::kept;
 use crate::refusal::{malformed, quota};
 use crate::rules::{TRUST_BYTES_MAX, policy_size};
 use crate::state::{Named as _, RoleRow, UserRow, owned};
@@ -23,19 +24,19 @@ impl Command<UpdateAssumeRolePolicy> for Iam {
         input: UpdateAssumeRolePolicyRequest,
     ) -> Answer<UpdateAssumeRolePolicy> {
         let role = find_own_role(tx, &call.account, &input.role_name)?;
-        check_trust(tx, &call.account, &input.policy_document)?;
-        tx.put(RoleRow { trust: input.policy_document, ..RoleRow::clone(&role) });
+        let trust = checked_trust(tx, &call.account, &input.policy_document)?;
+        tx.put(RoleRow { trust, ..RoleRow::clone(&role) });
         Ok(UpdateAssumeRolePolicyOutput {})
     }
 }
 
 /// Refuses what IAM refuses in a trust policy: faults, size, users and roles of this account
-/// that do not exist. Other accounts are not looked into.
-pub(crate) fn check_trust(
+/// that do not exist. Other accounts are not looked into. Answers the policy as it is kept.
+pub(crate) fn checked_trust(
     snapshot: &Snapshot,
     account: &AccountId,
     text: &str,
-) -> Result<(), AwsError> {
+) -> Result<String, AwsError> {
     let document = Document::parse(text, Grammar::Trust).map_err(malformed)?;
     if policy_size(text) > TRUST_BYTES_MAX {
         return Err(quota("ACLSizePerRole", TRUST_BYTES_MAX));
@@ -46,7 +47,7 @@ pub(crate) fn check_trust(
                 format!("Invalid principal in policy: \"AWS\":\"{arn}\""),
             )))
         }
-        None => Ok(()),
+        None => Ok(kept(snapshot, text)),
     }
 }
 

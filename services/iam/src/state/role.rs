@@ -16,7 +16,7 @@ pub(crate) struct RoleRow {
     pub(crate) id: String,
     pub(crate) created_at: Timestamp,
     pub(crate) description: Option<String>,
-    /// The trust policy, as it was given.
+    /// The trust policy; users and roles in it by their unique ids ([`crate::principals`]).
     pub(crate) trust: String,
     pub(crate) session_seconds_max: u32,
     pub(crate) tags: Tags,
@@ -44,7 +44,8 @@ impl Row for RoleRow {
         let boundary = self.boundary.iter();
         let boundary =
             boundary.map(|arn| IndexEntry::new("boundary", format!("{}|{arn}", self.account)));
-        self.grants.index(&self.account).chain(boundary).collect()
+        let id = std::iter::once(IndexEntry::new("id", &self.id));
+        self.grants.index(&self.account).chain(boundary).chain(id).collect()
     }
 }
 
