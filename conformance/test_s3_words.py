@@ -1,5 +1,6 @@
 """What S3 says of heads and methods that it does not take, as AWS says it: plain HTTP, and boto3."""
 
+import http.client
 import os
 import xml.etree.ElementTree as ElementTree
 
@@ -112,3 +113,26 @@ def test_an_upload_that_names_no_checksum_gets_one_of_all_its_bytes(cloud, bucke
         for answer in (done, head):
             assert answer["ChecksumType"] == "FULL_OBJECT", algorithms
             assert answer["ChecksumCRC64NVME"] == whole["ChecksumCRC64NVME"], algorithms
+
+
+def test_empty_objects_hold_up_nothing_that_follows(cloud, bucket):
+    s3 = cloud.client("s3", read_timeout=8)
+    for number in range(3):
+        s3.put_object(Bucket=bucket, Key=f"empty-{number}", Body=b"")
+        s3.put_object(Bucket=bucket, Key=f"full-{number}", Body=b"hello")
+    assert s3.head_object(Bucket=bucket, Key="empty-2")["ContentLength"] == 0
+
+
+def test_a_website_redirects_to_addresses_that_are_one(cloud, bucket):
+    s3 = cloud.client("s3")
+    s3.put_bucket_website(Bucket=bucket, WebsiteConfiguration={
+        "IndexDocument": {"Suffix": "index.html"}, "RoutingRules": [
+            {"Condition": {"KeyPrefixEquals": "docs/"}, "Redirect": {"ReplaceKeyPrefixWith": "d/"}}]})
+    at = {"Host": f"{bucket}.s3-website.localhost:{cloud.port}"}
+    for path, location in [("a%3Fb%23c", "a%3Fb%23c"), ("a%20b", "a%20b"), ("%0d%0ax", "%0D%0Ax"),
+                           ("%E6%97%A5", "%E6%97%A5")]:
+        connection = http.client.HTTPConnection("127.0.0.1", cloud.port, timeout=30)
+        connection.request("GET", f"/docs/{path}", headers=at)
+        answer = connection.getresponse()
+        assert answer.status == 301
+        assert answer.headers["Location"].split("/d/")[1] == location

@@ -11,8 +11,8 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 use haar_clock::Clock;
 use haar_wire::{Body, BodyError};
-use http::header::{CONNECTION, HeaderValue};
-use http::{Response, StatusCode, Version};
+use http::header::{CONNECTION, EXPECT, HeaderValue};
+use http::{Request, Response, StatusCode, Version};
 use http_body_util::BodyExt as _;
 use hyper::body::{Body as _, Frame, Incoming};
 use serde_json::json;
@@ -59,6 +59,15 @@ impl Rest {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
     }
+}
+
+/// Whether a client waits for leave to send a body that is empty. Nothing asks for that body, so
+/// the leave is never given; boto3 then takes its next answer on this connection for one without
+/// a length, unless the connection ends.
+pub(crate) fn waits_for_nothing(request: &Request<Incoming>) -> bool {
+    request.version() <= Version::HTTP_11
+        && request.body().is_end_stream()
+        && request.headers().contains_key(EXPECT)
 }
 
 /// Why a body was not read whole.

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use haar_clock::Clock;
 use haar_kernel::{Auth, ForeignPage, Inbound, Kernel, Site, host_of};
 use haar_wire::Body;
-use http::header::EXPECT;
+use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
 use hyper::body::Incoming;
@@ -27,7 +27,7 @@ use tokio_util::task::TaskTracker;
 use crate::admin::{self, AdminPage, json_page};
 use crate::calm::Calm;
 use crate::guard::{self, Stranger};
-use crate::intake::Intake;
+use crate::intake::{self, Intake};
 
 /// Most bytes of one request's headers.
 const HEADERS_MAX: usize = 64 << 10;
@@ -164,6 +164,15 @@ impl Gateway {
     }
 
     async fn answer(&self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
+        let is_left_waiting = intake::waits_for_nothing(&request);
+        let mut answer = self.answered(request, peer).await;
+        if is_left_waiting {
+            answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        answer
+    }
+
+    async fn answered(&self, request: Request<Incoming>, peer: Option<IpAddr>) -> Response<Body> {
         let (mut parts, body) = request.into_parts();
         let host = host_of(&parts);
         let stranger = if self.enforces() { None } else { guard::stranger(&parts, &host) };

@@ -136,6 +136,25 @@ async fn a_body_that_is_said_to_be_too_large_is_not_waited_for() {
 }
 
 #[tokio::test]
+async fn who_waits_for_leave_to_send_nothing_has_its_connection_closed() {
+    let stopping = CancellationToken::new();
+    let address = gateway(&stopping).await;
+    for (expect, closes) in [("expect: 100-continue\r\n", true), ("", false)] {
+        let mut connection = TcpStream::connect(address).await.unwrap();
+        let head = format!(
+            "PUT /whole HTTP/1.1\r\nhost: counter.localhost\r\n{expect}content-length: 0\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 1024];
+        let length = connection.read(&mut answer).await.unwrap();
+        let answer = String::from_utf8_lossy(&answer[..length]).to_ascii_lowercase();
+        assert!(answer.starts_with("http/1.1 200"), "{answer}");
+        assert_eq!(answer.contains("connection: close"), closes, "{answer}");
+    }
+    stopping.cancel();
+}
+
+#[tokio::test]
 async fn a_site_may_answer_before_the_body_ends() {
     let stopping = CancellationToken::new();
     let address = gateway(&stopping).await;

@@ -202,7 +202,10 @@ impl Kernel {
         };
         let mut caller = gate::identify(self, route, &presented)?;
         let body = match sent {
-            Sent::Whole(bodies) => bodies.plain.into(),
+            Sent::Whole(bodies) => {
+                entry.examine(route, parts, &bodies.plain)?;
+                bodies.plain.into()
+            }
             Sent::Flowing(body) => flow::prove(route, parts, body, caller.chunks.take())?,
         };
         let call = self.call_of(caller, request_id.clone(), parts, source_ip);

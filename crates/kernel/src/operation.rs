@@ -79,6 +79,16 @@ impl Entry {
         self.room.weighs_signatures()
     }
 
+    /// Whether a whole body is what the request's head says of it.
+    pub(crate) fn examine(
+        &self,
+        route: &Route,
+        parts: &Parts,
+        body: &[u8],
+    ) -> Result<(), AwsError> {
+        self.room.examine(route, parts, body)
+    }
+
     /// Whether the room lets a page of another site send a request.
     pub(crate) fn welcomes(&self, route: &Route, parts: &Parts) -> bool {
         self.room.welcomes(route, parts)

@@ -68,6 +68,15 @@ pub trait Room: Send + Sync + 'static {
         Misread::Usual
     }
 
+    /// Looks at a body that is whole before it is read: whether it is what the request's head says
+    /// of it.
+    ///
+    /// # Errors
+    /// What the caller is answered instead.
+    fn examine(&self, _route: &Route, _parts: &Parts, _body: &[u8]) -> Result<(), AwsError> {
+        Ok(())
+    }
+
     /// What is told of a request that is for this service and for none of its operations, where it
     /// has words of its own.
     fn misdirected(&self, _parts: &Parts) -> Option<AwsError> {

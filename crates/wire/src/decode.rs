@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::request::Parts;
 
 use crate::detect::Route;
-use crate::headers::text_of_any_case;
+use crate::headers::{self, text_of_any_case};
 use crate::operation::{Operation, Protocol};
 use crate::report::{Malformed, Report, Seen};
 use crate::schema::{Kind, Location, Member, Schema};
@@ -257,7 +257,8 @@ fn read_headers(
     let prefix = member.wire.to_ascii_lowercase();
     let mut there = false;
     for (name, text) in &parts.headers {
-        let (Some(key), Ok(text)) = (name.as_str().strip_prefix(&prefix), text.to_str()) else {
+        let key = name.as_str().strip_prefix(&prefix);
+        let (Some(key), Some(text)) = (key, headers::text(text)) else {
             continue;
         };
         if let Some(slot) = value.insert(key.to_owned()) {

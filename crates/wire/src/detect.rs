@@ -204,8 +204,9 @@ fn detect_action(
     let mut taken = params.clone();
     if let Some(member) = service.path_member.filter(|_| parts.uri.path() != "/")
         && params::first(params, member).is_none()
+        && let Some(path) = params::decode_segment(parts.uri.path())
     {
-        taken.push((member.to_owned(), params::decode_segment(parts.uri.path())));
+        taken.push((member.to_owned(), path));
     }
     Some(by_name(Some(service), protocol, action, taken))
 }

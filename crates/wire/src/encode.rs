@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 pub use error::{encode_error, encode_error_as};
 
+use crate::headers::mail_safe;
 use crate::operation::{OperationSchema, Protocol, XmlRoot};
 use crate::schema::{Kind, Location, TimestampFormat};
 use crate::shape::set_members;
@@ -162,7 +163,7 @@ fn bind(output: &dyn Shape, answer: &mut Response<Body>) {
             }
             (Location::Headers, View::Map(map)) => map.each(&mut |key, value| {
                 if let View::Text(value) = value.view() {
-                    set(answer, &format!("{}{key}", member.wire), value);
+                    set(answer, &format!("{}{key}", member.wire), &mail_safe(value));
                 }
             }),
             _ => {}

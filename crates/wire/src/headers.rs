@@ -1,5 +1,9 @@
 //! Headers by their names.
 
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, HeaderValue};
 
 /// Headers up to which they are looked through one by one.
@@ -7,12 +11,26 @@ const SCANNED_MAX: usize = 24;
 
 /// The first header of a name, which is in lower case, where it is a text.
 pub(crate) fn text_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    find(headers, name, |known| known == name)?.to_str().ok()
+    text(find(headers, name, |known| known == name)?)
 }
 
 /// The same for a name in any case, as models have them.
 pub(crate) fn text_of_any_case<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    find(headers, name, |known| known.eq_ignore_ascii_case(name))?.to_str().ok()
+    text(find(headers, name, |known| known.eq_ignore_ascii_case(name))?)
+}
+
+/// A header's value as a text, which may be more than ASCII; some clients send names and titles so.
+pub(crate) fn text(value: &HeaderValue) -> Option<&str> {
+    str::from_utf8(value.as_bytes()).ok()
+}
+
+/// A text as a header's value: more than ASCII goes as RFC 2047 writes it. AWS docs: *Amazon S3
+/// User Guide > Working with object metadata*.
+pub(crate) fn mail_safe(text: &str) -> Cow<'_, str> {
+    match text.is_ascii() {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(format!("=?UTF-8?B?{}?=", STANDARD.encode(text))),
+    }
 }
 
 /// Whether there is a header of a name in any case.

@@ -1,5 +1,7 @@
 //! Query strings and forms.
 
+use std::borrow::Cow;
+
 use percent_encoding::percent_decode_str;
 
 /// Parameters in the order they came, decoded.
@@ -16,9 +18,10 @@ pub(crate) fn parse(text: &str) -> Params {
         .collect()
 }
 
-/// A path's segment, decoded; a plus is a plus there.
-pub(crate) fn decode_segment(text: &str) -> String {
-    percent_decode_str(text).decode_utf8_lossy().into_owned()
+/// A path's segment, decoded; a plus is a plus there. None where it is no UTF-8: two that differ
+/// would be one otherwise.
+pub(crate) fn decode_segment(text: &str) -> Option<String> {
+    percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned)
 }
 
 fn decode(text: &str) -> String {

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use crate::headers::has;
 use crate::operation::{OperationSchema, ServiceSchema};
 use crate::params::{Params, decode_segment};
-use crate::schema::Location;
+use crate::schema::{Location, Member};
 
 /// What a path leads to.
 #[derive(Clone, Copy, Debug)]
@@ -28,10 +28,16 @@ pub(crate) struct Beside<'a> {
     pub(crate) headers: &'a HeaderMap,
 }
 
+/// Names one version of what a path leads to, also where nobody must name one.
+const VERSION: &str = "versionId";
+
 /// All paths of one service.
 #[derive(Default)]
 pub(crate) struct Paths {
     root: Node,
+    /// Operations of one path are told apart by the query alone, as S3's are: one that does not
+    /// take what the query names is not meant.
+    is_strict: bool,
 }
 
 #[derive(Default)]
@@ -49,6 +55,8 @@ struct End {
     /// Required members: where several operations fit, the one that lacks none is meant, such
     /// as `UploadPart` with its part number rather than `PutObject`.
     members: Vec<Need>,
+    /// What it takes in the query.
+    takes: Vec<&'static str>,
     labels: Vec<&'static str>,
     target: Target,
 }
@@ -60,6 +68,14 @@ enum Need {
 }
 
 impl Need {
+    /// What it looks for in the query.
+    fn query(self) -> Option<&'static str> {
+        match self {
+            Self::Query(name, _) => Some(name),
+            Self::Header(_) => None,
+        }
+    }
+
     fn is_met(self, by: &Beside<'_>) -> bool {
         match self {
             Self::Header(name) => has(by.headers, name),
@@ -71,10 +87,39 @@ impl Need {
     }
 }
 
+impl End {
+    fn new(
+        method: &'static str,
+        (needs, members, takes): (Vec<Need>, Vec<Need>, Vec<&'static str>),
+        target: Target,
+    ) -> Self {
+        Self { method, needs, members, takes, labels: Vec::new(), target }
+    }
+
+    /// Whether the query names something of what the path leads to that this operation is not
+    /// about, such as `?acl` for one that deletes a bucket.
+    fn is_beside_the_point(&self, ends: &[End], beside: &Beside<'_>) -> bool {
+        let is_own = |name: &str| {
+            self.takes.contains(&name) || self.asks().any(|own| own.query() == Some(name))
+        };
+        let is_versioned = || ends.iter().any(|end| end.takes.contains(&VERSION));
+        let version = || is_versioned().then_some(Need::Query(VERSION, None));
+        let asked = || ends.iter().flat_map(End::asks).chain(version());
+        let is_others = |need: Need| need.query().is_some_and(|name| !is_own(name));
+        matches!(self.target, Target::Listed(_))
+            && !beside.query.is_empty()
+            && asked().any(|need| is_others(need) && need.is_met(beside))
+    }
+
+    fn asks(&self) -> impl Iterator<Item = Need> {
+        self.needs.iter().chain(&self.members).copied()
+    }
+}
+
 impl Paths {
     /// The paths of a service, listed or not.
     pub(crate) fn of(service: &'static ServiceSchema) -> Self {
-        let mut paths = Self::default();
+        let mut paths = Self { is_strict: service.host_label, ..Self::default() };
         for operation in service.operations {
             let http = operation.http;
             let required = operation.input.members().iter().filter(|member| member.required);
@@ -84,25 +129,23 @@ impl Paths {
                 _ => None,
             });
             let members: Vec<Need> = members.collect();
+            let of_query = |member: &&Member| member.location == Location::Query;
+            let takes = operation.input.members().iter().filter(of_query);
+            let takes = takes.map(|member| member.wire).collect();
             // what is posted to almost any path is known by its query alone
             let names_it = service.host_label && http.method == "POST";
             let needs = if names_it { members.clone() } else { Vec::new() };
-            paths.add((http.method, http.uri), needs, members, Target::Listed(operation));
+            let end = End::new(http.method, (needs, members, takes), Target::Listed(operation));
+            paths.add(http.uri, end);
         }
         for operation in service.unlisted {
             let target = Target::Unlisted(operation.name);
-            paths.add((operation.method, operation.uri), Vec::new(), Vec::new(), target);
+            paths.add(operation.uri, End::new(operation.method, Default::default(), target));
         }
         paths
     }
 
-    fn add(
-        &mut self,
-        (method, uri): (&'static str, &'static str),
-        mut needs: Vec<Need>,
-        members: Vec<Need>,
-        target: Target,
-    ) {
+    fn add(&mut self, uri: &'static str, mut end: End) {
         let (uri, headers) = uri.split_once('@').unwrap_or((uri, ""));
         let (path, query) = uri.split_once('?').unwrap_or((uri, ""));
         let queries = query.split('&').filter(|need| !need.is_empty());
@@ -111,8 +154,7 @@ impl Paths {
             None => Need::Query(need, None),
         });
         let headers = headers.split('@').filter(|name| !name.is_empty()).map(Need::Header);
-        needs.extend(queries.chain(headers));
-        let mut end = End { method, needs, members, labels: Vec::new(), target };
+        end.needs.extend(queries.chain(headers));
         let mut node = &mut self.root;
         for segment in segments(path).filter(|segment| !segment.is_empty()) {
             let label = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
@@ -138,7 +180,7 @@ impl Paths {
     pub(crate) fn find(&self, path: &str, beside: &Beside<'_>) -> Option<(Target, Labels)> {
         let segments: Vec<&str> = segments(path).collect();
         let mut held = Vec::new();
-        let end = self.root.find(&segments, beside, &mut held)?;
+        let end = self.root.find(&segments, (beside, self.is_strict), &mut held)?;
         let labels = end.labels.iter().copied().zip(held).collect();
         Some((end.target, labels))
     }
@@ -148,36 +190,38 @@ impl Node {
     fn find<'a>(
         &'a self,
         rest: &[&str],
-        beside: &Beside<'_>,
+        sought: (&Beside<'_>, bool),
         held: &mut Vec<String>,
     ) -> Option<&'a End> {
         // A slash at the end says nothing, unless a greedy label takes it.
         let Some((first, after)) = rest.split_first().filter(|_| rest != [""]) else {
-            return best(&self.ends, beside);
+            return best(&self.ends, sought);
         };
         let literal = self.literals.get(*first);
-        if let Some(end) = literal.and_then(|node| node.find(after, beside, held)) {
+        if let Some(end) = literal.and_then(|node| node.find(after, sought, held)) {
             return Some(end);
         }
         if let Some(node) = &self.label
             && !first.is_empty()
         {
-            held.push(decode_segment(first));
-            if let Some(end) = node.find(after, beside, held) {
+            held.push(decode_segment(first)?);
+            if let Some(end) = node.find(after, sought, held) {
                 return Some(end);
             }
             held.pop();
         }
-        let end = best(&self.greedy, beside)?;
-        held.push(decode_segment(&rest.join("/")));
+        let end = best(&self.greedy, sought)?;
+        held.push(decode_segment(&rest.join("/"))?);
         Some(end)
     }
 }
 
 /// Of the ends that fit, the one that asks for most, those first that lack no member.
-fn best<'a>(ends: &'a [End], beside: &Beside<'_>) -> Option<&'a End> {
+fn best<'a>(ends: &'a [End], (beside, is_strict): (&Beside<'_>, bool)) -> Option<&'a End> {
     let fits = |end: &&End| {
-        end.method == beside.method && end.needs.iter().all(|need| need.is_met(beside))
+        end.method == beside.method
+            && end.needs.iter().all(|need| need.is_met(beside))
+            && !(is_strict && end.is_beside_the_point(ends, beside))
     };
     let rank = |end: &&End| {
         let is_whole = end.members.iter().all(|member| member.is_met(beside));

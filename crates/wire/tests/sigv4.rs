@@ -209,6 +209,23 @@ fn what_is_missing_is_named() {
 }
 
 #[test]
+fn s3_says_which_parts_a_presigned_request_must_have() {
+    let (now, vectors) = vectors();
+    let vector = vectors.iter().find(|vector| vector.name == "presigned s3").unwrap();
+    for name in ["X-Amz-Expires", "X-Amz-Date"] {
+        let mut parts = vector.signed.clone();
+        let url = parts.uri.to_string();
+        let (begin, query) = url.split_once('?').unwrap();
+        let kept: Vec<_> = query.split('&').filter(|pair| !pair.starts_with(name)).collect();
+        parts.uri = format!("{begin}?{}", kept.join("&")).parse().unwrap();
+        let error = prove(&parts, b"", now).unwrap_err();
+        assert_eq!(error.code(Dialect::S3), "AuthorizationQueryParametersError", "{name}");
+        assert_eq!(error.status(Dialect::S3), 400);
+        assert!(error.message.contains("requires the X-Amz-Algorithm"), "{error}");
+    }
+}
+
+#[test]
 fn s3_wants_every_amz_header_signed() {
     let (now, vectors) = vectors();
     let vector = vectors.into_iter().find(|vector| vector.name == "s3 put").unwrap();

@@ -23,7 +23,7 @@ use crate::ops::restore::ACCEPTED;
 use crate::rules::acl::Acl;
 use crate::rules::copy_source::CopySource;
 use crate::rules::public::is_public;
-use crate::rules::{head, method};
+use crate::rules::{head, integrity, method};
 use crate::state::BucketRow;
 use crate::store::Record;
 use crate::{S3, cors, refusal};
@@ -89,9 +89,13 @@ impl Room for S3 {
         head::judge(member, text)
     }
 
+    fn examine(&self, route: &Route, parts: &Parts, body: &[u8]) -> Result<(), AwsError> {
+        integrity::examine(route.operation.name, &parts.headers, body)
+    }
+
     fn misdirected(&self, parts: &Parts) -> Option<AwsError> {
         let path = haar_wire::labelled_path(&SERVICE, parts, Some(SERVICE.signing_name));
-        Some(method::refused(&parts.method, &path))
+        Some(method::refused(&parts.method, &path, parts.uri.query().unwrap_or_default()))
     }
 
     /// Objects are there for any page that policies and ACLs let in, and so are lists of them;

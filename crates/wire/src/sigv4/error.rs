@@ -9,6 +9,8 @@ pub enum SigFault {
     Missing,
     /// The signature lacks a part, or a part cannot be read.
     Incomplete,
+    /// The same of a signature in the query, for which S3 has a code of its own.
+    IncompleteQuery,
     /// Nobody has this access key, or the session token is not one of ours.
     UnknownKey,
     /// The session's time is over.
@@ -125,8 +127,11 @@ impl SigError {
             (SigFault::Missing, Query) => "MissingAuthenticationToken",
             (SigFault::Missing, Json) => "MissingAuthenticationTokenException",
             (SigFault::Incomplete, S3) => "AuthorizationHeaderMalformed",
-            (SigFault::Incomplete, Query) => "IncompleteSignature",
-            (SigFault::Incomplete, Json) => "IncompleteSignatureException",
+            (SigFault::IncompleteQuery, S3) => "AuthorizationQueryParametersError",
+            (SigFault::Incomplete | SigFault::IncompleteQuery, Query) => "IncompleteSignature",
+            (SigFault::Incomplete | SigFault::IncompleteQuery, Json) => {
+                "IncompleteSignatureException"
+            }
             (SigFault::UnknownKey, S3) => "InvalidAccessKeyId",
             (SigFault::UnknownKey, Query) => "InvalidClientTokenId",
             (SigFault::UnknownKey, Json) => "UnrecognizedClientException",
@@ -155,6 +160,9 @@ impl SigError {
             ("MissingParameter", Dialect::Ec2) => {
                 "The request must contain the parameter AWSAccessKeyId"
             }
+            ("InvalidAccessKeyId", Dialect::S3) => {
+                "The AWS Access Key Id you provided does not exist in our records."
+            }
             _ => &self.message,
         }
     }
@@ -164,7 +172,8 @@ impl SigError {
         match (self.fault, dialect) {
             (_, Dialect::Ec2) if self.code(dialect) != "AuthFailure" => 400,
             (_, Dialect::Ec2) => 401,
-            (SigFault::Incomplete | SigFault::BodyMismatch | SigFault::BadChunk, _) => 400,
+            (SigFault::Incomplete | SigFault::IncompleteQuery, _) => 400,
+            (SigFault::BodyMismatch | SigFault::BadChunk, _) => 400,
             (SigFault::Outdated, Dialect::S3) => 400,
             (SigFault::ExpiredToken | SigFault::UnknownKey, Dialect::Json) => 400,
             (SigFault::Missing | SigFault::Mismatch | SigFault::Skewed, Dialect::Json) => 403,

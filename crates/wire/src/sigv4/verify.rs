@@ -49,7 +49,8 @@ pub fn verify(
     body_hash: Option<&str>,
     validity: &Validity,
 ) -> Result<Verified, SigError> {
-    refuse_incomplete(claim, parts)?;
+    refuse_incomplete_query(claim, parts)?;
+    refuse_incomplete(claim, parts).map_err(|error| of_query(claim, error))?;
     refuse_unsigned_headers(claim, parts)?;
     let payload = match (claim.payload.canonical(), body_hash) {
         (Some(announced), _) => announced,
@@ -61,7 +62,7 @@ pub fn verify(
     if !equal(&expected, &claim.signature) {
         return Err(SigError::mismatch());
     }
-    refuse_out_of_time(claim, validity)?;
+    refuse_out_of_time(claim, validity).map_err(|error| of_query(claim, error))?;
     if let (Payload::Hashed(announced), Some(hash)) = (&claim.payload, body_hash)
         && !announced.eq_ignore_ascii_case(hash)
     {
@@ -91,6 +92,38 @@ pub fn verify_text(claim: &Claim<'_>, secret: &str, text: &str) -> Result<(), Si
 
 fn incomplete(message: impl Into<String>) -> SigError {
     SigError::new(SigFault::Incomplete, message)
+}
+
+/// What is incomplete of a presigned request is so in its query.
+fn of_query(claim: &Claim<'_>, error: SigError) -> SigError {
+    match (error.fault, claim.presigned) {
+        (SigFault::Incomplete, Some(_)) => SigError::new(SigFault::IncompleteQuery, error.message),
+        _ => error,
+    }
+}
+
+/// S3 says of a presigned request that lacks a part which parts there must be.
+fn refuse_incomplete_query(claim: &Claim<'_>, parts: &Parts) -> Result<(), SigError> {
+    if claim.presigned.is_none() || !claim.is_s3() {
+        return Ok(());
+    }
+    let query = parts.uri.query().unwrap_or_default();
+    let names = ["Algorithm", "Credential", "Signature", "Date", "SignedHeaders", "Expires"];
+    let has = |name: &str| {
+        query.split('&').any(|pair| {
+            let value = pair.strip_prefix("X-Amz-").and_then(|pair| pair.strip_prefix(name));
+            value.is_some_and(|value| value.starts_with('='))
+        })
+    };
+    match names.into_iter().all(has) {
+        true => Ok(()),
+        false => Err(SigError::new(
+            SigFault::IncompleteQuery,
+            "Query-string authentication version 4 requires the X-Amz-Algorithm, \
+             X-Amz-Credential, X-Amz-Signature, X-Amz-Date, X-Amz-SignedHeaders, and \
+             X-Amz-Expires parameters.",
+        )),
+    }
 }
 
 /// AWS names every part that is missing, in one message.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use haar_kernel::{Answer, Call, Flow};
+use haar_policy::Principal;
 use haar_s3_contract::model::{
     ChecksumMode, GetObject, GetObjectOutput, GetObjectRequest, GetObjectTorrent,
     GetObjectTorrentRequest, HeadObject, HeadObjectOutput, HeadObjectRequest,
@@ -22,9 +23,30 @@ use crate::rules::range::{self, ByteRange};
 use crate::state::BucketRow;
 use crate::store::{Record, Sight};
 
+/// Whoever does not sign may not say what headers an answer has: a link to a public object would
+/// show it as a page.
+macro_rules! refuse_unsigned_wishes {
+    ($call:expr, $input:expr) => {
+        let wishes = [
+            $input.response_cache_control.is_some(),
+            $input.response_content_disposition.is_some(),
+            $input.response_content_encoding.is_some(),
+            $input.response_content_language.is_some(),
+            $input.response_content_type.is_some(),
+            $input.response_expires.is_some(),
+        ];
+        if wishes.contains(&true) && $call.principal.identity == Principal::Anonymous {
+            return Err(refusal::invalid_request(
+                "Request specific response headers cannot be used for anonymous GET requests.",
+            ));
+        }
+    };
+}
+
 /// AWS docs: *Amazon S3 API Reference > GetObject*.
 impl Flow<GetObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: GetObjectRequest) -> Answer<GetObject> {
+        refuse_unsigned_wishes!(call, input);
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
         let sight = Sight::of_key(bucket.id, &input.key);
@@ -89,6 +111,7 @@ impl S3 {
 /// AWS docs: *Amazon S3 API Reference > HeadObject*.
 impl Flow<HeadObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: HeadObjectRequest) -> Answer<HeadObject> {
+        refuse_unsigned_wishes!(call, input);
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
         let sight = Sight::of_key(bucket.id, &input.key);

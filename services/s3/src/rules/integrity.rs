@@ -4,8 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use haar_s3_contract::model::ChecksumAlgorithm;
 use haar_wire::{AwsError, Trailers};
+use http::HeaderMap;
+use md5::{Digest as _, Md5};
 
-use crate::checksum::{Checksum, Kind};
+use crate::checksum::{Checksum, Hasher, Kind};
 use crate::refusal;
 
 /// What a request says of its bytes.
@@ -64,6 +66,29 @@ impl Wanted {
             _ => Ok(()),
         }
     }
+}
+
+/// Refuses a whole body that is not what its request's head says. What comes with
+/// `CompleteMultipartUpload` is the object's checksum.
+pub(crate) fn examine(operation: &str, headers: &HeaderMap, body: &[u8]) -> Result<(), AwsError> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    let is_of_object = operation == "CompleteMultipartUpload";
+    let kinds = || Kind::ALL.into_iter().filter(|_| !is_of_object);
+    let given = only(kinds().map(|kind| (kind, text(&kind.header()).map(str::to_owned))))?;
+    let content_md5 = text("content-md5").map(str::to_owned);
+    if operation == "DeleteObjects" && given.is_none() && content_md5.is_none() {
+        let text = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*";
+        return Err(refusal::invalid_request(text));
+    }
+    if given.is_none() && content_md5.is_none() {
+        return Ok(());
+    }
+    let wanted = Wanted { content_md5, given, ..Wanted::default() };
+    let kind = wanted.kind(None)?;
+    let mut hasher = Hasher::new(kind);
+    hasher.update(body);
+    let computed = Checksum { kind, value: hasher.finish(), is_composite: false };
+    verify(&wanted, None, &Md5::digest(body).into(), &computed)
 }
 
 /// The one checksum among those that a request may carry.

@@ -26,6 +26,12 @@ pub(crate) fn check(
     if config.rules.is_empty() || config.rules.len() > RULE_COUNT_MAX {
         return Err(refusal::malformed_xml());
     }
+    let is_old = |rule: &LifecycleRule| rule.filter.is_none() && rule.prefix.is_some();
+    if config.rules.iter().any(is_old) && !config.rules.iter().all(is_old) {
+        let text = "Base level prefix cannot be used in Lifecycle V2, prefixes are only supported \
+                    in the Filter.";
+        return Err(refusal::invalid_request(text));
+    }
     let mut ids = std::collections::BTreeSet::new();
     for rule in &mut config.rules {
         let id = rule.id.get_or_insert_with(&mint);
@@ -116,6 +122,9 @@ fn check_filter(rule: &LifecycleRule) -> Result<(), AwsError> {
         return Err(refusal::malformed_xml());
     }
     let and = filter.and.as_ref();
+    if and.is_some_and(|and| predicate_count(and) < 2) {
+        return Err(refusal::malformed_xml());
+    }
     let more = and.and_then(|and| and.object_size_greater_than);
     let less = and.and_then(|and| and.object_size_less_than);
     match more.zip(less).is_some_and(|(more, less)| more >= less) {
@@ -126,6 +135,12 @@ fn check_filter(rule: &LifecycleRule) -> Result<(), AwsError> {
         }
         false => Ok(()),
     }
+}
+
+fn predicate_count(and: &LifecycleRuleAndOperator) -> usize {
+    let sizes = [and.object_size_greater_than.is_some(), and.object_size_less_than.is_some()];
+    let said = sizes.into_iter().chain([and.prefix.is_some()]).filter(|said| *said).count();
+    said + and.tags.as_ref().map_or(0, Vec::len)
 }
 
 pub(super) fn is_midnight(date: Timestamp) -> bool {

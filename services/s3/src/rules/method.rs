@@ -2,11 +2,20 @@
 
 use haar_wire::AwsError;
 use http::Method;
+use percent_encoding::percent_decode_str;
 
 use crate::refusal;
 
 /// What is told of a method that a path does not take; `path` begins with its bucket.
-pub(crate) fn refused(method: &Method, path: &str) -> AwsError {
+pub(crate) fn refused(method: &Method, path: &str, query: &str) -> AwsError {
+    if percent_decode_str(path).decode_utf8().is_err() {
+        return AwsError::new("InvalidURI", 400, "Couldn't parse the specified URI.");
+    }
+    let version = query.split('&').find_map(|pair| pair.strip_prefix("versionId="));
+    if let Some(version) = version.filter(|_| method == Method::PUT || method == Method::POST) {
+        let text = "This operation does not accept a version-id.";
+        return refusal::invalid_argument(text, "versionId", version);
+    }
     let path = path.strip_prefix('/').unwrap_or(path);
     let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
     let resource = match (bucket, key) {
@@ -32,7 +41,7 @@ mod tests {
 
     #[test]
     fn a_method_is_refused_by_what_the_path_names() {
-        let told = |method: Method, path: &str| refused(&method, path).code().to_owned();
+        let told = |method: Method, path: &str| refused(&method, path, "").code().to_owned();
         for path in ["/", "/bucket", "/bucket/", "/bucket/key"] {
             assert_eq!(told(Method::PATCH, path), "MethodNotAllowed");
         }

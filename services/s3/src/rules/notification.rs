@@ -1,5 +1,7 @@
 //! Which listeners hear of what.
 
+use std::collections::BTreeSet;
+
 use haar_s3_contract::model::{Event, NotificationConfiguration, NotificationConfigurationFilter};
 use haar_wire::AwsError;
 
@@ -92,6 +94,10 @@ fn lets_through(filter: Option<&NotificationConfigurationFilter>, key: &str) -> 
 /// Refuses configurations that AWS refuses before it looks at destinations.
 pub(crate) fn check(config: &NotificationConfiguration) -> Result<(), AwsError> {
     let configured: Vec<Configured<'_>> = all(config).collect();
+    let mut ids = BTreeSet::new();
+    if !configured.iter().filter_map(|one| one.id).all(|id| ids.insert(id)) {
+        return Err(invalid("Same ID used for multiple configurations. IDs must be unique"));
+    }
     for one in &configured {
         if one.events.is_empty() {
             return Err(crate::refusal::malformed_xml());
@@ -155,7 +161,7 @@ mod tests {
         };
         let rules = vec![rule("Prefix", prefix), rule("suffix", suffix)];
         QueueConfiguration {
-            id: Some("q".to_owned()),
+            id: None,
             queue_arn: "arn:aws:sqs:us-east-1:000000000000:q".to_owned(),
             events: vec![event],
             filter: Some(NotificationConfigurationFilter {

@@ -1,6 +1,6 @@
 //! What website configurations may say.
 
-use haar_s3_contract::model::WebsiteConfiguration;
+use haar_s3_contract::model::{RoutingRule, WebsiteConfiguration};
 use haar_wire::AwsError;
 
 use crate::refusal;
@@ -14,6 +14,13 @@ pub(crate) fn check(config: &WebsiteConfiguration) -> Result<(), AwsError> {
     if redirects && others {
         let text = "RedirectAllRequestsTo cannot be provided in conjunction with other Routing \
                     Rules.";
+        return Err(refusal::invalid_request(text));
+    }
+    let both = |rule: &RoutingRule| {
+        rule.redirect.replace_key_with.is_some() && rule.redirect.replace_key_prefix_with.is_some()
+    };
+    if config.routing_rules.iter().flatten().any(both) {
+        let text = "You can only define ReplaceKeyPrefix or ReplaceKey but not both.";
         return Err(refusal::invalid_request(text));
     }
     match (&config.index_document, redirects) {

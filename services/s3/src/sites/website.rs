@@ -9,7 +9,9 @@ use haar_types::RequestId;
 use haar_wire::{AwsError, Body};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
-use percent_encoding::percent_decode_str;
+use percent_encoding::{
+    AsciiSet, NON_ALPHANUMERIC, PercentEncode, percent_decode_str, utf8_percent_encode,
+};
 
 use super::{adorn, bare};
 use crate::S3;
@@ -115,7 +117,7 @@ impl Visit<'_> {
         if is_missing && !self.path.ends_with('/') && !self.path.is_empty() {
             let index = format!("{}/{}", self.path, self.suffix());
             if self.object(&index).is_ok() {
-                return moved(StatusCode::FOUND, &format!("/{}/", self.path));
+                return moved(StatusCode::FOUND, &format!("/{}/", encoded(&self.path)));
             }
         }
         if let Some(rule) = self.rule(Some(error.status())) {
@@ -212,8 +214,16 @@ impl Visit<'_> {
         let protocol = redirect.protocol.map_or("http", |protocol| protocol.as_str());
         let code = redirect.http_redirect_code.as_deref().and_then(|code| code.parse().ok());
         let code = code.and_then(|code| StatusCode::from_u16(code).ok());
-        moved(code.unwrap_or(StatusCode::MOVED_PERMANENTLY), &format!("{protocol}://{host}/{key}"))
+        let to = format!("{protocol}://{host}/{}", encoded(&key));
+        moved(code.unwrap_or(StatusCode::MOVED_PERMANENTLY), &to)
     }
+}
+
+/// A key as the path of an address.
+fn encoded(key: &str) -> PercentEncode<'_> {
+    const REST: &AsciiSet =
+        &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+    utf8_percent_encode(key, REST)
 }
 
 fn moved(status: StatusCode, to: &str) -> Response<Body> {

@@ -476,7 +476,7 @@ pub static COPY_OBJECT_REQUEST: Schema = Schema::structure(
             .wire("Content-Language")
             .at(Location::Header),
         Member::new("ContentType", &CONTENT_TYPE).wire("Content-Type").at(Location::Header),
-        Member::new("CopySource", &COPY_SOURCE)
+        Member::new("CopySource", &OPEN_TEXT)
             .wire("x-amz-copy-source")
             .at(Location::Header)
             .required(),
@@ -605,7 +605,6 @@ pub static COPY_PART_RESULT: Schema = Schema::structure(
         Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
     ]),
 );
-pub static COPY_SOURCE: Schema = Schema::new("CopySource", Kind::Text).pattern(&P0);
 pub static COPY_SOURCE_IF_MATCH: Schema = Schema::new("CopySourceIfMatch", Kind::Text);
 pub static COPY_SOURCE_IF_MODIFIED_SINCE: Schema =
     Schema::new("CopySourceIfModifiedSince", Kind::Timestamp(None));
@@ -2746,7 +2745,7 @@ pub static NO_SUCH_UPLOAD: Schema = Schema::structure(
     &StructSchema::new(&[]).error("NoSuchUpload", 404, Fault::Sender),
 );
 pub static NON_EMPTY_KMS_KEY_ARN_STRING: Schema =
-    Schema::new("NonEmptyKmsKeyArnString", Kind::Text).min(20).max(2048).pattern(&P1).sensitive();
+    Schema::new("NonEmptyKmsKeyArnString", Kind::Text).min(20).max(2048).pattern(&P0).sensitive();
 pub static NONCURRENT_VERSION_EXPIRATION: Schema = Schema::structure(
     "NoncurrentVersionExpiration",
     &StructSchema::new(&[
@@ -3887,7 +3886,7 @@ pub static S3_LOCATION: Schema = Schema::structure(
     ]),
 );
 pub static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Schema =
-    Schema::new("S3RegionalOrS3ExpressBucketArnString", Kind::Text).min(1).max(128).pattern(&P2);
+    Schema::new("S3RegionalOrS3ExpressBucketArnString", Kind::Text).min(1).max(128).pattern(&P1);
 pub static SSE_CUSTOMER_ALGORITHM: Schema = Schema::new("SSECustomerAlgorithm", Kind::Text);
 pub static SSE_CUSTOMER_KEY: Schema = Schema::new("SSECustomerKey", Kind::Text).sensitive();
 pub static SSE_CUSTOMER_KEY_MD5: Schema = Schema::new("SSECustomerKeyMD5", Kind::Text);
@@ -4134,7 +4133,7 @@ pub static UPLOAD_PART_COPY_REQUEST: Schema = Schema::structure(
     "UploadPartCopyRequest",
     &StructSchema::new(&[
         Member::new("Bucket", &BUCKET_NAME).at(Location::Label).required(),
-        Member::new("CopySource", &COPY_SOURCE)
+        Member::new("CopySource", &OPEN_TEXT)
             .wire("x-amz-copy-source")
             .at(Location::Header)
             .required(),
@@ -4330,7 +4329,6 @@ pub static WEBSITE_CONFIGURATION: Schema = Schema::structure(
 pub static WEBSITE_REDIRECT_LOCATION: Schema = Schema::new("WebsiteRedirectLocation", Kind::Text);
 pub static WRITE_OFFSET_BYTES: Schema = Schema::new("WriteOffsetBytes", Kind::Long);
 pub static YEARS: Schema = Schema::new("Years", Kind::Integer);
-static P0: Pattern = Pattern::new("\\/?.+\\/.+");
-static P2: Pattern = Pattern::new("arn:[^:]+:(s3|s3express):.*");
-static P1: Pattern =
+static P1: Pattern = Pattern::new("arn:[^:]+:(s3|s3express):.*");
+static P0: Pattern =
     Pattern::new("arn:aws[a-zA-Z0-9-]*:kms:[a-z0-9-]+:[0-9]{12}:key/[a-zA-Z0-9-]+");
