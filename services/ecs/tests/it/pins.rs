@@ -84,7 +84,7 @@ fn calls_for_tasks_that_cannot_be_are_refused() {
         refused(&over(json!({ "memory": 600 })), "must not be greater than that of its task");
         let file = json!({ "environmentFiles": [{ "type": "s3", "value": "arn:aws:s3:::b/a" }] });
         refused(&over(file), "file extension .env");
-        refused(&|it| it["startedBy"] = json!("me & you"), "startedBy must be");
+        refused(&|it| it["startedBy"] = json!("x".repeat(129)), "startedBy longer than 128.");
         refused(
             &|it| {
                 it["networkConfiguration"]["awsvpcConfiguration"]["securityGroups"] =
@@ -94,7 +94,9 @@ fn calls_for_tasks_that_cannot_be_are_refused() {
         );
         let mut old = run("web");
         old["platformVersion"] = json!("1.3.0");
+        old["startedBy"] = json!("ECS Deploy");
         let made = world.ok::<RunTask>(old);
+        assert_eq!(made["tasks"][0]["startedBy"], "ECS Deploy");
         assert_eq!(made["tasks"][0]["platformVersion"], "1.3.0");
     });
 }
