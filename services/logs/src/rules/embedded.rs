@@ -12,6 +12,8 @@ const METRICS_MAX: usize = 100;
 const VALUES_MAX: usize = 10_000;
 /// Most dimensions of one set.
 const DIMENSIONS_MAX: usize = 30;
+/// Characters of the time before a line of Node's `console`.
+const CONSOLE_TIME_CHARS: usize = 24;
 /// Longest namespace, metric name and dimension value.
 const TEXT_CHARS_MAX: usize = 1024;
 /// Longest name of a dimension.
@@ -33,7 +35,26 @@ pub(crate) fn parse(message: &str) -> Option<Map<String, Value>> {
     if !message.contains("\"_aws\"") || !message.contains("\"CloudWatchMetrics\"") {
         return None;
     }
-    serde_json::from_str(message).ok()
+    serde_json::from_str(document(message)).ok()
+}
+
+/// The event without what Lambda's Node runtime sets before all that goes through `console`:
+/// `2026-01-01T00:00:00.000Z`, the request's id and a level, each with a tab behind it. AWS's
+/// library for Node writes its documents there.
+fn document(message: &str) -> &str {
+    let mut fields = message.splitn(4, '\t');
+    match (fields.next(), fields.nth(1), fields.next()) {
+        (Some(time), Some(level), Some(rest))
+            if time.len() == CONSOLE_TIME_CHARS && time.ends_with('Z') && is_level(level) =>
+        {
+            rest
+        }
+        _ => message,
+    }
+}
+
+fn is_level(text: &str) -> bool {
+    ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"].contains(&text)
 }
 
 /// The values in an event. What the format does not allow is left out, as on AWS.
@@ -142,6 +163,16 @@ mod tests {
         assert_eq!(shown(&event(directive)), expected);
         let plain = json!({ "Namespace": "app", "Metrics": [{ "Name": "count" }] });
         assert_eq!(shown(&event(plain)), ["app/count/None/[]=2@7"]);
+    }
+
+    #[test]
+    fn a_document_may_come_through_nodes_console() {
+        let event = event(json!({ "Namespace": "app", "Metrics": [{ "Name": "count" }] }));
+        let line = |time: &str, level: &str| format!("{time}\tr-1\t{level}\t{event}\n");
+        let parsed = parse(&line("2026-01-01T00:00:00.000Z", "INFO"));
+        assert_eq!(parsed.as_ref(), event.as_object());
+        assert_eq!(parse(&line("2026-01-01T00:00:00.000Z", "SHOUT")), None);
+        assert_eq!(parse(&line("today", "INFO")), None);
     }
 
     #[test]
