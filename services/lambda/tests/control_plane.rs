@@ -217,10 +217,14 @@ async fn code_can_be_tried_and_published_in_one_request() {
         (&published["Version"], &published["CodeSha256"]),
         (&json!("1"), &tried["CodeSha256"])
     );
+    assert_eq!(published["FunctionArn"], format!("{ARN}:1"));
     let mut born = python("g");
     born["Publish"] = json!(true);
     let born = house.ok::<CreateFunction>(born).await;
     assert_eq!(born["Version"], "1");
+    assert_eq!(born["FunctionArn"], "arn:aws:lambda:us-east-1:000000000000:function:g");
+    let tags = json!({ "Resource": born["FunctionArn"], "Tags": { "a": "b" } });
+    house.ok::<TagResource>(tags).await;
 }
 
 #[tokio::test]

@@ -157,7 +157,7 @@ async fn node_errors_are_told_as_aws_tells_them() {
     );
     assert!(document["trace"][1].as_str().unwrap().contains("/var/task/index.js"), "{document}");
     let tail = outcome.log_tail.unwrap();
-    assert!(tail.contains("\tERROR\tInvoke Error\t{\"errorType\":\"RangeError\""), "{tail}");
+    assert!(tail.contains("\tERROR\tInvoke Error \t{\"errorType\":\"RangeError\""), "{tail}");
 
     let rejecting = cloud.node(
         "exports.handler = async () => { Promise.reject(new Error('lost')); \

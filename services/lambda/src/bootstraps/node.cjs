@@ -172,7 +172,7 @@ function logError(label, error) {
     return write(JSON.stringify({ ...head, message: shown }));
   }
   const id = requestId === undefined ? 'undefined' : requestId;
-  write(`${new Date().toISOString()}\t${id}\tERROR\t${label}\t${JSON.stringify(shown)}`);
+  write(`${new Date().toISOString()}\t${id}\tERROR\t${label} \t${JSON.stringify(shown)}`);
 }
 
 // --- handler -----------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import socket
 import sys
 import time
 import traceback
+import types
 
 API = "/2018-06-01/runtime/"
 INNER_BREAK = "\x1e"
@@ -269,7 +270,7 @@ def failure(kind, message, stack, request_id):
         lines.append("Traceback (most recent call last):")
         lines += [line.rstrip("\n") for line in stack]
         write_event("\n".join(lines))
-    return json.dumps(document).encode("utf-8")
+    return json.dumps(document)
 
 
 def raised(request_id):
@@ -277,10 +278,37 @@ def raised(request_id):
     return kind.__name__, failure(kind.__name__, str(error), own_frames(trace), request_id)
 
 
-def fail_init(link, kind, body):
+class LambdaRuntimeClient(object):
+    """What is told to the platform. What watches functions replaces methods of this class and
+    `handle_event_request`, by the names that AWS's own runtime has for them."""
+
+    def __init__(self, link):
+        self.link = link
+        self.next_event = link.get("invocation/next")
+
+    def post_init_error(self, document, kind):
+        extra = "Lambda-Runtime-Function-Error-Type: %s\r\n" % kind
+        self.link.send(self.link.post("init/error", document.encode("utf-8"), extra))
+        self.link.answer()
+
+    def post_invocation_result(self, request_id, answer):
+        self.post("invocation/%s/response" % request_id, answer, "")
+
+    def post_invocation_error(self, request_id, document, kind):
+        extra = "Lambda-Runtime-Function-Error-Type: %s\r\n" % kind
+        self.post("invocation/%s/error" % request_id, document.encode("utf-8"), extra)
+
+    def post(self, path, body, extra):
+        flush()
+        extra = "Content-Type: application/json\r\n" + extra
+        request = self.link.post(path, body, extra)
+        self.link.send(request + self.next_event)  # one write, two requests
+        self.link.answer()  # what became of the response is the platform's affair
+
+
+def fail_init(client, kind, document):
     flush()
-    link.send(link.post("init/error", body, "Lambda-Runtime-Function-Error-Type: %s\r\n" % kind))
-    link.answer()
+    client.post_init_error(document, kind)
     sys.exit(1)
 
 
@@ -295,33 +323,32 @@ def flush():
 ESCAPE_UNICODE = sys.version_info < (3, 12)
 
 
-def serve(handler, body, headers):
-    """Runs the handler once; answers the path to post to, the body and the error's type."""
+def handle_event_request(client, handler, body, headers):
+    """Runs the handler once and tells what came of it."""
     request_id = Current.request_id
-    error_path = "invocation/%s/error" % request_id
     try:
         try:
             event = json.loads(body.decode("utf-8"))
         except ValueError as error:
-            message = "Unable to unmarshal input: %s" % error
-            kind = "Runtime.UnmarshalError"
-            return error_path, failure(kind, message, [], request_id), kind
+            kind, message = "Runtime.UnmarshalError", "Unable to unmarshal input: %s" % error
+            document = failure(kind, message, [], request_id)
+            return client.post_invocation_error(request_id, document, kind)
         result = handler(event, LambdaContext(headers))
     except Exception:
         kind, document = raised(request_id)
-        return error_path, document, kind
+        return client.post_invocation_error(request_id, document, kind)
     try:
-        text = json.dumps(result, ensure_ascii=ESCAPE_UNICODE)
-        return "invocation/%s/response" % request_id, text.encode("utf-8"), None
+        answer = json.dumps(result, ensure_ascii=ESCAPE_UNICODE).encode("utf-8")
     except Exception as error:
-        message = "Unable to marshal response: %s" % error
-        kind = "Runtime.MarshalError"
-        return error_path, failure(kind, message, [], request_id), kind
+        kind, message = "Runtime.MarshalError", "Unable to marshal response: %s" % error
+        document = failure(kind, message, [], request_id)
+        return client.post_invocation_error(request_id, document, kind)
+    client.post_invocation_result(request_id, answer)
 
 
-def run(link, handler):
-    next_event = link.get("invocation/next")
-    link.send(next_event)
+def run(client, handler):
+    link = client.link
+    link.send(client.next_event)
     while True:
         status, headers, body = link.answer()
         if status != 200:
@@ -330,13 +357,7 @@ def run(link, handler):
         trace = headers.get("lambda-runtime-trace-id")
         if trace:
             os.environ["_X_AMZN_TRACE_ID"] = trace
-        path, document, kind = serve(handler, body, headers)
-        extra = "Content-Type: application/json\r\n"
-        if kind:
-            extra += "Lambda-Runtime-Function-Error-Type: %s\r\n" % kind
-        flush()
-        link.send(link.post(path, document, extra) + next_event)  # one write, two requests
-        link.answer()  # what became of the response is the platform's affair
+        handle_event_request(client, handler, body, headers)
 
 
 def await_assignment():
@@ -351,6 +372,17 @@ def await_assignment():
     if not parts:
         os._exit(0)  # the platform went before it had work
     return json.loads(b"".join(parts).decode("utf-8"))
+
+
+def take_awss_names():
+    """Lets code import the parts of AWS's runtime that functions use: the context's class."""
+    here = sys.modules[__name__]
+    package = types.ModuleType("awslambdaric")
+    package.__path__ = []
+    sys.modules["awslambdaric"] = package
+    for name in ("bootstrap", "lambda_context", "lambda_runtime_client"):
+        sys.modules["awslambdaric." + name] = here
+        setattr(package, name, here)
 
 
 def main():
@@ -379,13 +411,15 @@ def main():
     sys.path[:] = [task_root, site, "/opt/python"] + extra + known + [bundled]
     sys.argv[:] = [""]
     set_up_logging()
+    take_awss_names()
+    client = LambdaRuntimeClient(link)
     try:
         handler = find_handler(os.environ.get("_HANDLER", ""))
     except InitError as error:
-        fail_init(link, error.kind, failure(error.kind, error.message, error.stack, None))
+        fail_init(client, error.kind, failure(error.kind, error.message, error.stack, None))
     except Exception:
-        fail_init(link, *raised(None))
-    run(link, handler)
+        fail_init(client, *raised(None))
+    run(client, handler)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::records::{ExtensionState, Start, Subscribed};
 use crate::fleet::{FunctionTarget, LogFormat, SystemLevel};
+use crate::rules::settings::runtime_version_arn;
 use crate::telemetry::Api;
 
 /// Writes lines for one environment.
@@ -118,11 +119,6 @@ impl Lines {
         initialization_type: &'static str,
         phase: InitPhase,
     ) -> Self {
-        let hash: String = {
-            use sha2::{Digest, Sha256};
-            let digest = Sha256::digest(runtime_version.as_bytes());
-            digest.iter().map(|byte| format!("{byte:02x}")).collect()
-        };
         Self {
             format: target.logging.format,
             level: target.logging.system_level,
@@ -130,7 +126,7 @@ impl Lines {
             function_name: target.function_name.clone(),
             memory_mb: target.memory.0,
             runtime_version: runtime_version.to_owned(),
-            runtime_version_arn: format!("arn:aws:lambda:{}::runtime:{hash}", target.region),
+            runtime_version_arn: runtime_version_arn(target.region.as_str(), &target.runtime),
             initialization_type,
             phase,
         }

@@ -108,11 +108,13 @@ fn create(
         replaced: None,
     };
     put_version(tx, latest.clone());
+    let arn = latest.version_key().arn();
     let shown = match input.publish {
         Some(true) => publish(call, tx, &latest, None)?,
         _ => Arc::new(latest),
     };
-    Ok(render::function_configuration(&shown, shown.version_key().arn()))
+    // Of a published function too, as on AWS: tags, for one, are given to what this names.
+    Ok(render::function_configuration(&shown, arn))
 }
 
 /// AWS docs: *Lambda API Reference > GetFunction*.

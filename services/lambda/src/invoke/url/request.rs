@@ -5,6 +5,17 @@ use bytes::Bytes;
 use haar_types::{AccountId, Timestamp};
 use serde_json::{Map, Value, json};
 
+/// Headers that are about a client's connection, which ends here.
+const OF_CONNECTIONS: [&str; 7] = [
+    "connection",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
 /// An HTTP request to a function URL.
 #[derive(Clone, Debug)]
 pub struct UrlRequest<'a> {
@@ -129,11 +140,23 @@ impl UrlRequest<'_> {
         let mut headers = Map::new();
         for (name, value) in self.headers {
             let name = name.to_ascii_lowercase();
-            if name != "cookie" {
+            if name != "cookie" && !OF_CONNECTIONS.contains(&name.as_str()) {
                 join(&mut headers, name, value);
             }
         }
+        self.tell_way(&mut headers);
         headers
+    }
+
+    /// How the request came. AWS's URLs speak TLS only; frameworks make links and redirections
+    /// of this, so it is what leads back here. A proxy before haar that ends TLS has told so.
+    fn tell_way(&self, headers: &mut Map<String, Value>) {
+        join(headers, "x-forwarded-for".to_owned(), self.source_ip);
+        let protocol = headers.entry("x-forwarded-proto").or_insert_with(|| json!("http"));
+        let usual = if protocol == "https" { "443" } else { "80" };
+        let port = self.header("host").and_then(|host| host.rsplit_once(':'));
+        let port = port.map_or(usual, |(_, port)| port);
+        headers.entry("x-forwarded-port").or_insert_with(|| json!(port));
     }
 
     fn query(&self) -> Map<String, Value> {
@@ -212,6 +235,7 @@ mod tests {
             ("X-A", "1"),
             ("x-a", "2"),
             ("Cookie", "s=1; t=2"),
+            ("Connection", "close"),
         ];
         let event = event(&headers, "a=1&a=2&b=x%26y+z&c", b"{}");
         assert_eq!(event["version"], "2.0");
@@ -219,12 +243,31 @@ mod tests {
         assert_eq!(event["cookies"], json!(["s=1", "t=2"]));
         assert_eq!(event["headers"]["x-a"], "1,2");
         assert!(event["headers"].get("cookie").is_none());
+        assert!(event["headers"].get("connection").is_none());
         assert_eq!(event["queryStringParameters"], json!({ "a": "1,2", "b": "x&y z", "c": "" }));
         assert_eq!((&event["body"], &event["isBase64Encoded"]), (&json!("{}"), &json!(false)));
         let context = &event["requestContext"];
         assert_eq!(context["accountId"], "anonymous");
         assert_eq!(context["http"]["path"], "/a b");
         assert_eq!(context["time"], "04/Mar/2020:19:03:58 +0000");
+    }
+
+    #[test]
+    fn an_event_tells_how_its_request_came() {
+        let way = |headers: &[(&str, &str)]| {
+            let event = event(headers, "", b"");
+            let told = ["for", "proto", "port"]
+                .map(|what| event["headers"][format!("x-forwarded-{what}")].clone());
+            told.map(|value| value.as_str().unwrap().to_owned())
+        };
+        assert_eq!(way(&[("Host", "abc.localhost:4566")]), ["127.0.0.1", "http", "4566"]);
+        assert_eq!(way(&[("Host", "abc.localhost")]), ["127.0.0.1", "http", "80"]);
+        let proxy = [
+            ("Host", "abc.example"),
+            ("X-Forwarded-For", "192.0.2.1"),
+            ("X-Forwarded-Proto", "https"),
+        ];
+        assert_eq!(way(&proxy), ["192.0.2.1,127.0.0.1", "https", "443"]);
     }
 
     #[test]
