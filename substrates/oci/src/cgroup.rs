@@ -282,6 +282,19 @@ impl Cgroup {
         Ok(Entries { tasks, directory: None })
     }
 
+    /// As [`Self::entries`], all by files: for a process that others make.
+    pub(crate) fn entries_by_file(&self) -> io::Result<Entries> {
+        if !self.at.unified {
+            return self.entries();
+        }
+        let open = |dir: &&PathBuf| {
+            let file = fs::OpenOptions::new().write(true).open(dir.join("cgroup.procs"));
+            file.map(OwnedFd::from)
+        };
+        let tasks: io::Result<_> = self.at.parents().iter().map(open).collect();
+        Ok(Entries { tasks: tasks?, directory: None })
+    }
+
     /// It is not to be used again.
     pub(crate) fn spoil(&self) {
         self.lease.spoil();
@@ -349,6 +362,7 @@ impl Cgroup {
 
 /// See [`Cgroup::entries`].
 pub(crate) struct Entries {
+    /// Files that take `0` for whoever writes.
     pub(crate) tasks: Vec<OwnedFd>,
     pub(crate) directory: Option<OwnedFd>,
 }

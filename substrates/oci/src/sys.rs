@@ -108,6 +108,39 @@ pub(crate) fn reap_now(pidfd: BorrowedFd<'_>) -> io::Result<()> {
     }
 }
 
+/// Receives one message from a socket that tells its senders' numbers: how long it is, and who sent
+/// it; nobody has at its end. Descriptors that come along are dropped.
+pub(crate) fn receive_from(socket: impl AsFd, word: &mut [u8]) -> io::Result<(usize, Option<u32>)> {
+    const SPACE: usize = 64;
+    #[repr(C, align(8))]
+    struct Control([u8; SPACE]);
+    let mut control = Control([0; SPACE]);
+    let mut part = libc::iovec { iov_base: word.as_mut_ptr().cast(), iov_len: word.len() };
+    // SAFETY: an all-zero header is valid; all that it points to outlives the call, and the kernel
+    // says by its lengths what of that it has filled.
+    unsafe {
+        let length = libc::CMSG_SPACE(size_of::<libc::ucred>() as u32) as usize;
+        debug_assert!(length <= SPACE);
+        let mut header: libc::msghdr = std::mem::zeroed();
+        header.msg_iov = &raw mut part;
+        header.msg_iovlen = 1;
+        header.msg_control = control.0.as_mut_ptr().cast();
+        header.msg_controllen = length as _;
+        let raw = socket.as_fd().as_raw_fd();
+        let count = check(libc::recvmsg(raw, &raw mut header, libc::MSG_CMSG_CLOEXEC) as i64)?;
+        let first = libc::CMSG_FIRSTHDR(&raw const header);
+        let is_sender = !first.is_null()
+            && (*first).cmsg_level == libc::SOL_SOCKET
+            && (*first).cmsg_type == libc::SCM_CREDENTIALS
+            && (*first).cmsg_len as usize >= libc::CMSG_LEN(size_of::<libc::ucred>() as u32) as usize;
+        let sender = is_sender.then(|| {
+            let sender = libc::CMSG_DATA(first).cast::<libc::ucred>().read_unaligned();
+            sender.pid as u32
+        });
+        Ok((count as usize, sender))
+    }
+}
+
 /// Sets attributes of a mount tree.
 pub(crate) fn mount_setattr(fd: BorrowedFd<'_>, set: u64, propagation: u64) -> io::Result<()> {
     set_attributes(fd, [set, 0, propagation, 0])

@@ -62,3 +62,85 @@ async fn commands_run_in_a_container_with_and_without_a_terminal() {
     });
     house.until_nothing_is_left().await;
 }
+
+/// Runs while others do as they like.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    let limit = Duration::from_secs(10);
+    haar_clock::Clock::system().timeout(limit, what).await.expect("nobody is kept waiting")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_that_stops_whatever_comes_in_holds_up_nobody_else() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (hostile, _) = house.task("hostile");
+        let hostile = substrate.ensure(hostile).await.unwrap().id;
+        let script = "while :; do kill -STOP -1; done";
+        substrate.start(&hostile, container(&house, "main", script)).await.unwrap();
+        let (other, _) = house.task("other");
+        let other = substrate.ensure(other).await.unwrap().id;
+        substrate.start(&other, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let stalled = async {
+            let execs = (0..12).map(async |_| {
+                let check = substrate.exec(&hostile, "main", ExecSpec::new(&["true"])).await;
+                let Ok(check) = check else { return false };
+                check.wait().await.is_ok()
+            });
+            futures_util::future::join_all(execs).await
+        };
+        let others = async {
+            haar_clock::Clock::system().sleep(Duration::from_millis(300)).await;
+            for round in 0..3 {
+                let check = soon(substrate.exec(&other, "main", ExecSpec::new(&["true"]))).await;
+                assert_eq!(soon(check.unwrap().wait()).await.unwrap().code, Some(0));
+                let (third, _) = house.task(&format!("third-{round}"));
+                let third = soon(substrate.ensure(third)).await.unwrap().id;
+                let main = container(&house, "main", "exec sleep 1000");
+                soon(substrate.start(&third, main)).await.unwrap();
+                soon(substrate.stop(&third, "main", Duration::ZERO)).await.unwrap();
+                soon(substrate.remove(&third, Duration::ZERO)).await.unwrap();
+            }
+            soon(substrate.remove(&hostile, Duration::ZERO)).await.unwrap();
+        };
+        // with their container they end, and say so
+        soon(futures_util::future::join(stalled, others)).await;
+        soon(substrate.remove(&other, Duration::ZERO)).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_in_a_busy_container_hold_up_nobody_else() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut busy, _) = house.task("busy");
+        busy.limits.cpu = Some(haar_types::CpuUnits(128));
+        let busy = substrate.ensure(busy).await.unwrap().id;
+        let script = "n=0; while [ $n -lt 300 ]; do n=$((n+1)); (while :; do :; done) & done; wait";
+        substrate.start(&busy, container(&house, "main", script)).await.unwrap();
+        let (other, _) = house.task("other");
+        let other = substrate.ensure(other).await.unwrap().id;
+        substrate.start(&other, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        haar_clock::Clock::system().sleep(Duration::from_secs(2)).await;
+        let stalled = async {
+            let execs = (0..8).map(async |_| {
+                if let Ok(check) = substrate.exec(&busy, "main", ExecSpec::new(&["true"])).await {
+                    let _ = check.wait().await; // killed with its container, as a rule
+                }
+            });
+            futures_util::future::join_all(execs).await
+        };
+        let others = async {
+            haar_clock::Clock::system().sleep(Duration::from_millis(300)).await;
+            let clock = haar_clock::Clock::system();
+            let begun = clock.moment();
+            substrate.stop(&other, "main", Duration::ZERO).await.unwrap();
+            let took = clock.moment().since(begun);
+            assert!(took < Duration::from_secs(3), "{took:?}");
+            substrate.remove(&busy, Duration::ZERO).await.unwrap();
+        };
+        futures_util::future::join(stalled, others).await;
+        substrate.remove(&other, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}

@@ -92,7 +92,8 @@ async fn who_may_look_at_all_processes_sees_none_of_the_helpers() {
     house.crash(async |substrate| {
         let (spec, _) = house.task("watched");
         let id = substrate.ensure(spec).await.unwrap().id;
-        // notes who holds more than it may, or has a descriptor of what it does not know
+        // notes who holds more than it may, or has a descriptor of what it does not know; how it
+        // went is told over a socket
         let script = "\
             own=$(grep CapPrm /proc/self/status); \
             while :; do for p in /proc/[0-9]*; do \
@@ -100,7 +101,7 @@ async fn who_may_look_at_all_processes_sees_none_of_the_helpers() {
             caps=$(grep CapPrm $p/status 2>/dev/null); \
             if [ \"$caps\" ] && [ \"$caps\" != \"$own\" ]; then echo $caps; fi; \
             for f in $p/fd/*; do case $(readlink $f) in \
-            pipe:*|/dev/null|/proc/*|'') ;; *) readlink $f;; esac; done; \
+            pipe:*|socket:*|/dev/null|/proc/*|'') ;; *) readlink $f;; esac; done; \
             done; done";
         let mut main = container(&house, "main", script);
         main.capabilities_add = vec![Capability("SYS_PTRACE".into())];
@@ -111,6 +112,62 @@ async fn who_may_look_at_all_processes_sees_none_of_the_helpers() {
         }
         substrate.stop(&id, "main", Duration::ZERO).await.unwrap();
         assert_eq!(text(substrate, &id, "main").await, "");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stopped_on_its_way_in_holds_nothing_of_the_host() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("stopping");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        // stops whoever comes in, wherever they are, and says what they are made of
+        let script = "exec 2>/dev/null; \
+            while :; do kill -STOP -1; for p in /proc/[0-9]*; do \
+            case $p in /proc/1|/proc/$$) continue;; esac; \
+            (exec 9<$p/exe; case $(readlink /proc/self/fd/9) in /bin/*|'') ;; /memfd:exec*) echo entrant; \
+            chmod 0 /proc/self/fd/9; \
+            grep -v -e memfd:exec -e '\\[.*\\]$' -e ' 00:00 0 *$' -e /bin/ $p/maps; \
+            ls -l $p/fd | grep -v -e pipe: -e socket: -e /dev/null -e total;; \
+            *) readlink /proc/self/fd/9;; esac); \
+            grep -e spawnd $p/maps; tr '\\0' ' ' <$p/cmdline | grep spawnd; \
+            done; kill -CONT -1; done";
+        let mut main = container(&house, "main", script);
+        main.capabilities_add = vec![Capability("SYS_PTRACE".into())];
+        substrate.start(&id, main).await.unwrap();
+        for _ in 0..60 {
+            let check = substrate.exec(&id, "main", ExecSpec::new(&["true"])).await.unwrap();
+            assert_eq!(check.wait().await.unwrap().code, Some(0));
+        }
+        substrate.stop(&id, "main", Duration::ZERO).await.unwrap();
+        let said = text(substrate, &id, "main").await;
+        let found: Vec<_> = said.lines().filter(|line| *line != "entrant").collect();
+        assert_ne!(said.lines().count(), found.len(), "none was caught");
+        assert!(found.is_empty(), "{found:#?}");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_process_of_all_containers_cannot_be_changed_by_one() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("first");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "chmod 4755 /proc/1/exe && echo set; chmod 0 /proc/1/exe && echo cleared; \
+            touch /proc/1/exe && echo touched; (echo >>/proc/1/exe) && echo written; true";
+        let mut main = container(&house, "main", &format!("({script}) 2>/dev/null"));
+        main.init = true;
+        substrate.start(&id, main).await.unwrap();
+        assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0));
+        assert_eq!(text(substrate, &id, "main").await, "");
+        let mut next = container(&house, "next", "exit 3");
+        next.init = true;
+        substrate.start(&id, next).await.unwrap();
+        assert_eq!(substrate.wait(&id, "next").await.unwrap().code, Some(3));
         substrate.remove(&id, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;

@@ -427,7 +427,7 @@ async fn nothing_that_a_container_leaves_in_memory_or_in_its_network_is_found_by
     let script = "ls -A /dev/shm /dev/mqueue /tmp /run 2>/dev/null | grep -v :; \
         netstat -an | grep -e tcp -e udp -e unix; cat /proc/sys/net/ipv4/tcp_no_metrics_save; \
         echo x >/dev/shm/left; echo x >/tmp/left; echo x >/dev/mqueue/left 2>/dev/null; \
-        mknod /dev/left c 1 3; busybox httpd -p 4000 -h /tmp; \
+        mknod /dev/left c 1 3 2>&1; busybox httpd -p 4000 -h /tmp; \
         (sleep 0.05; echo late >/dev/shm/late) & \
         wget -q -O /dev/null http://127.0.0.1:4000/left; ls /dev | sort | tr '\\n' ' '";
     house.crash(async |substrate| {

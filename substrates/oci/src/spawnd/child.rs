@@ -4,6 +4,7 @@
 //! **Invariant:** nothing here allocates, locks, panics or touches what is not in its plan: the
 //! memory is the helper's own until exec.
 
+mod entrant;
 mod guest;
 mod mounts;
 mod program;
@@ -19,7 +20,7 @@ use haar_substrate::User;
 use super::clone::{self, Child};
 use super::seccomp::Program;
 use crate::cgroup::Entries;
-pub(super) use guest::join_program;
+pub(super) use guest::{Entering, join_program};
 use mounts::{mount_container, mount_own, move_tree};
 use program::{become_program, bound_capabilities, close_from, set_capabilities};
 
@@ -31,8 +32,6 @@ const CAPABILITIES: u32 = 64;
 struct Report {
     stage: AtomicU8,
     errno: AtomicI32,
-    /// Where a child that has a memory of its own tells it.
-    pipe: Option<RawFd>,
 }
 
 /// Stages in order; the number is the index of the words.
@@ -246,11 +245,6 @@ fn reap_failed(pidfd: &OwnedFd) {
 }
 
 impl Report {
-    /// One that is told by a pipe.
-    fn telling(pipe: RawFd) -> Self {
-        Self { pipe: Some(pipe), ..Self::default() }
-    }
-
     /// Ends the child when a call failed.
     fn check(&self, stage: u8, result: i64) {
         if result < 0 {
@@ -259,13 +253,8 @@ impl Report {
             let errno = if errno == 0 { libc::EIO } else { errno };
             self.stage.store(stage, Ordering::SeqCst);
             self.errno.store(errno, Ordering::SeqCst);
-            // SAFETY: the number is as long as told; the rest ends only this process.
-            unsafe {
-                if let Some(pipe) = self.pipe {
-                    libc::write(pipe, (&raw const errno).cast(), size_of_val(&errno));
-                }
-                libc::_exit(127)
-            }
+            // SAFETY: ends only this process.
+            unsafe { libc::_exit(127) }
         }
     }
 }
@@ -301,9 +290,7 @@ unsafe fn enter_root(report: &Report) {
 
 /// Becomes the program that only waits.
 unsafe fn wait_for_ever(program: RawFd, report: &Report) -> ! {
-    let environment = [ptr::null::<libc::c_char>()];
-    let argv = [c"init".as_ptr(), ptr::null()];
-    // SAFETY: the lists end in null.
+    // SAFETY: the name ends in nul.
     unsafe {
         libc::setsid();
         // children that nobody waits for vanish by themselves
@@ -312,6 +299,18 @@ unsafe fn wait_for_ever(program: RawFd, report: &Report) -> ! {
         bound_capabilities(0, report);
         set_capabilities(0, report);
         report.check(9, libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0).into());
+        become_file(program, c"init");
+    }
+    report.check(11, -1);
+    unreachable_child()
+}
+
+/// Becomes the program in an open file; returns when it cannot.
+unsafe fn become_file(program: RawFd, name: &CStr) {
+    let environment = [ptr::null::<libc::c_char>()];
+    let argv = [name.as_ptr(), ptr::null()];
+    // SAFETY: the lists end in null.
+    unsafe {
         libc::syscall(
             libc::SYS_execveat,
             program,
@@ -321,8 +320,6 @@ unsafe fn wait_for_ever(program: RawFd, report: &Report) -> ! {
             libc::AT_EMPTY_PATH,
         );
     }
-    report.check(11, -1);
-    unreachable_child()
 }
 
 unsafe extern "C" fn container_entry(frame: *const c_void) -> ! {

@@ -13,6 +13,7 @@ use super::clone::Child;
 use super::compose::refuse_frozen;
 use super::container::program;
 use super::helper::Helper;
+use super::joining::{self, JOINING_MAX, Joining};
 use super::shell::{judge, output};
 use super::unit::{Context, Unit};
 use super::users;
@@ -33,21 +34,32 @@ pub(super) struct Session {
     _unit: Arc<Unit>,
 }
 
-/// Starts a program; answers the descriptors for the server: input, output and error, or the
-/// terminal.
+impl Session {
+    pub(super) fn new(number: u64, child: Child, unit: Arc<Unit>) -> Self {
+        Self { number, child, _unit: unit }
+    }
+}
+
+/// Starts a program. The answer comes when it has begun, with the descriptors for the server:
+/// input, output and error, or the terminal.
 pub(super) fn start(
     helper: &Arc<Helper>,
     unit: Arc<Unit>,
-    (number, id): (u64, &SandboxId),
+    (request, number, id): (u64, u64, &SandboxId),
     spec: &ExecSpec,
-) -> Result<Vec<OwnedFd>, Failure> {
+) -> Result<(), Failure> {
     let own = unit.own.as_ref().ok_or_else(|| {
         Failure::Unsupported("programs run only in containers of images".to_owned())
     })?;
     if unit.life.lock().exit.is_some() {
         return Err(Failure::Gone(id.clone()));
     }
-    refuse_frozen(&unit.cgroup, spec.argv.first().map_or("", String::as_str))?;
+    let name = spec.argv.first().cloned().unwrap_or_default();
+    refuse_frozen(&unit.cgroup, &name)?;
+    if helper.reaper.joining_count(&unit) >= JOINING_MAX {
+        let reason = "too many programs are being started in its container".to_owned();
+        return Err(Failure::Refused { program: name, reason });
+    }
     let shop = &helper.shop;
     let root: OwnedFd = unit
         .shell
@@ -60,16 +72,15 @@ pub(super) fn start(
     };
     let mut program = program(shop, &context, &spec.argv, &stdio)?;
     program.terminal = spec.terminal.is_some();
-    let entries = unit.cgroup.entries().doing("open the control groups")?;
+    let entries = unit.cgroup.entries_by_file().doing("open the control groups")?;
     let users = context.owners.as_ref().map(|owners| owners.namespace());
     let init = unit.shell.init.pidfd.as_fd();
     let plan = ProgramPlan { init, users, entries: &entries, program };
-    let name = spec.argv.first().cloned().unwrap_or_default();
-    let child = child::join_program(&plan).map_err(|error| judge(&name, &context.cwd, error))?;
-    let session = Arc::new(Session { number, child, _unit: unit.clone() });
-    helper.state.lock().sessions.insert(number, session.clone());
-    helper.reaper.watch_session(&session).doing("watch a program")?;
-    Ok(ours)
+    let entering = child::join_program(&plan).map_err(|error| judge(&name, &context.cwd, error))?;
+    let what = (name, context.cwd.clone());
+    let joining = Joining::new((request, number), what, unit.clone(), (entering, ours));
+    joining::watch(helper, joining);
+    Ok(())
 }
 
 fn context(own: &Context, spec: &ExecSpec, root: &OwnedFd) -> Result<Context, Failure> {

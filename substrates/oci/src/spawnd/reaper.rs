@@ -1,8 +1,8 @@
 //! Hears of every end: polls the pidfds of all processes, reaps them, and says so.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use rustix::event::{EventfdFlags, Timespec, epoll, eventfd};
 
 use super::exec::Session;
 use super::helper::Helper;
+use super::joining::{self, Joining};
 use super::log;
 use super::unit::{Owner, Unit};
 use super::vigil::Vigil;
@@ -49,6 +50,8 @@ pub(super) enum Due {
     Sandbox(SandboxId),
     /// One run of a container.
     Unit(Weak<Unit>),
+    /// A program that has not begun; and the token of what it tells.
+    Joining(u64, Weak<Joining>),
 }
 
 /// By token, and the last token given.
@@ -61,6 +64,12 @@ enum Subject {
     Session(Arc<Session>),
     /// A container's memory.
     Memory(Arc<Unit>, Arc<Alarm>),
+    /// What is told of a program on its way into a container.
+    Joining(Arc<Joining>),
+    /// Whoever makes its process; and the token of what it tells.
+    Outside(Arc<Joining>, u64),
+    /// What was killed before it was anything: it is only to be reaped.
+    Stray(Arc<OwnedFd>),
 }
 
 impl Reaper {
@@ -142,13 +151,74 @@ impl Reaper {
 
     /// Watches a program run by `exec`.
     pub(super) fn watch_session(&self, session: &Arc<Session>) -> io::Result<()> {
+        self.watch_subject(Subject::Session(session.clone()), session.child.pidfd.as_fd()).map(drop)
+    }
+
+    /// Watches a program on its way into a container, for a while.
+    pub(super) fn watch_joining(
+        &self,
+        joining: &Arc<Joining>,
+        limit: Duration,
+    ) -> io::Result<()> {
+        let told = joining.entering.told.as_fd();
+        let token = self.watch_subject(Subject::Joining(joining.clone()), told)?;
+        let outside = joining.entering.outside.pidfd.as_fd();
+        self.watch_subject(Subject::Outside(joining.clone(), token), outside)
+            .inspect_err(|_| self.forget(token))?;
+        self.kill_after(Due::Joining(token, Arc::downgrade(joining)), limit);
+        Ok(())
+    }
+
+    /// Reaps what was killed, when it has ended.
+    pub(super) fn watch_stray(&self, pidfd: OwnedFd) {
+        let pidfd = Arc::new(pidfd);
+        if let Err(error) = self.watch_subject(Subject::Stray(pidfd.clone()), pidfd.as_fd()) {
+            log(&format!("could not watch a process that was killed: {error}"));
+        }
+    }
+
+    fn watch_subject(&self, subject: Subject, of: BorrowedFd<'_>) -> io::Result<u64> {
         let mut watched = self.watched.lock();
         watched.0 += 1;
         let token = watched.0;
-        watched.1.insert(token, Subject::Session(session.clone()));
+        self.hear_of(token, of)?;
+        watched.1.insert(token, subject);
+        Ok(token)
+    }
+
+    /// Hears of one more descriptor of what it watches.
+    pub(super) fn hear_of(&self, token: u64, what: BorrowedFd<'_>) -> io::Result<()> {
         let data = epoll::EventData::new_u64(token);
-        let pidfd = session.child.pidfd.as_fd();
-        Ok(epoll::add(&self.poll, pidfd, data, epoll::EventFlags::IN)?)
+        Ok(epoll::add(&self.poll, what, data, epoll::EventFlags::IN)?)
+    }
+
+    /// Hears of a descriptor no more.
+    pub(super) fn hear_no_more(&self, what: BorrowedFd<'_>) {
+        let _ = epoll::delete(&self.poll, what); // it may not have been heard of
+    }
+
+    /// Watches something no more.
+    pub(super) fn forget(&self, token: u64) {
+        self.watched.lock().1.remove(&token);
+    }
+
+    /// Programs that are on their way into a container.
+    pub(super) fn joining_count(&self, unit: &Arc<Unit>) -> usize {
+        self.all_joining(|joining| Arc::ptr_eq(&joining.unit, unit).then_some(())).len()
+    }
+
+    /// The processes of all that are on their way, as far as they are known.
+    pub(super) fn joining_pids(&self) -> BTreeSet<u32> {
+        self.all_joining(|joining| joining.pid()).into_iter().collect()
+    }
+
+    fn all_joining<T>(&self, of: impl Fn(&Joining) -> Option<T>) -> Vec<T> {
+        let watched = self.watched.lock();
+        let joining = watched.1.values().filter_map(|subject| match subject {
+            Subject::Joining(joining) => of(joining),
+            _ => None,
+        });
+        joining.collect()
     }
 
     /// Has something killed after a while.
@@ -184,6 +254,11 @@ impl Reaper {
                             unit.kill();
                         }
                     }
+                    Due::Joining(token, joining) => {
+                        if let Some(joining) = joining.upgrade() {
+                            joining::overdue(helper, token, &joining);
+                        }
+                    }
                 }
             }
         }
@@ -200,6 +275,23 @@ impl Reaper {
         let _ = epoll::delete(&self.poll, pidfd);
         self.watched.lock().1.remove(&token);
         helper.session_ended(session, Exit { code, signal, out_of_memory: false });
+    }
+
+    fn outside_ended(&self, helper: &Helper, token: u64, (joining, told): (&Arc<Joining>, u64)) {
+        let pidfd = joining.entering.outside.pidfd.as_fd();
+        if matches!(sys::reap(pidfd), Ok(None)) {
+            return;
+        }
+        self.hear_no_more(pidfd);
+        self.forget(token);
+        joining::outside_ended(helper, told, joining);
+    }
+
+    fn stray_ended(&self, token: u64, pidfd: &OwnedFd) {
+        if !matches!(sys::reap(pidfd.as_fd()), Ok(None)) {
+            self.hear_no_more(pidfd.as_fd());
+            self.forget(token);
+        }
     }
 
     fn next_deadline(&self) -> Option<Timespec> {
@@ -229,6 +321,11 @@ impl Reaper {
             Some(Subject::Memory(unit, alarm)) => {
                 return self.memory_ran_out(helper, &unit, &alarm);
             }
+            Some(Subject::Joining(joining)) => return joining::told(helper, token, &joining),
+            Some(Subject::Outside(joining, told)) => {
+                return self.outside_ended(helper, token, (&joining, told));
+            }
+            Some(Subject::Stray(pidfd)) => return self.stray_ended(token, &pidfd),
             None => return,
         };
         let life = unit.life.lock();

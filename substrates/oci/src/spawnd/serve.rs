@@ -235,12 +235,10 @@ fn run(
     spec: &ExecSpec,
 ) {
     let unit = find(helper, id).and_then(|sandbox| unit_of(&sandbox, container));
-    match unit.and_then(|unit| exec::start(helper, unit, (session, id), spec)) {
-        Ok(fds) => {
-            let fds: Vec<_> = fds.iter().map(AsFd::as_fd).collect();
-            helper.link.answer(number, Ok(Answer::Session), &fds);
-        }
-        Err(failure) => helper.link.answer(number, Err(failure), &[]),
+    if let Err(failure) =
+        unit.and_then(|unit| exec::start(helper, unit, (number, session, id), spec))
+    {
+        helper.link.answer(number, Err(failure), &[]);
     }
 }
 

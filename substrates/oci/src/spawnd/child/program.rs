@@ -25,7 +25,7 @@ pub(super) unsafe fn become_program(
 }
 
 /// Leads a session, with the terminal that is its input.
-pub(super) unsafe fn lead_session(program: &ProgramSpec<'_>, report: &Report) {
+unsafe fn lead_session(program: &ProgramSpec<'_>, report: &Report) {
     // SAFETY: no memory is passed.
     unsafe {
         libc::setsid();
@@ -61,7 +61,7 @@ pub(super) unsafe fn take_off(program: &ProgramSpec<'_>, report: &Report) {
 }
 
 /// Becomes the first of its paths that can be run; else leaves in `errno` why none can.
-pub(super) unsafe fn execute(program: &ProgramSpec<'_>, vectors: &Vectors) {
+unsafe fn execute(program: &ProgramSpec<'_>, vectors: &Vectors) {
     let mut refused = 0;
     // SAFETY: the lists end in null, and all strings in nul.
     unsafe {
