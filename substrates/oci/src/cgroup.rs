@@ -157,7 +157,17 @@ impl Cgroups {
         if let Some(devices) = self.devices.as_ref().filter(|devices| allows_all(devices)) {
             devices::set_rules(devices, &[])?;
         }
+        self.stand_beside_processes();
         Ok(())
+    }
+
+    /// Version 1 weighs a group as it weighs each process at the top: with one process's weight,
+    /// all sandboxes together would get a tenth of a machine that builds something with ten.
+    fn stand_beside_processes(&self) {
+        let Some(cpu) = self.cpu.as_ref().filter(|_| !self.unified) else { return };
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let shares = (processors * 1_024).to_string();
+        let _ = fs::write(cpu.join("cpu.shares"), shares); // slower on a busy machine without
     }
 
     /// Sees to it that members use the usual devices only; false where this host cannot.

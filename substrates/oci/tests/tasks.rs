@@ -407,3 +407,19 @@ async fn an_input_may_stay_open_without_bringing_anything() {
     });
     house.until_nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_sandboxes_together_weigh_as_much_as_all_processors() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let id = substrate.ensure(house.task("weight").0).await.unwrap().id;
+        let group = format!("/sys/fs/cgroup/cpu/haar-{}/cpu.shares", house.config.instance);
+        // with version 2 a group's weight is told from its processes' otherwise
+        if let Ok(shares) = std::fs::read_to_string(group) {
+            let processors = std::thread::available_parallelism().unwrap().get();
+            assert_eq!(shares.trim().parse(), Ok(processors * 1_024));
+        }
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
