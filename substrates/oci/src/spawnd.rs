@@ -1,7 +1,7 @@
 //! The helper process.
 //!
-//! Threads: workers, which each receive requests from the server and do them; the reaper, which
-//! hears of every end; the closer, which takes down what is slow to take down; the filler, which
+//! Threads: workers, which receive requests from the server and do them; the reaper, which hears
+//! of every end; the closer, which takes down what is slow to take down; the filler, which
 //! keeps the pools full; and the main one, which accepts the next server. All of them last as
 //! long as the process: a child dies with the thread that made it.
 
@@ -12,6 +12,7 @@ mod clone;
 mod closer;
 mod compose;
 mod container;
+mod crew;
 mod dns;
 mod ensure;
 mod exec;

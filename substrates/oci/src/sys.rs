@@ -132,7 +132,8 @@ pub(crate) fn receive_from(socket: impl AsFd, word: &mut [u8]) -> io::Result<(us
         let is_sender = !first.is_null()
             && (*first).cmsg_level == libc::SOL_SOCKET
             && (*first).cmsg_type == libc::SCM_CREDENTIALS
-            && (*first).cmsg_len as usize >= libc::CMSG_LEN(size_of::<libc::ucred>() as u32) as usize;
+            && (*first).cmsg_len as usize
+                >= libc::CMSG_LEN(size_of::<libc::ucred>() as u32) as usize;
         let sender = is_sender.then(|| {
             let sender = libc::CMSG_DATA(first).cast::<libc::ucred>().read_unaligned();
             sender.pid as u32

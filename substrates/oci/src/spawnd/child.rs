@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicI32, AtomicU8, Ordering};
 
 use haar_substrate::User;
 
-use super::clone::{self, Child};
+use super::clone::{self, Child, Unborn};
 use super::seccomp::Program;
 use crate::cgroup::Entries;
 pub(super) use guest::{Entering, join_program};
@@ -137,6 +137,8 @@ pub(super) struct ContainerPlan<'a> {
     /// None is the host's own.
     pub(super) network: Option<BorrowedFd<'a>>,
     pub(super) first: First<'a>,
+    /// Where others find it while it is none of these yet.
+    pub(super) unborn: &'a Unborn,
 }
 
 /// What a container's first process becomes.
@@ -188,7 +190,8 @@ pub(super) fn start_init(plan: &InitPlan<'_>) -> Result<Child, ChildError> {
     }
     let report = Report::default();
     let frame = InitFrame { plan, report: &report };
-    start(namespaces, plan.entries, &report, init_entry, (&raw const frame).cast())
+    let frame = (init_entry as Entry, (&raw const frame).cast());
+    start(namespaces, plan.entries, &report, frame, &Unborn::default())
 }
 
 /// Starts a program in a sandbox where none runs yet: until exec it is in sight there, with the
@@ -198,7 +201,8 @@ pub(super) fn start_program(plan: &ProgramPlan<'_>) -> Result<Child, ChildError>
     let report = Report::default();
     let vectors = Vectors::of(&plan.program);
     let frame = ProgramFrame { plan, vectors, report: &report };
-    start(0, plan.entries, &report, program_entry, (&raw const frame).cast())
+    let frame = (program_entry as Entry, (&raw const frame).cast());
+    start(0, plan.entries, &report, frame, &Unborn::default())
 }
 
 /// Starts the first process of a container with a root of its own.
@@ -211,19 +215,23 @@ pub(super) fn start_container(plan: &ContainerPlan<'_>) -> Result<Child, ChildEr
         First::Program(program) => Vectors::of(program),
     };
     let frame = ContainerFrame { plan, vectors, report: &report };
-    start(namespaces, plan.entries, &report, container_entry, (&raw const frame).cast())
+    let frame = (container_entry as Entry, (&raw const frame).cast());
+    start(namespaces, plan.entries, &report, frame, plan.unborn)
 }
+
+/// What a child runs on its frame.
+type Entry = unsafe extern "C" fn(*const c_void) -> !;
 
 fn start(
     namespaces: i32,
     entries: &Entries,
     report: &Report,
-    entry: unsafe extern "C" fn(*const c_void) -> !,
-    frame: *const c_void,
+    (entry, frame): (Entry, *const c_void),
+    unborn: &Unborn,
 ) -> Result<Child, ChildError> {
     let cgroup = entries.directory.as_ref().map(|fd| std::os::fd::AsFd::as_fd(fd));
     // SAFETY: the entries below neither return, allocate nor lock; the frame outlives the call.
-    let child = unsafe { clone::spawn(namespaces, cgroup, entry, frame) }
+    let child = unsafe { clone::spawn(namespaces, cgroup, entry, frame, unborn) }
         .map_err(|error| ChildError { stage: STAGES[0], error })?;
     match report.errno.load(Ordering::SeqCst) {
         0 => Ok(child),

@@ -4,7 +4,12 @@
 use std::arch::asm;
 use std::ffi::c_void;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::sync::atomic::{AtomicI32, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::sys;
 
 /// Stack of a child between clone and exec.
 const STACK_BYTES: usize = 128 << 10;
@@ -36,6 +41,41 @@ pub(super) struct Child {
     pub(super) pidfd: OwnedFd,
 }
 
+/// Where the kernel puts a child's pidfd before the child runs: its maker stands still until it has
+/// become what it shall, and others may end it meanwhile.
+pub(super) struct Unborn {
+    pidfd: AtomicI32,
+    /// Held while the descriptor is used, or changes hands.
+    using: Mutex<()>,
+}
+
+impl Default for Unborn {
+    fn default() -> Self {
+        Self { pidfd: AtomicI32::new(NOBODY), using: Mutex::new(()) }
+    }
+}
+
+/// No descriptor has this number.
+const NOBODY: RawFd = -1;
+
+impl Unborn {
+    /// Ends the child, if there is one.
+    pub(super) fn kill(&self) {
+        let _using = self.using.lock();
+        let pidfd = self.pidfd.load(Ordering::SeqCst);
+        if pidfd != NOBODY {
+            // SAFETY: it is open until its maker takes it, which waits for us.
+            let pidfd = unsafe { BorrowedFd::borrow_raw(pidfd) };
+            let _ = sys::send_signal(pidfd, libc::SIGKILL);
+        }
+    }
+
+    fn take(&self) -> RawFd {
+        let _using = self.using.lock();
+        self.pidfd.swap(NOBODY, Ordering::SeqCst)
+    }
+}
+
 /// Runs `entry(argument)` in a new process and returns when that has called exec or `_exit`.
 ///
 /// # Safety
@@ -46,13 +86,13 @@ pub(super) unsafe fn spawn(
     cgroup: Option<BorrowedFd<'_>>,
     entry: unsafe extern "C" fn(*const c_void) -> !,
     argument: *const c_void,
+    unborn: &Unborn,
 ) -> io::Result<Child> {
     let mut stack = Vec::<u8>::with_capacity(STACK_BYTES);
     let base = (stack.as_mut_ptr() as u64).next_multiple_of(16);
-    let mut pidfd: i32 = -1;
     let mut args = CloneArgs {
         flags: (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | namespaces) as u64,
-        pidfd: &raw mut pidfd as u64,
+        pidfd: unborn.pidfd.as_ptr() as u64,
         exit_signal: libc::SIGCHLD as u64,
         stack: base,
         stack_size: (STACK_BYTES as u64 - 16) & !15,
@@ -67,6 +107,7 @@ pub(super) unsafe fn spawn(
     // shared memory; the child runs on its own stack and never returns into this function.
     let result = unsafe { clone3(&args, entry, argument) };
     drop(stack);
+    let pidfd = unborn.take();
     if result < 0 {
         return Err(io::Error::from_raw_os_error(-result as i32));
     }

@@ -16,15 +16,17 @@ use haar_substrate::{
 use parking_lot::Mutex;
 
 use super::bridge::SandboxNetwork;
+use super::clone::Unborn;
 use super::container;
 use super::ensure::Made;
-use super::helper::{Helper, Sandbox, Slot};
+use super::helper::{Helper, Sandbox};
 use super::kits::{FirstKit, Kit};
 use super::mounts::Shared;
 use super::owners::Owners;
 use super::reaper::Which;
 use super::scratch::Again;
 use super::scribe::Book;
+use super::serve::step_aside;
 use super::shell::Workshop;
 use super::sysctl;
 use super::unit::Unit;
@@ -58,6 +60,8 @@ pub(super) struct Composed {
     owners: Mutex<Option<Arc<Owners>>>,
     /// One start at a time.
     starting: Mutex<()>,
+    /// What that starts, before it has begun.
+    pub(super) unborn: Unborn,
     /// What its first container begins with, until then.
     first: Mutex<Option<FirstKit>>,
     /// The groups that it began with, where they are to be used again.
@@ -146,15 +150,22 @@ pub(super) fn start(
     spec: &ContainerSpec,
     image: Option<&FromImage>,
 ) -> Result<Made, Failure> {
-    let sandbox = find(helper, id)?;
+    let sandbox = helper.find(id).ok_or_else(|| Failure::Gone(id.clone()))?;
     let composed = sandbox.composed.as_ref().ok_or_else(|| Failure::Refused {
         program: spec.name.clone(),
         reason: "this sandbox takes no more containers".to_owned(),
     })?;
     helper.state.lock().pool.note_taken();
-    let one = composed.starting.lock();
-    let made = start_alone(helper, &sandbox, spec, image);
-    drop(one);
+    let work = || {
+        let _one = composed.starting.lock();
+        start_alone(helper, &sandbox, spec, image)
+    };
+    // others may be in its way, and use up its part of the processor; or much is to be copied
+    let is_first = sandbox.units.lock().is_empty();
+    let made = match is_first && image.is_none_or(|image| image.volumes.is_empty()) {
+        true => work(),
+        false => step_aside(helper, work),
+    };
     if sandbox.removal.lock().is_none() {
         return made;
     }
@@ -204,17 +215,6 @@ pub(super) fn refuse_frozen(group: &Cgroup, program: &str) -> Result<(), Failure
     }
     let reason = "its sandbox or container is paused".to_owned();
     Err(Failure::Refused { program: program.to_owned(), reason })
-}
-
-fn find(helper: &Helper, id: &SandboxId) -> Result<Arc<Sandbox>, Failure> {
-    let mut state = helper.state.lock();
-    loop {
-        match state.sandboxes.get(id) {
-            Some(Slot::There(sandbox)) => return Ok(sandbox.clone()),
-            Some(Slot::Starting) => helper.started.wait(&mut state),
-            None => return Err(Failure::Gone(id.clone())),
-        }
-    }
 }
 
 fn add(
@@ -281,6 +281,7 @@ impl Composed {
             books: Mutex::default(),
             owners: Mutex::default(),
             starting: Mutex::new(()),
+            unborn: Unborn::default(),
             first: Mutex::default(),
             pair: Mutex::default(),
             layers: Mutex::default(),

@@ -384,6 +384,7 @@ impl Site<'_> {
             users: self.users(),
             network: self.composed.network.namespace.as_ref().map(AsFd::as_fd),
             first,
+            unborn: &self.composed.unborn,
         };
         child::start_container(&plan)
     }

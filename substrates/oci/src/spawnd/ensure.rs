@@ -1,6 +1,7 @@
 //! Makes a sandbox exist: from the pools where they have what is asked for, else from nothing.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::io::Write;
 use std::net::{SocketAddrV4, TcpListener};
 use std::os::fd::OwnedFd;
@@ -11,6 +12,7 @@ use std::time::Duration;
 use haar_substrate::{ContainerSpec, Lifetime, SandboxSpec, SandboxStatus, Stdio};
 
 use super::compose;
+use super::crew::Job;
 use super::helper::{Helper, Sandbox, Slot};
 use super::mounts::{Shared, detach};
 use super::pool::{self, Ready};
@@ -18,7 +20,7 @@ use super::reaper::Which;
 use super::root::{RootKey, user_of};
 use super::shell::Program;
 use super::unit::{Owner, Unit};
-use crate::proto::{Carried, Described, Doing, Failure, FromImage};
+use crate::proto::{Carried, Described, Doing, Failure, FromImage, Request};
 
 /// A program that does not read its assignment must not hold up the helper.
 const ASSIGNMENT_WAIT: Duration = Duration::from_secs(2);
@@ -43,44 +45,49 @@ pub(super) struct Made {
     pub(super) fresh: Vec<Arc<Unit>>,
 }
 
-/// Makes the sandbox, or finds it.
+/// A sandbox or why it is none, and what is to be done now.
+type Ensured = (Result<Made, Failure>, Vec<Job>);
+
+/// Makes the sandbox, or finds it; none where that is done when another has made it.
 pub(super) fn ensure(
     helper: &Arc<Helper>,
-    spec: &SandboxSpec,
-    images: &[Option<FromImage>],
-) -> Result<Made, Failure> {
-    check(spec)?;
-    {
-        let mut state = helper.state.lock();
-        loop {
-            match state.sandboxes.get(&spec.id) {
-                None => break,
-                Some(Slot::Starting) => helper.started.wait(&mut state),
-                Some(Slot::There(sandbox)) => {
-                    let sandbox = sandbox.clone();
-                    return Ok(Made { sandbox, carried: Vec::new(), fresh: Vec::new() });
-                }
-            }
-        }
-        state.sandboxes.insert(spec.id.clone(), Slot::Starting);
+    number: u64,
+    spec: Box<SandboxSpec>,
+    images: Vec<Option<FromImage>>,
+) -> Option<Ensured> {
+    if let Err(failure) = check(&spec) {
+        return Some((Err(failure), Vec::new()));
     }
-    let made = match compose::is_composed(spec) {
-        true => compose::make(helper, spec, images),
-        false => make(helper, spec),
+    match helper.state.lock().sandboxes.entry(spec.id.clone()) {
+        Entry::Vacant(place) => drop(place.insert(Slot::Starting(Vec::new()))),
+        Entry::Occupied(mut place) => match place.get_mut() {
+            Slot::Starting(later) => {
+                later.push((number, Request::Ensure(spec, images)));
+                return None;
+            }
+            Slot::There(sandbox) => {
+                let sandbox = sandbox.clone();
+                let made = Made { sandbox, carried: Vec::new(), fresh: Vec::new() };
+                return Some((Ok(made), Vec::new()));
+            }
+        },
+    }
+    let made = match compose::is_composed(&spec) {
+        true => compose::make(helper, &spec, &images),
+        false => make(helper, &spec),
     };
     let mut state = helper.state.lock();
-    match &made {
-        Ok(made) => {
-            state.sandboxes.insert(spec.id.clone(), Slot::There(made.sandbox.clone()));
-        }
-        Err(_) => {
-            state.sandboxes.remove(&spec.id);
-        }
-    }
+    let before = match &made {
+        Ok(made) => state.sandboxes.insert(spec.id.clone(), Slot::There(made.sandbox.clone())),
+        Err(_) => state.sandboxes.remove(&spec.id),
+    };
     drop(state);
-    helper.started.notify_all();
     helper.wanting.notify_all();
-    made
+    let later = match before {
+        Some(Slot::Starting(later)) => later,
+        Some(Slot::There(_)) | None => Vec::new(),
+    };
+    Some((made, later))
 }
 
 fn check(spec: &SandboxSpec) -> Result<(), Failure> {

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
+use std::time::Duration;
 
 use haar_substrate::{Exit, Lifetime, SandboxId};
 use haar_types::Timestamp;
@@ -15,6 +16,7 @@ use parking_lot::{Condvar, Mutex};
 use super::bridge::SandboxNetwork;
 use super::closer::{Closer, Remains};
 use super::compose::Composed;
+use super::crew::{Crew, Job};
 use super::exec::Session;
 use super::kits::FirstKit;
 use super::log;
@@ -25,7 +27,7 @@ use super::scribe::Scribe;
 use super::shell::Workshop;
 use super::unit::{Owner, Unit};
 use crate::cgroup::Cgroup;
-use crate::proto::{Answer, Ended, Failure, ToServer};
+use crate::proto::{Answer, Ended, Failure, Request, ToServer};
 use crate::socket;
 
 /// A sandbox that runs or ran.
@@ -44,8 +46,16 @@ pub(super) struct Sandbox {
 
 /// A place in the table of sandboxes.
 pub(super) enum Slot {
-    Starting,
+    /// It is being made; with what is to be done when it is.
+    Starting(Vec<Job>),
     There(Arc<Sandbox>),
+}
+
+/// Whether what shall be removed is there.
+pub(super) enum Removal {
+    Of(Arc<Sandbox>),
+    /// When it has been made.
+    Later,
 }
 
 /// What changes in the helper.
@@ -65,8 +75,7 @@ pub(super) struct State {
 pub(super) struct Helper {
     pub(super) shop: Workshop,
     pub(super) state: Mutex<State>,
-    /// A sandbox has left [`Slot::Starting`].
-    pub(super) started: Condvar,
+    pub(super) crew: Crew,
     /// The pools may lack something.
     pub(super) wanting: Condvar,
     pub(super) link: Link,
@@ -88,7 +97,7 @@ impl Helper {
         Ok(Self {
             shop,
             state: Mutex::default(),
-            started: Condvar::new(),
+            crew: Crew::default(),
             wanting: Condvar::new(),
             link: Link::default(),
             reaper: Reaper::new()?,
@@ -179,6 +188,9 @@ impl Helper {
             Some(Slot::There(sandbox)) => sandbox.clone(),
             _ => return,
         };
+        if let Some(composed) = &found.composed {
+            composed.unborn.kill(); // whoever starts it would wait for what others leave it
+        }
         let units: Vec<_> = found.units.lock().values().cloned().collect();
         let alive: Vec<_> = units.iter().filter(|unit| !unit.life.lock().gone).collect();
         for unit in &alive {
@@ -205,16 +217,41 @@ impl Helper {
         }
     }
 
+    /// A sandbox that was made.
+    pub(super) fn find(&self, id: &SandboxId) -> Option<Arc<Sandbox>> {
+        match self.state.lock().sandboxes.get(id) {
+            Some(Slot::There(sandbox)) => Some(sandbox.clone()),
+            Some(Slot::Starting(_)) | None => None,
+        }
+    }
+
+    /// Gives back what is to be done, if its sandbox is not being made; else it is done after that.
+    pub(super) fn unless_starting(&self, id: Option<&SandboxId>, job: Job) -> Option<Job> {
+        let Some(id) = id else { return Some(job) };
+        match self.state.lock().sandboxes.get_mut(id) {
+            Some(Slot::Starting(later)) => {
+                later.push(job);
+                None
+            }
+            Some(Slot::There(_)) | None => Some(job),
+        }
+    }
+
     /// Asks for an answer when the sandbox is gone; none when it is already.
-    pub(super) fn await_removal(&self, id: &SandboxId, request: u64) -> Option<Arc<Sandbox>> {
+    pub(super) fn await_removal(
+        &self,
+        id: &SandboxId,
+        (request, grace): (u64, Duration),
+    ) -> Option<Removal> {
         let mut state = self.state.lock();
-        loop {
-            match state.sandboxes.get(id)? {
-                Slot::Starting => self.started.wait(&mut state),
-                Slot::There(sandbox) => {
-                    sandbox.removal.lock().get_or_insert_default().push(request);
-                    return Some(sandbox.clone());
-                }
+        match state.sandboxes.get_mut(id)? {
+            Slot::Starting(later) => {
+                later.push((request, Request::Remove { id: id.clone(), grace }));
+                Some(Removal::Later)
+            }
+            Slot::There(sandbox) => {
+                sandbox.removal.lock().get_or_insert_default().push(request);
+                Some(Removal::Of(sandbox.clone()))
             }
         }
     }
@@ -331,7 +368,7 @@ impl Helper {
                 .values()
                 .filter_map(|slot| match slot {
                     Slot::There(sandbox) => Some(sandbox.clone()),
-                    Slot::Starting => None,
+                    Slot::Starting(_) => None,
                 })
                 .filter(|sandbox| abandoned || sandbox.lifetime == Lifetime::Server)
                 .collect();
@@ -345,12 +382,28 @@ impl Helper {
         for session in sessions.values() {
             let _ = crate::sys::send_signal(session.child.pidfd.as_fd(), libc::SIGKILL);
         }
-        for sandbox in dying {
-            sandbox.removal.lock().get_or_insert_default();
-            self.kill(&sandbox.id);
-            self.finish_removal(&sandbox.id);
-        }
+        dying.iter().for_each(|sandbox| self.end(sandbox));
         let _ = self.closer.send(Remains::Look);
+    }
+
+    /// Ends a sandbox that nobody asks for any more.
+    fn end(&self, sandbox: &Sandbox) {
+        sandbox.removal.lock().get_or_insert_default();
+        self.kill(&sandbox.id);
+        self.finish_removal(&sandbox.id);
+    }
+
+    /// A start is over, of a sandbox or of nothing; `losses` were there when it began. What was
+    /// started meanwhile for a server that is gone ends with what that left.
+    pub(super) fn start_over(&self, sandbox: Option<&Sandbox>, losses: u64) {
+        if self.link.losses() == losses {
+            return;
+        }
+        if self.link.is_down() {
+            self.server_gone();
+        } else if let Some(sandbox) = sandbox.filter(|own| own.lifetime == Lifetime::Server) {
+            self.end(sandbox); // the next server does not know of it
+        }
     }
 
     /// The helper's directory has been deleted. A server that it has may go on with it.
@@ -381,6 +434,8 @@ impl Helper {
 #[derive(Default)]
 pub(super) struct Link {
     socket: Mutex<Option<Arc<OwnedFd>>>,
+    /// How many servers have gone.
+    losses: AtomicU64,
     connected: Condvar,
 }
 
@@ -413,8 +468,14 @@ impl Link {
         let ours = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, socket));
         if ours {
             *current = None;
+            self.losses.fetch_add(1, Ordering::SeqCst);
         }
         ours
+    }
+
+    /// How many servers have gone.
+    pub(super) fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
     }
 
     /// There is no server.

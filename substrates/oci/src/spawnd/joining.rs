@@ -158,7 +158,7 @@ pub(super) fn told(helper: &Helper, token: u64, joining: &Arc<Joining>) {
     if let (false, Some(child)) = (had_child, &heard.child) {
         let _ = helper.reaper.hear_of(token, child.pidfd.as_fd());
     }
-    let is_over = heard.child.as_ref().is_some_and(|child| has_ended(child));
+    let is_over = heard.child.as_ref().is_some_and(has_ended);
     match (&heard.child, heard.refused) {
         (Some(_), None) if heard.is_closed || is_over => begun(helper, token, joining, &mut heard),
         (Some(_), Some(refused)) => failed(helper, token, joining, (&mut heard, refused)),
@@ -214,12 +214,7 @@ fn begun(helper: &Helper, token: u64, joining: &Joining, heard: &mut Heard) {
     }
 }
 
-fn failed(
-    helper: &Helper,
-    token: u64,
-    joining: &Joining,
-    (heard, refused): (&mut Heard, Refused),
-) {
+fn failed(helper: &Helper, token: u64, joining: &Joining, (heard, refused): (&mut Heard, Refused)) {
     heard.is_settled = true;
     heard.ours.clear();
     helper.reaper.forget(token);

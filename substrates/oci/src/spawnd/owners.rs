@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use rustix::fs::{FlockOperation, Gid, Uid, flock};
 use rustix::mount::{MoveMountFlags, UnmountFlags, move_mount, unmount};
 
-use super::clone;
+use super::clone::{self, Unborn};
 use super::root::detach_tree;
 use crate::sys;
 
@@ -192,8 +192,10 @@ impl Owners {
 fn namespace(first: u32, waits: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let frame = waits.as_raw_fd();
     // SAFETY: the entry neither returns, allocates nor locks; the frame outlives the call.
-    let child =
-        unsafe { clone::spawn(libc::CLONE_NEWUSER, None, entry, (&raw const frame).cast())? };
+    let child = unsafe {
+        let frame = (&raw const frame).cast();
+        clone::spawn(libc::CLONE_NEWUSER, None, entry, frame, &Unborn::default())?
+    };
     let map = format!("0 {first} {COUNT}");
     let own = format!("/proc/{}", child.pid);
     let made = fs::write(format!("{own}/uid_map"), &map)

@@ -155,11 +155,7 @@ impl Reaper {
     }
 
     /// Watches a program on its way into a container, for a while.
-    pub(super) fn watch_joining(
-        &self,
-        joining: &Arc<Joining>,
-        limit: Duration,
-    ) -> io::Result<()> {
+    pub(super) fn watch_joining(&self, joining: &Arc<Joining>, limit: Duration) -> io::Result<()> {
         let told = joining.entering.told.as_fd();
         let token = self.watch_subject(Subject::Joining(joining.clone()), told)?;
         let outside = joining.entering.outside.pidfd.as_fd();

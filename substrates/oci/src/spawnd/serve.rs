@@ -7,26 +7,21 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use haar_substrate::{ExecSpec, Filter, Limits, SandboxId};
+use haar_substrate::{ExecSpec, Filter, Limits, SandboxId, SandboxSpec};
 
+use super::crew::{Job, Turn};
 use super::ensure::{self, Made};
-use super::helper::{Helper, Sandbox, Slot};
+use super::helper::{Helper, Removal, Sandbox, Slot};
 use super::reaper::Due;
 use super::unit::Unit;
 use super::{closer, compose, exec, log, pool};
-use crate::proto::{Answer, Carried, Doing, Failure, PROTOCOL, Request, ToServer};
+use crate::proto::{Answer, Carried, Doing, Failure, FromImage, PROTOCOL, Request, ToServer};
 use crate::socket::{self, Receiver};
 use crate::sys;
 
-/// Threads that receive requests. A start blocks its thread for a few milliseconds, mostly
-/// waiting for locks in the kernel: more threads than cores are of no use.
-const WORKERS: usize = 4;
-
 /// Starts every thread but the main one.
 pub(super) fn start_threads(helper: &Arc<Helper>) -> io::Result<()> {
-    for number in 0..WORKERS {
-        start(helper, &format!("worker-{number}"), work)?;
-    }
+    hire(helper)?;
     start(helper, "filler", pool::fill)?;
     start(helper, "reaper", |helper| helper.reaper.run(helper))?;
     start(helper, "scribe", |helper| helper.scribe.run(helper))?;
@@ -35,6 +30,21 @@ pub(super) fn start_threads(helper: &Arc<Helper>) -> io::Result<()> {
             closer::run(helper, &mailbox);
         }
     })
+}
+
+/// Starts what the crew lacks.
+fn hire(helper: &Arc<Helper>) -> io::Result<()> {
+    helper.crew.lack().try_for_each(|number| start(helper, &format!("worker-{number}"), work))
+}
+
+/// Does what was taken up and may take long, while others work.
+pub(super) fn step_aside<T>(helper: &Arc<Helper>, work: impl FnOnce() -> T) -> T {
+    let hire = || {
+        if let Err(error) = hire(helper) {
+            log(&format!("could not start a thread: {error}"));
+        }
+    };
+    helper.crew.step_aside(hire, work)
 }
 
 fn start(helper: &Arc<Helper>, name: &str, run: fn(&Arc<Helper>)) -> io::Result<()> {
@@ -66,29 +76,95 @@ pub(super) fn accept(helper: &Arc<Helper>, socket: OwnedFd) {
 fn work(helper: &Arc<Helper>) {
     let mut receiver = Receiver::new();
     loop {
-        let socket = helper.link.wait();
-        loop {
-            match receiver.receive::<(u64, Request)>(socket.as_fd()) {
-                Ok(Some(((number, request), _))) => perform(helper, number, request),
-                Ok(None) => break,
-                Err(error) => {
-                    log(&format!("could not receive: {error}"));
-                    break;
-                }
-            }
-        }
-        if helper.link.lost(&socket) {
-            helper.server_gone();
+        match helper.crew.next() {
+            Turn::Receive => receive(helper, &mut receiver),
+            Turn::Work(job) => begin(helper, *job),
         }
     }
 }
 
-fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
+fn receive(helper: &Arc<Helper>, receiver: &mut Receiver) {
+    let socket = helper.link.wait();
+    match receiver.receive::<Job>(socket.as_fd()) {
+        Ok(Some((job, _))) if begins(&job.1) => {
+            if let Some(job) = helper.crew.take_up(job) {
+                begin(helper, job);
+            }
+        }
+        Ok(Some((job, _))) => {
+            helper.crew.received();
+            perform(helper, job);
+        }
+        gone => {
+            if let Err(error) = gone {
+                log(&format!("could not receive: {error}"));
+            }
+            if helper.link.lost(&socket) {
+                helper.crew.forget();
+                helper.server_gone();
+            }
+            helper.crew.received();
+        }
+    }
+}
+
+/// It makes something, or changes what runs: that may take a while.
+fn begins(request: &Request) -> bool {
+    !matches!(
+        request,
+        Request::Hello { .. }
+            | Request::List
+            | Request::Stop { .. }
+            | Request::Remove { .. }
+            | Request::Signal { .. }
+            | Request::SignalSession { .. }
+    )
+}
+
+fn begin(helper: &Arc<Helper>, job: Job) {
+    perform(helper, job);
+    helper.crew.done();
+}
+
+/// Does what waited for a sandbox to be made.
+fn perform_later(helper: &Arc<Helper>, later: Vec<Job>) {
+    for job in later {
+        match begins(&job.1) {
+            true => helper.crew.put_off(job),
+            false => perform(helper, job),
+        }
+    }
+}
+
+/// The one sandbox that a request is about, where it has to be there.
+fn about(request: &Request) -> Option<&SandboxId> {
+    match request {
+        Request::Start { id, .. }
+        | Request::Stop { id, .. }
+        | Request::Remove { id, .. }
+        | Request::Adopt { id }
+        | Request::Output { id, .. }
+        | Request::Socket { id }
+        | Request::Signal { id, .. }
+        | Request::Exec { id, .. }
+        | Request::Filter { id, .. }
+        | Request::Resize { id, .. } => Some(id),
+        Request::Hello { .. }
+        | Request::Ensure(..)
+        | Request::List
+        | Request::SignalSession { .. }
+        | Request::Filters(_)
+        | Request::Prepare(_) => None,
+    }
+}
+
+fn perform(helper: &Arc<Helper>, (number, request): Job) {
+    let id = about(&request).cloned();
+    let Some((number, request)) = helper.unless_starting(id.as_ref(), (number, request)) else {
+        return;
+    };
     let answer = match request {
-        Request::Ensure(spec, images) => match ensure::ensure(helper, &spec, &images) {
-            Ok(made) => return answer_made(helper, number, made),
-            Err(failure) => Err(failure),
-        },
+        Request::Ensure(spec, images) => return ensure_made(helper, number, spec, images),
         Request::Start { id, container, image } => {
             match compose::start(helper, &id, &container, image.as_ref()) {
                 Ok(made) => return answer_made(helper, number, made),
@@ -135,6 +211,31 @@ fn perform(helper: &Arc<Helper>, number: u64, request: Request) {
     helper.link.answer(number, answer, &[]);
 }
 
+fn ensure_made(
+    helper: &Arc<Helper>,
+    number: u64,
+    spec: Box<SandboxSpec>,
+    images: Vec<Option<FromImage>>,
+) {
+    let losses = helper.link.losses();
+    let copies = images.iter().flatten().any(|image| !image.volumes.is_empty());
+    let work = || ensure::ensure(helper, number, spec, images);
+    let ensured = if copies { step_aside(helper, work) } else { work() };
+    let Some((made, later)) = ensured else { return };
+    match made {
+        Ok(made) => {
+            let sandbox = made.sandbox.clone();
+            answer_made(helper, number, made);
+            helper.start_over(Some(&sandbox), losses);
+        }
+        Err(failure) => {
+            helper.link.answer(number, Err(failure), &[]);
+            helper.start_over(None, losses);
+        }
+    }
+    perform_later(helper, later);
+}
+
 fn answer_made(helper: &Arc<Helper>, number: u64, made: Made) {
     let Made { sandbox, carried, fresh } = made;
     let (kinds, fds): (Vec<Carried>, Vec<OwnedFd>) = carried.into_iter().unzip();
@@ -161,19 +262,16 @@ fn adopt(helper: &Helper, id: &SandboxId) -> Result<Made, Failure> {
 }
 
 fn find(helper: &Helper, id: &SandboxId) -> Result<Arc<Sandbox>, Failure> {
-    let mut state = helper.state.lock();
-    loop {
-        match state.sandboxes.get(id) {
-            Some(Slot::There(sandbox)) => return Ok(sandbox.clone()),
-            Some(Slot::Starting) => helper.started.wait(&mut state),
-            None => return Err(Failure::Gone(id.clone())),
-        }
-    }
+    helper.find(id).ok_or_else(|| Failure::Gone(id.clone()))
 }
 
 /// False when there is nothing to remove; else the answer comes when it is gone.
 fn remove(helper: &Arc<Helper>, number: u64, id: &SandboxId, grace: Duration) -> bool {
-    let Some(sandbox) = helper.await_removal(id, number) else { return false };
+    let sandbox = match helper.await_removal(id, (number, grace)) {
+        Some(Removal::Of(sandbox)) => sandbox,
+        Some(Removal::Later) => return true,
+        None => return false,
+    };
     if grace.is_zero() {
         helper.kill(id);
     } else {
@@ -262,10 +360,13 @@ fn set_filters(helper: &Helper, filters: Vec<(Filter, Vec<SandboxId>)>) -> Resul
     let mut wanted = Vec::new();
     for (filter, ids) in filters {
         for id in ids {
-            match find(helper, &id) {
-                Ok(sandbox) => wanted.push((address_of(&sandbox)?, Some(filter.clone()))),
-                Err(Failure::Gone(_)) => {}
-                Err(failure) => return Err(failure),
+            // one that is being made has it when it is; nobody waits for that answer
+            let one = Request::Filter { id: id.clone(), filter: Some(filter.clone()) };
+            if helper.unless_starting(Some(&id), (0, one)).is_none() {
+                continue;
+            }
+            if let Some(sandbox) = helper.find(&id) {
+                wanted.push((address_of(&sandbox)?, Some(filter.clone())));
             }
         }
     }
@@ -285,7 +386,7 @@ fn list(helper: &Helper) -> Answer {
     let state = helper.state.lock();
     let there = state.sandboxes.values().filter_map(|slot| match slot {
         Slot::There(sandbox) => Some(sandbox.clone()),
-        Slot::Starting => None,
+        Slot::Starting(_) => None,
     });
     let there: Vec<_> = there.collect();
     drop(state);

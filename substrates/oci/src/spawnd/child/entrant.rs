@@ -40,8 +40,8 @@ global_asm!(
     "jmp .Lhaar_join",
     ".Lhaar_joined:",
     "mov edi, [rbx]",
-    "mov esi, 2", // F_SETFD
-    "mov edx, 1", // FD_CLOEXEC
+    "mov esi, 2",  // F_SETFD
+    "mov edx, 1",  // FD_CLOEXEC
     "mov eax, 72", // fcntl
     "syscall",
     "test rax, rax",
@@ -146,8 +146,8 @@ global_asm!(
     "b .Lhaar_join",
     ".Lhaar_joined:",
     "ldr x0, [x19]",
-    "mov x1, #2", // F_SETFD
-    "mov x2, #1", // FD_CLOEXEC
+    "mov x1, #2",  // F_SETFD
+    "mov x2, #1",  // FD_CLOEXEC
     "mov x8, #25", // fcntl
     "svc #0",
     "tbnz x0, #63, .Lhaar_outside",

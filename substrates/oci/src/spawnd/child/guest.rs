@@ -11,8 +11,8 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 
 use super::program::{close_from, place_descriptors, take_off};
 use super::{
-    Child, ChildError, ProgramPlan, Report, STAGES, become_file, entrant, join_users, start,
-    unreachable_child,
+    Child, ChildError, Entry, ProgramPlan, Report, STAGES, Unborn, become_file, entrant,
+    join_users, start, unreachable_child,
 };
 
 struct Frame<'a> {
@@ -42,7 +42,8 @@ pub(in crate::spawnd) fn join_program(plan: &ProgramPlan<'_>) -> Result<Entering
     let report = Report::default();
     let (entrant, telling) = (entrant.as_fd(), telling.as_raw_fd());
     let frame = Frame { plan, telling, entrant, report: &report };
-    let outside = start(0, plan.entries, &report, entry, (&raw const frame).cast())?;
+    let frame = (entry as Entry, (&raw const frame).cast());
+    let outside = start(0, plan.entries, &report, frame, &Unborn::default())?;
     Ok(Entering { outside, told })
 }
 
