@@ -99,6 +99,7 @@ impl OciSubstrate {
         if !self.capabilities.usable {
             return Err(SubstrateError::Unsupported(verb, probe::why_unusable(&self.capabilities)));
         }
+        let is_again = current.take().is_some();
         let fresh = start::connect(&self.config, &self.known)
             .await
             .map_err(|error| SubstrateError::Unreachable(verb, error))?;
@@ -108,6 +109,9 @@ impl OciSubstrate {
                 .ask(Request::Prepare(templates))
                 .await
                 .map_err(|failure| failure.into_error(verb))?;
+        }
+        if is_again {
+            self.learn_again(&fresh).await?;
         }
         *current = Some(fresh.clone());
         Ok(fresh)
@@ -127,6 +131,16 @@ impl OciSubstrate {
                 self.known.lock().learn(described, Vec::new());
                 // one that has ended meanwhile is found out like any other
                 let _ = connection.ask(Request::Adopt { id }).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// Learns what still runs where the helper lives, and only the connection to it broke.
+    async fn learn_again(&self, connection: &Connection) -> Result<(), SubstrateError> {
+        for described in self.ask_list(connection).await? {
+            if described.lifetime == Lifetime::Own {
+                self.known.lock().learn(described, Vec::new());
             }
         }
         Ok(())
@@ -305,6 +319,8 @@ impl Substrate for OciSubstrate {
             Ok((_, fds)) => fds,
             Err(failure) => {
                 self.known.lock().session_ended(session, Exit::default());
+                // it may run, and only its answer be lost
+                connection.tell(Request::SignalSession { session, signal: libc::SIGKILL });
                 return Err(failure.into_error(Verb::Exec));
             }
         };

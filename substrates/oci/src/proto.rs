@@ -13,7 +13,7 @@ use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Changes whenever a message changes; both halves must agree.
-pub(crate) const PROTOCOL: u32 = 8;
+pub(crate) const PROTOCOL: u32 = 9;
 
 /// Asked by the server. Each has a number that its answer repeats.
 #[derive(Debug, Serialize, Deserialize)]

@@ -159,3 +159,58 @@ async fn a_server_may_go_on_without_its_helpers_directory_but_nothing_outlives_i
     });
     house.until_nothing_is_left().await;
 }
+
+/// Has this process run out of descriptors, until what it answers is dropped.
+fn out_of_descriptors() -> (Vec<std::fs::File>, Limit) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let before = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: Some(400), ..before }).unwrap();
+    let limit = Limit(before);
+    let mut all = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        all.push(file);
+    }
+    (all, limit)
+}
+
+struct Limit(rustix::process::Rlimit);
+
+impl Drop for Limit {
+    fn drop(&mut self) {
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, self.0).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_is_out_of_descriptors_loses_one_answer_and_no_sandbox() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("before");
+        let before = substrate.ensure(spec).await.unwrap().id;
+        let main = container(&house, "main", "exec sleep 1000");
+        substrate.start(&before, main).await.unwrap();
+        let mut events = substrate.watch().await.unwrap();
+
+        let (mut spec, _) = house.task("during");
+        let metadata = std::net::SocketAddrV4::new([169, 254, 170, 2].into(), 80);
+        spec.listen = vec![metadata];
+        let held = out_of_descriptors();
+        let refused = substrate.ensure(spec.clone()).await;
+        assert!(refused.as_ref().is_err_and(|error| error.is_transient()), "{refused:?}");
+        let check = haar_substrate::ExecSpec::new(&["true"]);
+        let refused = substrate.exec(&before, "main", check.clone()).await;
+        assert!(refused.is_err_and(|error| error.is_transient()));
+        drop(held);
+
+        let check = substrate.exec(&before, "main", check).await.unwrap();
+        assert_eq!(check.wait().await.unwrap().code, Some(0));
+        let during = substrate.ensure(spec).await.unwrap().id;
+        substrate.listener(&during, metadata).await.unwrap();
+        for id in [&before, &during] {
+            substrate.remove(id, Duration::ZERO).await.unwrap();
+        }
+        let heard = futures_util::FutureExt::now_or_never(events.next()).flatten();
+        assert!(!matches!(heard, Some(Event::Lost(_))), "{heard:?}");
+    });
+    house.until_nothing_is_left().await;
+}

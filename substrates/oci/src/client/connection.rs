@@ -5,17 +5,18 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
 use haar_clock::Clock;
-use haar_substrate::Event;
+use haar_substrate::{Event, SandboxId};
 use parking_lot::Mutex;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::oneshot;
 
 use super::known::Known;
 use super::lost;
-use crate::proto::{Answer, Failure, Request, ToServer};
-use crate::socket::{self, Receiver};
+use crate::proto::{Answer, Described, Failure, Request, Scarce, ToServer};
+use crate::socket::{self, Received, Receiver};
 
 /// An answer with the descriptors that came along.
 type Reply = Result<(Answer, Vec<OwnedFd>), Failure>;
@@ -74,7 +75,7 @@ impl Connection {
 
     /// Asks without waiting for an answer; where there is no room for it, it is not asked.
     pub(super) fn tell(&self, request: Request) {
-        if let Err(error) = socket::send(self.socket.get_ref(), &(self.mint(), request), &[]) {
+        if let Err(error) = socket::send(self.socket.get_ref(), 0, &(self.mint(), request), &[]) {
             tracing::debug!(%error, "could not tell the helper");
         }
     }
@@ -82,7 +83,7 @@ impl Connection {
     async fn send(&self, message: &(u64, Request)) -> io::Result<()> {
         loop {
             // the socket is nearly always writable: try before waiting
-            match socket::send(self.socket.get_ref(), message, &[]) {
+            match socket::send(self.socket.get_ref(), message.0, message, &[]) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.socket.writable().await?.clear_ready();
                 }
@@ -91,13 +92,13 @@ impl Connection {
         }
     }
 
-    async fn listen(&self) {
+    async fn listen(self: &Arc<Self>) {
         let mut receiver = Receiver::new();
         while let Ok(mut ready) = self.socket.readable().await {
             let received =
                 ready.try_io(|socket| receiver.receive::<ToServer>(socket.get_ref().as_fd()));
             match received {
-                Ok(Ok(Some((message, fds)))) => self.hear(message, fds),
+                Ok(Ok(Some(received))) => self.receive(received),
                 Ok(Ok(None)) => break,
                 Ok(Err(error)) => {
                     tracing::error!(%error, "could not receive from the helper process");
@@ -108,8 +109,48 @@ impl Connection {
         }
         // first of all: whoever hears of an end may ask again at once
         self.up.store(false, Ordering::SeqCst);
+        // a helper that lives must not take this for its server any more
+        self.close();
         self.known.lock().all_ended(Clock::system().now());
         self.pending.lock().clear();
+    }
+
+    /// Says that this is nobody's server any more.
+    pub(super) fn close(&self) {
+        let both = rustix::net::Shutdown::Both;
+        let _ = rustix::net::shutdown(self.socket.get_ref(), both); // it may be closed already
+    }
+
+    /// A message whose descriptors did not all arrive fails whoever waits for it, and nobody else.
+    fn receive(self: &Arc<Self>, received: Received<ToServer>) {
+        let Received { about, message, fds, is_cut } = received;
+        let described = match message {
+            Some(message) if !is_cut => return self.hear(message, fds),
+            Some(ToServer::Answer(_, Ok(Answer::Sandbox(described)))) => Some(described),
+            Some(_) | None => None,
+        };
+        tracing::error!("no descriptor was left for what the helper process sent");
+        let useless = described.and_then(|described| self.cut(*described));
+        let connection = self.clone();
+        let fail = async move {
+            if let Some(id) = useless {
+                let _ = connection.ask(Request::Remove { id, grace: Duration::ZERO }).await;
+            }
+            let failure = Failure::Exhausted(Scarce::Processes);
+            connection.hear(ToServer::Answer(about, Err(failure)), Vec::new());
+        };
+        // not here: what it waits for is received here
+        tokio::spawn(fail);
+    }
+
+    /// A sandbox goes on without what is new of it; one that is new itself is of no use without.
+    fn cut(&self, described: Described) -> Option<SandboxId> {
+        let mut known = self.known.lock();
+        if known.has(&described.status.id) {
+            known.learn(described, Vec::new());
+            return None;
+        }
+        Some(described.status.id)
     }
 
     fn hear(&self, message: ToServer, fds: Vec<OwnedFd>) {

@@ -139,6 +139,11 @@ impl Known {
         self.expected.insert(id.clone());
     }
 
+    /// It is there, as far as is known.
+    pub(super) fn has(&self, id: &SandboxId) -> bool {
+        self.sandboxes.get(id).is_some_and(|entry| !entry.lost)
+    }
+
     /// Notes what the helper tells of a sandbox.
     pub(super) fn learn(&mut self, described: Described, fds: Vec<OwnedFd>) {
         let Described { status, cgroup, carried, groups, written, hostname, interface, .. } =

@@ -36,11 +36,13 @@ pub(super) async fn connect(
         match connection.ask(Request::Hello { protocol: PROTOCOL }).await {
             Ok((_, heads)) => return Ok(greeted(connection, heads, known)),
             Err(failure @ Failure::Unsupported(_)) => {
+                connection.close();
                 return Err(io::Error::other(failure.into_error(haar_substrate::Verb::List)));
             }
             // it is ending, or has not yet noticed that its server has
             Err(failure) => last = failure,
         }
+        connection.close();
         clock.sleep(RETRY).await;
     }
     if find(config).is_ok() {

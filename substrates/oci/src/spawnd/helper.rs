@@ -506,8 +506,12 @@ impl Link {
 
     fn send(&self, message: &ToServer, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
         let socket = self.socket.lock().clone();
+        let about = match message {
+            ToServer::Answer(request, _) => *request,
+            _ => 0,
+        };
         match socket {
-            Some(socket) => match socket::send(socket.as_fd(), message, fds) {
+            Some(socket) => match socket::send(socket.as_fd(), about, message, fds) {
                 Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
                 other => other,
             },

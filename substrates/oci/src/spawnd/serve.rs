@@ -15,8 +15,10 @@ use super::helper::{Helper, Removal, Sandbox, Slot};
 use super::reaper::Due;
 use super::unit::Unit;
 use super::{closer, compose, exec, log, pool};
-use crate::proto::{Answer, Carried, Doing, Failure, FromImage, PROTOCOL, Request, ToServer};
-use crate::socket::{self, Receiver};
+use crate::proto::{
+    Answer, Carried, Doing, Failure, FromImage, PROTOCOL, Request, Scarce, ToServer,
+};
+use crate::socket::{self, Received, Receiver};
 use crate::sys;
 
 /// Starts every thread but the main one.
@@ -69,7 +71,7 @@ pub(super) fn accept(helper: &Arc<Helper>, socket: OwnedFd) {
     let spare = socket.try_clone();
     let taken = helper.link.connect(socket);
     if let (false, Ok(spare)) = (taken, spare) {
-        let _ = socket::send(&spare, &ToServer::Answer(0, Err(Failure::Busy)), &[]);
+        let _ = socket::send(&spare, 0, &ToServer::Answer(0, Err(Failure::Busy)), &[]);
     }
 }
 
@@ -86,14 +88,20 @@ fn work(helper: &Arc<Helper>) {
 fn receive(helper: &Arc<Helper>, receiver: &mut Receiver) {
     let socket = helper.link.wait();
     match receiver.receive::<Job>(socket.as_fd()) {
-        Ok(Some((job, _))) if begins(&job.1) => {
+        Ok(Some(Received { message: Some(job), .. })) if begins(&job.1) => {
             if let Some(job) = helper.crew.take_up(job) {
                 begin(helper, job);
             }
         }
-        Ok(Some((job, _))) => {
+        Ok(Some(Received { about, message, .. })) => {
             helper.crew.received();
-            perform(helper, job);
+            match message {
+                Some(job) => perform(helper, job),
+                None => {
+                    let failure = Failure::Exhausted(Scarce::Processes);
+                    helper.link.answer(about, Err(failure), &[]);
+                }
+            }
         }
         gone => {
             if let Err(error) = gone {
