@@ -145,6 +145,7 @@ async fn substrate(
         instance,
         spawnd_exe: exe,
         images: Some(Arc::new(images)),
+        ephemeral: settings.ephemeral.then(|| settings.data_dir.clone()),
     };
     let started = OciSubstrate::start(config).await;
     let started = started.map_err(|error| format!("could not start the runtime: {error}"))?;

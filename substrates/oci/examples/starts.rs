@@ -31,6 +31,7 @@ async fn measure() {
         instance: format!("starts-{}", std::process::id()),
         spawnd_exe: std::env::current_exe().unwrap(),
         images: None,
+        ephemeral: None,
     })
     .await
     .unwrap();

@@ -55,6 +55,7 @@ async fn measure() {
         instance: format!("tasks-{}", std::process::id()),
         spawnd_exe: std::env::current_exe().unwrap(),
         images: Some(Arc::new(store)),
+        ephemeral: None,
     })
     .await
     .unwrap();

@@ -47,6 +47,9 @@ pub struct OciConfig {
     pub spawnd_exe: PathBuf,
     /// Where images are; without it containers of images are refused.
     pub images: Option<Arc<Store>>,
+    /// The server's directory where no other server will ever come to it: nothing outlives this
+    /// one then, however it ends, and the directory goes with it.
+    pub ephemeral: Option<PathBuf>,
 }
 
 /// The embedded runtime.

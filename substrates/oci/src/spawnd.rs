@@ -68,13 +68,13 @@ pub(crate) const SOCKET: &str = "spawnd.sock";
 /// Held locked while a helper lives.
 const LOCK: &str = "spawnd.lock";
 
-/// Runs the helper process: `haar spawnd STATE_DIR INSTANCE`, with its first server's socket as
-/// standard input. Must be called before the process has a second thread.
+/// Runs the helper process: `haar spawnd STATE_DIR INSTANCE [EPHEMERAL_DIR]`, with its first
+/// server's socket as standard input. Must be called before the process has a second thread.
 pub fn spawnd_main(mut args: impl Iterator<Item = String>) -> ExitCode {
     let (Some(state_dir), Some(instance)) = (args.next(), args.next()) else {
         return ExitCode::from(2);
     };
-    match run(&PathBuf::from(state_dir), &instance) {
+    match run(&PathBuf::from(state_dir), &instance, args.next().map(PathBuf::from)) {
         Ok(never) => match never {},
         Err(error) => {
             log(&format!("could not start: {error}"));
@@ -92,7 +92,7 @@ pub(crate) fn log(line: &str) {
 
 enum Never {}
 
-fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
+fn run(state_dir: &Path, instance: &str, ephemeral: Option<PathBuf>) -> io::Result<Never> {
     let first = sys::dup_high(io::stdin())?;
     become_helper(&first)?;
     let lock = File::create(state_dir.join(LOCK))?;
@@ -117,7 +117,7 @@ fn run(state_dir: &Path, instance: &str) -> io::Result<Never> {
     let shop = shell::Workshop::new((cgroups, networks), (roots, scratch), places)?;
 
     let listener = listen(state_dir)?;
-    let helper = Arc::new(Helper::new(shop, state_dir.join(SOCKET))?);
+    let helper = Arc::new(Helper::new(shop, state_dir.join(SOCKET), ephemeral)?);
     helper.reaper.keep_vigil(vigil::Vigil::new(state_dir, &lock)?)?;
     helper.link.connect(first);
     serve::start_threads(&helper)?;

@@ -29,6 +29,7 @@ fn config(dir: &Path) -> OciConfig {
         instance: format!("test-{}-{number}", std::process::id()),
         spawnd_exe: env!("CARGO_BIN_EXE_haar-spawnd").into(),
         images: None,
+        ephemeral: None,
     }
 }
 

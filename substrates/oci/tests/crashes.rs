@@ -214,3 +214,25 @@ async fn who_is_out_of_descriptors_loses_one_answer_and_no_sandbox() {
     });
     house.until_nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_outlives_an_ephemeral_server_that_is_killed() {
+    let Some(mut house) = House::new().await else { return };
+    let dir = house.config.state_dir.clone();
+    house.config.ephemeral = Some(dir.clone());
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("own");
+        assert_eq!(spec.lifetime, Lifetime::Own);
+        let id = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+    let clock = haar_clock::Clock::system();
+    for _ in 0..500 {
+        if !dir.exists() {
+            return;
+        }
+        clock.sleep(Duration::from_millis(10)).await;
+    }
+    panic!("{} is still there", dir.display());
+}

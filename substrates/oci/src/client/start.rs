@@ -94,6 +94,7 @@ fn launch(config: &OciConfig) -> io::Result<OwnedFd> {
         .arg("spawnd")
         .arg(&config.state_dir)
         .arg(&config.instance)
+        .args(&config.ephemeral)
         .env_clear()
         .stdin(Stdio::from(theirs))
         .stdout(Stdio::null())

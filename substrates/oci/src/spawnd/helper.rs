@@ -19,6 +19,7 @@ use super::compose::Composed;
 use super::crew::{Crew, Job};
 use super::exec::Session;
 use super::kits::FirstKit;
+use super::leftovers;
 use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
@@ -67,7 +68,8 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<u64, Arc<Session>>,
     /// No server, nothing that shall outlive one: ends when all is taken down.
     pub(super) leaving: bool,
-    /// Its directory is gone: no server can find it any more, so nothing shall outlive one.
+    /// No other server will find it, if only because its directory is gone: so nothing shall outlive
+    /// the one that it has.
     abandoned: bool,
 }
 
@@ -89,14 +91,21 @@ pub(super) struct Helper {
     units: AtomicUsize,
     names: AtomicU64,
     socket: PathBuf,
+    /// Goes with it.
+    ephemeral: Option<PathBuf>,
 }
 
 impl Helper {
-    pub(super) fn new(shop: Workshop, socket: PathBuf) -> io::Result<Self> {
+    pub(super) fn new(
+        shop: Workshop,
+        socket: PathBuf,
+        ephemeral: Option<PathBuf>,
+    ) -> io::Result<Self> {
         let (closer, mailbox) = mpsc::channel();
+        let state = State { abandoned: ephemeral.is_some(), ..State::default() };
         Ok(Self {
             shop,
-            state: Mutex::default(),
+            state: Mutex::new(state),
             crew: Crew::default(),
             wanting: Condvar::new(),
             link: Link::default(),
@@ -108,6 +117,7 @@ impl Helper {
             units: AtomicUsize::new(0),
             names: AtomicU64::new(0),
             socket,
+            ephemeral,
         })
     }
 
@@ -426,6 +436,9 @@ impl Helper {
         self.shop.stages.clear();
         self.shop.cgroups.tear_down();
         let _ = std::fs::remove_file(&self.socket);
+        if let Some(dir) = &self.ephemeral {
+            leftovers::remove_dir(dir);
+        }
         std::process::exit(0);
     }
 }

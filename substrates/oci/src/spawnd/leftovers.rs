@@ -11,7 +11,7 @@ use haar_clock::Clock;
 use haar_types::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::{closer, lives};
+use super::{closer, lives, log};
 use crate::cgroup::Cgroups;
 
 /// Groups of nobody known are left alone for so long: their helper may be about to say who it is.
@@ -91,5 +91,20 @@ fn instance_of(process: &Path) -> Option<String> {
     match words.as_slice() {
         [_, "spawnd", _, instance] => Some((*instance).to_owned()),
         _ => None,
+    }
+}
+
+/// Removes a directory with all in it, of which some may be mounted here.
+pub(super) fn remove_dir(dir: &Path) {
+    let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let inside: Vec<_> = points.filter(|point| Path::new(point).starts_with(dir)).collect();
+    for point in inside.iter().rev() {
+        let _ = rustix::mount::unmount(*point, rustix::mount::UnmountFlags::DETACH);
+    }
+    if let Err(error) = std::fs::remove_dir_all(dir)
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        log(&format!("could not remove {}: {error}", dir.display()));
     }
 }

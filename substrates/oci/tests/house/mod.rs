@@ -54,6 +54,7 @@ impl House {
             instance,
             spawnd_exe: env!("CARGO_BIN_EXE_haar-spawnd").into(),
             images: Some(Arc::new(store)),
+            ephemeral: None,
         };
         // subnets of tests that run side by side must differ
         let [a, b, ..] = std::process::id().wrapping_mul(2_654_435_761).to_be_bytes();
