@@ -11,10 +11,10 @@ use haar_clock::{Clock, Working};
 use haar_kv::{Batch, Keyspace, Kv, KvError};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 
-use crate::schedule::{Next, Schedule};
-use crate::{Lane, Letter, Parcel};
+use crate::schedule::{Next, Schedule, Way};
+use crate::{Letter, Parcel};
 
 /// What becomes of a parcel after an attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,9 +37,9 @@ pub trait Carrier: Send + Sync + 'static {
 /// What bounds a courier.
 #[derive(Clone, Copy, Debug)]
 pub struct CourierSettings {
-    /// Parcels that are carried at once.
+    /// Parcels that are carried at once; half of them for one account at most.
     pub carried_max: usize,
-    /// Parcels of one shared lane that are carried at once.
+    /// Parcels of one shared lane of an account that are carried at once.
     pub per_lane_max: usize,
 }
 
@@ -76,13 +76,11 @@ struct Inner {
     parcels: Keyspace,
     clock: Clock,
     carrier: Arc<dyn Carrier>,
-    settings: CourierSettings,
     last_number: AtomicU64,
     schedule: Mutex<Schedule>,
     changed: Notify,
     /// Held from when there is something new until it is looked at.
     news: Mutex<Option<Working>>,
-    places: Arc<Semaphore>,
 }
 
 /// Parcels that were written into a batch. Once the batch is applied, [`Courier::dispatch`] has
@@ -90,7 +88,7 @@ struct Inner {
 #[derive(Debug, Default)]
 #[must_use = "staged parcels are carried once they are dispatched"]
 pub struct Staged {
-    parcels: Vec<(u64, Lane, Timestamp)>,
+    parcels: Vec<(u64, Way, Timestamp)>,
 }
 
 impl Courier {
@@ -107,23 +105,22 @@ impl Courier {
         settings: CourierSettings,
     ) -> Result<Self, CourierError> {
         let parcels = kv.keyspace(keyspace)?;
-        let (mut schedule, mut last_number) = (Schedule::default(), 0);
+        let (mut schedule, mut last_number) = (Schedule::new(settings), 0);
         for entry in parcels.all() {
             let parcel: Parcel = haar_pack::read(&entry?.value)?;
             last_number = parcel.number;
-            schedule.add(parcel.number, parcel.lane, parcel.due_at);
+            let way = Way { owner: parcel.owner, lane: parcel.lane };
+            schedule.add(parcel.number, way, parcel.due_at);
         }
         let inner = Arc::new(Inner {
             kv: kv.clone(),
             parcels,
             clock,
             carrier,
-            settings,
             last_number: AtomicU64::new(last_number),
             schedule: Mutex::new(schedule),
             changed: Notify::new(),
             news: Mutex::default(),
-            places: Arc::new(Semaphore::new(settings.carried_max.max(1))),
         });
         tokio::spawn(run(Arc::downgrade(&inner)));
         Ok(Self { inner })
@@ -132,11 +129,13 @@ impl Courier {
     /// Writes letters into a batch, as parcels.
     pub fn stage(&self, batch: &mut Batch, letters: impl IntoIterator<Item = Letter>) -> Staged {
         let (now, mut staged) = (self.inner.clock.now(), Staged::default());
-        for Letter { lane, payload, due_at, failed_count } in letters {
+        for Letter { owner, lane, payload, due_at, failed_count } in letters {
             let number = self.inner.last_number.fetch_add(1, Ordering::Relaxed) + 1;
             let due_at = due_at.unwrap_or(now);
-            staged.parcels.push((number, lane.clone(), due_at));
-            let parcel = Parcel { number, lane, payload, sent_at: now, due_at, failed_count };
+            let way = Way { owner: owner.clone(), lane: lane.clone() };
+            staged.parcels.push((number, way, due_at));
+            let parcel =
+                Parcel { number, lane, payload, sent_at: now, due_at, failed_count, owner };
             batch.put(&self.inner.parcels, number.to_be_bytes(), encoded(&parcel));
         }
         staged
@@ -148,8 +147,8 @@ impl Courier {
             return;
         }
         let mut schedule = self.inner.schedule.lock();
-        for (number, lane, due_at) in staged.parcels {
-            schedule.add(number, lane, due_at);
+        for (number, way, due_at) in staged.parcels {
+            schedule.add(number, way, due_at);
         }
         drop(schedule);
         self.inner.tell();
@@ -210,15 +209,14 @@ async fn run(courier: Weak<Inner>) {
     let Some(mut at_work) = courier.upgrade().map(|inner| inner.clock.working()) else { return };
     loop {
         let Some(inner) = courier.upgrade() else { return };
-        let Ok(place) = Arc::clone(&inner.places).acquire_owned().await else { return };
         let news = inner.news.lock().take();
-        let next = inner.schedule.lock().next(inner.clock.now(), inner.settings.per_lane_max);
+        let next = inner.schedule.lock().next(inner.clock.now());
         match next {
-            Next::Carry(number, lane) => {
+            Next::Carry(number, way) => {
                 let working = inner.clock.working();
                 tokio::spawn(async move {
-                    inner.attempt(number, &lane).await;
-                    drop((place, working));
+                    inner.attempt(number, &way).await;
+                    drop(working);
                 });
             }
             Next::At(at) => {
@@ -257,13 +255,13 @@ impl Inner {
         self.changed.notify_one();
     }
 
-    async fn attempt(&self, number: u64, lane: &Arc<Lane>) {
+    async fn attempt(&self, number: u64, way: &Arc<Way>) {
         let parcel = match self.read(number) {
             Ok(Some(parcel)) => parcel,
-            Ok(None) => return self.place_is_free(lane), // forgotten meanwhile, by a reset
+            Ok(None) => return self.place_is_free(way), // forgotten meanwhile, by a reset
             Err(error) => {
                 tracing::error!(%error, "could not read a parcel; it waits");
-                return self.again_later(number, lane, FAULT_WAIT);
+                return self.again_later(number, way, FAULT_WAIT);
             }
         };
         let carried = AssertUnwindSafe(self.carrier.carry(&parcel)).catch_unwind().await;
@@ -276,7 +274,7 @@ impl Inner {
                 if let Err(error) = self.parcels.remove(number.to_be_bytes()) {
                     tracing::error!(%error, "could not remove a parcel; it will be carried again");
                 }
-                self.place_is_free(lane);
+                self.place_is_free(way);
             }
             Verdict::Retry(wait) => {
                 let due_at = self.clock.now() + wait;
@@ -285,9 +283,9 @@ impl Inner {
                     failed_count: parcel.failed_count + 1,
                     ..parcel
                 });
-                self.again_later(number, lane, wait);
+                self.again_later(number, way, wait);
             }
-            Verdict::Later(wait) => self.again_later(number, lane, wait),
+            Verdict::Later(wait) => self.again_later(number, way, wait),
         }
     }
 
@@ -309,14 +307,13 @@ impl Inner {
         }
     }
 
-    fn place_is_free(&self, lane: &Arc<Lane>) {
-        self.schedule.lock().done(lane, self.clock.now());
+    fn place_is_free(&self, way: &Arc<Way>) {
+        self.schedule.lock().done(way);
         self.tell();
     }
 
-    fn again_later(&self, number: u64, lane: &Arc<Lane>, wait: Duration) {
-        let now = self.clock.now();
-        self.schedule.lock().again(number, lane, now + wait, now);
+    fn again_later(&self, number: u64, way: &Arc<Way>, wait: Duration) {
+        self.schedule.lock().again(number, way, self.clock.now() + wait);
         self.tell();
     }
 }

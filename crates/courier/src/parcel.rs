@@ -1,10 +1,10 @@
 //! What is carried.
 
 use bytes::Bytes;
-use haar_types::Timestamp;
+use haar_types::{AccountId, Timestamp};
 use serde::{Deserialize, Serialize};
 
-/// Which parcels share a way to their receiver.
+/// Which parcels of an account share a way to their receiver.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Lane {
     /// A bounded number of them is carried at once, in no order. Named by the receiver.
@@ -16,6 +16,8 @@ pub enum Lane {
 /// A parcel that is about to be sent.
 #[derive(Clone, Debug)]
 pub struct Letter {
+    /// Whose it is: accounts share places evenly.
+    pub owner: AccountId,
     /// Its way.
     pub lane: Lane,
     /// What the carrier needs to know of it.
@@ -28,13 +30,14 @@ pub struct Letter {
 
 impl Letter {
     /// One that is due at once.
-    pub fn new(lane: Lane, payload: impl Into<Bytes>) -> Self {
-        Self { lane, payload: payload.into(), due_at: None, failed_count: 0 }
+    pub fn new(owner: &AccountId, lane: Lane, payload: impl Into<Bytes>) -> Self {
+        let (owner, payload) = (owner.clone(), payload.into());
+        Self { owner, lane, payload, due_at: None, failed_count: 0 }
     }
 
     /// One that its sender could not deliver by itself at the first try.
-    pub fn after_a_failure(lane: Lane, payload: impl Into<Bytes>, due_at: Timestamp) -> Self {
-        Self { due_at: Some(due_at), failed_count: 1, ..Self::new(lane, payload) }
+    pub fn after_a_failure(self, due_at: Timestamp) -> Self {
+        Self { due_at: Some(due_at), failed_count: 1, ..self }
     }
 }
 
@@ -53,12 +56,15 @@ pub struct Parcel {
     pub due_at: Timestamp,
     /// How often it was carried in vain.
     pub failed_count: u32,
+    /// Whose it is.
+    #[serde(default)]
+    pub owner: AccountId,
 }
 
 impl Parcel {
     /// What a sender that tries first by itself judges a failure by: a parcel that nobody keeps.
-    pub fn unsent(lane: Lane, now: Timestamp) -> Self {
-        let (number, payload, failed_count) = (0, Bytes::new(), 0);
-        Self { number, lane, payload, sent_at: now, due_at: now, failed_count }
+    pub fn unsent(letter: &Letter, now: Timestamp) -> Self {
+        let Letter { owner, lane, payload, failed_count, .. } = letter.clone();
+        Self { number: 0, lane, payload, sent_at: now, due_at: now, failed_count, owner }
     }
 }

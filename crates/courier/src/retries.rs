@@ -107,8 +107,8 @@ mod tests {
 
     fn parcel(failed_count: u32) -> Parcel {
         let (sent_at, lane) = (Timestamp(0), Lane::Shared(String::new()));
-        let payload = Default::default();
-        Parcel { number: 1, lane, payload, sent_at, due_at: sent_at, failed_count }
+        let (payload, owner) = Default::default();
+        Parcel { number: 1, lane, payload, sent_at, due_at: sent_at, failed_count, owner }
     }
 
     #[test]

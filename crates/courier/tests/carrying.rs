@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use haar_clock::Clock;
 use haar_courier::{Carrier, Courier, CourierSettings, Lane, Letter, Parcel, Verdict, back_off};
 use haar_kv::{Batch, Kv};
-use haar_types::Timestamp;
+use haar_types::{AccountId, Timestamp};
 use parking_lot::Mutex;
 
 /// Writes down what it is given; fails the first `failures` attempts at a payload.
@@ -73,7 +73,11 @@ fn open(kv: &Kv, book: &Arc<Book>, settings: CourierSettings) -> Courier {
 }
 
 fn letters(lane: &Lane, names: &[&'static str]) -> Vec<Letter> {
-    names.iter().map(|name| Letter::new(lane.clone(), name.as_bytes())).collect()
+    of(&AccountId::default(), lane, names)
+}
+
+fn of(owner: &AccountId, lane: &Lane, names: &[&'static str]) -> Vec<Letter> {
+    names.iter().map(|name| Letter::new(owner, lane.clone(), name.as_bytes())).collect()
 }
 
 fn shared(name: &str) -> Lane {
@@ -144,7 +148,7 @@ async fn an_ordered_lane_waits_for_the_first_while_other_lanes_go_on() {
 #[tokio::test(start_paused = true)]
 async fn a_slow_receiver_takes_no_places_from_others() {
     let (kv, book) = (Kv::ephemeral(), Book::new(&[]));
-    let settings = CourierSettings { carried_max: 4, per_lane_max: 2 };
+    let settings = CourierSettings { carried_max: 8, per_lane_max: 2 };
     let courier = open(&kv, &book, settings);
     courier.send(letters(&shared("slow"), &["slow 1", "slow 2", "slow 3"])).await.unwrap();
     courier.send(letters(&shared("quick"), &["q 1", "q 2", "q 3"])).await.unwrap();
@@ -153,6 +157,93 @@ async fn a_slow_receiver_takes_no_places_from_others() {
     assert!(["q 1", "q 2", "q 3"].iter().all(|name| names.contains(&(*name).to_owned())));
     assert!(!names.contains(&"slow 3".to_owned()), "beyond its lane's bound");
     pass(&book, 8000).await;
+    assert!(courier.is_empty().unwrap());
+}
+
+/// Names of which lanes were carried, with how many of each.
+fn by_lane(book: &Book) -> BTreeMap<String, usize> {
+    book.names().into_iter().fold(BTreeMap::new(), |mut counts, name| {
+        *counts.entry(name).or_default() += 1;
+        counts
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_account_whose_receivers_are_all_slow_keeps_no_other_waiting() {
+    let (kv, book) = (Kv::ephemeral(), Book::new(&[]));
+    let settings = CourierSettings { carried_max: 16, per_lane_max: 4 };
+    let courier = open(&kv, &book, settings);
+    let [first, second, third] =
+        ["111111111111", "222222222222", "333333333333"].map(|id| id.parse().unwrap());
+    for owner in [&first, &second] {
+        for lane in ["a", "b", "c", "d", "e", "f", "g", "h"] {
+            let slow = if *owner == first { ["slow 1"; 9] } else { ["slow 2"; 9] };
+            courier.send(of(owner, &shared(lane), &slow)).await.unwrap();
+        }
+        pass(&book, 1).await;
+    }
+    let carried = BTreeMap::from([("slow 1".to_owned(), 8), ("slow 2".to_owned(), 4)]);
+    assert_eq!(by_lane(&book), carried, "half of what is free each time, and no more");
+
+    courier.send(of(&third, &shared("a"), &["q"; 20])).await.unwrap();
+    pass(&book, 1).await;
+    assert_eq!(by_lane(&book)["q"], 20);
+    pass(&book, 100 * 3600).await;
+    assert_eq!(by_lane(&book)["slow 2"], 72);
+    assert!(courier.is_empty().unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_place_that_comes_free_is_for_the_lane_that_has_fewest() {
+    let (kv, book) = (Kv::ephemeral(), Book::new(&[]));
+    let settings = CourierSettings { carried_max: 8, per_lane_max: 3 };
+    let courier = open(&kv, &book, settings);
+    courier.send(letters(&shared("x"), &["slow x"; 9])).await.unwrap();
+    pass(&book, 60).await;
+    courier.send(letters(&shared("y"), &["slow y"; 9])).await.unwrap();
+    pass(&book, 60).await;
+    courier.send(letters(&shared("z"), &["z"; 3])).await.unwrap();
+    pass(&book, 60).await;
+    let all = BTreeMap::from([("slow x".to_owned(), 3), ("slow y".to_owned(), 1)]);
+    assert_eq!(by_lane(&book), all, "an account's half is taken");
+    pass(&book, 3500).await;
+    assert_eq!(by_lane(&book)["z"], 3, "once the first of x is done");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lanes_of_one_name_are_each_accounts_own() {
+    let (kv, book) = (Kv::ephemeral(), Book::new(&[("1", 1)]));
+    let courier = open(&kv, &book, CourierSettings::default());
+    let lane = Lane::Ordered("g".to_owned());
+    courier.send(letters(&lane, &["1", "2"])).await.unwrap();
+    courier.send(of(&"111111111111".parse().unwrap(), &lane, &["other"])).await.unwrap();
+    pass(&book, 10).await;
+    let mut begun = book.names();
+    begun.sort_unstable();
+    assert_eq!(begun, ["1", "other"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_reset_a_lane_keeps_its_order_and_places_their_number() {
+    let (kv, book) = (Kv::ephemeral(), Book::new(&[("failing", 1)]));
+    let settings = CourierSettings { carried_max: 2, per_lane_max: 2 };
+    let courier = open(&kv, &book, settings);
+    let [busy, held] = ["busy", "held"].map(|name| Lane::Ordered(name.to_owned()));
+    courier.send(letters(&held, &["failing", "lost"])).await.unwrap();
+    pass(&book, 1).await;
+    courier.send(letters(&busy, &["slow", "lost"])).await.unwrap();
+    pass(&book, 1).await;
+    courier.clear().unwrap();
+    courier.send(letters(&busy, &["1", "2"])).await.unwrap();
+    courier.send(letters(&held, &["3"])).await.unwrap();
+    pass(&book, 1800).await;
+    assert_eq!(book.names(), ["failing", "slow"], "the account's place is taken");
+    pass(&book, 1900).await;
+    let names = book.names();
+    let behind: Vec<&str> =
+        names.iter().map(String::as_str).filter(|name| *name == "1" || *name == "2").collect();
+    assert_eq!(behind, ["1", "2"]);
+    assert_eq!(names.len(), 5, "{names:?}");
     assert!(courier.is_empty().unwrap());
 }
 
@@ -181,7 +272,10 @@ async fn parcels_wait_for_their_time_and_a_panic_is_one_failure() {
     let (kv, book) = (Kv::ephemeral(), Book::new(&[]));
     let courier = open(&kv, &book, CourierSettings::default());
     let later = book.clock.now() + Duration::from_secs(100);
-    let letter = Letter { due_at: Some(later), ..Letter::new(shared("x"), &b"later"[..]) };
+    let letter = Letter {
+        due_at: Some(later),
+        ..Letter::new(&AccountId::default(), shared("x"), &b"later"[..])
+    };
     courier.send([letter]).await.unwrap();
     courier.send(letters(&shared("x"), &["panic"])).await.unwrap();
     pass(&book, 50).await;

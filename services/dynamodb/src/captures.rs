@@ -83,7 +83,7 @@ impl Engine {
                     partition_key: partition_key.clone(),
                     record: record(id, table, capture, intent, (old, new), now),
                 };
-                Letter::new(Lane::Ordered(lane), captured.to_payload())
+                Letter::new(&table.key.0, Lane::Ordered(lane), captured.to_payload())
             })
             .collect();
         (!letters.is_empty()).then(|| outlet.courier.stage(batch, letters))

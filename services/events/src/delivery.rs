@@ -45,6 +45,9 @@ impl Errand for Delivery {
     type Room = Events;
 
     async fn run(self, room: &Events, parcel: &Parcel) -> Verdict {
+        if let Some(wait) = room.wait_for_turn(&self, parcel) {
+            return Verdict::Later(wait);
+        }
         let now = room.doors.clock.now();
         room.measure.invoked(&self.rule, now, parcel.failed_count > 0);
         match room.attempt(&self).await {

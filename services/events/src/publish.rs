@@ -168,7 +168,7 @@ pub(crate) fn letters_of<'a>(
             hop_count: publication.hop_count,
         };
         let payload = serde_json::to_vec(&written).expect("a delivery is plain data");
-        Letter::new(Lane::Shared(target.arn.clone()), payload)
+        Letter::new(&rule.key.bus.account, Lane::Shared(target.arn.clone()), payload)
     })
 }
 

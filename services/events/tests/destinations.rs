@@ -4,12 +4,15 @@
 
 mod house;
 
+use std::time::Duration;
+
 use haar_events_contract::{
     CreateApiDestination, CreateConnection, DeauthorizeConnection, DeleteConnection,
-    DescribeApiDestination, DescribeConnection, ListApiDestinations, ListConnections,
+    DescribeApiDestination, DescribeConnection, ListApiDestinations, ListConnections, PutEvents,
     UpdateConnection,
 };
-use house::{House, story};
+use haar_kernel::targets::Consignment;
+use house::{House, queue, story};
 use serde_json::{Value, json};
 
 fn basic(name: &str) -> Value {
@@ -75,4 +78,50 @@ fn a_destination_is_active_while_its_connection_is_authorised() {
         let listed = house.ok::<ListApiDestinations>(json!({})).await;
         assert_eq!(listed["ApiDestinations"].as_array().unwrap().len(), 1);
     });
+}
+
+#[test]
+fn what_waits_for_a_rate_takes_no_place_and_goes_at_that_rate() {
+    story(async || {
+        let house = House::new();
+        let connection = house.ok::<CreateConnection>(basic("c")).await;
+        for number in 0..9 {
+            let destination = json!({
+                "Name": format!("d{number}"), "ConnectionArn": connection["ConnectionArn"],
+                "InvocationEndpoint": "https://api.test/", "HttpMethod": "POST",
+                "InvocationRateLimitPerSecond": 1,
+            });
+            let made = house.ok::<CreateApiDestination>(destination).await;
+            // There is no such role: each is buried once its turn has come.
+            let target = json!({
+                "Arn": made["ApiDestinationArn"], "RoleArn": "arn:aws:iam::000000000000:role/r",
+                "DeadLetterConfig": {"Arn": queue("dead")},
+            });
+            let pattern = json!({"EventPattern": "{\"source\": [\"shop\"]}"});
+            house.rule(&format!("r{number}"), pattern, target).await;
+        }
+        for _ in 0..100 {
+            house.put(json!({})).await;
+        }
+        let pattern = json!({"EventPattern": "{\"source\": [\"other\"]}"});
+        house.rule("other", pattern, json!({})).await;
+        let entry = json!({"Source": "other", "DetailType": "d", "Detail": "{}"});
+        house.ok::<PutEvents>(json!({"Entries": [entry]})).await;
+        house.pass(Duration::from_millis(500)).await;
+        assert_eq!(house.functions.bodies().len(), 1, "it waits behind nobody");
+
+        let buried = || house.queues.got.lock().len();
+        assert_eq!(buried(), 9, "one of each at once");
+        house.pass(Duration::from_secs(10)).await;
+        assert_eq!(buried(), 99);
+        house.pass(Duration::from_secs(100)).await;
+        assert_eq!(buried(), 900);
+        let codes: Vec<Value> = house.queues.got.lock().iter().map(error_code).collect();
+        assert!(codes.iter().all(|code| code == "FAILED_TO_ASSUME_ROLE"), "{:?}", codes[0]);
+    });
+}
+
+fn error_code(letter: &Consignment) -> Value {
+    let found = letter.attributes.iter().find(|(name, _)| name == "ERROR_CODE");
+    found.map_or(Value::Null, |(_, code)| json!(code))
 }

@@ -78,6 +78,7 @@ impl Subscribed {
 
     fn letter(filter: &SubscriptionRow, stream: &str, events: Vec<SubscribedEvent>) -> Letter {
         let group = filter.key.group.clone();
+        let owner = group.account.clone();
         let lane = format!("{} {} {stream}", group.arn(), filter.key.name);
         let subscribed = Self {
             group,
@@ -88,7 +89,7 @@ impl Subscribed {
             is_random: filter.is_random,
             events,
         };
-        Letter::new(Lane::Ordered(lane), subscribed.to_payload())
+        Letter::new(&owner, Lane::Ordered(lane), subscribed.to_payload())
     }
 
     fn data(&self) -> Vec<u8> {

@@ -217,5 +217,6 @@ fn letter(tale: &Tale<'_>, listener: &Listener<'_>) -> Letter {
         body: body.to_string(),
         arn: arn.clone(),
     };
-    Letter::new(Lane::Shared(arn), serde_json::to_vec(&notice).expect("a notice is plain data"))
+    let payload = serde_json::to_vec(&notice).expect("a notice is plain data");
+    Letter::new(&bucket.account, Lane::Shared(arn), payload)
 }

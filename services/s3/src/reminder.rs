@@ -57,7 +57,10 @@ impl S3 {
                 what,
             };
             let lane = Lane::Shared("restore".to_owned());
-            Letter { due_at: Some(due_at), ..Letter::new(lane, reminder.to_payload()) }
+            Letter {
+                due_at: Some(due_at),
+                ..Letter::new(&row.account, lane, reminder.to_payload())
+            }
         };
         let ready = restore.is_ongoing(now).then_some(restore.ready_at);
         let ready = ready.map(|at| letter(What::Ready(at), at));

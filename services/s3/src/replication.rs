@@ -63,7 +63,7 @@ impl S3 {
                     version_id: record.shown_id().to_owned(),
                     to,
                 };
-                Letter::new(lane, copying.to_payload())
+                Letter::new(&row.account, lane, copying.to_payload())
             })
             .collect();
         match letters.is_empty() {

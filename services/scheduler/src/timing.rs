@@ -28,7 +28,7 @@ impl Scheduler {
             scheduled_at: at,
             id: self.doors.ids.uuid(),
         };
-        Letter::new(Lane::Shared(row.target.arn.clone()), execution.to_payload())
+        Letter::new(&row.key.group.account, lane_of(row), execution.to_payload())
     }
 
     /// Removes schedules that have completed and are to be deleted then, as they were when they

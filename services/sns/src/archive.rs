@@ -127,7 +127,8 @@ impl Sns {
         let what = What::Replay { subscription: row.key.clone(), id: replay.id.clone() };
         let at = self.doors.clock.now();
         let delivery = Delivery { what, endpoint: String::new(), at };
-        Letter::new(Lane::Ordered(format!("{}\u{0}\u{0}", row.key.arn())), delivery.to_payload())
+        let lane = Lane::Ordered(format!("{}\u{0}\u{0}", row.key.arn()));
+        Letter::new(&row.owner, lane, delivery.to_payload())
     }
 
     /// Takes up replays again that were under way: who was to carry them may have died before.
@@ -250,5 +251,6 @@ fn letter_of(row: &SubscriptionRow, kept: &Kept) -> Letter {
         is_replayed: true,
     };
     let delivery = Delivery { what, endpoint: kept.endpoint.clone(), at: kept.at };
-    Letter::new(Lane::Ordered(format!("{}\u{0}{group}", row.key.arn())), delivery.to_payload())
+    let lane = Lane::Ordered(format!("{}\u{0}{group}", row.key.arn()));
+    Letter::new(&row.owner, lane, delivery.to_payload())
 }

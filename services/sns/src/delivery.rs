@@ -2,7 +2,6 @@
 
 mod attempt;
 pub(crate) mod http;
-pub(crate) mod pace;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -176,7 +176,8 @@ impl Sns {
             let subscription = &row.key;
             let what = WrittenWhat::Notification { subscription, message: &text, sequence_number };
             let written = Written { what, endpoint: &call.endpoint, at: call.now };
-            Letter::new(lane, serde_json::to_vec(&written).expect("plain data encode"))
+            let payload = serde_json::to_vec(&written).expect("plain data encode");
+            Letter::new(&row.owner, lane, payload)
         };
         wanting.map(letter).collect()
     }
@@ -197,5 +198,5 @@ impl Sns {
 
 fn letter(call: &Call, lane: Lane, what: What) -> Letter {
     let delivery = Delivery { what, endpoint: call.endpoint.to_string(), at: call.now };
-    Letter::new(lane, delivery.to_payload())
+    Letter::new(&call.account, lane, delivery.to_payload())
 }

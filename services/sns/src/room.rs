@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use haar_caller::Caller;
-use haar_courier::{Courier, CourierError, CourierSettings, Porter};
+use haar_courier::{Courier, CourierError, CourierSettings, Paces, Porter};
 use haar_kernel::{DataKey, Doors, Lanes};
 use haar_kv::KvError;
 use haar_ledger::Tables;
@@ -14,7 +14,6 @@ use parking_lot::Mutex;
 
 use crate::archive::Archive;
 use crate::delivery::http::ANSWER_MAX;
-use crate::delivery::pace::Paces;
 use crate::lanes;
 use crate::metrics::Metrics;
 use crate::ordered::Ordered;
@@ -22,7 +21,7 @@ use crate::outbox::Outbox;
 use crate::publish::Delivery;
 use crate::rules::filter::{self, Scope};
 use crate::signing::Signer;
-use crate::state;
+use crate::state::{self, SubscriptionKey};
 use crate::target::Topics;
 
 /// Compiled filter policies that are kept at most.
@@ -37,7 +36,7 @@ pub struct Sns {
     pub(crate) archive: Archive,
     pub(crate) caller: Caller,
     pub(crate) signer: Signer,
-    pub(crate) paces: Paces,
+    pub(crate) paces: Paces<SubscriptionKey>,
     patterns: Mutex<BTreeMap<(String, bool), Arc<Pattern>>>,
     courier: OnceLock<Courier>,
 }

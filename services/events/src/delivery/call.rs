@@ -8,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use haar_caller::STATUS_ALONE;
+use haar_courier::Parcel;
 use haar_events_contract::model::{ConnectionAuthorizationType as Kind, HttpParameters};
 use haar_kernel::UsageRecord;
 use haar_pattern::Path;
@@ -52,8 +53,23 @@ impl Events {
         self.call_endpoint(ends, &given, text, STATUS_ALONE).await.map(drop)
     }
 
-    /// Calls the endpoint of a destination once; its answer where it is a success, with a body of
-    /// so many bytes at most.
+    /// How long a delivery is to wait for its turn, if it goes to a destination that has a rate.
+    pub(super) fn wait_for_turn(&self, delivery: &Delivery, parcel: &Parcel) -> Option<Duration> {
+        let arn = &delivery.target.arn;
+        let key = NameKey::of_arn(arn, "api-destination")?;
+        let row = self.doors.ledger.snapshot().get::<DestinationRow>(&key);
+        let may_be_called = key.account == delivery.rule.bus.account;
+        match row.filter(|row| may_be_called && row.arn() == *arn) {
+            Some(row) => self.http.wait_for(parcel.number, &row, self.doors.clock.now()),
+            None => {
+                self.http.forget_turn(parcel.number);
+                None
+            }
+        }
+    }
+
+    /// Calls the endpoint of a destination once, its turn taken; its answer where it is a success,
+    /// with a body of so many bytes at most.
     pub(super) async fn call_endpoint(
         &self,
         (destination, connection): (&DestinationRow, &ConnectionRow),
@@ -66,9 +82,7 @@ impl Events {
         let body = with_body(text, &parameters["InvocationHttpParameters"]);
         parts.add(&parameters["InvocationHttpParameters"]);
         self.authorise(connection, &parameters, &mut parts).await?;
-        let arn = destination.arn();
         let clock = &self.doors.clock;
-        self.http.take_turn(clock, &arn, destination.rate_per_second).await;
         let url = url(&destination.endpoint, given, &parts.query);
         let request = request(destination.method.as_str(), &url, &parts.headers, body)?;
         let answered = self.http.send(clock, request, body_max).await?;

@@ -48,6 +48,7 @@ impl Events {
             query_string_parameters: Some(call.query_string_parameters),
         };
         let ends = (&destination, &connection);
+        self.http.take_turn(&self.doors.clock, &destination).await;
         let answered = self.call_endpoint(ends, &given, call.body, ANSWER_MAX).await;
         let answered = answered.map_err(refused)?;
         if let Some(BrokenOff(how)) = answered.extensions().get() {

@@ -6,12 +6,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use haar_caller::{CallError, Caller};
 use haar_clock::Clock;
+use haar_courier::Paces;
 use haar_types::Timestamp;
 use http::{Request, Response};
 use http_body_util::Full;
 use parking_lot::Mutex;
 
 use super::failure::Failure;
+use crate::state::DestinationRow;
 
 /// How long an endpoint may take. AWS docs: *API destinations*, the client's timeout.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
@@ -29,14 +31,14 @@ pub(super) struct Token {
 pub(crate) struct Http {
     caller: Caller,
     tokens: Mutex<BTreeMap<String, Token>>,
-    /// By destination: the next moment that is free.
-    slots: Mutex<BTreeMap<String, Timestamp>>,
+    /// By the ARN of the destination.
+    paces: Paces<String>,
 }
 
 impl Default for Http {
     fn default() -> Self {
         let caller = Caller::new(ANSWER_MAX);
-        Self { caller, tokens: Mutex::default(), slots: Mutex::default() }
+        Self { caller, tokens: Mutex::default(), paces: Paces::default() }
     }
 }
 
@@ -77,21 +79,36 @@ impl Http {
     /// Forgets all, for a reset.
     pub(crate) fn clear(&self) {
         self.tokens.lock().clear();
-        self.slots.lock().clear();
+        self.paces.clear();
     }
 
-    /// Waits until a destination's rate allows one more call.
-    pub(super) async fn take_turn(&self, clock: &Clock, destination: &str, per_second: u32) {
-        let clock = clock.machine();
-        let now = clock.now();
-        let gap = Duration::from_millis(u64::from(1_000 / per_second.max(1)));
-        let slot = {
-            let mut slots = self.slots.lock();
-            let next = slots.entry(destination.to_owned()).or_insert(now);
-            let slot = (*next).max(now);
-            *next = slot + gap;
-            slot
-        };
-        clock.sleep_until_time(slot).await;
+    /// How long a parcel is to wait until its destination's rate allows it, if it is.
+    pub(super) fn wait_for(
+        &self,
+        parcel: u64,
+        destination: &DestinationRow,
+        now: Timestamp,
+    ) -> Option<Duration> {
+        let per_second = destination.rate_per_second;
+        let wait = self.paces.wait((&destination.arn(), parcel), per_second, now);
+        Some(wait).filter(|wait| !wait.is_zero())
+    }
+
+    /// Gives back the turn of a parcel that needs none any more.
+    pub(super) fn forget_turn(&self, parcel: u64) {
+        self.paces.forget(parcel);
+    }
+
+    /// Waits until a destination's rate allows one more call, for who has no parcel.
+    pub(super) async fn take_turn(&self, clock: &Clock, destination: &DestinationRow) {
+        let (arn, per_second) = (destination.arn(), destination.rate_per_second);
+        loop {
+            let turn = self.paces.take(&arn, per_second, clock.now());
+            let (Ok(wait) | Err(wait)) = turn;
+            clock.sleep(wait).await;
+            if turn.is_ok() {
+                return;
+            }
+        }
     }
 }

@@ -28,11 +28,12 @@ impl Events {
         self.measure.invoked(&delivery.rule, now, false);
         let Err(failure) = self.hand_over(delivery).await else { return None };
         let lane = Lane::Shared(delivery.target.arn.clone());
-        match self.judge(delivery, &Parcel::unsent(lane.clone(), now), &failure).await {
+        let letter = Letter::new(&delivery.rule.bus.account, lane, delivery.to_payload());
+        match self.judge(delivery, &Parcel::unsent(&letter, now), &failure).await {
             Verdict::Done => None,
             Verdict::Retry(wait) | Verdict::Later(wait) => {
                 let due_at = self.doors.clock.now() + wait;
-                Some(Letter::after_a_failure(lane, delivery.to_payload(), due_at))
+                Some(letter.after_a_failure(due_at))
             }
         }
     }

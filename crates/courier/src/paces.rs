@@ -1,7 +1,5 @@
-//! How fast an endpoint gets what a subscription has for it.
-//!
-//! AWS docs: *Amazon SNS Developer Guide > Creating an Amazon SNS delivery policy*,
-//! `maxReceivesPerSecond`. That deliveries are spread evenly is *ours*.
+//! How fast a receiver gets what there is for it, where its owner set a rate. That deliveries are
+//! spread evenly over each second is *ours*.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,27 +7,26 @@ use std::time::Duration;
 use haar_types::Timestamp;
 use parking_lot::Mutex;
 
-use crate::state::SubscriptionKey;
-
-/// Subscriptions that are kept in mind before those that have nothing to wait for are forgotten.
+/// Receivers that are kept in mind before those that have nothing to wait for are forgotten.
 const KEPT_MAX: usize = 1000;
 /// How far ahead places are given away, in microseconds: what waits for longer asks again then, when
-/// the throttle may be another and the subscription gone.
+/// the rate may be another and the receiver gone.
 const AHEAD_US: u64 = 60_000_000;
 
-/// When throttled subscriptions and what waits for them may go on.
-#[derive(Default)]
-pub(crate) struct Paces(Mutex<State>);
+/// When receivers with a rate, and the parcels that wait for them, may go on: no place is held
+/// meanwhile, see [`Verdict::Later`](crate::Verdict::Later).
+#[derive(Debug)]
+pub struct Paces<K>(Mutex<State<K>>);
 
-#[derive(Default)]
-struct State {
-    paces: BTreeMap<SubscriptionKey, Pace>,
+#[derive(Debug)]
+struct State<K> {
+    paces: BTreeMap<K, Pace>,
     /// Whose each delivery is that was sent away, and when it may be made, by its parcel's number.
-    places: BTreeMap<u64, (SubscriptionKey, u64)>,
+    places: BTreeMap<u64, (K, u64)>,
 }
 
-/// One subscription's. Times are in microseconds.
-#[derive(Default)]
+/// One receiver's. Times are in microseconds.
+#[derive(Debug, Default)]
 struct Pace {
     per_second: u32,
     /// When it may deliver next, after all places that were given away.
@@ -39,7 +36,7 @@ struct Pace {
 }
 
 impl Pace {
-    /// The earliest place that is free, unless it is too far ahead.
+    /// The earliest turn that is free, unless it is too far ahead.
     fn take(&mut self, now: u64) -> Option<u64> {
         self.free = self.free.split_off(&now);
         if let Some(at) = self.free.pop_first() {
@@ -54,37 +51,47 @@ impl Pace {
     }
 }
 
-impl Paces {
-    /// Takes the first free place of a subscription for a parcel, unless it has one already; answers
+impl<K> Default for Paces<K> {
+    fn default() -> Self {
+        Self(Mutex::new(State::default()))
+    }
+}
+
+impl<K> Default for State<K> {
+    fn default() -> Self {
+        Self { paces: BTreeMap::new(), places: BTreeMap::new() }
+    }
+}
+
+impl<K: Clone + Ord> Paces<K> {
+    /// Takes the first free place of a receiver for a parcel, unless it has one already; answers
     /// how long to wait for it, or until there may be one. The place of one that need not wait is
     /// given back. Another rate than before makes all places void.
-    pub(crate) fn wait(
-        &self,
-        (of, parcel): (&SubscriptionKey, u64),
-        per_second: u32,
-        now: Timestamp,
-    ) -> Duration {
-        let State { paces, places } = &mut *self.0.lock();
-        let now = u64::try_from(now.0).unwrap_or_default() * 1000;
-        if paces.len() >= KEPT_MAX && !paces.contains_key(of) {
-            paces.retain(|_, pace| pace.next > now);
-        }
-        let pace = paces.entry(of.clone()).or_default();
-        if pace.per_second != per_second {
-            *pace = Pace { per_second, ..Pace::default() };
-            places.retain(|_, (whose, _)| whose != of);
-        }
+    pub fn wait(&self, (of, parcel): (&K, u64), per_second: u32, now: Timestamp) -> Duration {
+        let (mut state, now) = (self.0.lock(), micros(now));
+        state.pace(of, per_second, now);
+        let State { paces, places } = &mut *state;
         let own = places.remove(&parcel).map(|(_, at)| at);
-        let at = own.or_else(|| pace.take(now));
+        let at = own.or_else(|| paces.get_mut(of)?.take(now));
         if let Some(at) = at.filter(|at| *at > now) {
             places.insert(parcel, (of.clone(), at));
         }
-        let wait = at.map_or(AHEAD_US, |at| at.saturating_sub(now));
-        Duration::from_millis(wait.div_ceil(1000))
+        wait_until(at, now)
+    }
+
+    /// Takes the first free place of a receiver for a call that waits by itself: how long for it,
+    /// or, as an error, until there may be one.
+    ///
+    /// # Errors
+    /// Too many wait already: the caller is to ask again, so much later.
+    pub fn take(&self, of: &K, per_second: u32, now: Timestamp) -> Result<Duration, Duration> {
+        let (mut state, now) = (self.0.lock(), micros(now));
+        let at = state.pace(of, per_second, now).take(now);
+        at.map(|_| wait_until(at, now)).ok_or_else(|| wait_until(at, now))
     }
 
     /// Gives back the place of a parcel that needs none any more.
-    pub(crate) fn forget(&self, parcel: u64) {
+    pub fn forget(&self, parcel: u64) {
         let State { paces, places } = &mut *self.0.lock();
         let Some((of, at)) = places.remove(&parcel) else { return };
         if let Some(pace) = paces.get_mut(&of) {
@@ -93,23 +100,57 @@ impl Paces {
     }
 
     /// Forgets all, for a reset.
-    pub(crate) fn clear(&self) {
+    pub fn clear(&self) {
         *self.0.lock() = State::default();
     }
+}
+
+impl<K: Clone + Ord> State<K> {
+    fn pace(&mut self, of: &K, per_second: u32, now: u64) -> &mut Pace {
+        if self.paces.len() >= KEPT_MAX && !self.paces.contains_key(of) {
+            self.paces.retain(|_, pace| pace.next > now);
+        }
+        let pace = self.paces.entry(of.clone()).or_default();
+        if pace.per_second != per_second {
+            *pace = Pace { per_second, ..Pace::default() };
+            self.places.retain(|_, (whose, _)| whose != of);
+        }
+        pace
+    }
+}
+
+fn micros(now: Timestamp) -> u64 {
+    u64::try_from(now.0).unwrap_or_default() * 1000
+}
+
+/// In whole milliseconds, since clocks go by these.
+fn wait_until(at: Option<u64>, now: u64) -> Duration {
+    let wait = at.map_or(AHEAD_US, |at| at.saturating_sub(now));
+    Duration::from_millis(wait.div_ceil(1000))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::state::TopicKey;
 
-    fn of(id: &str) -> SubscriptionKey {
-        let topic = TopicKey::of_arn("arn:aws:sns:us-east-1:000000000000:t").unwrap();
-        SubscriptionKey { topic, id: id.to_owned() }
+    fn of(id: &str) -> String {
+        id.to_owned()
     }
 
     #[test]
-    fn deliveries_of_a_subscription_are_spread_over_seconds() {
+    fn a_call_that_waits_by_itself_has_a_place_among_all_others() {
+        let (paces, now) = (Paces::default(), Timestamp(1_000_000));
+        assert_eq!(paces.wait((&of("a"), 1), 1, now), Duration::ZERO);
+        assert_eq!(paces.take(&of("a"), 1, now), Ok(Duration::from_secs(1)));
+        assert_eq!(paces.wait((&of("a"), 2), 1, now), Duration::from_secs(2));
+        for _ in 0..58 {
+            assert!(paces.take(&of("a"), 1, now).is_ok());
+        }
+        assert_eq!(paces.take(&of("a"), 1, now), Err(Duration::from_secs(60)));
+    }
+
+    #[test]
+    fn deliveries_of_a_receiver_are_spread_over_seconds() {
         let (paces, now) = (Paces::default(), Timestamp(1_000_000));
         let wait = |id: &str, parcel, now| paces.wait((&of(id), parcel), 2, now).as_millis();
         let waits: Vec<u128> = (0..4).map(|parcel| wait("a", parcel, now)).collect();
