@@ -11,6 +11,7 @@ use haar_types::Timestamp;
 
 use crate::Scheduler;
 use crate::delivery::Execution;
+use crate::rules::target::universal;
 use crate::rules::times;
 use crate::state::{ScheduleKey, ScheduleRow};
 
@@ -46,6 +47,15 @@ impl Scheduler {
             }
         }));
     }
+}
+
+/// A target's lane. An operation is every schedule's: each group has a lane for it of its own.
+fn lane_of(row: &ScheduleRow) -> Lane {
+    let arn = &row.target.arn;
+    Lane::Shared(match universal(arn) {
+        Some(_) => format!("{arn} {}", row.key.group.arn()),
+        None => arn.clone(),
+    })
 }
 
 /// The schedules of all accounts.

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use haar_clock::Clock;
-use haar_scheduler_contract::{CreateSchedule, GetSchedule, ListSchedules, UpdateSchedule};
+use haar_scheduler_contract::{
+    CreateSchedule, CreateScheduleGroup, GetSchedule, ListSchedules, UpdateSchedule,
+};
 use house::{BEGIN, Ground, House, schedule};
 use serde_json::{Value, json};
 
@@ -160,6 +162,28 @@ async fn a_universal_target_is_an_operation_called_with_its_input() {
     let tags = json!({"ResourceArn": arn});
     let tags = house.ok::<haar_scheduler_contract::ListTagsForResource>(tags).await;
     assert_eq!(tags["Tags"][0]["Value"], "2027-01-15T08:00:10Z");
+}
+
+#[tokio::test(start_paused = true)]
+async fn operations_that_one_group_calls_keep_no_other_groups_waiting() {
+    let house = House::new();
+    house.ok::<CreateScheduleGroup>(json!({"Name": "slow"})).await;
+    let sends = |group: &str, body: &str| {
+        let input = json!({"QueueUrl": "http://localhost/000000000000/q", "MessageBody": body});
+        let target = json!({
+            "Arn": "arn:aws:scheduler:::aws-sdk:sqs:sendMessage", "Input": input.to_string(),
+        });
+        json!({"GroupName": group, "Target": target})
+    };
+    for number in 0..70 {
+        let more = sends("slow", "hang");
+        create(&house, &format!("s{number}"), "at(2027-01-15T08:00:10)", more).await;
+    }
+    create(&house, "quick", "at(2027-01-15T08:00:20)", sends("default", "taken")).await;
+    house.pass(Duration::from_secs(30)).await;
+    let sent = house.queues.0.lock().clone();
+    assert_eq!(sent.iter().filter(|body| *body == "hang").count(), 64);
+    assert_eq!(sent.last().unwrap(), "taken");
 }
 
 #[tokio::test(start_paused = true)]

@@ -14,15 +14,17 @@ use haar_iam_contract::peek::{
 };
 use haar_kernel::targets::{Consignment, Target, Undelivered};
 use haar_kernel::{
-    DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+    Answer, Call, DoorParts, Doors, Flow, Kernel, KernelBuilder, Lanes, NoIdentities, NoMeter,
+    Principal, Room, Settings,
 };
 use haar_kv::Kv;
 use haar_ledger::{Ledger, Snapshot, Tables};
 use haar_policy::Principal as Identity;
 use haar_scheduler::Scheduler;
+use haar_sqs_contract::{SendMessage, SendMessageRequest, SendMessageResult};
 use haar_substrate::sim::SimSubstrate;
 use haar_types::{AccountId, Region, Tags, Timestamp};
-use haar_wire::Operation;
+use haar_wire::{Operation, ServiceSchema};
 use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -75,6 +77,28 @@ impl Target for Receiver {
             self.got.lock().push(consignment.clone());
             Ok(())
         })
+    }
+}
+
+/// Queues that keep what they are sent; a message `hang` is never taken.
+#[derive(Default)]
+pub struct Queues(pub Mutex<Vec<String>>);
+
+impl Room for Queues {
+    fn service(&self) -> &'static ServiceSchema {
+        &haar_sqs_contract::model::SERVICE
+    }
+}
+
+impl Flow<SendMessage> for Queues {
+    async fn flow(self: Arc<Self>, _call: Call, input: SendMessageRequest) -> Answer<SendMessage> {
+        let body = input.message_body;
+        let hangs = body == "hang";
+        self.0.lock().push(body);
+        if hangs {
+            std::future::pending::<()>().await;
+        }
+        Ok(SendMessageResult::default())
     }
 }
 
@@ -150,6 +174,7 @@ pub struct House {
     pub doors: Doors,
     pub room: Arc<Scheduler>,
     pub receiver: Arc<Receiver>,
+    pub queues: Arc<Queues>,
     _kernel: Arc<Kernel>,
     timing: tokio::task::JoinHandle<()>,
 }
@@ -195,12 +220,15 @@ impl House {
             doors.targets.offer(service, Arc::clone(&receiver) as _);
         }
         let room = Scheduler::new(&doors);
+        let queues = Arc::<Queues>::default();
+        let of_queues = |lanes: &mut Lanes<Queues>| lanes.flow::<SendMessage>();
         let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities))
             .room(Arc::clone(&room), haar_scheduler::lanes)
+            .room(Arc::clone(&queues), of_queues)
             .build();
         room.start().unwrap();
         let timing = tokio::spawn(Arc::clone(&room).run());
-        Self { doors, room, receiver, _kernel: kernel, timing }
+        Self { doors, room, receiver, queues, _kernel: kernel, timing }
     }
 
     /// What outlives the process.
