@@ -74,6 +74,12 @@ pub trait Stream: Send + Sync + 'static {
     /// Changes when there is something new to read, or to know of shards.
     fn grown(&self) -> Option<watch::Receiver<u64>>;
 
+    /// Which of the streams that have had its name it is now; `None` where it is gone, and where
+    /// no other may have its name. Another's checkpoints mean nothing to it.
+    fn incarnation(&self) -> Option<u64> {
+        None
+    }
+
     /// What [`Position::Latest`] stands for at this moment, so that it can be kept: a restart
     /// before the first record must not pass over any.
     fn latest(&self, shard: &str) -> Position;

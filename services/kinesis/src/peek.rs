@@ -18,8 +18,11 @@ pub(crate) struct Peek {
 
 impl KinesisPeek for Peek {
     fn grown(&self, stream_arn: &str) -> Option<watch::Receiver<u64>> {
+        Some(self.tips.stream(self.incarnation(stream_arn)?).subscribe())
+    }
+
+    fn incarnation(&self, stream_arn: &str) -> Option<u64> {
         let key = key_of_arn(stream_arn)?;
-        let row = self.ledger.snapshot().get::<StreamRow>(&key)?;
-        Some(self.tips.stream(row.id).subscribe())
+        Some(self.ledger.snapshot().get::<StreamRow>(&key)?.id)
     }
 }

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use haar_kernel::Principal;
 use haar_kinesis_contract::source::{self, RecordStyle};
 use haar_kinesis_contract::{
-    CreateStream, PutRecord, PutRecordInput, RegisterStreamConsumer, SplitShard,
+    CreateStream, DeleteStream, PutRecord, PutRecordInput, RegisterStreamConsumer, SplitShard,
 };
 use haar_kv::Kv;
 use haar_poller::rules::batch::Bounds;
@@ -161,4 +161,53 @@ async fn shards_that_were_split_are_read_to_their_end_polled_and_pushed() {
         stop.cancel();
         house.pass(SECOND).await;
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_was_made_again_under_its_name_is_read_from_its_beginning() {
+    let house = House::new();
+    let two = || json!({ "StreamName": "s", "ShardCount": 2 });
+    house.ok::<CreateStream>(two()).await;
+    house.pass(SECOND).await;
+    let (consumer, kv) = (Arc::new(Recorded::default()), Kv::ephemeral());
+    let keys = || {
+        let mut keys = consumer.keys();
+        keys.sort_unstable();
+        keys.join("")
+    };
+    let stop = poll(&house, &kv, STREAM, &consumer);
+    for key in ["a", "b", "c", "d"] {
+        put(&house, key).await;
+    }
+    house.pass(5 * SECOND).await;
+    assert_eq!(keys(), "abcd");
+
+    house.ok::<DeleteStream>(json!({ "StreamName": "s" })).await;
+    house.pass(10 * SECOND).await;
+    house.ok::<CreateStream>(two()).await;
+    house.pass(SECOND).await;
+    for key in ["e", "f", "g", "h"] {
+        put(&house, key).await;
+    }
+    house.pass(20 * SECOND).await;
+    assert_eq!(keys(), "abcdefgh");
+    stop.cancel();
+    house.pass(SECOND).await;
+
+    let stop = poll(&house, &kv, STREAM, &consumer);
+    put(&house, "i").await;
+    house.pass(5 * SECOND).await;
+    assert_eq!(keys(), "abcdefghi", "what was read does not come again");
+    stop.cancel();
+    house.pass(SECOND).await;
+
+    // while nobody polls
+    house.ok::<DeleteStream>(json!({ "StreamName": "s" })).await;
+    house.pass(10 * SECOND).await;
+    house.ok::<CreateStream>(two()).await;
+    house.pass(SECOND).await;
+    put(&house, "j").await;
+    poll(&house, &kv, STREAM, &consumer);
+    house.pass(5 * SECOND).await;
+    assert_eq!(keys(), "abcdefghij");
 }

@@ -32,6 +32,9 @@ pub(super) struct Mark {
     /// The same for the lanes before their count changed, while that says more.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(super) former: Vec<Vec<Option<String>>>,
+    /// Of which stream of this name, see [`Stream::incarnation`](super::Stream::incarnation).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) incarnation: Option<u64>,
 }
 
 /// A [`Position`] that means the same later.
@@ -69,6 +72,11 @@ impl Began {
 }
 
 impl Mark {
+    /// True when it tells of another stream than this one.
+    pub(super) fn is_of_another(&self, incarnation: Option<u64>) -> bool {
+        self.incarnation.zip(incarnation).is_some_and(|(own, now)| own != now)
+    }
+
     /// For so many lanes. With another count keys belong to other lanes: all go on from the
     /// lane that is furthest behind, so that nothing is passed over; what the lanes before did
     /// behind that is kept, so that nothing comes again ([`Self::is_done`]).

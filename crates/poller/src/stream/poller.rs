@@ -83,7 +83,6 @@ pub async fn poll_stream(
 async fn changed(grown: Option<tokio::sync::watch::Receiver<u64>>) {
     match grown {
         Some(mut grown) => {
-            grown.mark_unchanged();
             if grown.changed().await.is_err() {
                 std::future::pending::<()>().await;
             }
@@ -108,35 +107,42 @@ impl Poller {
         begun: &mut BTreeSet<String>,
         running: &mut JoinSet<String>,
     ) -> Result<(), NotBegun> {
-        let known: BTreeMap<String, Mark> = self.marks.shards(&self.name)?.into_iter().collect();
+        let incarnation = self.stream.incarnation(); // before its shards: they are its own, or newer
+        let mut known: BTreeMap<String, Mark> =
+            self.marks.shards(&self.name)?.into_iter().collect();
         let shards = self.stream.shards().await?;
         let parents: BTreeMap<String, Vec<String>> =
             shards.into_iter().map(|shard| (shard.id, shard.parents)).collect();
         for shard in known.keys().filter(|shard| !parents.contains_key(*shard)) {
             self.marks.remove(&self.name, shard)?; // it is gone with its records
         }
-        let is_first = known.is_empty();
-        if is_first {
+        if known.is_empty() {
             // All that is there now begins where it was asked for, all that comes at its start.
             for shard in parents.keys() {
-                self.mark_beginning(shard)?;
+                self.mark_beginning(shard, incarnation)?;
             }
+        }
+        // A stream that was made again under its name has shards of the same names.
+        let idle = known.iter_mut().filter(|(shard, _)| !begun.contains(*shard));
+        for (shard, mark) in idle.filter(|(_, mark)| mark.is_of_another(incarnation)) {
+            *mark = Mark { began: Some(Began::Horizon), incarnation, ..Mark::default() };
+            self.marks.put(&self.name, shard, mark)?;
         }
         let finished = known.iter().filter(|(_, mark)| mark.is_finished);
         let finished = finished.map(|(shard, _)| shard.clone()).collect();
         for shard in ready(&parents, begun, &finished) {
             begun.insert(shard.clone());
-            running.spawn(read_shard(Arc::clone(self), shard));
+            running.spawn(read_shard(Arc::clone(self), shard, incarnation));
         }
         Ok(())
     }
 
-    fn mark_beginning(&self, shard: &str) -> Result<(), KvError> {
+    fn mark_beginning(&self, shard: &str, incarnation: Option<u64>) -> Result<(), KvError> {
         let position = match &self.settings.position {
             Position::Latest => self.stream.latest(shard),
             position => position.clone(),
         };
-        let mark = Mark { began: Some(Began::of(&position)), ..Mark::default() };
+        let mark = Mark { began: Some(Began::of(&position)), incarnation, ..Mark::default() };
         self.marks.put(&self.name, shard, &mark)
     }
 }

@@ -30,9 +30,14 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// A longest silence: then the place is asked for anew, before it is too old.
 const SILENCE_MAX: Duration = Duration::from_secs(240);
 
-/// Reads a shard to its end, or until it is time to stop; answers its id.
-pub(super) async fn read_shard(poller: Arc<Poller>, shard: String) -> String {
-    let mark = match poller.marks.get(&poller.name, &shard) {
+/// Reads a shard of this incarnation of its stream to its end, or until it is time to stop or
+/// another has the stream's name; answers its id.
+pub(super) async fn read_shard(
+    poller: Arc<Poller>,
+    shard: String,
+    incarnation: Option<u64>,
+) -> String {
+    let mut mark = match poller.marks.get(&poller.name, &shard) {
         Ok(mark) => mark.unwrap_or_default(),
         Err(error) => {
             tracing::error!(%error, %shard, "a checkpoint could not be read; the shard waits");
@@ -40,6 +45,7 @@ pub(super) async fn read_shard(poller: Arc<Poller>, shard: String) -> String {
             return shard;
         }
     };
+    mark.incarnation = mark.incarnation.or(incarnation);
     let count = poller.settings.lanes.max(1);
     let mark = Arc::new(Mutex::new(mark.for_lanes(count)));
     let room = Arc::new(Notify::new());
@@ -115,10 +121,13 @@ struct Asked {
 }
 
 impl Reader {
-    /// Reads until the shard's end (true) or until it is time to stop.
+    /// Reads until the shard's end (true) or until it is time to stop, or to begin anew.
     async fn run(&mut self) -> bool {
         let mut has_all = vec![false; self.backlogs.len()];
         loop {
+            if self.mark.lock().is_of_another(self.poller.stream.incarnation()) {
+                return false;
+            }
             let grown = self.poller.stream.grown();
             let looked_at = self.poller.clock.moment();
             let Some(asked) = self.asked(&has_all) else {

@@ -154,6 +154,10 @@ impl Stream for StreamSource {
         self.errand.doors.peeks.get::<dyn KinesisPeek>()?.grown(&self.arn)
     }
 
+    fn incarnation(&self) -> Option<u64> {
+        self.errand.doors.peeks.get::<dyn KinesisPeek>()?.incarnation(&self.arn)
+    }
+
     /// What came since the errand began.
     fn latest(&self, _shard: &str) -> Position {
         Position::At(self.errand.since)

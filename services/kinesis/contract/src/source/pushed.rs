@@ -93,6 +93,10 @@ impl Stream for PushedSource {
         Stream::grown(&self.source)
     }
 
+    fn incarnation(&self) -> Option<u64> {
+        Stream::incarnation(&self.source)
+    }
+
     fn latest(&self, shard: &str) -> Position {
         Stream::latest(&self.source, shard)
     }
