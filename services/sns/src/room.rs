@@ -94,6 +94,7 @@ impl Sns {
         self.ordered.forget();
         self.signer.forget();
         self.paces.clear();
+        self.outbox.forget();
         self.courier.get().map_or(Ok(()), Courier::clear)
     }
 

@@ -297,3 +297,32 @@ async fn devices_and_phones_have_an_outbox_and_may_want_nothing() {
     let checked = house.ok::<CheckIfPhoneNumberIsOptedOut>(number).await;
     assert_eq!(checked["isOptedOut"], false);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_outbox_keeps_the_newest_and_lets_the_oldest_go() {
+    let house = House::new();
+    topic(&house, "t", json!({})).await;
+    for number in 0..100 {
+        let endpoint = format!("+4912345{number:03}");
+        let input = json!({ "TopicArn": arn("t"), "Protocol": "sms", "Endpoint": endpoint });
+        house.ok::<Subscribe>(input).await;
+    }
+    for number in 0..102 {
+        publish(&house, "t", &number.to_string()).await;
+        house.pass(SECOND).await;
+    }
+    let kept = house.room.outbox(20_000).unwrap();
+    assert_eq!(kept.len(), 10_000);
+    assert_eq!((&kept[0]["body"], &kept[9_999]["body"]), (&json!("101"), &json!("2")));
+
+    let house = house.again();
+    let large = "a".repeat(250_000);
+    for _ in 0..3 {
+        publish(&house, "t", &large).await;
+        house.pass(SECOND).await;
+    }
+    let kept = house.room.outbox(20_000).unwrap();
+    let bytes: usize = kept.iter().map(|one| one.to_string().len()).sum();
+    assert!(bytes <= 64 << 20, "{bytes}");
+    assert!(kept.len() > 250 && kept.iter().all(|one| one["body"] == large), "{}", kept.len());
+}
