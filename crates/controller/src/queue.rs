@@ -1,6 +1,6 @@
 //! Which key is looked at when. Pure: told the time, tells what is due.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use haar_clock::Moment;
@@ -14,7 +14,7 @@ const BACK_OFF_MAX: Duration = Duration::from_secs(60);
 /// The keys of one controller: due now, due later, being acted on, put aside.
 #[derive(Debug)]
 pub(crate) struct Queue<K> {
-    ready: BTreeSet<K>,
+    ready: Ready<K>,
     timers: BTreeSet<(Timestamp, K)>,
     timer_of: BTreeMap<K, Timestamp>,
     /// Failed: what failed is real, and so is the wait.
@@ -27,10 +27,31 @@ pub(crate) struct Queue<K> {
     quarantined: BTreeSet<K>,
 }
 
+/// Keys that are due, each once, those first that became so first.
+#[derive(Debug)]
+struct Ready<K> {
+    line: VecDeque<K>,
+    keys: BTreeSet<K>,
+}
+
+impl<K: Ord + Clone> Ready<K> {
+    fn insert(&mut self, key: K) {
+        if self.keys.insert(key.clone()) {
+            self.line.push_back(key);
+        }
+    }
+
+    fn pop(&mut self) -> Option<K> {
+        let key = self.line.pop_front()?;
+        self.keys.remove(&key);
+        Some(key)
+    }
+}
+
 impl<K: Ord + Clone> Queue<K> {
     pub(crate) fn new() -> Self {
         Self {
-            ready: BTreeSet::new(),
+            ready: Ready { line: VecDeque::new(), keys: BTreeSet::new() },
             timers: BTreeSet::new(),
             timer_of: BTreeMap::new(),
             back_offs: BTreeSet::new(),
@@ -98,7 +119,7 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// Takes a key that is due.
     pub(crate) fn take(&mut self) -> Option<K> {
-        self.ready.pop_first()
+        self.ready.pop()
     }
 
     pub(crate) fn started(&mut self, key: K) {
@@ -140,7 +161,7 @@ impl<K: Ord + Clone> Queue<K> {
     }
 
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
-        (self.ready.len() + self.dirty.len(), self.in_flight.len(), self.quarantined.len())
+        (self.ready.keys.len() + self.dirty.len(), self.in_flight.len(), self.quarantined.len())
     }
 
     /// True when the key is due again at once.

@@ -86,6 +86,11 @@ impl Controller for Lamps {
             }
         }
         match step {
+            Step::Switch(name, lit) if name.starts_with("flicker") => {
+                cx.clock.sleep(Duration::from_secs(1)).await;
+                let flicker = |row: &mut LampRow| (row.lit, row.wanted) = (lit, !lit);
+                change(&name, &flicker)?.durable().await?;
+            }
             Step::Switch(name, lit) => {
                 self.switched.fetch_add(1, SeqCst);
                 change(&name, &|row| row.lit = lit)?.durable().await?;
@@ -218,6 +223,18 @@ async fn acts_that_wait_for_others_keep_nobody_from_acting() {
     house.clock.sleep(HOUR).await;
     assert!((0..100).all(|count| house.lit(&format!("patient-{count:02}"))));
     assert_eq!(house.driver.stats()[0].in_flight, 0);
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_always_due_keep_no_other_waiting() {
+    let house = house();
+    for count in 0..40 {
+        house.put(&format!("flicker-{count:02}"), None).await;
+    }
+    house.put("porch", None).await;
+    house.clock.sleep(Duration::from_secs(10)).await;
+    assert!(house.lit("porch"));
     house.driver.stop().await;
 }
 
