@@ -5,13 +5,26 @@ use std::time::Duration;
 use haar_clock::IdSource;
 use haar_types::Timestamp;
 
-use crate::{Parcel, back_off};
+use crate::{Parcel, Verdict, back_off};
 
 /// The wait after the first failure; each further one is twice as long. *Ours*: AWS says
 /// exponential, with jitter.
 const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait. *Ours*: 185 attempts fit into a day.
 const BACK_OFF_LONGEST: Duration = Duration::from_secs(600);
+
+/// Age up to which a parcel is kept whose dead letter is refused for the moment. *Ours*: as long as
+/// a queue keeps a message at most.
+const DEAD_LETTER_AGE_MAX: Duration = Duration::from_secs(14 * 86_400);
+
+/// What becomes of a parcel that was given up: it is done with, unless its dead letter `may_pass`,
+/// though not now. Then all of it is tried again, so that it is not lost.
+pub fn after_dead_letter(parcel: &Parcel, may_pass: bool, now: Timestamp) -> Verdict {
+    match may_pass && now.since(parcel.sent_at) < DEAD_LETTER_AGE_MAX {
+        true => Verdict::Retry(back_off(BACK_OFF_FIRST, BACK_OFF_LONGEST, parcel.failed_count)),
+        false => Verdict::Done,
+    }
+}
 
 /// Retries as EventBridge, Scheduler and Pipes have them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -68,9 +68,11 @@ impl Events {
             Outcome::Again(wait) => Verdict::Retry(wait),
             Outcome::GivenUp(limit) => {
                 tracing::debug!(?failure, target = delivery.target.arn, "an event is given up");
-                self.measure.failed(&delivery.rule, now);
-                self.bury(delivery, failure, limit, parcel.failed_count).await;
-                Verdict::Done
+                let verdict = self.bury(delivery, failure, limit, parcel).await;
+                if verdict == Verdict::Done {
+                    self.measure.failed(&delivery.rule, now);
+                }
+                verdict
             }
         }
     }

@@ -144,6 +144,28 @@ fn what_passes_is_retried_and_what_lasts_goes_to_the_dead_letters() {
 }
 
 #[test]
+fn a_dead_letter_that_its_queue_refuses_for_the_moment_is_not_lost() {
+    story(async || {
+        let house = House::new();
+        let rule = json!({"EventPattern": "{\"source\": [\"shop\"]}"});
+        house.rule("r", rule, json!({"DeadLetterConfig": {"Arn": queue("dead")}})).await;
+        house.functions.fail("ResourceNotFoundException", false, 3);
+        house.queues.fail("ServiceUnavailable", true, 2);
+        house.put(json!({"n": 1})).await;
+        house.pass(Duration::from_secs(10)).await;
+        assert_eq!(house.queues.bodies().len(), 1);
+        assert!(house.functions.bodies().is_empty());
+
+        house.functions.fail("ResourceNotFoundException", false, 1);
+        house.queues.fail("AWS.SimpleQueueService.NonExistentQueue", false, 1);
+        house.put(json!({"n": 2})).await;
+        house.pass(Duration::from_secs(3600)).await;
+        assert_eq!(house.queues.bodies().len(), 1, "what is refused for good is given up");
+        assert!(house.functions.bodies().is_empty());
+    });
+}
+
+#[test]
 fn a_queue_has_the_event_before_its_sender_is_answered_or_is_tried_again() {
     story(async || {
         let house = House::new();

@@ -40,8 +40,7 @@ impl Errand for Execution {
             Outcome::Again(wait) => Verdict::Retry(wait),
             Outcome::GivenUp(limit) => {
                 tracing::debug!(?failure, target = self.target.arn, "an execution is given up");
-                room.bury(&self, &failure, limit, parcel.failed_count).await;
-                Verdict::Done
+                room.bury(&self, &failure, limit, parcel).await
             }
         }
     }

@@ -211,6 +211,21 @@ async fn failures_are_retried_then_given_to_the_dead_letter_queue() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_its_queue_refuses_for_the_moment_is_not_lost() {
+    let house = House::new();
+    let dead = "arn:aws:sqs:us-east-1:000000000000:dead";
+    // the target, its queue, the target again
+    house.receiver.fail("ResourceNotFoundException", false, 1);
+    house.receiver.fail("ServiceUnavailable", true, 1);
+    house.receiver.fail("ResourceNotFoundException", false, 1);
+    let target = json!({"Target": {"DeadLetterConfig": {"Arn": dead}}});
+    create(&house, "fails", "at(2027-01-15T08:00:10)", target).await;
+    house.pass(Duration::from_secs(60)).await;
+    let got: Vec<String> = house.receiver.got.lock().iter().map(|it| it.arn.clone()).collect();
+    assert_eq!(got, [dead]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn ten_thousand_of_the_same_minute_run_once_each() {
     let house = House::new();
     for n in 0..10_000 {

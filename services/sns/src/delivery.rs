@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use haar_courier::{Errand, Parcel, Verdict};
+use haar_courier::{Errand, Parcel, Verdict, after_dead_letter};
 use haar_kernel::Principal;
 use haar_kernel::targets::{Consignment, Sender, Undelivered};
 
@@ -123,11 +123,13 @@ impl Sns {
             return Verdict::Done;
         };
         let verdict = self.again(parcel, row, topic, &error);
+        if verdict != Verdict::Done {
+            return verdict;
+        }
+        tracing::debug!(%error, endpoint = row.endpoint, "a notification is given up");
+        let verdict = self.bury(parcel, (row, topic), (message, prepared), &error).await;
         if verdict == Verdict::Done {
-            let endpoint = &row.endpoint;
-            tracing::debug!(%error, endpoint, "a notification is given up");
             self.metrics.add(key, now, failed, 1.0);
-            self.bury(row, topic, message, prepared, &error).await;
         }
         verdict
     }
@@ -162,16 +164,16 @@ impl Sns {
         }
     }
 
-    /// Sends what was given up to the subscription's queue for dead letters.
+    /// Sends what was given up to the subscription's queue for dead letters, if it has one; tells
+    /// whether the parcel is done with.
     async fn bury(
         &self,
-        row: &SubscriptionRow,
-        topic: &TopicRow,
-        message: &Message,
-        prepared: &Prepared,
+        parcel: &Parcel,
+        (row, topic): (&SubscriptionRow, &TopicRow),
+        (message, prepared): (&Message, &Prepared),
         error: &Undelivered,
-    ) {
-        let Some(queue) = row.choices.dead_letter_queue() else { return };
+    ) -> Verdict {
+        let Some(queue) = row.choices.dead_letter_queue() else { return Verdict::Done };
         let (sender, region) = (sender_of(&topic.key), topic.key.region.clone());
         let body = Bytes::from(prepared.body.clone());
         let mut letter = Consignment::new(&queue, sender, region, body);
@@ -188,9 +190,9 @@ impl Sns {
             Err(_) => "NumberOfNotificationsFailedToRedriveToDlq",
         };
         self.metrics.add(&topic.key, now, metric, 1.0);
-        if let Err(error) = sent {
-            tracing::warn!(%error, queue, "a dead letter was not taken");
-        }
+        let Err(error) = sent else { return Verdict::Done };
+        tracing::warn!(%error, queue, "a dead letter was not taken");
+        after_dead_letter(parcel, error.is_transient, now)
     }
 }
 

@@ -6,6 +6,7 @@ mod house;
 
 use std::time::Duration;
 
+use haar_kernel::targets::Undelivered;
 use haar_sns_contract::*;
 use haar_sqs_contract::SendMessageRequest;
 use haar_wire::AwsError;
@@ -130,6 +131,26 @@ async fn what_a_queue_refuses_for_good_goes_to_the_dead_letters() {
     let letter = letters.first().unwrap();
     assert_eq!((letter.arn.as_str(), &letter.body[..]), (queue("dead").as_str(), &b"x"[..]));
     assert!(letter.attributes.contains(&("ErrorCode".to_owned(), "QueueDoesNotExist".to_owned())));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_dead_letter_that_its_queue_refuses_for_the_moment_is_not_lost() {
+    let house = House::new();
+    topic(&house, "t", json!({})).await;
+    let dead = json!({ "deadLetterTargetArn": queue("dead") }).to_string();
+    subscribe(&house, "t", "q", json!({ "RedrivePolicy": dead })).await;
+    let gone = AwsError::new("QueueDoesNotExist", 400, "The specified queue does not exist.");
+    house.queues.failures.lock().extend([gone.clone(), gone]);
+    house.others.1.lock().push(Undelivered {
+        code: "ServiceUnavailable".to_owned(),
+        message: "the disk is full".to_owned(),
+        is_transient: true,
+    });
+    publish(&house, "t", "x").await;
+    house.pass(60 * SECOND).await;
+    let letters: Vec<String> = house.others.0.lock().iter().map(|it| it.arn.clone()).collect();
+    assert_eq!(letters, [queue("dead")]);
+    assert!(house.queues.sent.lock().is_empty());
 }
 
 #[tokio::test(start_paused = true)]

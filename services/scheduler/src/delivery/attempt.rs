@@ -73,7 +73,7 @@ impl Scheduler {
     }
 }
 
-fn refused(code: &str, message: impl Into<String>) -> Undelivered {
+pub(super) fn refused(code: &str, message: impl Into<String>) -> Undelivered {
     Undelivered { code: code.to_owned(), message: message.into(), is_transient: false }
 }
 

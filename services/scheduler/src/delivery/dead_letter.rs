@@ -1,30 +1,32 @@
 //! Executions that no target took, on their way to a queue.
 
 use bytes::Bytes;
-use haar_courier::Exhausted;
+use haar_courier::{Exhausted, Parcel, Verdict, after_dead_letter};
 use haar_iam_contract::sender::role_sender;
 use haar_kernel::targets::{Consignment, Undelivered};
 
 use super::Execution;
-use super::attempt::SERVICE_PRINCIPAL;
+use super::attempt::{SERVICE_PRINCIPAL, refused};
 use crate::Scheduler;
 use crate::rules::input::{Invocation, seconds};
 
 impl Scheduler {
     /// Sends a given-up execution to the target's dead-letter queue, if it has one, as the
-    /// schedule's role. AWS docs: *Configuring a dead-letter queue for EventBridge Scheduler*.
+    /// schedule's role; tells whether the parcel is done with. AWS docs: *Configuring a dead-letter
+    /// queue for EventBridge Scheduler*.
     pub(super) async fn bury(
         &self,
         execution: &Execution,
         failure: &Undelivered,
         limit: Option<Exhausted>,
-        retry_count: u32,
-    ) {
+        parcel: &Parcel,
+    ) -> Verdict {
+        let retry_count = parcel.failed_count;
         let target = &execution.target;
         let config = target.dead_letter_config.as_ref();
         let Some(queue) = config.and_then(|config| config.arn.as_deref()) else {
             self.measure.dropped(&execution.schedule);
-            return;
+            return Verdict::Done;
         };
         let source = execution.schedule.group.arn();
         let invocation = Invocation {
@@ -39,14 +41,17 @@ impl Scheduler {
             Ok(sender) => {
                 let mut letter = Consignment::new(queue, sender, region, body);
                 letter.attributes = attributes(execution, failure, limit, retry_count);
-                self.doors.targets.deliver(&letter).await.map_err(|error| error.to_string())
+                self.doors.targets.deliver(&letter).await
             }
-            Err(_) => Err("the schedule's role cannot be assumed".to_owned()),
+            Err(_) => {
+                let text = "the schedule's role cannot be assumed";
+                Err(refused("AccessDeniedException", text))
+            }
         };
         self.measure.buried(&execution.schedule, sent.is_ok());
-        if let Err(error) = sent {
-            tracing::warn!(error, queue, "a dead letter was not taken");
-        }
+        let Err(error) = sent else { return Verdict::Done };
+        tracing::warn!(%error, queue, "a dead letter was not taken");
+        after_dead_letter(parcel, error.is_transient, self.doors.clock.now())
     }
 }
 

@@ -52,14 +52,17 @@ impl Flow<SendMessage> for Queues {
     }
 }
 
-/// What other rooms' targets got.
+/// What other rooms' targets got, and what the next deliveries are answered instead.
 #[derive(Default)]
-pub struct Others(pub Mutex<Vec<Consignment>>);
+pub struct Others(pub Mutex<Vec<Consignment>>, pub Mutex<Vec<Undelivered>>);
 
 impl Target for Others {
     fn deliver<'a>(&'a self, sent: &'a Consignment) -> BoxFuture<'a, Result<(), Undelivered>> {
-        self.0.lock().push(sent.clone());
-        Box::pin(std::future::ready(Ok(())))
+        let answer = self.1.lock().pop().map_or(Ok(()), Err);
+        if answer.is_ok() {
+            self.0.lock().push(sent.clone());
+        }
+        Box::pin(std::future::ready(answer))
     }
 }
 
