@@ -240,10 +240,14 @@ impl Engine {
             }
             Some(_) => {}
         }
+        let before = core.index.get(sequence).map(|record| (sequence, record.clone()));
         if let Some(record) = core.index.reschedule(sequence, due_at, now) {
             let mut batch = Batch::new();
             self.store.update(&mut batch, queue.id, sequence, &record);
-            self.store.apply(batch)?;
+            if let Err(error) = self.store.apply_to_empty(batch) {
+                queue.undo(core, &error, before.into_iter().collect(), now);
+                return Err(error);
+            }
         }
         drop(core);
         queue.arrived.notify_one();

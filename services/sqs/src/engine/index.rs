@@ -95,6 +95,14 @@ impl Index {
         }
     }
 
+    /// Has messages stand again as they did before, by their records of then.
+    pub(crate) fn put_back(&mut self, before: Vec<(u64, Record)>, now: Timestamp) {
+        for (sequence, record) in before {
+            self.remove(sequence);
+            self.insert(sequence, record, now);
+        }
+    }
+
     /// Takes the next ready message out; the caller puts it somewhere, or removes it.
     pub(crate) fn pop(&mut self, current: &mut Option<Arc<str>>) -> Option<u64> {
         let sequence = match self.is_fifo {

@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::dedup::Dedup;
 use super::index::Index;
+use super::record::Record;
 use super::store::Store;
 
 /// A queue's messages.
@@ -62,6 +63,21 @@ impl Queue {
             self.read.store(true, Ordering::Release);
         }
         Ok(MutexGuard::map(core, |core| core.as_mut().expect("just read")))
+    }
+
+    /// Undoes what was done to messages, by their records of before, where a full disk refused it.
+    /// After any other failure nobody knows what is on disk: see [`Self::forget`].
+    pub(crate) fn undo(
+        &self,
+        mut held: MappedMutexGuard<'_, Core>,
+        error: &KvError,
+        before: Vec<(u64, Record)>,
+        now: Timestamp,
+    ) {
+        match error {
+            KvError::Full(_) => held.index.put_back(before, now),
+            _ => self.forget(held),
+        }
     }
 
     /// Has the queue read anew when it is needed next: what was done to it did not reach the disk.

@@ -126,9 +126,17 @@ impl Store {
         Ok(())
     }
 
+    /// Applies a batch that lets a queue be emptied: also while the disk takes no new messages.
+    pub(crate) fn apply_to_empty(&self, mut batch: Batch) -> Result<(), KvError> {
+        batch.free_room();
+        self.kv.apply(batch)
+    }
+
     /// Notes that all messages up to `last` are to be removed.
     pub(crate) fn mark_purged(&self, queue: u64, last: u64) -> Result<(), KvError> {
-        self.purges.put(key(queue, last), Bytes::new())
+        let mut batch = Batch::new();
+        batch.put(&self.purges, key(queue, last), Bytes::new());
+        self.apply_to_empty(batch)
     }
 
     /// Up to where a queue was purged, as far as there is something left of it.

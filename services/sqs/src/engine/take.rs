@@ -6,6 +6,7 @@ use std::time::Duration;
 use haar_clock::Moment;
 use haar_kv::{Batch, KvError};
 use haar_types::Timestamp;
+use parking_lot::MappedMutexGuard;
 
 use super::queue::{Attempt, Core, Queue};
 use super::record::{Delivered, Record};
@@ -34,6 +35,15 @@ pub(crate) struct Dead {
 /// Too many messages are in flight.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Full;
+
+/// What a receive has taken out, and how it stood before.
+#[derive(Default)]
+struct Picked {
+    before: Vec<(u64, Record)>,
+    taken: Vec<Delivered>,
+    /// By where they go.
+    dead: Vec<(u64, Record)>,
+}
 
 /// Wakes another waiter when this one leaves: what it was told may be for others too.
 struct Waiting<'a>(&'a Queue);
@@ -91,35 +101,30 @@ impl Engine {
     ) -> Result<(Result<Vec<Delivered>, Full>, Option<Timestamp>), KvError> {
         let mut core = queue.lock(&self.store, now)?;
         core.index.promote(now);
-        if let Some(again) = self.again(queue, &mut core, take, now)? {
-            return Ok((Ok(again), None));
+        if let Some(deliveries) = asked_again(&mut core, take, now) {
+            return Ok((Ok(self.again(queue, core, &deliveries, (take, now))?), None));
         }
         let due_before = core.index.next_due();
         let room = take.in_flight_max.saturating_sub(core.index.counts().in_flight);
         if room == 0 && !queue.is_fifo {
             return Ok((Err(Full), due_before)); // FIFO queues only give nothing
         }
-        let (mut batch, mut taken, mut dead) = (Batch::new(), Vec::new(), Vec::new());
+        let (mut picked, mut batch) = (Picked::default(), Batch::new());
         let mut current = None;
-        while taken.len() < take.count_max.min(room) {
-            let Some(sequence) = core.index.pop(&mut current) else { break };
-            let count = core.index.get(sequence).map_or(0, |record| record.receive_count);
-            match take.dead.as_ref().filter(|dead| count >= dead.receives_max) {
-                Some(to) => dead.extend(self.bury(&mut batch, queue, &mut core, sequence, to)?),
-                None => {
-                    let delivery = self.ids.draw();
-                    let due_at = now + take.visibility;
-                    let record = core.index.deliver(sequence, delivery, now, due_at);
-                    taken.extend(record.map(|record| Delivered { sequence, record }));
-                }
+        let done = loop {
+            if picked.taken.len() >= take.count_max.min(room) {
+                break Ok(());
             }
-        }
+            let Some(sequence) = core.index.pop(&mut current) else { break Ok(()) };
+            let to = (queue, take, now);
+            if let Err(error) = self.pick(&mut batch, &mut core, &mut picked, sequence, to) {
+                break Err(error);
+            }
+        };
         core.index.settle(current);
-        for Delivered { sequence, record } in &taken {
-            self.store.update(&mut batch, queue.id, *sequence, record);
-        }
-        if let Err(error) = self.store.apply(batch) {
-            queue.forget(core);
+        let Picked { before, taken, dead } = picked;
+        if let Err(error) = done.and_then(|()| self.store.apply_to_empty(batch)) {
+            queue.undo(core, &error, before, now);
             return Err(error);
         }
         note(&mut core, take, &taken, now);
@@ -136,32 +141,54 @@ impl Engine {
         Ok((Ok(taken), next_due))
     }
 
-    /// What the same attempt got before, if none of it was touched since; seen for as long
-    /// again.
+    /// Hands a popped message out, or moves it to the dead.
+    fn pick(
+        &self,
+        batch: &mut Batch,
+        core: &mut Core,
+        picked: &mut Picked,
+        sequence: u64,
+        (queue, take, now): (&Queue, &Take, Timestamp),
+    ) -> Result<(), KvError> {
+        let Some(before) = core.index.get(sequence).cloned() else { return Ok(()) };
+        let count = before.receive_count;
+        picked.before.push((sequence, before));
+        match take.dead.as_ref().filter(|dead| count >= dead.receives_max) {
+            Some(to) => picked.dead.extend(self.bury(batch, queue, core, sequence, to)?),
+            None => {
+                let due_at = now + take.visibility;
+                let record = core.index.deliver(sequence, self.ids.draw(), now, due_at);
+                if let Some(record) = record {
+                    self.store.update(batch, queue.id, sequence, &record);
+                    picked.taken.push(Delivered { sequence, record });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands out again what an attempt got; seen for as long again.
     fn again(
         &self,
         queue: &Queue,
-        core: &mut Core,
-        take: &Take,
-        now: Timestamp,
-    ) -> Result<Option<Vec<Delivered>>, KvError> {
-        core.attempts.retain(|_, attempt| attempt.until > now);
-        let attempt = take.attempt.as_ref().and_then(|id| core.attempts.get(id));
-        let Some(deliveries) = attempt.map(|attempt| attempt.deliveries.clone()) else {
-            return Ok(None);
-        };
-        if !deliveries.iter().all(|(at, delivery)| core.index.is_in_flight(*at, *delivery)) {
-            return Ok(None);
-        }
-        let (mut batch, mut taken) = (Batch::new(), Vec::new());
-        for (sequence, _) in deliveries {
+        mut core: MappedMutexGuard<'_, Core>,
+        deliveries: &[(u64, u64)],
+        (take, now): (&Take, Timestamp),
+    ) -> Result<Vec<Delivered>, KvError> {
+        let (mut batch, mut picked) = (Batch::new(), Picked::default());
+        for (sequence, _) in deliveries.iter().copied() {
+            let before = core.index.get(sequence).cloned();
+            picked.before.extend(before.map(|before| (sequence, before)));
             if let Some(record) = core.index.reschedule(sequence, now + take.visibility, now) {
                 self.store.update(&mut batch, queue.id, sequence, &record);
-                taken.push(Delivered { sequence, record });
+                picked.taken.push(Delivered { sequence, record });
             }
         }
-        self.store.apply(batch)?;
-        Ok(Some(taken))
+        if let Err(error) = self.store.apply_to_empty(batch) {
+            queue.undo(core, &error, picked.before, now);
+            return Err(error);
+        }
+        Ok(picked.taken)
     }
 
     /// Moves a popped message to the dead, in one batch; its place there is to be taken.
@@ -200,10 +227,17 @@ impl Engine {
         let (mut batch, mut moved, mut kept) = (Batch::new(), Vec::new(), Vec::new());
         let mut core = queue.lock(&self.store, now)?;
         core.index.promote(now);
-        let mut current = None;
+        let (mut current, mut before, mut done) = (None, Vec::new(), Ok(()));
         while moved.len() < count {
             let Some(sequence) = core.index.pop(&mut current) else { break };
-            let content = self.store.content(queue.id, sequence)?;
+            before.extend(core.index.get(sequence).map(|record| (sequence, record.clone())));
+            let content = match self.store.content(queue.id, sequence) {
+                Ok(content) => content,
+                Err(error) => {
+                    done = Err(error);
+                    break;
+                }
+            };
             let source = content.as_ref().and_then(|content| content.source_arn.as_deref());
             let Some((to, mut content)) = target(source).zip(content) else {
                 kept.push(sequence);
@@ -224,8 +258,8 @@ impl Engine {
         for sequence in kept {
             core.index.reschedule(sequence, now, now);
         }
-        if let Err(error) = self.store.apply(batch) {
-            queue.forget(core);
+        if let Err(error) = done.and_then(|()| self.store.apply(batch)) {
+            queue.undo(core, &error, before, now);
             return Err(error);
         }
         drop(core);
@@ -235,6 +269,14 @@ impl Engine {
         }
         Ok(count)
     }
+}
+
+/// What the same attempt got before, if none of it was touched since.
+fn asked_again(core: &mut Core, take: &Take, now: Timestamp) -> Option<Vec<(u64, u64)>> {
+    core.attempts.retain(|_, attempt| attempt.until > now);
+    let deliveries = core.attempts.get(take.attempt.as_ref()?)?.deliveries.clone();
+    let mut each = deliveries.iter();
+    each.all(|(at, delivery)| core.index.is_in_flight(*at, *delivery)).then_some(deliveries)
 }
 
 /// Remembers what an attempt got.

@@ -72,6 +72,20 @@ impl House {
         Self::over(Clock::simulated(BEGIN), ledger, Kv::ephemeral())
     }
 
+    /// A house on a disk.
+    pub fn on(kv: Kv) -> Self {
+        let ledger = Ledger::ephemeral(Sqs::tables(haar_kernel::tables()));
+        Self::over(Clock::simulated(BEGIN), ledger, kv)
+    }
+
+    /// The same control state with other records, as another process finds it.
+    pub async fn again_on(self, kv: impl FnOnce() -> Kv) -> Self {
+        self.driver.stop().await;
+        let (clock, ledger) = (self.doors.clock.clone(), self.doors.ledger.clone());
+        drop(self);
+        Self::over(clock, ledger, kv())
+    }
+
     /// The same state, as another process finds it.
     pub async fn again(self) -> Self {
         self.driver.stop().await;
