@@ -2,12 +2,14 @@
 
 import json
 import time
+import urllib.parse
 import urllib.request
 
 import pytest
 from botocore.exceptions import ClientError
 
 from support.enforced import refusal
+from support.forms import form
 
 
 def allow(action, resource="*", **condition):
@@ -54,6 +56,57 @@ def test_how_a_request_is_signed_may_decide(closed, root, user):
                    Null={"s3:x-amz-content-sha256": "false"})
     whole.get_object(**where)
     assert status(link(whole)) == 403
+
+
+def test_links_and_forms_in_the_manner_of_version_2_are_proven(closed, root, user):
+    """Without a word about versions, boto3 signs what it hands out for us-east-1 in this manner."""
+    owner = closed.client("s3", **root)
+    owner.create_bucket(Bucket="older")
+    owner.put_object(Bucket="older", Key="k x", Body=b"x")
+    where = {"Bucket": "older", "Key": "k x"}
+    key = user("older", allow(["s3:GetObject", "s3:PutObject"],
+                              StringEquals={"s3:signatureversion": "AWS"}))
+    s3 = closed.client("s3", **key)
+
+    url = s3.generate_presigned_url("get_object", Params={**where, "ResponseContentType": "text/x"})
+    assert "X-Amz-" not in url and "Signature=" in url
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"x" and answer.headers["content-type"] == "text/x"
+    assert refusal(s3.get_object, **where)[0] == "AccessDenied"  # this one is of version 4
+    assert status(url.replace("k%20x", "other")) == 403
+    assert status(s3.generate_presigned_url("get_object", Params=where, ExpiresIn=-1)) == 403
+    stranger = closed.client("s3", key=key["key"], secret="wrong")
+    code, _, body = closed.http("GET", "", base=stranger.generate_presigned_url("get_object", Params=where))
+    assert code == 403 and b"<Code>SignatureDoesNotMatch</Code>" in body
+    put = s3.generate_presigned_url("put_object", Params={**where, "ContentType": "text/y"})
+    assert closed.http("PUT", "", b"y", {"content-type": "text/y"}, base=put)[0] == 200
+    assert closed.http("PUT", "", b"z", {"content-type": "text/z"}, base=put)[0] == 403
+    owner.create_bucket(Bucket="young", CreateBucketConfiguration={"LocationConstraint": "eu-north-1"})
+    link = owner.generate_presigned_url("list_objects_v2", Params={"Bucket": "young"})
+    code, _, body = closed.http("GET", "", base=link)
+    assert code == 400 and b"Please use AWS4-HMAC-SHA256." in body
+    session = closed.client("sts", **root).get_session_token()["Credentials"]
+    guest = closed.client("s3", key=session["AccessKeyId"], secret=session["SecretAccessKey"],
+                          token=session["SessionToken"])
+    assert urllib.request.urlopen(guest.generate_presigned_url("get_object", Params=where)).read() == b"y"
+
+    fields = s3.generate_presigned_post("older", "sent")["fields"]
+    assert "signature" in fields
+    for filled, expected in [(fields, 204), ({**fields, "signature": "x"}, 403)]:
+        kind, body = form(filled, b"by form")
+        assert closed.http("POST", "/older", body, {"content-type": kind})[0] == expected
+    assert owner.get_object(Bucket="older", Key="sent")["Body"].read() == b"by form"
+    link = urllib.parse.urlsplit(s3.generate_presigned_url("get_object", Params=where))
+    host = {"host": f"older.s3.localhost:{closed.port}"}
+    assert closed.http("GET", f"/k%20x?{link.query}", headers=host)[2] == b"y"
+
+
+def test_a_bucket_tells_everybody_its_region(closed, root):
+    """Clients ask so, without a signature, where to call: Go's GetBucketRegion, Arrow, DuckDB."""
+    closed.client("s3", **root).create_bucket(
+        Bucket="afar", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    code, headers, _ = closed.http("HEAD", "/afar")
+    assert (code, headers["x-amz-bucket-region"]) == (403, "eu-west-1")
 
 
 def test_versions_are_known_for_each_of_many_that_are_deleted(closed, root, user):

@@ -438,7 +438,14 @@ def test_policies_decide_also_for_strangers(closed, root):
     assert closed.http("GET", "/guarded/listed")[::2] == (200, b"l")
     assert closed.http("GET", "/guarded/listed?acl")[0] == 403
     old = closed.client("s3", signature_version="s3", **root)
-    assert code_of(old.list_buckets) == "InvalidRequest"
+    assert any(each["Name"] == "guarded" for each in old.list_buckets()["Buckets"])
+    assert old.list_objects_v2(Bucket="guarded", Prefix="listed")["KeyCount"] == 1
+    old.put_object(Bucket="guarded", Key="old é", Body=b"o", Metadata={"a": "b"})
+    assert old.get_object(Bucket="guarded", Key="old é", ResponseContentType="x/y")["ContentType"] == "x/y"
+    s3.create_bucket(Bucket="younger", CreateBucketConfiguration={"LocationConstraint": "eu-central-1"})
+    assert code_of(old.list_objects_v2, Bucket="younger") == "InvalidRequest"
+    liar = closed.client("s3", signature_version="s3", key=root["key"], secret="wrong")
+    assert code_of(liar.list_buckets) == "SignatureDoesNotMatch"
     reader = closed.client("s3", **user_of(closed, root, "reader", {
         "Effect": "Allow", "Action": ["s3:GetObject", "s3:ListBucket"],
         "Resource": ["arn:aws:s3:::guarded", "arn:aws:s3:::guarded/*"]}))

@@ -46,6 +46,8 @@ pub struct Call {
 pub struct Signature {
     /// Where it stands.
     pub place: SignaturePlace,
+    /// In which manner: `AWS4-HMAC-SHA256`, or `AWS` in that of version 2.
+    pub version: &'static str,
     /// When it says that it was made.
     pub at: Option<Timestamp>,
     /// What it says of the body: `x-amz-content-sha256`.

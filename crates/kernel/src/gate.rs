@@ -7,6 +7,7 @@ use haar_policy::{
     Decision, Document, PolicySet, Principal as Identity, Reason, RequestContext, decide,
 };
 use haar_types::{AccountId, Region, Timestamp};
+use haar_wire::sigv2::{self, OldClaim};
 use haar_wire::sigv4::{self, ChunkDecoder, Claim, Dialect, SigError, SigFault, Validity};
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
 use http::request::Parts;
@@ -18,6 +19,10 @@ use crate::{
 
 /// Longest text that `DecodeAuthorizationMessage` takes.
 const SEALED_LENGTH_MAX: usize = 10_240;
+
+/// What policies call the manners in which requests are signed.
+const VERSION_4: &str = "AWS4-HMAC-SHA256";
+const VERSION_2: &str = "AWS";
 
 /// What the gate looks at to find out who calls.
 pub(crate) struct Presented<'a> {
@@ -55,29 +60,33 @@ pub(crate) fn identify(
 pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Caller, SigError> {
     let settings = kernel.settings();
     let claim = sigv4::claim(presented.parts);
-    let old_key = if claim.is_none() { sigv4::old_key(presented.parts) } else { None };
+    let old = if claim.is_none() { sigv2::claim(presented.parts) } else { None };
     let named = claim.as_ref().and_then(|claim| claim.region.parse().ok());
     let region = named.unwrap_or_else(|| settings.region.clone());
     let mut signature = None;
     let (principal, chunks) = match (kernel.doors().auth_of(presented.parts), claim) {
-        (Auth::Permissive, None) => match old_key {
-            Some(access_key_id) => {
-                sigv4::refuse_old_expired(presented.parts, machine_now(kernel))?;
-                let access_key_id = access_key_id.into();
-                (believed(kernel, &Claim { access_key_id, ..Claim::default() }), None)
+        (Auth::Permissive, None) => match old {
+            Some(old) => {
+                old.refuse_expired(machine_now(kernel))?;
+                (believed(kernel, &old.access_key_id, old.session_token.as_deref()), None)
             }
             None => (Arc::new(Principal::root(settings.account.clone())), None),
         },
-        (Auth::Enforce, None) if old_key.is_some() => return Err(SigError::outdated()),
         (Auth::Permissive, Some(claim)) => {
             // no secret is needed to know that a link's time is over
             sigv4::refuse_expired(&claim, machine_now(kernel))?;
-            (believed(kernel, &claim), None)
+            (believed(kernel, &claim.access_key_id, claim.session_token.as_deref()), None)
         }
-        (Auth::Enforce, None) if presented.may_be_unsigned => {
-            (Arc::new(Principal::anonymous(settings.account.clone())), None)
-        }
-        (Auth::Enforce, None) => return Err(SigError::missing()),
+        (Auth::Enforce, None) => match old {
+            Some(old) => {
+                signature = presented.tells_signature.then(|| old_signature_of(&old));
+                (proven_old(kernel, presented, &old)?, None)
+            }
+            None if presented.may_be_unsigned => {
+                (Arc::new(Principal::anonymous(settings.account.clone())), None)
+            }
+            None => return Err(SigError::missing()),
+        },
         (Auth::Enforce, Some(claim)) => {
             signature = presented.tells_signature.then(|| signature_of(&claim, presented.parts));
             proven(kernel, presented, &claim)?
@@ -93,7 +102,16 @@ fn signature_of(claim: &Claim<'_>, parts: &Parts) -> Signature {
         None => SignaturePlace::Header,
     };
     let payload = parts.headers.get("x-amz-content-sha256").and_then(|text| text.to_str().ok());
-    Signature { place, at: claim.signed_time(), payload: payload.map(str::to_owned) }
+    let payload = payload.map(str::to_owned);
+    Signature { place, version: VERSION_4, at: claim.signed_time(), payload }
+}
+
+fn old_signature_of(claim: &OldClaim) -> Signature {
+    let place = match claim.is_presigned {
+        true => SignaturePlace::Query,
+        false => SignaturePlace::Header,
+    };
+    Signature { place, version: VERSION_2, at: None, payload: None }
 }
 
 /// Finds who signed a text of a form.
@@ -104,12 +122,18 @@ pub(crate) fn signer(
 ) -> Result<Caller, SigError> {
     let settings = kernel.settings();
     let mut claim = sigv4::text_claim(signed.credential, signed.token, signed.signature);
+    let is_old = !signed.credential.contains('/');
+    if is_old {
+        claim.access_key_id = signed.credential.into();
+        claim.service = signed.service.into();
+    }
     claim.signed_at = signed.signed_at.unwrap_or_default().into();
     let (place, at) = (SignaturePlace::Form, claim.signed_time());
-    let signature = Some(Signature { place, at, payload: None });
+    let version = if is_old { VERSION_2 } else { VERSION_4 };
+    let signature = Some(Signature { place, version, at, payload: None });
     let region = claim.region.parse().unwrap_or_else(|_| settings.region.clone());
     if auth == Auth::Permissive {
-        let principal = believed(kernel, &claim);
+        let principal = believed(kernel, &claim.access_key_id, claim.session_token.as_deref());
         return Ok(Caller { principal, region, chunks: None, signature });
     }
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), machine_now(kernel));
@@ -118,8 +142,12 @@ pub(crate) fn signer(
     if claim.service != signed.service {
         return Err(SigError::wrong_service(signed.service));
     }
-    sigv4::verify_text(&claim, &identity.secret, signed.text)?;
-    kernel.identities().used(key, signed.service, &claim.region, kernel.doors().clock.now());
+    match is_old {
+        true => sigv2::verify_text(&identity.secret, signed.text, signed.signature)?,
+        false => sigv4::verify_text(&claim, &identity.secret, signed.text)?,
+    }
+    let now = kernel.doors().clock.now();
+    kernel.identities().used(key, signed.service, region.as_str(), now);
     Ok(Caller { principal: identity.principal, region, chunks: None, signature })
 }
 
@@ -137,10 +165,8 @@ fn unknown(error: IdentityError) -> SigError {
 
 /// Permissive mode: a key that haar knows is its owner's, a 12-digit one names an account,
 /// any other is the default account's.
-fn believed(kernel: &Kernel, claim: &Claim<'_>) -> Arc<Principal> {
+fn believed(kernel: &Kernel, key: &str, token: Option<&str>) -> Arc<Principal> {
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), machine_now(kernel));
-    let key = &*claim.access_key_id;
-    let token = claim.session_token.as_deref();
     if let Ok(known) = kernel.identities().identify(&snapshot, key, token, now) {
         return known.principal;
     }
@@ -178,6 +204,26 @@ fn proven(
     }
     kernel.identities().used(key, service, &claim.region, kernel.doors().clock.now());
     Ok((identity.principal, verified.chunks))
+}
+
+/// The same of a signature in the manner of version 2, which S3 alone takes: the service whose
+/// policies tell it from one of version 4.
+fn proven_old(
+    kernel: &Kernel,
+    presented: &Presented<'_>,
+    claim: &OldClaim,
+) -> Result<Arc<Principal>, SigError> {
+    if !presented.tells_signature {
+        return Err(SigError::outdated());
+    }
+    let (snapshot, now) = (kernel.doors().ledger.snapshot(), machine_now(kernel));
+    let (key, token) = (&*claim.access_key_id, claim.session_token.as_deref());
+    let identity = kernel.identities().identify(&snapshot, key, token, now).map_err(unknown)?;
+    let validity = Validity { now, check_skew: kernel.settings().clock_skew_check };
+    claim.verify(&identity.secret, presented.parts, &validity)?;
+    let region = kernel.settings().region.as_str();
+    kernel.identities().used(key, presented.service, region, kernel.doors().clock.now());
+    Ok(identity.principal)
 }
 
 /// Whose words a route's protocol takes for refused signatures.

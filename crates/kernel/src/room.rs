@@ -57,7 +57,7 @@ pub trait Room: Send + Sync + 'static {
     }
 
     /// True when the service has condition keys about how a request is signed: calls then hold
-    /// [`Call::signature`].
+    /// [`Call::signature`], and signatures of version 2 are taken.
     fn weighs_signatures(&self) -> bool {
         false
     }

@@ -106,7 +106,7 @@ impl Doors {
 pub struct SignedText<'a> {
     /// The signing name of the service that it is for.
     pub service: &'static str,
-    /// `KEY/DATE/REGION/SERVICE/aws4_request`.
+    /// `KEY/DATE/REGION/SERVICE/aws4_request`, or the key alone.
     pub credential: &'a str,
     /// The session's token.
     pub token: Option<&'a str>,
@@ -114,6 +114,6 @@ pub struct SignedText<'a> {
     pub signed_at: Option<&'a str>,
     /// The text.
     pub text: &'a str,
-    /// Its signature, in hex.
+    /// Its signature: in hex, or in Base64 by the key alone, in the manner of version 2.
     pub signature: &'a str,
 }

@@ -21,27 +21,32 @@ pub(crate) fn name(parts: &Parts) -> &str {
 /// with, where this service knows such.
 pub fn path<'a>(service: &ServiceSchema, parts: &'a Parts, signed: Option<&str>) -> Cow<'a, str> {
     let path = parts.uri.path();
-    let label = service.host_label.then(|| label(service, name(parts), signed)).flatten();
+    let is_signed = signed.is_some_and(|name| name == service.signing_name);
+    let label = || label(service.endpoint_prefix, name(parts), is_signed);
+    let label = service.host_label.then(label).flatten();
     match label {
         Some(label) => Cow::Owned(format!("/{label}{path}")),
         None => Cow::Borrowed(path),
     }
 }
 
+/// The bucket that a host's name begins with, for requests that are S3's.
+pub(crate) fn bucket(parts: &Parts) -> Option<&str> {
+    label("s3", name(parts), true)
+}
+
 /// What stands before the service's own name, or, where a caller's signature names the service
 /// and the host does not, before a local name.
-fn label<'a>(service: &ServiceSchema, host: &'a str, signed: Option<&str>) -> Option<&'a str> {
+fn label<'a>(own: &str, host: &'a str, is_signed: bool) -> Option<&'a str> {
     if !host.contains('.') || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok() {
         return None;
     }
-    let own = service.endpoint_prefix;
     for mark in [format!(".{own}."), format!(".{own}-")] {
         if let Some(at) = host.rfind(&mark) {
             return Some(&host[..at]).filter(|label| !label.is_empty());
         }
     }
     let names_itself = host.split(['.', '-']).next() == Some(own);
-    let is_signed = signed.is_some_and(|name| name == service.signing_name);
     let local = [".localhost", ".localhost.localstack.cloud"];
     let label = local.iter().find_map(|suffix| host.strip_suffix(suffix))?;
     (is_signed && !names_itself && !label.is_empty()).then_some(label)

@@ -29,6 +29,7 @@ mod pattern;
 mod report;
 mod schema;
 mod shape;
+pub mod sigv2;
 pub mod sigv4;
 mod strangers;
 mod text;

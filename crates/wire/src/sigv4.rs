@@ -18,10 +18,10 @@ mod sign;
 mod verify;
 
 pub use chunk::{ChunkDecoder, ChunkEvent};
-pub use claim::{Claim, Payload, claim, old_key, text_claim};
+pub use claim::{Claim, Payload, claim, text_claim};
 pub use error::{Dialect, SigError, SigFault};
 pub use sign::Signer;
-pub use verify::{Validity, Verified, refuse_expired, refuse_old_expired, verify, verify_text};
+pub use verify::{Validity, Verified, refuse_expired, verify, verify_text};
 
 /// Hex of the SHA-256 of `bytes`, as `body_hash` of [`verify`] wants it.
 pub fn body_hash(bytes: &[u8]) -> String {

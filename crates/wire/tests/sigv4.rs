@@ -15,7 +15,7 @@ use haar_wire::sigv4::{
 };
 use http::Request;
 use http::request::Parts;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const SECRET: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 
@@ -82,6 +82,28 @@ fn what_botocore_signs_is_proven() {
         // a presigned request of another service is signed for an empty body
         prove(&vector.signed, &vector.body, now).expect(&vector.name);
     }
+}
+
+#[test]
+fn over_http_2_the_authority_may_be_signed_in_the_hosts_place() {
+    let signed = "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20260131/us-east-1/kinesis/aws4_request, \
+        SignedHeaders=:authority;content-type;x-amz-content-sha256;x-amz-date;x-amz-target, \
+        Signature=e4f61ad1cecf898a28cd2995e44f7124876a94d3bef5993129a158189136c33d";
+    let headers = json!([
+        ["x-amz-target", "Kinesis_20131202.ListStreams"],
+        ["content-type", "application/x-amz-json-1.1"],
+        ["x-amz-date", "20260131T093000Z"],
+        [
+            "x-amz-content-sha256",
+            "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        ],
+        ["authorization", signed],
+    ]);
+    let now = Timestamp(1_769_851_800_000);
+    let by_javascript = parts("POST", "http://127.0.0.1:4566/", &headers);
+    prove(&by_javascript, b"{}", now).unwrap();
+    let elsewhere = parts("POST", "http://127.0.0.1:4567/", &headers);
+    assert_eq!(fault(&elsewhere, b"{}", now), SigFault::Mismatch);
 }
 
 #[test]

@@ -11,6 +11,7 @@ use haar_kernel::{Auth, Call, Question, Room};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, Principal, Reason};
 use haar_s3_contract::model::{CopyObjectRequest, Payer, Permission, SERVICE, TaggingDirective};
+use haar_wire::sigv4::SigError;
 use haar_wire::{
     AwsError, Body, Member, Misread, OperationSchema, Route, ServiceSchema, Shape, text_member,
 };
@@ -29,6 +30,19 @@ use crate::store::Record;
 use crate::{S3, cors, refusal};
 pub(crate) use asks::Ask;
 use asks::{asks, keys_of, keys_of_signature, of_tags_along};
+
+/// The regions of before 2014, whose buckets take signatures of version 2.
+const OLDER_REGIONS: [&str; 9] = [
+    "ap-northeast-1",
+    "ap-southeast-1",
+    "ap-southeast-2",
+    "eu-west-1",
+    "sa-east-1",
+    "us-east-1",
+    "us-gov-west-1",
+    "us-west-1",
+    "us-west-2",
+];
 
 impl Room for S3 {
     fn service(&self) -> &'static ServiceSchema {
@@ -63,6 +77,9 @@ impl Room for S3 {
         }
         if call.auth == Auth::Permissive {
             return Ok(());
+        }
+        if let Some(bucket) = &bucket {
+            refuse_outdated(call, bucket)?;
         }
         let keys = keys_of(input, call.now);
         for ask in asks(operation, input)? {
@@ -119,6 +136,13 @@ impl Room for S3 {
             answer.headers_mut().remove("x-amz-restore-output-path");
             *answer.status_mut() = StatusCode::ACCEPTED;
         }
+        if route.operation.name == "HeadBucket"
+            && answer.status() == StatusCode::FORBIDDEN
+            && let Some(Ok(bucket)) = route.label("Bucket").map(|name| self.bucket(name))
+        {
+            // clients ask so, as nobody, which region they should call
+            cors::set(answer.headers_mut(), "x-amz-bucket-region", bucket.region.as_str());
+        }
         let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
         let (origin, payer) = (header("origin"), header("x-amz-request-payer"));
         if (origin.is_some() || payer.is_some())
@@ -155,6 +179,15 @@ fn refuse_other_owner(bucket: &BucketRow, expected: Option<String>) -> Result<()
     match expected {
         Some(expected) if expected != bucket.account.to_string() => Err(refusal::access_denied()),
         _ => Ok(()),
+    }
+}
+
+/// Refuses a signature of version 2 at a bucket of a region that takes version 4 alone.
+pub(crate) fn refuse_outdated(call: &Call, bucket: &BucketRow) -> Result<(), AwsError> {
+    let is_old = call.signature.as_ref().is_some_and(|signature| signature.version == "AWS");
+    match is_old && !OLDER_REGIONS.contains(&bucket.region.as_str()) {
+        true => Err(refusal::invalid_request(SigError::outdated().message)),
+        false => Ok(()),
     }
 }
 

@@ -41,6 +41,32 @@ async fn every_checksum_of_the_model_is_computed_and_compared() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_checksum_mode_is_read_in_small_letters_too() {
+    let house = house().await;
+    house.raw::<PutObject>(put("k", "body")).await.unwrap();
+    let read = async |mode: &str| {
+        let head = json!({ "Bucket": "bbb", "Key": "k", "ChecksumMode": mode });
+        let get = GetObjectRequest {
+            bucket: "bbb".to_owned(),
+            key: "k".to_owned(),
+            checksum_mode: Some(mode.to_owned()),
+            ..Default::default()
+        };
+        let got = house.raw::<GetObject>(get).await;
+        (house.call::<HeadObject>(head).await, got.map(|got| got.checksum_crc64_nvme))
+    };
+    for mode in ["ENABLED", "enabled"] {
+        let (head, got) = read(mode).await;
+        assert!(head.unwrap()["ChecksumCRC64NVME"].is_string() && got.unwrap().is_some(), "{mode}");
+    }
+    let (head, got) = read("yes").await;
+    for (code, text) in [head.unwrap_err(), got.unwrap_err()] {
+        assert_eq!(code, "InvalidRequest");
+        assert_eq!(text, "Value for x-amz-checksum-mode header is invalid.");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_upload_ends_in_the_checksum_mode_that_it_began_in() {
     let house = house().await;
     let begin = json!({ "Bucket": "bbb", "Key": "k", "ChecksumAlgorithm": "CRC32",

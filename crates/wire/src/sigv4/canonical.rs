@@ -85,7 +85,7 @@ fn encode_anew(text: &str) -> String {
 /// All values of a header, trimmed, runs of spaces made one.
 fn header_value(parts: &Parts, name: &str) -> Vec<u8> {
     let values = values_of(&parts.headers, name);
-    if values.is_empty() && name == "host" {
+    if values.is_empty() && matches!(name, "host" | ":authority") {
         let authority = parts.uri.authority().map_or("", |authority| authority.as_str());
         return authority.as_bytes().to_vec(); // HTTP/2 has `:authority` instead
     }

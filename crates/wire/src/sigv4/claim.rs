@@ -143,20 +143,6 @@ pub fn text_claim<'a>(
     claim
 }
 
-/// The access key of a request that is signed in the manner of version 2, which no bucket takes
-/// any more: by its header `Authorization: AWS KEY:SIGNATURE`, or by its query.
-pub fn old_key(parts: &Parts) -> Option<String> {
-    let of_header = text_of(&parts.headers, "authorization")
-        .and_then(|text| text.strip_prefix("AWS ")?.split_once(':'))
-        .map(|(key, _)| key.trim().to_owned());
-    let of_query = || {
-        let mut pairs = parts.uri.query()?.split('&').filter_map(|pair| pair.split_once('='));
-        let (_, key) = pairs.find(|(name, _)| *name == "AWSAccessKeyId")?;
-        Some(percent_decode_str(key).decode_utf8_lossy().into_owned())
-    };
-    of_header.or_else(of_query)
-}
-
 fn from_header(parts: &Parts) -> Option<Claim<'_>> {
     let headers = &parts.headers;
     let text = text_of(headers, "authorization")?.trim();

@@ -197,7 +197,7 @@ fn refuse_credential(claim: &Claim<'_>) -> Result<(), SigError> {
 
 fn refuse_unsigned_headers(claim: &Claim<'_>, parts: &Parts) -> Result<(), SigError> {
     let is_signed = |name: &str| claim.signs(name);
-    if !is_signed("host") {
+    if !is_signed("host") && !is_signed(":authority") {
         let text = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
         return Err(SigError::new(SigFault::Mismatch, text));
     }
@@ -222,21 +222,6 @@ pub fn refuse_expired(claim: &Claim<'_>, now: Timestamp) -> Result<(), SigError>
     match (claim.presigned, signed_at) {
         (Some(lifetime), Some(signed_at)) if now > signed_at + lifetime => {
             Err(expired(claim, signed_at + lifetime, now))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// The same for one that is presigned in the manner of version 2.
-///
-/// # Errors
-/// When it has expired.
-pub fn refuse_old_expired(parts: &Parts, now: Timestamp) -> Result<(), SigError> {
-    let mut pairs = parts.uri.query().unwrap_or("").split('&');
-    let end = pairs.find_map(|pair| pair.strip_prefix("Expires="));
-    match end.and_then(|end| end.parse::<i64>().ok()) {
-        Some(end) if now.0 > end.saturating_mul(1_000) => {
-            Err(SigError::new(SigFault::ExpiredRequest, "Request has expired"))
         }
         _ => Ok(()),
     }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use haar_kernel::{Answer, Call, Flow};
 use haar_policy::Principal;
 use haar_s3_contract::model::{
-    ChecksumMode, GetObject, GetObjectOutput, GetObjectRequest, GetObjectTorrent,
-    GetObjectTorrentRequest, HeadObject, HeadObjectOutput, HeadObjectRequest,
+    GetObject, GetObjectOutput, GetObjectRequest, GetObjectTorrent, GetObjectTorrentRequest,
+    HeadObject, HeadObjectOutput, HeadObjectRequest,
 };
 use haar_wire::AwsError;
 
@@ -46,6 +46,7 @@ macro_rules! refuse_unsigned_wishes {
 /// AWS docs: *Amazon S3 API Reference > GetObject*.
 impl Flow<GetObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: GetObjectRequest) -> Answer<GetObject> {
+        check_mode(input.checksum_mode.as_deref())?;
         refuse_unsigned_wishes!(call, input);
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
@@ -92,7 +93,7 @@ impl S3 {
             tag_count: tag_count(&record),
             ..Default::default()
         };
-        let checksum = checksum(&record, input.checksum_mode, &wanted);
+        let checksum = checksum(&record, &wanted).filter(|_| input.checksum_mode.is_some());
         describe!(output, bucket, &input.key, &record, checksum);
         customer_key!(output, opener);
         output.restore = record.restore.and_then(|restore| restore.shown(call.now));
@@ -111,6 +112,7 @@ impl S3 {
 /// AWS docs: *Amazon S3 API Reference > HeadObject*.
 impl Flow<HeadObject> for S3 {
     async fn flow(self: Arc<Self>, call: Call, input: HeadObjectRequest) -> Answer<HeadObject> {
+        check_mode(input.checksum_mode.as_deref())?;
         refuse_unsigned_wishes!(call, input);
         let bucket = self.bucket(&input.bucket)?;
         self.meter(&call, &bucket, Class::Read);
@@ -145,7 +147,7 @@ impl S3 {
             tag_count: tag_count(&record),
             ..Default::default()
         };
-        let checksum = checksum(&record, input.checksum_mode, &wanted);
+        let checksum = checksum(&record, &wanted).filter(|_| input.checksum_mode.is_some());
         describe!(output, bucket, &input.key, &record, checksum);
         customer_key!(output, opener.as_ref());
         output.restore = record.restore.and_then(|restore| restore.shown(call.now));
@@ -199,14 +201,21 @@ impl Read {
     }
 }
 
+/// Refuses a checksum mode that is no word for `ENABLED`, which AWS reads in any case: its C++ SDK
+/// writes small letters.
+fn check_mode(mode: Option<&str>) -> Result<(), AwsError> {
+    match mode {
+        Some(text) if !text.eq_ignore_ascii_case("ENABLED") => {
+            Err(refusal::invalid_request("Value for x-amz-checksum-mode header is invalid."))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The checksum of what is read: a part of an object has its own where the object's is of the
 /// parts', else none; a range has none.
-fn checksum<'a>(
-    record: &'a Record,
-    mode: Option<ChecksumMode>,
-    read: &Read,
-) -> Option<&'a Checksum> {
-    let whole = record.checksum.as_ref().filter(|_| mode == Some(ChecksumMode::Enabled))?;
+fn checksum<'a>(record: &'a Record, read: &Read) -> Option<&'a Checksum> {
+    let whole = record.checksum.as_ref()?;
     match read.part {
         _ if read.is_range => None,
         Some(at) if whole.is_composite => record.parts.get(at)?.checksum.as_ref(),

@@ -69,7 +69,7 @@ fn refused_otherwise(name: &str, text: &str) -> Option<AwsError> {
                  valid types: [{names}]"
             ))
         }
-        "x-amz-sdk-checksum-algorithm" | "x-amz-checksum-type" | "x-amz-checksum-mode" => {
+        "x-amz-sdk-checksum-algorithm" | "x-amz-checksum-type" => {
             refusal::invalid_request(format!("Value for {name} header is invalid."))
         }
         _ => return None,

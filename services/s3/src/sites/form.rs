@@ -15,6 +15,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use super::form_body::Form;
 use super::{adorn, bare, form_input, refused};
 use crate::S3;
+use crate::access::refuse_outdated;
 use crate::checksum::given;
 use crate::cors::set;
 use crate::customer::Brought;
@@ -56,6 +57,7 @@ async fn take(
 ) -> Result<Response<Body>, AwsError> {
     let form = Form::read(parts, body).await?;
     let call = caller(room, parts, &form)?;
+    refuse_outdated(&call, bucket)?;
     let key = form.field("key").filter(|key| !key.is_empty()).ok_or_else(|| {
         let text = "Bucket POST must contain a field named 'key'.  If it is specified, please \
                     check the order of the fields.";
@@ -107,7 +109,10 @@ async fn take(
 /// Who filled in the form: who signed its policy. A signature in the request's head says nothing of
 /// the form, and makes nobody known.
 fn caller(room: &S3, parts: &Parts, form: &Form) -> Result<Call, AwsError> {
-    let Some(credential) = form.field("x-amz-credential") else {
+    let of_version_2 = || Some((form.field("awsaccesskeyid")?, form.field("signature")));
+    let of_version_4 = form.field("x-amz-credential");
+    let signed = of_version_4.map(|credential| (credential, form.field("x-amz-signature")));
+    let Some((credential, signature)) = signed.or_else(of_version_2) else {
         return room.doors.passer_by(parts);
     };
     let policy = form.field("policy").unwrap_or_default();
@@ -123,7 +128,7 @@ fn caller(room: &S3, parts: &Parts, form: &Form) -> Result<Call, AwsError> {
             token: form.field("x-amz-security-token"),
             signed_at: form.field("x-amz-date"),
             text: policy,
-            signature: form.field("x-amz-signature").unwrap_or_default(),
+            signature: signature.unwrap_or_default(),
         },
     )
 }

@@ -86,9 +86,6 @@ text_enum!(ChecksumAlgorithm {
     Xxhash3 = "XXHASH3",
     Xxhash128 = "XXHASH128",
 });
-text_enum!(ChecksumMode {
-    Enabled = "ENABLED",
-});
 text_enum!(ChecksumType {
     Composite = "COMPOSITE",
     FullObject = "FULL_OBJECT",

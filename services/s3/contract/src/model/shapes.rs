@@ -1222,7 +1222,7 @@ pub struct GetObjectRequest {
     pub request_payer: Option<RequestPayer>,
     pub part_number: Option<i32>,
     pub expected_bucket_owner: Option<String>,
-    pub checksum_mode: Option<ChecksumMode>,
+    pub checksum_mode: Option<String>,
 }
 shape!(GetObjectRequest, tables::GET_OBJECT_REQUEST, 0 bucket, 1 if_match, 2 if_modified_since, 3 if_none_match, 4 if_unmodified_since, 5 key, 6 range, 7 response_cache_control, 8 response_content_disposition, 9 response_content_encoding, 10 response_content_language, 11 response_content_type, 12 response_expires, 13 version_id, 14 sse_customer_algorithm, 15 sse_customer_key, 16 sse_customer_key_md5, 17 request_payer, 18 part_number, 19 expected_bucket_owner, 20 checksum_mode);
 
@@ -1398,7 +1398,7 @@ pub struct HeadObjectRequest {
     pub request_payer: Option<RequestPayer>,
     pub part_number: Option<i32>,
     pub expected_bucket_owner: Option<String>,
-    pub checksum_mode: Option<ChecksumMode>,
+    pub checksum_mode: Option<String>,
 }
 shape!(HeadObjectRequest, tables::HEAD_OBJECT_REQUEST, 0 bucket, 1 if_match, 2 if_modified_since, 3 if_none_match, 4 if_unmodified_since, 5 key, 6 range, 7 response_cache_control, 8 response_content_disposition, 9 response_content_encoding, 10 response_content_language, 11 response_content_type, 12 response_expires, 13 version_id, 14 sse_customer_algorithm, 15 sse_customer_key, 16 sse_customer_key_md5, 17 request_payer, 18 part_number, 19 expected_bucket_owner, 20 checksum_mode);
 

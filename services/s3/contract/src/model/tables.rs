@@ -265,8 +265,6 @@ pub static CHECKSUM_CRC32: Schema = Schema::new("ChecksumCRC32", Kind::Text);
 pub static CHECKSUM_CRC32_C: Schema = Schema::new("ChecksumCRC32C", Kind::Text);
 pub static CHECKSUM_CRC64_NVME: Schema = Schema::new("ChecksumCRC64NVME", Kind::Text);
 pub static CHECKSUM_MD5: Schema = Schema::new("ChecksumMD5", Kind::Text);
-pub static CHECKSUM_MODE: Schema =
-    Schema::new("ChecksumMode", Kind::Enum(enums::ChecksumMode::TEXTS));
 pub static CHECKSUM_SHA1: Schema = Schema::new("ChecksumSHA1", Kind::Text);
 pub static CHECKSUM_SHA256: Schema = Schema::new("ChecksumSHA256", Kind::Text);
 pub static CHECKSUM_SHA512: Schema = Schema::new("ChecksumSHA512", Kind::Text);
@@ -1768,9 +1766,7 @@ pub static GET_OBJECT_REQUEST: Schema = Schema::structure(
         Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
             .wire("x-amz-expected-bucket-owner")
             .at(Location::Header),
-        Member::new("ChecksumMode", &CHECKSUM_MODE)
-            .wire("x-amz-checksum-mode")
-            .at(Location::Header),
+        Member::new("ChecksumMode", &OPEN_TEXT).wire("x-amz-checksum-mode").at(Location::Header),
     ]),
 );
 pub static GET_OBJECT_RETENTION_OUTPUT: Schema = Schema::structure(
@@ -2057,9 +2053,7 @@ pub static HEAD_OBJECT_REQUEST: Schema = Schema::structure(
         Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
             .wire("x-amz-expected-bucket-owner")
             .at(Location::Header),
-        Member::new("ChecksumMode", &CHECKSUM_MODE)
-            .wire("x-amz-checksum-mode")
-            .at(Location::Header),
+        Member::new("ChecksumMode", &OPEN_TEXT).wire("x-amz-checksum-mode").at(Location::Header),
     ]),
 );
 pub static HOST_NAME: Schema = Schema::new("HostName", Kind::Text);
