@@ -85,6 +85,13 @@ impl RequestId {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Partition;
 
+impl Partition {
+    /// False for an ARN of another partition; what is no ARN is nobody's.
+    pub fn holds(arn: &str) -> bool {
+        arn.strip_prefix("arn:").is_none_or(|rest| rest.starts_with("aws:"))
+    }
+}
+
 impl fmt::Display for Partition {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("aws")

@@ -8,20 +8,23 @@ use serde_json::Value;
 
 use crate::lookup::{find_definition, place};
 use crate::rules::{fargate, names};
+use crate::state::ClusterKey;
 
 /// Names and values.
 type Keys = Vec<(String, Vec<String>)>;
 
 /// The condition keys of a request.
 pub(crate) fn of(call: &Call, snapshot: &Snapshot, input: &dyn Shape) -> Keys {
-    let cluster = names::cluster_key(place(call), text_member(input, "cluster").as_deref());
-    let mut keys = vec![("ecs:cluster".to_owned(), vec![cluster.arn()])];
+    let named = text_member(input, "cluster");
+    let cluster = names::cluster_key(place(call), named.as_deref());
+    let arn = cluster.as_ref().ok().map(ClusterKey::arn).or(named);
+    let mut keys = Vec::from_iter(arn.map(|arn| ("ecs:cluster".to_owned(), vec![arn])));
     let mut one = |name: &str, value: Option<String>| {
         keys.extend(value.map(|value| (format!("ecs:{name}"), vec![value])));
     };
     one("container-name", text_member(input, "container"));
     let service = text_member(input, "service").or_else(|| text_member(input, "serviceName"));
-    one("service", service.map(|named| names::service_key(&cluster, &named).arn()));
+    one("service", service.map(|named| service_arn(cluster.as_ref().ok(), named)));
     one("enable-execute-command", text_member(input, "enableExecuteCommand"));
     one("enable-ecs-managed-tags", text_member(input, "enableECSManagedTags"));
     one("propagate-tags", text_member(input, "propagateTags"));
@@ -36,6 +39,12 @@ pub(crate) fn of(call: &Call, snapshot: &Snapshot, input: &dyn Shape) -> Keys {
     keys.extend(many("compute-compatibility", texts(&kinds)));
     keys.extend(request_tags(&json_member(input, "tags"), &json_member(input, "tagKeys")));
     keys
+}
+
+/// What names nothing in the cluster stays as it is: the handler refuses it.
+fn service_arn(cluster: Option<&ClusterKey>, named: String) -> String {
+    let key = cluster.and_then(|cluster| names::service_key(cluster, &named).ok());
+    key.map_or(named, |key| key.arn())
 }
 
 fn many(name: &str, values: impl Iterator<Item = String>) -> Option<(String, Vec<String>)> {

@@ -24,6 +24,7 @@ mod ops;
 mod order;
 mod refusal;
 mod render;
+mod resources;
 mod rollout;
 mod room;
 mod rules;

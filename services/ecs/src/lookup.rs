@@ -26,8 +26,8 @@ pub(crate) fn find_cluster(
     call: &Call,
     named: Option<&str>,
 ) -> Result<Arc<ClusterRow>, AwsError> {
-    let key = names::cluster_key(place(call), named);
-    let own = key.account == call.account && key.region == call.region;
+    let key = names::cluster_key(place(call), named)?;
+    let own = key.account == call.account;
     let row = snapshot.get::<ClusterRow>(&key).filter(|row| own && row.is_active);
     row.ok_or_else(no_cluster)
 }
@@ -39,7 +39,7 @@ pub(crate) fn find_definition(
     named: &str,
 ) -> Result<Arc<DefinitionRow>, AwsError> {
     let name = DefinitionName::parse(place(call), named)?;
-    if name.account != call.account || name.region != call.region {
+    if name.account != call.account {
         return Err(no_definition());
     }
     let row = match name.key() {
@@ -85,7 +85,7 @@ pub(crate) fn find_service(
     cluster: &ClusterKey,
     named: &str,
 ) -> Result<Arc<ServiceRow>, AwsError> {
-    let key = names::service_key(cluster, named);
+    let key = names::service_key(cluster, named)?;
     let row = snapshot.get::<ServiceRow>(&key).ok_or_else(no_service)?;
     if row.status != ServiceStatus::Active {
         return Err(service_not_active());

@@ -11,9 +11,11 @@ use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
 
 use crate::doors::TaskDoors;
 use crate::exec::Sessions;
+use crate::lookup::place;
 use crate::ops::Tagged;
-use crate::rules::names::{self, Place};
+use crate::rules::names;
 use crate::run::{Filters, Runs};
+use crate::state::TaskKey;
 use crate::target::Clusters;
 
 /// Amazon ECS's room: its doors, and what it keeps of the tasks that run.
@@ -57,30 +59,14 @@ impl Room for Ecs {
         &SERVICE
     }
 
-    /// The template with the cluster filled in: its name, or `default`.
     fn resources(
         &self,
         call: &Call,
-        _snapshot: &Snapshot,
+        snapshot: &Snapshot,
         operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<String> {
-        let place = Place { account: &call.account, region: &call.region };
-        let cluster = names::cluster_key(place, text_member(input, "cluster").as_deref());
-        let stem = format!("arn:aws:ecs:{}:{}", call.region, call.account);
-        let Some((kind, member)) = listed(operation.resource) else {
-            return vec![haar_kernel::resource_of(operation, call, input)];
-        };
-        let within = if kind == "cluster" { String::new() } else { format!("{}/", cluster.name) };
-        let mut named = texts(input, member);
-        if named.is_empty() {
-            named.push(if member == "cluster" { cluster.name } else { "*".to_owned() });
-        }
-        let whole = |name: String| match name.starts_with("arn:") {
-            true => name,
-            false => format!("{stem}:{kind}/{within}{name}"),
-        };
-        named.into_iter().map(whole).collect()
+        crate::resources::of(call, snapshot, operation, input)
     }
 
     /// A task's ARN is not known before it is made: its cluster's tasks.
@@ -90,11 +76,12 @@ impl Room for Ecs {
         operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Option<String> {
-        let place = Place { account: &call.account, region: &call.region };
-        let cluster = names::cluster_key(place, text_member(input, "cluster").as_deref());
-        let made =
-            || format!("arn:aws:ecs:{}:{}:task/{}/*", call.region, call.account, cluster.name);
-        (operation.name == "RunTask").then(made)
+        if operation.name != "RunTask" {
+            return None;
+        }
+        let named = text_member(input, "cluster");
+        let cluster = names::cluster_key(place(call), named.as_deref()).ok()?;
+        Some(TaskKey::new(&cluster, "*").arn())
     }
 
     /// The room keeps tokens itself: a retry answers tasks as they are now.
@@ -125,23 +112,4 @@ impl Room for Ecs {
         };
         tags.iter().flat_map(both).collect()
     }
-}
-
-/// Kind and naming member of a template that is about a cluster or what is in one.
-fn listed(template: &str) -> Option<(&str, &str)> {
-    let resource = template.strip_prefix("arn:aws:ecs:{region}:{account}:")?;
-    let (kind, rest) = resource.split_once('/')?;
-    let member = rest.rsplit('/').next()?.strip_prefix('{')?.strip_suffix('}')?;
-    ["cluster", "service", "task"].contains(&kind).then_some((kind, member))
-}
-
-/// A member's text, or those of its items.
-fn texts(input: &dyn Shape, member: &str) -> Vec<String> {
-    if let Some(text) = text_member(input, member) {
-        return vec![text];
-    }
-    let json = haar_wire::to_json(input);
-    let items = json.get(member).and_then(|items| items.as_array());
-    let texts = items.into_iter().flatten().filter_map(|item| item.as_str());
-    texts.map(str::to_owned).collect()
 }

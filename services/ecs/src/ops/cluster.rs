@@ -89,8 +89,8 @@ impl Query<DescribeClusters> for Ecs {
         let include = render::Include::of(input.include.as_deref().unwrap_or_default());
         let (mut clusters, mut failures) = (Vec::new(), Vec::new());
         for name in named {
-            let key = names::cluster_key(place(call), Some(&name));
-            let own = key.account == call.account && key.region == call.region;
+            let key = names::cluster_key(place(call), Some(&name))?;
+            let own = key.account == call.account;
             match snapshot.get::<ClusterRow>(&key).filter(|_| own) {
                 Some(row) => clusters.push(render::cluster(snapshot, &row, &include)),
                 None => failures.push(render::missing(key.arn())),

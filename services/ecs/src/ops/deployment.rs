@@ -8,6 +8,7 @@ use haar_ecs_contract::model::{
 };
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
+use haar_types::{Arn, Partition};
 
 use super::Input;
 use crate::lookup::{Listing, find_cluster};
@@ -20,8 +21,11 @@ use crate::{Ecs, render};
 
 /// Reads the ARN of a `service-deployment` or `service-revision`.
 fn part_key(call: &Call, arn: &str, kind: &str) -> Option<ServicePartKey> {
-    let parsed: haar_types::Arn = arn.parse().ok()?;
-    let own = parsed.account() == call.account.as_str() && parsed.region() == call.region.as_str();
+    let parsed: Arn = arn.parse().ok()?;
+    let own = parsed.account() == call.account.as_str()
+        && parsed.region() == call.region.as_str()
+        && parsed.service() == "ecs"
+        && Partition::holds(arn);
     let mut parts = parsed.resource().split('/');
     let (found, cluster, service, id) =
         (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
@@ -39,7 +43,7 @@ impl Query<ListServiceDeployments> for Ecs {
         input: Input<ListServiceDeployments>,
     ) -> Answer<ListServiceDeployments> {
         let cluster = find_cluster(snapshot, call, input.cluster.as_deref())?;
-        let key = names::service_key(&cluster.key, &input.service);
+        let key = names::service_key(&cluster.key, &input.service)?;
         if !snapshot.contains::<ServiceRow>(&key) {
             return Err(no_service());
         }

@@ -29,8 +29,8 @@ impl Query<DescribeServices> for Ecs {
         let wants_tags = input.include.is_some_and(|fields| !fields.is_empty());
         let (mut services, mut failures) = (Vec::new(), Vec::new());
         for named in &input.services {
-            let key = names::service_key(&cluster.key, named);
-            match snapshot.get::<ServiceRow>(&key).filter(|row| row.key.cluster == cluster.key) {
+            let key = names::service_key(&cluster.key, named)?;
+            match snapshot.get::<ServiceRow>(&key) {
                 Some(row) => services.push(render::service(snapshot, &row, wants_tags)),
                 None => failures.push(render::missing(key.arn())),
             }

@@ -40,13 +40,16 @@ impl Tagged {
         let wrong = || invalid(format!("Invalid ARN: {arn}"));
         let parsed: haar_types::Arn = arn.parse().map_err(|_| wrong())?;
         let (kind, path) = parsed.resource().split_once('/').ok_or_else(wrong)?;
-        let in_cluster = |path: &str| {
-            let name = path.split_once('/').map_or(names::DEFAULT_CLUSTER, |(name, _)| name);
-            ClusterKey::new(&call.account, &call.region, name)
+        if parsed.account() != call.account.as_str() {
+            return Err(wrong());
+        }
+        let in_cluster = || match path.split_once('/') {
+            Some((name, _)) => Ok(ClusterKey::new(&call.account, &call.region, name)),
+            None => Err(invalid("Long arn format must be used for tagging operations")),
         };
         match kind {
             "cluster" => {
-                let key = names::cluster_key(place(call), Some(arn));
+                let key = names::cluster_key(place(call), Some(arn))?;
                 let row = snapshot.get::<ClusterRow>(&key).ok_or_else(no_cluster)?;
                 Ok((Self::Cluster(key), row.tags.clone()))
             }
@@ -58,12 +61,12 @@ impl Tagged {
                 Ok((Self::Definition(key), row.tags.clone()))
             }
             "service" => {
-                let key = names::service_key(&in_cluster(path), arn);
+                let key = names::service_key(&in_cluster()?, arn)?;
                 let row = snapshot.get::<ServiceRow>(&key).ok_or_else(no_service)?;
                 Ok((Self::Service(key), row.tags.clone()))
             }
             "task" => {
-                let key = names::task_key(&in_cluster(path), arn)?;
+                let key = names::task_key(&in_cluster()?, arn)?;
                 let row = snapshot.get::<TaskRow>(&key).ok_or_else(no_task)?;
                 Ok((Self::Task(key), row.tags.clone()))
             }
@@ -71,6 +74,15 @@ impl Tagged {
                 let text = format!("The specified resource could not be found: {arn}");
                 Err(ResourceNotFoundException::message(text).into())
             }
+        }
+    }
+
+    pub(crate) fn arn(&self) -> String {
+        match self {
+            Self::Cluster(key) => key.arn(),
+            Self::Definition(key) => key.arn(),
+            Self::Service(key) => key.arn(),
+            Self::Task(key) => key.arn(),
         }
     }
 

@@ -55,7 +55,7 @@ impl Query<ListTasks> for Ecs {
             return Err(invalid("startedBy must be the only filter."));
         }
         let service = input.service_name.as_deref();
-        let service = service.map(|name| names::service_key(&cluster.key, name));
+        let service = service.map(|name| names::service_key(&cluster.key, name)).transpose()?;
         if service.as_ref().is_some_and(|key| !snapshot.contains::<ServiceRow>(key)) {
             return Err(no_service());
         }

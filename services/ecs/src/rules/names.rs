@@ -1,6 +1,6 @@
 //! Names, and the ways to say them: short or as an ARN.
 
-use haar_types::{AccountId, Arn, Region};
+use haar_types::{AccountId, Arn, Partition, Region};
 use haar_wire::AwsError;
 
 use crate::refusal::{client, invalid};
@@ -16,44 +16,39 @@ pub(crate) struct Place<'a> {
     pub(crate) region: &'a Region,
 }
 
-/// The cluster that is named, or the default one.
-pub(crate) fn cluster_key(place: Place<'_>, named: Option<&str>) -> ClusterKey {
+/// The cluster that is named, or the default one; an ARN may be of another account.
+pub(crate) fn cluster_key(place: Place<'_>, named: Option<&str>) -> Result<ClusterKey, AwsError> {
     let named = named.filter(|named| !named.is_empty()).unwrap_or(DEFAULT_CLUSTER);
-    match resource(named, "cluster") {
-        Some((account, region, name)) => ClusterKey::new(&account, &region, &name),
+    Ok(match resource(place, named, "cluster")? {
+        Some((account, name)) => ClusterKey::new(&account, place.region, &name),
         None => ClusterKey::new(place.account, place.region, named),
-    }
+    })
 }
 
 /// A task by its id or ARN, within a cluster. Short ARNs have no cluster.
 pub(crate) fn task_key(cluster: &ClusterKey, named: &str) -> Result<TaskKey, AwsError> {
-    let id = match resource(named, "task") {
-        Some((_, _, path)) => match path.split_once('/') {
-            Some((name, _)) if name != cluster.name => {
-                return Err(invalid("The task's cluster is not the cluster of this request."));
-            }
-            Some((_, id)) => id.to_owned(),
-            None => path,
-        },
-        None if named.starts_with("arn:") => {
-            return Err(invalid(format!("Invalid identifier: {named}")));
-        }
-        None => named.to_owned(),
-    };
-    Ok(TaskKey::new(cluster, &id))
+    Ok(TaskKey::new(cluster, &within(cluster, named, "task")?))
 }
 
-/// A service by its name or ARN, within a cluster.
-pub(crate) fn service_key(cluster: &ClusterKey, named: &str) -> ServiceKey {
-    match resource(named, "service") {
-        Some((_, _, path)) => match path.split_once('/') {
-            Some((name, service)) => {
-                let other = ClusterKey { name: name.to_owned(), ..cluster.clone() };
-                ServiceKey::new(&other, service)
-            }
-            None => ServiceKey::new(cluster, &path),
-        },
-        None => ServiceKey::new(cluster, named),
+/// A service by its name or ARN, within a cluster. Short ARNs have no cluster.
+pub(crate) fn service_key(cluster: &ClusterKey, named: &str) -> Result<ServiceKey, AwsError> {
+    Ok(ServiceKey::new(cluster, &within(cluster, named, "service")?))
+}
+
+/// The last part of what names a task or a service, which must be of the cluster.
+fn within(cluster: &ClusterKey, named: &str, kind: &str) -> Result<String, AwsError> {
+    let place = Place { account: &cluster.account, region: &cluster.region };
+    let Some((account, path)) = resource(place, named, kind)? else { return Ok(named.to_owned()) };
+    if account != cluster.account {
+        return Err(invalid(format!("Invalid identifier: {named}")));
+    }
+    match path.split_once('/') {
+        Some((other, _)) if other != cluster.name => Err(invalid(format!(
+            "Invalid identifier: Identifier is for cluster {other}. Your cluster is {}",
+            cluster.name
+        ))),
+        Some((_, last)) => Ok(last.to_owned()),
+        None => Ok(path),
     }
 }
 
@@ -69,13 +64,8 @@ pub(crate) struct DefinitionName {
 impl DefinitionName {
     /// Reads `family`, `family:revision` or an ARN.
     pub(crate) fn parse(place: Place<'_>, named: &str) -> Result<Self, AwsError> {
-        let (account, region, path) = match resource(named, "task-definition") {
-            Some(found) => found,
-            None if named.starts_with("arn:") => {
-                return Err(invalid(format!("Invalid identifier: {named}")));
-            }
-            None => (place.account.clone(), place.region.clone(), named.to_owned()),
-        };
+        let found = resource(place, named, "task-definition")?;
+        let (account, path) = found.unwrap_or_else(|| (place.account.clone(), named.to_owned()));
         let (family, revision) = match path.split_once(':') {
             None => (path, None),
             Some((family, revision)) => {
@@ -84,7 +74,7 @@ impl DefinitionName {
                 (family.to_owned(), Some(number.ok_or_else(|| invalid(text))?))
             }
         };
-        Ok(Self { account, region, family, revision })
+        Ok(Self { account, region: place.region.clone(), family, revision })
     }
 
     /// The key, where a revision is named.
@@ -94,14 +84,29 @@ impl DefinitionName {
     }
 }
 
-/// Account, region and path of an ECS ARN of a kind.
-fn resource(named: &str, kind: &str) -> Option<(AccountId, Region, String)> {
-    let arn: Arn = named.parse().ok()?;
-    let path = arn.resource().strip_prefix(kind)?.strip_prefix('/')?;
-    if arn.service() != "ecs" {
-        return None;
+/// Account and path of an ECS ARN of a kind; `None` for what is no ARN.
+///
+/// # Errors
+/// For an ARN of another partition, service, region or kind.
+fn resource(
+    place: Place<'_>,
+    named: &str,
+    kind: &str,
+) -> Result<Option<(AccountId, String)>, AwsError> {
+    if !named.starts_with("arn:") {
+        return Ok(None);
     }
-    Some((arn.account().parse().ok()?, arn.region().parse().ok()?, path.to_owned()))
+    let wrong = || invalid(format!("Invalid identifier: {named}"));
+    let arn: Arn = named.parse().map_err(|_| wrong())?;
+    if !Partition::holds(named) || arn.service() != "ecs" {
+        return Err(wrong());
+    }
+    if arn.region() != place.region.as_str() {
+        return Err(invalid("Invalid Region in ARN"));
+    }
+    let path = arn.resource().strip_prefix(kind).and_then(|path| path.strip_prefix('/'));
+    let account = arn.account().parse().map_err(|_| wrong())?;
+    Ok(Some((account, path.ok_or_else(wrong)?.to_owned())))
 }
 
 /// Letters, digits, hyphens and underscores, at most 255.
@@ -149,12 +154,39 @@ mod tests {
     #[test]
     fn tasks_and_services_are_named_short_or_by_arn() {
         let (account, region) = (AccountId::default(), Region::default());
-        let cluster = cluster_key(Place { account: &account, region: &region }, None);
+        let cluster = cluster_key(Place { account: &account, region: &region }, None).unwrap();
         assert_eq!(cluster.name, "default");
         let arn = "arn:aws:ecs:us-east-1:000000000000:task/default/abc";
-        assert_eq!(task_key(&cluster, arn).unwrap().id, "abc");
-        assert!(task_key(&cluster, &arn.replace("default", "other")).is_err());
-        let arn = "arn:aws:ecs:us-east-1:000000000000:service/other/web";
-        assert_eq!(service_key(&cluster, arn).cluster.name, "other");
+        let task = TaskKey::new(&cluster, "abc");
+        assert_eq!(task_key(&cluster, "abc"), Ok(task.clone()));
+        assert_eq!(task_key(&cluster, arn), Ok(task.clone()));
+        assert_eq!(task_key(&cluster, &arn.replace("default/", "")), Ok(task));
+        let arn = arn.replace("task", "service");
+        assert_eq!(service_key(&cluster, &arn), Ok(ServiceKey::new(&cluster, "abc")));
+        let other = service_key(&cluster, &arn.replace("default", "other")).unwrap_err();
+        let text = "Invalid identifier: Identifier is for cluster other. Your cluster is default";
+        assert_eq!(other.message(), text);
+    }
+
+    #[test]
+    fn arns_of_other_places_name_nothing_here() {
+        let (account, region) = (AccountId::default(), Region::default());
+        let place = Place { account: &account, region: &region };
+        let cluster = cluster_key(place, None).unwrap();
+        let elsewhere = "arn:aws:ecs:eu-west-1:000000000000:service/default/web";
+        let refused = service_key(&cluster, elsewhere).unwrap_err();
+        assert_eq!(refused.message(), "Invalid Region in ARN");
+        for arn in [
+            "arn:aws-cn:ecs:us-east-1:000000000000:service/default/web",
+            "arn:aws:ec2:us-east-1:000000000000:service/default/web",
+            "arn:aws:ecs:us-east-1:111111111111:service/default/web",
+            "arn:aws:ecs:us-east-1:000000000000:task/default/web",
+        ] {
+            let refused = service_key(&cluster, arn).unwrap_err();
+            assert_eq!(refused.message(), format!("Invalid identifier: {arn}"));
+        }
+        assert!(
+            cluster_key(place, Some("arn:aws-cn:ecs:us-east-1:000000000000:cluster/c")).is_err()
+        );
     }
 }

@@ -6,6 +6,7 @@ mod channels;
 mod churn;
 mod clusters;
 mod definitions;
+mod enforced;
 mod exec;
 mod house;
 mod logs;

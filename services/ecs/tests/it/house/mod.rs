@@ -16,14 +16,16 @@ use haar_ecs::doors::TaskDoors;
 use haar_ecs::state::{ServiceRow, TaskRow, TaskStatus};
 use haar_ecs_contract::model::*;
 use haar_kernel::{
-    DoorParts, Doors, Kernel, KernelBuilder, NoIdentities, Principal, Settings, UsageRecord,
+    Auth, DoorParts, Doors, Identities, Identity, IdentityError, Kernel, KernelBuilder,
+    NoIdentities, Principal, Settings, UsageRecord,
 };
 use haar_ledger::Snapshot;
 use haar_logs_contract::peek::LogSink;
+use haar_policy::{Document, Grammar, PolicySet};
 use haar_sim::{Sim, SimDoors, World};
 use haar_substrate::sim::SimSubstrate;
 use haar_substrate::{Exit, SandboxId};
-use haar_types::{AccountId, Region};
+use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::Operation;
 use parking_lot::Mutex;
 use serde::Serialize;
@@ -37,6 +39,27 @@ pub(crate) struct Outside {
     substrate: OnceLock<Arc<SimSubstrate>>,
     pub(crate) neighbours: Arc<Neighbours>,
     pub(crate) usage: Arc<Bill>,
+    /// Everybody's policy, where policies decide.
+    policy: Option<Arc<Document>>,
+}
+
+/// Knows everybody, who all have one policy.
+struct Under(Arc<Document>);
+
+impl Identities for Under {
+    fn identify(
+        &self,
+        _snapshot: &Snapshot,
+        _access_key_id: &str,
+        _session_token: Option<&str>,
+        _now: Timestamp,
+    ) -> Result<Identity, IdentityError> {
+        Err(IdentityError::Unknown)
+    }
+
+    fn policies(&self, _snapshot: &Snapshot, _principal: &Principal) -> PolicySet {
+        PolicySet { identity: vec![Arc::clone(&self.0)], ..PolicySet::default() }
+    }
 }
 
 impl Outside {
@@ -69,10 +92,15 @@ pub(crate) type Refused = (String, String);
 
 /// A world with the room in it.
 pub(crate) fn sim() -> Sim<Outside, Process> {
-    let outside = |_: &_| Outside {
+    governed(None)
+}
+
+fn governed(policy: Option<Arc<Document>>) -> Sim<Outside, Process> {
+    let outside = move |_: &_| Outside {
         substrate: OnceLock::new(),
         neighbours: Arc::default(),
         usage: Arc::default(),
+        policy: policy.clone(),
     };
     Sim::new(haar_ecs::state::tables(), outside, boot)
         .invariant(no_address_is_held_twice)
@@ -112,7 +140,10 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
         blobs: Blobs::ephemeral(sim.ids.clone()).unwrap(),
         substrate,
         meter: Arc::clone(&outside.usage) as _,
-        settings: Settings::default(),
+        settings: Settings {
+            auth: if outside.policy.is_some() { Auth::Enforce } else { Auth::Permissive },
+            ..Settings::default()
+        },
     });
     doors.peeks.offer::<dyn Ec2Peek>(Arc::clone(neighbours) as Arc<dyn Ec2Peek>);
     doors.peeks.offer::<dyn LogSink>(Arc::clone(neighbours) as Arc<dyn LogSink>);
@@ -126,7 +157,11 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
         serves_inside: false,
     };
     let room = Arc::new(Ecs::new(doors.clone(), task_doors));
-    let kernel = KernelBuilder::new(doors.clone(), Arc::new(NoIdentities));
+    let identities: Arc<dyn Identities> = match &outside.policy {
+        Some(policy) => Arc::new(Under(Arc::clone(policy))),
+        None => Arc::new(NoIdentities),
+    };
+    let kernel = KernelBuilder::new(doors.clone(), identities);
     let kernel = kernel.room(Arc::clone(&room), Ecs::lanes).build();
     let cx = ActCx::new(sim.ledger.clone(), sim.clock.clone(), sim.ids.clone());
     let driver = Driver::new(cx)
@@ -144,6 +179,12 @@ fn boot(sim: &SimDoors, outside: &Outside) -> Process {
 /// Plays one story once, with a seed.
 pub(crate) fn play(story: impl Fn(&mut Cloud<'_>)) {
     sim().seeds(1).check(story);
+}
+
+/// The same where a policy has a say in everything.
+pub(crate) fn play_under(policy: &str, story: impl Fn(&mut Cloud<'_>)) {
+    let policy = Document::parse(policy, Grammar::Inline).unwrap();
+    governed(Some(Arc::new(policy))).seeds(1).check(story);
 }
 
 /// What customers do, and what they see.
