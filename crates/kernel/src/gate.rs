@@ -6,7 +6,7 @@ use std::sync::Arc;
 use haar_policy::{
     Decision, Document, PolicySet, Principal as Identity, Reason, RequestContext, decide,
 };
-use haar_types::{AccountId, Region, Timestamp};
+use haar_types::{AccountId, Partition, Region, Timestamp};
 use haar_wire::sigv2::{self, OldClaim};
 use haar_wire::sigv4::{self, ChunkDecoder, Claim, Dialect, SigError, SigFault, Validity};
 use haar_wire::{AwsError, OperationSchema, Protocol, Route, ServiceSchema, Shape};
@@ -259,6 +259,10 @@ pub(crate) fn authorise(
     let own = kernel.identities().policies(&snapshot, &call.principal);
     let of_call = room.condition_keys(call, &snapshot, operation, input);
     let resources = room.resources(call, &snapshot, operation, input);
+    if let Some(arn) = resources.iter().find(|arn| !Partition::holds(arn)) {
+        // policies that name this partition's resources say nothing of it
+        return Err(AwsError::validation(room.service(), format!("Invalid ARN: {arn}")));
+    }
     let ask = |action: &str, resource: &str, creates: Option<&str>| {
         let policy = room.resource_policy(call, &snapshot, resource);
         let mut keys = of_call.clone();
@@ -330,6 +334,9 @@ fn weighed(
     owner: Option<&AccountId>,
 ) -> (Decision, RequestContext) {
     policies.resource.extend(question.policy.clone());
+    if !Partition::holds(question.resource) {
+        policies = PolicySet::default(); // nothing there is this partition's to allow
+    }
     let mut context = context_of(call, question.action, question.resource);
     context.resource_account = owner.cloned();
     let named = || question.resource.split(':').nth(4).filter(|account| !account.is_empty());
