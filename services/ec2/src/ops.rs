@@ -22,5 +22,5 @@ mod tag;
 mod vpc;
 mod vpc_range;
 
-pub(crate) use naming::named;
+pub(crate) use naming::{besides, named};
 pub(crate) use tag::tags_of_id;

@@ -10,7 +10,7 @@ use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, json_member, te
 
 use crate::Ec2;
 use crate::listing::place_of;
-use crate::ops::{named, tags_of_id};
+use crate::ops::{besides, named, tags_of_id};
 use crate::peek::Peek;
 use crate::world::seen;
 
@@ -50,11 +50,13 @@ impl Room for Ec2 {
         input: &dyn Shape,
     ) -> Vec<String> {
         let place = place_of(call);
-        let named = named(&seen(snapshot, &place), &place, operation, input);
-        match named.is_empty() {
-            true => vec![resource_of(operation, call, input)],
-            false => named,
+        let snapshot = seen(snapshot, &place);
+        let mut all = named(&snapshot, &place, operation, input);
+        if all.is_empty() {
+            all.push(resource_of(operation, call, input));
         }
+        all.extend(besides(&snapshot, &place, operation, input));
+        all
     }
 
     /// The tags of a resource.

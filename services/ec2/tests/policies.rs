@@ -33,6 +33,33 @@ async fn denied<O: Operation>(house: &House, input: O::Input) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_is_made_in_a_vpc_is_the_vpcs_too() {
+    let house = House::under(LOCKED);
+    let vpc = house.default_vpc().await.vpc_id.unwrap();
+    lock(&house, &[&vpc]).await;
+    for vpc_id in [Some(vpc.clone()), None] {
+        let input = CreateSecurityGroupRequest {
+            group_name: "web".to_owned(),
+            description: "web".to_owned(),
+            vpc_id,
+            ..Default::default()
+        };
+        denied::<CreateSecurityGroup>(&house, input).await;
+    }
+    let input = CreateSubnetRequest {
+        vpc_id: vpc.clone(),
+        cidr_block: some("172.31.128.0/24"),
+        ..Default::default()
+    };
+    denied::<CreateSubnet>(&house, input).await;
+    let input = CreateRouteTableRequest { vpc_id: vpc, ..Default::default() };
+    denied::<CreateRouteTable>(&house, input).await;
+    let other = house.vpc("10.7.0.0/16").await;
+    house.group(&other, "web").await;
+    house.subnet(&other, "10.7.1.0/24").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_is_the_same_by_its_name() {
     let house = House::under(LOCKED);
     let vpc = house.default_vpc().await.vpc_id.unwrap();

@@ -11,6 +11,7 @@ use super::security_group::find_group;
 use super::tag::arn_of_id;
 use super::vpc_range::find_ranged;
 use crate::state::Resource as _;
+use crate::world::default_vpc;
 
 /// Members that list ids, by the operation, as they are on the wire.
 const LISTS: [(&str, &str); 3] = [
@@ -18,6 +19,39 @@ const LISTS: [(&str, &str); 3] = [
     ("DeleteTags", "resourceId"),
     ("DeleteVpcEndpoints", "VpcEndpointId"),
 ];
+
+/// Members that name what is touched besides the operation's own resource.
+const BESIDES: [(&str, &[&str]); 11] = [
+    ("AssociateDhcpOptions", &["DhcpOptionsId"]),
+    ("AssociateRouteTable", &["SubnetId", "GatewayId"]),
+    ("AttachInternetGateway", &["VpcId"]),
+    ("CreateNatGateway", &["SubnetId", "AllocationId"]),
+    ("CreateNetworkAcl", &["VpcId"]),
+    ("CreateNetworkInterface", &["SubnetId"]),
+    ("CreateRouteTable", &["VpcId"]),
+    ("CreateSecurityGroup", &["VpcId"]),
+    ("CreateSubnet", &["VpcId"]),
+    ("CreateVpcEndpoint", &["VpcId"]),
+    ("DetachInternetGateway", &["VpcId"]),
+];
+
+/// The ARNs of what a request touches besides what it makes or changes: the VPC of a new subnet,
+/// also where none is named. *Service Authorization Reference > Amazon EC2*.
+pub(crate) fn besides(
+    snapshot: &Snapshot,
+    place: &Place,
+    operation: &OperationSchema,
+    input: &dyn Shape,
+) -> Vec<String> {
+    let known = BESIDES.iter().find(|(name, _)| *name == operation.name);
+    let Some((name, members)) = known else { return Vec::new() };
+    let ids = members.iter().filter_map(|member| text_member(input, member));
+    let arns: Vec<_> = ids.filter_map(|id| arn_of_id(place, &id)).collect();
+    if arns.is_empty() && *name == "CreateSecurityGroup" {
+        return Vec::from_iter(default_vpc(snapshot, place).map(|vpc| vpc.arn()));
+    }
+    arns
+}
 
 /// The ARNs of what a request names otherwise than by the id in its operation's template, as its
 /// handler will find it. None: the template says it, or nothing is found, which the handler will
