@@ -9,7 +9,7 @@ use haar_policy::{Document, Grammar};
 use haar_wire::{AwsError, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
 use crate::Ecr;
-use crate::lookup::{key_of, repository_of_arn};
+use crate::lookup::repository_of_arn;
 use crate::state::{RegistryKey, RepositoryKey, RepositoryRow};
 
 impl Room for Ecr {
@@ -24,19 +24,15 @@ impl Room for Ecr {
         operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<String> {
-        let named = text_member(input, "repositoryName")
-            .filter(|_| operation.resource.contains("{repositoryName}"));
         let registry = text_member(input, "registryId");
-        vec![match named {
-            Some(name) => key_of(call, registry.as_ref(), &name).arn(),
-            None => {
-                let key = RegistryKey::of(call, registry.as_deref());
-                match key.account == call.account {
-                    true => resource_of(operation, call, input),
-                    // Whose it is must show, or it would pass for the caller's own.
-                    false => key.repository(&only_name(input)).arn(),
-                }
-            }
+        let key = RegistryKey::of(call, registry.as_deref());
+        if operation.resource.contains("{repositoryName") {
+            return names(input).iter().map(|name| key.repository(name).arn()).collect();
+        }
+        vec![match key.account == call.account {
+            true => resource_of(operation, call, input),
+            // Whose it is must show, or it would pass for the caller's own.
+            false => key.repository("*").arn(),
         }]
     }
 
@@ -51,16 +47,22 @@ impl Room for Ecr {
 
     fn condition_keys(
         &self,
-        call: &Call,
-        snapshot: &Snapshot,
-        operation: &'static OperationSchema,
+        _call: &Call,
+        _snapshot: &Snapshot,
+        _operation: &'static OperationSchema,
         input: &dyn Shape,
     ) -> Vec<(String, Vec<String>)> {
-        let resources = self.resources(call, snapshot, operation, input);
-        let key = resources.first().and_then(|arn| repository_of_arn(arn));
-        let mut keys = key.map(|key| tag_keys(snapshot, &key)).unwrap_or_default();
-        keys.extend(request_tags(&json_member(input, "tags"), &json_member(input, "tagKeys")));
-        keys
+        request_tags(&json_member(input, "tags"), &json_member(input, "tagKeys"))
+    }
+
+    fn resource_keys(
+        &self,
+        _call: &Call,
+        snapshot: &Snapshot,
+        resource: &str,
+    ) -> Vec<(String, Vec<String>)> {
+        let key = repository_of_arn(resource);
+        key.map(|key| tag_keys(snapshot, &key)).unwrap_or_default()
     }
 }
 
@@ -103,14 +105,16 @@ impl Ecr {
     }
 }
 
-/// The repository that a request is about which may list several: the one it lists, or any.
-fn only_name(input: &dyn Shape) -> String {
-    let json = haar_wire::to_json(input);
-    let names = json["repositoryNames"].as_array().map(Vec::as_slice).unwrap_or_default();
-    match names {
-        [name] => name.as_str().unwrap_or("*").to_owned(),
-        _ => "*".to_owned(),
+/// The repositories that a request names; without names it is about all.
+fn names(input: &dyn Shape) -> Vec<String> {
+    let listed = json_member(input, "repositoryNames");
+    let listed = listed.as_array().into_iter().flatten().filter_map(|name| name.as_str());
+    let mut names: Vec<_> = listed.map(str::to_owned).collect();
+    names.extend(text_member(input, "repositoryName"));
+    if names.is_empty() {
+        names.push("*".to_owned());
     }
+    names
 }
 
 /// A repository's policy and its registry's.

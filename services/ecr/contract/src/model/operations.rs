@@ -129,7 +129,7 @@ pub static BATCH_GET_REPOSITORY_SCANNING_CONFIGURATION: OperationSchema = Operat
     new_output: || Box::new(shapes::BatchGetRepositoryScanningConfigurationResponse::default()),
     lane: Lane::Query,
     action: "ecr:BatchGetRepositoryScanningConfiguration",
-    resource: "*",
+    resource: "arn:aws:ecr:{region}:{account}:repository/{repositoryNames}",
     paginator: None,
     result_wrapper: None,
     host_prefix: None,
@@ -727,7 +727,7 @@ pub static DESCRIBE_REPOSITORIES: OperationSchema = OperationSchema {
     new_output: || Box::new(shapes::DescribeRepositoriesResponse::default()),
     lane: Lane::Query,
     action: "ecr:DescribeRepositories",
-    resource: "*",
+    resource: "arn:aws:ecr:{region}:{account}:repository/{repositoryNames}",
     paginator: Some(Paginator {
         input_token: &["nextToken"],
         output_token: &["nextToken"],
