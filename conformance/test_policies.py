@@ -51,8 +51,8 @@ def test_denials_say_who_what_and_why(closed, user):
         f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:any because no identity-based policy allows "
         "the lambda:GetFunction action"
     )
-    code, message, _ = refusal(closed.client("logs", **dev).describe_log_groups)
-    assert code == "AccessDeniedException"
+    code, message, status = refusal(closed.client("logs", **dev).describe_log_groups)
+    assert (code, status) == ("AccessDeniedException", 400)
     assert message.endswith("with an explicit deny in an identity-based policy")
 
 

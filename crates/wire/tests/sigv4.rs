@@ -400,5 +400,6 @@ fn each_dialect_has_its_own_codes() {
         let codes = [Dialect::Json, Dialect::Query, Dialect::S3].map(|dialect| error.code(dialect));
         assert_eq!(codes, [json, query, s3]);
         assert_eq!((error.code(Dialect::RestJson), error.status(Dialect::RestJson)), (json, 403));
+        assert_eq!(error.status(Dialect::Json), 400);
     }
 }

@@ -189,7 +189,7 @@ async fn who_gives_tags_to_what_they_make_must_be_allowed_to_give_tags() {
         (answer.status().as_u16(), text)
     };
     let (status, text) = start(r#"{"kind":"round","tags":["a"]}"#).await;
-    assert_eq!(status, 403, "{text}");
+    assert_eq!(status, 400, "{text}");
     assert!(text.contains("is not authorized to perform: toy:TagEngine on resource: arn:aws:toy:"));
     assert_eq!(cloud.engines(), 0);
     assert_eq!(start(r#"{"kind":"round","tags":[]}"#).await.0, 200);

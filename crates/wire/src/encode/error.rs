@@ -25,7 +25,7 @@ pub fn encode_error_as(
     error: &AwsError,
     request_id: &RequestId,
 ) -> Response<Body> {
-    let mut answer = head(protocol, error.status(), request_id);
+    let mut answer = head(protocol, status(protocol, error), request_id);
     if let Some(shape) = error.shape() {
         bind_headers(shape, &mut answer);
     }
@@ -66,6 +66,15 @@ pub fn encode_error_as(
     answer.headers_mut().insert(CONTENT_LENGTH, length);
     *answer.body_mut() = bytes.into();
     answer
+}
+
+/// Services that are called by targets tell of denials as of all that the caller did wrong.
+fn status(protocol: Protocol, error: &AwsError) -> u16 {
+    let by_target = matches!(protocol, Protocol::Json10 | Protocol::Json11 | Protocol::Cbor11);
+    match by_target && error.name() == "AccessDeniedException" {
+        true => 400,
+        false => error.status(),
+    }
 }
 
 fn bind_headers(shape: &dyn Shape, answer: &mut Response<Body>) {
@@ -196,5 +205,21 @@ fn extra_members(shape: &dyn Shape, out: &mut XmlWriter) {
                 _ => {}
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_denial_is_a_bad_request_to_services_that_are_called_by_targets() {
+        let denied = AwsError::access_denied("no");
+        let status = |protocol| {
+            let id = RequestId::new("7");
+            encode_error_as(protocol, None, &denied, &id).status().as_u16()
+        };
+        assert_eq!([Protocol::Json10, Protocol::Json11].map(status), [400, 400]);
+        assert_eq!([Protocol::RestJson, Protocol::Query].map(status), [403, 403]);
     }
 }

@@ -175,8 +175,7 @@ impl SigError {
             (SigFault::Incomplete | SigFault::IncompleteQuery, _) => 400,
             (SigFault::BodyMismatch | SigFault::BadChunk, _) => 400,
             (SigFault::Outdated, Dialect::S3) => 400,
-            (SigFault::ExpiredToken | SigFault::UnknownKey, Dialect::Json) => 400,
-            (SigFault::Missing | SigFault::Mismatch | SigFault::Skewed, Dialect::Json) => 403,
+            (_, Dialect::Json) => 400,
             (SigFault::ExpiredToken, Dialect::S3) => 400,
             _ => 403,
         }
