@@ -75,6 +75,13 @@ async fn nothing_is_overwritten_by_accident() {
     let other = json!({ "Name": "a", "Value": "1", "Type": "SecureString", "Overwrite": true });
     let (name, _) = house.call::<PutParameter>(other).await.unwrap_err();
     assert_eq!(name, "HierarchyTypeMismatchException");
+    for value in ["{{other}}", "a {{ ssm:other }} b"] {
+        let text =
+            "Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.";
+        let nested = json!({ "Name": "n", "Type": "String", "Value": value });
+        let answer = house.call::<PutParameter>(nested).await;
+        assert_eq!(answer, refused("ValidationException", text));
+    }
     let typeless = house.call::<PutParameter>(json!({ "Name": "b", "Value": "1" })).await;
     let text = "A parameter type is required when you create a parameter.";
     assert_eq!(typeless, refused("ValidationException", text));

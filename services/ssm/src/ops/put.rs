@@ -126,6 +126,11 @@ fn check_value(input: &PutParameterRequest, kind: ParameterType) -> Result<(), A
                     constraint: Member must have length greater than or equal to 1.";
         return Err(invalid(text));
     }
+    if input.value.split_once("{{").is_some_and(|(_, rest)| rest.contains("}}")) {
+        let text =
+            "Parameter value can't nest another parameter. Do not use \"{{}}\" in the value.";
+        return Err(invalid(text));
+    }
     if input.key_id.is_some() && kind != ParameterType::SecureString {
         return Err(invalid("KeyId is required for SecureString type parameter only."));
     }
