@@ -1,6 +1,6 @@
 //! The HTTP front door: one port for all APIs.
 //!
-//! Accepts connections, keeps browsers of foreign pages out, bounds bodies and headers, then
+//! Accepts connections, no more than there is room for, keeps browsers of foreign pages out, bounds bodies and headers, then
 //! hands the request to a site that claims it, to an admin page, or to the kernel. Knows no
 //! AWS service.
 //!
@@ -16,6 +16,7 @@ mod admin;
 mod calm;
 mod guard;
 mod intake;
+mod places;
 mod server;
 
 pub use admin::{AdminAnswer, AdminFault, AdminPage, AdminQuestion};

@@ -28,6 +28,7 @@ use crate::admin::{self, AdminPage, json_page};
 use crate::calm::Calm;
 use crate::guard::{self, Stranger};
 use crate::intake::{self, Intake};
+use crate::places::{Held, Places, Seated};
 
 /// Most bytes of one request's headers.
 const HEADERS_MAX: usize = 64 << 10;
@@ -47,6 +48,7 @@ pub struct Gateway {
     sites: Vec<Arc<dyn Site>>,
     pages: Vec<AdminPage>,
     connections: TaskTracker,
+    places: Arc<Places>,
     intake: Intake,
     stopping: CancellationToken,
 }
@@ -82,7 +84,8 @@ impl std::fmt::Display for ListenError {
 impl std::error::Error for ListenError {}
 
 impl Gateway {
-    /// A door in front of a kernel; `stopping` ends it.
+    /// A door in front of a kernel; `stopping` ends it. It has as many connections at once as this
+    /// process's limit of open files, as it is now, leaves room for.
     pub fn new(
         kernel: Arc<Kernel>,
         clock: Clock,
@@ -91,7 +94,8 @@ impl Gateway {
         stopping: CancellationToken,
     ) -> Arc<Self> {
         let (connections, intake) = (TaskTracker::new(), Intake::new(clock.clone()));
-        Arc::new(Self { kernel, clock, sites, pages, connections, intake, stopping })
+        let places = Places::new();
+        Arc::new(Self { kernel, clock, sites, pages, connections, places, intake, stopping })
     }
 
     /// Opens the port. Off loopback only where every call is decided by policies.
@@ -123,22 +127,40 @@ impl Gateway {
         let _ = self.clock.timeout(STOP_GRACE, self.connections.wait()).await;
     }
 
-    /// Serves one connection in the background; sandboxes bring theirs here too. What is answered
-    /// ends with it, and need not be awaited.
+    /// Serves one connection in the background; sandboxes bring theirs here too, without a peer.
+    /// What is answered ends with it, and need not be awaited. Where there is no room and none can
+    /// be made, it is closed.
     pub fn serve(self: &Arc<Self>, stream: TcpStream, peer: Option<IpAddr>) -> JoinHandle<()> {
         let gateway = Arc::clone(self);
-        self.connections.spawn(async move { gateway.converse(stream, peer).await })
+        let stopping = self.stopping.child_token(); // all connections would lock the one
+        let place = self.places.take(peer, stopping.clone());
+        self.connections.spawn(async move {
+            match place {
+                Some(place) => gateway.converse((stream, place), peer, stopping).await,
+                None => tracing::debug!(?peer, "there is no room for a connection"),
+            }
+        })
     }
 
-    async fn converse(self: Arc<Self>, stream: TcpStream, peer: Option<IpAddr>) {
+    async fn converse(
+        self: Arc<Self>,
+        (stream, place): (TcpStream, Held),
+        peer: Option<IpAddr>,
+        stopping: CancellationToken,
+    ) {
         let _ = stream.set_nodelay(true);
         if peer.is_some_and(|peer| peer.is_loopback()) {
             let _ = set_socket_send_buffer_size(&stream, NEAR_SEND_BYTES); // slower without
         }
+        let seat = place.seat();
         let service = service_fn(|request| {
-            let gateway = Arc::clone(&self);
-            async move { Ok::<_, std::convert::Infallible>(gateway.answer(request, peer).await) }
+            let (gateway, work) = (Arc::clone(&self), seat.begin());
+            async move {
+                let answer = gateway.answer(request, peer).await;
+                Ok::<_, std::convert::Infallible>(work.answered(answer))
+            }
         });
+        let stream = Seated { stream, _place: place };
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
@@ -149,11 +171,13 @@ impl Gateway {
         builder.http2().timer(TokioTimer::new()).max_header_list_size(HEADERS_MAX as u32);
         let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
         tokio::pin!(connection);
-        let stopping = self.stopping.child_token(); // all connections would lock the one
         let calm = Calm::new();
         let ended = tokio::select! {
             ended = poll_fn(|context| calm.poll(context, connection.as_mut())) => ended,
             () = stopping.cancelled() => {
+                if seat.is_lost() {
+                    return;
+                }
                 connection.as_mut().graceful_shutdown();
                 poll_fn(|context| calm.poll(context, connection.as_mut())).await
             }

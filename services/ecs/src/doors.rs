@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use haar_iam_contract::passing::check_pass_role;
 use haar_kernel::Doors;
 use haar_substrate::{ImageConfig, ImageId};
@@ -148,8 +149,8 @@ pub struct StreamName {
 /// haar's own API, for programs inside tasks: takes connections that were accepted inside a
 /// sandbox.
 pub trait ApiDoor: Send + Sync + 'static {
-    /// Serves one connection; returns at once.
-    fn serve(&self, stream: TcpStream);
+    /// Serves one connection, whether or not the end is waited for.
+    fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()>;
 }
 
 /// All doors of the room beside the common ones. Cheap to clone.

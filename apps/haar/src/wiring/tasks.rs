@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use haar_ecs::doors::{ApiDoor, Credentials, LogStreams, RoleCredentials, StreamName, TaskDoors};
 use haar_iam_contract::peek::{IamPeek, ServiceSession, SessionGrant};
 use haar_kernel::{Auth, Doors, Principal};
@@ -51,9 +52,8 @@ pub(crate) fn doors(
 }
 
 impl ApiDoor for Api {
-    fn serve(&self, stream: TcpStream) {
-        // it is served whether or not anybody waits for its end
-        drop(haar_lambda::doors::ApiDoor::serve(self, stream));
+    fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()> {
+        haar_lambda::doors::ApiDoor::serve(self, stream)
     }
 }
 

@@ -28,7 +28,7 @@ use crate::state::{DefinitionRow, TaskKey, TaskRow, TaskStatus, sandbox_name};
 /// How long the rest of a stopped task's output may take to be shipped. *Ours*.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// Most connections that a task may have to its metadata endpoint.
+/// Most connections that a task may have to its metadata endpoint, and as many to haar's API.
 const CONNECTIONS_MAX: usize = 256;
 /// How long to wait when a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -162,11 +162,14 @@ impl Ecs {
         let (room, key) = (Arc::clone(self), row.key.clone());
         let api = tokio::spawn(async move {
             let Some(listener) = room.listener(&key, API).await else { return };
+            let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
             loop {
-                match listener.accept().await {
-                    Ok((stream, _)) => room.task_doors.api.serve(stream),
-                    Err(error) => pause(&room.doors.clock, &error).await,
-                }
+                let (stream, place) = accept(&room.doors.clock, &listener, &places).await;
+                let served = room.task_doors.api.serve(stream);
+                tokio::spawn(async move {
+                    served.await;
+                    drop(place);
+                });
             }
         });
         vec![metadata, api]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
 use haar_clock::Ids;
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_ec2_contract::peek::{
@@ -257,5 +258,7 @@ impl Credentials for Neighbours {
 }
 
 impl ApiDoor for Neighbours {
-    fn serve(&self, _: TcpStream) {}
+    fn serve(&self, _: TcpStream) -> BoxFuture<'static, ()> {
+        Box::pin(async {})
+    }
 }

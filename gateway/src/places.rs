@@ -1,0 +1,265 @@
+//! How many connections there may be at once, and which of them make room for others: each costs
+//! this process a descriptor, and what it has to do costs more.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use haar_wire::{Body, BodyError};
+use http::{Response, StatusCode};
+use http_body::{Frame, SizeHint};
+use parking_lot::Mutex;
+use rustix::process::{Resource, getrlimit};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+/// Of the descriptors that this process may have, one in so many is for a connection.
+const SHARE: u64 = 2;
+/// Most connections however many descriptors there may be: each has memory, too.
+const MOST: usize = 32 << 10;
+/// Where there is no place, one in so many is made free at once: to look for one looks at all.
+const FREED_SHARE: usize = 64;
+
+/// The places of one gateway.
+pub(crate) struct Places {
+    most: usize,
+    /// Connections so far.
+    arrivals: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    seats: BTreeMap<u64, Arc<Seat>>,
+    /// How many each has.
+    held: BTreeMap<Holder, usize>,
+}
+
+/// Who has a connection; no one of them takes more than half of the places, but for this machine,
+/// whose programs all come from one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Holder {
+    Machine,
+    Peer(IpAddr),
+    /// All sandboxes together.
+    Sandboxes,
+}
+
+/// One connection's place.
+pub(crate) struct Seat {
+    number: u64,
+    holder: Holder,
+    /// Requests whose answers have not gone out.
+    requests: AtomicUsize,
+    /// How many connections had come when it last had nothing to do.
+    idle_at: AtomicU64,
+    must_leave: AtomicBool,
+    /// Ends the connection.
+    end: CancellationToken,
+    places: Arc<Places>,
+}
+
+impl Places {
+    /// As many as the limit of descriptors, as it is now, leaves room for.
+    pub(crate) fn new() -> Arc<Self> {
+        let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let most = usize::try_from(files / SHARE).unwrap_or(MOST).min(MOST);
+        Arc::new(Self { most, arrivals: AtomicU64::new(0), state: Mutex::default() })
+    }
+
+    /// A place for who comes from here, from a sandbox where that is nobody's address. Where all
+    /// are taken those that have been idle for longest lose theirs; none where all are at work.
+    pub(crate) fn take(
+        self: &Arc<Self>,
+        peer: Option<IpAddr>,
+        end: CancellationToken,
+    ) -> Option<Held> {
+        let holder = match peer.map(|peer| peer.to_canonical()) {
+            None => Holder::Sandboxes,
+            Some(peer) if peer.is_loopback() => Holder::Machine,
+            Some(peer) => Holder::Peer(peer),
+        };
+        let mut state = self.state.lock();
+        let own = state.held.get(&holder).copied().unwrap_or_default();
+        if holder != Holder::Machine && own >= self.most.div_ceil(2) {
+            state.make_room(|seat| seat.holder == holder, self.most).then_some(())?;
+        }
+        if state.seats.len() >= self.most {
+            state.make_room(|_| true, self.most).then_some(())?;
+        }
+        let number = self.arrivals.fetch_add(1, Ordering::Relaxed) + 1;
+        let seat = Arc::new(Seat {
+            number,
+            holder,
+            requests: AtomicUsize::new(0),
+            idle_at: AtomicU64::new(number),
+            must_leave: AtomicBool::new(false),
+            end,
+            places: Arc::clone(self),
+        });
+        state.seats.insert(number, Arc::clone(&seat));
+        *state.held.entry(holder).or_default() += 1;
+        Some(Held(seat))
+    }
+}
+
+impl State {
+    /// Ends some of those that have been idle for longest; false where none of them is.
+    fn make_room(&mut self, of: impl Fn(&Seat) -> bool, most: usize) -> bool {
+        let idle = self.seats.values().filter(|seat| of(seat) && seat.is_idle());
+        let mut idle: Vec<_> =
+            idle.map(|seat| (seat.idle_at.load(Ordering::Relaxed), seat.number)).collect();
+        idle.sort_unstable();
+        idle.truncate((most / FREED_SHARE).max(1));
+        for (_, number) in &idle {
+            if let Some(seat) = self.remove(*number) {
+                seat.must_leave.store(true, Ordering::Relaxed);
+                seat.end.cancel();
+            }
+        }
+        !idle.is_empty()
+    }
+
+    fn remove(&mut self, number: u64) -> Option<Arc<Seat>> {
+        let seat = self.seats.remove(&number)?;
+        if let Some(held) = self.held.get_mut(&seat.holder) {
+            *held -= 1;
+            if *held == 0 {
+                self.held.remove(&seat.holder);
+            }
+        }
+        Some(seat)
+    }
+}
+
+impl Seat {
+    fn is_idle(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) == 0
+    }
+
+    /// It was idle and another was to have its place: nobody waits for anything.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.must_leave.load(Ordering::Relaxed) && self.is_idle()
+    }
+
+    /// A request has come.
+    pub(crate) fn begin(self: &Arc<Self>) -> Work {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        Work(Some(Arc::clone(self)))
+    }
+}
+
+/// A request under way.
+pub(crate) struct Work(Option<Arc<Seat>>);
+
+impl Work {
+    /// The answer, which the work lasts as long as. A connection that goes on as another protocol
+    /// is at work to its end.
+    pub(crate) fn answered(mut self, answer: Response<Body>) -> Response<Answered> {
+        if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.0 = None;
+        }
+        answer.map(|body| Answered { body, _work: self })
+    }
+}
+
+impl Drop for Work {
+    fn drop(&mut self) {
+        let Some(seat) = &self.0 else { return };
+        seat.idle_at.store(seat.places.arrivals.load(Ordering::Relaxed), Ordering::Relaxed);
+        seat.requests.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// A body whose request is under way until it is dropped.
+pub(crate) struct Answered {
+    body: Body,
+    _work: Work,
+}
+
+impl http_body::Body for Answered {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// A place that is taken, until it is dropped.
+pub(crate) struct Held(Arc<Seat>);
+
+impl Held {
+    pub(crate) fn seat(&self) -> Arc<Seat> {
+        Arc::clone(&self.0)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.places.state.lock().remove(self.0.number);
+    }
+}
+
+/// A connection with its place, which it has for as long as it is open, whatever is spoken on it.
+pub(crate) struct Seated {
+    pub(crate) stream: TcpStream,
+    pub(crate) _place: Held,
+}
+
+impl AsyncRead for Seated {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Seated {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, pieces)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+}

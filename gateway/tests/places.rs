@@ -1,0 +1,201 @@
+//! How many connections the gateway has at once, and which of them make room for others.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test: spawns its server
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use haar_blobs::Blobs;
+use haar_clock::{Clock, IdSource};
+use haar_gateway::Gateway;
+use haar_kernel::{Auth, DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings, Site};
+use haar_kv::Kv;
+use haar_ledger::Ledger;
+use haar_substrate::sim::SimSubstrate;
+use haar_wire::Body;
+use http::request::Parts;
+use http::{Request, Response};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// Descriptors that the gateway reckons with, and the connections that it makes of them.
+const FILES: u64 = 200;
+const MOST: usize = 100;
+
+/// Answers at once, below `/wait` when it is told; counts those that wait.
+#[derive(Default)]
+struct Waiter {
+    bell: Notify,
+    waiting: AtomicUsize,
+}
+
+impl Site for Waiter {
+    fn claims(&self, _: &str, _: &Parts) -> bool {
+        true
+    }
+
+    fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
+        Box::pin(async move {
+            if request.uri().path() == "/wait" {
+                let told = self.bell.notified();
+                self.waiting.fetch_add(1, Ordering::SeqCst);
+                told.await;
+            }
+            Response::new(Body::from("here".to_owned()))
+        })
+    }
+}
+
+/// A gateway that has few connections, what its waiting requests wait for, and a listener whose
+/// connections are not the gateway's yet.
+struct Door {
+    gateway: Arc<Gateway>,
+    waiter: Arc<Waiter>,
+    listener: TcpListener,
+    at: SocketAddr,
+}
+
+impl Door {
+    async fn open() -> Self {
+        let before = getrlimit(Resource::Nofile);
+        let few = Rlimit { current: Some(FILES), ..before };
+        setrlimit(Resource::Nofile, few).unwrap();
+        let (clock, ids) = (Clock::system(), IdSource::seeded(3));
+        let doors = Doors::new(DoorParts {
+            clock: clock.clone(),
+            ids: ids.clone(),
+            ledger: Ledger::ephemeral(haar_ledger::Tables::default()),
+            kv: Kv::ephemeral(),
+            blobs: Blobs::ephemeral(ids).unwrap(),
+            substrate: Arc::new(SimSubstrate::new(clock.clone())),
+            meter: Arc::new(NoMeter),
+            settings: Settings { auth: Auth::Permissive, ..Settings::default() },
+        });
+        let kernel = KernelBuilder::new(doors, Arc::new(NoIdentities)).build();
+        let waiter = Arc::new(Waiter::default());
+        let sites: Vec<Arc<dyn Site>> = vec![Arc::clone(&waiter) as _];
+        let gateway = Gateway::new(kernel, clock, sites, Vec::new(), CancellationToken::new());
+        setrlimit(Resource::Nofile, before).unwrap(); // the clients have theirs in this process
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        Self { gateway, waiter, listener, at }
+    }
+
+    /// A connection of somebody's; from a sandbox where that is nobody.
+    async fn connect(&self, peer: Option<&str>) -> TcpStream {
+        let near = TcpStream::connect(self.at).await.unwrap();
+        let (far, _) = self.listener.accept().await.unwrap();
+        let peer = peer.map(|peer| peer.parse::<IpAddr>().unwrap());
+        drop(self.gateway.serve(far, peer));
+        near
+    }
+
+    async fn many(&self, peer: Option<&str>, count: usize) -> Vec<TcpStream> {
+        let mut all = Vec::new();
+        for _ in 0..count {
+            all.push(self.connect(peer).await);
+        }
+        all
+    }
+
+    async fn until_so_many_wait(&self, count: usize) {
+        while self.waiter.waiting.load(Ordering::SeqCst) < count {
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn ask(connection: &mut TcpStream, path: &str) {
+    let head = format!("GET {path} HTTP/1.1\r\nhost: waiter.localhost\r\n\r\n");
+    connection.write_all(head.as_bytes()).await.unwrap();
+}
+
+/// Hears the answer to a request; false where the connection was closed instead.
+async fn hear(connection: &mut TcpStream) -> bool {
+    let (mut answer, mut piece) = (Vec::new(), [0; 1024]);
+    loop {
+        match connection.read(&mut piece).await {
+            Ok(length) if length > 0 => answer.extend(&piece[..length]),
+            _ => return false,
+        }
+        if answer.ends_with(b"here") {
+            return true;
+        }
+    }
+}
+
+async fn is_served(connection: &mut TcpStream) -> bool {
+    let head = b"GET / HTTP/1.1\r\nhost: waiter.localhost\r\n\r\n";
+    connection.write_all(head).await.is_ok() && hear(connection).await
+}
+
+/// Whether the other side has closed it, where nothing was asked.
+async fn is_closed(connection: &mut TcpStream) -> bool {
+    let read = connection.read_u8();
+    tokio::time::timeout(Duration::from_millis(300), read).await.is_ok_and(|read| read.is_err())
+}
+
+#[tokio::test]
+async fn who_comes_last_is_served_and_those_that_were_idle_for_longest_make_room() {
+    let door = Door::open().await;
+    let mut first = door.connect(Some("127.0.0.1")).await;
+    let mut idle = door.many(Some("127.0.0.1"), MOST - 1).await;
+    assert!(is_served(&mut first).await); // so it was not idle for longest
+    let mut later = door.many(Some("127.0.0.1"), MOST / 2).await;
+    for one in later.iter_mut().chain([&mut first]) {
+        assert!(is_served(one).await);
+    }
+    for one in &mut idle[..MOST / 2] {
+        assert!(is_closed(one).await);
+    }
+    assert!(is_served(idle.last_mut().unwrap()).await);
+}
+
+#[tokio::test]
+async fn what_waits_for_its_answer_gets_it_however_many_come() {
+    let door = Door::open().await;
+    let mut waiting = door.many(Some("127.0.0.1"), MOST).await;
+    for one in &mut waiting {
+        ask(one, "/wait").await;
+    }
+    door.until_so_many_wait(MOST).await;
+    let mut refused = door.connect(Some("127.0.0.1")).await;
+    assert!(!is_served(&mut refused).await);
+    door.waiter.bell.notify_waiters();
+    let mut served = 0;
+    for one in &mut waiting {
+        served += usize::from(hear(one).await);
+    }
+    assert_eq!(served, MOST);
+    assert!(is_served(&mut door.connect(Some("127.0.0.1")).await).await);
+}
+
+#[tokio::test]
+async fn sandboxes_and_strangers_leave_room_for_others() {
+    for hog in [None, Some("203.0.113.9")] {
+        let door = Door::open().await;
+        let mut mine = door.many(Some("127.0.0.1"), 10).await;
+        let mut hogs = door.many(hog, 3 * MOST).await;
+        for one in &mut mine {
+            assert!(is_served(one).await, "{hog:?}");
+        }
+        let mut open = 0;
+        for one in &mut hogs {
+            open += usize::from(is_served(one).await);
+        }
+        assert_eq!(open, MOST / 2, "{hog:?}");
+        for one in &mut hogs[3 * MOST - MOST / 2..] {
+            ask(one, "/wait").await;
+        }
+        door.until_so_many_wait(MOST / 2).await;
+        assert!(!is_served(&mut door.connect(hog).await).await, "{hog:?}");
+        assert!(is_served(&mut door.connect(Some("127.0.0.1")).await).await, "{hog:?}");
+        door.waiter.bell.notify_waiters();
+    }
+}
