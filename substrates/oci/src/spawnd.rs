@@ -31,6 +31,7 @@ mod netlink;
 pub(crate) mod nft;
 mod overlay;
 pub(crate) mod owners;
+mod patience;
 mod pool;
 mod reaper;
 mod rlimit;

@@ -22,6 +22,7 @@ use super::log;
 use super::net::{self, Doors};
 use super::netlink::Netlink;
 use super::nft::Firewall;
+use super::patience::Patience;
 use crate::proto::{Carriage, Doing, Failure, Scarce};
 use crate::steer::Steering;
 use crate::sys;
@@ -51,8 +52,8 @@ struct State {
     /// Addresses of sandboxes; true of those that are about to be free.
     taken: BTreeMap<Ipv4Addr, bool>,
     ready: Vec<Ready>,
-    /// One could not be prepared: none are any more.
-    unprepared: bool,
+    /// With those that could not be prepared.
+    patience: Patience,
     last: u64,
 }
 
@@ -187,8 +188,9 @@ impl Networks {
 
     /// There are fewer prepared ones than there could be.
     pub(super) fn lack(&self) -> bool {
-        let state = self.state.lock();
-        state.bridge.is_some() && !state.unprepared && state.ready.len() < READY_MAX
+        let mut state = self.state.lock();
+        let lacks = state.bridge.is_some() && state.ready.len() < READY_MAX;
+        lacks && !state.patience.rests()
     }
 
     /// Prepares one.
@@ -202,10 +204,13 @@ impl Networks {
         let made = self.make_ready(home, bridge, number);
         let mut state = self.state.lock();
         match made {
-            Ok(ready) => state.ready.push(ready),
+            Ok(ready) => {
+                state.patience.succeeded();
+                state.ready.push(ready);
+            }
             Err(failure) => {
                 log(&format!("could not prepare a network: {failure:?}"));
-                state.unprepared = true;
+                state.patience.failed();
             }
         }
     }

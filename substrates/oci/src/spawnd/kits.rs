@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use haar_substrate::Limits;
 use parking_lot::Mutex;
 
+use super::patience::Patience;
 use super::{closer, log, rootfs};
 use crate::cgroup::{Cgroup, Cgroups, Pair, Unfit};
 use crate::proto::{Doing, Failure};
@@ -25,7 +26,9 @@ pub(super) struct Kits(Mutex<State>);
 struct State {
     ready: Vec<Kit>,
     is_wanted: bool,
-    /// One could not be prepared, or the helper is leaving: none are any more.
+    /// With those that could not be prepared.
+    patience: Patience,
+    /// The helper is leaving: none are prepared any more.
     is_over: bool,
 }
 
@@ -75,8 +78,9 @@ impl Kits {
 
     /// There are fewer prepared ones than there could be.
     pub(super) fn lack(&self) -> bool {
-        let state = self.0.lock();
-        state.is_wanted && !state.is_over && state.ready.len() < READY_MAX
+        let mut state = self.0.lock();
+        let lacks = state.is_wanted && !state.is_over && state.ready.len() < READY_MAX;
+        lacks && !state.patience.rests()
     }
 
     /// Prepares one.
@@ -87,10 +91,13 @@ impl Kits {
             return;
         }
         match make(cgroups, names) {
-            Ok(kit) => state.ready.push(kit),
+            Ok(kit) => {
+                state.patience.succeeded();
+                state.ready.push(kit);
+            }
             Err(error) => {
                 log(&format!("could not prepare control groups: {error}"));
-                state.is_over = true;
+                state.patience.failed();
             }
         }
     }
