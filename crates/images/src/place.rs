@@ -1,7 +1,7 @@
 //! A directory that an archive is unpacked into, and nothing outside of it: every path is
 //! resolved below its open descriptor, by the kernel, whatever links the archive has made.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -17,7 +17,7 @@ use rustix::fs::{
 
 /// Marks a directory that hides those of the layers below.
 pub(crate) const OPAQUE: &str = "trusted.overlay.opaque";
-/// Deepest directory that is taken down.
+/// Deepest that anything lies, and the deepest directory that is taken down.
 const DEPTH_MAX: usize = 256;
 
 /// The directory.
@@ -56,6 +56,9 @@ impl Place {
                 }
             }
         }
+        if parts.components().count() > DEPTH_MAX {
+            return Err(invalid("lies too many directories deep"));
+        }
         let Some(name) = parts.file_name().map(OsString::from) else { return Ok(None) };
         parts.pop();
         Ok(Some((parts, name)))
@@ -83,23 +86,38 @@ impl Place {
     }
 
     fn make_dirs(&self, dir: &Path) -> io::Result<OwnedFd> {
-        let mut so_far = PathBuf::new();
-        let mut fd = self.root.try_clone()?;
-        for part in dir {
-            so_far.push(part);
-            fd = match self.resolve(&so_far) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                    // a link that leads nowhere is in the way: replace it as archivers do
-                    if statat(&fd, part, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
-                        unlinkat(&fd, part, AtFlags::empty())?;
-                    }
-                    mkdirat(&fd, part, Mode::from_raw_mode(0o755))?;
-                    self.resolve(&so_far)?
-                }
-                other => other?,
-            };
+        let parts: Vec<_> = dir.iter().collect();
+        let (mut there, mut fd) = self.deepest(&parts)?;
+        if let Some(part) = parts.get(there) {
+            // a link that leads nowhere is in the way: replace it as archivers do
+            if statat(&fd, *part, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+                unlinkat(&fd, *part, AtFlags::empty())?;
+            }
+        }
+        // below what is new there are no links
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        while let Some(part) = parts.get(there) {
+            mkdirat(&fd, *part, Mode::from_raw_mode(0o755))?;
+            fd = openat(&fd, *part, flags, Mode::empty())?;
+            there += 1;
         }
         Ok(fd)
+    }
+
+    /// How many parts of a path are there, and the last of them. Not each is looked for: to find
+    /// one takes as long as the links on its way have it.
+    fn deepest(&self, parts: &[&OsStr]) -> io::Result<(usize, OwnedFd)> {
+        let (mut there, mut fd) = (0, self.root.try_clone()?);
+        let mut missing = parts.len() + 1;
+        while missing - there > 1 {
+            let middle = there + (missing - there) / 2;
+            match self.resolve(&parts[..middle].iter().collect::<PathBuf>()) {
+                Ok(found) => (there, fd) = (middle, found),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => missing = middle,
+                Err(error) => return Err(error),
+            }
+        }
+        Ok((there, fd))
     }
 
     /// Makes a directory, or takes the one that is there.

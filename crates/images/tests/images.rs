@@ -161,9 +161,44 @@ async fn bombs_are_refused_and_leave_nothing() {
     let (dir, _) = house.layout("cut", &[(archive, Compression::Gzip)]);
     let cut = house.pull("cut", &dir).await;
     assert!(matches!(cut, Err(ImageError::Malformed(_))), "{cut:?}");
+    let deep = house.layout("deep", &[(deep(300), Compression::Gzip)]).0;
+    let deep = house.pull("deep", &deep).await;
+    assert!(matches!(&deep, Err(ImageError::Malformed(why)) if why.contains("deep")), "{deep:?}");
     assert_eq!(house.layers(), 0);
     assert_eq!(fs::read_dir(house.dir.path().join("store/going")).unwrap().count(), 0);
     assert!(house.store.list().await.unwrap().is_empty());
+}
+
+/// A layer of directories in each other.
+fn deep(count: usize) -> Vec<u8> {
+    let mut archive = tar::Builder::new(Vec::new());
+    let mut header = tar::Header::new_gnu();
+    header.set_entry_type(EntryType::Directory);
+    header.set_size(0);
+    header.set_mode(0o755);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    archive.append_data(&mut header, "a/".repeat(count), &[][..]).unwrap();
+    archive.into_inner().unwrap()
+}
+
+#[tokio::test]
+async fn what_lies_deep_is_found_and_made_through_links() {
+    let house = House::new(Bounds::default());
+    let begin = "a/".repeat(40);
+    let layer = Layer::new()
+        .dir(&begin, 0o755)
+        .symlink("one", &begin)
+        .dir(&format!("one/{begin}"), 0o755)
+        .symlink("two", &format!("/one/{begin}"))
+        .file(&format!("two/{begin}end"), 0o644, b"x")
+        .symlink("gone", "/nowhere")
+        .file("gone/b/c/end", 0o644, b"y");
+    let inside = house.unpacked("links", layer).await.unwrap();
+    assert_eq!(fs::read(inside.join("a/".repeat(120)).join("end")).unwrap(), b"x");
+    assert_eq!(fs::read(inside.join("gone/b/c/end")).unwrap(), b"y");
+    assert!(!inside.join("nowhere").exists());
 }
 
 #[tokio::test]
