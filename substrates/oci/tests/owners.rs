@@ -153,18 +153,19 @@ async fn a_device_may_be_used_as_was_asked_for_and_no_other() {
         let id = substrate.ensure(spec).await.unwrap().id;
         let script = "test -c /dev/given && echo there; (: </dev/given) 2>/dev/null && echo read; \
             test -c /dev/given && (: >>/dev/given) 2>/dev/null && echo written; \
-            (: </dev/zero) && echo usual; mknod /tmp/it c 10 237 2>/dev/null && echo made; echo end";
+            (: </dev/zero) && echo usual; mknod /tmp/it c 10 237 && echo made; echo end";
         for (name, write) in [("readable", false), ("writable", true)] {
             let mut spec = container(&house, name, script);
             spec.devices = vec![loop_control(write)];
             let expected = match write {
-                true => "there\nread\nwritten\nusual\nend\n",
-                false => "there\nread\nusual\nend\n",
+                true => "there\nread\nwritten\nusual\nmade\nend\n",
+                false => "there\nread\nusual\nmade\nend\n",
             };
             assert_eq!(said(substrate, &id, spec).await, expected);
         }
-        let without = container(&house, "without", script);
-        assert_eq!(said(substrate, &id, without).await, "usual\nend\n");
+        let script = format!("{script}; (: </tmp/it) 2>/dev/null && echo used; echo end");
+        let without = container(&house, "without", &script);
+        assert_eq!(said(substrate, &id, without).await, "usual\nmade\nend\nend\n");
 
         let mut wrong = container(&house, "wrong", "true");
         wrong.devices = vec![Device { host: "/etc/passwd".into(), ..loop_control(true) }];

@@ -52,7 +52,7 @@ impl Node {
     }
 }
 
-/// Character devices that may be read and written: major and minor number, all where none.
+/// Character devices that may be read and written; any may be made: major and minor number, all where none.
 const ALLOWED: [(i32, Option<i32>); 8] = [
     (1, Some(3)),
     (1, Some(5)),
@@ -67,6 +67,10 @@ const ALLOWED: [(i32, Option<i32>); 8] = [
 /// Sets the rules of a group of version 1.
 pub(super) fn set_rules(group: &Path, more: &[Node]) -> io::Result<()> {
     fs::write(group.join("devices.deny"), "a")?;
+    // what is made is used by the same rules
+    for kind in ["c", "b"] {
+        fs::write(group.join("devices.allow"), format!("{kind} *:* m"))?;
+    }
     for (major, minor) in ALLOWED {
         let minor = minor.map_or("*".to_owned(), |minor| minor.to_string());
         fs::write(group.join("devices.allow"), format!("c {major}:{minor} rw"))?;
@@ -93,6 +97,8 @@ pub(super) fn attach(group: &Path, more: &[Node]) -> io::Result<()> {
 }
 
 const AND: u8 = 0x57;
+/// Bits of an access that are not the kind of device.
+const DONE: i32 = !KIND;
 
 /// Allows one device.
 fn allow_node(node: &Node) -> [u64; 10] {
@@ -126,14 +132,16 @@ fn program(more: &[Node]) -> Vec<u64> {
     let to_refuse = |left: usize| (tests.len() + left) as i16;
     let mut all =
         vec![op(LOAD, (2, 1), ACCESS, 0), op(LOAD, (3, 1), MAJOR, 0), op(LOAD, (4, 1), MINOR, 0)];
-    all.extend(more.iter().flat_map(allow_node));
+    // what is made is used by the same rules
     all.extend([
         op(MOVE, (5, 2), 0, 0),
-        op(AND, (5, 0), 0, KIND),
-        op(UNLESS, (5, 0), to_refuse(2), CHARACTER),
-        op(AND, (2, 0), 0, MAKES_NODE),
-        op(UNLESS, (2, 0), to_refuse(0), 0),
+        op(AND, (5, 0), 0, DONE),
+        op(UNLESS, (5, 0), 2, MAKES_NODE),
+        op(SET, (0, 0), 0, 1),
+        op(END, (0, 0), 0, 0),
     ]);
+    all.extend(more.iter().flat_map(allow_node));
+    all.extend([op(AND, (2, 0), 0, KIND), op(UNLESS, (2, 0), to_refuse(0), CHARACTER)]);
     all.extend(tests);
     all.extend(refuse);
     all.extend(allow);
@@ -192,14 +200,14 @@ mod tests {
     }
 
     #[test]
-    fn members_use_the_usual_devices_and_make_none() {
+    fn members_use_the_usual_devices_and_make_any() {
         let Some(group) = group().filter(|_| are_ruled_by_programs()) else { return };
         let dir = tempfile::tempdir().unwrap();
         let script = format!(
             "cd {}; echo $$ >{}/cgroup.procs && mknod before c 1 3 && echo made; $0; \
              head -c 1 /dev/zero >/dev/null && echo zero; head -c 1 /dev/urandom | wc -c; \
-             (: <>/dev/ptmx) && echo terminal; mknod after c 1 3 || echo none; \
-             (: </dev/loop-control) || echo kept; mkfifo pipe && echo pipe",
+             (: <>/dev/ptmx) && echo terminal; mknod after c 10 237 && echo after; \
+             (: <after) || echo unused; (: </dev/loop-control) || echo kept; mkfifo pipe && echo pipe",
             dir.path().display(),
             group.display()
         );
@@ -212,15 +220,16 @@ mod tests {
         };
         let before = run();
         assert!(before.starts_with("made\nzero\n1\nterminal\n"), "{before}");
-        assert!(!before.contains("none"), "{before}");
+        assert!(before.contains("after\n") && !before.contains("unused"), "{before}");
         attach(&group, &[]).unwrap();
-        assert_eq!(run(), "zero\n1\nterminal\nnone\nkept\npipe\n");
+        let ruled = "made\nzero\n1\nterminal\nafter\nunused\nkept\npipe\n";
+        assert_eq!(run(), ruled);
         let control =
             Node { is_block: false, major: 10, minor: 237, read: true, write: false, make: false };
         attach(&group, &[control]).unwrap();
-        assert_eq!(run(), "zero\n1\nterminal\nnone\npipe\n");
+        assert_eq!(run(), "made\nzero\n1\nterminal\nafter\npipe\n");
         attach(&group, &[Node { read: false, write: true, ..control }]).unwrap();
-        assert_eq!(run(), "zero\n1\nterminal\nnone\nkept\npipe\n");
+        assert_eq!(run(), ruled);
         fs::remove_dir(&group).unwrap();
     }
 }
