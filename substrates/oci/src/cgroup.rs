@@ -154,6 +154,7 @@ impl Cgroups {
                 open::to_children(parent);
             }
         }
+        self.limit_all();
         if let Some(devices) = self.devices.as_ref().filter(|devices| allows_all(devices)) {
             devices::set_rules(devices, &[])?;
         }

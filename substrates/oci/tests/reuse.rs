@@ -298,7 +298,7 @@ async fn limits_that_could_not_all_be_set_are_nobody_elses() {
             let mut half = container(&house, "main", "true");
             half.limits = Limits {
                 memory: Some(haar_types::MemoryMib(64)),
-                pids: Some(u32::MAX), // more than there can be
+                cpu: Some(haar_types::CpuUnits(1 << 48)), // more than there can be
                 ..Limits::default()
             };
             let refused = substrate.start(&id, half).await;

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use haar_substrate::Limits;
 
-use super::Cgroup;
 use super::lease::Term;
+use super::{Cgroup, Cgroups};
 
 /// Quotas are handed out this often: short, so that a small share does not stall for long.
 const CPU_PERIOD_MICROS: u64 = 20_000;
@@ -15,6 +16,33 @@ const CPU_PERIOD_MICROS: u64 = 20_000;
 const CPU_QUOTA_MICROS_MIN: u64 = 1_000;
 /// Weight of what only waits for work, against 1,024 for what works.
 const WAITING_SHARES: u64 = 64;
+
+/// Of the processes that the host can have, one in so many is for one group, and as many in so many
+/// for all of an instance: the host goes on when they have theirs.
+const ONES_SHARE: u64 = 4;
+const ALLS_SHARE: (u64, u64) = (3, 4);
+
+/// The processes that the host can have, threads among them.
+fn host_processes() -> u64 {
+    static MOST: OnceLock<u64> = OnceLock::new();
+    *MOST.get_or_init(|| {
+        let read = |name: &str| fs::read_to_string(format!("/proc/sys/kernel/{name}")).ok();
+        let limits = ["pid_max", "threads-max"].map(|name| read(name)?.trim().parse().ok());
+        limits.into_iter().flatten().min().unwrap_or(32_768)
+    })
+}
+
+impl Cgroups {
+    /// Leaves the host processes of its own, whatever members of all groups do.
+    pub(super) fn limit_all(&self) {
+        let (some, of) = ALLS_SHARE;
+        if let Some(parent) = &self.pids {
+            // a version 2 without the controller has no such file
+            let most = host_processes() / of * some;
+            let _ = write_if_there(&parent.join("pids.max"), &most.to_string());
+        }
+    }
+}
 
 impl Cgroup {
     /// Writes limits. Absent ones are lifted.
@@ -52,7 +80,8 @@ impl Cgroup {
 
     fn limit_pids(&self, most: Option<u32>) -> io::Result<()> {
         let Some(dir) = &self.at.pids else { return Ok(()) };
-        let most = most.map_or("max".to_owned(), |most| most.to_string());
+        let share = host_processes() / ONES_SHARE;
+        let most = most.map_or("max".to_owned(), |most| u64::from(most).min(share).to_string());
         fs::write(dir.join("pids.max"), most)
     }
 
