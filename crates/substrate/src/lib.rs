@@ -36,7 +36,7 @@ pub use image::{
 pub use spec::{
     Bridged, Capability, ContainerSpec, Device, Filter, FilterRule, ImageId, Lifetime, Limits,
     Mount, Network, OUTSIDE, OutputMode, Peer, PortMapping, Protocol, Root, RuleProtocol, RunAs,
-    SandboxId, SandboxSpec, Stop, Ulimit, User, Volume, VolumeSource, WarmTemplate,
+    SandboxId, SandboxSpec, Stop, TELLERS, Ulimit, User, Volume, VolumeSource, WarmTemplate,
     is_between_processes,
 };
 pub use status::{

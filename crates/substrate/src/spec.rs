@@ -17,7 +17,7 @@ pub use container::{
 };
 pub use mount::{Mount, Volume, VolumeSource};
 pub use network::{
-    Bridged, Filter, FilterRule, Network, Peer, PortMapping, Protocol, RuleProtocol,
+    Bridged, Filter, FilterRule, Network, Peer, PortMapping, Protocol, RuleProtocol, TELLERS,
 };
 
 /// Names a sandbox; `[a-z0-9-]`, at most 63 letters. Its maker chooses it.

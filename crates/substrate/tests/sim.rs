@@ -88,6 +88,7 @@ fn task(id: &str) -> SandboxSpec {
             container_port: 80,
             protocol: Protocol::Tcp,
         }],
+        realm: None,
         filter: None,
     });
     let id = SandboxId(id.to_owned());

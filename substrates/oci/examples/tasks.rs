@@ -126,6 +126,7 @@ async fn start(
         dns: Vec::new(),
         search: Vec::new(),
         ports: Vec::new(),
+        realm: None,
         filter: Some(filter()),
     });
     let id = SandboxId(id.to_owned());

@@ -18,6 +18,7 @@ mod ensure;
 mod exec;
 mod filters;
 mod helper;
+mod homes;
 mod init;
 mod joining;
 mod kits;

@@ -1,7 +1,6 @@
 //! Addresses, filters and ports of sandboxes of images.
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods)] // as tests do
-#![allow(unsafe_code)] // sockets for frames
 
 mod house;
 
@@ -16,7 +15,6 @@ use haar_substrate::{
 };
 use haar_substrate_oci::OciSubstrate;
 use house::{House, container, fetch, text};
-use rustix::net::sockopt::Timeout;
 use rustix::thread::LinkNameSpaceType;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -225,77 +223,6 @@ async fn members_of_a_group_reach_each_other_from_their_first_moment() {
         substrate.remove(&server, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn frames_that_filters_do_not_know_do_not_pass() {
-    let Some(house) = House::new().await else { return };
-    if !house.can_filter() {
-        println!("skipped: this kernel has no packet filter");
-        return;
-    }
-    house.crash(async |substrate| {
-        let mut pids = Vec::new();
-        for id in ["one", "two"] {
-            let id = substrate.ensure(house.task(id).0).await.unwrap().id;
-            let main = container(&house, "main", "exec sleep 1000");
-            let started = substrate.start(&id, main).await.unwrap();
-            let ContainerState::Running { pid } = started.containers["main"].state else {
-                panic!()
-            };
-            pids.push((id, pid));
-        }
-        let sockets = [raw_socket(pids[0].1), raw_socket(pids[1].1)];
-        // experimental, then one that finds addresses, as the last that is listened for
-        for kind in [0x88b5_u16, 0x0806] {
-            let mut frame = [0xff; 64];
-            frame[6..12].copy_from_slice(&[0x02, 0, 0, 0, 0, 0x01]);
-            frame[12..14].copy_from_slice(&kind.to_be_bytes());
-            frame[14..22].copy_from_slice(b"haar-raw");
-            rustix::io::write(&sockets[0], &frame).unwrap();
-        }
-        let mut heard = Vec::new();
-        while heard.last() != Some(&0x0806) {
-            let mut frame = [0; 2_000];
-            let length = rustix::io::read(&sockets[1], &mut frame).unwrap();
-            if length >= 22 && &frame[14..22] == b"haar-raw" {
-                heard.push(u16::from_be_bytes([frame[12], frame[13]]));
-            }
-        }
-        assert_eq!(heard, [0x0806]);
-        for (id, _) in &pids {
-            substrate.remove(id, Duration::ZERO).await.unwrap();
-        }
-    });
-    house.until_nothing_is_left().await;
-}
-
-/// A socket for frames of all kinds, on the interface `eth0` of a process's network.
-fn raw_socket(pid: u32) -> std::os::fd::OwnedFd {
-    use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
-    let enter = move || {
-        let network = std::fs::File::open(format!("/proc/{pid}/ns/net")).unwrap();
-        let kind = Some(LinkNameSpaceType::Network);
-        rustix::thread::move_into_link_name_space(network.as_fd(), kind).unwrap();
-        let all = (libc::ETH_P_ALL as u16).to_be();
-        // SAFETY: the descriptor is new, and the address is whole and only read.
-        unsafe {
-            let raw = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, i32::from(all));
-            assert!(raw >= 0);
-            let socket = OwnedFd::from_raw_fd(raw);
-            let wait = Some(Duration::from_secs(20));
-            rustix::net::sockopt::set_socket_timeout(&socket, Timeout::Recv, wait).unwrap();
-            let mut at: libc::sockaddr_ll = std::mem::zeroed();
-            at.sll_family = libc::AF_PACKET as u16;
-            at.sll_protocol = all;
-            at.sll_ifindex = libc::if_nametoindex(c"eth0".as_ptr()) as i32;
-            let at: *const libc::sockaddr_ll = &at;
-            let length = size_of::<libc::sockaddr_ll>() as u32;
-            assert_eq!(libc::bind(socket.as_raw_fd(), at.cast(), length), 0);
-            socket
-        }
-    };
-    std::thread::spawn(enter).join().unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -6,12 +6,9 @@ use std::sync::Arc;
 use haar_ec2_contract::peek::Ec2Peek;
 use haar_kernel::Doors;
 use haar_lambda::doors::Outside;
+use haar_substrate::TELLERS;
 use rustix::process::{Resource, getrlimit};
 use tokio::sync::Semaphore;
-
-/// Where other clouds tell their machines their secrets: Alibaba's and Azure's, which are not, as
-/// all others are, on the link.
-const TELLERS: [Ipv4Addr; 2] = [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
 
 /// Whatever the host reaches, but for itself, its link's neighbours (where a cloud tells its
 /// machines their secrets) and VPCs, whose security groups do not know functions.

@@ -15,6 +15,11 @@ pub enum Network {
     Host,
 }
 
+/// Where other clouds tell their machines their secrets: Alibaba's and Azure's, which are not, as
+/// all others are, on the link. Nothing in a sandbox gets there.
+pub const TELLERS: [Ipv4Addr; 2] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16)];
+
 /// An interface on this server's bridge. Host and other sandboxes reach its address; it
 /// reaches them and, by way of the host where that can translate addresses, what is beyond.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,6 +40,9 @@ pub struct Bridged {
     pub search: Vec<String>,
     /// Ports of the host that lead to ports of the sandbox.
     pub ports: Vec<PortMapping>,
+    /// Sandboxes of other realms neither reach it nor are reached, whatever filters say, where
+    /// the backend has filters of its own; `None` is everybody's.
+    pub realm: Option<String>,
     /// Who may reach it and whom it may reach; `None` is everybody.
     pub filter: Option<Filter>,
 }

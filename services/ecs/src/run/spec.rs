@@ -82,6 +82,7 @@ fn bridged(interface: &TaskInterface, filter: Option<Filter>) -> Network {
         dns: Vec::new(),
         search: Vec::new(),
         ports: Vec::new(),
+        realm: Some(interface.vpc_id.clone()),
         filter,
     })
 }

@@ -18,6 +18,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socket_with};
 
 use super::dns::{Names, Seat};
 use super::filters::Filters;
+use super::homes::Home;
 use super::log;
 use super::net::{self, Doors};
 use super::netlink::Netlink;
@@ -142,7 +143,8 @@ impl Networks {
             open(steering)
         });
         let begun = doors.and_then(|doors| {
-            self.filters.begin(bridged.address, bridged.filter.as_ref())?;
+            let home = Home { interface: interface.clone(), mac, realm: bridged.realm.clone() };
+            self.filters.begin(bridged.address, home, bridged.filter.as_ref())?;
             Ok(doors)
         });
         let doors = begun.inspect_err(|_| silence(&interface))?;

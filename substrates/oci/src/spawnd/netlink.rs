@@ -30,6 +30,9 @@ const IFLA_NET_NS_FD: u16 = 28;
 const INFO_KIND: u16 = 1;
 const INFO_DATA: u16 = 2;
 const VETH_PEER: u16 = 1;
+/// Options of a bridge that are on or off: which, then which of these are meant.
+const BRIDGE_OPTIONS: u16 = 46;
+const NO_LINK_LOCAL_LEARN: u32 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const RTA_OIF: u16 = 4;
@@ -50,12 +53,19 @@ impl Netlink {
         Ok(Self(socket_with(kind.0, kind.1, kind.2, None)?))
     }
 
-    /// Makes a bridge, up; one that is there is fine.
+    /// Makes a bridge, up; one that is there is fine. It takes nobody for the sender of what is
+    /// meant for bridges alone, which no packet filter sees.
     pub(super) fn add_bridge(&self, name: &str) -> io::Result<()> {
         let mut message = asking(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL);
         link(&mut message, 0, true);
         message.text(IFLA_IFNAME, name);
-        message.nest(IFLA_LINKINFO, |info| info.text(INFO_KIND, "bridge"));
+        message.nest(IFLA_LINKINFO, |info| {
+            info.text(INFO_KIND, "bridge");
+            info.nest(INFO_DATA, |data| {
+                let options = [NO_LINK_LOCAL_LEARN.to_ne_bytes(); 2].concat();
+                data.bytes(BRIDGE_OPTIONS, &options);
+            });
+        });
         fine_if_there(self.ask(message))
     }
 

@@ -9,16 +9,18 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use haar_substrate::{Peer, RuleProtocol};
+use haar_substrate::{Peer, RuleProtocol, TELLERS};
 use parking_lot::Mutex;
 
 use super::bridge::network_of;
+use super::homes::Home;
 use super::log;
 use super::rules::{Change, Traffic};
 pub(crate) use batch::is_there;
-use batch::{Batch, Family, Hook, Table};
-use rule::{Rule, Side, Verdict};
+use batch::{Batch, Family, Hook, Kind, Table, Value};
+use rule::{Rule, Sender, Side, Verdict};
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -27,27 +29,41 @@ const ECHO_REQUEST: u8 = 8;
 const FRAMES_IP: u16 = 0x0800;
 const FRAMES_ARP: u16 = 0x0806;
 
-/// Where the kernel asks: what comes to the host, what passes, what it sends, what leaves it.
+/// Where the kernel asks: what comes, what comes to the host, what passes, what it sends, what
+/// leaves it.
+const PREROUTING: u32 = 0;
 const INPUT: u32 = 1;
 const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
 const POSTROUTING: u32 = 4;
 
+/// The host's link, where its cloud tells it its secrets.
+const ON_THE_LINK: (Ipv4Addr, u8) = (Ipv4Addr::new(169, 254, 0, 0), 16);
+
 /// Maps from addresses to chains, by who sends and who shall receive.
 const FROM: &str = "from";
 const TO: &str = "to";
+
+/// Who is where: what of a sandbox is at home at its interface. And which realm, by number, each
+/// address is of.
+const HOMES: &str = "homes";
+const REALM_OF: &str = "realm_of";
+const REALMS: &str = "realms";
 
 /// The tables of one instance.
 pub(super) struct Firewall {
     tag: String,
     bridge: String,
+    /// The kernel looks into frames on bridges.
+    sees_frames: AtomicBool,
     /// What changes of the filters go over.
     socket: Mutex<Option<OwnedFd>>,
 }
 
 impl Firewall {
     pub(super) fn new(tag: &str, bridge: String) -> Self {
-        Self { tag: tag.to_owned(), bridge, socket: Mutex::default() }
+        let (sees_frames, socket) = (AtomicBool::new(false), Mutex::default());
+        Self { tag: tag.to_owned(), bridge, sees_frames, socket }
     }
 
     fn own(&self) -> Table {
@@ -62,9 +78,9 @@ impl Firewall {
         Table { family, name: format!("haar_filter_{}", self.tag) }
     }
 
-    /// Makes the tables anew for these addresses of the bridge: sandboxes reach each other, the
-    /// world by the host's address, and of the host itself its answers, its name server on the
-    /// bridge, and nothing else.
+    /// Makes the table anew for these addresses of the bridge: sandboxes reach each other, the
+    /// world by the host's address but for what tells machines their secrets, and of the host
+    /// itself its answers, its name server on the bridge, and nothing else.
     pub(super) fn set_up(&self, gateways: &BTreeMap<Ipv4Addr, u8>) {
         let subnets: Vec<_> = gateways
             .iter()
@@ -78,9 +94,6 @@ impl Firewall {
                 }
             }
             Err(error) => log(&format!("could not set up the packet filter: {error}")),
-        }
-        if let Err(error) = self.sift_frames() {
-            log(&format!("frames that are not IPv4 pass between sandboxes: {error}"));
         }
     }
 
@@ -97,6 +110,15 @@ impl Firewall {
         input(&|rule| rule.protocol(UDP).ports(53, 53).then(Verdict::Accept));
         input(&|rule| rule.protocol(TCP).ports(53, 53).then(Verdict::Accept));
         input(&|rule| rule.refuse());
+        let hook = Hook { number: FORWARD, priority: -5, kind: "filter" };
+        batch.chain(&table, "forward", Some(hook));
+        batch.rule(&table, "forward", |rule| rule.not_from(&self.bridge).then(Verdict::Accept));
+        let tellers = TELLERS.map(|address| (address, 32));
+        for (network, prefix) in tellers.into_iter().chain([ON_THE_LINK]) {
+            batch.rule(&table, "forward", |rule| {
+                rule.within(Side::Destination, network, prefix).refuse();
+            });
+        }
         let hook = Hook { number: POSTROUTING, priority: 100, kind: "nat" };
         batch.chain(&table, "postrouting", Some(hook));
         for (network, prefix) in subnets {
@@ -112,35 +134,41 @@ impl Firewall {
         batch.send()
     }
 
-    /// Lets no frames pass between sandboxes but those that filters know, and those that find
-    /// their addresses.
-    fn sift_frames(&self) -> io::Result<()> {
-        let (table, mut batch) = (self.frames(), Batch::new());
-        batch.remove_table(&table);
-        batch.table(&table);
-        let hook = Hook { number: FORWARD, priority: -5, kind: "filter" };
-        batch.chain(&table, "forward", Some(hook));
-        let interfaces = format!("h{}", self.tag);
-        for kind in [FRAMES_IP, FRAMES_ARP] {
-            batch.rule(&table, "forward", |rule| {
-                rule.by_any(&interfaces).frames(kind).then(Verdict::Accept);
-            });
+    /// Tells changes of filters and homes; `anew` begins with none.
+    pub(super) fn filter(&self, changes: &[Change], anew: bool) -> io::Result<()> {
+        if !anew {
+            let mut batch = Batch::new();
+            self.write(&mut batch, changes);
+            return batch.send_over(&mut self.socket.lock());
         }
-        batch.rule(&table, "forward", |rule| rule.by_any(&interfaces).then(Verdict::Drop));
-        batch.send()
+        self.sees_frames.store(true, Ordering::SeqCst);
+        match self.begin(changes) {
+            // filters on bridges rely on what is done with frames
+            Err(error) if family_of(&self.bridge) == Family::Ip => {
+                self.sees_frames.store(false, Ordering::SeqCst);
+                self.begin(changes)?;
+                log(&format!("sandboxes may send frames that are not theirs: {error}"));
+                Ok(())
+            }
+            begun => begun,
+        }
     }
 
-    /// Tells changes of the filters; `anew` begins with none.
-    pub(super) fn filter(&self, changes: &[Change], anew: bool) -> io::Result<()> {
-        let (table, mut batch) = (self.filters(family_of(&self.bridge)), Batch::new());
-        if anew && table.family == Family::Bridge {
-            self.sift_frames()?; // which `begin` relies on: without it no filter stands
+    fn begin(&self, changes: &[Change]) -> io::Result<()> {
+        let mut batch = Batch::new();
+        if self.sees_frames.load(Ordering::SeqCst) {
+            begin_frames(&mut batch, &self.frames(), &format!("h{}", self.tag));
         }
-        if anew {
-            begin(&mut batch, &table);
-        }
-        write(&mut batch, &table, changes);
+        begin(&mut batch, &self.filters(family_of(&self.bridge)));
+        self.write(&mut batch, changes);
         batch.send_over(&mut self.socket.lock())
+    }
+
+    fn write(&self, batch: &mut Batch, changes: &[Change]) {
+        if self.sees_frames.load(Ordering::SeqCst) {
+            write_homes(batch, &self.frames(), changes);
+        }
+        write(batch, &self.filters(family_of(&self.bridge)), changes);
     }
 
     /// Removes the tables, those of a former helper too.
@@ -161,13 +189,63 @@ fn family_of(bridge: &str) -> Family {
     if shown { Family::Ip } else { Family::Bridge }
 }
 
+/// A table that lets nothing in from sandboxes but IPv4, which filters know, and ARP, which finds
+/// addresses, both with what is at home where they come from: who sends in the name of another
+/// would get what is the other's, and pass for it. A bridge that never saw such a frame has not
+/// noted its sender either.
+fn begin_frames(batch: &mut Batch, table: &Table, interfaces: &str) {
+    batch.remove_table(table);
+    batch.table(table);
+    batch.set(table, HOMES, Kind::Homes);
+    let hook = Hook { number: PREROUTING, priority: -5, kind: "filter" };
+    batch.chain(table, "arrival", Some(hook));
+    let mut arrival = |fill: &dyn Fn(Rule<'_>)| batch.rule(table, "arrival", fill);
+    arrival(&|rule| rule.by_none(interfaces).then(Verdict::Accept));
+    arrival(&|rule| {
+        rule.frames(FRAMES_IP).at_home(HOMES, Sender::OF_IP).then(Verdict::Accept);
+    });
+    arrival(&|rule| {
+        let rule = rule.frames(FRAMES_ARP).at_home(HOMES, Sender::OF_ARP);
+        rule.at_home(HOMES, Sender::IN_ARP).then(Verdict::Accept);
+    });
+    arrival(&|rule| rule.then(Verdict::Drop));
+}
+
+/// First who leaves, then who comes.
+fn write_homes(batch: &mut Batch, table: &Table, changes: &[Change]) {
+    let (mut left, mut come) = (BTreeSet::new(), BTreeMap::new());
+    for change in changes {
+        match change {
+            Change::MoveOut(address, home) => drop(left.insert(home_key(*address, home))),
+            Change::MoveIn(address, home) => {
+                come.insert(home_key(*address, home), Value::Nothing);
+            }
+            _ => {}
+        }
+    }
+    batch.take(table, HOMES, &left);
+    batch.put(table, HOMES, &come);
+}
+
+/// The interface's name, its hardware address and the address, each filled up to whole words.
+fn home_key(address: Ipv4Addr, home: &Home) -> Vec<u8> {
+    let mut key = home.interface.as_bytes().to_vec();
+    key.resize(16, 0);
+    key.extend(home.mac);
+    key.resize(24, 0);
+    key.extend(address.octets());
+    key
+}
+
 /// A table that lets all pass: addresses are looked up in maps, so thousands cost little more
 /// than one.
 fn begin(batch: &mut Batch, table: &Table) {
     batch.remove_table(table);
     batch.table(table);
-    batch.set(table, FROM, true);
-    batch.set(table, TO, true);
+    batch.set(table, FROM, Kind::Chains);
+    batch.set(table, TO, Kind::Chains);
+    batch.set(table, REALM_OF, Kind::Numbers);
+    batch.set(table, REALMS, Kind::Numbered);
     // what is let out may still not be let in: both are asked
     let hooks: [(_, _, &[_]); 3] = [
         ("forward", FORWARD, &[(Side::Source, FROM), (Side::Destination, TO)]),
@@ -179,6 +257,11 @@ fn begin(batch: &mut Batch, table: &Table) {
         if table.family == Family::Bridge {
             // judged before
             batch.rule(table, name, |rule| rule.frames_but(FRAMES_IP).then(Verdict::Accept));
+        }
+        if number != INPUT {
+            batch.rule(table, name, |rule| {
+                rule.between_numbers(REALM_OF, REALMS).then(Verdict::Drop);
+            });
         }
         batch.rule(table, name, |rule| rule.answers().then(Verdict::Accept));
         if number == INPUT {
@@ -209,7 +292,7 @@ fn chains(number: u32) -> [(Side, String); 2] {
 fn write(batch: &mut Batch, table: &Table, changes: &[Change]) {
     for change in changes {
         if let Change::MakeGroup(number) = change {
-            batch.set(table, &group(*number), false);
+            batch.set(table, &group(*number), Kind::Addresses);
         }
     }
     for change in changes {
@@ -237,37 +320,52 @@ fn write(batch: &mut Batch, table: &Table, changes: &[Change]) {
 
 /// First what leaves, then what comes.
 fn write_elements(batch: &mut Batch, table: &Table, changes: &[Change]) {
-    let mut left: BTreeMap<String, BTreeSet<Ipv4Addr>> = BTreeMap::new();
-    let mut come: BTreeMap<String, BTreeMap<Ipv4Addr, Option<String>>> = BTreeMap::new();
+    let mut left: BTreeMap<String, BTreeSet<Vec<u8>>> = BTreeMap::new();
+    let mut come: BTreeMap<String, BTreeMap<Vec<u8>, Value>> = BTreeMap::new();
+    let mut leave = |set: &str, key: Vec<u8>| {
+        left.entry(set.to_owned()).or_default().insert(key);
+    };
+    let mut enter = |set: &str, key: Vec<u8>, value| {
+        come.entry(set.to_owned()).or_default().insert(key, value);
+    };
     for change in changes {
         match change {
             Change::Leave(address) => {
-                for map in [FROM, TO] {
-                    left.entry(map.to_owned()).or_default().insert(*address);
-                }
+                [FROM, TO].iter().for_each(|map| leave(map, address.octets().to_vec()));
             }
             Change::LeaveGroup(number, address) => {
-                left.entry(group(*number)).or_default().insert(*address);
+                leave(&group(*number), address.octets().to_vec());
             }
             Change::Enter(address, number) => {
                 let [(_, inward), (_, outward)] = chains(*number);
                 for (map, chain) in [(TO, inward), (FROM, outward)] {
-                    come.entry(map.to_owned()).or_default().insert(*address, Some(chain));
+                    enter(map, address.octets().to_vec(), Value::Chain(chain));
                 }
             }
             Change::JoinGroup(number, address) => {
-                come.entry(group(*number)).or_default().insert(*address, None);
+                enter(&group(*number), address.octets().to_vec(), Value::Nothing);
+            }
+            Change::LeaveRealm(number, address) => {
+                leave(REALM_OF, address.octets().to_vec());
+                leave(REALMS, numbered(*number, *address));
+            }
+            Change::JoinRealm(number, address) => {
+                enter(REALM_OF, address.octets().to_vec(), Value::Number(*number));
+                enter(REALMS, numbered(*number, *address), Value::Nothing);
             }
             _ => {}
         }
     }
-    for (set, addresses) in &left {
-        batch.take(table, set, addresses);
+    for (set, keys) in &left {
+        batch.take(table, set, keys);
     }
     for (set, elements) in &come {
-        let elements = elements.iter().map(|(address, chain)| (*address, chain.as_deref()));
         batch.put(table, set, elements);
     }
+}
+
+fn numbered(number: u32, address: Ipv4Addr) -> Vec<u8> {
+    [number.to_be_bytes(), address.octets()].concat()
 }
 
 /// Rules that let some traffic through; networks may overlap, which a set may not, so each has

@@ -6,6 +6,8 @@ use std::net::Ipv4Addr;
 
 use haar_substrate::{Filter, FilterRule, Peer, RuleProtocol};
 
+use super::homes::Home;
+
 /// Chains that no address uses any more and that are kept for the next.
 const SPARE_MAX: usize = 16;
 
@@ -24,6 +26,12 @@ pub(super) enum Change {
     JoinGroup(u32, Ipv4Addr),
     EndChains(u32),
     EndGroup(u32),
+    /// An address is somewhere no more.
+    MoveOut(Ipv4Addr, Home),
+    MoveIn(Ipv4Addr, Home),
+    /// An address is of a realm, by number, no more.
+    LeaveRealm(u32, Ipv4Addr),
+    JoinRealm(u32, Ipv4Addr),
 }
 
 /// What one pair of chains lets through.

@@ -83,6 +83,7 @@ impl House {
             dns: Vec::new(),
             search: Vec::new(),
             ports: Vec::new(),
+            realm: None,
             filter: None,
         });
         SandboxSpec { lifetime: Lifetime::Own, network, ..SandboxSpec::new(id.clone()) }

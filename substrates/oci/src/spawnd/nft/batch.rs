@@ -1,8 +1,6 @@
 //! What the packet filter is told at once: all of it holds from one moment on, or nothing does.
 
-use std::collections::BTreeSet;
 use std::io;
-use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use rustix::net::{
@@ -34,8 +32,12 @@ const NLM_F_CREATE: u16 = 0x400;
 const NLM_F_APPEND: u16 = 0x800;
 const LIST_ELEM: u16 = 1 | NESTED;
 
-/// The type that `nft` shows for an IPv4 address, and the mark of a map to verdicts.
+/// The types that `nft` shows, and the mark of a map to verdicts. Keys of several parts have those
+/// of all, six bits each.
 const TYPE_IPADDR: u32 = 7;
+const TYPE_ETHERADDR: u32 = 9;
+const TYPE_MARK: u32 = 19;
+const TYPE_IFNAME: u32 = 41;
 const TYPE_VERDICT: u32 = 0xffff_ff00;
 const FLAG_MAP: u32 = 8;
 const JUMP: i32 = -3;
@@ -69,6 +71,40 @@ pub(in super::super) struct Hook {
     pub(in super::super) priority: i32,
     /// `filter` or `nat`.
     pub(in super::super) kind: &'static str,
+}
+
+/// What a set has, or a map from and to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) enum Kind {
+    /// Addresses.
+    Addresses,
+    /// Addresses to chains.
+    Chains,
+    /// Addresses to numbers.
+    Numbers,
+    /// Numbers and addresses.
+    Numbered,
+    /// Interfaces' names, hardware addresses and addresses.
+    Homes,
+}
+
+impl Kind {
+    /// The type and the length of keys.
+    fn key(self) -> (u32, u32) {
+        match self {
+            Self::Addresses | Self::Chains | Self::Numbers => (TYPE_IPADDR, 4),
+            Self::Numbered => (TYPE_MARK << 6 | TYPE_IPADDR, 8),
+            Self::Homes => (TYPE_IFNAME << 12 | TYPE_ETHERADDR << 6 | TYPE_IPADDR, 28),
+        }
+    }
+}
+
+/// What a map has for a key; nothing in a set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) enum Value {
+    Nothing,
+    Chain(String),
+    Number(u32),
 }
 
 /// Messages that are sent together.
@@ -148,16 +184,22 @@ impl Batch {
         });
     }
 
-    /// Makes a set of addresses, or a map from addresses to chains.
-    pub(in super::super) fn set(&mut self, table: &Table, name: &str, is_map: bool) {
-        let number = self.count;
+    /// Makes a set or a map.
+    pub(in super::super) fn set(&mut self, table: &Table, name: &str, kind: Kind) {
+        let (number, (key, length)) = (self.count, kind.key());
         self.add(table, NEWSET, NLM_F_CREATE, |message| {
             message.text(2, name);
+            let is_map = matches!(kind, Kind::Chains | Kind::Numbers);
             message.number_be(3, if is_map { FLAG_MAP } else { 0 });
-            message.number_be(4, TYPE_IPADDR);
-            message.number_be(5, 4);
-            if is_map {
-                message.number_be(6, TYPE_VERDICT);
+            message.number_be(4, key);
+            message.number_be(5, length);
+            match kind {
+                Kind::Chains => message.number_be(6, TYPE_VERDICT),
+                Kind::Numbers => {
+                    message.number_be(6, TYPE_MARK);
+                    message.number_be(7, 4);
+                }
+                Kind::Addresses | Kind::Numbered | Kind::Homes => {}
             }
             message.number_be(10, number);
             // for `nft` to show addresses the right way round: keys are big-endian
@@ -169,19 +211,24 @@ impl Batch {
         self.add(table, DELSET, 0, |message| message.text(2, name));
     }
 
-    /// Puts addresses into a set, or with the names of chains into a map.
+    /// Puts keys into a set, or with their values into a map.
     pub(in super::super) fn put<'a>(
         &mut self,
         table: &Table,
         set: &str,
-        elements: impl IntoIterator<Item = (Ipv4Addr, Option<&'a str>)>,
+        elements: impl IntoIterator<Item = (&'a Vec<u8>, &'a Value)>,
     ) {
         self.elements(table, NEWSETELEM, set, elements);
     }
 
-    /// Takes addresses out of a set or map.
-    pub(in super::super) fn take(&mut self, table: &Table, set: &str, all: &BTreeSet<Ipv4Addr>) {
-        self.elements(table, DELSETELEM, set, all.iter().map(|address| (*address, None)));
+    /// Takes keys out of a set or map.
+    pub(in super::super) fn take<'a>(
+        &mut self,
+        table: &Table,
+        set: &str,
+        keys: impl IntoIterator<Item = &'a Vec<u8>>,
+    ) {
+        self.elements(table, DELSETELEM, set, keys.into_iter().map(|key| (key, &Value::Nothing)));
     }
 
     fn elements<'a>(
@@ -189,7 +236,7 @@ impl Batch {
         table: &Table,
         kind: u16,
         set: &str,
-        elements: impl IntoIterator<Item = (Ipv4Addr, Option<&'a str>)>,
+        elements: impl IntoIterator<Item = (&'a Vec<u8>, &'a Value)>,
     ) {
         let elements: Vec<_> = elements.into_iter().collect();
         let flags = if kind == NEWSETELEM { NLM_F_CREATE } else { 0 };
@@ -197,7 +244,7 @@ impl Batch {
             self.add(table, kind, flags, |message| {
                 message.text(2, set);
                 message.nest(3 | NESTED, |list| {
-                    some.iter().for_each(|(address, chain)| element(list, *address, *chain));
+                    some.iter().for_each(|(key, value)| element(list, key, value));
                 });
             });
         }
@@ -293,15 +340,18 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     Some((one, bytes.get(length.next_multiple_of(4)..).unwrap_or_default()))
 }
 
-fn element(list: &mut Message, address: Ipv4Addr, chain: Option<&str>) {
+fn element(list: &mut Message, key: &[u8], value: &Value) {
     list.nest(LIST_ELEM, |one| {
-        one.nest(1 | NESTED, |key| key.bytes(1, &address.octets()));
-        let Some(chain) = chain else { return };
-        one.nest(2 | NESTED, |data| {
-            data.nest(2 | NESTED, |verdict| {
-                verdict.bytes(1, &JUMP.to_be_bytes());
-                verdict.text(2, chain);
-            });
-        });
+        one.nest(1 | NESTED, |data| data.bytes(1, key));
+        match value {
+            Value::Nothing => {}
+            Value::Number(number) => one.nest(2 | NESTED, |data| data.number_be(1, *number)),
+            Value::Chain(chain) => one.nest(2 | NESTED, |data| {
+                data.nest(2 | NESTED, |verdict| {
+                    verdict.bytes(1, &JUMP.to_be_bytes());
+                    verdict.text(2, chain);
+                });
+            }),
+        }
     });
 }

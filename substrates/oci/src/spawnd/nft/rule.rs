@@ -5,9 +5,14 @@ use std::net::Ipv4Addr;
 use super::super::message::Message;
 use super::batch::NESTED;
 
-/// The verdict's place, and the one that values pass through.
+/// The verdict's place, and the one that values pass through: four words, as are the next ones.
 const VERDICT: u32 = 0;
 const VALUE: u32 = 1;
+/// Words of them: the first, the second, and those behind a name of four.
+const FIRST_WORD: u32 = 8;
+const SECOND_WORD: u32 = 9;
+const FIFTH_WORD: u32 = 12;
+const SEVENTH_WORD: u32 = 14;
 
 const LIST_ELEM: u16 = 1 | NESTED;
 const EXPR_NAME: u16 = 1;
@@ -29,6 +34,7 @@ const LINK: u32 = 0;
 const NETWORK: u32 = 1;
 const TRANSPORT: u32 = 2;
 const IFNAMSIZ: usize = 16;
+const LOOKUP_NOT: u32 = 1;
 
 /// An address of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +51,22 @@ impl Side {
             Self::Destination => 16,
         }
     }
+}
+
+/// Where a frame says whose it is: hardware address and address, each by header and offset.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Sender {
+    hardware: (u32, u32),
+    address: u32,
+}
+
+impl Sender {
+    /// The frame itself, and the IPv4 packet in it.
+    pub(in super::super) const OF_IP: Self = Self { hardware: (LINK, 6), address: 12 };
+    /// The frame itself, and the word of ARP in it.
+    pub(in super::super) const OF_ARP: Self = Self { hardware: (LINK, 6), address: 14 };
+    /// The word of ARP: its receivers note both.
+    pub(in super::super) const IN_ARP: Self = Self { hardware: (NETWORK, 8), address: 14 };
 }
 
 /// What becomes of a packet.
@@ -67,8 +89,12 @@ impl Rule<'_> {
     }
 
     fn load(&mut self, base: u32, offset: u32, length: u32) {
+        self.load_to(VALUE, (base, offset, length));
+    }
+
+    fn load_to(&mut self, place: u32, (base, offset, length): (u32, u32, u32)) {
         self.expression("payload", |data| {
-            for (kind, value) in [(1, VALUE), (2, base), (3, offset), (4, length)] {
+            for (kind, value) in [(1, place), (2, base), (3, offset), (4, length)] {
                 data.number_be(kind, value);
             }
         });
@@ -120,10 +146,44 @@ impl Rule<'_> {
         self
     }
 
-    /// What comes in by an interface whose name begins so.
-    pub(in super::super) fn by_any(mut self, prefix: &str) -> Self {
+    /// What comes in by an interface whose name begins otherwise.
+    pub(in super::super) fn by_none(mut self, prefix: &str) -> Self {
         self.meta(META_IIFNAME);
-        self.compare(EQUAL, prefix.as_bytes());
+        self.compare(NOT_EQUAL, prefix.as_bytes());
+        self
+    }
+
+    /// Frames whose sender is at home where they come from.
+    pub(in super::super) fn at_home(mut self, set: &str, sender: Sender) -> Self {
+        self.meta(META_IIFNAME);
+        let (header, offset) = sender.hardware;
+        self.load_to(FIFTH_WORD, (header, offset, 6));
+        self.load_to(SEVENTH_WORD, (NETWORK, sender.address, 4));
+        self.expression("lookup", |data| {
+            data.text(1, set);
+            data.number_be(2, VALUE);
+        });
+        self
+    }
+
+    /// Packets between addresses that have different numbers in a map; `numbered` has each number
+    /// with its addresses.
+    pub(in super::super) fn between_numbers(mut self, numbers: &str, numbered: &str) -> Self {
+        for side in [Side::Destination, Side::Source] {
+            self.load_to(FIRST_WORD, (NETWORK, side.offset(), 4));
+            // what has none is not meant
+            self.expression("lookup", |data| {
+                data.text(1, numbers);
+                data.number_be(2, FIRST_WORD);
+                data.number_be(3, FIRST_WORD);
+            });
+        }
+        self.load_to(SECOND_WORD, (NETWORK, Side::Destination.offset(), 4));
+        self.expression("lookup", |data| {
+            data.text(1, numbered);
+            data.number_be(2, FIRST_WORD);
+            data.number_be(5, LOOKUP_NOT);
+        });
         self
     }
 
