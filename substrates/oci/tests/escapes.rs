@@ -35,8 +35,8 @@ async fn root_inside_is_nobody_outside() {
         let attempts = "\
             mount -t tmpfs t /tmp 2>/dev/null && echo mount; \
             mount --bind / /mnt 2>/dev/null && echo bind; \
-            mknod /tmp/disk b 254 0 2>/dev/null && head -c 1 /tmp/disk 2>/dev/null && echo disk; \
-            mknod /dev/mem c 1 1 2>/dev/null && head -c 1 /dev/mem >/dev/null 2>&1 && echo mem; \
+            mknod /tmp/disk b 254 0 2>/dev/null; head -c 1 /tmp/disk 2>/dev/null && echo disk; \
+            mknod /dev/mem c 1 1 2>/dev/null; head -c 1 /dev/mem >/dev/null 2>&1 && echo mem; \
             (echo x >/proc/sys/kernel/core_pattern) 2>/dev/null && echo core_pattern; \
             (echo b >/proc/sysrq-trigger) 2>/dev/null && echo sysrq; \
             (echo 1 >/proc/sys/vm/drop_caches) 2>/dev/null && echo vm; \
@@ -245,6 +245,55 @@ async fn mounts_follow_no_link_out_of_the_image() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn links_of_an_image_that_lead_nowhere_yet_are_followed_inside() {
+    let Some(house) = House::new().await else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let linked = build::busybox()
+        .unwrap()
+        .symlink("etc/resolv.conf", "../run/systemd/resolve/stub-resolv.conf")
+        .symlink("etc/hosts", "chain")
+        .symlink("etc/chain", "/../../var/./lib/../lib/hosts")
+        .symlink("data", &format!("../..{}", out.display()))
+        .symlink("round", "/about")
+        .symlink("about", "round");
+    let linked = image(&house, &dir.path().join("linked"), linked).await;
+    house.crash(async |substrate| {
+        let (mut spec, address) = house.task("linked");
+        spec.hosts = vec![("192.0.2.1".parse().unwrap(), "elsewhere".into())];
+        spec.volumes =
+            vec![Volume { name: "own".into(), source: VolumeSource::Empty { size_bytes: None } }];
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let mut main = container(
+            &house,
+            "main",
+            "grep -c nameserver /run/systemd/resolve/stub-resolv.conf /etc/resolv.conf; \
+             grep -o elsewhere /var/lib/hosts; readlink /etc/resolv.conf; echo x >/data/x",
+        );
+        let volume = |target: &str| Mount::Volume {
+            name: "own".into(),
+            target: target.into(),
+            read_only: false,
+        };
+        main.root = Root::Image(linked.clone());
+        main.mounts = vec![volume("/data")];
+        (main.entrypoint, main.argv) =
+            (Some(vec!["/bin/sh".into(), "-c".into()]), std::mem::take(&mut main.argv));
+        substrate.start(&id, main.clone()).await.unwrap();
+        substrate.wait(&id, "main").await.unwrap();
+        let expected = "/run/systemd/resolve/stub-resolv.conf:1\n/etc/resolv.conf:1\nelsewhere\n\
+            ../run/systemd/resolve/stub-resolv.conf\n";
+        assert_eq!(text(substrate, &id, "main").await, expected, "{address}");
+        assert!(!out.exists());
+        let round = ContainerSpec { name: "round".into(), mounts: vec![volume("/round")], ..main };
+        let refused = substrate.start(&id, round).await;
+        assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{refused:?}");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn links_in_a_volume_lead_nowhere_else() {
     let Some(house) = House::new().await else { return };
     let dir = tempfile::tempdir().unwrap();
@@ -357,6 +406,69 @@ async fn capabilities_are_what_was_asked_for() {
             assert!(matches!(refused, Err(SubstrateError::Refused { .. })), "{name}: {refused:?}");
         }
         substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn containers_leave_the_host_processes_of_its_own() {
+    let Some(house) = House::new().await else { return };
+    let read = |path: &str| std::fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let host = ["pid_max", "threads-max"].map(|name| read(&format!("/proc/sys/kernel/{name}")));
+    let host = host.into_iter().flatten().min().unwrap();
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("many");
+        spec.limits.pids = Some(u32::MAX);
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let script = "cat /sys/fs/cgroup/pids/pids.max 2>/dev/null || cat /sys/fs/cgroup/pids.max";
+        let mut main = container(&house, "main", script);
+        main.limits.pids = Some(u32::MAX);
+        substrate.start(&id, main).await.unwrap();
+        substrate.wait(&id, "main").await.unwrap();
+        assert_eq!(text(substrate, &id, "main").await.trim(), (host / 4).to_string());
+        let group = format!("haar-{}/pids.max", house.config.instance);
+        let all = ["/sys/fs/cgroup/pids", "/sys/fs/cgroup"];
+        let all = all.into_iter().find_map(|top| read(&format!("{top}/{group}")));
+        assert_eq!(all, Some(host / 4 * 3));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_into_a_sandboxs_own_files_is_its_own_memory_and_nobody_elses_room() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut spec, _) = house.task("writes");
+        spec.limits.memory = Some(haar_types::MemoryMib(48));
+        let id = substrate.ensure(spec).await.unwrap().id;
+        // a file system without an end: there is none that one could fill for others
+        let end = "for f in hosts hostname resolv.conf; do stat -f -c %b /etc/$f; done";
+        substrate.start(&id, container(&house, "end", end)).await.unwrap();
+        substrate.wait(&id, "end").await.unwrap();
+        assert_eq!(text(substrate, &id, "end").await, "0\n0\n0\n");
+        let script = "dd if=/dev/zero of=/etc/hosts bs=1M count=200 2>/dev/null; echo written";
+        substrate.start(&id, container(&house, "main", script)).await.unwrap();
+        let exit = substrate.wait(&id, "main").await.unwrap();
+        let written = text(substrate, &id, "main").await;
+        assert!(exit.out_of_memory, "{exit:?}: {written}");
+        let other = said(substrate, &house, "reads", "cat /etc/hosts").await;
+        assert!(other.contains("localhost"), "{other}");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_hosts_firmware_says_is_not_seen() {
+    let Some(house) = House::new().await else { return };
+    if !Path::new("/sys/firmware").exists() {
+        println!("skipped: this host shows no firmware");
+        return;
+    }
+    house.crash(async |substrate| {
+        let script = "grep ' /sys/firmware ' /proc/mounts | cut -d' ' -f3; ls -A /sys/firmware";
+        assert_eq!(said(substrate, &house, "firmware", script).await, "tmpfs\n");
     });
     house.until_nothing_is_left().await;
 }

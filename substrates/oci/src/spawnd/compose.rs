@@ -272,7 +272,7 @@ impl Composed {
         let mut own = Self {
             network,
             hostname: spec.hostname.clone(),
-            memory: places.memory.join(format!("sandbox-{name}")),
+            memory: places.files.join(format!("sandbox-{name}")),
             disk: places.disk.join(name),
             heads: places.heads.join(&spec.id.0),
             logs: places.logs.join(&spec.id.0),

@@ -375,7 +375,7 @@ impl Site<'_> {
                 .iter()
                 .map(|mount| (mount.tree.as_fd(), mount.target.as_c_str()))
                 .collect(),
-            masks: &self.shop.masks,
+            masks: &self.shop.masks_of_images,
             groups: &self.shop.groups,
             shm: &shm,
             parameters,

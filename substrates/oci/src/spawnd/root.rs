@@ -328,15 +328,24 @@ pub(super) fn masks() -> Vec<(CString, Mask)> {
         "timer_stats",
     ];
     let read_only = ["bus", "fs", "irq", "sys", "sysrq-trigger"];
-    let hidden = hidden.iter().filter_map(|name| {
-        let path = Path::new("/proc").join(name);
-        let found = fs::metadata(&path).ok()?;
-        Some((path, if found.is_dir() { Mask::Directory } else { Mask::File }))
-    });
+    let hidden = hidden.iter().filter_map(|name| hide(Path::new("/proc").join(name)));
     let read_only = read_only.iter().map(|name| Path::new("/proc").join(name));
     let read_only = read_only.filter(|path| path.exists()).map(|path| (path, Mask::ReadOnly));
-    hidden
-        .chain(read_only)
-        .filter_map(|(path, mask)| Some((CString::new(path.as_os_str().as_bytes()).ok()?, mask)))
-        .collect()
+    hidden.chain(read_only).filter_map(of_kernel).collect()
+}
+
+/// The same, with what Docker hides below `/sys`.
+pub(super) fn masks_of_images() -> Vec<(CString, Mask)> {
+    let hidden = ["/sys/firmware", "/sys/devices/virtual/powercap"];
+    let hidden = hidden.into_iter().filter_map(|path| hide(PathBuf::from(path)));
+    masks().into_iter().chain(hidden.filter_map(of_kernel)).collect()
+}
+
+fn hide(path: PathBuf) -> Option<(PathBuf, Mask)> {
+    let found = fs::metadata(&path).ok()?;
+    Some((path, if found.is_dir() { Mask::Directory } else { Mask::File }))
+}
+
+fn of_kernel((path, mask): (PathBuf, Mask)) -> Option<(CString, Mask)> {
+    Some((CString::new(path.as_os_str().as_bytes()).ok()?, mask))
 }

@@ -1,16 +1,18 @@
 //! A container's root: its image's layers, a layer of its own over them, and the places that
 //! mounts go to. All of it is made below open descriptors: an image's links lead nowhere else.
 
-use std::ffi::CString;
+use std::collections::VecDeque;
+use std::ffi::{CString, OsStr, OsString};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt as _;
 use std::path::{Component, Path, PathBuf};
 
 use haar_substrate::Device;
 use rustix::fs::{
     AtFlags, CWD, FileType, Gid, Mode, OFlags, RawMode, ResolveFlags, Uid, chmodat, chownat,
-    mkdirat, mknodat, openat, openat2, statat, symlinkat,
+    mkdirat, mknodat, openat, openat2, readlinkat, statat, symlinkat,
 };
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, OpenTreeFlags, fsconfig_create, fsconfig_set_string,
@@ -65,8 +67,12 @@ pub(super) fn make_own_points(tree: &OwnedFd) -> io::Result<()> {
     Ok(())
 }
 
+/// Links that lead nowhere yet and are followed on the way to one place.
+const LINKS_MAX: usize = 40;
+
 /// Makes a directory or file at an absolute path below `root`, with those above it, where it is
-/// not there. What is made is `owner`'s, or else the helper's.
+/// not there. Where a link leads to what is not there, that is made, inside. What is made is
+/// `owner`'s, or else the helper's.
 pub(super) fn make_point(
     root: impl AsFd,
     target: &str,
@@ -80,27 +86,55 @@ pub(super) fn make_point(
     let inside = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let find =
         |path: &Path| openat2(&root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), inside);
-    let mut so_far = PathBuf::new();
-    let mut above = find(Path::new("."))?;
-    for part in plain {
-        so_far.push(part);
-        above = match find(&so_far) {
-            Ok(found) => found,
-            Err(rustix::io::Errno::NOENT) => {
-                if file && so_far == plain {
-                    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-                    openat(&above, part, flags, Mode::from_raw_mode(0o644))?;
-                } else {
-                    mkdirat(&above, part, Mode::from_raw_mode(0o755))?;
+    let (mut so_far, mut links) = (PathBuf::from("."), 0);
+    let mut above = find(&so_far)?;
+    let mut to_come: VecDeque<OsString> = plain.iter().map(OsStr::to_owned).collect();
+    while let Some(part) = to_come.pop_front() {
+        let next = so_far.join(&part);
+        match find(&next) {
+            Ok(found) => (so_far, above) = (next, found),
+            Err(rustix::io::Errno::NOENT) => match readlinkat(&above, &part, Vec::new()) {
+                Ok(link) => {
+                    links += 1;
+                    if links > LINKS_MAX {
+                        return Err(rustix::io::Errno::LOOP.into());
+                    }
+                    let link = PathBuf::from(OsString::from_vec(link.into_bytes()));
+                    if link.is_absolute() {
+                        so_far = PathBuf::from(".");
+                        above = find(&so_far)?;
+                    }
+                    let parts = link.components().filter(|part| *part != Component::RootDir);
+                    let parts: Vec<_> = parts.map(|part| part.as_os_str().to_owned()).collect();
+                    parts.into_iter().rev().for_each(|part| to_come.push_front(part));
                 }
-                if let Some(owner) = owner {
-                    let ids = (Uid::from_raw(owner), Gid::from_raw(owner));
-                    chownat(&above, part, Some(ids.0), Some(ids.1), AtFlags::SYMLINK_NOFOLLOW)?;
+                Err(rustix::io::Errno::NOENT) => {
+                    make(&above, &part, file && to_come.is_empty(), owner)?;
+                    (so_far, above) = (next.clone(), find(&next)?);
                 }
-                find(&so_far)?
-            }
+                Err(error) => return Err(error.into()),
+            },
             Err(error) => return Err(error.into()),
-        };
+        }
+    }
+    let found = rustix::fs::fstat(&above)?;
+    match FileType::from_raw_mode(found.st_mode as RawMode) {
+        FileType::Directory if file => Err(rustix::io::Errno::ISDIR.into()),
+        _ => Ok(()),
+    }
+}
+
+/// Makes one directory or file.
+fn make(above: &OwnedFd, name: &OsStr, file: bool, owner: Option<u32>) -> io::Result<()> {
+    if file {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
+        openat(above, name, flags, Mode::from_raw_mode(0o644))?;
+    } else {
+        mkdirat(above, name, Mode::from_raw_mode(0o755))?;
+    }
+    if let Some(owner) = owner {
+        let ids = (Uid::from_raw(owner), Gid::from_raw(owner));
+        chownat(above, name, Some(ids.0), Some(ids.1), AtFlags::SYMLINK_NOFOLLOW)?;
     }
     Ok(())
 }

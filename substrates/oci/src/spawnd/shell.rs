@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use haar_substrate::{Limits, OUTSIDE, User};
 use parking_lot::Mutex;
+use rustix::mount::{MountFlags, mount};
 use rustix::pipe::{PipeFlags, pipe_with};
 
 use super::bridge::Networks;
@@ -47,6 +48,7 @@ pub(super) struct Workshop {
     pub(super) places: Places,
     pub(super) seccomp: Profiles,
     pub(super) masks: Vec<(CString, Mask)>,
+    pub(super) masks_of_images: Vec<(CString, Mask)>,
     /// Hierarchies of control groups that containers see: where, and which.
     pub(super) groups: Vec<(CString, CString)>,
     pub(super) init: OwnedFd,
@@ -62,8 +64,11 @@ pub(super) struct Workshop {
 
 /// Directories of the helper.
 pub(super) struct Places {
-    /// In memory: what is bound into containers.
+    /// In memory, for the helper alone.
     pub(super) memory: PathBuf,
+    /// In memory: what is bound into containers. No bound but their own: what they write there is
+    /// counted as their memory, and nobody can take the room of others.
+    pub(super) files: PathBuf,
     /// An empty directory that roots are mounted onto on their way.
     pub(super) anchor: CString,
     /// On disk: writable layers and volumes of sandboxes.
@@ -80,11 +85,15 @@ pub(super) struct Places {
 impl Places {
     /// Makes them, empty. `memory` is a memory file system of the helper's own.
     pub(super) fn new(state_dir: &Path, memory: &Path) -> io::Result<Self> {
-        let (anchor, heads) = (memory.join("anchor"), memory.join("logs"));
-        std::fs::create_dir_all(&anchor)?;
-        std::fs::create_dir_all(&heads)?;
+        let [anchor, heads, files] = ["anchor", "logs", "files"].map(|name| memory.join(name));
+        for dir in [&anchor, &heads, &files] {
+            std::fs::create_dir_all(dir)?;
+        }
+        let options = c"mode=0755,size=0,nr_inodes=0";
+        mount("haar", &files, "tmpfs", MountFlags::NOSUID, Some(options))?;
         let own = Self {
             memory: memory.to_owned(),
+            files,
             anchor: CString::new(anchor.as_os_str().as_bytes())?,
             disk: state_dir.join("sandboxes"),
             base: state_dir.join("base"),
@@ -119,6 +128,7 @@ impl Workshop {
             places,
             seccomp: seccomp::compile().map_err(io::Error::other)?,
             masks: super::root::masks(),
+            masks_of_images: super::root::masks_of_images(),
             init: sys::dup_high(init::program()?)?,
             null: sys::dup_high(null()?)?,
             home: sys::own_pidfd()?,
