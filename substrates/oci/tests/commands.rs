@@ -144,3 +144,34 @@ async fn commands_in_a_busy_container_hold_up_nobody_else() {
     });
     house.until_nothing_is_left().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starts_beside_a_busy_container_hold_up_nobody_else() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut busy, _) = house.task("busy");
+        busy.limits.cpu = Some(haar_types::CpuUnits(64));
+        let busy = substrate.ensure(busy).await.unwrap().id;
+        let script = "n=0; while [ $n -lt 200 ]; do n=$((n+1)); (while :; do :; done) & done; wait";
+        substrate.start(&busy, container(&house, "main", script)).await.unwrap();
+        haar_clock::Clock::system().sleep(Duration::from_secs(1)).await;
+        let stalled = async {
+            let starts = (0..8).map(async |number| {
+                let beside = container(&house, &format!("beside-{number}"), "exec sleep 1000");
+                let _ = substrate.start(&busy, beside).await; // its sandbox goes meanwhile
+            });
+            futures_util::future::join_all(starts).await
+        };
+        let others = async {
+            haar_clock::Clock::system().sleep(Duration::from_millis(100)).await;
+            let other = soon(substrate.ensure(house.task("other").0)).await.unwrap().id;
+            let main = container(&house, "main", "exec sleep 1000");
+            soon(substrate.start(&other, main)).await.unwrap();
+            soon(substrate.stop(&other, "main", Duration::ZERO)).await.unwrap();
+            soon(substrate.remove(&other, Duration::ZERO)).await.unwrap();
+            soon(substrate.remove(&busy, Duration::ZERO)).await.unwrap();
+        };
+        soon(futures_util::future::join(stalled, others)).await;
+    });
+    house.until_nothing_is_left().await;
+}

@@ -236,3 +236,27 @@ async fn nothing_outlives_an_ephemeral_server_that_is_killed() {
     }
     panic!("{} is still there", dir.display());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_being_made_when_the_server_went_does_not_outlive_it() {
+    for pause in [0, 1, 3, 10, 30] {
+        let Some(house) = House::new().await else { return };
+        house.crash(async |substrate| {
+            let made = (0..8).map(async |number| {
+                let (mut spec, _) = house.task(&format!("made-{number}"));
+                spec.lifetime = Lifetime::Server;
+                spec.containers = vec![container(&house, "main", "exec sleep 1000")];
+                if number % 4 == 3 {
+                    // its image runs a shell, which this user has none of
+                    spec.containers[0].user = haar_substrate::RunAs::Named("nobody-known".into());
+                }
+                let _ = substrate.ensure(spec).await; // the server goes before most are there
+            });
+            let made = futures_util::future::join_all(made);
+            let clock = haar_clock::Clock::system();
+            let gone = clock.sleep(Duration::from_millis(pause));
+            futures_util::future::select(Box::pin(made), Box::pin(gone)).await;
+        });
+        house.until_nothing_is_left().await;
+    }
+}
