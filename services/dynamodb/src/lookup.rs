@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use haar_kernel::Call;
 use haar_ledger::Snapshot;
+use haar_types::Partition;
 use haar_wire::AwsError;
 
 use crate::refusal::{invalid, no_resource, no_table_named};
@@ -20,6 +21,9 @@ pub(crate) fn table_key(call: &Call, named: &str) -> Result<TableKey, AwsError> 
 
 /// The key of the table that an ARN names, alone or with an index.
 pub(crate) fn arn_key(arn: &str) -> Option<TableKey> {
+    if !Partition::holds(arn) {
+        return None;
+    }
     let mut parts = arn.splitn(6, ':').skip(2);
     let (service, region) = (parts.next()?, parts.next()?);
     let (account, path) = (parts.next()?, parts.next()?);

@@ -89,6 +89,20 @@ fn allow(condition: Value) -> Value {
 }
 
 #[tokio::test(start_paused = true)]
+async fn arns_of_another_partition_name_no_table() {
+    let all = json!({ "Effect": "Allow", "Action": "*", "Resource": "arn:aws-cn:*:*:*:*" });
+    let house = house(json!([all])).await;
+    let foreign = "arn:aws-cn:dynamodb:us-east-1:000000000000:table/tab";
+    let get = json!({ "TableName": foreign, "Key": key("a", 1) });
+    let refused = house.call_as::<GetItem>(user(), get.clone()).await.unwrap_err();
+    assert_eq!(refused, ("ValidationException".to_owned(), format!("Invalid ARN: {foreign}")));
+    let tags = json!({ "ResourceArn": foreign });
+    let refused = house.call_as::<ListTagsOfResource>(user(), tags).await.unwrap_err();
+    assert_eq!(refused.0, "ValidationException");
+    assert_eq!(House::new().call::<GetItem>(get).await.unwrap_err().0, "ValidationException");
+}
+
+#[tokio::test(start_paused = true)]
 async fn attributes_bound_batches_transactions_and_statements() {
     let only_keys = allow(json!({
         "ForAllValues:StringEquals": { "dynamodb:Attributes": ["p", "s"] },

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use haar_kernel::Call;
 use haar_kinesis_contract::StreamStatus;
 use haar_ledger::Snapshot;
-use haar_types::Arn;
+use haar_types::{Arn, Partition};
 use haar_wire::AwsError;
 
 use crate::refusal::{invalid_argument, no_consumer, no_shard, no_stream, not_active};
@@ -14,7 +14,8 @@ use crate::state::{ConsumerKey, ConsumerRow, ShardKey, ShardRow, StreamKey, Stre
 
 /// The stream that an ARN names, also one of a consumer.
 pub(crate) fn key_of_arn(arn: &str) -> Option<StreamKey> {
-    let arn = Arn::try_from(arn.to_owned()).ok().filter(|arn| arn.service() == "kinesis")?;
+    let is_ours = |arn: &Arn| arn.service() == "kinesis" && Partition::holds(arn.as_str());
+    let arn = Arn::try_from(arn.to_owned()).ok().filter(is_ours)?;
     let name = arn.resource().strip_prefix("stream/")?;
     let name = name.split('/').next().filter(|name| !name.is_empty())?.to_owned();
     let (account, region) = (arn.account().parse().ok()?, arn.region().parse().ok()?);
