@@ -23,6 +23,8 @@ async fn a_python_function_answers_cold_and_warm() {
     let tail = first.log_tail.clone().unwrap();
     let lines: Vec<&str> = tail.lines().collect();
     assert!(lines[0].starts_with("INIT_START Runtime Version: python:3.12"), "{tail}");
+    let arn = haar_lambda::rules::settings::runtime_version_arn("us-east-1", "python3.12");
+    assert!(lines[0].ends_with(&format!("Runtime Version ARN: {arn}")), "{tail}");
     assert!(lines[1].starts_with("START RequestId: "), "{tail}");
     assert_eq!(lines[2], "hello one");
     assert!(lines[3].starts_with("END RequestId: "), "{tail}");

@@ -321,6 +321,9 @@ async fn a_mapping_that_cannot_work_is_refused() {
     assert_eq!(create(QUEUE, json!({ "BatchSize": 100 })).await, invalid(text));
     let filters = json!({ "FilterCriteria": { "Filters": [{ "Pattern": "no" }] } });
     assert_eq!(create(QUEUE, filters).await, invalid("Invalid filter pattern definition."));
+    let six = json!({ "FilterCriteria": { "Filters": vec![json!({ "Pattern": "{}" }); 6] } });
+    let text = "Number of items in filter criteria exceeds the limit of 5.";
+    assert_eq!(create(QUEUE, six).await, invalid(text));
     let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
     let position = create(stream, json!({})).await.unwrap_err();
     assert!(position.1.contains("'startingPosition' failed to satisfy constraint"));

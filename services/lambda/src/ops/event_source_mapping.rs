@@ -32,7 +32,7 @@ impl Flow<CreateEventSourceMapping> for Lambda {
     ) -> Answer<CreateEventSourceMapping> {
         let kind = source_kind(&input)?;
         event_source::check(kind, &asked(&input), true)?;
-        check_filters(input.filter_criteria.as_ref())?;
+        self.check_filters(&call, input.filter_criteria.as_ref())?;
         let destination = check_destination(kind, input.destination_config.as_ref())?;
         tags::check(&input.tags.clone().unwrap_or_default())?;
         let snapshot = self.doors.ledger.snapshot();
@@ -134,9 +134,14 @@ fn pollers(config: &ProvisionedPollerConfig) -> Option<(Option<i32>, Option<i32>
     is_given(config).then_some((config.minimum_pollers, config.maximum_pollers))
 }
 
-fn check_filters(criteria: Option<&FilterCriteria>) -> Result<(), Refusal> {
-    let filters = criteria.and_then(|criteria| criteria.filters.as_deref()).unwrap_or_default();
-    filter::check(filters.iter().map(|filter| filter.pattern.as_deref().unwrap_or_default()))
+impl Lambda {
+    fn check_filters(&self, call: &Call, criteria: Option<&FilterCriteria>) -> Result<(), Refusal> {
+        let quotas = &self.doors.settings.quotas;
+        let limit = quotas.limit(&filter::FILTERS, &call.account, &call.region);
+        let filters = criteria.and_then(|criteria| criteria.filters.as_deref()).unwrap_or_default();
+        let patterns = filters.iter().map(|filter| filter.pattern.as_deref().unwrap_or_default());
+        filter::check(patterns, limit)
+    }
 }
 
 /// The function that is to be called, which must be there.
@@ -265,6 +270,7 @@ impl Flow<UpdateEventSourceMapping> for Lambda {
         input: Input<UpdateEventSourceMapping>,
     ) -> Answer<UpdateEventSourceMapping> {
         let row = find(&call, &self.doors.ledger.snapshot(), &input.uuid)?;
+        self.check_filters(&call, input.filter_criteria.as_ref())?;
         let destination = check_destination(kind_of(&row)?, input.destination_config.as_ref())?;
         self.check_queues_there(destination.iter()).await?;
         let row = self.commit(|tx| update(&call, tx, input)).await?;
@@ -287,7 +293,6 @@ fn update(
     let mut row = EventSourceMappingRow::clone(&*find(call, tx, &input.uuid)?);
     check_idle(&row, "update")?;
     event_source::check(kind_of(&row)?, &asked_anew(&row, &input), false)?;
-    check_filters(input.filter_criteria.as_ref())?;
     if let Some(name) = input.function_name.as_deref() {
         row.function = find_subject(call, tx, name)?;
     }
