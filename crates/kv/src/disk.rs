@@ -13,6 +13,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
+use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use parking_lot::Mutex;
 
@@ -23,6 +24,9 @@ use crate::{Batch, KvError, Sizes};
 
 /// The smallest that the engine allows.
 const JOURNAL_BYTES: u64 = 64 << 20;
+/// What one sorted file holds. Files are sorted anew beside those that they come from, the first
+/// four and what they overlap together: with the engine's 64 MiB, half a GiB would have to be free.
+const TABLE_BYTES: u64 = 8 << 20;
 const CREATING: &str = "creating";
 
 /// The engine lets its writers sleep from four sealed memtables on, and from twenty runs that are
@@ -161,7 +165,12 @@ impl Opened {
             .max_journaling_size(JOURNAL_BYTES)
             .worker_threads(1)
             .open()?;
-        let options = || KeyspaceCreateOptions::default().max_memtable_size(sizes.memtable_bytes);
+        let tables = Arc::new(Leveled::default().with_table_target_size(TABLE_BYTES));
+        let options = || {
+            KeyspaceCreateOptions::default()
+                .max_memtable_size(sizes.memtable_bytes)
+                .compaction_strategy(Arc::clone(&tables) as _)
+        };
         let records = database.keyspace("records", options)?;
         let syncer = Syncer::start(database.clone(), place)?;
         let journal = Mutex::new(Journal::of(place));

@@ -35,7 +35,7 @@ pub struct Sizes {
 impl Default for Sizes {
     /// Small: haar idles in little memory.
     fn default() -> Self {
-        Self { cache_bytes: 4 << 20, memtable_bytes: 8 << 20, reserve_bytes: 64 << 20 }
+        Self { cache_bytes: 4 << 20, memtable_bytes: 8 << 20, reserve_bytes: 96 << 20 }
     }
 }
 

@@ -175,6 +175,16 @@ async fn indexes_hold_what_has_their_key_as_it_changes() {
              Actual: N IndexName: by-g"
         )
     );
+    let mut beyond = by_g("x");
+    beyond["ProjectionExpression"] = json!("kept, #l");
+    beyond["ExpressionAttributeNames"] = json!({ "#l": "left" });
+    assert_eq!(
+        house.call::<Query>(beyond).await,
+        invalid(
+            "One or more parameter values were invalid: Global secondary index by-g does not \
+             project [left]"
+        )
+    );
     let mut consistent = by_g("x");
     consistent["ConsistentRead"] = json!(true);
     assert_eq!(

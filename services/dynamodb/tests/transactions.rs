@@ -186,6 +186,9 @@ async fn partiql_batches_tell_each_error_and_transactions_only_all_of_them() {
     let done = house.ok::<BatchExecuteStatement>(reads).await;
     assert_eq!(done["Responses"][0]["Item"], json!({ "v": { "N": "1" } }));
     assert_eq!(done["Responses"][1]["Error"]["Code"], "ValidationError");
+    let done = house.ok::<BatchExecuteStatement>(statements(&[one, "SELEC v"])).await;
+    assert_eq!(done["Responses"][0]["Item"], json!({ "v": { "N": "1" } }));
+    assert_eq!(done["Responses"][1]["Error"]["Code"], "ValidationError", "it alone");
     let insert = "INSERT INTO tab VALUE {'p': 'b', 's': 1}";
     let writes = statements(&["INSERT INTO tab VALUE {'p': 'a', 's': 1}", insert]);
     let done = house.ok::<BatchExecuteStatement>(writes).await;

@@ -1,6 +1,6 @@
 //! Queries and scans: what is read, what of it is kept.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use haar_dynamodb_contract::{
@@ -334,6 +334,16 @@ fn select(
         return Err(invalid_parameter(format!(
             "Select type ALL_ATTRIBUTES is not supported for global secondary index {} because \
              its projection type is not ALL",
+            index.name
+        )));
+    }
+    if index.is_global && beyond {
+        let names = projection.iter().flat_map(|projection| projection.attributes());
+        let names: BTreeSet<&str> =
+            names.map(String::as_str).filter(|name| !index.shows(&table.keys, name)).collect();
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        return Err(invalid_parameter(format!(
+            "Global secondary index {} does not project [{names}]",
             index.name
         )));
     }

@@ -80,12 +80,15 @@ impl Dynamodb {
     }
 }
 
-/// A batch reads or writes.
+/// A batch reads or writes; what cannot be read is told by itself.
 fn check_kinds(all: &[BatchStatementRequest]) -> Result<(), AwsError> {
-    let reads = |one: &BatchStatementRequest| {
+    let is_read =
+        |one: &&BatchStatementRequest| read(&one.statement, one.parameters.clone()).is_ok();
+    let all: Vec<_> = all.iter().filter(is_read).collect();
+    let reads = |one: &&&BatchStatementRequest| {
         one.statement.trim_start().get(..6).is_some_and(|it| it.eq_ignore_ascii_case("SELECT"))
     };
-    let count = all.iter().filter(|one| reads(one)).count();
+    let count = all.iter().filter(reads).count();
     match count == 0 || count == all.len() {
         true => Ok(()),
         false => Err(invalid(
