@@ -190,6 +190,42 @@ def test_accounts_share_the_hosts_network_without_sharing_addresses(containers):
         one.wait(arn, "STOPPED")
 
 
+def test_vpcs_do_not_reach_each_other_whatever_their_groups_say(containers):
+    other = Containers(containers.cloud, key="444455556677")
+    other.ecs.create_cluster()
+    other.image = f"{ACCOUNT}.dkr.ecr.us-east-1.localhost:{containers.cloud.port}/busybox:1"
+    ec2 = containers.cloud.client("ec2")
+    vpc = ec2.create_vpc(CidrBlock="10.177.0.0/16")["Vpc"]["VpcId"]
+    subnet = ec2.create_subnet(VpcId=vpc, CidrBlock="10.177.3.0/24")["Subnet"]["SubnetId"]
+    usual = containers.network
+    containers.define("apart", SERVE, stopTimeout=2)
+    server = containers.wait(containers.run("apart"), "RUNNING")
+    # its group lets everybody in, and haar's own programs get there
+    until(lambda: tried(server, ""), lambda text: text == "hello from apart\n")
+    ask = f"""while busybox sleep 0.1; do
+        printf 'GET / HTTP/1.0\\r\\n\\r\\n' | busybox nc -w 1 {address(server)} 80 2>/dev/null |
+            busybox grep -q hello && echo open || echo shut
+        busybox wget -q -O /health $AWS_ENDPOINT_URL/_haar/health && echo haar
+    done"""
+    made = []
+    try:
+        for one in (containers, other):
+            one.define("asks-apart", ask, stopTimeout=2)
+        made.append(("open", containers, containers.run("asks-apart")))
+        made.append(("shut", other, other.run("asks-apart")))
+        containers.network = {"awsvpcConfiguration": {"subnets": [subnet]}}
+        made.append(("shut", containers, containers.run("asks-apart")))
+    finally:
+        containers.network = usual
+    for state, one, arn in made:
+        one.wait(arn, "RUNNING")
+        said = until(lambda: one.lines("asks-apart", arn), lambda lines: len(lines) >= 6)
+        assert set(said) == {state, "haar"}, (state, said)
+    for one, arn in [(containers, server["taskArn"])] + [made[1:] for made in made]:
+        one.ecs.stop_task(task=arn)
+        one.wait(arn, "STOPPED")
+
+
 def test_clouds_of_one_host_have_networks_of_their_own(new_cloud):
     clouds = [Containers(new_cloud()) for _ in range(2)]
     ranges = set()

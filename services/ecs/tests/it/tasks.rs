@@ -35,6 +35,7 @@ fn a_task_is_provisioned_runs_and_is_stopped_with_all_its_times() {
         let spec = world.outside.substrate().spec(&sandbox(&arn)).unwrap();
         let Network::Bridged(bridged) = spec.network else { panic!("{:?}", spec.network) };
         assert_eq!(bridged.address.to_string(), "172.31.0.4");
+        assert!(bridged.realm.unwrap().starts_with("vpc-"));
         assert_eq!(spec.limits.memory.unwrap().0, 512);
 
         let stopping = world.ok::<StopTask>(json!({ "task": arn, "reason": "enough" }));
