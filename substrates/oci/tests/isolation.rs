@@ -235,6 +235,16 @@ async fn realms_do_not_reach_each_other_whatever_filters_say() {
         bridged.realm = Some("b".to_owned());
         let (client, _) = waiting(substrate, &house, spec).await;
         assert!(!reaches(substrate, &client, address).await);
+        // who looks after the host sees what there is
+        let tag = haar_substrate_oci::interface_tag(&house.config.instance);
+        for table in ["filter", "frames"].map(|name| format!("haar_{name}_{tag}")) {
+            for family in ["ip", "bridge"] {
+                let list =
+                    format!("command -v nft >/dev/null || exit 1; nft list table {family} {table}");
+                let shown = std::process::Command::new("sh").args(["-c", &list]).status().unwrap();
+                assert!(matches!(shown.code(), Some(0 | 1)), "{shown}: {list}");
+            }
+        }
         for id in [&server, &client] {
             substrate.remove(id, Duration::ZERO).await.unwrap();
         }

@@ -16,6 +16,9 @@ pub(super) struct Home {
     pub(super) realm: Option<String>,
 }
 
+/// Realms that nobody is of and that are kept for the next.
+const SPARE_MAX: usize = 16;
+
 /// The homes that the packet filter has been told.
 #[derive(Default)]
 pub(super) struct Homes {
@@ -37,31 +40,33 @@ impl Homes {
         let realm = |home: Option<&Home>| home.and_then(|home| home.realm.clone());
         let (old, new) = (realm(before.as_ref()), realm(home));
         if old != new {
-            changes.extend(old.and_then(|realm| self.leave(&realm, address)));
-            changes.extend(new.map(|realm| self.join(realm, address)));
+            old.into_iter().for_each(|realm| self.leave(&realm, address, &mut changes));
+            new.into_iter().for_each(|realm| self.join(realm, address, &mut changes));
         }
         self.addresses.extend(home.map(|home| (address, home.clone())));
         changes
     }
 
-    fn join(&mut self, realm: String, address: Ipv4Addr) -> Change {
+    fn join(&mut self, realm: String, address: Ipv4Addr, changes: &mut Vec<Change>) {
         let last = &mut self.last;
         let (number, members) = self.realms.entry(realm).or_insert_with(|| {
             *last += 1;
+            changes.push(Change::MakeRealm(*last));
             (*last, 0)
         });
         *members += 1;
-        Change::JoinRealm(*number, address)
+        changes.push(Change::JoinRealm(*number, address));
     }
 
-    fn leave(&mut self, realm: &str, address: Ipv4Addr) -> Option<Change> {
-        let (number, members) = self.realms.get_mut(realm)?;
-        let change = Change::LeaveRealm(*number, address);
+    fn leave(&mut self, realm: &str, address: Ipv4Addr, changes: &mut Vec<Change>) {
+        let spare = self.realms.values().filter(|(_, members)| *members == 0).count();
+        let Some((number, members)) = self.realms.get_mut(realm) else { return };
+        changes.push(Change::LeaveRealm(*number, address));
         *members -= 1;
-        if *members == 0 {
+        if *members == 0 && spare >= SPARE_MAX {
+            changes.push(Change::EndRealm(*number));
             self.realms.remove(realm);
         }
-        Some(change)
     }
 }
 
@@ -77,7 +82,8 @@ mod tests {
     fn an_address_has_one_home_and_is_of_one_realm() {
         let (mut homes, [one, other]) = (Homes::default(), [4, 5].map(|d| [10, 1, 0, d].into()));
         let (a, b, c) = (home("h1", Some("a")), home("h2", Some("b")), home("h3", None));
-        let first = [Change::MoveIn(one, a.clone()), Change::JoinRealm(1, one)];
+        let first =
+            [Change::MoveIn(one, a.clone()), Change::MakeRealm(1), Change::JoinRealm(1, one)];
         assert_eq!(homes.place(one, Some(&a)), first);
         assert_eq!(homes.place(one, Some(&a)), []);
         assert_eq!(homes.place(other, Some(&a))[1], Change::JoinRealm(1, other));
@@ -85,6 +91,7 @@ mod tests {
             Change::MoveOut(one, a.clone()),
             Change::MoveIn(one, b.clone()),
             Change::LeaveRealm(1, one),
+            Change::MakeRealm(2),
             Change::JoinRealm(2, one),
         ];
         assert_eq!(homes.place(one, Some(&b)), moved);
@@ -93,8 +100,14 @@ mod tests {
         assert_eq!(homes.place(one, Some(&c)), freed);
         assert_eq!(homes.place(one, None), [Change::MoveOut(one, c)]);
         assert_eq!(homes.place(one, None), []);
-        // a realm that nobody is of any more is a new one
+        // a realm that nobody is of is kept for the next, but not all of them are
         let again = home("h4", Some("b"));
-        assert_eq!(homes.place(one, Some(&again))[1], Change::JoinRealm(3, one));
+        assert_eq!(homes.place(one, Some(&again))[1], Change::JoinRealm(2, one));
+        let mut ended = 0;
+        for realm in 0..40 {
+            let changes = homes.place(one, Some(&home("h4", Some(&format!("r{realm}")))));
+            ended += changes.iter().filter(|one| matches!(one, Change::EndRealm(_))).count();
+        }
+        assert_eq!(ended, 40 - SPARE_MAX);
     }
 }

@@ -44,11 +44,11 @@ const ON_THE_LINK: (Ipv4Addr, u8) = (Ipv4Addr::new(169, 254, 0, 0), 16);
 const FROM: &str = "from";
 const TO: &str = "to";
 
-/// Who is where: what of a sandbox is at home at its interface. And which realm, by number, each
-/// address is of.
+/// Who is where: what of a sandbox is at home at its interface. Then the chain of the realm that
+/// each address is of, and all that are of any.
 const HOMES: &str = "homes";
 const REALM_OF: &str = "realm_of";
-const REALMS: &str = "realms";
+const OF_REALMS: &str = "of_realms";
 
 /// The tables of one instance.
 pub(super) struct Firewall {
@@ -244,8 +244,8 @@ fn begin(batch: &mut Batch, table: &Table) {
     batch.table(table);
     batch.set(table, FROM, Kind::Chains);
     batch.set(table, TO, Kind::Chains);
-    batch.set(table, REALM_OF, Kind::Numbers);
-    batch.set(table, REALMS, Kind::Numbered);
+    batch.set(table, REALM_OF, Kind::Chains);
+    batch.set(table, OF_REALMS, Kind::Addresses);
     // what is let out may still not be let in: both are asked
     let hooks: [(_, _, &[_]); 3] = [
         ("forward", FORWARD, &[(Side::Source, FROM), (Side::Destination, TO)]),
@@ -259,9 +259,7 @@ fn begin(batch: &mut Batch, table: &Table) {
             batch.rule(table, name, |rule| rule.frames_but(FRAMES_IP).then(Verdict::Accept));
         }
         if number != INPUT {
-            batch.rule(table, name, |rule| {
-                rule.between_numbers(REALM_OF, REALMS).then(Verdict::Drop);
-            });
+            batch.rule(table, name, |rule| rule.look_up(Side::Source, REALM_OF));
         }
         batch.rule(table, name, |rule| rule.answers().then(Verdict::Accept));
         if number == INPUT {
@@ -280,6 +278,11 @@ fn begin(batch: &mut Batch, table: &Table) {
 
 fn group(number: u32) -> String {
     format!("group_{number}")
+}
+
+/// The chain of a realm, and the set of its addresses.
+fn realm(number: u32) -> String {
+    format!("realm_{number}")
 }
 
 /// Chains for what comes in to an address, and for what it lets out.
@@ -305,7 +308,23 @@ fn write(batch: &mut Batch, table: &Table, changes: &[Change]) {
             }
         }
     }
+    for change in changes {
+        if let Change::MakeRealm(number) = change {
+            let name = realm(*number);
+            batch.set(table, &name, Kind::Addresses);
+            batch.chain(table, &name, None);
+            for (set, verdict) in [(&*name, Verdict::Return), (OF_REALMS, Verdict::Drop)] {
+                batch.rule(table, &name, |rule| rule.member(Side::Destination, set).then(verdict));
+            }
+        }
+    }
     write_elements(batch, table, changes);
+    for change in changes {
+        if let Change::EndRealm(number) = change {
+            batch.remove_chain(table, &realm(*number));
+            batch.remove_set(table, &realm(*number));
+        }
+    }
     for change in changes {
         if let Change::EndChains(number) = change {
             chains(*number).iter().for_each(|(_, chain)| batch.remove_chain(table, chain));
@@ -346,12 +365,15 @@ fn write_elements(batch: &mut Batch, table: &Table, changes: &[Change]) {
                 enter(&group(*number), address.octets().to_vec(), Value::Nothing);
             }
             Change::LeaveRealm(number, address) => {
-                leave(REALM_OF, address.octets().to_vec());
-                leave(REALMS, numbered(*number, *address));
+                let sets = [REALM_OF, OF_REALMS, &realm(*number)];
+                sets.iter().for_each(|set| leave(set, address.octets().to_vec()));
             }
             Change::JoinRealm(number, address) => {
-                enter(REALM_OF, address.octets().to_vec(), Value::Number(*number));
-                enter(REALMS, numbered(*number, *address), Value::Nothing);
+                let chain = Value::Chain(realm(*number));
+                enter(REALM_OF, address.octets().to_vec(), chain);
+                for set in [OF_REALMS, &realm(*number)] {
+                    enter(set, address.octets().to_vec(), Value::Nothing);
+                }
             }
             _ => {}
         }
@@ -362,10 +384,6 @@ fn write_elements(batch: &mut Batch, table: &Table, changes: &[Change]) {
     for (set, elements) in &come {
         batch.put(table, set, elements);
     }
-}
-
-fn numbered(number: u32, address: Ipv4Addr) -> Vec<u8> {
-    [number.to_be_bytes(), address.octets()].concat()
 }
 
 /// Rules that let some traffic through; networks may overlap, which a set may not, so each has

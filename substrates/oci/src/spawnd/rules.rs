@@ -29,7 +29,10 @@ pub(super) enum Change {
     /// An address is somewhere no more.
     MoveOut(Ipv4Addr, Home),
     MoveIn(Ipv4Addr, Home),
-    /// An address is of a realm, by number, no more.
+    /// A realm, by number.
+    MakeRealm(u32),
+    EndRealm(u32),
+    /// An address is of a realm no more.
     LeaveRealm(u32, Ipv4Addr),
     JoinRealm(u32, Ipv4Addr),
 }

@@ -36,7 +36,6 @@ const LIST_ELEM: u16 = 1 | NESTED;
 /// of all, six bits each.
 const TYPE_IPADDR: u32 = 7;
 const TYPE_ETHERADDR: u32 = 9;
-const TYPE_MARK: u32 = 19;
 const TYPE_IFNAME: u32 = 41;
 const TYPE_VERDICT: u32 = 0xffff_ff00;
 const FLAG_MAP: u32 = 8;
@@ -80,10 +79,6 @@ pub(in super::super) enum Kind {
     Addresses,
     /// Addresses to chains.
     Chains,
-    /// Addresses to numbers.
-    Numbers,
-    /// Numbers and addresses.
-    Numbered,
     /// Interfaces' names, hardware addresses and addresses.
     Homes,
 }
@@ -92,8 +87,7 @@ impl Kind {
     /// The type and the length of keys.
     fn key(self) -> (u32, u32) {
         match self {
-            Self::Addresses | Self::Chains | Self::Numbers => (TYPE_IPADDR, 4),
-            Self::Numbered => (TYPE_MARK << 6 | TYPE_IPADDR, 8),
+            Self::Addresses | Self::Chains => (TYPE_IPADDR, 4),
             Self::Homes => (TYPE_IFNAME << 12 | TYPE_ETHERADDR << 6 | TYPE_IPADDR, 28),
         }
     }
@@ -104,7 +98,6 @@ impl Kind {
 pub(in super::super) enum Value {
     Nothing,
     Chain(String),
-    Number(u32),
 }
 
 /// Messages that are sent together.
@@ -189,17 +182,12 @@ impl Batch {
         let (number, (key, length)) = (self.count, kind.key());
         self.add(table, NEWSET, NLM_F_CREATE, |message| {
             message.text(2, name);
-            let is_map = matches!(kind, Kind::Chains | Kind::Numbers);
+            let is_map = kind == Kind::Chains;
             message.number_be(3, if is_map { FLAG_MAP } else { 0 });
             message.number_be(4, key);
             message.number_be(5, length);
-            match kind {
-                Kind::Chains => message.number_be(6, TYPE_VERDICT),
-                Kind::Numbers => {
-                    message.number_be(6, TYPE_MARK);
-                    message.number_be(7, 4);
-                }
-                Kind::Addresses | Kind::Numbered | Kind::Homes => {}
+            if is_map {
+                message.number_be(6, TYPE_VERDICT);
             }
             message.number_be(10, number);
             // for `nft` to show addresses the right way round: keys are big-endian
@@ -345,7 +333,6 @@ fn element(list: &mut Message, key: &[u8], value: &Value) {
         one.nest(1 | NESTED, |data| data.bytes(1, key));
         match value {
             Value::Nothing => {}
-            Value::Number(number) => one.nest(2 | NESTED, |data| data.number_be(1, *number)),
             Value::Chain(chain) => one.nest(2 | NESTED, |data| {
                 data.nest(2 | NESTED, |verdict| {
                     verdict.bytes(1, &JUMP.to_be_bytes());

@@ -8,9 +8,7 @@ use super::batch::NESTED;
 /// The verdict's place, and the one that values pass through: four words, as are the next ones.
 const VERDICT: u32 = 0;
 const VALUE: u32 = 1;
-/// Words of them: the first, the second, and those behind a name of four.
-const FIRST_WORD: u32 = 8;
-const SECOND_WORD: u32 = 9;
+/// Words of the next ones: those behind a name of four.
 const FIFTH_WORD: u32 = 12;
 const SEVENTH_WORD: u32 = 14;
 
@@ -34,7 +32,6 @@ const LINK: u32 = 0;
 const NETWORK: u32 = 1;
 const TRANSPORT: u32 = 2;
 const IFNAMSIZ: usize = 16;
-const LOOKUP_NOT: u32 = 1;
 
 /// An address of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,27 +159,6 @@ impl Rule<'_> {
         self.expression("lookup", |data| {
             data.text(1, set);
             data.number_be(2, VALUE);
-        });
-        self
-    }
-
-    /// Packets between addresses that have different numbers in a map; `numbered` has each number
-    /// with its addresses.
-    pub(in super::super) fn between_numbers(mut self, numbers: &str, numbered: &str) -> Self {
-        for side in [Side::Destination, Side::Source] {
-            self.load_to(FIRST_WORD, (NETWORK, side.offset(), 4));
-            // what has none is not meant
-            self.expression("lookup", |data| {
-                data.text(1, numbers);
-                data.number_be(2, FIRST_WORD);
-                data.number_be(3, FIRST_WORD);
-            });
-        }
-        self.load_to(SECOND_WORD, (NETWORK, Side::Destination.offset(), 4));
-        self.expression("lookup", |data| {
-            data.text(1, numbered);
-            data.number_be(2, FIRST_WORD);
-            data.number_be(5, LOOKUP_NOT);
         });
         self
     }
