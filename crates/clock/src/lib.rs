@@ -16,8 +16,10 @@ mod clock;
 mod history;
 mod id_source;
 mod moved;
+mod news;
 
 pub use clock::{Clock, Elapsed, Moment};
 pub use history::Move;
 pub use id_source::{IdSource, Ids};
 pub use moved::{ClockHand, Working};
+pub use news::News;

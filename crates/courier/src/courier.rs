@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use haar_clock::{Clock, Working};
+use haar_clock::{Clock, News};
 use haar_kv::{Batch, Keyspace, Kv, KvError};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use crate::schedule::{Next, Schedule, Way};
 use crate::{Letter, Parcel};
@@ -78,9 +77,7 @@ struct Inner {
     carrier: Arc<dyn Carrier>,
     last_number: AtomicU64,
     schedule: Mutex<Schedule>,
-    changed: Notify,
-    /// Held from when there is something new until it is looked at.
-    news: Mutex<Option<Working>>,
+    news: News,
 }
 
 /// Parcels that were written into a batch. Once the batch is applied, [`Courier::dispatch`] has
@@ -119,8 +116,7 @@ impl Courier {
             carrier,
             last_number: AtomicU64::new(last_number),
             schedule: Mutex::new(schedule),
-            changed: Notify::new(),
-            news: Mutex::default(),
+            news: News::default(),
         });
         tokio::spawn(run(Arc::downgrade(&inner)));
         Ok(Self { inner })
@@ -151,7 +147,7 @@ impl Courier {
             schedule.add(number, way, due_at);
         }
         drop(schedule);
-        self.inner.tell();
+        self.inner.news.tell(&self.inner.clock);
     }
 
     /// Sends letters; they are on disk when this resolves. They are carried even where its
@@ -209,7 +205,7 @@ async fn run(courier: Weak<Inner>) {
     let Some(mut at_work) = courier.upgrade().map(|inner| inner.clock.working()) else { return };
     loop {
         let Some(inner) = courier.upgrade() else { return };
-        let news = inner.news.lock().take();
+        let news = inner.news.take();
         let next = inner.schedule.lock().next(inner.clock.now());
         match next {
             Next::Carry(number, way) => {
@@ -221,11 +217,13 @@ async fn run(courier: Weak<Inner>) {
             }
             Next::At(at) => {
                 drop(news);
-                at_work = inner.rest(at_work, inner.clock.sleep_until_time(at)).await;
+                let due = inner.clock.sleep_until_time(at);
+                at_work = inner.news.rest(&inner.clock, at_work, due, IDLE_WAIT).await;
             }
             Next::Idle => {
                 drop(news);
-                at_work = inner.rest(at_work, std::future::pending()).await;
+                let never = std::future::pending();
+                at_work = inner.news.rest(&inner.clock, at_work, never, IDLE_WAIT).await;
             }
         }
     }
@@ -238,23 +236,6 @@ const IDLE_WAIT: Duration = Duration::from_secs(5);
 const FAULT_WAIT: Duration = Duration::from_secs(1);
 
 impl Inner {
-    /// Waits until `due`, or for new ones; answers the work that begins then.
-    async fn rest(&self, working: Working, due: impl Future<Output = ()>) -> Working {
-        let either = async {
-            tokio::select! {
-                biased; // chance comes in through IdSource
-                () = self.changed.notified() => {}
-                () = due => {}
-            }
-        };
-        self.clock.rest(working, self.clock.timeout(IDLE_WAIT, either)).await.1
-    }
-
-    fn tell(&self) {
-        self.news.lock().get_or_insert_with(|| self.clock.working());
-        self.changed.notify_one();
-    }
-
     async fn attempt(&self, number: u64, way: &Arc<Way>) {
         let parcel = match self.read(number) {
             Ok(Some(parcel)) => parcel,
@@ -309,11 +290,11 @@ impl Inner {
 
     fn place_is_free(&self, way: &Arc<Way>) {
         self.schedule.lock().done(way);
-        self.tell();
+        self.news.tell(&self.clock);
     }
 
     fn again_later(&self, number: u64, way: &Arc<Way>, wait: Duration) {
         self.schedule.lock().again(number, way, self.clock.now() + wait);
-        self.tell();
+        self.news.tell(&self.clock);
     }
 }

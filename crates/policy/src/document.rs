@@ -2,7 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
+
 use crate::statement::Statement;
+
+/// One value or several, as policies write them; none for what is not there.
+pub fn listed(value: &Value) -> &[Value] {
+    match value {
+        Value::Null => &[],
+        Value::Array(all) => all,
+        one => std::slice::from_ref(one),
+    }
+}
 
 /// What a statement does with the requests that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

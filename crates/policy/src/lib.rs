@@ -26,6 +26,6 @@ mod validate;
 
 pub use context::{Principal, RequestContext};
 pub use decide::{Decision, Match, PolicyKind, PolicySet, Reason, decide};
-pub use document::{Document, Effect, Grammar, PolicyError};
+pub use document::{Document, Effect, Grammar, PolicyError, listed};
 pub use position::{Position, positions};
 pub use rename::with_principals;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use haar_kernel::Site;
+use haar_kernel::{Site, host_of};
 use haar_s3_contract::model::SERVICE;
 use haar_types::RequestId;
 use haar_wire::{AwsError, Body, Protocol};
@@ -89,13 +89,6 @@ impl Site for Sites {
     }
 }
 
-/// The host that a request is for: lower case, without its port.
-fn host_of(parts: &Parts) -> String {
-    let header = || parts.headers.get("host").and_then(|host| host.to_str().ok());
-    let host = parts.uri.authority().map(|authority| authority.as_str()).or_else(header);
-    let host = host.unwrap_or_default();
-    host.rsplit_once(':').map_or(host, |(name, _)| name).to_ascii_lowercase()
-}
 
 /// An error in S3's form.
 fn refused(room: &S3, error: &AwsError) -> Response<Body> {

@@ -85,10 +85,10 @@ impl Controller for Services {
             let Some(row) = tx.get::<ServiceRow>(&key) else { return Ok(()) };
             let mut row = ServiceRow::clone(&row);
             let outbox = &self.room.doors.outbox;
-            let time = Now::new(now, &to_machine);
-            let mut deed = apply::Deed { tx, row: &mut row, ids: &ids, outbox, now, time };
+            let now = Now::new(now, &to_machine);
+            let mut deed = apply::Deed { tx, row: &mut row, ids: &ids, outbox, now };
             deed.apply(step);
-            announce::service(outbox, tx, &row, now);
+            announce::service(outbox, tx, &row, now.at);
             tx.put(row);
             Ok::<_, ActError>(())
         })?;

@@ -1,34 +1,27 @@
 //! Whether a policy lets anything be done in a service.
 
+use haar_policy::listed;
 use serde_json::Value;
 
 /// Whether a document allows at least one of a service's actions, whatever its conditions and
 /// resources.
 pub(crate) fn grants_service(document: &str, namespace: &str) -> bool {
     let Ok(document) = serde_json::from_str::<Value>(document) else { return false };
-    match document.get("Statement") {
-        Some(Value::Array(statements)) => statements.iter().any(|one| grants(one, namespace)),
-        Some(one) => grants(one, namespace),
-        None => false,
-    }
+    listed(&document["Statement"]).iter().any(|one| grants(one, namespace))
 }
 
 fn grants(statement: &Value, namespace: &str) -> bool {
     if statement.get("Effect").and_then(Value::as_str) != Some("Allow") {
         return false;
     }
-    let names = |value: &Value| -> Vec<String> {
-        match value {
-            Value::Array(all) => all.iter().filter_map(|one| Some(one.as_str()?.into())).collect(),
-            one => one.as_str().map(str::to_owned).into_iter().collect(),
-        }
-    };
-    if let Some(actions) = statement.get("Action") {
-        return names(actions).iter().any(|action| is_of(action, namespace));
+    let mut actions = listed(&statement["Action"]).iter().filter_map(Value::as_str);
+    if statement.get("Action").is_some() {
+        return actions.any(|action| is_of(action, namespace));
     }
     // all but some: only the service as a whole leaves nothing of it
-    let spared = |action: &String| is_of(action, namespace) && is_whole(action);
-    statement.get("NotAction").is_some_and(|actions| !names(actions).iter().any(spared))
+    let spared = |action: &str| is_of(action, namespace) && is_whole(action);
+    let mut spares = listed(&statement["NotAction"]).iter().filter_map(Value::as_str);
+    statement.get("NotAction").is_some() && !spares.any(spared)
 }
 
 fn is_of(action: &str, namespace: &str) -> bool {

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use haar_clock::{Clock, Working as AtWork};
+use haar_clock::{Clock, News, Working as AtWork};
 use haar_cloudwatch_contract::peek::MetricSink;
 use haar_kv::{Batch, Durability, Keyspace, Kv, KvError};
 use haar_types::{AccountId, Region, RequestId, Timestamp};
 use parking_lot::Mutex;
-use tokio::sync::Notify;
 
 use super::async_event::{AsyncEvent, EventTarget, FunctionDirectory};
 use super::turns::{Owner, Turn, Turns};
@@ -59,9 +58,7 @@ pub(super) struct Inner {
     pub(super) parts: QueueParts,
     events: Keyspace,
     turns: Mutex<Turns>,
-    changed: Notify,
-    /// Held from when there is something new until it is looked at.
-    news: Mutex<Option<AtWork>>,
+    news: News,
 }
 
 impl AsyncQueue {
@@ -83,8 +80,8 @@ impl AsyncQueue {
                 Err(error) => tracing::error!(%error, "an event in the queue cannot be read"),
             }
         }
-        let (turns, changed, news) = (Mutex::new(turns), Notify::new(), Mutex::default());
-        let inner = Arc::new(Inner { parts, events, turns, changed, news });
+        let (turns, news) = (Mutex::new(turns), News::default());
+        let inner = Arc::new(Inner { parts, events, turns, news });
         tokio::spawn(work(Arc::downgrade(&inner)));
         Ok(Self { inner })
     }
@@ -201,8 +198,7 @@ impl Inner {
     }
 
     fn tell(&self) {
-        self.news.lock().get_or_insert_with(|| self.parts.clock.working());
-        self.changed.notify_one();
+        self.news.tell(&self.parts.clock);
     }
 
     /// The event is dealt with.
@@ -274,7 +270,7 @@ async fn work(queue: std::sync::Weak<Inner>) {
     };
     loop {
         let Some(inner) = queue.upgrade() else { return };
-        let news = inner.news.lock().take();
+        let news = inner.news.take();
         let turn = inner.turns.lock().next(inner.parts.clock.now());
         match turn {
             Turn::Start(request_id, owner) => {
@@ -289,19 +285,19 @@ async fn work(queue: std::sync::Weak<Inner>) {
             Turn::Wait(until) => {
                 drop(news);
                 let clock = &inner.parts.clock;
-                let either = async {
+                let due = async {
                     match until {
-                        Some(at) => drop(clock.timeout_at(at, inner.changed.notified()).await),
-                        None => inner.changed.notified().await,
+                        Some(at) => clock.sleep_until_time(at).await,
+                        None => std::future::pending().await,
                     }
                 };
-                // Never longer than this, so that a queue that is dropped is noticed.
-                at_work = clock.rest(at_work, clock.timeout(IDLE_WAIT, either)).await.1;
+                at_work = inner.news.rest(clock, at_work, due, IDLE_WAIT).await;
             }
         }
     }
 }
 
+/// Never longer than this, so that a queue that is dropped is noticed.
 const IDLE_WAIT: Duration = Duration::from_secs(1);
 
 /// How long an event waits that the store could not give.

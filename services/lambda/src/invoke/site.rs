@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use haar_kernel::{Call, Site};
+use haar_kernel::{Call, Site, host_of};
 use haar_ledger::Snapshot;
 use haar_types::RequestId;
 use haar_wire::Body;
@@ -64,7 +64,7 @@ impl Site for UrlSite {
 
 impl UrlSite {
     async fn answer(&self, parts: &Parts, body: Bytes) -> Result<Response<Body>, UrlResponse> {
-        let host = host(parts);
+        let host = host_of(parts);
         let url_id = host.split('.').next().unwrap_or_default();
         let snapshot = self.room.doors.ledger.snapshot();
         let url = row_of(&snapshot, &host);
@@ -243,12 +243,6 @@ fn with_head(head: &UrlHead, body: Body) -> Response<Body> {
         }
     }
     response
-}
-
-fn host(parts: &Parts) -> String {
-    let header = parts.headers.get(http::header::HOST).and_then(|host| host.to_str().ok());
-    let host = header.or_else(|| parts.uri.host()).unwrap_or_default();
-    host.split(':').next().unwrap_or_default().to_ascii_lowercase()
 }
 
 /// The whole body; `None` when it is too long.

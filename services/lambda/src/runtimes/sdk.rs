@@ -60,18 +60,16 @@ impl Sdks {
         let beside = of(Family::Node)
             .filter_map(|one| Some(one.path.parent()?.parent()?.join("lib/node_modules")));
         let usual = beside.chain(NODE_PLACES.map(PathBuf::from));
+        let is_named = node_modules.is_some();
+        let (place, refused) = match node_modules.map(|named| (named, check_node_modules(named))) {
+            Some((named, Ok(()))) => (Some(named.to_owned()), None),
+            Some((_, Err(problem))) => (None, Some(problem)),
+            None => (usual.into_iter().find(|place| check_node_modules(place).is_ok()), None),
+        };
         Self {
             python: of(Family::Python).find_map(|one| one.packages.clone()),
-            node: match node_modules {
-                Some(named) => check_node_modules(named)
-                    .is_ok()
-                    .then(|| NodeModules { place: named.to_owned(), is_named: true }),
-                None => usual
-                    .into_iter()
-                    .find(|place| check_node_modules(place).is_ok())
-                    .map(|place| NodeModules { place, is_named: false }),
-            },
-            refused: node_modules.and_then(|named| check_node_modules(named).err()),
+            node: place.map(|place| NodeModules { place, is_named }),
+            refused,
         }
     }
 

@@ -2,7 +2,7 @@
 
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
-use haar_policy::{Document, Grammar};
+use haar_policy::{Document, Grammar, listed};
 use haar_s3_contract::model::{
     DeleteBucketPolicy, DeleteBucketPolicyRequest, GetBucketPolicy, GetBucketPolicyOutput,
     GetBucketPolicyRequest, GetBucketPolicyStatus, GetBucketPolicyStatusOutput,
@@ -63,23 +63,14 @@ fn check(text: &str, row: &BucketRow) -> Result<(), AwsError> {
     }
     Document::parse(text, Grammar::Resource)
         .map_err(|error| malformed(bucket_policy::words(&error.to_string())))?;
-    let statements = match &json["Statement"] {
-        Value::Array(all) => all.iter().collect(),
-        one => vec![one],
-    };
     let own = row.arn();
     let is_own = |resource: &str| {
         let bucket = resource.split('/').next().unwrap_or_default();
         bucket == own || bucket.contains(['*', '?']) && bucket.starts_with("arn:aws:s3:::")
     };
-    for statement in statements {
+    for statement in listed(&json["Statement"]) {
         for member in ["Resource", "NotResource"] {
-            let resources = match &statement[member] {
-                Value::Array(all) => all.iter().collect(),
-                Value::Null => Vec::new(),
-                one => vec![one],
-            };
-            if resources.iter().any(|one| !one.as_str().is_some_and(is_own)) {
+            if listed(&statement[member]).iter().any(|one| !one.as_str().is_some_and(is_own)) {
                 return Err(malformed("Policy has invalid resource"));
             }
         }

@@ -1,5 +1,6 @@
 //! What S3 refuses of a bucket's policy beside what no policy may say.
 
+use haar_policy::listed;
 use serde_json::Value;
 
 /// Actions on objects. AWS docs: *Service Authorization Reference > Amazon S3 > Actions*.
@@ -128,8 +129,7 @@ fn names(resource: &str, to: Target) -> bool {
 
 /// One text or several.
 fn texts(value: &Value) -> impl Iterator<Item = &str> + Clone {
-    let several = value.as_array().map(Vec::as_slice).unwrap_or_default();
-    value.as_str().into_iter().chain(several.iter().filter_map(Value::as_str))
+    listed(value).iter().filter_map(Value::as_str)
 }
 
 #[cfg(test)]

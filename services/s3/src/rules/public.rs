@@ -1,6 +1,7 @@
 //! Which bucket policies are public. AWS docs: *Amazon S3 User Guide > Blocking public access >
 //! The meaning of "public"*.
 
+use haar_policy::listed;
 use serde_json::Value;
 
 /// Condition keys that make a grant to everybody one to some.
@@ -19,11 +20,7 @@ const FIXED: [&str; 9] = [
 /// Whether some statement lets in everybody.
 pub(crate) fn is_public(policy: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(policy) else { return false };
-    let statements = match &policy["Statement"] {
-        Value::Array(all) => all.iter().collect(),
-        one => vec![one],
-    };
-    statements.into_iter().any(is_public_statement)
+    listed(&policy["Statement"]).iter().any(is_public_statement)
 }
 
 fn is_public_statement(statement: &Value) -> bool {
@@ -31,11 +28,7 @@ fn is_public_statement(statement: &Value) -> bool {
 }
 
 fn names_everybody(statement: &Value) -> bool {
-    let any = |value: &Value| match value {
-        Value::String(text) => text == "*",
-        Value::Array(all) => all.iter().any(|one| one == "*"),
-        _ => false,
-    };
+    let any = |value: &Value| listed(value).iter().any(|one| one == "*");
     match &statement["Principal"] {
         Value::Object(kinds) => kinds.values().any(any),
         Value::Null => statement.get("NotPrincipal").is_some(),
@@ -47,11 +40,7 @@ fn is_narrowed(statement: &Value) -> bool {
     let Value::Object(operators) = &statement["Condition"] else { return false };
     operators.values().filter_map(Value::as_object).flatten().any(|(key, values)| {
         let is_wild = |value: &Value| value.as_str().is_some_and(|text| text.contains(['*', '?']));
-        let values = match values {
-            Value::Array(all) => all.iter().collect(),
-            one => vec![one],
-        };
-        FIXED.contains(&&*key.to_lowercase()) && !values.into_iter().any(is_wild)
+        FIXED.contains(&&*key.to_lowercase()) && !listed(values).iter().any(is_wild)
     })
 }
 

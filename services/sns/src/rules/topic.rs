@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use haar_policy::{Document, Grammar};
+use haar_policy::{Document, Grammar, listed};
 use haar_wire::AwsError;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -75,18 +75,12 @@ fn check_policy(text: &str) -> Result<(), AwsError> {
         return Err(invalid("Policy Error: null"));
     }
     let json: Value = serde_json::from_str(text).unwrap_or_default();
-    let several = |value: &Value| match value {
-        Value::Array(all) => all.clone(),
-        one => vec![one.clone()],
-    };
     let is_own = |action: &Value| {
         let action = action.as_str().unwrap_or_default().to_ascii_lowercase();
         action == "*" || action.starts_with("sns:")
     };
-    let statements = several(&json["Statement"]);
-    let actions = statements.iter().map(|statement| &statement["Action"]);
-    let mut actions = actions.filter(|listed| !listed.is_null()).flat_map(several);
-    match actions.all(|action| is_own(&action)) {
+    let statements = listed(&json["Statement"]).iter();
+    match statements.flat_map(|statement| listed(&statement["Action"])).all(is_own) {
         true => Ok(()),
         false => Err(invalid("Policy statement action out of service scope!")),
     }

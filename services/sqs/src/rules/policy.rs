@@ -1,6 +1,6 @@
 //! What a queue's policy may say. AWS docs: *Amazon SQS Developer Guide > Quotas > Policies*.
 
-use haar_policy::{Document, Grammar};
+use haar_policy::{Document, Grammar, listed};
 use haar_wire::AwsError;
 use serde_json::Value;
 
@@ -33,15 +33,6 @@ pub(crate) fn check(text: &str) -> Result<(), AwsError> {
 fn is_own(action: &Value) -> bool {
     let action = action.as_str().unwrap_or_default();
     action == "*" || action.to_ascii_lowercase().starts_with("sqs:")
-}
-
-/// One value or several; none for what is not there.
-fn listed(value: &Value) -> &[Value] {
-    match value {
-        Value::Null => &[],
-        Value::Array(all) => all,
-        one => std::slice::from_ref(one),
-    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use haar_ecs_contract::model::{
 };
 use haar_kernel::Outbox;
 use haar_ledger::Tx;
-use haar_types::{Tags, Timestamp};
+use haar_types::Tags;
 
 use super::ServiceStep as Step;
 use super::fleet::{Fleet, counts};
@@ -31,9 +31,7 @@ pub(super) struct Deed<'a> {
     pub(super) row: &'a mut ServiceRow,
     pub(super) ids: &'a Ids,
     pub(super) outbox: &'a Outbox,
-    pub(super) now: Timestamp,
-    /// The same, to tell how long something real took.
-    pub(super) time: Now<'a>,
+    pub(super) now: Now<'a>,
 }
 
 impl Deed<'_> {
@@ -48,14 +46,14 @@ impl Deed<'_> {
             Step::Prune => self.prune(),
             Step::TellSteady => {
                 self.tell("has reached a steady state.");
-                self.row.steady_told_at = Some(self.now);
+                self.row.steady_told_at = Some(self.now.at);
             }
             Step::Retire => self.retire(),
         }
     }
 
     pub(super) fn tell(&mut self, text: &str) {
-        self.row.tell(self.ids.uuid(), self.now, text);
+        self.row.tell(self.ids.uuid(), self.now.at, text);
     }
 
     pub(super) fn deployment(&mut self, change: impl FnOnce(&mut DeploymentRow)) {
@@ -76,7 +74,7 @@ impl Deed<'_> {
         }
         let before = self.row.failure_count;
         self.row.failure_count += u32::try_from(failed.len()).unwrap_or(u32::MAX);
-        self.row.failed_at = Some(self.now);
+        self.row.failed_at = Some(self.now.at);
         let is_impaired = before < IMPAIRED_AFTER && self.row.failure_count >= IMPAIRED_AFTER;
         if is_impaired && self.row.status == ServiceStatus::Active {
             self.tell(
@@ -91,11 +89,11 @@ impl Deed<'_> {
             let rollout = self.row.rollouts.iter_mut().find(|one| Some(&one.id) == id.as_ref());
             if let Some(rollout) = rollout.filter(|one| one.state == State::InProgress) {
                 rollout.failed_count += 1;
-                rollout.updated_at = self.now;
+                rollout.updated_at = self.now.at;
                 count = rollout.failed_count;
             }
         }
-        let now = self.now;
+        let now = self.now.at;
         if count > 0 {
             self.deployment(|row| {
                 row.breaker.failure_count = count;
@@ -107,7 +105,7 @@ impl Deed<'_> {
     fn forgive(&mut self) {
         self.row.failure_count = 0;
         self.row.failed_at = None;
-        let now = self.now;
+        let now = self.now.at;
         if let Some(primary) = self.row.rollouts.first_mut()
             && primary.state == State::InProgress
         {
@@ -128,7 +126,7 @@ impl Deed<'_> {
             let mut task = TaskRow::clone(&task);
             task.ask_to_stop(code, reason);
             stopped.push(format!("(task {})", task.key.id));
-            announce::task(self.outbox, self.tx, &task, self.now);
+            announce::task(self.outbox, self.tx, &task, self.now.at);
             self.tx.put(task);
         }
         if !stopped.is_empty() {
@@ -147,7 +145,7 @@ impl Deed<'_> {
         let Some(definition) = self.tx.get::<DefinitionRow>(&primary.target.definition) else {
             return;
         };
-        let fleet = Fleet::of(self.tx, self.row, self.time);
+        let fleet = Fleet::of(self.tx, self.row, self.now);
         let mut providers: Vec<Option<String>> =
             fleet.new.iter().map(|member| member.task.capacity_provider.clone()).collect();
         // The desired count may have changed since the plan.
@@ -164,7 +162,7 @@ impl Deed<'_> {
             let task = self.order(&primary, &definition, provider.clone()).row(self.ids);
             providers.push(provider);
             started.push(format!("(task {})", task.key.id));
-            announce::task(self.outbox, self.tx, &task, self.now);
+            announce::task(self.outbox, self.tx, &task, self.now.at);
             self.tx.put(task);
         }
         if !started.is_empty() {
@@ -192,7 +190,7 @@ impl Deed<'_> {
             enable_execute_command: self.row.enable_execute_command,
             blocks_on_logs: blocks_on_logs(self.tx, self.place(), &self.row.created_by),
             tags: self.task_tags(definition),
-            now: self.now,
+            now: self.now.at,
         }
     }
 
@@ -216,7 +214,7 @@ impl Deed<'_> {
     }
 
     fn finish(&mut self) {
-        let (now, is_rollback) = (self.now, self.is_rolling_back());
+        let (now, is_rollback) = (self.now.at, self.is_rolling_back());
         let Some(primary) = self.row.rollouts.first_mut() else { return };
         if primary.state != State::InProgress {
             return;
@@ -269,7 +267,7 @@ impl Deed<'_> {
     }
 
     fn prune(&mut self) {
-        let fleet = Fleet::of(self.tx, self.row, self.time);
+        let fleet = Fleet::of(self.tx, self.row, self.now);
         let over: Vec<String> = self
             .row
             .rollouts
@@ -284,7 +282,7 @@ impl Deed<'_> {
     fn retire(&mut self) {
         if self.row.status == ServiceStatus::Draining {
             self.row.status = ServiceStatus::Inactive;
-            self.row.inactive_at = Some(self.now);
+            self.row.inactive_at = Some(self.now.at);
         }
     }
 }

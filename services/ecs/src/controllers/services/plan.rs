@@ -29,7 +29,7 @@ pub(super) fn plan(snapshot: &Snapshot, key: &ServiceKey, now: Now<'_>) -> Plan<
         ServiceStatus::Inactive => Plan::default(),
         ServiceStatus::Draining => drain(&row, &fleet),
         ServiceStatus::Active => {
-            Planning { snapshot, row: &row, fleet: &fleet, now: now.at, time: now }.plan()
+            Planning { snapshot, row: &row, fleet: &fleet, now }.plan()
         }
     }
 }
@@ -61,8 +61,7 @@ struct Planning<'a> {
     snapshot: &'a Snapshot,
     row: &'a ServiceRow,
     fleet: &'a Fleet,
-    now: Timestamp,
-    time: Now<'a>,
+    now: Now<'a>,
 }
 
 impl Planning<'_> {
@@ -91,7 +90,7 @@ impl Planning<'_> {
 
     fn judge(&self) -> Option<Step> {
         let (failed, ended): (Vec<_>, Vec<_>) =
-            self.fleet.unjudged.iter().partition(|task| has_failed(task, self.time));
+            self.fleet.unjudged.iter().partition(|task| has_failed(task, self.now));
         let keys = |tasks: Vec<&std::sync::Arc<crate::state::TaskRow>>| {
             tasks.into_iter().map(|task| task.key.clone()).collect()
         };
@@ -118,7 +117,7 @@ impl Planning<'_> {
         let Some(failed_at) = self.row.failed_at else { return (false, None) };
         let stable = self.fleet.new.iter().filter_map(Member::stable_at);
         let stable: Vec<_> = stable.filter(|at| *at > failed_at).collect();
-        let is_now = stable.iter().any(|at| *at <= self.now);
+        let is_now = stable.iter().any(|at| *at <= self.now.at);
         (is_now, stable.into_iter().min())
     }
 
@@ -180,9 +179,9 @@ impl Planning<'_> {
             plan.steps.push(scale_in(self.row, leaving));
         }
         if moves.start > 0 {
-            let failed_at = self.row.failed_at.unwrap_or(self.now);
+            let failed_at = self.row.failed_at.unwrap_or(self.now.at);
             let retry_at = failed_at + deployment::back_off(self.row.failure_count);
-            match retry_at <= self.now {
+            match retry_at <= self.now.at {
                 true => plan.steps.push(Step::Start(moves.start.min(BATCH_MAX))),
                 false => plan.wake_at = earlier(plan.wake_at, Some(retry_at)),
             }
@@ -193,7 +192,7 @@ impl Planning<'_> {
     /// New tasks, those alone as healthy that have run for long enough; and when more will have.
     fn proven(&self) -> (Counts, Option<Timestamp>) {
         let stable = self.fleet.new.iter().filter_map(Member::stable_at);
-        let (proven, waiting): (Vec<_>, Vec<_>) = stable.partition(|at| *at <= self.now);
+        let (proven, waiting): (Vec<_>, Vec<_>) = stable.partition(|at| *at <= self.now.at);
         let healthy = u32::try_from(proven.len()).unwrap_or(u32::MAX);
         let well = self.fleet.new.iter().filter(|member| !member.is_sick).count();
         let pending = u32::try_from(well - proven.len()).unwrap_or(u32::MAX);
@@ -205,7 +204,7 @@ impl Planning<'_> {
     fn pick(&self, members: &[Member], count: u32) -> (Vec<TaskKey>, Option<Timestamp>) {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let (held, mut free): (Vec<_>, Vec<_>) =
-            members.iter().partition(|member| member.task.is_protected(self.now));
+            members.iter().partition(|member| member.task.is_protected(self.now.at));
         free.sort_by_key(|member| (member.is_up, std::cmp::Reverse(member.task.created_at)));
         let picked: Vec<TaskKey> =
             free.iter().take(count).map(|member| member.task.key.clone()).collect();
@@ -224,14 +223,14 @@ impl Planning<'_> {
             return self.prune(primary);
         }
         let stable_at = self.fleet.new.iter().filter_map(Member::stable_at).max();
-        if let Some(at) = stable_at.filter(|at| *at > self.now) {
+        if let Some(at) = stable_at.filter(|at| *at > self.now.at) {
             return Plan::default().wake_at(at);
         }
         if primary.state == State::InProgress {
             return Plan::step(Step::Finish);
         }
         match self.row.steady_told_at {
-            Some(told) if self.now < told + STEADY_EVERY => {
+            Some(told) if self.now.at < told + STEADY_EVERY => {
                 Plan::default().wake_at(told + STEADY_EVERY)
             }
             _ if primary.state == State::Completed => Plan::step(Step::TellSteady),

@@ -46,14 +46,14 @@ impl Deed<'_> {
         let older = || self.row.rollouts.iter().enumerate().skip(1);
         let completed = older().find(|(_, one)| one.state == State::Completed);
         let found = completed.or_else(|| {
-            let fleet = Fleet::of(self.tx, self.row, self.time);
+            let fleet = Fleet::of(self.tx, self.row, self.now);
             older().find(|(_, one)| fleet.is_up(one, self.row.desired_count))
         });
         found.map(|(at, _)| at)
     }
 
     fn mark_failed(&mut self, reason: &str, is_breaker: bool) {
-        let now = self.now;
+        let now = self.now.at;
         if let Some(primary) = self.row.rollouts.first_mut() {
             primary.state = State::Failed;
             primary.state_reason = match is_breaker {
@@ -65,7 +65,7 @@ impl Deed<'_> {
     }
 
     fn end_deployment(&mut self, status: Status, reason: &str, is_breaker: bool) {
-        let now = self.now;
+        let now = self.now.at;
         self.deployment(|row| {
             row.set(status, reason, now);
             row.stopped_at = Some(now);
@@ -78,7 +78,7 @@ impl Deed<'_> {
 
     /// The rollout at a position becomes the primary one again.
     fn go_back(&mut self, at: usize, failed: &Rollout, is_breaker: bool) {
-        let now = self.now;
+        let now = self.now.at;
         let mut haven = self.row.rollouts.remove(at);
         let reason = match is_breaker {
             true => "Service deployment rolled back because the circuit breaker was triggered.",
