@@ -99,6 +99,11 @@ def test_versions_are_kept_marked_and_brought_back(s3, bucket):
     marker = s3.delete_object(Bucket=bucket, Key="k")
     assert marker["DeleteMarker"]
     assert code_of(s3.get_object, Bucket=bucket, Key="k") == "NoSuchKey"
+    with pytest.raises(ClientError) as refused:
+        s3.get_object(Bucket=bucket, Key="k", VersionId=marker["VersionId"])
+    headers = refused.value.response["ResponseMetadata"]["HTTPHeaders"]
+    assert (headers["x-amz-delete-marker"], headers["allow"]) == ("true", "DELETE")
+    assert headers["last-modified"].endswith(" GMT")
     assert s3.get_object(Bucket=bucket, Key="k", VersionId=one)["Body"].read() == b"one"
     assert s3.get_object(Bucket=bucket, Key="k", VersionId="null")["Body"].read() == b"null"
     listed = s3.list_object_versions(Bucket=bucket)

@@ -77,7 +77,7 @@ def test_words_that_headers_do_not_know_are_told_by_their_headers(said, bucket):
     assert (error["Message"], error["ArgumentValue"]) == ("Invalid attribute name specified.", "Foo")
 
 
-def test_methods_are_refused_by_what_they_are_for(said, bucket):
+def test_methods_are_refused_by_what_they_are_for(cloud, said, bucket):
     for method, path, resource in [("DELETE", "/", "SERVICE"), ("PATCH", f"/{bucket}", "BUCKET"),
                                    ("PUT", "/", "SERVICE"), ("POST", f"/{bucket}/k", "OBJECT"),
                                    ("PATCH", f"/{bucket}/a/b", "OBJECT")]:
@@ -85,6 +85,9 @@ def test_methods_are_refused_by_what_they_are_for(said, bucket):
         assert (status, error["Code"]) == (405, "MethodNotAllowed"), (method, path)
         assert error["Message"] == "The specified method is not allowed against this resource."
         assert (error["Method"], error["ResourceType"]) == (method, resource)
+        body = b"" if method in ("PUT", "POST") else None
+        allowed = cloud.http(method, path, body, SIGNED)[1]["Allow"].split(", ")
+        assert "GET" in allowed and method not in allowed
     status, error = said("POST", f"/{bucket}")
     assert (status, error["Code"]) == (412, "PreconditionFailed")
     assert error["Condition"] == "Bucket POST must be of the enclosure-type multipart/form-data"

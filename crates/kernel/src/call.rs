@@ -78,6 +78,8 @@ pub struct Principal {
     pub session_policies: Vec<String>,
     /// More condition keys of the session: `aws:PrincipalTag/x`, `aws:SourceIdentity` …
     pub session_keys: Vec<(String, String)>,
+    /// Services that call in its name, the first that it called itself: `dynamodb.amazonaws.com`.
+    pub via: Vec<String>,
 }
 
 impl Principal {
@@ -104,7 +106,16 @@ impl Principal {
             access_key_id: None,
             session_policies: Vec::new(),
             session_keys: Vec::new(),
+            via: Vec::new(),
         }
+    }
+
+    /// The same where a service calls another in its name. AWS docs: *IAM User Guide > Forward
+    /// access sessions*.
+    #[must_use]
+    pub fn via(&self, service: &str) -> Arc<Self> {
+        let via = self.via.iter().cloned().chain([service.to_owned()]).collect();
+        Arc::new(Self { via, ..self.clone() })
     }
 
     /// As `GetCallerIdentity` shows it: `arn:aws:sts::123456789012:assumed-role/r/s`.

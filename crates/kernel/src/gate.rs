@@ -19,6 +19,9 @@ use crate::{
 
 /// Longest text that `DecodeAuthorizationMessage` takes.
 const SEALED_LENGTH_MAX: usize = 10_240;
+/// Of the services that are here, those that `aws:CalledVia` knows. AWS docs: *IAM User Guide > AWS
+/// global condition context keys*.
+const TELL_CALLED_VIA: [&str; 1] = ["dynamodb.amazonaws.com"];
 
 /// What policies call the manners in which requests are signed.
 const VERSION_4: &str = "AWS4-HMAC-SHA256";
@@ -420,7 +423,14 @@ fn context_of(call: &Call, action: &str, resource: &str) -> RequestContext {
     context.set("aws:CurrentTime", [call.now.iso()]);
     context.set("aws:EpochTime", [call.now.seconds().to_string()]);
     context.set("aws:SecureTransport", ["false"]);
-    context.set("aws:ViaAWSService", [is_service(call).to_string()]);
+    let via = &call.principal.via;
+    context.set("aws:ViaAWSService", [(!via.is_empty()).to_string()]);
+    let told: Vec<_> = via.iter().filter(|name| TELL_CALLED_VIA.contains(&name.as_str())).collect();
+    if let (Some(first), Some(last)) = (told.first(), told.last()) {
+        context.set("aws:CalledViaFirst", [first.to_string()]);
+        context.set("aws:CalledViaLast", [last.to_string()]);
+        context.set("aws:CalledVia", told);
+    }
     if let Some(address) = call.source_ip {
         context.set("aws:SourceIp", [address.to_string()]);
     }
@@ -434,10 +444,6 @@ fn context_of(call: &Call, action: &str, resource: &str) -> RequestContext {
         context.set(key, [value.clone()]);
     }
     context
-}
-
-fn is_service(call: &Call) -> bool {
-    matches!(call.principal.identity, Identity::Service { .. })
 }
 
 /// Fills an operation's resource template: `{region}`, `{account}`, and members by name.

@@ -15,6 +15,9 @@ use haar_wire::AwsError;
 use crate::Dynamodb;
 use crate::state::{Failure, TransferKey};
 
+/// DynamoDB, as it calls others in its callers' names.
+pub(crate) const SELF: &str = "dynamodb.amazonaws.com";
+
 /// Where objects go or come from, and on whose behalf.
 pub(crate) struct Place<'a> {
     pub(crate) principal: Arc<Principal>,

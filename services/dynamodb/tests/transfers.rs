@@ -233,13 +233,18 @@ async fn what_no_item_can_be_long_is_counted_and_dropped() {
     assert_eq!(counts, [2, 1, 1]);
 }
 
-/// Lets users use tables and list buckets, but read nothing in them.
+/// Lets users use tables and list buckets where DynamoDB does it for them, but read nothing in them.
 struct Lists(Arc<Document>);
 
 impl Lists {
     fn new() -> Self {
         let policy = json!({ "Version": "2012-10-17", "Statement": [{
-            "Effect": "Allow", "Action": ["dynamodb:*", "s3:ListBucket"], "Resource": "*" }] });
+            "Effect": "Allow", "Action": "dynamodb:*", "Resource": "*" }, {
+            "Effect": "Allow", "Action": "s3:ListBucket", "Resource": "*", "Condition": {
+                "ForAnyValue:StringEquals": { "aws:CalledVia": "dynamodb.amazonaws.com" },
+                "StringEquals": { "aws:CalledViaFirst": "dynamodb.amazonaws.com",
+                    "aws:CalledViaLast": "dynamodb.amazonaws.com" },
+                "Bool": { "aws:ViaAWSService": "true" } } }] });
         Self(Arc::new(Document::parse(&policy.to_string(), Grammar::Inline).unwrap()))
     }
 }
@@ -275,7 +280,11 @@ async fn an_import_reads_only_what_its_caller_may_read() {
     let arn = format!("arn:aws:iam::{account}:user/u");
     let (name, id) = ("u".to_owned(), "AIDA".to_owned());
     let user = Principal::of(account.clone(), Who::User { account, arn, name, id });
-    let begun = house.call_as::<ImportTable>(Arc::new(user), import.clone()).await.unwrap();
+    let user = Arc::new(user);
+    let list = json!({ "Bucket": "bbb" });
+    let (told, _) = house.call_as::<ListObjectsV2>(Arc::clone(&user), list).await.unwrap_err();
+    assert_eq!(told, "AccessDenied", "by itself it may not");
+    let begun = house.call_as::<ImportTable>(user, import.clone()).await.unwrap();
     let failed = imported(&house, &begun).await;
     assert_eq!(
         (&failed["ImportStatus"], &failed["FailureCode"]),

@@ -64,7 +64,9 @@ impl S3 {
             (Some(record), _) if !record.is_marker => Ok(record),
             (Some(marker), None) => Err(marked(refusal::no_such_key(key), &marker)),
             (Some(marker), Some(_)) => {
-                Err(marked(refusal::method_not_allowed(method, "DeleteMarker"), &marker))
+                let refused = refusal::method_not_allowed(method, "DeleteMarker");
+                let modified = crate::render::http_date(marker.modified_at);
+                Err(marked(refused.header("last-modified", modified), &marker))
             }
             (None, Some(wanted)) => Err(refusal::no_such_version(key, wanted)),
             (None, None) => Err(refusal::no_such_key(key)),

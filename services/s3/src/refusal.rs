@@ -32,9 +32,17 @@ pub(crate) fn bucket_not_empty(name: &str) -> AwsError {
 /// Something that a request was to be done to does not allow it.
 pub(crate) fn method_not_allowed(method: &str, resource: &str) -> AwsError {
     let text = "The specified method is not allowed against this resource.";
+    // *Ours*: AWS names no list, and HTTP asks for one
+    let allowed = match resource {
+        "SERVICE" => "GET, HEAD",
+        "BUCKET" => "GET, HEAD, PUT, POST, DELETE",
+        "DeleteMarker" => "DELETE",
+        _ => "GET, HEAD, PUT, DELETE",
+    };
     AwsError::new("MethodNotAllowed", 405, text)
         .element("Method", method)
         .element("ResourceType", resource)
+        .header("allow", allowed)
 }
 
 pub(crate) fn invalid_argument(text: &str, name: &str, value: &str) -> AwsError {

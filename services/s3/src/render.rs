@@ -10,6 +10,11 @@ use crate::rules::lifecycle::{Seen, expiration_header};
 use crate::state::BucketRow;
 use crate::store::{Encryption, Record};
 
+/// A time as headers have it.
+pub(crate) fn http_date(at: Timestamp) -> String {
+    at.strftime("%a, %d %b %Y %H:%M:%S GMT")
+}
+
 /// Fills what `GetObject` and `HeadObject` answer alike.
 macro_rules! describe {
     ($output:expr, $bucket:expr, $key:expr, $record:expr, $checksum:expr) => {{

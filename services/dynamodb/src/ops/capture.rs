@@ -20,6 +20,7 @@ use crate::Dynamodb;
 use crate::lookup::find_table;
 use crate::refusal::{in_use, invalid, limit};
 use crate::state::{Capture, TableRow};
+use crate::transfers::SELF;
 
 /// Streams that a table's changes may go to at a time. *Ours*: AWS does not say.
 const ENABLED_MAX: usize = 2;
@@ -67,7 +68,7 @@ impl Dynamodb {
         }
         let stream_arn = Some(stream_arn.to_owned());
         let input = DescribeStreamSummaryInput { stream_arn, ..Default::default() };
-        let principal = Arc::clone(&call.principal);
+        let principal = call.principal.via(SELF);
         let seen = self.doors.call::<DescribeStreamSummary>(principal, &call.region, input).await;
         seen.map(|_| ()).map_err(|_| unseen())
     }

@@ -32,6 +32,8 @@ struct PrincipalForm {
     access_key_id: Option<String>,
     session_policies: Vec<String>,
     session_keys: Vec<(String, String)>,
+    #[serde(default)]
+    via: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]

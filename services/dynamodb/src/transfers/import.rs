@@ -13,7 +13,7 @@ use haar_s3_contract::{GetObject, GetObjectRequest, ListObjectsV2, ListObjectsV2
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
-use super::Place;
+use super::{Place, SELF};
 use super::lines::{Line, Lines, fields, item_of};
 use crate::Dynamodb;
 use crate::convert::{self, WireItem};
@@ -60,7 +60,7 @@ impl Dynamodb {
             source.s3_bucket_owner.as_deref(),
         );
         if let Some(caller) = &row.caller {
-            place.principal = caller.principal();
+            place.principal = caller.principal().via(SELF);
         }
         let (mut counts, mut token) = (ImportCounts::default(), None);
         loop {

@@ -236,7 +236,8 @@ impl Lambda {
         version_id: Option<String>,
     ) -> Result<Bytes, AwsError> {
         let input = GetObjectRequest { bucket, key, version_id, ..GetObjectRequest::default() };
-        let read = self.doors.call::<GetObject>(call.principal.clone(), &call.region, input).await;
+        let principal = call.principal.via("lambda.amazonaws.com");
+        let read = self.doors.call::<GetObject>(principal, &call.region, input).await;
         let refused = |error: AwsError| {
             AwsError::from(Refusal::invalid(format!(
                 "Error occurred while GetObject. S3 Error Code: {}. S3 Error Message: {}",

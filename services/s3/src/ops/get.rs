@@ -102,9 +102,7 @@ impl S3 {
         overwrite(&mut output.content_encoding, input.response_content_encoding.clone());
         overwrite(&mut output.content_language, input.response_content_language.clone());
         overwrite(&mut output.content_type, input.response_content_type.clone());
-        let expires = input.response_expires;
-        let expires = expires.map(|at| at.strftime("%a, %d %b %Y %H:%M:%S GMT"));
-        overwrite(&mut output.expires, expires);
+        overwrite(&mut output.expires, input.response_expires.map(crate::render::http_date));
         Ok(output)
     }
 }

@@ -51,7 +51,7 @@ impl Restore {
         if self.is_ongoing(now) {
             return Some("ongoing-request=\"true\"".to_owned());
         }
-        let date = self.expires_at.strftime("%a, %d %b %Y %H:%M:%S GMT");
+        let date = crate::render::http_date(self.expires_at);
         let shown = format!("ongoing-request=\"false\", expiry-date=\"{date}\"");
         self.is_there(now).then_some(shown)
     }

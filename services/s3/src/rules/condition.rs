@@ -4,6 +4,7 @@ use haar_types::Timestamp;
 use haar_wire::AwsError;
 
 use crate::refusal;
+use crate::render::http_date;
 use crate::store::Record;
 
 /// The conditions of a read, or those that a copy makes of its source.
@@ -46,7 +47,7 @@ impl Conditions<'_> {
             Some(Failed::Match) => Err(refusal::precondition_failed("If-Match")),
             Some(Failed::Unmodified) => Err(refusal::precondition_failed("If-Unmodified-Since")),
             Some(Failed::NoneMatch | Failed::Modified) => {
-                let modified = record.modified_at.strftime("%a, %d %b %Y %H:%M:%S GMT");
+                let modified = http_date(record.modified_at);
                 Err(AwsError::new("NotModified", 304, "Not Modified")
                     .header("etag", record.quoted_etag())
                     .header("last-modified", modified))

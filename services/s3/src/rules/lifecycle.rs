@@ -237,7 +237,7 @@ pub(crate) fn expiration_header(
     let (at, rule) = rules
         .filter_map(|rule| Some((expires_at(rule, modified_at)?, rule)))
         .min_by_key(|(at, _)| *at)?;
-    let date = at.strftime("%a, %d %b %Y %H:%M:%S GMT");
+    let date = crate::render::http_date(at);
     let id = rule.id.as_deref().unwrap_or_default();
     Some(format!("expiry-date=\"{date}\", rule-id=\"{id}\""))
 }

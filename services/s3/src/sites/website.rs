@@ -19,7 +19,7 @@ use crate::access::Ask;
 use crate::cors::set;
 use crate::customer::opener;
 use crate::reading::Version;
-use crate::render::content_type;
+use crate::render::{content_type, http_date};
 use crate::rules::archive::refuse_archived;
 use crate::rules::condition::Conditions;
 use crate::rules::customer_key::Said;
@@ -80,7 +80,9 @@ impl Visit<'_> {
         }
         if self.parts.method != Method::GET && self.parts.method != Method::HEAD {
             let error = crate::refusal::method_not_allowed(self.parts.method.as_str(), "OBJECT");
-            return page(self.room, &error, self.parts);
+            let mut answer = page(self.room, &error, self.parts);
+            set(answer.headers_mut(), "allow", "GET, HEAD");
+            return answer;
         }
         if let Some(rule) = self.rule(None) {
             return self.redirect(&rule.redirect, rule);
@@ -166,8 +168,7 @@ impl Visit<'_> {
         headers.insert("content-length", HeaderValue::from(wanted.length));
         set(headers, "content-type", &content_type(record));
         set(headers, "etag", &record.quoted_etag());
-        let modified = record.modified_at.strftime("%a, %d %b %Y %H:%M:%S GMT");
-        set(headers, "last-modified", &modified);
+        set(headers, "last-modified", &http_date(record.modified_at));
         if cut.is_some() {
             set(headers, "content-range", &wanted.shown(record.size));
         }

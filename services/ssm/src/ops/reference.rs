@@ -75,6 +75,6 @@ pub(super) async fn parameter(
 }
 
 async fn read(room: &Ssm, call: &Call, input: GetSecretValueRequest) -> Answer<GetSecretValue> {
-    let principal = std::sync::Arc::clone(&call.principal);
+    let principal = call.principal.via("ssm.amazonaws.com");
     room.doors.call::<GetSecretValue>(principal, &call.region, input).await
 }

@@ -17,7 +17,7 @@ use crate::Dynamodb;
 use crate::lookup::arn_key;
 use crate::ops::table::create::mint;
 use crate::state::{ExportRow, TableRow};
-use crate::transfers::{Place, lasting};
+use crate::transfers::{Place, SELF, lasting};
 
 /// AWS docs: *Amazon DynamoDB API Reference > ExportTableToPointInTime*.
 impl Flow<ExportTableToPointInTime> for Dynamodb {
@@ -38,7 +38,7 @@ impl Flow<ExportTableToPointInTime> for Dynamodb {
         let mut row = self.new_export(&call, input)?;
         // as AWS does, and with it the caller's permission is asked
         let place = Place {
-            principal: Arc::clone(&call.principal),
+            principal: call.principal.via(SELF),
             ..Place::of((&row.key.0, &row.key.1), &row.input.s3_bucket, None)
         };
         let place = Place { owner: row.input.s3_bucket_owner.as_deref(), ..place };

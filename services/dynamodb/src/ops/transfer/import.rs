@@ -19,7 +19,7 @@ use crate::ops::table::create::new_row;
 use crate::refusal::in_use;
 use crate::rules::definition::check_name;
 use crate::state::{Caller, ImportCounts, ImportRow, TableRow};
-use crate::transfers::lasting;
+use crate::transfers::{SELF, lasting};
 
 /// AWS docs: *Amazon DynamoDB API Reference > ImportTable*.
 impl Flow<ImportTable> for Dynamodb {
@@ -82,7 +82,7 @@ impl Dynamodb {
             max_keys: Some(1),
             ..ListObjectsV2Request::default()
         };
-        let principal = Arc::clone(&call.principal);
+        let principal = call.principal.via(SELF);
         self.doors.call::<ListObjectsV2>(principal, &call.region, input).await.map(drop)
     }
 }
