@@ -77,6 +77,9 @@ def test_a_definition_is_known_by_its_arn_however_it_is_named(closed, place):
     keys = user_of(closed, place["root"], "by-arn", only, allow("iam:PassRole", resource=place["role"]))
     network = {"awsvpcConfiguration": {"subnets": [place["subnet"]]}}
     asked = {"serviceName": "none", "desiredCount": 0, "launchType": "FARGATE", "networkConfiguration": network}
+    unable = user_of(closed, place["root"], "no-passer", allow("ecs:CreateService"))
+    with pytest.raises(ClientError, match="iam:PassRole"):
+        closed.client("ecs", **unable).create_service(taskDefinition="guarded", **asked)
     ecs = closed.client("ecs", **keys)
     made = ecs.create_service(taskDefinition="guarded", **asked)["service"]
     assert made["taskDefinition"] == place["definition"]

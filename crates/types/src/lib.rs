@@ -16,7 +16,7 @@ mod units;
 pub use arn::{Arn, ArnError};
 pub use hex::hex;
 pub use ids::{AccountId, Partition, Region, RequestId};
-pub use regions::{REGIONS, is_region_name};
+pub use regions::{REGIONS, is_region_name, partition_of};
 pub use tags::Tags;
 pub use time::Timestamp;
 pub use units::{CpuUnits, MemoryMib};

@@ -69,9 +69,34 @@ pub fn is_region_name(name: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
+/// Partitions beside `aws`, by what the names of their regions begin with.
+const PARTITIONS: &[(&str, &str)] = &[
+    ("cn-", "aws-cn"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("eusc-", "aws-eusc"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-iso-", "aws-iso"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+];
+
+/// The partition that AWS has a region in, by the region's name.
+pub fn partition_of(region: &str) -> &'static str {
+    let other = PARTITIONS.iter().find(|(area, _)| region.starts_with(area));
+    other.map_or("aws", |(_, partition)| partition)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_region_is_in_one_partition() {
+        assert_eq!(partition_of("us-west-2"), "aws");
+        assert_eq!(partition_of("us-gov-west-1"), "aws-us-gov");
+        assert_eq!(partition_of("us-isob-east-1"), "aws-iso-b");
+        assert_eq!(partition_of("cn-north-1"), "aws-cn");
+    }
 
     #[test]
     fn regions_of_all_partitions_have_names_of_the_form() {

@@ -355,12 +355,20 @@ async fn images_are_copied_to_other_regions_and_accounts() {
         "destinations": [to("000000000000", "eu-west-1"), to("111111111111", "us-east-1")],
         "repositoryFilters": [{ "filter": "prod", "filterType": "PREFIX_MATCH" }],
     }] } });
-    for region in ["ap-southeast-6", "us-gov-west-1", "cn-northwest-1", "eusc-de-east-1"] {
-        let far = json!({ "replicationConfiguration": { "rules": [
+    let far = |region: &str| {
+        json!({ "replicationConfiguration": { "rules": [
             { "destinations": [to("000000000000", region)] },
-        ] } });
-        house.ok::<PutReplicationConfiguration>(far).await;
+        ] } })
+    };
+    house.ok::<PutReplicationConfiguration>(far("ap-southeast-6")).await;
+    for region in ["us-gov-west-1", "cn-northwest-1", "eusc-de-east-1"] {
+        let refused = house.call::<PutReplicationConfiguration>(far(region)).await.unwrap_err();
+        assert_eq!(refused.0, "ValidationException");
+        assert!(refused.1.ends_with("not replicated between partitions"), "{}", refused.1);
     }
+    let gov = ("000000000000", "us-gov-east-1");
+    let within = far("us-gov-west-1");
+    house.call_as::<PutReplicationConfiguration>(gov.0, gov.1, within).await.unwrap();
     house.ok::<PutReplicationConfiguration>(configuration).await;
     let own = json!({ "replicationConfiguration": { "rules": [
         { "destinations": [to("000000000000", "us-east-1")] },

@@ -181,3 +181,15 @@ pub(crate) fn may_pass_role(
     const SERVICE: &str = "ecs-tasks.amazonaws.com";
     role.map_or(Ok(()), |role| check_pass_role(doors, call, snapshot, role, SERVICE))
 }
+
+/// The same of both roles of a definition. AWS docs: *Amazon ECS Developer Guide > Amazon ECS
+/// CodeDeploy IAM role*, where who starts a service's tasks must be allowed to pass them.
+pub(crate) fn may_pass_roles(
+    doors: &Doors,
+    call: &haar_kernel::Call,
+    snapshot: &haar_ledger::Snapshot,
+    definition: &haar_ecs_contract::model::TaskDefinition,
+) -> Result<(), haar_wire::AwsError> {
+    may_pass_role(doors, call, snapshot, definition.task_role_arn.as_deref())?;
+    may_pass_role(doors, call, snapshot, definition.execution_role_arn.as_deref())
+}

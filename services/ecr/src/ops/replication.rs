@@ -8,7 +8,7 @@ use haar_ecr_contract::model::{
 };
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
-use haar_types::{AccountId, Region, is_region_name};
+use haar_types::{AccountId, Region, is_region_name, partition_of};
 use haar_wire::AwsError;
 
 use crate::Ecr;
@@ -66,6 +66,10 @@ fn check(configuration: &ReplicationConfiguration, own: &RegistryKey) -> Result<
         };
         if !is_region_name(region.as_str()) && region != own.region {
             return invalid(&format!("there is no region '{region}'"));
+        }
+        // AWS docs: *Amazon ECR User Guide > Private image replication*; the words are *Ours*
+        if partition_of(region.as_str()) != partition_of(own.region.as_str()) {
+            return invalid("images are not replicated between partitions");
         }
         if (RegistryKey { account, region }) == *own {
             return invalid("a registry cannot be its own destination");

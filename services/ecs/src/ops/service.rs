@@ -13,6 +13,7 @@ use haar_wire::AwsError;
 use super::Input;
 use super::task::{check_compatible, digest, has_role};
 use crate::announce;
+use crate::doors::may_pass_roles;
 use crate::lookup::{find_cluster, find_service, find_usable_definition};
 use crate::order::check_platform;
 use crate::refusal::{invalid, not_here};
@@ -47,6 +48,7 @@ impl Command<CreateService> for Ecs {
             capacity::choose(input.launch_type, input.capacity_provider_strategy, &cluster)?;
         check_compatible(&definition.definition)?;
         check_exec(input.enable_execute_command == Some(true), &definition.definition, "created")?;
+        may_pass_roles(&self.doors, call, tx, &definition.definition)?;
         check_platform(input.platform_version.as_deref())?;
         let network = self.check_network(call, tx, input.network_configuration.as_ref())?;
         let target = Target {

@@ -12,6 +12,7 @@ use super::service::{
 };
 use super::task::check_compatible;
 use crate::announce;
+use crate::doors::may_pass_roles;
 use crate::lookup::{find_cluster, find_service, find_usable_definition};
 use crate::order::check_platform;
 use crate::refusal::{invalid, not_here, service_not_active};
@@ -77,6 +78,7 @@ impl Ecs {
         if let Some(named) = &input.task_definition {
             let definition = find_usable_definition(tx, call, named)?;
             check_compatible(&definition.definition)?;
+            may_pass_roles(&self.doors, call, tx, &definition.definition)?;
             target.definition = definition.key.clone();
         }
         if input.network_configuration.is_some() {

@@ -10,7 +10,7 @@ use haar_ledger::{Snapshot, Tx};
 use haar_wire::AwsError;
 
 use super::Input;
-use crate::doors::may_pass_role;
+use crate::doors::may_pass_roles;
 use crate::lookup::{find_definition, place};
 use crate::refusal::{client, invalid};
 use crate::rules::names::DefinitionName;
@@ -31,8 +31,7 @@ impl Command<RegisterTaskDefinition> for Ecs {
     ) -> Answer<RegisterTaskDefinition> {
         let tags = tags::read(input.tags.take())?;
         let definition = definition::normalise(input)?;
-        may_pass_role(&self.doors, call, tx, definition.task_role_arn.as_deref())?;
-        may_pass_role(&self.doors, call, tx, definition.execution_role_arn.as_deref())?;
+        may_pass_roles(&self.doors, call, tx, &definition)?;
         let family = definition.family.clone().unwrap_or_default();
         let row = DefinitionRow {
             key: next_revision(call, tx, &family),
