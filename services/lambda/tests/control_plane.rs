@@ -177,6 +177,19 @@ async fn an_account_has_room_for_so_much_code() {
 }
 
 #[tokio::test]
+async fn a_tenant_is_refused_where_none_is_isolated() {
+    let house = House::new();
+    house.function("f").await;
+    let mut asked = json!({ "FunctionName": "f", "X-Amz-Invocation-Type": "DryRun" });
+    assert_eq!(house.ok::<Invoke>(asked.clone()).await["StatusCode"], 204);
+    asked["X-Amz-Tenant-Id"] = json!("t");
+    let text = "Tenant ID configuration not specified or passed to a function when tenant \
+                isolation is not enabled.";
+    let told = house.call::<Invoke>(asked).await;
+    assert_eq!(told, refused("InvalidParameterValueException", text));
+}
+
+#[tokio::test]
 async fn a_version_is_published_once_per_change() {
     let house = House::new();
     house.function("f").await;

@@ -5,7 +5,7 @@
 mod house;
 
 use std::io::{Read, Write as _};
-use std::net::{Ipv4Addr, TcpStream};
+use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 use std::os::fd::AsFd as _;
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use haar_substrate::{
 };
 use haar_substrate_oci::OciSubstrate;
 use house::{House, container, fetch, text};
+use rustix::net::sockopt::{Timeout, set_ip_freebind};
+use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 use rustix::thread::LinkNameSpaceType;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -163,6 +165,27 @@ async fn names_are_served_to_sandboxes_of_the_bridge_alone() {
     });
     house.until_nothing_is_left().await;
     neighbour.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn names_are_served_where_their_listener_cannot_be_opened() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("asks");
+        let Network::Bridged(bridged) = &spec.network else { panic!() };
+        let taken = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+        set_ip_freebind(&taken, true).unwrap(); // the bridge comes later
+        bind(&taken, &SocketAddrV4::new(bridged.gateway, 53)).unwrap();
+        listen(&taken, 1).unwrap();
+        let id = substrate.ensure(spec).await.unwrap().id;
+        substrate.start(&id, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let ask = ExecSpec::new(&["nslookup", "ip-10-0-3-7.ec2.internal"]);
+        let asked = substrate.exec(&id, "main", ask).await.unwrap();
+        let said = house::all(asked.output().unwrap()).await;
+        assert!(said.contains("Address: 10.0.3.7"), "{said}");
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -186,7 +186,7 @@ fn control_plane(lanes: &mut Lanes<Lambda>) {
     macro_rules! lanes {
         ($lane:ident: $($operation:ident),+ $(,)?) => {$(lanes.$lane::<$operation>();)+};
     }
-    lanes!(flow: CreateEventSourceMapping, CreateFunction, UpdateFunctionCode, PublishLayerVersion, PutFunctionEventInvokeConfig, UpdateEventSourceMapping, UpdateFunctionEventInvokeConfig);
+    lanes!(flow: CreateEventSourceMapping, CreateFunction, Invoke, UpdateFunctionCode, PublishLayerVersion, PutFunctionEventInvokeConfig, UpdateEventSourceMapping, UpdateFunctionEventInvokeConfig);
     lanes!(query: GetAccountSettings, GetAlias, GetCodeSigningConfig, GetFunctionCodeSigningConfig,
         ListCodeSigningConfigs, ListFunctionsByCodeSigningConfig, GetEventSourceMapping, GetFunction,
         GetFunctionConcurrency, GetFunctionConfiguration, GetFunctionEventInvokeConfig,
