@@ -62,14 +62,14 @@ mod tests {
         let clock = Clock::simulated(Timestamp(0));
         let news = News::default();
         let begun = clock.now();
-        news.rest(&clock, clock.working(), clock.sleep(HOUR), 2 * HOUR).await;
+        let _ = news.rest(&clock, clock.working(), clock.sleep(HOUR), 2 * HOUR).await;
         assert_eq!(clock.now(), begun + HOUR);
-        news.rest(&clock, clock.working(), std::future::pending(), 2 * HOUR).await;
+        let _ = news.rest(&clock, clock.working(), std::future::pending(), 2 * HOUR).await;
         assert_eq!(clock.now(), begun + 3 * HOUR);
         news.tell(&clock);
         news.tell(&clock);
         assert!(news.take().is_some() && news.take().is_none());
-        news.rest(&clock, clock.working(), std::future::pending(), HOUR).await;
+        let _ = news.rest(&clock, clock.working(), std::future::pending(), HOUR).await;
         assert_eq!(clock.now(), begun + 3 * HOUR, "it was told before it rested");
     }
 }

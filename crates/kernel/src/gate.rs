@@ -1,11 +1,10 @@
 //! Who calls, and whether they may.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use haar_policy::{
-    Decision, Document, PolicySet, Principal as Identity, Reason, RequestContext, decide,
-};
+use haar_policy::{Decision, Document, PolicySet, Reason, RequestContext, decide};
 use haar_types::{AccountId, Partition, Region, Timestamp};
 use haar_wire::sigv2::{self, OldClaim};
 use haar_wire::sigv4::{self, ChunkDecoder, Claim, Dialect, SigError, SigFault, Validity};
@@ -255,7 +254,11 @@ pub(crate) fn authorise(
     operation: &'static OperationSchema,
     input: &dyn Shape,
 ) -> Result<(), AwsError> {
-    if call.auth == Auth::Permissive || operation.action.is_empty() {
+    if call.auth == Auth::Permissive {
+        return Ok(());
+    }
+    note(kernel, call, operation);
+    if operation.action.is_empty() {
         return Ok(());
     }
     let snapshot = kernel.doors().ledger.snapshot();
@@ -290,6 +293,16 @@ pub(crate) fn authorise(
         Some(made) => ask(&made),
         None => resources.iter().try_for_each(|resource| ask(resource)),
     }
+}
+
+/// Notes what a caller asks for, also where the room itself will decide.
+fn note(kernel: &Kernel, call: &Call, operation: &OperationSchema) {
+    let own = || format!("{}:{}", operation.service.signing_name, operation.name);
+    let action = match operation.action {
+        "" => Cow::Owned(own()),
+        named => Cow::Borrowed(named),
+    };
+    kernel.identities().asked(&call.principal, &action, &call.region, call.now);
 }
 
 /// What a caller wants to do, and what is known of it.

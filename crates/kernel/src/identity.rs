@@ -5,7 +5,7 @@ use std::sync::Arc;
 use haar_clock::Ids;
 use haar_ledger::Snapshot;
 use haar_policy::PolicySet;
-use haar_types::{AccountId, Timestamp};
+use haar_types::{AccountId, Region, Timestamp};
 
 use crate::Principal;
 
@@ -38,6 +38,10 @@ pub trait Identities: Send + Sync + 'static {
     fn seal_denial(&self, _ids: &Ids, _account: &AccountId, _details: &str) -> Option<String> {
         None
     }
+
+    /// Notes that a principal asked for an action, allowed or not, where policies decide. Must not
+    /// block.
+    fn asked(&self, _principal: &Principal, _action: &str, _region: &Region, _at: Timestamp) {}
 
     /// Notes that a key was used, for `GetAccessKeyLastUsed`. Must not block.
     fn used(&self, _access_key_id: &str, _service: &str, _region: &str, _at: Timestamp) {}

@@ -8,12 +8,12 @@ use haar_iam_contract::peek::MFA_PRESENT;
 use haar_kernel::{Auth, Identities, Identity, IdentityError, Principal};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, PolicySet, Principal as Who};
-use haar_types::{AccountId, Tags, Timestamp};
+use haar_types::{AccountId, Region, Tags, Timestamp};
 
-use crate::Iam;
 use crate::lookup::{role_of_arn, user_of_id};
 use crate::policies::{Source, bounded_by, sources_of_role, sources_of_user, user_of_arn};
 use crate::state::{AccessKeyRow, AccessKeyUseRow, KeyOwner, Named as _, RoleRow, UserRow, owned};
+use crate::{Iam, uses};
 
 /// A key's last use is written anew when it is this old.
 const USE_AGE_MAX: Duration = Duration::from_secs(60);
@@ -64,6 +64,14 @@ impl Identities for Iam {
         Some(self.sealer.seal_text(ids, account, details))
     }
 
+    fn asked(&self, principal: &Principal, action: &str, region: &Region, at: Timestamp) {
+        let Some(id) = uses::id_of(&principal.identity) else { return };
+        if let Some(noted) = self.uses.note(id, action, region.as_str(), at) {
+            // not waited for: what is lost is told of again by the next use
+            drop(self.doors.ledger.write(|tx| uses::write(tx, noted)));
+        }
+    }
+
     fn used(&self, access_key_id: &str, service: &str, region: &str, at: Timestamp) {
         let id = access_key_id.to_owned();
         let ledger = &self.doors.ledger;
@@ -72,7 +80,7 @@ impl Identities for Iam {
             return;
         }
         let known = snapshot.get::<AccessKeyUseRow>(&id);
-        if known.is_some_and(|row| at.since(row.used_at) < USE_AGE_MAX && row.service == service) {
+        if known.is_some_and(|row| at.since(row.used_at) < USE_AGE_MAX) {
             return;
         }
         let (service, region) = (service.to_owned(), region.to_owned());

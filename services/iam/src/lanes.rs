@@ -55,6 +55,7 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Iam>) {
     lanes.command::<model::DetachUserPolicy>();
     lanes.command::<model::EnableMFADevice>();
     lanes.command::<model::GenerateCredentialReport>();
+    lanes.command::<model::GenerateServiceLastAccessedDetails>();
     lanes.query::<model::GetAccessKeyLastUsed>();
     lanes.query::<model::GetAccountAuthorizationDetails>();
     lanes.query::<model::GetAccountPasswordPolicy>();
@@ -75,6 +76,8 @@ pub(crate) fn lanes(lanes: &mut haar_kernel::Lanes<crate::Iam>) {
     lanes.query::<model::GetSAMLProvider>();
     lanes.query::<model::GetSSHPublicKey>();
     lanes.query::<model::GetServerCertificate>();
+    lanes.query::<model::GetServiceLastAccessedDetails>();
+    lanes.query::<model::GetServiceLastAccessedDetailsWithEntities>();
     lanes.query::<model::GetServiceLinkedRoleDeletionStatus>();
     lanes.query::<model::GetUser>();
     lanes.query::<model::GetUserPolicy>();

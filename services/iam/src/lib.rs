@@ -25,6 +25,7 @@ mod room;
 mod rules;
 mod sessions;
 mod state;
+mod uses;
 
 pub use room::{Iam, RootKey};
 pub use state::tables;

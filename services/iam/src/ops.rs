@@ -11,6 +11,7 @@ mod granting;
 mod group;
 mod inline_policy;
 mod instance_profile;
+mod last_accessed;
 mod linked_role;
 mod login_profile;
 mod mfa;

@@ -18,6 +18,7 @@ use crate::state::{
     AccessKeyRow, AccountRow, GroupRow, InstallRow, InstanceProfileRow, KeyOwner, MfaRow, Named,
     Owned, RoleRow, ServerCertificateRow, UserRow, owned,
 };
+use crate::uses::Uses;
 
 /// IAM's room. It is also the kernel's [`Identities`](haar_kernel::Identities) and the other
 /// rooms' [`IamPeek`](haar_iam_contract::peek::IamPeek).
@@ -25,6 +26,8 @@ pub struct Iam {
     pub(crate) doors: Doors,
     pub(crate) parsed: Parsed,
     pub(crate) sealer: Sealer,
+    /// What identities asked for of late.
+    pub(crate) uses: Uses,
     /// Seals the seeds of MFA devices and the private keys of server certificates and SAML
     /// providers.
     pub(crate) key: DataKey,
@@ -55,7 +58,8 @@ impl Iam {
             |row| InstallRow::clone(&row),
         );
         let sealer = Sealer::new(&install.session_key);
-        let iam = Self { doors, parsed: Parsed::default(), sealer, key, install };
+        let (parsed, uses) = (Parsed::default(), Uses::default());
+        let iam = Self { doors, parsed, sealer, uses, key, install };
         iam.keep_install_key();
         iam
     }
@@ -76,6 +80,7 @@ impl Iam {
 
     /// Writes again what a reset removed and the installation needs.
     pub fn after_reset(&self) {
+        self.uses.forget();
         self.keep_install_key();
     }
 

@@ -6,6 +6,7 @@ mod credential;
 mod grants;
 mod group;
 mod instance_profile;
+mod last_use;
 mod policy;
 mod provider;
 mod report;
@@ -21,6 +22,7 @@ pub(crate) use credential::{
 pub(crate) use grants::{Bearer, Grants, Named, Owned, owned, rows_of};
 pub(crate) use group::GroupRow;
 pub(crate) use instance_profile::InstanceProfileRow;
+pub(crate) use last_use::{EntityUse, LastUse, LastUseReportRow, LastUseRow, LastUses};
 pub(crate) use policy::{PolicyRow, PolicyVersion};
 pub(crate) use provider::{OidcRow, SamlKey, SamlRow};
 pub(crate) use report::CredentialReportRow;
@@ -40,6 +42,8 @@ pub fn tables() -> Tables {
         .with::<GroupRow>()
         .with::<InstallRow>()
         .with::<InstanceProfileRow>()
+        .with::<LastUseReportRow>()
+        .with::<LastUseRow>()
         .with::<MfaRow>()
         .with::<OidcRow>()
         .with::<PasswordRow>()

@@ -89,7 +89,6 @@ impl Site for Sites {
     }
 }
 
-
 /// An error in S3's form.
 fn refused(room: &S3, error: &AwsError) -> Response<Body> {
     let request_id = RequestId::new(room.doors.ids.uuid());

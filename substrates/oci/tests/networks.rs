@@ -15,7 +15,7 @@ use haar_substrate::{
 };
 use haar_substrate_oci::OciSubstrate;
 use house::{House, container, fetch, text};
-use rustix::net::sockopt::{Timeout, set_ip_freebind};
+use rustix::net::sockopt::set_ip_freebind;
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 use rustix::thread::LinkNameSpaceType;
 

@@ -13,8 +13,8 @@ use haar_s3_contract::{GetObject, GetObjectRequest, ListObjectsV2, ListObjectsV2
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
-use super::{Place, SELF};
 use super::lines::{Line, Lines, fields, item_of};
+use super::{Place, SELF};
 use crate::Dynamodb;
 use crate::convert::{self, WireItem};
 use crate::engine::check;

@@ -3,7 +3,7 @@
 use haar_iam_contract::{
     EntityType, GetAccountAuthorizationDetails, GetAccountAuthorizationDetailsRequest,
     GetAccountAuthorizationDetailsResponse, GroupDetail, ManagedPolicyDetail, Policy,
-    PolicyVersion, RoleDetail, RoleLastUsed, UserDetail,
+    PolicyVersion, RoleDetail, UserDetail,
 };
 use haar_kernel::{Answer, Call, Query};
 use haar_ledger::Snapshot;
@@ -48,7 +48,12 @@ impl Query<GetAccountAuthorizationDetails> for Iam {
             match detail {
                 Detail::User(user) => answer.user_detail_list.get_or_insert_default().push(user),
                 Detail::Group(it) => answer.group_detail_list.get_or_insert_default().push(it),
-                Detail::Role(role) => answer.role_detail_list.get_or_insert_default().push(role),
+                Detail::Role(role) => {
+                    let id = role.role_id.as_ref();
+                    let role_last_used = id.map(|id| self.role_last_used(snapshot, id));
+                    let role = RoleDetail { role_last_used, ..role };
+                    answer.role_detail_list.get_or_insert_default().push(role);
+                }
                 Detail::Policy(it) => answer.policies.get_or_insert_default().push(it),
             }
         }
@@ -150,7 +155,7 @@ fn role(snapshot: &Snapshot, row: &RoleRow) -> RoleDetail {
         attached_managed_policies: Some(render::attached_policies(&row.grants)),
         permissions_boundary: render::boundary(row.boundary.as_ref()),
         tags: Some(render::tags(&row.tags)),
-        role_last_used: Some(RoleLastUsed::default()),
+        role_last_used: None, // of a page alone
     }
 }
 

@@ -12,7 +12,7 @@ use haar_ledger::{Snapshot, Tx};
 use crate::lookup::find_role;
 use crate::refusal::{invalid, no_such};
 use crate::rules::{IdKind, SESSION_SECONDS_DEFAULT, linked_role_name, mint_id};
-use crate::state::{Grants, RoleRow, owned};
+use crate::state::{Grants, LastUseRow, RoleRow, owned};
 use crate::{Iam, render};
 
 impl Command<CreateServiceLinkedRole> for Iam {
@@ -67,6 +67,7 @@ impl Command<DeleteServiceLinkedRole> for Iam {
         let id = call.ids.uuid();
         let deletion_task_id = format!("task/aws-service-role/{service}/{}/{id}", row.name);
         tx.remove::<RoleRow>(&owned(&call.account, &row.name));
+        tx.remove::<LastUseRow>(&row.id);
         Ok(DeleteServiceLinkedRoleResponse { deletion_task_id })
     }
 }

@@ -3,7 +3,7 @@
 use haar_iam_contract::{
     CreateRole, CreateRoleRequest, CreateRoleResponse, DeleteRole, DeleteRoleOutput,
     DeleteRoleRequest, GetRole, GetRoleRequest, GetRoleResponse, ListRoles, ListRolesRequest,
-    ListRolesResponse, UpdateRole, UpdateRoleDescription, UpdateRoleDescriptionRequest,
+    ListRolesResponse, Role, UpdateRole, UpdateRoleDescription, UpdateRoleDescriptionRequest,
     UpdateRoleDescriptionResponse, UpdateRoleRequest, UpdateRoleResponse,
 };
 use haar_kernel::{Answer, Call, Command, Query};
@@ -15,7 +15,7 @@ use crate::ops::tag::tags_of;
 use crate::ops::trust::checked_trust;
 use crate::refusal::{conflict, taken};
 use crate::rules::{IdKind, SESSION_SECONDS_DEFAULT, mint_id};
-use crate::state::{Grants, InstanceProfileRow, RoleRow, owned, rows_of};
+use crate::state::{Grants, InstanceProfileRow, LastUseRow, RoleRow, owned, rows_of};
 use crate::{Iam, render};
 
 impl Command<CreateRole> for Iam {
@@ -40,7 +40,7 @@ impl Command<CreateRole> for Iam {
             linked_service: None,
             name: input.role_name,
         };
-        let role = haar_iam_contract::Role { role_last_used: None, ..render::role(tx, &row) };
+        let role = Role { role_last_used: None, ..render::role(tx, &row) };
         tx.put(row);
         Ok(CreateRoleResponse { role })
     }
@@ -53,7 +53,8 @@ fn seconds(asked: Option<i32>) -> u32 {
 impl Query<GetRole> for Iam {
     fn query(&self, call: &Call, snapshot: &Snapshot, input: GetRoleRequest) -> Answer<GetRole> {
         let row = find_role(snapshot, &call.account, &input.role_name)?;
-        Ok(GetRoleResponse { role: render::role(snapshot, &row) })
+        let role_last_used = Some(self.role_last_used(snapshot, &row.id));
+        Ok(GetRoleResponse { role: Role { role_last_used, ..render::role(snapshot, &row) } })
     }
 }
 
@@ -119,6 +120,7 @@ impl Command<DeleteRole> for Iam {
             "must detach all policies first."
         } else {
             tx.remove::<RoleRow>(&owned(&call.account, &row.name));
+            tx.remove::<LastUseRow>(&row.id);
             return Ok(DeleteRoleOutput {});
         };
         Err(conflict(format!("Cannot delete entity, {held_by}")))

@@ -16,7 +16,7 @@ use crate::ops::tag::tags_of;
 use crate::refusal::{conflict, taken};
 use crate::rules::{IdKind, mint_id};
 use crate::state::{
-    AccessKeyRow, Grants, KeyOwner, MfaRow, OfUser as _, ServiceCredentialRow,
+    AccessKeyRow, Grants, KeyOwner, LastUseRow, MfaRow, OfUser as _, ServiceCredentialRow,
     SigningCertificateRow, SshKeyRow, UserRow, owned, rows_of,
 };
 use crate::{Iam, render};
@@ -125,6 +125,7 @@ impl Command<DeleteUser> for Iam {
             "must remove users from group first."
         } else {
             tx.remove::<UserRow>(&owned(&call.account, &row.name));
+            tx.remove::<LastUseRow>(&row.id);
             return Ok(DeleteUserOutput {});
         };
         Err(conflict(format!("Cannot delete entity, {held_by}")))

@@ -1,6 +1,6 @@
 //! Resource policies: whether they can be read, and whether they open a secret to everybody.
 
-use haar_policy::{Document, Grammar};
+use haar_policy::{Document, Grammar, listed};
 use haar_secretsmanager_contract::{MalformedPolicyDocumentException, PublicPolicyException};
 use haar_wire::AwsError;
 use serde_json::Value;
@@ -22,14 +22,8 @@ pub(crate) fn check(text: &str, block_public: bool) -> Result<(), AwsError> {
 /// Whether a statement allows everybody, with no condition on it.
 pub(crate) fn is_public(text: &str) -> bool {
     let Ok(policy) = serde_json::from_str::<Value>(text) else { return false };
-    let one = std::slice::from_ref(&policy["Statement"]);
-    let statements = policy["Statement"].as_array().map_or(one, Vec::as_slice);
-    let is_all = |value: &Value| match value {
-        Value::String(text) => text == "*",
-        Value::Array(list) => list.iter().any(|it| it == "*"),
-        _ => false,
-    };
-    statements.iter().any(|statement| {
+    let is_all = |value: &Value| listed(value).iter().any(|it| it == "*");
+    listed(&policy["Statement"]).iter().any(|statement| {
         let principal = &statement["Principal"];
         statement["Effect"] == "Allow"
             && (is_all(principal) || is_all(&principal["AWS"]))

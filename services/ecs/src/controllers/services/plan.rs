@@ -28,9 +28,7 @@ pub(super) fn plan(snapshot: &Snapshot, key: &ServiceKey, now: Now<'_>) -> Plan<
     match row.status {
         ServiceStatus::Inactive => Plan::default(),
         ServiceStatus::Draining => drain(&row, &fleet),
-        ServiceStatus::Active => {
-            Planning { snapshot, row: &row, fleet: &fleet, now }.plan()
-        }
+        ServiceStatus::Active => Planning { snapshot, row: &row, fleet: &fleet, now }.plan(),
     }
 }
 

@@ -3,6 +3,10 @@
 
 use haar_wire::text_enum;
 
+text_enum!(AccessAdvisorUsageGranularityType {
+    ServiceLevel = "SERVICE_LEVEL",
+    ActionLevel = "ACTION_LEVEL",
+});
 text_enum!(ContextKeyTypeEnum {
     String = "string",
     StringList = "stringList",
@@ -71,6 +75,11 @@ text_enum!(AssignmentStatusType {
 text_enum!(EncodingType {
     Ssh = "SSH",
     Pem = "PEM",
+});
+text_enum!(JobStatusType {
+    InProgress = "IN_PROGRESS",
+    Completed = "COMPLETED",
+    Failed = "FAILED",
 });
 text_enum!(PolicyOwnerEntityType {
     User = "USER",

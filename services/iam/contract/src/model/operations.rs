@@ -1621,6 +1621,36 @@ pub static GENERATE_CREDENTIAL_REPORT: OperationSchema = OperationSchema {
     xml_root: XmlRoot::Shape,
 };
 
+pub struct GenerateServiceLastAccessedDetails;
+impl Operation for GenerateServiceLastAccessedDetails {
+    type Input = shapes::GenerateServiceLastAccessedDetailsRequest;
+    type Output = shapes::GenerateServiceLastAccessedDetailsResponse;
+    const SCHEMA: &'static OperationSchema = &GENERATE_SERVICE_LAST_ACCESSED_DETAILS;
+}
+pub type GenerateServiceLastAccessedDetailsInput =
+    shapes::GenerateServiceLastAccessedDetailsRequest;
+pub type GenerateServiceLastAccessedDetailsOutput =
+    shapes::GenerateServiceLastAccessedDetailsResponse;
+pub static GENERATE_SERVICE_LAST_ACCESSED_DETAILS: OperationSchema = OperationSchema {
+    name: "GenerateServiceLastAccessedDetails",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GENERATE_SERVICE_LAST_ACCESSED_DETAILS_REQUEST,
+    output: &tables::GENERATE_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::INVALID_INPUT_EXCEPTION],
+    new_input: || Box::new(shapes::GenerateServiceLastAccessedDetailsRequest::default()),
+    new_output: || Box::new(shapes::GenerateServiceLastAccessedDetailsResponse::default()),
+    lane: Lane::Command,
+    action: "iam:GenerateServiceLastAccessedDetails",
+    resource: "{Arn}",
+    paginator: None,
+    result_wrapper: Some("GenerateServiceLastAccessedDetailsResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
 pub struct GetAccessKeyLastUsed;
 impl Operation for GetAccessKeyLastUsed {
     type Input = shapes::GetAccessKeyLastUsedRequest;
@@ -2208,6 +2238,64 @@ pub static GET_SERVER_CERTIFICATE: OperationSchema = OperationSchema {
     resource: "arn:aws:iam::{account}:server-certificate/{ServerCertificateName}",
     paginator: None,
     result_wrapper: Some("GetServerCertificateResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetServiceLastAccessedDetails;
+impl Operation for GetServiceLastAccessedDetails {
+    type Input = shapes::GetServiceLastAccessedDetailsRequest;
+    type Output = shapes::GetServiceLastAccessedDetailsResponse;
+    const SCHEMA: &'static OperationSchema = &GET_SERVICE_LAST_ACCESSED_DETAILS;
+}
+pub type GetServiceLastAccessedDetailsInput = shapes::GetServiceLastAccessedDetailsRequest;
+pub type GetServiceLastAccessedDetailsOutput = shapes::GetServiceLastAccessedDetailsResponse;
+pub static GET_SERVICE_LAST_ACCESSED_DETAILS: OperationSchema = OperationSchema {
+    name: "GetServiceLastAccessedDetails",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_SERVICE_LAST_ACCESSED_DETAILS_REQUEST,
+    output: &tables::GET_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::INVALID_INPUT_EXCEPTION],
+    new_input: || Box::new(shapes::GetServiceLastAccessedDetailsRequest::default()),
+    new_output: || Box::new(shapes::GetServiceLastAccessedDetailsResponse::default()),
+    lane: Lane::Query,
+    action: "iam:GetServiceLastAccessedDetails",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("GetServiceLastAccessedDetailsResult"),
+    host_prefix: None,
+    signed: true,
+    unsigned_payload: false,
+    xml_root: XmlRoot::Shape,
+};
+
+pub struct GetServiceLastAccessedDetailsWithEntities;
+impl Operation for GetServiceLastAccessedDetailsWithEntities {
+    type Input = shapes::GetServiceLastAccessedDetailsWithEntitiesRequest;
+    type Output = shapes::GetServiceLastAccessedDetailsWithEntitiesResponse;
+    const SCHEMA: &'static OperationSchema = &GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES;
+}
+pub type GetServiceLastAccessedDetailsWithEntitiesInput =
+    shapes::GetServiceLastAccessedDetailsWithEntitiesRequest;
+pub type GetServiceLastAccessedDetailsWithEntitiesOutput =
+    shapes::GetServiceLastAccessedDetailsWithEntitiesResponse;
+pub static GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES: OperationSchema = OperationSchema {
+    name: "GetServiceLastAccessedDetailsWithEntities",
+    service: &SERVICE,
+    http: Http { method: "POST", uri: "/", status: 200 },
+    input: &tables::GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_REQUEST,
+    output: &tables::GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_RESPONSE,
+    errors: &[&tables::NO_SUCH_ENTITY_EXCEPTION, &tables::INVALID_INPUT_EXCEPTION],
+    new_input: || Box::new(shapes::GetServiceLastAccessedDetailsWithEntitiesRequest::default()),
+    new_output: || Box::new(shapes::GetServiceLastAccessedDetailsWithEntitiesResponse::default()),
+    lane: Lane::Query,
+    action: "iam:GetServiceLastAccessedDetailsWithEntities",
+    resource: "*",
+    paginator: None,
+    result_wrapper: Some("GetServiceLastAccessedDetailsWithEntitiesResult"),
     host_prefix: None,
     signed: true,
     unsigned_payload: false,

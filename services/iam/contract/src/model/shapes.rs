@@ -644,6 +644,30 @@ pub struct EnableMFADeviceRequest {
 shape!(EnableMFADeviceRequest, tables::ENABLE_MFA_DEVICE_REQUEST, 0 user_name, 1 serial_number, 2 authentication_code1, 3 authentication_code2);
 
 #[derive(Clone, Default)]
+pub struct EntityDetails {
+    pub entity_info: EntityInfo,
+    pub last_authenticated: Option<Timestamp>,
+}
+shape!(EntityDetails, tables::ENTITY_DETAILS, 0 entity_info, 1 last_authenticated);
+
+#[derive(Clone, Default)]
+pub struct EntityInfo {
+    pub arn: String,
+    pub name: String,
+    pub r#type: PolicyOwnerEntityType,
+    pub id: String,
+    pub path: Option<String>,
+}
+shape!(EntityInfo, tables::ENTITY_INFO, 0 arn, 1 name, 2 r#type, 3 id, 4 path);
+
+#[derive(Clone, Default)]
+pub struct ErrorDetails {
+    pub message: String,
+    pub code: String,
+}
+shape!(ErrorDetails, tables::ERROR_DETAILS, 0 message, 1 code);
+
+#[derive(Clone, Default)]
 pub struct EvaluationResult {
     pub eval_action_name: String,
     pub eval_resource_name: Option<String>,
@@ -667,6 +691,19 @@ pub struct GenerateCredentialReportResponse {
     pub description: Option<String>,
 }
 shape!(GenerateCredentialReportResponse, tables::GENERATE_CREDENTIAL_REPORT_RESPONSE, 0 state, 1 description);
+
+#[derive(Clone, Default)]
+pub struct GenerateServiceLastAccessedDetailsRequest {
+    pub arn: String,
+    pub granularity: Option<AccessAdvisorUsageGranularityType>,
+}
+shape!(GenerateServiceLastAccessedDetailsRequest, tables::GENERATE_SERVICE_LAST_ACCESSED_DETAILS_REQUEST, 0 arn, 1 granularity);
+
+#[derive(Clone, Default)]
+pub struct GenerateServiceLastAccessedDetailsResponse {
+    pub job_id: Option<String>,
+}
+shape!(GenerateServiceLastAccessedDetailsResponse, tables::GENERATE_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE, 0 job_id);
 
 #[derive(Clone, Default)]
 pub struct GetAccessKeyLastUsedRequest {
@@ -934,6 +971,48 @@ pub struct GetServerCertificateResponse {
     pub server_certificate: ServerCertificate,
 }
 shape!(GetServerCertificateResponse, tables::GET_SERVER_CERTIFICATE_RESPONSE, 0 server_certificate);
+
+#[derive(Clone, Default)]
+pub struct GetServiceLastAccessedDetailsRequest {
+    pub job_id: String,
+    pub max_items: Option<i32>,
+    pub marker: Option<String>,
+}
+shape!(GetServiceLastAccessedDetailsRequest, tables::GET_SERVICE_LAST_ACCESSED_DETAILS_REQUEST, 0 job_id, 1 max_items, 2 marker);
+
+#[derive(Clone, Default)]
+pub struct GetServiceLastAccessedDetailsResponse {
+    pub job_status: JobStatusType,
+    pub job_type: Option<AccessAdvisorUsageGranularityType>,
+    pub job_creation_date: Timestamp,
+    pub services_last_accessed: Vec<ServiceLastAccessed>,
+    pub job_completion_date: Timestamp,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+    pub error: Option<ErrorDetails>,
+}
+shape!(GetServiceLastAccessedDetailsResponse, tables::GET_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE, 0 job_status, 1 job_type, 2 job_creation_date, 3 services_last_accessed, 4 job_completion_date, 5 is_truncated, 6 marker, 7 error);
+
+#[derive(Clone, Default)]
+pub struct GetServiceLastAccessedDetailsWithEntitiesRequest {
+    pub job_id: String,
+    pub service_namespace: String,
+    pub max_items: Option<i32>,
+    pub marker: Option<String>,
+}
+shape!(GetServiceLastAccessedDetailsWithEntitiesRequest, tables::GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_REQUEST, 0 job_id, 1 service_namespace, 2 max_items, 3 marker);
+
+#[derive(Clone, Default)]
+pub struct GetServiceLastAccessedDetailsWithEntitiesResponse {
+    pub job_status: JobStatusType,
+    pub job_creation_date: Timestamp,
+    pub job_completion_date: Timestamp,
+    pub entity_details_list: Vec<EntityDetails>,
+    pub is_truncated: Option<bool>,
+    pub marker: Option<String>,
+    pub error: Option<ErrorDetails>,
+}
+shape!(GetServiceLastAccessedDetailsWithEntitiesResponse, tables::GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_RESPONSE, 0 job_status, 1 job_creation_date, 2 job_completion_date, 3 entity_details_list, 4 is_truncated, 5 marker, 6 error);
 
 #[derive(Clone, Default)]
 pub struct GetServiceLinkedRoleDeletionStatusRequest {
@@ -1931,6 +2010,18 @@ pub struct ServerCertificateMetadata {
 shape!(ServerCertificateMetadata, tables::SERVER_CERTIFICATE_METADATA, 0 path, 1 server_certificate_name, 2 server_certificate_id, 3 arn, 4 upload_date, 5 expiration);
 
 #[derive(Clone, Default)]
+pub struct ServiceLastAccessed {
+    pub service_name: String,
+    pub last_authenticated: Option<Timestamp>,
+    pub service_namespace: String,
+    pub last_authenticated_entity: Option<String>,
+    pub last_authenticated_region: Option<String>,
+    pub total_authenticated_entities: Option<i32>,
+    pub tracked_actions_last_accessed: Option<Vec<TrackedActionLastAccessed>>,
+}
+shape!(ServiceLastAccessed, tables::SERVICE_LAST_ACCESSED, 0 service_name, 1 last_authenticated, 2 service_namespace, 3 last_authenticated_entity, 4 last_authenticated_region, 5 total_authenticated_entities, 6 tracked_actions_last_accessed);
+
+#[derive(Clone, Default)]
 pub struct ServiceSpecificCredential {
     pub create_date: Timestamp,
     pub expiration_date: Option<Timestamp>,
@@ -2123,6 +2214,15 @@ pub struct TagUserRequest {
     pub tags: Vec<Tag>,
 }
 shape!(TagUserRequest, tables::TAG_USER_REQUEST, 0 user_name, 1 tags);
+
+#[derive(Clone, Default)]
+pub struct TrackedActionLastAccessed {
+    pub action_name: Option<String>,
+    pub last_accessed_entity: Option<String>,
+    pub last_accessed_time: Option<Timestamp>,
+    pub last_accessed_region: Option<String>,
+}
+shape!(TrackedActionLastAccessed, tables::TRACKED_ACTION_LAST_ACCESSED, 0 action_name, 1 last_accessed_entity, 2 last_accessed_time, 3 last_accessed_region);
 
 #[derive(Clone, Default)]
 pub struct UntagInstanceProfileOutput {}

@@ -8,6 +8,10 @@ use haar_wire::{
 
 use super::enums;
 
+pub static ACCESS_ADVISOR_USAGE_GRANULARITY_TYPE: Schema = Schema::new(
+    "AccessAdvisorUsageGranularityType",
+    Kind::Enum(enums::AccessAdvisorUsageGranularityType::TEXTS),
+);
 pub static ACCESS_KEY: Schema = Schema::structure(
     "AccessKey",
     &StructSchema::new(&[
@@ -619,6 +623,23 @@ pub static ENTITY_ALREADY_EXISTS_EXCEPTION: Schema = Schema::structure(
         Fault::Sender,
     ),
 );
+pub static ENTITY_DETAILS: Schema = Schema::structure(
+    "EntityDetails",
+    &StructSchema::new(&[
+        Member::new("EntityInfo", &ENTITY_INFO).required(),
+        Member::new("LastAuthenticated", &DATE_TYPE),
+    ]),
+);
+pub static ENTITY_INFO: Schema = Schema::structure(
+    "EntityInfo",
+    &StructSchema::new(&[
+        Member::new("Arn", &ARN_TYPE).required(),
+        Member::new("Name", &USER_NAME_TYPE).required(),
+        Member::new("Type", &POLICY_OWNER_ENTITY_TYPE).required(),
+        Member::new("Id", &ID_TYPE).required(),
+        Member::new("Path", &PATH_TYPE),
+    ]),
+);
 pub static ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION: Schema =
     Schema::structure(
         "EntityTemporarilyUnmodifiableException",
@@ -626,6 +647,13 @@ pub static ENTITY_TEMPORARILY_UNMODIFIABLE_EXCEPTION: Schema =
             .error("EntityTemporarilyUnmodifiable", 409, Fault::Sender),
     );
 pub static ENTITY_TYPE: Schema = Schema::new("EntityType", Kind::Enum(enums::EntityType::TEXTS));
+pub static ERROR_DETAILS: Schema = Schema::structure(
+    "ErrorDetails",
+    &StructSchema::new(&[
+        Member::new("Message", &STRING_TYPE).required(),
+        Member::new("Code", &STRING_TYPE).required(),
+    ]),
+);
 pub static EVAL_DECISION_DETAILS_TYPE: Schema = Schema::new(
     "EvalDecisionDetailsType",
     Kind::Map(&MapSchema {
@@ -663,6 +691,17 @@ pub static GENERATE_CREDENTIAL_REPORT_RESPONSE: Schema = Schema::structure(
         Member::new("State", &REPORT_STATE_TYPE),
         Member::new("Description", &REPORT_STATE_DESCRIPTION_TYPE),
     ]),
+);
+pub static GENERATE_SERVICE_LAST_ACCESSED_DETAILS_REQUEST: Schema = Schema::structure(
+    "GenerateServiceLastAccessedDetailsRequest",
+    &StructSchema::new(&[
+        Member::new("Arn", &ARN_TYPE).required(),
+        Member::new("Granularity", &ACCESS_ADVISOR_USAGE_GRANULARITY_TYPE),
+    ]),
+);
+pub static GENERATE_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE: Schema = Schema::structure(
+    "GenerateServiceLastAccessedDetailsResponse",
+    &StructSchema::new(&[Member::new("JobId", &JOB_ID_TYPE)]),
 );
 pub static GET_ACCESS_KEY_LAST_USED_REQUEST: Schema = Schema::structure(
     "GetAccessKeyLastUsedRequest",
@@ -888,6 +927,48 @@ pub static GET_SERVER_CERTIFICATE_REQUEST: Schema = Schema::structure(
 pub static GET_SERVER_CERTIFICATE_RESPONSE: Schema = Schema::structure(
     "GetServerCertificateResponse",
     &StructSchema::new(&[Member::new("ServerCertificate", &SERVER_CERTIFICATE).required()]),
+);
+pub static GET_SERVICE_LAST_ACCESSED_DETAILS_REQUEST: Schema = Schema::structure(
+    "GetServiceLastAccessedDetailsRequest",
+    &StructSchema::new(&[
+        Member::new("JobId", &JOB_ID_TYPE).required(),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+    ]),
+);
+pub static GET_SERVICE_LAST_ACCESSED_DETAILS_RESPONSE: Schema = Schema::structure(
+    "GetServiceLastAccessedDetailsResponse",
+    &StructSchema::new(&[
+        Member::new("JobStatus", &JOB_STATUS_TYPE).required(),
+        Member::new("JobType", &ACCESS_ADVISOR_USAGE_GRANULARITY_TYPE),
+        Member::new("JobCreationDate", &DATE_TYPE).required(),
+        Member::new("ServicesLastAccessed", &SERVICES_LAST_ACCESSED).required(),
+        Member::new("JobCompletionDate", &DATE_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+        Member::new("Error", &ERROR_DETAILS),
+    ]),
+);
+pub static GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_REQUEST: Schema = Schema::structure(
+    "GetServiceLastAccessedDetailsWithEntitiesRequest",
+    &StructSchema::new(&[
+        Member::new("JobId", &JOB_ID_TYPE).required(),
+        Member::new("ServiceNamespace", &SERVICE_NAMESPACE_TYPE).required(),
+        Member::new("MaxItems", &MAX_ITEMS_TYPE),
+        Member::new("Marker", &MARKER_TYPE),
+    ]),
+);
+pub static GET_SERVICE_LAST_ACCESSED_DETAILS_WITH_ENTITIES_RESPONSE: Schema = Schema::structure(
+    "GetServiceLastAccessedDetailsWithEntitiesResponse",
+    &StructSchema::new(&[
+        Member::new("JobStatus", &JOB_STATUS_TYPE).required(),
+        Member::new("JobCreationDate", &DATE_TYPE).required(),
+        Member::new("JobCompletionDate", &DATE_TYPE).required(),
+        Member::new("EntityDetailsList", &ENTITY_DETAILS_LIST_TYPE).required(),
+        Member::new("IsTruncated", &BOOLEAN_TYPE),
+        Member::new("Marker", &RESPONSE_MARKER_TYPE),
+        Member::new("Error", &ERROR_DETAILS),
+    ]),
 );
 pub static GET_SERVICE_LINKED_ROLE_DELETION_STATUS_REQUEST: Schema = Schema::structure(
     "GetServiceLinkedRoleDeletionStatusRequest",
@@ -2054,6 +2135,18 @@ pub static SERVICE_FAILURE_EXCEPTION: Schema = Schema::structure(
         Fault::Receiver,
     ),
 );
+pub static SERVICE_LAST_ACCESSED: Schema = Schema::structure(
+    "ServiceLastAccessed",
+    &StructSchema::new(&[
+        Member::new("ServiceName", &SERVICE_NAME_TYPE).required(),
+        Member::new("LastAuthenticated", &DATE_TYPE),
+        Member::new("ServiceNamespace", &SERVICE_NAMESPACE_TYPE).required(),
+        Member::new("LastAuthenticatedEntity", &ARN_TYPE),
+        Member::new("LastAuthenticatedRegion", &STRING_TYPE),
+        Member::new("TotalAuthenticatedEntities", &INTEGER_TYPE),
+        Member::new("TrackedActionsLastAccessed", &TRACKED_ACTIONS_LAST_ACCESSED),
+    ]),
+);
 pub static SERVICE_NOT_SUPPORTED_EXCEPTION: Schema = Schema::structure(
     "ServiceNotSupportedException",
     &StructSchema::new(&[Member::new("message", &SERVICE_NOT_SUPPORTED_MESSAGE)]).error(
@@ -2094,6 +2187,13 @@ pub static SERVICE_SPECIFIC_CREDENTIALS_LIST_TYPE: Schema = Schema::new(
     "ServiceSpecificCredentialsListType",
     Kind::List(&ListSchema {
         item: Member::new("member", &SERVICE_SPECIFIC_CREDENTIAL_METADATA),
+        flattened: false,
+    }),
+);
+pub static SERVICES_LAST_ACCESSED: Schema = Schema::new(
+    "ServicesLastAccessed",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &SERVICE_LAST_ACCESSED),
         flattened: false,
     }),
 );
@@ -2253,6 +2353,22 @@ pub static TAG_USER_REQUEST: Schema = Schema::structure(
         Member::new("UserName", &EXISTING_USER_NAME_TYPE).required(),
         Member::new("Tags", &TAG_LIST_TYPE).required(),
     ]),
+);
+pub static TRACKED_ACTION_LAST_ACCESSED: Schema = Schema::structure(
+    "TrackedActionLastAccessed",
+    &StructSchema::new(&[
+        Member::new("ActionName", &STRING_TYPE),
+        Member::new("LastAccessedEntity", &ARN_TYPE),
+        Member::new("LastAccessedTime", &DATE_TYPE),
+        Member::new("LastAccessedRegion", &STRING_TYPE),
+    ]),
+);
+pub static TRACKED_ACTIONS_LAST_ACCESSED: Schema = Schema::new(
+    "TrackedActionsLastAccessed",
+    Kind::List(&ListSchema {
+        item: Member::new("member", &TRACKED_ACTION_LAST_ACCESSED),
+        flattened: false,
+    }),
 );
 pub static UNMODIFIABLE_ENTITY_EXCEPTION: Schema = Schema::structure(
     "UnmodifiableEntityException",
@@ -2634,6 +2750,10 @@ pub static ENCODING_TYPE: Schema =
     Schema::new("encodingType", Kind::Enum(enums::EncodingType::TEXTS));
 pub static ENTITY_ALREADY_EXISTS_MESSAGE: Schema =
     Schema::new("entityAlreadyExistsMessage", Kind::Text);
+pub static ENTITY_DETAILS_LIST_TYPE: Schema = Schema::new(
+    "entityDetailsListType",
+    Kind::List(&ListSchema { item: Member::new("member", &ENTITY_DETAILS), flattened: false }),
+);
 pub static ENTITY_LIST_TYPE: Schema = Schema::new(
     "entityListType",
     Kind::List(&ListSchema { item: Member::new("member", &ENTITY_TYPE), flattened: false }),
@@ -2665,6 +2785,7 @@ pub static INSTANCE_PROFILE_LIST_TYPE: Schema = Schema::new(
 );
 pub static INSTANCE_PROFILE_NAME_TYPE: Schema =
     Schema::new("instanceProfileNameType", Kind::Text).min(1).max(128).pattern(&P6);
+pub static INTEGER_TYPE: Schema = Schema::new("integerType", Kind::Integer);
 pub static INVALID_AUTHENTICATION_CODE_MESSAGE: Schema =
     Schema::new("invalidAuthenticationCodeMessage", Kind::Text);
 pub static INVALID_CERTIFICATE_MESSAGE: Schema =
@@ -2672,6 +2793,9 @@ pub static INVALID_CERTIFICATE_MESSAGE: Schema =
 pub static INVALID_INPUT_MESSAGE: Schema = Schema::new("invalidInputMessage", Kind::Text);
 pub static INVALID_PUBLIC_KEY_MESSAGE: Schema = Schema::new("invalidPublicKeyMessage", Kind::Text);
 pub static INVALID_USER_TYPE_MESSAGE: Schema = Schema::new("invalidUserTypeMessage", Kind::Text);
+pub static JOB_ID_TYPE: Schema = Schema::new("jobIDType", Kind::Text).min(36).max(36);
+pub static JOB_STATUS_TYPE: Schema =
+    Schema::new("jobStatusType", Kind::Enum(enums::JobStatusType::TEXTS));
 pub static KEY_PAIR_MISMATCH_MESSAGE: Schema = Schema::new("keyPairMismatchMessage", Kind::Text);
 pub static LIMIT_EXCEEDED_MESSAGE: Schema = Schema::new("limitExceededMessage", Kind::Text);
 pub static LIST_POLICY_GRANTING_SERVICE_ACCESS_RESPONSE_LIST_TYPE: Schema = Schema::new(
@@ -2797,6 +2921,7 @@ pub static SERVICE_CREDENTIAL_SECRET: Schema =
 pub static SERVICE_FAILURE_EXCEPTION_MESSAGE: Schema =
     Schema::new("serviceFailureExceptionMessage", Kind::Text);
 pub static SERVICE_NAME: Schema = Schema::new("serviceName", Kind::Text);
+pub static SERVICE_NAME_TYPE: Schema = Schema::new("serviceNameType", Kind::Text);
 pub static SERVICE_NAMESPACE_LIST_TYPE: Schema = Schema::new(
     "serviceNamespaceListType",
     Kind::List(&ListSchema {
