@@ -257,3 +257,61 @@ def test_metrics_may_be_put_into_one_namespace_alone(closed, user):
     data = [{"MetricName": "m", "Value": 1}]
     cloudwatch.put_metric_data(Namespace="Own", MetricData=data)
     assert refusal(cloudwatch.put_metric_data, Namespace="Other", MetricData=data)[0] == "AccessDenied"
+
+
+def test_arns_of_another_partition_name_nothing_here(closed, root, user):
+    table = {"TableName": "parted", "BillingMode": "PAY_PER_REQUEST"}
+    closed.client("dynamodb", **root).create_table(
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}], **table,
+    )
+    kinesis = closed.client("kinesis", **root)
+    kinesis.create_stream(StreamName="parted", ShardCount=1)
+    kinesis.get_waiter("stream_exists").wait(StreamName="parted", WaiterConfig={"Delay": 1})
+    closed.client("ecs", **root).create_cluster(clusterName="parted")
+    closed.client("ecr", **root).create_repository(repositoryName="parted")
+
+    def arn(service, resource, partition="aws-cn"):
+        return f"arn:{partition}:{service}:us-east-1:{ACCOUNT}:{resource}"
+
+    def calls(who, partition):
+        dynamodb, kinesis, ecs, ecr = (
+            closed.client(service, **who) for service in ("dynamodb", "kinesis", "ecs", "ecr"))
+        table, key = arn("dynamodb", "table/parted", partition), {"p": {"S": "a"}}
+        stream = arn("kinesis", "stream/parted", partition)
+        cluster = arn("ecs", "cluster/parted", partition)
+        return [
+            lambda: dynamodb.get_item(TableName=table, Key=key),
+            lambda: dynamodb.batch_get_item(RequestItems={table: {"Keys": [key]}}),
+            lambda: dynamodb.list_tags_of_resource(ResourceArn=table),
+            lambda: kinesis.put_record(StreamARN=stream, Data=b"a", PartitionKey="a"),
+            lambda: ecs.describe_clusters(clusters=[cluster]),
+            lambda: ecs.update_cluster_settings(
+                cluster=cluster, settings=[{"name": "containerInsights", "value": "disabled"}]),
+            lambda: ecs.list_tags_for_resource(resourceArn=cluster),
+            lambda: ecr.list_tags_for_resource(resourceArn=arn("ecr", "repository/parted", partition)),
+        ]
+
+    for call in calls(root, "aws"):
+        call()
+    everything = user("elsewhere", allow("*", resource="arn:aws-cn:*:*:*:*"))
+    for who in (root, everything):
+        for call in calls(who, "aws-cn"):
+            code, message, status = refusal(call)
+            assert code in ("ValidationException", "InvalidParameterException", "InvalidArgumentException")
+            assert status == 400 and "arn:aws-cn:" in message
+
+
+def test_repositories_are_weighed_by_their_names(closed, root, user):
+    as_root = closed.client("ecr", **root)
+    for name in ("weighed/a", "weighed/b"):
+        as_root.create_repository(repositoryName=name)
+    own = f"arn:aws:ecr:us-east-1:{ACCOUNT}:repository/weighed/a"
+    ecr = closed.client("ecr", **user("puller", allow("ecr:*", resource=own)))
+    (found,) = ecr.describe_repositories(repositoryNames=["weighed/a"])["repositories"]
+    assert found["repositoryArn"] == own
+    ecr.batch_get_repository_scanning_configuration(repositoryNames=["weighed/a"])
+    code, message, _ = refusal(ecr.describe_repositories, repositoryNames=["weighed/a", "weighed/b"])
+    assert code == "AccessDeniedException" and "repository/weighed/b" in message
+    code, message, _ = refusal(ecr.describe_repositories)
+    assert code == "AccessDeniedException" and f":{ACCOUNT}:repository/* " in message
