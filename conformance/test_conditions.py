@@ -99,6 +99,29 @@ def test_links_and_forms_in_the_manner_of_version_2_are_proven(closed, root, use
     link = urllib.parse.urlsplit(s3.generate_presigned_url("get_object", Params=where))
     host = {"host": f"older.s3.localhost:{closed.port}"}
     assert closed.http("GET", f"/k%20x?{link.query}", headers=host)[2] == b"y"
+    host = {"host": f"older.localhost:{closed.port}"}
+    assert closed.http("GET", f"/k%20x?{link.query}", headers=host)[2] == b"y"
+
+
+def test_a_link_of_version_2_opens_what_was_signed_and_nothing_else(closed, root):
+    s3 = closed.client("s3", **root)
+    for bucket, key in [("shown", "hidden/file"), ("hidden", "file")]:
+        s3.create_bucket(Bucket=bucket)
+        s3.put_object(Bucket=bucket, Key=key, Body=bucket.encode())
+    where = {"Bucket": "shown", "Key": "hidden/file"}
+    for operation, method in [("get_object", "GET"), ("delete_object", "DELETE")]:
+        link = urllib.parse.urlsplit(s3.generate_presigned_url(operation, Params=where))
+        assert "AWSAccessKeyId" in link.query
+        for host in ["shown.localhost", "shown.localhost.localstack.cloud"]:
+            for more in ["", "&SignatureVersion=2", "&X-Amz-Credential=a/b/c/sqs/aws4_request"]:
+                at = {"host": f"{host}:{closed.port}"}
+                body = closed.http(method, f"/hidden/file?{link.query}{more}", None, at)[2]
+                assert body != b"hidden"
+    assert s3.get_object(Bucket="hidden", Key="file")["Body"].read() == b"hidden"
+    link = urllib.parse.urlsplit(s3.generate_presigned_url("list_objects", Params={"Bucket": "shown"}))
+    assert closed.http("GET", f"/shown?{link.query}")[0] == 200
+    for name in ["encryption", "ownershipControls", "publicAccessBlock"]:
+        assert closed.http("GET", f"/shown?{name}&{link.query}")[0] >= 400
 
 
 def test_a_bucket_tells_everybody_its_region(closed, root):

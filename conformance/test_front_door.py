@@ -32,9 +32,9 @@ def test_an_operation_that_is_not_served_is_named(cloud):
     status, _, body = json_call(cloud, "logs", "Logs_20140328.StartQuery")
     assert status in (400, 501) and "NotImplemented" in body["__type"]
     assert "StartQuery" in body["message"]
-    status, _, body = query_call(cloud, "iam", Action="GetServiceLastAccessedDetails", Version="2010-05-08")
+    status, _, body = query_call(cloud, "iam", Action="AcceptDelegationRequest", Version="2010-05-08")
     assert status in (400, 501)
-    assert b"NotImplemented" in body and b"GetServiceLastAccessedDetails" in body
+    assert b"NotImplemented" in body and b"AcceptDelegationRequest" in body
     with pytest.raises(ClientError) as error:
         cloud.client("lambda").list_capacity_providers()
     assert "NotImplemented" in error.value.response["Error"]["Code"]

@@ -175,7 +175,8 @@ def test_definitions_deployments_and_revisions_are_weighed_by_their_arns(closed,
     (deployment,) = root.list_service_deployments(service=held["service"])["serviceDeployments"]
     deployment, revision = deployment["serviceDeploymentArn"], deployment["targetServiceRevisionArn"]
     root.register_task_definition(
-        family="short", containerDefinitions=[{"name": "main", "image": "nowhere.invalid/none:1"}])
+        family="short",
+        containerDefinitions=[{"name": "main", "image": "nowhere.invalid/none:1", "memory": 64}])
     root.deregister_task_definition(taskDefinition="short:1")
     keys = user_of(
         closed, place["root"], "by-arns",

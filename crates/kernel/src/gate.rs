@@ -37,6 +37,8 @@ pub(crate) struct Presented<'a> {
     pub(crate) may_be_unsigned: bool,
     /// Whether policies of this service look at how a request is signed.
     pub(crate) tells_signature: bool,
+    /// The operation's address in the model.
+    pub(crate) uri: &'static str,
 }
 
 /// Who calls, and where to.
@@ -215,7 +217,7 @@ fn proven_old(
     presented: &Presented<'_>,
     claim: &OldClaim,
 ) -> Result<Arc<Principal>, SigError> {
-    if !presented.tells_signature {
+    if !presented.tells_signature || !claim.covers(presented.uri) {
         return Err(SigError::outdated());
     }
     let (snapshot, now) = (kernel.doors().ledger.snapshot(), machine_now(kernel));

@@ -199,6 +199,7 @@ impl Kernel {
             body: sent.whole(),
             may_be_unsigned: !route.operation.signed,
             tells_signature: entry.weighs_signatures(),
+            uri: route.operation.http.uri,
         };
         let mut caller = gate::identify(self, route, &presented)?;
         let body = match sent {

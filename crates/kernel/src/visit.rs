@@ -41,6 +41,7 @@ impl Doors {
             body: Some(body),
             may_be_unsigned: true,
             tells_signature: false,
+            uri: "/",
         };
         let caller = gate::caller(&*self.kernel()?, &presented);
         self.visit(caller.map_err(|error| gate::refused(&error, Dialect::RestJson))?, parts)

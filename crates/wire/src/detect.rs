@@ -282,16 +282,24 @@ fn unknown(service: Option<&'static ServiceSchema>, protocol: Protocol, name: &s
     Refusal { service, protocol, error }
 }
 
-/// The service's name in the credential scope, of a header or of a presigned query.
+/// The service's name in the credential scope, of a header or of a presigned query; S3's where the
+/// signature is of a version without one.
 pub(crate) fn signing_name<'a>(parts: &'a Parts, params: &Params) -> Option<Cow<'a, str>> {
     let of_scope = |scope: &'a str| scope.rsplit('/').nth(1).map(Cow::from);
     match header(parts, "authorization").split_once("Credential=") {
         Some((_, rest)) => of_scope(rest.split([',', ' ']).next()?),
-        None => {
-            let scope = params::first(params, "X-Amz-Credential")?;
-            scope.rsplit('/').nth(1).map(|name| name.to_owned().into())
-        }
+        None => match params::first(params, "X-Amz-Credential") {
+            Some(scope) => scope.rsplit('/').nth(1).map(|name| name.to_owned().into()),
+            None => is_signed_the_old_way(parts, params).then_some(Cow::Borrowed("s3")),
+        },
     }
+}
+
+/// Whether a signature is of version 2, which S3 alone takes.
+fn is_signed_the_old_way(parts: &Parts, params: &Params) -> bool {
+    let has = |name| params::first(params, name).is_some();
+    let is_header = || header(parts, "authorization").starts_with("AWS ");
+    is_header() || (has("AWSAccessKeyId") && has("Expires") && !has("SignatureVersion"))
 }
 
 /// The first label of the host's name: `lambda` of `lambda.us-east-1.localhost`.

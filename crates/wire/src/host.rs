@@ -30,9 +30,10 @@ pub fn path<'a>(service: &ServiceSchema, parts: &'a Parts, signed: Option<&str>)
     }
 }
 
-/// The bucket that a host's name begins with, for requests that are S3's.
-pub(crate) fn bucket(parts: &Parts) -> Option<&str> {
-    label("s3", name(parts), true)
+/// The bucket that a host's name begins with, for requests that are S3's; `is_signed` where the
+/// signature names S3.
+pub(crate) fn bucket(parts: &Parts, is_signed: bool) -> Option<&str> {
+    label("s3", name(parts), is_signed)
 }
 
 /// What stands before the service's own name, or, where a caller's signature names the service

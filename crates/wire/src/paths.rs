@@ -104,7 +104,10 @@ impl End {
         };
         let is_versioned = || ends.iter().any(|end| end.takes.contains(&VERSION));
         let version = || is_versioned().then_some(Need::Query(VERSION, None));
-        let asked = || ends.iter().flat_map(End::asks).chain(version());
+        let fits = |end: &&End| end.needs.iter().all(|need| need.is_met(beside));
+        let members = || ends.iter().filter(fits).flat_map(|end| end.members.iter().copied());
+        let needs = || ends.iter().flat_map(|end| end.needs.iter().copied());
+        let asked = || needs().chain(members()).chain(version());
         let is_others = |need: Need| need.query().is_some_and(|name| !is_own(name));
         matches!(self.target, Target::Listed(_))
             && !beside.query.is_empty()

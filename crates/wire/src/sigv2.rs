@@ -18,8 +18,10 @@ use percent_encoding::percent_decode_str;
 use sha1::Sha1;
 use subtle::ConstantTimeEq as _;
 
+use crate::detect::signing_name;
 use crate::headers::text_of;
 use crate::host;
+use crate::params;
 use crate::sigv4::{SigError, SigFault, Validity};
 
 /// How far a signature's time may be from ours.
@@ -123,6 +125,18 @@ impl OldClaim {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether a link's signature covers what tells an operation of that address, such as
+    /// `/{Bucket}?encryption`, from others.
+    pub fn covers(&self, uri: &str) -> bool {
+        let query = uri.split('@').next().and_then(|uri| uri.split_once('?'));
+        let query = query.map_or("", |(_, query)| query);
+        let names = query.split('&').filter_map(|pair| pair.split('=').next());
+        let is_covered = |name: &str| {
+            name.is_empty() || name == "list-type" || name == "x-id" || SIGNED.contains(&name)
+        };
+        !self.is_presigned || { names }.all(is_covered)
     }
 
     /// Proves the claim with the access key's secret. The session's token is the caller's.
@@ -230,9 +244,13 @@ fn amz_headers(parts: &Parts) -> BTreeMap<String, String> {
     found
 }
 
-/// The path as sent, with the bucket in front that the host names.
+/// The path as sent, with the bucket in front that the host names. The host is not signed: what it
+/// is taken for here must be what the request is served as.
 fn path(parts: &Parts) -> String {
-    let bucket = host::bucket(parts).map(|bucket| format!("/{bucket}")).unwrap_or_default();
+    let params = params::parse(parts.uri.query().unwrap_or_default());
+    let is_signed = signing_name(parts, &params).is_some_and(|name| name == "s3");
+    let bucket =
+        host::bucket(parts, is_signed).map(|bucket| format!("/{bucket}")).unwrap_or_default();
     format!("{bucket}{}", parts.uri.path())
 }
 

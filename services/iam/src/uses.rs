@@ -10,6 +10,7 @@ use haar_types::Timestamp;
 use parking_lot::Mutex;
 
 use crate::Iam;
+use crate::lookup::{role_of_id, user_of_id};
 use crate::state::{LastUse, LastUseRow, LastUses};
 
 /// How often what was noted is written. What was noted since is lost with the process.
@@ -82,6 +83,9 @@ impl Iam {
 /// Writes uses beside those that were written before.
 pub(crate) fn write(tx: &mut Tx, noted: Noted) {
     for (id, actions) in noted {
+        if user_of_id(tx, &id).is_none() && role_of_id(tx, &id).is_none() {
+            continue; // it went after it was used
+        }
         let known = tx.get::<LastUseRow>(&id);
         let mut row = known.map_or_else(LastUseRow::default, |row| LastUseRow::clone(&row));
         row.id = id;

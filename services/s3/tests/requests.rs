@@ -70,8 +70,10 @@ async fn what_a_query_names_is_not_done_to_the_whole() {
         "{text}"
     );
     // what only looks like one is nothing to S3
-    let (status, ..) = asked(&house, (Method::GET, "/bbb/k?x-id=GetObject&acl2"), &[], "").await;
-    assert_eq!(status, 200);
+    for path in ["/bbb/k?x-id=GetObject&acl2", "/bbb?id=4", "/bbb?list-type=2&x=y"] {
+        let (status, _, text) = asked(&house, (Method::GET, path), &[], "").await;
+        assert_eq!(status, 200, "{path}: {text}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -67,6 +67,21 @@ pub struct OciSubstrate {
     templates: Mutex<Vec<(WarmTemplate, usize)>>,
 }
 
+/// A connection that nobody may use yet; closed where it comes to nothing, so that the helper takes
+/// the next.
+struct Unfinished {
+    connection: Arc<Connection>,
+    is_kept: bool,
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if !self.is_kept {
+            self.connection.close();
+        }
+    }
+}
+
 impl OciSubstrate {
     /// Starts the helper, or finds the one that a former server has left with what it runs.
     /// On a host that cannot run sandboxes this succeeds; its [`Substrate::capabilities`] tell.
@@ -102,22 +117,25 @@ impl OciSubstrate {
         if !self.capabilities.usable {
             return Err(SubstrateError::Unsupported(verb, probe::why_unusable(&self.capabilities)));
         }
-        let is_again = current.take().is_some();
+        let is_again = current.is_some();
         let fresh = start::connect(&self.config, &self.known)
             .await
             .map_err(|error| SubstrateError::Unreachable(verb, error))?;
+        let mut fresh = Unfinished { connection: fresh, is_kept: false };
         let templates = self.templates.lock().clone();
         if !templates.is_empty() {
             fresh
+                .connection
                 .ask(Request::Prepare(templates))
                 .await
                 .map_err(|failure| failure.into_error(verb))?;
         }
         if is_again {
-            self.learn_again(&fresh).await?;
+            self.learn_again(&fresh.connection).await?;
         }
-        *current = Some(fresh.clone());
-        Ok(fresh)
+        fresh.is_kept = true;
+        *current = Some(fresh.connection.clone());
+        Ok(fresh.connection.clone())
     }
 
     /// Learns what a former server has left, and removes what should not have outlived it.

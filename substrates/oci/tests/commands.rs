@@ -132,15 +132,37 @@ async fn commands_in_a_busy_container_hold_up_nobody_else() {
         };
         let others = async {
             haar_clock::Clock::system().sleep(Duration::from_millis(300)).await;
-            let clock = haar_clock::Clock::system();
-            let begun = clock.moment();
-            substrate.stop(&other, "main", Duration::ZERO).await.unwrap();
-            let took = clock.moment().since(begun);
-            assert!(took < Duration::from_secs(3), "{took:?}");
+            soon(substrate.stop(&other, "main", Duration::ZERO)).await.unwrap();
             substrate.remove(&busy, Duration::ZERO).await.unwrap();
         };
         futures_util::future::join(stalled, others).await;
         substrate.remove(&other, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_command_for_which_there_is_no_room_harms_no_other() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (mut full, _) = house.task("full");
+        full.limits.pids = Some(8);
+        let full = substrate.ensure(full).await.unwrap().id;
+        substrate.start(&full, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let mut begun_count = 0;
+        for _ in 0..6 {
+            let execs = (0..16).map(async |_| {
+                let exec = ExecSpec::new(&["sleep", "0.3"]);
+                let begun = soon(substrate.exec(&full, "main", exec)).await.ok()?;
+                Some(soon(begun.wait()).await.unwrap())
+            });
+            for exit in futures_util::future::join_all(execs).await.into_iter().flatten() {
+                assert_eq!(exit.code, Some(0), "{exit:?}");
+                begun_count += 1;
+            }
+        }
+        assert!(begun_count > 6, "{begun_count}");
+        substrate.remove(&full, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;
 }

@@ -47,6 +47,8 @@ const SERVICES: [(&str, &str); 18] = [
     ("sts", "AWS Security Token Service"),
 ];
 
+/// Reports that an account has at once. *Ours*.
+const REPORTS_MAX: usize = 100;
 /// How long a report is given out. *Ours*.
 const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
@@ -173,15 +175,17 @@ fn actions_of(snapshot: &Snapshot, id: &String, namespace: &str) -> crate::state
     own.map(|(action, last)| (action.clone(), last.clone())).collect()
 }
 
+/// Forgets the reports of the day before, and the oldest where an account has many.
 fn forget_old(tx: &mut Tx, call: &Call) {
     let all = (call.account.clone(), String::new())..=(call.account.clone(), "~".to_owned());
-    let old: Vec<_> = tx
-        .range::<LastUseReportRow>(all)
-        .filter(|row| call.now.since(row.made_at) >= KEPT_FOR)
-        .map(|row| (row.account.clone(), row.id.clone()))
-        .collect();
-    for key in old {
-        tx.remove::<LastUseReportRow>(&key);
+    let all = tx.range::<LastUseReportRow>(all);
+    let mut all: Vec<_> = all.map(|row| (row.made_at, row.id.clone())).collect();
+    all.sort_unstable_by(|one, other| other.cmp(one));
+    let old = all.iter().enumerate().filter(|(place, (made_at, _))| {
+        *place >= REPORTS_MAX || call.now.since(*made_at) >= KEPT_FOR
+    });
+    for (_, (_, id)) in old {
+        tx.remove::<LastUseReportRow>(&(call.account.clone(), id.clone()));
     }
 }
 

@@ -21,11 +21,13 @@ use crate::socket::{self, Received, Receiver};
 /// An answer with the descriptors that came along.
 type Reply = Result<(Answer, Vec<OwnedFd>), Failure>;
 
+/// The next request's number, whichever connection it takes.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
 /// One connection; lasts as long as its helper.
 pub(super) struct Connection {
     socket: AsyncFd<OwnedFd>,
     up: AtomicBool,
-    numbers: AtomicU64,
     pending: Mutex<BTreeMap<u64, oneshot::Sender<Reply>>>,
     known: Arc<Mutex<Known>>,
 }
@@ -38,8 +40,6 @@ impl Connection {
         let connection = Arc::new(Self {
             socket,
             up: AtomicBool::new(true),
-            // no other server of this helper ever used these
-            numbers: AtomicU64::new((u64::from(std::process::id()) << 32) + 1),
             pending: Mutex::default(),
             known: known.clone(),
         });
@@ -70,7 +70,8 @@ impl Connection {
 
     /// A number that no request of this or another server has.
     pub(super) fn mint(&self) -> u64 {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
+        // no other server of this helper ever used these, nor another connection of this one
+        (u64::from(std::process::id()) << 32) + NUMBERS.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Asks without waiting for an answer; where there is no room for it, it is not asked.

@@ -55,6 +55,11 @@ impl Crew {
         before..hands.threads
     }
 
+    /// So many of those that were wanting could not be started.
+    pub(super) fn did_not_come(&self, count: usize) {
+        self.hands.lock().threads -= count;
+    }
+
     /// Waits until there is something to do.
     pub(super) fn next(&self) -> Turn {
         let mut hands = self.hands.lock();

@@ -48,6 +48,7 @@ pub(super) fn start(
     (request, number, id): (u64, u64, &SandboxId),
     spec: &ExecSpec,
 ) -> Result<(), Failure> {
+    let losses = helper.link.losses();
     let own = unit.own.as_ref().ok_or_else(|| {
         Failure::Unsupported("programs run only in containers of images".to_owned())
     })?;
@@ -78,7 +79,7 @@ pub(super) fn start(
     let plan = ProgramPlan { init, users, entries: &entries, program };
     let entering = child::join_program(&plan).map_err(|error| judge(&name, &context.cwd, error))?;
     let what = (name, context.cwd.clone());
-    let joining = Joining::new((request, number), what, unit.clone(), (entering, ours));
+    let joining = Joining::new((request, number, losses), what, unit.clone(), (entering, ours));
     joining::watch(helper, joining);
     Ok(())
 }

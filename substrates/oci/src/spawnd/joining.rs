@@ -35,6 +35,8 @@ pub(super) struct Joining {
     /// What is to be answered: the request, and the session's number.
     pub(super) request: u64,
     pub(super) number: u64,
+    /// How often a server had gone when it was asked for.
+    losses: u64,
     /// Its name, and where it is to work.
     pub(super) program: String,
     pub(super) cwd: String,
@@ -76,13 +78,13 @@ enum Word {
 
 impl Joining {
     pub(super) fn new(
-        (request, number): (u64, u64),
+        (request, number, losses): (u64, u64, u64),
         (program, cwd): (String, String),
         unit: Arc<Unit>,
         (entering, ours): (Entering, Vec<OwnedFd>),
     ) -> Self {
         let heard = Mutex::new(Heard { ours, ..Heard::default() });
-        Self { request, number, program, cwd, unit, entering, heard }
+        Self { request, number, losses, program, cwd, unit, entering, heard }
     }
 
     /// Reads what was told.
@@ -201,6 +203,11 @@ fn begun(helper: &Helper, token: u64, joining: &Joining, heard: &mut Heard) {
     helper.reaper.hear_no_more(child.pidfd.as_fd());
     helper.reaper.forget(token);
     let ours = std::mem::take(&mut heard.ours);
+    if helper.link.losses() != joining.losses {
+        kill(&child); // who asked for it is gone, and another server knows nothing of it
+        helper.reaper.watch_stray(child.pidfd);
+        return;
+    }
     let session = Arc::new(Session::new(joining.number, child, joining.unit.clone()));
     helper.state.lock().sessions.insert(joining.number, session.clone());
     let ours: Vec<_> = ours.iter().map(AsFd::as_fd).collect();
@@ -225,9 +232,13 @@ fn failed(helper: &Helper, token: u64, joining: &Joining, (heard, refused): (&mu
             kill(&child);
             helper.reaper.watch_stray(child.pidfd);
         }
+        // who tells why it made no process has made none
+        None if matches!(heard.refused, Some(Refused::Errno(_))) => {}
         None => end_strays(helper, &joining.unit),
     }
-    helper.link.answer(joining.request, Err(joining.failure(refused)), &[]);
+    if helper.link.losses() == joining.losses {
+        helper.link.answer(joining.request, Err(joining.failure(refused)), &[]);
+    }
 }
 
 /// Ends what was made in a container by one that ended before it could tell of it.

@@ -94,13 +94,21 @@ fn instance_of(process: &Path) -> Option<String> {
     }
 }
 
+/// A path as the list of mounts writes it: blanks and backslashes as octal numbers.
+fn unescaped(path: &str) -> String {
+    let plain = path.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n");
+    plain.replace("\\134", "\\")
+}
+
 /// Removes a directory with all in it, of which some may be mounted here.
 pub(super) fn remove_dir(dir: &Path) {
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
-    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
-    let inside: Vec<_> = points.filter(|point| Path::new(point).starts_with(dir)).collect();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4)).map(unescaped);
+    let real = dir.canonicalize();
+    let real = real.as_deref().unwrap_or(dir);
+    let inside: Vec<_> = points.filter(|point| Path::new(point).starts_with(real)).collect();
     for point in inside.iter().rev() {
-        let _ = rustix::mount::unmount(*point, rustix::mount::UnmountFlags::DETACH);
+        let _ = rustix::mount::unmount(point, rustix::mount::UnmountFlags::DETACH);
     }
     if let Err(error) = std::fs::remove_dir_all(dir)
         && error.kind() != std::io::ErrorKind::NotFound

@@ -36,7 +36,12 @@ pub(super) fn start_threads(helper: &Arc<Helper>) -> io::Result<()> {
 
 /// Starts what the crew lacks.
 fn hire(helper: &Arc<Helper>) -> io::Result<()> {
-    helper.crew.lack().try_for_each(|number| start(helper, &format!("worker-{number}"), work))
+    let lack = helper.crew.lack();
+    for number in lack.clone() {
+        start(helper, &format!("worker-{number}"), work)
+            .inspect_err(|_| helper.crew.did_not_come(lack.end - number))?;
+    }
+    Ok(())
 }
 
 /// Does what was taken up and may take long, while others work.
