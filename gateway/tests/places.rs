@@ -2,19 +2,16 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test: spawns its server
 
+mod house;
+
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use haar_blobs::Blobs;
-use haar_clock::{Clock, IdSource};
 use haar_gateway::Gateway;
-use haar_kernel::{Auth, DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings, Site};
-use haar_kv::Kv;
-use haar_ledger::Ledger;
-use haar_substrate::sim::SimSubstrate;
+use haar_kernel::{Auth, Site};
 use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response};
@@ -66,21 +63,9 @@ impl Door {
         let before = getrlimit(Resource::Nofile);
         let few = Rlimit { current: Some(FILES), ..before };
         setrlimit(Resource::Nofile, few).unwrap();
-        let (clock, ids) = (Clock::system(), IdSource::seeded(3));
-        let doors = Doors::new(DoorParts {
-            clock: clock.clone(),
-            ids: ids.clone(),
-            ledger: Ledger::ephemeral(haar_ledger::Tables::default()),
-            kv: Kv::ephemeral(),
-            blobs: Blobs::ephemeral(ids).unwrap(),
-            substrate: Arc::new(SimSubstrate::new(clock.clone())),
-            meter: Arc::new(NoMeter),
-            settings: Settings { auth: Auth::Permissive, ..Settings::default() },
-        });
-        let kernel = KernelBuilder::new(doors, Arc::new(NoIdentities)).build();
         let waiter = Arc::new(Waiter::default());
-        let sites: Vec<Arc<dyn Site>> = vec![Arc::clone(&waiter) as _];
-        let gateway = Gateway::new(kernel, clock, sites, Vec::new(), CancellationToken::new());
+        let site = Arc::clone(&waiter) as _;
+        let gateway = house::before(site, Auth::Permissive, &CancellationToken::new());
         setrlimit(Resource::Nofile, before).unwrap(); // the clients have theirs in this process
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let at = listener.local_addr().unwrap();

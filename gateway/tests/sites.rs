@@ -3,17 +3,14 @@
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods)] // a test: spawns its server
 
+mod house;
+
 use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use haar_blobs::Blobs;
-use haar_clock::{Clock, IdSource};
 use haar_gateway::Gateway;
-use haar_kernel::{Auth, DoorParts, Doors, KernelBuilder, NoIdentities, NoMeter, Settings, Site};
-use haar_kv::Kv;
-use haar_ledger::Ledger;
-use haar_substrate::sim::SimSubstrate;
+use haar_kernel::{Auth, Site};
 use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response};
@@ -55,28 +52,11 @@ impl Site for Counter {
 
 /// A gateway on a free port, and its address.
 async fn gateway(stopping: &CancellationToken) -> std::net::SocketAddr {
-    let gateway = made(Auth::Permissive, stopping);
+    let gateway = house::before(Arc::new(Counter), Auth::Permissive, stopping);
     let listener = Gateway::bind("127.0.0.1:0".parse().unwrap(), Default::default()).await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { gateway.listen(listener).await });
     address
-}
-
-fn made(auth: Auth, stopping: &CancellationToken) -> Arc<Gateway> {
-    let (clock, ids) = (Clock::system(), IdSource::seeded(3));
-    let doors = Doors::new(DoorParts {
-        clock: clock.clone(),
-        ids: ids.clone(),
-        ledger: Ledger::ephemeral(haar_ledger::Tables::default()),
-        kv: Kv::ephemeral(),
-        blobs: Blobs::ephemeral(ids).unwrap(),
-        substrate: Arc::new(SimSubstrate::new(clock.clone())),
-        meter: Arc::new(NoMeter),
-        settings: Settings { auth, ..Settings::default() },
-    });
-    let kernel = KernelBuilder::new(doors, Arc::new(NoIdentities)).build();
-    let sites: Vec<Arc<dyn Site>> = vec![Arc::new(Counter)];
-    Gateway::new(kernel, clock, sites, Vec::new(), stopping.clone())
 }
 
 /// Sends a head, then as many mebibytes as are taken; answers all that came back.
@@ -178,7 +158,7 @@ async fn page(gateway: &Arc<Gateway>, peer: &str, path: &str) -> String {
 
 #[tokio::test]
 async fn where_policies_decide_strangers_hear_of_health_alone() {
-    let gateway = made(Auth::Enforce, &CancellationToken::new());
+    let gateway = house::before(Arc::new(Counter), Auth::Enforce, &CancellationToken::new());
     for peer in ["127.0.0.1", "::1", "::ffff:127.0.0.1"] {
         assert!(page(&gateway, peer, "/_haar/metrics").await.starts_with("HTTP/1.1 200"), "{peer}");
     }

@@ -132,11 +132,11 @@ impl OldClaim {
     pub fn covers(&self, uri: &str) -> bool {
         let query = uri.split('@').next().and_then(|uri| uri.split_once('?'));
         let query = query.map_or("", |(_, query)| query);
-        let names = query.split('&').filter_map(|pair| pair.split('=').next());
+        let mut names = query.split('&').filter_map(|pair| pair.split('=').next());
         let is_covered = |name: &str| {
             name.is_empty() || name == "list-type" || name == "x-id" || SIGNED.contains(&name)
         };
-        !self.is_presigned || { names }.all(is_covered)
+        !self.is_presigned || names.all(is_covered)
     }
 
     /// Proves the claim with the access key's secret. The session's token is the caller's.
