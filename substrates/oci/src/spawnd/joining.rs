@@ -143,7 +143,8 @@ pub(super) fn watch(helper: &Helper, joining: Joining) {
     let joining = Arc::new(joining);
     if let Err(error) = helper.reaper.watch_joining(&joining, BEGIN_MAX) {
         log(&format!("could not watch a program: {error}"));
-        kill(&joining.entering.outside);
+        give_up(helper, &joining.entering.outside);
+        end_strays(helper, &joining.unit);
         let failure = Failure::of("watch a program", &error);
         helper.link.answer(joining.request, Err(failure), &[]);
     }
@@ -210,14 +211,27 @@ fn begun(helper: &Helper, token: u64, joining: &Joining, heard: &mut Heard) {
     }
     let session = Arc::new(Session::new(joining.number, child, joining.unit.clone()));
     helper.state.lock().sessions.insert(joining.number, session.clone());
+    if let Err(error) = helper.reaper.watch_session(&session) {
+        log(&format!("could not watch a program: {error}"));
+        helper.state.lock().sessions.remove(&joining.number);
+        give_up(helper, &session.child);
+        let failure = Failure::of("watch a program", &error);
+        helper.link.answer(joining.request, Err(failure), &[]);
+        return;
+    }
+    // this thread hears of ends: none is told before the answer
     let ours: Vec<_> = ours.iter().map(AsFd::as_fd).collect();
     helper.link.answer(joining.request, Ok(Answer::Session), &ours);
-    let watched = helper.reaper.watch_session(&session);
-    if let Err(error) = &watched {
-        log(&format!("could not watch a program: {error}"));
-    }
-    if watched.is_err() || helper.link.is_down() {
+    if helper.link.is_down() {
         kill(&session.child); // nobody is there any more who asked for it
+    }
+}
+
+/// Ends a process whose end nobody is told of.
+fn give_up(helper: &Helper, child: &Child) {
+    kill(child);
+    if let Ok(pidfd) = sys::pidfd_of(child.pid) {
+        helper.reaper.watch_stray(pidfd);
     }
 }
 
