@@ -7,11 +7,11 @@ use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use haar_wire::{Body, BodyError};
-use http::{Response, StatusCode};
+use http::{Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
 use parking_lot::Mutex;
 use rustix::process::{Resource, getrlimit};
@@ -25,6 +25,8 @@ const SHARE: u64 = 2;
 const MOST: usize = 32 << 10;
 /// Where there is no place, one in so many is made free at once: to look for one looks at all.
 const FREED_SHARE: usize = 64;
+/// Bytes of an answer that a connection with several of them takes at once.
+const PIECE_MAX: usize = 16 << 10;
 
 /// The places of one gateway.
 pub(crate) struct Places {
@@ -55,8 +57,10 @@ enum Holder {
 pub(crate) struct Seat {
     number: u64,
     holder: Holder,
-    /// Requests whose answers have not gone out.
+    /// Requests whose answers have not been handed over.
     requests: AtomicUsize,
+    /// Of what was handed over some waits for a slow reader.
+    is_held_up: AtomicBool,
     /// How many connections had come when it last had nothing to do.
     idle_at: AtomicU64,
     must_leave: AtomicBool,
@@ -98,6 +102,7 @@ impl Places {
             number,
             holder,
             requests: AtomicUsize::new(0),
+            is_held_up: AtomicBool::new(false),
             idle_at: AtomicU64::new(number),
             must_leave: AtomicBool::new(false),
             end,
@@ -140,7 +145,21 @@ impl State {
 
 impl Seat {
     fn is_idle(&self) -> bool {
-        self.requests.load(Ordering::Relaxed) == 0
+        self.requests.load(Ordering::Relaxed) == 0 && !self.is_held_up.load(Ordering::Relaxed)
+    }
+
+    /// From now on it counts as having nothing to do since now.
+    fn rest(&self) {
+        self.idle_at.store(self.places.arrivals.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Something was written, as far as the reader takes it.
+    fn note_write(&self, is_pending: bool) {
+        if self.is_held_up.load(Ordering::Relaxed) == is_pending {
+            return;
+        }
+        self.rest();
+        self.is_held_up.store(is_pending, Ordering::Relaxed);
     }
 
     /// It was idle and another was to have its place: nobody waits for anything.
@@ -161,18 +180,23 @@ pub(crate) struct Work(Option<Arc<Seat>>);
 impl Work {
     /// The answer, which the work lasts as long as. A connection that goes on as another protocol
     /// is at work to its end.
-    pub(crate) fn answered(mut self, answer: Response<Body>) -> Response<Answered> {
+    pub(crate) fn answered(
+        mut self,
+        version: Version,
+        answer: Response<Body>,
+    ) -> Response<Answered> {
         if answer.status() == StatusCode::SWITCHING_PROTOCOLS {
             self.0 = None;
         }
-        answer.map(|body| Answered { body, _work: self })
+        let is_shared = version == Version::HTTP_2;
+        answer.map(|body| Answered { body, is_shared, last: None, _work: self })
     }
 }
 
 impl Drop for Work {
     fn drop(&mut self) {
         let Some(seat) = &self.0 else { return };
-        seat.idle_at.store(seat.places.arrivals.load(Ordering::Relaxed), Ordering::Relaxed);
+        seat.rest();
         seat.requests.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -180,7 +204,22 @@ impl Drop for Work {
 /// A body whose request is under way until it is dropped.
 pub(crate) struct Answered {
     body: Body,
+    /// Its connection has other answers too: readers say how much they take of each.
+    is_shared: bool,
+    /// Is handed over when the reader has room for all that comes before it.
+    last: Option<u8>,
     _work: Work,
+}
+
+impl Answered {
+    /// Keeps the last byte of a large piece back, or the work would seem to be done while the
+    /// piece waits for a slow reader.
+    fn keep_last(&mut self, mut piece: Bytes) -> Bytes {
+        if self.is_shared && piece.len() > PIECE_MAX {
+            self.last = piece.split_off(piece.len() - 1).first().copied();
+        }
+        piece
+    }
 }
 
 impl http_body::Body for Answered {
@@ -191,15 +230,26 @@ impl http_body::Body for Answered {
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        Pin::new(&mut self.get_mut().body).poll_frame(cx)
+        let this = self.get_mut();
+        if let Some(last) = this.last.take() {
+            return Poll::Ready(Some(Ok(Frame::data(Bytes::copy_from_slice(&[last])))));
+        }
+        let frame = ready!(Pin::new(&mut this.body).poll_frame(cx));
+        Poll::Ready(frame.map(|frame| Ok(frame?.map_data(|piece| this.keep_last(piece)))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.last.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, last) = (self.body.size_hint(), u64::from(self.last.is_some()));
+        let mut all = SizeHint::new();
+        all.set_lower(rest.lower() + last);
+        if let Some(upper) = rest.upper() {
+            all.set_upper(upper + last);
+        }
+        all
     }
 }
 
@@ -221,7 +271,7 @@ impl Drop for Held {
 /// A connection with its place, which it has for as long as it is open, whatever is spoken on it.
 pub(crate) struct Seated {
     pub(crate) stream: TcpStream,
-    pub(crate) _place: Held,
+    pub(crate) place: Held,
 }
 
 impl AsyncRead for Seated {
@@ -240,7 +290,10 @@ impl AsyncWrite for Seated {
         cx: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write(cx, bytes);
+        this.place.0.note_write(written.is_pending());
+        written
     }
 
     fn poll_write_vectored(
@@ -248,7 +301,10 @@ impl AsyncWrite for Seated {
         cx: &mut Context<'_>,
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, pieces)
+        let this = self.get_mut();
+        let written = Pin::new(&mut this.stream).poll_write_vectored(cx, pieces);
+        this.place.0.note_write(written.is_pending());
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -153,14 +153,14 @@ impl Gateway {
             let _ = set_socket_send_buffer_size(&stream, NEAR_SEND_BYTES); // slower without
         }
         let seat = place.seat();
-        let service = service_fn(|request| {
-            let (gateway, work) = (Arc::clone(&self), seat.begin());
+        let service = service_fn(|request: Request<Incoming>| {
+            let (gateway, work, version) = (Arc::clone(&self), seat.begin(), request.version());
             async move {
                 let answer = gateway.answer(request, peer).await;
-                Ok::<_, std::convert::Infallible>(work.answered(answer))
+                Ok::<_, std::convert::Infallible>(work.answered(version, answer))
             }
         });
-        let stream = Seated { stream, _place: place };
+        let stream = Seated { stream, place };
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()

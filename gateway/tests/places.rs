@@ -15,6 +15,8 @@ use haar_kernel::{Auth, Site};
 use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response};
+use http_body_util::BodyExt as _;
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -25,7 +27,10 @@ use tokio_util::sync::CancellationToken;
 const FILES: u64 = 200;
 const MOST: usize = 100;
 
-/// Answers at once, below `/wait` when it is told; counts those that wait.
+/// Bytes of an answer that no buffer on its way holds.
+const LARGE: usize = 64 << 20;
+
+/// Answers at once, `/wait` when it is told, and `/large` much; counts those that wait.
 #[derive(Default)]
 struct Waiter {
     bell: Notify,
@@ -43,6 +48,9 @@ impl Site for Waiter {
                 let told = self.bell.notified();
                 self.waiting.fetch_add(1, Ordering::SeqCst);
                 told.await;
+            }
+            if request.uri().path() == "/large" {
+                return Response::new(Body::from(vec![b'x'; LARGE]));
             }
             Response::new(Body::from("here".to_owned()))
         })
@@ -159,6 +167,42 @@ async fn what_waits_for_its_answer_gets_it_however_many_come() {
     }
     assert_eq!(served, MOST);
     assert!(is_served(&mut door.connect(Some("127.0.0.1")).await).await);
+}
+
+#[tokio::test]
+async fn who_reads_a_large_answer_slowly_is_not_cut() {
+    let door = Door::open().await;
+    let mut slow = door.connect(Some("127.0.0.1")).await;
+    ask(&mut slow, "/large").await;
+    let mut head = [0; 1024];
+    let length = slow.read(&mut head).await.unwrap();
+    let above = head[..length].windows(4).position(|four| four == b"\r\n\r\n").unwrap() + 4;
+    let mut others = door.many(Some("127.0.0.1"), 2 * MOST).await;
+    assert!(is_served(others.last_mut().unwrap()).await);
+    let mut rest = vec![0; LARGE - (length - above)];
+    slow.read_exact(&mut rest).await.unwrap();
+    assert!(is_served(&mut slow).await, "it was at work all the time");
+}
+
+#[tokio::test]
+async fn who_reads_one_of_several_answers_slowly_is_not_cut() {
+    let door = Door::open().await;
+    let stream = TokioIo::new(door.connect(Some("127.0.0.1")).await);
+    let (mut slow, connection) =
+        hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = Request::get("http://waiter.localhost/large").body(Body::from(Vec::new())).unwrap();
+    let mut answer = slow.send_request(request).await.unwrap().into_body();
+    let mut length = 0;
+    let mut others = Vec::new();
+    while let Some(frame) = answer.frame().await {
+        length += frame.unwrap().data_ref().map_or(0, |data| data.len());
+        if others.is_empty() {
+            others = door.many(Some("127.0.0.1"), 2 * MOST).await;
+            assert!(is_served(others.last_mut().unwrap()).await);
+        }
+    }
+    assert_eq!(length, LARGE);
 }
 
 #[tokio::test]
