@@ -10,9 +10,9 @@ use crate::fetch::blocking;
 use crate::unpack::decompress;
 use crate::{DockerArchive, LayoutArchive, OciLayout, RootfsTar};
 
-/// Imports an image layout (a directory, or an archive of one), an archive of `docker save`, or the archive of a root
-/// file system, which runs `/bin/sh` where nothing else is said. `name` is what it is called
-/// here and, in a layout or archive of several, which of them it is.
+/// Imports an image layout (a directory, or an archive of one), an archive of `docker save`, or the
+/// archive of a root file system, which runs `/bin/sh` where nothing else is said. `name` is what
+/// it is called here and, in a layout or archive of several, which of them it is.
 pub async fn import(
     store: &dyn ImageStore,
     path: &Path,

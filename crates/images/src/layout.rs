@@ -94,7 +94,8 @@ impl ImageSource for OciLayout {
     }
 }
 
-/// Part of a file that a blob is said to be; `None` where it cannot be opened: its stream tells why.
+/// Part of a file that a blob is said to be; `None` where it cannot be opened: its stream tells
+/// why.
 pub(crate) async fn file_of(path: &Path, at: u64, size: Option<u64>) -> Option<BlobFile> {
     let file = tokio::fs::File::open(path).await.ok()?;
     let size = match size {

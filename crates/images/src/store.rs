@@ -70,6 +70,8 @@ struct Shelf {
     state: Arc<Mutex<State>>,
     /// Who changes images' records, on disk and in `state`, one at a time.
     records: Arc<Mutex<()>>,
+    /// Held while what nobody needs is moved away, so that no pull takes it up; before `state`.
+    moves: Arc<Mutex<()>>,
 }
 
 #[derive(Default)]
@@ -134,7 +136,8 @@ impl Store {
         let state = State { images, unpacked, ..State::default() };
         let unpacking = Arc::new(tokio::sync::Semaphore::new(UNPACKED_AT_ONCE));
         let (dir, state) = (dir.to_owned(), Arc::new(Mutex::new(state)));
-        let shelf = Shelf { dir, clock, bounds, state, records: Arc::default() };
+        let (records, moves) = Default::default();
+        let shelf = Shelf { dir, clock, bounds, state, records, moves };
         shelf.remove_leavings().map_err(failed)?;
         Ok(Self { shelf, unpacking, again: tokio::sync::Mutex::default() })
     }
@@ -314,7 +317,8 @@ impl Store {
             digest::digits(diff_id)?;
         }
         let blobs = found.layers.iter().map(|layer| &layer.digest);
-        let wanted = self.shelf.want(config.diff_ids.iter().chain(blobs));
+        let wanted = config.diff_ids.iter().chain(blobs).cloned().collect();
+        let wanted = self.aside("want layers", move |shelf| Ok(shelf.want(wanted))).await?;
         let pairs: Vec<_> = found.layers.iter().zip(&config.diff_ids).collect();
         let each = pairs.iter().map(|(layer, diff_id)| self.layer(source, layer, diff_id));
         let each: Vec<_> = each.collect();

@@ -46,8 +46,8 @@ impl Shelf {
     }
 
     /// Keeps these layers for as long as the answer lives.
-    pub(super) fn want<'a>(&self, layers: impl Iterator<Item = &'a String>) -> Wanted {
-        let layers: BTreeSet<_> = layers.cloned().collect();
+    pub(super) fn want(&self, layers: BTreeSet<String>) -> Wanted {
+        let _still = self.moves.lock(); // what goes at this moment is seen to have gone
         self.state.lock().wanted.push(layers.clone());
         Wanted { layers, state: self.state.clone() }
     }
@@ -184,9 +184,8 @@ impl Shelf {
         let names: Vec<_> = names.collect();
         let mut gone = Vec::new();
         {
-            // so that no pull takes up what is about to go
-            let state = self.state.lock();
-            let needed = needed(&state);
+            let _moving = self.moves.lock();
+            let needed = needed(&self.state.lock()); // no more comes to that meanwhile
             let is_needed = |digits| needed.contains(digits);
             for name in &names {
                 if name.strip_suffix(ending).is_none_or(is_needed) {
