@@ -1,8 +1,8 @@
 //! The HTTP front door: one port for all APIs.
 //!
-//! Accepts connections, no more than there is room for, keeps browsers of foreign pages out, bounds bodies and headers, then
-//! hands the request to a site that claims it, to an admin page, or to the kernel. Knows no
-//! AWS service.
+//! Accepts connections, no more than there is room for, keeps browsers of foreign pages out, bounds
+//! bodies and headers, then hands the request to a site that claims it, to an admin page, or to the
+//! kernel. Knows no AWS service.
 //!
 //! **Invariant:** off loopback it listens only when every call is signed and decided by
 //! policies. **Invariant:** a request that was accepted is answered before haar stops, or the

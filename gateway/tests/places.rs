@@ -191,7 +191,8 @@ async fn who_reads_one_of_several_answers_slowly_is_not_cut() {
     let (mut slow, connection) =
         hyper::client::conn::http2::handshake(TokioExecutor::new(), stream).await.unwrap();
     tokio::spawn(connection);
-    let request = Request::get("http://waiter.localhost/large").body(Body::from(Vec::new())).unwrap();
+    let request =
+        Request::get("http://waiter.localhost/large").body(Body::from(Vec::new())).unwrap();
     let mut answer = slow.send_request(request).await.unwrap().into_body();
     let mut length = 0;
     let mut others = Vec::new();

@@ -56,7 +56,8 @@ pub fn leftovers() -> Vec<String> {
 }
 
 /// Removes what [`leftovers`] names where it is known that its helper is gone; answers whose it
-/// was. The next helper that starts removes only what is left of those that had said that they live.
+/// was. The next helper that starts removes only what is left of those that had said that they
+/// live.
 pub fn remove_leftovers() -> Vec<String> {
     spawnd::leftovers::remove()
 }

@@ -24,6 +24,7 @@ mod joining;
 mod kits;
 mod laid;
 pub(crate) mod leftovers;
+mod link;
 mod lives;
 mod message;
 mod mounts;

@@ -10,8 +10,8 @@ use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use haar_substrate::{
-    ContainerState, ExecSpec, Filter, FilterRule, Network, Peer, PortMapping, Protocol,
-    RuleProtocol, SandboxId, Substrate, SubstrateError,
+    ContainerState, ExecSpec, Filter, FilterRule, Lifetime, Network, Peer, PortMapping, Protocol,
+    RuleProtocol, SandboxId, SandboxSpec, Substrate, SubstrateError,
 };
 use haar_substrate_oci::OciSubstrate;
 use house::{House, container, fetch, text};
@@ -405,6 +405,28 @@ async fn a_sandbox_may_have_the_hosts_network() {
         seen.retain(|name| std::path::Path::new("/sys/class/net").join(name).exists());
         assert!(!seen.is_empty(), "{said}");
         substrate.remove(&made.id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_starts_without_a_filter_that_was_set_meanwhile() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let nobody = Filter { groups: Vec::new(), ingress: Vec::new(), egress: Vec::new() };
+        for number in 0..20 {
+            // it has no interface, so nothing can be filtered
+            let id = SandboxId(format!("unfiltered-{number}"));
+            let spec = SandboxSpec { lifetime: Lifetime::Own, ..SandboxSpec::new(id.clone()) };
+            let made = substrate.ensure(spec);
+            let set = substrate.filter_all(vec![(nobody.clone(), vec![id.clone()])]);
+            let (made, set) = futures_util::future::join(made, set).await;
+            // whichever came first: somebody is told
+            assert_ne!(made.is_ok(), set.is_ok(), "{made:?}, {set:?}");
+            let listed = substrate.list().await.unwrap();
+            assert_eq!(listed.len(), usize::from(made.is_ok()));
+            substrate.remove(&id, Duration::ZERO).await.unwrap();
+        }
     });
     house.until_nothing_is_left().await;
 }

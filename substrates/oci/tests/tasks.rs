@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddrV4};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::{join_all, select};
 use haar_substrate::{
     ContainerState, Event, Exit, ImageId, Mount, OutputMode, RunAs, Stdio, Substrate,
     SubstrateError, Volume, VolumeSource,
@@ -420,6 +421,31 @@ async fn all_sandboxes_together_weigh_as_much_as_all_processors() {
             assert_eq!(shares.trim().parse(), Ok(processors * 1_024));
         }
         substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_removed_before_its_turn_to_be_made_is_gone() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let specs = (0..24).map(|number| {
+            let (mut spec, _) = house.task(&format!("removed-{number}"));
+            spec.containers = vec![container(&house, "main", "exec sleep 1000")];
+            spec
+        });
+        let specs: Vec<_> = specs.collect();
+        let made = join_all(specs.iter().map(|spec| substrate.ensure(spec.clone())));
+        // all are asked for, and none is waited for
+        drop(select(made, std::future::ready(())).await);
+        let removed = specs.iter().map(|spec| substrate.remove(&spec.id, Duration::ZERO));
+        for removed in join_all(removed).await {
+            removed.unwrap();
+        }
+        let last = substrate.ensure(house.task("last").0).await.unwrap().id;
+        let left: Vec<_> = substrate.list().await.unwrap().into_iter().map(|one| one.id).collect();
+        assert_eq!(left, [last.clone()]);
+        substrate.remove(&last, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;
 }

@@ -52,7 +52,8 @@ impl Node {
     }
 }
 
-/// Character devices that may be read and written; any may be made: major and minor number, all where none.
+/// Character devices that may be read and written; any may be made: major and minor number, all
+/// where none.
 const ALLOWED: [(i32, Option<i32>); 8] = [
     (1, Some(3)),
     (1, Some(5)),

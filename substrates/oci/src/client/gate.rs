@@ -1,5 +1,6 @@
 //! What must not be done to a sandbox's control groups at the same time. This server freezes them
-//! and reads them without asking the helper, which gives them to another when their sandbox is gone.
+//! and reads them without asking the helper, which gives them to another when their sandbox is
+//! gone.
 
 use std::sync::Arc;
 

@@ -192,7 +192,7 @@ impl Networks {
     pub(super) fn lack(&self) -> bool {
         let mut state = self.state.lock();
         let lacks = state.bridge.is_some() && state.ready.len() < READY_MAX;
-        lacks && !state.patience.rests()
+        state.patience.tries(lacks)
     }
 
     /// Prepares one.

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use super::bridge::SandboxNetwork;
 use super::clone::Unborn;
 use super::container;
-use super::ensure::Made;
+use super::ensure::{Made, unmake};
 use super::helper::{Helper, Sandbox};
 use super::kits::{FirstKit, Kit};
 use super::mounts::Shared;
@@ -128,15 +128,7 @@ pub(super) fn make(
     for (container, image) in spec.containers.iter().zip(images) {
         let started = add(helper, &sandbox, container, image.as_ref(), &mut made);
         if let Err(failure) = started {
-            let units: Vec<_> = sandbox.units.lock().values().cloned().collect();
-            for unit in &units {
-                unit.life.lock().owner = None;
-                unit.shell.kill();
-            }
-            watch(helper, &made.fresh);
-            helper.one_more();
-            helper.close_sandbox(&sandbox);
-            helper.close_unit();
+            unmake(helper, made);
             return Err(failure);
         }
     }

@@ -17,8 +17,20 @@ const OTHERS: usize = 2;
 /// Threads whose work waits for something else than locks.
 const ASIDE_MAX: usize = 64;
 
-/// What was asked, and the number that its answer repeats.
-pub(super) type Job = (u64, Request);
+/// Who asked for something.
+#[derive(Clone, Copy)]
+pub(super) struct Asked {
+    /// The number that the answer repeats; 0 where nobody waits for one.
+    pub(super) number: u64,
+    /// How many servers had gone when it was received.
+    pub(super) losses: u64,
+}
+
+/// What was asked.
+pub(super) struct Job {
+    pub(super) asked: Asked,
+    pub(super) request: Request,
+}
 
 /// What a thread does next.
 pub(super) enum Turn {
@@ -108,11 +120,6 @@ impl Crew {
     pub(super) fn put_off(&self, job: Job) {
         self.hands.lock().backlog.push_back(job);
         self.changed.notify_one();
-    }
-
-    /// Forgets what waits: whoever asked for it is gone.
-    pub(super) fn forget(&self) {
-        self.hands.lock().backlog.clear();
     }
 
     /// Lets others work while this takes its time: only for what was taken up, once. `hire` sees to

@@ -54,8 +54,8 @@ const ZONE_TRANSFERS: [u16; 2] = [251, 252];
 /// How long a listener rests where there was no room for its connection. The others do not.
 const REST: Duration = Duration::from_millis(50);
 
-/// The name server. It answers on any number of sockets with one thread, and by TCP with one for each
-/// connection (`streams`).
+/// The name server. It answers on any number of sockets with one thread, and by TCP with one for
+/// each connection (`streams`).
 #[derive(Clone)]
 pub(super) struct Names(Arc<Shared>);
 

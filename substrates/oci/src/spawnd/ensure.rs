@@ -9,7 +9,7 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_substrate::{ContainerSpec, Lifetime, SandboxSpec, SandboxStatus, Stdio};
+use haar_substrate::{ContainerSpec, Lifetime, SandboxId, SandboxSpec, SandboxStatus, Stdio};
 
 use super::compose;
 use super::crew::Job;
@@ -18,6 +18,7 @@ use super::mounts::{Shared, detach};
 use super::pool::{self, Ready};
 use super::reaper::Which;
 use super::root::{RootKey, user_of};
+use super::serve::{begins, set_filter};
 use super::shell::Program;
 use super::unit::{Owner, Unit};
 use crate::proto::{Carried, Described, Doing, Failure, FromImage, Request};
@@ -45,49 +46,126 @@ pub(super) struct Made {
     pub(super) fresh: Vec<Arc<Unit>>,
 }
 
-/// A sandbox or why it is none, and what is to be done now.
-type Ensured = (Result<Made, Failure>, Vec<Job>);
+/// What becomes of what was asked.
+pub(super) enum Admitted {
+    /// It begins something, and has its turn.
+    Begins(Job),
+    /// It is done at once.
+    Ends(Job),
+    /// Nothing is to be done: the answer.
+    Known(u64, Result<Made, Failure>),
+    /// It waits for a sandbox to be made.
+    Later,
+}
 
-/// Makes the sandbox, or finds it; none where that is done when another has made it.
-pub(super) fn ensure(
-    helper: &Arc<Helper>,
-    number: u64,
-    spec: Box<SandboxSpec>,
-    images: Vec<Option<FromImage>>,
-) -> Option<Ensured> {
-    if let Err(failure) = check(&spec) {
-        return Some((Err(failure), Vec::new()));
+/// Takes what was asked in the order in which it came: a sandbox that is to be made has its place
+/// from now on, so that whoever stops it finds it.
+pub(super) fn admit(helper: &Helper, job: Job) -> Admitted {
+    let Request::Ensure(spec, _) = &job.request else {
+        return if begins(&job.request) { Admitted::Begins(job) } else { Admitted::Ends(job) };
+    };
+    if let Err(failure) = check(spec) {
+        return Admitted::Known(job.asked.number, Err(failure));
     }
     match helper.state.lock().sandboxes.entry(spec.id.clone()) {
-        Entry::Vacant(place) => drop(place.insert(Slot::Starting(Vec::new()))),
+        Entry::Vacant(place) => {
+            place.insert(Slot::Starting(Vec::new()));
+            Admitted::Begins(job)
+        }
         Entry::Occupied(mut place) => match place.get_mut() {
             Slot::Starting(later) => {
-                later.push((number, Request::Ensure(spec, images)));
-                return None;
+                later.push(job);
+                Admitted::Later
             }
             Slot::There(sandbox) => {
                 let sandbox = sandbox.clone();
                 let made = Made { sandbox, carried: Vec::new(), fresh: Vec::new() };
-                return Some((Ok(made), Vec::new()));
+                Admitted::Known(job.asked.number, Ok(made))
             }
         },
     }
-    let made = match compose::is_composed(&spec) {
-        true => compose::make(helper, &spec, &images),
-        false => make(helper, &spec),
+}
+
+/// Makes the sandbox that has its place, unless who asked for it is gone: `losses` were there when
+/// they did. Answers with what is to be done now, too.
+pub(super) fn ensure(
+    helper: &Arc<Helper>,
+    losses: u64,
+    spec: &SandboxSpec,
+    images: &[Option<FromImage>],
+) -> (Result<Made, Failure>, Vec<Job>) {
+    let made = if helper.link.losses() != losses {
+        Err(Failure::Gone(spec.id.clone()))
+    } else if compose::is_composed(spec) {
+        compose::make(helper, spec, images)
+    } else {
+        make(helper, spec)
     };
-    let mut state = helper.state.lock();
-    let before = match &made {
-        Ok(made) => state.sandboxes.insert(spec.id.clone(), Slot::There(made.sandbox.clone())),
-        Err(_) => state.sandboxes.remove(&spec.id),
+    let ensured = match made {
+        Ok(made) => settle(helper, made),
+        Err(failure) => (Err(failure), clear(helper, &spec.id)),
     };
-    drop(state);
     helper.wanting.notify_all();
-    let later = match before {
+    ensured
+}
+
+/// Gives a sandbox its place for good, with the filters that were set while it was made. Without
+/// one of them it must not run.
+fn settle(helper: &Arc<Helper>, made: Made) -> (Result<Made, Failure>, Vec<Job>) {
+    let id = made.sandbox.id.clone();
+    loop {
+        let filters: Vec<_> = {
+            let (mut state, mut none) = (helper.state.lock(), Vec::new());
+            let later = match state.sandboxes.get_mut(&id) {
+                Some(Slot::Starting(later)) => later,
+                Some(Slot::There(_)) | None => &mut none,
+            };
+            let filters = later.extract_if(.., |job| matches!(job.request, Request::Filter { .. }));
+            let filters: Vec<_> = filters.collect();
+            if filters.is_empty() {
+                let later = std::mem::take(later);
+                state.sandboxes.insert(id, Slot::There(made.sandbox.clone()));
+                return (Ok(made), later);
+            }
+            filters
+        };
+        let mut unfiltered = None;
+        for Job { asked, request } in filters {
+            let Request::Filter { filter, .. } = request else { continue };
+            match set_filter(helper, &made.sandbox, filter) {
+                Err(failure) if asked.number == 0 => unfiltered = Some(failure),
+                answer => helper.link.answer(asked.number, answer, &[]),
+            }
+        }
+        if let Some(failure) = unfiltered {
+            unmake(helper, made);
+            return (Err(failure), clear(helper, &id));
+        }
+    }
+}
+
+/// Gives up the place of a sandbox that was not made.
+fn clear(helper: &Helper, id: &SandboxId) -> Vec<Job> {
+    match helper.state.lock().sandboxes.remove(id) {
         Some(Slot::Starting(later)) => later,
         Some(Slot::There(_)) | None => Vec::new(),
-    };
-    Some((made, later))
+    }
+}
+
+/// Takes down a sandbox that nobody has heard of.
+pub(super) fn unmake(helper: &Arc<Helper>, Made { sandbox, fresh, .. }: Made) {
+    let units: Vec<_> = sandbox.units.lock().values().cloned().collect();
+    for unit in &units {
+        unit.life.lock().owner = None;
+        unit.shell.kill();
+    }
+    if sandbox.composed.is_none() {
+        return watch_programs(helper, &fresh);
+    }
+    compose::watch(helper, &fresh);
+    helper.one_more();
+    helper.close_sandbox(&sandbox);
+    helper.close_unit();
 }
 
 fn check(spec: &SandboxSpec) -> Result<(), Failure> {

@@ -12,6 +12,7 @@ use super::child::{self, ProgramPlan};
 use super::clone::Child;
 use super::compose::refuse_frozen;
 use super::container::program;
+use super::crew::Asked;
 use super::helper::Helper;
 use super::joining::{self, JOINING_MAX, Joining};
 use super::shell::{judge, output};
@@ -45,10 +46,9 @@ impl Session {
 pub(super) fn start(
     helper: &Arc<Helper>,
     unit: Arc<Unit>,
-    (request, number, id): (u64, u64, &SandboxId),
+    (asked, number, id): (Asked, u64, &SandboxId),
     spec: &ExecSpec,
 ) -> Result<(), Failure> {
-    let losses = helper.link.losses();
     let own = unit.own.as_ref().ok_or_else(|| {
         Failure::Unsupported("programs run only in containers of images".to_owned())
     })?;
@@ -79,7 +79,7 @@ pub(super) fn start(
     let plan = ProgramPlan { init, users, entries: &entries, program };
     let entering = child::join_program(&plan).map_err(|error| judge(&name, &context.cwd, error))?;
     let what = (name, context.cwd.clone());
-    let joining = Joining::new((request, number, losses), what, unit.clone(), (entering, ours));
+    let joining = Joining::new((asked, number), what, unit.clone(), (entering, ours));
     joining::watch(helper, joining);
     Ok(())
 }

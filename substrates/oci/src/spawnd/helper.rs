@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -16,10 +16,11 @@ use parking_lot::{Condvar, Mutex};
 use super::bridge::SandboxNetwork;
 use super::closer::{Closer, Remains};
 use super::compose::Composed;
-use super::crew::{Crew, Job};
+use super::crew::{Asked, Crew, Job};
 use super::exec::Session;
 use super::kits::FirstKit;
 use super::leftovers;
+use super::link::Link;
 use super::log;
 use super::pool::Pool;
 use super::reaper::Reaper;
@@ -28,8 +29,7 @@ use super::scribe::Scribe;
 use super::shell::Workshop;
 use super::unit::{Owner, Unit};
 use crate::cgroup::Cgroup;
-use crate::proto::{Answer, Ended, Failure, Request, ToServer};
-use crate::socket;
+use crate::proto::{Answer, Ended, Request, ToServer};
 
 /// A sandbox that runs or ran.
 pub(super) struct Sandbox {
@@ -68,8 +68,8 @@ pub(super) struct State {
     pub(super) sessions: BTreeMap<u64, Arc<Session>>,
     /// No server, nothing that shall outlive one: ends when all is taken down.
     pub(super) leaving: bool,
-    /// No other server will find it, if only because its directory is gone: so nothing shall outlive
-    /// the one that it has.
+    /// No other server will find it, if only because its directory is gone: so nothing shall
+    /// outlive the one that it has.
     abandoned: bool,
 }
 
@@ -251,16 +251,16 @@ impl Helper {
     pub(super) fn await_removal(
         &self,
         id: &SandboxId,
-        (request, grace): (u64, Duration),
+        (asked, grace): (Asked, Duration),
     ) -> Option<Removal> {
         let mut state = self.state.lock();
         match state.sandboxes.get_mut(id)? {
             Slot::Starting(later) => {
-                later.push((request, Request::Remove { id: id.clone(), grace }));
+                later.push(Job { asked, request: Request::Remove { id: id.clone(), grace } });
                 Some(Removal::Later)
             }
             Slot::There(sandbox) => {
-                sandbox.removal.lock().get_or_insert_default().push(request);
+                sandbox.removal.lock().get_or_insert_default().push(asked.number);
                 Some(Removal::Of(sandbox.clone()))
             }
         }
@@ -403,8 +403,8 @@ impl Helper {
         self.finish_removal(&sandbox.id);
     }
 
-    /// A start is over, of a sandbox or of nothing; `losses` were there when it began. What was
-    /// started meanwhile for a server that is gone ends with what that left.
+    /// A start is over, of a sandbox or of nothing; `losses` were there when it was asked for. What
+    /// was started meanwhile for a server that is gone ends with what that left.
     pub(super) fn start_over(&self, sandbox: Option<&Sandbox>, losses: u64) {
         if self.link.losses() == losses {
             return;
@@ -440,95 +440,5 @@ impl Helper {
             leftovers::remove_dir(dir);
         }
         std::process::exit(0);
-    }
-}
-
-/// The connection to the server, when there is one.
-#[derive(Default)]
-pub(super) struct Link {
-    socket: Mutex<Option<Arc<OwnedFd>>>,
-    /// How many servers have gone.
-    losses: AtomicU64,
-    connected: Condvar,
-}
-
-impl Link {
-    /// Takes a server; false when there is one.
-    pub(super) fn connect(&self, socket: OwnedFd) -> bool {
-        let mut current = self.socket.lock();
-        if current.is_some() {
-            return false;
-        }
-        *current = Some(Arc::new(socket));
-        self.connected.notify_all();
-        true
-    }
-
-    /// Waits for a server.
-    pub(super) fn wait(&self) -> Arc<OwnedFd> {
-        let mut current = self.socket.lock();
-        loop {
-            match &*current {
-                Some(socket) => return socket.clone(),
-                None => self.connected.wait(&mut current),
-            }
-        }
-    }
-
-    /// Forgets a server that has closed; true for the first to notice.
-    pub(super) fn lost(&self, socket: &Arc<OwnedFd>) -> bool {
-        let mut current = self.socket.lock();
-        let ours = current.as_ref().is_some_and(|current| Arc::ptr_eq(current, socket));
-        if ours {
-            *current = None;
-            self.losses.fetch_add(1, Ordering::SeqCst);
-        }
-        ours
-    }
-
-    /// How many servers have gone.
-    pub(super) fn losses(&self) -> u64 {
-        self.losses.load(Ordering::SeqCst)
-    }
-
-    /// There is no server.
-    pub(super) fn is_down(&self) -> bool {
-        self.socket.lock().is_none()
-    }
-
-    /// Answers a request; a server that is gone needs none.
-    pub(super) fn answer(
-        &self,
-        request: u64,
-        answer: Result<Answer, Failure>,
-        fds: &[BorrowedFd<'_>],
-    ) {
-        if let Err(error) = self.send(&ToServer::Answer(request, answer), fds) {
-            // whoever asked must not wait for ever; a server that is gone does not
-            log(&format!("could not answer: {error}"));
-            let failure = Failure::of("answer", &error);
-            let _ = self.send(&ToServer::Answer(request, Err(failure)), &[]);
-        }
-    }
-
-    /// Tells the server something.
-    pub(super) fn tell(&self, message: &ToServer) {
-        // a server that is gone will not miss it
-        let _ = self.send(message, &[]);
-    }
-
-    fn send(&self, message: &ToServer, fds: &[BorrowedFd<'_>]) -> io::Result<()> {
-        let socket = self.socket.lock().clone();
-        let about = match message {
-            ToServer::Answer(request, _) => *request,
-            _ => 0,
-        };
-        match socket {
-            Some(socket) => match socket::send(socket.as_fd(), about, message, fds) {
-                Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-                other => other,
-            },
-            None => Ok(()),
-        }
     }
 }

@@ -6,12 +6,14 @@ use std::collections::BTreeSet;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::child::{ChildError, Entering};
 use super::clone::Child;
+use super::crew::Asked;
 use super::exec::Session;
 use super::helper::Helper;
 use super::log;
@@ -32,16 +34,16 @@ const LAST_MESSAGES_MAX: usize = 4_096;
 
 /// A program that was sent into a container.
 pub(super) struct Joining {
-    /// What is to be answered: the request, and the session's number.
-    pub(super) request: u64,
+    /// What is to be answered, and the session's number.
+    asked: Asked,
     pub(super) number: u64,
-    /// How often a server had gone when it was asked for.
-    losses: u64,
     /// Its name, and where it is to work.
     pub(super) program: String,
     pub(super) cwd: String,
     pub(super) unit: Arc<Unit>,
     pub(super) entering: Entering,
+    /// Its process, once that is known; else 0. Who looks at all holds what this must not wait for.
+    pid: AtomicU32,
     heard: Mutex<Heard>,
 }
 
@@ -78,13 +80,14 @@ enum Word {
 
 impl Joining {
     pub(super) fn new(
-        (request, number, losses): (u64, u64, u64),
+        (asked, number): (Asked, u64),
         (program, cwd): (String, String),
         unit: Arc<Unit>,
         (entering, ours): (Entering, Vec<OwnedFd>),
     ) -> Self {
         let heard = Mutex::new(Heard { ours, ..Heard::default() });
-        Self { request, number, losses, program, cwd, unit, entering, heard }
+        let pid = AtomicU32::new(0);
+        Self { asked, number, program, cwd, unit, entering, pid, heard }
     }
 
     /// Reads what was told.
@@ -92,7 +95,10 @@ impl Joining {
         let most = if heard.outside_ended { LAST_MESSAGES_MAX } else { MESSAGES_MAX };
         for _ in 0..most {
             match self.next_word() {
-                Ok(Word::Made(child)) => heard.child = Some(child),
+                Ok(Word::Made(child)) => {
+                    self.pid.store(child.pid, Ordering::SeqCst);
+                    heard.child = Some(child);
+                }
                 Ok(Word::Refused(errno)) => {
                     heard.refused.get_or_insert(Refused::Errno(errno));
                 }
@@ -146,7 +152,7 @@ pub(super) fn watch(helper: &Helper, joining: Joining) {
         give_up(helper, &joining.entering.outside);
         end_strays(helper, &joining.unit);
         let failure = Failure::of("watch a program", &error);
-        helper.link.answer(joining.request, Err(failure), &[]);
+        helper.link.answer(joining.asked.number, Err(failure), &[]);
     }
 }
 
@@ -204,7 +210,7 @@ fn begun(helper: &Helper, token: u64, joining: &Joining, heard: &mut Heard) {
     helper.reaper.hear_no_more(child.pidfd.as_fd());
     helper.reaper.forget(token);
     let ours = std::mem::take(&mut heard.ours);
-    if helper.link.losses() != joining.losses {
+    if helper.link.losses() != joining.asked.losses {
         kill(&child); // who asked for it is gone, and another server knows nothing of it
         helper.reaper.watch_stray(child.pidfd);
         return;
@@ -216,12 +222,12 @@ fn begun(helper: &Helper, token: u64, joining: &Joining, heard: &mut Heard) {
         helper.state.lock().sessions.remove(&joining.number);
         give_up(helper, &session.child);
         let failure = Failure::of("watch a program", &error);
-        helper.link.answer(joining.request, Err(failure), &[]);
+        helper.link.answer(joining.asked.number, Err(failure), &[]);
         return;
     }
     // this thread hears of ends: none is told before the answer
     let ours: Vec<_> = ours.iter().map(AsFd::as_fd).collect();
-    helper.link.answer(joining.request, Ok(Answer::Session), &ours);
+    helper.link.answer(joining.asked.number, Ok(Answer::Session), &ours);
     if helper.link.is_down() {
         kill(&session.child); // nobody is there any more who asked for it
     }
@@ -250,8 +256,8 @@ fn failed(helper: &Helper, token: u64, joining: &Joining, (heard, refused): (&mu
         None if matches!(heard.refused, Some(Refused::Errno(_))) => {}
         None => end_strays(helper, &joining.unit),
     }
-    if helper.link.losses() == joining.losses {
-        helper.link.answer(joining.request, Err(joining.failure(refused)), &[]);
+    if helper.link.losses() == joining.asked.losses {
+        helper.link.answer(joining.asked.number, Err(joining.failure(refused)), &[]);
     }
 }
 
@@ -288,7 +294,10 @@ fn is_ours(pid: u32) -> bool {
 impl Joining {
     /// Its process, once that is known.
     pub(super) fn pid(&self) -> Option<u32> {
-        self.heard.lock().child.as_ref().map(|child| child.pid)
+        match self.pid.load(Ordering::SeqCst) {
+            0 => None,
+            pid => Some(pid),
+        }
     }
 }
 

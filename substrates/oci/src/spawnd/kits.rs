@@ -80,7 +80,7 @@ impl Kits {
     pub(super) fn lack(&self) -> bool {
         let mut state = self.0.lock();
         let lacks = state.is_wanted && !state.is_over && state.ready.len() < READY_MAX;
-        lacks && !state.patience.rests()
+        state.patience.tries(lacks)
     }
 
     /// Prepares one.

@@ -34,7 +34,8 @@ pub(super) fn begin() -> Result<(), Failure> {
     }
 }
 
-/// Keeps the kernel from remembering how connections went, and with whom: the next would hear of it.
+/// Keeps the kernel from remembering how connections went, and with whom: the next would hear of
+/// it.
 pub(super) fn remember_nobody() -> io::Result<()> {
     match std::fs::write("/proc/sys/net/ipv4/tcp_no_metrics_save", "1") {
         // a kernel that has it for the host alone

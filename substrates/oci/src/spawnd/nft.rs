@@ -218,7 +218,7 @@ fn write_homes(batch: &mut Batch, table: &Table, changes: &[Change]) {
         match change {
             Change::MoveOut(address, home) => drop(left.insert(home_key(*address, home))),
             Change::MoveIn(address, home) => {
-                come.insert(home_key(*address, home), Value::Nothing);
+                come.insert(home_key(*address, home), None);
             }
             _ => {}
         }
@@ -358,21 +358,21 @@ fn write_elements(batch: &mut Batch, table: &Table, changes: &[Change]) {
             Change::Enter(address, number) => {
                 let [(_, inward), (_, outward)] = chains(*number);
                 for (map, chain) in [(TO, inward), (FROM, outward)] {
-                    enter(map, address.octets().to_vec(), Value::Chain(chain));
+                    enter(map, address.octets().to_vec(), Some(chain));
                 }
             }
             Change::JoinGroup(number, address) => {
-                enter(&group(*number), address.octets().to_vec(), Value::Nothing);
+                enter(&group(*number), address.octets().to_vec(), None);
             }
             Change::LeaveRealm(number, address) => {
                 let sets = [REALM_OF, OF_REALMS, &realm(*number)];
                 sets.iter().for_each(|set| leave(set, address.octets().to_vec()));
             }
             Change::JoinRealm(number, address) => {
-                let chain = Value::Chain(realm(*number));
+                let chain = Some(realm(*number));
                 enter(REALM_OF, address.octets().to_vec(), chain);
                 for set in [OF_REALMS, &realm(*number)] {
-                    enter(set, address.octets().to_vec(), Value::Nothing);
+                    enter(set, address.octets().to_vec(), None);
                 }
             }
             _ => {}

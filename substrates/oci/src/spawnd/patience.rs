@@ -12,8 +12,13 @@ pub(super) struct Patience {
 }
 
 impl Patience {
+    /// Another turn for what is lacking: whether it is to be tried.
+    pub(super) fn tries(&mut self, is_lacking: bool) -> bool {
+        is_lacking && !self.rests()
+    }
+
     /// Another turn: whether it is to be left out.
-    pub(super) fn rests(&mut self) -> bool {
+    fn rests(&mut self) -> bool {
         let rests = self.rest > 0;
         self.rest = self.rest.saturating_sub(1);
         rests

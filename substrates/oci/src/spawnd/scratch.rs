@@ -291,8 +291,8 @@ impl Scratches {
 }
 
 /// Length of an image whose file system has room for `size_bytes`, and not much more. By `mke2fs`'s
-/// usual settings inodes take 6 % of what is smaller than 512 MiB and less than 2 % of the rest; the
-/// kernel keeps another 2 % to itself, 16 MiB at most.
+/// usual settings inodes take 6 % of what is smaller than 512 MiB and less than 2 % of the rest;
+/// the kernel keeps another 2 % to itself, 16 MiB at most.
 fn image_bytes(size_bytes: u64) -> u64 {
     let inodes = size_bytes / if size_bytes < SMALL_BYTES { 13 } else { 48 };
     let kept = (size_bytes / 45).min(KEPT_BYTES_MAX);

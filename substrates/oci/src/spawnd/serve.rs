@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use haar_substrate::{ExecSpec, Filter, Limits, SandboxId, SandboxSpec};
 
-use super::crew::{Job, Turn};
-use super::ensure::{self, Made};
+use super::crew::{Asked, Job, Turn};
+use super::ensure::{self, Admitted, Made};
 use super::helper::{Helper, Removal, Sandbox, Slot};
 use super::reaper::Due;
 use super::unit::Unit;
@@ -91,29 +91,32 @@ fn work(helper: &Arc<Helper>) {
 }
 
 fn receive(helper: &Arc<Helper>, receiver: &mut Receiver) {
-    let socket = helper.link.wait();
-    match receiver.receive::<Job>(socket.as_fd()) {
-        Ok(Some(Received { message: Some(job), .. })) if begins(&job.1) => {
-            if let Some(job) = helper.crew.take_up(job) {
-                begin(helper, job);
-            }
-        }
-        Ok(Some(Received { about, message, .. })) => {
-            helper.crew.received();
-            match message {
-                Some(job) => perform(helper, job),
-                None => {
-                    let failure = Failure::Exhausted(Scarce::Processes);
-                    helper.link.answer(about, Err(failure), &[]);
+    let (socket, losses) = helper.link.wait();
+    match receiver.receive::<(u64, Request)>(socket.as_fd()) {
+        Ok(Some(Received { message: Some((number, request)), .. })) => {
+            let job = Job { asked: Asked { number, losses }, request };
+            // before another receives: what comes next may be about what this makes
+            match ensure::admit(helper, job) {
+                Admitted::Begins(job) => {
+                    if let Some(job) = helper.crew.take_up(job) {
+                        begin(helper, job);
+                    }
+                }
+                other => {
+                    helper.crew.received();
+                    perform_admitted(helper, other);
                 }
             }
+        }
+        Ok(Some(Received { about, message: None, .. })) => {
+            helper.crew.received();
+            helper.link.answer(about, Err(Failure::Exhausted(Scarce::Processes)), &[]);
         }
         gone => {
             if let Err(error) = gone {
                 log(&format!("could not receive: {error}"));
             }
             if helper.link.lost(&socket) {
-                helper.crew.forget();
                 helper.server_gone();
             }
             helper.crew.received();
@@ -122,7 +125,7 @@ fn receive(helper: &Arc<Helper>, receiver: &mut Receiver) {
 }
 
 /// It makes something, or changes what runs: that may take a while.
-fn begins(request: &Request) -> bool {
+pub(super) fn begins(request: &Request) -> bool {
     !matches!(
         request,
         Request::Hello { .. }
@@ -135,17 +138,28 @@ fn begins(request: &Request) -> bool {
 }
 
 fn begin(helper: &Arc<Helper>, job: Job) {
-    perform(helper, job);
+    // nothing begins for a server that is gone; a sandbox's place is then given up
+    let is_wanted = helper.link.losses() == job.asked.losses;
+    if is_wanted || matches!(job.request, Request::Ensure(..)) {
+        perform(helper, job);
+    }
     helper.crew.done();
+}
+
+fn perform_admitted(helper: &Arc<Helper>, admitted: Admitted) {
+    match admitted {
+        Admitted::Begins(job) => helper.crew.put_off(job),
+        Admitted::Ends(job) => perform(helper, job),
+        Admitted::Known(number, Ok(made)) => answer_made(helper, number, made),
+        Admitted::Known(number, Err(failure)) => helper.link.answer(number, Err(failure), &[]),
+        Admitted::Later => {}
+    }
 }
 
 /// Does what waited for a sandbox to be made.
 fn perform_later(helper: &Arc<Helper>, later: Vec<Job>) {
     for job in later {
-        match begins(&job.1) {
-            true => helper.crew.put_off(job),
-            false => perform(helper, job),
-        }
+        perform_admitted(helper, ensure::admit(helper, job));
     }
 }
 
@@ -171,13 +185,14 @@ fn about(request: &Request) -> Option<&SandboxId> {
     }
 }
 
-fn perform(helper: &Arc<Helper>, (number, request): Job) {
-    let id = about(&request).cloned();
-    let Some((number, request)) = helper.unless_starting(id.as_ref(), (number, request)) else {
+fn perform(helper: &Arc<Helper>, job: Job) {
+    let id = about(&job.request).cloned();
+    let Some(Job { asked, request }) = helper.unless_starting(id.as_ref(), job) else {
         return;
     };
+    let number = asked.number;
     let answer = match request {
-        Request::Ensure(spec, images) => return ensure_made(helper, number, spec, images),
+        Request::Ensure(spec, images) => return ensure_made(helper, asked, &spec, &images),
         Request::Start { id, container, image } => {
             match compose::start(helper, &id, &container, image.as_ref()) {
                 Ok(made) => return answer_made(helper, number, made),
@@ -185,7 +200,7 @@ fn perform(helper: &Arc<Helper>, (number, request): Job) {
             }
         }
         Request::Stop { id, container, grace } => stop(helper, &id, &container, grace),
-        Request::Remove { id, grace } => match remove(helper, number, &id, grace) {
+        Request::Remove { id, grace } => match remove(helper, asked, &id, grace) {
             true => return,
             false => Ok(Answer::Done),
         },
@@ -194,11 +209,13 @@ fn perform(helper: &Arc<Helper>, (number, request): Job) {
         }
         Request::Socket { id } => return socket_inside(helper, number, &id),
         Request::Exec { session, id, container, exec: spec } => {
-            return run(helper, number, (session, &id, &container), &spec);
+            return run(helper, asked, (session, &id, &container), &spec);
         }
         Request::SignalSession { session, signal } => signal_session(helper, session, signal),
-        Request::Filter { id, filter } => set_filter(helper, &id, filter),
-        Request::Filters(filters) => set_filters(helper, filters),
+        Request::Filter { id, filter } => {
+            find(helper, &id).and_then(|sandbox| set_filter(helper, &sandbox, filter))
+        }
+        Request::Filters(filters) => set_filters(helper, asked, filters),
         Request::Adopt { id } => match adopt(helper, &id) {
             Ok(made) => return answer_made(helper, number, made),
             Err(failure) => Err(failure),
@@ -226,15 +243,13 @@ fn perform(helper: &Arc<Helper>, (number, request): Job) {
 
 fn ensure_made(
     helper: &Arc<Helper>,
-    number: u64,
-    spec: Box<SandboxSpec>,
-    images: Vec<Option<FromImage>>,
+    Asked { number, losses }: Asked,
+    spec: &SandboxSpec,
+    images: &[Option<FromImage>],
 ) {
-    let losses = helper.link.losses();
     let copies = images.iter().flatten().any(|image| !image.volumes.is_empty());
-    let work = || ensure::ensure(helper, number, spec, images);
-    let ensured = if copies { step_aside(helper, work) } else { work() };
-    let Some((made, later)) = ensured else { return };
+    let work = || ensure::ensure(helper, losses, spec, images);
+    let (made, later) = if copies { step_aside(helper, work) } else { work() };
     match made {
         Ok(made) => {
             let sandbox = made.sandbox.clone();
@@ -279,8 +294,8 @@ fn find(helper: &Helper, id: &SandboxId) -> Result<Arc<Sandbox>, Failure> {
 }
 
 /// False when there is nothing to remove; else the answer comes when it is gone.
-fn remove(helper: &Arc<Helper>, number: u64, id: &SandboxId, grace: Duration) -> bool {
-    let sandbox = match helper.await_removal(id, (number, grace)) {
+fn remove(helper: &Arc<Helper>, asked: Asked, id: &SandboxId, grace: Duration) -> bool {
+    let sandbox = match helper.await_removal(id, (asked, grace)) {
         Some(Removal::Of(sandbox)) => sandbox,
         Some(Removal::Later) => return true,
         None => return false,
@@ -341,15 +356,15 @@ fn socket_inside(helper: &Arc<Helper>, number: u64, id: &SandboxId) {
 
 fn run(
     helper: &Arc<Helper>,
-    number: u64,
+    asked: Asked,
     (session, id, container): (u64, &SandboxId, &str),
     spec: &ExecSpec,
 ) {
     let unit = find(helper, id).and_then(|sandbox| unit_of(&sandbox, container));
     if let Err(failure) =
-        unit.and_then(|unit| exec::start(helper, unit, (number, session, id), spec))
+        unit.and_then(|unit| exec::start(helper, unit, (asked, session, id), spec))
     {
-        helper.link.answer(number, Err(failure), &[]);
+        helper.link.answer(asked.number, Err(failure), &[]);
     }
 }
 
@@ -362,20 +377,30 @@ fn signal_session(helper: &Helper, session: u64, signal: i32) -> Result<Answer, 
     Ok(Answer::Done)
 }
 
-fn set_filter(helper: &Helper, id: &SandboxId, filter: Option<Filter>) -> Result<Answer, Failure> {
-    let address = address_of(&*find(helper, id)?)?;
+/// Sets who may reach a sandbox and whom it may reach.
+pub(super) fn set_filter(
+    helper: &Helper,
+    sandbox: &Sandbox,
+    filter: Option<Filter>,
+) -> Result<Answer, Failure> {
+    let address = address_of(sandbox)?;
     helper.shop.networks.filters.set([(address, filter)])?;
     Ok(Answer::Done)
 }
 
 /// Sandboxes that are gone are passed over.
-fn set_filters(helper: &Helper, filters: Vec<(Filter, Vec<SandboxId>)>) -> Result<Answer, Failure> {
+fn set_filters(
+    helper: &Helper,
+    Asked { losses, .. }: Asked,
+    filters: Vec<(Filter, Vec<SandboxId>)>,
+) -> Result<Answer, Failure> {
     let mut wanted = Vec::new();
     for (filter, ids) in filters {
         for id in ids {
-            // one that is being made has it when it is; nobody waits for that answer
-            let one = Request::Filter { id: id.clone(), filter: Some(filter.clone()) };
-            if helper.unless_starting(Some(&id), (0, one)).is_none() {
+            // one that is being made has it when it is, or its start fails
+            let request = Request::Filter { id: id.clone(), filter: Some(filter.clone()) };
+            let one = Job { asked: Asked { number: 0, losses }, request };
+            if helper.unless_starting(Some(&id), one).is_none() {
                 continue;
             }
             if let Some(sandbox) = helper.find(&id) {

@@ -93,12 +93,8 @@ impl Kind {
     }
 }
 
-/// What a map has for a key; nothing in a set.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) enum Value {
-    Nothing,
-    Chain(String),
-}
+/// The chain that a map has for a key; none in a set.
+pub(in super::super) type Value = Option<String>;
 
 /// Messages that are sent together.
 pub(in super::super) struct Batch {
@@ -216,7 +212,7 @@ impl Batch {
         set: &str,
         keys: impl IntoIterator<Item = &'a Vec<u8>>,
     ) {
-        self.elements(table, DELSETELEM, set, keys.into_iter().map(|key| (key, &Value::Nothing)));
+        self.elements(table, DELSETELEM, set, keys.into_iter().map(|key| (key, &None)));
     }
 
     fn elements<'a>(
@@ -331,14 +327,13 @@ fn split(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 fn element(list: &mut Message, key: &[u8], value: &Value) {
     list.nest(LIST_ELEM, |one| {
         one.nest(1 | NESTED, |data| data.bytes(1, key));
-        match value {
-            Value::Nothing => {}
-            Value::Chain(chain) => one.nest(2 | NESTED, |data| {
+        if let Some(chain) = value {
+            one.nest(2 | NESTED, |data| {
                 data.nest(2 | NESTED, |verdict| {
                     verdict.bytes(1, &JUMP.to_be_bytes());
                     verdict.text(2, chain);
                 });
-            }),
+            });
         }
     });
 }
