@@ -444,7 +444,7 @@ async fn what_is_removed_before_its_turn_to_be_made_is_gone() {
         }
         let last = substrate.ensure(house.task("last").0).await.unwrap().id;
         let left: Vec<_> = substrate.list().await.unwrap().into_iter().map(|one| one.id).collect();
-        assert_eq!(left, [last.clone()]);
+        assert_eq!(left, std::slice::from_ref(&last));
         substrate.remove(&last, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;
