@@ -13,7 +13,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::inbox::{Inbox, News};
-use crate::queue::Queue;
+use crate::queue::{Failure, Queue};
 use crate::seats::{Seat, Seats};
 use crate::stats::Gauges;
 use crate::{ActCx, ActError, Controller, ControllerStats, TimeOf};
@@ -205,7 +205,7 @@ impl<C: Controller> Driven<C> {
     fn notice(&mut self, news: News<C::Key>) {
         match news.lost {
             true => self.resync(),
-            false => news.keys.into_iter().for_each(|key| self.queue.wake(key)),
+            false => news.keys.into_iter().for_each(|(key, version)| self.queue.wake(key, version)),
         }
     }
 
@@ -233,7 +233,7 @@ impl<C: Controller> Driven<C> {
         let plan = catch_unwind(AssertUnwindSafe(|| self.controller.plan(&snapshot, &key, now)));
         let Ok(plan) = plan else {
             tracing::error!(controller = C::NAME, ?key, "a plan panicked; the key is put aside");
-            self.queue.quarantine(&key);
+            self.queue.quarantine(&key, snapshot.version());
             return;
         };
         if let Some(at) = plan.wake_at {
@@ -260,6 +260,7 @@ impl<C: Controller> Driven<C> {
     }
 
     fn end(&mut self, key: &C::Key, ending: Ending) {
+        let version = self.cx.ledger.snapshot().version();
         match ending {
             Ending::Done => {
                 self.gauges.rounds.fetch_add(1, Relaxed);
@@ -269,13 +270,14 @@ impl<C: Controller> Driven<C> {
                 self.gauges.failures.fetch_add(1, Relaxed);
                 let reason = &error.reason;
                 tracing::warn!(controller = C::NAME, ?key, %reason, "a step failed");
-                let now = self.cx.clock.moment();
-                self.queue.failed(key, now, !error.is_transient, self.cx.ids.draw());
+                let (at, chance) = (self.cx.clock.moment(), self.cx.ids.draw());
+                let is_transient = error.is_transient;
+                self.queue.failed(key, Failure { at, version, is_transient, chance });
             }
             Ending::Panicked => {
                 self.gauges.failures.fetch_add(1, Relaxed);
                 tracing::error!(controller = C::NAME, ?key, "an act panicked; put aside");
-                self.queue.quarantine(key);
+                self.queue.quarantine(key, version);
             }
         }
     }

@@ -23,7 +23,8 @@ pub(crate) struct Inbox<K> {
 
 /// What came since the last look.
 pub(crate) struct News<K> {
-    pub(crate) keys: Vec<K>,
+    /// Each with the ledger's version that first shows the change.
+    pub(crate) keys: Vec<(K, u64)>,
     /// Everything is to be looked at.
     pub(crate) lost: bool,
 }
@@ -47,7 +48,7 @@ impl<K> Inbox<K> {
         let keys = catch_unwind(AssertUnwindSafe(|| controller.keys(changes)));
         match keys {
             Ok(keys) if keys.is_empty() => {}
-            Ok(keys) => self.add(keys),
+            Ok(keys) => self.add(keys, changes.version),
             Err(_) => {
                 tracing::error!(controller = C::NAME, "to name what changed panicked");
                 self.lose();
@@ -55,13 +56,13 @@ impl<K> Inbox<K> {
         }
     }
 
-    fn add(&self, keys: Vec<K>) {
+    fn add(&self, keys: Vec<K>, version: u64) {
         let mut state = self.state.lock();
         if state.keys.len() + keys.len() > KEYS_MAX {
             drop(state);
             return self.lose();
         }
-        state.keys.extend(keys);
+        state.keys.extend(keys.into_iter().map(|key| (key, version)));
         drop(state);
         self.came.notify_one();
     }
@@ -90,15 +91,15 @@ mod tests {
     #[tokio::test]
     async fn what_came_is_told_once_and_who_falls_behind_looks_at_all() {
         let inbox = Inbox::<usize>::new();
-        inbox.add(vec![1, 2]);
-        inbox.add(vec![3]);
+        inbox.add(vec![1, 2], 7);
+        inbox.add(vec![3], 8);
         let news = inbox.news().await;
-        assert_eq!((news.keys, news.lost), (vec![1, 2, 3], false));
-        inbox.add((0..KEYS_MAX).collect());
-        inbox.add(vec![4]);
+        assert_eq!((news.keys, news.lost), (vec![(1, 7), (2, 7), (3, 8)], false));
+        inbox.add((0..KEYS_MAX).collect(), 9);
+        inbox.add(vec![4], 10);
         let news = inbox.news().await;
         assert_eq!((news.keys, news.lost), (Vec::new(), true));
-        inbox.add(vec![5]);
-        assert_eq!(inbox.news().await.keys, [5]);
+        inbox.add(vec![5], 11);
+        assert_eq!(inbox.news().await.keys, [(5, 11)]);
     }
 }

@@ -23,8 +23,31 @@ pub(crate) struct Queue<K> {
     in_flight: BTreeSet<K>,
     /// Changed while being acted on: due again as soon as that ends.
     dirty: BTreeSet<K>,
-    failures: BTreeMap<K, u32>,
+    failures: BTreeMap<K, Failures>,
     quarantined: BTreeSet<K>,
+}
+
+/// How a key has failed of late, without a success in between.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u32,
+    /// The last ones in a row during which the key changed.
+    stirred_count: u32,
+    /// The very last is one of these.
+    is_stirred: bool,
+    /// What the ledger showed when the last one ended.
+    version: u64,
+}
+
+/// An act that failed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Failure {
+    pub(crate) at: Moment,
+    /// Of the ledger when it ended: what changed up to then may be the act's own doing.
+    pub(crate) version: u64,
+    pub(crate) is_transient: bool,
+    /// Spreads keys that failed together.
+    pub(crate) chance: u64,
 }
 
 /// Keys that are due, each once, those first that became so first.
@@ -63,21 +86,43 @@ impl<K: Ord + Clone> Queue<K> {
         }
     }
 
-    /// A key that changed is due; a change also ends its quarantine.
-    pub(crate) fn wake(&mut self, key: K) {
-        self.quarantined.remove(&key);
-        if self.in_flight.contains(&key) {
-            self.dirty.insert(key);
-        } else {
-            self.cancel_timer(&key);
-            self.ready.insert(key);
+    /// A key that changed with that version of the ledger is due; a change also ends its
+    /// quarantine.
+    pub(crate) fn wake(&mut self, key: K, version: u64) {
+        let is_late = |failures: &Failures| version <= failures.version;
+        match self.failures.get(&key).is_some_and(is_late) && !self.in_flight.contains(&key) {
+            true => self.stir(key),
+            false => self.is_due(key),
         }
     }
 
     /// A key that a resync named is due, unless it is put aside or waits for its back-off.
     pub(crate) fn resync(&mut self, key: K) {
         if !self.quarantined.contains(&key) && !self.failures.contains_key(&key) {
-            self.wake(key);
+            self.is_due(key);
+        }
+    }
+
+    fn is_due(&mut self, key: K) {
+        if self.in_flight.contains(&key) {
+            self.dirty.insert(key);
+        } else {
+            self.quarantined.remove(&key);
+            self.cancel_timer(&key);
+            self.ready.insert(key);
+        }
+    }
+
+    /// A key changed during an act that failed: perhaps by another, and then it is due; but where
+    /// that comes again and again it is the act itself, and the key waits all the same.
+    fn stir(&mut self, key: K) {
+        let Some(failures) = self.failures.get_mut(&key).filter(|it| !it.is_stirred) else {
+            return;
+        };
+        failures.is_stirred = true;
+        failures.stirred_count += 1;
+        if failures.stirred_count == 1 {
+            self.is_due(key);
         }
     }
 
@@ -128,30 +173,46 @@ impl<K: Ord + Clone> Queue<K> {
 
     pub(crate) fn succeeded(&mut self, key: &K) {
         self.failures.remove(key);
-        self.ended(key);
-    }
-
-    /// Looks again after a back-off; `chance` spreads keys that failed together.
-    pub(crate) fn failed(&mut self, key: &K, now: Moment, lasting: bool, chance: u64) {
-        let count = self.failures.entry(key.clone()).or_default();
-        *count = (*count + 1).min(16);
-        let wait = match lasting {
-            true => BACK_OFF_MAX,
-            false => (BACK_OFF_MIN * (1 << (*count - 1))).min(BACK_OFF_MAX),
-        };
-        let spread = wait.mul_f64(0.75 + 0.5 * (chance % 1024) as f64 / 1024.0);
-        if !self.ended(key) {
-            let back_at = now.after(spread);
-            self.back_off_of.insert(key.clone(), back_at);
-            self.back_offs.insert((back_at, key.clone()));
+        self.in_flight.remove(key);
+        if self.dirty.remove(key) {
+            self.ready.insert(key.clone());
         }
     }
 
-    /// Puts a key aside until it changes.
-    pub(crate) fn quarantine(&mut self, key: &K) {
-        self.failures.remove(key);
-        if !self.ended(key) {
-            self.quarantined.insert(key.clone());
+    /// Looks again after a back-off.
+    pub(crate) fn failed(&mut self, key: &K, failure: Failure) {
+        let count = self.note_failure(key, failure.version);
+        let wait = match failure.is_transient {
+            false => BACK_OFF_MAX,
+            true => (BACK_OFF_MIN * (1 << (count - 1))).min(BACK_OFF_MAX),
+        };
+        let spread = wait.mul_f64(0.75 + 0.5 * (failure.chance % 1024) as f64 / 1024.0);
+        let back_at = failure.at.after(spread);
+        self.back_off_of.insert(key.clone(), back_at);
+        self.back_offs.insert((back_at, key.clone()));
+        self.settle_failure(key);
+    }
+
+    /// Puts a key aside until it changes after that version of the ledger.
+    pub(crate) fn quarantine(&mut self, key: &K, version: u64) {
+        self.note_failure(key, version);
+        self.quarantined.insert(key.clone());
+        self.settle_failure(key);
+    }
+
+    /// Counts a failure; answers how many it makes.
+    fn note_failure(&mut self, key: &K, version: u64) -> u32 {
+        self.in_flight.remove(key);
+        let before = self.failures.entry(key.clone()).or_default();
+        let count = (before.count + 1).min(16);
+        let stirred_count = if before.is_stirred { before.stirred_count } else { 0 };
+        *before = Failures { count, stirred_count, is_stirred: false, version };
+        count
+    }
+
+    fn settle_failure(&mut self, key: &K) {
+        if self.dirty.remove(key) {
+            self.stir(key.clone());
         }
     }
 
@@ -162,16 +223,6 @@ impl<K: Ord + Clone> Queue<K> {
 
     pub(crate) fn counts(&self) -> (usize, usize, usize) {
         (self.ready.keys.len() + self.dirty.len(), self.in_flight.len(), self.quarantined.len())
-    }
-
-    /// True when the key is due again at once.
-    fn ended(&mut self, key: &K) -> bool {
-        self.in_flight.remove(key);
-        let again = self.dirty.remove(key);
-        if again {
-            self.ready.insert(key.clone());
-        }
-        again
     }
 
     fn cancel_timer(&mut self, key: &K) {
@@ -196,16 +247,20 @@ mod tests {
         Clock::simulated(Timestamp(0)).moment()
     }
 
+    fn failure(at: Moment) -> Failure {
+        Failure { at, version: 0, is_transient: true, chance: 512 }
+    }
+
     #[test]
     fn a_key_that_changes_while_acted_on_is_due_again_once() {
         let mut queue = Queue::new();
-        queue.wake("a");
-        queue.wake("a");
+        queue.wake("a", 1);
+        queue.wake("a", 1);
         assert_eq!(queue.take(), Some("a"));
         assert_eq!(queue.take(), None);
         queue.started("a");
-        queue.wake("a");
-        queue.wake("a");
+        queue.wake("a", 1);
+        queue.wake("a", 1);
         assert_eq!(queue.take(), None);
         queue.succeeded(&"a");
         assert_eq!((queue.take(), queue.take()), (Some("a"), None));
@@ -228,7 +283,7 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..12 {
             queue.started("a");
-            queue.failed(&"a", begun, false, 512);
+            queue.failed(&"a", failure(begun));
             waits.push(queue.next_back_off().unwrap().since(begun).as_millis());
             queue.advance(Timestamp(0), begun.after(DAY));
             assert_eq!(queue.take(), Some("a"));
@@ -238,7 +293,7 @@ mod tests {
         queue.started("a");
         queue.succeeded(&"a");
         queue.started("a");
-        queue.failed(&"a", begun, false, 512);
+        queue.failed(&"a", failure(begun));
         assert_eq!(queue.next_back_off(), Some(begun.after(Duration::from_millis(100))));
     }
 
@@ -246,7 +301,7 @@ mod tests {
     fn a_back_off_is_not_shortened_by_a_clock_that_is_moved() {
         let (mut queue, begun) = (Queue::new(), moment());
         queue.started("a");
-        queue.failed(&"a", begun, true, 512);
+        queue.failed(&"a", Failure { is_transient: false, ..failure(begun) });
         queue.advance(Timestamp(i64::MAX), begun);
         assert_eq!((queue.take(), queue.next_timer()), (None, None));
         queue.advance(Timestamp(0), begun.after(DAY));
@@ -258,7 +313,7 @@ mod tests {
         let mut queue = Queue::new();
         queue.wake_at("a", Timestamp(30));
         queue.started("a");
-        queue.failed(&"a", moment(), false, 512);
+        queue.failed(&"a", failure(moment()));
         assert_eq!(queue.next_timer(), Some(Timestamp(30)));
     }
 
@@ -266,10 +321,37 @@ mod tests {
     fn a_quarantined_key_rests_until_it_changes() {
         let mut queue = Queue::new();
         queue.started("a");
-        queue.quarantine(&"a");
+        queue.quarantine(&"a", 0);
         queue.resync("a");
         assert_eq!(queue.take(), None);
-        queue.wake("a");
+        queue.wake("a", 1);
         assert_eq!(queue.take(), Some("a"));
+    }
+
+    #[test]
+    fn what_changes_with_each_failure_waits_from_the_second_one_on() {
+        let (mut queue, begun) = (Queue::new(), moment());
+        for (round, is_told_late) in [(1, false), (2, true), (3, false), (4, true)] {
+            queue.started("a");
+            if !is_told_late {
+                queue.wake("a", round);
+            }
+            queue.failed(&"a", Failure { version: round, ..failure(begun) });
+            if is_told_late {
+                queue.wake("a", round);
+            }
+            assert_eq!(queue.take(), (round == 1).then_some("a"), "round {round}");
+            assert_eq!(queue.next_back_off().is_some(), round > 1);
+            queue.advance(Timestamp(0), begun.after(DAY));
+            let _ = queue.take();
+        }
+        queue.started("a");
+        queue.failed(&"a", Failure { version: 5, ..failure(begun) });
+        queue.wake("a", 6);
+        assert_eq!(queue.take(), Some("a"), "what changes later ends the wait");
+        queue.started("a");
+        queue.wake("a", 7);
+        queue.failed(&"a", Failure { version: 7, ..failure(begun) });
+        assert_eq!(queue.take(), Some("a"), "the failure before was without a change");
     }
 }

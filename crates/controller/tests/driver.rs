@@ -91,6 +91,12 @@ impl Controller for Lamps {
                 let flicker = |row: &mut LampRow| (row.lit, row.wanted) = (lit, !lit);
                 change(&name, &flicker)?.durable().await?;
             }
+            Step::Switch(name, true) if name.starts_with("faulty") => {
+                let tries = self.switched.fetch_add(1, SeqCst).into();
+                change(&name, &|row| row.off_at = Some(Timestamp(tries)))?.durable().await?;
+                assert!(!name.ends_with("panics"), "this lamp panics when it is switched on");
+                return Err(ActError::transient("the fuse blew"));
+            }
             Step::Switch(name, lit) => {
                 self.switched.fetch_add(1, SeqCst);
                 change(&name, &|row| row.lit = lit)?.durable().await?;
@@ -197,6 +203,21 @@ async fn a_transient_failure_is_tried_again_until_it_passes() {
     assert!(house.lit("hall"));
     assert_eq!(house.driver.stats()[0].failures, 5);
     house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_act_that_writes_what_it_failed_at_waits_until_another_changes_the_row() {
+    for (name, most) in [("faulty", 8), ("faulty-panics", 2)] {
+        let house = house();
+        house.put(name, None).await;
+        house.clock.sleep(Duration::from_secs(10)).await;
+        let tried = house.lamps.switched.load(SeqCst);
+        assert!((2..=most).contains(&tried), "{name}: {tried} tries within 10 seconds");
+        house.put(name, None).await;
+        house.clock.sleep(Duration::from_millis(10)).await;
+        assert!(house.lamps.switched.load(SeqCst) > tried, "{name} was looked at at once");
+        house.driver.stop().await;
+    }
 }
 
 #[tokio::test(start_paused = true)]
