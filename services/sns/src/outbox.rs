@@ -3,7 +3,8 @@
 use haar_kv::{Batch, Keyspace, Kv, KvError};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// Messages that are kept at most, the newest. *Ours*.
 const COUNT_MAX: usize = 10_000;
@@ -16,11 +17,16 @@ const REMOVED_MAX: usize = 1_000;
 pub(crate) struct Outbox {
     kv: Kv,
     messages: Keyspace,
-    /// How much there is; counted when first needed.
-    sums: Mutex<Option<Sums>>,
+    /// How much there is, written with each message; under [`SUMS`].
+    sums: Keyspace,
+    /// The same in memory, and whose turn it is to write.
+    known: Mutex<Option<Sums>>,
 }
 
-#[derive(Clone, Copy, Default)]
+/// The only key of what is kept beside the messages.
+const SUMS: &str = "all";
+
+#[derive(Clone, Copy, Default, Serialize, Deserialize)]
 struct Sums {
     count: usize,
     bytes: usize,
@@ -44,16 +50,16 @@ impl Sums {
 
 impl Outbox {
     pub(crate) fn open(kv: &Kv) -> Result<Self, KvError> {
-        let messages = kv.keyspace("sns.outbox")?;
-        Ok(Self { kv: kv.clone(), messages, sums: Mutex::default() })
+        let (messages, sums) = (kv.keyspace("sns.outbox")?, kv.keyspace("sns.outbox_size")?);
+        Ok(Self { kv: kv.clone(), messages, sums, known: Mutex::default() })
     }
 
     /// Keeps a message, and lets the oldest go. The same one again, after a crash, takes its own
     /// place.
     pub(crate) fn keep(&self, at: Timestamp, id: &str, message: &Value) -> Result<(), KvError> {
         let (key, text) = (format!("{:020} {id}", at.0), message.to_string());
-        let mut known = self.sums.lock();
-        let mut sums = known.map_or_else(|| self.count(), Ok)?;
+        let mut known = self.known.lock();
+        let mut sums = known.map_or_else(|| self.written(), Ok)?;
         if let Some(before) = self.messages.get(&key)? {
             sums.take(before.len());
         }
@@ -70,6 +76,7 @@ impl Outbox {
             }
         }
         batch.put(&self.messages, key, text);
+        batch.put(&self.sums, SUMS, json!(sums).to_string());
         self.kv.apply(batch)?;
         *known = Some(sums);
         Ok(())
@@ -83,7 +90,14 @@ impl Outbox {
 
     /// Forgets how much there is, for a reset.
     pub(crate) fn forget(&self) {
-        *self.sums.lock() = None;
+        *self.known.lock() = None;
+    }
+
+    /// What stands beside the messages; of those that were written without, how much they are.
+    fn written(&self) -> Result<Sums, KvError> {
+        let written = self.sums.get(SUMS)?;
+        let sums = written.and_then(|written| serde_json::from_slice(&written).ok());
+        sums.map_or_else(|| self.count(), Ok)
     }
 
     fn count(&self) -> Result<Sums, KvError> {
