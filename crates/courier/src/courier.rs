@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use haar_clock::{Clock, News};
@@ -16,7 +17,7 @@ use crate::schedule::{Next, Schedule, Way};
 use crate::{Letter, Parcel};
 
 /// What becomes of a parcel after an attempt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Dealt with: it arrived, went to the dead letters, or was given up.
     Done,
@@ -24,6 +25,8 @@ pub enum Verdict {
     Retry(Duration),
     /// It was not its turn: it is to be carried so much later, and has not failed.
     Later(Duration),
+    /// It failed for good; this is to be carried in its place, so much later.
+    Instead(Bytes, Duration),
 }
 
 /// Carries parcels to where they belong.
@@ -257,17 +260,17 @@ impl Inner {
                 }
                 self.place_is_free(way);
             }
-            Verdict::Retry(wait) => {
-                let due_at = self.clock.now() + wait;
-                self.note_failure(Parcel {
-                    due_at,
-                    failed_count: parcel.failed_count + 1,
-                    ..parcel
-                });
-                self.again_later(number, way, wait);
-            }
+            Verdict::Retry(wait) => self.failed(parcel, way, wait),
+            Verdict::Instead(payload, wait) => self.failed(Parcel { payload, ..parcel }, way, wait),
             Verdict::Later(wait) => self.again_later(number, way, wait),
         }
+    }
+
+    fn failed(&self, parcel: Parcel, way: &Arc<Way>, wait: Duration) {
+        let (number, due_at) = (parcel.number, self.clock.now() + wait);
+        let failed_count = parcel.failed_count + 1;
+        self.note_failure(Parcel { due_at, failed_count, ..parcel });
+        self.again_later(number, way, wait);
     }
 
     fn read(&self, number: u64) -> Result<Option<Parcel>, CourierError> {

@@ -27,4 +27,4 @@ pub use courier::{Carrier, Courier, CourierError, CourierSettings, Staged, Verdi
 pub use paces::Paces;
 pub use parcel::{Lane, Letter, Parcel};
 pub use porter::{Errand, Porter};
-pub use retries::{Exhausted, Outcome, Retries, after_dead_letter};
+pub use retries::{Exhausted, GivenUp, Outcome, Retries, after_dead_letter};

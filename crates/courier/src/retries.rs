@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use haar_clock::IdSource;
 use haar_types::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::{Parcel, Verdict, back_off};
 
@@ -17,11 +19,32 @@ const BACK_OFF_LONGEST: Duration = Duration::from_secs(600);
 /// a queue keeps a message at most.
 const DEAD_LETTER_AGE_MAX: Duration = Duration::from_secs(14 * 86_400);
 
-/// What becomes of a parcel that was given up: it is done with, unless its dead letter `may_pass`,
-/// though not now. Then all of it is tried again, so that it is not lost.
-pub fn after_dead_letter(parcel: &Parcel, may_pass: bool, now: Timestamp) -> Verdict {
+/// Why a delivery was given up, as its dead letter tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GivenUp {
+    /// The code of its last failure.
+    pub code: String,
+    /// The words of that.
+    pub message: String,
+    /// The limit that it came to.
+    pub limit: Option<Exhausted>,
+    /// How often it was tried again.
+    pub retry_count: u32,
+}
+
+/// What becomes of a parcel whose dead letter was refused: it is done with, unless the refusal
+/// `may_pass`. Then the letter alone is tried again: `payload` is a parcel of that.
+pub fn after_dead_letter(
+    parcel: &Parcel,
+    may_pass: bool,
+    now: Timestamp,
+    payload: impl FnOnce() -> Bytes,
+) -> Verdict {
     match may_pass && now.since(parcel.sent_at) < DEAD_LETTER_AGE_MAX {
-        true => Verdict::Retry(back_off(BACK_OFF_FIRST, BACK_OFF_LONGEST, parcel.failed_count)),
+        true => {
+            let wait = back_off(BACK_OFF_FIRST, BACK_OFF_LONGEST, parcel.failed_count);
+            Verdict::Instead(payload(), wait)
+        }
         false => Verdict::Done,
     }
 }
@@ -36,7 +59,7 @@ pub struct Retries {
 }
 
 /// Which limit a delivery has come to; shown as `EXHAUSTED_RETRY_CONDITION`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exhausted {
     /// `MaximumRetryAttempts`.
     Attempts,

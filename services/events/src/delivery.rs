@@ -11,7 +11,7 @@ mod sender;
 
 use std::sync::Arc;
 
-use haar_courier::{Errand, Outcome, Parcel, Retries, Verdict};
+use haar_courier::{Errand, GivenUp, Outcome, Parcel, Retries, Verdict};
 use haar_events_contract::model::Target;
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -39,18 +39,25 @@ pub(crate) struct Delivery {
     pub(crate) ingested_at: Timestamp,
     /// Buses that the event came from.
     pub(crate) hop_count: u32,
+    /// Set where only the dead letter is still to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_up: Option<GivenUp>,
 }
 
 impl Errand for Delivery {
     type Room = Events;
 
     async fn run(self, room: &Events, parcel: &Parcel) -> Verdict {
-        if let Some(wait) = room.wait_for_turn(&self, parcel) {
+        if let Some(given_up) = &self.given_up {
+            return room.bury(&self, given_up, parcel).await;
+        }
+        let called = room.destination_of(&self);
+        if let Some(wait) = room.wait_for_turn(called.as_ref(), parcel) {
             return Verdict::Later(wait);
         }
         let now = room.doors.clock.now();
         room.measure.invoked(&self.rule, now, parcel.failed_count > 0);
-        match room.attempt(&self).await {
+        match room.attempt(&self, called).await {
             Ok(()) => Verdict::Done,
             Err(failure) => room.judge(&self, parcel, &failure).await,
         }
@@ -68,11 +75,10 @@ impl Events {
             Outcome::Again(wait) => Verdict::Retry(wait),
             Outcome::GivenUp(limit) => {
                 tracing::debug!(?failure, target = delivery.target.arn, "an event is given up");
-                let verdict = self.bury(delivery, failure, limit, parcel).await;
-                if verdict == Verdict::Done {
-                    self.measure.failed(&delivery.rule, now);
-                }
-                verdict
+                let (code, message) = (failure.code.to_owned(), failure.message.clone());
+                let retry_count = parcel.failed_count;
+                let given_up = GivenUp { code, message, limit, retry_count };
+                self.bury(delivery, &given_up, parcel).await
             }
         }
     }

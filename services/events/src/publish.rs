@@ -184,6 +184,7 @@ fn prompt_of<'a>(
         event: Arc::clone(&publication.event),
         ingested_at: publication.ingested_at,
         hop_count: publication.hop_count,
+        given_up: None,
     })
 }
 

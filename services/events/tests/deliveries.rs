@@ -149,12 +149,15 @@ fn a_dead_letter_that_its_queue_refuses_for_the_moment_is_not_lost() {
         let house = House::new();
         let rule = json!({"EventPattern": "{\"source\": [\"shop\"]}"});
         house.rule("r", rule, json!({"DeadLetterConfig": {"Arn": queue("dead")}})).await;
-        house.functions.fail("ResourceNotFoundException", false, 3);
+        house.functions.fail("ResourceNotFoundException", false, 1);
         house.queues.fail("ServiceUnavailable", true, 2);
         house.put(json!({"n": 1})).await;
         house.pass(Duration::from_secs(10)).await;
         assert_eq!(house.queues.bodies().len(), 1);
-        assert!(house.functions.bodies().is_empty());
+        assert!(house.functions.bodies().is_empty(), "a target is not called for a dead letter");
+        let letter = house.queues.got.lock()[0].clone();
+        let code = ("ERROR_CODE".to_owned(), "NO_RESOURCE".to_owned());
+        assert!(letter.attributes.contains(&code), "{:?}", letter.attributes);
 
         house.functions.fail("ResourceNotFoundException", false, 1);
         house.queues.fail("AWS.SimpleQueueService.NonExistentQueue", false, 1);

@@ -3,7 +3,7 @@
 mod attempt;
 mod dead_letter;
 
-use haar_courier::{Errand, Outcome, Parcel, Retries, Verdict};
+use haar_courier::{Errand, GivenUp, Outcome, Parcel, Retries, Verdict};
 use haar_scheduler_contract::model::Target;
 use haar_types::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -20,12 +20,18 @@ pub(crate) struct Execution {
     pub(crate) target: Target,
     pub(crate) scheduled_at: Timestamp,
     pub(crate) id: String,
+    /// Set where only the dead letter is still to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_up: Option<GivenUp>,
 }
 
 impl Errand for Execution {
     type Room = Scheduler;
 
     async fn run(self, room: &Scheduler, parcel: &Parcel) -> Verdict {
+        if let Some(given_up) = &self.given_up {
+            return room.bury(&self, given_up, parcel).await;
+        }
         room.measure.attempted(&self.schedule);
         let Err(failure) = room.attempt(&self, parcel.failed_count + 1).await else {
             room.measure.bill(&self.schedule);
@@ -40,7 +46,9 @@ impl Errand for Execution {
             Outcome::Again(wait) => Verdict::Retry(wait),
             Outcome::GivenUp(limit) => {
                 tracing::debug!(?failure, target = self.target.arn, "an execution is given up");
-                room.bury(&self, &failure, limit, parcel).await
+                let (code, message) = (failure.code, failure.message);
+                let given_up = GivenUp { code, message, limit, retry_count: parcel.failed_count };
+                room.bury(&self, &given_up, parcel).await
             }
         }
     }

@@ -28,6 +28,7 @@ impl Scheduler {
             target: row.target.clone(),
             scheduled_at: at,
             id: self.doors.ids.uuid(),
+            given_up: None,
         };
         Letter::new(&row.key.group.account, lane_of(row), execution.to_payload())
     }

@@ -214,15 +214,21 @@ async fn failures_are_retried_then_given_to_the_dead_letter_queue() {
 async fn a_dead_letter_that_its_queue_refuses_for_the_moment_is_not_lost() {
     let house = House::new();
     let dead = "arn:aws:sqs:us-east-1:000000000000:dead";
-    // the target, its queue, the target again
-    house.receiver.fail("ResourceNotFoundException", false, 1);
-    house.receiver.fail("ServiceUnavailable", true, 1);
+    // the target, which comes last here, then its queue, which alone is asked again
+    house.receiver.fail("ServiceUnavailable", true, 2);
     house.receiver.fail("ResourceNotFoundException", false, 1);
     let target = json!({"Target": {"DeadLetterConfig": {"Arn": dead}}});
     create(&house, "fails", "at(2027-01-15T08:00:10)", target).await;
     house.pass(Duration::from_secs(60)).await;
     let got: Vec<String> = house.receiver.got.lock().iter().map(|it| it.arn.clone()).collect();
     assert_eq!(got, [dead]);
+    let letter = house.receiver.got.lock()[0].clone();
+    let attribute = |name: &str| {
+        let found = letter.attributes.iter().find(|(own, _)| own == name);
+        found.map(|(_, value)| value.as_str())
+    };
+    assert_eq!(attribute("ERROR_CODE"), Some("ResourceNotFoundException"));
+    assert_eq!(attribute("RETRY_ATTEMPTS"), Some("0"));
 }
 
 #[tokio::test(start_paused = true)]

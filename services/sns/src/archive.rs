@@ -126,7 +126,7 @@ impl Sns {
     fn letter_of_replay(&self, row: &SubscriptionRow, replay: &Replay) -> Letter {
         let what = What::Replay { subscription: row.key.clone(), id: replay.id.clone() };
         let at = self.doors.clock.now();
-        let delivery = Delivery { what, endpoint: String::new(), at };
+        let delivery = Delivery::new(what, String::new(), at);
         let lane = Lane::Ordered(format!("{}\u{0}\u{0}", row.key.arn()));
         Letter::new(&row.owner, lane, delivery.to_payload())
     }
@@ -250,7 +250,7 @@ fn letter_of(row: &SubscriptionRow, kept: &Kept) -> Letter {
         sequence_number: Some(kept.number.to_string()),
         is_replayed: true,
     };
-    let delivery = Delivery { what, endpoint: kept.endpoint.clone(), at: kept.at };
+    let delivery = Delivery::new(what, kept.endpoint.clone(), kept.at);
     let lane = Lane::Ordered(format!("{}\u{0}{group}", row.key.arn()));
     Letter::new(&row.owner, lane, delivery.to_payload())
 }

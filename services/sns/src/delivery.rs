@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use haar_courier::{Errand, Parcel, Verdict, after_dead_letter};
+use haar_courier::{Errand, GivenUp, Parcel, Verdict, after_dead_letter};
 use haar_kernel::Principal;
 use haar_kernel::targets::{Consignment, Sender, Undelivered};
 
@@ -26,6 +26,15 @@ const NEW: [&str; 2] = ["NumberOfNotificationsDelivered", "NumberOfNotifications
 /// The same of messages out of archives.
 const REPLAYED: [&str; 2] =
     ["NumberOfReplayedNotificationsDelivered", "NumberOfReplayedNotificationsFailed"];
+
+/// A notification that is made, and how it is counted.
+struct Sent<'a> {
+    delivery: &'a Delivery,
+    message: &'a Message,
+    prepared: &'a Prepared,
+    /// Metrics of its success and its failure.
+    told: [&'static str; 2],
+}
 
 impl Errand for Delivery {
     type Room = Sns;
@@ -47,19 +56,24 @@ impl Sns {
                     self.paces.forget(parcel.number);
                     return Verdict::Done; // ended
                 };
-                if let Some(wait) = self.wait_for(parcel, (&row, &topic)) {
+                let wait = || self.wait_for(parcel, (&row, &topic));
+                if let Some(wait) = delivery.given_up.is_none().then(wait).flatten() {
                     return Verdict::Later(wait);
                 }
                 let number = sequence_number.as_deref();
                 let rows = (&*row, &*topic);
-                match self.prepare_notification(delivery, rows, message, number).await {
-                    Ok(prepared) => {
-                        let outcome = self.attempt(&prepared, &row, message).await;
-                        let told = if *is_replayed { REPLAYED } else { NEW };
-                        self.judge(parcel, rows, (message, told), &prepared, outcome).await
-                    }
-                    Err(error) => self.not_prepared(&error),
+                let prepared = self.prepare_notification(delivery, rows, message, number).await;
+                let prepared = match prepared {
+                    Ok(prepared) => prepared,
+                    Err(error) => return self.not_prepared(&error),
+                };
+                let told = if *is_replayed { REPLAYED } else { NEW };
+                let sent = Sent { delivery, message, prepared: &prepared, told };
+                if let Some(given_up) = &delivery.given_up {
+                    return self.bury(parcel, rows, &sent, given_up).await;
                 }
+                let outcome = self.attempt(&prepared, &row, message).await;
+                self.judge(parcel, rows, &sent, outcome).await
             }
             What::Confirmation { subscription, message_id } => {
                 let snapshot = self.doors.ledger.snapshot();
@@ -110,13 +124,12 @@ impl Sns {
         &self,
         parcel: &Parcel,
         (row, topic): (&SubscriptionRow, &TopicRow),
-        (message, [delivered, failed]): (&Message, [&str; 2]),
-        prepared: &Prepared,
+        sent: &Sent<'_>,
         outcome: Result<(), Undelivered>,
     ) -> Verdict {
         let (key, now) = (&topic.key, self.doors.clock.now());
         let Err(error) = outcome else {
-            self.metrics.add(key, now, delivered, 1.0);
+            self.metrics.add(key, now, sent.told[0], 1.0);
             if matches!(row.protocol.as_str(), "http" | "https") {
                 self.metrics.bill(key, now, "deliveries/http", 1);
             }
@@ -127,11 +140,13 @@ impl Sns {
             return verdict;
         }
         tracing::debug!(%error, endpoint = row.endpoint, "a notification is given up");
-        let verdict = self.bury(parcel, (row, topic), (message, prepared), &error).await;
-        if verdict == Verdict::Done {
-            self.metrics.add(key, now, failed, 1.0);
-        }
-        verdict
+        let given_up = GivenUp {
+            code: error.code,
+            message: error.message.chars().take(1024).collect(),
+            limit: None,
+            retry_count: parcel.failed_count,
+        };
+        self.bury(parcel, (row, topic), sent, &given_up).await
     }
 
     /// haar's own fault: it is tried again, whatever the subscription's tries.
@@ -170,16 +185,33 @@ impl Sns {
         &self,
         parcel: &Parcel,
         (row, topic): (&SubscriptionRow, &TopicRow),
-        (message, prepared): (&Message, &Prepared),
-        error: &Undelivered,
+        sent: &Sent<'_>,
+        given_up: &GivenUp,
     ) -> Verdict {
-        let Some(queue) = row.choices.dead_letter_queue() else { return Verdict::Done };
+        let queue = row.choices.dead_letter_queue();
+        let verdict = match queue {
+            Some(queue) => self.send_dead_letter(parcel, (&queue, topic), sent, given_up).await,
+            None => Verdict::Done,
+        };
+        if verdict == Verdict::Done {
+            self.metrics.add(&topic.key, self.doors.clock.now(), sent.told[1], 1.0);
+        }
+        verdict
+    }
+
+    async fn send_dead_letter(
+        &self,
+        parcel: &Parcel,
+        (queue, topic): (&str, &TopicRow),
+        Sent { delivery, message, prepared, .. }: &Sent<'_>,
+        given_up: &GivenUp,
+    ) -> Verdict {
         let (sender, region) = (sender_of(&topic.key), topic.key.region.clone());
         let body = Bytes::from(prepared.body.clone());
-        let mut letter = Consignment::new(&queue, sender, region, body);
+        let mut letter = Consignment::new(queue, sender, region, body);
         letter.attributes = vec![
-            ("ErrorCode".to_owned(), error.code.clone()),
-            ("ErrorMessage".to_owned(), error.message.chars().take(1024).collect()),
+            ("ErrorCode".to_owned(), given_up.code.clone()),
+            ("ErrorMessage".to_owned(), given_up.message.clone()),
         ];
         letter.group = message.group.clone();
         letter.deduplication = message.deduplication.clone();
@@ -192,7 +224,10 @@ impl Sns {
         self.metrics.add(&topic.key, now, metric, 1.0);
         let Err(error) = sent else { return Verdict::Done };
         tracing::warn!(%error, queue, "a dead letter was not taken");
-        after_dead_letter(parcel, error.is_transient, now)
+        after_dead_letter(parcel, error.is_transient, now, || {
+            let given_up = Some(given_up.clone());
+            Delivery { given_up, ..(*delivery).clone() }.to_payload()
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use haar_courier::{Errand as _, Lane, Letter};
+use haar_courier::{Errand as _, GivenUp, Lane, Letter};
 use haar_kernel::Call;
 use haar_kv::Batch;
 use haar_types::Timestamp;
@@ -25,6 +25,15 @@ pub(crate) struct Delivery {
     /// The base of this haar's addresses as the publisher sees them.
     pub(crate) endpoint: String,
     pub(crate) at: Timestamp,
+    /// Set where only the dead letter is still to be sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) given_up: Option<GivenUp>,
+}
+
+impl Delivery {
+    pub(crate) fn new(what: What, endpoint: String, at: Timestamp) -> Self {
+        Self { what, endpoint, at, given_up: None }
+    }
 }
 
 /// What is delivered.
@@ -197,6 +206,6 @@ impl Sns {
 }
 
 fn letter(call: &Call, lane: Lane, what: What) -> Letter {
-    let delivery = Delivery { what, endpoint: call.endpoint.to_string(), at: call.now };
+    let delivery = Delivery::new(what, call.endpoint.to_string(), call.now);
     Letter::new(&call.account, lane, delivery.to_payload())
 }

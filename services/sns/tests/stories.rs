@@ -140,17 +140,20 @@ async fn a_dead_letter_that_its_queue_refuses_for_the_moment_is_not_lost() {
     let dead = json!({ "deadLetterTargetArn": queue("dead") }).to_string();
     subscribe(&house, "t", "q", json!({ "RedrivePolicy": dead })).await;
     let gone = AwsError::new("QueueDoesNotExist", 400, "The specified queue does not exist.");
-    house.queues.failures.lock().extend([gone.clone(), gone]);
-    house.others.1.lock().push(Undelivered {
+    house.queues.failures.lock().push(gone);
+    let full = Undelivered {
         code: "ServiceUnavailable".to_owned(),
         message: "the disk is full".to_owned(),
         is_transient: true,
-    });
+    };
+    house.others.1.lock().extend([full.clone(), full]);
     publish(&house, "t", "x").await;
     house.pass(60 * SECOND).await;
     let letters: Vec<String> = house.others.0.lock().iter().map(|it| it.arn.clone()).collect();
     assert_eq!(letters, [queue("dead")]);
-    assert!(house.queues.sent.lock().is_empty());
+    let code = ("ErrorCode".to_owned(), "QueueDoesNotExist".to_owned());
+    assert!(house.others.0.lock()[0].attributes.contains(&code));
+    assert!(house.queues.sent.lock().is_empty(), "an endpoint gets nothing for a dead letter");
 }
 
 #[tokio::test(start_paused = true)]
@@ -336,6 +339,12 @@ async fn the_outbox_keeps_the_newest_and_lets_the_oldest_go() {
     assert_eq!(kept.len(), 10_000);
     assert_eq!((&kept[0]["body"], &kept[9_999]["body"]), (&json!("101"), &json!("2")));
 
+    // Begun anew, it knows how much there is; of messages without a note of it too.
+    let house = house.again();
+    publish(&house, "t", "102").await;
+    house.pass(SECOND).await;
+    assert_eq!(house.room.outbox(20_000).unwrap().len(), 10_000);
+    house.doors.kv.keyspace("sns.outbox_size").unwrap().remove("all").unwrap();
     let house = house.again();
     let large = "a".repeat(250_000);
     for _ in 0..3 {

@@ -8,6 +8,7 @@ use haar_kernel::targets::{Consignment, Sender};
 use haar_pattern::Path;
 use haar_wire::Json;
 
+use super::call::Called;
 use super::failure::Failure;
 use super::{Delivery, sender};
 use crate::Events;
@@ -18,16 +19,18 @@ use crate::state::BusKey;
 
 impl Events {
     /// Makes one attempt.
-    pub(super) async fn attempt(&self, delivery: &Delivery) -> Result<(), Failure> {
-        let arn = delivery.target.arn.as_str();
-        let kind = arn.split(':').nth(2).unwrap_or_default();
-        match kind {
-            "events" if BusKey::of_arn(arn).is_some() => self.to_bus(delivery).await,
-            "events" => {
-                self.may_call_out(delivery)?;
-                self.call_out(delivery).await
-            }
-            _ => self.hand_over(delivery).await,
+    pub(super) async fn attempt(
+        &self,
+        delivery: &Delivery,
+        called: Option<Called>,
+    ) -> Result<(), Failure> {
+        if let Some(called) = called {
+            self.may_call_out(delivery)?;
+            return self.call_out(delivery, &called?).await;
+        }
+        match BusKey::of_arn(&delivery.target.arn) {
+            Some(bus) => self.to_bus(delivery, bus).await,
+            None => self.hand_over(delivery).await,
         }
     }
 
@@ -83,9 +86,8 @@ impl Events {
     }
 
     /// Onto another bus: with the same id, account and time. One hop only, as on AWS.
-    async fn to_bus(&self, delivery: &Delivery) -> Result<(), Failure> {
+    async fn to_bus(&self, delivery: &Delivery, bus: BusKey) -> Result<(), Failure> {
         let arn = delivery.target.arn.as_str();
-        let Some(bus) = BusKey::of_arn(arn) else { return Ok(()) };
         if delivery.hop_count > 0 {
             let text = "Events that came from another bus are not sent to a third one.";
             return Err(Failure::lasting("THIRD_ACCOUNT_HOP_DETECTED", text));

@@ -2,6 +2,7 @@
 //!
 //! AWS docs: *Amazon EventBridge User Guide > API destinations*.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -23,13 +24,18 @@ use super::failure::Failure;
 use super::http::Token;
 use crate::Events;
 use crate::ops::connection;
-use crate::state::{ConnectionRow, DestinationRow, NameKey};
+use crate::state::{BusKey, ConnectionRow, DestinationRow, NameKey};
 
 /// What is escaped in URLs and forms.
 const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Bytes of a token's answer at most.
 const TOKEN_MAX: usize = 64 << 10;
+
+/// A destination and its connection.
+pub(super) type Ends = (Arc<DestinationRow>, Arc<ConnectionRow>);
+/// The same, or why it cannot be called.
+pub(super) type Called = Result<Ends, Failure>;
 
 /// What goes into one request, beside its body.
 #[derive(Default)]
@@ -39,9 +45,19 @@ struct Parts {
 }
 
 impl Events {
+    /// What a delivery calls, where its target is a destination; asked once for each attempt.
+    pub(super) fn destination_of(&self, delivery: &Delivery) -> Option<Called> {
+        let arn = delivery.target.arn.as_str();
+        let is_called = arn.split(':').nth(2) == Some("events") && BusKey::of_arn(arn).is_none();
+        is_called.then(|| self.called(arn))
+    }
+
     /// Calls an API destination once.
-    pub(super) async fn call_out(&self, delivery: &Delivery) -> Result<(), Failure> {
-        let (destination, connection) = self.called(&delivery.target.arn)?;
+    pub(super) async fn call_out(
+        &self,
+        delivery: &Delivery,
+        (destination, connection): &Ends,
+    ) -> Result<(), Failure> {
         if destination.key.account != delivery.rule.bus.account {
             let text = "API destinations of other accounts are no targets.";
             return Err(Failure::lasting("NO_PERMISSIONS", text));
@@ -49,18 +65,19 @@ impl Events {
         let usual = HttpParameters::default();
         let given = delivery.target.http_parameters.as_ref().unwrap_or(&usual);
         let given = found(given, &delivery.event);
-        let (ends, text) = ((&destination, &connection), text_for(delivery));
+        let (ends, text) = ((&**destination, &**connection), text_for(delivery));
         self.call_endpoint(ends, &given, text, STATUS_ALONE).await.map(drop)
     }
 
-    /// How long a delivery is to wait for its turn, if it goes to a destination that has a rate.
-    pub(super) fn wait_for_turn(&self, delivery: &Delivery, parcel: &Parcel) -> Option<Duration> {
-        let arn = &delivery.target.arn;
-        let key = NameKey::of_arn(arn, "api-destination")?;
-        let row = self.doors.ledger.snapshot().get::<DestinationRow>(&key);
-        let may_be_called = key.account == delivery.rule.bus.account;
-        match row.filter(|row| may_be_called && row.arn() == *arn) {
-            Some(row) => self.http.wait_for(parcel.number, &row, self.doors.clock.now()),
+    /// How long a delivery is to wait for its turn, if it calls a destination.
+    pub(super) fn wait_for_turn(
+        &self,
+        called: Option<&Called>,
+        parcel: &Parcel,
+    ) -> Option<Duration> {
+        let own = |(row, _): &&Ends| row.key.account == parcel.owner;
+        match called?.as_ref().ok().filter(own) {
+            Some((row, _)) => self.http.wait_for(parcel.number, row, self.doors.clock.now()),
             None => {
                 self.http.forget_turn(parcel.number);
                 None
@@ -107,7 +124,8 @@ impl Events {
         }
     }
 
-    pub(super) fn called(&self, arn: &str) -> Result<(DestinationRow, ConnectionRow), Failure> {
+    /// A destination, and the connection that it is called by.
+    pub(super) fn called(&self, arn: &str) -> Called {
         let gone = |what: &str| Failure::lasting("NO_RESOURCE", format!("{what} does not exist."));
         let snapshot = self.doors.ledger.snapshot();
         let key = NameKey::of_arn(arn, "api-destination").ok_or_else(|| gone(arn))?;
@@ -116,7 +134,7 @@ impl Events {
         let connection = connection(&snapshot, &row.connection_arn);
         let connection = connection.ok_or_else(|| gone(&row.connection_arn))?;
         match connection.is_authorized {
-            true => Ok((DestinationRow::clone(&row), ConnectionRow::clone(&connection))),
+            true => Ok((row, connection)),
             false => Err(Failure::lasting("NO_PERMISSIONS", "the connection is not authorised")),
         }
     }

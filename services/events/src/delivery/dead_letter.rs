@@ -1,11 +1,10 @@
 //! Events that no target took, on their way to a queue.
 
 use bytes::Bytes;
-use haar_courier::{Exhausted, Parcel, Verdict, after_dead_letter};
+use haar_courier::{Errand as _, GivenUp, Parcel, Verdict, after_dead_letter};
 use haar_kernel::targets::Consignment;
 
 use super::Delivery;
-use super::failure::Failure;
 use super::sender::service;
 use crate::Events;
 
@@ -15,8 +14,20 @@ impl Events {
     pub(super) async fn bury(
         &self,
         delivery: &Delivery,
-        failure: &Failure,
-        limit: Option<Exhausted>,
+        given_up: &GivenUp,
+        parcel: &Parcel,
+    ) -> Verdict {
+        let verdict = self.send_dead_letter(delivery, given_up, parcel).await;
+        if verdict == Verdict::Done {
+            self.measure.failed(&delivery.rule, self.doors.clock.now());
+        }
+        verdict
+    }
+
+    async fn send_dead_letter(
+        &self,
+        delivery: &Delivery,
+        given_up: &GivenUp,
         parcel: &Parcel,
     ) -> Verdict {
         let config = delivery.target.dead_letter_config.as_ref();
@@ -33,17 +44,20 @@ impl Events {
         };
         add("RULE_ARN", rule_arn);
         add("TARGET_ARN", delivery.target.arn.clone());
-        add("ERROR_CODE", failure.code.to_owned());
-        add("ERROR_MESSAGE", failure.message.clone());
-        if let Some(limit) = limit {
+        add("ERROR_CODE", given_up.code.clone());
+        add("ERROR_MESSAGE", given_up.message.clone());
+        if let Some(limit) = given_up.limit {
             add("EXHAUSTED_RETRY_CONDITION", limit.as_str().to_owned());
-            add("RETRY_ATTEMPTS", parcel.failed_count.to_string());
+            add("RETRY_ATTEMPTS", given_up.retry_count.to_string());
         }
         let sent = self.doors.targets.deliver(&letter).await;
         let now = self.doors.clock.now();
         self.measure.buried(&delivery.rule, now, sent.is_ok());
         let Err(error) = sent else { return Verdict::Done };
         tracing::warn!(%error, queue, "a dead letter was not taken");
-        after_dead_letter(parcel, error.is_transient, now)
+        after_dead_letter(parcel, error.is_transient, now, || {
+            let given_up = Some(given_up.clone());
+            Delivery { given_up, ..delivery.clone() }.to_payload()
+        })
     }
 }

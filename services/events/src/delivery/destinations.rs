@@ -47,7 +47,7 @@ impl Events {
             header_parameters: Some(call.header_parameters),
             query_string_parameters: Some(call.query_string_parameters),
         };
-        let ends = (&destination, &connection);
+        let ends = (&*destination, &*connection);
         self.http.take_turn(&self.doors.clock, &destination).await;
         let answered = self.call_endpoint(ends, &given, call.body, ANSWER_MAX).await;
         let answered = answered.map_err(refused)?;

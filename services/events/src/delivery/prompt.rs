@@ -32,8 +32,11 @@ impl Events {
         match self.judge(delivery, &Parcel::unsent(&letter, now), &failure).await {
             Verdict::Done => None,
             Verdict::Retry(wait) | Verdict::Later(wait) => {
-                let due_at = self.doors.clock.now() + wait;
-                Some(letter.after_a_failure(due_at))
+                Some(letter.after_a_failure(self.doors.clock.now() + wait))
+            }
+            Verdict::Instead(payload, wait) => {
+                let letter = Letter { payload, ..letter };
+                Some(letter.after_a_failure(self.doors.clock.now() + wait))
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Executions that no target took, on their way to a queue.
 
 use bytes::Bytes;
-use haar_courier::{Exhausted, Parcel, Verdict, after_dead_letter};
+use haar_courier::{Errand as _, GivenUp, Parcel, Verdict, after_dead_letter};
 use haar_iam_contract::sender::role_sender;
-use haar_kernel::targets::{Consignment, Undelivered};
+use haar_kernel::targets::Consignment;
 
 use super::Execution;
 use super::attempt::{SERVICE_PRINCIPAL, refused};
@@ -17,11 +17,9 @@ impl Scheduler {
     pub(super) async fn bury(
         &self,
         execution: &Execution,
-        failure: &Undelivered,
-        limit: Option<Exhausted>,
+        given_up: &GivenUp,
         parcel: &Parcel,
     ) -> Verdict {
-        let retry_count = parcel.failed_count;
         let target = &execution.target;
         let config = target.dead_letter_config.as_ref();
         let Some(queue) = config.and_then(|config| config.arn.as_deref()) else {
@@ -33,14 +31,14 @@ impl Scheduler {
             schedule: &execution.schedule,
             scheduled_at: execution.scheduled_at,
             execution_id: &execution.id,
-            attempt: retry_count + 1,
+            attempt: given_up.retry_count + 1,
         };
         let body = Bytes::from(invocation.text(target.input.as_deref()));
         let region = execution.schedule.group.region.clone();
         let sent = match role_sender(&self.doors, &target.role_arn, SERVICE_PRINCIPAL, &source) {
             Ok(sender) => {
                 let mut letter = Consignment::new(queue, sender, region, body);
-                letter.attributes = attributes(execution, failure, limit, retry_count);
+                letter.attributes = attributes(execution, given_up);
                 self.doors.targets.deliver(&letter).await
             }
             Err(_) => {
@@ -51,26 +49,26 @@ impl Scheduler {
         self.measure.buried(&execution.schedule, sent.is_ok());
         let Err(error) = sent else { return Verdict::Done };
         tracing::warn!(%error, queue, "a dead letter was not taken");
-        after_dead_letter(parcel, error.is_transient, self.doors.clock.now())
+        after_dead_letter(parcel, error.is_transient, self.doors.clock.now(), || {
+            let given_up = Some(given_up.clone());
+            Execution { given_up, ..execution.clone() }.to_payload()
+        })
     }
 }
 
-fn attributes(
-    execution: &Execution,
-    failure: &Undelivered,
-    limit: Option<Exhausted>,
-    retry_count: u32,
-) -> Vec<(String, String)> {
+fn attributes(execution: &Execution, given_up: &GivenUp) -> Vec<(String, String)> {
     let mut all = vec![
-        ("ERROR_CODE", failure.code.clone()),
-        ("ERROR_MESSAGE", failure.message.clone()),
+        ("ERROR_CODE", given_up.code.clone()),
+        ("ERROR_MESSAGE", given_up.message.clone()),
         ("EXECUTION_ID", execution.id.clone()),
         ("IS_PAYLOAD_TRUNCATED", "false".to_owned()),
-        ("RETRY_ATTEMPTS", retry_count.to_string()),
+        ("RETRY_ATTEMPTS", given_up.retry_count.to_string()),
         ("SCHEDULED_TIME", seconds(execution.scheduled_at)),
         ("SCHEDULE_ARN", execution.schedule.arn()),
         ("TARGET_ARN", execution.target.arn.clone()),
     ];
-    all.extend(limit.map(|limit| ("EXHAUSTED_RETRY_CONDITION", limit.as_str().to_owned())));
+    all.extend(
+        given_up.limit.map(|limit| ("EXHAUSTED_RETRY_CONDITION", limit.as_str().to_owned())),
+    );
     all.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
