@@ -13,7 +13,7 @@ use haar_types::{AccountId, Region, Tags, Timestamp};
 use crate::lookup::{role_of_arn, user_of_id};
 use crate::policies::{Source, bounded_by, sources_of_role, sources_of_user, user_of_arn};
 use crate::state::{AccessKeyRow, AccessKeyUseRow, KeyOwner, Named as _, RoleRow, UserRow, owned};
-use crate::{Iam, uses};
+use crate::{Iam, last_uses};
 
 /// A key's last use is written anew when it is this old.
 const USE_AGE_MAX: Duration = Duration::from_secs(60);
@@ -65,10 +65,10 @@ impl Identities for Iam {
     }
 
     fn asked(&self, principal: &Principal, action: &str, region: &Region, at: Timestamp) {
-        let Some(id) = uses::id_of(&principal.identity) else { return };
+        let Some(id) = last_uses::id_of(&principal.identity) else { return };
         if let Some(noted) = self.uses.note(id, action, region.as_str(), at) {
             // not waited for: what is lost is told of again by the next use
-            drop(self.doors.ledger.write(|tx| uses::write(tx, noted)));
+            drop(self.doors.ledger.write(|tx| last_uses::write(tx, noted)));
         }
     }
 
@@ -193,7 +193,8 @@ impl Iam {
         keys.extend(mfa_keys(&keys, now.since(grant.issued_at)));
         keys.push(("aws:TokenIssueTime".to_owned(), grant.issued_at.iso()));
         if !grant.transitive_tags.is_empty() {
-            keys.push(("sts:TransitiveTagKeys".to_owned(), grant.transitive_tags.join(",")));
+            let name = Principal::TRANSITIVE_TAG_KEYS.to_owned();
+            keys.push((name, grant.transitive_tags.join(",")));
         }
         let account = who.account().cloned().unwrap_or_default();
         let principal = Principal {

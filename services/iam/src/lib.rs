@@ -11,8 +11,10 @@
 //!
 //! Begin reading at [`Iam`].
 
+mod entity;
 mod identities;
 mod lanes;
+mod last_uses;
 mod lookup;
 mod managed;
 mod ops;
@@ -25,7 +27,6 @@ mod room;
 mod rules;
 mod sessions;
 mod state;
-mod uses;
 
 pub use room::{Iam, RootKey};
 pub use state::tables;

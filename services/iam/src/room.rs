@@ -9,6 +9,7 @@ use haar_policy::{Document, Grammar};
 use haar_types::AccountId;
 use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, json_member, text_member};
 
+use crate::last_uses::Uses;
 use crate::lookup::find_mfa;
 use crate::ops::oidc_provider::find_oidc;
 use crate::ops::saml_provider::find_saml;
@@ -18,7 +19,6 @@ use crate::state::{
     AccessKeyRow, AccountRow, GroupRow, InstallRow, InstanceProfileRow, KeyOwner, MfaRow, Named,
     Owned, RoleRow, ServerCertificateRow, UserRow, owned,
 };
-use crate::uses::Uses;
 
 /// IAM's room. It is also the kernel's [`Identities`](haar_kernel::Identities) and the other
 /// rooms' [`IamPeek`](haar_iam_contract::peek::IamPeek).

@@ -68,6 +68,16 @@ async fn a_report_tells_of_what_an_identity_may_use_and_did() {
     let names: Vec<_> = tracked.iter().map(|it| it["ActionName"].as_str().unwrap()).collect();
     assert_eq!(names, ["GetUser", "ListUsers"]);
     assert_eq!(after[1]["LastAuthenticated"], Value::Null, "nobody used S3");
+    let written = house.doors.ledger.snapshot().row_counts();
+    let written = written.iter().find(|(table, _)| *table == "iam.last_use").unwrap().1;
+
+    // a report writes nobody's uses: what is noted is written once, when it is time
+    house.user("bob").await;
+    let bob = house.principal("bob").await;
+    let _ = house.call_as::<ListUsers>(bob, json!({})).await;
+    report(&house, &user_arn("ann"), true).await;
+    let now = house.doors.ledger.snapshot().row_counts();
+    assert!(now.contains(&("iam.last_use", written)), "{now:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,14 +7,13 @@ use haar_iam_contract::{
 };
 use haar_kernel::{Answer, Call, Query};
 use haar_ledger::Snapshot;
-use haar_types::Arn;
 use haar_wire::AwsError;
 
 use crate::Iam;
-use crate::lookup::{find_group, find_role, find_user, paged, policy_text};
-use crate::refusal::{invalid, no_such};
+use crate::entity::Entity;
+use crate::lookup::{paged, policy_text};
 use crate::rules::granting::grants_service;
-use crate::state::{Grants, GroupRow, Named as _, owned};
+use crate::state::{Grants, GroupRow, owned};
 
 /// An identity's policies, and whose they are.
 struct Held {
@@ -23,21 +22,16 @@ struct Held {
     name: String,
 }
 
-/// The identity of an ARN, and a user's groups behind it.
+/// The policies of an ARN's entity, and of a user's groups behind it.
 fn held_by(call: &Call, snapshot: &Snapshot, arn: &str) -> Result<Vec<Held>, AwsError> {
-    let parsed: Arn = arn.parse().map_err(|_| invalid(format!("ARN {arn} is not valid.")))?;
-    let missing = || no_such(format!("ARN {arn} was not found."));
-    let (kind, name) = parsed.resource().split_once('/').ok_or_else(missing)?;
-    let name = name.rsplit('/').next().unwrap_or_default();
     let account = &call.account;
     let of_group = |group: &GroupRow| Held {
         grants: group.grants.clone(),
         kind: PolicyOwnerEntityType::Group,
         name: group.name.clone(),
     };
-    let (found, held) = match kind {
-        "user" => {
-            let user = find_user(snapshot, account, name)?;
+    Ok(match Entity::find(snapshot, account, arn)? {
+        Entity::User(user) => {
             let groups = user.groups.iter();
             let groups = groups.filter_map(|it| snapshot.get::<GroupRow>(&owned(account, it)));
             let own = Held {
@@ -45,21 +39,14 @@ fn held_by(call: &Call, snapshot: &Snapshot, arn: &str) -> Result<Vec<Held>, Aws
                 kind: PolicyOwnerEntityType::User,
                 name: user.name.clone(),
             };
-            let groups = groups.map(|group| of_group(&group));
-            (user.arn(), std::iter::once(own).chain(groups).collect())
+            std::iter::once(own).chain(groups.map(|group| of_group(&group))).collect()
         }
-        "role" => {
-            let role = find_role(snapshot, account, name)?;
+        Entity::Role(role) => {
             let (grants, name) = (role.grants.clone(), role.name.clone());
-            (role.arn(), vec![Held { grants, kind: PolicyOwnerEntityType::Role, name }])
+            vec![Held { grants, kind: PolicyOwnerEntityType::Role, name }]
         }
-        "group" => {
-            let group = find_group(snapshot, account, name)?;
-            (group.arn(), vec![of_group(&group)])
-        }
-        _ => return Err(missing()),
-    };
-    if found == arn { Ok(held) } else { Err(missing()) }
+        Entity::Group(group) => vec![of_group(&group)],
+    })
 }
 
 /// The policies that grant a service, managed ones once each.

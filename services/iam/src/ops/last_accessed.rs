@@ -18,12 +18,12 @@ use haar_ledger::{Snapshot, Tx};
 use haar_types::{AccountId, Arn};
 use haar_wire::AwsError;
 
-use crate::lookup::{find_group, find_own_policy, find_role, find_user, paged, policy_text};
-use crate::policies::{sources_of_group, sources_of_role, sources_of_user};
-use crate::refusal::{invalid, no_such};
+use crate::entity::Entity;
+use crate::lookup::{find_own_policy, paged, policy_text};
+use crate::refusal::no_such;
 use crate::rules::granting::grants_service;
-use crate::state::{EntityUse, GroupRow, LastUseReportRow, LastUseRow, Named, RoleRow, UserRow};
-use crate::{Iam, managed, uses};
+use crate::state::{EntityUse, GroupRow, LastUseReportRow, LastUses, Named, RoleRow, UserRow};
+use crate::{Iam, managed};
 
 /// Services that can be used here, by their namespaces. *Ours*: AWS's reports list all of AWS.
 const SERVICES: [(&str, &str); 18] = [
@@ -61,38 +61,22 @@ struct Subject {
 
 /// The user, role, group or policy of an ARN.
 fn subject_of(account: &AccountId, snapshot: &Snapshot, arn: &str) -> Result<Subject, AwsError> {
-    let parsed: Arn = arn.parse().map_err(|_| invalid(format!("ARN {arn} is not valid.")))?;
-    let missing = || no_such(format!("ARN {arn} was not found."));
-    let (kind, name) = parsed.resource().split_once('/').ok_or_else(missing)?;
-    let name = name.rsplit('/').next().unwrap_or_default();
-    let text = |sources: Vec<crate::policies::Source>| sources.into_iter().map(|one| one.text);
-    let (found, subject) = match kind {
-        "user" => {
-            let user = find_user(snapshot, account, name)?;
-            let policies = text(sources_of_user(snapshot, &user)).collect();
-            (user.arn(), Subject { entities: vec![of_user(&user)], policies })
+    let is_policy = |arn: &Arn| arn.resource().starts_with("policy/");
+    if arn.parse::<Arn>().is_ok_and(|arn| is_policy(&arn)) {
+        if managed::find(arn).is_none() {
+            find_own_policy(snapshot, account, arn)?;
         }
-        "role" => {
-            let role = find_role(snapshot, account, name)?;
-            let policies = text(sources_of_role(snapshot, &role)).collect();
-            (role.arn(), Subject { entities: vec![of_role(&role)], policies })
-        }
-        "group" => {
-            let group = find_group(snapshot, account, name)?;
-            let policies = text(sources_of_group(snapshot, &group)).collect();
-            (group.arn(), Subject { entities: members(snapshot, &group), policies })
-        }
-        "policy" => {
-            if managed::find(arn).is_none() {
-                find_own_policy(snapshot, account, arn)?;
-            }
-            let policies = policy_text(snapshot, arn).into_iter().collect();
-            let entities = bearers(account, snapshot, arn);
-            (arn.to_owned(), Subject { entities, policies })
-        }
-        _ => return Err(missing()),
+        let policies = policy_text(snapshot, arn).into_iter().collect();
+        return Ok(Subject { entities: bearers(account, snapshot, arn), policies });
+    }
+    let found = Entity::find(snapshot, account, arn)?;
+    let policies = found.sources(snapshot).into_iter().map(|source| source.text).collect();
+    let entities = match &found {
+        Entity::User(user) => vec![of_user(user)],
+        Entity::Role(role) => vec![of_role(role)],
+        Entity::Group(group) => members(snapshot, group),
     };
-    if found == arn { Ok(subject) } else { Err(missing()) }
+    Ok(Subject { entities, policies })
 }
 
 fn of_user(user: &UserRow) -> EntityUse {
@@ -139,7 +123,6 @@ impl Command<GenerateServiceLastAccessedDetails> for Iam {
         input: GenerateServiceLastAccessedDetailsRequest,
     ) -> Answer<GenerateServiceLastAccessedDetails> {
         let subject = subject_of(&call.account, tx, &input.arn)?;
-        uses::write(tx, self.uses.noted()); // so that the report knows of them
         let may_use = |namespace: &str| {
             subject.policies.iter().any(|policy| grants_service(policy, namespace))
         };
@@ -147,7 +130,7 @@ impl Command<GenerateServiceLastAccessedDetails> for Iam {
         let services = granted
             .map(|(namespace, _)| {
                 let used = |one: &EntityUse| EntityUse {
-                    actions: actions_of(tx, &one.id, namespace),
+                    actions: of_service(self.last_uses_of(tx, &one.id), namespace),
                     ..one.clone()
                 };
                 ((*namespace).to_owned(), subject.entities.iter().map(used).collect())
@@ -166,13 +149,10 @@ impl Command<GenerateServiceLastAccessedDetails> for Iam {
     }
 }
 
-/// What an identity asked for of a service.
-fn actions_of(snapshot: &Snapshot, id: &String, namespace: &str) -> crate::state::LastUses {
-    let row = snapshot.get::<LastUseRow>(id);
-    let actions = row.iter().flat_map(|row| &row.actions);
-    let is_own = |action: &str| action.split(':').next() == Some(namespace);
-    let own = actions.filter(|(action, _)| is_own(action));
-    own.map(|(action, last)| (action.clone(), last.clone())).collect()
+/// What of these uses is a service's.
+fn of_service(mut uses: LastUses, namespace: &str) -> LastUses {
+    uses.retain(|action, _| action.split(':').next() == Some(namespace));
+    uses
 }
 
 /// Forgets the reports of the day before, and the oldest where an account has many.

@@ -21,10 +21,10 @@ use haar_types::{AccountId, Arn, Tags};
 use haar_wire::AwsError;
 
 use crate::Iam;
-use crate::lookup::{find_group, find_role, find_user, paged};
-use crate::policies::{Source, bounded_by, sources_of_group, sources_of_role, sources_of_user};
+use crate::entity::Entity;
+use crate::lookup::{find_role, find_user, paged};
+use crate::policies::{Source, bounded_by};
 use crate::refusal::{invalid, malformed, no_such};
-use crate::state::Named as _;
 
 /// What is to be decided, and by which policies.
 struct Simulation {
@@ -197,30 +197,11 @@ impl Iam {
                 "Invalid Entity Arn: {arn} does not clearly define entity type and name."
             ))
         };
-        let parsed: Arn = arn.parse().map_err(|_| refused())?;
-        let name = parsed.resource().rsplit('/').next().unwrap_or_default();
-        // policies were weighed for this very ARN: it names nobody but by all of its parts
+        let parsed = arn.parse::<Arn>().ok().filter(Entity::is_named_by).ok_or_else(refused)?;
         let other = || no_such(format!("The entity with ARN {arn} cannot be found."));
-        match parsed.resource().split_once('/') {
-            Some(("user", _)) => {
-                let user = find_user(snapshot, &call.account, name)?;
-                let user = Some(user).filter(|user| user.arn() == arn).ok_or_else(other)?;
-                let boundary = bounded_by(snapshot, &self.parsed, user.boundary.as_deref());
-                Ok((sources_of_user(snapshot, &user), boundary))
-            }
-            Some(("group", _)) => {
-                let group = find_group(snapshot, &call.account, name)?;
-                let group = Some(group).filter(|group| group.arn() == arn).ok_or_else(other)?;
-                Ok((sources_of_group(snapshot, &group), None))
-            }
-            Some(("role", _)) => {
-                let role = find_role(snapshot, &call.account, name)?;
-                let role = Some(role).filter(|role| role.arn() == arn).ok_or_else(other)?;
-                let boundary = bounded_by(snapshot, &self.parsed, role.boundary.as_deref());
-                Ok((sources_of_role(snapshot, &role), boundary))
-            }
-            _ => Err(refused()),
-        }
+        let found = Entity::named(snapshot, &call.account, &parsed)?.ok_or_else(other)?;
+        let boundary = bounded_by(snapshot, &self.parsed, found.boundary());
+        Ok((found.sources(snapshot), boundary))
     }
 }
 

@@ -55,11 +55,6 @@ impl Uses {
         Some(std::mem::take(&mut pending.noted))
     }
 
-    /// What is not written yet.
-    pub(crate) fn noted(&self) -> Noted {
-        self.0.lock().noted.clone()
-    }
-
     /// Forgets all, for a reset.
     pub(crate) fn forget(&self) {
         *self.0.lock() = Pending::default();
@@ -67,12 +62,18 @@ impl Uses {
 }
 
 impl Iam {
+    /// What an identity asked for, with what is not written yet.
+    pub(crate) fn last_uses_of(&self, snapshot: &Snapshot, id: &String) -> LastUses {
+        let written = snapshot.get::<LastUseRow>(id);
+        let mut uses = written.map(|row| row.actions.clone()).unwrap_or_default();
+        uses.extend(self.uses.0.lock().noted.get(id).cloned().unwrap_or_default());
+        uses
+    }
+
     /// When a role was last used, and where.
     pub(crate) fn role_last_used(&self, snapshot: &Snapshot, id: &String) -> RoleLastUsed {
-        let written = snapshot.get::<LastUseRow>(id);
-        let written = written.iter().flat_map(|row| row.actions.values());
-        let noted = self.uses.0.lock().noted.get(id).cloned().unwrap_or_default();
-        let last = written.chain(noted.values()).max_by_key(|last| last.at);
+        let uses = self.last_uses_of(snapshot, id);
+        let last = uses.values().max_by_key(|last| last.at);
         RoleLastUsed {
             last_used_date: last.map(|last| last.at),
             region: last.map(|last| last.region.clone()),
