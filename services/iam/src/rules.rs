@@ -18,7 +18,7 @@ pub(crate) use ids::{
     IdKind, account_of_access_key, derived_role_id, mint_access_key_id, mint_certificate_id,
     mint_id, mint_secret,
 };
-pub(crate) use linked_roles::linked_role_name;
+pub(crate) use linked_roles::{has_linked_roles, linked_role_name};
 pub(crate) use picture::qr_png;
 
 /// Most bytes of a managed policy, white space not counted.

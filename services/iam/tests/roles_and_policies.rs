@@ -228,6 +228,12 @@ async fn a_linked_role_is_its_services_to_change() {
     );
     let again = house.call::<CreateServiceLinkedRole>(service).await.unwrap_err();
     assert_eq!(again.0, "InvalidInput");
+    for unknown in ["ecs", "ECS.amazonaws.com", ".amazonaws.com", "ecs.example.com"] {
+        let input = json!({ "AWSServiceName": unknown });
+        let refusal = house.call::<CreateServiceLinkedRole>(input).await.unwrap_err();
+        let text = format!("Cannot find Service Linked Role template for {unknown}");
+        assert_eq!(refusal, ("InvalidInput".to_owned(), text));
+    }
     let role = json!({ "RoleName": "AWSServiceRoleForECS" });
     let refusal = house.call::<DeleteRole>(role.clone()).await.unwrap_err();
     assert_eq!(refusal.0, "UnmodifiableEntity");

@@ -11,7 +11,7 @@ use haar_ledger::{Snapshot, Tx};
 
 use crate::lookup::find_role;
 use crate::refusal::{invalid, no_such};
-use crate::rules::{IdKind, SESSION_SECONDS_DEFAULT, linked_role_name, mint_id};
+use crate::rules::{IdKind, SESSION_SECONDS_DEFAULT, has_linked_roles, linked_role_name, mint_id};
 use crate::state::{Grants, LastUseRow, RoleRow, owned};
 use crate::{Iam, render};
 
@@ -23,6 +23,9 @@ impl Command<CreateServiceLinkedRole> for Iam {
         input: CreateServiceLinkedRoleRequest,
     ) -> Answer<CreateServiceLinkedRole> {
         let service = input.aws_service_name;
+        if !has_linked_roles(&service) {
+            return Err(invalid(format!("Cannot find Service Linked Role template for {service}")));
+        }
         let name = linked_role_name(&service, input.custom_suffix.as_deref());
         if tx.contains::<RoleRow>(&owned(&call.account, &name)) {
             return Err(invalid(format!(

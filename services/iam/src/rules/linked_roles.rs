@@ -21,6 +21,15 @@ const NAMES: [(&str, &str); 16] = [
     ("apidestinations.events.amazonaws.com", "AmazonEventBridgeApiDestinations"),
 ];
 
+/// Whether a service can have roles of its own. *Ours*: AWS has a list of its services, here all
+/// that are named as they are pass.
+pub(crate) fn has_linked_roles(service: &str) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let label = |label: &str| !label.is_empty() && label.bytes().all(is_plain);
+    let name = service.strip_suffix(".amazonaws.com");
+    name.is_some_and(|name| name.split('.').all(label))
+}
+
 /// `AWSServiceRoleForNAME`, with the suffix behind an underscore.
 pub(crate) fn linked_role_name(service: &str, suffix: Option<&str>) -> String {
     let known = NAMES.iter().find(|(known, _)| *known == service);
