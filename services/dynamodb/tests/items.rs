@@ -5,7 +5,7 @@
 mod house;
 
 use haar_dynamodb_contract::*;
-use house::{House, invalid, item, key, refused, sorts};
+use house::{House, invalid, item, key, keys, refused, sorts};
 use serde_json::{Value, json};
 
 #[tokio::test(start_paused = true)]
@@ -162,6 +162,95 @@ async fn what_is_no_item_is_refused() {
         "ExpressionAttributeValues": { ":p": { "S": "b" } } });
     let text = format!("{one}Cannot update attribute p. This attribute is part of the key");
     assert_eq!(house.call::<UpdateItem>(input).await, invalid(&text));
+}
+
+/// A table with sort keys of text, and an index by `g` and `h`.
+async fn house_of_texts() -> House {
+    let house = House::new();
+    let define = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let index = json!({
+        "IndexName": "by-g", "Projection": { "ProjectionType": "ALL" },
+        "KeySchema": keys("g", "h"),
+    });
+    let more = json!({
+        "AttributeDefinitions": [define("p"), define("s"), define("g"), define("h")],
+        "GlobalSecondaryIndexes": [index],
+    });
+    house.table("tab", more).await;
+    house
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_that_are_too_long_are_refused_wherever_they_are_named() {
+    let house = house_of_texts().await;
+    let text = |length: usize| json!({ "S": "x".repeat(length) });
+    let one = "One or more parameter values were invalid: ";
+    let hash = format!("{one}Size of hashkey has exceeded the maximum size limit of2048 bytes");
+    let range =
+        format!("{one}Aggregated size of all range keys has exceeded the size limit of 1024 bytes");
+    for (p, s, refusal) in [(2048, 1024, None), (2049, 1, Some(&hash)), (1, 1025, Some(&range))] {
+        let key = json!({ "p": text(p), "s": text(s) });
+        let get = json!({ "TableName": "tab", "Key": key });
+        let values = json!({ ":p": text(p), ":s": text(s) });
+        let query = |condition: &str| {
+            json!({
+                "TableName": "tab", "KeyConditionExpression": condition,
+                "ExpressionAttributeValues": values,
+            })
+        };
+        let answers = [
+            house.call::<GetItem>(get.clone()).await,
+            house.call::<DeleteItem>(get).await,
+            house.call::<Query>(query("p = :p AND s = :s")).await,
+            house.call::<Query>(query("p = :p AND begins_with(s, :s)")).await,
+            house.call::<Query>(query("p = :p AND s BETWEEN :s AND :s")).await,
+            house.call::<PutItem>(json!({ "TableName": "tab", "Item": key })).await,
+        ];
+        for answer in answers {
+            match refusal {
+                Some(refusal) => assert_eq!(answer, invalid(refusal)),
+                None => assert!(answer.is_ok(), "{answer:?}"),
+            }
+        }
+    }
+    for (name, length, max) in [("g", 2049, 2048), ("h", 1025, 1024)] {
+        let mut item = json!({ "p": text(1), "s": text(1), "g": text(1), "h": text(1) });
+        item[name] = text(length);
+        let text = format!(
+            "{one}Size limit exceeded for Index Key {name} Actual Size: {length} bytes Max Size: \
+             {max} bytes IndexName: by-g"
+        );
+        let put = json!({ "TableName": "tab", "Item": item });
+        assert_eq!(house.call::<PutItem>(put).await, invalid(&text));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn expressions_have_bounds() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let check = async |condition: String| {
+        let input = json!({
+            "TableName": "tab", "Item": item("a", 1, json!({})), "ConditionExpression": condition,
+        });
+        house.call::<PutItem>(input).await
+    };
+    let many = |count: usize| vec!["z<>y"; count].join(" OR ");
+    assert!(check(many(150)).await.is_ok(), "150 comparisons and 149 ORs");
+    let text = "Invalid ConditionExpression: The expression contains too many operators; operator \
+                count: 301";
+    assert_eq!(check(many(151)).await, invalid(text));
+    let nested = |count: usize| "z<>y OR (".repeat(count) + "z<>y" + &")".repeat(count);
+    assert!(check(nested(140)).await.is_ok());
+    let index = |index: &str| format!("attribute_not_exists(z[{index}])");
+    assert!(check(index("4294967294")).await.is_ok());
+    for far in ["4294967295", "99999999999999999999999"] {
+        let text = format!(
+            "Invalid ConditionExpression: List index is not within the allowable range; index: \
+             [{far}]"
+        );
+        assert_eq!(check(index(far)).await, invalid(&text));
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -35,6 +35,24 @@ async fn a_table_comes_is_listed_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_table_that_is_being_changed_is_not_deleted() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let protects =
+        |protects: bool| json!({ "TableName": "tab", "DeletionProtectionEnabled": protects });
+    house.ok::<UpdateTable>(protects(false)).await;
+    let busy = refused(
+        "ResourceInUseException",
+        "Attempt to change a resource which is still in use: Table is being updated: tab",
+    );
+    let delete = json!({ "TableName": "tab" });
+    assert_eq!(house.call::<DeleteTable>(delete.clone()).await, busy);
+    assert_eq!(house.call::<UpdateTable>(protects(true)).await, busy);
+    house.active("tab").await;
+    house.ok::<DeleteTable>(delete).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_no_table_is_refused() {
     let house = House::new();
     house.table("there", json!({})).await;

@@ -8,7 +8,7 @@ use super::expression::Placeholders;
 use super::expression::ast::{Comparator, Condition, Operand};
 use super::expression::condition;
 use super::key_bytes::{push, push_open, spread};
-use super::schema::{KeyPart, KeySchema};
+use super::schema::{KeyPart, KeySchema, check_hash_size, check_range_size};
 use super::value::{Attr, Item, Kind};
 use crate::engine::{Span, end_of};
 use crate::refusal::{invalid, invalid_parameter};
@@ -135,6 +135,7 @@ pub(crate) fn of_parts(parts: Vec<Part>, schema: &KeySchema) -> Result<KeyCondit
     let hash = hash.ok_or_else(|| missed(&schema.hash.name))?;
     let RangeCondition::Compare(Comparator::Equal, hash) = hash else { return Err(unsupported()) };
     check_type(&schema.hash, &hash)?;
+    check_hash_size(&hash)?;
     match (&schema.range, &range) {
         (Some(part), None) if count == 2 => return Err(missed(&part.name)),
         (None, _) if count == 2 => return Err(unsupported()),
@@ -160,15 +161,19 @@ fn check_type(part: &KeyPart, value: &Attr) -> Result<(), AwsError> {
 }
 
 fn check_range(part: &KeyPart, condition: &RangeCondition) -> Result<(), AwsError> {
+    let check = |value: &Attr| {
+        check_type(part, value)?;
+        check_range_size(value)
+    };
     match condition {
-        RangeCondition::Compare(_, value) => check_type(part, value),
+        RangeCondition::Compare(_, value) => check(value),
         RangeCondition::BeginsWith(value) => match value.kind() == part.kind() {
-            true => Ok(()),
+            true => check_range_size(value),
             false => Err(invalid_parameter("Condition parameter type does not match schema type")),
         },
         RangeCondition::Between(low, high) => {
-            check_type(part, low)?;
-            check_type(part, high)
+            check(low)?;
+            check(high)
         }
     }
 }

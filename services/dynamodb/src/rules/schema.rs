@@ -136,19 +136,13 @@ impl KeySchema {
     }
 
     fn check_sizes(&self, item: &Item) -> Result<(), AwsError> {
-        let size = |part: &KeyPart| item.get(&part.name).and_then(Attr::extent).unwrap_or(0);
-        if size(&self.hash) > HASH_BYTES_MAX {
-            return Err(invalid_parameter(format!(
-                "Size of hashkey has exceeded the maximum size limit of{HASH_BYTES_MAX} bytes"
-            )));
+        if let Some(hash) = item.get(&self.hash.name) {
+            check_hash_size(hash)?;
         }
-        if self.range.as_ref().is_some_and(|range| size(range) > RANGE_BYTES_MAX) {
-            return Err(invalid_parameter(format!(
-                "Aggregated size of all range keys has exceeded the size limit of \
-                 {RANGE_BYTES_MAX} bytes"
-            )));
+        match self.range.as_ref().and_then(|range| item.get(&range.name)) {
+            Some(range) => check_range_size(range),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// What an index of the table asks of an item: keys of the right type, not empty.
@@ -163,6 +157,14 @@ impl KeySchema {
                     value.kind().code()
                 )));
             }
+            let max = if part == &self.hash { HASH_BYTES_MAX } else { RANGE_BYTES_MAX };
+            if let Some(size) = value.extent().filter(|size| *size > max) {
+                return Err(invalid_parameter(format!(
+                    "Size limit exceeded for Index Key {} Actual Size: {size} bytes Max Size: \
+                     {max} bytes IndexName: {name}",
+                    part.name
+                )));
+            }
             if value.extent() == Some(0) {
                 return Err(invalid(format!(
                     "One or more parameter values are not valid. A value specified for a \
@@ -173,7 +175,28 @@ impl KeySchema {
                 )));
             }
         }
-        self.check_sizes(item)
+        Ok(())
+    }
+}
+
+/// Refuses a partition key that is too long, also where nothing is written.
+pub(crate) fn check_hash_size(value: &Attr) -> Result<(), AwsError> {
+    match value.extent().is_some_and(|size| size > HASH_BYTES_MAX) {
+        true => Err(invalid_parameter(format!(
+            "Size of hashkey has exceeded the maximum size limit of{HASH_BYTES_MAX} bytes"
+        ))),
+        false => Ok(()),
+    }
+}
+
+/// Refuses a sort key that is too long.
+pub(crate) fn check_range_size(value: &Attr) -> Result<(), AwsError> {
+    match value.extent().is_some_and(|size| size > RANGE_BYTES_MAX) {
+        true => Err(invalid_parameter(format!(
+            "Aggregated size of all range keys has exceeded the size limit of {RANGE_BYTES_MAX} \
+             bytes"
+        ))),
+        false => Ok(()),
     }
 }
 

@@ -6,8 +6,8 @@ use haar_ledger::Tx;
 
 use crate::Dynamodb;
 use crate::lookup::find_table;
-use crate::ops::table::end_stream;
-use crate::refusal::{in_use, invalid};
+use crate::ops::table::{check_status, end_stream};
+use crate::refusal::invalid;
 use crate::render;
 use crate::state::TableRow;
 
@@ -15,25 +15,12 @@ use crate::state::TableRow;
 impl Command<DeleteTable> for Dynamodb {
     fn command(&self, call: &Call, tx: &mut Tx, input: DeleteTableInput) -> Answer<DeleteTable> {
         let mut row = TableRow::clone(&*find_table(tx, call, &input.table_name)?);
-        let name = row.name().to_owned();
-        match row.status {
-            TableStatus::Creating => {
-                let text = "Attempt to change a resource which is still in use: Table is being \
-                            created";
-                return Err(in_use(format!("{text}: {name}")));
-            }
-            TableStatus::Deleting => {
-                let text = "Attempt to change a resource which is still in use: Table is being \
-                            deleted";
-                return Err(in_use(format!("{text}: {name}")));
-            }
-            _ if row.is_protected => {
-                return Err(invalid(
-                    "Resource cannot be deleted as it is currently protected against deletion. \
-                     Disable deletion protection first.",
-                ));
-            }
-            _ => {}
+        check_status(&row)?;
+        if row.is_protected {
+            return Err(invalid(
+                "Resource cannot be deleted as it is currently protected against deletion. Disable \
+                 deletion protection first.",
+            ));
         }
         row.status = TableStatus::Deleting;
         end_stream(tx, &mut row, call.now);

@@ -11,10 +11,10 @@ use haar_ledger::Tx;
 use haar_wire::AwsError;
 
 use super::create::{self, check_indexes, global, new_stream, stream_row, wanted_stream};
-use super::end_stream;
+use super::{check_status, end_stream};
 use crate::Dynamodb;
 use crate::lookup::find_table;
-use crate::refusal::{in_use, invalid, invalid_parameter, limit, no_global_tables, no_resource};
+use crate::refusal::{invalid, invalid_parameter, limit, no_global_tables, no_resource};
 use crate::render;
 use crate::rules::definition::{self, throughput};
 use crate::rules::throughput::changed;
@@ -43,19 +43,6 @@ impl Command<UpdateTable> for Dynamodb {
         tx.put(row);
         Ok(UpdateTableOutput { table_description: Some(description) })
     }
-}
-
-fn check_status(row: &TableRow) -> Result<(), AwsError> {
-    let what = match row.status {
-        TableStatus::Creating => "created",
-        TableStatus::Updating => "updated",
-        TableStatus::Deleting => "deleted",
-        _ => return Ok(()),
-    };
-    Err(in_use(format!(
-        "Attempt to change a resource which is still in use: Table is being {what}: {}",
-        row.name()
-    )))
 }
 
 fn check_asked(input: &UpdateTableInput) -> Result<(), AwsError> {

@@ -11,8 +11,8 @@ use super::path::Path;
 use super::placeholders::Placeholders;
 use crate::refusal::invalid;
 
-/// Parentheses within each other at most. *Ours*: AWS bounds operators.
-const DEPTH_MAX: usize = 60;
+/// Parentheses within each other at most. *Ours*: AWS bounds operators alone.
+const DEPTH_MAX: usize = 150;
 
 /// Values of an `IN` at most.
 const IN_MAX: usize = 100;
@@ -49,6 +49,7 @@ impl Grammar<'_, '_> {
     fn or(&mut self) -> Result<Condition, String> {
         let mut left = self.and()?;
         while self.parser.take_word("OR") {
+            self.parser.operator()?;
             left = Condition::Or(Box::new(left), Box::new(self.and()?));
         }
         Ok(left)
@@ -57,6 +58,7 @@ impl Grammar<'_, '_> {
     fn and(&mut self) -> Result<Condition, String> {
         let mut left = self.not()?;
         while self.parser.take_word("AND") {
+            self.parser.operator()?;
             left = Condition::And(Box::new(left), Box::new(self.not()?));
         }
         Ok(left)
@@ -67,6 +69,7 @@ impl Grammar<'_, '_> {
         let read = match self.parser.is_word("NOT") {
             true => {
                 self.parser.next();
+                self.parser.operator()?;
                 self.not().map(|inner| Condition::Not(Box::new(inner)))
             }
             false if self.parser.is_symbol("(") => self.parenthesised(),
@@ -79,7 +82,7 @@ impl Grammar<'_, '_> {
     fn deeper(&mut self) -> Result<(), String> {
         self.depth += 1;
         match self.depth > DEPTH_MAX {
-            true => Err("The expression contains too many operators; operator count".to_owned()),
+            true => Err("The expression nests too deeply;".to_owned()),
             false => Ok(()),
         }
     }
@@ -104,11 +107,13 @@ impl Grammar<'_, '_> {
         };
         if let Some(comparator) = self.comparator() {
             self.parser.next();
+            self.parser.operator()?;
             let right = self.operand()?;
             types::compared(comparator, &left, &right)?;
             return Ok(Condition::Compare(left, comparator, right));
         }
         if self.parser.take_word("BETWEEN") {
+            self.parser.operator()?;
             let low = self.operand()?;
             if !self.parser.take_word("AND") {
                 return Err(self.parser.unexpected());
@@ -118,6 +123,7 @@ impl Grammar<'_, '_> {
             return Ok(Condition::Between(left, low, high));
         }
         if self.parser.take_word("IN") {
+            self.parser.operator()?;
             return self.list_of(left);
         }
         match left {
@@ -189,6 +195,7 @@ impl Grammar<'_, '_> {
             }
             _ => return Err(format!("Invalid function name; function: {name}")),
         };
+        self.parser.operator()?;
         self.parser.next();
         self.parser.next();
         let mut given = vec![self.operand()?];

@@ -7,12 +7,17 @@ use super::reserved::is_reserved;
 
 /// Bytes of an expression at most.
 const BYTES_MAX: usize = 4096;
+/// Operators and functions of an expression at most.
+const OPERATORS_MAX: usize = 300;
+/// The highest place in a list that can be named.
+const INDEX_MAX: usize = u32::MAX as usize - 1;
 
 /// Reads one expression.
 pub(super) struct Parser<'t, 'p> {
     text: &'t str,
     tokens: Vec<Token<'t>>,
     at: usize,
+    operator_count: usize,
     pub(super) placeholders: &'p mut Placeholders,
 }
 
@@ -28,7 +33,7 @@ impl<'t, 'p> Parser<'t, 'p> {
                 text.len()
             ));
         }
-        Ok(Self { text, tokens, at: 0, placeholders })
+        Ok(Self { text, tokens, at: 0, operator_count: 0, placeholders })
     }
 
     /// How many tokens were taken.
@@ -85,6 +90,19 @@ impl<'t, 'p> Parser<'t, 'p> {
         }
     }
 
+    /// Counts one more operator or function. AWS docs: *Developer Guide > Quotas*, Expression
+    /// parameters.
+    pub(super) fn operator(&mut self) -> Result<(), String> {
+        self.operator_count += 1;
+        match self.operator_count > OPERATORS_MAX {
+            true => Err(format!(
+                "The expression contains too many operators; operator count: {}",
+                self.operator_count
+            )),
+            false => Ok(()),
+        }
+    }
+
     /// Refuses anything that is left.
     pub(super) fn expect_end(&self) -> Result<(), String> {
         match self.peek().kind {
@@ -114,15 +132,24 @@ impl<'t, 'p> Parser<'t, 'p> {
             if self.take_symbol(".") {
                 path.steps.push(Step::Name(self.path_name()?));
             } else if self.take_symbol("[") {
-                let token = self.peek();
-                let index = token.text.parse().ok().filter(|_| token.kind == Kind::Number);
-                path.steps.push(Step::Index(index.ok_or_else(|| self.unexpected())?));
-                self.next();
+                path.steps.push(Step::Index(self.index()?));
                 self.expect_symbol("]")?;
             } else {
                 return Ok(path);
             }
         }
+    }
+
+    fn index(&mut self) -> Result<usize, String> {
+        let token = self.peek();
+        if token.kind != Kind::Number {
+            return Err(self.unexpected());
+        }
+        self.next();
+        let index = token.text.parse().ok().filter(|index| *index <= INDEX_MAX);
+        index.ok_or_else(|| {
+            format!("List index is not within the allowable range; index: [{}]", token.text)
+        })
     }
 
     fn path_name(&mut self) -> Result<String, String> {

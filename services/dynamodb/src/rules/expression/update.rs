@@ -91,6 +91,7 @@ impl Grammar<'_, '_> {
         let left = self.source()?;
         let operator = ["+", "-"].into_iter().find(|symbol| self.parser.is_symbol(symbol));
         let Some(operator) = operator else { return Ok(left) };
+        self.parser.operator()?;
         self.parser.next();
         let right = self.source()?;
         for source in [&left, &right] {
@@ -143,6 +144,7 @@ impl Grammar<'_, '_> {
             });
         }
         self.deeper()?;
+        self.parser.operator()?;
         self.parser.next();
         self.parser.next();
         let mut given = vec![self.source()?];
