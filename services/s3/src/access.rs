@@ -112,7 +112,7 @@ impl Room for S3 {
 
     fn misdirected(&self, parts: &Parts) -> Option<AwsError> {
         let path = haar_wire::labelled_path(&SERVICE, parts, Some(SERVICE.signing_name));
-        Some(method::refused(&parts.method, &path, parts.uri.query().unwrap_or_default()))
+        Some(method::refused(parts, &path))
     }
 
     /// Objects are there for any page that policies and ACLs let in, and so are lists of them;

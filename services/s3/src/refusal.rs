@@ -3,6 +3,8 @@
 use haar_kv::KvError;
 use haar_wire::AwsError;
 
+use crate::state::BucketRow;
+
 pub(crate) fn no_such_bucket(name: &str) -> AwsError {
     AwsError::new("NoSuchBucket", 404, "The specified bucket does not exist")
         .element("BucketName", name)
@@ -24,9 +26,15 @@ pub(crate) fn no_such_upload(id: &str) -> AwsError {
     AwsError::new("NoSuchUpload", 404, text).element("UploadId", id)
 }
 
-pub(crate) fn bucket_not_empty(name: &str) -> AwsError {
-    let text = "The bucket you tried to delete is not empty";
-    AwsError::new("BucketNotEmpty", 409, text).element("BucketName", name)
+pub(crate) fn bucket_not_empty(bucket: &BucketRow) -> AwsError {
+    let text = match bucket.versioning {
+        None => "The bucket you tried to delete is not empty",
+        Some(_) => {
+            "The bucket you tried to delete is not empty. You must delete all versions in the \
+             bucket."
+        }
+    };
+    AwsError::new("BucketNotEmpty", 409, text).element("BucketName", &bucket.name)
 }
 
 /// Something that a request was to be done to does not allow it.

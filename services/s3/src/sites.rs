@@ -40,8 +40,7 @@ impl Sites {
         if let Some(bucket) = website::bucket_of(host) {
             return Some(Kind::Page(bucket.to_owned()));
         }
-        let is_preflight = parts.method == Method::OPTIONS
-            && parts.headers.contains_key("access-control-request-method");
+        let is_preflight = parts.method == Method::OPTIONS;
         let is_form = parts.method == Method::POST && form_body::is_form(parts);
         if !is_preflight && !is_form {
             return None;

@@ -185,7 +185,7 @@ impl Store {
         let range = prefix(bucket.id, "");
         let one = self.objects.prefix(&range).next().or(self.versions.prefix(&range).next());
         match one {
-            Some(Ok(_)) => Err(refusal::bucket_not_empty(&bucket.name)),
+            Some(Ok(_)) => Err(refusal::bucket_not_empty(bucket)),
             Some(Err(error)) => Err(refusal::disk(&error)),
             None => {
                 self.going.write().insert(bucket.id);

@@ -6,8 +6,9 @@
 mod house;
 
 use bytes::Bytes;
-use haar_kernel::Inbound;
+use haar_kernel::{Inbound, Site as _};
 use haar_s3_contract::model::*;
+use haar_wire::Body;
 use house::House;
 use http::{Method, Request};
 use serde_json::json;
@@ -29,8 +30,18 @@ async fn asked(
     headers: &[(&str, &[u8])],
     body: &'static str,
 ) -> (u16, http::HeaderMap, String) {
+    asked_with(house, (method, path, SIGNED), headers, body).await
+}
+
+/// The same with an `Authorization` of one's own.
+async fn asked_with(
+    house: &House,
+    (method, path, signed): (Method, &str, &str),
+    headers: &[(&str, &[u8])],
+    body: &'static str,
+) -> (u16, http::HeaderMap, String) {
     let mut request = Request::builder().method(method).uri(path).header("host", "localhost:4566");
-    request = request.header("authorization", SIGNED).header("content-length", body.len());
+    request = request.header("authorization", signed).header("content-length", body.len());
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
@@ -74,6 +85,48 @@ async fn what_a_query_names_is_not_done_to_the_whole() {
         let (status, _, text) = asked(&house, (Method::GET, path), &[], "").await;
         assert_eq!(status, 200, "{path}: {text}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_signature_that_names_no_service_is_answered_as_s3_does() {
+    let house = house().await;
+    for signed in
+        ["AWS4-HMAC-SHA256 Credential=a/b", "AWS4-HMAC-SHA256 Credential=a/b/c/d", "AWS key", "x"]
+    {
+        let (status, _, text) =
+            asked_with(&house, (Method::GET, "/bbb/none", signed), &[], "").await;
+        assert!(status == 404 && text.contains("<Code>NoSuchKey</Code>"), "{signed}: {text}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_question_across_origins_that_lacks_a_part_is_told_which() {
+    let house = house().await;
+    let sites = house.room.sites();
+    let ask = async |headers: &[(&str, &str)]| {
+        let mut request = Request::options("/bbb/k").header("host", "localhost:4566");
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let (parts, ()) = request.body(()).unwrap().into_parts();
+        assert!(sites.claims("localhost", &parts));
+        let answer = sites.serve(Request::from_parts(parts, Body::empty())).await;
+        let text = answer.body().as_bytes().map(|body| String::from_utf8_lossy(body).into_owned());
+        (answer.status().as_u16(), text.unwrap_or_default())
+    };
+    let origin = ("origin", "http://a.test");
+    let method = ("access-control-request-method", "GET");
+    for (headers, wanted) in [
+        (&[][..], "Insufficient information. Origin request header needed."),
+        (&[method][..], "Insufficient information. Origin request header needed."),
+        (&[origin][..], "Invalid Access-Control-Request-Method: null"),
+    ] {
+        let (status, text) = ask(headers).await;
+        assert_eq!(status, 400, "{text}");
+        assert!(text.contains(&format!("<Code>BadRequest</Code><Message>{wanted}<")), "{text}");
+    }
+    let (status, text) = ask(&[origin, method]).await;
+    assert!(status == 403 && text.contains("<Code>AccessForbidden</Code>"), "{text}");
 }
 
 #[tokio::test(start_paused = true)]

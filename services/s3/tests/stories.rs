@@ -50,8 +50,20 @@ async fn a_bucket_is_made_once_and_goes_when_it_is_empty() {
     let (code, _) = house.call::<CreateBucket>(json!({ "Bucket": "B_" })).await.unwrap_err();
     assert_eq!(code, "InvalidBucketName");
     house.put("k", "x").await;
-    let (code, _) = house.call::<DeleteBucket>(json!({ "Bucket": "bbb" })).await.unwrap_err();
-    assert_eq!(code, "BucketNotEmpty");
+    let (code, _) =
+        house.call::<CreateBucket>(json!({ "Bucket": "amzn-s3-demo-b" })).await.unwrap_err();
+    assert_eq!(code, "InvalidBucketName");
+    let full = house.call::<DeleteBucket>(json!({ "Bucket": "bbb" })).await.unwrap_err();
+    let text = "The bucket you tried to delete is not empty";
+    assert_eq!(full, ("BucketNotEmpty".to_owned(), text.to_owned()));
+    let versioned = json!({ "Bucket": "ver" });
+    house.ok::<CreateBucket>(versioned.clone()).await;
+    let keeps = json!({ "Bucket": "ver", "VersioningConfiguration": { "Status": "Enabled" } });
+    house.ok::<PutBucketVersioning>(keeps).await;
+    house.ok::<DeleteObject>(json!({ "Bucket": "ver", "Key": "k" })).await;
+    let full = house.call::<DeleteBucket>(versioned).await.unwrap_err();
+    let text = format!("{text}. You must delete all versions in the bucket.");
+    assert_eq!(full, ("BucketNotEmpty".to_owned(), text));
     house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
     house.ok::<DeleteBucket>(json!({ "Bucket": "bbb" })).await;
     let (code, _) = house.call::<HeadBucket>(json!({ "Bucket": "bbb" })).await.unwrap_err();

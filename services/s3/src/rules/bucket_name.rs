@@ -3,7 +3,7 @@
 use haar_wire::AwsError;
 
 /// What names must not begin with.
-const PREFIXES: [&str; 4] = ["xn--", "sthree-", "amzn-s3-demo-", "arn:"];
+const PREFIXES: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
 /// What they must not end with.
 const SUFFIXES: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
 
@@ -24,7 +24,7 @@ fn is_legal(name: &str) -> bool {
         && name.bytes().all(|byte| letter(byte) || byte == b'-' || byte == b'.')
         && !name.contains("..")
         && name.parse::<std::net::Ipv4Addr>().is_err()
-        && !PREFIXES[..2].iter().any(|prefix| name.starts_with(prefix))
+        && !PREFIXES.iter().any(|prefix| name.starts_with(prefix))
         && !SUFFIXES.iter().any(|suffix| name.ends_with(suffix))
 }
 
@@ -36,6 +36,12 @@ mod tests {
     fn names_are_as_aws_takes_them() {
         for good in ["abc", "my.bucket-1", &"a".repeat(63)] {
             assert!(check(good).is_ok(), "{good}");
+        }
+        for bad in ["sthree-a", "amzn-s3-demo-bucket", "a-s3alias", "a--ol-s3", "a.mrap"] {
+            assert!(check(bad).is_err(), "{bad}");
+        }
+        for bad in ["a--x-s3", "a--table-s3"] {
+            assert!(check(bad).is_err(), "{bad}");
         }
         let long = "a".repeat(64);
         for bad in ["ab", "Abc", "a_b", "-ab", "ab-", "a..b", "192.168.5.4", "xn--a", &long] {

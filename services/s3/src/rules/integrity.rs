@@ -86,15 +86,15 @@ pub(crate) fn examine(operation: &str, headers: &HeaderMap, body: &[u8]) -> Resu
         let text = "Missing required header for this request: Content-MD5 OR x-amz-checksum-*";
         return Err(refusal::invalid_request(text));
     }
-    if given.is_none() && content_md5.is_none() {
-        return Ok(());
-    }
     let wanted = Wanted { content_md5, given, ..Wanted::default() };
-    let kind = wanted.kind(None)?;
-    let mut hasher = Hasher::new(kind);
+    wanted.refuse_malformed()?;
+    if let Some(said) = &wanted.content_md5 {
+        verify_md5(said, &Md5::digest(body).into())?;
+    }
+    let Some((kind, said)) = &wanted.given else { return Ok(()) };
+    let mut hasher = Hasher::new(*kind);
     hasher.update(body);
-    let computed = Checksum { kind, value: hasher.finish(), is_composite: false };
-    verify(&wanted, None, &Md5::digest(body).into(), &computed)
+    if hasher.finish() == *said { Ok(()) } else { Err(bad_digest(*kind)) }
 }
 
 /// The one checksum among those that a request may carry.
@@ -121,13 +121,8 @@ pub(crate) fn verify(
     md5: &[u8; 16],
     computed: &Checksum,
 ) -> Result<(), AwsError> {
-    if let Some(said) = &wanted.content_md5
-        && *said != STANDARD.encode(md5)
-    {
-        let text = "The Content-MD5 you specified did not match what we received.";
-        return Err(AwsError::new("BadDigest", 400, text)
-            .element("ExpectedDigest", said)
-            .element("CalculatedDigest", STANDARD.encode(md5)));
+    if let Some(said) = &wanted.content_md5 {
+        verify_md5(said, md5)?;
     }
     let trailing = trailers.and_then(|trailers| trailers.get(&computed.kind.header()));
     let said = wanted.given.as_ref().map(|(_, value)| value.clone()).or(trailing);
@@ -135,6 +130,16 @@ pub(crate) fn verify(
         Some(said) if said != computed.value => Err(bad_digest(computed.kind)),
         _ => Ok(()),
     }
+}
+
+fn verify_md5(said: &str, md5: &[u8; 16]) -> Result<(), AwsError> {
+    let computed = STANDARD.encode(md5);
+    if said == computed {
+        return Ok(());
+    }
+    let text = "The Content-MD5 you specified did not match what we received.";
+    let refused = AwsError::new("BadDigest", 400, text);
+    Err(refused.element("ExpectedDigest", said).element("CalculatedDigest", computed))
 }
 
 /// A checksum that is not the bytes'.

@@ -1,13 +1,30 @@
 //! What is said of requests that are none of S3's operations.
 
 use haar_wire::AwsError;
-use http::Method;
+use http::header::{ACCESS_CONTROL_REQUEST_METHOD, ORIGIN};
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method};
 use percent_encoding::percent_decode_str;
 
 use crate::refusal;
 
+/// Origin and method of the question whether a page may ask for something across origins.
+///
+/// # Errors
+/// What the question lacks.
+pub(crate) fn asked_across(headers: &HeaderMap) -> Result<(&str, &str), AwsError> {
+    let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
+    let lacks = |what: &str| AwsError::new("BadRequest", 400, what);
+    let origin = text(ORIGIN)
+        .ok_or_else(|| lacks("Insufficient information. Origin request header needed."))?;
+    let method = text(ACCESS_CONTROL_REQUEST_METHOD)
+        .ok_or_else(|| lacks("Invalid Access-Control-Request-Method: null"))?;
+    Ok((origin, method))
+}
+
 /// What is told of a method that a path does not take; `path` begins with its bucket.
-pub(crate) fn refused(method: &Method, path: &str, query: &str) -> AwsError {
+pub(crate) fn refused(parts: &Parts, path: &str) -> AwsError {
+    let (method, query) = (&parts.method, parts.uri.query().unwrap_or_default());
     if percent_decode_str(path).decode_utf8().is_err() {
         return AwsError::new("InvalidURI", 400, "Couldn't parse the specified URI.");
     }
@@ -24,9 +41,9 @@ pub(crate) fn refused(method: &Method, path: &str, query: &str) -> AwsError {
         _ => "OBJECT",
     };
     match (method, resource) {
+        // a bucket that is there answers by itself
         (&Method::OPTIONS, _) => {
-            let text = "Insufficient information. Origin request header needed.";
-            AwsError::new("BadRequest", 400, text)
+            asked_across(&parts.headers).err().unwrap_or_else(|| refusal::no_such_bucket(bucket))
         }
         (&Method::POST, "BUCKET") => refusal::precondition_failed(
             "Bucket POST must be of the enclosure-type multipart/form-data",
@@ -41,7 +58,10 @@ mod tests {
 
     #[test]
     fn a_method_is_refused_by_what_the_path_names() {
-        let told = |method: Method, path: &str| refused(&method, path, "").code().to_owned();
+        let told = |method: Method, path: &str| {
+            let request = http::Request::builder().method(method).uri(path).body(()).unwrap();
+            refused(&request.into_parts().0, path).code().to_owned()
+        };
         for path in ["/", "/bucket", "/bucket/", "/bucket/key"] {
             assert_eq!(told(Method::PATCH, path), "MethodNotAllowed");
         }

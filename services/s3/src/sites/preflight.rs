@@ -7,15 +7,15 @@ use http::{Response, StatusCode};
 use super::{bare, refused};
 use crate::S3;
 use crate::cors::{allow, rule_for, set};
+use crate::rules::method::asked_across;
 
 /// Answers by the bucket's rules.
 pub(super) fn serve(room: &S3, bucket: &str, parts: &Parts) -> Response<Body> {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
-    let Some(origin) = header("origin") else {
-        let text = "Insufficient information. Origin request header needed.";
-        return refused(room, &AwsError::new("BadRequest", 400, text));
+    let (origin, method) = match asked_across(&parts.headers) {
+        Ok(asked) => asked,
+        Err(error) => return refused(room, &error),
     };
-    let method = header("access-control-request-method").unwrap_or_default();
     let asked = header("access-control-request-headers").unwrap_or_default();
     let headers: Vec<&str> =
         asked.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
