@@ -46,12 +46,31 @@ pub struct Call {
 pub struct Signature {
     /// Where it stands.
     pub place: SignaturePlace,
-    /// In which manner: `AWS4-HMAC-SHA256`, or `AWS` in that of version 2.
-    pub version: &'static str,
+    /// In which manner.
+    pub version: SignatureVersion,
     /// When it says that it was made.
     pub at: Option<Timestamp>,
     /// What it says of the body: `x-amz-content-sha256`.
     pub payload: Option<String>,
+}
+
+/// A manner of signing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SignatureVersion {
+    /// The older one, which S3 alone takes.
+    Two,
+    /// What all services take.
+    Four,
+}
+
+impl SignatureVersion {
+    /// As policies call it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Two => "AWS",
+            Self::Four => "AWS4-HMAC-SHA256",
+        }
+    }
 }
 
 /// Where a signature stands.
@@ -83,6 +102,17 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// The key of a session that holds the keys of the tags which it hands on, with commas between.
+    pub const TRANSITIVE_TAG_KEYS: &str = "sts:TransitiveTagKeys";
+
+    /// The session's condition keys with their values.
+    pub fn session_values(&self) -> impl Iterator<Item = (&str, Vec<&str>)> {
+        self.session_keys.iter().map(|(name, value)| match name.as_str() {
+            Self::TRANSITIVE_TAG_KEYS => (Self::TRANSITIVE_TAG_KEYS, value.split(',').collect()),
+            name => (name, vec![value.as_str()]),
+        })
+    }
+
     /// The account's root user.
     pub fn root(account: AccountId) -> Self {
         Self::of(account.clone(), Identity::Root { account })

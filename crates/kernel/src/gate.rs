@@ -13,7 +13,8 @@ use http::request::Parts;
 use serde_json::json;
 
 use crate::{
-    Auth, Call, IdentityError, Kernel, Principal, Room, Signature, SignaturePlace, SignedText,
+    Auth, Call, IdentityError, Kernel, Principal, Room, Signature, SignaturePlace,
+    SignatureVersion, SignedText,
 };
 
 /// Longest text that `DecodeAuthorizationMessage` takes.
@@ -21,10 +22,6 @@ const SEALED_LENGTH_MAX: usize = 10_240;
 /// Of the services that are here, those that `aws:CalledVia` knows. AWS docs: *IAM User Guide > AWS
 /// global condition context keys*.
 const TELL_CALLED_VIA: [&str; 1] = ["dynamodb.amazonaws.com"];
-
-/// What policies call the manners in which requests are signed.
-const VERSION_4: &str = "AWS4-HMAC-SHA256";
-const VERSION_2: &str = "AWS";
 
 /// What the gate looks at to find out who calls.
 pub(crate) struct Presented<'a> {
@@ -107,7 +104,7 @@ fn signature_of(claim: &Claim<'_>, parts: &Parts) -> Signature {
     };
     let payload = parts.headers.get("x-amz-content-sha256").and_then(|text| text.to_str().ok());
     let payload = payload.map(str::to_owned);
-    Signature { place, version: VERSION_4, at: claim.signed_time(), payload }
+    Signature { place, version: SignatureVersion::Four, at: claim.signed_time(), payload }
 }
 
 fn old_signature_of(claim: &OldClaim) -> Signature {
@@ -115,7 +112,7 @@ fn old_signature_of(claim: &OldClaim) -> Signature {
         true => SignaturePlace::Query,
         false => SignaturePlace::Header,
     };
-    Signature { place, version: VERSION_2, at: None, payload: None }
+    Signature { place, version: SignatureVersion::Two, at: None, payload: None }
 }
 
 /// Finds who signed a text of a form.
@@ -133,7 +130,7 @@ pub(crate) fn signer(
     }
     claim.signed_at = signed.signed_at.unwrap_or_default().into();
     let (place, at) = (SignaturePlace::Form, claim.signed_time());
-    let version = if is_old { VERSION_2 } else { VERSION_4 };
+    let version = if is_old { SignatureVersion::Two } else { SignatureVersion::Four };
     let signature = Some(Signature { place, version, at, payload: None });
     let region = claim.region.parse().unwrap_or_else(|_| settings.region.clone());
     if auth == Auth::Permissive {
@@ -259,7 +256,9 @@ pub(crate) fn authorise(
     if call.auth == Auth::Permissive {
         return Ok(());
     }
-    note(kernel, call, operation);
+    if !room.asks_itself(operation) {
+        note(kernel, call, &action_of(operation));
+    }
     if operation.action.is_empty() {
         return Ok(());
     }
@@ -297,14 +296,17 @@ pub(crate) fn authorise(
     }
 }
 
-/// Notes what a caller asks for, also where the room itself will decide.
-fn note(kernel: &Kernel, call: &Call, operation: &OperationSchema) {
-    let own = || format!("{}:{}", operation.service.signing_name, operation.name);
-    let action = match operation.action {
-        "" => Cow::Owned(own()),
-        named => Cow::Borrowed(named),
-    };
-    kernel.identities().asked(&call.principal, &action, &call.region, call.now);
+/// The action of an operation, also where the room itself will decide.
+fn action_of(operation: &OperationSchema) -> Cow<'static, str> {
+    match operation.action {
+        "" => format!("{}:{}", operation.service.signing_name, operation.name).into(),
+        named => named.into(),
+    }
+}
+
+/// Notes what a caller asks for.
+pub(crate) fn note(kernel: &Kernel, call: &Call, action: &str) {
+    kernel.identities().asked(&call.principal, action, &call.region, call.now);
 }
 
 /// What a caller wants to do, and what is known of it.
@@ -455,8 +457,8 @@ fn context_of(call: &Call, action: &str, resource: &str) -> RequestContext {
     if let Some(page) = &call.referer {
         context.set("aws:Referer", [page.to_string()]);
     }
-    for (key, value) in &call.principal.session_keys {
-        context.set(key, [value.clone()]);
+    for (key, values) in call.principal.session_values() {
+        context.set(key, values);
     }
     context
 }

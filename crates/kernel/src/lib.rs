@@ -38,7 +38,7 @@ pub mod targets;
 mod telemetry;
 mod visit;
 
-pub use call::{Call, Principal, Signature, SignaturePlace};
+pub use call::{Call, Principal, Signature, SignaturePlace, SignatureVersion};
 pub use data_key::DataKey;
 pub use doors::{DoorParts, Doors};
 pub use gate::{Question, resource_of};

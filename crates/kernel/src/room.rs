@@ -56,6 +56,12 @@ pub trait Room: Send + Sync + 'static {
         Ok(())
     }
 
+    /// True for an operation that the room weighs by actions of other names, one by one: it tells
+    /// of them itself ([`crate::Doors::note`]).
+    fn asks_itself(&self, _operation: &'static OperationSchema) -> bool {
+        false
+    }
+
     /// True when the service has condition keys about how a request is signed: calls then hold
     /// [`Call::signature`], and signatures of version 2 are taken.
     fn weighs_signatures(&self) -> bool {

@@ -76,6 +76,18 @@ impl Doors {
         gate::weigh(call, own, question)
     }
 
+    /// Notes what a caller asks for, where a room weighs it by another action than the
+    /// operation's.
+    ///
+    /// # Errors
+    /// While haar stops.
+    pub fn note(&self, call: &Call, action: &str) -> Result<(), AwsError> {
+        if call.auth != Auth::Permissive {
+            gate::note(&*self.kernel()?, call, action);
+        }
+        Ok(())
+    }
+
     /// Weighs a question about what `owner` owns, for a room that has a say of its own; answers
     /// the decision with its words. The room looks after permissive mode.
     ///

@@ -12,7 +12,7 @@ use crate::host;
 use crate::operation::{OperationSchema, Protocol, ServiceSchema};
 use crate::params::{self, Params};
 use crate::paths::{Beside, Labels, Paths, Target};
-use crate::{AwsError, encode, strangers};
+use crate::{AwsError, encode, sigv2, strangers};
 
 /// All services that this process answers for.
 pub struct Catalogue {
@@ -285,21 +285,20 @@ fn unknown(service: Option<&'static ServiceSchema>, protocol: Protocol, name: &s
 /// The service's name in the credential scope, of a header or of a presigned query; S3's where the
 /// signature is of a version without one.
 pub(crate) fn signing_name<'a>(parts: &'a Parts, params: &Params) -> Option<Cow<'a, str>> {
-    let of_scope = |scope: &'a str| scope.rsplit('/').nth(1).map(Cow::from);
     match header(parts, "authorization").split_once("Credential=") {
-        Some((_, rest)) => of_scope(rest.split([',', ' ']).next()?),
+        Some((_, rest)) => of_scope(rest.split([',', ' ']).next()?).map(Cow::Borrowed),
         None => match params::first(params, "X-Amz-Credential") {
-            Some(scope) => scope.rsplit('/').nth(1).map(|name| name.to_owned().into()),
-            None => is_signed_the_old_way(parts, params).then_some(Cow::Borrowed("s3")),
+            Some(scope) => of_scope(scope).map(|name| Cow::Owned(name.to_owned())),
+            None => sigv2::is_for_s3(parts, params).then_some(Cow::Borrowed("s3")),
         },
     }
 }
 
-/// Whether a signature is of version 2, which S3 alone takes.
-fn is_signed_the_old_way(parts: &Parts, params: &Params) -> bool {
-    let has = |name| params::first(params, name).is_some();
-    let is_header = || header(parts, "authorization").starts_with("AWS ");
-    is_header() || (has("AWSAccessKeyId") && has("Expires") && !has("SignatureVersion"))
+/// The service of `KEY/DATE/REGION/SERVICE/aws4_request`; what is written otherwise names none.
+fn of_scope(scope: &str) -> Option<&str> {
+    let mut parts = scope.rsplit('/');
+    let (_terminator, service) = (parts.next()?, parts.next()?);
+    parts.nth(2).map(|_| service)
 }
 
 /// The first label of the host's name: `lambda` of `lambda.us-east-1.localhost`.

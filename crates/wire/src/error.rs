@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use crate::operation::ServiceSchema;
+use crate::operation::{Protocol, ServiceSchema};
 use crate::schema::Fault;
 use crate::{Shape, text_member};
 
@@ -19,6 +19,7 @@ struct Parts {
     name: Cow<'static, str>,
     code: Cow<'static, str>,
     status: u16,
+    status_by_target: Option<u16>,
     fault: Fault,
     message: String,
     detail: Option<Arc<dyn Shape>>,
@@ -39,6 +40,7 @@ impl AwsError {
             name: code.clone(),
             code,
             status,
+            status_by_target: None,
             fault,
             message: message.into(),
             detail: None,
@@ -54,6 +56,13 @@ impl AwsError {
         self
     }
 
+    /// The same with another status where an operation is called by a target (`X-Amz-Target`).
+    #[must_use]
+    pub fn status_by_target(mut self, status: u16) -> Self {
+        self.0.status_by_target = Some(status);
+        self
+    }
+
     /// An error of the model's.
     pub fn from_shape(shape: impl Shape) -> Self {
         let schema = shape.schema();
@@ -63,6 +72,7 @@ impl AwsError {
             name: Cow::Borrowed(schema.name),
             code: Cow::Borrowed(error.map_or(schema.name, |error| error.code)),
             status: error.map_or(400, |error| error.status),
+            status_by_target: None,
             fault: error.map_or(Fault::Sender, |error| error.fault),
             message: message.unwrap_or_default(),
             detail: Some(Arc::new(shape)),
@@ -98,6 +108,13 @@ impl AwsError {
     /// HTTP status.
     pub fn status(&self) -> u16 {
         self.0.status
+    }
+
+    /// HTTP status of an answer in a protocol.
+    pub(crate) fn status_in(&self, protocol: Protocol) -> u16 {
+        let is_by_target =
+            matches!(protocol, Protocol::Json10 | Protocol::Json11 | Protocol::Cbor11);
+        self.0.status_by_target.filter(|_| is_by_target).unwrap_or(self.0.status)
     }
 
     /// Whose fault it is.
@@ -157,37 +174,17 @@ pub fn is_throttling(code: &str) -> bool {
 
 /// Errors that all services share.
 impl AwsError {
-    /// 403: a policy says no.
+    /// 403: a policy says no. To services that are called by targets it is a bad request, as all
+    /// that the caller did wrong.
     pub fn access_denied(message: impl Into<String>) -> Self {
-        Self::new("AccessDeniedException", 403, message).query_code("AccessDenied")
+        let denied = Self::new("AccessDeniedException", 403, message);
+        denied.query_code("AccessDenied").status_by_target(400)
     }
 
     /// 403: no signature where one is needed.
     pub fn missing_authentication_token() -> Self {
         Self::new("MissingAuthenticationTokenException", 403, "Missing Authentication Token")
             .query_code("MissingAuthenticationToken")
-    }
-
-    /// 403: no such access key.
-    pub fn unrecognized_client() -> Self {
-        let message = "The security token included in the request is invalid.";
-        Self::new("UnrecognizedClientException", 403, message).query_code("InvalidClientTokenId")
-    }
-
-    /// 403: the signature does not match; `message` says what was compared.
-    pub fn invalid_signature(message: impl Into<String>) -> Self {
-        Self::new("InvalidSignatureException", 403, message).query_code("SignatureDoesNotMatch")
-    }
-
-    /// 400: the `Authorization` header cannot be read.
-    pub fn incomplete_signature(message: impl Into<String>) -> Self {
-        Self::new("IncompleteSignatureException", 400, message).query_code("IncompleteSignature")
-    }
-
-    /// 403: temporary credentials past their time.
-    pub fn expired_token() -> Self {
-        let message = "The security token included in the request is expired";
-        Self::new("ExpiredTokenException", 403, message).query_code("ExpiredToken")
     }
 
     /// 501: AWS has this operation, haar does not.

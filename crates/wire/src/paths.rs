@@ -35,9 +35,6 @@ const VERSION: &str = "versionId";
 #[derive(Default)]
 pub(crate) struct Paths {
     root: Node,
-    /// Operations of one path are told apart by the query alone, as S3's are: one that does not
-    /// take what the query names is not meant.
-    is_strict: bool,
 }
 
 #[derive(Default)]
@@ -57,11 +54,15 @@ struct End {
     members: Vec<Need>,
     /// What it takes in the query.
     takes: Vec<&'static str>,
+    /// What the query must not name: what other operations of its path are known by.
+    foreign: Vec<Need>,
+    /// The same of members that others must have, each with what must be there for it to count.
+    foreign_members: Vec<(Vec<Need>, Need)>,
     labels: Vec<&'static str>,
     target: Target,
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Need {
     Query(&'static str, Option<&'static str>),
     Header(&'static str),
@@ -93,36 +94,46 @@ impl End {
         (needs, members, takes): (Vec<Need>, Vec<Need>, Vec<&'static str>),
         target: Target,
     ) -> Self {
-        Self { method, needs, members, takes, labels: Vec::new(), target }
+        let (foreign, foreign_members, labels) = Default::default();
+        Self { method, needs, members, takes, foreign, foreign_members, labels, target }
     }
 
     /// Whether the query names something of what the path leads to that this operation is not
     /// about, such as `?acl` for one that deletes a bucket.
-    fn is_beside_the_point(&self, ends: &[End], beside: &Beside<'_>) -> bool {
-        let is_own = |name: &str| {
-            self.takes.contains(&name) || self.asks().any(|own| own.query() == Some(name))
+    fn is_beside_the_point(&self, beside: &Beside<'_>) -> bool {
+        let is_asked = |(needs, member): &(Vec<Need>, Need)| {
+            member.is_met(beside) && needs.iter().all(|need| need.is_met(beside))
         };
-        let is_versioned = || ends.iter().any(|end| end.takes.contains(&VERSION));
-        let version = || is_versioned().then_some(Need::Query(VERSION, None));
-        let fits = |end: &&End| end.needs.iter().all(|need| need.is_met(beside));
-        let members = || ends.iter().filter(fits).flat_map(|end| end.members.iter().copied());
-        let needs = || ends.iter().flat_map(|end| end.needs.iter().copied());
-        let asked = || needs().chain(members()).chain(version());
-        let is_others = |need: Need| need.query().is_some_and(|name| !is_own(name));
-        matches!(self.target, Target::Listed(_))
-            && !beside.query.is_empty()
-            && asked().any(|need| is_others(need) && need.is_met(beside))
+        !beside.query.is_empty()
+            && (self.foreign.iter().any(|need| need.is_met(beside))
+                || self.foreign_members.iter().any(is_asked))
     }
 
-    fn asks(&self) -> impl Iterator<Item = Need> {
-        self.needs.iter().chain(&self.members).copied()
+    /// Learns what other operations of its path are known by.
+    fn meet(&mut self, others: &[(Vec<Need>, Vec<Need>)], is_versioned: bool) {
+        if !matches!(self.target, Target::Listed(_)) {
+            return;
+        }
+        let own = self.needs.iter().chain(&self.members).filter_map(|need| need.query());
+        let own: Vec<&str> = own.chain(self.takes.iter().copied()).collect();
+        let is_others = |need: &Need| need.query().is_some_and(|name| !own.contains(&name));
+        let version = is_versioned.then_some(Need::Query(VERSION, None));
+        for need in others.iter().flat_map(|(needs, _)| needs).copied().chain(version) {
+            if is_others(&need) && !self.foreign.contains(&need) {
+                self.foreign.push(need);
+            }
+        }
+        for (needs, members) in others {
+            let members = members.iter().filter(|member| is_others(member));
+            self.foreign_members.extend(members.map(|member| (needs.clone(), *member)));
+        }
     }
 }
 
 impl Paths {
     /// The paths of a service, listed or not.
     pub(crate) fn of(service: &'static ServiceSchema) -> Self {
-        let mut paths = Self { is_strict: service.host_label, ..Self::default() };
+        let mut paths = Self::default();
         for operation in service.operations {
             let http = operation.http;
             let required = operation.input.members().iter().filter(|member| member.required);
@@ -144,6 +155,11 @@ impl Paths {
         for operation in service.unlisted {
             let target = Target::Unlisted(operation.name);
             paths.add(operation.uri, End::new(operation.method, Default::default(), target));
+        }
+        if service.host_label {
+            // S3's operations of one path are told apart by the query alone: one that does not
+            // take what the query names is not meant
+            paths.root.introduce();
         }
         paths
     }
@@ -183,17 +199,28 @@ impl Paths {
     pub(crate) fn find(&self, path: &str, beside: &Beside<'_>) -> Option<(Target, Labels)> {
         let segments: Vec<&str> = segments(path).collect();
         let mut held = Vec::new();
-        let end = self.root.find(&segments, (beside, self.is_strict), &mut held)?;
+        let end = self.root.find(&segments, beside, &mut held)?;
         let labels = end.labels.iter().copied().zip(held).collect();
         Some((end.target, labels))
     }
 }
 
 impl Node {
+    /// Has all operations of each path learn of the others.
+    fn introduce(&mut self) {
+        for ends in [&mut self.greedy, &mut self.ends] {
+            let others: Vec<_> =
+                ends.iter().map(|end| (end.needs.clone(), end.members.clone())).collect();
+            let is_versioned = ends.iter().any(|end| end.takes.contains(&VERSION));
+            ends.iter_mut().for_each(|end| end.meet(&others, is_versioned));
+        }
+        self.literals.values_mut().chain(self.label.as_deref_mut()).for_each(Self::introduce);
+    }
+
     fn find<'a>(
         &'a self,
         rest: &[&str],
-        sought: (&Beside<'_>, bool),
+        sought: &Beside<'_>,
         held: &mut Vec<String>,
     ) -> Option<&'a End> {
         // A slash at the end says nothing, unless a greedy label takes it.
@@ -220,11 +247,11 @@ impl Node {
 }
 
 /// Of the ends that fit, the one that asks for most, those first that lack no member.
-fn best<'a>(ends: &'a [End], (beside, is_strict): (&Beside<'_>, bool)) -> Option<&'a End> {
+fn best<'a>(ends: &'a [End], beside: &Beside<'_>) -> Option<&'a End> {
     let fits = |end: &&End| {
         end.method == beside.method
             && end.needs.iter().all(|need| need.is_met(beside))
-            && !(is_strict && end.is_beside_the_point(ends, beside))
+            && !end.is_beside_the_point(beside)
     };
     let rank = |end: &&End| {
         let is_whole = end.members.iter().all(|member| member.is_met(beside));

@@ -7,7 +7,7 @@
 //! 2)*.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -21,11 +21,9 @@ use subtle::ConstantTimeEq as _;
 use crate::detect::signing_name;
 use crate::headers::text_of;
 use crate::host;
-use crate::params;
-use crate::sigv4::{SigError, SigFault, Validity};
+use crate::params::{self, Params};
+use crate::sigv4::{SKEW_MAX, SigError, SigFault, Validity};
 
-/// How far a signature's time may be from ours.
-const SKEW_MAX: Duration = Duration::from_secs(15 * 60);
 /// Parts of a query that are signed, because they say what is asked for: those that botocore signs.
 const SIGNED: [&str; 35] = [
     "accelerate",
@@ -82,7 +80,16 @@ pub struct OldClaim {
 /// Reads what a request claims in the manner of version 2: by its header
 /// `Authorization: AWS KEY:SIGNATURE`, or by its query.
 pub fn claim(parts: &Parts) -> Option<OldClaim> {
-    from_header(parts).or_else(|| from_query(parts))
+    claim_of(parts, &query(parts))
+}
+
+/// Whether a request is signed so for S3: the query protocols' own version 2 names itself.
+pub(crate) fn is_for_s3(parts: &Parts, params: &Params) -> bool {
+    params::first(params, "SignatureVersion").is_none() && claim_of(parts, params).is_some()
+}
+
+fn claim_of(parts: &Parts, params: &Params) -> Option<OldClaim> {
+    from_header(parts).or_else(|| from_query(params))
 }
 
 fn from_header(parts: &Parts) -> Option<OldClaim> {
@@ -97,12 +104,8 @@ fn from_header(parts: &Parts) -> Option<OldClaim> {
     })
 }
 
-fn from_query(parts: &Parts) -> Option<OldClaim> {
-    let pairs: Vec<(String, String)> = pairs(parts).collect();
-    let find = |name: &str| {
-        let found = pairs.iter().find(|(other, _)| other == name);
-        found.map(|(_, value)| value.clone())
-    };
+fn from_query(params: &Params) -> Option<OldClaim> {
+    let find = |name: &str| params::first(params, name).map(str::to_owned);
     Some(OldClaim {
         access_key_id: find("AWSAccessKeyId")?,
         session_token: find("x-amz-security-token"),
@@ -110,6 +113,11 @@ fn from_query(parts: &Parts) -> Option<OldClaim> {
         signature: find("Signature").unwrap_or_default(),
         expires: find("Expires"),
     })
+}
+
+/// The query's names and values.
+fn query(parts: &Parts) -> Params {
+    params::parse(parts.uri.query().unwrap_or_default())
 }
 
 impl OldClaim {
@@ -169,17 +177,19 @@ impl OldClaim {
     }
 
     fn string_to_sign(&self, parts: &Parts, path: &str) -> String {
+        let params = query(parts);
         let plain = |name: &str| {
-            let of_query = || pairs(parts).find(|(other, _)| other == name).map(|pair| pair.1);
-            let header = text_of(&parts.headers, name).map(|text| text.trim().to_owned());
-            header.or_else(of_query).unwrap_or_default()
+            let header = text_of(&parts.headers, name).map(str::trim);
+            header.or_else(|| params::first(&params, name)).unwrap_or_default()
         };
         let date = match &self.expires {
             Some(end) => end.clone(),
             None if parts.headers.contains_key("x-amz-date") => String::new(),
             None => text_of(&parts.headers, "date").unwrap_or_default().to_owned(),
         };
-        let own = amz_headers(parts).into_iter().map(|(name, value)| format!("{name}:{value}\n"));
+        let own = amz_headers(parts, &params)
+            .into_iter()
+            .map(|(name, value)| format!("{name}:{value}\n"));
         format!(
             "{}\n{}\n{}\n{date}\n{}{path}{}",
             parts.method,
@@ -227,7 +237,7 @@ fn refuse_skewed(parts: &Parts, when: &Validity) -> Result<(), SigError> {
 }
 
 /// The `x-amz-` headers in their order. Those of a link stand in its query.
-fn amz_headers(parts: &Parts) -> BTreeMap<String, String> {
+fn amz_headers(parts: &Parts, params: &Params) -> BTreeMap<String, String> {
     let mut found: BTreeMap<String, String> = BTreeMap::new();
     for (name, value) in &parts.headers {
         let value = String::from_utf8_lossy(value.as_bytes());
@@ -237,9 +247,8 @@ fn amz_headers(parts: &Parts) -> BTreeMap<String, String> {
             before.push_str(&format!("{comma}{}", value.trim()));
         }
     }
-    let of_query = pairs(parts).filter(|(name, _)| name.starts_with("x-amz-"));
-    for (name, value) in of_query {
-        found.entry(name).or_insert(value);
+    for (name, value) in params.iter().filter(|(name, _)| name.starts_with("x-amz-")) {
+        found.entry(name.clone()).or_insert_with(|| value.clone());
     }
     found
 }
@@ -247,8 +256,7 @@ fn amz_headers(parts: &Parts) -> BTreeMap<String, String> {
 /// The path as sent, with the bucket in front that the host names. The host is not signed: what it
 /// is taken for here must be what the request is served as.
 fn path(parts: &Parts) -> String {
-    let params = params::parse(parts.uri.query().unwrap_or_default());
-    let is_signed = signing_name(parts, &params).is_some_and(|name| name == "s3");
+    let is_signed = signing_name(parts, &query(parts)).is_some_and(|name| name == "s3");
     let bucket =
         host::bucket(parts, is_signed).map(|bucket| format!("/{bucket}")).unwrap_or_default();
     format!("{bucket}{}", parts.uri.path())
@@ -273,14 +281,4 @@ fn shown((name, value): (&str, Option<&str>)) -> String {
         Some(value) => format!("{name}={}", percent_decode_str(value).decode_utf8_lossy()),
         None => name.to_owned(),
     }
-}
-
-/// The query's names and values, decoded.
-fn pairs(parts: &Parts) -> impl Iterator<Item = (String, String)> + '_ {
-    let query = parts.uri.query().unwrap_or_default();
-    query.split('&').filter_map(|pair| pair.split_once('=')).map(|(name, value)| {
-        let spaced = value.replace('+', " ");
-        let value = percent_decode_str(&spaced).decode_utf8_lossy().into_owned();
-        (percent_decode_str(name).decode_utf8_lossy().into_owned(), value)
-    })
 }

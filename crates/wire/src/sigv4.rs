@@ -21,6 +21,7 @@ pub use chunk::{ChunkDecoder, ChunkEvent};
 pub use claim::{Claim, Payload, claim, text_claim};
 pub use error::{Dialect, SigError, SigFault};
 pub use sign::Signer;
+pub(crate) use verify::SKEW_MAX;
 pub use verify::{Validity, Verified, refuse_expired, verify, verify_text};
 
 /// Hex of the SHA-256 of `bytes`, as `body_hash` of [`verify`] wants it.

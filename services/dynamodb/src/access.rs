@@ -94,6 +94,11 @@ impl Room for Dynamodb {
         resource_tags(tags)
     }
 
+    /// Statements and the items of transactions are asked for one by one.
+    fn asks_itself(&self, operation: &'static OperationSchema) -> bool {
+        operation.action.is_empty()
+    }
+
     /// Clients compare the checksum of what they got.
     fn finish(&self, answer: &mut http::Response<Body>) {
         let sum = answer.body().as_bytes().map(|bytes| crc32fast::hash(bytes));
@@ -149,6 +154,7 @@ impl Dynamodb {
         resource: &str,
         mut keys: Vec<keys::Key>,
     ) -> Result<(), AwsError> {
+        self.doors.note(call, action)?;
         let snapshot = self.doors.ledger.snapshot();
         keys.extend(self.resource_keys(call, &snapshot, resource));
         let policy = policy_of(&snapshot, resource);

@@ -10,15 +10,19 @@ use haar_dynamodb_contract::*;
 use haar_kernel::{Identities, Identity, IdentityError, Principal};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, PolicySet, Principal as Who};
-use haar_types::{AccountId, Timestamp};
+use haar_types::{AccountId, Region, Timestamp};
 use haar_wire::Operation;
 use house::{House, key};
+use parking_lot::Mutex;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-/// Users have one policy, and the root everything.
-struct Policy(Arc<Document>);
+/// Users have one policy, and the root everything; what users ask for is kept.
+struct Policy {
+    own: Arc<Document>,
+    asked: Arc<Mutex<Vec<String>>>,
+}
 
 impl Identities for Policy {
     fn identify(
@@ -33,21 +37,33 @@ impl Identities for Policy {
 
     fn policies(&self, _: &Snapshot, principal: &Principal) -> PolicySet {
         let is_user = matches!(principal.identity, Who::User { .. });
-        let identity = is_user.then(|| Arc::clone(&self.0)).into_iter().collect();
+        let identity = is_user.then(|| Arc::clone(&self.own)).into_iter().collect();
         PolicySet { identity, ..PolicySet::default() }
+    }
+
+    fn asked(&self, principal: &Principal, action: &str, _: &Region, _: Timestamp) {
+        if matches!(principal.identity, Who::User { .. }) {
+            self.asked.lock().push(action.to_owned());
+        }
     }
 }
 
 /// A house with the table `tab` of two items, whose users' policy says this.
 async fn house(statements: Value) -> House {
+    house_and_asked(statements).await.0
+}
+
+/// The same, and what its users ask for.
+async fn house_and_asked(statements: Value) -> (House, Arc<Mutex<Vec<String>>>) {
     let policy = json!({ "Version": "2012-10-17", "Statement": statements }).to_string();
-    let policy = Policy(Arc::new(Document::parse(&policy, Grammar::Inline).unwrap()));
-    let house = House::enforced(Arc::new(policy));
+    let own = Arc::new(Document::parse(&policy, Grammar::Inline).unwrap());
+    let asked = Arc::default();
+    let house = House::enforced(Arc::new(Policy { own, asked: Arc::clone(&asked) }));
     house.table("tab", json!({})).await;
     for p in ["a", "b"] {
         house.put("tab", with(key(p, 1), json!({ "x": { "S": "secret" } }))).await;
     }
-    house
+    (house, asked)
 }
 
 /// A value with more members.
@@ -169,6 +185,18 @@ async fn leading_keys_bound_all_that_a_statement_may_find() {
     ] {
         assert_eq!(may_run(&house, statement).await, is_allowed, "{statement}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_asked_for_is_told_by_the_actions_that_policies_know() {
+    let (house, asked) = house_and_asked(json!([allow(json!({}))])).await;
+    let get = json!({ "TableName": "tab", "Key": key("a", 1) });
+    may_run(&house, "SELECT * FROM tab WHERE p = 'a' AND s = 1").await;
+    may_run(&house, "DELETE FROM tab WHERE p = 'b' AND s = 1").await;
+    may::<TransactGetItems>(&house, json!({ "TransactItems": [{ "Get": get }] })).await;
+    may::<GetItem>(&house, get).await;
+    let told = ["PartiQLSelect", "PartiQLDelete", "GetItem", "GetItem"];
+    assert_eq!(*asked.lock(), told.map(|name| format!("dynamodb:{name}")));
 }
 
 #[tokio::test(start_paused = true)]

@@ -70,8 +70,8 @@ impl IamPeek for Iam {
         let action = "iam:PassRole";
         let mut context = RequestContext::new(caller.identity.clone(), action, role_arn);
         context.set("iam:PassedToService", [service.to_owned()]);
-        for (key, value) in &caller.session_keys {
-            context.set(key, [value.clone()]);
+        for (key, values) in caller.session_values() {
+            context.set(key, values);
         }
         let decision = decide(&self.policies(snapshot, caller), &context);
         if decision.allowed { Ok(()) } else { Err(decision.message(&context)) }

@@ -7,7 +7,7 @@ mod asks;
 use std::any::Any;
 use std::sync::Arc;
 
-use haar_kernel::{Auth, Call, Question, Room};
+use haar_kernel::{Auth, Call, Question, Room, SignatureVersion};
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar, Principal, Reason};
 use haar_s3_contract::model::{CopyObjectRequest, Payer, Permission, SERVICE, TaggingDirective};
@@ -184,8 +184,9 @@ fn refuse_other_owner(bucket: &BucketRow, expected: Option<String>) -> Result<()
 
 /// Refuses a signature of version 2 at a bucket of a region that takes version 4 alone.
 pub(crate) fn refuse_outdated(call: &Call, bucket: &BucketRow) -> Result<(), AwsError> {
-    let is_old = call.signature.as_ref().is_some_and(|signature| signature.version == "AWS");
-    match is_old && !OLDER_REGIONS.contains(&bucket.region.as_str()) {
+    let version = call.signature.as_ref().map(|signature| signature.version);
+    match version == Some(SignatureVersion::Two) && !OLDER_REGIONS.contains(&bucket.region.as_str())
+    {
         true => Err(refusal::invalid_request(SigError::outdated().message)),
         false => Ok(()),
     }

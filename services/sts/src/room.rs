@@ -53,8 +53,8 @@ impl Sts {
     /// The request as policies see it, with the keys that the gate sets too.
     pub(crate) fn context(&self, call: &Call, action: &str, resource: &str) -> RequestContext {
         let mut context = self.context_of(call, call.principal.identity.clone(), action, resource);
-        for (key, value) in &call.principal.session_keys {
-            context.set(key, [value.clone()]);
+        for (key, values) in call.principal.session_values() {
+            context.set(key, values);
         }
         context
     }

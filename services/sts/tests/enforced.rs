@@ -299,6 +299,31 @@ async fn what_a_chain_hands_on_stays_as_it_is_and_asks_for_its_permissions() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn keys_of_tags_that_are_handed_on_are_weighed_one_by_one() {
+    let cloud = Cloud::new(Auth::Enforce);
+    let policy = allow(r#""sts:*""#);
+    let ann = cloud.user("ann", Some(&policy)).await;
+    let first = cloud.role("first", &trust(ACCOUNT, ""), &policy).await;
+    let only = |keys: &str| {
+        let condition = format!(
+            r#","Condition":{{"Null":{{"sts:TransitiveTagKeys":"false"}},
+                "ForAllValues:StringEquals":{{"sts:TransitiveTagKeys":[{keys}]}}}}"#
+        );
+        trust(ACCOUNT, &condition)
+    };
+    let both = cloud.role("both", &only(r#""team","stage""#), &policy).await;
+    let one = cloud.role("one", &only(r#""team""#), &policy).await;
+    let mut begin = handed_on("team", "blue");
+    begin.extend([("Tags.member.2.Key", "stage"), ("Tags.member.2.Value", "test")]);
+    begin.push(("TransitiveTagKeys.member.2", "stage"));
+    let key = cloud.ok(&ann, "sts", &assume(&first, &begin)).await.key();
+    cloud.ok(&key, "sts", &assume(&both, &[])).await;
+    assert_eq!(cloud.ask(&key, "sts", &assume(&one, &[])).await.status, 403);
+    let plain = cloud.ok(&ann, "sts", &assume(&first, &[])).await.key();
+    assert_eq!(cloud.ask(&plain, "sts", &assume(&both, &[])).await.status, 403);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_session_dies_with_its_role_even_when_the_name_returns() {
     let cloud = Cloud::new(Auth::Enforce);
     let ann = cloud.user("ann", Some(&allow(r#""sts:AssumeRole""#))).await;

@@ -25,7 +25,7 @@ pub fn encode_error_as(
     error: &AwsError,
     request_id: &RequestId,
 ) -> Response<Body> {
-    let mut answer = head(protocol, status(protocol, error), request_id);
+    let mut answer = head(protocol, error.status_in(protocol), request_id);
     if let Some(shape) = error.shape() {
         bind_headers(shape, &mut answer);
     }
@@ -66,15 +66,6 @@ pub fn encode_error_as(
     answer.headers_mut().insert(CONTENT_LENGTH, length);
     *answer.body_mut() = bytes.into();
     answer
-}
-
-/// Services that are called by targets tell of denials as of all that the caller did wrong.
-fn status(protocol: Protocol, error: &AwsError) -> u16 {
-    let by_target = matches!(protocol, Protocol::Json10 | Protocol::Json11 | Protocol::Cbor11);
-    match by_target && error.name() == "AccessDeniedException" {
-        true => 400,
-        false => error.status(),
-    }
 }
 
 fn bind_headers(shape: &dyn Shape, answer: &mut Response<Body>) {

@@ -13,7 +13,7 @@ use super::key::{SigningKey, equal};
 use crate::headers::text_of;
 
 /// How far a signature's time may be from ours.
-const SKEW_MAX: Duration = Duration::from_secs(15 * 60);
+pub(crate) const SKEW_MAX: Duration = Duration::from_secs(15 * 60);
 /// How long a presigned request may be good.
 const PRESIGNED_MAX: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 

@@ -175,7 +175,7 @@ pub(super) fn keys_of_signature(call: &Call) -> Vec<(String, Vec<String>)> {
     let age = at.map(|at| call.now.since(at).as_millis().to_string());
     [
         ("s3:authType", Some(place.to_owned())),
-        ("s3:signatureversion", Some(signature.version.to_owned())),
+        ("s3:signatureversion", Some(signature.version.as_str().to_owned())),
         ("s3:signatureAge", age),
         ("s3:x-amz-content-sha256", signature.payload.clone()),
     ]

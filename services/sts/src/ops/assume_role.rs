@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use haar_iam_contract::peek::{RoleFacts, SessionGrant};
-use haar_kernel::{Answer, Call, Flow};
+use haar_kernel::{Answer, Call, Flow, Principal as Caller};
 use haar_ledger::Snapshot;
 use haar_policy::{Principal, decide};
 use haar_sts_contract::{AssumeRole, AssumeRoleRequest, AssumeRoleResponse, AssumedRoleUser};
@@ -33,12 +33,14 @@ impl Flow<AssumeRole> for Sts {
         let (call, snapshot) = (&call, &self.doors.ledger.snapshot());
         let role = self.iam().role(snapshot, &arn);
         let source = source_identity(call, &input)?;
+        let inherited = inherited_tags(call);
         if self.enforces() {
-            self.refuse_unauthorized(call, snapshot, role.as_ref(), &input, &mfa)?;
+            let has_inherited = !inherited.is_empty();
+            let asked = Asked { call, input: &input, source: source.as_deref(), has_inherited };
+            self.refuse_unauthorized(snapshot, role.as_ref(), &asked, &mfa)?;
         }
         let tags = input.tags.clone().unwrap_or_default();
         let transitive_tags = input.transitive_tag_keys.unwrap_or_default();
-        let inherited = inherited_tags(call);
         let given =
             SessionTags { given: &tags, transitive: &transitive_tags, inherited: &inherited };
         let mut keys = given.keys()?;
@@ -64,6 +66,16 @@ impl Flow<AssumeRole> for Sts {
             source_identity: source,
         })
     }
+}
+
+/// What both sides are asked about.
+struct Asked<'a> {
+    call: &'a Call,
+    input: &'a AssumeRoleRequest,
+    /// The session's source identity, given or kept.
+    source: Option<&'a str>,
+    /// The caller's session hands tags on.
+    has_inherited: bool,
 }
 
 fn denied(call: &Call, role_arn: &str) -> AwsError {
@@ -104,9 +116,9 @@ fn lifetime(
 
 /// The keys that the caller's session hands on.
 fn transitive_keys(call: &Call) -> Vec<String> {
-    let keys = call.principal.session_keys.iter();
-    let keys = keys.filter(|(name, _)| name == "sts:TransitiveTagKeys");
-    keys.flat_map(|(_, names)| names.split(',').map(str::to_owned)).collect()
+    let keys = call.principal.session_values();
+    let keys = keys.filter(|(name, _)| *name == Caller::TRANSITIVE_TAG_KEYS);
+    keys.flat_map(|(_, names)| names).map(str::to_owned).collect()
 }
 
 fn inherited_tags(call: &Call) -> Vec<(String, String)> {
@@ -143,27 +155,25 @@ impl Sts {
     /// for tags and a source identity too, whether given or inherited.
     fn refuse_unauthorized(
         &self,
-        call: &Call,
         snapshot: &Snapshot,
         role: Option<&RoleFacts>,
-        input: &AssumeRoleRequest,
+        asked: &Asked<'_>,
         mfa: &[(String, String)],
     ) -> Result<(), AwsError> {
+        let Asked { call, input, .. } = *asked;
         if matches!(call.principal.identity, Principal::Root { .. }) {
             return Err(AwsError::access_denied("Roles may not be assumed by root accounts."));
         }
         let role = role.ok_or_else(|| denied(call, &input.role_arn))?;
         let mut actions = vec!["sts:AssumeRole"];
         let has_tags = input.tags.as_ref().is_some_and(|tags| !tags.is_empty());
-        let has_tags = has_tags || !inherited_tags(call).is_empty();
-        actions.extend(has_tags.then_some("sts:TagSession"));
-        let has_source = source_identity(call, input)?.is_some();
-        actions.extend(has_source.then_some("sts:SetSourceIdentity"));
+        actions.extend((has_tags || asked.has_inherited).then_some("sts:TagSession"));
+        actions.extend(asked.source.map(|_| "sts:SetSourceIdentity"));
         let mut policies = self.policies(call, snapshot);
         policies.resource.push(role.trust.clone());
         policies.resource_must_agree = true;
         for action in actions {
-            let mut context = self.assume_context(call, role, input, action);
+            let mut context = self.assume_context(asked, role, action);
             for (key, value) in mfa {
                 context.set(key, [value.clone()]);
                 context.set("aws:MultiFactorAuthAge", ["0"]);
@@ -177,9 +187,8 @@ impl Sts {
 
     fn assume_context(
         &self,
-        call: &Call,
+        &Asked { call, input, source, .. }: &Asked<'_>,
         role: &RoleFacts,
-        input: &AssumeRoleRequest,
         action: &str,
     ) -> haar_policy::RequestContext {
         let mut context = self.context(call, action, &role.arn);
@@ -188,7 +197,7 @@ impl Sts {
         if let Some(id) = &input.external_id {
             context.set("sts:ExternalId", [id.clone()]);
         }
-        if let Ok(Some(name)) = source_identity(call, input) {
+        if let Some(name) = source {
             context.set("sts:SourceIdentity", [name]);
         }
         for tag in input.tags.iter().flatten() {
@@ -197,9 +206,8 @@ impl Sts {
         if let Some(tags) = &input.tags {
             context.set("aws:TagKeys", tags.iter().map(|tag| tag.key.clone()));
         }
-        if let Some(keys) = &input.transitive_tag_keys {
-            context.set("sts:TransitiveTagKeys", keys.iter().cloned());
-        }
+        let given = input.transitive_tag_keys.clone().unwrap_or_default();
+        context.set(Caller::TRANSITIVE_TAG_KEYS, transitive(call, given));
         for (key, value) in &role.tags {
             for stem in ["aws:ResourceTag", "iam:ResourceTag"] {
                 context.set(&format!("{stem}/{key}"), [value.clone()]);
