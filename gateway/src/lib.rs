@@ -20,4 +20,5 @@ mod places;
 mod server;
 
 pub use admin::{AdminAnswer, AdminFault, AdminPage, AdminQuestion};
+pub use places::Visitor;
 pub use server::{Gateway, ListenError};

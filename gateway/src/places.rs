@@ -10,6 +10,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use haar_kernel::INSIDE_MAX;
+use haar_substrate::SandboxId;
 use haar_wire::{Body, BodyError};
 use http::{Response, StatusCode, Version};
 use http_body::{Frame, SizeHint};
@@ -43,6 +45,25 @@ struct State {
     held: BTreeMap<Holder, usize>,
 }
 
+/// Who connects.
+#[derive(Clone, Debug)]
+pub enum Visitor {
+    /// Somebody at this address.
+    Peer(IpAddr),
+    /// A program inside a sandbox.
+    Sandbox(SandboxId),
+}
+
+impl Visitor {
+    /// The address; none of a sandbox's, which is nobody's.
+    pub(crate) fn peer(&self) -> Option<IpAddr> {
+        match self {
+            Self::Peer(peer) => Some(*peer),
+            Self::Sandbox(_) => None,
+        }
+    }
+}
+
 /// Who has a connection; no one of them takes more than half of the places, but for this machine,
 /// whose programs all come from one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +78,8 @@ enum Holder {
 pub(crate) struct Seat {
     number: u64,
     holder: Holder,
+    /// Where it comes from one.
+    sandbox: Option<SandboxId>,
     /// Requests whose answers have not been handed over.
     requests: AtomicUsize,
     /// Of what was handed over some waits for a slow reader.
@@ -77,30 +100,30 @@ impl Places {
         Arc::new(Self { most, arrivals: AtomicU64::new(0), state: Mutex::default() })
     }
 
-    /// A place for who comes from here, from a sandbox where that is nobody's address. Where all
-    /// are taken those that have been idle for longest lose theirs; none where all are at work.
-    pub(crate) fn take(
-        self: &Arc<Self>,
-        peer: Option<IpAddr>,
-        end: CancellationToken,
-    ) -> Option<Held> {
-        let holder = match peer.map(|peer| peer.to_canonical()) {
-            None => Holder::Sandboxes,
-            Some(peer) if peer.is_loopback() => Holder::Machine,
-            Some(peer) => Holder::Peer(peer),
+    /// A place for who comes. Where all are taken those that have been idle for longest lose
+    /// theirs; none where all are at work.
+    pub(crate) fn take(self: &Arc<Self>, visitor: Visitor, end: CancellationToken) -> Option<Held> {
+        let (holder, sandbox) = match visitor {
+            Visitor::Sandbox(sandbox) => (Holder::Sandboxes, Some(sandbox)),
+            Visitor::Peer(peer) => match peer.to_canonical() {
+                peer if peer.is_loopback() => (Holder::Machine, None),
+                peer => (Holder::Peer(peer), None),
+            },
         };
+        let some = self.most / FREED_SHARE;
         let mut state = self.state.lock();
         let own = state.held.get(&holder).copied().unwrap_or_default();
         if holder != Holder::Machine && own >= self.most.div_ceil(2) {
-            state.make_room(|seat| seat.holder == holder, self.most).then_some(())?;
+            state.make_room(|seat| seat.holder == holder, some).then_some(())?;
         }
         if state.seats.len() >= self.most {
-            state.make_room(|_| true, self.most).then_some(())?;
+            state.make_room(|_| true, some).then_some(())?;
         }
         let number = self.arrivals.fetch_add(1, Ordering::Relaxed) + 1;
         let seat = Arc::new(Seat {
             number,
             holder,
+            sandbox,
             requests: AtomicUsize::new(0),
             is_held_up: AtomicBool::new(false),
             idle_at: AtomicU64::new(number),
@@ -112,16 +135,23 @@ impl Places {
         *state.held.entry(holder).or_default() += 1;
         Some(Held(seat))
     }
+
+    /// Ends some connections of one sandbox's that have been idle for longest.
+    pub(crate) fn make_room(&self, sandbox: &SandboxId) {
+        let own = |seat: &Seat| seat.sandbox.as_ref() == Some(sandbox);
+        self.state.lock().make_room(own, INSIDE_MAX / FREED_SHARE);
+    }
 }
 
 impl State {
-    /// Ends some of those that have been idle for longest; false where none of them is.
-    fn make_room(&mut self, of: impl Fn(&Seat) -> bool, most: usize) -> bool {
+    /// Ends so many, and one at least, of those that have been idle for longest; false where none
+    /// of them is.
+    fn make_room(&mut self, of: impl Fn(&Seat) -> bool, count: usize) -> bool {
         let idle = self.seats.values().filter(|seat| of(seat) && seat.is_idle());
         let mut idle: Vec<_> =
             idle.map(|seat| (seat.idle_at.load(Ordering::Relaxed), seat.number)).collect();
         idle.sort_unstable();
-        idle.truncate((most / FREED_SHARE).max(1));
+        idle.truncate(count.max(1));
         for (_, number) in &idle {
             if let Some(seat) = self.remove(*number) {
                 seat.must_leave.store(true, Ordering::Relaxed);

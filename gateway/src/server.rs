@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use haar_clock::Clock;
 use haar_kernel::{Auth, ForeignPage, Inbound, Kernel, Site, host_of};
+use haar_substrate::SandboxId;
 use haar_wire::Body;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::request::Parts;
@@ -28,7 +29,7 @@ use crate::admin::{self, AdminPage, json_page};
 use crate::calm::Calm;
 use crate::guard::{self, Stranger};
 use crate::intake::{self, Intake};
-use crate::places::{Held, Places, Seated};
+use crate::places::{Held, Places, Seated, Visitor};
 
 /// Most bytes of one request's headers.
 const HEADERS_MAX: usize = 64 << 10;
@@ -115,7 +116,7 @@ impl Gateway {
             tokio::select! {
                 () = self.stopping.cancelled() => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, peer)) => drop(self.serve(stream, Some(peer.ip()))),
+                    Ok((stream, peer)) => drop(self.serve(stream, Visitor::Peer(peer.ip()))),
                     Err(error) => {
                         tracing::warn!(%error, "could not accept a connection");
                         self.clock.sleep(Duration::from_millis(20)).await;
@@ -127,19 +128,24 @@ impl Gateway {
         let _ = self.clock.timeout(STOP_GRACE, self.connections.wait()).await;
     }
 
-    /// Serves one connection in the background; sandboxes bring theirs here too, without a peer.
+    /// Serves one connection in the background; sandboxes bring theirs here too.
     /// What is answered ends with it, and need not be awaited. Where there is no room and none can
     /// be made, it is closed.
-    pub fn serve(self: &Arc<Self>, stream: TcpStream, peer: Option<IpAddr>) -> JoinHandle<()> {
-        let gateway = Arc::clone(self);
+    pub fn serve(self: &Arc<Self>, stream: TcpStream, visitor: Visitor) -> JoinHandle<()> {
+        let (gateway, peer) = (Arc::clone(self), visitor.peer());
         let stopping = self.stopping.child_token(); // all connections would lock the one
-        let place = self.places.take(peer, stopping.clone());
+        let place = self.places.take(visitor, stopping.clone());
         self.connections.spawn(async move {
             match place {
                 Some(place) => gateway.converse((stream, place), peer, stopping).await,
                 None => tracing::debug!(?peer, "there is no room for a connection"),
             }
         })
+    }
+
+    /// Ends some of a sandbox's connections that have been idle for longest.
+    pub fn make_room(&self, sandbox: &SandboxId) {
+        self.places.make_room(sandbox);
     }
 
     async fn converse(

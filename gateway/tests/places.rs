@@ -4,14 +4,15 @@
 
 mod house;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
-use haar_gateway::Gateway;
+use haar_gateway::{Gateway, Visitor};
 use haar_kernel::{Auth, Site};
+use haar_substrate::SandboxId;
 use haar_wire::Body;
 use http::request::Parts;
 use http::{Request, Response};
@@ -82,10 +83,14 @@ impl Door {
 
     /// A connection of somebody's; from a sandbox where that is nobody.
     async fn connect(&self, peer: Option<&str>) -> TcpStream {
+        let sandbox = Visitor::Sandbox(SandboxId("hog".to_owned()));
+        self.admit(peer.map_or(sandbox, |peer| Visitor::Peer(peer.parse().unwrap()))).await
+    }
+
+    async fn admit(&self, visitor: Visitor) -> TcpStream {
         let near = TcpStream::connect(self.at).await.unwrap();
         let (far, _) = self.listener.accept().await.unwrap();
-        let peer = peer.map(|peer| peer.parse::<IpAddr>().unwrap());
-        drop(self.gateway.serve(far, peer));
+        drop(self.gateway.serve(far, visitor));
         near
     }
 
@@ -228,4 +233,23 @@ async fn sandboxes_and_strangers_leave_room_for_others() {
         assert!(is_served(&mut door.connect(Some("127.0.0.1")).await).await, "{hog:?}");
         door.waiter.bell.notify_waiters();
     }
+}
+
+#[tokio::test]
+async fn a_sandbox_makes_room_for_itself_by_what_was_idle_for_longest() {
+    let door = Door::open().await;
+    let [crowded, other] = ["crowded", "other"].map(|id| SandboxId(id.to_owned()));
+    let mut elsewhere = door.admit(Visitor::Sandbox(other)).await;
+    let mut all = Vec::new();
+    for _ in 0..40 {
+        all.push(door.admit(Visitor::Sandbox(crowded.clone())).await);
+    }
+    ask(&mut all[0], "/wait").await;
+    door.until_so_many_wait(1).await;
+    door.gateway.make_room(&crowded);
+    door.waiter.bell.notify_waiters();
+    assert!(hear(&mut all[0]).await, "it was at work");
+    assert!(is_served(&mut elsewhere).await, "it is another's");
+    assert!(is_closed(&mut all[1]).await, "it was idle for longest");
+    assert!(is_served(all.last_mut().unwrap()).await);
 }

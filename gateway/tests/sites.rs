@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use futures_util::StreamExt as _;
 use futures_util::future::BoxFuture;
-use haar_gateway::Gateway;
+use haar_gateway::{Gateway, Visitor};
 use haar_kernel::{Auth, Site};
 use haar_wire::Body;
 use http::request::Parts;
@@ -147,7 +147,8 @@ async fn a_site_may_answer_before_the_body_ends() {
 async fn page(gateway: &Arc<Gateway>, peer: &str, path: &str) -> String {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let mut near = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
-    let served = gateway.serve(listener.accept().await.unwrap().0, Some(peer.parse().unwrap()));
+    let served =
+        gateway.serve(listener.accept().await.unwrap().0, Visitor::Peer(peer.parse().unwrap()));
     let head = format!("GET {path} HTTP/1.1\r\nhost: haar.example\r\nconnection: close\r\n\r\n");
     near.write_all(head.as_bytes()).await.unwrap();
     let mut answer = String::new();

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::inbox::{Inbox, News};
+use crate::inbox::{Changed, Inbox};
 use crate::queue::{Failure, Queue};
 use crate::seats::{Seat, Seats};
 use crate::stats::Gauges;
@@ -124,7 +124,7 @@ enum Ending {
 enum Came<K> {
     Stop,
     Ending(K, Ending),
-    News(News<K>),
+    Changed(Changed<K>),
     /// A key may be due, or there may be room for one more.
     Time,
 }
@@ -161,7 +161,7 @@ impl<C: Controller> Driven<C> {
             match came {
                 Came::Stop => return,
                 Came::Ending(key, ending) => self.end(&key, ending),
-                Came::News(news) => self.notice(news),
+                Came::Changed(changed) => self.notice(changed),
                 Came::Time => {}
             }
         }
@@ -179,7 +179,7 @@ impl<C: Controller> Driven<C> {
             biased;
             () = stopping.cancelled() => Came::Stop,
             Some((key, ending)) = self.endings.recv() => Came::Ending(key, ending),
-            news = inbox.news() => Came::News(news),
+            changed = inbox.changed() => Came::Changed(changed),
             () = self.seats.left() => Came::Time, // there may be room for one more
             () = timer => Came::Time,
             () = clock.sleep_until(back_at) => Came::Time,
@@ -202,10 +202,12 @@ impl<C: Controller> Driven<C> {
         }
     }
 
-    fn notice(&mut self, news: News<C::Key>) {
-        match news.lost {
+    fn notice(&mut self, changed: Changed<C::Key>) {
+        match changed.lost {
             true => self.resync(),
-            false => news.keys.into_iter().for_each(|(key, version)| self.queue.wake(key, version)),
+            false => {
+                changed.keys.into_iter().for_each(|(key, version)| self.queue.wake(key, version))
+            }
         }
     }
 

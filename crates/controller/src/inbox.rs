@@ -17,19 +17,19 @@ const KEYS_MAX: usize = 65_536;
 
 /// Keys that changed, or that all may have.
 pub(crate) struct Inbox<K> {
-    state: Mutex<News<K>>,
+    state: Mutex<Changed<K>>,
     came: Notify,
 }
 
-/// What came since the last look.
-pub(crate) struct News<K> {
+/// What changed since the last look.
+pub(crate) struct Changed<K> {
     /// Each with the ledger's version that first shows the change.
     pub(crate) keys: Vec<(K, u64)>,
     /// Everything is to be looked at.
     pub(crate) lost: bool,
 }
 
-impl<K> Default for News<K> {
+impl<K> Default for Changed<K> {
     fn default() -> Self {
         Self { keys: Vec::new(), lost: false }
     }
@@ -68,16 +68,16 @@ impl<K> Inbox<K> {
     }
 
     fn lose(&self) {
-        *self.state.lock() = News { keys: Vec::new(), lost: true };
+        *self.state.lock() = Changed { keys: Vec::new(), lost: true };
         self.came.notify_one();
     }
 
-    /// Waits for news. Cancelling loses nothing.
-    pub(crate) async fn news(&self) -> News<K> {
+    /// Waits until something has changed. Cancelling loses nothing.
+    pub(crate) async fn changed(&self) -> Changed<K> {
         loop {
-            let news = std::mem::take(&mut *self.state.lock());
-            if news.lost || !news.keys.is_empty() {
-                return news;
+            let changed = std::mem::take(&mut *self.state.lock());
+            if changed.lost || !changed.keys.is_empty() {
+                return changed;
             }
             self.came.notified().await;
         }
@@ -93,13 +93,13 @@ mod tests {
         let inbox = Inbox::<usize>::new();
         inbox.add(vec![1, 2], 7);
         inbox.add(vec![3], 8);
-        let news = inbox.news().await;
-        assert_eq!((news.keys, news.lost), (vec![(1, 7), (2, 7), (3, 8)], false));
+        let changed = inbox.changed().await;
+        assert_eq!((changed.keys, changed.lost), (vec![(1, 7), (2, 7), (3, 8)], false));
         inbox.add((0..KEYS_MAX).collect(), 9);
         inbox.add(vec![4], 10);
-        let news = inbox.news().await;
-        assert_eq!((news.keys, news.lost), (Vec::new(), true));
+        let changed = inbox.changed().await;
+        assert_eq!((changed.keys, changed.lost), (Vec::new(), true));
         inbox.add(vec![5], 11);
-        assert_eq!(inbox.news().await.keys, [(5, 11)]);
+        assert_eq!(inbox.changed().await.keys, [(5, 11)]);
     }
 }

@@ -54,7 +54,7 @@ pub use schema::{
     ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,
     StructSchema, TimestampFormat,
 };
-pub use shape::{Shape, ShapeError, debug, same, structures, text_member};
+pub use shape::{Shape, ShapeError, debug, same, structures, text_member, text_members};
 pub use value::{Json, List, Map, Refused, Scalar, Value, View};
 
 /// For the generated code's macros.

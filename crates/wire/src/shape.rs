@@ -32,8 +32,26 @@ pub(crate) fn set_members(
 ///
 /// Numbers and booleans come as they are written; lists, structures and absent members as `None`.
 pub fn text_member(shape: &dyn Shape, name: &str) -> Option<String> {
-    let index = shape.schema().members().iter().position(|member| member.name == name)?;
-    match shape.member(index).view() {
+    text_of(view_of(shape, name))
+}
+
+/// The text of a top-level member, or those of its items where it is a list.
+pub fn text_members(shape: &dyn Shape, name: &str) -> Vec<String> {
+    match view_of(shape, name) {
+        View::List(list) => {
+            (0..list.len()).filter_map(|index| text_of(list.item(index).view())).collect()
+        }
+        one => text_of(one).into_iter().collect(),
+    }
+}
+
+fn view_of<'a>(shape: &'a dyn Shape, name: &str) -> View<'a> {
+    let index = shape.schema().members().iter().position(|member| member.name == name);
+    index.map_or(View::Absent, |index| shape.member(index).view())
+}
+
+fn text_of(view: View<'_>) -> Option<String> {
+    match view {
         View::Text(text) => Some(text.to_owned()),
         View::Integer(number) => Some(number.to_string()),
         View::Double(number) => Some(number.to_string()),

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
 use haar_iam_contract::passing::check_pass_role;
-use haar_kernel::Doors;
+use haar_kernel::{ApiDoor, Doors};
 use haar_substrate::{ImageConfig, ImageId};
 use haar_types::{AccountId, Region, Timestamp};
-use tokio::net::TcpStream;
 
 /// An image that is ready to run.
 #[derive(Clone, Debug, PartialEq)]
@@ -144,13 +142,6 @@ pub struct StreamName {
     pub group: String,
     /// Its name.
     pub stream: String,
-}
-
-/// haar's own API, for programs inside tasks: takes connections that were accepted inside a
-/// sandbox.
-pub trait ApiDoor: Send + Sync + 'static {
-    /// Serves one connection, whether or not the end is waited for.
-    fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()>;
 }
 
 /// All doors of the room beside the common ones. Cheap to clone.

@@ -4,7 +4,7 @@
 
 use haar_kernel::{Call, resource_of};
 use haar_ledger::Snapshot;
-use haar_wire::{AwsError, OperationSchema, Shape, text_member};
+use haar_wire::{AwsError, OperationSchema, Shape, text_member, text_members};
 
 use crate::lookup::{find_definition, place};
 use crate::ops::Tagged;
@@ -22,7 +22,7 @@ pub(crate) fn of(
         return vec![resource_of(operation, call, input)];
     };
     let cluster = names::cluster_key(place(call), text_member(input, "cluster").as_deref());
-    let mut texts = texts(input, member);
+    let mut texts = text_members(input, member);
     if texts.is_empty() {
         let unnamed = if member == "cluster" { names::DEFAULT_CLUSTER } else { "*" };
         texts.push(unnamed.to_owned());
@@ -65,14 +65,4 @@ fn named(template: &str) -> Option<(&str, &str)> {
     let (kind, rest) = resource.split_once('/')?;
     let member = rest.rsplit('/').next()?.strip_prefix('{')?.strip_suffix('}')?;
     Some((kind, member))
-}
-
-/// A member's text, or those of its items.
-fn texts(input: &dyn Shape, member: &str) -> Vec<String> {
-    if let Some(text) = text_member(input, member) {
-        return vec![text];
-    }
-    let json = haar_wire::json_member(input, member);
-    let texts = json.as_array().into_iter().flatten().filter_map(|item| item.as_str());
-    texts.map(str::to_owned).collect()
 }

@@ -9,7 +9,9 @@ use haar_lambda_contract::model::SERVICE;
 use haar_ledger::Snapshot;
 use haar_policy::{Document, Grammar};
 use haar_types::Arn;
-use haar_wire::{Json, OperationSchema, ServiceSchema, Shape, View, json_member, text_member};
+use haar_wire::{
+    Json, OperationSchema, ServiceSchema, Shape, View, json_member, text_member, text_members,
+};
 
 use crate::Lambda;
 use crate::rules::names::{FunctionName, function_and_qualifier, layer_key, layer_version_key};
@@ -82,7 +84,7 @@ impl Room for Lambda {
         if operation.name.contains("EventSourceMapping") {
             add("lambda:FunctionArn", mapped_function(call, snapshot, input));
         }
-        add("lambda:Layer", texts(input, "Layers"));
+        add("lambda:Layer", text_members(input, "Layers"));
         add("lambda:Principal", one(input, "Principal"));
         add("lambda:FunctionUrlAuthType", one(input, "AuthType"));
         add("lambda:FunctionUrlAuthType", one(input, "FunctionUrlAuthType"));
@@ -93,7 +95,7 @@ impl Room for Lambda {
         for (key, values) in self.network_keys(call, snapshot, input) {
             add(key, values);
         }
-        let mut tag_keys = texts(input, "TagKeys");
+        let mut tag_keys = text_members(input, "TagKeys");
         for (tag, value) in map(input, "Tags") {
             add(&format!("aws:RequestTag/{tag}"), vec![value]);
             tag_keys.push(tag);
@@ -217,16 +219,6 @@ fn one(input: &dyn Shape, member: &str) -> Vec<String> {
 fn view<'a>(input: &'a dyn Shape, name: &str) -> View<'a> {
     let index = input.schema().members().iter().position(|member| member.name == name);
     index.map_or(View::Absent, |index| input.member(index).view())
-}
-
-fn texts(input: &dyn Shape, member: &str) -> Vec<String> {
-    let View::List(list) = view(input, member) else { return Vec::new() };
-    (0..list.len())
-        .filter_map(|index| match list.item(index).view() {
-            View::Text(text) => Some(text.to_owned()),
-            _ => None,
-        })
-        .collect()
 }
 
 fn map(input: &dyn Shape, member: &str) -> Vec<(String, String)> {

@@ -4,15 +4,13 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
 use haar_blobs::Digest;
 use haar_clock::{Clock, IdSource};
 use haar_cloudwatch_contract::peek::MetricSink;
-use haar_kernel::{Doors, Meter, UsageRecord};
+use haar_kernel::{ApiDoor, Doors, Meter, UsageRecord};
 use haar_logs_contract::peek::LogSink;
 use haar_substrate::Substrate;
 use haar_types::{AccountId, Region};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 
 use crate::fleet::{Architecture, Usage};
@@ -69,14 +67,6 @@ pub struct FunctionLog<'a> {
     pub group: &'a str,
     /// The stream in it.
     pub stream: &'a str,
-}
-
-/// haar's own API, for code inside functions: takes connections that were accepted inside a
-/// sandbox.
-pub trait ApiDoor: Send + Sync {
-    /// Serves one connection, from now on and whether or not the future is polled; that tells
-    /// its end.
-    fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()>;
 }
 
 /// What lies outside of sandboxes.

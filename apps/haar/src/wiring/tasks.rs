@@ -7,8 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::future::BoxFuture;
-use haar_ecs::doors::{ApiDoor, Credentials, LogStreams, RoleCredentials, StreamName, TaskDoors};
+use haar_ecs::doors::{Credentials, LogStreams, RoleCredentials, StreamName, TaskDoors};
 use haar_iam_contract::peek::{IamPeek, ServiceSession, SessionGrant};
 use haar_kernel::{Auth, Doors, Principal};
 use haar_logs_contract::{
@@ -17,7 +16,6 @@ use haar_logs_contract::{
 };
 use haar_registry::Registries;
 use haar_types::{AccountId, Timestamp};
-use tokio::net::TcpStream;
 
 use super::api::Api;
 use images::TaskImages;
@@ -48,12 +46,6 @@ pub(crate) fn doors(
         credentials: neighbours,
         api,
         serves_inside: true,
-    }
-}
-
-impl ApiDoor for Api {
-    fn serve(&self, stream: TcpStream) -> BoxFuture<'static, ()> {
-        haar_lambda::doors::ApiDoor::serve(self, stream)
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use haar_clock::Clock;
 use haar_ecs_contract::model::{ContainerDefinition, LogDriver};
+use haar_kernel::serve_inside;
 use haar_substrate::{Exit, SandboxId};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
@@ -28,7 +29,7 @@ use crate::state::{DefinitionRow, TaskKey, TaskRow, TaskStatus, sandbox_name};
 /// How long the rest of a stopped task's output may take to be shipped. *Ours*.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
-/// Most connections that a task may have to its metadata endpoint, and as many to haar's API.
+/// Most connections that a task may have to its metadata endpoint.
 const CONNECTIONS_MAX: usize = 256;
 /// How long to wait when a connection could not be taken.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -162,15 +163,8 @@ impl Ecs {
         let (room, key) = (Arc::clone(self), row.key.clone());
         let api = tokio::spawn(async move {
             let Some(listener) = room.listener(&key, API).await else { return };
-            let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-            loop {
-                let (stream, place) = accept(&room.doors.clock, &listener, &places).await;
-                let served = room.task_doors.api.serve(stream);
-                tokio::spawn(async move {
-                    served.await;
-                    drop(place);
-                });
-            }
+            let (door, clock) = (Arc::clone(&room.task_doors.api), room.doors.clock.clone());
+            serve_inside(door, clock, SandboxId(sandbox_name(&key)), listener).await;
         });
         vec![metadata, api]
     }

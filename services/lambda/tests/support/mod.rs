@@ -18,9 +18,11 @@ use futures_util::future::BoxFuture;
 use haar_blobs::Digest;
 use haar_clock::{Clock, IdSource};
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
+use haar_kernel::ApiDoor;
 use haar_lambda::doors::*;
 use haar_lambda::fleet::*;
 use haar_logs_contract::peek::{LogLine, LogSink};
+use haar_substrate::SandboxId;
 use haar_types::{AccountId, MemoryMib, Region, RequestId};
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -111,7 +113,7 @@ impl FunctionImages for Sinks {
 }
 
 impl ApiDoor for Sinks {
-    fn serve(&self, mut stream: tokio::net::TcpStream) -> BoxFuture<'static, ()> {
+    fn serve(&self, _: &SandboxId, mut stream: tokio::net::TcpStream) -> BoxFuture<'static, ()> {
         let served = tokio::spawn(async move {
             use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
             let mut request = [0; 1024];
@@ -120,6 +122,8 @@ impl ApiDoor for Sinks {
         });
         Box::pin(async move { drop(served.await) })
     }
+
+    fn make_room(&self, _: &SandboxId) {}
 }
 
 impl Cloud {

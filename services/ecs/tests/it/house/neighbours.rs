@@ -12,13 +12,14 @@ use haar_ec2_contract::peek::{
     Subnet,
 };
 use haar_ecs::doors::{
-    ApiDoor, Credentials, ImageRequest, Images, LogStreams, PullError, PullStage, ReadyImage,
+    Credentials, ImageRequest, Images, LogStreams, PullError, PullStage, ReadyImage,
     RoleCredentials, Secrets, StreamName,
 };
 use haar_ecs::state::TaskRow;
+use haar_kernel::ApiDoor;
 use haar_ledger::{ChangeSet, Snapshot, Tx};
 use haar_logs_contract::peek::{LogLine, LogSink};
-use haar_substrate::{ImageConfig, ImageId};
+use haar_substrate::{ImageConfig, ImageId, SandboxId};
 use haar_types::{AccountId, Region, Tags, Timestamp};
 use parking_lot::Mutex;
 use tokio::net::TcpStream;
@@ -258,7 +259,9 @@ impl Credentials for Neighbours {
 }
 
 impl ApiDoor for Neighbours {
-    fn serve(&self, _: TcpStream) -> BoxFuture<'static, ()> {
+    fn serve(&self, _: &SandboxId, _: TcpStream) -> BoxFuture<'static, ()> {
         Box::pin(async {})
     }
+
+    fn make_room(&self, _: &SandboxId) {}
 }

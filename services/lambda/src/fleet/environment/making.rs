@@ -3,10 +3,10 @@
 use std::net::{Ipv4Addr, SocketAddrV4};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
+use haar_kernel::serve_inside;
 use haar_substrate::{Exit, OUTSIDE, SandboxId, SandboxSpec, SubstrateError};
-use tokio::sync::{Mutex, Semaphore, watch};
+use tokio::sync::{Mutex, watch};
 
 use super::super::FunctionTarget;
 use super::super::spec::{ProgramFault, RUNTIME};
@@ -58,7 +58,7 @@ impl Making<'_> {
         });
         let door =
             substrate.listener(&id, local(API_PORT)).await.map_err(StartFailure::Substrate)?;
-        let door = tokio::spawn(open_door(self.doors.clone(), door));
+        let door = tokio::spawn(open_door(self.doors.clone(), id.clone(), door));
         let outside = substrate.listener(&id, OUTSIDE).await.map_err(StartFailure::Substrate)?;
         let way_out = tokio::spawn(outward::lead(self.doors.clone(), outside));
         let mut outputs = Vec::new();
@@ -119,35 +119,10 @@ async fn watch_exit(
     });
 }
 
-/// Most connections to haar's API that one environment may hold open: each costs this process a
-/// descriptor, of which all environments share what there is.
-const API_CONNECTIONS_MAX: usize = 256;
-
-/// Time to wait when no connection can be taken. *Ours*.
-const ACCEPT_AGAIN: Duration = Duration::from_millis(20);
-
-async fn open_door(doors: FleetDoors, listener: std::net::TcpListener) {
+async fn open_door(doors: FleetDoors, sandbox: SandboxId, listener: std::net::TcpListener) {
     let prepared = listener.set_nonblocking(true);
-    let listener = match prepared.and_then(|()| tokio::net::TcpListener::from_std(listener)) {
-        Ok(listener) => listener,
-        Err(error) => {
-            return tracing::warn!(%error, "could not open the API inside a sandbox");
-        }
-    };
-    let places = Arc::new(Semaphore::new(API_CONNECTIONS_MAX));
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        let place = Arc::clone(&places).acquire_owned().await;
-        match listener.accept().await {
-            Ok((stream, _)) => {
-                let served = doors.api.serve(stream);
-                connections.spawn(async move {
-                    served.await;
-                    drop(place);
-                });
-            }
-            Err(_) => doors.clock.sleep(ACCEPT_AGAIN).await,
-        }
-        while connections.try_join_next().is_some() {}
+    match prepared.and_then(|()| tokio::net::TcpListener::from_std(listener)) {
+        Ok(listener) => serve_inside(doors.api, doors.clock, sandbox, listener).await,
+        Err(error) => tracing::warn!(%error, "could not open the API inside a sandbox"),
     }
 }
