@@ -3,15 +3,25 @@
 use std::path::Path;
 use std::sync::Arc;
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use fjall::{Database, PersistMode};
-use parking_lot::{Condvar, Mutex};
-use tokio::sync::oneshot;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::journal::Journal;
-use crate::{Crowd, KvError};
+use crate::{Crowd, KvError, Rest, Told, Waits, Word};
 
-type Ack = oneshot::Sender<Result<(), KvError>>;
+type Outcome = Result<(), KvError>;
+
+/// How long those who were told may be in waking the others. Who waits for the disk may be part of
+/// something that looks after other things first.
+const WAKING_MAX: Duration = Duration::from_millis(1);
+
+impl Word for Outcome {
+    fn unsaid() -> Self {
+        Err(KvError::Closed)
+    }
+}
 
 pub(crate) struct Syncer {
     shared: Arc<Shared>,
@@ -26,7 +36,7 @@ struct Shared {
 
 #[derive(Default)]
 struct Queue {
-    acks: Vec<Ack>,
+    told: Told<Outcome>,
     crowd: Crowd,
     closed: bool,
 }
@@ -44,9 +54,7 @@ impl Syncer {
 
     /// Returns once all that was written before is on disk.
     pub(crate) async fn sync(&self) -> Result<(), KvError> {
-        let (ack, done) = oneshot::channel();
-        self.shared.add(ack);
-        done.await.unwrap_or(Err(KvError::Closed))
+        self.shared.join().await
     }
 }
 
@@ -61,19 +69,21 @@ impl Drop for Syncer {
 }
 
 impl Shared {
-    fn add(&self, ack: Ack) {
+    /// One more that waits for the next flush.
+    fn join(&self) -> Waits<Outcome> {
         let mut queue = self.queue.lock();
-        queue.acks.push(ack);
-        let is_due = queue.crowd.is_there(queue.acks.len());
+        let waits = queue.told.join();
+        let is_due = queue.crowd.is_there(queue.told.count());
         drop(queue);
         if is_due {
             self.wake.notify_one();
         }
+        waits
     }
 
-    fn run(&self, mut flush: impl FnMut() -> Result<(), KvError>) {
-        let mut broken = None;
-        while let Some(acks) = self.next() {
+    fn run(&self, mut flush: impl FnMut() -> Outcome) {
+        let (mut broken, mut rest) = (None, None);
+        while let Some(told) = self.next(rest.take()) {
             let outcome = match &broken {
                 None => flush(),
                 // what a failed flush has lost no later one brings to the disk
@@ -83,25 +93,35 @@ impl Shared {
                 tracing::error!(%error, "could not flush the records to disk");
                 broken = Some(error.clone());
             }
-            for ack in acks {
-                let _ = ack.send(outcome.clone()); // who waited may have gone
-            }
+            rest = Some(told.tell(outcome));
         }
     }
 
-    /// Those who wait for the next flush; `None` once nobody can come any more.
-    fn next(&self) -> Option<Vec<Ack>> {
+    /// Those who wait for the next flush; `None` once nobody can come any more. `rest` is of those
+    /// who waited for the last.
+    fn next(&self, rest: Option<Rest<Outcome>>) -> Option<Told<Outcome>> {
         let mut queue = self.queue.lock();
-        while queue.acks.is_empty() {
+        while queue.told.count() == 0 {
             if queue.closed {
                 return None;
             }
-            self.wake.wait(&mut queue);
+            match rest.as_ref().filter(|rest| !rest.is_awake()) {
+                None => self.wake.wait(&mut queue),
+                Some(rest) => {
+                    if self.wake.wait_for(&mut queue, WAKING_MAX).timed_out() {
+                        MutexGuard::unlocked(&mut queue, || rest.wake());
+                    }
+                }
+            }
         }
-        Crowd::gather(&mut queue, &self.wake, |queue| (&mut queue.crowd, queue.acks.len()));
-        let acks = std::mem::take(&mut queue.acks);
-        queue.crowd.flushed(acks.len());
-        Some(acks)
+        Crowd::gather(&mut queue, &self.wake, |queue| (&mut queue.crowd, queue.told.count()));
+        let told = std::mem::take(&mut queue.told);
+        queue.crowd.flushed(told.count());
+        drop(queue);
+        if let Some(rest) = rest {
+            rest.wake();
+        }
+        Some(told)
     }
 }
 
@@ -109,11 +129,47 @@ impl Shared {
 /// journal all the while, and with it every writer: so it hands over what it has, and the file is
 /// flushed by its name. Older journals are on the disk already: the engine flushes each before it
 /// begins the next.
-pub(crate) fn flush(database: &Database, journal: &mut Journal) -> Result<(), KvError> {
+pub(crate) fn flush(database: &Database, journal: &mut Journal) -> Outcome {
     database.persist(PersistMode::Buffer)?;
     match journal.newest() {
         Ok(file) => Ok(file.sync_data()?),
         // no descriptor to be had: the engine has the file open
         Err(_) => Ok(database.persist(PersistMode::SyncData)?),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+    use std::sync::mpsc::{Sender, channel};
+    use std::task::{Context, Wake, Waker};
+
+    use super::*;
+
+    struct Bell(Sender<()>);
+
+    impl Wake for Bell {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.send(()); // the test may have heard enough
+        }
+    }
+
+    #[test]
+    fn those_who_wait_are_woken_also_where_the_first_of_them_do_not_look() {
+        let (shared, (out, woken)) = (Arc::new(Shared::default()), channel());
+        let bell = Waker::from(Arc::new(Bell(out)));
+        let mut all: Vec<_> = (0..5).map(|_| shared.join()).collect();
+        for waits in &mut all {
+            assert!(Pin::new(waits).poll(&mut Context::from_waker(&bell)).is_pending());
+        }
+        let of_thread = Arc::clone(&shared);
+        let thread = std::thread::spawn(move || of_thread.run(|| Ok(())));
+        for _ in 0..all.len() {
+            woken.recv_timeout(Duration::from_secs(10)).unwrap();
+        }
+        assert!(all.into_iter().all(|waits| waits.block().is_ok()));
+        shared.queue.lock().closed = true;
+        shared.wake.notify_one();
+        thread.join().unwrap();
     }
 }

@@ -68,7 +68,7 @@ impl Core {
             Ok(()) => load.has_staged(chunk),
             Err(StoreError::Full) => {
                 let mut writer = self.writer.lock();
-                writer.undo_of(&chunk, &load);
+                writer.undo_of(&chunk, &mut load);
                 state = Arc::clone(&writer.newest.state);
             }
             Err(error) => return self.fail(load, error),

@@ -153,14 +153,14 @@ impl Writer {
 
     /// Goes back to what was before a chunk that a flush took: the disk has no room for it, and so
     /// for nothing that was built on it.
-    pub(crate) fn undo_of(&mut self, chunk: &Chunk, load: &Load) {
+    pub(crate) fn undo_of(&mut self, chunk: &Chunk, load: &mut Load) {
         self.undo(chunk).tell(Err(LedgerError::Full));
         load.told.refuse_from(chunk.seat);
     }
 
     /// The same for a chunk that was staged before a flush.
     pub(crate) fn undo_early(&mut self, chunk: &Chunk) {
-        let told = self.undo(chunk);
+        let mut told = self.undo(chunk);
         told.refuse_from(chunk.seat);
         match chunk.seat {
             0 => told.tell(Err(LedgerError::Full)),
