@@ -29,6 +29,7 @@ use crate::admin::{self, AdminPage, json_page};
 use crate::calm::Calm;
 use crate::guard::{self, Stranger};
 use crate::intake::{self, Intake};
+use crate::patience::Patience;
 use crate::places::{Held, Places, Seated, Visitor};
 
 /// Most bytes of one request's headers.
@@ -170,7 +171,7 @@ impl Gateway {
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()
-            .timer(TokioTimer::new())
+            .timer(Patience::default())
             .header_read_timeout(HEADERS_TIMEOUT)
             .max_buf_size(HEADERS_MAX.max(8192))
             .preserve_header_case(false);
