@@ -192,12 +192,15 @@ impl Pending {
             }
             return;
         }
+        let (mut key, has_room) = ((day, service, ""), self.has_room());
         for (kind, quantity) in quantities {
-            let key = (day.clone(), service, *kind);
-            if self.has_room() || self.sums.contains_key(&key) {
-                *self.sums.entry(key).or_default() += u128::from(*quantity);
-            } else {
-                self.dropped_count += 1;
+            key.2 = kind;
+            match self.sums.get_mut(&key) {
+                Some(sum) => *sum += u128::from(*quantity),
+                None if has_room => {
+                    self.sums.insert(key.clone(), u128::from(*quantity));
+                }
+                None => self.dropped_count += 1,
             }
         }
     }

@@ -62,8 +62,10 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
     let settings = kernel.settings();
     let claim = sigv4::claim(presented.parts);
     let old = if claim.is_none() { sigv2::claim(presented.parts) } else { None };
-    let named = claim.as_ref().and_then(|claim| claim.region.parse().ok());
-    let region = named.unwrap_or_else(|| settings.region.clone());
+    let region = match &claim {
+        Some(claim) => region_named(kernel, &claim.region),
+        None => settings.region.clone(),
+    };
     let mut signature = None;
     let (principal, chunks) = match (kernel.doors().auth_of(presented.parts), claim) {
         (Auth::Permissive, None) => match old {
@@ -96,6 +98,15 @@ pub(crate) fn caller(kernel: &Kernel, presented: &Presented<'_>) -> Result<Calle
     Ok(Caller { principal, region, chunks, signature })
 }
 
+/// The region of that name, where it is one; else haar's own.
+fn region_named(kernel: &Kernel, name: &str) -> Region {
+    let own = &kernel.settings().region;
+    match name == own.as_str() {
+        true => own.clone(),
+        false => name.parse().unwrap_or_else(|_| own.clone()),
+    }
+}
+
 /// How a request says that it was signed.
 fn signature_of(claim: &Claim<'_>, parts: &Parts) -> Signature {
     let place = match claim.presigned {
@@ -121,7 +132,6 @@ pub(crate) fn signer(
     signed: &SignedText<'_>,
     auth: Auth,
 ) -> Result<Caller, SigError> {
-    let settings = kernel.settings();
     let mut claim = sigv4::text_claim(signed.credential, signed.token, signed.signature);
     let is_old = !signed.credential.contains('/');
     if is_old {
@@ -132,7 +142,7 @@ pub(crate) fn signer(
     let (place, at) = (SignaturePlace::Form, claim.signed_time());
     let version = if is_old { SignatureVersion::Two } else { SignatureVersion::Four };
     let signature = Some(Signature { place, version, at, payload: None });
-    let region = claim.region.parse().unwrap_or_else(|_| settings.region.clone());
+    let region = region_named(kernel, &claim.region);
     if auth == Auth::Permissive {
         let principal = believed(kernel, &claim.access_key_id, claim.session_token.as_deref());
         return Ok(Caller { principal, region, chunks: None, signature });
@@ -171,7 +181,7 @@ fn believed(kernel: &Kernel, key: &str, token: Option<&str>) -> Arc<Principal> {
     if let Ok(known) = kernel.identities().identify(&snapshot, key, token, now) {
         return known.principal;
     }
-    let account = key.parse::<AccountId>().unwrap_or_else(|_| kernel.settings().account.clone());
+    let account = AccountId::named(key).unwrap_or_else(|| kernel.settings().account.clone());
     let root = Principal::root(account);
     Arc::new(Principal { access_key_id: Some(key.to_owned()), ..root })
 }

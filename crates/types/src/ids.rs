@@ -18,6 +18,12 @@ impl AccountId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The account of that id, if it is one.
+    pub fn named(text: &str) -> Option<Self> {
+        let is_id = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        is_id.then(|| Self(text.into()))
+    }
 }
 
 impl Default for AccountId {
@@ -30,8 +36,7 @@ impl FromStr for AccountId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
-        if digits { Ok(Self(text.into())) } else { Err(format!("{text} is not an account id")) }
+        Self::named(text).ok_or_else(|| format!("{text} is not an account id"))
     }
 }
 

@@ -23,18 +23,48 @@ const GATHERED_FOR: Duration = Duration::from_secs(1);
 /// statistic is the sum.
 pub(crate) struct Measure {
     peeks: Peeks,
-    sums: Mutex<BTreeMap<Counted, usize>>,
+    /// By minute and bus. Each event adds to some: a name is copied for the first alone.
+    sums: Mutex<BTreeMap<i64, BTreeMap<BusKey, OfBus>>>,
     arrived: Notify,
 }
 
 /// What is summed up.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Counted {
-    minute: i64,
-    metric: &'static str,
-    bus: BusKey,
-    /// Of a rule's metrics.
-    rule: Option<String>,
+#[derive(Clone, Copy)]
+enum Metric {
+    PutEventsEntriesCount,
+    PutEventsFailedEntriesCount,
+    MatchedEvents,
+    TriggeredRules,
+    InvocationAttempts,
+    RetryInvocationAttempts,
+    Invocations,
+    FailedInvocations,
+    InvocationsSentToDlq,
+    InvocationsFailedToBeSentToDlq,
+}
+
+/// Their names, in the same order.
+const NAMES: [&str; 10] = [
+    "PutEventsEntriesCount",
+    "PutEventsFailedEntriesCount",
+    "MatchedEvents",
+    "TriggeredRules",
+    "InvocationAttempts",
+    "RetryInvocationAttempts",
+    "Invocations",
+    "FailedInvocations",
+    "InvocationsSentToDlq",
+    "InvocationsFailedToBeSentToDlq",
+];
+
+/// Sums by metric.
+type Counts = [usize; NAMES.len()];
+
+/// Sums of a bus, and of its rules by their names.
+#[derive(Default)]
+struct OfBus {
+    own: Counts,
+    rules: BTreeMap<String, Counts>,
 }
 
 impl Measure {
@@ -55,85 +85,102 @@ impl Measure {
     pub(crate) fn flush(&self) {
         let sums = std::mem::take(&mut *self.sums.lock());
         let Some(sink) = self.peeks.get::<dyn MetricSink>() else { return };
-        for (counted, count) in sums {
-            let bus = &counted.bus;
-            let rule = counted.rule.as_deref().map(|rule| ("RuleName", rule));
-            let of_bus = Some(("EventBusName", bus.name.as_str()));
-            let of_bus = of_bus.filter(|_| rule.is_some() && !bus.is_default());
-            let dimensions: Vec<(&str, &str)> = of_bus.into_iter().chain(rule).collect();
-            sink.record(Sample {
-                account: &bus.account,
-                region: &bus.region,
-                namespace: "AWS/Events",
-                metric: counted.metric,
-                dimensions: &dimensions,
-                unit: "Count",
-                value: count as f64,
-                at: Timestamp(counted.minute * MINUTE_MS),
-            });
+        for (minute, buses) in &sums {
+            for (bus, OfBus { own, rules }) in buses {
+                hand_over(&*sink, *minute, bus, &[], own);
+                for (rule, counts) in rules {
+                    let of_bus = (!bus.is_default()).then_some(("EventBusName", bus.name.as_str()));
+                    let dimensions = of_bus.into_iter().chain([("RuleName", rule.as_str())]);
+                    hand_over(&*sink, *minute, bus, &dimensions.collect::<Vec<_>>(), counts);
+                }
+            }
         }
     }
 
     /// An event matched a rule, which sends because of it.
     pub(crate) fn matched(&self, rule: &RuleKey, at: Timestamp) {
-        self.of_rule(rule, "MatchedEvents", at);
-        self.triggered(rule, at);
+        self.of_rule(rule, &[Metric::MatchedEvents, Metric::TriggeredRules], at);
     }
 
-    /// A rule sends, because of an event or of its schedule.
+    /// A rule sends because of its schedule.
     pub(crate) fn triggered(&self, rule: &RuleKey, at: Timestamp) {
-        self.of_rule(rule, "TriggeredRules", at);
+        self.of_rule(rule, &[Metric::TriggeredRules], at);
     }
 
     /// A target is invoked, for the first time or again.
     pub(crate) fn invoked(&self, rule: &RuleKey, at: Timestamp, is_retry: bool) {
-        self.of_rule(rule, "InvocationAttempts", at);
-        match is_retry {
-            true => self.of_rule(rule, "RetryInvocationAttempts", at),
-            false => self.of_rule(rule, "Invocations", at),
-        }
+        let more = if is_retry { Metric::RetryInvocationAttempts } else { Metric::Invocations };
+        self.of_rule(rule, &[Metric::InvocationAttempts, more], at);
     }
 
     /// An event was given up.
     pub(crate) fn failed(&self, rule: &RuleKey, at: Timestamp) {
-        self.of_rule(rule, "FailedInvocations", at);
+        self.of_rule(rule, &[Metric::FailedInvocations], at);
     }
 
     /// A dead letter was sent, or was not taken.
     pub(crate) fn buried(&self, rule: &RuleKey, at: Timestamp, is_taken: bool) {
-        match is_taken {
-            true => self.of_rule(rule, "InvocationsSentToDlq", at),
-            false => self.of_rule(rule, "InvocationsFailedToBeSentToDlq", at),
-        }
+        let metric = match is_taken {
+            true => Metric::InvocationsSentToDlq,
+            false => Metric::InvocationsFailedToBeSentToDlq,
+        };
+        self.of_rule(rule, &[metric], at);
     }
 
     /// Entries came, and some were not taken.
     pub(crate) fn put(&self, bus: &BusKey, entry_count: usize, failed_count: usize, at: Timestamp) {
-        self.add(bus, None, "PutEventsEntriesCount", entry_count, at);
-        if failed_count > 0 {
-            self.add(bus, None, "PutEventsFailedEntriesCount", failed_count, at);
-        }
+        let metrics = [
+            (Metric::PutEventsEntriesCount, entry_count),
+            (Metric::PutEventsFailedEntriesCount, failed_count),
+        ];
+        self.add(bus, at, |sums| {
+            metrics.iter().for_each(|(metric, count)| sums.own[*metric as usize] += count);
+        });
     }
 
-    fn of_rule(&self, rule: &RuleKey, metric: &'static str, at: Timestamp) {
-        self.add(&rule.bus, Some(&rule.name), metric, 1, at);
+    fn of_rule(&self, rule: &RuleKey, metrics: &[Metric], at: Timestamp) {
+        self.add(&rule.bus, at, |sums| {
+            let counts = match sums.rules.get_mut(&rule.name) {
+                Some(known) => known,
+                None => sums.rules.entry(rule.name.clone()).or_default(),
+            };
+            metrics.iter().for_each(|metric| counts[*metric as usize] += 1);
+        });
     }
 
-    fn add(
-        &self,
-        bus: &BusKey,
-        rule: Option<&str>,
-        metric: &'static str,
-        count: usize,
-        at: Timestamp,
-    ) {
-        let (minute, bus, rule) = (at.0 / MINUTE_MS, bus.clone(), rule.map(str::to_owned));
+    fn add(&self, bus: &BusKey, at: Timestamp, add: impl FnOnce(&mut OfBus)) {
         let mut sums = self.sums.lock();
         let is_first = sums.is_empty();
-        *sums.entry(Counted { minute, metric, bus, rule }).or_default() += count;
+        let buses = sums.entry(at.0 / MINUTE_MS).or_default();
+        add(match buses.get_mut(bus) {
+            Some(known) => known,
+            None => buses.entry(bus.clone()).or_default(),
+        });
         drop(sums);
         if is_first {
             self.arrived.notify_one();
         }
+    }
+}
+
+/// Hands over what was counted at all.
+fn hand_over(
+    sink: &dyn MetricSink,
+    minute: i64,
+    bus: &BusKey,
+    dimensions: &[(&str, &str)],
+    counts: &Counts,
+) {
+    for (metric, count) in NAMES.into_iter().zip(counts).filter(|(_, count)| **count > 0) {
+        sink.record(Sample {
+            account: &bus.account,
+            region: &bus.region,
+            namespace: "AWS/Events",
+            metric,
+            dimensions,
+            unit: "Count",
+            value: *count as f64,
+            at: Timestamp(minute * MINUTE_MS),
+        });
     }
 }

@@ -209,7 +209,7 @@ impl Engine {
         }
         let mut batch = Batch::new();
         self.store.remove(&mut batch, queue.id, sequence);
-        self.store.apply(batch)?;
+        self.store.stage(batch)?; // whoever receives what it held back writes behind it
         core.index.remove(sequence);
         let has_ready = queue.is_fifo && core.index.has_ready();
         drop(core);

@@ -218,9 +218,10 @@ fn refuse_unsigned_headers(claim: &Claim<'_>, parts: &Parts) -> Result<(), SigEr
 /// # Errors
 /// When it has expired.
 pub fn refuse_expired(claim: &Claim<'_>, now: Timestamp) -> Result<(), SigError> {
+    let Some(lifetime) = claim.presigned else { return Ok(()) };
     let signed_at = parse_time(&claim.signed_at).filter(|_| !claim.signature.is_empty());
-    match (claim.presigned, signed_at) {
-        (Some(lifetime), Some(signed_at)) if now > signed_at + lifetime => {
+    match signed_at {
+        Some(signed_at) if now > signed_at + lifetime => {
             Err(expired(claim, signed_at + lifetime, now))
         }
         _ => Ok(()),

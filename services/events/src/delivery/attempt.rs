@@ -122,10 +122,10 @@ fn task_parameters(delivery: &Delivery) -> Option<Json> {
 
 /// The text that the target gets.
 pub(super) fn text_for(delivery: &Delivery) -> String {
-    let around = Surroundings {
-        rule_arn: &delivery.rule.arn(),
-        rule_name: &delivery.rule.name,
-        ingested_at: &seconds(delivery.ingested_at),
+    let around = || Surroundings {
+        rule_arn: delivery.rule.arn(),
+        rule_name: delivery.rule.name.clone(),
+        ingested_at: seconds(delivery.ingested_at),
     };
     transform::input(&delivery.target, &delivery.event, around)
 }

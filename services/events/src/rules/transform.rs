@@ -8,16 +8,20 @@ use haar_pattern::template::{self, Filling};
 use serde_json::Value;
 
 /// What a template may name beside its own variables.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Surroundings<'a> {
-    pub(crate) rule_arn: &'a str,
-    pub(crate) rule_name: &'a str,
+#[derive(Clone, Debug)]
+pub(crate) struct Surroundings {
+    pub(crate) rule_arn: String,
+    pub(crate) rule_name: String,
     /// `2026-01-31T09:30:00Z`.
-    pub(crate) ingested_at: &'a str,
+    pub(crate) ingested_at: String,
 }
 
-/// The text that a target gets.
-pub(crate) fn input(target: &Target, event: &Value, around: Surroundings<'_>) -> String {
+/// The text that a target gets; `around` is asked for a template alone.
+pub(crate) fn input(
+    target: &Target,
+    event: &Value,
+    around: impl FnOnce() -> Surroundings,
+) -> String {
     if let Some(constant) = &target.input {
         return constant.clone();
     }
@@ -25,12 +29,12 @@ pub(crate) fn input(target: &Target, event: &Value, around: Surroundings<'_>) ->
         return path.find(event).unwrap_or_default().to_string();
     }
     match &target.input_transformer {
-        Some(transformer) => fill(transformer, event, around),
+        Some(transformer) => fill(transformer, event, &around()),
         None => event.to_string(),
     }
 }
 
-fn fill(transformer: &InputTransformer, event: &Value, around: Surroundings<'_>) -> String {
+fn fill(transformer: &InputTransformer, event: &Value, around: &Surroundings) -> String {
     let filling = |name: &str| filling(transformer, event, around, name);
     template::fill(&transformer.input_template, is_name, filling)
 }
@@ -43,14 +47,14 @@ fn is_name(name: &str) -> bool {
 fn filling(
     transformer: &InputTransformer,
     event: &Value,
-    around: Surroundings<'_>,
+    around: &Surroundings,
     name: &str,
 ) -> Option<Filling> {
     let text = |text: &str| Some(Filling::Value(Value::String(text.to_owned())));
     match name {
-        "aws.events.rule-arn" => text(around.rule_arn),
-        "aws.events.rule-name" => text(around.rule_name),
-        "aws.events.event.ingestion-time" => text(around.ingested_at),
+        "aws.events.rule-arn" => text(&around.rule_arn),
+        "aws.events.rule-name" => text(&around.rule_name),
+        "aws.events.event.ingestion-time" => text(&around.ingested_at),
         "aws.events.event" => {
             let mut event = event.clone();
             event.as_object_mut().map(|event| event.shift_remove("detail"));
@@ -70,11 +74,13 @@ mod tests {
 
     use super::*;
 
-    const AROUND: Surroundings<'_> = Surroundings {
-        rule_arn: "arn:aws:events:us-east-1:1:rule/r",
-        rule_name: "r",
-        ingested_at: "2026-01-31T09:30:00Z",
-    };
+    fn around() -> Surroundings {
+        Surroundings {
+            rule_arn: "arn:aws:events:us-east-1:1:rule/r".to_owned(),
+            rule_name: "r".to_owned(),
+            ingested_at: "2026-01-31T09:30:00Z".to_owned(),
+        }
+    }
 
     fn made(paths: &[(&str, &str)], template: &str) -> String {
         let event = json!({
@@ -89,7 +95,7 @@ mod tests {
             }),
             ..Target::default()
         };
-        input(&target, &event, AROUND)
+        input(&target, &event, around)
     }
 
     #[test]
@@ -127,9 +133,9 @@ mod tests {
     fn constants_and_parts_are_taken_as_they_are() {
         let event = json!({"detail": {"a": "b"}});
         let part = Target { input_path: Some("$.detail.a".to_owned()), ..Target::default() };
-        assert_eq!(input(&part, &event, AROUND), "\"b\"");
+        assert_eq!(input(&part, &event, around), "\"b\"");
         let constant = Target { input: Some("{\"x\": 1}".to_owned()), ..Target::default() };
-        assert_eq!(input(&constant, &event, AROUND), "{\"x\": 1}");
-        assert_eq!(input(&Target::default(), &event, AROUND), event.to_string());
+        assert_eq!(input(&constant, &event, around), "{\"x\": 1}");
+        assert_eq!(input(&Target::default(), &event, around), event.to_string());
     }
 }
