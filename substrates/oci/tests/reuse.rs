@@ -242,7 +242,8 @@ async fn a_root_is_used_again_only_over_the_very_layers_that_it_was_laid_over() 
 const COUNTS: &str = "cd /sys/fs/cgroup; \
     for f in memory/memory.stat memory/memory.failcnt memory/memory.max_usage_in_bytes \
     memory/memory.kmem.max_usage_in_bytes memory/memory.memsw.max_usage_in_bytes \
-    cpu/cpu.stat pids/pids.peak pids/pids.events; do \
+    cpu/cpu.stat pids/pids.peak pids/pids.events \
+    memory.stat memory.events memory.peak cpu.stat pids.peak pids.events io.stat; do \
     if [ -e $f ]; then sed \"s,^,$f ,\" $f; fi; done";
 
 /// Those of a figure's name.
