@@ -289,7 +289,7 @@ async fn a_container_can_be_dialled_streamed_paused_and_bounded() {
         substrate.wait(&id, "reader").await.unwrap();
         assert_eq!(text(substrate, &id, "reader").await, "in\nsealed\n");
 
-        let mut small = container(&house, "small", "dd if=/dev/zero of=/big bs=1M count=40 2>&1 | grep -o 'No space'; touch /etc/fine && echo fine");
+        let mut small = container(&house, "small", "dd if=/dev/zero of=/big bs=1M count=40 2>&1 | grep -o 'No space'; rm /big; touch /etc/fine && echo fine");
         small.root_size_bytes = Some(16 << 20);
         substrate.start(&id, small).await.unwrap();
         substrate.wait(&id, "small").await.unwrap();

@@ -78,10 +78,12 @@ struct Footprint {
 impl Footprint {
     fn of(scratch: impl AsFd) -> Option<Self> {
         let found = statat(scratch, LAYER_DIRS[0], AtFlags::SYMLINK_NOFOLLOW).ok()?;
+        #[allow(clippy::unnecessary_cast)] // 32 bits wide on Arm
+        let links = found.st_nlink as u64;
         Some(Self {
             mode: found.st_mode,
             owner: (found.st_uid, found.st_gid),
-            links: found.st_nlink,
+            links,
             changed_at: (found.st_ctime, found.st_ctime_nsec as i64),
         })
     }
