@@ -1,4 +1,5 @@
-//! A thousand functions, each invoked once, two hundred at a time.
+//! A thousand functions, each invoked once, two hundred at a time, and again when all that ran is
+//! gone: what stays the second time, beyond what calls leave on record, is a leak.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use tokio::sync::Semaphore;
 
 use crate::Bench;
 use crate::client::Connection;
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, data_dir};
 use crate::functions::{Kind, Maker, invocation};
 
 const AT_ONCE: usize = 200;
@@ -21,13 +22,38 @@ const REAPED_MAX: Duration = Duration::from_secs(60);
 
 pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let count = bench.rounds(1_000);
-    let cloud = Cloud::start(&bench.haar, None, FAST).await?;
+    let (_folder, data) = data_dir(&bench.haar)?;
+    let cloud = Cloud::start(&bench.haar, Some(&data), FAST).await?;
     let mut maker = Maker::new(&cloud.authority).await?;
     let mut names = Vec::new();
     for _ in 0..count {
         names.push(maker.make(Kind::Static, &[]).await?);
     }
+    tokio::time::sleep(SETTLED).await;
     let before = cloud.resident_mib();
+    let first = crowd(&cloud, &names).await?;
+    let peak = cloud.resident_mib();
+    let after = reaped(&cloud, before.1).await;
+    let second = crowd(&cloud, &names).await?;
+    let again = reaped(&cloud, before.1).await;
+    let resident = format!("{:.0} MiB before, {:.0} and {:.0}", before.0, after.0, again.0);
+    bench.report.row(
+        &format!("{count} functions invoked once, {AT_ONCE} at a time, twice"),
+        format!("{} failures, {:.1} s", first.failed + second.failed, first.taken.as_secs_f64()),
+        format!("{:.0} MiB in sandboxes after", peak.1),
+        format!("server {resident} after reaping"),
+        "0 failures",
+    );
+    cloud.stop().await
+}
+
+/// How calling each function once went.
+struct Called {
+    taken: Duration,
+    failed: usize,
+}
+
+async fn crowd(cloud: &Cloud, names: &[String]) -> Result<Called, String> {
     let begun = Instant::now();
     let gate = Arc::new(Semaphore::new(AT_ONCE));
     let calls = names.iter().map(|name| {
@@ -48,16 +74,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     if let Some(first) = failures.first() {
         eprintln!("  first failure: {first}");
     }
-    let peak = cloud.resident_mib();
-    let after = reaped(&cloud, before.1).await;
-    bench.report.row(
-        &format!("{count} functions invoked once, {AT_ONCE} at a time"),
-        format!("{} failures, {:.1} s", failures.len(), taken.as_secs_f64()),
-        format!("{:.0} MiB in sandboxes after", peak.1),
-        format!("server {:.0} MiB before, {:.0} after reaping", before.0, after.0),
-        "0 failures",
-    );
-    cloud.stop().await
+    Ok(Called { taken, failed: failures.len() })
 }
 
 /// Memory a little after idle environments have ended.
