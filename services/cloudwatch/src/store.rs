@@ -71,6 +71,21 @@ struct MetricRecord {
     id: u64,
     /// The start of the latest minute that has a point.
     last_at: Timestamp,
+    /// No point is due before. Records of old do not say it: look at once.
+    #[serde(default)]
+    due_at: Timestamp,
+}
+
+impl MetricRecord {
+    /// Whether a sweep has something to do with the metric.
+    fn is_due(&self, now: Timestamp) -> bool {
+        now >= self.due_at || self.is_over(now)
+    }
+
+    /// Whether the last of its points is as old as points get.
+    fn is_over(&self, now: Timestamp) -> bool {
+        now.since(self.last_at) > Resolution::Hour.retention()
+    }
 }
 
 /// A metric with when it was last heard of.
@@ -264,11 +279,16 @@ impl MetricStore {
     ) -> Result<u64, KvError> {
         let newest = points.keys().map(|point| point.at).max().unwrap_or_default();
         let newest = period_start(newest, Resolution::Minute.period());
+        let due_at = points.keys().map(|point| point.due_at()).min().unwrap_or_default();
         let known = self.record_of(metric)?;
         let record = match known {
-            Some(known) if known.last_at >= newest => return Ok(known.id),
-            Some(known) => MetricRecord { last_at: newest, ..known },
-            None => MetricRecord { id: self.ids.draw(), last_at: newest },
+            Some(known) if known.last_at >= newest && known.due_at <= due_at => {
+                return Ok(known.id);
+            }
+            Some(MetricRecord { id, last_at, due_at: known }) => {
+                MetricRecord { id, last_at: last_at.max(newest), due_at: known.min(due_at) }
+            }
+            None => MetricRecord { id: self.ids.draw(), last_at: newest, due_at },
         };
         batch.put(&self.metrics, metric.clone(), encode(&record));
         Ok(record.id)

@@ -44,7 +44,7 @@ impl Controller for Sweeper {
     }
 
     async fn act(&self, Sweep(now): Sweep, cx: &ActCx) -> Result<(), ActError> {
-        self.0.sweep(now).map_err(ActError::transient)?;
+        self.0.sweep(now).await.map_err(ActError::transient)?;
         let committed = cx.ledger.transact(|tx| {
             tx.put(UpkeepRow { swept_at: now });
             Ok::<_, ActError>(())

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use haar_cloudwatch_contract::peek::Sample;
 use haar_types::{AccountId, Region, Timestamp};
 
-use crate::rules::period::Resolution;
+use crate::rules::period::{Resolution, period_start};
 use crate::rules::unit::Unit;
 
 /// Names a metric: namespace, name and dimensions, in an account and region.
@@ -118,6 +118,13 @@ pub(crate) struct PointKey {
 }
 
 impl PointKey {
+    /// When a sweep moves it on: its resolution's retention is over for the whole period of the
+    /// next coarser one.
+    pub(crate) fn due_at(self) -> Timestamp {
+        let whole = self.resolution.coarser().unwrap_or(self.resolution).period();
+        period_start(self.at, whole) + whole + self.resolution.retention()
+    }
+
     /// The metric's id, resolution, start in seconds, unit.
     pub(crate) fn encode(self, id: u64) -> Bytes {
         let mut key = start_key(id, self.resolution, self.at);

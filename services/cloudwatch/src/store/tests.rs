@@ -1,10 +1,11 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use haar_clock::IdSource;
 use haar_kv::Kv;
 use haar_types::{AccountId, Region, Timestamp};
 
-use super::{MetricKey, MetricStore, Point, Span};
+use super::{MetricKey, MetricStore, Point, Span, encode};
 use crate::rules::digest::Digest;
 use crate::rules::period::Resolution;
 use crate::rules::unit::Unit;
@@ -87,22 +88,67 @@ fn metrics_are_listed_by_name_from_anywhere() {
     assert_eq!(first.last_at, NOON);
 }
 
-#[test]
-fn old_values_are_merged_and_let_go() {
-    let store = store(&Kv::ephemeral());
+#[tokio::test]
+async fn old_values_are_merged_and_let_go() {
+    let store = Arc::new(store(&Kv::ephemeral()));
     for minute in 0..10 {
         add(&store, "x", NOON + minute * MINUTE, 1.0);
     }
-    store.sweep(NOON + 14 * DAY).unwrap();
+    store.sweep(NOON + 14 * DAY).await.unwrap();
     assert_eq!(sums(&store, "x", MINUTE).len(), 10);
-    store.sweep(NOON + 16 * DAY).unwrap();
+    store.sweep(NOON + 16 * DAY).await.unwrap();
     assert_eq!(sums(&store, "x", MINUTE), []);
     assert_eq!(sums(&store, "x", 5 * MINUTE), [(0, 5.0), (300, 5.0)]);
-    store.sweep(NOON + 64 * DAY).unwrap();
-    store.sweep(NOON + 64 * DAY).unwrap();
+    store.sweep(NOON + 64 * DAY).await.unwrap();
+    store.sweep(NOON + 64 * DAY).await.unwrap();
     assert_eq!(sums(&store, "x", 5 * MINUTE), []);
     assert_eq!(sums(&store, "x", 60 * MINUTE), [(0, 10.0)]);
-    store.sweep(NOON + 456 * DAY).unwrap();
+    store.sweep(NOON + 456 * DAY).await.unwrap();
     assert_eq!(sums(&store, "x", 60 * MINUTE), []);
+    assert!(store.list((&AccountId::default(), &Region::default()), None, None).next().is_none());
+}
+
+#[tokio::test]
+async fn only_metrics_with_something_due_are_swept() {
+    let store = Arc::new(store(&Kv::ephemeral()));
+    add(&store, "x", NOON, 1.0);
+    add(&store, "y", NOON + DAY, 1.0);
+    let due_at = NOON + 15 * DAY + 5 * MINUTE;
+    assert_eq!(store.sweep(due_at - Duration::from_millis(1)).await.unwrap(), 0);
+    assert_eq!(store.sweep(due_at).await.unwrap(), 1);
+    assert_eq!(store.sweep(due_at).await.unwrap(), 0);
+    assert_eq!(sums(&store, "x", MINUTE), []);
+    assert_eq!(sums(&store, "x", 5 * MINUTE), [(0, 1.0)]);
+    // What comes late is due before what is there.
+    add(&store, "y", NOON + 30 * MINUTE, 2.0);
+    assert_eq!(store.sweep(due_at + 30 * MINUTE).await.unwrap(), 1);
+    assert_eq!(sums(&store, "y", MINUTE), []);
+    assert_eq!(sums(&store, "y", 5 * MINUTE), [(1800, 2.0)]);
+    assert_eq!(store.sweep(due_at + DAY).await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn records_that_do_not_say_when_they_are_due_are_looked_at_once() {
+    let store = Arc::new(store(&Kv::ephemeral()));
+    add(&store, "x", NOON, 1.0);
+    store.flush().unwrap();
+    let key = metric("x").encode();
+    let known = store.record_of(&key).unwrap().unwrap();
+    store.metrics.put(&key, encode(&(known.id, known.last_at))).unwrap();
+    assert_eq!(sums(&store, "x", MINUTE), [(0, 1.0)]);
+    assert_eq!(store.sweep(NOON + DAY).await.unwrap(), 1);
+    assert_eq!(store.record_of(&key).unwrap(), Some(known));
+    assert_eq!(store.sweep(NOON + DAY).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn all_metrics_are_swept_however_many() {
+    let store = Arc::new(store(&Kv::ephemeral()));
+    for number in 0..2001 {
+        add(&store, &format!("x{number}"), NOON, 1.0);
+    }
+    assert_eq!(store.sweep(NOON + 16 * DAY).await.unwrap(), 2001);
+    assert_eq!(sums(&store, "x2000", 5 * MINUTE), [(0, 1.0)]);
+    assert_eq!(store.sweep(NOON + 456 * DAY).await.unwrap(), 2001);
     assert!(store.list((&AccountId::default(), &Region::default()), None, None).next().is_none());
 }
