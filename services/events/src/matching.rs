@@ -8,7 +8,7 @@ use haar_pattern::{Dialect, Pattern};
 use parking_lot::Mutex;
 use serde_json::Value;
 
-use crate::lookup::rules;
+use crate::lookup::{get_bus, rules};
 use crate::state::{ArchiveRow, BusKey, RuleRow};
 
 /// The rules of one bus that look at events, as they stood at a version of the ledger.
@@ -40,7 +40,8 @@ impl Watching {
     }
 }
 
-/// Compiled rules by bus. In memory: made again from the rows at any time.
+/// Compiled rules by bus. In memory: made again from the rows at any time. What is kept of a bus
+/// that is gone goes with its deletion, or when a new one comes.
 #[derive(Debug, Default)]
 pub(crate) struct Compiled {
     buses: Mutex<BTreeMap<BusKey, Arc<Watching>>>,
@@ -75,8 +76,24 @@ impl Compiled {
         let archives = snapshot.by_index::<ArchiveRow>("source", &bus.arn());
         let archives = archives.map(of_archive).collect();
         let watching = Arc::new(Watching { version: snapshot.version(), rules, archives });
-        self.buses.lock().insert(bus.clone(), Arc::clone(&watching));
+        self.keep(snapshot, bus, &watching);
         watching
+    }
+
+    fn keep(&self, snapshot: &Snapshot, bus: &BusKey, watching: &Arc<Watching>) {
+        let mut buses = self.buses.lock();
+        if !buses.contains_key(bus) {
+            buses.retain(|known, _| get_bus(snapshot, known).is_some());
+        }
+        match get_bus(snapshot, bus) {
+            Some(_) => drop(buses.insert(bus.clone(), Arc::clone(watching))),
+            None => drop(buses.remove(bus)),
+        }
+    }
+
+    /// Forgets a bus that is about to go.
+    pub(crate) fn forget(&self, bus: &BusKey) {
+        self.buses.lock().remove(bus);
     }
 
     pub(crate) fn clear(&self) {
@@ -108,4 +125,38 @@ fn compiled(text: &str) -> Option<Pattern> {
     Pattern::compile(text, &Dialect::EVENT_BUS)
         .inspect_err(|error| tracing::error!(%error, "a pattern is broken"))
         .ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use haar_ledger::Ledger;
+    use haar_types::{AccountId, Region, Timestamp};
+
+    use super::*;
+    use crate::state::BusRow;
+
+    fn bus(name: &str) -> BusKey {
+        let (account, region) = (AccountId::default(), Region::default());
+        BusKey { account, region, name: name.to_owned() }
+    }
+
+    #[test]
+    fn only_buses_that_are_there_are_kept() {
+        let ledger = Ledger::ephemeral(crate::state::tables());
+        let compiled = Compiled::default();
+        let look = |name: &str| {
+            compiled.of(&ledger.snapshot(), &bus(name));
+            compiled.buses.lock().keys().map(|key| key.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(look("a"), Vec::<String>::new());
+        for name in ["a", "b"] {
+            ledger.write(|tx| tx.put(BusRow::new(bus(name), Timestamp(0)))).early().unwrap();
+        }
+        assert_eq!(look("a"), ["a"]);
+        assert_eq!(look("default"), ["a", "default"]);
+        ledger.write(|tx| drop(tx.remove::<BusRow>(&bus("a")))).early().unwrap();
+        assert_eq!(look("b"), ["b", "default"]);
+        ledger.write(|tx| drop(tx.remove::<BusRow>(&bus("b")))).early().unwrap();
+        assert_eq!(look("b"), ["default"]);
+    }
 }

@@ -7,7 +7,9 @@ mod house;
 use std::time::Duration;
 
 use haar_events_contract::events::ServiceEvent;
-use haar_events_contract::{CreateEventBus, PutEvents, PutTargets};
+use haar_events_contract::{
+    CreateEventBus, DeleteEventBus, DeleteRule, PutEvents, PutTargets, RemoveTargets,
+};
 use haar_types::{AccountId, Region};
 use house::{House, function, queue, story};
 use serde_json::json;
@@ -246,6 +248,44 @@ fn an_event_goes_on_to_another_bus_and_no_further() {
             (bodies[0].0.as_str(), &bodies[0].1["id"]),
             ("second", &put["Entries"][0]["EventId"])
         );
+    });
+}
+
+#[test]
+fn a_bus_that_was_made_anew_matches_by_its_own_rules() {
+    story(async || {
+        let house = House::new();
+        let on = |source: &str| {
+            let pattern = json!({"source": [source]}).to_string();
+            json!({"EventPattern": pattern, "EventBusName": "again"})
+        };
+        let put = async |source: &str| {
+            let entry = json!({
+                "Source": source, "DetailType": "d", "Detail": "{}", "EventBusName": "again"
+            });
+            house.ok::<PutEvents>(json!({"Entries": [entry]})).await;
+            house.pass(SHORT).await;
+        };
+        let names = || {
+            let bodies = house.functions.bodies().into_iter();
+            bodies.map(|(name, body)| format!("{name} {}", body["source"])).collect::<Vec<_>>()
+        };
+        for (round, source) in [("first", "a"), ("second", "b")] {
+            house.ok::<CreateEventBus>(json!({"Name": "again"})).await;
+            for source in ["a", "b"] {
+                put(source).await; // nothing listens yet
+            }
+            house.rule("r", on(source), json!({"Arn": function(round)})).await;
+            for source in ["a", "b"] {
+                put(source).await;
+            }
+            let of_rule = json!({"Rule": "r", "EventBusName": "again", "Ids": ["1"]});
+            house.ok::<RemoveTargets>(of_rule).await;
+            house.ok::<DeleteRule>(json!({"Name": "r", "EventBusName": "again"})).await;
+            house.ok::<DeleteEventBus>(json!({"Name": "again"})).await;
+            put(source).await; // to a bus that is not there
+        }
+        assert_eq!(names(), ["first \"a\"", "second \"b\""]);
     });
 }
 

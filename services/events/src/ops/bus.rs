@@ -164,6 +164,7 @@ impl Command<DeleteEventBus> for Events {
             return Err(invalid(text));
         }
         tx.remove::<BusRow>(&key);
+        self.compiled.forget(&key);
         Ok(DeleteEventBusOutput {})
     }
 }
