@@ -18,7 +18,8 @@ pub(crate) struct Peek {
 
 impl KinesisPeek for Peek {
     fn grown(&self, stream_arn: &str) -> Option<watch::Receiver<u64>> {
-        Some(self.tips.stream(self.incarnation(stream_arn)?).subscribe())
+        let id = self.incarnation(stream_arn)?;
+        self.tips.growth(id, || self.incarnation(stream_arn) == Some(id))
     }
 
     fn incarnation(&self, stream_arn: &str) -> Option<u64> {

@@ -30,7 +30,7 @@ impl Kinesis {
     /// When kv does not open the records.
     pub fn open(doors: &Doors) -> Result<Arc<Self>, KvError> {
         let records = RecordStore::open(&doors.kv)?;
-        let tips = Arc::new(Tips::default());
+        let tips = Arc::new(Tips::new(doors.ledger.clone()));
         let (peek_tips, ledger) = (Arc::clone(&tips), doors.ledger.clone());
         doors.peeks.offer::<dyn KinesisPeek>(Arc::new(Peek { tips: peek_tips, ledger }));
         doors.targets.offer("kinesis", Arc::new(Streams(doors.clone())));

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use haar_clock::Moment;
 use haar_kv::KvError;
+use haar_ledger::Ledger;
 use parking_lot::{Mutex, RwLock};
 use tokio::sync::watch;
 
@@ -78,15 +79,20 @@ impl Tip {
     }
 }
 
-/// The ends of all shards.
-#[derive(Default)]
+/// The ends of all shards. What is not in the ledger is not kept.
 pub(crate) struct Tips {
+    ledger: Ledger,
     tips: RwLock<BTreeMap<ShardKey, Arc<Tip>>>,
     streams: Mutex<BTreeMap<u64, watch::Sender<u64>>>,
 }
 
 impl Tips {
-    /// A shard's end, found again from its records where need be.
+    pub(crate) fn new(ledger: Ledger) -> Self {
+        Self { ledger, tips: RwLock::default(), streams: Mutex::default() }
+    }
+
+    /// A shard's end, found again from its records where need be; a closed one when the shard
+    /// is gone.
     pub(crate) fn tip(
         &self,
         records: &RecordStore,
@@ -100,6 +106,11 @@ impl Tips {
         if let Some(tip) = tips.get(&shard.key) {
             return Ok(Arc::clone(tip));
         }
+        // Read while `tips` is held: who removes the row removes the tip after it.
+        if self.ledger.snapshot().get::<ShardRow>(&shard.key).is_none() {
+            let stream = watch::Sender::new(0);
+            return Ok(Arc::new(Tip::new(shard.start.tick(), Phase::Closed, stream, now)));
+        }
         let last = records.last(shard.key)?.map_or(shard.start.tick(), |last| last.tick());
         let last = shard.end.map_or(last, |end| end.tick()).max(last);
         let phase = if shard.end.is_some() { Phase::Closed } else { Phase::Open };
@@ -108,12 +119,23 @@ impl Tips {
         Ok(tip)
     }
 
-    /// What changes with any shard of a stream.
-    pub(crate) fn stream(&self, stream: u64) -> watch::Sender<u64> {
-        self.streams.lock().entry(stream).or_insert_with(|| watch::Sender::new(0)).clone()
+    /// What changes with any shard of a stream; `None` once `is_there` no longer says so.
+    pub(crate) fn growth(
+        &self,
+        stream: u64,
+        is_there: impl Fn() -> bool,
+    ) -> Option<watch::Receiver<u64>> {
+        let mut streams = self.streams.lock();
+        // Read while `streams` is held, as for a tip.
+        is_there().then(|| stream_in(&mut streams, stream).subscribe())
     }
 
-    /// Forgets a stream that is gone, and wakes who waits for it.
+    fn stream(&self, stream: u64) -> watch::Sender<u64> {
+        stream_in(&mut self.streams.lock(), stream).clone()
+    }
+
+    /// Forgets a stream that goes, and wakes who waits for it; to be called again when its rows
+    /// are gone.
     pub(crate) fn remove(&self, stream: u64) {
         let at = |number| ShardKey { stream, number };
         self.tips.write().retain(|key, tip| {
@@ -128,9 +150,21 @@ impl Tips {
         }
     }
 
+    /// Forgets shards whose rows are gone: they were closed long ago.
+    pub(crate) fn remove_shards(&self, shards: &[ShardKey]) {
+        let mut tips = self.tips.write();
+        for shard in shards {
+            tips.remove(shard);
+        }
+    }
+
     /// Forgets all.
     pub(crate) fn forget(&self) {
         self.tips.write().clear();
         self.streams.lock().clear();
     }
+}
+
+fn stream_in(streams: &mut BTreeMap<u64, watch::Sender<u64>>, stream: u64) -> &watch::Sender<u64> {
+    streams.entry(stream).or_insert_with(|| watch::Sender::new(0))
 }

@@ -352,7 +352,9 @@ async fn a_deleted_stream_is_gone_with_its_records_and_who_waits_is_told() {
     grown.changed().await.unwrap();
     house.ok::<DeleteStream>(json!({ "StreamARN": arn })).await;
     grown.changed().await.unwrap();
+    let late = peek.grown(arn).expect("it goes, and is there");
     house.pass(MOMENT).await;
+    assert!(late.has_changed().is_err(), "nothing is kept of it");
     let gone = house.call::<DescribeStream>(json!({ "StreamName": "s" })).await;
     let text = "Stream s under account 000000000000 not found.";
     assert_eq!(gone, refused("ResourceNotFoundException", text));

@@ -193,6 +193,8 @@ impl Streams {
             }
             tx.remove::<StreamRow>(key);
         });
+        // Who came while it went has left something there again.
+        self.0.tips.remove(stream.id);
         Ok(committed.durable().await?)
     }
 }

@@ -76,6 +76,7 @@ impl Controller for Sweeper {
                 tx.remove::<ShardRow>(key);
             }
         });
+        self.0.tips.remove_shards(&expired);
         Ok(committed.durable().await?)
     }
 }
