@@ -30,7 +30,8 @@ pub(crate) struct Uploads {
 /// A file that grows, and the hash of what is in it.
 #[derive(Debug)]
 struct Growing {
-    file: fs::File,
+    /// Open during a turn alone: an upload may be left as it is for long.
+    file: Option<fs::File>,
     hash: Sha256,
     length: u64,
     /// So many of them are on their way to the disk.
@@ -38,6 +39,17 @@ struct Growing {
 }
 
 impl Growing {
+    /// Opens the file again for a turn.
+    fn reopen(&mut self, path: &Path) -> io::Result<()> {
+        let file = fs::OpenOptions::new().append(true).open(path)?;
+        if file.metadata()?.len() != self.length {
+            *self = Self::resume(path)?;
+            return Ok(());
+        }
+        self.file = Some(file);
+        Ok(())
+    }
+
     /// Reads what is there, so that the hash can go on.
     fn resume(path: &Path) -> io::Result<Self> {
         let mut file = fs::OpenOptions::new().read(true).append(true).open(path)?;
@@ -46,7 +58,7 @@ impl Growing {
             hash.update(piece);
             length += piece.len() as u64;
         })?;
-        Ok(Self { file, hash, length, sent_out: length })
+        Ok(Self { file: Some(file), hash, length, sent_out: length })
     }
 }
 
@@ -172,7 +184,7 @@ impl Blobs {
                 store.lasting(&digest)?;
                 return fs::remove_file(&path);
             }
-            turn.file.sync_all()?;
+            turn.file().sync_all()?;
             store.settle(&path, &digest)
         };
         blocking(finish).await.map_err(disk("finish"))?;
@@ -212,9 +224,9 @@ impl Blobs {
         let mut turn = entry.lock_owned().await;
         let path = self.upload_path(name);
         let opened = blocking(move || {
-            match turn.as_ref() {
-                Some(_) if path.exists() => {}
-                _ => *turn = Some(Growing::resume(&path)?),
+            match turn.as_mut() {
+                Some(growing) => growing.reopen(&path)?,
+                None => *turn = Some(Growing::resume(&path)?),
             }
             Ok(Held(turn))
         });
@@ -225,11 +237,17 @@ impl Blobs {
     }
 }
 
+const OPEN: &str = "a held upload is open";
+
 /// One caller's turn at an upload that is open. It goes along to the thread that writes, so
 /// that a caller who is dropped does not end it before the write does.
 struct Held(OwnedMutexGuard<Option<Growing>>);
 
 impl Held {
+    fn file(&self) -> &fs::File {
+        self.file.as_ref().expect(OPEN)
+    }
+
     /// Adds bytes; when the disk refuses, the next turn reads anew what is there.
     fn append(&mut self, batch: Vec<Bytes>) -> io::Result<()> {
         let written = batch.iter().try_for_each(|piece| self.grow(piece));
@@ -252,13 +270,14 @@ impl Held {
         let length = std::num::NonZeroU64::new(fresh);
         let advice = rustix::fs::Advice::DontNeed;
         // only advice: the flush looks after what is left
-        let _ = rustix::fs::fadvise(&growing.file, growing.sent_out, length, advice);
+        let file = growing.file.as_ref().expect(OPEN);
+        let _ = rustix::fs::fadvise(file, growing.sent_out, length, advice);
         growing.sent_out = growing.length;
     }
 
     fn grow(&mut self, piece: &[u8]) -> io::Result<()> {
-        let growing = self.0.as_mut().expect("a held upload is open");
-        growing.file.write_all(piece)?;
+        let growing = self.0.as_mut().expect(OPEN);
+        growing.file.as_mut().expect(OPEN).write_all(piece)?;
         growing.hash.update(piece);
         growing.length += piece.len() as u64;
         Ok(())
@@ -269,7 +288,15 @@ impl std::ops::Deref for Held {
     type Target = Growing;
 
     fn deref(&self) -> &Growing {
-        self.0.as_ref().expect("a held upload is open")
+        self.0.as_ref().expect(OPEN)
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Some(growing) = self.0.as_mut() {
+            growing.file = None;
+        }
     }
 }
 

@@ -101,6 +101,40 @@ async fn an_upload_grows_piece_by_piece_and_across_a_restart() {
 }
 
 #[tokio::test]
+async fn an_upload_that_waits_for_more_holds_no_file_open() {
+    let disk = tempfile::tempdir().unwrap();
+    let blobs = Blobs::open(disk.path(), IdSource::system()).unwrap();
+    let open_count = || {
+        let files = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+        let names = files.filter_map(|file| std::fs::read_link(file.path()).ok());
+        names.filter(|name| name.starts_with(disk.path())).count()
+    };
+    blobs.begin_upload("u").unwrap();
+    for (piece, length) in [("abc", 3), ("def", 6)] {
+        assert_eq!(blobs.append_upload("u", None, pieces(&[Ok(piece)]), 9).await.unwrap(), length);
+        assert_eq!(open_count(), 0);
+    }
+    // during a turn it is open
+    let hanging = stream::once(async { Ok::<_, &str>(Bytes::from("g")) });
+    let hanging = hanging.chain(stream::pending());
+    let counted = async {
+        while open_count() == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        _ = blobs.append_upload("u", None, hanging, 9) => unreachable!("it hangs"),
+        () = counted => {}
+    }
+    assert_eq!(open_count(), 0);
+    let mismatch = blobs.finish_upload("u", &Digest::of(b"other")).await;
+    assert!(matches!(mismatch, Err(BlobError::Mismatch(_))));
+    assert_eq!(open_count(), 0);
+    assert_eq!(blobs.finish_upload("u", &Digest::of(b"abcdef")).await.unwrap(), 6);
+    assert_eq!(blobs.bytes(&Digest::of(b"abcdef")).await.unwrap(), "abcdef");
+}
+
+#[tokio::test]
 async fn an_upload_that_is_given_up_leaves_nothing() {
     let blobs = Blobs::ephemeral(IdSource::system()).unwrap();
     blobs.begin_upload("u").unwrap();
