@@ -95,7 +95,13 @@ pub(crate) async fn start(
     let ground = ground::claim(&mut settings, &stores.ledger, &instance);
     let ground_kept = ground::keep(&settings, &stores.ledger); // while the rest starts
     let key = async { data_key::open(&settings.data_dir, &ids) }; // while the helper starts
-    let (substrate, key) = tokio::join!(substrate(&settings, instance), key);
+    let started = async {
+        tokio::select! {
+            started = substrate(&settings, instance) => started,
+            () = stopping.cancelled() => Err("told to stop before it was ready".to_owned()),
+        }
+    };
+    let (substrate, key) = tokio::join!(started, key);
     let ((substrate, warning), key) = (substrate?, key?);
     let meter = UsageBook::open(&stores.kv).map_err(|error| format!("the meter: {error}"))?;
     let meter = Arc::new(meter);

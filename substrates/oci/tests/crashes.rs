@@ -78,6 +78,31 @@ async fn a_killed_helper_loses_its_sandboxes_and_says_so() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_helper_that_stands_still_is_named_to_the_next_server() {
+    let Some(house) = House::new().await else { return };
+    let helper = house.crash(async |substrate| {
+        let (spec, _) = house.task("kept");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let started = substrate.start(&id, container(&house, "main", "exec sleep 1000")).await;
+        let ContainerState::Running { pid } = started.unwrap().containers["main"].state else {
+            panic!("it does not run");
+        };
+        house::parent_of(pid)
+    });
+    let signal = |signal| rustix::process::kill_process(helper, signal).unwrap();
+    signal(rustix::process::Signal::STOP);
+    let refused = haar_substrate_oci::OciSubstrate::start(house.config.clone()).await;
+    signal(rustix::process::Signal::CONT);
+    let why = refused.err().expect("nobody greets").to_string();
+    assert!(why.contains(&format!("(process {})", helper.as_raw_nonzero())), "{why}");
+    house.crash(async |substrate| {
+        assert_eq!(substrate.list().await.unwrap().len(), 1);
+        substrate.remove(&haar_substrate::SandboxId("kept".into()), Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_was_said_before_the_helper_was_killed_can_be_read() {
     let Some(house) = House::new().await else { return };
     house.crash(async |substrate| {

@@ -20,6 +20,8 @@ use crate::spawnd::socket_address;
 /// A helper that is ending is given this long to have done so, in steps.
 const TRIES_MAX: u32 = 50;
 const RETRY: Duration = Duration::from_millis(100);
+/// A helper that runs greets at once, on a crowded machine within seconds.
+const GREETING_MAX: Duration = Duration::from_secs(10);
 /// A helper that starts first takes down what a former one has left.
 const START_MAX: Duration = Duration::from_secs(20);
 
@@ -32,21 +34,26 @@ pub(super) async fn connect(
     let mut last = Failure::Busy;
     for _ in 0..TRIES_MAX {
         let Ok(socket) = find(config) else { break };
+        let keeper = Keeper::of(&socket);
         let connection = Connection::open(socket, known)?;
-        match connection.ask(Request::Hello { protocol: PROTOCOL }).await {
-            Ok((_, heads)) => return Ok(greeted(connection, heads, known)),
-            Err(failure @ Failure::Unsupported(_)) => {
+        let greeting = connection.ask(Request::Hello { protocol: PROTOCOL });
+        match clock.timeout(GREETING_MAX, greeting).await {
+            Ok(Ok((_, heads))) => return Ok(greeted(connection, heads, known)),
+            Ok(Err(Failure::Unsupported(_))) | Err(_) => {
                 connection.close();
-                return Err(io::Error::other(failure.into_error(haar_substrate::Verb::List)));
+                return Err(keeper.stands_in_the_way(config));
             }
             // it is ending, or has not yet noticed that its server has
-            Err(failure) => last = failure,
+            Ok(Err(failure)) => last = failure,
         }
         connection.close();
         clock.sleep(RETRY).await;
     }
-    if find(config).is_ok() {
-        return Err(io::Error::other(last.into_error(haar_substrate::Verb::List)));
+    if let Ok(socket) = find(config) {
+        return Err(match last {
+            Failure::Busy => io::Error::other(last.into_error(haar_substrate::Verb::List)),
+            _ => Keeper::of(&socket).stands_in_the_way(config),
+        });
     }
     let connection = Connection::open(launch(config)?, known)?;
     match clock.timeout(START_MAX, connection.ask(Request::Hello { protocol: PROTOCOL })).await {
@@ -56,6 +63,32 @@ pub(super) async fn connect(
             last_words(config),
             config.state_dir.join(LOG).display()
         ))),
+    }
+}
+
+/// The helper of a former server.
+struct Keeper {
+    /// How people may name it.
+    process: String,
+}
+
+impl Keeper {
+    /// Whoever listens behind a socket.
+    fn of(socket: &OwnedFd) -> Self {
+        let credentials = rustix::net::sockopt::socket_peercred(socket);
+        let pid = credentials.map(|credentials| credentials.pid.as_raw_nonzero().to_string());
+        Self { process: pid.unwrap_or_else(|_| "unknown".to_owned()) }
+    }
+
+    /// It cannot be talked to, and another must not touch its sandboxes.
+    fn stands_in_the_way(&self, config: &OciConfig) -> io::Error {
+        io::Error::other(format!(
+            "a helper of another version, or one that stands still (process {process}), keeps the \
+             tasks of {dir}. Start the haar that ran them, stop services and tasks, then start this \
+             one; or end process {process}, which ends its tasks",
+            process = self.process,
+            dir = config.state_dir.display(),
+        ))
     }
 }
 

@@ -252,8 +252,12 @@ pub(crate) async fn fetch(address: Ipv4Addr, port: u16, path: &str) -> String {
 
 /// Kills the helper, which is the parent of everything.
 pub(crate) fn kill_parent_of(pid: u32) {
+    rustix::process::kill_process(parent_of(pid), rustix::process::Signal::KILL).unwrap();
+}
+
+/// The helper, where a container's first process is asked about.
+pub(crate) fn parent_of(pid: u32) -> rustix::process::Pid {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap();
-    let parent = rustix::process::Pid::from_raw(line.trim().parse().unwrap()).unwrap();
-    rustix::process::kill_process(parent, rustix::process::Signal::KILL).unwrap();
+    rustix::process::Pid::from_raw(line.trim().parse().unwrap()).unwrap()
 }
