@@ -290,7 +290,8 @@ impl Kernel {
         &*self.identities
     }
 
-    /// The health document: services by name, and this version.
+    /// The health document: services by name, this version, and the account and region of callers
+    /// that name none.
     pub fn health(&self) -> serde_json::Value {
         // the name that people know: its requests are signed for `monitoring`
         let name = |service: &ServiceSchema| match service.id {
@@ -305,6 +306,8 @@ impl Kernel {
             "services": services,
             "edition": "haar",
             "version": env!("CARGO_PKG_VERSION"),
+            "account_id": self.settings().account.as_str(),
+            "region": self.settings().region.as_str(),
         })
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use haar_clock::Clock;
+use haar_types::Region;
 use haar_wire::sigv4::Signer;
 use http::{HeaderMap, Method, Request, Response, Uri, header};
 use http_body_util::{BodyExt as _, Full};
@@ -15,6 +16,9 @@ use tokio::net::TcpStream;
 
 /// Longest wait for an answer; a synchronous invocation takes at most 15 minutes.
 const ANSWER_MAX: Duration = Duration::from_secs(16 * 60);
+
+/// Longest wait for what a command can do without.
+const HINT_MAX: Duration = Duration::from_secs(2);
 
 /// Which cloud a command talks to.
 #[derive(Args, Clone, Debug)]
@@ -94,6 +98,22 @@ impl Client {
     /// As `http://HOST:PORT`.
     pub(super) fn endpoint(&self) -> String {
         format!("http://{}", self.authority)
+    }
+
+    /// The region that is meant: the one that was named, the shell's, the cloud's, else us-east-1.
+    pub(super) async fn region(&self, named: Option<&str>) -> String {
+        let shells = || shells_region(|name| std::env::var(name).ok());
+        if let Some(region) = named.map(str::to_owned).or_else(shells) {
+            return region;
+        }
+        let health = self.hint("/_haar/health").await;
+        health["region"].as_str().unwrap_or(Region::DEFAULT).to_owned()
+    }
+
+    /// A page that a command can do without: nothing, where it does not come soon.
+    pub(super) async fn hint(&self, path: &str) -> Value {
+        let page = Clock::system().timeout(HINT_MAX, self.page(Method::GET, path)).await;
+        page.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Reads one of haar's own pages.
@@ -184,6 +204,12 @@ impl Client {
     }
 }
 
+/// The region of the shell's clients, where it has one.
+fn shells_region(variable: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let set = |name: &str| variable(name).filter(|value| !value.is_empty());
+    set("AWS_REGION").or_else(|| set("AWS_DEFAULT_REGION"))
+}
+
 /// The header that names service and region to a cloud that lets everybody in.
 pub(super) fn scope(service: &str, region: &str) -> String {
     format!(
@@ -206,4 +232,24 @@ fn signer(
         region: region.to_owned(),
         service: service.to_owned(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_names_its_region_by_either_variable() {
+        let shell = |set: &[(&str, &str)]| {
+            shells_region(|name| {
+                let found = set.iter().find(|(known, _)| *known == name);
+                found.map(|(_, value)| (*value).to_owned())
+            })
+        };
+        let both = [("AWS_DEFAULT_REGION", "eu-west-1"), ("AWS_REGION", "eu-north-1")];
+        assert_eq!(shell(&both).as_deref(), Some("eu-north-1"));
+        assert_eq!(shell(&both[..1]).as_deref(), Some("eu-west-1"));
+        assert_eq!(shell(&[both[0], ("AWS_REGION", "")]).as_deref(), Some("eu-west-1"));
+        assert_eq!(shell(&[]), None);
+    }
 }

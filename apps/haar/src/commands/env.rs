@@ -3,8 +3,8 @@
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
 
-use super::Output;
 use super::client::EndpointArguments;
+use super::{Output, block_on};
 
 /// See [`run`].
 #[derive(Args)]
@@ -18,9 +18,9 @@ pub(crate) struct EnvArguments {
     /// The secret of that key; any, where the cloud lets everybody in.
     #[arg(long)]
     secret_access_key: Option<String>,
-    /// The region of clients.
-    #[arg(long, default_value = haar_types::Region::DEFAULT)]
-    region: String,
+    /// The region of clients; the shell's, else the cloud's, else us-east-1, where not told.
+    #[arg(long)]
+    region: Option<String>,
     /// How the shell sets variables.
     #[arg(long, value_enum, default_value = "sh")]
     shell: Shell,
@@ -36,10 +36,12 @@ enum Shell {
     File,
 }
 
-/// Prints the settings; talks to nobody.
+/// Prints the settings; asks the cloud for no more than its region.
 pub(super) fn run(arguments: &EnvArguments, output: Output) -> Result<(), String> {
-    let endpoint = arguments.endpoint.client()?.endpoint();
-    let settings = settings(arguments, &endpoint, |name| std::env::var(name).ok());
+    let client = arguments.endpoint.client()?;
+    let region = block_on(async { Ok(client.region(arguments.region.as_deref()).await) })?;
+    let cloud = (client.endpoint(), region);
+    let settings = settings(arguments, cloud, |name| std::env::var(name).ok());
     let document: Map<String, Value> =
         settings.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
     output.show(&document.into(), || {
@@ -52,10 +54,10 @@ pub(super) fn run(arguments: &EnvArguments, output: Output) -> Result<(), String
 /// The settings; a key that the shell has stands in none but a file's, which is read elsewhere.
 fn settings(
     arguments: &EnvArguments,
-    endpoint: &str,
+    (endpoint, region): (String, String),
     variable: impl Fn(&str) -> Option<String>,
 ) -> Vec<(&'static str, String)> {
-    let mut settings = vec![("AWS_ENDPOINT_URL", endpoint.to_owned())];
+    let mut settings = vec![("AWS_ENDPOINT_URL", endpoint)];
     let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     let given = [&arguments.access_key_id, &arguments.secret_access_key];
     let set = names.map(|name| variable(name).filter(|value| !value.is_empty()));
@@ -76,8 +78,8 @@ fn settings(
         _ => {}
     }
     settings.extend([
-        ("AWS_REGION", arguments.region.clone()),
-        ("AWS_DEFAULT_REGION", arguments.region.clone()),
+        ("AWS_REGION", region.clone()),
+        ("AWS_DEFAULT_REGION", region),
         // what some operations put before the host's name leads nowhere before an address
         ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true".to_owned()),
     ]);
@@ -122,7 +124,8 @@ mod tests {
         let shown = |words: &[&str], set: Option<&str>| {
             let words = ["env"].iter().chain(words);
             let line = <Line as clap::Parser>::try_parse_from(words).unwrap();
-            let settings = settings(&line.arguments, "http://h", |_| set.map(str::to_owned));
+            let cloud = ("http://h".to_owned(), "us-east-1".to_owned());
+            let settings = settings(&line.arguments, cloud, |_| set.map(str::to_owned));
             let keys = settings.into_iter().filter(|(name, _)| name.contains("KEY"));
             keys.map(|(_, value)| value).collect::<Vec<_>>()
         };

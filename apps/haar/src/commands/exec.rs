@@ -31,7 +31,7 @@ pub(crate) struct ExecArguments {
     /// The task's cluster; the ARN's, else `default`, where not told.
     #[arg(long)]
     cluster: Option<String>,
-    /// The task's region; the ARN's, else us-east-1, where not told.
+    /// The task's region; the ARN's, else the shell's, else the cloud's, where not told.
     #[arg(long)]
     region: Option<String>,
     /// The command and its arguments; /bin/sh where not told.
@@ -65,13 +65,13 @@ async fn offered(arguments: &ExecArguments) -> Result<Value, String> {
     let of_arn = |part: fn(&Arn) -> &str| arn.as_ref().map(|arn| part(arn).to_owned());
     let cluster = arguments.cluster.clone().or_else(|| of_arn(|arn| &arn.cluster));
     let region = arguments.region.clone().or_else(|| of_arn(|arn| &arn.region));
-    let region = region.unwrap_or_else(|| haar_types::Region::DEFAULT.to_owned());
+    let client = arguments.endpoint.client()?;
+    let region = client.region(region.as_deref()).await;
     let mut input = json!({ "task": arguments.task, "command": command, "interactive": true });
     let named = [("cluster", cluster), ("container", arguments.container.clone())];
     for (name, value) in named.into_iter().filter_map(|(name, value)| Some((name, value?))) {
         input[name] = value.into();
     }
-    let client = arguments.endpoint.client()?;
     let target = "AmazonEC2ContainerServiceV20141113.ExecuteCommand";
     client.call(("ecs", &region), target, &input).await
 }

@@ -28,25 +28,27 @@ pub(crate) struct LogsArguments {
     /// Go on until interrupted.
     #[arg(short, long)]
     follow: bool,
-    /// How many minutes to look back.
+    /// How many minutes to look back, by the cloud's clock.
     #[arg(long, default_value_t = 60, value_name = "MINUTES")]
     since: u32,
-    /// The region that was logged in.
-    #[arg(long, default_value = haar_types::Region::DEFAULT)]
-    region: String,
+    /// The region that was logged in; the shell's, else the cloud's, where not told.
+    #[arg(long)]
+    region: Option<String>,
 }
 
 /// Prints log events in the order of their times.
 pub(super) fn run(arguments: &LogsArguments, output: Output) -> Result<(), String> {
     let client = arguments.endpoint.client()?;
     let clock = Clock::system();
-    let mut reader = Reader {
-        logs: Logs { client, region: arguments.region.clone() },
-        group: arguments.name.as_deref().map(group_of),
-        from: clock.now() - Duration::from_secs(60 * u64::from(arguments.since)),
-        seen: BTreeSet::new(),
-    };
     block_on(async {
+        let region = client.region(arguments.region.as_deref()).await;
+        let now = clouds_time(&client).await.unwrap_or_else(|| clock.now());
+        let mut reader = Reader {
+            logs: Logs { client, region },
+            group: arguments.name.as_deref().map(group_of),
+            from: now - Duration::from_secs(60 * u64::from(arguments.since)),
+            seen: BTreeSet::new(),
+        };
         loop {
             reader.print_new(output).await?;
             if !arguments.follow {
@@ -55,6 +57,13 @@ pub(super) fn run(arguments: &LogsArguments, output: Output) -> Result<(), Strin
             clock.sleep(POLL_EVERY).await;
         }
     })
+}
+
+/// The time by which the cloud logs: its clock may have been moved. None where it does not tell.
+async fn clouds_time(client: &Client) -> Option<Timestamp> {
+    let page = client.hint("/_haar/clock").await;
+    let now: jiff::Timestamp = page["now"].as_str()?.parse().ok()?;
+    Some(Timestamp(now.as_millisecond()))
 }
 
 fn group_of(name: &str) -> String {
