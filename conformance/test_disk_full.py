@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 import pytest
 from botocore.exceptions import ClientError
@@ -72,6 +73,9 @@ def test_a_full_disk_refuses_writes_serves_reads_and_takes_writes_again(new_clou
     assert s3.get_object(Bucket="full", Key="before-small")["Body"].read() == b"before"
     assert dynamodb.get_item(TableName="full", Key={"p": {"S": "before"}})["Item"]
     assert not os.listdir(small_disk / "data" / "blobs" / "incoming")
+
+    time.sleep(1)  # the meter tries again meanwhile, and is not heard again
+    assert cloud.logged().count("could not write metering records") <= 1
 
     os.remove(small_disk / "ballast")
     write_all(s3, dynamodb, sqs, url, "after")

@@ -20,6 +20,8 @@ const PENDING_COUNT_MAX: usize = 100_000;
 /// How often sums are written; readers do not wait for it. As long as log lines wait, so that
 /// a crash takes no more of the bill than of the log.
 const FLUSH_EVERY: Duration = Duration::from_millis(200);
+/// How often it is tried at most to write again what could not be written.
+const RETRY_EVERY_MAX: Duration = Duration::from_secs(30);
 /// Whose use is kept as [`Usage`]; all other services' is kept by metered kind.
 const FUNCTIONS: &str = "lambda";
 
@@ -35,6 +37,29 @@ pub struct UsageBook {
     arrived: Notify,
     /// Held while sums are read, added to and written back.
     writing: Mutex<()>,
+}
+
+/// How long sums wait until they are written: the longer, the longer that has failed.
+struct Pace {
+    wait: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { wait: FLUSH_EVERY }
+    }
+}
+
+impl Pace {
+    /// Takes how a write went; whether the one before went otherwise.
+    fn is_news(&mut self, went_well: bool) -> bool {
+        let went_well_before = self.wait == FLUSH_EVERY;
+        self.wait = match went_well {
+            true => FLUSH_EVERY,
+            false => (self.wait * 2).min(RETRY_EVERY_MAX),
+        };
+        went_well != went_well_before
+    }
 }
 
 #[derive(Default)]
@@ -76,11 +101,18 @@ impl UsageBook {
 
     /// Writes sums as they come; never ends. The wiring runs it.
     pub async fn run(self: Arc<Self>, clock: Clock) {
+        let mut pace = Pace::default();
         loop {
             self.arrived.notified().await;
-            clock.sleep(FLUSH_EVERY).await;
-            if let Err(error) = self.flush() {
-                tracing::error!(%error, "could not write metering records; they wait");
+            clock.sleep(pace.wait).await;
+            let written = self.flush();
+            if pace.is_news(written.is_ok()) {
+                match written {
+                    Ok(()) => tracing::info!("metering records are written again"),
+                    Err(error) => {
+                        tracing::error!(%error, "could not write metering records; they wait");
+                    }
+                }
             }
         }
     }
@@ -289,6 +321,21 @@ mod tests {
             resource: "hello".to_owned(),
             quantities: quantities.to_vec(),
         });
+    }
+
+    #[test]
+    fn writes_that_fail_are_told_once_and_tried_less_and_less_often() {
+        let mut pace = Pace::default();
+        assert!(!pace.is_news(true) && pace.is_news(false));
+        let mut waits = vec![pace.wait];
+        while waits.last() != Some(&RETRY_EVERY_MAX) {
+            assert!(!pace.is_news(false));
+            waits.push(pace.wait);
+        }
+        assert!(waits.is_sorted() && waits.len() < 10, "{waits:?}");
+        assert!(!pace.is_news(false) && pace.wait == RETRY_EVERY_MAX);
+        assert!(pace.is_news(true) && pace.wait == FLUSH_EVERY);
+        assert!(!pace.is_news(true) && pace.is_news(false));
     }
 
     #[test]
