@@ -164,7 +164,18 @@ pub fn bill_text(bill: &Value) -> String {
         return format!("Nothing was used in {}.\n", text(&bill["month"]));
     }
     let others = [storage_text(bill), tasks_text(bill), services_text(bill)].concat();
-    format!("{table}\n{source}\n{others}")
+    format!("{table}\n{source}\n{others}{}", total_text(bill))
+}
+
+/// What all of the month comes to.
+fn total_text(bill: &Value) -> String {
+    let total = &bill["total"];
+    format!(
+        "Total of {}: {} USD, {} USD after the free tier.\n",
+        text(&bill["month"]),
+        cents(&total["cost"]),
+        cents(&total["costAfterFreeTier"]),
+    )
 }
 
 /// What all other services were used for; nothing where they were not.
@@ -341,7 +352,10 @@ mod tests {
         let bill = bill_json(&book, "2026-11").unwrap();
         assert_eq!(bill["accounts"][0]["repositories"][0]["cost"], "0.01"); // 3 of 30 days
         assert_eq!(bill["total"]["costAfterFreeTier"], "0.01");
-        assert!(bill_text(&bill).contains("GB-months"));
+        let shown = bill_text(&bill);
+        assert!(shown.contains("GB-months"));
+        let total = "Total of 2026-11: 0.01001082 USD, 0.01000000 USD after the free tier.\n";
+        assert!(shown.ends_with(total), "{shown}");
         let nothing = bill_text(&bill_json(&book, "2026-10").unwrap());
         assert_eq!(nothing, "Nothing was used in 2026-10.\n");
     }
