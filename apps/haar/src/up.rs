@@ -21,10 +21,17 @@ use crate::wiring::{self, Notices};
 #[derive(Args, Clone, Debug)]
 pub(crate) struct UpArguments {
     /// Where to listen; port 0 takes a free one.
-    #[arg(long, default_value = "127.0.0.1:4566", env = "HAAR_LISTEN")]
+    #[arg(
+        long,
+        value_name = "ADDRESS:PORT",
+        default_value = "127.0.0.1:4566",
+        value_parser = parse_listen,
+        env = "HAAR_LISTEN"
+    )]
     pub(crate) listen: SocketAddr,
-    /// Where state is kept.
-    #[arg(long, env = "HAAR_DATA_DIR", conflicts_with = "ephemeral")]
+    /// Where state is kept. Without it: haar in $XDG_DATA_HOME, else in ~/.local/share, else in
+    /// /var/lib.
+    #[arg(long, value_name = "DIR", env = "HAAR_DATA_DIR", conflicts_with = "ephemeral")]
     pub(crate) data_dir: Option<PathBuf>,
     /// Keep nothing: state lives in memory and ends with the process.
     #[arg(long)]
@@ -55,7 +62,12 @@ pub(crate) struct UpArguments {
     #[arg(long, value_name = "DIR", env = "HAAR_NODE_MODULES")]
     pub(crate) node_modules: Option<PathBuf>,
     /// Divide AWS's long documented waits (async retries, idle reaping) by this.
-    #[arg(long, default_value_t = 1, value_name = "N")]
+    #[arg(
+        long,
+        default_value_t = 1,
+        value_name = "N",
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
     pub(crate) wait_divisor: u32,
     /// Give the containers of tasks users of their own: their root is nobody on this machine.
     #[arg(long, env = "HAAR_USER_NAMESPACES")]
@@ -65,10 +77,14 @@ pub(crate) struct UpArguments {
     pub(crate) no_clock_skew_check: bool,
     /// Put another limit in the place of one of AWS's quotas, for all or for one account or
     /// region: lambda/L-B99A9384=50, 111122223333/eu-west-1/lambda/L-B99A9384=50.
-    #[arg(long = "quota", value_name = "[ACCOUNT/][REGION/]SERVICE/CODE=VALUE")]
+    #[arg(
+        long = "quota",
+        value_name = "[ACCOUNT/][REGION/]SERVICE/CODE=VALUE",
+        value_parser = parse_quota
+    )]
     pub(crate) quotas: Vec<QuotaOverride>,
     /// What to log: error, warn, info, debug, or tracing's directives.
-    #[arg(long, default_value = "info", env = "HAAR_LOG")]
+    #[arg(long, default_value = "info", value_parser = parse_log, env = "HAAR_LOG")]
     pub(crate) log: String,
 }
 
@@ -154,6 +170,42 @@ fn parse_region(text: &str) -> Result<Region, String> {
     }
 }
 
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it is no address and port, such as 127.0.0.1:4566".to_owned())
+}
+
+/// One that haar asks for: any other would do nothing.
+fn parse_quota(text: &str) -> Result<QuotaOverride, String> {
+    let told: QuotaOverride = text.parse()?;
+    if haar_lambda::QUOTAS.iter().any(|quota| told.is_of(quota)) {
+        return Ok(told);
+    }
+    let known = haar_lambda::QUOTAS.map(|quota| {
+        format!("{}/{} ({}, {})", quota.service, quota.code, quota.name, quota.default)
+    });
+    Err(format!("haar has no such quota; it has {}", known.join(", ")))
+}
+
+/// A level, or directives that name one each.
+fn parse_log(text: &str) -> Result<String, String> {
+    const LEVELS: [&str; 6] = ["off", "error", "warn", "info", "debug", "trace"];
+    let refused = |directive: &str| {
+        let levels = LEVELS.join(", ");
+        format!("'{directive}' is neither a level ({levels}) nor TARGET=LEVEL")
+    };
+    let plain = (!text.is_empty() && !text.contains('[')).then(|| text.split(',').map(str::trim));
+    for directive in plain.into_iter().flatten() {
+        let is_level = LEVELS.iter().any(|level| level.eq_ignore_ascii_case(directive));
+        let names_one = directive.split_once('=').is_some_and(|(target, _)| !target.is_empty());
+        let is_read = || tracing_subscriber::EnvFilter::try_new(directive).is_ok();
+        if !(is_level || names_one && is_read()) {
+            return Err(refused(directive));
+        }
+    }
+    tracing_subscriber::EnvFilter::try_new(text).map_err(|error| error.to_string())?;
+    Ok(text.to_owned())
+}
+
 /// Runs the cloud; returns when it has stopped.
 pub(crate) fn run(arguments: &UpArguments, json: bool) -> ExitCode {
     log_to_stderr(&arguments.log);
@@ -175,7 +227,7 @@ pub(crate) fn run(arguments: &UpArguments, json: bool) -> ExitCode {
     }
 }
 
-/// Logs as text lines on standard error; what cannot be read as a filter means `info`.
+/// Logs as text lines on standard error.
 fn log_to_stderr(filter: &str) {
     let filter = tracing_subscriber::EnvFilter::try_new(filter)
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
@@ -264,4 +316,51 @@ fn stop_on_signals(stopping: CancellationToken) -> Result<(), String> {
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_do_nothing_is_refused_with_what_is_known() {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            arguments: UpArguments,
+        }
+        let read = |words: &[&str]| {
+            let words = ["up"].iter().chain(words);
+            let read = <Line as clap::Parser>::try_parse_from(words);
+            read.map(|line| line.arguments).map_err(|error| error.to_string())
+        };
+        for (words, known) in [
+            (["--quota", "lambda/nope=3"], "lambda/L-B99A9384 (Concurrent executions, 1000)"),
+            (["--log", "bogus"], "'bogus' is neither a level (off, error"),
+            (["--log", "bogus,=,x"], "'bogus' is neither"),
+            (["--log", "info,="], "'=' is neither"),
+            (["--log", "haar_ecs=loud"], "'haar_ecs=loud' is neither"),
+            (["--wait-divisor", "0"], "0 is not in 1.."),
+            (["--listen", "localhost:4566"], "an address and port, such as 127.0.0.1:4566"),
+            (["--listen", ":4566"], "such as 127.0.0.1:4566"),
+            (["--listen", "4566"], "such as 127.0.0.1:4566"),
+        ] {
+            // written without the breaks of a narrow terminal
+            let refusal =
+                read(&words).unwrap_err().split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(refusal.contains(known), "{words:?}: {refusal}");
+        }
+        for words in [
+            ["--quota", "111122223333/eu-west-1/lambda/L-B99A9384=50"],
+            ["--quota", "lambda/event-source-filters=10"],
+            ["--log", "off"],
+            ["--log", "WARN"],
+            ["--log", "info,haar_ecs=debug,[span]=trace"],
+            ["--log", ""],
+            ["--wait-divisor", "60"],
+            ["--listen", "[::1]:0"],
+        ] {
+            assert!(read(&words).is_ok(), "{words:?}");
+        }
+    }
 }

@@ -32,6 +32,13 @@ pub struct QuotaOverride {
 #[derive(Clone, Debug, Default)]
 pub struct Quotas(Vec<QuotaOverride>);
 
+impl QuotaOverride {
+    /// Whether it stands in the place of this quota.
+    pub fn is_of(&self, quota: &Quota) -> bool {
+        self.service == quota.service && self.code == quota.code
+    }
+}
+
 impl FromStr for QuotaOverride {
     type Err = String;
 
@@ -72,8 +79,7 @@ impl Quotas {
     /// and region, account, region, everywhere), of equally close ones the last.
     pub fn limit(&self, quota: &Quota, account: &AccountId, region: &Region) -> u64 {
         let fits = |one: &&QuotaOverride| {
-            one.service == quota.service
-                && one.code == quota.code
+            one.is_of(quota)
                 && one.account.as_ref().is_none_or(|named| named == account)
                 && one.region.as_ref().is_none_or(|named| named == region)
         };

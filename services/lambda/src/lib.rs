@@ -35,3 +35,10 @@ mod telemetry;
 pub use downloads::Downloads;
 pub use refusal::Refusal;
 pub use room::Lambda;
+
+/// The quotas that an operator may put others in the place of.
+pub const QUOTAS: [haar_kernel::Quota; 3] = [
+    rules::concurrency::ACCOUNT_CONCURRENCY,
+    ops::code_storage::CODE_STORAGE,
+    rules::filter::FILTERS,
+];

@@ -4,7 +4,7 @@ mod account;
 mod alias;
 mod code;
 mod code_signing;
-mod code_storage;
+pub(crate) mod code_storage;
 mod concurrency;
 mod event_invoke;
 mod event_source_mapping;

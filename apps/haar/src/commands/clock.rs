@@ -14,7 +14,7 @@ const PAGE: &str = "/_haar/clock";
 #[derive(Args)]
 pub(crate) struct ClockArguments {
     /// Move the clock on by so much: 90s, 1h30m, 2d. Schedules fire, messages and items become due.
-    #[arg(long, value_name = "DURATION", conflicts_with = "to")]
+    #[arg(long, value_name = "DURATION", conflicts_with = "to", allow_hyphen_values = true)]
     advance: Option<String>,
     /// Move the clock on to this time: 2027-01-01T00:00:00Z.
     #[arg(long, value_name = "TIME")]

@@ -2,7 +2,7 @@
 
 use clap::Args;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::client::EndpointArguments;
 use super::{Output, block_on};
@@ -25,14 +25,35 @@ pub(super) fn run(arguments: &StatusArguments, output: Output) -> Result<(), Str
         let word = |key: &str| health[key].as_str().unwrap_or("unknown").to_owned();
         let mut text =
             format!("haar {} on {}: {}\n", word("version"), client.endpoint(), word("status"),);
-        for (service, state) in health["services"].as_object().into_iter().flatten() {
-            text.push_str(&format!("  {service:<12} {}\n", state.as_str().unwrap_or("unknown")));
-        }
+        text.push_str(&columns(&health["services"]));
         text.push_str("rows by table\n");
-        for (name, count) in state["rows"].as_object().into_iter().flatten() {
-            text.push_str(&format!("  {name:<24} {count}\n"));
-        }
+        text.push_str(&columns(&state["rows"]));
         text
     });
     Ok(())
+}
+
+/// Names and what is told of them, one below the other.
+fn columns(told: &Value) -> String {
+    let rows: Vec<_> = told.as_object().into_iter().flatten().collect();
+    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+    let line = |(name, value): &(&String, &Value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        format!("  {name:<width$} {value}\n")
+    };
+    rows.iter().map(line).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_stand_below_each_other() {
+        let services = json!({ "secretsmanager": "running", "sns": "running" });
+        let shown = "  secretsmanager running\n  sns            running\n";
+        assert_eq!(columns(&services), shown);
+        assert_eq!(columns(&json!({ "lambda.event_source_mapping": 12 })).split(' ').count(), 4);
+        assert_eq!(columns(&Value::Null), "");
+    }
 }

@@ -1,14 +1,14 @@
 //! Where state is kept.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use haar_blobs::Blobs;
 use haar_clock::IdSource;
 use haar_kernel::Settings;
-use haar_kv::Kv;
+use haar_kv::{Kv, KvError};
 use haar_ledger::store::FjallStore;
-use haar_ledger::{Ledger, Tables};
+use haar_ledger::{Ledger, StoreError, Tables};
 
 /// The three stores of one cloud.
 pub(crate) struct Stores {
@@ -37,10 +37,16 @@ impl Stores {
             let (ledger, kv) = (Ledger::ephemeral(tables), Kv::ephemeral());
             return Ok(Self { ledger, kv, blobs: blobs()?, temporary: Some(dir.clone()) });
         }
-        make_private(dir).map_err(|error| said(&error))?;
-        let store = FjallStore::open(&dir.join("ledger")).map_err(|error| said(&error))?;
+        make_private(dir)?;
+        let store = FjallStore::open(&dir.join("ledger")).map_err(|error| match error {
+            StoreError::Locked(_) => in_use(dir),
+            other => said(&other),
+        })?;
         let ledger = Ledger::open(tables, Arc::new(store)).map_err(|error| said(&error))?;
-        let kv = Kv::open(&dir.join("kv")).map_err(|error| said(&error))?;
+        let kv = Kv::open(&dir.join("kv")).map_err(|error| match error {
+            KvError::Locked(_) => in_use(dir),
+            other => said(&other),
+        })?;
         // last, when the others' locks say that no other haar is at work here
         let blobs = blobs()?;
         Ok(Self { ledger, kv, blobs, temporary: None })
@@ -59,14 +65,26 @@ impl Stores {
 }
 
 /// Makes a temporary directory; one that is there already may be anybody's.
-fn make_own(dir: &std::path::Path) -> std::io::Result<()> {
+fn make_own(dir: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;
     std::fs::DirBuilder::new().mode(0o700).create(dir)
 }
 
 /// Makes a directory that only its owner may enter: it will hold secrets.
-fn make_private(dir: &std::path::Path) -> std::io::Result<()> {
+fn make_private(dir: &Path) -> Result<(), String> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
-    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+    let shown = dir.display();
+    if dir.exists() && !dir.is_dir() {
+        return Err(format!("{shown} is no folder: choose another with --data-dir"));
+    }
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let private = std::fs::Permissions::from_mode(0o700);
+    made.and_then(|()| std::fs::set_permissions(dir, private)).map_err(|error| {
+        format!("{shown} cannot hold haar's state: {error}; choose another with --data-dir")
+    })
+}
+
+fn in_use(dir: &Path) -> String {
+    let shown = dir.display();
+    format!("{shown} is in use by another haar: stop it, or choose another with --data-dir")
 }

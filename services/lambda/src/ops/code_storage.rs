@@ -14,7 +14,7 @@ use crate::state::{
 use crate::{Lambda, Refusal};
 
 /// Gigabytes of all archives of an account in a region.
-const CODE_STORAGE: Quota = Quota {
+pub(crate) const CODE_STORAGE: Quota = Quota {
     service: "lambda",
     code: "L-2ACBD22F",
     name: "Function and layer storage",
