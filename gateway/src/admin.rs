@@ -14,7 +14,7 @@ use crate::Gateway;
 
 /// One page under `/_haar/`: a method, a path, and what answers with JSON or text.
 pub struct AdminPage {
-    /// `GET` or `POST`.
+    /// `GET`, `POST` or `DELETE`.
     pub method: Method,
     /// Below `/_haar/`, such as `cost`.
     pub path: &'static str,
@@ -68,9 +68,32 @@ impl From<&str> for AdminFault {
     }
 }
 
+/// What those who come from LocalStack know haar's health by.
+const THEIR_HEALTH: &str = "/_localstack/health";
+/// And what they know a reset by.
+const THEIR_RESET: &str = "/_localstack/state/reset";
+
 /// Whether a request is for one of haar's own pages.
 pub(crate) fn claims(path: &str) -> bool {
-    path == "/_localstack/health" || path.starts_with("/_haar/")
+    [THEIR_HEALTH, THEIR_RESET].contains(&path) || path.starts_with("/_haar/")
+}
+
+/// The page below `/_haar/` that is asked for, by whichever of its names; None for health.
+fn named<'p>(method: &Method, path: &'p str, body: &[u8]) -> Result<Option<&'p str>, AdminFault> {
+    if path == THEIR_RESET {
+        return Ok(Some("reset"));
+    }
+    if path != THEIR_HEALTH {
+        return Ok(path.strip_prefix("/_haar/"));
+    }
+    if method != Method::POST {
+        return Ok(None);
+    }
+    let asked: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    match asked["action"].as_str() {
+        Some("restart") => Ok(Some("reset")),
+        _ => Err(AdminFault::asked(r#"post {"action": "restart"}, which resets haar"#)),
+    }
 }
 
 /// Answers requests to haar's own pages. Nobody signs these requests: where policies decide, only
@@ -82,8 +105,12 @@ pub(crate) async fn answer(
     peer: Option<IpAddr>,
 ) -> Response<Body> {
     let path = parts.uri.path();
-    let Some(page) = path.strip_prefix("/_haar/") else {
-        return json_page(StatusCode::OK, &gateway.health());
+    let page = match named(&parts.method, path, &body) {
+        Ok(Some(page)) => page,
+        Ok(None) => return json_page(StatusCode::OK, &gateway.health()),
+        Err(AdminFault { status, message }) => {
+            return json_page(status, &json!({ "error": message }));
+        }
     };
     let is_near = peer.is_some_and(|peer| peer.to_canonical().is_loopback());
     match (&parts.method, page) {

@@ -167,6 +167,10 @@ async fn where_policies_decide_strangers_hear_of_health_alone() {
         let answer = page(&gateway, "10.0.0.1", &format!("/_haar/{path}")).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
     }
+    for (path, status) in [("health", 200), ("state/reset", 403)] {
+        let answer = page(&gateway, "10.0.0.1", &format!("/_localstack/{path}")).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{path}: {answer}");
+    }
 }
 
 /// Opens a request whose body is said to have so many mebibytes, and sends one byte of it.
