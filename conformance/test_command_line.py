@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from support.cloud import BINARY, Cloud, until
+from support.containers import BUSYBOX, Containers
 from support.functions import NODE, Functions
 
 
@@ -70,6 +72,62 @@ def test_env_points_clients_at_the_cloud(haar, cloud):
     )
     assert shell.stdout.split() == [cloud.endpoint, "111122223333"]
     assert json.loads(haar("env", "--json"))["AWS_REGION"] == "us-east-1"
+
+
+def without_region(cloud, **more):
+    """A shell that names no region."""
+    shell = cloud.environment(HAAR_ENDPOINT=cloud.endpoint)
+    return {**{name: text for name, text in shell.items() if not name.endswith("REGION")}, **more}
+
+
+def test_commands_take_the_shells_region_and_else_the_clouds(new_cloud):
+    cloud = new_cloud("--region", "eu-west-1")
+
+    def run(*arguments, **shell):
+        done = subprocess.run(
+            [BINARY, *arguments], capture_output=True, text=True, timeout=60,
+            env=without_region(cloud, **shell),
+        )
+        return done.stdout + done.stderr
+
+    def exported(*arguments, **shell):
+        told = json.loads(run("env", "--json", *arguments, **shell))
+        assert told["AWS_REGION"] == told["AWS_DEFAULT_REGION"]
+        return told["AWS_REGION"]
+
+    assert exported() == "eu-west-1"
+    assert exported(AWS_DEFAULT_REGION="eu-north-1") == "eu-north-1"
+    assert exported(AWS_DEFAULT_REGION="eu-north-1", AWS_REGION="us-west-2") == "us-west-2"
+    assert exported("--region", "us-east-2", AWS_REGION="us-west-2") == "us-east-2"
+    assert exported("--endpoint", "http://127.0.0.1:1") == "us-east-1"
+    logs = cloud.client("logs", region="eu-west-1")
+    logs.create_log_group(logGroupName="/own/group")
+    assert run("logs", "/own/group").strip() == ""
+    assert "does not exist" in run("logs", "/own/group", AWS_REGION="us-east-1")
+    task = "0123456789abcdef0123456789abcdef"
+    cluster = cloud.client("ecs", region="eu-west-1").create_cluster(clusterName="default")
+    assert ":eu-west-1:" in cluster["cluster"]["clusterArn"]
+    assert "cluster" in run("exec", task, AWS_REGION="us-east-1").lower()
+    assert "cluster" not in run("exec", task).lower()
+
+
+def test_logs_look_back_by_the_clouds_clock(new_cloud):
+    cloud = new_cloud()
+    name = Functions(cloud).python("def handler(event, context): print('said', event)")
+
+    def shown(*arguments):
+        done = subprocess.run(
+            [BINARY, "logs", *arguments, name], capture_output=True, text=True, timeout=60, check=True,
+            env=cloud.environment(HAAR_ENDPOINT=cloud.endpoint),
+        )
+        return done.stdout
+
+    Functions(cloud).invoke(name, "before")
+    until(lambda: "said before" in shown())
+    cloud.http("POST", "/_haar/clock", json.dumps({"advance": "2h"}).encode())
+    Functions(cloud).invoke(name, "after")
+    until(lambda: "said after" in shown())
+    assert "said before" not in shown() and "said before" in shown("--since", "180")
 
 
 def test_logs_show_what_functions_print_and_go_on(haar, functions, cloud):
@@ -143,6 +201,77 @@ def test_in_enforce_mode_the_shells_keys_sign(closed, root):
     code, text = run("logs", **{**keys, "AWS_SECRET_ACCESS_KEY": "wrong"})
     assert code == 1 and "{" not in text and "AWS_SECRET_ACCESS_KEY" in text
     assert "KEY" not in run("env", **keys)[1]
+
+
+def test_what_localstack_calls_a_reset_is_one(new_cloud, closed):
+    cloud = new_cloud()
+    s3 = cloud.client("s3")
+    restart = json.dumps({"action": "restart"}).encode()
+    resets = [("/_localstack/health", restart), ("/_localstack/state/reset", b"")]
+    for path, body in resets:
+        s3.create_bucket(Bucket="mine")
+        page = {"Origin": "https://evil.example"}
+        assert cloud.http("POST", path, body, headers=page)[0] == 403
+        assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["mine"]
+        assert cloud.http("POST", path, body)[0] == 200
+        assert s3.list_buckets()["Buckets"] == []
+        assert closed.http("POST", path, body)[0] == 403
+    assert cloud.http("POST", "/_localstack/health", b'{"action": "dance"}')[0] == 400
+    assert cloud.http("GET", "/_localstack/state/reset")[0] == 404
+
+
+def test_what_is_no_image_and_no_name_is_refused_with_the_reason(haar):
+    passwd = haar("images", "import", "/etc/passwd", "--name", "app:1", fails=True)
+    assert "answered 400" in passwd and "malformed" in passwd
+    named = haar("images", "import", "/etc/passwd", "--name", "UPPER CASE", fails=True)
+    assert "answered 400" in named and "'UPPER CASE' is no name of an image" in named
+
+
+def test_an_image_that_was_brought_in_is_removed_when_nobody_needs_it(haar, cloud, closed, tmp_path):
+    root, archive = tmp_path / "root", tmp_path / "root.tar"
+    (root / "bin").mkdir(parents=True)
+    for name in ("busybox", "sh"):
+        shutil.copy(BUSYBOX, root / "bin" / name)
+    subprocess.run(["tar", "-C", str(root), "-cf", str(archive), "."], check=True)
+    brought = haar("images", "import", str(archive), "--name", "brought-in:1").strip()
+    assert "brought-in:1" in haar("images", "ls")
+    containers = Containers(cloud)
+    containers.image = "brought-in:1"
+    containers.ecs.create_cluster()
+    containers.define("brought-in", "exec busybox sleep 1000", stopTimeout=2)
+    task = containers.run("brought-in")
+    containers.wait(task, "RUNNING")
+    assert "answered 409: brought-in:1 is needed" in haar("images", "rm", "brought-in:1", fails=True)
+    containers.ecs.stop_task(task=task)
+    until(lambda: subprocess.run(
+        [BINARY, "images", "rm", "brought-in:1", "--endpoint", cloud.endpoint], capture_output=True,
+    ).returncode == 0)
+    assert brought not in haar("--json", "images", "ls")
+    assert "answered 404: no image was brought in as brought-in:1" in haar(
+        "images", "rm", "brought-in:1", fails=True)
+    assert closed.http("DELETE", "/_haar/images?name=app:1")[0] == 403
+
+
+def test_a_clock_that_is_to_go_back_is_told_why_not(haar):
+    assert "only goes forward" in haar("clock", "--advance", "-1h", fails=True)
+
+
+def test_up_says_why_a_folder_cannot_be_used(new_cloud, tmp_path):
+    def refused(folder):
+        done = subprocess.run(
+            [BINARY, "up", "--listen", "127.0.0.1:0", "--data-dir", str(folder)],
+            capture_output=True, text=True, timeout=60,
+        )
+        assert done.returncode != 0
+        return done.stderr.splitlines()[-1]
+
+    file = tmp_path / "file"
+    file.touch()
+    assert refused(file) == f"haar: {file} is no folder: choose another with --data-dir"
+    assert "choose another with --data-dir" in refused("/proc/nowhere")
+    data = tmp_path / "data"
+    new_cloud(data_dir=data)
+    assert refused(data).startswith(f"haar: {data} is in use by another haar: stop it")
 
 
 def test_services_that_are_not_here_are_named(cloud):

@@ -47,7 +47,7 @@ pub(crate) enum Command {
     Doctor(doctor::DoctorArguments),
     /// List AWS's runtimes and what each runs on here.
     Runtimes(runtimes::RuntimesArguments),
-    /// Bring images in from the disk, and list those that are ready to run.
+    /// Bring images in from the disk, list those that are ready to run, and remove them.
     Images(images::ImagesArguments),
     /// Print email, SMS and mobile push that topics sent.
     Outbox(outbox::OutboxArguments),

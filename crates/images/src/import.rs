@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use haar_substrate::{ImageConfig, ImageError, ImageId, ImageRef, ImageSource, ImageStore};
 
-use crate::fetch::blocking;
+use crate::fetch::{blocking, opened};
 use crate::unpack::decompress;
 use crate::{DockerArchive, LayoutArchive, OciLayout, RootfsTar};
 
@@ -59,10 +59,13 @@ async fn root(path: &Path) -> Result<RootfsTar, ImageError> {
 
 /// There is nothing in an archive that could run.
 async fn is_without_files(path: &Path) -> Result<bool, ImageError> {
-    let path = path.to_owned();
-    blocking("read an archive", move || {
-        let bytes = decompress(File::open(&path)?)?;
-        Ok(tar::Archive::new(bytes).entries()?.next().transpose()?.is_none())
-    })
-    .await
+    let file = path.to_owned();
+    let read = blocking("read an archive", move || {
+        let first = || {
+            let bytes = decompress(File::open(&file)?)?;
+            tar::Archive::new(bytes).entries()?.next().transpose().map(|first| first.is_none())
+        };
+        Ok(first())
+    });
+    opened(path, read.await?)
 }

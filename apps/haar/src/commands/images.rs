@@ -1,4 +1,4 @@
-//! `haar images`: brings images in from the disk, and lists them.
+//! `haar images`: brings images in from the disk, lists them, and removes them.
 
 use std::path::PathBuf;
 
@@ -31,6 +31,13 @@ enum Action {
         #[command(flatten)]
         endpoint: EndpointArguments,
     },
+    /// Remove an image that was brought in; refused while a task or a function needs it.
+    Rm {
+        /// What it was called: name:tag.
+        name: String,
+        #[command(flatten)]
+        endpoint: EndpointArguments,
+    },
     /// List the images that are ready to run.
     Ls {
         #[command(flatten)]
@@ -44,10 +51,14 @@ pub(super) fn run(arguments: &ImagesArguments, output: Output) -> Result<(), Str
         Action::Import { path, name, endpoint } => {
             let path = std::path::absolute(path).map_err(|error| error.to_string())?;
             let path = path.to_string_lossy().into_owned();
-            let field = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
             let page = format!("/_haar/images?path={}&name={}", field(&path), field(name));
             let answer = block_on(endpoint.client()?.page(Method::POST, &page))?;
             output.show(&answer, || answer["id"].as_str().unwrap_or_default().to_owned());
+        }
+        Action::Rm { name, endpoint } => {
+            let page = format!("/_haar/images?name={}", field(name));
+            let gone = block_on(endpoint.client()?.page(Method::DELETE, &page))?;
+            output.show(&gone, || gone["id"].as_str().unwrap_or_default().to_owned());
         }
         Action::Ls { endpoint } => {
             let images = block_on(endpoint.client()?.page(Method::GET, "/_haar/images"))?;
@@ -55,6 +66,11 @@ pub(super) fn run(arguments: &ImagesArguments, output: Output) -> Result<(), Str
         }
     }
     Ok(())
+}
+
+/// As a field of a query string.
+fn field(text: &str) -> String {
+    utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
 fn lines(images: &Value) -> String {

@@ -6,7 +6,8 @@ use haar_controller::DriverHandle;
 use haar_cost::{bill_json, month_of};
 use haar_gateway::{AdminFault, AdminPage, AdminQuestion};
 use haar_kernel::{Auth, Doors};
-use haar_substrate::ImageError;
+use haar_registry::ImageName;
+use haar_substrate::{Image, ImageError};
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -24,15 +25,20 @@ pub(crate) fn all(
     pages.push(clock(time));
     if doors.settings.auth == Auth::Permissive {
         pages.push(import(doors));
+        pages.push(remove_image(doors));
         pages.push(stop_sms(doors, rooms));
         pages.push(reset(rooms, time));
         pages.push(move_clock(time));
     } else {
         let why = "images are brought in from this machine's disk without `--auth enforce` only: \
                    nobody signs these requests. Push the image to a repository instead";
-        pages.push(forbidden("images", why));
-        pages.push(forbidden("reset", "a cloud with `--auth enforce` is not reset by its pages"));
-        pages.push(forbidden("clock", "a cloud with `--auth enforce` does not move its clock"));
+        pages.push(forbidden(Method::POST, "images", why));
+        let why = "images are removed without `--auth enforce` only: nobody signs these requests";
+        pages.push(forbidden(Method::DELETE, "images", why));
+        let why = "a cloud with `--auth enforce` is not reset by its pages";
+        pages.push(forbidden(Method::POST, "reset", why));
+        let why = "a cloud with `--auth enforce` does not move its clock";
+        pages.push(forbidden(Method::POST, "clock", why));
     }
     pages
 }
@@ -133,13 +139,13 @@ fn import(doors: &Doors) -> AdminPage {
         let store = substrate.images();
         Box::pin(async move {
             let store = store.ok_or("this substrate keeps no images")?;
-            let field = |name: &str| {
-                let pair =
-                    query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-                let value = percent_encoding::percent_decode_str(pair.unwrap_or_default());
-                value.decode_utf8_lossy().into_owned()
-            };
-            let (path, name) = (field("path"), field("name"));
+            let (path, name) = (decoded(&query, "path"), decoded(&query, "name"));
+            if ImageName::parse(&name).is_none() {
+                let why = format!(
+                    "'{name}' is no name of an image: write one in lower case, such as app:1"
+                );
+                return Err(AdminFault::asked(why));
+            }
             let imported = haar_images::import(store.as_ref(), path.as_ref(), &name).await;
             let id = imported.map_err(|error| not_imported(&path, &error))?;
             Ok(json!({ "id": id, "name": name }))
@@ -148,14 +154,49 @@ fn import(doors: &Doors) -> AdminPage {
     AdminPage { method: Method::POST, path: "images", answer: Arc::new(answer) }
 }
 
+/// `DELETE /_haar/images?name=app:1`: forgets an image that was brought in from the disk. Its layers
+/// go where no other image has them.
+fn remove_image(doors: &Doors) -> AdminPage {
+    let substrate = doors.substrate.clone();
+    let answer = move |AdminQuestion { query, .. }| {
+        let store = substrate.images();
+        Box::pin(async move {
+            let store = store.ok_or("this substrate keeps no images")?;
+            let name = decoded(&query, "name");
+            let images = store.list().await.map_err(|error| error.to_string())?;
+            let named = |image: &Image| image.imported_as.iter().any(|one| one.0 == name);
+            let image = images.into_iter().find(named).ok_or_else(|| AdminFault {
+                status: StatusCode::NOT_FOUND,
+                message: format!("no image was brought in as {name}: haar images ls lists them"),
+            })?;
+            store.remove(&image.id).await.map_err(|error| error.to_string())?;
+            match store.find(&image.id).await {
+                Err(ImageError::NotFound(_)) => {}
+                _ => {
+                    let message = format!("{name} is needed by a task or a function");
+                    return Err(AdminFault { status: StatusCode::CONFLICT, message });
+                }
+            }
+            Ok(json!({ "id": image.id, "names": image.references }))
+        }) as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    AdminPage { method: Method::DELETE, path: "images", answer: Arc::new(answer) }
+}
+
+/// A field of a query string, in plain text; nothing where there is none.
+fn decoded(query: &str, name: &str) -> String {
+    let value = percent_encoding::percent_decode_str(field(query, name).unwrap_or_default());
+    value.decode_utf8_lossy().into_owned()
+}
+
 /// A page that is there in permissive mode only.
-fn forbidden(path: &'static str, why: &'static str) -> AdminPage {
+fn forbidden(method: Method, path: &'static str, why: &'static str) -> AdminPage {
     let answer = move |_| {
         let fault = AdminFault { status: StatusCode::FORBIDDEN, message: why.to_owned() };
         Box::pin(std::future::ready(Err(fault)))
             as std::pin::Pin<Box<dyn Future<Output = _> + Send>>
     };
-    AdminPage { method: Method::POST, path, answer: Arc::new(answer) }
+    AdminPage { method, path, answer: Arc::new(answer) }
 }
 
 /// What is wrong with the disk's image is not haar's fault.
