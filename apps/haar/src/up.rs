@@ -171,7 +171,7 @@ fn parse_region(text: &str) -> Result<Region, String> {
 }
 
 fn parse_listen(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "it is no address and port, such as 127.0.0.1:4566".to_owned())
+    text.parse().map_err(|_| "it is not an address and a port, such as 127.0.0.1:4566".to_owned())
 }
 
 /// One that haar asks for: any other would do nothing.
@@ -341,7 +341,7 @@ mod tests {
             (["--log", "info,="], "'=' is neither"),
             (["--log", "haar_ecs=loud"], "'haar_ecs=loud' is neither"),
             (["--wait-divisor", "0"], "0 is not in 1.."),
-            (["--listen", "localhost:4566"], "an address and port, such as 127.0.0.1:4566"),
+            (["--listen", "localhost:4566"], "an address and a port, such as 127.0.0.1:4566"),
             (["--listen", ":4566"], "such as 127.0.0.1:4566"),
             (["--listen", "4566"], "such as 127.0.0.1:4566"),
         ] {
