@@ -5,13 +5,15 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use haar_clock::IdSource;
+use haar_clock::{Clock, IdSource, Moment};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
+use tokio::sync::Notify;
 
 use crate::Digest;
 use crate::uploads::Uploads;
@@ -54,6 +56,9 @@ impl BlobError {
 /// Left free on the disk.
 const RESERVE_BYTES: u64 = 96 << 20;
 
+/// How long it is remembered when a blob was put, at least.
+const GRACE_MAX: Duration = Duration::from_secs(3600);
+
 /// Bytes between two looks at how much room there is.
 const ROOM_CHECKED_EVERY: u64 = 1 << 20;
 
@@ -78,18 +83,14 @@ pub struct Blobs {
 pub(crate) struct Inner {
     pub(crate) root: PathBuf,
     ids: IdSource,
-    /// What was put of late, which no sweep removes.
-    recent: Mutex<Recent>,
+    /// When what was put of late was put last; no sweep removes it.
+    recent: Mutex<BTreeMap<Digest, Moment>>,
+    clock: Clock,
+    /// Told when the disk has no room for what comes in.
+    full: Notify,
     pub(crate) uploads: Uploads,
     /// Removes everything when the last clone goes.
     _temporary: Option<tempfile::TempDir>,
-}
-
-/// Blobs by the sweep before which they were put last.
-#[derive(Debug, Default)]
-struct Recent {
-    sweeps: u64,
-    put: BTreeMap<Digest, u64>,
 }
 
 impl Blobs {
@@ -103,8 +104,10 @@ impl Blobs {
         for part in ["incoming", "sha256", "uploads"] {
             fs::create_dir_all(root.join(part)).map_err(disk("open"))?;
         }
-        let (recent, uploads) = Default::default();
-        Ok(Self { inner: Arc::new(Inner { root, ids, recent, uploads, _temporary: None }) })
+        let (recent, uploads, full) = Default::default();
+        let clock = Clock::system();
+        let inner = Inner { root, ids, recent, clock, full, uploads, _temporary: None };
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// A store that is removed with its last clone.
@@ -242,27 +245,25 @@ impl Blobs {
 
     /// Removes every blob that nobody holds, and counts them. `held` is asked after the list of
     /// blobs was made; `None` where that cannot be told now, and nothing is removed. What was put
-    /// since the sweep before the last stays: whoever put it may still be about to say so in a
-    /// commit.
+    /// or touched less than `grace` ago stays: whoever did may still be about to say so in a
+    /// commit, or read it. Of what an earlier process put nobody is.
     ///
     /// # Errors
     /// [`BlobError::Disk`].
     pub fn sweep(
         &self,
+        grace: Duration,
         held: impl FnOnce() -> Option<BTreeSet<Digest>>,
     ) -> Result<usize, BlobError> {
-        {
-            let mut recent = self.inner.recent.lock();
-            recent.sweeps += 1;
-            let kept_since = recent.sweeps - 1;
-            recent.put.retain(|_, before| *before >= kept_since);
-        }
+        let now = self.inner.clock.moment();
+        let forgotten = grace.max(GRACE_MAX);
+        self.inner.recent.lock().retain(|_, put_at| now.since(*put_at) < forgotten);
         let candidates = self.list()?;
         let Some(held) = held() else { return Ok(0) };
         let mut count = 0;
         for digest in candidates.into_iter().filter(|digest| !held.contains(digest)) {
             let recent = self.inner.recent.lock(); // so that nobody puts it meanwhile
-            if !recent.put.contains_key(&digest) {
+            if recent.get(&digest).is_none_or(|put_at| now.since(*put_at) >= grace) {
                 self.remove(&digest)?;
                 count += 1;
             }
@@ -275,7 +276,7 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Disk`].
     pub fn clear(&self) -> Result<(), BlobError> {
-        *self.inner.recent.lock() = Recent::default();
+        self.inner.recent.lock().clear();
         for upload in self.uploads()? {
             self.abort_upload(&upload)?;
         }
@@ -284,10 +285,16 @@ impl Blobs {
 
     /// Keeps a blob from the next sweeps, for one who is about to hold it; true when it is there.
     pub fn touch(&self, digest: &Digest) -> bool {
+        let now = self.inner.clock.moment();
         let mut recent = self.inner.recent.lock();
-        let sweeps = recent.sweeps;
-        recent.put.insert(*digest, sweeps);
-        self.path(digest).exists()
+        recent.insert(*digest, now);
+        self.path(digest).exists() // no sweep is between the two
+    }
+
+    /// Waits until the disk has no room for what comes in. A refusal that nobody waited for is
+    /// told once, to who waits next.
+    pub async fn refused(&self) {
+        self.inner.full.notified().await;
     }
 
     /// Refuses bytes that the disk has no room for. What is left free is for the records that
@@ -295,7 +302,10 @@ impl Blobs {
     pub(crate) fn check_room(&self) -> io::Result<()> {
         let disk = rustix::fs::statvfs(&self.inner.root)?;
         match disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE_BYTES {
-            true => Err(io::ErrorKind::StorageFull.into()),
+            true => {
+                self.inner.full.notify_one();
+                Err(io::ErrorKind::StorageFull.into())
+            }
             false => Ok(()),
         }
     }

@@ -1,11 +1,12 @@
 //! Blobs, through their public face.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use haar_blobs::{BlobError, Blobs, Digest, Digest512};
-use haar_clock::IdSource;
+use haar_clock::{Clock, IdSource};
 
 #[tokio::test]
 async fn what_was_put_is_found_by_its_digest_and_only_once() {
@@ -49,19 +50,32 @@ async fn a_stream_that_nobody_waits_for_any_more_leaves_nothing() {
     assert_eq!((files(), blobs.list().unwrap().len()), (0, 1));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_sweep_removes_what_nobody_holds_and_nobody_put_of_late() {
-    let blobs = Blobs::ephemeral(IdSource::system()).unwrap();
+    let (clock, minute) = (Clock::system(), Duration::from_secs(60));
+    let disk = tempfile::tempdir().unwrap();
+    let open = || Blobs::open(disk.path(), IdSource::system()).unwrap();
+    let blobs = open();
     let held = blobs.put(Bytes::from_static(b"held")).await.unwrap();
     let orphan = blobs.put(Bytes::from_static(b"orphan")).await.unwrap();
-    let sweep = || blobs.sweep(|| Some(BTreeSet::from([held]))).unwrap();
-    assert_eq!(sweep(), 0);
+    let sweep = |grace| blobs.sweep(grace, || Some(BTreeSet::from([held]))).unwrap();
+    clock.sleep(14 * minute).await;
+    assert_eq!((sweep(15 * minute), sweep(15 * minute)), (0, 0)); // however often
     assert_eq!(blobs.put(Bytes::from_static(b"orphan")).await.unwrap(), orphan); // once more
-    assert_eq!(sweep(), 0);
-    assert_eq!(blobs.sweep(|| None).unwrap(), 0); // nobody can tell what is held
-    assert_eq!(sweep(), 1);
+    clock.sleep(4 * minute).await;
+    assert_eq!(sweep(5 * minute), 0);
+    assert!(blobs.touch(&orphan)); // by who is about to read it
+    clock.sleep(5 * minute).await;
+    assert_eq!(sweep(15 * minute), 0);
+    assert_eq!(blobs.sweep(5 * minute, || None).unwrap(), 0); // nobody can tell what is held
+    assert_eq!(sweep(5 * minute), 1);
     assert!(matches!(blobs.bytes(&orphan).await, Err(BlobError::Missing(_))));
     assert_eq!(blobs.bytes(&held).await.unwrap(), "held");
+
+    let left = blobs.put(Bytes::from_static(b"left")).await.unwrap();
+    let next = open(); // the next process knows of nobody who is about to hold it
+    assert_eq!(next.sweep(15 * minute, || Some(BTreeSet::from([held]))).unwrap(), 1);
+    assert!(!next.path(&left).exists());
     blobs.clear().unwrap();
     assert!(blobs.list().unwrap().is_empty());
 }

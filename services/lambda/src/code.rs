@@ -10,13 +10,17 @@
 
 mod unpack;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use base64::Engine as _;
+use haar_clock::{Clock, Moment};
+use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 pub use unpack::UNZIPPED_BYTES_MAX;
@@ -32,6 +36,9 @@ const BOOT: &str = ".boot";
 
 /// The kernel's name of this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// How long it is remembered when a directory was wanted, at least.
+const GRACE_MAX: Duration = Duration::from_secs(3600);
 
 /// Tells names of this process apart.
 static TURN: AtomicU64 = AtomicU64::new(0);
@@ -57,6 +64,9 @@ impl Trash {
 #[derive(Clone, Debug)]
 pub struct CodeStore {
     root: PathBuf,
+    clock: Clock,
+    /// When directories were last unpacked, asked for or kept by a sweep.
+    wanted: Arc<Mutex<BTreeMap<PathBuf, Moment>>>,
 }
 
 /// An archive that has been unpacked.
@@ -91,8 +101,8 @@ pub enum CodeError {
 
 impl CodeStore {
     /// A store under `data_dir`; directories are made as needed.
-    pub fn new(data_dir: &Path) -> Self {
-        Self { root: data_dir.join("code") }
+    pub fn new(data_dir: &Path, clock: Clock) -> Self {
+        Self { root: data_dir.join("code"), clock, wanted: Arc::default() }
     }
 
     /// Unpacks an archive unless it already is. Blocking: seconds for a large one.
@@ -104,8 +114,9 @@ impl CodeStore {
         let sha256 = base64::engine::general_purpose::STANDARD.encode(digest);
         let path = self.directory(&sha256);
         let size_note = path.with_extension(NOTE);
+        let is_there = self.want(&path);
         let known = fs::read_to_string(&size_note).ok().and_then(|text| text.parse().ok());
-        let unzipped_size = match known.filter(|_| path.is_dir()) {
+        let unzipped_size = match known.filter(|_| is_there) {
             Some(size) => size,
             None => self.unpack_anew(archive, &path, &size_note)?,
         };
@@ -126,14 +137,28 @@ impl CodeStore {
         self.root.join(name)
     }
 
-    /// Puts all directories aside but those of `keep`'s digests, and what a crash left half
-    /// unpacked. Quick: what is put aside is removed by [`Trash::empty`], whatever is unpacked
-    /// meanwhile.
+    /// Keeps a directory from the next sweeps; true when it is there.
+    fn want(&self, path: &Path) -> bool {
+        let now = self.clock.moment();
+        let mut wanted = self.wanted.lock();
+        wanted.insert(path.to_owned(), now);
+        path.is_dir() // no sweep is between the two
+    }
+
+    /// Puts all directories aside but those in `keep`, and those that were unpacked, or kept by a
+    /// sweep, less than `grace` ago; and what a crash left half unpacked. Quick: what is put aside
+    /// is removed by [`Trash::empty`], whatever is unpacked meanwhile.
     ///
     /// # Errors
     /// When the store's directory cannot be read.
-    pub fn sweep(&self, keep: &[String]) -> io::Result<Trash> {
-        let kept: BTreeSet<PathBuf> = keep.iter().map(|sha256| self.directory(sha256)).collect();
+    pub fn sweep(&self, keep: &BTreeSet<PathBuf>, grace: Duration) -> io::Result<Trash> {
+        let now = self.clock.moment();
+        let forgotten = grace.max(GRACE_MAX);
+        {
+            let mut wanted = self.wanted.lock();
+            wanted.retain(|_, at| now.since(*at) < forgotten);
+            wanted.extend(keep.iter().map(|path| (path.clone(), now)));
+        }
         let trash = Trash(self.root.join(TRASH));
         let entries = match fs::read_dir(&self.root) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(trash),
@@ -144,7 +169,12 @@ impl CodeStore {
             let path = entry?.path();
             let is_whole = path.extension().is_none_or(|extension| extension == NOTE);
             let is_ours = path == trash.0 || path.file_name().is_some_and(|name| name == BOOT);
-            if is_ours || is_whole && kept.contains(&path.with_extension("")) {
+            let directory = path.with_extension("");
+            if is_ours || is_whole && keep.contains(&directory) {
+                continue;
+            }
+            let wanted = self.wanted.lock(); // so that nobody asks for it meanwhile
+            if wanted.get(&directory).is_some_and(|at| now.since(*at) < grace) {
                 continue;
             }
             let turn = TURN.fetch_add(1, Ordering::Relaxed);
@@ -213,7 +243,7 @@ mod tests {
 
     fn store() -> (tempfile::TempDir, CodeStore) {
         let dir = tempfile::tempdir().unwrap();
-        let store = CodeStore::new(dir.path());
+        let store = CodeStore::new(dir.path(), Clock::system());
         (dir, store)
     }
 
@@ -300,11 +330,15 @@ mod tests {
     #[test]
     fn a_sweep_removes_what_is_not_kept() {
         let (_dir, store) = store();
+        let minute = Duration::from_secs(60);
         let one = store.unpack(&zipped(&[("a", b"1", 0o644)])).unwrap();
         let other = store.unpack(&zipped(&[("a", b"2", 0o644)])).unwrap();
         let half = one.path.with_extension("partial-1-1");
         fs::create_dir(&half).unwrap();
-        let trash = store.sweep(std::slice::from_ref(&one.sha256)).unwrap();
+        let keep = BTreeSet::from([one.path.clone()]);
+        store.sweep(&keep, minute).unwrap().empty();
+        assert!(other.path.is_dir() && half.is_dir(), "somebody may be about to hold it");
+        let trash = store.sweep(&keep, Duration::ZERO).unwrap();
         assert!(one.path.is_dir() && !other.path.exists() && !half.exists());
 
         let again = store.unpack(&zipped(&[("a", b"2", 0o644)])).unwrap();

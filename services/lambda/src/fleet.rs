@@ -24,7 +24,7 @@ mod target;
 mod tend;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -202,6 +202,15 @@ impl Fleet {
         self.shared.all_pools().iter().map(|pool| pool.len()).sum()
     }
 
+    /// Where the code and the layers are that environments have or are about to have, those too
+    /// whose function has changed or is gone.
+    pub(crate) fn code_in_use(&self) -> BTreeSet<PathBuf> {
+        self.shared.let_retired_go();
+        let pools = self.shared.all_pools();
+        let targets = pools.iter().map(|pool| &pool.target);
+        targets.flat_map(|target| target.layers.iter().chain([&target.code])).cloned().collect()
+    }
+
     /// Removes what an earlier server left behind. Call before the first invocation.
     ///
     /// # Errors
@@ -307,6 +316,12 @@ impl Shared {
     fn retire(&self, pool: Arc<Pool>) {
         pool.retire();
         self.retired.lock().push(pool); // one in which an environment is still to come, too
+    }
+
+    /// Forgets retired pools in which nothing is at work any more.
+    fn let_retired_go(&self) {
+        let mut retired = self.retired.lock();
+        retired.retain(|pool| pool.has_members() || Arc::strong_count(pool) > 1);
     }
 
     /// All pools, those too that are retired.

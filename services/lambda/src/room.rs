@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use haar_blobs::{BlobError, Digest};
@@ -36,7 +37,7 @@ pub struct Lambda {
 impl Lambda {
     /// The room behind its doors; code is unpacked under the data directory.
     pub fn new(doors: Doors, fleet: Fleet) -> Self {
-        let code = CodeStore::new(&doors.settings.data_dir);
+        let code = CodeStore::new(&doors.settings.data_dir, doors.clock.clone());
         let downloads = Downloads::new(&doors);
         doors.targets.offer("lambda", Arc::new(crate::target::Functions(doors.clone())));
         let (remembered, held_images) = (Remembered::default(), Mutex::default());
@@ -78,14 +79,13 @@ impl Lambda {
     ///
     /// # Errors
     /// When the directory cannot be read.
-    pub fn sweep_code(&self) -> std::io::Result<Trash> {
+    pub fn restore_code(&self) -> std::io::Result<Trash> {
         let held = Self::held_archives(&self.doors.ledger.snapshot());
-        let is_torn = self.code.is_from_another_boot();
-        let keep: Vec<String> = match is_torn {
-            true => Vec::new(),
-            false => held.iter().map(Digest::base64).collect(),
+        let keep = match self.code.is_from_another_boot() {
+            true => BTreeSet::new(),
+            false => self.directories(&held),
         };
-        let trash = self.code.sweep(&keep)?;
+        let trash = self.code.sweep(&keep, Duration::ZERO)?;
         for digest in held {
             if !self.code.directory(&digest.base64()).is_dir()
                 && let Err(error) = self.unpack_again(&digest)
@@ -95,6 +95,23 @@ impl Lambda {
         }
         self.code.note_boot()?;
         Ok(trash)
+    }
+
+    /// Puts unpacked code aside that no row holds, no environment has, and nobody unpacked or held
+    /// in the last sweep less than `grace` ago: whoever did may still be about to say so in a
+    /// commit, or to start an environment. Blocking.
+    ///
+    /// # Errors
+    /// When the directory cannot be read.
+    pub fn sweep_code(&self, grace: Duration) -> std::io::Result<Trash> {
+        let held = Self::held_archives(&self.doors.ledger.snapshot());
+        let mut keep = self.directories(&held);
+        keep.extend(self.fleet.code_in_use());
+        self.code.sweep(&keep, grace)
+    }
+
+    fn directories(&self, held: &BTreeSet<Digest>) -> BTreeSet<PathBuf> {
+        held.iter().map(|digest| self.code.directory(&digest.base64())).collect()
     }
 
     fn unpack_again(&self, digest: &Digest) -> Result<(), CodeError> {

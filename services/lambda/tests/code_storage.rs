@@ -7,6 +7,7 @@ mod support;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use haar_lambda::state::CodeStorageRow;
 use haar_lambda_contract::model::*;
@@ -126,4 +127,52 @@ async fn code_that_a_function_has_finds_room_where_there_is_none() {
     update(&house, code(10), false).await; // version 1's
     let (name, _) = house.call::<UpdateFunctionCode>(code(30)).await.unwrap_err();
     assert_eq!(name, "CodeStorageExceededException");
+}
+
+/// Archives that lie unpacked.
+fn unpacked(house: &House) -> usize {
+    let entries = std::fs::read_dir(house.cloud.dir.path().join("code")).unwrap();
+    let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    names.filter(|name| !name.contains('.')).count()
+}
+
+/// Sweeps without grace until so many are left.
+async fn swept_to(house: &House, count: usize) {
+    while unpacked(house) > count {
+        house.doors.clock.sleep(Duration::from_millis(10)).await;
+        house.room.sweep_code(Duration::ZERO).unwrap().empty();
+    }
+    assert_eq!(unpacked(house), count);
+}
+
+#[tokio::test]
+async fn code_that_was_replaced_goes_once_nobody_runs_it() {
+    let house = House::new();
+    let reads_itself = "import time\ndef handler(event, context):\n    time.sleep(1)\n    \
+                        return len(open(__file__).read())\n";
+    let mut function = house::python("f");
+    function["Code"]["ZipFile"] = json!(zip("app.py", reads_itself));
+    house.ok::<CreateFunction>(function).await;
+    house.settled("f").await;
+    let update_it = async {
+        while house.cloud.fleet.environment_count() == 0 {
+            house.doors.clock.sleep(Duration::from_millis(10)).await;
+        }
+        update(&house, code(10), false).await;
+        house.room.sweep_code(Duration::ZERO).unwrap().empty();
+        assert_eq!(unpacked(&house), 2, "the old code still runs");
+    };
+    let ask = json!({ "FunctionName": "f" });
+    let (answer, ()) = tokio::join!(house.ok::<Invoke>(ask.clone()), update_it);
+    assert_eq!(answer["FunctionError"], Value::Null, "{answer}");
+    house.ok::<Invoke>(ask.clone()).await; // ends what ran the old code
+    swept_to(&house, 1).await;
+
+    house.ok::<DeleteFunction>(ask).await;
+    house.room.sweep_code(Duration::from_secs(60)).unwrap().empty();
+    assert_eq!(unpacked(&house), 1, "an environment may be about to start");
+    swept_to(&house, 0).await;
+    house.function("g").await;
+    house.room.sweep_code(Duration::ZERO).unwrap().empty();
+    assert_eq!(unpacked(&house), 1, "a function holds it");
 }

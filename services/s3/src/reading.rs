@@ -7,8 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
 use haar_blobs::{Blobs, Digest};
-use haar_clock::Clock;
-use haar_types::Timestamp;
+use haar_clock::{Clock, Moment};
 use haar_wire::{AwsError, Body};
 use parking_lot::Mutex;
 
@@ -22,8 +21,8 @@ use crate::store::{Place, Record, Segment};
 /// Bytes that are read from disk at once.
 const PIECE: u64 = 1 << 20;
 
-/// How long blobs are asked for only once: less than lies between two sweeps of them.
-const ASKED_FOR: Duration = Duration::from_secs(15 * 60);
+/// How long blobs are asked for only once: less than the shortest grace that a sweep of them has.
+const ASKED_FOR: Duration = Duration::from_secs(2 * 60);
 
 /// Pieces in a row.
 pub(crate) type Pieces = stream::BoxStream<'static, Result<Bytes, AwsError>>;
@@ -58,21 +57,25 @@ struct Keeper {
     blobs: Blobs,
     clock: Clock,
     wanted: Vec<Wanted>,
-    asked_at: Mutex<Option<Timestamp>>,
+    asked_at: Mutex<Option<Moment>>,
 }
 
 impl Keeper {
-    /// Opens one of the files, in a blocking thread.
-    fn open(&self, at: usize) -> std::io::Result<Source> {
-        let now = self.clock.now();
+    /// Asks for the files from this one on, now and then; in a blocking thread.
+    fn ask_for(&self, at: usize) {
+        let now = self.clock.moment();
         let mut asked_at = self.asked_at.lock();
-        if asked_at.is_none_or(|asked_at| now >= asked_at + ASKED_FOR) {
+        if asked_at.is_none_or(|asked_at| now.since(asked_at) >= ASKED_FOR) {
             for later in &self.wanted[at..] {
                 self.blobs.touch(&later.digest);
             }
             *asked_at = Some(now);
         }
-        drop(asked_at);
+    }
+
+    /// Opens one of the files, in a blocking thread.
+    fn open(&self, at: usize) -> std::io::Result<Source> {
+        self.ask_for(at);
         let wanted = &self.wanted[at];
         let mut file = open_file(&self.blobs.path(&wanted.digest))?;
         file.seek(SeekFrom::Start(wanted.from))?;
@@ -142,9 +145,10 @@ impl S3 {
         let count = wanted.len();
         let keeper = Arc::new(Keeper { blobs, clock, wanted, asked_at: Mutex::default() });
         stream::iter(0..count).flat_map(move |at| {
-            let keeper = Arc::clone(&keeper);
-            stream::once(blocking(move || keeper.open(at))).flat_map(|opened| match opened {
-                Ok(source) => read(source).boxed(),
+            let (opener, keeper) = (Arc::clone(&keeper), Arc::clone(&keeper));
+            let opened = stream::once(blocking(move || opener.open(at)));
+            opened.flat_map(move |opened| match opened {
+                Ok(source) => read(source, Arc::clone(&keeper), at + 1).boxed(),
                 Err(error) => stream::iter([Err(error)]).boxed(),
             })
         })
@@ -156,13 +160,25 @@ fn open_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
     std::fs::File::open(path)
 }
 
-/// Reads ahead: the next piece comes from the disk while one is sent.
-fn read(source: Source) -> impl Stream<Item = Result<Bytes, AwsError>> + Send {
-    let pieces = stream::try_unfold(source, |source| async move {
-        if source.left == 0 {
-            return Ok(None);
+/// Reads ahead: the next piece comes from the disk while one is sent. Meanwhile the later files
+/// are asked for, however slow the reader is.
+fn read(
+    source: Source,
+    keeper: Arc<Keeper>,
+    later: usize,
+) -> impl Stream<Item = Result<Bytes, AwsError>> + Send {
+    let pieces = stream::try_unfold(source, move |source| {
+        let keeper = Arc::clone(&keeper);
+        async move {
+            if source.left == 0 {
+                return Ok(None);
+            }
+            let next = move || {
+                keeper.ask_for(later);
+                next_piece(source)
+            };
+            blocking(next).await.map(Some)
         }
-        blocking(move || next_piece(source)).await.map(Some)
     });
     // Polled one ahead of its reader.
     pieces.map(std::future::ready).buffered(2)

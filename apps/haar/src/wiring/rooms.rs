@@ -246,11 +246,11 @@ impl Rooms {
         self.s3.start().map_err(|error| format!("notices of buckets: {error}"))?;
         self.loops.spawn(self.s3.run());
         self.loops.spawn(self.sqs.run());
-        self.loops.spawn(sweep::run(self.doors.clone(), self.holders()));
+        self.loops.spawn(sweep::run(self.doors.clone(), self.holders(), Arc::clone(&self.lambda)));
         self.loops.spawn(Arc::clone(&self.meter).run(self.doors.clock.clone()));
-        match self.lambda.sweep_code() {
+        match self.lambda.restore_code() {
             Ok(trash) => drop(self.loops.spawn_blocking(|| trash.empty())),
-            Err(error) => tracing::warn!(%error, "could not sweep unpacked code"),
+            Err(error) => tracing::warn!(%error, "could not restore unpacked code"),
         }
         self.ecr.sweep_uploads().map_err(|error| format!("uploads: {error}"))?;
         let neighbours =

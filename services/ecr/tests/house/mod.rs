@@ -301,16 +301,14 @@ impl House {
         format!("Basic {token}")
     }
 
-    /// Sweeps the blobs as haar does every hour, twice, so that nothing is recent.
+    /// Sweeps the blobs as haar does now and then.
     pub fn sweep(&self) -> usize {
-        let once = || {
-            self.doors.blobs.sweep(|| {
-                let mut held = BTreeSet::new();
-                self.room.held_blobs(&self.doors.ledger.snapshot(), &mut held);
-                Some(held)
-            })
+        let held = || {
+            let mut held = BTreeSet::new();
+            self.room.held_blobs(&self.doors.ledger.snapshot(), &mut held);
+            Some(held)
         };
-        once().unwrap() + once().unwrap()
+        self.doors.blobs.sweep(Duration::from_secs(900), held).unwrap()
     }
 
     /// Lets time pass.

@@ -85,9 +85,7 @@ async fn reap(fleet: Weak<Shared>) {
             }
         }
         shared.pools.lock().retain(|_, pool| !pool.is_empty() || Arc::strong_count(pool) > 1);
-        let mut retired = shared.retired.lock();
-        retired.retain(|pool| pool.has_members() || Arc::strong_count(pool) > 1);
-        drop(retired);
+        shared.let_retired_go();
         shared.admission.tidy(&clock);
     }
 }

@@ -185,14 +185,14 @@ impl House {
         keyspaces.iter().map(count).sum()
     }
 
-    /// Removes blobs that nothing needs; how many.
+    /// Removes blobs that nothing needs and nobody put in the last five minutes; how many.
     pub fn sweep(&self) -> usize {
         let held = || {
             let mut held = BTreeSet::new();
             self.room.held_blobs(&self.doors.ledger.snapshot(), &mut held);
             held
         };
-        self.doors.blobs.sweep(|| Some(held())).unwrap()
+        self.doors.blobs.sweep(Duration::from_secs(300), || Some(held())).unwrap()
     }
 
     /// Blobs that objects need.
