@@ -15,8 +15,8 @@ const BACK_OFF_FIRST: Duration = Duration::from_secs(1);
 /// The longest wait. *Ours*: 185 attempts fit into a day.
 const BACK_OFF_LONGEST: Duration = Duration::from_secs(600);
 
-/// Age up to which a parcel is kept whose dead letter is refused for the moment. *Ours*: as long as
-/// a queue keeps a message at most.
+/// How long a dead letter is kept that is refused for the moment. *Ours*: as long as a queue keeps a
+/// message at most.
 const DEAD_LETTER_AGE_MAX: Duration = Duration::from_secs(14 * 86_400);
 
 /// Why a delivery was given up, as its dead letter tells it.
@@ -30,19 +30,23 @@ pub struct GivenUp {
     pub limit: Option<Exhausted>,
     /// How often it was tried again.
     pub retry_count: u32,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// What becomes of a parcel whose dead letter was refused: it is done with, unless the refusal
 /// `may_pass`. Then the letter alone is tried again: `payload` is a parcel of that.
 pub fn after_dead_letter(
     parcel: &Parcel,
+    given_up: &GivenUp,
     may_pass: bool,
     now: Timestamp,
     payload: impl FnOnce() -> Bytes,
 ) -> Verdict {
-    match may_pass && now.since(parcel.sent_at) < DEAD_LETTER_AGE_MAX {
+    match may_pass && now.since(given_up.at) < DEAD_LETTER_AGE_MAX {
         true => {
-            let wait = back_off(BACK_OFF_FIRST, BACK_OFF_LONGEST, parcel.failed_count);
+            let failed_count = parcel.failed_count.saturating_sub(given_up.retry_count);
+            let wait = back_off(BACK_OFF_FIRST, BACK_OFF_LONGEST, failed_count);
             Verdict::Instead(payload(), wait)
         }
         false => Verdict::Done,

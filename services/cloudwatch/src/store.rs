@@ -82,9 +82,10 @@ impl MetricRecord {
         now >= self.due_at || self.is_over(now)
     }
 
-    /// Whether the last of its points is as old as points get.
+    /// Whether the last of its points is as old as points get: whole hours go at once.
     fn is_over(&self, now: Timestamp) -> bool {
-        now.since(self.last_at) > Resolution::Hour.retention()
+        let hour = Resolution::Hour;
+        now >= period_start(self.last_at, hour.period()) + hour.period() + hour.retention()
     }
 }
 

@@ -47,7 +47,8 @@ impl Errand for Execution {
             Outcome::GivenUp(limit) => {
                 tracing::debug!(?failure, target = self.target.arn, "an execution is given up");
                 let (code, message) = (failure.code, failure.message);
-                let given_up = GivenUp { code, message, limit, retry_count: parcel.failed_count };
+                let retry_count = parcel.failed_count;
+                let given_up = GivenUp { code, message, limit, retry_count, at: now };
                 room.bury(&self, &given_up, parcel).await
             }
         }

@@ -145,6 +145,7 @@ impl Sns {
             message: error.message.chars().take(1024).collect(),
             limit: None,
             retry_count: parcel.failed_count,
+            at: self.doors.clock.now(),
         };
         self.bury(parcel, (row, topic), sent, &given_up).await
     }
@@ -224,7 +225,7 @@ impl Sns {
         self.metrics.add(&topic.key, now, metric, 1.0);
         let Err(error) = sent else { return Verdict::Done };
         tracing::warn!(%error, queue, "a dead letter was not taken");
-        after_dead_letter(parcel, error.is_transient, now, || {
+        after_dead_letter(parcel, given_up, error.is_transient, now, || {
             let given_up = Some(given_up.clone());
             Delivery { given_up, ..(*delivery).clone() }.to_payload()
         })

@@ -15,11 +15,12 @@ const FIRST: Duration = Duration::from_secs(60);
 /// How often.
 const EVERY: Duration = Duration::from_secs(10 * 60);
 
-/// How long what was put, read or unpacked stays though nobody holds it.
+/// How long what was put, read or unpacked stays though nobody holds it. Longer than from one sweep
+/// to the next, which note what code is held.
 const GRACE: Duration = Duration::from_secs(15 * 60);
 
-/// The same where the disk is full. Whoever puts a blob holds it within seconds; who reads says
-/// so every other minute.
+/// The same for blobs where the disk is full. Whoever puts one holds it within seconds; who reads
+/// says so every other minute.
 const GRACE_WHEN_FULL: Duration = Duration::from_secs(5 * 60);
 
 /// Between two sweeps, however often the disk refuses.
@@ -31,7 +32,7 @@ pub(crate) async fn run(doors: Doors, holders: Vec<Arc<dyn HoldsBlobs>>, lambda:
     loop {
         let grace = rounds.next(&doors.clock, doors.blobs.refused()).await;
         sweep_blobs(&doors, Arc::clone(&holders), grace).await;
-        sweep_code(Arc::clone(&lambda), grace).await;
+        sweep_code(Arc::clone(&lambda), GRACE).await;
     }
 }
 

@@ -55,7 +55,7 @@ impl Events {
         self.measure.buried(&delivery.rule, now, sent.is_ok());
         let Err(error) = sent else { return Verdict::Done };
         tracing::warn!(%error, queue, "a dead letter was not taken");
-        after_dead_letter(parcel, error.is_transient, now, || {
+        after_dead_letter(parcel, given_up, error.is_transient, now, || {
             let given_up = Some(given_up.clone());
             Delivery { given_up, ..delivery.clone() }.to_payload()
         })

@@ -49,7 +49,8 @@ impl Scheduler {
         self.measure.buried(&execution.schedule, sent.is_ok());
         let Err(error) = sent else { return Verdict::Done };
         tracing::warn!(%error, queue, "a dead letter was not taken");
-        after_dead_letter(parcel, error.is_transient, self.doors.clock.now(), || {
+        let now = self.doors.clock.now();
+        after_dead_letter(parcel, given_up, error.is_transient, now, || {
             let given_up = Some(given_up.clone());
             Execution { given_up, ..execution.clone() }.to_payload()
         })
