@@ -1,6 +1,6 @@
 //! The files.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _};
-use haar_clock::{Clock, IdSource, Moment};
+use haar_clock::{Clock, IdSource, Recent};
 use parking_lot::Mutex;
 use sha2::{Digest as _, Sha256};
 use tokio::io::AsyncWriteExt as _;
@@ -56,7 +56,7 @@ impl BlobError {
 /// Left free on the disk.
 const RESERVE_BYTES: u64 = 96 << 20;
 
-/// How long it is remembered when a blob was put, at least.
+/// The longest grace of a sweep.
 const GRACE_MAX: Duration = Duration::from_secs(3600);
 
 /// Bytes between two looks at how much room there is.
@@ -84,7 +84,7 @@ pub(crate) struct Inner {
     pub(crate) root: PathBuf,
     ids: IdSource,
     /// When what was put of late was put last; no sweep removes it.
-    recent: Mutex<BTreeMap<Digest, Moment>>,
+    recent: Mutex<Recent<Digest>>,
     clock: Clock,
     /// Told when the disk has no room for what comes in.
     full: Notify,
@@ -104,8 +104,8 @@ impl Blobs {
         for part in ["incoming", "sha256", "uploads"] {
             fs::create_dir_all(root.join(part)).map_err(disk("open"))?;
         }
-        let (recent, uploads, full) = Default::default();
-        let clock = Clock::system();
+        let (uploads, full) = Default::default();
+        let (recent, clock) = (Mutex::new(Recent::new(GRACE_MAX)), Clock::system());
         let inner = Inner { root, ids, recent, clock, full, uploads, _temporary: None };
         Ok(Self { inner: Arc::new(inner) })
     }
@@ -246,29 +246,32 @@ impl Blobs {
     /// Removes every blob that nobody holds, and counts them. `held` is asked after the list of
     /// blobs was made; `None` where that cannot be told now, and nothing is removed. What was put
     /// or touched less than `grace` ago stays: whoever did may still be about to say so in a
-    /// commit, or read it. Of what an earlier process put nobody is.
+    /// commit, or read it. Of what an earlier process put nobody is. The grace is an hour at most.
     ///
     /// # Errors
-    /// [`BlobError::Disk`].
+    /// [`BlobError::Disk`], after all others were removed.
     pub fn sweep(
         &self,
         grace: Duration,
         held: impl FnOnce() -> Option<BTreeSet<Digest>>,
     ) -> Result<usize, BlobError> {
         let now = self.inner.clock.moment();
-        let forgotten = grace.max(GRACE_MAX);
-        self.inner.recent.lock().retain(|_, put_at| now.since(*put_at) < forgotten);
+        self.inner.recent.lock().forget(now);
         let candidates = self.list()?;
         let Some(held) = held() else { return Ok(0) };
-        let mut count = 0;
+        let (mut count, mut failed) = (0, Ok(()));
         for digest in candidates.into_iter().filter(|digest| !held.contains(digest)) {
+            let aside = self.incoming(); // removed without the lock: a large file takes long
             let recent = self.inner.recent.lock(); // so that nobody puts it meanwhile
-            if recent.get(&digest).is_none_or(|put_at| now.since(*put_at) >= grace) {
-                self.remove(&digest)?;
-                count += 1;
+            if recent.is_within(&digest, grace, now) {
+                continue;
+            }
+            match fs::rename(self.path(&digest), &aside.0) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => failed = Err(error),
+                _ => count += 1,
             }
         }
-        Ok(count)
+        failed.map(|()| count).map_err(disk("remove"))
     }
 
     /// Removes all blobs and uploads, for a reset.
@@ -287,7 +290,7 @@ impl Blobs {
     pub fn touch(&self, digest: &Digest) -> bool {
         let now = self.inner.clock.moment();
         let mut recent = self.inner.recent.lock();
-        recent.insert(*digest, now);
+        recent.note(*digest, now);
         self.path(digest).exists() // no sweep is between the two
     }
 

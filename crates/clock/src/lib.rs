@@ -17,9 +17,11 @@ mod history;
 mod id_source;
 mod moved;
 mod news;
+mod recent;
 
 pub use clock::{Clock, Elapsed, Moment};
 pub use history::Move;
 pub use id_source::{IdSource, Ids};
 pub use moved::{ClockHand, Working};
 pub use news::News;
+pub use recent::Recent;

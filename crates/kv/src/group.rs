@@ -66,6 +66,7 @@ impl<W: Word> Told<W> {
 }
 
 /// Those whom others among them are to wake.
+#[must_use = "those of whom nobody looks are not woken by themselves"]
 pub struct Rest<W: Word>(Arc<Group<W>>);
 
 impl<W: Word> Rest<W> {

@@ -103,6 +103,7 @@ impl Shared {
         let mut queue = self.queue.lock();
         while queue.told.count() == 0 {
             if queue.closed {
+                rest.iter().for_each(Rest::wake);
                 return None;
             }
             match rest.as_ref().filter(|rest| !rest.is_awake()) {

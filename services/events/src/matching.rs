@@ -81,13 +81,12 @@ impl Compiled {
     }
 
     fn keep(&self, snapshot: &Snapshot, bus: &BusKey, watching: &Arc<Watching>) {
+        let is_there = get_bus(snapshot, bus).is_some();
         let mut buses = self.buses.lock();
-        if !buses.contains_key(bus) {
+        if !is_there {
+            buses.remove(bus);
+        } else if buses.insert(bus.clone(), Arc::clone(watching)).is_none() {
             buses.retain(|known, _| get_bus(snapshot, known).is_some());
-        }
-        match get_bus(snapshot, bus) {
-            Some(_) => drop(buses.insert(bus.clone(), Arc::clone(watching))),
-            None => drop(buses.remove(bus)),
         }
     }
 

@@ -28,8 +28,8 @@ pub(crate) struct Measure {
     arrived: Notify,
 }
 
-/// What is summed up.
-#[derive(Clone, Copy)]
+/// What is summed up; called as it is.
+#[derive(Clone, Copy, Debug)]
 enum Metric {
     PutEventsEntriesCount,
     PutEventsFailedEntriesCount,
@@ -43,22 +43,21 @@ enum Metric {
     InvocationsFailedToBeSentToDlq,
 }
 
-/// Their names, in the same order.
-const NAMES: [&str; 10] = [
-    "PutEventsEntriesCount",
-    "PutEventsFailedEntriesCount",
-    "MatchedEvents",
-    "TriggeredRules",
-    "InvocationAttempts",
-    "RetryInvocationAttempts",
-    "Invocations",
-    "FailedInvocations",
-    "InvocationsSentToDlq",
-    "InvocationsFailedToBeSentToDlq",
+const METRICS: [Metric; 10] = [
+    Metric::PutEventsEntriesCount,
+    Metric::PutEventsFailedEntriesCount,
+    Metric::MatchedEvents,
+    Metric::TriggeredRules,
+    Metric::InvocationAttempts,
+    Metric::RetryInvocationAttempts,
+    Metric::Invocations,
+    Metric::FailedInvocations,
+    Metric::InvocationsSentToDlq,
+    Metric::InvocationsFailedToBeSentToDlq,
 ];
 
 /// Sums by metric.
-type Counts = [usize; NAMES.len()];
+type Counts = [usize; METRICS.len()];
 
 /// Sums of a bus, and of its rules by their names.
 #[derive(Default)]
@@ -171,15 +170,15 @@ fn hand_over(
     dimensions: &[(&str, &str)],
     counts: &Counts,
 ) {
-    for (metric, count) in NAMES.into_iter().zip(counts).filter(|(_, count)| **count > 0) {
+    for metric in METRICS.into_iter().filter(|metric| counts[*metric as usize] > 0) {
         sink.record(Sample {
             account: &bus.account,
             region: &bus.region,
             namespace: "AWS/Events",
-            metric,
+            metric: &format!("{metric:?}"),
             dimensions,
             unit: "Count",
-            value: *count as f64,
+            value: counts[metric as usize] as f64,
             at: Timestamp(minute * MINUTE_MS),
         });
     }

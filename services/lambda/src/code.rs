@@ -10,7 +10,7 @@
 
 mod unpack;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Cursor};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use base64::Engine as _;
-use haar_clock::{Clock, Moment};
+use haar_clock::{Clock, Recent};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
@@ -37,7 +37,7 @@ const BOOT: &str = ".boot";
 /// The kernel's name of this boot.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// How long it is remembered when a directory was wanted, at least.
+/// The longest grace of a sweep.
 const GRACE_MAX: Duration = Duration::from_secs(3600);
 
 /// Tells names of this process apart.
@@ -66,7 +66,7 @@ pub struct CodeStore {
     root: PathBuf,
     clock: Clock,
     /// When directories were last unpacked, asked for or kept by a sweep.
-    wanted: Arc<Mutex<BTreeMap<PathBuf, Moment>>>,
+    wanted: Arc<Mutex<Recent<PathBuf>>>,
 }
 
 /// An archive that has been unpacked.
@@ -102,7 +102,8 @@ pub enum CodeError {
 impl CodeStore {
     /// A store under `data_dir`; directories are made as needed.
     pub fn new(data_dir: &Path, clock: Clock) -> Self {
-        Self { root: data_dir.join("code"), clock, wanted: Arc::default() }
+        let wanted = Arc::new(Mutex::new(Recent::new(GRACE_MAX)));
+        Self { root: data_dir.join("code"), clock, wanted }
     }
 
     /// Unpacks an archive unless it already is. Blocking: seconds for a large one.
@@ -141,7 +142,7 @@ impl CodeStore {
     fn want(&self, path: &Path) -> bool {
         let now = self.clock.moment();
         let mut wanted = self.wanted.lock();
-        wanted.insert(path.to_owned(), now);
+        wanted.note(path.to_owned(), now);
         path.is_dir() // no sweep is between the two
     }
 
@@ -153,11 +154,10 @@ impl CodeStore {
     /// When the store's directory cannot be read.
     pub fn sweep(&self, keep: &BTreeSet<PathBuf>, grace: Duration) -> io::Result<Trash> {
         let now = self.clock.moment();
-        let forgotten = grace.max(GRACE_MAX);
         {
             let mut wanted = self.wanted.lock();
-            wanted.retain(|_, at| now.since(*at) < forgotten);
-            wanted.extend(keep.iter().map(|path| (path.clone(), now)));
+            wanted.forget(now);
+            keep.iter().for_each(|path| wanted.note(path.clone(), now));
         }
         let trash = Trash(self.root.join(TRASH));
         let entries = match fs::read_dir(&self.root) {
@@ -174,7 +174,7 @@ impl CodeStore {
                 continue;
             }
             let wanted = self.wanted.lock(); // so that nobody asks for it meanwhile
-            if wanted.get(&directory).is_some_and(|at| now.since(*at) < grace) {
+            if wanted.is_within(&directory, grace, now) {
                 continue;
             }
             let turn = TURN.fetch_add(1, Ordering::Relaxed);

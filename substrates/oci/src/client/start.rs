@@ -52,7 +52,7 @@ pub(super) async fn connect(
     if let Ok(socket) = find(config) {
         return Err(match last {
             Failure::Busy => io::Error::other(last.into_error(haar_substrate::Verb::List)),
-            _ => Keeper::of(&socket).stands_in_the_way(config),
+            _ => Keeper::of(&socket).takes_long(config),
         });
     }
     let connection = Connection::open(launch(config)?, known)?;
@@ -78,6 +78,12 @@ impl Keeper {
         let credentials = rustix::net::sockopt::socket_peercred(socket);
         let pid = credentials.map(|credentials| credentials.pid.as_raw_nonzero().to_string());
         Self { process: pid.unwrap_or_else(|_| "unknown".to_owned()) }
+    }
+
+    /// It greets nobody because it takes down much, or because it cannot read the greeting.
+    fn takes_long(&self, config: &OciConfig) -> io::Error {
+        let or_else = self.stands_in_the_way(config);
+        io::Error::other(format!("a helper is still ending: try again; or it is {or_else}"))
     }
 
     /// It cannot be talked to, and another must not touch its sandboxes.
