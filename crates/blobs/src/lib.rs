@@ -14,6 +14,7 @@
 
 mod arrival;
 mod digest;
+mod hold;
 mod piece;
 mod reading;
 mod store;
@@ -21,5 +22,6 @@ mod uploads;
 
 pub use arrival::{Arrived, Witness};
 pub use digest::{Digest, Digest512, DigestError};
+pub use hold::Hold;
 pub use reading::OpenBlob;
 pub use store::{BlobError, Blobs};

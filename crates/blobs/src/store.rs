@@ -16,6 +16,7 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
 use crate::Digest;
+use crate::hold::Readers;
 use crate::uploads::Uploads;
 
 /// Why bytes could not be kept or found.
@@ -85,6 +86,8 @@ pub(crate) struct Inner {
     ids: IdSource,
     /// When what was put of late was put last; no sweep removes it.
     recent: Mutex<Recent<Digest>>,
+    /// No sweep removes what they read either.
+    pub(crate) readers: Mutex<Readers>,
     clock: Clock,
     /// Told when the disk has no room for what comes in.
     full: Notify,
@@ -104,9 +107,9 @@ impl Blobs {
         for part in ["incoming", "sha256", "uploads"] {
             fs::create_dir_all(root.join(part)).map_err(disk("open"))?;
         }
-        let (uploads, full) = Default::default();
+        let (uploads, full, readers) = Default::default();
         let (recent, clock) = (Mutex::new(Recent::new(GRACE_MAX)), Clock::system());
-        let inner = Inner { root, ids, recent, clock, full, uploads, _temporary: None };
+        let inner = Inner { root, ids, recent, readers, clock, full, uploads, _temporary: None };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -246,7 +249,7 @@ impl Blobs {
     /// Removes every blob that nobody holds, and counts them. `held` is asked after the list of
     /// blobs was made; `None` where that cannot be told now, and nothing is removed. What was put
     /// or touched less than `grace` ago stays: whoever did may still be about to say so in a
-    /// commit, or read it. Of what an earlier process put nobody is. The grace is an hour at most.
+    /// commit; so does what there is a [`hold`](Self::hold) on. Of what an earlier process put nobody is. The grace is an hour at most.
     ///
     /// # Errors
     /// [`BlobError::Disk`], after all others were removed.
@@ -263,7 +266,8 @@ impl Blobs {
         for digest in candidates.into_iter().filter(|digest| !held.contains(digest)) {
             let aside = self.incoming(); // removed without the lock: a large file takes long
             let recent = self.inner.recent.lock(); // so that nobody puts it meanwhile
-            if recent.is_within(&digest, grace, now) {
+            let readers = self.inner.readers.lock(); // nor begins to read it
+            if readers.have(&digest) || recent.is_within(&digest, grace, now) {
                 continue;
             }
             match fs::rename(self.path(&digest), &aside.0) {

@@ -80,6 +80,20 @@ async fn a_sweep_removes_what_nobody_holds_and_nobody_put_of_late() {
     assert!(blobs.list().unwrap().is_empty());
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_sweep_leaves_what_is_read_for_as_long_as_anybody_does() {
+    let blobs = Blobs::ephemeral(IdSource::system()).unwrap();
+    let digest = blobs.put(Bytes::from_static(b"read")).await.unwrap();
+    Clock::system().sleep(Duration::from_secs(7200)).await;
+    let sweep = || blobs.sweep(Duration::from_secs(300), || Some(BTreeSet::new())).unwrap();
+    let (one, other) = (blobs.hold([digest, digest]), blobs.hold([digest]));
+    assert_eq!(sweep(), 0);
+    drop(one);
+    assert_eq!(sweep(), 0);
+    drop(other);
+    assert_eq!(sweep(), 1);
+}
+
 fn pieces(
     pieces: &[Result<&'static str, &'static str>],
 ) -> impl futures_util::Stream<Item = Result<Bytes, &'static str>> + Send + 'static {

@@ -14,6 +14,11 @@ pub trait Shape: Any + fmt::Debug + Send + Sync {
     fn member(&self, index: usize) -> &dyn Value;
     /// The same, to be filled in.
     fn member_mut(&mut self, index: usize) -> &mut dyn Value;
+    /// Whose items come next where XML has several flattened lists in one row: names of members in
+    /// the model, each as often as its list has items. Empty: one list behind the other.
+    fn row(&self) -> &[&'static str] {
+        &[]
+    }
 }
 
 /// Each set member of a shape with its table row and its position.
@@ -136,11 +141,16 @@ impl fmt::Debug for Shown<'_> {
 /// Wires a structure to its table: `shape!(Type, TABLE, 0 first, 1 second)`.
 ///
 /// Brings [`Shape`], [`Value`], `Debug` (sensitive members hidden), `PartialEq` and serde (as
-/// JSON). `shape!(stream Type, …)` leaves out what a stream cannot have.
+/// JSON). `shape!(stream Type, …)` leaves out what a stream cannot have; `shape!(mixed Type, …)`
+/// has lists in one row, whose order is its field `row`.
 #[macro_export]
 macro_rules! shape {
     (stream $name:ident, $table:path $(, $index:literal $field:ident)* $(,)?) => {
+        $crate::shape!(@shape $name, $table, {} $(, $index $field)*);
+    };
+    (@shape $name:ident, $table:path, {$($row:item)?} $(, $index:literal $field:ident)*) => {
         impl $crate::Shape for $name {
+            $($row)?
             fn schema(&self) -> &'static $crate::Schema {
                 &$table
             }
@@ -173,8 +183,19 @@ macro_rules! shape {
             }
         }
     };
+    (mixed $name:ident, $table:path $(, $index:literal $field:ident)* $(,)?) => {
+        $crate::shape!(@shape $name, $table, {
+            fn row(&self) -> &[&'static str] {
+                &self.row
+            }
+        } $(, $index $field)*);
+        $crate::shape!(@whole $name);
+    };
     ($name:ident, $table:path $(, $index:literal $field:ident)* $(,)?) => {
         $crate::shape!(stream $name, $table $(, $index $field)*);
+        $crate::shape!(@whole $name);
+    };
+    (@whole $name:ident) => {
         impl PartialEq for $name {
             fn eq(&self, other: &Self) -> bool {
                 $crate::same(self, other)

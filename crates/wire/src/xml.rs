@@ -54,9 +54,32 @@ impl XmlWriter {
 
     /// Members of a structure that go into the body.
     pub(crate) fn members(&mut self, shape: &dyn Shape) {
-        for (_, member, view) in set_members(shape) {
-            if member.location == Location::Body && !member.xml_attribute {
-                self.member(member.wire, member, view);
+        let (row, mut is_written) = (shape.row(), false);
+        let members = set_members(shape)
+            .filter(|(_, member, _)| member.location == Location::Body && !member.xml_attribute);
+        for (_, member, view) in members {
+            match row.contains(&member.name) {
+                false => self.member(member.wire, member, view),
+                true if !is_written => {
+                    self.row(shape, row);
+                    is_written = true;
+                }
+                true => {}
+            }
+        }
+    }
+
+    /// Items of several flattened lists, in the order that the shape gives.
+    fn row(&mut self, shape: &dyn Shape, row: &[&str]) {
+        let mut lists: Vec<_> = set_members(shape).map(|found| (found.1, found.2, 0..)).collect();
+        for name in row {
+            let list = lists.iter_mut().find(|(member, _, _)| member.name == *name);
+            let Some((member, View::List(list), indices)) = list else { continue };
+            let (Kind::List(schema), Some(index)) = (member.schema.kind, indices.next()) else {
+                continue;
+            };
+            if index < list.len() {
+                self.value(member.wire, schema.item.schema, list.item(index).view());
             }
         }
     }

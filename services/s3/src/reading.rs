@@ -2,14 +2,11 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt as _, stream};
-use haar_blobs::{Blobs, Digest};
-use haar_clock::{Clock, Moment};
+use haar_blobs::{Blobs, Digest, Hold};
 use haar_wire::{AwsError, Body};
-use parking_lot::Mutex;
 
 use crate::S3;
 use crate::customer::{Cipher, CustomerKey, Nonce};
@@ -20,9 +17,6 @@ use crate::store::{Place, Record, Segment};
 
 /// Bytes that are read from disk at once.
 const PIECE: u64 = 1 << 20;
-
-/// How long blobs are asked for only once: less than the shortest grace that a sweep of them has.
-const ASKED_FOR: Duration = Duration::from_secs(2 * 60);
 
 /// Pieces in a row.
 pub(crate) type Pieces = stream::BoxStream<'static, Result<Bytes, AwsError>>;
@@ -52,30 +46,17 @@ struct Wanted {
     opener: Option<(CustomerKey, Nonce)>,
 }
 
-/// Keeps what is still to be read from being swept: the object may go meanwhile.
-struct Keeper {
+/// What is read of an object, all of it held from the beginning to the end: the object may go
+/// meanwhile.
+struct Reading {
     blobs: Blobs,
-    clock: Clock,
     wanted: Vec<Wanted>,
-    asked_at: Mutex<Option<Moment>>,
+    _hold: Hold,
 }
 
-impl Keeper {
-    /// Asks for the files from this one on, now and then; in a blocking thread.
-    fn ask_for(&self, at: usize) {
-        let now = self.clock.moment();
-        let mut asked_at = self.asked_at.lock();
-        if asked_at.is_none_or(|asked_at| now.since(asked_at) >= ASKED_FOR) {
-            for later in &self.wanted[at..] {
-                self.blobs.touch(&later.digest);
-            }
-            *asked_at = Some(now);
-        }
-    }
-
+impl Reading {
     /// Opens one of the files, in a blocking thread.
     fn open(&self, at: usize) -> std::io::Result<Source> {
-        self.ask_for(at);
         let wanted = &self.wanted[at];
         let mut file = open_file(&self.blobs.path(&wanted.digest))?;
         file.seek(SeekFrom::Start(wanted.from))?;
@@ -141,14 +122,14 @@ impl S3 {
             wanted.push(Wanted { digest: segment.digest, from: skip, length, opener });
             (skip, left) = (0, left - length);
         }
-        let (blobs, clock) = (self.doors.blobs.clone(), self.doors.clock.clone());
-        let count = wanted.len();
-        let keeper = Arc::new(Keeper { blobs, clock, wanted, asked_at: Mutex::default() });
+        let blobs = self.doors.blobs.clone();
+        let (count, hold) = (wanted.len(), blobs.hold(wanted.iter().map(|one| one.digest)));
+        let reading = Arc::new(Reading { blobs, wanted, _hold: hold });
         stream::iter(0..count).flat_map(move |at| {
-            let (opener, keeper) = (Arc::clone(&keeper), Arc::clone(&keeper));
-            let opened = stream::once(blocking(move || opener.open(at)));
-            opened.flat_map(move |opened| match opened {
-                Ok(source) => read(source, Arc::clone(&keeper), at + 1).boxed(),
+            let reading = Arc::clone(&reading);
+            let opened = stream::once(blocking(move || reading.open(at)));
+            opened.flat_map(|opened| match opened {
+                Ok(source) => read(source).boxed(),
                 Err(error) => stream::iter([Err(error)]).boxed(),
             })
         })
@@ -160,24 +141,12 @@ fn open_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
     std::fs::File::open(path)
 }
 
-/// Reads ahead: the next piece comes from the disk while one is sent. Meanwhile the later files
-/// are asked for, however slow the reader is.
-fn read(
-    source: Source,
-    keeper: Arc<Keeper>,
-    later: usize,
-) -> impl Stream<Item = Result<Bytes, AwsError>> + Send {
-    let pieces = stream::try_unfold(source, move |source| {
-        let keeper = Arc::clone(&keeper);
-        async move {
-            if source.left == 0 {
-                return Ok(None);
-            }
-            let next = move || {
-                keeper.ask_for(later);
-                next_piece(source)
-            };
-            blocking(next).await.map(Some)
+/// Reads ahead: the next piece comes from the disk while one is sent.
+fn read(source: Source) -> impl Stream<Item = Result<Bytes, AwsError>> + Send {
+    let pieces = stream::try_unfold(source, |source| async move {
+        match source.left {
+            0 => Ok(None),
+            _ => blocking(move || next_piece(source)).await.map(Some),
         }
     });
     // Polled one ahead of its reader.

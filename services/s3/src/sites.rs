@@ -10,15 +10,16 @@ use std::sync::Arc;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use haar_kernel::{Site, host_of};
+use haar_kernel::{Asker, Site, host_of, whose_page};
 use haar_s3_contract::model::SERVICE;
 use haar_types::RequestId;
 use haar_wire::{AwsError, Body, Protocol};
+use http::header::ORIGIN;
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use percent_encoding::percent_decode_str;
 
 use crate::S3;
+use crate::rules::bucket_name::is_legal;
 use crate::state::BucketRow;
 
 /// Answers browsers.
@@ -29,13 +30,16 @@ pub struct Sites(pub(crate) Arc<S3>);
 enum Kind {
     /// A page of a bucket's website.
     Page(String),
-    /// The question whether a page may ask for something across origins.
-    Preflight(String, String),
+    /// The question whether a page may ask for something across origins,
+    /// about an object of a bucket or the bucket itself.
+    Preflight(String, bool),
     /// A form with a file.
     Form(String),
 }
 
 impl Sites {
+    /// A question across origins may be about a bucket that is none, unless a page of this machine
+    /// asks: that may call whatever there is.
     fn kind(&self, host: &str, parts: &Parts) -> Option<Kind> {
         if let Some(bucket) = website::bucket_of(host) {
             return Some(Kind::Page(bucket.to_owned()));
@@ -48,13 +52,14 @@ impl Sites {
         let path = haar_wire::labelled_path(&SERVICE, parts, None);
         let path = path.strip_prefix('/').unwrap_or(&path);
         let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
-        let bucket = self.0.bucket(bucket).ok()?;
-        let key = percent_decode_str(key).decode_utf8_lossy().into_owned();
-        match (is_preflight, key.is_empty()) {
-            (true, _) => Some(Kind::Preflight(bucket.name.clone(), key)),
-            (false, true) => Some(Kind::Form(bucket.name.clone())),
-            (false, false) => None,
+        if is_preflight {
+            let origin = parts.headers.get(ORIGIN);
+            let is_local = origin.is_some_and(|origin| whose_page(origin, host) == Asker::Local);
+            let asked = self.0.bucket(bucket).is_ok() || (!is_local && is_legal(bucket));
+            return asked.then(|| Kind::Preflight(bucket.to_owned(), !key.is_empty()));
         }
+        let bucket = self.0.bucket(bucket).ok()?;
+        key.is_empty().then(|| Kind::Form(bucket.name.clone()))
     }
 }
 
@@ -79,7 +84,9 @@ impl Site for Sites {
             let host = host_of(&parts);
             match self.kind(&host, &parts) {
                 Some(Kind::Page(bucket)) => website::serve(&self.0, &bucket, &parts).await,
-                Some(Kind::Preflight(bucket, _)) => preflight::serve(&self.0, &bucket, &parts),
+                Some(Kind::Preflight(bucket, of_object)) => {
+                    preflight::serve(&self.0, &bucket, of_object, &parts)
+                }
                 Some(Kind::Form(bucket)) => form::serve(&self.0, &bucket, &parts, body).await,
                 None => refused(&self.0, &crate::refusal::no_such_bucket("")),
             }

@@ -88,6 +88,30 @@ async fn what_a_query_names_is_not_done_to_the_whole() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn versions_and_markers_come_in_one_row() {
+    let house = house().await;
+    let versioning = json!({ "Bucket": "bbb", "VersioningConfiguration": { "Status": "Enabled" } });
+    house.ok::<PutBucketVersioning>(versioning).await;
+    for key in ["j", "k"] {
+        house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": key })).await;
+        house.put(key, "text").await;
+    }
+    house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+    let (_, _, text) = asked(&house, (Method::GET, "/bbb?versions"), &[], "").await;
+    let elements = text.split('<').filter_map(|piece| {
+        let (name, content) = piece.split_once('>')?;
+        match name {
+            "Version" => Some("V".to_owned()),
+            "DeleteMarker" => Some("D".to_owned()),
+            "Key" => Some(content.to_owned()),
+            _ => None,
+        }
+    });
+    assert_eq!(elements.collect::<String>(), "VjDjDkVkDkVk", "{text}");
+    assert_eq!(text.matches("<VersionId>").count(), 6);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_signature_that_names_no_service_is_answered_as_s3_does() {
     let house = house().await;
     for signed in
@@ -100,11 +124,11 @@ async fn a_signature_that_names_no_service_is_answered_as_s3_does() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_question_across_origins_that_lacks_a_part_is_told_which() {
+async fn a_question_across_origins_that_is_not_allowed_is_told_why() {
     let house = house().await;
     let sites = house.room.sites();
-    let ask = async |headers: &[(&str, &str)]| {
-        let mut request = Request::options("/bbb/k").header("host", "localhost:4566");
+    let ask = async |path: &str, headers: &[(&str, &str)]| {
+        let mut request = Request::options(path).header("host", "localhost:4566");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -121,12 +145,27 @@ async fn a_question_across_origins_that_lacks_a_part_is_told_which() {
         (&[method][..], "Insufficient information. Origin request header needed."),
         (&[origin][..], "Invalid Access-Control-Request-Method: null"),
     ] {
-        let (status, text) = ask(headers).await;
+        let (status, text) = ask("/bbb/k", headers).await;
         assert_eq!(status, 400, "{text}");
         assert!(text.contains(&format!("<Code>BadRequest</Code><Message>{wanted}<")), "{text}");
     }
-    let (status, text) = ask(&[origin, method]).await;
-    assert!(status == 403 && text.contains("<Code>AccessForbidden</Code>"), "{text}");
+    let missing = "CORSResponse: Bucket not found";
+    for (path, words, resource) in [
+        ("/bbb/k", "CORSResponse: CORS is not enabled for this bucket.", "OBJECT"),
+        ("/bbb", "CORSResponse: CORS is not enabled for this bucket.", "BUCKET"),
+        ("/no-such-bucket/k", missing, "OBJECT"),
+        ("/no-such-bucket", missing, "BUCKET"),
+    ] {
+        let (status, text) = ask(path, &[origin, method]).await;
+        let wanted = format!("<Code>AccessForbidden</Code><Message>{words}<");
+        assert!(status == 403 && text.contains(&wanted), "{text}");
+        assert!(text.contains(&format!("<ResourceType>{resource}<")), "{text}");
+    }
+    // a page of this machine may ask the API, of which a path may look like a bucket's
+    let request =
+        Request::options("/2015-03-31/functions").header("origin", "http://localhost:3000");
+    let (parts, ()) = request.header(method.0, method.1).body(()).unwrap().into_parts();
+    assert!(!sites.claims("localhost", &parts));
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,8 @@ pub(super) struct Listing {
     /// Members with an enum whose values the room checks itself, as `Shape.Member`: texts for
     /// the decoder.
     pub(super) open_members: Vec<String>,
+    /// Outputs whose XML has the items of several lists in one row.
+    pub(super) mixed_lists: Vec<String>,
     /// True: of violated constraints the first alone is told, in other words.
     pub(super) first_violation: bool,
     /// Documents that do not fit their schema are malformed.
@@ -88,6 +90,7 @@ impl Listing {
             first_violation: flag("first_violation").unwrap_or(false),
             document_schema: flag("document_schema").unwrap_or(false),
             open_members: texts(&table, "open_members"),
+            mixed_lists: texts(&table, "mixed_lists"),
             also_query: flag("also_query").unwrap_or(false),
             path_member: string("path_member"),
             query_items: entries(&table, "query_items")

@@ -22,6 +22,8 @@ pub(super) struct Model {
     pub(super) reached: BTreeSet<String>,
     /// Shapes that contain themselves.
     pub(super) recursive: BTreeSet<String>,
+    /// Structures whose XML has the items of several lists in one row.
+    pub(super) mixed: Vec<String>,
     types: BTreeMap<String, String>,
     statics: BTreeMap<String, String>,
 }
@@ -42,6 +44,7 @@ impl Model {
             paginators,
             reached: BTreeSet::new(),
             recursive: BTreeSet::new(),
+            mixed: listing.mixed_lists.clone(),
             types: BTreeMap::new(),
             statics: BTreeMap::new(),
         };

@@ -83,7 +83,15 @@ fn structure(model: &Model, name: &str, out: &mut String) {
         let _ = writeln!(out, "    pub {field}: {kind},");
         let _ = write!(wiring, ", {index} {field}");
     }
-    let mark = if streams { "stream " } else { "" };
+    let is_mixed = model.mixed.iter().any(|mixed| mixed == name);
+    if is_mixed {
+        out.push_str("    pub row: Vec<&'static str>,\n");
+    }
+    let mark = match (streams, is_mixed) {
+        (true, _) => "stream ",
+        (_, true) => "mixed ",
+        _ => "",
+    };
     let table = model.static_name(name);
     let _ = writeln!(out, "}}\nshape!({mark}{ident}, tables::{table}{wiring});\n");
 }

@@ -19,8 +19,8 @@ const EVERY: Duration = Duration::from_secs(10 * 60);
 /// to the next, which note what code is held.
 const GRACE: Duration = Duration::from_secs(15 * 60);
 
-/// The same for blobs where the disk is full. Whoever puts one holds it within seconds; who reads
-/// says so every other minute.
+/// The same for blobs where the disk is full. Whoever puts one holds it within seconds, and
+/// who reads holds it to the end.
 const GRACE_WHEN_FULL: Duration = Duration::from_secs(5 * 60);
 
 /// Between two sweeps, however often the disk refuses.

@@ -171,6 +171,8 @@ impl S3 {
                 true => markers.push(marker(&seen, encoding)),
                 false => versions.push(object(&seen, encoding, restores_at)),
             }
+            let list = if seen.record.is_marker { "DeleteMarkers" } else { "Versions" };
+            output.row.push(list);
         }
         let prefixes: Vec<String> = prefixes.into_iter().collect();
         output.common_prefixes = encoding.prefixes(&prefixes);

@@ -16,7 +16,8 @@ pub(crate) fn check(name: &str) -> Result<(), AwsError> {
     }
 }
 
-fn is_legal(name: &str) -> bool {
+/// Whether a bucket may have this name.
+pub(crate) fn is_legal(name: &str) -> bool {
     let letter = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let edges = name.bytes().next().is_some_and(letter) && name.bytes().last().is_some_and(letter);
     (3..=63).contains(&name.len())

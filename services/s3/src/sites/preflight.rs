@@ -10,7 +10,7 @@ use crate::cors::{allow, rule_for, set};
 use crate::rules::method::asked_across;
 
 /// Answers by the bucket's rules.
-pub(super) fn serve(room: &S3, bucket: &str, parts: &Parts) -> Response<Body> {
+pub(super) fn serve(room: &S3, bucket: &str, of_object: bool, parts: &Parts) -> Response<Body> {
     let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok());
     let (origin, method) = match asked_across(&parts.headers) {
         Ok(asked) => asked,
@@ -19,15 +19,14 @@ pub(super) fn serve(room: &S3, bucket: &str, parts: &Parts) -> Response<Body> {
     let asked = header("access-control-request-headers").unwrap_or_default();
     let headers: Vec<&str> =
         asked.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
-    let row = match room.bucket(bucket) {
-        Ok(row) => row,
-        Err(error) => return refused(room, &error),
-    };
     let forbidden = |text: &str| {
         let error = AwsError::new("AccessForbidden", 403, text)
             .element("Method", method)
-            .element("ResourceType", "OBJECT");
+            .element("ResourceType", if of_object { "OBJECT" } else { "BUCKET" });
         refused(room, &error)
+    };
+    let Ok(row) = room.bucket(bucket) else {
+        return forbidden("CORSResponse: Bucket not found");
     };
     if row.cors.is_none() {
         return forbidden("CORSResponse: CORS is not enabled for this bucket.");
