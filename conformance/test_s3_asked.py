@@ -101,6 +101,20 @@ def test_fields_of_forms_are_read_as_headers_are(cloud, s3):
     assert (kept["ObjectLockMode"], kept["ChecksumCRC32"]) == ("GOVERNANCE", "NhCmhg==")
 
 
+def test_locations_are_escaped_so_that_a_url_can_be_made_of_them(cloud, s3, bucket):
+    key, escaped = "a b/\u00e9&", "/a%20b%2F%C3%A9%26"
+    kind, whole = form({"key": key, "success_action_status": "201"}, b"hello")
+    status, headers, body = cloud.http("POST", "/" + bucket, whole, {"Content-Type": kind})
+    assert status == 201 and f"/{bucket}{escaped}</Location>".encode() in body, body
+    assert headers["Location"].endswith(f"/{bucket}{escaped}"), dict(headers)
+    upload = {"Bucket": bucket, "Key": key}
+    upload["UploadId"] = s3.create_multipart_upload(**upload)["UploadId"]
+    part = s3.upload_part(**upload, PartNumber=1, Body=b"hello")
+    parts = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+    location = s3.complete_multipart_upload(**upload, MultipartUpload=parts)["Location"]
+    assert location.endswith(f"/{bucket}{escaped}"), location
+
+
 def test_forms_ask_what_headers_ask(closed, root):
     s3 = closed.client("s3", **root)
     s3.create_bucket(Bucket="asked", ObjectOwnership="ObjectWriter")

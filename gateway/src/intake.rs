@@ -19,6 +19,7 @@ use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::admin::json_page;
+use crate::parting::Unread;
 
 /// Most bytes of one request's body. Lambda's 50 MB of code are 67 MB in base64.
 pub(crate) const BODY_MAX: usize = 80 << 20;
@@ -57,6 +58,7 @@ impl Rest {
         let is_left = self.0.load(Ordering::Relaxed);
         if is_left && answer.status().as_u16() >= 400 && version <= Version::HTTP_11 {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            answer.extensions_mut().insert(Unread);
         }
     }
 }
@@ -249,6 +251,8 @@ impl Refusal {
                 (StatusCode::BAD_REQUEST, "IncompleteBody", "the body ended early".to_owned())
             }
         };
-        json_page(status, &json!({ "__type": code, "message": message }))
+        let mut answer = json_page(status, &json!({ "__type": code, "message": message }));
+        answer.extensions_mut().insert(Unread);
+        answer
     }
 }

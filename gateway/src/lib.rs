@@ -16,6 +16,7 @@ mod admin;
 mod calm;
 mod guard;
 mod intake;
+mod parting;
 mod patience;
 mod places;
 mod server;

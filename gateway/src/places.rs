@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
+use haar_clock::Clock;
 use haar_kernel::INSIDE_MAX;
 use haar_substrate::SandboxId;
 use haar_wire::{Body, BodyError};
@@ -20,6 +21,8 @@ use rustix::process::{Resource, getrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
+
+use crate::parting::{Parting, Unread};
 
 /// Of the descriptors that this process may have, one in so many is for a connection.
 const SHARE: u64 = 2;
@@ -84,6 +87,8 @@ pub(crate) struct Seat {
     requests: AtomicUsize,
     /// Of what was handed over some waits for a slow reader.
     is_held_up: AtomicBool,
+    /// A request was answered whose body was not read: its client may still be sending.
+    is_sent_to: AtomicBool,
     /// How many connections had come when it last had nothing to do.
     idle_at: AtomicU64,
     must_leave: AtomicBool,
@@ -126,6 +131,7 @@ impl Places {
             sandbox,
             requests: AtomicUsize::new(0),
             is_held_up: AtomicBool::new(false),
+            is_sent_to: AtomicBool::new(false),
             idle_at: AtomicU64::new(number),
             must_leave: AtomicBool::new(false),
             end,
@@ -219,6 +225,12 @@ impl Work {
             self.0 = None;
         }
         let is_shared = version == Version::HTTP_2;
+        if !is_shared
+            && answer.extensions().get::<Unread>().is_some()
+            && let Some(seat) = &self.0
+        {
+            seat.is_sent_to.store(true, Ordering::Relaxed);
+        }
         answer.map(|body| Answered { body, is_shared, last: None, _work: self })
     }
 }
@@ -300,8 +312,16 @@ impl Drop for Held {
 
 /// A connection with its place, which it has for as long as it is open, whatever is spoken on it.
 pub(crate) struct Seated {
-    pub(crate) stream: TcpStream,
-    pub(crate) place: Held,
+    stream: TcpStream,
+    place: Held,
+    clock: Clock,
+    parting: Option<Parting>,
+}
+
+impl Seated {
+    pub(crate) fn new(stream: TcpStream, place: Held, clock: Clock) -> Self {
+        Self { stream, place, clock, parting: None }
+    }
 }
 
 impl AsyncRead for Seated {
@@ -346,6 +366,18 @@ impl AsyncWrite for Seated {
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+        let this = self.get_mut();
+        if this.parting.is_none() {
+            ready!(Pin::new(&mut this.stream).poll_shutdown(cx))?;
+        }
+        let seat = &this.place.0;
+        if !seat.is_sent_to.load(Ordering::Relaxed) {
+            return Poll::Ready(Ok(()));
+        }
+        let parting =
+            this.parting.get_or_insert_with(|| Parting::new(&this.clock, seat.end.clone()));
+        ready!(parting.poll(&mut this.stream, cx));
+        seat.is_sent_to.store(false, Ordering::Relaxed);
+        Poll::Ready(Ok(()))
     }
 }

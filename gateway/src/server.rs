@@ -167,7 +167,7 @@ impl Gateway {
                 Ok::<_, std::convert::Infallible>(work.answered(version, answer))
             }
         });
-        let stream = Seated { stream, place };
+        let stream = Seated::new(stream, place, self.clock.clone());
         let mut builder = Builder::new(TokioExecutor::new());
         builder
             .http1()

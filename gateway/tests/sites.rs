@@ -32,6 +32,11 @@ impl Site for Counter {
 
     fn serve(&self, request: Request<Body>) -> BoxFuture<'_, Response<Body>> {
         Box::pin(async move {
+            if request.uri().path() == "/stream/refused" {
+                let mut refused = Response::new(Body::from("it is not wanted".to_owned()));
+                *refused.status_mut() = http::StatusCode::FORBIDDEN;
+                return refused;
+            }
             let whole = request.body().as_bytes().is_some();
             let early = request.uri().path() == "/stream/early";
             let mut chunks = std::pin::pin!(request.into_body().into_stream());
@@ -141,6 +146,37 @@ async fn a_site_may_answer_before_the_body_ends() {
     let answer = put(address, "/stream/early", 8).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.contains("whole=false"), "{answer}");
     stopping.cancel();
+}
+
+#[tokio::test]
+async fn who_still_sends_when_it_is_refused_hears_why() {
+    let stopping = CancellationToken::new();
+    let mut connection = begin_at(gateway(&stopping).await, "/stream/refused", 8).await;
+    for _ in 0..8 {
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        connection.write_all(&vec![b'x'; (1 << 20) - 1]).await.unwrap();
+    }
+    let mut answer = String::new();
+    connection.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403") && answer.ends_with("it is not wanted"), "{answer}");
+    stopping.cancel();
+}
+
+#[tokio::test]
+async fn who_was_refused_and_neither_sends_nor_goes_holds_nothing_up() {
+    let stopping = CancellationToken::new();
+    let gateway = house::before(Arc::new(Counter), Auth::Permissive, &stopping);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut client = begin_at(listener.local_addr().unwrap(), "/stream/refused", 8).await;
+    let peer = Visitor::Peer("127.0.0.1".parse().unwrap());
+    let served = gateway.serve(listener.accept().await.unwrap().0, peer);
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    assert!(!served.is_finished(), "it waits for what the client still sends");
+    stopping.cancel();
+    let soon = std::time::Duration::from_secs(5);
+    tokio::time::timeout(soon, served).await.expect("nothing else is waited for").unwrap();
 }
 
 /// What a peer hears that asks for a page.

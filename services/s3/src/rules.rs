@@ -13,6 +13,7 @@ pub(crate) mod form_policy;
 pub(crate) mod head;
 pub(crate) mod integrity;
 pub(crate) mod lifecycle;
+pub(crate) mod location;
 pub(crate) mod method;
 pub(crate) mod notification;
 pub(crate) mod public;

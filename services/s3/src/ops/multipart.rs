@@ -28,7 +28,7 @@ use crate::render::{customer_key, encryption, expiration};
 use crate::rules::condition::WriteConditions;
 use crate::rules::customer_key as key;
 use crate::rules::integrity::bad_digest;
-use crate::rules::lifecycle;
+use crate::rules::{lifecycle, location};
 use crate::state::BucketRow;
 use crate::store::{PartRecord, Record, Segment, Sight, UploadRecord};
 
@@ -153,7 +153,7 @@ impl Flow<CompleteMultipartUpload> for S3 {
             completed => completed?,
         };
         let mut output = CompleteMultipartUploadOutput {
-            location: Some(format!("{}/{}/{}", call.endpoint, input.bucket, input.key)),
+            location: Some(location::of(&call.endpoint, &input.bucket, &input.key)),
             e_tag: Some(record.quoted_etag()),
             version_id: version_shown(&bucket, &record),
             expiration: expiration(&bucket, &input.key, &record),

@@ -17,6 +17,7 @@ pub(crate) struct FormPolicy {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Condition {
+    /// Of a field, whose name is kept as it was written: refusals show it.
     Equals(String, String),
     StartsWith(String, String),
     Length(u64, u64),
@@ -44,8 +45,7 @@ impl FormPolicy {
                 Value::Object(pairs) => {
                     for (name, value) in pairs {
                         let value = value.as_str().ok_or_else(|| refused("Invalid condition."))?;
-                        conditions
-                            .push(Condition::Equals(name.to_ascii_lowercase(), value.to_owned()));
+                        conditions.push(Condition::Equals(name.clone(), value.to_owned()));
                     }
                 }
                 Value::Array(parts) => {
@@ -68,9 +68,9 @@ impl FormPolicy {
         if now > self.expires_at {
             return Err(denied("Policy expired."));
         }
-        let value = |name: &str| match name {
+        let value = |name: &str| match name.to_ascii_lowercase().as_str() {
             "bucket" => bucket,
-            _ => fields.get(name).map_or("", String::as_str),
+            name => fields.get(name).map_or("", String::as_str),
         };
         for condition in &self.conditions {
             let (holds, shown) = match condition {
@@ -78,7 +78,7 @@ impl FormPolicy {
                     (value(name) == wanted, format!(r#"["eq", "${name}", "{wanted}"]"#))
                 }
                 Condition::StartsWith(name, wanted) => (
-                    value(name).starts_with(wanted.as_str()),
+                    begins(name, value(name), wanted),
                     format!(r#"["starts-with", "${name}", "{wanted}"]"#),
                 ),
                 Condition::Length(..) => continue,
@@ -89,7 +89,9 @@ impl FormPolicy {
         }
         let is_named = |name: &str| {
             self.conditions.iter().any(|condition| match condition {
-                Condition::Equals(known, _) | Condition::StartsWith(known, _) => known == name,
+                Condition::Equals(known, _) | Condition::StartsWith(known, _) => {
+                    known.eq_ignore_ascii_case(name)
+                }
                 Condition::Length(..) => false,
             })
         };
@@ -126,7 +128,7 @@ impl FormPolicy {
 impl Condition {
     fn read(parts: &[Value]) -> Option<Self> {
         let [kind, first, second] = parts else { return None };
-        let field = || Some(first.as_str()?.strip_prefix('$')?.to_ascii_lowercase());
+        let field = || Some(first.as_str()?.strip_prefix('$')?.to_owned());
         match kind.as_str()?.to_ascii_lowercase().as_str() {
             "eq" => Some(Self::Equals(field()?, second.as_str()?.to_owned())),
             "starts-with" => Some(Self::StartsWith(field()?, second.as_str()?.to_owned())),
@@ -140,6 +142,14 @@ impl Condition {
     }
 }
 
+/// Whether a field begins as it must; of a list of content types each.
+fn begins(name: &str, value: &str, wanted: &str) -> bool {
+    if !name.eq_ignore_ascii_case("content-type") {
+        return value.starts_with(wanted);
+    }
+    value.split(',').all(|one| one.trim_start().starts_with(wanted))
+}
+
 fn denied(text: &str) -> AwsError {
     AwsError::new("AccessDenied", 403, format!("Invalid according to Policy: {text}"))
 }
@@ -150,7 +160,8 @@ mod tests {
 
     fn policy() -> FormPolicy {
         let text = r#"{"expiration": "2027-01-15T09:00:00Z", "conditions": [
-            {"bucket": "b"}, ["starts-with", "$key", "in/"], ["content-length-range", 1, 10]]}"#;
+            {"bucket": "b"}, ["starts-with", "$key", "in/"], ["content-length-range", 1, 10],
+            ["starts-with", "$Content-Type", "image/"]]}"#;
         FormPolicy::read(&STANDARD.encode(text)).unwrap()
     }
 
@@ -163,13 +174,24 @@ mod tests {
     #[test]
     fn every_field_must_be_as_some_condition_says() {
         let now = 1_800_000_000_000;
-        assert_eq!(check(&[("key", "in/a"), ("policy", "…")], now), Ok(()));
-        let failed = check(&[("key", "out/a")], now).unwrap_err();
+        let png = ("content-type", "image/png");
+        assert_eq!(check(&[("key", "in/a"), ("policy", "…"), png], now), Ok(()));
+        let failed = check(&[("key", "out/a"), png], now).unwrap_err();
         assert!(failed.contains(r#"["starts-with", "$key", "in/"]"#), "{failed}");
-        let extra = check(&[("key", "in/a"), ("acl", "private")], now).unwrap_err();
+        let extra = check(&[("key", "in/a"), ("acl", "private"), png], now).unwrap_err();
         assert!(extra.ends_with("Extra input fields: acl"), "{extra}");
         let late = check(&[("key", "in/a")], now + 7_200_000).unwrap_err();
         assert!(late.ends_with("Policy expired."), "{late}");
+    }
+
+    #[test]
+    fn a_condition_is_shown_as_it_was_written_and_is_about_each_content_type() {
+        let of = |types| check(&[("key", "in/a"), ("content-type", types)], 1_800_000_000_000);
+        assert_eq!(of("image/png, image/gif"), Ok(()));
+        for types in ["text/html", "image/png,text/html"] {
+            let failed = of(types).unwrap_err();
+            assert!(failed.ends_with(r#"["starts-with", "$Content-Type", "image/"]"#), "{failed}");
+        }
     }
 
     #[test]

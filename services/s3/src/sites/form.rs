@@ -27,6 +27,7 @@ use crate::rules::condition::WriteConditions;
 use crate::rules::customer_key;
 use crate::rules::form_policy::FormPolicy;
 use crate::rules::integrity::Wanted;
+use crate::rules::location;
 use crate::state::BucketRow;
 use crate::store::Record;
 
@@ -158,7 +159,7 @@ impl Done {
         key: &str,
         record: &Record,
     ) -> Response<Body> {
-        let location = format!("{}/{}/{key}", call.endpoint, bucket.name);
+        let location = location::of(&call.endpoint, &bucket.name, key);
         let etag = record.quoted_etag();
         let mut answer = match (&self.redirect, self.status) {
             (Some(url), _) => {
@@ -177,7 +178,7 @@ impl Done {
                 let mut answer = Response::new(Body::from(format!(
                     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse><Location>{}\
                      </Location><Bucket>{}</Bucket><Key>{}</Key><ETag>{}</ETag></PostResponse>",
-                    escape(&location),
+                    location,
                     bucket.name,
                     escape(key),
                     escape(&etag),
