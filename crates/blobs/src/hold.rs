@@ -1,12 +1,12 @@
 //! Blobs that are being read.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use crate::{Blobs, Digest};
 
 /// How many read each blob just now.
 #[derive(Debug, Default)]
-pub(crate) struct Readers(HashMap<Digest, usize>);
+pub(crate) struct Readers(BTreeMap<Digest, usize>);
 
 impl Readers {
     /// Whether anybody reads it.

@@ -1,7 +1,6 @@
 //! What was wanted of late.
 
-use std::collections::HashMap;
-use std::hash::Hash;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::Moment;
@@ -12,13 +11,13 @@ use crate::Moment;
 #[derive(Debug)]
 pub struct Recent<K> {
     looks_back: Duration,
-    last: HashMap<K, Moment>,
+    last: BTreeMap<K, Moment>,
 }
 
-impl<K: Eq + Hash> Recent<K> {
+impl<K: Ord> Recent<K> {
     /// Nothing was wanted yet. No question goes back further than `looks_back`.
     pub fn new(looks_back: Duration) -> Self {
-        Self { looks_back, last: HashMap::new() }
+        Self { looks_back, last: BTreeMap::new() }
     }
 
     /// Notes that `key` is wanted now.
@@ -33,13 +32,13 @@ impl<K: Eq + Hash> Recent<K> {
         self.last.get(key).is_some_and(|at| now.since(*at) < span)
     }
 
-    /// Lets go of what was last wanted too long ago to be asked about, and of the room it took.
+    /// Lets go of what was last wanted too long ago to be asked about.
     pub fn forget(&mut self, now: Moment) {
         self.last.retain(|_, at| now.since(*at) < self.looks_back);
-        self.last.shrink_to(2 * self.last.len());
     }
+
     /// Nothing was wanted, as at first.
     pub fn clear(&mut self) {
-        self.last = HashMap::new();
+        self.last = BTreeMap::new();
     }
 }

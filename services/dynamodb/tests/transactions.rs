@@ -173,6 +173,35 @@ async fn partiql_reads_and_writes_the_same_items() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn partiql_takes_no_larger_keys_and_items_than_put_item() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let key = |len: usize| json!({ "S": "k".repeat(len) });
+    let insert = |len, value: usize| {
+        json!({ "Statement": "INSERT INTO tab VALUE {'p': ?, 's': 1, 'v': ?}",
+            "Parameters": [key(len), { "S": "v".repeat(value) }] })
+    };
+    let update = |len, value: usize| {
+        json!({ "Statement": "UPDATE tab SET v = ? WHERE p = ? AND s = 1",
+            "Parameters": [{ "S": "v".repeat(value) }, key(len)] })
+    };
+    let delete = |len| json!({ "Statement": "DELETE FROM tab WHERE p = ? AND s = 1", "Parameters": [key(len)] });
+    house.ok::<ExecuteStatement>(insert(2048, 1)).await;
+    let long = "One or more parameter values were invalid: Size of hashkey has exceeded the \
+                maximum size limit of2048 bytes";
+    for refused in [insert(2049, 1), update(2049, 1), delete(2049)] {
+        assert_eq!(house.call::<ExecuteStatement>(refused.clone()).await, invalid(long));
+        let batch = json!({ "Statements": [refused] });
+        let answered = house.ok::<BatchExecuteStatement>(batch).await;
+        assert_eq!(answered["Responses"][0]["Error"]["Message"], long);
+    }
+    let large = "Item size has exceeded the maximum allowed size";
+    assert_eq!(house.call::<ExecuteStatement>(insert(1, 400 << 10)).await, invalid(large));
+    let large = "Item size to update has exceeded the maximum allowed size";
+    assert_eq!(house.call::<ExecuteStatement>(update(2048, 400 << 10)).await, invalid(large));
+}
+
+#[tokio::test(start_paused = true)]
 async fn partiql_batches_tell_each_error_and_transactions_only_all_of_them() {
     let house = House::new();
     house.table("tab", json!({})).await;

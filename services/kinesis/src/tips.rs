@@ -134,8 +134,7 @@ impl Tips {
         stream_in(&mut self.streams.lock(), stream).clone()
     }
 
-    /// Forgets a stream that goes, and wakes who waits for it; to be called again when its rows
-    /// are gone.
+    /// Forgets a stream whose rows are gone, and wakes who waits for it.
     pub(crate) fn remove(&self, stream: u64) {
         let at = |number| ShardKey { stream, number };
         self.tips.write().retain(|key, tip| {

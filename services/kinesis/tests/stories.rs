@@ -1,6 +1,6 @@
 //! Streams through a kernel, on simulated time.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::disallowed_methods)] // writers on threads of their own
 
 mod house;
 
@@ -48,6 +48,52 @@ async fn read(house: &House, iterator: &str) -> (Vec<String>, GetRecordsOutput) 
     let got = house.raw::<GetRecords>(input).await.unwrap();
     let text = |record: &Record| String::from_utf8(record.data.to_vec()).unwrap();
     (got.records.iter().map(text).collect(), got)
+}
+
+/// Puts records as fast as they are taken, until there is no such stream.
+async fn put_until_refused(house: &House) {
+    let entry = PutRecordsRequestEntry {
+        partition_key: "key".to_owned(),
+        data: b"x".to_vec().into(),
+        explicit_hash_key: None,
+    };
+    let input = PutRecordsInput {
+        stream_name: Some("s".to_owned()),
+        records: vec![entry; 5],
+        ..PutRecordsInput::default()
+    };
+    while house.raw::<PutRecords>(input.clone()).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_writes_while_a_stream_is_deleted_leaves_nothing_behind() {
+    let house = std::sync::Arc::new(House::new());
+    for round in 0..40 {
+        house.ok::<CreateStream>(json!({ "StreamName": "s", "ShardCount": 100 })).await;
+        let seen = json!({ "StreamName": "s" });
+        let status = async || house.call::<DescribeStreamSummary>(seen.clone()).await;
+        while status().await.unwrap()["StreamDescriptionSummary"]["StreamStatus"] != "ACTIVE" {
+            house.pass(Duration::from_millis(1)).await;
+        }
+        let writers: Vec<_> = (0..6)
+            .map(|_| {
+                let house = std::sync::Arc::clone(&house);
+                tokio::spawn(async move { put_until_refused(&house).await })
+            })
+            .collect();
+        house.pass(Duration::from_millis(5)).await;
+        house.ok::<DeleteStream>(seen.clone()).await;
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        while status().await.is_ok() {
+            house.pass(Duration::from_millis(1)).await;
+        }
+        let left = house.doors.kv.keyspace("kinesis.record").unwrap().all().count();
+        assert_eq!(left, 0, "round {round}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,9 +178,15 @@ impl Streams {
         Ok(held)
     }
 
+    /// Lets nothing more be written, not even by who found the stream active before: while a shard's
+    /// row is there its end stays closed.
     async fn remove(&self, cx: &ActCx, key: &StreamKey) -> Result<(), ActError> {
-        let Some(stream) = cx.ledger.snapshot().get::<StreamRow>(key) else { return Ok(()) };
-        self.0.tips.remove(stream.id);
+        let snapshot = cx.ledger.snapshot();
+        let Some(stream) = snapshot.get::<StreamRow>(key) else { return Ok(()) };
+        for shard in shards(&snapshot, &stream) {
+            let tip = self.0.tips.tip(&self.0.records, &shard, cx.clock.moment());
+            tip.map_err(ActError::transient)?.enter(Phase::Closed);
+        }
         self.0.records.purge(stream.id).await.map_err(ActError::transient)?;
         let committed = cx.ledger.write(|tx| {
             let consumers: Vec<_> = consumers(tx, key).map(|row| row.key.clone()).collect();
@@ -193,7 +199,6 @@ impl Streams {
             }
             tx.remove::<StreamRow>(key);
         });
-        // Who came while it went has left something there again.
         self.0.tips.remove(stream.id);
         Ok(committed.durable().await?)
     }

@@ -1691,8 +1691,9 @@ pub struct ListObjectVersionsOutput {
     pub common_prefixes: Option<Vec<CommonPrefix>>,
     pub encoding_type: Option<EncodingType>,
     pub request_charged: Option<RequestCharged>,
+    pub row: Vec<&'static str>,
 }
-shape!(ListObjectVersionsOutput, tables::LIST_OBJECT_VERSIONS_OUTPUT, 0 is_truncated, 1 key_marker, 2 version_id_marker, 3 next_key_marker, 4 next_version_id_marker, 5 versions, 6 delete_markers, 7 name, 8 prefix, 9 delimiter, 10 max_keys, 11 common_prefixes, 12 encoding_type, 13 request_charged);
+shape!(mixed ListObjectVersionsOutput, tables::LIST_OBJECT_VERSIONS_OUTPUT, 0 is_truncated, 1 key_marker, 2 version_id_marker, 3 next_key_marker, 4 next_version_id_marker, 5 versions, 6 delete_markers, 7 name, 8 prefix, 9 delimiter, 10 max_keys, 11 common_prefixes, 12 encoding_type, 13 request_charged);
 
 #[derive(Clone, Default)]
 pub struct ListObjectVersionsRequest {
