@@ -177,6 +177,7 @@ def test_records_of_a_stream_come_in_order_and_bad_ones_are_told_of(functions, c
     (told,) = until(lambda: sqs.receive_message(QueueUrl=told_url, WaitTimeSeconds=5).get("Messages"), limit=30)
     record = json.loads(told["Body"])
     assert record["requestContext"]["condition"] == "RetryAttemptsExhausted"
+    assert record["requestContext"]["functionArn"] == mapping["FunctionArn"]
     assert record["KinesisBatchInfo"]["batchSize"] == 1
     assert record["KinesisBatchInfo"]["shardId"] == "shardId-000000000000"
     halves = [bodies, ["a", "b"], ["poison", "c", "d"], ["poison"], ["c", "d"]]

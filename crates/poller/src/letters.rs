@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use haar_kernel::Doors;
 use haar_kernel::targets::Consignment;
+use haar_types::Timestamp;
 use haar_wire::AwsError;
 use serde_json::{Value, json};
 
@@ -58,11 +59,16 @@ impl Discarded<'_> {
             "shardId": self.shard,
             "startSequenceNumber": first.map(|item| &item.id),
             "endSequenceNumber": last.map(|item| &item.id),
-            "approximateArrivalOfFirstRecord": first.map(|item| item.at.iso_millis()),
-            "approximateArrivalOfLastRecord": last.map(|item| item.at.iso_millis()),
+            "approximateArrivalOfFirstRecord": first.map(|item| instant(item.at)),
+            "approximateArrivalOfLastRecord": last.map(|item| instant(item.at)),
             "batchSize": self.items.len(),
             "streamArn": source_arn,
         });
         (member, info)
     }
+}
+
+/// A time with milliseconds where it has any: those of tables' streams have none.
+fn instant(at: Timestamp) -> String {
+    if at.0 % 1000 == 0 { at.iso() } else { at.iso_millis() }
 }

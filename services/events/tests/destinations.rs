@@ -53,6 +53,30 @@ fn a_connection_shows_no_secret_and_is_changed_in_part() {
 }
 
 #[test]
+fn there_are_so_many_connections_and_destinations() {
+    story(async || {
+        let house = House::new();
+        let mut arn = Value::Null;
+        let destination = |number: usize, connection: &Value| {
+            json!({
+                "Name": format!("d-{number}"), "ConnectionArn": connection,
+                "InvocationEndpoint": "https://api.test/", "HttpMethod": "POST",
+            })
+        };
+        for number in 0..3000 {
+            let made = house.ok::<CreateConnection>(basic(&format!("c-{number}"))).await;
+            arn = made["ConnectionArn"].clone();
+            house.ok::<CreateApiDestination>(destination(number, &arn)).await;
+        }
+        let text = "The requested resource exceeds the maximum number allowed.";
+        let too_many = ("LimitExceededException".to_owned(), text.to_owned());
+        assert_eq!(house.call::<CreateConnection>(basic("c")).await.unwrap_err(), too_many);
+        let more = house.call::<CreateApiDestination>(destination(3000, &arn)).await;
+        assert_eq!(more.unwrap_err(), too_many);
+    });
+}
+
+#[test]
 fn a_destination_is_active_while_its_connection_is_authorised() {
     story(async || {
         let house = House::new();

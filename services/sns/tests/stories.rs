@@ -261,6 +261,27 @@ async fn topics_and_subscriptions_are_made_once_and_listed() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn of_topics_that_keep_order_and_of_their_subscriptions_there_are_so_many() {
+    let house = House::new();
+    let fifo = json!({ "FifoTopic": "true" });
+    for number in 0..1000 {
+        topic(&house, &format!("{number}.fifo"), fifo.clone()).await;
+    }
+    let more = json!({ "Name": "more.fifo", "Attributes": fifo });
+    assert_eq!(house.call::<CreateTopic>(more).await.unwrap_err().0, "TopicLimitExceeded");
+    topic(&house, "0.fifo", fifo).await; // is there
+    topic(&house, "plain", json!({})).await;
+    for number in 0..100 {
+        subscribe(&house, "0.fifo", &format!("{number}.fifo"), json!({})).await;
+    }
+    let more = |name| json!({ "TopicArn": arn(name), "Protocol": "sqs", "Endpoint": queue("q") });
+    let (code, _) = house.call::<Subscribe>(more("0.fifo")).await.unwrap_err();
+    assert_eq!(code, "SubscriptionLimitExceeded");
+    subscribe(&house, "0.fifo", "0.fifo", json!({})).await; // is there
+    house.ok::<Subscribe>(more("1.fifo")).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn batches_fail_in_part() {
     let house = House::new();
     topic(&house, "t", json!({})).await;

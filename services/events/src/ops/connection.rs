@@ -14,9 +14,12 @@ use haar_wire::{AwsError, Json, to_json};
 
 use super::{listing, named};
 use crate::Events;
-use crate::refusal::{exists, invalid, not_found};
+use crate::refusal::{exists, invalid, not_found, too_many};
 use crate::rules::auth::{member, merged, shown};
 use crate::state::{ConnectionRow, NameKey};
+
+/// Connections of an account in a region. *Amazon EventBridge quotas*.
+const CONNECTIONS_MAX: usize = 3000;
 
 /// Whose parameters are sealed.
 pub(crate) fn about(key: &NameKey) -> String {
@@ -79,6 +82,9 @@ impl Command<CreateConnection> for Events {
         let kind = input.authorization_type;
         let parameters = merged(Json::Null, to_json(&input.auth_parameters), kind);
         check(&parameters, kind)?;
+        if named::<ConnectionRow>(tx, call).count() >= CONNECTIONS_MAX {
+            return Err(too_many());
+        }
         let row = ConnectionRow {
             sealed: self.sealed(call, &key, &parameters),
             key,

@@ -14,11 +14,14 @@ use haar_wire::AwsError;
 
 use super::{listing, named};
 use crate::Events;
-use crate::refusal::{exists, invalid, not_found};
+use crate::refusal::{exists, invalid, not_found, too_many};
 use crate::state::{ConnectionRow, DestinationRow, NameKey};
 
 /// Calls a second where nobody says. *Amazon EventBridge User Guide > API destinations*.
 const RATE_USUAL: i32 = 300;
+
+/// Destinations of an account in a region. *Amazon EventBridge quotas*.
+const DESTINATIONS_MAX: usize = 3000;
 
 /// A connection by its ARN, if it is there.
 pub(crate) fn connection(snapshot: &Snapshot, arn: &str) -> Option<std::sync::Arc<ConnectionRow>> {
@@ -73,6 +76,9 @@ impl Command<CreateApiDestination> for Events {
         }
         check_connection(tx, &input.connection_arn)?;
         check_endpoint(&input.invocation_endpoint)?;
+        if named::<DestinationRow>(tx, call).count() >= DESTINATIONS_MAX {
+            return Err(too_many());
+        }
         let row = DestinationRow {
             key,
             id: call.ids.uuid(),

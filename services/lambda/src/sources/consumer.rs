@@ -63,10 +63,9 @@ impl FunctionConsumer {
         });
         let link = room.link(&resolved.function, &resolved.version, given.as_deref());
         let target = room.cached_target(&resolved.version);
-        let arn = format!("{}:{}", target.arn(), target.version);
         if link.is_loop {
             room.count_stopped(&resolved.version, alias.as_deref());
-            return Taken::Failed(facts(&request_id, &arn, "$LATEST", true));
+            return Taken::Failed(facts(&request_id, "$LATEST", true));
         }
         let request = InvokeRequest {
             request_id: RequestId::new(request_id.as_str()),
@@ -86,28 +85,27 @@ impl FunctionConsumer {
             let metrics = room.fleet.metrics();
             record(&*metrics, &target, alias.as_deref(), ("IteratorAge", "Milliseconds", age), now);
         }
-        self.judge(room.fleet.invoke(target, request).await, &request_id, &arn, delivery)
+        self.judge(room.fleet.invoke(target, request).await, &request_id, delivery)
     }
 
     fn judge(
         &self,
         outcome: Result<crate::fleet::InvokeOutcome, InvokeError>,
         request_id: &str,
-        arn: &str,
         delivery: Delivery<'_>,
     ) -> Taken {
         let count = delivery.items.len();
         match outcome {
             Ok(outcome) if outcome.function_error.is_none() => {
                 self.count_events("InvokedEventCount", count);
-                let facts = facts(request_id, arn, &outcome.executed_version, false);
+                let facts = facts(request_id, &outcome.executed_version, false);
                 Taken::Answered(outcome.payload, facts)
             }
             Ok(_) if self.poll.room.fleet.is_stopping() => Taken::Cut,
             Ok(outcome) => {
                 self.count_events("InvokedEventCount", count);
                 self.count_events("FailedInvokeEventCount", count);
-                Taken::Failed(facts(request_id, arn, &outcome.executed_version, true))
+                Taken::Failed(facts(request_id, &outcome.executed_version, true))
             }
             Err(_) if self.poll.room.fleet.is_stopping() => Taken::Cut,
             Err(error) => Taken::Unreached(error.to_string()),
@@ -116,10 +114,10 @@ impl FunctionConsumer {
 }
 
 /// What is known of an attempt, as the record of a discarded batch has it.
-fn facts(request_id: &str, function_arn: &str, version: &str, has_failed: bool) -> Value {
+fn facts(request_id: &str, version: &str, has_failed: bool) -> Value {
     let mut response = json!({ "statusCode": 200, "executedVersion": version });
     response["functionError"] = if has_failed { json!("Unhandled") } else { Value::Null };
-    json!({ "requestId": request_id, "functionArn": function_arn, "response": response })
+    json!({ "requestId": request_id, "response": response })
 }
 
 impl Consumer for FunctionConsumer {

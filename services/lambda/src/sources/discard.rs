@@ -39,13 +39,13 @@ pub(super) async fn tell(poll: &Poll, discarded: &Discarded<'_>) -> bool {
     letters::tell(&poll.room.doors, letter).await
 }
 
-/// The record.
+/// The record. It names the function as the mapping does.
 fn document(discarded: &Discarded<'_>, source: &str, function: &str, now: Timestamp) -> Value {
     let last = discarded.last;
     let of_last = |member: &str| last.map(|last| last[member].clone()).unwrap_or_default();
     let mut context = json!({
         "requestId": of_last("requestId"),
-        "functionArn": last.map_or_else(|| json!(function), |last| last["functionArn"].clone()),
+        "functionArn": function,
         "condition": discarded.condition,
         "approximateInvokeCount": discarded.attempt_count,
     });
@@ -90,11 +90,11 @@ mod tests {
     #[test]
     fn a_discarded_batch_is_told_of_as_aws_tells_it() {
         let facts = json!({
-            "requestId": "r", "functionArn": "arn:f:$LATEST",
+            "requestId": "r",
             "response": { "statusCode": 200, "executedVersion": "$LATEST", "functionError": "Unhandled" }
         });
         let discarded = Discarded {
-            items: &[item("7", 1_573_690_800_000), item("9", 1_573_690_860_000)],
+            items: &[item("7", 1_573_690_800_500), item("9", 1_573_690_860_000)],
             shard: "shardId-000000000006",
             condition: "RetryAttemptsExhausted",
             attempt_count: 3,
@@ -105,7 +105,7 @@ mod tests {
         let expected = json!({
             "requestContext": {
                 "requestId": "r",
-                "functionArn": "arn:f:$LATEST",
+                "functionArn": "arn:f",
                 "condition": "RetryAttemptsExhausted",
                 "approximateInvokeCount": 3
             },
@@ -118,8 +118,8 @@ mod tests {
                 "shardId": "shardId-000000000006",
                 "startSequenceNumber": "7",
                 "endSequenceNumber": "9",
-                "approximateArrivalOfFirstRecord": "2019-11-14T00:20:00.000Z",
-                "approximateArrivalOfLastRecord": "2019-11-14T00:21:00.000Z",
+                "approximateArrivalOfFirstRecord": "2019-11-14T00:20:00.500Z",
+                "approximateArrivalOfLastRecord": "2019-11-14T00:21:00Z",
                 "batchSize": 2,
                 "streamArn": source
             }

@@ -8,8 +8,8 @@ use haar_ledger::Tx;
 use haar_policy::Principal as Identity;
 use haar_sns_contract::{
     ConfirmSubscription, ConfirmSubscriptionInput, ConfirmSubscriptionResponse,
-    FilterPolicyLimitExceededException, Subscribe, SubscribeInput, SubscribeResponse, Unsubscribe,
-    UnsubscribeInput, UnsubscribeOutput,
+    FilterPolicyLimitExceededException, Subscribe, SubscribeInput, SubscribeResponse,
+    SubscriptionLimitExceededException, Unsubscribe, UnsubscribeInput, UnsubscribeOutput,
 };
 use haar_types::{AccountId, Arn};
 use haar_wire::AwsError;
@@ -24,6 +24,9 @@ use crate::state::{EndpointRow, Replay, SubscriptionKey, SubscriptionRow, TopicR
 
 /// Subscriptions with filter policies of one topic.
 const FILTERS_MAX: usize = 200;
+
+/// Subscriptions of one FIFO topic. AWS docs: *Amazon SNS endpoints and quotas*.
+const FIFO_MAX: usize = 100;
 
 /// AWS docs: *Amazon SNS API Reference > Subscribe*.
 impl Flow<Subscribe> for Sns {
@@ -74,6 +77,10 @@ impl Sns {
                         "Attributes Reason: Subscription already exists with different attributes",
                     )),
                 };
+            }
+            if topic.settings.is_fifo && of_topic(tx, &topic.key).count() >= FIFO_MAX {
+                let text = "Subscription limit exceeded"; // *Ours*: the words
+                return Err(SubscriptionLimitExceededException::message(text).into());
             }
             if choices.filter_policy.is_some() {
                 check_filters(tx, &topic)?;

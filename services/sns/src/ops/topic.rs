@@ -11,7 +11,7 @@ use haar_sns_contract::{
     GetDataProtectionPolicyResponse, GetTopicAttributes, GetTopicAttributesInput,
     GetTopicAttributesResponse, InvalidStateException, PutDataProtectionPolicy,
     PutDataProtectionPolicyInput, PutDataProtectionPolicyOutput, SetTopicAttributes,
-    SetTopicAttributesInput, SetTopicAttributesOutput,
+    SetTopicAttributesInput, SetTopicAttributesOutput, TopicLimitExceededException,
 };
 use haar_wire::AwsError;
 
@@ -21,6 +21,9 @@ use crate::lookup::{find_topic, topic_key};
 use crate::refusal::{broken, invalid};
 use crate::rules::topic::{Settings, check_name};
 use crate::state::{ReplayStatus, SubscriptionRow, TopicKey, TopicRow, of_topic};
+
+/// FIFO topics of an account in a region. AWS docs: *Amazon SNS endpoints and quotas*.
+const FIFO_MAX: usize = 1000;
 
 /// AWS docs: *Amazon SNS API Reference > CreateTopic*.
 impl Command<CreateTopic> for Sns {
@@ -50,6 +53,9 @@ impl Command<CreateTopic> for Sns {
             }
             return Ok(CreateTopicResponse { topic_arn });
         }
+        if is_fifo {
+            check_fifo_count(tx, &key)?;
+        }
         let archived_since = settings.archive.is_some().then_some(call.now);
         tx.put(TopicRow {
             key,
@@ -61,6 +67,18 @@ impl Command<CreateTopic> for Sns {
             unsubscribed_count: 0,
         });
         Ok(CreateTopicResponse { topic_arn })
+    }
+}
+
+/// *Ours*: the words.
+fn check_fifo_count(tx: &Tx, new: &TopicKey) -> Result<(), AwsError> {
+    let first = TopicKey { name: String::new(), ..new.clone() };
+    let is_theirs =
+        |row: &Arc<TopicRow>| row.key.account == new.account && row.key.region == new.region;
+    let topics = tx.range::<TopicRow>(first..).take_while(is_theirs);
+    match topics.filter(|row| row.settings.is_fifo).count() < FIFO_MAX {
+        true => Ok(()),
+        false => Err(TopicLimitExceededException::message("Topic limit exceeded").into()),
     }
 }
 
