@@ -302,6 +302,39 @@ async fn a_mapping_is_created_changed_and_deleted() {
 }
 
 #[tokio::test]
+async fn what_a_mapping_is_given_empty_is_taken_away() {
+    let house = House::new();
+    house.function("f").await;
+    let limit = json!({ "ScalingConfig": { "MaximumConcurrency": 2 } });
+    let mut create = json!({ "FunctionName": "f", "EventSourceArn": QUEUE });
+    create["ScalingConfig"] = limit["ScalingConfig"].clone();
+    let uuid = house.ok::<CreateEventSourceMapping>(create).await["UUID"].clone();
+    let change = async |uuid: &Value, mut change: Value| {
+        let one = json!({ "UUID": uuid });
+        while house.ok::<GetEventSourceMapping>(one.clone()).await["State"] != "Enabled" {
+            house.doors.clock.sleep(std::time::Duration::from_millis(1)).await;
+        }
+        change["UUID"] = uuid.clone();
+        house.call::<UpdateEventSourceMapping>(change).await
+    };
+    let pollers = json!({ "ProvisionedPollerConfig": { "MinimumPollers": 2 } });
+    let text = "ScalingConfig and ProvisionedPollerConfig cannot both be specified.";
+    assert_eq!(change(&uuid, pollers.clone()).await, invalid(text));
+    let changed = change(&uuid, json!({ "ScalingConfig": {} })).await.unwrap();
+    assert_eq!(changed["ScalingConfig"], Value::Null);
+    change(&uuid, pollers).await.unwrap();
+    assert_eq!(change(&uuid, limit).await, invalid(text));
+
+    let told = |arn: &str| json!({ "OnFailure": { "Destination": arn } });
+    let stream = json!({ "FunctionName": "f", "StartingPosition": "LATEST",
+        "EventSourceArn": "arn:aws:kinesis:us-east-1:000000000000:stream/s",
+        "DestinationConfig": told("arn:aws:sns:us-east-1:000000000000:t") });
+    let uuid = house.ok::<CreateEventSourceMapping>(stream).await["UUID"].clone();
+    let changed = change(&uuid, json!({ "DestinationConfig": {} })).await.unwrap();
+    assert_eq!(changed["DestinationConfig"], json!({ "OnFailure": {} }));
+}
+
+#[tokio::test]
 async fn a_mapping_that_cannot_work_is_refused() {
     let house = House::new();
     house.function("f").await;
@@ -324,6 +357,16 @@ async fn a_mapping_that_cannot_work_is_refused() {
     let six = json!({ "FilterCriteria": { "Filters": vec![json!({ "Pattern": "{}" }); 6] } });
     let text = "Number of items in filter criteria exceeds the limit of 5.";
     assert_eq!(create(QUEUE, six).await, invalid(text));
+    let text = "Unsupported parameter for given event source mapping type.";
+    for others in [
+        json!({ "Topics": ["of-kafka"] }),
+        json!({ "Queues": ["of-a-broker"] }),
+        json!({ "AmazonManagedKafkaEventSourceConfig": { "ConsumerGroupId": "group" } }),
+        json!({ "DocumentDBEventSourceConfig": { "DatabaseName": "db" } }),
+        json!({ "SourceAccessConfigurations": [{ "Type": "BASIC_AUTH", "URI": "arn:aws:x" }] }),
+    ] {
+        assert_eq!(create(QUEUE, others.clone()).await, invalid(text), "{others}");
+    }
     let stream = "arn:aws:kinesis:us-east-1:000000000000:stream/s";
     let position = create(stream, json!({})).await.unwrap_err();
     assert!(position.1.contains("'startingPosition' failed to satisfy constraint"));

@@ -32,6 +32,7 @@ impl Flow<CreateEventSourceMapping> for Lambda {
     ) -> Answer<CreateEventSourceMapping> {
         let kind = source_kind(&input)?;
         event_source::check(kind, &asked(&input), true)?;
+        event_source::check_others(kind, &others(&input))?;
         self.check_filters(&call, input.filter_criteria.as_ref())?;
         let destination = check_destination(kind, input.destination_config.as_ref())?;
         tags::check(&input.tags.clone().unwrap_or_default())?;
@@ -125,6 +126,21 @@ fn asked(input: &Input<CreateEventSourceMapping>) -> Asked {
     }
 }
 
+/// What neither queues nor streams have, and of whom it is.
+fn others(input: &Input<CreateEventSourceMapping>) -> [(bool, &'static [SourceKind]); 6] {
+    use SourceKind::{Broker, DocumentDb, ManagedKafka, SelfManagedKafka};
+    let names = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
+    let access = input.source_access_configurations.as_ref().is_some_and(|list| !list.is_empty());
+    [
+        (names(&input.topics), &[ManagedKafka, SelfManagedKafka]),
+        (names(&input.queues), &[Broker]),
+        (access, &[Broker, DocumentDb, ManagedKafka, SelfManagedKafka]),
+        (input.amazon_managed_kafka_event_source_config.is_some(), &[ManagedKafka]),
+        (input.self_managed_kafka_event_source_config.is_some(), &[SelfManagedKafka]),
+        (input.document_db_event_source_config.is_some(), &[DocumentDb]),
+    ]
+}
+
 /// An empty configuration takes provisioned pollers away.
 fn is_given(config: &ProvisionedPollerConfig) -> bool {
     config.minimum_pollers.is_some() || config.maximum_pollers.is_some()
@@ -197,7 +213,7 @@ fn settings_of(
         function_response_types: Some(input.function_response_types.unwrap_or_default()),
         amazon_managed_kafka_event_source_config: input.amazon_managed_kafka_event_source_config,
         self_managed_kafka_event_source_config: input.self_managed_kafka_event_source_config,
-        scaling_config: input.scaling_config,
+        scaling_config: input.scaling_config.filter(|one| one.maximum_concurrency.is_some()),
         document_db_event_source_config: input.document_db_event_source_config,
         kms_key_arn: input.kms_key_arn.filter(|arn| !arn.is_empty()),
         metrics_config: input.metrics_config,
@@ -211,15 +227,19 @@ fn settings_of(
         settings.maximum_record_age_in_seconds.get_or_insert(-1);
         settings.maximum_retry_attempts.get_or_insert(-1);
         settings.tumbling_window_in_seconds.get_or_insert(0);
-        settings.destination_config.get_or_insert_with(|| DestinationConfig {
-            on_failure: Some(OnFailure::default()),
-            ..DestinationConfig::default()
-        });
+        settings.destination_config = Some(told(settings.destination_config.take()));
         settings.last_processing_result = Some("No records processed".to_owned());
     }
     let reason = if kind.has_shards() { "User action" } else { "USER_INITIATED" };
     settings.state_transition_reason = Some(reason.to_owned());
     settings
+}
+
+/// Where a stream's discarded batches are told of: nowhere, unless it is said.
+fn told(config: Option<DestinationConfig>) -> DestinationConfig {
+    let mut config = config.unwrap_or_default();
+    config.on_failure.get_or_insert_with(OnFailure::default);
+    config
 }
 
 fn some_filters(criteria: Option<FilterCriteria>) -> Option<FilterCriteria> {
@@ -274,7 +294,7 @@ impl Flow<UpdateEventSourceMapping> for Lambda {
         let destination = check_destination(kind_of(&row)?, input.destination_config.as_ref())?;
         self.check_queues_there(destination.iter()).await?;
         let row = self.commit(|tx| update(&call, tx, input)).await?;
-        Ok(render::event_source_mapping(&row))
+        Ok(self.shown(&row))
     }
 }
 
@@ -305,6 +325,9 @@ fn update(
     row.enabled = enabled;
     row.last_modified_at = call.now;
     change(&mut row.settings, input);
+    if kind_of(&row)?.has_shards() {
+        row.settings.destination_config = Some(told(row.settings.destination_config.take()));
+    }
     tx.put(row.clone());
     Ok(row)
 }
@@ -328,8 +351,16 @@ fn asked_anew(row: &EventSourceMappingRow, input: &Input<UpdateEventSourceMappin
             || input.tumbling_window_in_seconds.is_some(),
         record_age_s: input.maximum_record_age_in_seconds,
         retries: input.maximum_retry_attempts.is_some(),
-        pollers: input.provisioned_poller_config.as_ref().and_then(pollers),
-        maximum_concurrency: input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
+        pollers: input
+            .provisioned_poller_config
+            .as_ref()
+            .or(row.settings.provisioned_poller_config.as_ref())
+            .and_then(pollers),
+        maximum_concurrency: input
+            .scaling_config
+            .as_ref()
+            .or(row.settings.scaling_config.as_ref())
+            .and_then(|one| one.maximum_concurrency),
         ..Asked::default()
     }
 }
@@ -351,7 +382,9 @@ fn change(settings: &mut EventSourceMappingConfiguration, input: Input<UpdateEve
     set(&mut settings.source_access_configurations, input.source_access_configurations);
     set(&mut settings.tumbling_window_in_seconds, input.tumbling_window_in_seconds);
     set(&mut settings.function_response_types, input.function_response_types);
-    set(&mut settings.scaling_config, input.scaling_config);
+    if let Some(config) = input.scaling_config {
+        settings.scaling_config = Some(config).filter(|one| one.maximum_concurrency.is_some());
+    }
     set(
         &mut settings.amazon_managed_kafka_event_source_config,
         input.amazon_managed_kafka_event_source_config,
@@ -387,7 +420,7 @@ impl Command<DeleteEventSourceMapping> for Lambda {
         row.state = MappingState::Deleting;
         row.last_modified_at = call.now;
         tx.put(row.clone());
-        Ok(render::event_source_mapping(&row))
+        Ok(self.shown(&row))
     }
 }
 

@@ -133,6 +133,17 @@ pub fn check(kind: SourceKind, asked: &Asked, new: bool) -> Result<(), Refusal> 
     Ok(())
 }
 
+/// Refuses settings that only other kinds have: whether each is given, and who has it.
+///
+/// # Errors
+/// With AWS's words.
+pub fn check_others(kind: SourceKind, given: &[(bool, &[SourceKind])]) -> Result<(), Refusal> {
+    match given.iter().any(|(is_given, kinds)| *is_given && !kinds.contains(&kind)) {
+        true => Err(unsupported()),
+        false => Ok(()),
+    }
+}
+
 fn unsupported() -> Refusal {
     Refusal::invalid("Unsupported parameter for given event source mapping type.")
 }
