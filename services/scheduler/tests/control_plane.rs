@@ -54,6 +54,19 @@ async fn a_token_makes_a_retry_safe() {
 }
 
 #[tokio::test]
+async fn a_schedule_reaches_resources_that_have_a_template() {
+    let house = House::new();
+    let of = |arn: &str| schedule("s", "rate(5 minutes)", json!({"Target": {"Arn": arn}}));
+    for arn in ["api-destination/d/0", "rule/r"] {
+        let input = of(&format!("arn:aws:events:us-east-1:000000000000:{arn}"));
+        let refused = house.call::<CreateSchedule>(input).await.unwrap_err();
+        let text = "Provided Arn is not in correct format.".to_owned();
+        assert_eq!(refused, ("ValidationException".to_owned(), text), "{arn}");
+    }
+    house.ok::<CreateSchedule>(of("arn:aws:sns:us-east-1:000000000000:t")).await;
+}
+
+#[tokio::test]
 async fn schedules_are_listed_by_group_state_and_name_in_pages() {
     let house = House::new();
     house.ok::<CreateScheduleGroup>(json!({"Name": "g"})).await;

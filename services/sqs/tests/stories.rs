@@ -67,6 +67,20 @@ async fn attribute(house: &House, name: &str, attribute: &str) -> String {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queue_has_fifty_tags_at_most() {
+    let house = House::new();
+    create(&house, "q", json!({})).await;
+    let tags = |numbers: std::ops::Range<u32>| {
+        let all = numbers.map(|number| (format!("k-{number}"), json!("v")));
+        json!({ "QueueUrl": url("q"), "Tags": all.collect::<serde_json::Map<_, _>>() })
+    };
+    house.ok::<TagQueue>(tags(0..50)).await;
+    house.ok::<TagQueue>(tags(0..1)).await;
+    let refused = house.call::<TagQueue>(tags(50..51)).await.unwrap_err();
+    assert_eq!(refused.1, "Too many tags added for queue q.");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_comes_again_when_it_was_not_deleted_in_time() {
     let house = House::new();
     assert_eq!(create(&house, "q", json!({ "VisibilityTimeout": "40" })).await, url("q"));

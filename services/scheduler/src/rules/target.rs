@@ -49,6 +49,23 @@ const ALIASES: &[&str] = &[
 /// Services that are called by such a name only.
 const ALIASED: &[&str] = &["events", "logs"];
 
+/// Resources that schedules reach without naming an operation: the service, and how the resource
+/// begins. AWS docs: *Using templated targets in EventBridge Scheduler*.
+const TEMPLATED: &[(&str, &str)] = &[
+    ("codebuild", "project/"),
+    ("codepipeline", ""),
+    ("ecs", "cluster/"),
+    ("events", "event-bus/"),
+    ("firehose", "deliverystream/"),
+    ("inspector", "target/"),
+    ("kinesis", "stream/"),
+    ("lambda", "function:"),
+    ("sagemaker", "pipeline/"),
+    ("sns", ""),
+    ("sqs", ""),
+    ("states", "stateMachine:"),
+];
+
 /// Bytes of an input at most. AWS docs: *Quotas for EventBridge Scheduler > Invocation payload*.
 const INPUT_BYTES_MAX: usize = 256 * 1024;
 
@@ -108,12 +125,17 @@ pub(crate) fn check(target: &Target, has: Has<'_>) -> Result<(), String> {
     }
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
-        ["arn", _, service, _, _, resource] if !service.is_empty() && !resource.is_empty() => {
+        ["arn", _, service, _, _, resource] if is_templated(service, resource) => {
             templated(target, service)?;
             needs(target, service, resource)
         }
         _ => Err("Provided Arn is not in correct format.".to_owned()),
     }
+}
+
+fn is_templated(service: &str, resource: &str) -> bool {
+    let fits = |(of, begin): &&(&str, &str)| *of == service && resource.starts_with(begin);
+    !resource.is_empty() && TEMPLATED.iter().any(|one| fits(&one))
 }
 
 /// Whether universal targets may name a service so, in small letters.
@@ -211,7 +233,17 @@ mod tests {
     #[test]
     fn parameters_belong_to_their_kind_of_target() {
         assert_eq!(check(&target("arn:aws:sqs:us-east-1:000000000000:q")), Ok(()));
-        assert!(check(&target("queue")).unwrap_err().contains("correct format"));
+        for arn in [
+            "queue",
+            "arn:aws:foo:us-east-1:000000000000:bar",
+            "arn:aws:batch:us-east-1:000000000000:job-queue/q",
+            "arn:aws:events:us-east-1:000000000000:api-destination/d/0",
+            "arn:aws:lambda:us-east-1:000000000000:layer:l",
+            "arn:aws:sqs:us-east-1:000000000000:",
+        ] {
+            let text = "Provided Arn is not in correct format.".to_owned();
+            assert_eq!(check(&target(arn)), Err(text), "{arn}");
+        }
         for arn in ["sqs:us-east-1:000000000000:q.fifo", "ecs:us-east-1:000000000000:cluster/c"] {
             assert!(check(&target(&format!("arn:aws:{arn}"))).unwrap_err().contains("must be"));
         }

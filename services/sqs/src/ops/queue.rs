@@ -52,7 +52,7 @@ impl Command<CreateQueue> for Sqs {
             tx.remove::<DeletedRow>(&key);
         }
         let tags = input.tags.unwrap_or_default();
-        check_tags(&tags)?;
+        check_tags(&key.name, &tags)?;
         check_redrive(tx, &key, &settings)?;
         tx.put(QueueRow {
             key,

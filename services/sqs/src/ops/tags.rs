@@ -17,9 +17,9 @@ use crate::state::QueueRow;
 const TAGS_MAX: usize = 50;
 
 /// Refuses tags that no queue can have.
-pub(super) fn check_tags(tags: &Tags) -> Result<(), AwsError> {
+pub(super) fn check_tags(queue: &str, tags: &Tags) -> Result<(), AwsError> {
     if tags.len() > TAGS_MAX {
-        return Err(invalid(format!("Too many tags. A queue can have {TAGS_MAX} tags at most.")));
+        return Err(invalid(format!("Too many tags added for queue {queue}.")));
     }
     for (key, value) in tags {
         if key.is_empty() || key.chars().count() > 128 {
@@ -44,7 +44,7 @@ impl Command<TagQueue> for Sqs {
         }
         let mut row = QueueRow::clone(&row);
         row.tags.extend(input.tags);
-        check_tags(&row.tags)?;
+        check_tags(&row.key.name, &row.tags)?;
         tx.put(row);
         Ok(TagQueueOutput {})
     }
