@@ -115,6 +115,13 @@ def test_locations_are_escaped_so_that_a_url_can_be_made_of_them(cloud, s3, buck
     assert location.endswith(f"/{bucket}{escaped}"), location
 
 
+def test_a_plus_in_a_path_is_a_space(cloud, s3, bucket):
+    s3.put_object(Bucket=bucket, Key="a b", Body=b"spaced")
+    s3.put_object(Bucket=bucket, Key="a+b", Body=b"plus")
+    for key, body in [("a%20b", b"spaced"), ("a+b", b"spaced"), ("a%2Bb", b"plus")]:
+        assert cloud.http("GET", f"/{bucket}/{key}")[::2] == (200, body), key
+
+
 def test_forms_ask_what_headers_ask(closed, root):
     s3 = closed.client("s3", **root)
     s3.create_bucket(Bucket="asked", ObjectOwnership="ObjectWriter")

@@ -231,7 +231,9 @@ fn detect_path(
     for entry in all.filter(|entry| signed.is_none() || is_named(entry)) {
         let Some(paths) = &entry.paths else { continue };
         let (service, protocol) = (entry.service, rest_protocol(entry.service));
-        match paths.find(&host::path(service, parts, signed), &beside) {
+        let path = host::path(service, parts, signed);
+        let path = if service.host_label { params::spaced(path) } else { path };
+        match paths.find(&path, &beside) {
             Some((Target::Listed(operation), labels)) => {
                 return Ok(Route { service, operation, protocol, labels, params });
             }

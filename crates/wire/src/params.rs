@@ -18,6 +18,11 @@ pub(crate) fn parse(text: &str) -> Params {
         .collect()
 }
 
+/// A path of S3's, where a plus means a space as it does in a form: who means a plus writes `%2B`.
+pub(crate) fn spaced(path: Cow<'_, str>) -> Cow<'_, str> {
+    if path.contains('+') { Cow::Owned(path.replace('+', "%20")) } else { path }
+}
+
 /// A path's segment, decoded; a plus is a plus there. None where it is no UTF-8: two that differ
 /// would be one otherwise.
 pub(crate) fn decode_segment(text: &str) -> Option<String> {

@@ -256,6 +256,19 @@ fn s3_wants_every_amz_header_signed() {
     assert_eq!(fault(&parts, &vector.body, now), SigFault::UnsignedHeaders);
 }
 
+#[test]
+fn a_plus_in_a_path_of_s3s_is_signed_as_the_space_that_it_means() {
+    let (now, vectors) = vectors();
+    let vector = vectors.into_iter().find(|vector| vector.name == "s3 put").unwrap();
+    let mut parts = vector.signed;
+    let url = parts.uri.to_string();
+    assert!(url.contains("/a%20b/"), "{url}");
+    parts.uri = url.replace("/a%20b/", "/a+b/").parse().unwrap();
+    assert!(prove(&parts, &vector.body, now).is_ok());
+    parts.uri = url.replace("/a%20b/", "/a%2Bb/").parse().unwrap();
+    assert_eq!(fault(&parts, &vector.body, now), SigFault::Mismatch);
+}
+
 /// The example of *Amazon S3 API Reference > Signature calculations: transferring payload in
 /// multiple chunks*, and the one with trailing headers.
 fn chunked(payload: &str, signed: &str, extra: &[(&'static str, &str)], seed: &str) -> Parts {

@@ -180,6 +180,19 @@ async fn a_consumer_may_keep_a_message_longer_or_give_it_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_flag_may_begin_with_a_capital_letter() {
+    let house = House::new();
+    let flags = json!({ "FifoQueue": "True", "ContentBasedDeduplication": "True" });
+    create(&house, "f.fifo", flags).await;
+    let asked = json!({ "QueueUrl": url("f.fifo"), "AttributeNames": ["All"] });
+    let shown = &house.ok::<GetQueueAttributes>(asked).await["Attributes"];
+    assert_eq!(
+        (&shown["FifoQueue"], &shown["ContentBasedDeduplication"]),
+        (&json!("true"), &json!("true"))
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_message_is_sent_once_in_five_minutes() {
     let house = House::new();
     create(&house, "f.fifo", json!({ "FifoQueue": "true" })).await;

@@ -1,11 +1,14 @@
 //! The text that is signed.
 
+use std::borrow::Cow;
+
 use http::HeaderMap;
 use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::claim::Claim;
 use super::key::sha256_hex;
+use crate::params::spaced;
 
 /// All that `UriEncode` encodes: everything but unreserved letters.
 pub(crate) const QUERY: &AsciiSet =
@@ -36,9 +39,10 @@ fn canonical_request(claim: &Claim<'_>, parts: &Parts, payload: &str) -> Vec<u8>
     text
 }
 
-/// S3: decoded and encoded once.
+/// S3: decoded, where a plus means a space, and encoded once.
 fn plain_path(parts: &Parts) -> String {
-    let path: Vec<u8> = percent_decode_str(parts.uri.path()).collect();
+    let path = spaced(Cow::Borrowed(parts.uri.path()));
+    let path: Vec<u8> = percent_decode_str(&path).collect();
     match String::from_utf8(path) {
         Ok(path) if !path.is_empty() => utf8_percent_encode(&path, PATH).to_string(),
         Ok(_) => "/".to_owned(),

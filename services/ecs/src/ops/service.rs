@@ -170,7 +170,7 @@ fn refuse(input: &Input<CreateService>) -> Result<(), AwsError> {
         (some(&input.service_registries), "serviceRegistries"),
         (some(&input.volume_configurations), "volumeConfigurations"),
         (some(&input.vpc_lattice_configurations), "vpcLatticeConfigurations"),
-        (input.role.is_some(), "role"),
+        (input.role.as_ref().is_some_and(|role| !role.is_empty()), "role"),
         (connects(input.service_connect_configuration.as_ref()), "serviceConnectConfiguration"),
     ])?;
     refuse_placement(some(&input.placement_constraints), some(&input.placement_strategy))

@@ -31,6 +31,22 @@ fn some_are_broken(world: &Cloud<'_>) {
 }
 
 #[test]
+fn a_role_that_is_empty_is_none() {
+    play(|world| {
+        world.cluster();
+        world.define("web", "nginx");
+        let with_role = |name: &str, role: &str| {
+            let mut asked = service(name, "web", 0);
+            asked["role"] = json!(role);
+            asked
+        };
+        world.ok::<CreateService>(with_role("s", ""));
+        let refused = world.call::<CreateService>(with_role("t", "ecsServiceRole")).unwrap_err();
+        assert!(refused.1.starts_with("role is not supported"), "{refused:?}");
+    });
+}
+
+#[test]
 fn a_service_starts_its_tasks_and_tells() {
     play(|world| {
         world.cluster();

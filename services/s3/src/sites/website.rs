@@ -57,7 +57,8 @@ pub(super) async fn serve(room: &Arc<S3>, bucket: &str, parts: &Parts) -> Respon
         return page(room, &error, parts);
     };
     let path = parts.uri.path();
-    let path = percent_decode_str(path.strip_prefix('/').unwrap_or(path));
+    let path = path.strip_prefix('/').unwrap_or(path).replace('+', " ");
+    let path = percent_decode_str(&path);
     let path = path.decode_utf8_lossy().into_owned();
     let visit = Visit { room, bucket: &row, config, parts, path };
     let answer = visit.answer();

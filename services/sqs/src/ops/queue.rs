@@ -31,7 +31,8 @@ impl Command<CreateQueue> for Sqs {
             return Err(missing("QueueName"));
         }
         let given = input.attributes.unwrap_or_default();
-        let is_fifo = given.get("FifoQueue").is_some_and(|value| value == "true");
+        let is_fifo =
+            given.get("FifoQueue").is_some_and(|value| value.eq_ignore_ascii_case("true"));
         name::check(&input.queue_name, is_fifo)?;
         let mut settings = Settings::new(is_fifo);
         settings.apply(&given)?;

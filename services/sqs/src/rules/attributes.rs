@@ -100,7 +100,7 @@ impl Settings {
                 self.kms_reuse_seconds = Some(number(name, value, 60, 86_400)?);
             }
             "SqsManagedSseEnabled" => self.sqs_sse = flag(name, value)?,
-            "FifoQueue" if self.is_fifo && value == "true" => {}
+            "FifoQueue" if self.is_fifo && flag(name, value)? => {}
             "ContentBasedDeduplication" if self.is_fifo => {
                 self.dedup_by_content = flag(name, value)?;
             }
