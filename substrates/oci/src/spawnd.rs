@@ -3,7 +3,8 @@
 //! Threads: workers, which receive requests from the server and do them; the reaper, which hears
 //! of every end; the closer, which takes down what is slow to take down; the filler, which
 //! keeps the pools full; and the main one, which accepts the next server. All of them last as
-//! long as the process: a child dies with the thread that made it.
+//! long as the process: a child dies with the thread that made it. The sweeper alone, which removes
+//! what former helpers have left, makes none and ends.
 
 mod bridge;
 mod capability;
@@ -58,11 +59,12 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::thread;
 
 use rustix::mount::{MountPropagationFlags, mount_change};
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
 
-use crate::cgroup::Cgroups;
+use crate::cgroup::{Cgroup, Cgroups};
 use crate::sys;
 use helper::Helper;
 
@@ -103,7 +105,7 @@ fn run(state_dir: &Path, instance: &str, ephemeral: Option<PathBuf>) -> io::Resu
     let cgroups = Cgroups::detect(instance);
     // first of all, so that nobody takes us for one that lives no more
     let _life = lives::claim(instance);
-    leftovers::remove_groups(instance);
+    let left = leftovers::kill(&cgroups);
     cgroups.set_up()?;
 
     sys::unshare(libc::CLONE_NEWNS)?;
@@ -116,7 +118,6 @@ fn run(state_dir: &Path, instance: &str, ephemeral: Option<PathBuf>) -> io::Resu
     let places = shell::Places::new(state_dir, &base)?;
     let networks = bridge::Networks::new(instance)?;
     networks.tear_down();
-    lives::sweep(instance);
     let shop = shell::Workshop::new((cgroups, networks), (roots, scratch), places)?;
 
     let listener = listen(state_dir)?;
@@ -124,6 +125,7 @@ fn run(state_dir: &Path, instance: &str, ephemeral: Option<PathBuf>) -> io::Resu
     helper.reaper.keep_vigil(vigil::Vigil::new(state_dir, &lock)?)?;
     helper.link.connect(first);
     serve::start_threads(&helper)?;
+    sweep(&helper, left, instance)?;
     // keeps the lock until the end
     let _lock = lock;
     loop {
@@ -134,6 +136,19 @@ fn run(state_dir: &Path, instance: &str, ephemeral: Option<PathBuf>) -> io::Resu
             Err(error) => return Err(error.into()),
         }
     }
+}
+
+/// Removes what former helpers have left, which nobody waits for: it has been killed, and no new
+/// control group has the name of one of theirs.
+fn sweep(helper: &Arc<Helper>, left: Vec<Cgroup>, own: &str) -> io::Result<()> {
+    let (helper, own) = (helper.clone(), own.to_owned());
+    helper.one_more(); // it does not end before
+    let work = move || {
+        leftovers::remove_killed(&left);
+        lives::sweep(&own);
+        helper.close_unit();
+    };
+    thread::Builder::new().name("sweeper".to_owned()).spawn(work).map(drop)
 }
 
 /// Leaves the server's session, and keeps others from looking in.

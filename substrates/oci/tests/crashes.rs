@@ -7,7 +7,7 @@ mod house;
 use std::time::Duration;
 
 use futures_util::StreamExt;
-use haar_substrate::{ContainerState, Event, Lifetime, Substrate};
+use haar_substrate::{ContainerState, Event, Lifetime, SandboxId, Substrate};
 use house::{House, container};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -73,6 +73,74 @@ async fn a_killed_helper_loses_its_sandboxes_and_says_so() {
         substrate.start(&id, container(&house, "main", "true")).await.unwrap();
         assert_eq!(substrate.wait(&id, "main").await.unwrap().code, Some(0));
         substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// The directory of a process's control group for memory.
+fn memory_group(pid: u32) -> std::path::PathBuf {
+    let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
+    let of = |controller: &str| {
+        groups.lines().find_map(|line| {
+            let (_, rest) = line.split_once(':')?;
+            let (controllers, path) = rest.split_once(':')?;
+            controllers.split(',').any(|one| one == controller).then(|| path.to_owned())
+        })
+    };
+    match of("memory") {
+        Some(path) => format!("/sys/fs/cgroup/memory{path}").into(),
+        None => format!("/sys/fs/cgroup{}", of("").unwrap()).into(),
+    }
+}
+
+/// Starts a sandbox that ends with its server; answers with its process.
+async fn start_mortal(house: &House, substrate: &impl Substrate, id: &str) -> u32 {
+    let (mut spec, _) = house.task(id);
+    spec.lifetime = Lifetime::Server;
+    let id = substrate.ensure(spec).await.unwrap().id;
+    let started = substrate.start(&id, container(house, "main", "exec sleep 1000")).await.unwrap();
+    let ContainerState::Running { pid } = started.containers["main"].state else { panic!() };
+    pid
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_server_does_not_wait_until_all_of_the_one_before_is_taken_down() {
+    let Some(house) = House::new().await else { return };
+    let (helper, inner) = house.crash(async |substrate| {
+        let pid = start_mortal(&house, substrate, "before").await;
+        // so that its group cannot be removed
+        let inner = memory_group(pid).join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        (house::parent_of(pid), inner)
+    });
+    house.crash(async |substrate| {
+        assert!(substrate.list().await.unwrap().is_empty());
+        let pid = start_mortal(&house, substrate, "after").await;
+        assert_eq!(house::parent_of(pid), helper);
+        std::fs::remove_dir(&inner).unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_next_helper_does_not_wait_until_all_of_the_one_before_is_taken_down() {
+    let Some(house) = House::new().await else { return };
+    let inner = house.crash(async |substrate| {
+        let mut events = substrate.watch().await.unwrap();
+        let pid = start_mortal(&house, substrate, "before").await;
+        let inner = memory_group(pid).join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        house::kill_parent_of(pid);
+        assert_eq!(events.next().await, Some(Event::Lost(SandboxId("before".into()))));
+        inner
+    });
+    let begun = haar_clock::Clock::system().moment();
+    house.crash(async |substrate| {
+        let took = haar_clock::Clock::system().moment().since(begun);
+        assert!(took < Duration::from_secs(3), "{took:?}");
+        start_mortal(&house, substrate, "after").await;
+        // it goes on trying
+        std::fs::remove_dir(&inner).unwrap();
     });
     house.until_nothing_is_left().await;
 }
@@ -150,6 +218,7 @@ async fn what_a_killed_helper_has_left_goes_with_the_next_of_any_server() {
     house.crash(async |substrate| {
         assert!(substrate.list().await.unwrap().is_empty());
     });
+    house.until_nothing_is_left().await; // it ends when it has swept
     assert!(!std::path::Path::new(&bridge).exists());
     let group = format!("haar-{}", dead.config.instance);
     let groups = std::fs::read_dir("/sys/fs/cgroup").unwrap().flatten();

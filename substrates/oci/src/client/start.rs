@@ -18,8 +18,8 @@ use crate::proto::{Failure, PROTOCOL, Request};
 use crate::spawnd::socket_address;
 
 /// A helper that is ending is given this long to have done so, in steps.
-const TRIES_MAX: u32 = 50;
-const RETRY: Duration = Duration::from_millis(100);
+const TRIES_MAX: u32 = 250;
+const RETRY: Duration = Duration::from_millis(20);
 /// A helper that runs greets at once, on a crowded machine within seconds.
 const GREETING_MAX: Duration = Duration::from_secs(10);
 /// A helper that starts first takes down what a former one has left.

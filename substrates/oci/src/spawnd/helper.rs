@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::os::fd::AsFd as _;
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc;
@@ -73,6 +74,9 @@ pub(super) struct State {
     abandoned: bool,
 }
 
+/// What names of control groups begin with; a number follows.
+const NAMES: &str = "s";
+
 /// The helper.
 pub(super) struct Helper {
     pub(super) shop: Workshop,
@@ -102,6 +106,10 @@ impl Helper {
         ephemeral: Option<PathBuf>,
     ) -> io::Result<Self> {
         let (closer, mailbox) = mpsc::channel();
+        // what a former helper has left may still be there
+        let number = |name: String| name.strip_prefix(NAMES)?.parse::<u64>().ok();
+        let last = shop.cgroups.children().into_iter().filter_map(number).max();
+        let names = last.map_or(0, |last| last.saturating_add(1));
         let state = State { abandoned: ephemeral.is_some(), ..State::default() };
         Ok(Self {
             shop,
@@ -115,7 +123,7 @@ impl Helper {
             closer,
             mailbox: Mutex::new(Some(mailbox)),
             units: AtomicUsize::new(0),
-            names: AtomicU64::new(0),
+            names: AtomicU64::new(names),
             socket,
             ephemeral,
         })
@@ -128,7 +136,7 @@ impl Helper {
 
     /// A name for a control group that no other has.
     pub(super) fn mint_name(&self) -> String {
-        format!("s{}", self.names.fetch_add(1, Ordering::Relaxed))
+        format!("{NAMES}{}", self.names.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Counts a unit that is about to be.
@@ -396,6 +404,26 @@ impl Helper {
         let _ = self.closer.send(Remains::Look);
     }
 
+    /// There is another server: it need not wait until all is taken down that the one before it has
+    /// left. False where this helper leaves all the same: its directory goes with it, or its program
+    /// has been replaced.
+    pub(super) fn stays(&self) -> bool {
+        let mut state = self.state.lock();
+        if state.leaving && (state.abandoned || !is_current()) {
+            return false;
+        }
+        state.leaving = false;
+        true
+    }
+
+    /// It runs nothing that shall outlive its server.
+    pub(super) fn keeps_nothing(&self) -> bool {
+        self.state.lock().sandboxes.values().all(|slot| match slot {
+            Slot::There(sandbox) => sandbox.lifetime == Lifetime::Server,
+            Slot::Starting(_) => false,
+        })
+    }
+
     /// Ends a sandbox that nobody asks for any more.
     fn end(&self, sandbox: &Sandbox) {
         sandbox.removal.lock().get_or_insert_default();
@@ -441,4 +469,12 @@ impl Helper {
         }
         std::process::exit(0);
     }
+}
+
+/// The file that this program was started from is still there.
+fn is_current() -> bool {
+    let inode = |path: &Path| std::fs::metadata(path).map(|found| (found.dev(), found.ino()));
+    let own = Path::new("/proc/self/exe");
+    let now = std::fs::read_link(own).and_then(|path| inode(&path));
+    matches!((now, inode(own)), (Ok(now), Ok(own)) if now == own)
 }

@@ -12,7 +12,7 @@ use haar_types::Timestamp;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::{closer, lives, log};
-use crate::cgroup::Cgroups;
+use crate::cgroup::{Cgroup, Cgroups};
 
 /// Groups of nobody known are left alone for so long: their helper may be about to say who it is.
 const YOUNG: Duration = Duration::from_secs(60);
@@ -50,18 +50,40 @@ pub(crate) fn remove() -> Vec<String> {
 /// Ends and removes what a helper of this instance has left.
 pub(super) fn remove_groups(instance: &str) {
     let groups = Cgroups::detect(instance);
-    for name in groups.children() {
-        for group in groups.named(&name).with_children() {
-            let _ = group.freeze(false);
-            for pid in group.members() {
-                if let Some(pid) = Pid::from_raw(pid) {
-                    let _ = kill_process(pid, Signal::KILL);
-                }
-            }
-            closer::remove_group(&group);
+    remove_killed(&kill(&groups));
+    groups.tear_down();
+}
+
+/// Kills all that runs in an instance's groups, so that it ends side by side; answers with the
+/// groups, those within others first.
+pub(super) fn kill(groups: &Cgroups) -> Vec<Cgroup> {
+    let children = groups.children();
+    let all: Vec<_> = children.iter().flat_map(|name| groups.named(name).with_children()).collect();
+    for group in &all {
+        kill_members(group);
+    }
+    // what has its first processes killed forks no more; nor does it wait for the processor
+    for group in &all {
+        let _ = group.hurry();
+    }
+    all
+}
+
+fn kill_members(group: &Cgroup) {
+    for pid in group.members().into_iter().filter_map(Pid::from_raw) {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    let _ = group.freeze(false); // the frozen do not die
+}
+
+/// Removes groups whose members have been killed.
+pub(super) fn remove_killed(groups: &[Cgroup]) {
+    for group in groups {
+        if !group.remove() {
+            kill_members(group); // who was being made then
+            closer::remove_group(group);
         }
     }
-    groups.tear_down();
 }
 
 fn is_empty(groups: &Cgroups) -> bool {

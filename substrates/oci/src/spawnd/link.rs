@@ -54,6 +54,13 @@ impl Link {
         ours
     }
 
+    /// Sends a server away that cannot be understood; who receives hears that it has gone.
+    pub(super) fn close(&self) {
+        if let Some(socket) = &*self.socket.lock() {
+            let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Both);
+        }
+    }
+
     /// How many servers have gone.
     pub(super) fn losses(&self) -> u64 {
         self.losses.load(Ordering::SeqCst)

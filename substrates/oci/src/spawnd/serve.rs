@@ -69,8 +69,7 @@ fn start(helper: &Arc<Helper>, name: &str, run: fn(&Arc<Helper>)) -> io::Result<
 
 /// Takes a new server, or tells it that there is one.
 pub(super) fn accept(helper: &Arc<Helper>, socket: OwnedFd) {
-    let leaving = helper.state.lock().leaving;
-    if leaving {
+    if !helper.stays() {
         return; // closes: the new server starts a helper of its own
     }
     let spare = socket.try_clone();
@@ -224,6 +223,7 @@ fn perform(helper: &Arc<Helper>, job: Job) {
             let heads = helper.shop.places.heads_dir.as_fd();
             return helper.link.answer(number, Ok(Answer::Hello), &[heads]);
         }
+        Request::Hello { .. } if helper.keeps_nothing() => return helper.link.close(),
         Request::Hello { .. } => {
             let why = "a helper of another version still runs; it ends when its sandboxes have";
             Err(Failure::Unsupported(why.into()))
@@ -428,7 +428,11 @@ fn list(helper: &Helper) -> Answer {
     });
     let there: Vec<_> = there.collect();
     drop(state);
-    Answer::List(there.iter().map(|sandbox| ensure::describe(sandbox, Vec::new())).collect())
+    // not those that end because their server has gone: nobody asked for that
+    let asked =
+        |sandbox: &&Arc<Sandbox>| sandbox.removal.lock().as_ref().is_none_or(|by| !by.is_empty());
+    let told = there.iter().filter(asked);
+    Answer::List(told.map(|sandbox| ensure::describe(sandbox, Vec::new())).collect())
 }
 
 fn send_signal(
