@@ -235,7 +235,7 @@ impl<C: Controller> Driven<C> {
         let plan = catch_unwind(AssertUnwindSafe(|| self.controller.plan(&snapshot, &key, now)));
         let Ok(plan) = plan else {
             tracing::error!(controller = C::NAME, ?key, "a plan panicked; the key is put aside");
-            self.queue.quarantine(&key, snapshot.version());
+            self.queue.quarantine(&key, snapshot.version(), self.cx.clock.moment());
             return;
         };
         if let Some(at) = plan.wake_at {
@@ -279,7 +279,7 @@ impl<C: Controller> Driven<C> {
             Ending::Panicked => {
                 self.gauges.failures.fetch_add(1, Relaxed);
                 tracing::error!(controller = C::NAME, ?key, "an act panicked; put aside");
-                self.queue.quarantine(key, version);
+                self.queue.quarantine(key, version, self.cx.clock.moment());
             }
         }
     }

@@ -28,8 +28,10 @@ pub(crate) struct Queue<K> {
 }
 
 /// How a key has failed of late, without a success in between.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Failures {
+    /// When the last one ended.
+    at: Moment,
     count: u32,
     /// The last ones in a row during which the key changed.
     stirred_count: u32,
@@ -86,8 +88,7 @@ impl<K: Ord + Clone> Queue<K> {
         }
     }
 
-    /// A key that changed with that version of the ledger is due; a change also ends its
-    /// quarantine.
+    /// A key that changed with that version of the ledger is due, be it put aside.
     pub(crate) fn wake(&mut self, key: K, version: u64) {
         let is_late = |failures: &Failures| version <= failures.version;
         match self.failures.get(&key).is_some_and(is_late) && !self.in_flight.contains(&key) {
@@ -107,22 +108,25 @@ impl<K: Ord + Clone> Queue<K> {
         if self.in_flight.contains(&key) {
             self.dirty.insert(key);
         } else {
-            self.quarantined.remove(&key);
             self.cancel_timer(&key);
             self.ready.insert(key);
         }
     }
 
     /// A key changed during an act that failed: perhaps by another, and then it is due; but where
-    /// that comes again and again it is the act itself, and the key waits all the same.
+    /// that comes again and again it is the act itself, and the key waits all the same. One that is
+    /// put aside waits for as long as a key can: the change may have been another's nevertheless.
     fn stir(&mut self, key: K) {
         let Some(failures) = self.failures.get_mut(&key).filter(|it| !it.is_stirred) else {
             return;
         };
         failures.is_stirred = true;
         failures.stirred_count += 1;
-        if failures.stirred_count == 1 {
+        let (count, back_at) = (failures.stirred_count, failures.at.after(BACK_OFF_MAX));
+        if count == 1 {
             self.is_due(key);
+        } else if self.quarantined.contains(&key) {
+            self.back_off(key, back_at);
         }
     }
 
@@ -162,9 +166,11 @@ impl<K: Ord + Clone> Queue<K> {
         self.back_offs.first().map(|(at, _)| *at)
     }
 
-    /// Takes a key that is due.
+    /// Takes a key that is due; if it was put aside, it is no more.
     pub(crate) fn take(&mut self) -> Option<K> {
-        self.ready.pop()
+        let key = self.ready.pop()?;
+        self.quarantined.remove(&key);
+        Some(key)
     }
 
     pub(crate) fn started(&mut self, key: K) {
@@ -181,32 +187,37 @@ impl<K: Ord + Clone> Queue<K> {
 
     /// Looks again after a back-off.
     pub(crate) fn failed(&mut self, key: &K, failure: Failure) {
-        let count = self.note_failure(key, failure.version);
+        let count = self.note_failure(key, failure.version, failure.at);
         let wait = match failure.is_transient {
             false => BACK_OFF_MAX,
             true => (BACK_OFF_MIN * (1 << (count - 1))).min(BACK_OFF_MAX),
         };
         let spread = wait.mul_f64(0.75 + 0.5 * (failure.chance % 1024) as f64 / 1024.0);
-        let back_at = failure.at.after(spread);
-        self.back_off_of.insert(key.clone(), back_at);
-        self.back_offs.insert((back_at, key.clone()));
+        self.back_off(key.clone(), failure.at.after(spread));
         self.settle_failure(key);
     }
 
-    /// Puts a key aside until it changes after that version of the ledger.
-    pub(crate) fn quarantine(&mut self, key: &K, version: u64) {
-        self.note_failure(key, version);
+    fn back_off(&mut self, key: K, back_at: Moment) {
+        self.back_off_of.insert(key.clone(), back_at);
+        self.back_offs.insert((back_at, key));
+    }
+
+    /// Puts a key aside until it changes after that version of the ledger, or its time comes.
+    pub(crate) fn quarantine(&mut self, key: &K, version: u64, at: Moment) {
+        self.note_failure(key, version, at);
         self.quarantined.insert(key.clone());
         self.settle_failure(key);
     }
 
     /// Counts a failure; answers how many it makes.
-    fn note_failure(&mut self, key: &K, version: u64) -> u32 {
+    fn note_failure(&mut self, key: &K, version: u64, at: Moment) -> u32 {
         self.in_flight.remove(key);
-        let before = self.failures.entry(key.clone()).or_default();
-        let count = (before.count + 1).min(16);
-        let stirred_count = if before.is_stirred { before.stirred_count } else { 0 };
-        *before = Failures { count, stirred_count, is_stirred: false, version };
+        let before = self.failures.get(key);
+        let count = (before.map_or(0, |before| before.count) + 1).min(16);
+        let stirred = before.filter(|before| before.is_stirred);
+        let stirred_count = stirred.map_or(0, |before| before.stirred_count);
+        let failures = Failures { at, count, stirred_count, is_stirred: false, version };
+        self.failures.insert(key.clone(), failures);
         count
     }
 
@@ -321,11 +332,21 @@ mod tests {
     fn a_quarantined_key_rests_until_it_changes() {
         let mut queue = Queue::new();
         queue.started("a");
-        queue.quarantine(&"a", 0);
+        queue.quarantine(&"a", 0, moment());
         queue.resync("a");
         assert_eq!(queue.take(), None);
         queue.wake("a", 1);
         assert_eq!(queue.take(), Some("a"));
+    }
+
+    #[test]
+    fn a_quarantined_key_that_is_looked_at_is_put_aside_no_more() {
+        let mut queue = Queue::new();
+        queue.wake_at("a", Timestamp(30));
+        queue.started("a");
+        queue.quarantine(&"a", 0, moment());
+        queue.advance(Timestamp(30), moment());
+        assert_eq!((queue.take(), queue.counts()), (Some("a"), (0, 0, 0)));
     }
 
     #[test]

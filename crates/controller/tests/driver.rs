@@ -97,6 +97,12 @@ impl Controller for Lamps {
                 assert!(!name.ends_with("panics"), "this lamp panics when it is switched on");
                 return Err(ActError::transient("the fuse blew"));
             }
+            Step::Switch(name, true) if name == "moody" => {
+                let row = cx.ledger.snapshot().get::<LampRow>(&name);
+                cx.clock.sleep(Duration::from_secs(1)).await;
+                assert!(row.is_some_and(|row| row.off_at.is_some()), "it wants to know its end");
+                change(&name, &|row| row.lit = true)?.durable().await?;
+            }
             Step::Switch(name, lit) => {
                 self.switched.fetch_add(1, SeqCst);
                 change(&name, &|row| row.lit = lit)?.durable().await?;
@@ -228,6 +234,22 @@ async fn a_key_that_panics_is_put_aside_and_harms_no_other() {
     house.clock.sleep(Duration::from_secs(5)).await;
     assert!(house.lit("hall"));
     assert_eq!(house.driver.stats()[0].quarantined, 1);
+    house.driver.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_during_an_act_that_panics_is_looked_at_however_often_that_was_so_before() {
+    let house = house();
+    let end = Some(Timestamp(i64::MAX));
+    house.put("moody", None).await;
+    for off_at in [None, end] {
+        house.clock.sleep(Duration::from_millis(500)).await;
+        house.put("moody", off_at).await; // while it is acted on, if it is
+        house.clock.sleep(Duration::from_millis(600)).await;
+    }
+    house.clock.sleep(Duration::from_secs(120)).await;
+    assert!(house.lit("moody"));
+    assert_eq!(house.driver.stats()[0].quarantined, 0);
     house.driver.stop().await;
 }
 

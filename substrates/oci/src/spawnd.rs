@@ -6,6 +6,7 @@
 //! long as the process: a child dies with the thread that made it. The sweeper alone, which removes
 //! what former helpers have left, makes none and ends.
 
+mod beginnings;
 mod bridge;
 mod capability;
 mod child;
@@ -46,6 +47,7 @@ mod scribe;
 mod seccomp;
 mod serve;
 mod shell;
+mod stopping;
 mod sysctl;
 mod tiny;
 mod unit;

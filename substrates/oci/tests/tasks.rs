@@ -140,15 +140,21 @@ async fn a_container_that_dies_of_memory_takes_no_other_with_it() {
         hungry.limits.memory = Some(haar_types::MemoryMib(32));
         hungry.output = OutputMode::Discard;
         let mut events = substrate.watch().await.unwrap();
-        substrate.start(&id, hungry.clone()).await.unwrap();
-        let exit = substrate.wait(&id, "hungry").await.unwrap();
-        assert_eq!((exit.signal, exit.out_of_memory), (Some(9), true));
         let starved = |container: &str| Event::OutOfMemory {
             id: id.clone(),
             container: container.to_owned(),
         };
-        assert_eq!(events.next().await, Some(starved("hungry")));
-        assert!(matches!(events.next().await, Some(Event::Exited { .. })));
+        // the second has next to nothing, and is killed before anybody listens
+        for (attempt, mib) in [(1, 32), (2, 1), (3, 8)] {
+            let memory = Some(haar_types::MemoryMib(mib));
+            let limits = haar_substrate::Limits { memory, ..hungry.limits.clone() };
+            let hungry = haar_substrate::ContainerSpec { attempt, limits, ..hungry.clone() };
+            substrate.start(&id, hungry).await.unwrap();
+            let exit = substrate.wait(&id, "hungry").await.unwrap();
+            assert_eq!((exit.signal, exit.out_of_memory), (Some(9), true));
+            assert_eq!(events.next().await, Some(starved("hungry")), "with {mib} MiB");
+            assert!(matches!(events.next().await, Some(Event::Exited { .. })));
+        }
 
         // one that is not the first to run is killed, and the container goes on
         let mut parent = hungry;

@@ -11,7 +11,7 @@ use haar_images::OciLayout;
 use haar_images::build::{self, Compression};
 use haar_substrate::{
     ContainerSpec, ImageConfig, ImageId, ImageRef, ImageStore as _, Mount, Root, SandboxId,
-    Substrate, Volume, VolumeSource,
+    Substrate, SubstrateError, Volume, VolumeSource,
 };
 use haar_substrate_oci::OciSubstrate;
 use house::{House, container, text};
@@ -23,6 +23,10 @@ async fn image(house: &House) -> ImageId {
     let layer = layer.file("var/data/seed", 0o640, b"from the image\n");
     let layer = layer.file("var/data/sub/deep", 0o600, b"deep\n");
     let layer = layer.symlink("var/data/link", "seed").symlink("var/data/away", "/etc/passwd");
+    pull(house, "volumes", layer).await
+}
+
+async fn pull(house: &House, name: &str, layer: build::Layer) -> ImageId {
     let config = ImageConfig {
         entrypoint: vec!["sh".into(), "-c".into()],
         volumes: vec!["/var/data/".into(), "/new".into(), "/../etc".into()],
@@ -32,7 +36,7 @@ async fn image(house: &House) -> ImageId {
     build::layout(layout.path(), &config, &[(layer.finish(), Compression::None)]);
     let source = Arc::new(OciLayout::new(layout.path()));
     let store = house.config.images.as_ref().unwrap();
-    store.pull(&ImageRef("volumes:latest".into()), "latest", source).await.unwrap()
+    store.pull(&ImageRef(format!("{name}:latest")), "latest", source).await.unwrap()
 }
 
 async fn said(substrate: &OciSubstrate, id: &SandboxId, spec: ContainerSpec) -> String {
@@ -117,6 +121,52 @@ async fn a_volume_in_the_place_of_an_images_begins_with_its_content_once() {
             assert_eq!(said(substrate, &id, last).await, "away\nlink\nown\nsub\n");
             substrate.remove(&id, Duration::ZERO).await.unwrap();
         }
+    });
+    house.until_nothing_is_left().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_container_that_is_stopped_before_its_start_has_its_turn_does_not_start() {
+    let Some(house) = House::new().await else { return };
+    let mut layer = build::busybox().unwrap().dir("var/data/", 0o755);
+    for number in 0..2_000 {
+        layer = layer.file(&format!("var/data/{number}"), 0o644, b"one of many");
+    }
+    let full = pull(&house, "full", layer).await;
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("stopped");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let mut slow = container(&house, "slow", "exec sleep 1000");
+        slow.root = Root::Image(full.clone());
+        slow.read_only_root = true; // its volume is a copy
+        let clock = haar_clock::Clock::system();
+        let others = async {
+            clock.sleep(Duration::from_millis(50)).await;
+            let late = substrate.start(&id, container(&house, "late", "exec sleep 1000"));
+            let stop = async {
+                clock.sleep(Duration::from_millis(20)).await;
+                substrate.stop(&id, "late", Duration::from_secs(60)).await
+            };
+            let (started, stopped) = tokio::join!(late, stop);
+            assert!(matches!(stopped, Err(SubstrateError::Gone(_))), "{stopped:?}");
+            let Err(SubstrateError::Refused { reason, .. }) = &started else {
+                panic!("{started:?}");
+            };
+            assert_eq!(reason, "it was stopped before it had started");
+            // nor does whoever stops what has its turn hear that there is none
+            let end = substrate.stop(&id, "slow", Duration::ZERO).await.unwrap();
+            assert_eq!(end.exit.signal, Some(9));
+        };
+        let (slow, ()) = tokio::join!(substrate.start(&id, slow), others);
+        slow.unwrap();
+        let status = substrate.list().await.unwrap().remove(0);
+        assert_eq!(status.containers.keys().collect::<Vec<_>>(), ["slow"]);
+        assert!(status.containers["slow"].state.exit().is_some());
+        // it may be asked for again
+        let late = container(&house, "late", "exit 3");
+        substrate.start(&id, late).await.unwrap();
+        assert_eq!(substrate.wait(&id, "late").await.unwrap().code, Some(3));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;
 }

@@ -15,6 +15,7 @@ use haar_substrate::{
 };
 use parking_lot::Mutex;
 
+use super::beginnings::Beginnings;
 use super::bridge::SandboxNetwork;
 use super::clone::Unborn;
 use super::container;
@@ -58,6 +59,8 @@ pub(super) struct Composed {
     books: Mutex<BTreeMap<String, Arc<Book>>>,
     /// Its own users, once a container has asked for them.
     owners: Mutex<Option<Arc<Owners>>>,
+    /// Starts that were asked for.
+    pub(super) beginnings: Beginnings,
     /// One start at a time.
     starting: Mutex<()>,
     /// What that starts, before it has begun.
@@ -138,11 +141,10 @@ pub(super) fn make(
 /// Starts a container in a sandbox that is there, or finds its run.
 pub(super) fn start(
     helper: &Arc<Helper>,
-    id: &SandboxId,
-    spec: &ContainerSpec,
-    image: Option<&FromImage>,
+    number: u64,
+    sandbox: &Arc<Sandbox>,
+    (spec, image): (&ContainerSpec, Option<&FromImage>),
 ) -> Result<Made, Failure> {
-    let sandbox = helper.find(id).ok_or_else(|| Failure::Gone(id.clone()))?;
     let composed = sandbox.composed.as_ref().ok_or_else(|| Failure::Refused {
         program: spec.name.clone(),
         reason: "this sandbox takes no more containers".to_owned(),
@@ -150,7 +152,7 @@ pub(super) fn start(
     helper.state.lock().pool.note_taken();
     let work = || {
         let _one = composed.starting.lock();
-        start_alone(helper, &sandbox, spec, image)
+        start_alone(helper, number, sandbox, (spec, image))
     };
     // others may be in its way, and use up its part of the processor; or much is to be copied
     let is_first = sandbox.units.lock().is_empty();
@@ -159,23 +161,30 @@ pub(super) fn start(
         false => step_aside(helper, work),
     };
     if sandbox.removal.lock().is_none() {
-        return made;
+        let is_stopped = composed.beginnings.is_stopped(number);
+        return made.map_err(|failure| if is_stopped { stopped(&spec.name) } else { failure });
     }
     // it was asked to go meanwhile, and that waited for this
     if let Ok(made) = &made {
         made.fresh.iter().for_each(|unit| unit.shell.kill());
         watch(helper, &made.fresh);
     }
-    helper.finish_removal(id);
-    Err(Failure::Gone(id.clone()))
+    helper.finish_removal(&sandbox.id);
+    Err(Failure::Gone(sandbox.id.clone()))
+}
+
+/// Why one does not start that was asked to stop meanwhile.
+pub(super) fn stopped(container: &str) -> Failure {
+    let reason = "it was stopped before it had started".to_owned();
+    Failure::Refused { program: container.to_owned(), reason }
 }
 
 /// As [`start`], while no other container of the sandbox is started.
 fn start_alone(
     helper: &Arc<Helper>,
+    number: u64,
     sandbox: &Arc<Sandbox>,
-    spec: &ContainerSpec,
-    image: Option<&FromImage>,
+    (spec, image): (&ContainerSpec, Option<&FromImage>),
 ) -> Result<Made, Failure> {
     let mut made = Made { sandbox: sandbox.clone(), carried: Vec::new(), fresh: Vec::new() };
     if sandbox.removal.lock().is_some() {
@@ -195,6 +204,10 @@ fn start_alone(
         if !ended {
             helper.await_gone(&before);
         }
+    }
+    let beginnings = sandbox.composed.as_ref().map(|composed| &composed.beginnings);
+    if beginnings.is_some_and(|all| !all.begin(number)) {
+        return Err(stopped(&spec.name));
     }
     add(helper, sandbox, spec, image, &mut made)?;
     Ok(made)
@@ -272,6 +285,7 @@ impl Composed {
             shared: Mutex::default(),
             books: Mutex::default(),
             owners: Mutex::default(),
+            beginnings: Beginnings::default(),
             starting: Mutex::new(()),
             unborn: Unborn::default(),
             first: Mutex::default(),

@@ -59,8 +59,14 @@ pub(super) enum Admitted {
 }
 
 /// Takes what was asked in the order in which it came: a sandbox that is to be made has its place
-/// from now on, so that whoever stops it finds it.
+/// from now on, so that whoever stops it finds it; so has the start of a container.
 pub(super) fn admit(helper: &Helper, job: Job) -> Admitted {
+    if let Request::Start { id, container, .. } = &job.request
+        && let Some(sandbox) = helper.find(id)
+        && let Some(composed) = &sandbox.composed
+    {
+        composed.beginnings.note(job.asked.number, &container.name);
+    }
     let Request::Ensure(spec, _) = &job.request else {
         return if begins(&job.request) { Admitted::Begins(job) } else { Admitted::Ends(job) };
     };

@@ -128,12 +128,8 @@ impl Reaper {
 
     /// The kernel is about to kill a process of a container, or has.
     fn memory_ran_out(&self, helper: &Helper, unit: &Unit, alarm: &Alarm) {
-        if !alarm.rang() || !unit.cgroup.is_there() {
-            return;
-        }
-        let life = unit.life.lock();
-        if let Some(Owner { id, container, .. }) = life.owner.clone() {
-            helper.link.tell(&ToServer::OutOfMemory { id, container });
+        if alarm.rang() && unit.cgroup.is_there() {
+            tell_starved(helper, unit);
         }
     }
 
@@ -143,9 +139,7 @@ impl Reaper {
         let subject = self.watched.lock().1.remove(&token);
         if let Some(Subject::Memory(unit, alarm)) = subject {
             let _ = epoll::delete(&self.poll, &alarm);
-            if matches!(*alarm, Alarm::Bell(..)) {
-                self.memory_ran_out(helper, &unit, &alarm);
-            }
+            self.memory_ran_out(helper, &unit, &alarm);
         }
     }
 
@@ -350,11 +344,15 @@ impl Reaper {
                 };
                 drop(life);
                 self.forget_memory(helper, &unit);
-                let mut life = unit.life.lock();
                 let out_of_memory = unit.cgroup.oom_kill_count() > 0;
                 if out_of_memory {
                     unit.cgroup.spoil();
+                    // the kernel may have killed it before anybody listened
+                    if unit.own.is_some() && !unit.life.lock().starved {
+                        tell_starved(helper, &unit);
+                    }
                 }
+                let mut life = unit.life.lock();
                 let exit = Exit { code, signal, out_of_memory };
                 let at = self.clock.now();
                 life.exit = Some(exit);
@@ -367,5 +365,14 @@ impl Reaper {
                 }
             }
         }
+    }
+}
+
+/// Says that a container's memory has run out.
+fn tell_starved(helper: &Helper, unit: &Unit) {
+    let mut life = unit.life.lock();
+    life.starved = true;
+    if let Some(Owner { id, container, .. }) = life.owner.clone() {
+        helper.link.tell(&ToServer::OutOfMemory { id, container });
     }
 }

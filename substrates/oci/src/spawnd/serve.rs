@@ -13,6 +13,7 @@ use super::crew::{Asked, Job, Turn};
 use super::ensure::{self, Admitted, Made};
 use super::helper::{Helper, Removal, Sandbox, Slot};
 use super::reaper::Due;
+use super::stopping;
 use super::unit::Unit;
 use super::{closer, compose, exec, log, pool};
 use crate::proto::{
@@ -141,6 +142,10 @@ fn begin(helper: &Arc<Helper>, job: Job) {
     let is_wanted = helper.link.losses() == job.asked.losses;
     if is_wanted || matches!(job.request, Request::Ensure(..)) {
         perform(helper, job);
+    } else if let Request::Start { id, container, .. } = &job.request
+        && let Some(sandbox) = helper.find(id)
+    {
+        stopping::begun(helper, job.asked.number, &sandbox, &container.name);
     }
     helper.crew.done();
 }
@@ -193,12 +198,18 @@ fn perform(helper: &Arc<Helper>, job: Job) {
     let answer = match request {
         Request::Ensure(spec, images) => return ensure_made(helper, asked, &spec, &images),
         Request::Start { id, container, image } => {
-            match compose::start(helper, &id, &container, image.as_ref()) {
-                Ok(made) => return answer_made(helper, number, made),
-                Err(failure) => Err(failure),
+            let Some(sandbox) = helper.find(&id) else {
+                return helper.link.answer(number, Err(Failure::Gone(id)), &[]);
+            };
+            match compose::start(helper, number, &sandbox, (&container, image.as_ref())) {
+                Ok(made) => answer_made(helper, number, made),
+                Err(failure) => helper.link.answer(number, Err(failure), &[]),
             }
+            return stopping::begun(helper, number, &sandbox, &container.name);
         }
-        Request::Stop { id, container, grace } => stop(helper, &id, &container, grace),
+        Request::Stop { id, container, grace } => {
+            return stopping::stop(helper, asked, &id, (&container, grace));
+        }
         Request::Remove { id, grace } => match remove(helper, asked, &id, grace) {
             true => return,
             false => Ok(Answer::Done),
@@ -447,29 +458,9 @@ fn send_signal(
     Ok(Answer::Done)
 }
 
-fn unit_of(sandbox: &Sandbox, container: &str) -> Result<Arc<Unit>, Failure> {
+pub(super) fn unit_of(sandbox: &Sandbox, container: &str) -> Result<Arc<Unit>, Failure> {
     let unit = sandbox.units.lock().get(container).cloned();
     unit.ok_or_else(|| Failure::Gone(sandbox.id.clone()))
-}
-
-/// Asks a container to end; its end is told like any other.
-fn stop(
-    helper: &Helper,
-    id: &SandboxId,
-    container: &str,
-    grace: Duration,
-) -> Result<Answer, Failure> {
-    let unit = unit_of(find(helper, id)?.as_ref(), container)?;
-    match grace.is_zero() {
-        true => unit.kill(),
-        false => {
-            unit.signal(unit.stop_signal()).doing("signal a program")?;
-            helper.reaper.kill_after(Due::Unit(Arc::downgrade(&unit)), grace);
-        }
-    }
-    // the frozen neither hear nor die
-    let _ = unit.cgroup.freeze(false);
-    Ok(Answer::Done)
 }
 
 fn resize(helper: &Helper, id: &SandboxId, limits: &Limits) -> Result<Answer, Failure> {

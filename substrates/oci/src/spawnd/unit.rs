@@ -86,6 +86,8 @@ pub(super) struct Life {
     pub(super) ended_at: Option<Timestamp>,
     /// Nothing of it runs any more.
     pub(super) gone: bool,
+    /// The server was told that its memory ran out.
+    pub(super) starved: bool,
 }
 
 impl Life {

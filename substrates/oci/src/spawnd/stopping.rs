@@ -1,0 +1,79 @@
+//! Stops one container, be it that it has still to start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use haar_substrate::SandboxId;
+
+use super::compose;
+use super::crew::Asked;
+use super::helper::{Helper, Sandbox};
+use super::reaper::Due;
+use super::serve::unit_of;
+use crate::proto::{Answer, Doing, Failure};
+
+/// Asks a container to end; its end is told like any other. One that is being started is when that
+/// is over; one that waits for its turn does not start.
+pub(super) fn stop(
+    helper: &Helper,
+    asked: Asked,
+    id: &SandboxId,
+    (container, grace): (&str, Duration),
+) {
+    let found = helper.find(id).ok_or_else(|| Failure::Gone(id.clone()));
+    let answer = match found {
+        Ok(sandbox) if waits_for_start(helper, &sandbox, (container, (asked, grace))) => return,
+        Ok(sandbox) => stop_now(helper, &sandbox, container, grace),
+        Err(failure) => Err(failure),
+    };
+    helper.link.answer(asked.number, answer, &[]);
+}
+
+/// A start is over, however: stops its container for those who wait for that.
+pub(super) fn begun(helper: &Helper, number: u64, sandbox: &Sandbox, container: &str) {
+    let waiting = sandbox.composed.as_ref().map(|composed| composed.beginnings.over(number));
+    for (asked, grace) in waiting.unwrap_or_default() {
+        let answer = stop_now(helper, sandbox, container, grace);
+        helper.link.answer(asked.number, answer, &[]);
+    }
+}
+
+/// Whoever stops a container waits for its start, of which as little comes as can.
+fn waits_for_start(
+    helper: &Helper,
+    sandbox: &Arc<Sandbox>,
+    (container, stop): (&str, (Asked, Duration)),
+) -> bool {
+    let Some(composed) = &sandbox.composed else { return false };
+    let unit = sandbox.units.lock().get(container).cloned();
+    if unit.is_some_and(|unit| unit.life.lock().exit.is_none()) {
+        return false; // another start of it only finds that
+    }
+    let stopped = composed.beginnings.stop(container, stop);
+    for number in stopped.failed {
+        helper.link.answer(number, Err(compose::stopped(container)), &[]);
+    }
+    if stopped.waits {
+        composed.unborn.kill(); // where it has not begun yet, it never does
+    }
+    stopped.waits
+}
+
+fn stop_now(
+    helper: &Helper,
+    sandbox: &Sandbox,
+    container: &str,
+    grace: Duration,
+) -> Result<Answer, Failure> {
+    let unit = unit_of(sandbox, container)?;
+    match grace.is_zero() {
+        true => unit.kill(),
+        false => {
+            unit.signal(unit.stop_signal()).doing("signal a program")?;
+            helper.reaper.kill_after(Due::Unit(Arc::downgrade(&unit)), grace);
+        }
+    }
+    // the frozen neither hear nor die
+    let _ = unit.cgroup.freeze(false);
+    Ok(Answer::Done)
+}
