@@ -93,6 +93,37 @@ def test_a_full_disk_refuses_writes_serves_reads_and_takes_writes_again(new_clou
     assert {one["Name"] for one in s3.list_buckets()["Buckets"]} == {"another", "full"}
 
 
+def test_records_that_a_full_disk_refuses_have_it_swept(new_cloud, small_disk):
+    cloud = new_cloud(data_dir=small_disk / "data")
+    s3, dynamodb = cloud.client("s3"), cloud.client("dynamodb")
+    dynamodb.create_table(
+        TableName="full", BillingMode="PAY_PER_REQUEST",
+        KeySchema=[{"AttributeName": "p", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "p", "AttributeType": "S"}])
+    dynamodb.get_waiter("table_exists").wait(TableName="full", WaiterConfig={"Delay": 1})
+    s3.create_bucket(Bucket="full")
+    s3.put_object(Bucket="full", Key="let-go", Body=os.urandom(112 * MIB))
+    s3.put_object(Bucket="full", Key="kept", Body=os.urandom(MIB))
+    s3.delete_object(Bucket="full", Key="let-go")
+    cloud.kill()
+    cloud.start()  # what an earlier process put is swept at once
+    s3, dynamodb = cloud.client("s3"), cloud.client("dynamodb")
+
+    fill(small_disk)
+    item = {"TableName": "full", "Item": {"p": {"S": "k"}}}
+    assert refusal(dynamodb.put_item, **item) == ("InternalServerError", 500)
+    end = time.monotonic() + 20
+    while True:
+        try:
+            dynamodb.put_item(**item)
+            break
+        except ClientError:
+            assert time.monotonic() < end, cloud.logged()
+            time.sleep(0.1)
+    assert len(list((small_disk / "data" / "blobs" / "sha256").glob("*/*"))) == 1
+    assert len(s3.get_object(Bucket="full", Key="kept")["Body"].read()) == MIB
+
+
 def test_what_is_published_to_a_full_disk_is_refused_and_nothing_of_it_arrives_later(new_cloud, small_disk):
     cloud = new_cloud(data_dir=small_disk / "data")
     sns, sqs, events, kinesis = (cloud.client(name) for name in ("sns", "sqs", "events", "kinesis"))

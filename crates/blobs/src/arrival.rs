@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures_util::Stream;
 use sha2::{Digest as _, Sha256};
 
-use crate::store::{Incoming, disk};
+use crate::store::Incoming;
 use crate::uploads::{blocking, collect};
 use crate::{BlobError, Blobs, Digest};
 
@@ -66,7 +66,7 @@ impl Blobs {
         W: Witness,
     {
         let incoming = self.incoming();
-        let file = std::fs::File::create_new(&incoming.0).map_err(disk("write"))?;
+        let file = std::fs::File::create_new(&incoming.0).map_err(self.unkept("write"))?;
         let (mut stream, mut room) = (std::pin::pin!(stream), limit);
         let store = self.clone();
         let mut writing = Writing { store, file, hash: Sha256::new(), length: 0 };
@@ -77,14 +77,14 @@ impl Blobs {
             let Some(how) = end else {
                 let received = futures_util::future::join(collect(&mut stream, &mut room), both);
                 let ((next, next_end), done) = received.await;
-                (writing, witness) = done.map_err(disk("write"))?;
+                (writing, witness) = done.map_err(self.unkept("write"))?;
                 (batch, end) = (next, next_end);
                 continue;
             };
             how?;
-            (writing, witness) = both.await.map_err(disk("write"))?;
+            (writing, witness) = both.await.map_err(self.unkept("write"))?;
             let flushed = blocking(move || writing.file.sync_all().map(|()| writing));
-            let writing = flushed.await.map_err(disk("write"))?;
+            let writing = flushed.await.map_err(self.unkept("write"))?;
             let (digest, length) = (Digest::finish(writing.hash), writing.length);
             return Ok((Arrived { store: self.clone(), incoming, digest, length }, witness));
         }
@@ -124,6 +124,7 @@ impl Arrived {
     /// # Errors
     /// [`BlobError::Disk`].
     pub async fn keep(self) -> Result<Digest, BlobError> {
+        let store = self.store.clone();
         let keep = move || {
             match self.store.touch(&self.digest) {
                 true => self.store.lasting(&self.digest)?,
@@ -131,6 +132,6 @@ impl Arrived {
             }
             Ok(self.digest)
         };
-        blocking(keep).await.map_err(disk("write"))
+        blocking(keep).await.map_err(store.unkept("write"))
     }
 }

@@ -43,9 +43,10 @@ pub enum BlobError {
 }
 
 impl BlobError {
-    /// True when the disk has no room for more.
+    /// True when the disk has no room for more, or its user may not take more of it.
     pub fn is_full(&self) -> bool {
-        matches!(self, Self::Disk(_, error) if error.kind() == io::ErrorKind::StorageFull)
+        let Self::Disk(_, error) = self else { return false };
+        matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
     }
 
     /// True when the same call may succeed later.
@@ -145,7 +146,7 @@ impl Blobs {
         tokio::task::spawn_blocking(keep)
             .await
             .map_err(|error| BlobError::Disk("write", io::Error::other(error)))?
-            .map_err(disk("write"))
+            .map_err(self.unkept("write"))
     }
 
     /// Keeps bytes as they come, at most `limit` of them.
@@ -160,7 +161,7 @@ impl Blobs {
     {
         let incoming = self.incoming();
         let (digest, length) = self.receive(&incoming.0, stream, limit).await?;
-        self.settle(&incoming.0, &digest).map_err(disk("write"))?;
+        self.settle(&incoming.0, &digest).map_err(self.unkept("write"))?;
         Ok((digest, length))
     }
 
@@ -175,9 +176,9 @@ impl Blobs {
         E: std::fmt::Display,
     {
         // Not on another thread, which might make it when nobody is left to remove it.
-        let file = fs::File::create_new(incoming).map_err(disk("write"))?;
+        let file = fs::File::create_new(incoming).map_err(self.unkept("write"))?;
         let mut file = tokio::fs::File::from_std(file);
-        self.check_room().map_err(disk("write"))?;
+        self.check_room().map_err(self.unkept("write"))?;
         let (mut hash, mut length, mut checked) = (Sha256::new(), 0_u64, 0_u64);
         let mut stream = std::pin::pin!(stream);
         while let Some(chunk) = stream.next().await {
@@ -187,13 +188,13 @@ impl Blobs {
                 return Err(BlobError::Sender(format!("more than {limit} bytes")));
             }
             if length - checked >= ROOM_CHECKED_EVERY {
-                self.check_room().map_err(disk("write"))?;
+                self.check_room().map_err(self.unkept("write"))?;
                 checked = length;
             }
             hash.update(&chunk);
-            file.write_all(&chunk).await.map_err(disk("write"))?;
+            file.write_all(&chunk).await.map_err(self.unkept("write"))?;
         }
-        file.sync_all().await.map_err(disk("write"))?;
+        file.sync_all().await.map_err(self.unkept("write"))?;
         Ok((Digest::finish(hash), length))
     }
 
@@ -309,11 +310,19 @@ impl Blobs {
     pub(crate) fn check_room(&self) -> io::Result<()> {
         let disk = rustix::fs::statvfs(&self.inner.root)?;
         match disk.f_bavail.saturating_mul(disk.f_frsize) < RESERVE_BYTES {
-            true => {
-                self.inner.full.notify_one();
-                Err(io::ErrorKind::StorageFull.into())
-            }
+            true => Err(io::ErrorKind::StorageFull.into()),
             false => Ok(()),
+        }
+    }
+
+    /// Why bytes were not kept; tells [`Self::refused`] where the disk is full.
+    pub(crate) fn unkept(&self, verb: &'static str) -> impl Fn(io::Error) -> BlobError {
+        move |error| {
+            let error = BlobError::Disk(verb, error);
+            if error.is_full() {
+                self.inner.full.notify_one();
+            }
+            error
         }
     }
 

@@ -79,7 +79,7 @@ impl Blobs {
     /// # Errors
     /// [`BlobError::Disk`], also when there is one of that name.
     pub fn begin_upload(&self, name: &str) -> Result<(), BlobError> {
-        fs::File::create_new(self.upload_path(name)).map_err(disk("begin")).map(drop)
+        fs::File::create_new(self.upload_path(name)).map_err(self.unkept("begin")).map(drop)
     }
 
     /// Bytes that an upload has.
@@ -118,16 +118,16 @@ impl Blobs {
         let (mut stream, mut room) = (std::pin::pin!(stream), limit.saturating_sub(length));
         let (mut batch, mut end) = collect(&mut stream, &mut room).await;
         loop {
-            self.check_room().map_err(disk("write"))?;
+            self.check_room().map_err(self.unkept("write"))?;
             let writing = blocking(move || turn.append(batch).map(|()| turn));
             if let Some(end) = end {
-                let turn = writing.await.map_err(disk("write"))?;
+                let turn = writing.await.map_err(self.unkept("write"))?;
                 return end.map(|()| turn.length);
             }
             // The next batch is received while this one is written.
             let received = futures_util::future::join(collect(&mut stream, &mut room), writing);
             let ((next, next_end), written) = received.await;
-            turn = written.map_err(disk("write"))?;
+            turn = written.map_err(self.unkept("write"))?;
             (batch, end) = (next, next_end);
         }
     }
@@ -187,7 +187,7 @@ impl Blobs {
             turn.file().sync_all()?;
             store.settle(&path, &digest)
         };
-        blocking(finish).await.map_err(disk("finish"))?;
+        blocking(finish).await.map_err(self.unkept("finish"))?;
         self.inner.uploads.open.lock().remove(name);
         Ok(length)
     }

@@ -4,7 +4,7 @@
 
 use bytes::Bytes;
 use futures_util::{FutureExt as _, stream};
-use haar_blobs::Blobs;
+use haar_blobs::{BlobError, Blobs};
 use haar_clock::IdSource;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
@@ -35,4 +35,11 @@ async fn who_frees_the_disk_is_told_once_that_bytes_were_refused() {
     assert!(blobs.put_stream(pieces, 9).await.unwrap_err().is_full());
     assert_eq!(blobs.refused().now_or_never(), Some(()));
     assert_eq!(blobs.refused().now_or_never(), None);
+}
+
+#[test]
+fn who_may_not_take_more_of_a_disk_finds_it_full() {
+    let ran_into = |kind: std::io::ErrorKind| BlobError::Disk("write", kind.into());
+    assert!(ran_into(std::io::ErrorKind::QuotaExceeded).is_full());
+    assert!(!ran_into(std::io::ErrorKind::PermissionDenied).is_full());
 }

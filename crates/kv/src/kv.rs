@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
+use tokio::sync::Notify;
 
 use crate::disk::{Disk, Reach};
 use crate::memory::{HeldFlush, Memory};
@@ -17,6 +18,8 @@ use crate::{Batch, Durability, Keyspace, KvError};
 pub struct Kv {
     engine: Arc<Engine>,
     resets: Arc<AtomicU64>,
+    /// Told when the disk has no room for a batch.
+    full: Arc<Notify>,
 }
 
 /// How much memory a store on disk may take.
@@ -62,7 +65,7 @@ impl Kv {
     }
 
     fn of(engine: Engine) -> Self {
-        Self { engine: Arc::new(engine), resets: Arc::default() }
+        Self { engine: Arc::new(engine), resets: Arc::default(), full: Arc::default() }
     }
 
     /// The keyspace `name`, empty when it is new. Costs nothing.
@@ -107,12 +110,22 @@ impl Kv {
     fn apply_to(&self, batch: Batch, reach: Reach) -> Result<(), KvError> {
         match &*self.engine {
             _ if batch.is_empty() => Ok(()),
-            Engine::Disk(disk) => disk.apply(batch, reach),
+            Engine::Disk(disk) => disk.apply(batch, reach).inspect_err(|error| {
+                if matches!(error, KvError::Full(_)) {
+                    self.full.notify_one();
+                }
+            }),
             Engine::Memory(memory) => {
                 memory.apply(batch);
                 Ok(())
             }
         }
+    }
+
+    /// Waits until the disk has no room for a batch. A refusal that nobody waited for is told once,
+    /// to who waits next.
+    pub async fn refused(&self) {
+        self.full.notified().await;
     }
 
     /// Returns once all that was written before is on disk.

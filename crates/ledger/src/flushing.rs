@@ -43,6 +43,8 @@ pub(crate) struct Core {
     pub(crate) writer: Mutex<Writer>,
     pub(crate) wake: Condvar,
     pub(crate) due: Notify,
+    /// Told when the store has no room for a chunk.
+    pub(crate) full: Notify,
     pub(crate) pace: Pace,
     pub(crate) published: ArcSwap<State>,
     pub(crate) feed: broadcast::Sender<Arc<ChangeSet>>,
@@ -102,6 +104,7 @@ impl Core {
         };
         if matches!(staged, Err(StoreError::Full)) {
             tracing::error!("the disk is full; changes are refused");
+            self.full.notify_one();
         }
         staged
     }

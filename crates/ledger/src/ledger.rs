@@ -76,6 +76,7 @@ impl Ledger {
             writer: Mutex::new(Writer::new(newest)),
             wake: Condvar::new(),
             due: Notify::new(),
+            full: Notify::new(),
             flushing: Mutex::new(()),
             staging: Mutex::new(()),
             pace: Pace::default(),
@@ -154,6 +155,12 @@ impl Ledger {
     /// Waits until something waits for the disk; for whoever calls [`Self::flush`].
     pub async fn flush_due(&self) {
         self.inner.core.due.notified().await;
+    }
+
+    /// Waits until the disk has no room for a change. A refusal that nobody waited for is told once,
+    /// to who waits next.
+    pub async fn refused(&self) {
+        self.inner.core.full.notified().await;
     }
 
     /// Removes all rows, also on disk, within milliseconds. Followers are told that all is lost.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use haar_clock::Clock;
 use haar_kernel::{Doors, HoldsBlobs};
 use haar_lambda::Lambda;
@@ -30,10 +31,24 @@ const REST: Duration = Duration::from_secs(60);
 pub(crate) async fn run(doors: Doors, holders: Vec<Arc<dyn HoldsBlobs>>, lambda: Arc<Lambda>) {
     let (holders, mut rounds): (Arc<[_]>, _) = (holders.into(), Rounds::default());
     loop {
-        let grace = rounds.next(&doors.clock, doors.blobs.refused()).await;
+        let grace = rounds.next(&doors.clock, refused(&doors)).await;
         sweep_blobs(&doors, Arc::clone(&holders), grace).await;
         sweep_code(Arc::clone(&lambda), GRACE).await;
     }
+}
+
+/// Waits until a store refuses what the disk has no room for.
+async fn refused(doors: &Doors) {
+    let Doors { blobs, kv, ledger, .. } = doors;
+    tokio::select! {
+        () = blobs.refused() => {}
+        () = kv.refused() => {}
+        () = ledger.refused() => {}
+    }
+    // one sweep answers the others too
+    let _ = blobs.refused().now_or_never();
+    let _ = kv.refused().now_or_never();
+    let _ = ledger.refused().now_or_never();
 }
 
 /// When sweeps are made.

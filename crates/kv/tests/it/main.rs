@@ -7,6 +7,7 @@ mod tallies;
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
 use haar_kv::{Batch, Durability, Entry, Keyspace, Kv, KvError, Range, Sizes};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -233,8 +234,11 @@ fn a_disk_without_room_takes_nothing_and_takes_again_when_there_is_room() {
     let full = Sizes { reserve_bytes: u64::MAX, ..Sizes::default() };
     let kv = Kv::open_sized(dir.path(), full).unwrap();
     let keyspace = kv.keyspace("test").unwrap();
+    assert_eq!(kv.refused().now_or_never(), None);
     assert!(matches!(keyspace.put("b", "b"), Err(KvError::Full(_))));
     assert!(matches!(keyspace.remove("a"), Err(KvError::Full(_))));
+    assert_eq!(kv.refused().now_or_never(), Some(()), "who frees the disk is told");
+    assert_eq!(kv.refused().now_or_never(), None, "once");
     assert_eq!(keys(keyspace.all()), ["a"]);
     drop((kv, keyspace));
     let kv = Kv::open(dir.path()).unwrap();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::FutureExt as _;
 use haar_ledger::store::{Batch, MemoryStore, Store, Visit};
 use haar_ledger::{Committed, Ledger, LedgerError, Snapshot, StoreError};
 
@@ -78,6 +79,8 @@ fn what_the_disk_has_no_room_for_is_as_if_never_made_and_later_changes_are_kept(
     assert!(matches!(built_on.wait().map(drop), Err(LedgerError::Full)));
     assert_eq!(titles(ledger.snapshot().all()), ["Emma"]);
     assert!(ledger.stats().healthy);
+    assert_eq!(ledger.refused().now_or_never(), Some(()), "who frees the disk is told");
+    assert_eq!(ledger.refused().now_or_never(), None, "once");
     store.is_full.store(false, Ordering::SeqCst);
     let there = ledger.write(|tx| {
         tx.put(book("Walden", "a"));
