@@ -1,5 +1,5 @@
 //! Memory that was needed for a while is given back to the system once the while is over: after
-//! the start, and after a crowd of sandboxes has gone.
+//! the start, after a crowd of sandboxes has gone, and when records were sorted onto the disk.
 //!
 //! Two kinds of it stay otherwise. The allocator keeps what is free, each thread's apart. And code
 //! that ran once, most of what a start runs, stays mapped until the system is short of memory.
@@ -8,7 +8,6 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -17,8 +16,13 @@ use futures_util::stream::{self, BoxStream};
 use haar_clock::Clock;
 use haar_substrate::{Event, Substrate};
 
+use crate::wiring::Stores;
+
 /// A while is over when nothing has ended for so long.
 const QUIET: Duration = Duration::from_secs(1);
+/// How long a thread for work that blocks stays when it has none: with the runtime's ten seconds,
+/// now and then some work would keep all that a crowd has made, each with memory of its own.
+pub(crate) const HELPERS_STAY: Duration = Duration::from_secs(1);
 /// Freed memory reaches the allocator's common store some wake-ups later.
 const SETTLING: Duration = Duration::from_millis(100);
 
@@ -35,12 +39,13 @@ unsafe extern "C" {
     safe fn mi_collect(force: bool);
 }
 
-/// Gives memory back after the start, and whenever sandboxes have ended and none ends any more.
-pub(crate) async fn tend(clock: Clock, substrate: Arc<dyn Substrate>) -> Infallible {
-    let mut ends = ends(&*substrate).await;
+/// Gives memory back after the start, and whenever sandboxes have ended or stores have let go of
+/// some, and nothing of it happens any more.
+pub(crate) async fn tend(clock: &Clock, substrate: &dyn Substrate, stores: &Stores) -> Infallible {
+    let mut ends = stream::select(ends(substrate).await, stores.lettings_go());
     loop {
         while let Ok(Some(())) = clock.timeout(QUIET, ends.next()).await {}
-        give_back(&clock).await;
+        give_back(clock).await;
         if ends.next().await.is_none() {
             std::future::pending::<()>().await;
         }

@@ -212,6 +212,7 @@ pub(crate) fn run(arguments: &UpArguments, json: bool) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 16))
         .on_thread_park(memory::lie_down)
+        .thread_keep_alive(memory::HELPERS_STAY)
         .enable_all()
         .build();
     let served = match runtime {

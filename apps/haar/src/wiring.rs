@@ -32,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::memory;
 use rooms::Rooms;
-use stores::Stores;
+pub(crate) use stores::Stores;
 use time::CloudTime;
 
 /// How long controllers may take to end what they are doing.
@@ -64,7 +64,7 @@ pub(crate) struct Notices {
 impl Cloud {
     /// Serves until the gateway is told to stop, and keeps memory small meanwhile.
     pub(crate) async fn serve(&self, listener: TcpListener) {
-        let tended = memory::tend(self.clock.clone(), Arc::clone(&self.substrate));
+        let tended = memory::tend(&self.clock, &*self.substrate, &self.stores);
         tokio::select! {
             () = self.gateway.listen(listener) => {}
             never = tended => match never {},

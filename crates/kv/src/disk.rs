@@ -16,8 +16,10 @@ use bytes::Bytes;
 use fjall::compaction::Leveled;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
 use crate::journal::Journal;
+use crate::quiet::Quiet;
 use crate::room::Room;
 use crate::syncer::{self, Syncer};
 use crate::{Batch, KvError, Sizes};
@@ -39,6 +41,7 @@ const UNSORTED_MAX: usize = 16;
 pub(crate) struct Disk {
     opened: Arc<OnceLock<Result<Opened, KvError>>>,
     creation: Option<JoinHandle<()>>,
+    written_out: Arc<Notify>,
     _lock: File,
 }
 
@@ -49,7 +52,8 @@ struct Opened {
     syncer: Syncer,
     /// For those who flush on their own thread.
     journal: Mutex<Journal>,
-    room: Room,
+    room: Arc<Room>,
+    quiet: Quiet,
 }
 
 /// How far a batch is brought before its writer goes on.
@@ -68,15 +72,17 @@ impl Disk {
         fs::create_dir_all(dir)?;
         let lock = lock(dir)?;
         let (opened, place) = (Arc::new(OnceLock::new()), dir.join("records"));
+        let written_out = Arc::<Notify>::default();
         if place.try_exists()? && !dir.join(CREATING).try_exists()? {
-            _ = opened.set(Ok(Opened::open(&place, sizes)?));
-            return Ok(Self { opened, creation: None, _lock: lock });
+            _ = opened.set(Ok(Opened::open(&place, sizes, &written_out)?));
+            return Ok(Self { opened, creation: None, written_out, _lock: lock });
         }
-        let (later, dir) = (Arc::clone(&opened), dir.to_owned());
+        let (later, told) = (Arc::clone(&opened), Arc::clone(&written_out));
+        let dir = dir.to_owned();
         let creation = std::thread::Builder::new()
             .name("kv-create".to_owned())
-            .spawn(move || _ = later.set(create(&dir, sizes)))?;
-        Ok(Self { opened, creation: Some(creation), _lock: lock })
+            .spawn(move || _ = later.set(create(&dir, sizes, &told)))?;
+        Ok(Self { opened, creation: Some(creation), written_out, _lock: lock })
     }
 
     fn opened(&self) -> Result<&Opened, KvError> {
@@ -101,8 +107,10 @@ impl Disk {
         low: Bound<Bytes>,
         high: Bound<Bytes>,
     ) -> Result<Option<fjall::Iter>, KvError> {
-        let range =
-            |opened: &Opened| opened.database.snapshot().range(&opened.records, (low, high));
+        let range = |opened: &Opened| {
+            let read = || opened.database.snapshot().range(&opened.records, (low, high));
+            opened.quiet.read(read)
+        };
         Ok(self.readable()?.map(range))
     }
 
@@ -114,6 +122,7 @@ impl Disk {
             Reach::System => Some(PersistMode::Buffer),
             Reach::Disk => Some(PersistMode::SyncData),
         };
+        let (bytes, count) = (batch.bytes(), batch.len());
         let mut writes = opened.database.batch().durability(mode);
         for (place, value) in batch.writes {
             match value {
@@ -121,7 +130,14 @@ impl Disk {
                 None => writes.remove(&opened.records, &*place),
             }
         }
-        Ok(writes.commit()?)
+        writes.commit()?;
+        opened.quiet.wrote(bytes, count);
+        Ok(())
+    }
+
+    /// See [`crate::Kv::written_out`].
+    pub(crate) async fn written_out(&self) {
+        self.written_out.notified().await;
     }
 
     pub(crate) async fn sync(&self) -> Result<(), KvError> {
@@ -159,7 +175,7 @@ impl Drop for Disk {
 }
 
 impl Opened {
-    fn open(place: &Path, sizes: Sizes) -> Result<Self, KvError> {
+    fn open(place: &Path, sizes: Sizes, written_out: &Arc<Notify>) -> Result<Self, KvError> {
         let database = Database::builder(place)
             .cache_size(sizes.cache_bytes)
             .max_journaling_size(JOURNAL_BYTES)
@@ -174,8 +190,10 @@ impl Opened {
         let records = database.keyspace("records", options)?;
         let syncer = Syncer::start(database.clone(), place)?;
         let journal = Mutex::new(Journal::of(place));
-        let room = Room::new(place, sizes.reserve_bytes)?;
-        Ok(Self { database, records, syncer, journal, room })
+        let room = Arc::new(Room::new(place, sizes.reserve_bytes)?);
+        let (written_out, of_quiet) = (Arc::clone(written_out), Arc::clone(&room));
+        let quiet = Quiet::new(database.clone(), records.clone(), of_quiet, written_out);
+        Ok(Self { database, records, syncer, journal, room, quiet })
     }
 }
 
@@ -190,7 +208,7 @@ fn lock(dir: &Path) -> Result<File, KvError> {
 
 /// Creates the database under a mark that is on disk before it and gone after it, also from disk:
 /// the engine cannot go on with a half-created one.
-fn create(dir: &Path, sizes: Sizes) -> Result<Opened, KvError> {
+fn create(dir: &Path, sizes: Sizes, written_out: &Arc<Notify>) -> Result<Opened, KvError> {
     let (mark, place) = (dir.join(CREATING), dir.join("records"));
     File::create(&mark)?;
     let here = File::open(dir)?;
@@ -198,7 +216,7 @@ fn create(dir: &Path, sizes: Sizes) -> Result<Opened, KvError> {
     if place.try_exists()? {
         fs::remove_dir_all(&place)?;
     }
-    let opened = Opened::open(&place, sizes)?;
+    let opened = Opened::open(&place, sizes, written_out)?;
     here.sync_all()?; // its directory's name
     fs::remove_file(&mark)?;
     here.sync_all()?;

@@ -147,6 +147,15 @@ impl Kv {
         }
     }
 
+    /// Waits until records that nobody added to any more were sorted onto the disk, which frees
+    /// memory. For one who waits: what nobody waited for is told once, to who waits next.
+    pub async fn written_out(&self) {
+        match &*self.engine {
+            Engine::Disk(disk) => disk.written_out().await,
+            Engine::Memory(_) => std::future::pending().await,
+        }
+    }
+
     /// Makes all who call [`Self::sync`] wait until what is answered is dropped, as a slow disk
     /// does: for tests. `None` on a disk, which has its own pace, and while it is held already.
     pub fn hold_flushes(&self) -> Option<HeldFlush> {

@@ -19,6 +19,7 @@ mod journal;
 mod keyspace;
 mod kv;
 mod memory;
+mod quiet;
 mod range;
 mod room;
 mod syncer;

@@ -44,8 +44,7 @@ impl Room {
             return Ok(());
         }
         let reserve = if batch.frees_room() { self.reserve / 2 } else { self.reserve };
-        let disk = rustix::fs::fstatvfs(&self.place).map_err(io::Error::from)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = self.free()?;
         if free >= self.reserve.saturating_add(AMPLE) {
             self.ample_until.store(micros(now + AMPLE_FOR), order);
         }
@@ -53,6 +52,16 @@ impl Room {
             true => Err(KvError::Full(free >> 20)),
             false => Ok(()),
         }
+    }
+
+    /// True when there is room to sort what is in memory.
+    pub(crate) fn is_ample(&self) -> Result<bool, KvError> {
+        Ok(self.free()? >= self.reserve)
+    }
+
+    fn free(&self) -> io::Result<u64> {
+        let disk = rustix::fs::fstatvfs(&self.place)?;
+        Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
     }
 }
 

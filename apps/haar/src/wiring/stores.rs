@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::{Stream, StreamExt as _, stream};
 use haar_blobs::Blobs;
 use haar_clock::IdSource;
 use haar_kernel::Settings;
@@ -18,6 +19,8 @@ pub(crate) struct Stores {
     pub(crate) kv: Kv,
     /// Customer bytes.
     pub(crate) blobs: Blobs,
+    /// What keeps the ledger's rows on disk.
+    rows: Option<Arc<FjallStore>>,
     /// Removed when the cloud stops.
     temporary: Option<PathBuf>,
 }
@@ -35,21 +38,35 @@ impl Stores {
         if settings.ephemeral {
             make_own(dir).map_err(|error| said(&error))?;
             let (ledger, kv) = (Ledger::ephemeral(tables), Kv::ephemeral());
-            return Ok(Self { ledger, kv, blobs: blobs()?, temporary: Some(dir.clone()) });
+            return Ok(Self {
+                ledger,
+                kv,
+                blobs: blobs()?,
+                rows: None,
+                temporary: Some(dir.clone()),
+            });
         }
         make_private(dir)?;
         let store = FjallStore::open(&dir.join("ledger")).map_err(|error| match error {
             StoreError::Locked(_) => in_use(dir),
             other => said(&other),
         })?;
-        let ledger = Ledger::open(tables, Arc::new(store)).map_err(|error| said(&error))?;
+        let store = Arc::new(store);
+        let ledger = Ledger::open(tables, Arc::clone(&store) as _).map_err(|error| said(&error))?;
         let kv = Kv::open(&dir.join("kv")).map_err(|error| match error {
             KvError::Locked(_) => in_use(dir),
             other => said(&other),
         })?;
         // last, when the others' locks say that no other haar is at work here
         let blobs = blobs()?;
-        Ok(Self { ledger, kv, blobs, temporary: None })
+        Ok(Self { ledger, kv, blobs, rows: Some(store), temporary: None })
+    }
+
+    /// An item whenever a store has let go of memory.
+    pub(crate) fn lettings_go(&self) -> impl Stream<Item = ()> + Unpin {
+        let of_records = stream::repeat(()).then(|()| self.kv.written_out());
+        let of_rows = stream::iter(self.rows.iter().cycle()).then(|rows| rows.written_out());
+        stream::select(Box::pin(of_records), Box::pin(of_rows))
     }
 
     /// Writes what waits; removes what was temporary.
@@ -57,7 +74,7 @@ impl Stores {
         if let Err(error) = self.kv.sync().await {
             tracing::error!(%error, "could not write the last records");
         }
-        drop((self.ledger, self.kv, self.blobs));
+        drop((self.ledger, self.rows, self.kv, self.blobs));
         if let Some(dir) = self.temporary {
             let _ = std::fs::remove_dir_all(dir); // best effort: it lies in a temporary directory
         }

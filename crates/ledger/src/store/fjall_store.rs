@@ -25,6 +25,12 @@ impl FjallStore {
         let rows = kv.keyspace("rows")?;
         Ok(Self { kv, rows })
     }
+
+    /// Waits until rows that nobody added to any more were sorted onto the disk; see
+    /// [`Kv::written_out`].
+    pub async fn written_out(&self) {
+        self.kv.written_out().await;
+    }
 }
 
 impl FjallStore {
