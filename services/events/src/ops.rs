@@ -15,10 +15,10 @@ mod target;
 use std::sync::Arc;
 
 use haar_kernel::{Call, Listing};
-use haar_ledger::{Row, Snapshot};
+use haar_ledger::{Row, Snapshot, Tx};
 use haar_wire::{AwsError, Operation, Shape, text_member};
 
-use crate::refusal::bad_token;
+use crate::refusal::{bad_token, too_many};
 use crate::state::NameKey;
 
 pub(crate) use destination::connection;
@@ -41,6 +41,15 @@ fn named<'s, R: Row<Key = NameKey>>(
         account == call.account && region == call.region
     };
     snapshot.range::<R>(NameKey::own(call, "")..).take_while(own)
+}
+
+/// Refuses one more row of a kind where the caller's account has so many in its region.
+fn check_count<R: Row<Key = NameKey>>(tx: &Tx, call: &Call, most: usize) -> Result<(), AwsError> {
+    // all accounts together seldom have as many
+    match tx.len::<R>() >= most && named::<R>(tx, call).count() >= most {
+        true => Err(too_many()),
+        false => Ok(()),
+    }
 }
 
 /// The ARN of an archive, a replay, a connection or an API destination that a call names.

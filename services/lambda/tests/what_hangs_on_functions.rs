@@ -302,9 +302,12 @@ async fn a_mapping_is_created_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn what_a_mapping_is_given_empty_is_taken_away() {
+async fn what_a_mapping_is_given_empty_is_taken_away_and_its_concurrency_is_its_own() {
     let house = House::new();
     house.function("f").await;
+    // more than the function has: the two are independent
+    let one = json!({ "FunctionName": "f", "ReservedConcurrentExecutions": 1 });
+    house.ok::<PutFunctionConcurrency>(one).await;
     let limit = json!({ "ScalingConfig": { "MaximumConcurrency": 2 } });
     let mut create = json!({ "FunctionName": "f", "EventSourceArn": QUEUE });
     create["ScalingConfig"] = limit["ScalingConfig"].clone();

@@ -12,9 +12,9 @@ use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
 use haar_wire::{AwsError, Json, to_json};
 
-use super::{listing, named};
+use super::{check_count, listing, named};
 use crate::Events;
-use crate::refusal::{exists, invalid, not_found, too_many};
+use crate::refusal::{exists, invalid, not_found};
 use crate::rules::auth::{member, merged, shown};
 use crate::state::{ConnectionRow, NameKey};
 
@@ -82,9 +82,7 @@ impl Command<CreateConnection> for Events {
         let kind = input.authorization_type;
         let parameters = merged(Json::Null, to_json(&input.auth_parameters), kind);
         check(&parameters, kind)?;
-        if named::<ConnectionRow>(tx, call).count() >= CONNECTIONS_MAX {
-            return Err(too_many());
-        }
+        check_count::<ConnectionRow>(tx, call, CONNECTIONS_MAX)?;
         let row = ConnectionRow {
             sealed: self.sealed(call, &key, &parameters),
             key,

@@ -12,9 +12,9 @@ use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
 use haar_wire::AwsError;
 
-use super::{listing, named};
+use super::{check_count, listing, named};
 use crate::Events;
-use crate::refusal::{exists, invalid, not_found, too_many};
+use crate::refusal::{exists, invalid, not_found};
 use crate::state::{ConnectionRow, DestinationRow, NameKey};
 
 /// Calls a second where nobody says. *Amazon EventBridge User Guide > API destinations*.
@@ -76,9 +76,7 @@ impl Command<CreateApiDestination> for Events {
         }
         check_connection(tx, &input.connection_arn)?;
         check_endpoint(&input.invocation_endpoint)?;
-        if named::<DestinationRow>(tx, call).count() >= DESTINATIONS_MAX {
-            return Err(too_many());
-        }
+        check_count::<DestinationRow>(tx, call, DESTINATIONS_MAX)?;
         let row = DestinationRow {
             key,
             id: call.ids.uuid(),

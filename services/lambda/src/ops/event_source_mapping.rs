@@ -39,10 +39,6 @@ impl Flow<CreateEventSourceMapping> for Lambda {
         let snapshot = self.doors.ledger.snapshot();
         let (account, region) = (&call.account, &call.region);
         let found = resolve(&snapshot, account, region, &input.function_name, None, 0.0)?;
-        event_source::check_poller_concurrency(
-            input.scaling_config.as_ref().and_then(|one| one.maximum_concurrency),
-            found.function.reserved_concurrency,
-        )?;
         let function = QualifiedKey::new(&found.function.key, found.qualifier.as_deref());
         check_twin(&snapshot, &function, input.event_source_arn.as_deref())?;
         if let Some(arn) = input.event_source_arn.as_deref() {

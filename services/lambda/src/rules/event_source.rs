@@ -216,23 +216,6 @@ fn check_batch(kind: SourceKind, asked: &Asked) -> Result<(), Refusal> {
     }
 }
 
-/// `MaximumConcurrency` of a mapping: 2 to 1,000.
-///
-/// # Errors
-/// With AWS's words.
-pub fn check_poller_concurrency(
-    maximum: Option<i32>,
-    reserved: Option<u32>,
-) -> Result<(), Refusal> {
-    let (Some(maximum), Some(reserved)) = (maximum, reserved) else { return Ok(()) };
-    if i64::from(maximum) > i64::from(reserved) {
-        return Err(Refusal::invalid(
-            "MaximumConcurrency must not be greater than the function's reserved concurrency.",
-        ));
-    }
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
