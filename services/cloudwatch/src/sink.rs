@@ -35,7 +35,7 @@ pub(crate) async fn flush_always(store: Arc<MetricStore>, clock: Clock) {
     loop {
         store.arrived().await;
         clock.sleep(FLUSH_EVERY).await;
-        if let Err(error) = store.flush() {
+        if let Err(error) = store.write_out().await {
             tracing::error!(%error, "could not write metric values");
         }
     }

@@ -11,6 +11,7 @@ mod sweep;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -30,6 +31,9 @@ use crate::rules::unit::Unit;
 
 /// Digests that may wait in memory; what comes beyond is dropped, with a warning.
 const PENDING_COUNT_MAX: usize = 200_000;
+
+/// Digests that are written where a thread must not wait: each takes a look into the records.
+const HERE_COUNT_MAX: usize = 64;
 
 /// All metrics of this haar.
 pub(crate) struct MetricStore {
@@ -175,6 +179,16 @@ impl MetricStore {
         written
     }
 
+    /// The same for async workers, which have others to serve: aside where much waits, or somebody
+    /// is at it.
+    pub(crate) async fn write_out(self: &Arc<Self>) -> Result<(), KvError> {
+        if self.pending.lock().count <= HERE_COUNT_MAX && !self.writing.is_locked() {
+            return self.flush();
+        }
+        let store = Arc::clone(self);
+        self.aside(move || store.flush()).await
+    }
+
     fn write(&self, pending: &Pending) -> Result<(), KvError> {
         let mut batch = Batch::new();
         for (metric, points) in &pending.metrics {
@@ -198,8 +212,8 @@ impl MetricStore {
     }
 
     /// Waits until all that was recorded is on disk.
-    pub(crate) async fn sync(&self) -> Result<(), KvError> {
-        self.flush()?;
+    pub(crate) async fn sync(self: &Arc<Self>) -> Result<(), KvError> {
+        self.write_out().await?;
         self.kv.sync().await
     }
 

@@ -22,7 +22,7 @@ const RECENTLY: Duration = Duration::from_secs(3 * 3600);
 /// AWS docs: *CloudWatch API Reference > ListMetrics*.
 impl Flow<ListMetrics> for Cloudwatch {
     async fn flow(self: Arc<Self>, call: Call, input: ListMetricsInput) -> Answer<ListMetrics> {
-        self.store.flush().map_err(refusal::fault)?;
+        self.store.write_out().await.map_err(refusal::fault)?;
         let silence = if input.recently_active.is_some() { RECENTLY } else { SILENCE_MAX };
         let since = call.now - silence;
         let filters = input.dimensions.unwrap_or_default();

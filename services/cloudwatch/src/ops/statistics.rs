@@ -38,7 +38,7 @@ impl Flow<GetMetricStatistics> for Cloudwatch {
         let place = (&call.account, &call.region);
         let metric = MetricKey::new(place, &input.namespace, &input.metric_name, dimensions);
 
-        self.store.flush().map_err(refusal::fault)?;
+        self.store.write_out().await.map_err(refusal::fault)?;
         let span = Span {
             start: first_period(input.start_time, period, call.now),
             end: input.end_time,

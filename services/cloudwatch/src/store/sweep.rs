@@ -21,8 +21,7 @@ impl MetricStore {
     /// removes what is older than all; answers how many metrics had something due. Doing it again
     /// changes nothing. Others write between two metrics.
     pub(crate) async fn sweep(self: &Arc<Self>, now: Timestamp) -> Result<usize, KvError> {
-        let store = Arc::clone(self);
-        self.aside(move || store.flush()).await?;
+        self.write_out().await?;
         let (mut after, mut swept) = (None, 0);
         loop {
             let store = Arc::clone(self);

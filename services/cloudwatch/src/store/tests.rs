@@ -5,7 +5,7 @@ use haar_clock::IdSource;
 use haar_kv::Kv;
 use haar_types::{AccountId, Region, Timestamp};
 
-use super::{MetricKey, MetricStore, Point, Span, encode};
+use super::{HERE_COUNT_MAX, MetricKey, MetricStore, Point, Span, encode};
 use crate::rules::digest::Digest;
 use crate::rules::period::Resolution;
 use crate::rules::unit::Unit;
@@ -50,6 +50,27 @@ fn values_are_found_by_period_before_and_after_a_restart() {
     assert_eq!(sums(&other, "x", 5 * MINUTE), [(0, 15.0)]);
     assert_eq!(sums(&other, "x", Duration::from_secs(10)), []);
     assert_eq!(sums(&other, "y", MINUTE), []);
+}
+
+#[tokio::test]
+async fn few_values_are_written_at_once_and_many_aside() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(store(&Kv::open(dir.path()).unwrap()));
+    for (count, at_once) in [(HERE_COUNT_MAX, true), (HERE_COUNT_MAX + 1, false)] {
+        (0..count).for_each(|number| add(&store, &number.to_string(), NOON, 1.0));
+        let mut writing = std::pin::pin!(store.write_out());
+        let is_done = tokio::select! {
+            biased;
+            written = &mut writing => { written.unwrap(); true }
+            () = std::future::ready(()) => false,
+        };
+        assert_eq!(is_done, at_once, "{count}");
+        if !is_done {
+            writing.await.unwrap();
+        }
+    }
+    assert_eq!(sums(&store, "0", MINUTE), [(0, 2.0)]);
+    assert_eq!(sums(&store, &HERE_COUNT_MAX.to_string(), MINUTE), [(0, 1.0)]);
 }
 
 #[test]
