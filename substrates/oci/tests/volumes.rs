@@ -5,13 +5,15 @@
 mod house;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 
 use haar_images::OciLayout;
 use haar_images::build::{self, Compression};
 use haar_substrate::{
-    ContainerSpec, ImageConfig, ImageId, ImageRef, ImageStore as _, Mount, Root, SandboxId,
-    Substrate, SubstrateError, Volume, VolumeSource,
+    ContainerSpec, ExecSpec, ImageConfig, ImageId, ImageRef, ImageStore as _, Mount, Root,
+    SandboxId, Substrate, SubstrateError, Volume, VolumeSource,
 };
 use haar_substrate_oci::OciSubstrate;
 use house::{House, container, text};
@@ -24,6 +26,22 @@ async fn image(house: &House) -> ImageId {
     let layer = layer.file("var/data/sub/deep", 0o600, b"deep\n");
     let layer = layer.symlink("var/data/link", "seed").symlink("var/data/away", "/etc/passwd");
     pull(house, "volumes", layer).await
+}
+
+/// An image whose volume takes a while to be filled.
+async fn full(house: &House) -> ImageId {
+    let mut layer = build::busybox().unwrap().dir("var/data/", 0o755);
+    for number in 0..2_000 {
+        layer = layer.file(&format!("var/data/{number}"), 0o644, b"one of many");
+    }
+    pull(house, "full", layer).await
+}
+
+/// A container of that image, whose start takes as long.
+fn slow(house: &House, full: &ImageId) -> ContainerSpec {
+    let slow = container(house, "slow", "exec sleep 1000");
+    // so its volume is a copy
+    ContainerSpec { root: Root::Image(full.clone()), read_only_root: true, ..slow }
 }
 
 async fn pull(house: &House, name: &str, layer: build::Layer) -> ImageId {
@@ -128,17 +146,11 @@ async fn a_volume_in_the_place_of_an_images_begins_with_its_content_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_container_that_is_stopped_before_its_start_has_its_turn_does_not_start() {
     let Some(house) = House::new().await else { return };
-    let mut layer = build::busybox().unwrap().dir("var/data/", 0o755);
-    for number in 0..2_000 {
-        layer = layer.file(&format!("var/data/{number}"), 0o644, b"one of many");
-    }
-    let full = pull(&house, "full", layer).await;
+    let full = full(&house).await;
     house.crash(async |substrate| {
         let (spec, _) = house.task("stopped");
         let id = substrate.ensure(spec).await.unwrap().id;
-        let mut slow = container(&house, "slow", "exec sleep 1000");
-        slow.root = Root::Image(full.clone());
-        slow.read_only_root = true; // its volume is a copy
+        let slow = slow(&house, &full);
         let clock = haar_clock::Clock::system();
         let others = async {
             clock.sleep(Duration::from_millis(50)).await;
@@ -167,6 +179,59 @@ async fn a_container_that_is_stopped_before_its_start_has_its_turn_does_not_star
         substrate.start(&id, late).await.unwrap();
         assert_eq!(substrate.wait(&id, "late").await.unwrap().code, Some(3));
         substrate.remove(&id, Duration::ZERO).await.unwrap();
+    });
+    house.until_nothing_is_left().await;
+}
+
+/// A container whose directory's name begins so is being started.
+fn has_begun(house: &House, name: &str) -> bool {
+    let of = |dir: &std::path::Path| std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let sandboxes = house.config.state_dir.join("sandboxes");
+    let mut all = of(&sandboxes).flat_map(|sandbox| of(&sandbox.path()));
+    all.any(|entry| entry.file_name().to_string_lossy().starts_with(name))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn starts_that_wait_for_one_that_takes_long_hold_up_nobody_else() {
+    let Some(house) = House::new().await else { return };
+    let full = full(&house).await;
+    house.crash(async |substrate| {
+        let other = substrate.ensure(house.task("other").0).await.unwrap().id;
+        substrate.start(&other, container(&house, "main", "exec sleep 1000")).await.unwrap();
+        let id = substrate.ensure(house.task("slow").0).await.unwrap().id;
+        let clock = haar_clock::Clock::system();
+        let has_started = AtomicBool::new(false);
+        let begun = async || {
+            while !has_begun(&house, "slow.") {
+                clock.sleep(Duration::from_millis(1)).await;
+            }
+        };
+        let late = async {
+            begun().await;
+            let names = (0..8).map(|number| format!("late{number}"));
+            let late = names.map(|name| {
+                let late = container(&house, &name, "exec sleep 1000");
+                substrate.start(&id, late)
+            });
+            futures_util::future::join_all(late).await
+        };
+        let command = async {
+            begun().await;
+            clock.sleep(Duration::from_millis(20)).await; // the others have been asked for
+            let command = substrate.exec(&other, "main", ExecSpec::new(&["true"])).await.unwrap();
+            let exit = command.wait().await.unwrap();
+            assert!(!has_started.load(SeqCst), "the command waited for the slow one");
+            exit
+        };
+        let slow = async {
+            substrate.start(&id, slow(&house, &full)).await.unwrap();
+            has_started.store(true, SeqCst);
+        };
+        let ((), late, exit) = tokio::join!(slow, late, command);
+        assert_eq!(exit.code, Some(0));
+        late.into_iter().for_each(|started| drop(started.unwrap()));
+        substrate.remove(&id, Duration::ZERO).await.unwrap();
+        substrate.remove(&other, Duration::ZERO).await.unwrap();
     });
     house.until_nothing_is_left().await;
 }

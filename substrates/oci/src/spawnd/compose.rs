@@ -150,15 +150,15 @@ pub(super) fn start(
         reason: "this sandbox takes no more containers".to_owned(),
     })?;
     helper.state.lock().pool.note_taken();
-    let work = || {
-        let _one = composed.starting.lock();
-        start_alone(helper, number, sandbox, (spec, image))
-    };
     // others may be in its way, and use up its part of the processor; or much is to be copied
     let is_first = sandbox.units.lock().is_empty();
-    let made = match is_first && image.is_none_or(|image| image.volumes.is_empty()) {
-        true => work(),
-        false => step_aside(helper, work),
+    let is_short = is_first && image.is_none_or(|image| image.volumes.is_empty());
+    let made = match is_short.then(|| composed.starting.try_lock()).flatten() {
+        Some(_one) => start_alone(helper, number, sandbox, (spec, image)),
+        None => step_aside(helper, || {
+            let _one = composed.starting.lock();
+            start_alone(helper, number, sandbox, (spec, image))
+        }),
     };
     if sandbox.removal.lock().is_none() {
         let is_stopped = composed.beginnings.is_stopped(number);
