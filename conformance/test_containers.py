@@ -84,6 +84,23 @@ def test_a_task_runs_is_reached_on_its_own_address_logs_and_stops(containers):
     assert containers.lines("web", arn) == ["serving as web", "stopping"]
 
 
+def test_idle_connections_to_the_metadata_endpoint_make_room(containers):
+    """A program may keep more connections open than a task may have: others are answered."""
+    script = """busybox mkfifo /hold; busybox sleep 1000 > /hold &
+        while [ $((count += 1)) -le 260 ]; do
+            busybox nc 169.254.170.2 80 < /hold > /dev/null 2>&1 &
+        done
+        busybox sleep 2
+        for try in 1 2 3 4 5; do
+            printf "GET ${ECS_CONTAINER_METADATA_URI_V4#http://169.254.170.2}/task HTTP/1.0\\r\\n\\r\\n" |
+                busybox nc -w 3 169.254.170.2 80 | busybox grep -q TaskARN && echo answered
+        done"""
+    containers.define("crowded", script)
+    arn = containers.run("crowded")
+    containers.wait(arn, "STOPPED")
+    assert containers.lines("crowded", arn) == ["answered"] * 5
+
+
 @pytest.mark.skipif(
     tuple(int(part) for part in platform.release().split("-")[0].split(".")[:2]) < (6, 3),
     reason="users of one's own need Linux 6.3",

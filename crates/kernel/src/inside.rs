@@ -1,4 +1,4 @@
-//! haar's own API, for programs inside sandboxes.
+//! What answers programs inside sandboxes: haar's own API, and what tells tasks of themselves.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ pub trait ApiDoor: Send + Sync + 'static {
     fn make_room(&self, sandbox: &SandboxId);
 }
 
-/// Leads what connects inside a sandbox to haar's API. Where it has [`INSIDE_MAX`] connections
+/// Leads what connects inside a sandbox to what answers there. Where it has [`INSIDE_MAX`] connections
 /// already those that are idle make room, and where none is the next waits.
 pub async fn serve_inside(
     door: Arc<dyn ApiDoor>,

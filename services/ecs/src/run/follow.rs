@@ -7,32 +7,26 @@ use std::net::SocketAddrV4;
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_clock::Clock;
 use haar_ecs_contract::model::{ContainerDefinition, LogDriver};
 use haar_kernel::serve_inside;
 use haar_substrate::{Exit, SandboxId};
 use haar_types::Timestamp;
 use parking_lot::Mutex;
 use serde_json::Value;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use super::door::Door;
 use super::environment::API;
 use super::logs::Shipper;
 use super::prepare::stream;
-use super::{http, metadata};
 use crate::Ecs;
 use crate::rules::awslogs::AwsLogs;
 use crate::state::{DefinitionRow, TaskKey, TaskRow, TaskStatus, sandbox_name};
 
 /// How long the rest of a stopped task's output may take to be shipped. *Ours*.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
-
-/// Most connections that a task may have to its metadata endpoint.
-const CONNECTIONS_MAX: usize = 256;
-/// How long to wait when a connection could not be taken.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// One run of a container: its task, its name, its attempt.
 type RunKey = (TaskKey, String, u32);
@@ -145,20 +139,8 @@ impl Ecs {
         let (room, key) = (Arc::clone(self), row.key.clone());
         let metadata = tokio::spawn(async move {
             let Some(listener) = room.listener(&key, room.metadata_at()).await else { return };
-            let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-            loop {
-                let (stream, place) = accept(&room.doors.clock, &listener, &places).await;
-                let (room, key) = (Arc::clone(&room), key.clone());
-                let clock = room.doors.clock.clone();
-                let served = http::serve(clock, stream, move |asked| {
-                    let (room, key) = (Arc::clone(&room), key.clone());
-                    async move { metadata::answer(&room, &key, &asked).await }
-                });
-                tokio::spawn(async move {
-                    served.await;
-                    drop(place);
-                });
-            }
+            let (clock, id) = (room.doors.clock.clone(), SandboxId(sandbox_name(&key)));
+            serve_inside(Arc::new(Door::new(room, key)), clock, id, listener).await;
         });
         let (room, key) = (Arc::clone(self), row.key.clone());
         let api = tokio::spawn(async move {
@@ -228,25 +210,4 @@ impl Ecs {
             }
         }
     }
-}
-
-/// The next connection, once there is a place for it.
-async fn accept(
-    clock: &Clock,
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> (TcpStream, OwnedSemaphorePermit) {
-    loop {
-        let place = Arc::clone(places).acquire_owned().await.expect("nobody closes it");
-        match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
-            Err(error) => pause(clock, &error).await,
-        }
-    }
-}
-
-/// Out of descriptors, or a caller that went: the next may come through.
-async fn pause(clock: &Clock, error: &std::io::Error) {
-    tracing::debug!(%error, "could not accept a task's connection");
-    clock.sleep(ACCEPT_PAUSE).await;
 }

@@ -3,6 +3,7 @@
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::pin;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,6 +16,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio::sync::oneshot;
 
 /// How long a connection may be without a request.
 const IDLE_MAX: Duration = Duration::from_secs(30);
@@ -43,9 +45,14 @@ impl Reply {
     }
 }
 
-/// Serves one connection. `answer` gets each request; `None`: there is no such.
-pub(super) async fn serve<F, A>(clock: Clock, stream: TcpStream, answer: F)
-where
+/// Serves one connection until it is to leave: then a request under way is still answered.
+/// `answer` gets each request; `None`: there is no such.
+pub(super) async fn serve<F, A>(
+    clock: Clock,
+    stream: TcpStream,
+    leave: oneshot::Receiver<()>,
+    answer: F,
+) where
     F: Fn(Asked) -> A + Send + Sync + 'static,
     A: Future<Output = Option<Reply>> + Send,
 {
@@ -62,8 +69,15 @@ where
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(IDLE_MAX);
     builder.half_close(true); // who has no more to ask waits for the answer all the same
-    let connection = builder.serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = connection.await {
+    let mut connection = pin!(builder.serve_connection(TokioIo::new(stream), service));
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        _ = leave => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = ended {
         tracing::debug!(%error, "a connection inside a task ended");
     }
 }
