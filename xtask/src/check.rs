@@ -73,9 +73,7 @@ fn generated() -> Outcome {
 
 /// Where `conformance/prepare` has put botocore.
 fn botocore() -> Result<PathBuf, String> {
-    let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| tree::root().join("target"), PathBuf::from);
-    let lib = target.join("clients/venv/lib");
+    let lib = tree::target().join("clients/venv/lib");
     let folders = std::fs::read_dir(&lib).map_err(|e| format!("{}: {e}", lib.display()))?;
     let mut found = folders.flatten().map(|folder| folder.path().join("site-packages/botocore"));
     found.find(|path| path.exists()).ok_or_else(|| format!("no botocore in {}", lib.display()))

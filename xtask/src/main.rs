@@ -7,6 +7,7 @@ mod dashboard;
 mod generate;
 mod graph;
 mod jar;
+mod release;
 mod tidy;
 mod tree;
 
@@ -44,6 +45,11 @@ const CHORES: &[Chore] = &[
         run: generate::run,
     },
     Chore { name: "graph", about: "which crate depends on which, by ring", run: graph::run },
+    Chore {
+        name: "release",
+        about: "the binary to hand out: built, trained by the benchmark, built again",
+        run: release::run,
+    },
     Chore {
         name: "tidy",
         about: "arrows between rings, file sizes, docs, operation lists",

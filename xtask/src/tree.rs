@@ -11,6 +11,12 @@ pub(crate) fn root() -> PathBuf {
     manifest.parent().expect("xtask is a folder of the workspace").to_path_buf()
 }
 
+/// Where cargo puts what it builds.
+pub(crate) fn target() -> PathBuf {
+    let folder = std::env::var_os("CARGO_TARGET_DIR");
+    folder.map_or_else(|| root().join("target"), PathBuf::from)
+}
+
 /// One text file of the tree.
 pub(crate) struct SourceFile {
     /// From the root, with `/`.
@@ -99,7 +105,7 @@ fn package(document: &Value, root: &Path) -> Package {
 }
 
 /// What a program prints; its complaint when it fails.
-fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
+pub(crate) fn output(program: &str, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new(program).args(arguments).current_dir(root()).output();
     let output = output.map_err(|error| format!("could not run {program}: {error}"))?;
     if !output.status.success() {
