@@ -27,7 +27,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     train(&counting, arguments.iter().any(|argument| argument == "--quick"))?;
     println!("── the binary");
     let profile = compiler.merge(&counts)?;
-    let trained = compiler.build(&work, &["haar"], &format!("-Cprofile-use={}", profile.display()))?;
+    let trained =
+        compiler.build(&work, &["haar"], &format!("-Cprofile-use={}", profile.display()))?;
     println!("{}", trained.join("haar").display());
     Ok(())
 }

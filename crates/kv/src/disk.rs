@@ -19,6 +19,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::journal::Journal;
+use crate::lately::Lately;
 use crate::quiet::Quiet;
 use crate::room::Room;
 use crate::syncer::{self, Syncer};
@@ -49,6 +50,7 @@ struct Opened {
     database: Database,
     /// All keyspaces in one of the engine's: each more costs twenty flushes and its own memory.
     records: Keyspace,
+    lately: Lately,
     syncer: Syncer,
     /// For those who flush on their own thread.
     journal: Mutex<Journal>,
@@ -98,7 +100,8 @@ impl Disk {
         let Some(opened) = self.readable()? else {
             return Ok(None);
         };
-        Ok(opened.records.get(place)?.map(|value| Bytes::copy_from_slice(&value)))
+        let copied = |value: fjall::Slice| Bytes::copy_from_slice(&value);
+        opened.lately.get(place, || Ok(opened.records.get(place)?.map(copied)))
     }
 
     /// Reads as of now. The engine's own `Keyspace::range` would show later writes too.
@@ -117,6 +120,7 @@ impl Disk {
     pub(crate) fn apply(&self, batch: Batch, reach: Reach) -> Result<(), KvError> {
         let opened = self.opened()?;
         opened.room.check(&batch)?;
+        let _writing = opened.lately.writing(batch.writes.keys());
         let mode = match reach {
             Reach::Readers => None,
             Reach::System => Some(PersistMode::Buffer),
@@ -161,6 +165,7 @@ impl Disk {
 
     pub(crate) fn clear(&self) -> Result<(), KvError> {
         let opened = self.opened()?;
+        let _writing = opened.lately.writing_all();
         opened.records.clear()?;
         Ok(opened.database.persist(PersistMode::SyncData)?)
     }
@@ -193,7 +198,8 @@ impl Opened {
         let room = Arc::new(Room::new(place, sizes.reserve_bytes)?);
         let (written_out, of_quiet) = (Arc::clone(written_out), Arc::clone(&room));
         let quiet = Quiet::new(database.clone(), records.clone(), of_quiet, written_out);
-        Ok(Self { database, records, syncer, journal, room, quiet })
+        let lately = Lately::default();
+        Ok(Self { database, records, lately, syncer, journal, room, quiet })
     }
 }
 

@@ -18,6 +18,7 @@ mod group;
 mod journal;
 mod keyspace;
 mod kv;
+mod lately;
 mod memory;
 mod quiet;
 mod range;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)] // a test ends where it cannot go on
 
+mod lately;
 mod quiet;
 mod tallies;
 
