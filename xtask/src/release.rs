@@ -10,6 +10,9 @@ use std::process::Command;
 
 use crate::{Outcome, tree};
 
+/// What hardly ever runs is not copied into who calls it.
+const COLD: &str = "-Cllvm-args=-inline-cold-callsite-threshold=5";
+
 /// Builds, trains and builds again; says where the binary is.
 ///
 /// `cargo xtask release --quick` trains by requests alone.
@@ -27,8 +30,8 @@ pub(crate) fn run(arguments: &[String]) -> Outcome {
     train(&counting, arguments.iter().any(|argument| argument == "--quick"))?;
     println!("── the binary");
     let profile = compiler.merge(&counts)?;
-    let trained =
-        compiler.build(&work, &["haar"], &format!("-Cprofile-use={}", profile.display()))?;
+    let flags = format!("-Cprofile-use={} {COLD}", profile.display());
+    let trained = compiler.build(&work, &["haar"], &flags)?;
     println!("{}", trained.join("haar").display());
     Ok(())
 }
@@ -64,12 +67,12 @@ impl Compiler {
     }
 
     /// Builds packages for release, in a target folder of their own, and answers where they are.
-    /// With `--target`, what runs while it builds is built without the flag.
-    fn build(&self, target: &Path, packages: &[&str], flag: &str) -> Result<PathBuf, String> {
+    /// With `--target`, what runs while it builds is built without the flags.
+    fn build(&self, target: &Path, packages: &[&str], flags: &str) -> Result<PathBuf, String> {
         let mut command = Command::new("cargo");
         command.args(["build", "--release", "--target", &self.host]);
         command.args(packages.iter().flat_map(|package| ["--package", package]));
-        command.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", flag);
+        command.env("CARGO_TARGET_DIR", target).env("RUSTFLAGS", flags);
         succeed(command.current_dir(tree::root()))?;
         Ok(target.join(&self.host).join("release"))
     }
