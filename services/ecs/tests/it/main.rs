@@ -12,6 +12,7 @@ mod house;
 mod logs;
 mod neighbourhood;
 mod pins;
+mod service_requests;
 mod services;
 mod stories;
 mod tasks;
