@@ -206,6 +206,7 @@ impl Seat {
     /// A request has come.
     pub(crate) fn begin(self: &Arc<Self>) -> Work {
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.is_sent_to.store(false, Ordering::Relaxed); // it sent all of the one before
         Work(Some(Arc::clone(self)))
     }
 }

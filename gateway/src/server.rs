@@ -14,7 +14,7 @@ use haar_wire::Body;
 use http::header::{CONNECTION, EXPECT, HeaderValue};
 use http::request::Parts;
 use http::{Request, Response, StatusCode};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -29,6 +29,7 @@ use crate::admin::{self, AdminPage, json_page};
 use crate::calm::Calm;
 use crate::guard::{self, Stranger};
 use crate::intake::{self, Intake};
+use crate::parting::Unread;
 use crate::patience::Patience;
 use crate::places::{Held, Places, Seated, Visitor};
 
@@ -218,7 +219,12 @@ impl Gateway {
         if let Some(stranger) = stranger
             && !self.welcomes(stranger, site, &host, &parts)
         {
-            return json_page(StatusCode::FORBIDDEN, &json!({ "message": stranger.why() }));
+            let mut answer =
+                json_page(StatusCode::FORBIDDEN, &json!({ "message": stranger.why() }));
+            if !body.is_end_stream() {
+                answer.extensions_mut().insert(Unread);
+            }
+            return answer;
         }
         if let Some(Stranger::Page(_)) = stranger {
             parts.extensions.insert(ForeignPage);

@@ -248,9 +248,10 @@ impl Blobs {
     }
 
     /// Removes every blob that nobody holds, and counts them. `held` is asked after the list of
-    /// blobs was made; `None` where that cannot be told now, and nothing is removed. What was put
-    /// or touched less than `grace` ago stays: whoever did may still be about to say so in a
-    /// commit; so does what there is a [`hold`](Self::hold) on. Of what an earlier process put nobody is. The grace is an hour at most.
+    /// blobs was made; `None` where that cannot be told now, and nothing is removed. What there is
+    /// a [`hold`](Self::hold) on stays. So does what was put or touched less than `grace` ago, an
+    /// hour at most: whoever did may still be about to say so in a commit. Nobody is of what an
+    /// earlier process put.
     ///
     /// # Errors
     /// [`BlobError::Disk`], after all others were removed.
@@ -265,12 +266,13 @@ impl Blobs {
         let Some(held) = held() else { return Ok(0) };
         let (mut count, mut failed) = (0, Ok(()));
         for digest in candidates.into_iter().filter(|digest| !held.contains(digest)) {
-            let aside = self.incoming(); // removed without the lock: a large file takes long
+            let aside; // removed without the locks: a large file takes long
             let recent = self.inner.recent.lock(); // so that nobody puts it meanwhile
             let readers = self.inner.readers.lock(); // nor begins to read it
             if readers.have(&digest) || recent.is_within(&digest, grace, now) {
                 continue;
             }
+            aside = self.incoming();
             match fs::rename(self.path(&digest), &aside.0) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => failed = Err(error),
                 _ => count += 1,

@@ -198,7 +198,9 @@ impl<K: Ord + Clone> Queue<K> {
     }
 
     fn back_off(&mut self, key: K, back_at: Moment) {
-        self.back_off_of.insert(key.clone(), back_at);
+        if let Some(before) = self.back_off_of.insert(key.clone(), back_at) {
+            self.back_offs.remove(&(before, key.clone()));
+        }
         self.back_offs.insert((back_at, key));
     }
 
@@ -286,6 +288,26 @@ mod tests {
         assert_eq!(queue.take(), None);
         queue.succeeded(&"a");
         assert_eq!(queue.take(), Some("a"));
+    }
+
+    #[test]
+    fn a_key_waits_for_one_back_off_though_it_was_due_meanwhile() {
+        let (mut queue, begun) = (Queue::new(), moment());
+        queue.started("a");
+        queue.wake("a", 1);
+        queue.quarantine(&"a", 1, begun);
+        assert_eq!(queue.take(), Some("a"));
+        queue.wake_at("a", Timestamp(30));
+        queue.started("a");
+        queue.quarantine(&"a", 2, begun);
+        queue.advance(Timestamp(30), begun);
+        queue.wake("a", 2); // a back-off of one that is due
+        assert_eq!(queue.take(), Some("a"));
+        queue.started("a");
+        queue.failed(&"a", failure(begun));
+        queue.advance(Timestamp(30), begun.after(DAY));
+        assert_eq!((queue.take(), queue.take()), (Some("a"), None));
+        assert_eq!(queue.next_back_off(), None);
     }
 
     #[test]

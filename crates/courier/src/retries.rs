@@ -30,8 +30,9 @@ pub struct GivenUp {
     pub limit: Option<Exhausted>,
     /// How often it was tried again.
     pub retry_count: u32,
-    /// When.
-    pub at: Timestamp,
+    /// When; none where an earlier version gave it up.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
 }
 
 /// What becomes of a parcel whose dead letter was refused: it is done with, unless the refusal
@@ -43,7 +44,7 @@ pub fn after_dead_letter(
     now: Timestamp,
     payload: impl FnOnce() -> Bytes,
 ) -> Verdict {
-    match may_pass && now.since(given_up.at) < DEAD_LETTER_AGE_MAX {
+    match may_pass && now.since(given_up.at.unwrap_or(parcel.sent_at)) < DEAD_LETTER_AGE_MAX {
         true => {
             let failed_count = parcel.failed_count.saturating_sub(given_up.retry_count);
             let wait = back_off(BACK_OFF_FIRST, BACK_OFF_LONGEST, failed_count);

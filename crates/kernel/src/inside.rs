@@ -31,8 +31,8 @@ pub trait ApiDoor: Send + Sync + 'static {
     fn make_room(&self, sandbox: &SandboxId);
 }
 
-/// Leads what connects inside a sandbox to what answers there. Where it has [`INSIDE_MAX`] connections
-/// already those that are idle make room, and where none is the next waits.
+/// Leads what connects inside a sandbox to what answers there. Where it has [`INSIDE_MAX`]
+/// connections already those that are idle make room, and where none is the next waits.
 pub async fn serve_inside(
     door: Arc<dyn ApiDoor>,
     clock: Clock,

@@ -119,14 +119,14 @@ impl Disk {
 
     pub(crate) fn apply(&self, batch: Batch, reach: Reach) -> Result<(), KvError> {
         let opened = self.opened()?;
-        opened.room.check(&batch)?;
+        let (bytes, count) = (batch.bytes(), batch.len());
+        opened.room.check(&batch, bytes)?;
         let _writing = opened.lately.writing(batch.writes.keys());
         let mode = match reach {
             Reach::Readers => None,
             Reach::System => Some(PersistMode::Buffer),
             Reach::Disk => Some(PersistMode::SyncData),
         };
-        let (bytes, count) = (batch.bytes(), batch.len());
         let mut writes = opened.database.batch().durability(mode);
         for (place, value) in batch.writes {
             match value {

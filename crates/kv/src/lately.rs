@@ -72,8 +72,7 @@ impl Lately {
             let number = shard_of(place);
             let mut shard = self.shards[number].lock();
             writing.enter(number, &mut shard);
-            shard.young.remove(&**place);
-            shard.old.remove(&**place);
+            shard.take_out(place);
         }
         writing
     }
@@ -100,9 +99,19 @@ impl Shard {
         Some(value)
     }
 
+    fn take_out(&mut self, place: &[u8]) {
+        if self.young.is_empty() && self.old.is_empty() {
+            return; // as where nobody reads single records
+        }
+        if let Some(value) = self.young.remove(place) {
+            self.young_bytes = self.young_bytes.saturating_sub(cost(place, &value));
+        }
+        self.old.remove(place); // two who read at once may have kept it in both
+    }
+
     /// Keeps a record; the older half goes when the younger is full.
     fn keep(&mut self, key: Box<[u8]>, value: Bytes) {
-        self.young_bytes += ENTRY_BYTES + key.len() + value.len();
+        self.young_bytes += cost(&key, &value);
         self.young.insert(key, value);
         if self.young_bytes > HALF_BYTES {
             self.old = std::mem::take(&mut self.young);
@@ -136,6 +145,10 @@ impl Drop for Writing<'_> {
             shard.written += 1;
         }
     }
+}
+
+fn cost(place: &[u8], value: &Bytes) -> usize {
+    ENTRY_BYTES + place.len() + value.len()
 }
 
 /// Keys differ at their ends.

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fjall::{AbstractTree as _, Database, Keyspace};
 use parking_lot::{Condvar, Mutex, RwLock};
@@ -20,6 +20,11 @@ const QUIET: Duration = Duration::from_secs(1);
 
 /// Less than so many bytes are not worth a file.
 const WORTH: u64 = 256 << 10;
+
+/// Until so long after a sorting so little is not worth another: whoever writes now and then would
+/// have all that the new files overlap sorted anew each time.
+const REST: Duration = Duration::from_secs(60);
+const LITTLE: u64 = 2 << 20;
 
 /// What a record takes in memory beside its key and its value.
 const RECORD_BYTES: u64 = 128;
@@ -40,6 +45,7 @@ struct Shared {
     room: Arc<Room>,
     /// Written since all was sorted last, roughly.
     bytes: AtomicU64,
+    sorted_at: Mutex<Option<Instant>>,
     /// There is a thread.
     is_awaited: AtomicBool,
     /// Held to read by who is between a snapshot and its first read.
@@ -58,12 +64,13 @@ impl Quiet {
         written_out: Arc<Notify>,
     ) -> Self {
         let bytes = AtomicU64::new(database.write_buffer_size()); // read from the journal
-        let (is_awaited, reading, is_closed, wake) = Default::default();
+        let (sorted_at, is_awaited, reading, is_closed, wake) = Default::default();
         let shared = Shared {
             database,
             records,
             room,
             bytes,
+            sorted_at,
             is_awaited,
             reading,
             is_closed,
@@ -78,7 +85,7 @@ impl Quiet {
     /// Notes a batch that was written.
     pub(crate) fn wrote(&self, bytes: u64, records: usize) {
         let bytes = bytes + records as u64 * RECORD_BYTES;
-        let waiting = self.shared.bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
+        let waiting = self.shared.bytes.fetch_add(bytes, Ordering::SeqCst) + bytes;
         if waiting >= WORTH && self.shared.is_first() {
             self.wait_for_it();
         }
@@ -93,13 +100,12 @@ impl Quiet {
     fn wait_for_it(&self) {
         let shared = Arc::clone(&self.shared);
         let mut thread = self.thread.lock();
-        let started = std::thread::Builder::new()
-            .name("kv-quiet".to_owned())
-            .spawn(move || while shared.wait_and_write() {});
+        let started =
+            std::thread::Builder::new().name("kv-quiet".to_owned()).spawn(move || shared.tend());
         match started {
             Ok(started) => _ = thread.replace(started), // the one before has ended
             // no thread to be had: with a later batch
-            Err(_) => self.shared.is_awaited.store(false, Ordering::Release),
+            Err(_) => self.shared.is_awaited.store(false, Ordering::SeqCst),
         }
     }
 }
@@ -117,26 +123,53 @@ impl Drop for Quiet {
 impl Shared {
     /// True for one who is to wait.
     fn is_first(&self) -> bool {
-        !self.is_awaited.load(Ordering::Relaxed) && !self.is_awaited.swap(true, Ordering::AcqRel)
+        !self.is_awaited.load(Ordering::SeqCst) && !self.is_awaited.swap(true, Ordering::SeqCst)
     }
 
-    /// True when there is something to wait for again.
-    fn wait_and_write(&self) -> bool {
-        let mut seen = self.bytes.load(Ordering::Relaxed);
+    fn tend(&self) {
         loop {
+            let is_done = self.is_quiet() && self.has_written_out();
+            // in one order for all: who adds to it meanwhile looks whether somebody waits
+            self.is_awaited.store(false, Ordering::SeqCst);
+            let is_more = is_done && self.bytes.load(Ordering::SeqCst) >= WORTH;
+            if !is_more || !self.is_first() {
+                return;
+            }
+        }
+    }
+
+    /// Waits until nobody has written for a while, and the last sorting is long enough ago; false
+    /// when the store is closed.
+    #[allow(clippy::disallowed_methods)] // of threads; no state depends on it
+    fn is_quiet(&self) -> bool {
+        loop {
+            let seen = self.bytes.load(Ordering::Relaxed);
             if self.is_closed_within(QUIET) {
                 return false;
             }
-            match std::mem::replace(&mut seen, self.bytes.load(Ordering::Relaxed)) {
-                before if before == seen => break,
-                _ => {}
+            let rest = self
+                .sorted_at
+                .lock()
+                .map_or(Duration::ZERO, |at| REST.saturating_sub(at.elapsed()));
+            match self.bytes.load(Ordering::Relaxed) {
+                now if now != seen => {}
+                now if now < LITTLE && !rest.is_zero() => {
+                    if self.is_closed_within(rest) {
+                        return false;
+                    }
+                }
+                _ => return true,
             }
         }
-        if let Err(error) = self.write_out() {
+    }
+
+    /// False when there is no room, or it did not work: it is tried again with a later batch.
+    fn has_written_out(&self) -> bool {
+        let written_out = self.write_out();
+        written_out.unwrap_or_else(|error| {
             tracing::warn!(%error, "could not sort records onto the disk");
-        }
-        self.is_awaited.store(false, Ordering::Release);
-        self.bytes.load(Ordering::Relaxed) >= WORTH && self.is_first()
+            false
+        })
     }
 
     fn is_closed_within(&self, wait: Duration) -> bool {
@@ -145,22 +178,29 @@ impl Shared {
         *is_closed
     }
 
-    fn write_out(&self) -> Result<(), KvError> {
-        self.bytes.store(0, Ordering::Relaxed);
-        if !self.room.is_ample()? || !self.records.rotate_memtable()? {
-            return Ok(());
+    #[allow(clippy::disallowed_methods)] // of threads; no state depends on it
+    fn write_out(&self) -> Result<bool, KvError> {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        if !self.room.is_ample()? {
+            return Ok(false);
+        }
+        // what came before the engine sorted by itself is counted too
+        if self.records.tree.active_memtable().size() >= WORTH {
+            self.records.rotate_memtable()?;
         }
         for _ in 0..LOOKS_MAX {
-            if self.is_closed_within(LOOK) {
-                return Ok(());
-            }
             if self.records.sealed_memtable_count() == 0 {
                 self.forget()?;
+                self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+                *self.sorted_at.lock() = Some(Instant::now());
                 self.written_out.notify_one();
+                return Ok(true);
+            }
+            if self.is_closed_within(LOOK) {
                 break;
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     /// Has the engine forget earlier states, with the tables in memory that belong to them. It does

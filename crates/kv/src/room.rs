@@ -36,9 +36,9 @@ impl Room {
         Ok(Self { place, reserve, opened_at, ample_until: AtomicU64::new(0) })
     }
 
-    pub(crate) fn check(&self, batch: &Batch) -> Result<(), KvError> {
+    /// Of a batch with so many bytes.
+    pub(crate) fn check(&self, batch: &Batch, bytes: u64) -> Result<(), KvError> {
         let now = self.opened_at.elapsed();
-        let bytes = batch.bytes();
         let order = Ordering::Relaxed; // one who does not see it looks again
         if micros(now) < self.ample_until.load(order) && bytes < AMPLE / 16 {
             return Ok(());

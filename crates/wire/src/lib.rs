@@ -50,6 +50,7 @@ pub use operation::{
     ErrorStyle, Http, Lane, MissingStyle, Operation, OperationSchema, Paginator, Protocol,
     ServiceSchema, Tagging, Unlisted, Wording, XmlRoot,
 };
+pub use params::spaced as spaced_path;
 pub use schema::{
     ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,
     StructSchema, TimestampFormat,

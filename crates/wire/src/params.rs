@@ -19,7 +19,7 @@ pub(crate) fn parse(text: &str) -> Params {
 }
 
 /// A path of S3's, where a plus means a space as it does in a form: who means a plus writes `%2B`.
-pub(crate) fn spaced(path: Cow<'_, str>) -> Cow<'_, str> {
+pub fn spaced(path: Cow<'_, str>) -> Cow<'_, str> {
     if path.contains('+') { Cow::Owned(path.replace('+', "%20")) } else { path }
 }
 

@@ -17,6 +17,7 @@ mod key;
 mod sign;
 mod verify;
 
+pub use canonical::URI_ENCODED;
 pub use chunk::{ChunkDecoder, ChunkEvent};
 pub use claim::{Claim, Payload, claim, text_claim};
 pub use error::{Dialect, SigError, SigFault};

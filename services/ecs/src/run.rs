@@ -1,7 +1,6 @@
 //! Tasks that run: what their sandboxes are made of, and what this process does for them as long
 //! as they run. All of it can be lost: it is made anew from the rows.
 
-mod door;
 pub(crate) mod environment;
 pub(crate) mod exits;
 mod filters;

@@ -77,7 +77,7 @@ impl Events {
                 tracing::debug!(?failure, target = delivery.target.arn, "an event is given up");
                 let (code, message) = (failure.code.to_owned(), failure.message.clone());
                 let retry_count = parcel.failed_count;
-                let given_up = GivenUp { code, message, limit, retry_count, at: now };
+                let given_up = GivenUp { code, message, limit, retry_count, at: Some(now) };
                 self.bury(delivery, &given_up, parcel).await
             }
         }

@@ -327,6 +327,9 @@ async fn what_a_mapping_is_given_empty_is_taken_away_and_its_concurrency_is_its_
     assert_eq!(changed["ScalingConfig"], Value::Null);
     change(&uuid, pollers).await.unwrap();
     assert_eq!(change(&uuid, limit).await, invalid(text));
+    let of_others = json!({ "DocumentDBEventSourceConfig": { "DatabaseName": "db" } });
+    let text = "Unsupported parameter for given event source mapping type.";
+    assert_eq!(change(&uuid, of_others).await, invalid(text));
 
     let told = |arn: &str| json!({ "OnFailure": { "Destination": arn } });
     let stream = json!({ "FunctionName": "f", "StartingPosition": "LATEST",

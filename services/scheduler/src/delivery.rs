@@ -48,7 +48,7 @@ impl Errand for Execution {
                 tracing::debug!(?failure, target = self.target.arn, "an execution is given up");
                 let (code, message) = (failure.code, failure.message);
                 let retry_count = parcel.failed_count;
-                let given_up = GivenUp { code, message, limit, retry_count, at: now };
+                let given_up = GivenUp { code, message, limit, retry_count, at: Some(now) };
                 room.bury(&self, &given_up, parcel).await
             }
         }

@@ -145,7 +145,7 @@ impl Sns {
             message: error.message.chars().take(1024).collect(),
             limit: None,
             retry_count: parcel.failed_count,
-            at: self.doors.clock.now(),
+            at: Some(self.doors.clock.now()),
         };
         self.bury(parcel, (row, topic), sent, &given_up).await
     }

@@ -127,7 +127,7 @@ fn run(state_dir: &Path, instance: &str, ephemeral: Option<PathBuf>) -> io::Resu
     helper.reaper.keep_vigil(vigil::Vigil::new(state_dir, &lock)?)?;
     helper.link.connect(first);
     serve::start_threads(&helper)?;
-    sweep(&helper, left, instance)?;
+    sweep(&helper, left, instance);
     // keeps the lock until the end
     let _lock = lock;
     loop {
@@ -142,15 +142,18 @@ fn run(state_dir: &Path, instance: &str, ephemeral: Option<PathBuf>) -> io::Resu
 
 /// Removes what former helpers have left, which nobody waits for: it has been killed, and no new
 /// control group has the name of one of theirs.
-fn sweep(helper: &Arc<Helper>, left: Vec<Cgroup>, own: &str) -> io::Result<()> {
-    let (helper, own) = (helper.clone(), own.to_owned());
+fn sweep(helper: &Arc<Helper>, left: Vec<Cgroup>, own: &str) {
+    let (of_thread, own) = (helper.clone(), own.to_owned());
     helper.one_more(); // it does not end before
     let work = move || {
         leftovers::remove_killed(&left);
         lives::sweep(&own);
-        helper.close_unit();
+        of_thread.close_unit();
     };
-    thread::Builder::new().name("sweeper".to_owned()).spawn(work).map(drop)
+    if let Err(error) = thread::Builder::new().name("sweeper".to_owned()).spawn(work) {
+        log(&format!("could not sweep: {error}"));
+        helper.one_less();
+    }
 }
 
 /// Leaves the server's session, and keeps others from looking in.

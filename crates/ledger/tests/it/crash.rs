@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use haar_clock::IdSource;
 use haar_ledger::Ledger;
@@ -15,6 +16,12 @@ const ROUNDS: u64 = 10;
 const WRITERS: u32 = 4;
 /// The child's data directory.
 const DIR: &str = "HAAR_LEDGER_CRASH_DIR";
+/// The same, where the child's writers rest now and then.
+const RESTS: &str = "HAAR_LEDGER_CRASH_RESTS";
+/// Entries of a writer between two rests: enough for the store to sort them onto the disk then.
+const UNTIL_REST: u64 = 800;
+/// The store sorts a second or two after the last commit.
+const REST: Duration = Duration::from_millis(2500);
 /// Keys of a writer's entries count from 1; its tally stands at 0.
 const TALLY: u64 = 0;
 
@@ -25,10 +32,12 @@ fn open(dir: &Path) -> Ledger {
 /// The child: each writer adds an entry and raises its tally in one transaction, for ever.
 /// In an ordinary test run there is no directory and nothing to do.
 #[test]
+#[allow(clippy::disallowed_methods)] // real writers rest
 fn crash_child() {
     let Some(dir) = std::env::var_os(DIR) else {
         return;
     };
+    let rests = std::env::var_os(RESTS).is_some();
     println!("opening");
     let ledger = open(Path::new(&dir));
     std::thread::scope(|scope| {
@@ -39,6 +48,10 @@ fn crash_child() {
                     let count = add(ledger, writer);
                     let mut out = std::io::stdout().lock();
                     writeln!(out, "ack {writer} {count}").and_then(|()| out.flush()).unwrap();
+                    drop(out);
+                    if rests && count.is_multiple_of(UNTIL_REST) {
+                        std::thread::sleep(REST);
+                    }
                 }
             });
         }
@@ -56,19 +69,22 @@ fn add(ledger: &Ledger, writer: u32) -> u64 {
 }
 
 #[allow(clippy::disallowed_methods)] // a crash needs a process of its own
-fn spawn_child(dir: &Path) -> Child {
+fn spawn_child(dir: &Path, rests: bool) -> Child {
     Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "crash::crash_child", "--nocapture", "--test-threads=1"])
         .env(DIR, dir)
+        .envs(rests.then_some((RESTS, "")))
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .unwrap()
 }
 
-/// Lets a child run for `lines` acknowledgements, kills it, and returns all that it printed.
-fn run_and_kill(dir: &Path, lines: u64) -> Vec<(u32, u64)> {
-    let mut child = spawn_child(dir);
+/// Lets a child run for `lines` acknowledgements, and for `rest` where it rests, kills it, and
+/// returns all that it printed.
+#[allow(clippy::disallowed_methods)] // real writers rest
+fn run_and_kill(dir: &Path, lines: u64, rest: Option<Duration>) -> Vec<(u32, u64)> {
+    let mut child = spawn_child(dir, rest.is_some());
     let (mut acks, mut killed) = (Vec::new(), false);
     for line in BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok) {
         let words: Vec<&str> = line.split(' ').collect();
@@ -76,6 +92,7 @@ fn run_and_kill(dir: &Path, lines: u64) -> Vec<(u32, u64)> {
             acks.push((writer.parse().unwrap(), count.parse().unwrap()));
         }
         if acks.len() as u64 == lines && !killed {
+            rest.into_iter().for_each(std::thread::sleep);
             child.kill().unwrap();
             killed = true;
         }
@@ -87,11 +104,24 @@ fn run_and_kill(dir: &Path, lines: u64) -> Vec<(u32, u64)> {
 
 #[test]
 fn every_acknowledged_commit_outlives_kill_9_and_none_is_there_twice_or_by_half() {
-    let dir = tempfile::tempdir().unwrap();
     let ids = IdSource::seeded(41);
+    outlives(ROUNDS, || (1 + ids.draw() % 400, None));
+}
+
+#[test]
+fn so_it_does_where_rows_are_sorted_onto_the_disk_meanwhile() {
+    let ids = IdSource::seeded(42);
+    let all_rest = u64::from(WRITERS) * UNTIL_REST;
+    outlives(4, || (all_rest, Some(Duration::from_millis(1000 + ids.draw() % 1100))));
+}
+
+/// Kills children after as many acknowledgements, and as long a rest, as `end` says.
+fn outlives(rounds: u64, end: impl Fn() -> (u64, Option<Duration>)) {
+    let dir = tempfile::tempdir().unwrap();
     let mut acknowledged = [0; WRITERS as usize];
-    for round in 0..ROUNDS {
-        for (writer, count) in run_and_kill(dir.path(), 1 + ids.draw() % 400) {
+    for round in 0..rounds {
+        let (lines, rest) = end();
+        for (writer, count) in run_and_kill(dir.path(), lines, rest) {
             acknowledged[writer as usize] = count;
         }
         let now = open(dir.path()).snapshot();
@@ -111,7 +141,7 @@ fn a_directory_opens_even_when_its_creation_was_killed() {
     let ids = IdSource::seeded(43);
     for _ in 0..ROUNDS {
         let dir = tempfile::tempdir().unwrap();
-        let mut child = spawn_child(dir.path());
+        let mut child = spawn_child(dir.path(), false);
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let begun = lines.map_while(Result::ok).any(|line| line.ends_with("opening"));
         assert!(begun, "the child did not open its directory");

@@ -10,11 +10,11 @@ use super::claim::Claim;
 use super::key::sha256_hex;
 use crate::params::spaced;
 
-/// All that `UriEncode` encodes: everything but unreserved letters.
-pub(crate) const QUERY: &AsciiSet =
+/// All that AWS's `UriEncode` encodes: everything but the letters that RFC 3986 does not reserve.
+pub const URI_ENCODED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// The same for paths, whose slashes stay.
-const PATH: &AsciiSet = &QUERY.remove(b'/');
+const PATH: &AsciiSet = &URI_ENCODED.remove(b'/');
 
 /// The string to sign. AWS docs: *IAM User Guide > Create a signed AWS API request*.
 pub(crate) fn string_to_sign(claim: &Claim<'_>, parts: &Parts, payload: &str) -> String {
@@ -83,7 +83,7 @@ fn canonical_query(query: &str) -> String {
 fn encode_anew(text: &str) -> String {
     let spaced = text.replace('+', " ");
     let bytes: Vec<u8> = percent_decode_str(&spaced).collect();
-    percent_encoding::percent_encode(&bytes, QUERY).to_string()
+    percent_encoding::percent_encode(&bytes, URI_ENCODED).to_string()
 }
 
 /// All values of a header, trimmed, runs of spaces made one.

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{HeaderValue, Uri};
 use percent_encoding::utf8_percent_encode;
 
-use super::canonical::{QUERY, string_to_sign};
+use super::canonical::{URI_ENCODED, string_to_sign};
 use super::claim::{Claim, Payload};
 use super::key::{SigningKey, sha256_hex};
 
@@ -119,7 +119,7 @@ fn set(parts: &mut Parts, name: &'static str, value: &str) {
 }
 
 fn add_to_query(parts: &mut Parts, name: &str, value: &str) {
-    let pair = format!("{name}={}", utf8_percent_encode(value, QUERY));
+    let pair = format!("{name}={}", utf8_percent_encode(value, URI_ENCODED));
     let path = parts.uri.path();
     let path_and_query = match parts.uri.query() {
         Some(query) if !query.is_empty() => format!("{path}?{query}&{pair}"),

@@ -32,6 +32,7 @@ impl Flow<GetMetricData> for Cloudwatch {
             Some(token) => read_skip(&scope_name, token)?,
             None => 0,
         };
+        self.store.write_out().await.map_err(refusal::fault)?;
         let (room, input) = (Arc::clone(&self), Arc::new(input));
         let asked_for = Arc::clone(&input);
         let work = move || Ok(room.find_series(&call, &asked_for));
@@ -61,7 +62,6 @@ impl Cloudwatch {
         call: &Call,
         input: &GetMetricDataInput,
     ) -> Result<Vec<(String, Series)>, AwsError> {
-        self.store.flush().map_err(refusal::fault)?;
         let range = (input.start_time, input.end_time);
         let mut scope = DataScope::new(&self.store, call, &input.metric_data_queries, range);
         let mut found = Vec::new();

@@ -17,9 +17,9 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::door::Door;
 use super::environment::API;
 use super::logs::Shipper;
+use super::metadata::Door;
 use super::prepare::stream;
 use crate::Ecs;
 use crate::rules::awslogs::AwsLogs;

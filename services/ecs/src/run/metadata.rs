@@ -2,6 +2,7 @@
 //!
 //! *Developer Guide > Task metadata endpoint version 4 for tasks on Fargate*.
 
+mod door;
 mod protection;
 mod stats;
 
@@ -11,6 +12,8 @@ use haar_ecs_contract::model::{ContainerDefinition, LogDriver};
 use haar_types::Timestamp;
 use hyper::Method;
 use serde_json::{Map, Value, json};
+
+pub(super) use door::Door;
 
 use super::environment::credentials_path;
 use super::http::{Asked, Reply};

@@ -14,9 +14,10 @@ use haar_events_contract::model::{ConnectionAuthorizationType as Kind, HttpParam
 use haar_kernel::UsageRecord;
 use haar_pattern::Path;
 use haar_wire::Json;
+use haar_wire::sigv4::URI_ENCODED;
 use http::{Request, Response};
 use http_body_util::Full;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use super::Delivery;
 use super::attempt::text_for;
@@ -25,9 +26,6 @@ use super::http::Token;
 use crate::Events;
 use crate::ops::connection;
 use crate::state::{BusKey, ConnectionRow, DestinationRow, NameKey};
-
-/// What is escaped in URLs and forms.
-const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// Bytes of a token's answer at most.
 const TOKEN_MAX: usize = 64 << 10;
@@ -279,7 +277,7 @@ fn encoded(pairs: &[(String, String)]) -> String {
 }
 
 fn escaped(text: &str) -> String {
-    utf8_percent_encode(text, ESCAPED).to_string()
+    utf8_percent_encode(text, URI_ENCODED).to_string()
 }
 
 /// The body with the connection's members, where it is an object.

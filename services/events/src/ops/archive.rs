@@ -11,10 +11,10 @@ use haar_ledger::{Snapshot, Tx};
 use haar_pattern::{Dialect, Pattern};
 use haar_wire::AwsError;
 
-use super::{listing, named};
+use super::{check_count, listing, named};
 use crate::Events;
 use crate::lookup::get_bus;
-use crate::refusal::{bad_pattern, exists, invalid, no_bus, not_found, too_many};
+use crate::refusal::{bad_pattern, exists, invalid, no_bus, not_found};
 use crate::state::{ArchiveRow, BusKey, GoneRow, NameKey};
 
 /// Archives of an account in a region. *Amazon EventBridge quotas*.
@@ -38,9 +38,7 @@ impl Command<CreateArchive> for Events {
         }
         get_bus(tx, &source).ok_or_else(|| no_bus(&source.name))?;
         check_pattern(input.event_pattern.as_deref())?;
-        if named::<ArchiveRow>(tx, call).count() >= ARCHIVES_MAX {
-            return Err(too_many());
-        }
+        check_count::<ArchiveRow>(tx, call, ARCHIVES_MAX)?;
         let row = ArchiveRow {
             key,
             id: call.ids.draw(),

@@ -4,14 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_policy::{Document, Grammar, PolicyError};
+use haar_wire::sigv4::URI_ENCODED;
 use parking_lot::Mutex;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 /// Documents that are remembered at most.
 const REMEMBERED_MAX: usize = 4096;
-
-/// What RFC 3986 leaves as it is.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A policy's size as IAM counts it: white space is free.
 pub(crate) fn policy_size(text: &str) -> usize {
@@ -20,7 +18,7 @@ pub(crate) fn policy_size(text: &str) -> usize {
 
 /// A document as IAM's answers have it.
 pub(crate) fn url_encoded(text: &str) -> String {
-    utf8_percent_encode(text, RESERVED).to_string()
+    utf8_percent_encode(text, URI_ENCODED).to_string()
 }
 
 /// Reads each document once.

@@ -183,7 +183,7 @@ impl Streams {
     async fn remove(&self, cx: &ActCx, key: &StreamKey) -> Result<(), ActError> {
         let snapshot = cx.ledger.snapshot();
         let Some(stream) = snapshot.get::<StreamRow>(key) else { return Ok(()) };
-        for shard in shards(&snapshot, &stream) {
+        for shard in open_shards(&snapshot, &stream) {
             let tip = self.0.tips.tip(&self.0.records, &shard, cx.clock.moment());
             tip.map_err(ActError::transient)?.enter(Phase::Closed);
         }

@@ -22,6 +22,26 @@ use crate::rules::{destination, filter, tags};
 use crate::state::{EventSourceMappingKey, EventSourceMappingRow, MappingState, QualifiedKey};
 use crate::{Lambda, Refusal, render};
 
+/// Whether a setting is given, and whose it is.
+type Other = (bool, &'static [SourceKind]);
+
+/// How a source is reached that is neither queue nor stream, new or anew.
+macro_rules! connections {
+    ($input:expr) => {{
+        use SourceKind::{Broker, DocumentDb, ManagedKafka, SelfManagedKafka};
+        let settings: [Other; 4] = [
+            (
+                is_some(&$input.source_access_configurations),
+                &[Broker, DocumentDb, ManagedKafka, SelfManagedKafka],
+            ),
+            ($input.amazon_managed_kafka_event_source_config.is_some(), &[ManagedKafka]),
+            ($input.self_managed_kafka_event_source_config.is_some(), &[SelfManagedKafka]),
+            ($input.document_db_event_source_config.is_some(), &[DocumentDb]),
+        ];
+        settings
+    }};
+}
+
 /// AWS docs: *Lambda API Reference > CreateEventSourceMapping*. The source is asked before
 /// anything is written: that it is there, and that the function's role may read it.
 impl Flow<CreateEventSourceMapping> for Lambda {
@@ -33,6 +53,7 @@ impl Flow<CreateEventSourceMapping> for Lambda {
         let kind = source_kind(&input)?;
         event_source::check(kind, &asked(&input), true)?;
         event_source::check_others(kind, &others(&input))?;
+        event_source::check_others(kind, &connections!(input))?;
         self.check_filters(&call, input.filter_criteria.as_ref())?;
         let destination = check_destination(kind, input.destination_config.as_ref())?;
         tags::check(&input.tags.clone().unwrap_or_default())?;
@@ -122,19 +143,16 @@ fn asked(input: &Input<CreateEventSourceMapping>) -> Asked {
     }
 }
 
-/// What neither queues nor streams have, and of whom it is.
-fn others(input: &Input<CreateEventSourceMapping>) -> [(bool, &'static [SourceKind]); 6] {
-    use SourceKind::{Broker, DocumentDb, ManagedKafka, SelfManagedKafka};
-    let names = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    let access = input.source_access_configurations.as_ref().is_some_and(|list| !list.is_empty());
+/// What neither queues nor streams are told of themselves, and who is.
+fn others(input: &Input<CreateEventSourceMapping>) -> [Other; 2] {
     [
-        (names(&input.topics), &[ManagedKafka, SelfManagedKafka]),
-        (names(&input.queues), &[Broker]),
-        (access, &[Broker, DocumentDb, ManagedKafka, SelfManagedKafka]),
-        (input.amazon_managed_kafka_event_source_config.is_some(), &[ManagedKafka]),
-        (input.self_managed_kafka_event_source_config.is_some(), &[SelfManagedKafka]),
-        (input.document_db_event_source_config.is_some(), &[DocumentDb]),
+        (is_some(&input.topics), &[SourceKind::ManagedKafka, SourceKind::SelfManagedKafka]),
+        (is_some(&input.queues), &[SourceKind::Broker]),
     ]
+}
+
+fn is_some<T>(list: &Option<Vec<T>>) -> bool {
+    list.as_ref().is_some_and(|list| !list.is_empty())
 }
 
 /// An empty configuration takes provisioned pollers away.
@@ -309,6 +327,7 @@ fn update(
     let mut row = EventSourceMappingRow::clone(&*find(call, tx, &input.uuid)?);
     check_idle(&row, "update")?;
     event_source::check(kind_of(&row)?, &asked_anew(&row, &input), false)?;
+    event_source::check_others(kind_of(&row)?, &connections!(input))?;
     if let Some(name) = input.function_name.as_deref() {
         row.function = find_subject(call, tx, name)?;
     }

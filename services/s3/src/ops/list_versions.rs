@@ -167,12 +167,16 @@ impl S3 {
                 continue;
             }
             last = Some((seen.key.clone(), Some(seen.record.shown_id().to_owned())));
-            match seen.record.is_marker {
-                true => markers.push(marker(&seen, encoding)),
-                false => versions.push(object(&seen, encoding, restores_at)),
-            }
-            let list = if seen.record.is_marker { "DeleteMarkers" } else { "Versions" };
-            output.row.push(list);
+            output.row.push(match seen.record.is_marker {
+                true => {
+                    markers.push(marker(&seen, encoding));
+                    "DeleteMarkers"
+                }
+                false => {
+                    versions.push(object(&seen, encoding, restores_at));
+                    "Versions"
+                }
+            });
         }
         let prefixes: Vec<String> = prefixes.into_iter().collect();
         output.common_prefixes = encoding.prefixes(&prefixes);

@@ -1,12 +1,9 @@
 //! Where an object is, as answers to uploads say it.
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use haar_wire::sigv4::URI_ENCODED;
+use percent_encoding::utf8_percent_encode;
 
-/// What a key is written with besides letters and digits: slashes are escaped too, and AWS's
-/// libraries undo that.
-const KEY: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
-
-/// The address of an object.
+/// The address of an object. Slashes of its key are escaped too, and AWS's libraries undo that.
 pub(crate) fn of(endpoint: &str, bucket: &str, key: &str) -> String {
-    format!("{endpoint}/{bucket}/{}", utf8_percent_encode(key, KEY))
+    format!("{endpoint}/{bucket}/{}", utf8_percent_encode(key, URI_ENCODED))
 }

@@ -178,7 +178,7 @@ impl Done {
                 let mut answer = Response::new(Body::from(format!(
                     "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<PostResponse><Location>{}\
                      </Location><Bucket>{}</Bucket><Key>{}</Key><ETag>{}</ETag></PostResponse>",
-                    location,
+                    escape(&location),
                     bucket.name,
                     escape(key),
                     escape(&etag),

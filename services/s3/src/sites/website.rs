@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use haar_s3_contract::model::{Redirect, RoutingRule, WebsiteConfiguration};
 use haar_types::RequestId;
-use haar_wire::{AwsError, Body};
+use haar_wire::{AwsError, Body, spaced_path};
 use http::request::Parts;
 use http::{HeaderValue, Method, Response, StatusCode};
 use percent_encoding::{
@@ -57,7 +57,7 @@ pub(super) async fn serve(room: &Arc<S3>, bucket: &str, parts: &Parts) -> Respon
         return page(room, &error, parts);
     };
     let path = parts.uri.path();
-    let path = path.strip_prefix('/').unwrap_or(path).replace('+', " ");
+    let path = spaced_path(path.strip_prefix('/').unwrap_or(path).into());
     let path = percent_decode_str(&path);
     let path = path.decode_utf8_lossy().into_owned();
     let visit = Visit { room, bucket: &row, config, parts, path };

@@ -134,8 +134,8 @@ pub(crate) fn check(target: &Target, has: Has<'_>) -> Result<(), String> {
 }
 
 fn is_templated(service: &str, resource: &str) -> bool {
-    let fits = |(of, begin): &&(&str, &str)| *of == service && resource.starts_with(begin);
-    !resource.is_empty() && TEMPLATED.iter().any(|one| fits(&one))
+    let fits = |(of, begin): &(&str, &str)| *of == service && resource.starts_with(begin);
+    !resource.is_empty() && TEMPLATED.iter().any(fits)
 }
 
 /// Whether universal targets may name a service so, in small letters.

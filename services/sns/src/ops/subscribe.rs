@@ -26,7 +26,7 @@ use crate::state::{EndpointRow, Replay, SubscriptionKey, SubscriptionRow, TopicR
 const FILTERS_MAX: usize = 200;
 
 /// Subscriptions of one FIFO topic. AWS docs: *Amazon SNS endpoints and quotas*.
-const FIFO_MAX: usize = 100;
+const FIFO_SUBSCRIPTIONS_MAX: usize = 100;
 
 /// AWS docs: *Amazon SNS API Reference > Subscribe*.
 impl Flow<Subscribe> for Sns {
@@ -78,7 +78,8 @@ impl Sns {
                     )),
                 };
             }
-            if topic.settings.is_fifo && of_topic(tx, &topic.key).count() >= FIFO_MAX {
+            if topic.settings.is_fifo && of_topic(tx, &topic.key).count() >= FIFO_SUBSCRIPTIONS_MAX
+            {
                 let text = "Subscription limit exceeded"; // *Ours*: the words
                 return Err(SubscriptionLimitExceededException::message(text).into());
             }

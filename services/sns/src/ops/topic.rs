@@ -23,7 +23,7 @@ use crate::rules::topic::{Settings, check_name};
 use crate::state::{ReplayStatus, SubscriptionRow, TopicKey, TopicRow, of_topic};
 
 /// FIFO topics of an account in a region. AWS docs: *Amazon SNS endpoints and quotas*.
-const FIFO_MAX: usize = 1000;
+const FIFO_TOPICS_MAX: usize = 1000;
 
 /// AWS docs: *Amazon SNS API Reference > CreateTopic*.
 impl Command<CreateTopic> for Sns {
@@ -76,8 +76,8 @@ fn check_fifo_count(tx: &Tx, new: &TopicKey) -> Result<(), AwsError> {
     let is_theirs =
         |row: &Arc<TopicRow>| row.key.account == new.account && row.key.region == new.region;
     let topics = tx.range::<TopicRow>(first..).take_while(is_theirs);
-    let is_full = tx.len::<TopicRow>() >= FIFO_MAX // seldom
-        && topics.filter(|row| row.settings.is_fifo).count() >= FIFO_MAX;
+    let is_full = tx.len::<TopicRow>() >= FIFO_TOPICS_MAX // seldom
+        && topics.filter(|row| row.settings.is_fifo).count() >= FIFO_TOPICS_MAX;
     match is_full {
         false => Ok(()),
         true => Err(TopicLimitExceededException::message("Topic limit exceeded").into()),

@@ -22,7 +22,7 @@ const TRIES_MAX: u32 = 250;
 const RETRY: Duration = Duration::from_millis(20);
 /// A helper that runs greets at once, on a crowded machine within seconds.
 const GREETING_MAX: Duration = Duration::from_secs(10);
-/// A helper that starts first takes down what a former one has left.
+/// A helper that starts first kills what a former one has left, and waits for its lock.
 const START_MAX: Duration = Duration::from_secs(20);
 
 /// Connects to the helper that runs, else to a new one.

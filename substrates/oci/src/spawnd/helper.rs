@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -390,7 +390,8 @@ impl Helper {
                 })
                 .filter(|sandbox| abandoned || sandbox.lifetime == Lifetime::Server)
                 .collect();
-            state.leaving = dying.len() == state.sandboxes.len();
+            // unless the next server is there already
+            state.leaving = dying.len() == state.sandboxes.len() && self.link.is_down();
             (dying, state.pool.drain())
         };
         for unit in pooled {
@@ -404,16 +405,16 @@ impl Helper {
         let _ = self.closer.send(Remains::Look);
     }
 
-    /// There is another server: it need not wait until all is taken down that the one before it has
-    /// left. False where this helper leaves all the same: its directory goes with it, or its program
-    /// has been replaced.
-    pub(super) fn stays(&self) -> bool {
+    /// Takes another server, which need not wait until all is taken down that the one before it has
+    /// left; false where there is one. `None` where this helper leaves all the same: its directory
+    /// goes with it, or its program has been replaced.
+    pub(super) fn accept(&self, socket: OwnedFd) -> Option<bool> {
         let mut state = self.state.lock();
         if state.leaving && (state.abandoned || !is_current()) {
-            return false;
+            return None; // closes: the new server starts a helper of its own
         }
         state.leaving = false;
-        true
+        Some(self.link.connect(socket)) // under the lock: nobody leaves in between
     }
 
     /// It runs nothing that shall outlive its server.

@@ -70,12 +70,8 @@ fn start(helper: &Arc<Helper>, name: &str, run: fn(&Arc<Helper>)) -> io::Result<
 
 /// Takes a new server, or tells it that there is one.
 pub(super) fn accept(helper: &Arc<Helper>, socket: OwnedFd) {
-    if !helper.stays() {
-        return; // closes: the new server starts a helper of its own
-    }
     let spare = socket.try_clone();
-    let taken = helper.link.connect(socket);
-    if let (false, Ok(spare)) = (taken, spare) {
+    if let (Some(false), Ok(spare)) = (helper.accept(socket), spare) {
         let _ = socket::send(&spare, 0, &ToServer::Answer(0, Err(Failure::Busy)), &[]);
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use haar_substrate::SandboxId;
 
+use super::beginnings::Stop;
 use super::compose;
 use super::crew::Asked;
 use super::helper::{Helper, Sandbox};
@@ -42,7 +43,7 @@ pub(super) fn begun(helper: &Helper, number: u64, sandbox: &Sandbox, container: 
 fn waits_for_start(
     helper: &Helper,
     sandbox: &Arc<Sandbox>,
-    (container, stop): (&str, (Asked, Duration)),
+    (container, stop): (&str, Stop),
 ) -> bool {
     let Some(composed) = &sandbox.composed else { return false };
     let unit = sandbox.units.lock().get(container).cloned();
