@@ -98,17 +98,6 @@ impl Connection {
         value.ok_or_else(|| format!("{} {}: {status}, no {name}", ask.method, ask.path))
     }
 
-    /// Sends one request, and counts the bytes of its answer as they come.
-    pub(crate) async fn drain(&mut self, ask: &Ask) -> Result<usize, String> {
-        let mut body = self.send(ask).await?.into_body();
-        let mut count = 0;
-        while let Some(frame) = body.frame().await {
-            let frame = frame.map_err(|error| error.to_string())?;
-            count += frame.data_ref().map_or(0, Bytes::len);
-        }
-        Ok(count)
-    }
-
     /// A server may end the connection after an answer, as moto does: then there is another.
     async fn send(&mut self, ask: &Ask) -> Result<Response<Incoming>, String> {
         let mut is_fresh = false;

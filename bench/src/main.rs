@@ -8,6 +8,7 @@
 mod calls;
 mod client;
 mod cloud;
+mod counting;
 mod echo;
 mod emulators;
 mod figures;

@@ -17,6 +17,7 @@ use crate::Bench;
 use crate::calls::s3;
 use crate::client::Connection;
 use crate::cloud::{Cloud, data_dir};
+use crate::counting::count;
 use crate::images::run;
 
 /// Bytes of a part.
@@ -54,7 +55,11 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     );
     let mut reads = Vec::new();
     for _ in 0..2 {
-        reads.push(get(&mut connection, mib << 20).await?);
+        reads.push(get(&cloud.authority, mib << 20).await?);
+    }
+    let mut ranges = Vec::new();
+    for _ in 0..2 {
+        ranges.push(get_parts(&cloud.authority, parts).await?);
     }
     let file = data.with_extension("dd");
     let mut cat = Command::new("sh");
@@ -64,13 +69,15 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let mut dd = Command::new("dd");
     let cached = run(dd.arg(format!("if={}", file.display())).args(["of=/dev/null", "bs=1M"]));
     let cached = cached.await?.min(warm);
+    let ours = ranges.into_iter().min().unwrap_or_default();
+    let what = format!("S3 GET of {mib} MiB, multipart");
+    row(bench, &what, mib, ours, cached, "a read of cached pages");
     let ours = reads.into_iter().min().unwrap_or_default();
     let what = format!("S3 GET of {mib} MiB");
     row(bench, &what, mib, ours, cached, "a read of cached pages");
-    let mut bare = Connection::open(&sender(&file, 2)?).await?;
     let mut sent = Vec::new();
     for _ in 0..2 {
-        sent.push(get(&mut bare, mib << 20).await?);
+        sent.push(get(&sender(&file)?, mib << 20).await?);
     }
     let sent = sent.into_iter().min().unwrap_or_default();
     row(bench, &what, mib, ours, sent, "the file over a bare socket, same client");
@@ -136,35 +143,49 @@ async fn put(authority: &str, parts: usize) -> Result<Duration, String> {
 }
 
 /// Reads the object to its end.
-async fn get(connection: &mut Connection, bytes: usize) -> Result<Duration, String> {
+async fn get(authority: &str, bytes: usize) -> Result<Duration, String> {
     let begun = Instant::now();
-    let count = connection.drain(&s3(Method::GET, OBJECT, "")).await?;
+    let count = count(authority, &s3(Method::GET, OBJECT, "")).await?;
     if count != bytes {
         return Err(format!("read {count} bytes of {bytes}"));
     }
     Ok(begun.elapsed())
 }
 
-/// Answers so many requests on one connection with a file, as fast as the system can send it.
-fn sender(file: &Path, requests: usize) -> Result<String, String> {
+/// Reads the object in ranges, some at a time, as clients do that download in parts.
+async fn get_parts(authority: &str, parts: usize) -> Result<Duration, String> {
+    let begun = Instant::now();
+    let lanes = (0..LANES).map(async |lane| {
+        for number in (lane..parts).step_by(LANES) {
+            let (first, last) = (number * PART, (number + 1) * PART - 1);
+            let get = s3(Method::GET, OBJECT, "").header("range", &format!("bytes={first}-{last}"));
+            let count = count(authority, &get).await?;
+            (count == PART).then_some(()).ok_or_else(|| format!("a part of {count} bytes"))?;
+        }
+        Ok::<_, String>(())
+    });
+    try_join_all(lanes).await?;
+    Ok(begun.elapsed())
+}
+
+/// Answers a request with a file, as fast as the system can send it.
+fn sender(file: &Path) -> Result<String, String> {
     let failed = |error: std::io::Error| error.to_string();
     let listener = TcpListener::bind("127.0.0.1:0").map_err(failed)?;
     let authority = listener.local_addr().map_err(failed)?.to_string();
     let file = file.to_owned();
     let serve = move || -> std::io::Result<()> {
         let (mut stream, _) = listener.accept()?;
-        for _ in 0..requests {
-            let mut head = Vec::new();
-            while !head.ends_with(b"\r\n\r\n") {
-                let mut byte = [0];
-                stream.read_exact(&mut byte)?;
-                head.extend(byte);
-            }
-            let mut file = File::open(&file)?;
-            let length = file.metadata()?.len();
-            write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n")?;
-            std::io::copy(&mut file, &mut stream)?; // by sendfile
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            stream.read_exact(&mut byte)?;
+            head.extend(byte);
         }
+        let mut file = File::open(&file)?;
+        let length = file.metadata()?.len();
+        write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {length}\r\n\r\n")?;
+        std::io::copy(&mut file, &mut stream)?; // by sendfile
         Ok(())
     };
     std::thread::spawn(serve);

@@ -17,6 +17,7 @@ use tokio::process::{Child, Command};
 use crate::Bench;
 use crate::client::{Ask, Connection};
 use crate::cloud::{Cloud, data_dir};
+use crate::counting::count;
 use crate::images::run;
 use crate::report::{Samples, milliseconds};
 use crate::tasks::{CREATE_REPOSITORY, call};
@@ -229,7 +230,7 @@ impl Image {
         Connection::open(authority).await?.must(&get).await?;
         let all = self.blobs.iter().map(async |(name, bytes)| {
             let get = Ask::new(Method::GET, format!("/v2/{repository}/blobs/{name}"), "");
-            let count = Connection::open(authority).await?.drain(&get).await?;
+            let count = count(authority, &get).await?;
             (count == bytes.len()).then_some(()).ok_or_else(|| format!("{count} bytes came"))
         });
         try_join_all(all).await.map(drop)

@@ -19,6 +19,7 @@ mod piece;
 mod reading;
 mod store;
 mod uploads;
+mod window;
 
 pub use arrival::{Arrived, Witness};
 pub use digest::{Digest, Digest512, DigestError};

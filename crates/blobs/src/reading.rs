@@ -12,6 +12,7 @@ use rustix::io::ReadWriteFlags;
 use crate::piece::{PIECE, Piece};
 use crate::store::disk;
 use crate::uploads::blocking;
+use crate::window::{WINDOW, window};
 use crate::{BlobError, Blobs, Digest};
 
 /// A blob that is open; it can be read to its end, whatever becomes of its name.
@@ -46,19 +47,53 @@ impl OpenBlob {
         self.length
     }
 
-    /// Bytes from a position on, so many of them.
+    /// Bytes from a position on, so many of them, for whoever looks into them.
     pub fn read(
         self,
         from: u64,
         length: u64,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
-        let end = from.saturating_add(length);
         let file = self.file;
-        stream::iter((from..end).step_by(PIECE)).then(move |begin| {
-            let wanted = (end - begin).min(PIECE as u64) as usize;
-            piece(Arc::clone(&file), begin, wanted)
-        })
+        stream::iter(parts(from, length, PIECE))
+            .then(move |(begin, length)| piece(Arc::clone(&file), begin, length))
     }
+
+    /// The same for whoever only sends them on: where there are many, they are the file's own
+    /// pages, and the next of them are fetched while some are sent.
+    pub fn send(
+        self,
+        from: u64,
+        length: u64,
+    ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
+        if length <= PIECE as u64 {
+            return self.read(from, length).left_stream();
+        }
+        let (file, end) = (self.file, self.length);
+        let windows = stream::iter(parts(from, length, WINDOW))
+            .map(move |(begin, length)| sent(Arc::clone(&file), end, begin, length));
+        windows.buffered(2).right_stream()
+    }
+}
+
+/// What is wanted in parts of a size: where each begins, and its length.
+fn parts(from: u64, length: u64, size: usize) -> impl Iterator<Item = (u64, usize)> + Send {
+    let end = from.saturating_add(length);
+    (from..end).step_by(size).map(move |begin| (begin, (end - begin).min(size as u64) as usize))
+}
+
+/// A part as memory, where the file system knows how and the file has it.
+async fn sent(file: Arc<fs::File>, end: u64, begin: u64, length: usize) -> io::Result<Bytes> {
+    blocking(move || {
+        if begin + length as u64 > end {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        window(&file, begin, length).or_else(|_| {
+            let mut bytes = vec![0; length];
+            file.read_exact_at(&mut bytes, begin)?;
+            Ok(bytes.into())
+        })
+    })
+    .await
 }
 
 /// What is in memory already is taken from there at once: that costs less than another thread.

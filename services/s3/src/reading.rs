@@ -1,22 +1,18 @@
 //! Bytes of objects on their way out.
 
-use std::io::{Read as _, Seek as _, SeekFrom};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _, stream};
-use haar_blobs::{Blobs, Digest, Hold};
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use haar_blobs::{BlobError, Blobs, Digest, Hold};
 use haar_wire::{AwsError, Body};
 
 use crate::S3;
-use crate::customer::{Cipher, CustomerKey, Nonce};
+use crate::customer::{CustomerKey, Nonce};
 use crate::refusal;
 use crate::rules::range::ByteRange;
 use crate::spool::{body_of, once};
 use crate::store::{Place, Record, Segment};
-
-/// Bytes that are read from disk at once.
-const PIECE: u64 = 1 << 20;
 
 /// Pieces in a row.
 pub(crate) type Pieces = stream::BoxStream<'static, Result<Bytes, AwsError>>;
@@ -31,11 +27,13 @@ pub(crate) struct Version<'a> {
     pub(crate) opener: Option<&'a CustomerKey>,
 }
 
-/// A file that is being read: the file, how much of it is still wanted, and what opens that.
-struct Source {
-    file: std::fs::File,
-    left: u64,
-    cipher: Option<Cipher>,
+/// What becomes of the bytes.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    /// They are looked into.
+    Read,
+    /// They go to the caller as they are.
+    Sent,
 }
 
 /// Bytes of one blob that are wanted: from where, how many, and what opens them.
@@ -55,14 +53,20 @@ struct Reading {
 }
 
 impl Reading {
-    /// Opens one of the files, in a blocking thread.
-    fn open(&self, at: usize) -> std::io::Result<Source> {
-        let wanted = &self.wanted[at];
-        let mut file = open_file(&self.blobs.path(&wanted.digest))?;
-        file.seek(SeekFrom::Start(wanted.from))?;
-        let opener = wanted.opener.as_ref();
-        let cipher = opener.map(|(key, nonce)| key.cipher(nonce, wanted.from));
-        Ok(Source { file, left: wanted.length, cipher })
+    /// Opens one of the blobs.
+    async fn open(&self, at: usize, purpose: Use) -> Result<Pieces, AwsError> {
+        let Wanted { digest, from, length, opener } = &self.wanted[at];
+        let blob = self.blobs.open_blob(digest).await.map_err(|error| refusal::bytes(&error))?;
+        let failed = |error| refusal::bytes(&BlobError::Disk("read", error));
+        Ok(match opener {
+            Some((key, nonce)) => {
+                let mut cipher = key.cipher(nonce, *from);
+                let pieces = blob.read(*from, *length).map_err(failed);
+                pieces.map_ok(move |piece| cipher.over(piece)).boxed()
+            }
+            None if purpose == Use::Sent => blob.send(*from, *length).map_err(failed).boxed(),
+            None => blob.read(*from, *length).map_err(failed).boxed(),
+        })
     }
 }
 
@@ -72,7 +76,9 @@ impl S3 {
         match &version.record.bytes {
             Place::Beside => Ok(self.beside(version, range)?.into()),
             Place::Nowhere => Ok(Body::empty()),
-            Place::Blobs(segments) => Ok(body_of(self.segments(segments, range, version.opener))),
+            Place::Blobs(segments) => {
+                Ok(body_of(self.segments(segments, range, version.opener, Use::Sent)))
+            }
         }
     }
 
@@ -85,7 +91,9 @@ impl S3 {
         match &version.record.bytes {
             Place::Beside => Ok(once(self.beside(version, range)?).boxed()),
             Place::Nowhere => Ok(stream::empty().boxed()),
-            Place::Blobs(segments) => Ok(self.segments(segments, range, version.opener).boxed()),
+            Place::Blobs(segments) => {
+                Ok(self.segments(segments, range, version.opener, Use::Read).boxed())
+            }
         }
     }
 
@@ -106,6 +114,7 @@ impl S3 {
         segments: &[Segment],
         range: ByteRange,
         opener: Option<&CustomerKey>,
+        purpose: Use,
     ) -> impl Stream<Item = Result<Bytes, AwsError>> + Send + use<> {
         let mut wanted = Vec::new();
         let (mut skip, mut left) = (range.from, range.length);
@@ -127,49 +136,8 @@ impl S3 {
         let reading = Arc::new(Reading { blobs, wanted, _hold: hold });
         stream::iter(0..count).flat_map(move |at| {
             let reading = Arc::clone(&reading);
-            let opened = stream::once(blocking(move || reading.open(at)));
-            opened.flat_map(|opened| match opened {
-                Ok(source) => read(source).boxed(),
-                Err(error) => stream::iter([Err(error)]).boxed(),
-            })
+            let opened = async move { reading.open(at, purpose).await };
+            stream::once(opened).try_flatten()
         })
     }
-}
-
-#[allow(clippy::disallowed_methods)] // a blob's file, in a blocking thread
-fn open_file(path: &std::path::Path) -> std::io::Result<std::fs::File> {
-    std::fs::File::open(path)
-}
-
-/// Reads ahead: the next piece comes from the disk while one is sent.
-fn read(source: Source) -> impl Stream<Item = Result<Bytes, AwsError>> + Send {
-    let pieces = stream::try_unfold(source, |source| async move {
-        match source.left {
-            0 => Ok(None),
-            _ => blocking(move || next_piece(source)).await.map(Some),
-        }
-    });
-    // Polled one ahead of its reader.
-    pieces.map(std::future::ready).buffered(2)
-}
-
-fn next_piece(mut source: Source) -> std::io::Result<(Bytes, Source)> {
-    let count = source.left.min(PIECE);
-    let mut piece = Vec::with_capacity(count as usize);
-    (&mut source.file).take(count).read_to_end(&mut piece)?;
-    if piece.len() as u64 != count {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
-    }
-    if let Some(cipher) = &mut source.cipher {
-        cipher.apply(&mut piece);
-    }
-    source.left -= count;
-    Ok((piece.into(), source))
-}
-
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T, AwsError> {
-    let done = tokio::task::spawn_blocking(work).await.map_err(std::io::Error::other);
-    done.flatten().map_err(|error| refusal::bytes(&haar_blobs::BlobError::Disk("read", error)))
 }

@@ -90,7 +90,7 @@ pub(crate) async fn serve(blobs: &Blobs, digest: &Digest, parts: &Parts) -> Serv
     };
     let body = match parts.method {
         Method::HEAD => Body::empty(),
-        _ => Body::stream(blob.read(first, length).map_err(BodyError::from)),
+        _ => Body::stream(blob.send(first, length).map_err(BodyError::from)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = status;
