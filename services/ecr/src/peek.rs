@@ -53,6 +53,7 @@ impl EcrPeek for Ecr {
         if image.is_archived {
             return Err(pull_error(refusal::archived(&key, &id)));
         }
+        let _hold = self.doors.blobs.hold([image.key.digest]);
         let read = self.doors.blobs.bytes(&image.key.digest).await;
         let bytes = read.map_err(|fault| pull_error(refusal::server(&fault)))?;
         self.pulls.record(&image, caller);
@@ -70,10 +71,11 @@ impl EcrPeek for Ecr {
         let key = RegistryKey::from(registry).repository(repository);
         let call = self.doors.call_as(Arc::clone(caller), key.registry.region.clone());
         self.permit(&call, &key, "ecr:GetDownloadUrlForLayer").map_err(pull_error)?;
+        let hold = self.doors.blobs.hold([*digest]); // before it is looked for
         let found = self.ensure_layer(&key, digest).await.map_err(pull_error)?;
         let missing = || pull_error(refusal::no_layer(&key, &digest.to_string()));
         let size = found.ok_or_else(missing)?.size;
-        Ok(PulledBlob { path: self.doors.blobs.path(digest), size })
+        Ok(PulledBlob { path: self.doors.blobs.path(digest), size, hold })
     }
 }
 

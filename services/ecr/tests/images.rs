@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use haar_ecr_contract::model::*;
-use haar_ecr_contract::peek::{EcrPeek, ImageReference, PullError, RegistryName};
+use haar_ecr_contract::peek::{EcrPeek, ImageReference, PullError, PulledBlob, RegistryName};
 use haar_kernel::Principal;
 use house::{DAY, House, INDEX, MANIFEST, Refused, descriptor, digest, manifest};
 use serde_json::{Value, json};
@@ -425,9 +425,16 @@ async fn the_runtime_reads_images_without_http() {
     assert_eq!((pulled.digest.to_string(), pulled.media_type.as_str()), (image, MANIFEST));
     let layer = peek.blob(&caller, &own, "app", &haar_blobs::Digest::of(b"layer")).await.unwrap();
     assert_eq!(
-        (std::fs::read(layer.path).unwrap().as_slice(), layer.size),
+        (std::fs::read(&layer.path).unwrap().as_slice(), layer.size),
         (b"layer".as_slice(), 5)
     );
+    // however long it is until it is opened, its bytes stay
+    house.ok::<DeleteRepository>(json!({ "repositoryName": "app", "force": true })).await;
+    house.pass(DAY).await;
+    assert_eq!((house.sweep(), layer.path.exists()), (2, true)); // manifest and configuration
+    let PulledBlob { path, hold, .. } = layer;
+    drop(hold);
+    assert_eq!((house.sweep(), path.exists()), (1, false));
     let gone = peek.manifest(&caller, &own, "none", &tag).await.unwrap_err();
     assert!(matches!(gone, PullError::NotFound(text) if text.contains("'none' does not exist")));
 }

@@ -5,3 +5,4 @@ pub(crate) mod event;
 pub(crate) mod policy;
 pub(crate) mod target;
 pub(crate) mod transform;
+pub(crate) mod wildcards;

@@ -172,3 +172,34 @@ fn patterns_can_be_tried() {
         assert_eq!(refused.unwrap_err().1, "Parameter Event is not valid.");
     });
 }
+
+#[test]
+fn few_rules_of_a_bus_have_wildcards() {
+    story(async || {
+        let house = House::new();
+        let rule =
+            |name: &str, pattern: Value| json!({"Name": name, "EventPattern": pattern.to_string()});
+        let wildcard = json!({"source": [{"wildcard": "a*"}]});
+        for number in 0..30 {
+            house.ok::<PutRule>(rule(&format!("r-{number}"), wildcard.clone())).await;
+        }
+        house.ok::<PutRule>(rule("r-0", wildcard.clone())).await; // again
+        house.ok::<PutRule>(rule("plain", json!({"detail": {"wildcard": ["a*"]}}))).await;
+        let text = "The requested resource exceeds the maximum number allowed.";
+        let too_many = ("LimitExceededException".to_owned(), text.to_owned());
+        let others = [
+            json!({"detail": {"a": {"b": [{"wildcard": "*"}]}}}),
+            json!({"source": [{"anything-but": {"wildcard": "a*"}}]}),
+            json!({"$or": [{"source": ["a"]}, {"detail-type": [{"wildcard": "*b"}]}]}),
+        ];
+        for (name, pattern) in ["new", "new", "plain"].into_iter().zip(others) {
+            assert_eq!(house.call::<PutRule>(rule(name, pattern)).await.unwrap_err(), too_many);
+        }
+        house.ok::<CreateEventBus>(json!({"Name": "mine"})).await;
+        let mut other = rule("new", wildcard.clone());
+        other["EventBusName"] = json!("mine");
+        house.ok::<PutRule>(other).await;
+        house.ok::<DeleteRule>(json!({"Name": "r-3"})).await;
+        house.ok::<PutRule>(rule("new", wildcard)).await;
+    });
+}

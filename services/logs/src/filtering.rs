@@ -133,7 +133,7 @@ fn record(
         namespace: &one.namespace,
         metric: &one.metric,
         dimensions: &dimensions,
-        unit: &one.unit,
+        unit: if one.unit.is_empty() { "None" } else { &one.unit },
         value,
         at,
     });

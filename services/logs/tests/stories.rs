@@ -379,6 +379,8 @@ async fn metric_filters_make_values_of_what_they_match() {
 
     let page = house.ok::<DescribeMetricFilters>(json!({ "limit": 1 })).await;
     assert_eq!(page["metricFilters"][0]["filterName"], "count");
+    let unit = page["metricFilters"][0]["metricTransformations"][0].get("unit");
+    assert_eq!(unit, None, "nobody said one");
     let next = json!({ "limit": 1, "nextToken": page["nextToken"] });
     let page = house.ok::<DescribeMetricFilters>(next).await;
     assert_eq!(page["metricFilters"][0]["filterName"], "latency");

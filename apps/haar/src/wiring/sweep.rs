@@ -21,7 +21,7 @@ const EVERY: Duration = Duration::from_secs(10 * 60);
 const GRACE: Duration = Duration::from_secs(15 * 60);
 
 /// The same for blobs where the disk is full. Whoever puts one holds it within seconds, who
-/// reads an object holds it to the end, and a layer that is pulled is opened at once.
+/// reads an object holds it to the end, as who pulls a layer does until it is open.
 const GRACE_WHEN_FULL: Duration = Duration::from_secs(5 * 60);
 
 /// Between two sweeps, however often the disk refuses.

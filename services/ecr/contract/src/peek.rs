@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use haar_blobs::Digest;
+use haar_blobs::{Digest, Hold};
 use haar_kernel::Principal;
 use haar_types::{AccountId, Region};
 
@@ -39,13 +39,15 @@ pub struct PulledManifest {
 }
 
 /// A layer or an image configuration on disk.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct PulledBlob {
     /// Where its bytes are; to be read only. A file that was opened stays readable for as long
     /// as it is open, whatever happens to the image.
     pub path: PathBuf,
     /// How many there are.
     pub size: u64,
+    /// Keeps the bytes there: to be dropped when they are open.
+    pub hold: Hold,
 }
 
 /// Why an image cannot be pulled. The texts are AWS's.

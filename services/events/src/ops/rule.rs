@@ -1,5 +1,7 @@
 //! Rules.
 
+use std::sync::Arc;
+
 use haar_events_contract::model::{
     DeleteRule, DeleteRuleOutput, DeleteRuleRequest, DescribeRule, DescribeRuleRequest,
     DescribeRuleResponse, DisableRule, DisableRuleOutput, DisableRuleRequest, EnableRule,
@@ -20,10 +22,13 @@ use crate::delivery::SERVICE_PRINCIPAL;
 use crate::lookup::{find_bus, find_rule, rules};
 use crate::refusal::{bad_pattern, invalid, too_many};
 use crate::render;
+use crate::rules::wildcards;
 use crate::state::{RuleKey, RuleRow};
 
 /// Rules of a bus. *Amazon EventBridge quotas*.
 const RULES_MAX: usize = 300;
+/// Of those the ones whose patterns have wildcards. *Amazon EventBridge quotas*.
+const RULES_WITH_WILDCARDS_MAX: usize = 30;
 
 impl Command<PutRule> for Events {
     fn command(&self, call: &Call, tx: &mut Tx, input: PutRuleRequest) -> Answer<PutRule> {
@@ -38,6 +43,14 @@ impl Command<PutRule> for Events {
         let old = tx.get::<RuleRow>(&key);
         if old.is_none() && rules(tx, &key.bus).count() >= RULES_MAX {
             return Err(too_many());
+        }
+        if pattern.as_deref().is_some_and(wildcards::are_in) {
+            let others = rules(tx, &key.bus).filter(|row| row.key != key);
+            let has_one =
+                |row: &Arc<RuleRow>| row.pattern.as_deref().is_some_and(wildcards::are_in);
+            if others.filter(has_one).count() >= RULES_WITH_WILDCARDS_MAX {
+                return Err(too_many());
+            }
         }
         let state = input.state.unwrap_or(RuleState::Enabled);
         let goes_on = old.as_ref().filter(|old| old.schedule == schedule && old.is_enabled());

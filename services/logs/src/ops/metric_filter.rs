@@ -74,7 +74,7 @@ fn transformation(given: MetricTransformation) -> Result<Transformation, AwsErro
         value: given.metric_value,
         default: given.default_value,
         dimensions,
-        unit: given.unit.map_or("None", |unit| unit.as_str()).to_owned(),
+        unit: given.unit.map(|unit| unit.as_str().to_owned()).unwrap_or_default(),
     })
 }
 
