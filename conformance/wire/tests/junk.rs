@@ -119,6 +119,27 @@ fn wrong_types_and_unlisted_operations_are_named() {
 }
 
 #[test]
+fn what_is_no_json_is_told_by_its_place_alone() {
+    let (lambda, logs) = (&TARGETS[0], &TARGETS[2]);
+    for (body, text) in [
+        (&b"{"[..], "Unable to parse the JSON of the request at line 1 column 1"),
+        (b"{}{}", "Unable to parse the JSON of the request at line 1 column 3"),
+        (br#"{"\ud800": 1}"#, "Unable to parse the JSON of the request at line 1 column 9"),
+        (b"[]", "Start of list found where not expected"),
+        (b"7", "NUMBER_VALUE can not be converted to a Structure"),
+        (b"1e3", "NUMBER_VALUE can not be converted to a Structure"),
+        (b"-7", "NUMBER_VALUE can not be converted to a Structure"),
+        (br#""x""#, "STRING_VALUE can not be converted to a Structure"),
+        (b"true", "TRUE_VALUE can not be converted to a Structure"),
+    ] {
+        for target in [lambda, logs] {
+            let answer = send(target, body);
+            assert_eq!((&answer["message"], &answer["status"]), (&text.into(), &400.into()));
+        }
+    }
+}
+
+#[test]
 fn a_missing_member_is_told_once() {
     let answer = send(&TARGETS[5], b"Action=CreateRole&Version=2010-05-08&RoleName=r");
     assert_eq!(

@@ -113,7 +113,7 @@ fn read_json(
 ) -> Result<(), Malformed> {
     let mut from = serde_json::Deserializer::from_slice(bytes);
     json::read_object(&mut from, input, seen, report)?;
-    from.end().map_err(|error| report.malformed(error.to_string()))
+    from.end().map_err(|error| json::unreadable(&error, report))
 }
 
 /// A request's head, and who judges what it says.
@@ -323,7 +323,7 @@ fn read_payload(
         Kind::Blob => Ok(value.set(Scalar::Blob(bytes)).is_ok()),
         Kind::Document => match serde_json::from_slice::<Json>(&bytes) {
             Ok(json) => Ok(value.set(Scalar::Document(json)).is_ok()),
-            Err(error) => Err(report.malformed(error.to_string())),
+            Err(error) => Err(json::unreadable(&error, report)),
         },
         Kind::Structure(_) if protocol == Protocol::RestXml => {
             report.has_document(std::slice::from_ref(member));

@@ -3,7 +3,7 @@
 mod read;
 mod write;
 
-pub(crate) use read::{read_object, read_value};
+pub(crate) use read::{read_object, read_value, unreadable};
 pub(crate) use write::{not_a_number, object};
 
 use self::write::Encoded;

@@ -34,6 +34,14 @@ fn buses_are_made_listed_and_deleted_once_they_are_empty() {
         let names: Vec<_> =
             listed["EventBuses"].as_array().unwrap().iter().map(|b| &b["Name"]).collect();
         assert_eq!(names, ["default", "mine"]);
+        let first = house.ok::<ListEventBuses>(json!({"Limit": 1})).await;
+        assert_eq!(first["EventBuses"][0]["Name"], "default");
+        let next = json!({"Limit": 1, "NextToken": first["NextToken"]});
+        let second = house.ok::<ListEventBuses>(next).await;
+        assert_eq!(second["EventBuses"][0]["Name"], "mine");
+        assert_eq!(second.get("NextToken"), None);
+        let foreign = house.call::<ListEventBuses>(json!({"NextToken": "x"})).await;
+        assert_eq!(code(foreign), "ValidationException");
         house.ok::<UpdateEventBus>(json!({"Name": "mine", "Description": "e"})).await;
         let shown = house.ok::<DescribeEventBus>(json!({"Name": "mine"})).await;
         assert_eq!(shown["Description"], "e");

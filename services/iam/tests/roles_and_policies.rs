@@ -310,6 +310,9 @@ async fn simulations_tell_what_would_be_decided_and_by_what() {
         json!({ "PolicyInputList": [conditional], "ActionNames": ["s3:GetObject"],
             "ContextEntries": entries })
     };
+    let unreadable = json!({ "PolicyInputList": ["{"], "ActionNames": ["s3:GetObject"] });
+    let answer = house.call::<SimulateCustomPolicy>(unreadable).await;
+    assert_eq!(answer, refused("InvalidInput", "Syntax errors in policy."));
     let missing = house.ok::<SimulateCustomPolicy>(custom(json!([]))).await;
     let missing = &missing["EvaluationResults"][0];
     assert_eq!(missing["EvalDecision"], "implicitDeny");

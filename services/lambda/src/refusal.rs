@@ -24,7 +24,7 @@ pub enum Refusal {
     ResourceInUse(String),
     /// `RequestEntityTooLargeException`, 413.
     RequestTooLarge(String),
-    /// `CodeSigningConfigNotFoundException`, 404: the ARN.
+    /// `CodeSigningConfigNotFoundException`, 404.
     CodeSigningConfigNotFound(String),
     /// `CodeVerificationFailedException`, 400.
     CodeVerificationFailed(String),
@@ -114,11 +114,7 @@ impl From<Refusal> for AwsError {
             Refusal::RequestTooLarge(text) => {
                 AwsError::new("RequestEntityTooLargeException", 413, text)
             }
-            Refusal::CodeSigningConfigNotFound(arn) => {
-                let text = format!(
-                    "The code signing configuration cannot be found. Check that the provided \
-                     configuration is not deleted: {arn}."
-                );
+            Refusal::CodeSigningConfigNotFound(text) => {
                 let (r#type, message) = (user(), Some(text));
                 model::CodeSigningConfigNotFoundException { r#type, message }.into()
             }

@@ -69,8 +69,15 @@ async fn a_configuration_that_warns_lets_code_in_and_one_that_enforces_does_not(
     house.ok::<DeleteFunctionCodeSigningConfig>(named("f")).await;
     house.ok::<UpdateFunctionCode>(code).await;
     house.ok::<DeleteCodeSigningConfig>(by.clone()).await;
-    let gone = house.call::<GetCodeSigningConfig>(by).await.unwrap_err();
-    assert_eq!(gone.0, "CodeSigningConfigNotFoundException");
+    let gone = [
+        house.call::<GetCodeSigningConfig>(by.clone()).await.unwrap_err(),
+        house.call::<UpdateCodeSigningConfig>(by.clone()).await.unwrap_err(),
+        house.call::<ListFunctionsByCodeSigningConfig>(by.clone()).await.unwrap_err(),
+        house.call::<DeleteCodeSigningConfig>(by).await.unwrap_err(),
+    ];
+    for refused in gone {
+        assert_eq!(refused.0, "ResourceNotFoundException");
+    }
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ impl Room for Sqs {
         }
         let owner = text_member(input, "QueueOwnerAWSAccountId");
         let account = owner.and_then(|id| id.parse().ok()).unwrap_or_else(|| call.account.clone());
-        match text_member(input, "QueueName") {
+        match text_member(input, "QueueName").filter(|name| !name.is_empty()) {
             Some(name) => vec![QueueKey { account, region: call.region.clone(), name }.arn()],
             None => vec!["*".to_owned()],
         }

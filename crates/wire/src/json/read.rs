@@ -20,7 +20,7 @@ pub(crate) fn read_object<'de, D: Deserializer<'de>>(
     report: &mut Report,
 ) -> Result<(), Malformed> {
     let result = from.deserialize_any(ObjectVisitor { shape, seen, report: &mut *report });
-    result.map_err(|error| report.malformed(error.to_string()))
+    result.map_err(|error| unreadable(&error, report))
 }
 
 /// Reads one value that is a body by itself.
@@ -31,7 +31,15 @@ pub(crate) fn read_value<'de, D: Deserializer<'de>>(
     report: &mut Report,
 ) -> Result<(), Malformed> {
     let result = Seed { schema, value, report: &mut *report }.deserialize(from);
-    result.map(|_| ()).map_err(|error| report.malformed(error.to_string()))
+    result.map(|_| ()).map_err(|error| unreadable(&error, report))
+}
+
+/// Notes that a text is no JSON, and where: what the parser says of it is no customer's matter.
+/// What a visitor refused is told already. *Ours*: AWS's services differ, or say nothing.
+pub(crate) fn unreadable(error: &dyn fmt::Display, report: &mut Report) -> Malformed {
+    let said = error.to_string();
+    let place = said.rfind(" at line ").map_or("", |at| &said[at..]);
+    report.malformed(format!("Unable to parse the JSON of the request{place}"))
 }
 
 struct ObjectVisitor<'a> {
@@ -60,6 +68,26 @@ impl<'de> Visitor<'de> for ObjectVisitor<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
         Err(refuse(self.report, "Start of list found where not expected"))
+    }
+
+    fn visit_bool<E: Error>(self, flag: bool) -> Result<(), E> {
+        Err(misplaced(self.report, if flag { "TRUE_VALUE" } else { "FALSE_VALUE" }))
+    }
+
+    fn visit_i64<E: Error>(self, _: i64) -> Result<(), E> {
+        Err(misplaced(self.report, "NUMBER_VALUE"))
+    }
+
+    fn visit_u64<E: Error>(self, _: u64) -> Result<(), E> {
+        Err(misplaced(self.report, "NUMBER_VALUE"))
+    }
+
+    fn visit_f64<E: Error>(self, _: f64) -> Result<(), E> {
+        Err(misplaced(self.report, "NUMBER_VALUE"))
+    }
+
+    fn visit_str<E: Error>(self, _: &str) -> Result<(), E> {
+        Err(misplaced(self.report, "STRING_VALUE"))
     }
 
     fn visit_unit<E: Error>(self) -> Result<(), E> {
@@ -297,6 +325,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
 fn refuse<E: Error>(report: &mut Report, why: &str) -> E {
     report.malformed(why);
     E::custom(why)
+}
+
+/// Refuses a plain value that stands for a whole input.
+fn misplaced<E: Error>(report: &mut Report, found: &str) -> E {
+    refuse(report, &format!("{found} can not be converted to a Structure"))
 }
 
 fn type_name(schema: &Schema) -> &'static str {

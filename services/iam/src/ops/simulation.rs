@@ -24,7 +24,7 @@ use crate::Iam;
 use crate::entity::Entity;
 use crate::lookup::{find_role, find_user, paged};
 use crate::policies::{Source, bounded_by};
-use crate::refusal::{invalid, malformed, no_such};
+use crate::refusal::{invalid, no_such};
 
 /// What is to be decided, and by which policies.
 struct Simulation {
@@ -40,8 +40,13 @@ struct Simulation {
     owner: Option<AccountId>,
 }
 
+/// Policies of the request. One that cannot be read is an invalid input here: simulations do
+/// not know `MalformedPolicyDocument`.
 fn read(texts: &[String], grammar: Grammar) -> Result<Vec<Arc<Document>>, AwsError> {
-    let read = |text: &String| Document::parse(text, grammar).map(Arc::new).map_err(malformed);
+    let read = |text: &String| match Document::parse(text, grammar) {
+        Ok(document) => Ok(Arc::new(document)),
+        Err(error) => Err(invalid(error.to_string())),
+    };
     texts.iter().map(read).collect()
 }
 

@@ -38,7 +38,7 @@ pub(super) fn no_images() -> Refusal {
     Refusal::invalid("Code signing is not supported for functions created with container images.")
 }
 
-/// Finds a configuration.
+/// Finds the configuration that a function is to have.
 ///
 /// # Errors
 /// When it is not there.
@@ -49,7 +49,20 @@ pub(super) fn find(
 ) -> Result<Arc<CodeSigningRow>, Refusal> {
     key_of(call, arn)
         .and_then(|key| snapshot.get::<CodeSigningRow>(&key))
-        .ok_or_else(|| Refusal::CodeSigningConfigNotFound(arn.to_owned()))
+        .ok_or_else(|| Refusal::CodeSigningConfigNotFound(lacking(arn)))
+}
+
+/// Finds a configuration that a call is about: one that is not there is a resource like others.
+fn find_asked(call: &Call, snapshot: &Snapshot, arn: &str) -> Result<Arc<CodeSigningRow>, Refusal> {
+    find(call, snapshot, arn).map_err(|_| Refusal::ResourceNotFound(lacking(arn)))
+}
+
+/// What is said of a configuration that is not there.
+fn lacking(arn: &str) -> String {
+    format!(
+        "The code signing configuration cannot be found. Check that the provided configuration \
+         is not deleted: {arn}."
+    )
 }
 
 /// Refuses new code for a function whose configuration enforces signatures.
@@ -129,7 +142,7 @@ impl Query<GetCodeSigningConfig> for Lambda {
         snapshot: &Snapshot,
         input: Input<GetCodeSigningConfig>,
     ) -> Answer<GetCodeSigningConfig> {
-        let row = find(call, snapshot, &input.code_signing_config_arn)?;
+        let row = find_asked(call, snapshot, &input.code_signing_config_arn)?;
         Ok(GetCodeSigningConfigResponse { code_signing_config: shown(&row) })
     }
 }
@@ -142,7 +155,7 @@ impl Command<UpdateCodeSigningConfig> for Lambda {
         tx: &mut Tx,
         input: Input<UpdateCodeSigningConfig>,
     ) -> Answer<UpdateCodeSigningConfig> {
-        let found = find(call, tx, &input.code_signing_config_arn)?;
+        let found = find_asked(call, tx, &input.code_signing_config_arn)?;
         let mut row = CodeSigningRow::clone(&found);
         if let Some(description) = input.description {
             row.description = description;
@@ -168,7 +181,7 @@ impl Command<DeleteCodeSigningConfig> for Lambda {
         tx: &mut Tx,
         input: Input<DeleteCodeSigningConfig>,
     ) -> Answer<DeleteCodeSigningConfig> {
-        let row = find(call, tx, &input.code_signing_config_arn)?;
+        let row = find_asked(call, tx, &input.code_signing_config_arn)?;
         if users(call, tx, &row.key).next().is_some() {
             return Err(Refusal::ResourceConflict(
                 "Cannot delete the code signing configuration because it is in use by at least \
@@ -210,7 +223,7 @@ impl Query<ListFunctionsByCodeSigningConfig> for Lambda {
         snapshot: &Snapshot,
         input: Input<ListFunctionsByCodeSigningConfig>,
     ) -> Answer<ListFunctionsByCodeSigningConfig> {
-        let row = find(call, snapshot, &input.code_signing_config_arn)?;
+        let row = find_asked(call, snapshot, &input.code_signing_config_arn)?;
         let subject = format!("functions-by/{}", row.key.id);
         let listing = Listing::new(call, &subject, input.marker.as_deref(), input.max_items)?;
         let page = listing.page(users(call, snapshot, &row.key), |row| row.key.name.clone());
