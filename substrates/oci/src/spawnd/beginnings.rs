@@ -23,6 +23,8 @@ enum State {
     Stopped,
     /// Its turn has come; with those who wait to stop its container.
     Begins(Vec<Stop>),
+    /// It is the next one's turn; they have still to be told.
+    Ended(Vec<Stop>),
 }
 
 /// Who asked to stop a container, and how long it may take over that.
@@ -56,9 +58,19 @@ impl Beginnings {
         }
     }
 
-    /// Stops a container's starts.
-    pub(super) fn stop(&self, container: &str, stop: Stop) -> Stopped {
+    /// Nothing of it is under way any more: what is from now on is of another.
+    pub(super) fn end(&self, number: u64) {
+        if let Some(one) = self.0.lock().get_mut(&number)
+            && let State::Begins(stops) = &mut one.state
+        {
+            one.state = State::Ended(std::mem::take(stops));
+        }
+    }
+
+    /// Stops a container's starts; `kill` ends what is under way, which is one of theirs.
+    pub(super) fn stop(&self, container: &str, stop: Stop, kill: impl FnOnce()) -> Stopped {
         let (mut all, mut stopped) = (self.0.lock(), Stopped::default());
+        let mut is_under_way = false;
         for (number, one) in all.iter_mut().filter(|(_, one)| one.container == container) {
             match &mut one.state {
                 State::Waits => {
@@ -67,10 +79,17 @@ impl Beginnings {
                 }
                 State::Begins(stops) => {
                     stops.push(stop);
+                    (stopped.waits, is_under_way) = (true, true);
+                }
+                State::Ended(stops) => {
+                    stops.push(stop);
                     stopped.waits = true;
                 }
                 State::Stopped => {}
             }
+        }
+        if is_under_way {
+            kill(); // while nobody else's turn can come
         }
         stopped
     }
@@ -80,15 +99,50 @@ impl Beginnings {
         self.0.lock().get(&number).is_some_and(|one| match &one.state {
             State::Waits => false,
             State::Stopped => true,
-            State::Begins(stops) => !stops.is_empty(),
+            State::Begins(stops) | State::Ended(stops) => !stops.is_empty(),
         })
     }
 
     /// A start is over: who waits to stop its container.
     pub(super) fn over(&self, number: u64) -> Vec<Stop> {
         match self.0.lock().remove(&number) {
-            Some(Beginning { state: State::Begins(stops), .. }) => stops,
+            Some(Beginning { state: State::Begins(stops) | State::Ended(stops), .. }) => stops,
             _ => Vec::new(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const STOP: Stop = (Asked { number: 9, losses: 0 }, Duration::ZERO);
+
+    fn begun(beginnings: &Beginnings, number: u64, container: &str) {
+        beginnings.note(number, container);
+        assert!(beginnings.begin(number));
+    }
+
+    #[test]
+    fn a_stop_ends_what_is_under_way_of_its_container() {
+        let (beginnings, mut is_killed) = (Beginnings::default(), false);
+        begun(&beginnings, 1, "main");
+        assert!(!beginnings.stop("other", STOP, || is_killed = true).waits);
+        assert!(!is_killed);
+        assert!(beginnings.stop("main", STOP, || is_killed = true).waits);
+        assert!(is_killed);
+        assert_eq!(beginnings.over(1).len(), 1);
+    }
+
+    #[test]
+    fn a_stop_that_comes_after_a_start_ends_nothing_of_the_next_one() {
+        let (beginnings, mut is_killed) = (Beginnings::default(), false);
+        begun(&beginnings, 1, "main");
+        beginnings.end(1);
+        begun(&beginnings, 2, "other");
+        assert!(beginnings.stop("main", STOP, || is_killed = true).waits);
+        assert!(!is_killed);
+        assert!(beginnings.is_stopped(1) && !beginnings.is_stopped(2));
+        assert_eq!((beginnings.over(1).len(), beginnings.over(2).len()), (1, 0));
     }
 }

@@ -209,8 +209,11 @@ fn start_alone(
     if beginnings.is_some_and(|all| !all.begin(number)) {
         return Err(stopped(&spec.name));
     }
-    add(helper, sandbox, spec, image, &mut made)?;
-    Ok(made)
+    let added = add(helper, sandbox, spec, image, &mut made);
+    if let Some(all) = beginnings {
+        all.end(number); // before the next one's turn
+    }
+    added.map(|()| made)
 }
 
 /// What joins a group that stands still does so itself, and whoever starts it waits for that.

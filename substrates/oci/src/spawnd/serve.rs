@@ -141,7 +141,7 @@ fn begin(helper: &Arc<Helper>, job: Job) {
     } else if let Request::Start { id, container, .. } = &job.request
         && let Some(sandbox) = helper.find(id)
     {
-        stopping::begun(helper, job.asked.number, &sandbox, &container.name);
+        stopping::begun(helper, job.asked.number, (&sandbox, &container.name), None);
     }
     helper.crew.done();
 }
@@ -197,11 +197,13 @@ fn perform(helper: &Arc<Helper>, job: Job) {
             let Some(sandbox) = helper.find(&id) else {
                 return helper.link.answer(number, Err(Failure::Gone(id)), &[]);
             };
-            match compose::start(helper, number, &sandbox, (&container, image.as_ref())) {
+            let made = compose::start(helper, number, &sandbox, (&container, image.as_ref()));
+            let unit = made.as_ref().ok().and_then(|made| made.fresh.first().cloned());
+            match made {
                 Ok(made) => answer_made(helper, number, made),
                 Err(failure) => helper.link.answer(number, Err(failure), &[]),
             }
-            return stopping::begun(helper, number, &sandbox, &container.name);
+            return stopping::begun(helper, number, (&sandbox, &container.name), unit.as_ref());
         }
         Request::Stop { id, container, grace } => {
             return stopping::stop(helper, asked, &id, (&container, grace));

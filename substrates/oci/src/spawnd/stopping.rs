@@ -11,6 +11,7 @@ use super::crew::Asked;
 use super::helper::{Helper, Sandbox};
 use super::reaper::Due;
 use super::serve::unit_of;
+use super::unit::Unit;
 use crate::proto::{Answer, Doing, Failure};
 
 /// Asks a container to end; its end is told like any other. One that is being started is when that
@@ -30,13 +31,28 @@ pub(super) fn stop(
     helper.link.answer(asked.number, answer, &[]);
 }
 
-/// A start is over, however: stops its container for those who wait for that.
-pub(super) fn begun(helper: &Helper, number: u64, sandbox: &Sandbox, container: &str) {
+/// A start is over, however: stops what it made, if anything, for those who wait for that.
+pub(super) fn begun(
+    helper: &Helper,
+    number: u64,
+    (sandbox, container): (&Sandbox, &str),
+    made: Option<&Arc<Unit>>,
+) {
     let waiting = sandbox.composed.as_ref().map(|composed| composed.beginnings.over(number));
     for (asked, grace) in waiting.unwrap_or_default() {
-        let answer = stop_now(helper, sandbox, container, grace);
+        let answer = match made {
+            Some(unit) => stop_unit(helper, unit, grace),
+            None => ended(sandbox, container),
+        };
         helper.link.answer(asked.number, answer, &[]);
     }
+}
+
+/// What ran before has ended; what runs since then was asked for after the stop.
+fn ended(sandbox: &Sandbox, container: &str) -> Result<Answer, Failure> {
+    let unit = unit_of(sandbox, container)?;
+    let has_ended = unit.life.lock().exit.is_some();
+    if has_ended { Ok(Answer::Done) } else { Err(Failure::Gone(sandbox.id.clone())) }
 }
 
 /// Whoever stops a container waits for its start, of which as little comes as can.
@@ -50,12 +66,10 @@ fn waits_for_start(
     if unit.is_some_and(|unit| unit.life.lock().exit.is_none()) {
         return false; // another start of it only finds that
     }
-    let stopped = composed.beginnings.stop(container, stop);
+    // where it has not begun yet, it never does
+    let stopped = composed.beginnings.stop(container, stop, || composed.unborn.kill());
     for number in stopped.failed {
         helper.link.answer(number, Err(compose::stopped(container)), &[]);
-    }
-    if stopped.waits {
-        composed.unborn.kill(); // where it has not begun yet, it never does
     }
     stopped.waits
 }
@@ -66,12 +80,15 @@ fn stop_now(
     container: &str,
     grace: Duration,
 ) -> Result<Answer, Failure> {
-    let unit = unit_of(sandbox, container)?;
+    stop_unit(helper, &unit_of(sandbox, container)?, grace)
+}
+
+fn stop_unit(helper: &Helper, unit: &Arc<Unit>, grace: Duration) -> Result<Answer, Failure> {
     match grace.is_zero() {
         true => unit.kill(),
         false => {
             unit.signal(unit.stop_signal()).doing("signal a program")?;
-            helper.reaper.kill_after(Due::Unit(Arc::downgrade(&unit)), grace);
+            helper.reaper.kill_after(Due::Unit(Arc::downgrade(unit)), grace);
         }
     }
     // the frozen neither hear nor die
