@@ -13,5 +13,7 @@ pub(crate) use gateway::{
 pub(crate) use interface::{group_identifiers, interface};
 pub(crate) use network_acl::{entry_fits, network_acl};
 pub(crate) use route_table::{route_table, routes};
-pub(crate) use security_group::{permission_of, revoked, rule, security_group, tell_traffic};
+pub(crate) use security_group::{
+    added_rule, permission_of, revoked, rule, security_group, tell_traffic,
+};
 pub(crate) use vpc::{cidr_association, subnet, vpc};

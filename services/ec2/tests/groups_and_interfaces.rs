@@ -358,3 +358,26 @@ async fn an_elastic_address_stands_for_one_interface_at_a_time() {
         "InvalidAllocationID.NotFound"
     );
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_adds_a_rule_is_told_its_tags_only_where_it_has_some() {
+    let house = House::new();
+    let vpc = house.default_vpc().await.vpc_id.unwrap();
+    let group = house.group(&vpc, "web").await;
+    let mut input = AuthorizeSecurityGroupIngressRequest {
+        group_id: some(&group),
+        ip_permissions: Some(vec![tcp(80, "0.0.0.0/0")]),
+        ..Default::default()
+    };
+    let added = house.ok::<AuthorizeSecurityGroupIngress>(input.clone()).await;
+    assert!(added.security_group_rules.unwrap()[0].tags.is_none());
+    let tag = Tag { key: some("Name"), value: some("open") };
+    input.ip_permissions = Some(vec![tcp(443, "0.0.0.0/0")]);
+    input.tag_specifications = Some(vec![TagSpecification {
+        resource_type: Some(ResourceType::SecurityGroupRule),
+        tags: Some(vec![tag]),
+    }]);
+    let added = house.ok::<AuthorizeSecurityGroupIngress>(input).await;
+    let rule = &added.security_group_rules.unwrap()[0];
+    assert_eq!(rule.tags.as_ref().unwrap()[0].value.as_deref(), Some("open"));
+}

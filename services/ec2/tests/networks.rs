@@ -324,6 +324,9 @@ async fn a_nat_gateway_becomes_available_and_gives_all_back_when_deleted() {
     };
     let made = house.ok::<CreateNatGateway>(input.clone()).await.nat_gateway.unwrap();
     assert_eq!(made.state, Some(NatGatewayState::Pending));
+    let own = &made.nat_gateway_addresses.as_ref().unwrap()[0];
+    assert_eq!(own.allocation_id, address.allocation_id);
+    assert_eq!((&own.network_interface_id, &own.private_ip, &own.public_ip), (&None, &None, &None));
     let again = house.ok::<CreateNatGateway>(input.clone()).await.nat_gateway.unwrap();
     assert_eq!(again.nat_gateway_id, made.nat_gateway_id);
     let other = CreateNatGatewayRequest { allocation_id: some("eipalloc-1"), ..input };
@@ -338,7 +341,9 @@ async fn a_nat_gateway_becomes_available_and_gives_all_back_when_deleted() {
     };
     let shown = house.ok::<DescribeNatGateways>(wanted.clone()).await.nat_gateways.unwrap();
     assert_eq!(shown[0].state, Some(NatGatewayState::Available));
-    assert_eq!(shown[0].nat_gateway_addresses.as_ref().unwrap()[0].public_ip, address.public_ip);
+    let own = &shown[0].nat_gateway_addresses.as_ref().unwrap()[0];
+    assert_eq!(own.public_ip, address.public_ip);
+    assert!(own.network_interface_id.is_some() && own.private_ip.is_some());
     let release =
         ReleaseAddressRequest { allocation_id: address.allocation_id, ..Default::default() };
     let (code, _) = house.call::<ReleaseAddress>(release.clone()).await.unwrap_err();
@@ -454,4 +459,37 @@ async fn acl_entries_have_one_number_each_and_subnets_one_acl() {
     let delete = DeleteNetworkAclRequest { network_acl_id: acl, ..Default::default() };
     let (code, _) = house.call::<DeleteNetworkAcl>(delete).await.unwrap_err();
     assert_eq!(code, "DependencyViolation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_vpc_is_pending_in_the_answer_that_makes_it_and_available_after() {
+    let house = House::new();
+    let input = CreateVpcRequest { cidr_block: some("10.0.0.0/16"), ..Default::default() };
+    let made = house.ok::<CreateVpc>(input).await.vpc.unwrap();
+    assert_eq!(made.state, Some(VpcState::Pending));
+    assert_eq!(made.ipv6_cidr_block_association_set.map(|set| set.len()), Some(0));
+    let ask = DescribeVpcsRequest { vpc_ids: made.vpc_id.map(|id| vec![id]), ..Default::default() };
+    let shown = house.ok::<DescribeVpcs>(ask).await.vpcs.unwrap();
+    assert_eq!(shown[0].state, Some(VpcState::Available));
+    assert!(shown[0].ipv6_cidr_block_association_set.is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn dhcp_options_are_shown_by_name_however_they_were_given() {
+    let house = House::new();
+    let option = |key: &str, value: &str| NewDhcpConfiguration {
+        key: some(key),
+        values: Some(vec![value.to_owned()]),
+    };
+    let input = CreateDhcpOptionsRequest {
+        dhcp_configurations: vec![
+            option("domain-name-servers", "10.2.5.1"),
+            option("domain-name", "example.com"),
+        ],
+        ..Default::default()
+    };
+    let made = house.ok::<CreateDhcpOptions>(input).await.dhcp_options.unwrap();
+    let shown = made.dhcp_configurations.unwrap();
+    let keys: Vec<_> = shown.iter().filter_map(|it| it.key.as_deref()).collect();
+    assert_eq!(keys, ["domain-name", "domain-name-servers"]);
 }

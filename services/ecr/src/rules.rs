@@ -9,3 +9,4 @@ pub(crate) mod mutability;
 pub(crate) mod names;
 pub(crate) mod prefix;
 pub(crate) mod tags;
+pub(crate) mod texts;

@@ -121,7 +121,9 @@ async fn policies_are_set_read_and_deleted() {
     let set = |text: String| json!({ "repositoryName": "app", "policyText": text });
     house.ok::<SetRepositoryPolicy>(set(policy.to_string())).await;
     let got = house.ok::<GetRepositoryPolicy>(named("app")).await;
-    assert_eq!(got["policyText"], policy.to_string());
+    let kept = "{\n  \"Version\" : \"2012-10-17\",\n  \"Statement\" : [ {\n    \"Effect\" : \"Allow\",\n    \
+                \"Principal\" : \"*\",\n    \"Action\" : \"ecr:BatchGetImage\"\n  } ]\n}";
+    assert_eq!(got["policyText"], kept); // as AWS writes it
     let bad = house.call::<SetRepositoryPolicy>(set("{}".to_owned())).await.unwrap_err();
     assert_eq!(bad.0, "InvalidParameterException");
     house.ok::<DeleteRepositoryPolicy>(named("app")).await;
@@ -136,8 +138,11 @@ async fn policies_are_set_read_and_deleted() {
             "Action": "ecr:ReplicateImage", "Resource": "*",
         }],
     });
-    house.ok::<PutRegistryPolicy>(json!({ "policyText": policy.to_string() })).await;
-    assert_eq!(house.ok::<GetRegistryPolicy>(json!({})).await["policyText"], policy.to_string());
+    let put = json!({ "policyText": policy.to_string() });
+    let put = house.ok::<PutRegistryPolicy>(put).await["policyText"].clone();
+    assert_eq!(put, house.ok::<GetRegistryPolicy>(json!({})).await["policyText"]);
+    assert!(put.as_str().unwrap().starts_with("{\n  \"Version\" : \"2012-10-17\",\n"), "{put}");
+    assert_eq!(serde_json::from_str::<Value>(put.as_str().unwrap()).unwrap(), policy);
     house.ok::<DeleteRegistryPolicy>(json!({})).await;
 }
 
@@ -185,4 +190,23 @@ async fn settings_of_the_account_are_kept_and_others_refused() {
     house.ok::<DeregisterPullTimeUpdateExclusion>(arn.clone()).await;
     let gone = house.call::<DeregisterPullTimeUpdateExclusion>(arn).await.unwrap_err();
     assert_eq!(gone.0, "ExclusionNotFoundException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lifecycle_policy_is_kept_on_one_line_and_a_preview_shows_its_own_as_given() {
+    let house = House::new();
+    house.repository("app").await;
+    let rules = json!({ "rules": [{
+        "rulePriority": 1,
+        "selection": { "tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 3 },
+        "action": { "type": "expire" },
+    }] });
+    let given = serde_json::to_string_pretty(&rules).unwrap();
+    let input = json!({ "repositoryName": "app", "lifecyclePolicyText": given });
+    let put = house.ok::<PutLifecyclePolicy>(input.clone()).await;
+    assert_eq!(put["lifecyclePolicyText"], rules.to_string());
+    let got = house.ok::<GetLifecyclePolicy>(named("app")).await;
+    assert_eq!(got["lifecyclePolicyText"], rules.to_string());
+    let preview = house.ok::<StartLifecyclePolicyPreview>(input).await;
+    assert_eq!(preview["lifecyclePolicyText"], given);
 }

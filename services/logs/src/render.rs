@@ -44,7 +44,8 @@ fn class(class: GroupClass) -> LogGroupClass {
     }
 }
 
-/// A stream. Its `storedBytes` is 0 for all streams since 2019, as on AWS.
+/// A stream. Its `storedBytes` is 0 for all streams since 2019, as on AWS; it has no token before
+/// its first event.
 pub(crate) fn stream(row: &StreamRow) -> LogStream {
     let group = &row.key.group;
     let token = Position { timestamp: row.created_at, sequence: row.id };
@@ -54,7 +55,7 @@ pub(crate) fn stream(row: &StreamRow) -> LogStream {
         first_event_timestamp: row.first_event_at.map(|at| at.0),
         last_event_timestamp: row.last_event_at.map(|at| at.0),
         last_ingestion_time: row.last_ingested_at.map(|at| at.0),
-        upload_sequence_token: Some(token.digits(0)),
+        upload_sequence_token: row.last_event_at.map(|_| token.digits(0)),
         arn: Some(stream_arn(&group.account, &group.region, &group.name, &row.key.name)),
         stored_bytes: Some(0),
     }

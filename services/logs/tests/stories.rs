@@ -230,6 +230,8 @@ async fn streams_are_ordered_by_name_or_by_their_last_event() {
     let by_name = house.ok::<DescribeLogStreams>(json!({ "logGroupName": "/app" })).await;
     assert_eq!(names(&by_name), ["one", "three", "two"]);
     assert_eq!(by_name["logStreams"][0]["lastEventTimestamp"], now + 9);
+    assert!(by_name["logStreams"][0]["uploadSequenceToken"].is_string());
+    assert_eq!(by_name["logStreams"][2]["uploadSequenceToken"], Value::Null); // it has no event
     let mut input = json!({
         "logGroupName": "/app", "orderBy": "LastEventTime", "descending": true, "limit": 1,
     });

@@ -12,6 +12,9 @@ use haar_types::{Region, Tags};
 
 use crate::state::{Replica, ReplicaState, SecretRow, VersionRow};
 
+/// The key that replicas have where none is named.
+const DEFAULT_KEY: &str = "alias/aws/secretsmanager";
+
 /// What a sealed value belongs to.
 pub(crate) fn about(arn: &str, version: &str) -> String {
     format!("secretsmanager|{arn}|{version}")
@@ -62,9 +65,10 @@ pub(crate) fn replication(
             ReplicaState::InSync => (StatusType::InSync, None),
             ReplicaState::Failed(reason) => (StatusType::Failed, Some(reason.clone())),
         };
+        let master_key = replica.kms_key_id.as_deref().unwrap_or(DEFAULT_KEY);
         ReplicationStatusType {
             region: Some(region.to_string()),
-            kms_key_id: replica.kms_key_id.clone(),
+            kms_key_id: Some(master_key.to_owned()),
             status: Some(status),
             status_message: message,
             last_accessed_date: there.and_then(|there| there.accessed_at),

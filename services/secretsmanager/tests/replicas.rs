@@ -169,3 +169,12 @@ async fn a_promoted_replica_goes_its_own_way() {
     assert_eq!(shown.get("ReplicationStatus"), None);
     house.ok::<DeleteSecret>(id).await; // it has no replicas any more
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_replica_without_a_key_of_its_own_names_the_services() {
+    let house = House::new();
+    house.ok::<CreateSecret>(json!({ "Name": "db", "SecretString": "one" })).await;
+    let input = json!({ "SecretId": "db", "AddReplicaRegions": [{ "Region": "eu-west-3" }] });
+    let made = house.ok::<ReplicateSecretToRegions>(input).await;
+    assert_eq!(made["ReplicationStatus"][0]["KmsKeyId"], "alias/aws/secretsmanager");
+}

@@ -54,6 +54,7 @@ impl Command<CreateDhcpOptions> for Ec2 {
         if options.is_empty() {
             return Err(missing("dhcpConfigurationSet"));
         }
+        options.sort_by(|one, other| one.0.cmp(&other.0)); // whatever order they were given in
         let row = DhcpOptionsRow { key: key_of(&place, &mint(&call.ids, "dopt")), options, tags };
         let dhcp_options = Some(render::dhcp_options(&row));
         tx.put(row);

@@ -49,7 +49,7 @@ impl Command<AuthorizeSecurityGroupIngress> for Ec2 {
         let added = add(call, tx, &group, false, rules, &tags)?;
         Ok(AuthorizeSecurityGroupIngressResult {
             r#return: Some(true),
-            security_group_rules: Some(added.iter().map(render::rule).collect()),
+            security_group_rules: Some(added.iter().map(render::added_rule).collect()),
         })
     }
 }
@@ -76,7 +76,7 @@ impl Command<AuthorizeSecurityGroupEgress> for Ec2 {
         let added = add(call, tx, &group, true, rules, &tags)?;
         Ok(AuthorizeSecurityGroupEgressResult {
             r#return: Some(true),
-            security_group_rules: Some(added.iter().map(render::rule).collect()),
+            security_group_rules: Some(added.iter().map(render::added_rule).collect()),
         })
     }
 }

@@ -1,5 +1,7 @@
 //! VPCs.
 
+use std::sync::Arc;
+
 use haar_ec2_contract::peek::{Ipv4Range, Place};
 use haar_ec2_contract::{
     AttributeBooleanValue, CreateDefaultVpc, CreateDefaultVpcRequest, CreateDefaultVpcResult,
@@ -7,7 +9,7 @@ use haar_ec2_contract::{
     DescribeVpcAttribute, DescribeVpcAttributeRequest, DescribeVpcAttributeResult, DescribeVpcs,
     DescribeVpcsRequest, DescribeVpcsResult, ModifyVpcAttribute, ModifyVpcAttributeOutput,
     ModifyVpcAttributeRequest, ModifyVpcTenancy, ModifyVpcTenancyRequest, ModifyVpcTenancyResult,
-    ResourceType, Tenancy, VpcAttributeName,
+    ResourceType, Tenancy, Vpc, VpcAttributeName, VpcState,
 };
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
@@ -43,9 +45,10 @@ impl Command<CreateVpc> for Ec2 {
             dhcp_options: default_dhcp(tx, &place),
             tags,
         };
-        let vpc = Some(render::vpc(&row));
+        // AWS makes it after the answer, so its maker waits for it
+        let vpc = Vpc { state: Some(VpcState::Pending), ..render::vpc(&row) };
         put_vpc(tx, &place, row, &mint);
-        Ok(CreateVpcResult { vpc })
+        Ok(CreateVpcResult { vpc: Some(vpc) })
     }
 }
 
@@ -110,7 +113,10 @@ impl Query<DescribeVpcs> for Ec2 {
         let place = place_of(call);
         let snapshot = seen(snapshot, &place);
         let page = describe::<VpcRow>(&snapshot, &place, ask!(input, vpc_ids), says)?;
-        let vpcs = Some(page.items.iter().map(|row| render::vpc(row)).collect());
+        // who makes a VPC is told that it has no IPv6, who looks at it is not
+        let shown =
+            |row: &Arc<VpcRow>| Vpc { ipv6_cidr_block_association_set: None, ..render::vpc(row) };
+        let vpcs = Some(page.items.iter().map(shown).collect());
         Ok(DescribeVpcsResult { next_token: page.next, vpcs })
     }
 }

@@ -50,6 +50,7 @@ pub(crate) fn nat_gateway(snapshot: &Snapshot, row: &NatGatewayRow) -> NatGatewa
     }
 }
 
+/// A gateway's address. While the gateway is pending, AWS tells the allocation alone.
 fn nat_address(snapshot: &Snapshot, row: &NatGatewayRow) -> NatGatewayAddress {
     let allocation = row.allocation.as_ref();
     let elastic = allocation.and_then(|id| snapshot.get::<AddressRow>(&key_of(&row.place(), id)));
@@ -58,6 +59,14 @@ fn nat_address(snapshot: &Snapshot, row: &NatGatewayRow) -> NatGatewayAddress {
         NatState::Available => NatGatewayAddressStatus::Succeeded,
         NatState::Deleting | NatState::Deleted => NatGatewayAddressStatus::Disassociating,
     };
+    if row.state == NatState::Pending {
+        return NatGatewayAddress {
+            allocation_id: row.allocation.clone(),
+            is_primary: Some(true),
+            status: Some(status),
+            ..NatGatewayAddress::default()
+        };
+    }
     NatGatewayAddress {
         allocation_id: row.allocation.clone(),
         network_interface_id: Some(row.interface.clone()),

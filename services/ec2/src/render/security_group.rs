@@ -83,6 +83,12 @@ fn add_peer(permission: &mut IpPermission, rule: &RuleRow) {
     }
 }
 
+/// A rule as who adds it is told of it: tags that it has not are left out.
+pub(crate) fn added_rule(row: &RuleRow) -> SecurityGroupRule {
+    let shown = rule(row);
+    SecurityGroupRule { tags: shown.tags.filter(|tags| !tags.is_empty()), ..shown }
+}
+
 pub(crate) fn rule(row: &RuleRow) -> SecurityGroupRule {
     let (from_port, to_port) = row.traffic.ports.unwrap_or((-1, -1));
     let mut out = SecurityGroupRule {

@@ -13,6 +13,7 @@ use crate::Ecr;
 use crate::lookup::{find_repository, key_of};
 use crate::refusal;
 use crate::rules::lifecycle::Policy;
+use crate::rules::texts;
 use crate::state::{LifecyclePolicy, RepositoryKey, RepositoryRow};
 
 /// Reads a policy, or refuses it.
@@ -39,7 +40,7 @@ impl Command<PutLifecyclePolicy> for Ecr {
         let key = key_of(call, input.registry_id.as_ref(), &input.repository_name);
         find_repository(tx, &key)?;
         check_policy(&input.lifecycle_policy_text)?;
-        let text = input.lifecycle_policy_text;
+        let text = texts::compact(&input.lifecycle_policy_text);
         let policy = LifecyclePolicy { text: text.clone(), evaluated_at: None };
         tx.update::<RepositoryRow>(&key, |row| row.settings.lifecycle = Some(policy));
         Ok(PutLifecyclePolicyResponse {

@@ -13,6 +13,7 @@ use haar_wire::AwsError;
 use crate::Ecr;
 use crate::lookup::{find_repository, key_of};
 use crate::refusal;
+use crate::rules::texts;
 use crate::state::{RepositoryKey, RepositoryRow};
 
 /// Refuses a text that is no policy of a repository. Its statements name no resources.
@@ -39,7 +40,7 @@ impl Command<SetRepositoryPolicy> for Ecr {
         let key = key_of(call, input.registry_id.as_ref(), &input.repository_name);
         find_repository(tx, &key)?;
         check_policy(&input.policy_text, "PolicyText")?;
-        let text = input.policy_text;
+        let text = texts::spacious(&input.policy_text);
         tx.update::<RepositoryRow>(&key, |row| row.settings.policy = Some(text.clone()));
         Ok(SetRepositoryPolicyResponse {
             registry_id: Some(key.registry.account.to_string()),

@@ -142,8 +142,11 @@ impl Command<DeleteAccountSetting> for Ecs {
         let principal = input.principal_arn.unwrap_or_else(|| call.principal.arn());
         let (account, region) = (call.account.clone(), call.region.clone());
         let name = input.name.as_str().to_owned();
-        tx.remove::<SettingRow>(&(account, region, stored(&principal).to_owned(), name));
-        let setting = setting(input.name, "", principal);
+        let key = (account, region, stored(&principal).to_owned(), name);
+        let was = tx.get::<SettingRow>(&key);
+        tx.remove::<SettingRow>(&key);
+        let value = was.as_ref().map_or("", |row| row.value.as_str());
+        let setting = setting(input.name, value, principal);
         Ok(DeleteAccountSettingResponse { setting: Some(setting) })
     }
 }

@@ -111,7 +111,10 @@ fn account_settings_hold_for_what_is_made_after() {
             json!({ "effectiveSettings": true, "name": "taskLongArnFormat" }),
         );
         assert_eq!(listed["settings"][0]["value"], "enabled");
-        world.ok::<DeleteAccountSetting>(json!({ "name": "containerInsights" }));
+        let name = json!({ "name": "containerInsights" });
+        let gone = world.ok::<DeleteAccountSetting>(name.clone());
+        assert_eq!(gone["setting"]["value"], "enabled"); // what it was
+        assert_eq!(world.ok::<DeleteAccountSetting>(name)["setting"]["value"], "");
         let made = world.ok::<CreateCluster>(json!({ "clusterName": "b" }));
         assert_eq!(made["cluster"]["settings"][0]["value"], "disabled");
         let tagging = json!({ "effectiveSettings": true, "name": "tagResourceAuthorization" });

@@ -62,6 +62,7 @@ impl Flow<GetParameters> for Ssm {
                 Err(error) => return Err(error),
             }
         }
+        found.sort_by(|one, other| (&one.name, &one.selector).cmp(&(&other.name, &other.selector)));
         Ok(GetParametersResult { parameters: Some(found), invalid_parameters: Some(missing) })
     }
 }
