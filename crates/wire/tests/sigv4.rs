@@ -356,6 +356,15 @@ fn signed_chunks_are_proven_however_they_arrive() {
 }
 
 #[test]
+fn s3_wants_to_be_told_the_hash_that_was_signed() {
+    let mut parts = plain_chunks();
+    parts.headers.remove("x-amz-content-sha256");
+    let error = unwrap_chunks(&parts, b"", 1).unwrap_err();
+    assert_eq!((error.code(Dialect::S3), error.status(Dialect::S3)), ("InvalidRequest", 400));
+    assert!(error.message.ends_with("for this request: x-amz-content-sha256"));
+}
+
+#[test]
 fn changed_missing_and_swapped_chunks_are_refused() {
     let body = [framed(&CHUNKS), b"\r\n".to_vec()].concat();
     let fault = |body: &[u8]| unwrap_chunks(&plain_chunks(), body, 4096).unwrap_err().fault;

@@ -211,20 +211,6 @@ impl Fleet {
         targets.flat_map(|target| target.layers.iter().chain([&target.code])).cloned().collect()
     }
 
-    /// Removes what an earlier server left behind. Call before the first invocation.
-    ///
-    /// # Errors
-    /// When the substrate does not answer.
-    pub async fn sweep(&self) -> Result<(), haar_substrate::SubstrateError> {
-        let substrate = &self.shared.doors.substrate;
-        for sandbox in substrate.list().await? {
-            if sandbox.labels.get(spec::LABEL).is_some_and(|room| room == "lambda") {
-                substrate.remove(&sandbox.id, Duration::ZERO).await?;
-            }
-        }
-        Ok(())
-    }
-
     /// Where functions' images come from.
     pub(crate) fn images(&self) -> Arc<dyn FunctionImages> {
         Arc::clone(&self.shared.doors.images)

@@ -25,6 +25,8 @@ pub enum SigFault {
     UnsignedHeaders,
     /// The body is not what its announced hash says.
     BodyMismatch,
+    /// S3 is not told which hash of the body was signed.
+    NoBodyHash,
     /// The body's chunks are not framed as announced.
     BadChunk,
     /// It is of a version that is not taken any more.
@@ -142,7 +144,7 @@ impl SigError {
             (SigFault::UnsignedHeaders, S3) => "AccessDenied",
             (SigFault::BodyMismatch, S3) => "XAmzContentSHA256Mismatch",
             (SigFault::BadChunk, S3) => "IncompleteBody",
-            (SigFault::Outdated, S3) => "InvalidRequest",
+            (SigFault::Outdated | SigFault::NoBodyHash, S3) => "InvalidRequest",
             (SigFault::ExpiredRequest, Query) => "RequestExpired",
             (SigFault::Mismatch, Query | S3) => "SignatureDoesNotMatch",
             (_, Query) => "SignatureDoesNotMatch",
@@ -174,7 +176,7 @@ impl SigError {
             (_, Dialect::Ec2) => 401,
             (SigFault::Incomplete | SigFault::IncompleteQuery, _) => 400,
             (SigFault::BodyMismatch | SigFault::BadChunk, _) => 400,
-            (SigFault::Outdated, Dialect::S3) => 400,
+            (SigFault::Outdated | SigFault::NoBodyHash, Dialect::S3) => 400,
             (_, Dialect::Json) => 400,
             (SigFault::ExpiredToken, Dialect::S3) => 400,
             _ => 403,

@@ -52,6 +52,7 @@ pub fn verify(
     refuse_incomplete_query(claim, parts)?;
     refuse_incomplete(claim, parts).map_err(|error| of_query(claim, error))?;
     refuse_unsigned_headers(claim, parts)?;
+    refuse_untold_hash(claim)?;
     let payload = match (claim.payload.canonical(), body_hash) {
         (Some(announced), _) => announced,
         (None, Some(hash)) => hash,
@@ -124,6 +125,15 @@ fn refuse_incomplete_query(claim: &Claim<'_>, parts: &Parts) -> Result<(), SigEr
              X-Amz-Expires parameters.",
         )),
     }
+}
+
+/// S3 wants to be told the hash that was signed, of requests without a body too.
+fn refuse_untold_hash(claim: &Claim<'_>) -> Result<(), SigError> {
+    if !claim.is_s3() || claim.presigned.is_some() || claim.payload != Payload::Body {
+        return Ok(());
+    }
+    let text = "Missing required header for this request: x-amz-content-sha256";
+    Err(SigError::new(SigFault::NoBodyHash, text))
 }
 
 /// AWS names every part that is missing, in one message.

@@ -42,11 +42,12 @@ impl Ecs {
             Ok(list) => list,
             Err(error) => return tracing::warn!(%error, "could not list what runs"),
         };
-        for one in list.iter().filter(is_ours) {
+        let ends = list.iter().filter(is_ours).map(async |one| {
             if let Err(error) = self.doors.substrate.remove(&one.id, Duration::ZERO).await {
                 tracing::warn!(%error, id = %one.id, "could not end a task");
             }
-        }
+        });
+        futures_util::future::join_all(ends).await;
     }
 
     async fn observe_once(self: &Arc<Self>) -> Result<(), SubstrateError> {
