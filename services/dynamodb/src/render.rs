@@ -1,12 +1,14 @@
 //! Rows as answers show them.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use haar_dynamodb_contract::{
     AttributeDefinition, BillingMode, BillingModeSummary, GlobalSecondaryIndexDescription,
     GlobalSecondaryIndexWarmThroughputDescription, IndexStatus, ItemCollectionMetrics,
     KeySchemaElement, KeyType, LocalSecondaryIndexDescription, OnDemandThroughput, Projection,
     ProjectionType, ProvisionedThroughputDescription, RestoreSummary, ReturnItemCollectionMetrics,
-    SSEDescription, SSEStatus, SSEType, StreamSpecification, TableClass, TableClassSummary,
-    TableDescription, TableWarmThroughputDescription,
+    SSEDescription, SSEStatus, SSEType, ScalarAttributeType, StreamSpecification, TableClass,
+    TableClassSummary, TableDescription, TableStatus, TableWarmThroughputDescription,
 };
 
 use crate::convert::to_wire_value;
@@ -68,12 +70,10 @@ pub(crate) fn table(row: &TableRow, engine: &Engine) -> TableDescription {
         .filter(|index| index.is_global)
         .map(|index| global_index(row, index, engine))
         .collect();
-    let definition = |(name, kind): &(String, _)| AttributeDefinition {
-        attribute_name: name.clone(),
-        attribute_type: *kind,
-    };
+    // AWS tells no such time in the answer that makes the table
+    let on_demand_since = row.billing.on_demand_since.filter(|_| !is_new(row));
     TableDescription {
-        attribute_definitions: Some(row.attributes.iter().map(definition).collect()),
+        attribute_definitions: Some(attribute_definitions(row)),
         table_name: Some(row.name().to_owned()),
         key_schema: Some(key_schema(&row.keys)),
         table_status: Some(row.status),
@@ -85,7 +85,7 @@ pub(crate) fn table(row: &TableRow, engine: &Engine) -> TableDescription {
         table_id: Some(row.uuid.clone()),
         billing_mode_summary: row.billing.is_named.then_some(BillingModeSummary {
             billing_mode: Some(row.billing.mode),
-            last_update_to_pay_per_request_date_time: row.billing.on_demand_since,
+            last_update_to_pay_per_request_date_time: on_demand_since,
         }),
         local_secondary_indexes: (!locals.is_empty()).then_some(locals),
         global_secondary_indexes: (!globals.is_empty()).then_some(globals),
@@ -108,6 +108,20 @@ pub(crate) fn table(row: &TableRow, engine: &Engine) -> TableDescription {
         warm_throughput: Some(warm(row)),
         ..TableDescription::default()
     }
+}
+
+/// In the order of their names, however they were given.
+fn attribute_definitions(row: &TableRow) -> Vec<AttributeDefinition> {
+    let by_name: BTreeMap<_, _> = row.attributes.iter().map(|(name, kind)| (name, kind)).collect();
+    let definition = |(name, kind): (&String, &ScalarAttributeType)| AttributeDefinition {
+        attribute_name: name.clone(),
+        attribute_type: *kind,
+    };
+    by_name.into_iter().map(definition).collect()
+}
+
+fn is_new(row: &TableRow) -> bool {
+    row.status == TableStatus::Creating
 }
 
 fn restored(row: &TableRow) -> Option<RestoreSummary> {
@@ -165,11 +179,13 @@ fn local_index(row: &TableRow, index: &Index, engine: &Engine) -> LocalSecondary
 fn global_index(row: &TableRow, index: &Index, engine: &Engine) -> GlobalSecondaryIndexDescription {
     let (items, bytes) = engine.counts(row.id, index.number);
     let (read, write) = warm_units(row, index.throughput);
+    // an index that comes with its table is made while the table is
+    let status = if is_new(row) { IndexStatus::Creating } else { index.status };
     GlobalSecondaryIndexDescription {
         index_name: Some(index.name.clone()),
         key_schema: Some(key_schema(&index.keys)),
         projection: Some(projection(&index.projected)),
-        index_status: Some(index.status),
+        index_status: Some(status),
         backfilling: (index.status == IndexStatus::Creating).then_some(true),
         provisioned_throughput: Some(throughput(index.throughput)),
         index_size_bytes: Some(bytes),
@@ -179,8 +195,37 @@ fn global_index(row: &TableRow, index: &Index, engine: &Engine) -> GlobalSeconda
         warm_throughput: Some(GlobalSecondaryIndexWarmThroughputDescription {
             read_units_per_second: Some(read),
             write_units_per_second: Some(write),
-            status: Some(index.status),
+            status: Some(status),
         }),
+    }
+}
+
+/// The sizes of collections that a request wrote to, each told once.
+#[derive(Default)]
+pub(crate) struct Collections {
+    /// Beginnings of keys, which carry their table's id.
+    told: BTreeSet<Vec<u8>>,
+    by_table: BTreeMap<String, Vec<ItemCollectionMetrics>>,
+}
+
+impl Collections {
+    /// Adds that of an item, where the table has local indexes and the caller asked.
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        table: &TableRow,
+        key: &PrimaryKey,
+        asked: Option<ReturnItemCollectionMetrics>,
+    ) {
+        let Some(shown) = collection_metrics(table, key, asked) else { return };
+        if self.told.insert(key.bytes[..key.partition_len].to_vec()) {
+            self.by_table.entry(name.to_owned()).or_default().push(shown);
+        }
+    }
+
+    /// As answers have them.
+    pub(crate) fn shown(self) -> Option<BTreeMap<String, Vec<ItemCollectionMetrics>>> {
+        Some(self.by_table).filter(|by_table| !by_table.is_empty())
     }
 }
 

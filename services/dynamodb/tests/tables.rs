@@ -35,6 +35,49 @@ async fn a_table_comes_is_listed_and_goes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_new_table_is_told_as_aws_tells_it() {
+    let house = House::new();
+    let define = |name: &str| json!({ "AttributeName": name, "AttributeType": "S" });
+    let made = house
+        .ok::<CreateTable>(json!({ "TableName": "tab", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [define("User"), define("Game"), define("Date")],
+            "KeySchema": keys("User", "Game"),
+            "GlobalSecondaryIndexes": [{ "IndexName": "by-date",
+                "KeySchema": keys("Game", "Date"), "Projection": { "ProjectionType": "ALL" } }] }))
+        .await;
+    let table = &made["TableDescription"];
+    let by_name = json!([define("Date"), define("Game"), define("User")]);
+    assert_eq!(table["AttributeDefinitions"], by_name);
+    assert_eq!(table["BillingModeSummary"], json!({ "BillingMode": "PAY_PER_REQUEST" }));
+    let index = &table["GlobalSecondaryIndexes"][0];
+    assert_eq!((&index["IndexStatus"], &index["Backfilling"]), (&json!("CREATING"), &Value::Null));
+    let table = house.active("tab").await;
+    assert_eq!(table["AttributeDefinitions"], by_name);
+    assert_eq!(table["GlobalSecondaryIndexes"][0]["IndexStatus"], "ACTIVE");
+    let since = &table["BillingModeSummary"]["LastUpdateToPayPerRequestDateTime"];
+    assert_eq!(since, &table["CreationDateTime"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_collection_that_is_written_to_twice_is_told_once() {
+    let house = House::new();
+    let mut table = json!({ "TableName": "tab", "BillingMode": "PAY_PER_REQUEST",
+        "KeySchema": keys("p", "s"), "LocalSecondaryIndexes": [{ "IndexName": "by-l",
+            "KeySchema": keys("p", "l"), "Projection": { "ProjectionType": "ALL" } }] });
+    let define = |name: &str, kind: &str| json!({ "AttributeName": name, "AttributeType": kind });
+    table["AttributeDefinitions"] = json!([define("p", "S"), define("s", "N"), define("l", "S")]);
+    house.ok::<CreateTable>(table).await;
+    house.active("tab").await;
+    let put = |p: &str, s| json!({ "PutRequest": { "Item": item(p, s, json!({})) } });
+    let written = house
+        .ok::<BatchWriteItem>(json!({ "ReturnItemCollectionMetrics": "SIZE",
+            "RequestItems": { "tab": [put("a", 1), put("b", 1), put("a", 2)] } }))
+        .await;
+    let told = |p: &str| json!({ "ItemCollectionKey": { "p": { "S": p } }, "SizeEstimateRangeGB": [0.0, 1.0] });
+    assert_eq!(written["ItemCollectionMetrics"], json!({ "tab": [told("a"), told("b")] }));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_table_that_is_being_changed_is_not_deleted() {
     let house = House::new();
     house.table("tab", json!({})).await;
@@ -248,6 +291,9 @@ async fn a_new_index_is_filled_while_items_change() {
             "KeySchema": keys("g", "s"), "Projection": { "ProjectionType": "ALL" } } }] });
     let made = house.ok::<UpdateTable>(create).await;
     let index = &made["TableDescription"]["GlobalSecondaryIndexes"][0];
+    assert_eq!((&index["IndexStatus"], &index["Backfilling"]), (&json!("CREATING"), &json!(false)));
+    let table = house.ok::<DescribeTable>(json!({ "TableName": "tab" })).await;
+    let index = &table["Table"]["GlobalSecondaryIndexes"][0];
     assert_eq!((&index["IndexStatus"], &index["Backfilling"]), (&json!("CREATING"), &json!(true)));
     for s in (0..600).step_by(7) {
         house.ok::<DeleteItem>(json!({ "TableName": "tab", "Key": key("a", s) })).await;

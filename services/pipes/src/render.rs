@@ -1,7 +1,8 @@
 //! Rows as the API shows them.
 
 use haar_pipes_contract::model::{
-    DescribePipeResponse, Pipe, RequestedPipeState, RequestedPipeStateDescribeResponse as Desired,
+    DescribePipeResponse, Pipe, PipeState, RequestedPipeState,
+    RequestedPipeStateDescribeResponse as Desired,
 };
 
 use crate::state::PipeRow;
@@ -15,6 +16,12 @@ pub(crate) fn desired(row: &PipeRow) -> Option<RequestedPipeState> {
     }
 }
 
+/// Why it is as it is: where nothing failed, because a user wanted it so.
+fn reason(row: &PipeRow) -> Option<String> {
+    let is_settled = matches!(row.current, PipeState::Running | PipeState::Stopped);
+    row.reason.clone().or_else(|| is_settled.then(|| "User initiated".to_owned()))
+}
+
 pub(crate) fn described(row: &PipeRow) -> DescribePipeResponse {
     DescribePipeResponse {
         arn: Some(row.key.arn()),
@@ -22,15 +29,15 @@ pub(crate) fn described(row: &PipeRow) -> DescribePipeResponse {
         description: row.description.clone(),
         desired_state: Some(row.desired),
         current_state: Some(row.current),
-        state_reason: row.reason.clone(),
+        state_reason: reason(row),
         source: Some(row.source.clone()),
         source_parameters: Some(row.source_parameters.clone()),
         enrichment: row.enrichment.clone(),
-        enrichment_parameters: row.enrichment_parameters.clone(),
+        enrichment_parameters: Some(row.enrichment_parameters.clone().unwrap_or_default()),
         target: Some(row.target.clone()),
-        target_parameters: row.target_parameters.clone(),
+        target_parameters: Some(row.target_parameters.clone().unwrap_or_default()),
         role_arn: Some(row.role_arn.clone()),
-        tags: Some(row.tags.clone()).filter(|tags| !tags.is_empty()),
+        tags: Some(row.tags.clone()),
         creation_time: Some(row.created_at),
         last_modified_time: Some(row.modified_at),
         log_configuration: row.logging.clone(),
@@ -44,7 +51,7 @@ pub(crate) fn listed(row: &PipeRow) -> Pipe {
         arn: Some(row.key.arn()),
         desired_state: desired(row),
         current_state: Some(row.current),
-        state_reason: row.reason.clone(),
+        state_reason: reason(row),
         creation_time: Some(row.created_at),
         last_modified_time: Some(row.modified_at),
         source: Some(row.source.clone()),

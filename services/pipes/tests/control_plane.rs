@@ -75,7 +75,10 @@ async fn a_pipe_whose_source_is_not_there_says_why_and_can_be_mended() {
     house.ok::<StartPipe>(name("p")).await;
     house.pass(house::SECOND).await;
     let shown = house.described("p").await;
-    assert_eq!((&shown["CurrentState"], &shown["StateReason"]), (&json!("RUNNING"), &Value::Null));
+    let running = (&json!("RUNNING"), &json!("User initiated"));
+    assert_eq!((&shown["CurrentState"], &shown["StateReason"]), running);
+    let unset = (&json!({}), &json!({}), &json!({}));
+    assert_eq!((&shown["EnrichmentParameters"], &shown["TargetParameters"], &shown["Tags"]), unset);
 
     let gone = format!("{ROLE}/gone");
     let more = json!({ "RoleArn": gone });

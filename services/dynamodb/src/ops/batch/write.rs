@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use haar_dynamodb_contract::{
-    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, DeleteRequest,
-    ItemCollectionMetrics, PutRequest, WriteRequest,
+    BatchWriteItem, BatchWriteItemInput, BatchWriteItemOutput, DeleteRequest, PutRequest,
+    WriteRequest,
 };
 use haar_kernel::{Answer, Call, Flow};
 use haar_wire::AwsError;
@@ -17,7 +17,7 @@ use crate::convert::to_wire;
 use crate::engine;
 use crate::orders::{Deed, Order};
 use crate::refusal::invalid;
-use crate::render::collection_metrics;
+use crate::render::Collections;
 use crate::requests::{self, ConditionInput};
 use crate::state::TableRow;
 
@@ -41,7 +41,8 @@ impl Flow<BatchWriteItem> for Dynamodb {
             let orders = orders(&table, asked)?;
             all.push((name, table, orders));
         }
-        let mut metrics: BTreeMap<String, Vec<ItemCollectionMetrics>> = BTreeMap::new();
+        let mut collections = Collections::default();
+        let asked_sizes = input.return_item_collection_metrics;
         let (mut consumed, mut unprocessed) = (Vec::new(), BTreeMap::new());
         let mut throttled = Throttled::default();
         for (name, table, orders) in all {
@@ -60,11 +61,7 @@ impl Flow<BatchWriteItem> for Dynamodb {
                     continue;
                 };
                 units.add(&written.units);
-                let shown =
-                    collection_metrics(&table, head.key, input.return_item_collection_metrics);
-                if let Some(shown) = shown {
-                    metrics.entry(name.clone()).or_default().push(shown);
-                }
+                collections.add(&name, &table, head.key, asked_sizes);
             }
             self.has_written(&table, &units);
             consumed.extend(units.shown(&table, input.return_consumed_capacity));
@@ -72,7 +69,7 @@ impl Flow<BatchWriteItem> for Dynamodb {
         self.engine.settled(throttled.check()).await?;
         Ok(BatchWriteItemOutput {
             unprocessed_items: Some(unprocessed),
-            item_collection_metrics: (!metrics.is_empty()).then_some(metrics),
+            item_collection_metrics: collections.shown(),
             consumed_capacity: (!consumed.is_empty()).then_some(consumed),
         })
     }

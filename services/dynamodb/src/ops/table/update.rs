@@ -39,7 +39,11 @@ impl Command<UpdateTable> for Dynamodb {
             row.is_protected = protects;
         }
         row.status = TableStatus::Updating;
-        let description = render::table(&row, &self.engine);
+        let mut description = render::table(&row, &self.engine);
+        // AWS answers before it begins to fill an index
+        for index in description.global_secondary_indexes.iter_mut().flatten() {
+            index.backfilling = index.backfilling.map(|_| false);
+        }
         tx.put(row);
         Ok(UpdateTableOutput { table_description: Some(description) })
     }

@@ -1,11 +1,11 @@
 //! `TransactWriteItems`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use haar_dynamodb_contract::{
-    CancellationReason, IdempotentParameterMismatchException, ItemCollectionMetrics,
-    TransactWriteItem, TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput,
+    CancellationReason, IdempotentParameterMismatchException, TransactWriteItem,
+    TransactWriteItems, TransactWriteItemsInput, TransactWriteItemsOutput,
     TransactionCanceledException,
 };
 use haar_kernel::{Answer, Auth, Call, Flow};
@@ -17,7 +17,7 @@ use crate::convert::WireItem;
 use crate::engine::{Outcome, Token};
 use crate::orders::{Deed, Order};
 use crate::refusal::invalid;
-use crate::render::collection_metrics;
+use crate::render::Collections;
 use crate::requests::{self, ConditionInput, UpdateInput};
 use crate::rules::schema::PrimaryKey;
 use crate::state::TableKey;
@@ -44,12 +44,10 @@ impl Flow<TransactWriteItems> for Dynamodb {
             digest,
         });
         let asked = input.return_item_collection_metrics;
-        let mut metrics: BTreeMap<String, Vec<ItemCollectionMetrics>> = BTreeMap::new();
+        let mut collections = Collections::default();
         for order in &orders {
             let table = self.engine.table(&order.table)?;
-            if let Some(shown) = collection_metrics(&table, &order.key, asked) {
-                metrics.entry(order.table.2.clone()).or_default().push(shown);
-            }
+            collections.add(&order.table.2, &table, &order.key, asked);
         }
         let asked = input.return_consumed_capacity;
         let items = token.as_ref().map(|_| items_of(&orders)).unwrap_or_default();
@@ -65,7 +63,7 @@ impl Flow<TransactWriteItems> for Dynamodb {
         };
         Ok(TransactWriteItemsOutput {
             consumed_capacity,
-            item_collection_metrics: (!metrics.is_empty()).then_some(metrics),
+            item_collection_metrics: collections.shown(),
         })
     }
 }
