@@ -10,6 +10,7 @@ pub(crate) mod cors;
 pub(crate) mod customer_key;
 pub(crate) mod encryption;
 pub(crate) mod form_policy;
+pub(crate) mod given_id;
 pub(crate) mod head;
 pub(crate) mod integrity;
 pub(crate) mod lifecycle;

@@ -344,6 +344,25 @@ async fn lifecycle_rules_act_at_midnight() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_has_no_name_is_given_one_of_forty_eight_characters() {
+    let house = house_with_bucket().await;
+    let queue = "arn:aws:sqs:us-east-1:000000000000:q";
+    let config = json!({ "QueueConfigurations":
+        [{ "QueueArn": queue, "Events": ["s3:ObjectCreated:*"] }] });
+    let put = json!({ "Bucket": "bbb", "NotificationConfiguration": config });
+    house.ok::<PutBucketNotificationConfiguration>(put).await;
+    let bucket = json!({ "Bucket": "bbb" });
+    let shown = house.ok::<GetBucketNotificationConfiguration>(bucket.clone()).await;
+    let id = |shown: &Value| shown["Id"].as_str().or(shown["ID"].as_str()).unwrap().len();
+    assert_eq!(id(&shown["QueueConfigurations"][0]), 48);
+    let rule = json!({ "Status": "Enabled", "Filter": {}, "Expiration": { "Days": 1 } });
+    let put = json!({ "Bucket": "bbb", "LifecycleConfiguration": { "Rules": [rule] } });
+    house.ok::<PutBucketLifecycleConfiguration>(put).await;
+    let shown = house.ok::<GetBucketLifecycleConfiguration>(bucket).await;
+    assert_eq!(id(&shown["Rules"][0]), 48);
+}
+
+#[tokio::test(start_paused = true)]
 async fn listeners_hear_of_what_their_filters_let_through() {
     let house = house_with_bucket().await;
     let queue = "arn:aws:sqs:us-east-1:000000000000:q";

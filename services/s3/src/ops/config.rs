@@ -13,7 +13,7 @@ use super::versioning::refuse_without_versions;
 use crate::S3;
 use crate::lookup::{edit, find_bucket, keeps_versions};
 use crate::refusal;
-use crate::rules::{cors, encryption, lifecycle, replication, tags, website};
+use crate::rules::{cors, encryption, given_id, lifecycle, replication, tags, website};
 use crate::state::BucketRow;
 
 /// An operation that shows a part of a bucket's row.
@@ -97,7 +97,7 @@ impl Command<PutBucketLifecycleConfiguration> for S3 {
         input: PutBucketLifecycleConfigurationRequest,
     ) -> Answer<PutBucketLifecycleConfiguration> {
         let mut config = input.lifecycle_configuration.ok_or_else(refusal::malformed_xml)?;
-        lifecycle::check(&mut config, || call.ids.uuid())?;
+        lifecycle::check(&mut config, || given_id::of(&call.ids.uuid()))?;
         let size = input.transition_default_minimum_object_size.unwrap_or_default();
         let size = match input.transition_default_minimum_object_size {
             Some(_) => size,
@@ -244,7 +244,7 @@ impl Command<PutBucketReplication> for S3 {
         let mut config = input.replication_configuration;
         let row = find_bucket(tx, &input.bucket)?;
         refuse_without_versions(keeps_versions(&row), "replication configuration")?;
-        replication::check(&mut config, &row.name, || call.ids.uuid())?;
+        replication::check(&mut config, &row.name, || given_id::of(&call.ids.uuid()))?;
         for rule in &config.rules {
             let Ok(target) = find_bucket(tx, replication::destination(rule)) else {
                 return Err(refusal::invalid_request("Destination bucket must exist."));

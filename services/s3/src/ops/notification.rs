@@ -16,6 +16,7 @@ use haar_wire::AwsError;
 use crate::S3;
 use crate::lookup::{edit, find_bucket};
 use crate::notices::{sender, test_event};
+use crate::rules::given_id;
 use crate::rules::notification::{all, check};
 use crate::state::BucketRow;
 
@@ -61,7 +62,7 @@ impl Flow<PutBucketNotificationConfiguration> for S3 {
 /// Gives a name to configurations that have none.
 fn name_all(config: &mut NotificationConfiguration, call: &Call) {
     let name = |id: &mut Option<String>| {
-        id.get_or_insert_with(|| call.ids.uuid());
+        id.get_or_insert_with(|| given_id::of(&call.ids.uuid()));
     };
     config.queue_configurations.iter_mut().flatten().for_each(|one| name(&mut one.id));
     config.topic_configurations.iter_mut().flatten().for_each(|one| name(&mut one.id));
