@@ -16,4 +16,4 @@ pub(crate) use route_table::{route_table, routes};
 pub(crate) use security_group::{
     added_rule, permission_of, revoked, rule, security_group, tell_traffic,
 };
-pub(crate) use vpc::{cidr_association, subnet, vpc};
+pub(crate) use vpc::{cidr_association, made_vpc, subnet, vpc};

@@ -7,6 +7,6 @@ pub(crate) mod lifecycle;
 pub(crate) mod manifest;
 pub(crate) mod mutability;
 pub(crate) mod names;
+pub(crate) mod policy_texts;
 pub(crate) mod prefix;
 pub(crate) mod tags;
-pub(crate) mod texts;

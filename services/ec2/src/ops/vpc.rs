@@ -1,7 +1,5 @@
 //! VPCs.
 
-use std::sync::Arc;
-
 use haar_ec2_contract::peek::{Ipv4Range, Place};
 use haar_ec2_contract::{
     AttributeBooleanValue, CreateDefaultVpc, CreateDefaultVpcRequest, CreateDefaultVpcResult,
@@ -9,7 +7,7 @@ use haar_ec2_contract::{
     DescribeVpcAttribute, DescribeVpcAttributeRequest, DescribeVpcAttributeResult, DescribeVpcs,
     DescribeVpcsRequest, DescribeVpcsResult, ModifyVpcAttribute, ModifyVpcAttributeOutput,
     ModifyVpcAttributeRequest, ModifyVpcTenancy, ModifyVpcTenancyRequest, ModifyVpcTenancyResult,
-    ResourceType, Tenancy, Vpc, VpcAttributeName, VpcState,
+    ResourceType, Tenancy, VpcAttributeName,
 };
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
@@ -45,10 +43,9 @@ impl Command<CreateVpc> for Ec2 {
             dhcp_options: default_dhcp(tx, &place),
             tags,
         };
-        // AWS makes it after the answer, so its maker waits for it
-        let vpc = Vpc { state: Some(VpcState::Pending), ..render::vpc(&row) };
+        let vpc = Some(render::made_vpc(&row));
         put_vpc(tx, &place, row, &mint);
-        Ok(CreateVpcResult { vpc: Some(vpc) })
+        Ok(CreateVpcResult { vpc })
     }
 }
 
@@ -99,7 +96,7 @@ impl Command<CreateDefaultVpc> for Ec2 {
         let dhcp = default_dhcp(tx, &place);
         let mint = |prefix: &str, _: &str| mint(&call.ids, prefix);
         let id = put_default_vpc(tx, &place, dhcp, &mint);
-        Ok(CreateDefaultVpcResult { vpc: Some(render::vpc(&*VpcRow::find(tx, &place, &id)?)) })
+        Ok(CreateDefaultVpcResult { vpc: Some(render::made_vpc(&*VpcRow::find(tx, &place, &id)?)) })
     }
 }
 
@@ -113,10 +110,7 @@ impl Query<DescribeVpcs> for Ec2 {
         let place = place_of(call);
         let snapshot = seen(snapshot, &place);
         let page = describe::<VpcRow>(&snapshot, &place, ask!(input, vpc_ids), says)?;
-        // who makes a VPC is told that it has no IPv6, who looks at it is not
-        let shown =
-            |row: &Arc<VpcRow>| Vpc { ipv6_cidr_block_association_set: None, ..render::vpc(row) };
-        let vpcs = Some(page.items.iter().map(shown).collect());
+        let vpcs = Some(page.items.iter().map(|row| render::vpc(row)).collect());
         Ok(DescribeVpcsResult { next_token: page.next, vpcs })
     }
 }

@@ -50,32 +50,31 @@ pub(crate) fn nat_gateway(snapshot: &Snapshot, row: &NatGatewayRow) -> NatGatewa
     }
 }
 
-/// A gateway's address. While the gateway is pending, AWS tells the allocation alone.
+/// A gateway's address. While the gateway is pending, AWS tells neither its interface nor its
+/// addresses.
 fn nat_address(snapshot: &Snapshot, row: &NatGatewayRow) -> NatGatewayAddress {
-    let allocation = row.allocation.as_ref();
-    let elastic = allocation.and_then(|id| snapshot.get::<AddressRow>(&key_of(&row.place(), id)));
     let status = match row.state {
         NatState::Pending => NatGatewayAddressStatus::Associating,
         NatState::Available => NatGatewayAddressStatus::Succeeded,
         NatState::Deleting | NatState::Deleted => NatGatewayAddressStatus::Disassociating,
     };
-    if row.state == NatState::Pending {
-        return NatGatewayAddress {
-            allocation_id: row.allocation.clone(),
-            is_primary: Some(true),
-            status: Some(status),
-            ..NatGatewayAddress::default()
-        };
-    }
-    NatGatewayAddress {
+    let pending = NatGatewayAddress {
         allocation_id: row.allocation.clone(),
+        is_primary: Some(true),
+        status: Some(status),
+        ..NatGatewayAddress::default()
+    };
+    if row.state == NatState::Pending {
+        return pending;
+    }
+    let allocation = row.allocation.as_ref();
+    let elastic = allocation.and_then(|id| snapshot.get::<AddressRow>(&key_of(&row.place(), id)));
+    NatGatewayAddress {
         network_interface_id: Some(row.interface.clone()),
         private_ip: Some(row.private_ip.to_string()),
         public_ip: row.public_ip.map(|address| address.to_string()),
         association_id: elastic.and_then(|elastic| elastic.association.clone()),
-        is_primary: Some(true),
-        status: Some(status),
-        ..NatGatewayAddress::default()
+        ..pending
     }
 }
 

@@ -11,13 +11,22 @@ use crate::interfaces::available;
 use crate::rules::{wire_tags, zone_id};
 use crate::state::{CidrAssociation, Resource as _, SubnetRow, VpcRow};
 
+/// A VPC as who makes it is told of it: AWS makes it after the answer, so its maker waits for it.
+/// That it has no IPv6 is told then alone.
+pub(crate) fn made_vpc(row: &VpcRow) -> Vpc {
+    Vpc {
+        state: Some(VpcState::Pending),
+        ipv6_cidr_block_association_set: Some(Vec::new()),
+        ..vpc(row)
+    }
+}
+
 pub(crate) fn vpc(row: &VpcRow) -> Vpc {
     let tenancy = if row.dedicated { Tenancy::Dedicated } else { Tenancy::Default };
     let ranges = row.ranges.iter();
     Vpc {
         owner_id: Some(row.owner()),
         instance_tenancy: Some(tenancy),
-        ipv6_cidr_block_association_set: Some(Vec::new()),
         cidr_block_association_set: Some(
             ranges
                 .map(|range| cidr_association(range, VpcCidrBlockStateCode::Associated))

@@ -13,7 +13,7 @@ use crate::Ecr;
 use crate::lookup::{find_repository, key_of};
 use crate::refusal;
 use crate::rules::lifecycle::Policy;
-use crate::rules::texts;
+use crate::rules::policy_texts::lifecycle_text;
 use crate::state::{LifecyclePolicy, RepositoryKey, RepositoryRow};
 
 /// Reads a policy, or refuses it.
@@ -22,6 +22,11 @@ pub(crate) fn check_policy(text: &str) -> Result<Policy, AwsError> {
         let text = format!("Lifecycle policy validation failure: {why}");
         refusal::constraint("LifecyclePolicyText", &text)
     })
+}
+
+/// A policy as it is kept, or its refusal.
+pub(crate) fn kept(text: &str) -> Result<String, AwsError> {
+    check_policy(text).map(|_| lifecycle_text(text))
 }
 
 /// No policy is set.
@@ -39,8 +44,7 @@ impl Command<PutLifecyclePolicy> for Ecr {
     ) -> Answer<PutLifecyclePolicy> {
         let key = key_of(call, input.registry_id.as_ref(), &input.repository_name);
         find_repository(tx, &key)?;
-        check_policy(&input.lifecycle_policy_text)?;
-        let text = texts::compact(&input.lifecycle_policy_text);
+        let text = kept(&input.lifecycle_policy_text)?;
         let policy = LifecyclePolicy { text: text.clone(), evaluated_at: None };
         tx.update::<RepositoryRow>(&key, |row| row.settings.lifecycle = Some(policy));
         Ok(PutLifecyclePolicyResponse {

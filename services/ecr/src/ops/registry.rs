@@ -12,7 +12,7 @@ use haar_policy::{Document, Grammar};
 
 use crate::Ecr;
 use crate::refusal;
-use crate::rules::texts;
+use crate::rules::policy_texts::policy_text;
 use crate::state::{RegistryKey, RegistryRow};
 
 /// AWS docs: *Amazon ECR API Reference > DescribeRegistry*.
@@ -46,7 +46,7 @@ impl Command<PutRegistryPolicy> for Ecr {
             refusal::constraint("PolicyText", &text)
         })?;
         let key = RegistryKey::of(call, None);
-        let policy = Some(texts::spacious(&input.policy_text));
+        let policy = Some(policy_text(&input.policy_text));
         tx.put(RegistryRow { policy: policy.clone(), ..key.row(tx) });
         Ok(PutRegistryPolicyResponse {
             registry_id: Some(key.account.to_string()),

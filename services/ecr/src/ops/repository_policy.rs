@@ -13,13 +13,13 @@ use haar_wire::AwsError;
 use crate::Ecr;
 use crate::lookup::{find_repository, key_of};
 use crate::refusal;
-use crate::rules::texts;
+use crate::rules::policy_texts::policy_text;
 use crate::state::{RepositoryKey, RepositoryRow};
 
-/// Refuses a text that is no policy of a repository. Its statements name no resources.
-pub(crate) fn check_policy(text: &str, name: &str) -> Result<(), AwsError> {
+/// A repository's policy as it is kept, or its refusal. Its statements name no resources.
+pub(crate) fn kept(text: &str, name: &str) -> Result<String, AwsError> {
     let parsed = Document::parse(text, Grammar::Own);
-    parsed.map(drop).map_err(|error| {
+    parsed.map(|_| policy_text(text)).map_err(|error| {
         tracing::debug!(%error, "a policy was refused"); // AWS does not say why either
         refusal::constraint(name, "Invalid repository policy provided")
     })
@@ -39,8 +39,7 @@ impl Command<SetRepositoryPolicy> for Ecr {
     ) -> Answer<SetRepositoryPolicy> {
         let key = key_of(call, input.registry_id.as_ref(), &input.repository_name);
         find_repository(tx, &key)?;
-        check_policy(&input.policy_text, "PolicyText")?;
-        let text = texts::spacious(&input.policy_text);
+        let text = kept(&input.policy_text, "PolicyText")?;
         tx.update::<RepositoryRow>(&key, |row| row.settings.policy = Some(text.clone()));
         Ok(SetRepositoryPolicyResponse {
             registry_id: Some(key.registry.account.to_string()),

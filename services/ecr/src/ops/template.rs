@@ -56,17 +56,14 @@ fn check_policies(
     lifecycle: Option<String>,
 ) -> Result<(), AwsError> {
     if let Some(text) = policy {
-        if !text.is_empty() {
-            repository_policy::check_policy(&text, "repositoryPolicy")?;
-        }
-        settings.policy = Some(text).filter(|text| !text.is_empty());
+        let set = Some(text).filter(|text| !text.is_empty());
+        let kept = set.map(|text| repository_policy::kept(&text, "repositoryPolicy"));
+        settings.policy = kept.transpose()?;
     }
     if let Some(text) = lifecycle {
-        if !text.is_empty() {
-            lifecycle::check_policy(&text)?;
-        }
         let set = Some(text).filter(|text| !text.is_empty());
-        settings.lifecycle = set.map(|text| LifecyclePolicy { text, evaluated_at: None });
+        let kept = set.map(|text| lifecycle::kept(&text)).transpose()?;
+        settings.lifecycle = kept.map(|text| LifecyclePolicy { text, evaluated_at: None });
     }
     Ok(())
 }

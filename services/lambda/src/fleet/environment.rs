@@ -140,7 +140,9 @@ impl Environment {
                 Ok((environment, initialized))
             }
             Err(error) => {
-                let _ = doors.substrate.remove(&id, Duration::ZERO).await; // a sweep finds it
+                if let Err(error) = doors.substrate.remove(&id, Duration::ZERO).await {
+                    tracing::warn!(%error, %id, "what an environment left ends with the server");
+                }
                 Err(error)
             }
         }

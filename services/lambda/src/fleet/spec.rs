@@ -18,7 +18,7 @@ use crate::runtimes::{
 pub(super) use image::{ImageRoot, NoImage, ProgramFault};
 
 /// The label that all of the fleet's sandboxes carry.
-pub(super) const LABEL: &str = "haar.room";
+const LABEL: &str = "haar.room";
 
 /// The container that holds the runtime.
 pub(super) const RUNTIME: &str = "runtime";

@@ -70,26 +70,25 @@ impl Beginnings {
     /// Stops a container's starts; `kill` ends what is under way, which is one of theirs.
     pub(super) fn stop(&self, container: &str, stop: Stop, kill: impl FnOnce()) -> Stopped {
         let (mut all, mut stopped) = (self.0.lock(), Stopped::default());
-        let mut is_under_way = false;
+        let (mut begins, mut ended) = (None, None);
         for (number, one) in all.iter_mut().filter(|(_, one)| one.container == container) {
             match &mut one.state {
                 State::Waits => {
                     one.state = State::Stopped;
                     stopped.failed.push(*number);
                 }
-                State::Begins(stops) => {
-                    stops.push(stop);
-                    (stopped.waits, is_under_way) = (true, true);
-                }
-                State::Ended(stops) => {
-                    stops.push(stop);
-                    stopped.waits = true;
-                }
+                State::Begins(stops) => begins = Some(stops),
+                State::Ended(stops) => ended = Some(stops),
                 State::Stopped => {}
             }
         }
-        if is_under_way {
+        if begins.is_some() {
             kill(); // while nobody else's turn can come
+        }
+        // the newest of them tells, once it is over itself
+        if let Some(stops) = begins.or(ended) {
+            stops.push(stop);
+            stopped.waits = true;
         }
         stopped
     }
@@ -144,5 +143,16 @@ mod tests {
         assert!(!is_killed);
         assert!(beginnings.is_stopped(1) && !beginnings.is_stopped(2));
         assert_eq!((beginnings.over(1).len(), beginnings.over(2).len()), (1, 0));
+    }
+
+    #[test]
+    fn a_stop_is_told_once_and_by_the_newest_start() {
+        let (beginnings, mut is_killed) = (Beginnings::default(), false);
+        begun(&beginnings, 1, "main");
+        beginnings.end(1);
+        begun(&beginnings, 2, "main");
+        assert!(beginnings.stop("main", STOP, || is_killed = true).waits);
+        assert!(is_killed);
+        assert_eq!((beginnings.over(1).len(), beginnings.over(2).len()), (0, 1));
     }
 }

@@ -22,13 +22,32 @@ pub(super) fn stop(
     id: &SandboxId,
     (container, grace): (&str, Duration),
 ) {
-    let found = helper.find(id).ok_or_else(|| Failure::Gone(id.clone()));
-    let answer = match found {
-        Ok(sandbox) if waits_for_start(helper, &sandbox, (container, (asked, grace))) => return,
-        Ok(sandbox) => stop_now(helper, &sandbox, container, grace),
-        Err(failure) => Err(failure),
+    let stopped = match helper.find(id) {
+        Some(sandbox) => stop_now(helper, &sandbox, container, (asked, grace)),
+        None => Some(Err(Failure::Gone(id.clone()))),
     };
-    helper.link.answer(asked.number, answer, &[]);
+    if let Some(answer) = stopped {
+        helper.link.answer(asked.number, answer, &[]);
+    }
+}
+
+/// Nothing where a start answers when it is over.
+fn stop_now(
+    helper: &Helper,
+    sandbox: &Sandbox,
+    container: &str,
+    (asked, grace): Stop,
+) -> Option<Result<Answer, Failure>> {
+    let unit = sandbox.units.lock().get(container).cloned();
+    // another start of one that runs only finds that; what comes after it is not stopped
+    if let Some(unit) = unit.filter(|unit| unit.life.lock().exit.is_none()) {
+        return Some(stop_unit(helper, &unit, grace));
+    }
+    if waits_for_start(helper, sandbox, (container, (asked, grace))) {
+        return None;
+    }
+    // a start may have come to its end since
+    Some(unit_of(sandbox, container).and_then(|unit| stop_unit(helper, &unit, grace)))
 }
 
 /// A start is over, however: stops what it made, if anything, for those who wait for that.
@@ -56,31 +75,14 @@ fn ended(sandbox: &Sandbox, container: &str) -> Result<Answer, Failure> {
 }
 
 /// Whoever stops a container waits for its start, of which as little comes as can.
-fn waits_for_start(
-    helper: &Helper,
-    sandbox: &Arc<Sandbox>,
-    (container, stop): (&str, Stop),
-) -> bool {
+fn waits_for_start(helper: &Helper, sandbox: &Sandbox, (container, stop): (&str, Stop)) -> bool {
     let Some(composed) = &sandbox.composed else { return false };
-    let unit = sandbox.units.lock().get(container).cloned();
-    if unit.is_some_and(|unit| unit.life.lock().exit.is_none()) {
-        return false; // another start of it only finds that
-    }
-    // where it has not begun yet, it never does
+    // where there is a program already, it goes
     let stopped = composed.beginnings.stop(container, stop, || composed.unborn.kill());
     for number in stopped.failed {
         helper.link.answer(number, Err(compose::stopped(container)), &[]);
     }
     stopped.waits
-}
-
-fn stop_now(
-    helper: &Helper,
-    sandbox: &Sandbox,
-    container: &str,
-    grace: Duration,
-) -> Result<Answer, Failure> {
-    stop_unit(helper, &unit_of(sandbox, container)?, grace)
 }
 
 fn stop_unit(helper: &Helper, unit: &Arc<Unit>, grace: Duration) -> Result<Answer, Failure> {

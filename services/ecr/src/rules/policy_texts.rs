@@ -7,13 +7,13 @@ use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
 /// A lifecycle policy as AWS gives it back: on one line, without spaces.
-pub(crate) fn compact(text: &str) -> String {
+pub(crate) fn lifecycle_text(text: &str) -> String {
     serde_json::from_str::<Value>(text).map_or_else(|_| text.to_owned(), |it| it.to_string())
 }
 
 /// A policy of a repository or a registry as AWS gives it back: a member on each line, lists
 /// on the line where they begin.
-pub(crate) fn spacious(text: &str) -> String {
+pub(crate) fn policy_text(text: &str) -> String {
     let Ok(value) = serde_json::from_str::<Value>(text) else { return text.to_owned() };
     let mut out = Vec::new();
     let written = value.serialize(&mut Serializer::with_formatter(&mut out, Spacious::default()));
@@ -75,7 +75,7 @@ impl Formatter for Spacious {
 
 #[cfg(test)]
 mod tests {
-    use super::{compact, spacious};
+    use super::{lifecycle_text, policy_text};
 
     #[test]
     fn policies_are_written_as_aws_writes_them() {
@@ -84,9 +84,9 @@ mod tests {
         let kept = "{\n  \"Version\" : \"2008-10-17\",\n  \"Statement\" : [ {\n    \"Sid\" : \"pull\",\n    \
                     \"Condition\" : { },\n    \"Action\" : [ \"a\", \"b\" ],\n    \"NotAction\" : [ ]\n  }, {\n    \
                     \"Sid\" : \"x\"\n  } ]\n}";
-        assert_eq!(spacious(given), kept);
-        assert_eq!(spacious(kept), kept);
-        assert_eq!(compact("{ \"rules\": [\n {\"a\": 1} ] }"), "{\"rules\":[{\"a\":1}]}");
-        assert_eq!(compact("no JSON"), "no JSON");
+        assert_eq!(policy_text(given), kept);
+        assert_eq!(policy_text(kept), kept);
+        assert_eq!(lifecycle_text("{ \"rules\": [\n {\"a\": 1} ] }"), "{\"rules\":[{\"a\":1}]}");
+        assert_eq!(lifecycle_text("no JSON"), "no JSON");
     }
 }
