@@ -71,10 +71,11 @@ impl Beginnings {
     pub(super) fn stop(&self, container: &str, stop: Stop, kill: impl FnOnce()) -> Stopped {
         let (mut all, mut stopped) = (self.0.lock(), Stopped::default());
         let (mut begins, mut ended) = (None, None);
-        for (number, one) in all.iter_mut().filter(|(_, one)| one.container == container) {
-            match &mut one.state {
+        let of_container = all.iter_mut().filter(|(_, one)| one.container == container);
+        for (number, Beginning { state, .. }) in of_container {
+            match state {
                 State::Waits => {
-                    one.state = State::Stopped;
+                    *state = State::Stopped;
                     stopped.failed.push(*number);
                 }
                 State::Begins(stops) => begins = Some(stops),
