@@ -22,6 +22,11 @@ impl Digest {
     /// Comes before all others; where ranges of keys begin.
     pub const MIN: Self = Self([0; 32]);
 
+    /// Its first byte, which names its shelf.
+    pub(crate) fn first(&self) -> u8 {
+        self.0[0]
+    }
+
     /// Digests bytes at hand.
     pub fn of(bytes: &[u8]) -> Self {
         Self(Sha256::digest(bytes).into())

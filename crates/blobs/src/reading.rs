@@ -47,15 +47,17 @@ impl OpenBlob {
         self.length
     }
 
-    /// Bytes from a position on, so many of them, for whoever looks into them.
+    /// Bytes from a position on, so many of them, for whoever looks into them. The next are read
+    /// while some are looked at.
     pub fn read(
         self,
         from: u64,
         length: u64,
     ) -> impl Stream<Item = io::Result<Bytes>> + Send + 'static {
         let file = self.file;
-        stream::iter(parts(from, length, PIECE))
-            .then(move |(begin, length)| piece(Arc::clone(&file), begin, length))
+        let pieces = stream::iter(parts(from, length, PIECE))
+            .map(move |(begin, length)| piece(Arc::clone(&file), begin, length));
+        pieces.buffered(2)
     }
 
     /// The same for whoever only sends them on: where there are many, they are the file's own

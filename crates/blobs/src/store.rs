@@ -5,19 +5,18 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt as _};
+use futures_util::Stream;
 use haar_clock::{Clock, IdSource, Recent};
 use parking_lot::Mutex;
-use sha2::{Digest as _, Sha256};
-use tokio::io::AsyncWriteExt as _;
 use tokio::sync::Notify;
 
-use crate::Digest;
 use crate::hold::Readers;
 use crate::uploads::Uploads;
+use crate::{Digest, Witness};
 
 /// Why bytes could not be kept or found.
 #[derive(Debug, thiserror::Error)]
@@ -61,9 +60,6 @@ const RESERVE_BYTES: u64 = 96 << 20;
 /// The longest grace of a sweep.
 const GRACE_MAX: Duration = Duration::from_secs(3600);
 
-/// Bytes between two looks at how much room there is.
-const ROOM_CHECKED_EVERY: u64 = 1 << 20;
-
 /// A file that comes in. Unless it was settled it goes with whoever receives it, also when
 /// nobody waits for them any more.
 #[derive(Debug)]
@@ -93,6 +89,8 @@ pub(crate) struct Inner {
     /// Told when the disk has no room for what comes in.
     full: Notify,
     pub(crate) uploads: Uploads,
+    /// Which shelves are known to be on disk by name, by a digest's first byte.
+    shelves: [AtomicBool; 256],
     /// Removes everything when the last clone goes.
     _temporary: Option<tempfile::TempDir>,
 }
@@ -109,8 +107,17 @@ impl Blobs {
             fs::create_dir_all(root.join(part)).map_err(disk("open"))?;
         }
         let (uploads, full, readers) = Default::default();
-        let (recent, clock) = (Mutex::new(Recent::new(GRACE_MAX)), Clock::system());
-        let inner = Inner { root, ids, recent, readers, clock, full, uploads, _temporary: None };
+        let inner = Inner {
+            root,
+            ids,
+            recent: Mutex::new(Recent::new(GRACE_MAX)),
+            readers,
+            clock: Clock::system(),
+            full,
+            uploads,
+            shelves: [const { AtomicBool::new(false) }; 256],
+            _temporary: None,
+        };
         Ok(Self { inner: Arc::new(inner) })
     }
 
@@ -159,43 +166,9 @@ impl Blobs {
         S: Stream<Item = Result<Bytes, E>> + Send,
         E: std::fmt::Display,
     {
-        let incoming = self.incoming();
-        let (digest, length) = self.receive(&incoming.0, stream, limit).await?;
-        self.settle(&incoming.0, &digest).map_err(self.unkept("write"))?;
-        Ok((digest, length))
-    }
-
-    async fn receive<S, E>(
-        &self,
-        incoming: &Path,
-        stream: S,
-        limit: u64,
-    ) -> Result<(Digest, u64), BlobError>
-    where
-        S: Stream<Item = Result<Bytes, E>> + Send,
-        E: std::fmt::Display,
-    {
-        // Not on another thread, which might make it when nobody is left to remove it.
-        let file = fs::File::create_new(incoming).map_err(self.unkept("write"))?;
-        let mut file = tokio::fs::File::from_std(file);
-        self.check_room().map_err(self.unkept("write"))?;
-        let (mut hash, mut length, mut checked) = (Sha256::new(), 0_u64, 0_u64);
-        let mut stream = std::pin::pin!(stream);
-        while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| BlobError::Sender(error.to_string()))?;
-            length += chunk.len() as u64;
-            if length > limit {
-                return Err(BlobError::Sender(format!("more than {limit} bytes")));
-            }
-            if length - checked >= ROOM_CHECKED_EVERY {
-                self.check_room().map_err(self.unkept("write"))?;
-                checked = length;
-            }
-            hash.update(&chunk);
-            file.write_all(&chunk).await.map_err(self.unkept("write"))?;
-        }
-        file.sync_all().await.map_err(self.unkept("write"))?;
-        Ok((Digest::finish(hash), length))
+        let (arrived, _) = self.receive_for(stream, limit, Unseen).await?;
+        let length = arrived.length();
+        Ok((arrived.keep().await?, length))
     }
 
     /// All bytes of a blob.
@@ -344,14 +317,23 @@ impl Blobs {
     pub(crate) fn settle(&self, incoming: &Path, digest: &Digest) -> io::Result<()> {
         let path = self.path(digest);
         let shelf = path.parent().expect("a blob lies on a shelf");
-        if !shelf.exists() {
+        let is_lasting = &self.inner.shelves[usize::from(digest.first())];
+        if !is_lasting.load(Ordering::Acquire) {
             fs::create_dir_all(shelf)?;
             fs::File::open(self.inner.root.join("sha256"))?.sync_all()?;
+            is_lasting.store(true, Ordering::Release);
         }
         self.touch(digest); // no sweep removes it from here on
         fs::rename(incoming, &path)?;
         fs::File::open(shelf)?.sync_all()
     }
+}
+
+/// For bytes that nobody looks at.
+struct Unseen;
+
+impl Witness for Unseen {
+    fn see(&mut self, _piece: &[u8]) {}
 }
 
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {

@@ -221,7 +221,7 @@ impl Blobs {
     /// Waits for the upload's turn; its file is open then, and hashed as far as it goes.
     async fn upload_turn(&self, name: &str) -> Result<Held, BlobError> {
         let entry = Arc::clone(self.inner.uploads.open.lock().entry(name.to_owned()).or_default());
-        let mut turn = entry.lock_owned().await;
+        let mut turn = Arc::clone(&entry).lock_owned().await;
         let path = self.upload_path(name);
         let opened = blocking(move || {
             match turn.as_mut() {
@@ -231,7 +231,12 @@ impl Blobs {
             Ok(Held(turn))
         });
         opened.await.map_err(|error| {
-            self.inner.uploads.open.lock().remove(name);
+            // after any other error those who wait for it go on with the same turn
+            let mut open = self.inner.uploads.open.lock();
+            let is_same = open.get(name).is_some_and(|other| Arc::ptr_eq(other, &entry));
+            if error.kind() == io::ErrorKind::NotFound && is_same {
+                open.remove(name);
+            }
             upload_error(name, "read")(error)
         })
     }

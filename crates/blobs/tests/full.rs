@@ -8,13 +8,14 @@ use haar_blobs::{BlobError, Blobs};
 use haar_clock::IdSource;
 use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 
-/// A disk of 16 MiB.
+/// A disk of its own, of few MiB.
 struct Small(tempfile::TempDir);
 
 impl Small {
-    fn new() -> Self {
+    fn of(size: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
-        mount("none", dir.path(), "tmpfs", MountFlags::empty(), c"size=16m").unwrap();
+        let size = std::ffi::CString::new(size).unwrap();
+        mount("none", dir.path(), "tmpfs", MountFlags::empty(), &*size).unwrap();
         Self(dir)
     }
 }
@@ -27,7 +28,7 @@ impl Drop for Small {
 
 #[tokio::test]
 async fn who_frees_the_disk_is_told_once_that_bytes_were_refused() {
-    let disk = Small::new();
+    let disk = Small::of("size=16m");
     let blobs = Blobs::open(disk.0.path(), IdSource::seeded(1)).unwrap();
     assert_eq!(blobs.refused().now_or_never(), None);
     assert!(blobs.put(Bytes::from_static(b"fog")).await.unwrap_err().is_full());
@@ -35,6 +36,15 @@ async fn who_frees_the_disk_is_told_once_that_bytes_were_refused() {
     assert!(blobs.put_stream(pieces, 9).await.unwrap_err().is_full());
     assert_eq!(blobs.refused().now_or_never(), Some(()));
     assert_eq!(blobs.refused().now_or_never(), None);
+}
+
+#[tokio::test]
+async fn what_the_disk_cuts_short_is_no_blob() {
+    let disk = Small::of("size=98m");
+    let blobs = Blobs::open(disk.0.path(), IdSource::seeded(1)).unwrap();
+    let pieces = stream::iter([Ok::<_, String>(Bytes::from(vec![7; 99 << 20]))]);
+    assert!(blobs.put_stream(pieces, u64::MAX).await.unwrap_err().is_full());
+    assert!(blobs.list().unwrap().is_empty());
 }
 
 #[test]

@@ -44,13 +44,13 @@ impl Command<PutRule> for Events {
         if old.is_none() && rules(tx, &key.bus).count() >= RULES_MAX {
             return Err(too_many());
         }
-        if pattern.as_deref().is_some_and(wildcards::are_in) {
-            let others = rules(tx, &key.bus).filter(|row| row.key != key);
-            let has_one =
-                |row: &Arc<RuleRow>| row.pattern.as_deref().is_some_and(wildcards::are_in);
-            if others.filter(has_one).count() >= RULES_WITH_WILDCARDS_MAX {
-                return Err(too_many());
-            }
+        let has_one = |row: &Arc<RuleRow>| row.pattern.as_deref().is_some_and(wildcards::are_in);
+        let is_one_more = !old.as_ref().is_some_and(has_one);
+        if pattern.as_deref().is_some_and(wildcards::are_in)
+            && is_one_more
+            && rules(tx, &key.bus).filter(has_one).count() >= RULES_WITH_WILDCARDS_MAX
+        {
+            return Err(too_many());
         }
         let state = input.state.unwrap_or(RuleState::Enabled);
         let goes_on = old.as_ref().filter(|old| old.schedule == schedule && old.is_enabled());
