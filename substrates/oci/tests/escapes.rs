@@ -123,14 +123,15 @@ async fn what_is_stopped_on_its_way_in_holds_nothing_of_the_host() {
     house.crash(async |substrate| {
         let (spec, _) = house.task("stopping");
         let id = substrate.ensure(spec).await.unwrap().id;
-        // stops whoever comes in, wherever they are, and says what they are made of
+        // stops whoever comes in, wherever they are, and says what they are made of; a descriptor
+        // that leads nowhere is of one who left while it was looked at
         let script = "exec 2>/dev/null; \
             while :; do kill -STOP -1; for p in /proc/[0-9]*; do \
             case $p in /proc/1|/proc/$$) continue;; esac; \
             (exec 9<$p/exe; case $(readlink /proc/self/fd/9) in /bin/*|'') ;; /memfd:exec*) echo entrant; \
             chmod 0 /proc/self/fd/9; \
             grep -v -e memfd:exec -e '\\[.*\\]$' -e ' 00:00 0 *$' -e /bin/ $p/maps; \
-            ls -l $p/fd | grep -v -e pipe: -e socket: -e /dev/null -e total;; \
+            ls -l $p/fd | grep -e ' -> ' | grep -v -e pipe: -e socket: -e /dev/null;; \
             *) readlink /proc/self/fd/9;; esac); \
             grep -e spawnd $p/maps; tr '\\0' ' ' <$p/cmdline | grep spawnd; \
             done; kill -CONT -1; done";
