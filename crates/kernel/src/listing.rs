@@ -1,13 +1,10 @@
-//! Lists in pages, as the model's paginators describe them, and those that they leave out.
+//! Lists in pages, as the model's paginators describe them.
 
 use haar_types::hex;
 use haar_wire::{Json, OperationSchema, Shape};
 use sha2::{Digest as _, Sha256};
 
 use crate::{BadToken, Call, Page, page, read_token};
-
-/// Members for token and limit of operations that have no paginator in the model.
-const UNTOLD: (&str, &str) = ("NextToken", "Limit");
 
 /// One listing of one caller: where its page begins, how long it may be.
 ///
@@ -21,8 +18,8 @@ pub struct Listing {
 }
 
 impl Listing {
-    /// Reads token and limit of an input, as the operation's paginator names them, else
-    /// `NextToken` and `Limit`. `usual` and `most` bound the items of a page.
+    /// Reads token and limit of an input, as the operation's paginator names them. `usual` and
+    /// `most` bound the items of a page.
     ///
     /// # Errors
     /// When the token is not one of this listing.
@@ -33,12 +30,25 @@ impl Listing {
         usual: usize,
         most: usize,
     ) -> Result<Self, BadToken> {
+        let paging = operation.paginator.as_ref();
+        let token = paging.and_then(|paging| paging.input_token.first().copied());
+        let names = (token, paging.and_then(|paging| paging.limit_key));
+        Self::named(operation, call, input, names, (usual, most))
+    }
+
+    /// The same with the names of token and limit, for operations that the model gives none.
+    ///
+    /// # Errors
+    /// As those of [`Self::of`].
+    pub fn named(
+        operation: &'static OperationSchema,
+        call: &Call,
+        input: &dyn Shape,
+        (token, limit): (Option<&str>, Option<&str>),
+        (usual, most): (usize, usize),
+    ) -> Result<Self, BadToken> {
         let mut asked = haar_wire::to_json(input);
         let mut take = |member: Option<&str>| asked.as_object_mut()?.remove(member?);
-        let (token, limit) = match operation.paginator {
-            Some(paging) => (paging.input_token.first().copied(), paging.limit_key),
-            None => (Some(UNTOLD.0), Some(UNTOLD.1)),
-        };
         let (token, limit) = (take(token), take(limit));
         let limit = limit.as_ref().and_then(Json::as_u64).and_then(|limit| limit.try_into().ok());
         let scope = format!(

@@ -38,6 +38,15 @@ pub(crate) enum Matcher {
 }
 
 impl Matcher {
+    /// True for a wildcard, be it one of those that nothing may match.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        match self {
+            Self::Wildcard(_) => true,
+            Self::AnythingBut(others) => others.iter().any(Self::is_wildcard),
+            _ => false,
+        }
+    }
+
     /// Judges one leaf: neither an object nor an array.
     pub(crate) fn holds(&self, value: &Value) -> bool {
         let text = value.as_str();

@@ -5,6 +5,7 @@ use serde_json::Value;
 use crate::compile::{Rule, compile};
 use crate::dialect::Dialect;
 use crate::error::PatternError;
+use crate::matcher::Matcher;
 use crate::tree::Node;
 
 /// A pattern, compiled once. `$or` is resolved: an event matches when it matches one of the
@@ -50,5 +51,13 @@ impl Pattern {
     /// True when a field lies within another one.
     pub fn is_nested(&self) -> bool {
         self.leaves().flatten().any(|leaf| leaf.path.len() > 1)
+    }
+
+    /// True when any field asks for a wildcard, for services that count such patterns.
+    pub fn has_wildcard(&self) -> bool {
+        self.rules
+            .iter()
+            .flat_map(|rule| rule.values())
+            .any(|values| values.matchers.iter().any(Matcher::is_wildcard))
     }
 }

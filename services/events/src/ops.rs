@@ -28,7 +28,9 @@ pub(crate) use tags::tags_of;
 const PAGE_MAX: usize = 100;
 
 fn listing<O: Operation>(call: &Call, input: &O::Input) -> Result<Listing, AwsError> {
-    Listing::of(O::SCHEMA, call, input, PAGE_MAX, PAGE_MAX).map_err(bad_token)
+    // the model leaves out the paginators of some, but all name these two alike
+    let names = (Some("NextToken"), Some("Limit"));
+    Listing::named(O::SCHEMA, call, input, names, (PAGE_MAX, PAGE_MAX)).map_err(bad_token)
 }
 
 /// The rows of a kind that the caller's account has in its region, by name.

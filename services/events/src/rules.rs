@@ -5,4 +5,3 @@ pub(crate) mod event;
 pub(crate) mod policy;
 pub(crate) mod target;
 pub(crate) mod transform;
-pub(crate) mod wildcards;

@@ -13,7 +13,7 @@ use crate::{Shape, Value, timestamp};
 
 /// Reads one object into a structure. Given `seen`, reads members of the body only and leaves
 /// missing ones to the caller, who fills in the others.
-pub(crate) fn read_object<'de, D: Deserializer<'de>>(
+pub(crate) fn read_object<'de, D: Deserializer<'de, Error = serde_json::Error>>(
     from: D,
     shape: &mut dyn Shape,
     seen: Option<&mut Seen>,
@@ -24,7 +24,7 @@ pub(crate) fn read_object<'de, D: Deserializer<'de>>(
 }
 
 /// Reads one value that is a body by itself.
-pub(crate) fn read_value<'de, D: Deserializer<'de>>(
+pub(crate) fn read_value<'de, D: Deserializer<'de, Error = serde_json::Error>>(
     from: D,
     schema: &'static Schema,
     value: &mut dyn Value,
@@ -36,9 +36,11 @@ pub(crate) fn read_value<'de, D: Deserializer<'de>>(
 
 /// Notes that a text is no JSON, and where: what the parser says of it is no customer's matter.
 /// What a visitor refused is told already. *Ours*: AWS's services differ, or say nothing.
-pub(crate) fn unreadable(error: &dyn fmt::Display, report: &mut Report) -> Malformed {
-    let said = error.to_string();
-    let place = said.rfind(" at line ").map_or("", |at| &said[at..]);
+pub(crate) fn unreadable(error: &serde_json::Error, report: &mut Report) -> Malformed {
+    let place = match error.line() {
+        0 => String::new(), // of a tree, not of a text
+        line => format!(" at line {line} column {}", error.column()),
+    };
     report.malformed(format!("Unable to parse the JSON of the request{place}"))
 }
 

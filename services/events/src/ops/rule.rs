@@ -22,7 +22,6 @@ use crate::delivery::SERVICE_PRINCIPAL;
 use crate::lookup::{find_bus, find_rule, rules};
 use crate::refusal::{bad_pattern, invalid, too_many};
 use crate::render;
-use crate::rules::wildcards;
 use crate::state::{RuleKey, RuleRow};
 
 /// Rules of a bus. *Amazon EventBridge quotas*.
@@ -44,9 +43,9 @@ impl Command<PutRule> for Events {
         if old.is_none() && rules(tx, &key.bus).count() >= RULES_MAX {
             return Err(too_many());
         }
-        let has_one = |row: &Arc<RuleRow>| row.pattern.as_deref().is_some_and(wildcards::are_in);
+        let has_one = |row: &Arc<RuleRow>| row.pattern.as_deref().is_some_and(has_wildcard);
         let is_one_more = !old.as_ref().is_some_and(has_one);
-        if pattern.as_deref().is_some_and(wildcards::are_in)
+        if pattern.as_deref().is_some_and(has_wildcard)
             && is_one_more
             && rules(tx, &key.bus).filter(has_one).count() >= RULES_WITH_WILDCARDS_MAX
         {
@@ -74,6 +73,10 @@ impl Command<PutRule> for Events {
         tx.put(row);
         Ok(PutRuleResponse { rule_arn })
     }
+}
+
+fn has_wildcard(pattern: &str) -> bool {
+    Pattern::compile(pattern, &Dialect::EVENT_BUS).is_ok_and(|pattern| pattern.has_wildcard())
 }
 
 /// What makes a rule send: a pattern, a schedule, or both.
