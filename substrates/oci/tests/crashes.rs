@@ -354,3 +354,18 @@ async fn what_was_being_made_when_the_server_went_does_not_outlive_it() {
         house.until_nothing_is_left().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_helper_goes_with_the_last_that_its_server_asked_it_to_remove() {
+    let Some(house) = House::new().await else { return };
+    house.crash(async |substrate| {
+        let (spec, _) = house.task("slow");
+        let id = substrate.ensure(spec).await.unwrap().id;
+        let main = container(&house, "main", "trap '' TERM; while :; do sleep 1; done");
+        substrate.start(&id, main).await.unwrap();
+        let removal = substrate.remove(&id, Duration::from_secs(1));
+        // the helper hears of it, and this server does not live to see the end
+        assert!(tokio::time::timeout(Duration::from_millis(300), removal).await.is_err());
+    });
+    house.until_nothing_is_left().await;
+}

@@ -381,17 +381,18 @@ impl Helper {
         let (dying, pooled) = {
             let mut state = self.state.lock();
             let abandoned = state.abandoned;
-            let dying: Vec<_> = state
-                .sandboxes
-                .values()
-                .filter_map(|slot| match slot {
-                    Slot::There(sandbox) => Some(sandbox.clone()),
-                    Slot::Starting(_) => None,
-                })
-                .filter(|sandbox| abandoned || sandbox.lifetime == Lifetime::Server)
-                .collect();
+            let dies = |one: &Sandbox| abandoned || one.lifetime == Lifetime::Server;
+            let goes = |slot: &Slot| match slot {
+                Slot::There(one) => dies(one) || one.removal.lock().is_some(),
+                Slot::Starting(_) => false,
+            };
             // unless the next server is there already
-            state.leaving = dying.len() == state.sandboxes.len() && self.link.is_down();
+            state.leaving = state.sandboxes.values().all(goes) && self.link.is_down();
+            let there = state.sandboxes.values().filter_map(|slot| match slot {
+                Slot::There(one) => Some(one),
+                Slot::Starting(_) => None,
+            });
+            let dying: Vec<_> = there.filter(|one| dies(one)).cloned().collect();
             (dying, state.pool.drain())
         };
         for unit in pooled {
