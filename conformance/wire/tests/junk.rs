@@ -67,6 +67,14 @@ fn deep_nesting_is_refused() {
 }
 
 #[test]
+fn the_least_number_as_a_time_is_answered() {
+    let least = [0x3B, 0x7F, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF];
+    let body = [b"\xA1\x69StartTime".as_slice(), &least].concat();
+    let target = ("POST", "/service/GraniteServiceVersion20100801/operation/GetMetricData", "", "");
+    assert_eq!(send(&target, &body)["error"], "MissingRequiredParameterException");
+}
+
+#[test]
 fn all_violations_are_told_in_awss_words() {
     let body = r#"{"FunctionName": "a b", "Timeout": 0, "PackageType": "Tar", "Layers": [""]}"#;
     let answer = send(&TARGETS[0], body.as_bytes());

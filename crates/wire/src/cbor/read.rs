@@ -9,7 +9,7 @@ use crate::value::Scalar;
 use crate::{Shape, Value, timestamp};
 
 /// Times that are larger are milliseconds: as seconds they would be beyond the year 5000.
-const SECONDS_MAX: i64 = 100_000_000_000;
+const SECONDS_MAX: u64 = 100_000_000_000;
 
 /// Reads one map into a structure; no bytes at all are an empty map.
 pub(crate) fn read_object(
@@ -165,7 +165,7 @@ fn read_scalar(
         _ => from.i64().map(Scalar::Integer),
     };
     let scalar = match scalar.map_err(|_| broken(report))? {
-        Scalar::Integer(millis) if is_time && millis.abs() > SECONDS_MAX => {
+        Scalar::Integer(millis) if is_time && millis.unsigned_abs() > SECONDS_MAX => {
             Scalar::Timestamp(haar_types::Timestamp(millis))
         }
         Scalar::Integer(seconds) if is_time => {
