@@ -92,7 +92,17 @@ pub(crate) fn cut<T>(
     next_token: Option<String>,
     key: impl Fn(&T) -> String,
 ) -> Result<Page<T>, AwsError> {
-    let limit = page_size(max_results)?;
+    cut_at(items, scope, page_size(max_results)?, next_token, key)
+}
+
+/// The same where a page may be of any length.
+pub(crate) fn cut_at<T>(
+    items: Vec<T>,
+    scope: &str,
+    limit: usize,
+    next_token: Option<String>,
+    key: impl Fn(&T) -> String,
+) -> Result<Page<T>, AwsError> {
     let after = match next_token.filter(|token| !token.is_empty()) {
         Some(token) => {
             let bad = |_| invalid("Invalid value for 'nextToken'.");

@@ -360,6 +360,31 @@ async fn an_elastic_address_stands_for_one_interface_at_a_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn attributes_of_addresses_are_told_in_pages() {
+    let house = House::new();
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(house.ok::<AllocateAddress>(Default::default()).await.allocation_id);
+    }
+    made.sort();
+    let mut input =
+        DescribeAddressesAttributeRequest { max_results: Some(2), ..Default::default() };
+    let mut told = Vec::new();
+    for length in [2, 1] {
+        let page = house.ok::<DescribeAddressesAttribute>(input.clone()).await;
+        let addresses = page.addresses.unwrap();
+        assert_eq!(addresses.len(), length);
+        told.extend(addresses.into_iter().map(|address| address.allocation_id));
+        input.next_token = page.next_token;
+    }
+    assert_eq!((told, input.next_token.take()), (made, None));
+    input.next_token = some("junk");
+    let (code, text) = house.call::<DescribeAddressesAttribute>(input).await.unwrap_err();
+    assert_eq!(code, "InvalidParameterValue");
+    assert_eq!(text, "Invalid value for 'nextToken'.");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_adds_a_rule_is_told_its_tags_only_where_it_has_some() {
     let house = House::new();
     let vpc = house.default_vpc().await.vpc_id.unwrap();

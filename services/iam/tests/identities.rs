@@ -185,3 +185,15 @@ async fn nobody_has_devices_or_certificates() {
         refused("NoSuchEntity", "The user with name eve cannot be found.")
     );
 }
+
+#[tokio::test]
+async fn lists_of_one_thing_or_none_take_no_marker_but_their_own() {
+    let house = House::new();
+    house.ok::<CreateAccountAlias>(json!({ "AccountAlias": "acme" })).await;
+    let bad = refused("ValidationError", "Invalid Marker.");
+    let junk = json!({ "Marker": "junk" });
+    assert_eq!(house.call::<ListAccountAliases>(junk.clone()).await, bad);
+    assert_eq!(house.call::<ListMFADevices>(junk).await, bad);
+    let all = house.ok::<ListAccountAliases>(json!({ "MaxItems": 1 })).await;
+    assert_eq!((&all["AccountAliases"], &all["IsTruncated"]), (&json!(["acme"]), &json!(false)));
+}

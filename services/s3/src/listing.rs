@@ -18,6 +18,18 @@ const PLAIN: &AsciiSet =
 /// Most entries of a page.
 pub(crate) const PAGE_MAX: i32 = 1000;
 
+/// Where a listing of buckets, or of a bucket's configurations, goes on.
+pub(crate) fn read_token(scope: &str, token: Option<&str>) -> Result<Option<String>, AwsError> {
+    let Some(token) = token else { return Ok(None) };
+    haar_kernel::read_token(scope, token).map(Some).map_err(|_| bad_token(token))
+}
+
+/// A token that was not minted here.
+pub(crate) fn bad_token(token: &str) -> AwsError {
+    let text = "The continuation token provided is incorrect";
+    refusal::invalid_argument(text, "continuation-token", token)
+}
+
 /// What a listing asks for.
 pub(crate) struct Asked<'a> {
     pub(crate) bucket: u64,

@@ -118,3 +118,43 @@ async fn pages_of_many_keys_show_each_key_and_each_common_prefix_once() {
         assert_eq!(listed(&house, &asked).await, expected(&keys, &asked), "{asked:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn configurations_and_buckets_are_listed_in_pages_with_tokens_of_their_own() {
+    let house = House::new();
+    for name in ["bbb", "ccc"] {
+        house.ok::<CreateBucket>(json!({ "Bucket": name })).await;
+    }
+    for number in 0..101 {
+        let id = format!("c{number:03}");
+        let input = json!({ "Bucket": "bbb", "Id": id, "MetricsConfiguration": { "Id": id } });
+        house.ok::<PutBucketMetricsConfiguration>(input).await;
+    }
+    let mut input = json!({ "Bucket": "bbb" });
+    let first = house.ok::<ListBucketMetricsConfigurations>(input.clone()).await;
+    assert_eq!(first["MetricsConfigurationList"].as_array().unwrap().len(), 100);
+    assert_eq!(first["IsTruncated"], true);
+    let token = first["NextContinuationToken"].clone();
+    input["ContinuationToken"] = token.clone();
+    let rest = house.ok::<ListBucketMetricsConfigurations>(input.clone()).await;
+    assert_eq!(rest["MetricsConfigurationList"], json!([{ "Id": "c100" }]));
+    assert_eq!((&rest["IsTruncated"], &rest["ContinuationToken"]), (&json!(false), &token));
+
+    let buckets = house.ok::<ListBuckets>(json!({ "MaxBuckets": 1 })).await;
+    assert_eq!(buckets["Buckets"][0]["Name"], "bbb");
+    let more = json!({ "ContinuationToken": buckets["ContinuationToken"] });
+    let buckets = house.ok::<ListBuckets>(more).await;
+    assert_eq!(buckets["Buckets"][0]["Name"], "ccc");
+    assert_eq!(buckets["ContinuationToken"], json!(null));
+
+    input["ContinuationToken"] = json!("junk");
+    let text = "The continuation token provided is incorrect".to_owned();
+    let bad = Err(("InvalidArgument".to_owned(), text));
+    assert_eq!(house.call::<ListBucketMetricsConfigurations>(input.clone()).await, bad);
+    assert_eq!(house.call::<ListBucketInventoryConfigurations>(input.clone()).await, bad);
+    assert_eq!(house.call::<ListBucketAnalyticsConfigurations>(input.clone()).await, bad);
+    assert_eq!(house.call::<ListBucketIntelligentTieringConfigurations>(input.clone()).await, bad);
+    assert_eq!(house.call::<ListBuckets>(json!({ "ContinuationToken": "junk" })).await, bad);
+    input["ContinuationToken"] = token;
+    assert_eq!(house.call::<ListBucketAnalyticsConfigurations>(input).await, bad);
+}

@@ -254,6 +254,10 @@ async fn topics_and_subscriptions_are_made_once_and_listed() {
     assert_eq!(page["Topics"].as_array().unwrap().len(), 100);
     let rest = house.ok::<ListTopics>(json!({ "NextToken": page["NextToken"] })).await;
     assert_eq!(rest["Topics"].as_array().unwrap().len(), 2);
+    let junk = json!({ "NextToken": "junk" });
+    let bad = ("InvalidParameter".to_owned(), "Invalid parameter: NextToken".to_owned());
+    assert_eq!(house.call::<ListTopics>(junk.clone()).await.unwrap_err(), bad);
+    assert_eq!(house.call::<ListOriginationNumbers>(junk).await.unwrap_err(), bad);
     house.ok::<DeleteTopic>(json!({ "TopicArn": arn("t") })).await;
     let gone = json!({ "TopicArn": arn("t"), "Message": "x" });
     let (code, text) = house.call::<Publish>(gone).await.unwrap_err();

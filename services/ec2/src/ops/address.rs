@@ -1,5 +1,6 @@
 //! Elastic addresses.
 
+use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
@@ -17,12 +18,15 @@ use haar_ledger::{Snapshot, Tx};
 use haar_wire::AwsError;
 
 use crate::interfaces::public_address;
-use crate::listing::{Ask, describe, place_of};
+use crate::listing::{Ask, cut_at, describe, place_of};
 use crate::refusal::{invalid, missing, refuse, unsupported};
 use crate::rules::{mint, specified_tags};
 use crate::state::{AddressRow, Association, InterfaceRow, Resource, key_of, rows_of};
 use crate::world::{seen, settle};
 use crate::{Ec2, render};
+
+/// Most addresses on a page of their attributes.
+const ATTRIBUTES_PAGE: usize = 1000;
 
 impl Command<AllocateAddress> for Ec2 {
     fn command(
@@ -263,19 +267,26 @@ impl Query<DescribeAddressesAttribute> for Ec2 {
         input: DescribeAddressesAttributeRequest,
     ) -> Answer<DescribeAddressesAttribute> {
         let place = place_of(call);
-        let mut wanted = Vec::new();
+        let mut wanted = BTreeMap::new();
         for id in input.allocation_ids.unwrap_or_default() {
-            wanted.push(AddressRow::find(snapshot, &place, &id)?);
+            let row = AddressRow::find(snapshot, &place, &id)?;
+            wanted.insert(id, row);
         }
+        let mut wanted: Vec<_> = wanted.into_values().collect();
         if wanted.is_empty() {
             wanted = rows_of::<AddressRow>(snapshot, &place).collect();
         }
+        let limit = input.max_results.and_then(|most| usize::try_from(most).ok());
+        let limit = limit.unwrap_or(ATTRIBUTES_PAGE).clamp(1, ATTRIBUTES_PAGE);
+        let key = |row: &Arc<AddressRow>| row.id().to_owned();
+        let scope = format!("DescribeAddressesAttribute|{}|{}", place.account, place.region);
+        let page = cut_at(wanted, &scope, limit, input.next_token, key)?;
         let attribute = |row: &Arc<AddressRow>| AddressAttribute {
             public_ip: Some(row.public_ip.to_string()),
             allocation_id: Some(row.id().to_owned()),
             ..AddressAttribute::default()
         };
-        let addresses = Some(wanted.iter().map(attribute).collect());
-        Ok(DescribeAddressesAttributeResult { addresses, next_token: None })
+        let addresses = Some(page.items.iter().map(attribute).collect());
+        Ok(DescribeAddressesAttributeResult { addresses, next_token: page.next })
     }
 }

@@ -10,7 +10,7 @@ use haar_ledger::{Snapshot, Tx};
 use haar_wire::AwsError;
 
 use super::Input;
-use crate::lookup::find_cluster;
+use crate::lookup::{Listing, find_cluster};
 use crate::refusal::invalid;
 use crate::{Ecs, render};
 
@@ -57,8 +57,11 @@ impl Query<ListAttributes> for Ecs {
         snapshot: &Snapshot,
         input: Input<ListAttributes>,
     ) -> Answer<ListAttributes> {
-        find_cluster(snapshot, call, input.cluster.as_deref())?;
-        Ok(ListAttributesResponse { attributes: Some(Vec::new()), next_token: None })
+        let cluster = find_cluster(snapshot, call, input.cluster.as_deref())?;
+        let bounds = (input.next_token.as_deref(), input.max_results);
+        let listing = Listing::new(call, format!("attributes/{}", cluster.key.name), bounds, 100)?;
+        let page = listing.page(Vec::new(), |one: &Attribute| one.name.clone());
+        Ok(ListAttributesResponse { attributes: Some(page.items), next_token: page.next })
     }
 }
 
@@ -70,10 +73,13 @@ impl Query<ListContainerInstances> for Ecs {
         snapshot: &Snapshot,
         input: Input<ListContainerInstances>,
     ) -> Answer<ListContainerInstances> {
-        find_cluster(snapshot, call, input.cluster.as_deref())?;
+        let cluster = find_cluster(snapshot, call, input.cluster.as_deref())?;
+        let bounds = (input.next_token.as_deref(), input.max_results);
+        let listing = Listing::new(call, format!("instances/{}", cluster.key.name), bounds, 100)?;
+        let page = listing.page(Vec::new(), String::clone);
         Ok(ListContainerInstancesResponse {
-            container_instance_arns: Some(Vec::new()),
-            next_token: None,
+            container_instance_arns: Some(page.items),
+            next_token: page.next,
         })
     }
 }

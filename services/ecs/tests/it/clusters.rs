@@ -55,6 +55,20 @@ fn clusters_are_listed_in_pages_with_tokens_of_their_own() {
 }
 
 #[test]
+fn lists_of_what_fargate_has_none_of_take_no_token() {
+    play(|world| {
+        world.cluster();
+        let bad = ("InvalidParameterException".to_owned(), "Invalid token".to_owned());
+        let junk = json!({ "targetType": "container-instance", "nextToken": "junk" });
+        assert_eq!(world.call::<ListAttributes>(junk).unwrap_err(), bad);
+        let junk = json!({ "nextToken": "junk" });
+        assert_eq!(world.call::<ListContainerInstances>(junk).unwrap_err(), bad);
+        let none = world.ok::<ListContainerInstances>(json!({ "nextToken": "" }));
+        assert_eq!(none["containerInstanceArns"], json!([]));
+    });
+}
+
+#[test]
 fn a_cluster_with_tasks_or_services_is_not_deleted() {
     play(|world| {
         world.cluster();

@@ -17,6 +17,7 @@ use haar_ledger::{Snapshot, Tx};
 use haar_types::AccountId;
 
 use crate::Iam;
+use crate::lookup::paged;
 use crate::refusal::{no_such, taken};
 use crate::state::{
     AccessKeyRow, AccountRow, GroupRow, InstanceProfileRow, MfaRow, OidcRow, PasswordPolicy,
@@ -68,12 +69,15 @@ impl Query<ListAccountAliases> for Iam {
         &self,
         call: &Call,
         snapshot: &Snapshot,
-        _input: ListAccountAliasesRequest,
+        input: ListAccountAliasesRequest,
     ) -> Answer<ListAccountAliases> {
+        let alias = account_of(snapshot, &call.account).alias;
+        let asked = (input.marker, input.max_items);
+        let page = paged(alias, "ListAccountAliases", asked, String::clone)?;
         Ok(ListAccountAliasesResponse {
-            account_aliases: account_of(snapshot, &call.account).alias.into_iter().collect(),
-            is_truncated: Some(false),
-            marker: None,
+            account_aliases: page.items,
+            is_truncated: Some(page.next.is_some()),
+            marker: page.next,
         })
     }
 }

@@ -198,16 +198,14 @@ impl Query<ListMFADevices> for Iam {
         snapshot: &Snapshot,
         input: ListMFADevicesRequest,
     ) -> Answer<ListMFADevices> {
-        let Some(user) = super::user_of_list(call, snapshot, input.user_name.as_deref())? else {
-            return Ok(ListMFADevicesResponse { is_truncated: Some(false), ..Default::default() });
-        };
-        let rows = MfaRow::of_user(snapshot, &user.id);
+        let user = super::user_of_list(call, snapshot, input.user_name.as_deref())?;
+        let rows = user.iter().flat_map(|user| MfaRow::of_user(snapshot, &user.id));
         let page =
             paged(rows, "ListMFADevices", (input.marker, input.max_items), |row| row.id.clone())?;
         let shown = |row: &Arc<MfaRow>| {
             let enable_date = row.holder.as_ref()?.enabled_at;
-            let serial_number = row.id.clone();
-            Some(MFADevice { user_name: user.name.clone(), serial_number, enable_date })
+            let (user_name, serial_number) = (user.as_ref()?.name.clone(), row.id.clone());
+            Some(MFADevice { user_name, serial_number, enable_date })
         };
         Ok(ListMFADevicesResponse {
             mfa_devices: page.items.iter().filter_map(shown).collect(),

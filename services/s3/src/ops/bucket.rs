@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use haar_kernel::{Answer, Call, Command, Flow, Query, unwritten};
+use haar_kernel::{Answer, Call, Command, Flow, Query, page, unwritten};
 use haar_ledger::{Snapshot, Tx};
 use haar_s3_contract::model::{
     Bucket, BucketLocationConstraint, BucketVersioningStatus, CreateBucket,
@@ -15,6 +15,7 @@ use haar_types::Region;
 use haar_wire::AwsError;
 
 use crate::S3;
+use crate::listing::read_token;
 use crate::lookup::{canonical_id, find_bucket};
 use crate::metering::Class;
 use crate::refusal;
@@ -187,16 +188,16 @@ impl Query<ListBuckets> for S3 {
                 })?,
         };
         let prefix = input.prefix.clone().unwrap_or_default();
-        let after = input.continuation_token.unwrap_or_default();
-        let mut all = snap.all::<BucketRow>().filter(|row| {
+        let scope = format!("buckets/{}", call.account);
+        let after = read_token(&scope, input.continuation_token.as_deref())?.unwrap_or_default();
+        let all = snap.all::<BucketRow>().filter(|row| {
             row.account == call.account
                 && row.name.starts_with(&prefix)
                 && row.name > after
                 && input.bucket_region.as_ref().is_none_or(|region| *region == row.region.as_str())
         });
-        let page: Vec<_> = all.by_ref().take(most).collect();
-        let last = page.last().map(|row| row.name.clone());
-        let buckets = page.iter().map(|row| Bucket {
+        let page = page(all, most, &scope, |row| row.name.clone());
+        let buckets = page.items.iter().map(|row| Bucket {
             name: Some(row.name.clone()),
             creation_date: Some(row.created_at),
             bucket_region: Some(row.region.to_string()),
@@ -205,7 +206,7 @@ impl Query<ListBuckets> for S3 {
         Ok(ListBucketsOutput {
             buckets: Some(buckets.collect()),
             owner: Some(owner(canonical_id(&call.account))),
-            continuation_token: all.next().and(last),
+            continuation_token: page.next,
             prefix: input.prefix,
         })
     }

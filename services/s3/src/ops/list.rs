@@ -13,7 +13,7 @@ use haar_types::Timestamp;
 use haar_wire::AwsError;
 
 use crate::S3;
-use crate::listing::{Asked, Encoding, Page, count};
+use crate::listing::{Asked, Encoding, Page, bad_token, count};
 use crate::lookup::canonical_id;
 use crate::metering::Class;
 use crate::refusal;
@@ -144,8 +144,5 @@ impl S3 {
 
 fn read_token(token: &str) -> Result<String, AwsError> {
     let text = URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-    text.filter(|text| !text.is_empty()).ok_or_else(|| {
-        let text = "The continuation token provided is incorrect";
-        refusal::invalid_argument(text, "continuation-token", token)
-    })
+    text.filter(|text| !text.is_empty()).ok_or_else(|| bad_token(token))
 }

@@ -1,15 +1,21 @@
-//! Configurations of metrics, analyses and inventories. haar keeps and shows them: it makes no
-//! request metrics, no analyses and no lists of objects.
+//! Configurations of metrics, analyses, inventories and tiers. haar keeps and shows them: it makes no
+//! request metrics, no analyses and no lists of objects, and moves nothing between tiers.
 
-use haar_kernel::{Answer, Call, Command, Query};
+use std::ops::Bound;
+
+use haar_kernel::{Answer, Call, Command, Query, page};
 use haar_ledger::{Snapshot, Tx};
 use haar_s3_contract::model::*;
 use haar_wire::AwsError;
 
 use crate::S3;
+use crate::listing::read_token;
 use crate::lookup::{edit, find_bucket};
 use crate::refusal;
 use crate::state::BucketRow;
+
+/// Configurations of a page.
+const PAGE: usize = 100;
 
 fn no_configuration(row: &BucketRow) -> AwsError {
     let text = "The specified configuration does not exist.";
@@ -60,10 +66,16 @@ macro_rules! kept {
         impl Query<$list> for S3 {
             fn query(&self, _call: &Call, snap: &Snapshot, input: $list_in) -> Answer<$list> {
                 let row = find_bucket(snap, &input.bucket)?;
+                let scope = format!("{}/{}", stringify!($column), row.id);
+                let after = read_token(&scope, input.continuation_token.as_deref())?;
+                let behind = after.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+                let all = row.$column.range::<str, _>((behind, Bound::Unbounded));
+                let page = page(all, PAGE, &scope, |(id, _)| (*id).clone());
                 Ok($list_out {
-                    is_truncated: Some(false),
-                    $list_member: Some(row.$column.values().cloned().collect()),
-                    ..Default::default()
+                    is_truncated: Some(page.next.is_some()),
+                    $list_member: Some(page.items.into_iter().map(|(_, it)| it.clone()).collect()),
+                    continuation_token: input.continuation_token,
+                    next_continuation_token: page.next,
                 })
             }
         }
@@ -96,4 +108,13 @@ kept!(
     DeleteBucketInventoryConfiguration(DeleteBucketInventoryConfigurationRequest),
     ListBucketInventoryConfigurations(ListBucketInventoryConfigurationsRequest)
         -> ListBucketInventoryConfigurationsOutput
+);
+kept!(
+    tiering, intelligent_tiering_configuration, intelligent_tiering_configuration_list,
+    PutBucketIntelligentTieringConfiguration(PutBucketIntelligentTieringConfigurationRequest),
+    GetBucketIntelligentTieringConfiguration(GetBucketIntelligentTieringConfigurationRequest)
+        -> GetBucketIntelligentTieringConfigurationOutput,
+    DeleteBucketIntelligentTieringConfiguration(DeleteBucketIntelligentTieringConfigurationRequest),
+    ListBucketIntelligentTieringConfigurations(ListBucketIntelligentTieringConfigurationsRequest)
+        -> ListBucketIntelligentTieringConfigurationsOutput
 );

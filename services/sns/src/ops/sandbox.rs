@@ -12,12 +12,12 @@ use haar_sns_contract::{
     CreateSMSSandboxPhoneNumberResult, DeleteSMSSandboxPhoneNumber,
     DeleteSMSSandboxPhoneNumberInput, DeleteSMSSandboxPhoneNumberResult,
     GetSMSSandboxAccountStatus, GetSMSSandboxAccountStatusInput, GetSMSSandboxAccountStatusResult,
-    LIST_SMS_SANDBOX_PHONE_NUMBERS, ListOriginationNumbers, ListOriginationNumbersRequest,
-    ListOriginationNumbersResult, ListSMSSandboxPhoneNumbers, ListSMSSandboxPhoneNumbersInput,
-    ListSMSSandboxPhoneNumbersResult, OptedOutException, ResourceNotFoundException,
-    SMSSandboxPhoneNumber, SMSSandboxPhoneNumberVerificationStatus, UserErrorException,
-    VerificationException, VerifySMSSandboxPhoneNumber, VerifySMSSandboxPhoneNumberInput,
-    VerifySMSSandboxPhoneNumberResult,
+    LIST_ORIGINATION_NUMBERS, LIST_SMS_SANDBOX_PHONE_NUMBERS, ListOriginationNumbers,
+    ListOriginationNumbersRequest, ListOriginationNumbersResult, ListSMSSandboxPhoneNumbers,
+    ListSMSSandboxPhoneNumbersInput, ListSMSSandboxPhoneNumbersResult, OptedOutException,
+    ResourceNotFoundException, SMSSandboxPhoneNumber, SMSSandboxPhoneNumberVerificationStatus,
+    UserErrorException, VerificationException, VerifySMSSandboxPhoneNumber,
+    VerifySMSSandboxPhoneNumberInput, VerifySMSSandboxPhoneNumberResult,
 };
 use haar_types::{AccountId, Region};
 use haar_wire::AwsError;
@@ -34,6 +34,7 @@ const NUMBERS_MAX: usize = 10;
 /// How long a number stays after it was verified, or its code was sent.
 const STAY: Duration = Duration::from_secs(24 * 3600);
 const PAGE_MAX: usize = 100;
+const ORIGINATION_PAGE: usize = 30;
 
 /// AWS docs: *Amazon SNS API Reference > GetSMSSandboxAccountStatus*. *Ours*: no account of haar is
 /// confined to numbers that it verified, since nothing leaves the machine.
@@ -52,10 +53,12 @@ impl Query<GetSMSSandboxAccountStatus> for Sns {
 impl Query<ListOriginationNumbers> for Sns {
     fn query(
         &self,
-        _call: &Call,
+        call: &Call,
         _snapshot: &Snapshot,
-        _input: ListOriginationNumbersRequest,
+        input: ListOriginationNumbersRequest,
     ) -> Answer<ListOriginationNumbers> {
+        Listing::of(&LIST_ORIGINATION_NUMBERS, call, &input, ORIGINATION_PAGE, ORIGINATION_PAGE)
+            .map_err(|_| bad_token())?;
         Ok(ListOriginationNumbersResult { phone_numbers: Some(Vec::new()), next_token: None })
     }
 }
