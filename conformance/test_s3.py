@@ -47,7 +47,7 @@ def bucket(s3):
 
 
 def test_objects_come_back_as_they_were_put(s3, bucket):
-    for size in (0, 1, 1000, 64 * 1024, 64 * 1024 + 1, 3 * MIB + 7):
+    for size in (0, 1, 1000, 2048, 2049, 64 * 1024, 64 * 1024 + 1, 3 * MIB + 7):
         body = os.urandom(size)
         put = s3.put_object(Bucket=bucket, Key=f"k/{size}", Body=body, Metadata={"size": str(size)},
                             ContentType="text/plain")
@@ -61,6 +61,8 @@ def test_objects_come_back_as_they_were_put(s3, bucket):
             cut = s3.get_object(Bucket=bucket, Key=f"k/{size}", Range="bytes=3-9")
             assert cut["ResponseMetadata"]["HTTPStatusCode"] == 206
             assert (cut["ContentRange"], cut["Body"].read()) == (f"bytes 3-9/{size}", body[3:10])
+        s3.copy_object(Bucket=bucket, Key=f"c/{size}", CopySource=f"{bucket}/k/{size}")
+        assert s3.get_object(Bucket=bucket, Key=f"c/{size}")["Body"].read() == body
     head = s3.head_object(Bucket=bucket, Key="k/1000")
     assert head["ContentLength"] == 1000
     assert code_of(s3.head_object, Bucket=bucket, Key="none") == "404"

@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, StatxFlags, statx};
+use rustix::io::Errno;
 
 /// The engine's journals: files with ascending numbers, of which the one with the highest is
 /// written to. They are removed in order, the lowest first.
@@ -14,8 +16,9 @@ pub(crate) struct Journal {
 
 struct Open {
     file: File,
-    /// The name of the journal that comes after it.
-    next: PathBuf,
+    /// Their directory, and the name in it of the journal that comes after this one.
+    folder: File,
+    next: String,
 }
 
 impl Journal {
@@ -42,8 +45,9 @@ impl Journal {
             newest = newest.max(number(&entry?.path()));
         }
         let newest = newest.ok_or(io::ErrorKind::NotFound)?;
-        let path = |number: u64| self.place.join(format!("{number}.jnl"));
-        Ok(Open { file: File::open(path(newest))?, next: path(newest + 1) })
+        let name = |number: u64| format!("{number}.jnl");
+        let (file, folder) = (File::open(self.place.join(name(newest)))?, File::open(&self.place)?);
+        Ok(Open { file, folder, next: name(newest + 1) })
     }
 }
 
@@ -51,7 +55,18 @@ impl Open {
     /// There is none after it, and there was none that is gone again: this would have gone first.
     /// In this order, since the next may come and go between two looks.
     fn is_newest(&self) -> io::Result<bool> {
-        Ok(!self.next.try_exists()? && self.file.metadata()?.nlink() > 0)
+        match statx(&self.folder, &self.next, AtFlags::empty(), StatxFlags::NLINK) {
+            Err(Errno::NOENT) => Ok(self.is_there()?),
+            Err(error) => Err(error.into()),
+            Ok(_) => Ok(false),
+        }
+    }
+
+    /// True while it has a name. Nothing else is asked for: once somebody saw when a file was
+    /// written last, the system notes that time anew at the next write, and the flush after it has
+    /// to write the file's inode too.
+    fn is_there(&self) -> io::Result<bool> {
+        Ok(statx(&self.file, "", AtFlags::EMPTY_PATH, StatxFlags::NLINK)?.stx_nlink > 0)
     }
 }
 

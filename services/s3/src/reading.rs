@@ -74,6 +74,7 @@ impl S3 {
     /// Some bytes of a version, as a body.
     pub(crate) fn body(&self, version: Version<'_>, range: ByteRange) -> Result<Body, AwsError> {
         match &version.record.bytes {
+            Place::Within(bytes) => Ok(opened(version, bytes, range).into()),
             Place::Beside => Ok(self.beside(version, range)?.into()),
             Place::Nowhere => Ok(Body::empty()),
             Place::Blobs(segments) => {
@@ -89,6 +90,7 @@ impl S3 {
         range: ByteRange,
     ) -> Result<Pieces, AwsError> {
         match &version.record.bytes {
+            Place::Within(bytes) => Ok(once(opened(version, bytes, range)).boxed()),
             Place::Beside => Ok(once(self.beside(version, range)?).boxed()),
             Place::Nowhere => Ok(stream::empty().boxed()),
             Place::Blobs(segments) => {
@@ -98,15 +100,8 @@ impl S3 {
     }
 
     fn beside(&self, version: Version<'_>, range: ByteRange) -> Result<Bytes, AwsError> {
-        let Version { bucket, key, record, opener } = version;
-        let bytes = self.store.body(bucket, key, record.sequence)?;
-        let (from, to) = (range.from as usize, (range.from + range.length) as usize);
-        let bytes = bytes.slice(from.min(bytes.len())..to.min(bytes.len()));
-        let seal = record.manner.encryption.customer.as_ref();
-        Ok(match opener.zip(seal) {
-            None => bytes,
-            Some((key, seal)) => key.cipher(&seal.salt, range.from).over(bytes),
-        })
+        let bytes = self.store.body(version.bucket, version.key, version.record.sequence)?;
+        Ok(opened(version, &bytes, range))
     }
 
     fn segments(
@@ -139,5 +134,16 @@ impl S3 {
             let opened = async move { reading.open(at, purpose).await };
             stream::once(opened).try_flatten()
         })
+    }
+}
+
+/// Some of a small object's bytes, without their customer's lock.
+fn opened(version: Version<'_>, bytes: &Bytes, range: ByteRange) -> Bytes {
+    let (from, to) = (range.from as usize, (range.from + range.length) as usize);
+    let bytes = bytes.slice(from.min(bytes.len())..to.min(bytes.len()));
+    let seal = version.record.manner.encryption.customer.as_ref();
+    match version.opener.zip(seal) {
+        None => bytes,
+        Some((key, seal)) => key.cipher(&seal.salt, range.from).over(bytes),
     }
 }

@@ -1,8 +1,9 @@
 //! Objects in kv, and the bytes that they name.
 //!
 //! ```text
-//! s3.object   place -> the newest version of each key, delete markers too
-//! s3.version  place, ~sequence -> the older versions, newest first
+//! s3.object   place -> the newest version of each key, delete markers too; the smallest objects
+//!             with their bytes
+//! s3.version  place, ~sequence -> the older versions, newest first, likewise
 //! s3.body     place, ~sequence -> bytes of small objects
 //! s3.held     digest, whose -> nothing: who needs which blob
 //! s3.upload   place, upload id -> an upload in parts

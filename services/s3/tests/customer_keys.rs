@@ -96,6 +96,7 @@ async fn nothing_on_disk_is_plain_nor_the_key() {
     let house = house_with_bucket().await;
     let secret = b"a text that nobody else may read, however long he looks for it";
     house.raw::<PutObject>(locked("small", secret, b'a')).await.unwrap();
+    house.raw::<PutObject>(locked("middle", &secret.repeat(60), b'a')).await.unwrap();
     let large = secret.repeat(4000);
     house.raw::<PutObject>(locked("large", &large, b'a')).await.unwrap();
     let mut kept = Vec::new();

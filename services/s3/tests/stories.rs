@@ -167,7 +167,7 @@ async fn flushed(house: &House) {
 async fn objects_of_a_bucket_that_is_none_go_with_their_bytes() {
     let house = house_with_bucket().await;
     keep_versions(&house).await;
-    for body in [vec![1_u8; 200_000], vec![2; 200_000], vec![3]] {
+    for body in [vec![1_u8; 200_000], vec![2; 200_000], vec![3; 3_000]] {
         house.put("k", body).await;
     }
     let spaces = ["s3.object", "s3.version", "s3.body", "s3.held"];

@@ -175,6 +175,7 @@ impl S3 {
         let record = &original.record;
         Ok(match &record.bytes {
             Place::Nowhere => Held::Blobs(Vec::new()),
+            Place::Within(bytes) => Held::Inline(bytes.clone()),
             Place::Beside => {
                 Held::Inline(self.store.body(original.bucket.id, &original.key, record.sequence)?)
             }

@@ -167,6 +167,7 @@ impl S3 {
     fn held_of(&self, source: &BucketRow, key: &str, record: &Record) -> Result<Held, AwsError> {
         Ok(match &record.bytes {
             Place::Nowhere => Held::Blobs(Vec::new()),
+            Place::Within(bytes) => Held::Inline(bytes.clone()),
             Place::Beside => Held::Inline(self.store.body(source.id, key, record.sequence)?),
             Place::Blobs(segments) => {
                 for segment in segments {

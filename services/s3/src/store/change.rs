@@ -6,6 +6,7 @@ use haar_types::{AccountId, Timestamp};
 use haar_wire::AwsError;
 
 use super::locks::Locks;
+use super::record::WITHIN_MAX;
 use super::{Held, Manner, Place, Record, Segment, Store, Usage, key, version_id};
 use crate::refusal;
 
@@ -212,6 +213,7 @@ impl<'a> Change<'a> {
         let at = key::version(&self.place, record.sequence);
         match held {
             Held::Inline(bytes) if bytes.is_empty() => Place::Nowhere,
+            Held::Inline(bytes) if bytes.len() <= WITHIN_MAX => Place::Within(bytes),
             Held::Inline(bytes) => {
                 self.batch.put(&self.store.bodies, at, bytes);
                 Place::Beside
@@ -241,7 +243,7 @@ impl<'a> Change<'a> {
     fn forget(&mut self, record: &Record) {
         let at = key::version(&self.place, record.sequence);
         match &record.bytes {
-            Place::Nowhere => {}
+            Place::Nowhere | Place::Within(_) => {}
             Place::Beside => self.batch.remove(&self.store.bodies, at),
             Place::Blobs(segments) => self.let_blobs_go(segments, &at),
         }

@@ -144,6 +144,6 @@ fn of_older(entry: &Entry) -> Claims {
 fn blobs_of(record: Record) -> Vec<Segment> {
     match record.bytes {
         Place::Blobs(segments) => segments,
-        Place::Nowhere | Place::Beside => Vec::new(),
+        Place::Nowhere | Place::Within(_) | Place::Beside => Vec::new(),
     }
 }

@@ -14,6 +14,12 @@ use crate::rules::acl::Acl;
 use crate::rules::archive::Restore;
 use crate::rules::replication::Copies;
 
+/// Bytes up to so many stand in their record: one look finds both. With more, who lists objects
+/// would read more of their bytes than of what is said of them.
+pub(super) const WITHIN_MAX: usize = 2 << 10;
+/// What is said of most objects comes to no more.
+const SAID_BYTES: usize = 512;
+
 /// One version of an object, or a delete marker.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Record {
@@ -152,6 +158,8 @@ pub(crate) enum Place {
     /// There are none.
     #[default]
     Nowhere,
+    /// In the record itself.
+    Within(Bytes),
     /// In kv, beside the record.
     Beside,
     /// In blobs, one behind the other.
@@ -187,7 +195,11 @@ impl Record {
     }
 
     pub(crate) fn encode(&self) -> Bytes {
-        encode(self)
+        let within = match &self.bytes {
+            Place::Within(bytes) => bytes.len(),
+            _ => 0,
+        };
+        encode_about(self, within)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
@@ -197,7 +209,14 @@ impl Record {
 
 /// A record's bytes in kv.
 pub(crate) fn encode<T: Serialize>(record: &T) -> Bytes {
-    rmp_serde::to_vec_named(record).expect("a record is plain data").into()
+    encode_about(record, 0)
+}
+
+/// Likewise of one that has about so many bytes beside what is said of an object.
+fn encode_about<T: Serialize>(record: &T, more: usize) -> Bytes {
+    let mut bytes = Vec::with_capacity(SAID_BYTES + more);
+    rmp_serde::encode::write_named(&mut bytes, record).expect("a record is plain data");
+    bytes.into()
 }
 
 /// The record that bytes in kv are; `None`, with a line in the log, for what is none.
