@@ -2,7 +2,8 @@
 
 use haar_ecs_contract::model::{
     ClusterSetting, PutClusterCapacityProviders, PutClusterCapacityProvidersResponse,
-    UpdateCluster, UpdateClusterResponse, UpdateClusterSettings, UpdateClusterSettingsResponse,
+    ResourceInUseException, UpdateCluster, UpdateClusterResponse, UpdateClusterSettings,
+    UpdateClusterSettingsResponse,
 };
 use haar_kernel::{Answer, Call, Command};
 use haar_ledger::Tx;
@@ -12,7 +13,9 @@ use super::Input;
 use crate::lookup::find_cluster;
 use crate::refusal::{invalid, not_here};
 use crate::rules::capacity;
-use crate::state::ClusterRow;
+use crate::state::{
+    ClusterRow, ServiceKey, ServiceRow, ServiceStatus, TaskKey, TaskRow, TaskStatus,
+};
 use crate::{Ecs, render};
 
 /// Reads `containerInsights` out of settings.
@@ -78,10 +81,29 @@ impl Command<PutClusterCapacityProviders> for Ecs {
         let strategy = &input.default_capacity_provider_strategy;
         capacity::check_strategy(strategy)?;
         capacity::check_associated(&input.capacity_providers, strategy)?;
+        let is_given_up = |name: &&String| !input.capacity_providers.contains(name);
+        if row.capacity_providers.iter().filter(is_given_up).any(|name| is_in_use(tx, &row, name)) {
+            let text = "The specified capacity provider is in use and cannot be removed.";
+            return Err(ResourceInUseException::message(text).into());
+        }
         row.capacity_providers = input.capacity_providers;
         row.default_strategy = input.default_capacity_provider_strategy;
         let cluster = render::cluster(tx, &row, &render::Include::all());
         tx.put(row);
         Ok(PutClusterCapacityProvidersResponse { cluster: Some(cluster) })
     }
+}
+
+/// Whether a task of the cluster is on a provider, or a service's tasks may come to be.
+fn is_in_use(tx: &Tx, cluster: &ClusterRow, provider: &str) -> bool {
+    let mut tasks = tx.range::<TaskRow>(TaskKey::all(&cluster.key));
+    let mut services = tx.range::<ServiceRow>(ServiceKey::all(&cluster.key));
+    tasks.any(|task| {
+        task.last_status != TaskStatus::Stopped
+            && task.capacity_provider.as_deref() == Some(provider)
+    }) || services.any(|service| {
+        let mut items = service.rollouts.iter().flat_map(|rollout| &rollout.target.strategy);
+        service.status != ServiceStatus::Inactive
+            && items.any(|item| item.capacity_provider == provider)
+    })
 }

@@ -107,6 +107,19 @@ fn capacity_providers_are_fargates_two() {
         asked.as_object_mut().unwrap().remove("launchType");
         let made = world.ok::<RunTask>(asked);
         assert_eq!(made["tasks"][0]["capacityProviderName"], "FARGATE_SPOT");
+        let fewer = put(json!(["FARGATE"]), json!([]));
+        let refused = world.call::<PutClusterCapacityProviders>(fewer.clone()).unwrap_err();
+        assert_eq!(refused.0, "ResourceInUseException");
+        assert_eq!(refused.1, "The specified capacity provider is in use and cannot be removed.");
+        world.ok::<StopTask>(json!({ "task": made["tasks"][0]["taskArn"] }));
+        world.run_for(seconds(120));
+        let mut asked = service("s", "web", 0);
+        asked.as_object_mut().unwrap().remove("launchType");
+        world.ok::<CreateService>(asked);
+        assert!(world.call::<PutClusterCapacityProviders>(fewer.clone()).is_err());
+        world.ok::<DeleteService>(json!({ "service": "s" }));
+        world.run_for(seconds(120));
+        world.ok::<PutClusterCapacityProviders>(fewer);
         let all =
             world.ok::<DescribeCapacityProviders>(json!({ "capacityProviders": ["x", "FARGATE"] }));
         assert_eq!(all["capacityProviders"][0]["status"], "ACTIVE");
