@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::{AccountId, Region};
+
 /// An Amazon Resource Name: `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
 ///
 /// Region and account may be empty (IAM has no region, S3 neither). AWS docs:
@@ -30,10 +32,24 @@ impl fmt::Display for ArnError {
 impl std::error::Error for ArnError {}
 
 impl Arn {
-    /// Names a resource; `region` and `account` may be empty.
-    pub fn mint(service: &str, region: &str, account: &str, resource: impl fmt::Display) -> Self {
-        let text = format!("arn:aws:{service}:{region}:{account}:{resource}");
-        Self::try_from(text).expect("six parts were just written")
+    /// Names a resource of a kind, such as `function:` or `table/`; callers' names of any length
+    /// come after that, or none.
+    pub fn mint(
+        service: &'static str,
+        region: &Region,
+        account: &AccountId,
+        kind: &'static str,
+        name: impl fmt::Display,
+    ) -> Self {
+        let mut text = "arn:aws:".to_owned();
+        let mut starts = [0; 4];
+        for (start, part) in starts.iter_mut().zip([service, region.as_str(), account.as_str()]) {
+            *start = offset(text.len());
+            text.push_str(part);
+            text.push(':');
+        }
+        starts[3] = offset(text.len());
+        Self { text: format!("{text}{kind}{name}").into(), starts }
     }
 
     /// The whole name.
@@ -71,6 +87,10 @@ impl Arn {
     }
 }
 
+fn offset(at: usize) -> u16 {
+    u16::try_from(at).expect("texts are bounded, and what is minted before a name is short")
+}
+
 impl TryFrom<String> for Arn {
     type Error = ArnError;
 
@@ -82,7 +102,7 @@ impl TryFrom<String> for Arn {
         let mut colons = text.match_indices(':').skip(1).map(|(at, _)| at);
         for start in &mut starts {
             let Some(at) = colons.next() else { return Err(ArnError(text)) };
-            *start = u16::try_from(at + 1).expect("length was checked");
+            *start = offset(at + 1);
         }
         if usize::from(starts[3]) == text.len() {
             return Err(ArnError(text));
@@ -127,6 +147,19 @@ mod tests {
         assert_eq!((arn.partition(), arn.service()), ("aws", "lambda"));
         assert_eq!((arn.region(), arn.account()), ("eu-west-1", "123456789012"));
         assert_eq!(arn.resource(), "function:f:1");
+    }
+
+    #[test]
+    fn an_arn_is_minted_for_any_name() {
+        let mint = |name: &str| {
+            Arn::mint("lambda", &Region::default(), &AccountId::default(), "function:", name)
+        };
+        let arn = mint("f");
+        assert_eq!(arn.as_str(), "arn:aws:lambda:us-east-1:000000000000:function:f");
+        assert_eq!(arn.as_str().parse(), Ok(arn.clone()));
+        assert_eq!((arn.service(), arn.resource()), ("lambda", "function:f"));
+        assert_eq!(mint("").resource(), "function:");
+        assert_eq!(mint(&"a".repeat(100_000)).account(), "000000000000");
     }
 
     #[test]

@@ -479,3 +479,15 @@ async fn each_request_is_billed_by_what_it_carries() {
     send(&house, "q", &"x".repeat(64 * 1024 + 1)).await;
     assert_eq!(house.bill.total("requests/standard"), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_of_any_name_is_asked_for_and_is_not_there() {
+    let house = House::new();
+    let missing = refused("QueueDoesNotExist", "The specified queue does not exist.");
+    for length in [1000, 70_000] {
+        let input = json!({ "QueueUrl": url(&"q".repeat(length)) });
+        assert_eq!(house.call::<GetQueueAttributes>(input).await, missing, "{length}");
+        let input = json!({ "QueueName": "q".repeat(length) });
+        assert_eq!(house.call::<GetQueueUrl>(input).await, missing, "{length}");
+    }
+}

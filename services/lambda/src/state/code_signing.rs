@@ -25,8 +25,7 @@ impl CodeSigningKey {
 
     /// `arn:aws:lambda:REGION:ACCOUNT:code-signing-config:ID`.
     pub fn arn(&self) -> Arn {
-        let (region, account) = (self.region.as_str(), self.account.as_str());
-        Arn::mint("lambda", region, account, format_args!("code-signing-config:{}", self.id))
+        Arn::mint("lambda", &self.region, &self.account, "code-signing-config:", &self.id)
     }
 
     /// All configurations of an account in a region.

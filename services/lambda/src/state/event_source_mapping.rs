@@ -28,8 +28,7 @@ impl EventSourceMappingKey {
 
     /// `arn:aws:lambda:REGION:ACCOUNT:event-source-mapping:UUID`.
     pub fn arn(&self) -> Arn {
-        let (region, account) = (self.region.as_str(), self.account.as_str());
-        Arn::mint("lambda", region, account, format_args!("event-source-mapping:{}", self.uuid))
+        Arn::mint("lambda", &self.region, &self.account, "event-source-mapping:", &self.uuid)
     }
 
     /// All of an account in a region.

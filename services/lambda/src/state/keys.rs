@@ -29,8 +29,7 @@ impl FunctionKey {
 
     /// `arn:aws:lambda:REGION:ACCOUNT:function:NAME`.
     pub fn arn(&self) -> Arn {
-        let (region, account) = (self.region.as_str(), self.account.as_str());
-        Arn::mint("lambda", region, account, format_args!("function:{}", self.name))
+        Arn::mint("lambda", &self.region, &self.account, "function:", &self.name)
     }
 
     /// The same with a qualifier, where one is given.
@@ -38,9 +37,8 @@ impl FunctionKey {
         match qualifier {
             None => self.arn(),
             Some(qualifier) => {
-                let (region, account) = (self.region.as_str(), self.account.as_str());
-                let resource = format_args!("function:{}:{qualifier}", self.name);
-                Arn::mint("lambda", region, account, resource)
+                let name = format_args!("{}:{qualifier}", self.name);
+                Arn::mint("lambda", &self.region, &self.account, "function:", name)
             }
         }
     }
@@ -174,8 +172,7 @@ impl LayerKey {
 
     /// `arn:aws:lambda:REGION:ACCOUNT:layer:NAME`.
     pub fn arn(&self) -> Arn {
-        let (region, account) = (self.region.as_str(), self.account.as_str());
-        Arn::mint("lambda", region, account, format_args!("layer:{}", self.name))
+        Arn::mint("lambda", &self.region, &self.account, "layer:", &self.name)
     }
 
     /// All layers of an account in a region.

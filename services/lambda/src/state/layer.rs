@@ -38,9 +38,8 @@ pub struct LayerVersionKey {
 impl LayerVersionKey {
     /// `arn:aws:lambda:REGION:ACCOUNT:layer:NAME:VERSION`.
     pub fn arn(&self) -> Arn {
-        let (region, account) = (self.layer.region.as_str(), self.layer.account.as_str());
-        let resource = format_args!("layer:{}:{}", self.layer.name, self.version);
-        Arn::mint("lambda", region, account, resource)
+        let name = format_args!("{}:{}", self.layer.name, self.version);
+        Arn::mint("lambda", &self.layer.region, &self.layer.account, "layer:", name)
     }
 
     /// All versions of a layer.

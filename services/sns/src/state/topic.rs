@@ -17,7 +17,7 @@ pub(crate) struct TopicKey {
 impl TopicKey {
     /// `arn:aws:sns:REGION:ACCOUNT:NAME`.
     pub(crate) fn arn(&self) -> String {
-        Arn::mint("sns", self.region.as_str(), self.account.as_str(), &self.name).to_string()
+        format!("arn:aws:sns:{}:{}:{}", self.region, self.account, self.name)
     }
 
     /// The topic that an ARN names, or whose subscription it names.

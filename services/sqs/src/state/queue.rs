@@ -21,7 +21,7 @@ pub(crate) struct QueueKey {
 impl QueueKey {
     /// `arn:aws:sqs:REGION:ACCOUNT:NAME`.
     pub(crate) fn arn(&self) -> String {
-        Arn::mint("sqs", self.region.as_str(), self.account.as_str(), &self.name).to_string()
+        format!("arn:aws:sqs:{}:{}:{}", self.region, self.account, self.name)
     }
 
     /// The queue that an ARN names.

@@ -130,7 +130,7 @@ fn answer(row: &ImportRow) -> ImportTableOutput {
 pub(super) fn describe(row: &ImportRow) -> ImportTableDescription {
     let (input, counts) = (row.input.clone(), row.counts);
     let (account, region, name, _) = &row.key;
-    let table = Arn::mint("dynamodb", region.as_str(), account.as_str(), format!("table/{name}"));
+    let table = Arn::mint("dynamodb", region, account, "table/", name);
     let (code, message) = row.failure.clone().unzip();
     let has_ended = row.status != ImportStatus::InProgress;
     ImportTableDescription {
