@@ -159,3 +159,26 @@ fn a_missing_member_is_told_once() {
     let message = send(&TARGETS[5], empty)["message"].to_string();
     assert!(message.contains("Value '' at 'assumeRolePolicyDocument'"), "{message}");
 }
+
+#[test]
+fn who_names_an_operation_by_nothing_that_is_read_is_answered_as_forms_are() {
+    let catalogue = haar_wire_conformance::catalogue();
+    for (host, url, kind) in [
+        ("monitoring.localhost", "/", "text/xml"),
+        ("sqs.localhost", "/", "text/xml"),
+        ("iam.localhost", "/", "text/xml"),
+        (
+            "monitoring.localhost",
+            "/service/GraniteServiceVersion20100801/operation/X",
+            "application/cbor",
+        ),
+        ("logs.localhost", "/", "application/x-amz-json-1.1"),
+    ] {
+        let request = http::Request::builder().method("POST").uri(url).header("host", host);
+        let parts = request.header("content-type", "nonsense").body(()).unwrap().into_parts().0;
+        let body = bytes::Bytes::from_static(b"Action=ListMetrics&Version=2010-08-01");
+        let refusal = haar_wire::detect(&catalogue, &parts, &body).unwrap_err();
+        let answer = refusal.response(&haar_types::RequestId::new("id"));
+        assert_eq!(answer.headers()["content-type"], kind, "{host}{url}");
+    }
+}

@@ -244,8 +244,7 @@ fn detect_path(
         }
     }
     let named = catalogue.entries.iter().find(|entry| is_named(entry)).map(|entry| entry.service);
-    let protocol = named.and_then(|service| service.protocols.first().copied());
-    let protocol = protocol.unwrap_or(Protocol::RestJson);
+    let protocol = named.map_or(Protocol::RestJson, unmarked_protocol);
     let path = parts.uri.path();
     Err(unknown(named, protocol, params::first(&params, "Action").unwrap_or(path)))
 }
@@ -257,6 +256,17 @@ fn has_host_label(service: &ServiceSchema, parts: &Parts) -> bool {
 
 fn rest_protocol(service: &ServiceSchema) -> Protocol {
     if service.speaks(Protocol::RestXml) { Protocol::RestXml } else { Protocol::RestJson }
+}
+
+/// What a caller speaks who names no operation by a header or by a path of its own: where a service
+/// has several protocols, those that do so are none of them.
+fn unmarked_protocol(service: &ServiceSchema) -> Protocol {
+    let marked = |kind: &Protocol| {
+        matches!(kind, Protocol::RpcV2Cbor | Protocol::Cbor11 | Protocol::Json10 | Protocol::Json11)
+    };
+    let known = service.protocols;
+    let found = known.iter().find(|kind| !marked(kind)).or(known.first());
+    found.copied().unwrap_or(Protocol::RestJson)
 }
 
 fn by_name(
