@@ -96,18 +96,27 @@ pub(crate) fn table(row: &TableRow, engine: &Engine) -> TableDescription {
         latest_stream_label: row.stream.as_ref().map(|stream| stream.label.clone()),
         latest_stream_arn: row.stream_arn(),
         restore_summary: restored(row),
-        sse_description: row.sse.as_ref().map(|sse| SSEDescription {
-            status: Some(SSEStatus::Enabled),
-            sse_type: Some(SSEType::Kms),
-            kms_master_key_arn: Some(sse.key_arn.clone()),
-            inaccessible_encryption_date_time: None,
-        }),
+        sse_description: encryption(row),
         table_class_summary: class(row),
         deletion_protection_enabled: Some(row.is_protected),
         on_demand_throughput: on_demand(row.billing.on_demand),
         warm_throughput: Some(warm(row)),
         ..TableDescription::default()
     }
+}
+
+/// While it changes AWS tells the old key, if there was one.
+fn encryption(row: &TableRow) -> Option<SSEDescription> {
+    let status = match row.sse_update {
+        Some(_) => SSEStatus::Updating,
+        None => SSEStatus::Enabled,
+    };
+    (row.sse.is_some() || row.sse_update.is_some()).then(|| SSEDescription {
+        status: Some(status),
+        sse_type: row.sse.as_ref().map(|_| SSEType::Kms),
+        kms_master_key_arn: row.sse.as_ref().map(|sse| sse.key_arn.clone()),
+        inaccessible_encryption_date_time: None,
+    })
 }
 
 /// In the order of their names, however they were given.

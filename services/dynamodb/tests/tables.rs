@@ -343,3 +343,55 @@ async fn tags_and_policies_stand_by_the_tables_arn() {
     let gone = house.call::<GetResourcePolicy>(json!({ "ResourceArn": arn })).await;
     assert_eq!(gone.unwrap_err().0, "PolicyNotFoundException");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_tables_encryption_changes_while_it_stays_active() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let update = |spec: Value| json!({ "TableName": "tab", "SSESpecification": spec });
+    let told = async || house.active("tab").await["SSEDescription"].clone();
+    let settle = async || {
+        house.pass(Duration::from_secs(1)).await;
+        told().await
+    };
+    assert_eq!(
+        house.call::<UpdateTable>(update(json!({ "Enabled": false }))).await,
+        invalid("One or more parameter values were invalid: Table is already encrypted by default")
+    );
+    let key = "arn:aws:kms:us-east-1:000000000000:key/k1";
+    let with_key = update(json!({ "Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": key }));
+    let answer = house.ok::<UpdateTable>(with_key.clone()).await;
+    let table = &answer["TableDescription"];
+    assert_eq!(table["SSEDescription"], json!({ "Status": "UPDATING" }));
+    assert_eq!(table["TableStatus"], "ACTIVE");
+    assert_eq!(
+        house.call::<DeleteTable>(json!({ "TableName": "tab" })).await,
+        refused(
+            "ResourceInUseException",
+            "Attempt to change a resource which is still in use: Table: tab is in the process of \
+             being updated."
+        )
+    );
+    assert_eq!(
+        house.call::<UpdateTable>(update(json!({ "Enabled": false }))).await,
+        refused(
+            "ResourceInUseException",
+            "Attempt to change a resource which is still in use: Server-Side Encryption is still \
+             being updated"
+        )
+    );
+    let shown = json!({ "Status": "ENABLED", "SSEType": "KMS", "KMSMasterKeyArn": key });
+    assert_eq!(settle().await, shown);
+    assert_eq!(
+        house.call::<UpdateTable>(with_key).await,
+        invalid(
+            "One or more parameter values were invalid: Table is already encrypted with given \
+             KMSMasterKeyId. Use KMSMasterKeyId parameter if you want to change Master Key"
+        )
+    );
+    let answer = house.ok::<UpdateTable>(update(json!({ "Enabled": false }))).await;
+    let shown = json!({ "Status": "UPDATING", "SSEType": "KMS", "KMSMasterKeyArn": key });
+    assert_eq!(answer["TableDescription"]["SSEDescription"], shown);
+    assert_eq!(settle().await, Value::Null);
+    house.ok::<DeleteTable>(json!({ "TableName": "tab" })).await;
+}

@@ -38,6 +38,8 @@ pub enum Advance {
     BackfillExpiries(TableName),
     /// Forget the expiries of an attribute that is none any more.
     DropExpiries(TableName),
+    /// Encrypt it as was asked.
+    Encrypt(TableName),
     /// Bring the streams that its changes go to to where they are on their way to.
     SettleCaptures(TableName),
 }
@@ -99,6 +101,14 @@ impl Controller for Tables {
                 })
                 .await?;
             }
+            Advance::Encrypt(key) => {
+                change(cx, &key, |row| {
+                    if let Some(update) = row.sse_update.take() {
+                        row.sse = update.to;
+                    }
+                })
+                .await?;
+            }
             Advance::BackfillExpiries(key) => {
                 engine.backfill_expiries(&key.0).await.map_err(ActError::transient)?;
                 change(cx, &key, |row| row.ttl.is_ready = row.ttl.attribute.is_some()).await?;
@@ -135,6 +145,9 @@ fn plan(row: &TableRow, key: &TableName) -> Plan<Advance> {
     }
     if row.captures.iter().any(|capture| capture.settled().is_some()) {
         return Plan::step(Advance::SettleCaptures(key()));
+    }
+    if row.sse_update.is_some() {
+        return Plan::step(Advance::Encrypt(key()));
     }
     match (&row.ttl.attribute, row.ttl.is_ready) {
         (Some(_), false) => return Plan::step(Advance::BackfillExpiries(key())),

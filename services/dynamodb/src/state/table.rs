@@ -39,6 +39,9 @@ pub(crate) struct TableRow {
     pub(crate) class: TableClass,
     pub(crate) class_changed_at: Option<Timestamp>,
     pub(crate) sse: Option<Sse>,
+    /// The encryption that it is on its way to.
+    #[serde(default)]
+    pub(crate) sse_update: Option<SseUpdate>,
     /// The resource policy and its revision.
     pub(crate) policy: Option<Policy>,
     pub(crate) recovery: Option<Recovery>,
@@ -117,9 +120,15 @@ pub(crate) struct Ttl {
 }
 
 /// Encryption with a key that the customer chose.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Sse {
     pub(crate) key_arn: String,
+}
+
+/// What encryption becomes: with a key of the customer's choice, or with DynamoDB's own.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct SseUpdate {
+    pub(crate) to: Option<Sse>,
 }
 
 /// A resource policy.

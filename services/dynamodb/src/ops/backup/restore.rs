@@ -194,6 +194,7 @@ fn restored_row(
     row.copies.clear();
     row.has_past = false;
     row.is_importing = false;
+    row.sse_update = None;
     if let Some(mode) = overrides.mode.or(overrides.throughput.as_ref().map(|_| row.billing.mode)) {
         let (read, write) = throughput(mode, overrides.throughput, None)?;
         row.billing.mode = mode;

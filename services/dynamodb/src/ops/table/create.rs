@@ -90,6 +90,7 @@ pub(crate) fn new_row(
         class: input.table_class.unwrap_or_default(),
         class_changed_at: None,
         sse: sse(call, input.sse_specification.as_ref()),
+        sse_update: None,
         policy: input
             .resource_policy
             .clone()

@@ -7,7 +7,7 @@ use haar_ledger::Tx;
 use crate::Dynamodb;
 use crate::lookup::find_table;
 use crate::ops::table::{check_status, end_stream};
-use crate::refusal::invalid;
+use crate::refusal::{in_use, invalid};
 use crate::render;
 use crate::state::TableRow;
 
@@ -16,6 +16,13 @@ impl Command<DeleteTable> for Dynamodb {
     fn command(&self, call: &Call, tx: &mut Tx, input: DeleteTableInput) -> Answer<DeleteTable> {
         let mut row = TableRow::clone(&*find_table(tx, call, &input.table_name)?);
         check_status(&row)?;
+        if row.sse_update.is_some() {
+            return Err(in_use(format!(
+                "Attempt to change a resource which is still in use: Table: {} is in the process \
+                 of being updated.",
+                row.name()
+            )));
+        }
         if row.is_protected {
             return Err(invalid(
                 "Resource cannot be deleted as it is currently protected against deletion. Disable \

@@ -3,7 +3,7 @@
 use haar_dynamodb_contract::{
     BillingMode, CreateGlobalSecondaryIndexAction, DeleteGlobalSecondaryIndexAction,
     GlobalSecondaryIndex, GlobalSecondaryIndexUpdate, IndexStatus, ProvisionedThroughput,
-    TableStatus, UpdateGlobalSecondaryIndexAction, UpdateTable, UpdateTableInput,
+    SSESpecification, TableStatus, UpdateGlobalSecondaryIndexAction, UpdateTable, UpdateTableInput,
     UpdateTableOutput,
 };
 use haar_kernel::{Answer, Call, Command};
@@ -14,11 +14,11 @@ use super::create::{self, check_indexes, global, new_stream, stream_row, wanted_
 use super::{check_status, end_stream};
 use crate::Dynamodb;
 use crate::lookup::find_table;
-use crate::refusal::{invalid, invalid_parameter, limit, no_global_tables, no_resource};
+use crate::refusal::{in_use, invalid, invalid_parameter, limit, no_global_tables, no_resource};
 use crate::render;
 use crate::rules::definition::{self, throughput};
 use crate::rules::throughput::changed;
-use crate::state::TableRow;
+use crate::state::{Sse, SseUpdate, TableRow};
 
 /// AWS docs: *Amazon DynamoDB API Reference > UpdateTable*.
 impl Command<UpdateTable> for Dynamodb {
@@ -32,13 +32,13 @@ impl Command<UpdateTable> for Dynamodb {
         if let Some(class) = input.table_class.filter(|class| *class != row.class) {
             (row.class, row.class_changed_at) = (class, Some(call.now));
         }
-        if let Some(sse) = &input.sse_specification {
-            row.sse = create::sse(call, Some(sse));
-        }
+        update_encryption(&mut row, call, input.sse_specification.as_ref())?;
         if let Some(protects) = input.deletion_protection_enabled {
             row.is_protected = protects;
         }
-        row.status = TableStatus::Updating;
+        if asks_more_than_encryption(&input) {
+            row.status = TableStatus::Updating;
+        }
         let mut description = render::table(&row, &self.engine);
         // AWS answers before it begins to fill an index
         for index in description.global_secondary_indexes.iter_mut().flatten() {
@@ -53,22 +53,54 @@ fn check_asked(input: &UpdateTableInput) -> Result<(), AwsError> {
     if input.replica_updates.is_some() || input.global_table_witness_updates.is_some() {
         return Err(no_global_tables());
     }
-    let asks = input.billing_mode.is_some()
-        || input.provisioned_throughput.is_some()
-        || input.global_secondary_index_updates.is_some()
-        || input.stream_specification.is_some()
-        || input.sse_specification.is_some()
-        || input.table_class.is_some()
-        || input.deletion_protection_enabled.is_some()
-        || input.on_demand_throughput.is_some()
-        || input.warm_throughput.is_some();
-    match asks {
+    match asks_more_than_encryption(input) || input.sse_specification.is_some() {
         true => Ok(()),
         false => Err(invalid(
             "At least one of ProvisionedThroughput, BillingMode, UpdateStreamEnabled, \
              GlobalSecondaryIndexUpdates or SSESpecification or ReplicaUpdates is required",
         )),
     }
+}
+
+fn asks_more_than_encryption(input: &UpdateTableInput) -> bool {
+    input.billing_mode.is_some()
+        || input.provisioned_throughput.is_some()
+        || input.global_secondary_index_updates.is_some()
+        || input.stream_specification.is_some()
+        || input.table_class.is_some()
+        || input.deletion_protection_enabled.is_some()
+        || input.on_demand_throughput.is_some()
+        || input.warm_throughput.is_some()
+}
+
+/// Asks for other encryption, which leaves the table as active as it is.
+fn update_encryption(
+    row: &mut TableRow,
+    call: &Call,
+    given: Option<&SSESpecification>,
+) -> Result<(), AwsError> {
+    let Some(given) = given else { return Ok(()) };
+    let to = create::sse(call, Some(given));
+    if row.sse_update.as_ref().is_some_and(|update| update.to != to) {
+        return Err(in_use(
+            "Attempt to change a resource which is still in use: Server-Side Encryption is still \
+             being updated",
+        ));
+    }
+    let named = given.kms_master_key_id.as_deref();
+    let has_key = |sse: &Sse| named == Some(&sse.key_arn);
+    let refusal = match (&to, &row.sse) {
+        (None, None) => "Table is already encrypted by default",
+        (Some(_), Some(own)) if has_key(own) => {
+            "Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if \
+             you want to change Master Key"
+        }
+        _ => {
+            row.sse_update = Some(SseUpdate { to });
+            return Ok(());
+        }
+    };
+    Err(invalid(format!("One or more parameter values were invalid: {refusal}")))
 }
 
 fn update_billing(
