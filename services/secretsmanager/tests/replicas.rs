@@ -143,7 +143,14 @@ async fn a_secret_of_the_same_name_is_overwritten_by_force_alone() {
     assert_eq!(gone.0, "ResourceNotFoundException");
     let again = house.call::<RemoveRegionsFromReplication>(less).await;
     assert_eq!(again, refused("InvalidParameterException", "Invalid replica region."));
-    for region in ["us-east-1", "US West", ""] {
+    let bad_region = refused("InvalidParameterException", "Invalid replica region.");
+    for region in ["us-east-1", "eu-west-9", "mars-north-1", "cn-north-1"] {
+        let wrong = json!({ "SecretId": "db", "AddReplicaRegions": [{ "Region": region }] });
+        assert_eq!(house.call::<ReplicateSecretToRegions>(wrong).await, bad_region, "{region}");
+        let wrong = json!({ "Name": "new", "AddReplicaRegions": [{ "Region": region }] });
+        assert_eq!(house.call::<CreateSecret>(wrong).await, bad_region, "{region}");
+    }
+    for region in ["US West", ""] {
         let wrong = json!({ "SecretId": "db", "AddReplicaRegions": [{ "Region": region }] });
         let answer = house.call::<ReplicateSecretToRegions>(wrong).await;
         assert_eq!(answer.unwrap_err().0, "InvalidParameterException");

@@ -10,7 +10,7 @@ use haar_secretsmanager_contract::{
     ReplicateSecretToRegionsRequest, ReplicateSecretToRegionsResponse, StopReplicationToReplica,
     StopReplicationToReplicaRequest, StopReplicationToReplicaResponse,
 };
-use haar_types::Region;
+use haar_types::{REGIONS, Region};
 use haar_wire::AwsError;
 
 use crate::lookup::{find, find_own};
@@ -30,7 +30,7 @@ pub(super) fn replicate(
     for wanted in regions {
         let region = wanted.region.as_deref().unwrap_or_default().parse::<Region>();
         let region = region.map_err(|_| invalid(INVALID_REGION))?;
-        if region == row.key.1 {
+        if region == row.key.1 || is_listed(&region) != is_listed(&row.key.1) {
             return Err(invalid(INVALID_REGION));
         }
         let known = row.replicas.get(&region);
@@ -42,6 +42,12 @@ pub(super) fn replicate(
         row.replicas.insert(region, replica);
     }
     Ok(())
+}
+
+/// Whether AWS has the region. *Ours*: secrets of regions that are not listed, such as those of other
+/// partitions, are replicated to others like theirs.
+fn is_listed(region: &Region) -> bool {
+    REGIONS.iter().any(|(known, _)| *known == region.as_str())
 }
 
 /// The secret that a replica copies, if it still does.
