@@ -177,12 +177,15 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
 /// One that haar asks for: any other would do nothing.
 fn parse_quota(text: &str) -> Result<QuotaOverride, String> {
     let told: QuotaOverride = text.parse()?;
-    if haar_lambda::QUOTAS.iter().any(|quota| told.is_of(quota)) {
+    let all = || haar_lambda::QUOTAS.iter().chain(&haar_events::QUOTAS);
+    if all().any(|quota| told.is_of(quota)) {
         return Ok(told);
     }
-    let known = haar_lambda::QUOTAS.map(|quota| {
-        format!("{}/{} ({}, {})", quota.service, quota.code, quota.name, quota.default)
-    });
+    let known: Vec<String> = all()
+        .map(|quota| {
+            format!("{}/{} ({}, {})", quota.service, quota.code, quota.name, quota.default)
+        })
+        .collect();
     Err(format!("haar has no such quota; it has {}", known.join(", ")))
 }
 

@@ -31,6 +31,9 @@ mod state;
 pub use room::Events;
 pub use state::tables;
 
+/// The quotas that an operator may put others in the place of.
+pub const QUOTAS: [haar_kernel::Quota; 1] = [ops::rule::PATTERN_SIZE];
+
 /// Every operation of the room, in its lane.
 pub fn lanes(lanes: &mut haar_kernel::Lanes<Events>) {
     lanes::lanes(lanes);

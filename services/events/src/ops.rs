@@ -8,7 +8,7 @@ mod pattern;
 mod permission;
 mod put_events;
 mod replay;
-mod rule;
+pub(crate) mod rule;
 mod tags;
 mod target;
 

@@ -182,6 +182,21 @@ fn patterns_can_be_tried() {
 }
 
 #[test]
+fn a_rules_pattern_is_no_longer_than_the_quota_says() {
+    story(async || {
+        let house = House::new();
+        let rule = |length: usize| {
+            let name = "ä".repeat(length - json!({"source": [""]}).to_string().len());
+            json!({"Name": "r", "EventPattern": json!({"source": [name]}).to_string()})
+        };
+        house.ok::<PutRule>(rule(2048)).await;
+        let text = "The requested resource exceeds the maximum number allowed.";
+        let too_long = ("LimitExceededException".to_owned(), text.to_owned());
+        assert_eq!(house.call::<PutRule>(rule(2049)).await.unwrap_err(), too_long);
+    });
+}
+
+#[test]
 fn few_rules_of_a_bus_have_wildcards() {
     story(async || {
         let house = House::new();

@@ -9,7 +9,7 @@ use haar_events_contract::model::{
     PutRuleRequest, PutRuleResponse, RuleState,
 };
 use haar_iam_contract::passing::check_pass_role;
-use haar_kernel::{Answer, Call, Command, Query};
+use haar_kernel::{Answer, Call, Command, Query, Quota};
 use haar_ledger::{Snapshot, Tx};
 use haar_pattern::{Dialect, Pattern};
 use haar_schedule::Schedule;
@@ -29,12 +29,20 @@ const RULES_MAX: usize = 300;
 /// Of those the ones whose patterns have wildcards. *Amazon EventBridge quotas*.
 const RULES_WITH_WILDCARDS_MAX: usize = 30;
 
+/// Characters of a rule's pattern. *Amazon EventBridge quotas*.
+pub(crate) const PATTERN_SIZE: Quota =
+    Quota { service: "events", code: "L-664C5505", name: "Event pattern size", default: 2048 };
+
 impl Command<PutRule> for Events {
     fn command(&self, call: &Call, tx: &mut Tx, input: PutRuleRequest) -> Answer<PutRule> {
         let bus = find_bus(tx, call, input.event_bus_name.as_deref())?.key.clone();
         let pattern = input.event_pattern.filter(|text| !text.is_empty());
         let schedule = input.schedule_expression.filter(|text| !text.is_empty());
         check_cause(pattern.as_deref(), schedule.as_deref(), bus.is_default())?;
+        let limit = self.doors.settings.quotas.limit(&PATTERN_SIZE, &call.account, &call.region);
+        if pattern.as_ref().is_some_and(|text| text.chars().count() as u64 > limit) {
+            return Err(too_many());
+        }
         if let Some(role_arn) = &input.role_arn {
             self.may_pass(call, tx, role_arn)?;
         }
