@@ -385,6 +385,58 @@ async fn attributes_of_addresses_are_told_in_pages() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn addresses_come_from_the_pool_and_the_place_that_there_are() {
+    let house = House::new();
+    let ask = |pool: Option<&str>, group: Option<&str>| AllocateAddressRequest {
+        public_ipv4_pool: pool.map(str::to_owned),
+        network_border_group: group.map(str::to_owned),
+        ..Default::default()
+    };
+    let made = house.ok::<AllocateAddress>(ask(Some("amazon"), Some("us-east-1"))).await;
+    for (input, code) in [
+        (ask(Some("ipv4pool-ec2-012345"), None), "InvalidPublicIpv4PoolID.NotFound"),
+        (ask(None, Some("us-west-2")), "InvalidParameterValue"),
+        (ask(None, Some("us-east-1-wl1-bos-wlz-1")), "InvalidParameterValue"),
+    ] {
+        assert_eq!(house.call::<AllocateAddress>(input).await.unwrap_err().0, code);
+    }
+    let mut release = ReleaseAddressRequest {
+        allocation_id: made.allocation_id,
+        network_border_group: some("us-west-2"),
+        ..Default::default()
+    };
+    let refused = house.call::<ReleaseAddress>(release.clone()).await.unwrap_err();
+    assert_eq!(refused.0, "InvalidAddress.NotFound");
+    release.network_border_group = some("us-east-1");
+    house.ok::<ReleaseAddress>(release).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interface_has_as_many_groups_as_the_account_is_told() {
+    let house = House::new();
+    let told = house.ok::<DescribeAccountAttributes>(Default::default()).await.account_attributes;
+    let is_it = |one: &&AccountAttribute| {
+        one.attribute_name.as_deref() == Some("vpc-max-security-groups-per-interface")
+    };
+    let told = told.iter().flatten().find(is_it).unwrap().attribute_values.clone().unwrap();
+    assert_eq!(told[0].attribute_value.as_deref(), Some("5"));
+    let vpc = house.vpc("10.0.0.0/16").await;
+    let subnet = house.subnet(&vpc, "10.0.0.0/24").await.unwrap();
+    let mut groups = Vec::new();
+    for number in 0..6 {
+        groups.push(house.group(&vpc, &format!("g{number}")).await);
+    }
+    let with = |groups: &[String]| CreateNetworkInterfaceRequest {
+        subnet_id: subnet.clone(),
+        groups: Some(groups.to_vec()),
+        ..Default::default()
+    };
+    house.ok::<CreateNetworkInterface>(with(&groups[..5])).await;
+    let refused = house.call::<CreateNetworkInterface>(with(&groups)).await.unwrap_err();
+    assert_eq!(refused.0, "SecurityGroupsPerInterfaceLimitExceeded");
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_adds_a_rule_is_told_its_tags_only_where_it_has_some() {
     let house = House::new();
     let vpc = house.default_vpc().await.vpc_id.unwrap();

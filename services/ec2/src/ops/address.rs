@@ -25,6 +25,8 @@ use crate::state::{AddressRow, Association, InterfaceRow, Resource, key_of, rows
 use crate::world::{seen, settle};
 use crate::{Ec2, render};
 
+/// The pool that addresses come from which are nobody's own.
+const AMAZONS_POOL: &str = "amazon";
 /// Most addresses on a page of their attributes.
 const ATTRIBUTES_PAGE: usize = 1000;
 
@@ -40,6 +42,17 @@ impl Command<AllocateAddress> for Ec2 {
         if input.address.is_some() || input.ipam_pool_id.is_some() {
             return Err(unsupported("an address of the customer's choice"));
         }
+        if input.customer_owned_ipv4_pool.is_some() {
+            return Err(unsupported("an address of an Outpost's pool"));
+        }
+        if let Some(pool) = input.public_ipv4_pool.filter(|pool| pool != AMAZONS_POOL) {
+            let text = format!("The pool ID '{pool}' does not exist");
+            return Err(refuse("InvalidPublicIpv4PoolID.NotFound", text));
+        }
+        if let Some(group) = input.network_border_group.filter(|it| *it != place.region.as_str()) {
+            let text = format!("Value ({group}) for parameter NetworkBorderGroup is invalid.");
+            return Err(invalid(text));
+        }
         let tags = specified_tags(input.tag_specifications, ResourceType::ElasticIp)?;
         let full = || refuse("AddressLimitExceeded", "Too many addresses allocated");
         let public_ip = public_address(tx, || call.ids.draw()).ok_or_else(full)?;
@@ -53,7 +66,7 @@ impl Command<AllocateAddress> for Ec2 {
         };
         let output = AllocateAddressResult {
             allocation_id: Some(row.id().to_owned()),
-            public_ipv4_pool: Some("amazon".to_owned()),
+            public_ipv4_pool: Some(AMAZONS_POOL.to_owned()),
             network_border_group: Some(place.region.to_string()),
             domain: Some(DomainType::Vpc),
             public_ip: Some(public_ip.to_string()),
@@ -216,6 +229,10 @@ impl Command<ReleaseAddress> for Ec2 {
         settle(tx, &place);
         let allocation = input.allocation_id.as_deref();
         let address = find_address(tx, &place, allocation, input.public_ip.as_deref())?;
+        if input.network_border_group.is_some_and(|it| it != place.region.as_str()) {
+            let text = format!("Address '{}' not found.", address.public_ip);
+            return Err(refuse("InvalidAddress.NotFound", text));
+        }
         if address.association.is_some() {
             let text = format!("Address {} is in use.", address.public_ip);
             return Err(refuse("InvalidIPAddress.InUse", text));

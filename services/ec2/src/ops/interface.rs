@@ -23,8 +23,8 @@ use crate::{Ec2, render};
 
 /// Private addresses of an interface at most.
 pub(super) const ADDRESSES_MAX: usize = 50;
-/// Security groups of an interface at most.
-const GROUPS_MAX: usize = 16;
+/// Security groups of an interface at most. AWS docs: *Amazon VPC User Guide > Amazon VPC quotas*.
+pub(super) const GROUPS_MAX: usize = 5;
 
 impl Command<CreateNetworkInterface> for Ec2 {
     fn command(

@@ -11,6 +11,7 @@ use haar_kernel::{Answer, Call, Query};
 use haar_ledger::Snapshot;
 use haar_types::{REGIONS, Tags};
 
+use super::interface::GROUPS_MAX;
 use crate::Ec2;
 use crate::listing::place_of;
 use crate::refusal::invalid;
@@ -140,7 +141,7 @@ impl Query<DescribeAccountAttributes> for Ec2 {
             ("supported-platforms", "VPC".to_owned()),
             ("default-vpc", vpc),
             ("max-instances", "20".to_owned()),
-            ("vpc-max-security-groups-per-interface", "16".to_owned()),
+            ("vpc-max-security-groups-per-interface", GROUPS_MAX.to_string()),
             ("max-elastic-ips", "5".to_owned()),
             ("vpc-max-elastic-ips", "5".to_owned()),
         ];
