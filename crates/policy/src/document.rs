@@ -1,7 +1,5 @@
 //! A policy document.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use crate::statement::Statement;
@@ -68,11 +66,10 @@ impl Document {
         self
     }
 
-    /// Condition keys that the policy asks for, in conditions and as variables: by their names in
-    /// lower case, as they are written.
-    pub fn context_keys(&self) -> BTreeMap<String, String> {
-        let names = self.statements.iter().flat_map(Statement::context_keys);
-        names.map(|name| (name.to_lowercase(), name)).collect()
+    /// Condition keys that the policy asks for, in conditions and as variables, in its own order;
+    /// a key that it asks for again is there again.
+    pub fn context_keys(&self) -> impl Iterator<Item = String> {
+        self.statements.iter().flat_map(Statement::context_keys)
     }
 
     /// Principals that the policy names in its `AWS` lists.

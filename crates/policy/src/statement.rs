@@ -1,5 +1,7 @@
 //! One statement of a policy.
 
+use std::iter;
+
 use crate::condition::Clause;
 use crate::context::RequestContext;
 use crate::document::Effect;
@@ -73,10 +75,11 @@ impl Statement {
     pub(crate) fn context_keys(&self) -> Vec<String> {
         let resources = self.resource.iter().flat_map(|scope| scope.list());
         let variables = resources.flat_map(ResourcePattern::keys).map(str::to_owned);
-        let values = self.condition.iter().flat_map(|clause| &clause.values);
-        let in_values = values.flat_map(|template| template.keys()).map(str::to_owned);
-        let tested = self.condition.iter().map(|clause| clause.name.clone());
-        variables.chain(in_values).chain(tested).collect()
+        let tested = self.condition.iter().flat_map(|clause| {
+            let in_values = clause.values.iter().flat_map(|template| template.keys());
+            iter::once(clause.name.clone()).chain(in_values.map(str::to_owned))
+        });
+        variables.chain(tested).collect()
     }
 
     pub(crate) fn aws_principals(&self) -> impl Iterator<Item = &str> {

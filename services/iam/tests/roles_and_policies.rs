@@ -226,6 +226,14 @@ async fn a_linked_role_is_its_services_to_change() {
         made["Role"]["Arn"],
         "arn:aws:iam::123456789012:role/aws-service-role/ecs.amazonaws.com/AWSServiceRoleForECS"
     );
+    for (service, name) in [
+        ("lex.amazonaws.com", "AWSServiceRoleForLexBots"),
+        ("transitgateway.amazonaws.com", "AWSServiceRoleForVPCTransitGateway"),
+    ] {
+        let input = json!({ "AWSServiceName": service });
+        let made = house.ok::<CreateServiceLinkedRole>(input).await;
+        assert_eq!(made["Role"]["RoleName"], name);
+    }
     let again = house.call::<CreateServiceLinkedRole>(service).await.unwrap_err();
     assert_eq!(again.0, "InvalidInput");
     for unknown in ["ecs", "ECS.amazonaws.com", ".amazonaws.com", "ecs.example.com"] {
@@ -340,6 +348,18 @@ async fn simulations_tell_what_would_be_decided_and_by_what() {
     let keys = json!({ "PolicyInputList": [conditional] });
     let keys = house.ok::<GetContextKeysForCustomPolicy>(keys).await;
     assert_eq!(keys["ContextKeyNames"], json!(["aws:PrincipalTag/team"]));
+    let of_tables = json!({ "Version": "2012-10-17", "Statement": [
+        { "Effect": "Allow", "Action": "dynamodb:*",
+            "Resource": "arn:aws:dynamodb:us-west-2:123456789012:table/${aws:username}",
+            "Condition": { "DateGreaterThan": { "aws:CurrentTime": "2015-08-16T12:00:00Z" } } },
+        { "Effect": "Deny", "Action": "*", "Resource": "*",
+            "Condition": { "Bool": { "AWS:currenttime": "true", "aws:SecureTransport": "false" } } },
+    ] });
+    let keys = json!({ "PolicyInputList": [of_tables.to_string(), conditional] });
+    let keys = house.ok::<GetContextKeysForCustomPolicy>(keys).await;
+    let expected =
+        ["aws:username", "aws:CurrentTime", "aws:SecureTransport", "aws:PrincipalTag/team"];
+    assert_eq!(keys["ContextKeyNames"], json!(expected));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Simulations: what policies would decide.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use haar_iam_contract::{
@@ -279,10 +279,9 @@ impl Simulation {
     /// Keys that the policies ask for and the request does not have.
     fn missing(&self, context: &RequestContext) -> Vec<String> {
         let documents = self.set.identity.iter().chain(&self.set.boundary);
-        let asked: BTreeMap<String, String> =
-            documents.flat_map(|document| document.context_keys()).collect();
-        let missing = asked.into_iter().filter(|(key, _)| context.values(key).is_none());
-        missing.map(|(_, name)| name).collect()
+        let mut missing = keys_of(documents);
+        missing.retain(|name| context.values(&name.to_lowercase()).is_none());
+        missing
     }
 }
 
@@ -299,9 +298,11 @@ fn outcome(decision: &Decision) -> Outcome {
     }
 }
 
+/// Keys that policies ask for, each once, in the order of the policies.
 fn keys_of<'a>(documents: impl IntoIterator<Item = &'a Arc<Document>>) -> Vec<String> {
+    let mut known = BTreeSet::new();
     let keys = documents.into_iter().flat_map(|document| document.context_keys());
-    keys.collect::<BTreeMap<String, String>>().into_values().collect()
+    keys.filter(|name| known.insert(name.to_lowercase())).collect()
 }
 
 impl Query<GetContextKeysForCustomPolicy> for Iam {

@@ -2,7 +2,7 @@
 
 /// Roles whose name does not follow from the service's. AWS docs: *IAM User Guide > AWS services
 /// that work with IAM*, and each service's page.
-const NAMES: [(&str, &str); 16] = [
+const NAMES: [(&str, &str); 42] = [
     ("autoscaling.amazonaws.com", "AutoScaling"),
     ("ecs.amazonaws.com", "ECS"),
     ("eks.amazonaws.com", "AmazonEKS"),
@@ -19,6 +19,32 @@ const NAMES: [(&str, &str); 16] = [
     ("dynamodb.application-autoscaling.amazonaws.com", "ApplicationAutoScaling_DynamoDBTable"),
     ("replication.dynamodb.amazonaws.com", "DynamoDBReplication"),
     ("apidestinations.events.amazonaws.com", "AmazonEventBridgeApiDestinations"),
+    ("lex.amazonaws.com", "LexBots"),
+    ("channels.lex.amazonaws.com", "LexChannels"),
+    ("lexv2.amazonaws.com", "LexV2Bots"),
+    ("channels.lexv2.amazonaws.com", "LexV2Channels"),
+    ("es.amazonaws.com", "AmazonElasticsearchService"),
+    ("opensearchservice.amazonaws.com", "AmazonOpenSearchService"),
+    ("elasticbeanstalk.amazonaws.com", "ElasticBeanstalk"),
+    ("ssm.amazonaws.com", "AmazonSSM"),
+    ("guardduty.amazonaws.com", "AmazonGuardDuty"),
+    ("eks-nodegroup.amazonaws.com", "AmazonEKSNodegroup"),
+    ("eks-fargate.amazonaws.com", "AmazonEKSForFargate"),
+    ("transitgateway.amazonaws.com", "VPCTransitGateway"),
+    ("elasticfilesystem.amazonaws.com", "AmazonElasticFileSystem"),
+    ("pullthroughcache.ecr.amazonaws.com", "ECRPullThroughCache"),
+    ("replication.ecr.amazonaws.com", "ECRReplication"),
+    ("cloudtrail.amazonaws.com", "CloudTrail"),
+    ("globalaccelerator.amazonaws.com", "GlobalAccelerator"),
+    ("securityhub.amazonaws.com", "SecurityHub"),
+    ("sso.amazonaws.com", "SSO"),
+    ("trustedadvisor.amazonaws.com", "TrustedAdvisor"),
+    ("inspector2.amazonaws.com", "AmazonInspector2"),
+    ("email.cognito-idp.amazonaws.com", "AmazonCognitoIdpEmailService"),
+    ("mq.amazonaws.com", "AmazonMQ"),
+    ("dax.amazonaws.com", "DAX"),
+    ("fsx.amazonaws.com", "AmazonFSx"),
+    ("rds.application-autoscaling.amazonaws.com", "ApplicationAutoScaling_RDSCluster"),
 ];
 
 /// Whether a service can have roles of its own. *Ours*: AWS has a list of its services, here all
