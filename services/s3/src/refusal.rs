@@ -45,6 +45,7 @@ pub(crate) fn method_not_allowed(method: &str, resource: &str) -> AwsError {
         "SERVICE" => "GET, HEAD",
         "BUCKET" => "GET, HEAD, PUT, POST, DELETE",
         "DeleteMarker" => "DELETE",
+        "ACL" => "GET, PUT",
         _ => "GET, HEAD, PUT, DELETE",
     };
     AwsError::new("MethodNotAllowed", 405, text)

@@ -173,3 +173,30 @@ async fn who_pays_for_a_request_must_say_so() {
     let paid = read(Some(RequestPayer::Requester));
     assert!(house.raw_as::<GetObject>(stranger, paid).await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_granted_anything_by_an_address() {
+    let house = house().await;
+    let ownership = json!({ "Bucket": "bbb",
+        "OwnershipControls": { "Rules": [{ "ObjectOwnership": "ObjectWriter" }] } });
+    house.ok::<PutBucketOwnershipControls>(ownership).await;
+    house.raw::<PutObject>(put("k", "body")).await.unwrap();
+    let list = "emailAddress=\"ann@example.com\"";
+    let by_head = json!({ "Bucket": "bbb", "Key": "k", "GrantRead": list });
+    let owner = house.ok::<GetBucketAcl>(json!({ "Bucket": "bbb" })).await["Owner"].clone();
+    let grantee = json!({ "Type": "AmazonCustomerByEmail", "EmailAddress": "ann@example.com" });
+    let policy = json!({ "Owner": owner,
+        "Grants": [{ "Grantee": grantee, "Permission": "READ" }] });
+    let by_body = json!({ "Bucket": "bbb", "Key": "k", "AccessControlPolicy": policy });
+    for input in [by_head, by_body] {
+        let mut of_bucket = input.clone();
+        of_bucket.as_object_mut().unwrap().remove("Key");
+        let refused = house.call::<PutBucketAcl>(of_bucket).await.unwrap_err();
+        let text = "The specified method is not allowed against this resource.";
+        assert_eq!((refused.0.as_str(), refused.1.as_str()), ("MethodNotAllowed", text));
+        assert_eq!(house.call::<PutObjectAcl>(input).await.unwrap_err(), refused);
+    }
+    let mut input = put("k", "body");
+    input.grant_read = Some(list.to_owned());
+    assert_eq!(house.raw::<PutObject>(input).await.unwrap_err().0, "MethodNotAllowed");
+}

@@ -108,21 +108,27 @@ pub(crate) fn is_for_owners(name: &str) -> bool {
 
 /// `id="…", uri="…"`.
 fn grantees(list: &str) -> Result<Vec<Who>, AwsError> {
+    let unknown =
+        || refusal::invalid_argument("Argument format not recognized", "x-amz-grant", list);
     let one = |text: &str| {
-        let (kind, value) = text.trim().split_once('=')?;
+        let (kind, value) = text.trim().split_once('=').ok_or_else(unknown)?;
         let value = value.trim().trim_matches('"');
         match kind.trim().to_ascii_lowercase().as_str() {
-            "id" => Some(Who::User(value.to_owned())),
-            "uri" => Some(Who::Group(value.to_owned())),
-            _ => None,
+            "id" => Ok(Who::User(value.to_owned())),
+            "uri" => Ok(Who::Group(value.to_owned())),
+            "emailaddress" => Err(no_mail()),
+            _ => Err(unknown()),
         }
     };
-    let all: Option<Vec<Who>> = list.split(',').map(one).collect();
-    let all = all.ok_or_else(|| {
-        refusal::invalid_argument("Argument format not recognized", "x-amz-grant", list)
-    })?;
+    let all = list.split(',').map(one).collect::<Result<Vec<Who>, AwsError>>()?;
     all.iter().try_for_each(refuse_unknown)?;
     Ok(all)
+}
+
+/// S3 knows nobody by their address since October 2025. AWS docs: *Amazon S3 API Reference >
+/// PutBucketAcl*.
+fn no_mail() -> AwsError {
+    refusal::method_not_allowed("PUT", "ACL")
 }
 
 fn refuse_unknown(who: &Who) -> Result<(), AwsError> {
@@ -175,6 +181,7 @@ impl Acl {
             let who = match (grantee.r#type, &grantee.id, &grantee.uri) {
                 (Type::CanonicalUser, Some(id), _) => Who::User(id.clone()),
                 (Type::Group, _, Some(uri)) => Who::Group(uri.clone()),
+                (Type::AmazonCustomerByEmail, ..) => return Err(no_mail()),
                 _ => return Err(refusal::malformed_xml()),
             };
             refuse_unknown(&who)?;
