@@ -54,3 +54,13 @@ def test_no_text_makes_an_operation_fail(closed, root, room):
                     pass  # the client could not send it, but an answer that it cannot read tells
     assert not failures
     assert "panicked" not in closed.logged()
+
+
+def test_a_queue_is_asked_for_by_a_name_of_any_length(closed, root):
+    client = closed.client("sqs", **root)
+    for length in [1_000, 70_000]:
+        url = f"{closed.endpoint}/{ACCOUNT}/{'q' * length}"
+        with pytest.raises(ClientError) as refused:
+            client.get_queue_attributes(QueueUrl=url)
+        assert refused.value.response["Error"]["Code"].endswith("NonExistentQueue")
+    assert "panicked" not in closed.logged()
