@@ -13,7 +13,7 @@ use haar_dynamodb_contract::{
 
 use crate::convert::to_wire_value;
 use crate::engine::Engine;
-use crate::rules::schema::{KeySchema, PrimaryKey, Projected};
+use crate::rules::schema::{KeyPart, KeySchema, PrimaryKey, Projected};
 use crate::state::{Index, TableRow, Throughput};
 
 /// What a new on-demand table takes at once.
@@ -21,11 +21,10 @@ const WARM: (i64, i64) = (12_000, 4_000);
 
 /// A key as the model has it.
 pub(crate) fn key_schema(keys: &KeySchema) -> Vec<KeySchemaElement> {
-    let element = |(at, name): (usize, &String)| KeySchemaElement {
-        attribute_name: name.clone(),
-        key_type: if at == 0 { KeyType::Hash } else { KeyType::Range },
-    };
-    keys.parts().map(|part| &part.name).enumerate().map(element).collect()
+    let element =
+        |part: &KeyPart, key_type| KeySchemaElement { attribute_name: part.name.clone(), key_type };
+    let hashes = keys.hashes().map(|part| element(part, KeyType::Hash));
+    hashes.chain(keys.ranges().map(|part| element(part, KeyType::Range))).collect()
 }
 
 /// A projection as the model has it.

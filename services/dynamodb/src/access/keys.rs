@@ -173,7 +173,7 @@ fn queried(table: &TableRow, json: &Json) -> Option<String> {
             key_condition::of_parts(legacy::key_conditions(conditions?).ok()?, keys).ok()?
         }
     };
-    shown(&condition.hash)
+    condition.hashes.first().and_then(shown)
 }
 
 /// The top-level attributes that a call names, in whichever parameter.

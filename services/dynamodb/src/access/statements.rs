@@ -8,6 +8,7 @@ use super::keys::{Key, shown};
 use crate::ops::partiql::returned;
 use crate::rules::expression::ast::{Clause, Condition};
 use crate::rules::partiql::{Select, Statement, partitions};
+use crate::rules::schema::KeySchema;
 use crate::state::TableRow;
 
 /// The resource of a statement: the table's, or the index's that it reads.
@@ -22,10 +23,14 @@ pub(super) fn resource(table: &TableRow, statement: &Statement) -> String {
 
 /// The condition keys of a statement.
 pub(super) fn keys(table: &TableRow, statement: &Statement) -> Vec<Key> {
-    let hash = hash_of(table, statement);
+    let read = keys_of(table, statement);
     let within = match statement {
-        Statement::Insert { item, .. } => item.get(&hash).map(|value| vec![value.clone()]),
-        other => condition_of(other).and_then(|condition| partitions(condition, &hash)),
+        Statement::Insert { item, .. } => item.get(&read.hash.name).map(|it| vec![it.clone()]),
+        other => condition_of(other).and_then(|condition| {
+            let mut all = read.hashes().map(|part| partitions(condition, &part.name));
+            let first = all.next()?;
+            first.filter(|_| all.all(|more| more.is_some()))
+        }),
     };
     let leading: BTreeSet<String> = within.iter().flatten().filter_map(shown).collect();
     let mut keys = vec![
@@ -51,13 +56,13 @@ pub(super) fn keys(table: &TableRow, statement: &Statement) -> Vec<Key> {
     keys
 }
 
-/// The partition key of what a statement is about: the index that it reads, else the table.
-fn hash_of(table: &TableRow, statement: &Statement) -> String {
+/// The key of what a statement is about: the index that it reads, else the table.
+fn keys_of<'t>(table: &'t TableRow, statement: &Statement) -> &'t KeySchema {
     let index = match statement {
         Statement::Select(select) => select.index.as_deref().and_then(|name| table.index(name)),
         _ => None,
     };
-    index.map_or(&table.keys, |index| &index.keys).hash.name.clone()
+    index.map_or(&table.keys, |index| &index.keys)
 }
 
 fn condition_of(statement: &Statement) -> Option<&Condition> {

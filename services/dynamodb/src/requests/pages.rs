@@ -117,7 +117,7 @@ fn check_start(
     if within {
         return Ok(());
     }
-    Err(invalid(match start.get(&keys.hash.name) == Some(&condition.hash) {
+    Err(invalid(match condition.is_of_partition(keys, start) {
         true => "The provided starting key does not match the range key predicate",
         false => {
             "The provided starting key is outside query boundaries based on provided conditions"

@@ -14,6 +14,9 @@ use crate::refusal::{invalid, invalid_parameter};
 /// Attributes of the same index that are projected beside keys at most, over all indexes.
 const PROJECTED_MAX: usize = 100;
 
+/// Attributes of a partition key, or of a sort key, at most.
+const KEY_ATTRIBUTES_MAX: usize = 4;
+
 /// Defined attributes by name.
 pub(crate) type Attributes = Vec<(String, ScalarAttributeType)>;
 
@@ -42,46 +45,74 @@ pub(crate) fn attributes(definitions: Vec<AttributeDefinition>) -> Result<Attrib
     }
 }
 
-/// Reads a key.
+/// Reads the key of a table or of a local index.
 pub(crate) fn keys(
     elements: &[KeySchemaElement],
     attributes: &Attributes,
 ) -> Result<KeySchema, AwsError> {
-    let wrong = |why: &str| invalid(format!("Invalid KeySchema: {why}"));
-    let (hash, range) = match elements {
-        [hash] => (hash, None),
-        [hash, range] => (hash, Some(range)),
-        _ => return Err(wrong("Some index key attribute have no definition")),
+    match elements {
+        [_] => {}
+        [_, second] if second.key_type == KeyType::Range => {}
+        [first, _] if first.key_type == KeyType::Hash => {
+            return Err(wrong_keys("The second KeySchemaElement is not a RANGE key type"));
+        }
+        [_, _] => {}
+        _ => return Err(wrong_keys("Some index key attribute have no definition")),
+    }
+    global_keys(elements, attributes)
+}
+
+/// Reads the key of a global index: up to four attributes of the partition key come first, then up
+/// to four of the sort key. AWS docs: *Developer Guide > Multi-attribute keys pattern*; the words
+/// for too many and for another order are *ours*.
+pub(crate) fn global_keys(
+    elements: &[KeySchemaElement],
+    attributes: &Attributes,
+) -> Result<KeySchema, AwsError> {
+    let count = elements.iter().take_while(|one| one.key_type == KeyType::Hash).count();
+    let (hashes, ranges) = elements.split_at(count);
+    let [hash, more_hashes @ ..] = hashes else {
+        return Err(wrong_keys("The first KeySchemaElement is not a HASH key type"));
     };
-    if hash.key_type != KeyType::Hash {
-        return Err(wrong("The first KeySchemaElement is not a HASH key type"));
+    if ranges.iter().any(|one| one.key_type != KeyType::Range) {
+        return Err(wrong_keys("HASH key types come before RANGE key types"));
     }
-    if range.is_some_and(|range| range.key_type != KeyType::Range) {
-        return Err(wrong("The second KeySchemaElement is not a RANGE key type"));
+    if hashes.len().max(ranges.len()) > KEY_ATTRIBUTES_MAX {
+        let text = format!("A key has {KEY_ATTRIBUTES_MAX} attributes of each key type at most");
+        return Err(wrong_keys(&text));
     }
-    if range.is_some_and(|range| range.attribute_name == hash.attribute_name) {
+    let names: BTreeSet<&str> = elements.iter().map(|one| one.attribute_name.as_str()).collect();
+    if names.len() != elements.len() {
         return Err(invalid(
             "Both the Hash Key and the Range Key element in the KeySchema have the same name",
         ));
     }
     let part = |element: &KeySchemaElement| {
         let found = attributes.iter().find(|(name, _)| *name == element.attribute_name);
-        found.map(|(name, kind)| KeyPart { name: name.clone(), kind: *kind })
-    };
-    let undefined = || {
-        let keys: Vec<&str> = elements.iter().map(|one| one.attribute_name.as_str()).collect();
-        let defined: Vec<&str> = attributes.iter().map(|(name, _)| name.as_str()).collect();
-        invalid_parameter(format!(
-            "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], \
-             AttributeDefinitions: [{}]",
-            keys.join(", "),
-            defined.join(", ")
-        ))
+        let part = found.map(|(name, kind)| KeyPart { name: name.clone(), kind: *kind });
+        part.ok_or_else(|| undefined(elements, attributes))
     };
     Ok(KeySchema {
-        hash: part(hash).ok_or_else(undefined)?,
-        range: range.map(|range| part(range).ok_or_else(undefined)).transpose()?,
+        hash: part(hash)?,
+        range: ranges.first().map(part).transpose()?,
+        more_hashes: more_hashes.iter().map(part).collect::<Result<_, _>>()?,
+        more_ranges: ranges.iter().skip(1).map(part).collect::<Result<_, _>>()?,
     })
+}
+
+fn wrong_keys(why: &str) -> AwsError {
+    invalid(format!("Invalid KeySchema: {why}"))
+}
+
+fn undefined(elements: &[KeySchemaElement], attributes: &Attributes) -> AwsError {
+    let keys: Vec<&str> = elements.iter().map(|one| one.attribute_name.as_str()).collect();
+    let defined: Vec<&str> = attributes.iter().map(|(name, _)| name.as_str()).collect();
+    invalid_parameter(format!(
+        "Some index key attributes are not defined in AttributeDefinitions. Keys: [{}], \
+         AttributeDefinitions: [{}]",
+        keys.join(", "),
+        defined.join(", ")
+    ))
 }
 
 /// Refuses attributes that no key uses.

@@ -1,5 +1,6 @@
 //! Key conditions: one partition, and perhaps a stretch of it.
 
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use haar_wire::AwsError;
@@ -24,7 +25,11 @@ pub(crate) enum RangeCondition {
 /// What a query asks of keys.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct KeyCondition {
-    pub(crate) hash: Attr,
+    /// What the partition key's attributes equal.
+    pub(crate) hashes: Vec<Attr>,
+    /// What the first attributes of the sort key equal.
+    pub(crate) equal: Vec<Attr>,
+    /// What is asked of the one behind those.
     pub(crate) range: Option<RangeCondition>,
 }
 
@@ -112,37 +117,47 @@ fn unsupported() -> AwsError {
     invalid("Query key condition not supported")
 }
 
-/// Puts conditions to the parts of a key.
+/// Puts conditions to the parts of a key: equality of the whole partition key, then, from the left,
+/// of attributes of the sort key, of which the last may be asked something else.
 pub(crate) fn of_parts(parts: Vec<Part>, schema: &KeySchema) -> Result<KeyCondition, AwsError> {
-    if parts.len() > 2 {
+    if parts.len() > schema.parts().count().max(2) {
         return Err(invalid("Conditions can be of length 1 or 2 only"));
     }
-    let mut names: Vec<&str> = parts.iter().map(|part| part.name.as_str()).collect();
-    names.dedup();
-    if names.len() != parts.len() {
+    let count = parts.len();
+    let mut given: BTreeMap<String, RangeCondition> =
+        parts.into_iter().map(|part| (part.name, part.condition)).collect();
+    if given.len() != count {
         return Err(invalid("KeyConditionExpressions must only contain one condition per key"));
     }
-    let (mut hash, mut range) = (None, None);
-    let count = parts.len();
-    for part in parts {
-        if part.name == schema.hash.name {
-            hash = Some(part.condition);
-        } else if schema.range.as_ref().is_some_and(|range| range.name == part.name) {
-            range = Some(part.condition);
+    let missed = |name: &str| invalid(format!("Query condition missed key schema element: {name}"));
+    let mut hashes = Vec::new();
+    for part in schema.hashes() {
+        let condition = given.remove(&part.name).ok_or_else(|| missed(&part.name))?;
+        let RangeCondition::Compare(Comparator::Equal, hash) = condition else {
+            return Err(unsupported());
+        };
+        check_type(part, &hash)?;
+        check_hash_size(&hash)?;
+        hashes.push(hash);
+    }
+    let (mut equal, mut range) = (Vec::new(), None);
+    for part in schema.ranges() {
+        if given.is_empty() {
+            break;
+        }
+        let condition = given.remove(&part.name).ok_or_else(|| missed(&part.name))?;
+        check_range(part, &condition)?;
+        match condition {
+            RangeCondition::Compare(Comparator::Equal, value) => equal.push(value),
+            // nothing is asked of what comes behind a stretch
+            other if given.is_empty() => range = Some(other),
+            _ => return Err(unsupported()),
         }
     }
-    let missed = |name: &str| invalid(format!("Query condition missed key schema element: {name}"));
-    let hash = hash.ok_or_else(|| missed(&schema.hash.name))?;
-    let RangeCondition::Compare(Comparator::Equal, hash) = hash else { return Err(unsupported()) };
-    check_type(&schema.hash, &hash)?;
-    check_hash_size(&hash)?;
-    match (&schema.range, &range) {
-        (Some(part), None) if count == 2 => return Err(missed(&part.name)),
-        (None, _) if count == 2 => return Err(unsupported()),
-        (Some(part), Some(condition)) => check_range(part, condition)?,
-        _ => {}
+    match given.is_empty() {
+        true => Ok(KeyCondition { hashes, equal, range }),
+        false => Err(unsupported()),
     }
-    Ok(KeyCondition { hash, range })
 }
 
 fn check_type(part: &KeyPart, value: &Attr) -> Result<(), AwsError> {
@@ -182,8 +197,9 @@ impl KeyCondition {
     /// The stretch of positions that it stands for.
     pub(crate) fn span(&self, is_forward: bool) -> Span {
         let mut hash = Vec::new();
-        push(&mut hash, &self.hash);
-        let prefix = [&spread(&hash)[..], &hash].concat();
+        self.hashes.iter().for_each(|value| push(&mut hash, value));
+        let mut prefix = [&spread(&hash)[..], &hash].concat();
+        self.equal.iter().for_each(|value| push(&mut prefix, value));
         let at = |value: &Attr| {
             let mut key = prefix.clone();
             push(&mut key, value);
@@ -212,12 +228,19 @@ impl KeyCondition {
         Span { low, high, is_forward }
     }
 
+    /// True for keys of its partition.
+    pub(crate) fn is_of_partition(&self, schema: &KeySchema, key: &Item) -> bool {
+        schema.hashes().map(|part| key.get(&part.name)).eq(self.hashes.iter().map(Some))
+    }
+
     /// True for keys that it holds for.
     pub(crate) fn holds(&self, schema: &KeySchema, key: &Item) -> bool {
-        if key.get(&schema.hash.name) != Some(&self.hash) {
+        let mut ranges = schema.ranges().map(|part| key.get(&part.name));
+        let is_equal = self.equal.iter().all(|value| ranges.next() == Some(Some(value)));
+        if !self.is_of_partition(schema, key) || !is_equal {
             return false;
         }
-        let value = schema.range.as_ref().and_then(|part| key.get(&part.name));
+        let value = ranges.next().flatten();
         let (Some(value), Some(range)) = (value, &self.range) else { return true };
         let order = |other: &Attr| value.order(other);
         match range {

@@ -37,6 +37,12 @@ impl KeyPart {
 pub(crate) struct KeySchema {
     pub(crate) hash: KeyPart,
     pub(crate) range: Option<KeyPart>,
+    /// The partition key's attributes behind the first: global indexes alone have some.
+    #[serde(default)]
+    pub(crate) more_hashes: Vec<KeyPart>,
+    /// The same of the sort key.
+    #[serde(default)]
+    pub(crate) more_ranges: Vec<KeyPart>,
 }
 
 /// What an index holds beside keys.
@@ -56,9 +62,19 @@ pub(crate) struct PrimaryKey {
 }
 
 impl KeySchema {
-    /// Both parts, or the one.
+    /// The partition key's attributes.
+    pub(crate) fn hashes(&self) -> impl Iterator<Item = &KeyPart> {
+        std::iter::once(&self.hash).chain(&self.more_hashes)
+    }
+
+    /// The sort key's attributes, if it has one.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = &KeyPart> {
+        self.range.iter().chain(&self.more_ranges)
+    }
+
+    /// All attributes of the key.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &KeyPart> {
-        std::iter::once(&self.hash).chain(&self.range)
+        self.hashes().chain(self.ranges())
     }
 
     /// True for the attributes of the key.
@@ -69,12 +85,14 @@ impl KeySchema {
     /// Bytes of a key; `None` where the item lacks a part or has it with another type.
     pub(crate) fn bytes(&self, item: &Item) -> Option<(Vec<u8>, usize)> {
         let mut partition = Vec::with_capacity(64);
-        push(&mut partition, typed(item, &self.hash)?);
+        for hash in self.hashes() {
+            push(&mut partition, typed(item, hash)?);
+        }
         let mut bytes = Vec::with_capacity(partition.len() + 34);
         bytes.extend_from_slice(&spread(&partition));
         bytes.extend_from_slice(&partition);
         let partition_len = bytes.len();
-        if let Some(range) = &self.range {
+        for range in self.ranges() {
             push(&mut bytes, typed(item, range)?);
         }
         Some((bytes, partition_len))
@@ -145,38 +163,50 @@ impl KeySchema {
         }
     }
 
-    /// What an index of the table asks of an item: keys of the right type, not empty.
+    /// What an index of the table asks of an item: keys of the right type, not empty. The attributes
+    /// of a partition key, or of a sort key, share its bytes.
     pub(crate) fn check_index(&self, name: &str, item: &Item) -> Result<(), AwsError> {
-        for part in self.parts() {
-            let Some(value) = item.get(&part.name) else { continue };
-            if value.kind() != part.kind() {
-                return Err(invalid_parameter(format!(
-                    "Type mismatch for Index Key {} Expected: {} Actual: {} IndexName: {name}",
-                    part.name,
-                    part.kind().code(),
-                    value.kind().code()
-                )));
-            }
-            let max = if part == &self.hash { HASH_BYTES_MAX } else { RANGE_BYTES_MAX };
-            if let Some(size) = value.extent().filter(|size| *size > max) {
-                return Err(invalid_parameter(format!(
-                    "Size limit exceeded for Index Key {} Actual Size: {size} bytes Max Size: \
-                     {max} bytes IndexName: {name}",
-                    part.name
-                )));
-            }
-            if value.extent() == Some(0) {
-                return Err(invalid(format!(
-                    "One or more parameter values are not valid. A value specified for a \
-                     secondary index key is not supported. The AttributeValue for a key attribute \
-                     cannot contain an empty {} value. IndexName: {name}, IndexKey: {}",
-                    word(value.kind()),
-                    part.name
-                )));
-            }
-        }
-        Ok(())
+        check_index_parts(name, item, self.hashes(), HASH_BYTES_MAX)?;
+        check_index_parts(name, item, self.ranges(), RANGE_BYTES_MAX)
     }
+}
+
+fn check_index_parts<'k>(
+    name: &str,
+    item: &Item,
+    parts: impl Iterator<Item = &'k KeyPart>,
+    max: usize,
+) -> Result<(), AwsError> {
+    let mut total = 0;
+    for part in parts {
+        let Some(value) = item.get(&part.name) else { continue };
+        if value.kind() != part.kind() {
+            return Err(invalid_parameter(format!(
+                "Type mismatch for Index Key {} Expected: {} Actual: {} IndexName: {name}",
+                part.name,
+                part.kind().code(),
+                value.kind().code()
+            )));
+        }
+        total += value.extent().unwrap_or(0);
+        if total > max {
+            return Err(invalid_parameter(format!(
+                "Size limit exceeded for Index Key {} Actual Size: {total} bytes Max Size: \
+                 {max} bytes IndexName: {name}",
+                part.name
+            )));
+        }
+        if value.extent() == Some(0) {
+            return Err(invalid(format!(
+                "One or more parameter values are not valid. A value specified for a \
+                 secondary index key is not supported. The AttributeValue for a key attribute \
+                 cannot contain an empty {} value. IndexName: {name}, IndexKey: {}",
+                word(value.kind()),
+                part.name
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses a partition key that is too long, also where nothing is written.

@@ -281,7 +281,7 @@ pub(super) fn global(
 ) -> Result<Index, AwsError> {
     let name = &given.index_name;
     definition::check_name(name)?;
-    let keys = definition::keys(&given.key_schema, attributes)?;
+    let keys = definition::global_keys(&given.key_schema, attributes)?;
     let units = definition::throughput(mode, given.provisioned_throughput.clone(), Some(name))?;
     Ok(Index {
         name: name.clone(),

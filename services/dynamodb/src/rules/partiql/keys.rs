@@ -1,8 +1,9 @@
 //! Keys that conditions name.
 
 use super::super::expression::ast::{Comparator, Condition, Operand};
+use super::super::expression::path::Path;
 use super::super::key_condition::{KeyCondition, RangeCondition};
-use super::super::schema::KeySchema;
+use super::super::schema::{KeyPart, KeySchema};
 use super::super::value::{Attr, Item};
 
 /// A condition that names one item.
@@ -55,38 +56,39 @@ pub(crate) fn exact_key(condition: Condition, keys: &KeySchema) -> Option<Keyed>
 pub(crate) fn key_condition(condition: &Condition, keys: &KeySchema) -> Option<KeyCondition> {
     let mut all = Vec::new();
     parts(condition.clone(), &mut all);
-    let hash = all.iter().find_map(|part| equal(part, &keys.hash.name))?;
-    if hash.kind() != keys.hash.kind() {
-        return None;
+    let equals = |part: &KeyPart| {
+        let value = all.iter().find_map(|one| equal(one, &part.name));
+        value.filter(|value| value.kind() == part.kind())
+    };
+    let hashes = keys.hashes().map(equals).collect::<Option<Vec<_>>>()?;
+    let equal: Vec<Attr> = keys.ranges().map_while(equals).collect();
+    let next = keys.ranges().nth(equal.len());
+    let range = next.and_then(|part| all.iter().find_map(|one| stretch(one, part)));
+    Some(KeyCondition { hashes, equal, range })
+}
+
+/// What a part asks of an attribute of the sort key, if that is a stretch of it.
+fn stretch(condition: &Condition, part: &KeyPart) -> Option<RangeCondition> {
+    let is_it = |path: &Path| path.attribute == part.name && path.steps.is_empty();
+    let of_type = |value: &Attr| value.kind() == part.kind();
+    match condition {
+        Condition::Compare(Operand::Path(path), comparator, Operand::Value(value))
+            if is_it(path) && *comparator != Comparator::NotEqual && of_type(value) =>
+        {
+            Some(RangeCondition::Compare(*comparator, value.clone()))
+        }
+        Condition::Between(Operand::Path(path), Operand::Value(low), Operand::Value(high))
+            if is_it(path) && of_type(low) && of_type(high) =>
+        {
+            Some(RangeCondition::Between(low.clone(), high.clone()))
+        }
+        Condition::BeginsWith(Operand::Path(path), Operand::Value(start))
+            if is_it(path) && of_type(start) =>
+        {
+            Some(RangeCondition::BeginsWith(start.clone()))
+        }
+        _ => None,
     }
-    let range = keys.range.as_ref().and_then(|range| {
-        let of_type = |value: &Attr| value.kind() == range.kind();
-        all.into_iter().find_map(|part| match part {
-            Condition::Compare(Operand::Path(path), comparator, Operand::Value(value))
-                if path.attribute == range.name
-                    && path.steps.is_empty()
-                    && comparator != Comparator::NotEqual
-                    && of_type(&value) =>
-            {
-                Some(RangeCondition::Compare(comparator, value))
-            }
-            Condition::Between(Operand::Path(path), Operand::Value(low), Operand::Value(high))
-                if path.attribute == range.name
-                    && path.steps.is_empty()
-                    && of_type(&low)
-                    && of_type(&high) =>
-            {
-                Some(RangeCondition::Between(low, high))
-            }
-            Condition::BeginsWith(Operand::Path(path), Operand::Value(start))
-                if path.attribute == range.name && path.steps.is_empty() && of_type(&start) =>
-            {
-                Some(RangeCondition::BeginsWith(start))
-            }
-            _ => None,
-        })
-    });
-    Some(KeyCondition { hash, range })
 }
 
 /// The partitions that a condition stays within; `None` where it may hold in any. AWS docs:
