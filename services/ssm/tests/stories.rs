@@ -94,6 +94,29 @@ async fn nothing_is_overwritten_by_accident() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pattern_that_would_take_minutes_is_refused() {
+    let house = House::new();
+    let input = |pattern: &str, value: &str| {
+        json!({
+            "Name": "a", "Value": value, "Type": "String", "AllowedPattern": pattern,
+            "Overwrite": true,
+        })
+    };
+    let endless = "((a{0,90}){0,90}){0,9}";
+    let answer = house.call::<PutParameter>(input(endless, &"a".repeat(4000))).await;
+    let text = format!("Invalid regular expression pattern: {endless}");
+    assert_eq!(answer, refused("InvalidAllowedPatternException", &text));
+    for (pattern, value) in [
+        (r"\w{8,128}", "password"),
+        (".{1,4096}", "ten"),
+        (".{3}", "T\u{fc}r"),
+        (r"\p{L}+", "T\u{fc}r"),
+    ] {
+        house.ok::<PutParameter>(input(pattern, value)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn long_values_need_the_advanced_tier_and_never_come_back_from_it() {
     let house = House::new();
     let input = |tier: &str, length: usize| {

@@ -10,7 +10,7 @@ use haar_ssm_contract::{
     PutParameterRequest, PutParameterResult,
 };
 use haar_wire::AwsError;
-use regex::Regex;
+use regex::RegexBuilder;
 
 use super::remove;
 use super::tag::add_tags;
@@ -21,6 +21,10 @@ use crate::refusal::invalid;
 use crate::render::about;
 use crate::rules::{name, policy};
 use crate::state::{Key, ParameterRow, Value, VersionRow, versions};
+
+/// Most bytes of a compiled `AllowedPattern`: a value is read while nobody else commits, and a
+/// larger one could take minutes for it. *Ours.*
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 /// Letters of a value at most, by tier.
 const STANDARD_MAX: usize = 4096;
@@ -134,17 +138,12 @@ fn check_value(input: &PutParameterRequest, kind: ParameterType) -> Result<(), A
     if input.key_id.is_some() && kind != ParameterType::SecureString {
         return Err(invalid("KeyId is required for SecureString type parameter only."));
     }
-    if let Some(pattern) = input.allowed_pattern.as_deref().filter(|pattern| !pattern.is_empty()) {
-        let bad = |_| {
-            let text = format!("Invalid regular expression pattern: {pattern}");
-            AwsError::from(InvalidAllowedPatternException::message(text))
-        };
-        let regex = Regex::new(&format!("^(?:{pattern})$")).map_err(bad)?;
-        if !regex.is_match(&input.value) {
-            let text =
-                format!("Parameter value, cannot be validated against allowedPattern: {pattern}");
-            return Err(ParameterPatternMismatchException::message(text).into());
-        }
+    if let Some(pattern) = input.allowed_pattern.as_deref().filter(|pattern| !pattern.is_empty())
+        && !is_allowed(pattern, &input.value)?
+    {
+        let text =
+            format!("Parameter value, cannot be validated against allowedPattern: {pattern}");
+        return Err(ParameterPatternMismatchException::message(text).into());
     }
     match input.data_type.as_deref() {
         None | Some("text" | "aws:ssm:integration") => Ok(()),
@@ -157,6 +156,22 @@ fn check_value(input: &PutParameterRequest, kind: ParameterType) -> Result<(), A
             "The following data type is not supported: {other} (Data type names are all lowercase.)"
         ))),
     }
+}
+
+/// Whether a value is what a pattern allows. Short classes hold ASCII alone where they can, as in
+/// Java: Unicode's would make many a pattern too large.
+fn is_allowed(pattern: &str, value: &str) -> Result<bool, AwsError> {
+    let whole = format!("^(?:{pattern})$");
+    let mut plain = regex::bytes::RegexBuilder::new(&whole);
+    plain.unicode(false).size_limit(PATTERN_BYTES_MAX);
+    if let (true, Ok(regex)) = (value.is_ascii(), plain.build()) {
+        return Ok(regex.is_match(value.as_bytes()));
+    }
+    let built = RegexBuilder::new(&whole).size_limit(PATTERN_BYTES_MAX).build();
+    built.map(|regex| regex.is_match(value)).map_err(|_| {
+        let text = format!("Invalid regular expression pattern: {pattern}");
+        InvalidAllowedPatternException::message(text).into()
+    })
 }
 
 /// The tier of a new version: a parameter that is advanced stays so.
