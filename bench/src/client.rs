@@ -179,6 +179,8 @@ pub(crate) async fn in_pairs(
 pub(crate) enum Work {
     /// One request.
     Same(Ask),
+    /// One after another of these, then from the first again.
+    Each(Vec<Ask>),
     /// A message is sent to the queue of this URL, one is received, and deleted.
     Queue(String),
 }
@@ -188,6 +190,7 @@ impl Work {
     pub(crate) fn first(&self) -> Ask {
         match self {
             Self::Same(ask) => ask.clone(),
+            Self::Each(asks) => asks[0].clone(),
             Self::Queue(url) => send(url, 0),
         }
     }
@@ -196,6 +199,10 @@ impl Work {
     async fn once(&self, connection: &mut Connection, count: u64) -> Result<u64, String> {
         let url = match self {
             Self::Same(ask) => return connection.must(&ask.numbered(count)).await.map(|_| 1),
+            Self::Each(asks) => {
+                let ask = &asks[count as usize % asks.len()];
+                return connection.must(ask).await.map(|_| 1);
+            }
             Self::Queue(url) => url,
         };
         connection.must(&send(url, count)).await?;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::try_join_all;
 use http::Method;
 use serde_json::json;
 
@@ -14,6 +15,8 @@ use crate::echo::Echo;
 use crate::emulators::{self, Emulator};
 
 const CONNECTIONS: usize = 64;
+/// Objects of each connection.
+const EACH: usize = 3000;
 const READS: &str = "≥ 50 %";
 const WRITES: &str = "≥ 25 %";
 
@@ -50,8 +53,43 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
             beside(bench, (name, rate), peer, &loads[index].1, length).await;
         }
     }
+    each(bench, &cloud, &echo, length).await?;
     drop(echo);
     cloud.stop().await
+}
+
+/// Objects that are each read in turn, more than stay in the server's memory.
+async fn each(
+    bench: &mut Bench,
+    cloud: &Cloud,
+    echo: &Echo,
+    length: Duration,
+) -> Result<(), String> {
+    let asks = |method: &Method, bytes: usize, number: usize| -> Vec<Ask> {
+        let path = |count| format!("/bench-bucket/each/{number}/{count}");
+        (0..EACH).map(|count| calls::s3(method.clone(), &path(count), vec![b'x'; bytes])).collect()
+    };
+    let puts = (0..CONNECTIONS).map(async |number| {
+        let mut connection = Connection::open(&cloud.authority).await?;
+        for ask in asks(&Method::PUT, 1024, number) {
+            connection.must(&ask).await?;
+        }
+        Ok::<_, String>(())
+    });
+    try_join_all(puts).await?;
+    let gets = |number| Work::Each(asks(&Method::GET, 0, number));
+    work_at_once(&cloud.authority, CONNECTIONS, length / 4, gets).await?;
+    let rate = work_at_once(&cloud.authority, CONNECTIONS, length, gets).await?;
+    let same = |number| Work::Same(gets(number).first());
+    let bare = work_at_once(&echo.authority, CONNECTIONS, length, same).await?;
+    bench.report.row(
+        &format!("S3 GET of 1 KB, {} objects in turn", CONNECTIONS * EACH),
+        format!("{rate:.0} requests/s"),
+        format!("{bare:.0}/s echo"),
+        format!("{:.0} %", 100.0 * rate / bare),
+        "",
+    );
+    Ok(())
 }
 
 async fn beside(

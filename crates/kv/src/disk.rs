@@ -14,6 +14,7 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use fjall::compaction::Leveled;
+use fjall::config::PartitioningPolicy;
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
@@ -30,6 +31,11 @@ const JOURNAL_BYTES: u64 = 64 << 20;
 /// What one sorted file holds. Files are sorted anew beside those that they come from, the first
 /// four and what they overlap together: with the engine's 64 MiB, half a GiB would have to be free.
 const TABLE_BYTES: u64 = 8 << 20;
+/// Which levels' files keep their index and their filter in pieces, of which a search reads one. Of
+/// the files that records go to first both are in memory; of all others a whole one, some 100 KB,
+/// would be read each time that it had to make room for others: the engine does so with its first
+/// three levels.
+const IN_PIECES: [bool; 2] = [false, true];
 const CREATING: &str = "creating";
 
 /// The engine lets its writers sleep from four sealed memtables on, and from twenty runs that are
@@ -191,6 +197,8 @@ impl Opened {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(sizes.memtable_bytes)
                 .compaction_strategy(Arc::clone(&tables) as _)
+                .index_block_partitioning_policy(PartitioningPolicy::new(IN_PIECES))
+                .filter_block_partitioning_policy(PartitioningPolicy::new(IN_PIECES))
         };
         let records = database.keyspace("records", options)?;
         let syncer = Syncer::start(database.clone(), place)?;
