@@ -182,3 +182,18 @@ fn who_names_an_operation_by_nothing_that_is_read_is_answered_as_forms_are() {
         assert_eq!(answer.headers()["content-type"], kind, "{host}{url}");
     }
 }
+
+#[test]
+fn a_key_that_reads_like_an_operation_stays_a_key() {
+    let url = "/bucket/service/GraniteServiceVersion20100801/operation/ListMetrics";
+    let catalogue = haar_wire_conformance::catalogue();
+    let asked = |service: &str, url: &str| {
+        let scope =
+            format!("AWS4-HMAC-SHA256 Credential=key/20261127/us-east-1/{service}/aws4_request");
+        let request = http::Request::builder().method("POST").uri(url).header("host", "localhost");
+        let parts = request.header("authorization", scope).body(()).unwrap().into_parts().0;
+        haar_wire::detect(&catalogue, &parts, &bytes::Bytes::new()).unwrap().operation.name
+    };
+    assert_eq!(asked("s3", &format!("{url}?uploads")), "CreateMultipartUpload");
+    assert_eq!(asked("monitoring", url), "ListMetrics");
+}

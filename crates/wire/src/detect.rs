@@ -114,21 +114,26 @@ fn params_of(parts: &Parts, body: &Bytes) -> Params {
 }
 
 fn find(catalogue: &Catalogue, parts: &Parts, params: Params) -> Result<Route, Refusal> {
-    if let Some(found) = detect_cbor(catalogue, parts) {
+    let signed = signing_name(parts, &params);
+    if let Some(found) = detect_cbor(catalogue, parts, signed.as_deref()) {
         return found;
     }
     if let Some(found) = detect_target(catalogue, parts) {
         return found;
     }
-    let signed = signing_name(parts, &params);
     if let Some(found) = detect_action(catalogue, parts, signed.as_deref(), &params) {
         return found;
     }
     detect_path(catalogue, parts, signed.as_deref(), params)
 }
 
-/// Smithy RPC v2: `/service/GraniteServiceVersion20100801/operation/PutMetricData`.
-fn detect_cbor(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Refusal>> {
+/// Smithy RPC v2: `/service/GraniteServiceVersion20100801/operation/PutMetricData`. Who signs for
+/// another service and does not name the protocol means a path of that service's, as keys may be.
+fn detect_cbor(
+    catalogue: &Catalogue,
+    parts: &Parts,
+    signed: Option<&str>,
+) -> Option<Result<Route, Refusal>> {
     if parts.method != Method::POST {
         return None;
     }
@@ -143,7 +148,8 @@ fn detect_cbor(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, Ref
         service.speaks(protocol) && service.target_prefix == Some(prefix)
     };
     let service = catalogue.services().find(by_prefix);
-    if service.is_none() && !wanted {
+    let is_meant = |service: &ServiceSchema| signed.is_none_or(|name| service.signing_name == name);
+    if !wanted && !service.is_some_and(is_meant) {
         return None;
     }
     Some(by_name(service, protocol, name, Params::new()))
