@@ -34,7 +34,7 @@ const TABLE_BYTES: u64 = 8 << 20;
 /// Which levels' files keep their index and their filter in pieces, of which a search reads one. Of
 /// the files that records go to first both are in memory; of all others a whole one, some 100 KB,
 /// would be read each time that it had to make room for others: the engine does so with its first
-/// three levels.
+/// three levels. Files that it moves down as they are keep theirs whole.
 const IN_PIECES: [bool; 2] = [false, true];
 const CREATING: &str = "creating";
 

@@ -161,3 +161,25 @@ async fn what_aws_refuses_is_refused() {
     assert_eq!(code, "ValidationException");
     assert!(text.ends_with("must be DISABLED or ENABLE_FAILED to perform ENABLE operation."));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_restored_table_sends_nothing_where_its_source_does() {
+    let house = house_with_stream().await;
+    enable(&house).await;
+    house.put("tab", item("a", 1, json!({}))).await;
+    assert_eq!(records(&house).await.len(), 1);
+    let backup = json!({ "TableName": "tab", "BackupName": "backup" });
+    let made = house.ok::<CreateBackup>(backup).await;
+    house.pass(Duration::from_secs(60)).await;
+    let arn = &made["BackupDetails"]["BackupArn"];
+    house
+        .ok::<RestoreTableFromBackup>(json!({ "TargetTableName": "copy", "BackupArn": arn }))
+        .await;
+    house.pass(Duration::from_secs(60)).await;
+    let item = house.ok::<GetItem>(json!({ "TableName": "copy", "Key": key("a", 1) })).await;
+    assert_eq!(item["Item"]["p"]["S"], "a");
+    let told = json!({ "TableName": "copy" });
+    let all = house.ok::<DescribeKinesisStreamingDestination>(told).await;
+    assert_eq!(all["KinesisDataStreamDestinations"], json!([]));
+    assert_eq!(records(&house).await.len(), 1);
+}

@@ -178,6 +178,25 @@ async fn such_an_index_is_added_to_items_that_are_there_and_read_by_statements()
                   AND round = 9 AND bracket > 'lower' ORDER BY round";
     let found = house.ok::<ExecuteStatement>(json!({ "Statement": select })).await;
     assert_eq!(ids(&found), "b");
+    let ordered = |by: &str| {
+        let select = format!(
+            "SELECT id FROM \"matches\".\"by-round\" WHERE cup = 'w24' AND region = 'na' ORDER BY {by}"
+        );
+        json!({ "Statement": select })
+    };
+    for (by, wanted) in [
+        ("round", "cba"),
+        ("round, bracket", "cba"),
+        ("cup, round DESC, bracket DESC", "abc"),
+        ("region DESC, round", "cba"),
+    ] {
+        assert_eq!(ids(&house.ok::<ExecuteStatement>(ordered(by)).await), wanted, "{by}");
+    }
+    for (by, name) in [("bracket", "bracket"), ("round DESC, bracket", "bracket"), ("id", "id")] {
+        let text = "in ORDER BY clause must be part of the primary key";
+        let refused = house.call::<ExecuteStatement>(ordered(by)).await;
+        assert_eq!(refused, invalid(&format!("Variable reference {name} {text}")), "{by}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

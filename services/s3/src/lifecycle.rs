@@ -161,8 +161,10 @@ impl Sweep<'_> {
         if rules.is_empty() {
             return Ok(());
         }
+        // read one by one: what is changed meanwhile is not seen
         let older = self.room.store.older(&place(self.row.id, key));
-        for (position, record) in older.collect::<Result<Vec<_>, _>>()?.iter().enumerate() {
+        for (position, record) in older.enumerate() {
+            let record = &record?;
             let seen = Seen { key, size: record.size, tags: &record.manner.tags };
             let since = record.superseded_at.unwrap_or(record.modified_at);
             let is_due = rules.iter().any(|rule| {

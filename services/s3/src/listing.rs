@@ -20,7 +20,7 @@ pub(crate) const PAGE_MAX: i32 = 1000;
 
 /// Where a listing of buckets, or of a bucket's configurations, goes on.
 pub(crate) fn read_token(scope: &str, token: Option<&str>) -> Result<Option<String>, AwsError> {
-    let Some(token) = token else { return Ok(None) };
+    let Some(token) = token.filter(|token| !token.is_empty()) else { return Ok(None) };
     haar_kernel::read_token(scope, token).map(Some).map_err(|_| bad_token(token))
 }
 

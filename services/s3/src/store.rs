@@ -4,7 +4,7 @@
 //! s3.object   place -> the newest version of each key, delete markers too; the smallest objects
 //!             with their bytes
 //! s3.version  place, ~sequence -> the older versions, newest first, likewise
-//! s3.body     place, ~sequence -> bytes of small objects
+//! s3.body     place, ~sequence -> bytes of objects that are larger than that, but small
 //! s3.held     digest, whose -> nothing: who needs which blob
 //! s3.upload   place, upload id -> an upload in parts
 //! s3.part     bucket, upload id, number -> one of its parts

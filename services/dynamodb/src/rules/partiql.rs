@@ -57,8 +57,8 @@ pub(crate) struct Select {
     /// `None` for all attributes.
     pub(crate) paths: Option<Vec<Path>>,
     pub(crate) condition: Option<Condition>,
-    /// The attribute that orders, and true where it descends.
-    pub(crate) order: Option<(String, bool)>,
+    /// The attributes that order, and true for one that descends.
+    pub(crate) order: Vec<(String, bool)>,
 }
 
 impl Statement {

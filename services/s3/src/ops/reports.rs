@@ -1,5 +1,5 @@
-//! Configurations of metrics, analyses, inventories and tiers. haar keeps and shows them: it makes no
-//! request metrics, no analyses and no lists of objects, and moves nothing between tiers.
+//! Configurations of metrics, analyses, inventories and tiers. haar keeps and shows them: it makes
+//! no request metrics, no analyses and no lists of objects, and moves nothing between tiers.
 
 use std::ops::Bound;
 

@@ -14,8 +14,8 @@ use crate::rules::acl::Acl;
 use crate::rules::archive::Restore;
 use crate::rules::replication::Copies;
 
-/// Bytes up to so many stand in their record: one look finds both. With more, who lists objects
-/// would read more of their bytes than of what is said of them.
+/// Bytes up to so many stand in their record: one look finds both. They are written again with what
+/// is said of the object, and a listing reads at most some five times what it shows.
 pub(super) const WITHIN_MAX: usize = 2 << 10;
 /// What is said of most objects comes to no more.
 const SAID_BYTES: usize = 512;

@@ -171,7 +171,7 @@ impl Dynamodb {
     }
 }
 
-/// Streams, tags, time to live and policies are not restored.
+/// Streams, tags, time to live, policies and streams of Kinesis are not restored.
 fn restored_row(
     call: &Call,
     source: &TableRow,
@@ -195,6 +195,7 @@ fn restored_row(
     row.has_past = false;
     row.is_importing = false;
     row.sse_update = None;
+    row.captures.clear();
     if let Some(mode) = overrides.mode.or(overrides.throughput.as_ref().map(|_| row.billing.mode)) {
         let (read, write) = throughput(mode, overrides.throughput, None)?;
         row.billing.mode = mode;

@@ -16,7 +16,9 @@ use crate::refusal::{invalid, invalid_parameter};
 use crate::requests::Plan;
 use crate::rules::codec;
 use crate::rules::expression::Projection;
+use crate::rules::key_condition::KeyCondition;
 use crate::rules::partiql::{Select, key_condition};
+use crate::rules::schema::KeySchema;
 use crate::rules::value::Item;
 use crate::state::{Index, TableRow};
 
@@ -64,20 +66,17 @@ impl Dynamodb {
         let index = select.index.as_deref().map(|name| find_index(&table, name)).transpose()?;
         let keys = index.as_ref().map_or(&table.keys, |index| &index.keys);
         let within = select.condition.as_ref().and_then(|it| key_condition(it, keys));
-        let mut span = match (&within, &select.order) {
-            (Some(within), order) => {
-                within.span(!order.as_ref().is_some_and(|(_, descends)| *descends))
-            }
-            (None, None) => {
+        let mut span = match &within {
+            Some(within) => within.span(is_forward(&select.order, keys, within)?),
+            None if select.order.is_empty() => {
                 Span { low: Bound::Unbounded, high: Bound::Unbounded, is_forward: true }
             }
-            (None, Some(_)) => {
+            None => {
                 return Err(invalid(
                     "Must have WHERE clause in the statement when using ORDER BY clause.",
                 ));
             }
         };
-        check_order(&select, keys)?;
         if let Some(token) = &paging.token {
             let last = last_of(token, paging.digest);
             let at = last.and_then(|last| start_of(&table, index.as_ref(), &last));
@@ -103,13 +102,32 @@ impl Dynamodb {
     }
 }
 
-fn check_order(select: &Select, keys: &crate::rules::schema::KeySchema) -> Result<(), AwsError> {
-    match &select.order {
-        Some((name, _)) if !keys.has(name) => Err(invalid(format!(
-            "Variable reference {name} in ORDER BY clause must be part of the primary key"
-        ))),
-        _ => Ok(()),
+/// Which way an order goes: it names attributes of the key as the key has them, but for those of
+/// which all items have the same, all in one direction.
+fn is_forward(
+    order: &[(String, bool)],
+    keys: &KeySchema,
+    within: &KeyCondition,
+) -> Result<bool, AwsError> {
+    let mut free = keys.ranges().skip(within.equal.len()).map(|part| part.name.as_str());
+    let is_fixed = |name: &str| {
+        let mut fixed = keys.hashes().chain(keys.ranges().take(within.equal.len()));
+        fixed.any(|part| part.name == name)
+    };
+    let mut descends = None;
+    for (name, down) in order {
+        if is_fixed(name) {
+            continue;
+        }
+        if free.next() != Some(name) || descends.is_some_and(|other| other != *down) {
+            return Err(invalid(format!(
+                "Variable reference {name} in ORDER BY clause must be part of the primary key"
+            )));
+        }
+        descends = Some(*down);
     }
+    let last = || order.last().is_some_and(|(_, down)| *down);
+    Ok(!descends.unwrap_or_else(last))
 }
 
 fn find_index(table: &TableRow, name: &str) -> Result<Index, AwsError> {

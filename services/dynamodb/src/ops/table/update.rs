@@ -18,7 +18,7 @@ use crate::refusal::{in_use, invalid, invalid_parameter, limit, no_global_tables
 use crate::render;
 use crate::rules::definition::{self, throughput};
 use crate::rules::throughput::changed;
-use crate::state::{Sse, SseUpdate, TableRow};
+use crate::state::{SseUpdate, TableRow};
 
 /// AWS docs: *Amazon DynamoDB API Reference > UpdateTable*.
 impl Command<UpdateTable> for Dynamodb {
@@ -87,11 +87,9 @@ fn update_encryption(
              being updated",
         ));
     }
-    let named = given.kms_master_key_id.as_deref();
-    let has_key = |sse: &Sse| named == Some(&sse.key_arn);
     let refusal = match (&to, &row.sse) {
         (None, None) => "Table is already encrypted by default",
-        (Some(_), Some(own)) if has_key(own) => {
+        (Some(to), Some(own)) if to == own => {
             "Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if \
              you want to change Master Key"
         }

@@ -59,23 +59,24 @@ fn select(parser: &mut Parser) -> Result<Select, String> {
     let index = parser.take_symbol(".").then(|| parser.name()).transpose()?;
     let condition = parser.take_word("WHERE").then(|| condition(parser)).transpose()?;
     let order = match parser.take_word("ORDER") {
-        true => Some(order(parser)?),
-        false => None,
+        true => order(parser)?,
+        false => Vec::new(),
     };
     Ok(Select { table, index, paths, condition, order })
 }
 
-/// The last attribute counts: the first may only be the partition's.
-fn order(parser: &mut Parser) -> Result<(String, bool), String> {
+fn order(parser: &mut Parser) -> Result<Vec<(String, bool)>, String> {
     parser.expect_word("BY")?;
+    let mut order = Vec::new();
     loop {
         let name = parser.name()?;
         let descends = parser.take_word("DESC");
         if !descends {
             parser.take_word("ASC");
         }
+        order.push((name, descends));
         if !parser.take_symbol(",") {
-            return Ok((name, descends));
+            return Ok(order);
         }
     }
 }

@@ -17,7 +17,7 @@ fn statements_of_each_kind_are_read() {
     .unwrap();
     let Statement::Select(select) = select else { panic!("a select") };
     assert_eq!((select.table.as_str(), select.index.as_deref()), ("Music", Some("by-year")));
-    assert_eq!(select.order, Some(("Year".to_owned(), true)));
+    assert_eq!(select.order, [("Year".to_owned(), true)]);
     assert_eq!(select.paths.unwrap().len(), 2);
 
     let text = "INSERT INTO t VALUE {'id': 'it''s', 'n': -1.5, 'l': [1, true, null], \
