@@ -65,22 +65,21 @@ async fn each(
     echo: &Echo,
     length: Duration,
 ) -> Result<(), String> {
-    let asks = |method: &Method, bytes: usize, number: usize| -> Vec<Ask> {
-        let path = |count| format!("/bench-bucket/each/{number}/{count}");
-        (0..EACH).map(|count| calls::s3(method.clone(), &path(count), vec![b'x'; bytes])).collect()
-    };
+    let path = |number, count| format!("/bench-bucket/each/{number}/{count}");
+    let get = |number, count| calls::s3(Method::GET, &path(number, count), "");
     let puts = (0..CONNECTIONS).map(async |number| {
         let mut connection = Connection::open(&cloud.authority).await?;
-        for ask in asks(&Method::PUT, 1024, number) {
-            connection.must(&ask).await?;
+        for count in 0..EACH {
+            let put = calls::s3(Method::PUT, &path(number, count), vec![b'x'; 1024]);
+            connection.must(&put).await?;
         }
         Ok::<_, String>(())
     });
     try_join_all(puts).await?;
-    let gets = |number| Work::Each(asks(&Method::GET, 0, number));
+    let gets = |number| Work::Each((0..EACH).map(|count| get(number, count)).collect());
     work_at_once(&cloud.authority, CONNECTIONS, length / 4, gets).await?;
     let rate = work_at_once(&cloud.authority, CONNECTIONS, length, gets).await?;
-    let same = |number| Work::Same(gets(number).first());
+    let same = |number| Work::Same(get(number, 0));
     let bare = work_at_once(&echo.authority, CONNECTIONS, length, same).await?;
     bench.report.row(
         &format!("S3 GET of 1 KB, {} objects in turn", CONNECTIONS * EACH),

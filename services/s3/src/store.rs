@@ -147,6 +147,16 @@ impl Store {
         })
     }
 
+    /// A version's bytes for another record: the same blobs, or those that stand with it.
+    pub(crate) fn held(&self, bucket: u64, key: &str, record: &Record) -> Result<Held, AwsError> {
+        Ok(match &record.bytes {
+            Place::Nowhere => Held::Blobs(Vec::new()),
+            Place::Within(bytes) => Held::Inline(bytes.clone()),
+            Place::Beside => Held::Inline(self.body(bucket, key, record.sequence)?),
+            Place::Blobs(segments) => Held::Blobs(segments.clone()),
+        })
+    }
+
     /// Changes one key of a bucket that is still there, alone; what the work makes of it is
     /// visible at once, and on disk after [`Self::sync`]; until then [`Self::seen`] keeps readers.
     pub(crate) fn change<T>(

@@ -51,15 +51,12 @@ pub(crate) fn keys(
     attributes: &Attributes,
 ) -> Result<KeySchema, AwsError> {
     match elements {
-        [_] => {}
-        [_, second] if second.key_type == KeyType::Range => {}
-        [first, _] if first.key_type == KeyType::Hash => {
-            return Err(wrong_keys("The second KeySchemaElement is not a RANGE key type"));
+        [first, second] if [first, second].iter().all(|one| one.key_type == KeyType::Hash) => {
+            Err(wrong_keys("The second KeySchemaElement is not a RANGE key type"))
         }
-        [_, _] => {}
-        _ => return Err(wrong_keys("Some index key attribute have no definition")),
+        [_] | [_, _] => global_keys(elements, attributes),
+        _ => Err(wrong_keys("Some index key attribute have no definition")),
     }
-    global_keys(elements, attributes)
 }
 
 /// Reads the key of a global index: up to four attributes of the partition key come first, then up

@@ -108,7 +108,10 @@ impl S3 {
         let kind = input.checksum_algorithm.map(Kind::of).transpose()?;
         let (mut record, held) = match opener.is_some() || brought.is_some() {
             true => self.recoded(original, manner, kind, (opener.as_ref(), &brought)).await?,
-            false => (self.copied(original, manner, kind).await?, self.held_by(original)?),
+            false => (
+                self.copied(original, manner, kind).await?,
+                self.store.held(original.bucket.id, &original.key, &original.record)?,
+            ),
         };
         record.bytes = Place::Nowhere;
         let conditions = WriteConditions {
@@ -168,19 +171,6 @@ impl S3 {
         let class = record.manner.headers.storage_class;
         refuse_archived(class, record.restore, self.doors.clock.now()).map_err(|_| not_active())?;
         Ok(Original { bucket, key: source.key, version_id: source.version_id, record })
-    }
-
-    /// Where a copy's bytes are: at the same blobs, or beside it too.
-    fn held_by(&self, original: &Original) -> Result<Held, AwsError> {
-        let record = &original.record;
-        Ok(match &record.bytes {
-            Place::Nowhere => Held::Blobs(Vec::new()),
-            Place::Within(bytes) => Held::Inline(bytes.clone()),
-            Place::Beside => {
-                Held::Inline(self.store.body(original.bucket.id, &original.key, record.sequence)?)
-            }
-            Place::Blobs(segments) => Held::Blobs(segments.clone()),
-        })
     }
 
     /// The record of a copy: one object again, also of what was uploaded in parts. Bytes are read

@@ -86,7 +86,7 @@ impl Flow<ListObjectVersions> for S3 {
             count,
         };
         let begin = self.begin(&asked, version_marker)?;
-        let mut output = ListObjectVersionsOutput {
+        let output = ListObjectVersionsOutput {
             key_marker: Some(encoding.text(key_marker.unwrap_or_default())),
             version_id_marker: Some(version_marker.unwrap_or_default().to_owned()),
             name: Some(bucket.name.clone()),
@@ -98,8 +98,11 @@ impl Flow<ListObjectVersions> for S3 {
             ..Default::default()
         };
         let restores_at = restores_at(input.optional_object_attributes.as_deref(), call.now);
-        let filled = self.fill(&asked, begin, (encoding, restores_at), &mut output);
-        self.store.seen(Sight::of_bucket(bucket.id), filled).await?;
+        // aside, as for `ListObjects`
+        let (room, asked) = (Arc::clone(&self), asked.owned());
+        let read = move || Ok(room.fill(&asked.asked(), begin, (encoding, restores_at), output));
+        let filled = self.doors.kv.aside(read).await.map_err(|error| refusal::disk(&error))?;
+        let output = self.store.seen(Sight::of_bucket(bucket.id), filled).await?;
         self.meter(&call, &bucket, Class::Write);
         Ok(output)
     }
@@ -144,8 +147,8 @@ impl S3 {
         asked: &Asked<'_>,
         begin: Vec<u8>,
         (encoding, restores_at): (Encoding, Option<Timestamp>),
-        output: &mut ListObjectVersionsOutput,
-    ) -> Result<(), AwsError> {
+        mut output: ListObjectVersionsOutput,
+    ) -> Result<ListObjectVersionsOutput, AwsError> {
         let end = behind(&prefix(asked.bucket, asked.prefix));
         let mut merged = Merged::from(&self.store, &begin, &end);
         let (mut versions, mut markers) = (Vec::new(), Vec::new());
@@ -182,7 +185,7 @@ impl S3 {
         output.common_prefixes = encoding.prefixes(&prefixes);
         output.versions = (!versions.is_empty()).then_some(versions);
         output.delete_markers = (!markers.is_empty()).then_some(markers);
-        Ok(())
+        Ok(output)
     }
 }
 

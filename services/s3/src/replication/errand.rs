@@ -19,7 +19,7 @@ use crate::ops::manner::default_retention;
 use crate::rules::encryption::blocks_customer_keys;
 use crate::rules::replication::{Copies, gives_away, wanted};
 use crate::state::BucketRow;
-use crate::store::{Held, Place, Record};
+use crate::store::{Held, Record};
 
 /// The service that assumes the role.
 pub(crate) const SERVICE_PRINCIPAL: &str = "s3.amazonaws.com";
@@ -165,17 +165,13 @@ impl S3 {
 
     /// The bytes of a copy: the same blobs, or those that stand beside its original.
     fn held_of(&self, source: &BucketRow, key: &str, record: &Record) -> Result<Held, AwsError> {
-        Ok(match &record.bytes {
-            Place::Nowhere => Held::Blobs(Vec::new()),
-            Place::Within(bytes) => Held::Inline(bytes.clone()),
-            Place::Beside => Held::Inline(self.store.body(source.id, key, record.sequence)?),
-            Place::Blobs(segments) => {
-                for segment in segments {
-                    self.doors.blobs.touch(&segment.digest); // no sweep takes them meanwhile
-                }
-                Held::Blobs(segments.clone())
+        let held = self.store.held(source.id, key, record)?;
+        if let Held::Blobs(segments) = &held {
+            for segment in segments {
+                self.doors.blobs.touch(&segment.digest); // no sweep takes them meanwhile
             }
-        })
+        }
+        Ok(held)
     }
 
     /// Puts a copy in, unless its original went meanwhile, and its blobs maybe with it.
