@@ -75,6 +75,79 @@ fn the_least_number_as_a_time_is_answered() {
 }
 
 #[test]
+fn a_member_that_comes_twice_is_what_it_is_last() {
+    let name = |name: &str| [b"\x6AMetricName\x61", name.as_bytes()].concat();
+    let list = |items: &[&str]| {
+        let items = items.iter().flat_map(|item| [b"\xA1".to_vec(), name(item)].concat());
+        [b"\x6AMetricData".to_vec(), vec![0x80 + 1], items.collect()].concat()
+    };
+    let space = b"\x69Namespace\x61n".to_vec();
+    let body = [vec![0xA3], space.clone(), list(&["a"]), list(&["b"])].concat();
+    let cbor = &send(&TARGETS[4], &body)["input"];
+    let json = br#"{"Namespace": "n", "MetricData": [{"MetricName": "b"}], "MetricData": [{
+        "MetricName": "a", "Dimensions": [{"Name": "a", "Value": "a"}], "Dimensions": null,
+        "Unit": "Bytes", "Unit": "Bits", "StatisticValues": {
+            "Sum": 1, "Minimum": 5, "Maximum": 1, "SampleCount": 2}, "StatisticValues": {
+            "Sum": 2, "Minimum": 1, "Maximum": 1, "SampleCount": 2}}]}"#;
+    let json = &send(&TARGETS[3], json)["input"];
+    assert_eq!(cbor["MetricData"], json!([{"MetricName": "b"}]));
+    let whole = json!({ "Sum": 2.0, "Minimum": 1.0, "Maximum": 1.0, "SampleCount": 2.0 });
+    assert_eq!(
+        json["MetricData"],
+        json!([{"MetricName": "a", "StatisticValues": whole, "Unit": "Bits"}])
+    );
+
+    let taken_back = [vec![0xA2], space, b"\x69Namespace\xF6".to_vec()].concat();
+    for (target, body) in
+        [(&TARGETS[4], &taken_back[..]), (&TARGETS[3], br#"{"Namespace": "n", "Namespace": null}"#)]
+    {
+        assert_eq!(send(target, body)["message"], "The parameter Namespace is required.");
+    }
+}
+
+#[test]
+fn cbor_ends_where_its_map_ends() {
+    for (body, error) in [
+        (&b"\xA1\x69Namespace\x61n"[..], json!(null)),
+        (b"\xA1\x69Namespace\x61n\xA0", json!("SerializationException")),
+        (b"\xA1\x69Namespace\x61n\xFF", json!("SerializationException")),
+        (b"\xBF\x69Namespace\x61n\xFF", json!(null)),
+        (b"\xBF\x69Namespace\x61n\xFF\xFF", json!("SerializationException")),
+    ] {
+        assert_eq!(send(&TARGETS[4], body)["error"], error, "{body:02x?}");
+    }
+}
+
+#[test]
+fn items_that_hold_nothing_are_not_kept_by_the_million() {
+    let empty = |member: &[u8], item: &[u8]| {
+        let key = [&[0x60 + member.len() as u8], member].concat();
+        [b"\xA2\x69Namespace\x61n", &key[..], b"\x9F", &item.repeat(2 << 20), b"\xFF"].concat()
+    };
+    let many = "the input holds too many items for its size";
+    let answer = send(&TARGETS[4], &empty(b"EntityMetricData", b"\xA0"));
+    assert_eq!(
+        (&answer["error"], &answer["message"]),
+        (&"SerializationException".into(), &many.into())
+    );
+
+    // what lacks something is told as ever: the first hundred, and nothing is kept of the rest
+    let lacking = send(&TARGETS[4], &empty(b"MetricData", b"\xA0"));
+    assert_eq!(lacking["error"], "MissingRequiredParameterException");
+    assert_eq!(lacking["message"].as_str().unwrap().lines().count(), 100);
+
+    let deep = (0..20_000).map(|n| format!("&{n}.1.1.1.1.1.1.1.1.1.1.1")).collect::<String>();
+    for (parts, text) in [
+        ("&1".repeat(100_000), "the form has too many parameters"),
+        (deep, "the form has too many parts"),
+    ] {
+        let form = format!("Action=PutMetricData&Version=2010-08-01{parts}");
+        let answer = send_to("monitoring.localhost", &TARGETS[5], form.as_bytes());
+        assert_eq!(answer["message"], text);
+    }
+}
+
+#[test]
 fn all_violations_are_told_in_awss_words() {
     let body = r#"{"FunctionName": "a b", "Timeout": 0, "PackageType": "Tar", "Layers": [""]}"#;
     let answer = send(&TARGETS[0], body.as_bytes());

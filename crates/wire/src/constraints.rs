@@ -206,6 +206,9 @@ fn quote(view: View<'_>, schema: &Schema) -> String {
 }
 
 fn write_quoted(view: View<'_>, schema: &Schema, out: &mut String) {
+    if out.len() > QUOTED_MAX * size_of::<char>() {
+        return; // the rest is cut off
+    }
     if schema.sensitive {
         out.push_str("***");
         return;

@@ -57,7 +57,7 @@ pub fn decode_judged(
     input: &mut dyn Shape,
     judge: Judge<'_>,
 ) -> Result<(), AwsError> {
-    let mut report = Report::default();
+    let mut report = Report::of_body(body.as_bytes().map_or(0, Bytes::len));
     if read(route, (parts, body), input, judge, &mut report).is_ok() {
         report.check(input);
     }
@@ -86,7 +86,8 @@ fn read(
         Protocol::Query | Protocol::Ec2 => {
             let ec2 = route.protocol == Protocol::Ec2;
             let dialect = if ec2 { Dialect::Ec2 } else { Dialect::Query };
-            read_members(&from_params(&route.params), dialect, input, &mut seen, report)?;
+            let tree = from_params(&route.params, report)?;
+            read_members(&tree, dialect, input, &mut seen, report)?;
         }
         Protocol::RestJson | Protocol::RestXml => {
             let head = Head { route, parts, judge };

@@ -35,7 +35,7 @@ pub fn from_json<I: Shape + Default>(json: Json) -> Result<I, ShapeError> {
 /// A shape out of JSON that was written by [`to_json`] and kept: only what cannot be read at
 /// all fails, so that rows of an older model are still read.
 pub fn restore<I: Shape + Default>(json: Json) -> Result<I, ShapeError> {
-    let (mut shape, mut report) = (I::default(), Report::default());
+    let (mut shape, mut report) = (I::default(), Report::of_memory());
     match read_object(json, &mut shape, None, &mut report) {
         Ok(()) => Ok(shape),
         Err(_) => Err(ShapeError(report.message().unwrap_or_default())),
@@ -44,7 +44,7 @@ pub fn restore<I: Shape + Default>(json: Json) -> Result<I, ShapeError> {
 
 /// [`from_json`] into a shape that is only known by its table.
 pub fn from_json_into(json: Json, shape: &mut dyn Shape) -> Result<(), ShapeError> {
-    let mut report = Report::default();
+    let mut report = Report::of_memory();
     if read_object(json, shape, None, &mut report).is_ok() {
         report.check(shape);
     }

@@ -7,9 +7,12 @@ use percent_encoding::percent_decode_str;
 /// Parameters in the order they came, decoded.
 pub(crate) type Params = Vec<(String, String)>;
 
-/// Reads `a=1&b=two+words`; what is not UTF-8 is replaced.
+/// Parameters of a request at most; who sends more is refused. *Ours*.
+pub(crate) const PARAMS_MAX: usize = 100_000;
+
+/// Reads `a=1&b=two+words`; what is not UTF-8 is replaced. Of too many, as many as tell so.
 pub(crate) fn parse(text: &str) -> Params {
-    let pairs = text.split('&').filter(|pair| !pair.is_empty());
+    let pairs = text.split('&').filter(|pair| !pair.is_empty()).take(PARAMS_MAX + 1);
     pairs
         .map(|pair| {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

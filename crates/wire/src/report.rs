@@ -11,6 +11,13 @@ use crate::{AwsError, Shape};
 const VIOLATIONS_MAX: usize = 100;
 /// Nested lists, maps and structures at most.
 const DEPTH_MAX: usize = 100;
+/// Bytes that items and entries take in memory at most, for each byte of their body, and for a
+/// body of any size. *Ours*: what means something is seldom beyond thirty, an empty item of CBOR
+/// is hundreds.
+const HELD_PER_BYTE: usize = 64;
+const HELD_ANYWAY: usize = 4 << 20;
+/// Parts of names in a form, or elements of a document, at most. *Ours*.
+const NODES_MAX: usize = 200_000;
 
 /// Collects what is wrong while an input is read.
 #[derive(Default)]
@@ -24,6 +31,9 @@ pub(crate) struct Report {
     /// The same as the messages write them.
     absent: BTreeSet<String>,
     malformed: Option<String>,
+    /// Bytes that items and entries may still take, and nodes that a tree may still have.
+    room: usize,
+    nodes: usize,
     /// The members that a document holds.
     document: &'static [Member],
     /// True when a violation lies in the document.
@@ -59,12 +69,54 @@ impl Seen {
         }
     }
 
+    /// Forgets a member that comes once more; true where it was there.
+    pub(crate) fn take(&mut self, index: usize) -> bool {
+        let Some(word) = self.0.get_mut(index / 64) else { return false };
+        let before = *word;
+        *word &= !(1 << (index % 64));
+        *word != before
+    }
+
     pub(crate) fn has(&self, index: usize) -> bool {
         self.0.get(index / 64).is_none_or(|word| word & (1 << (index % 64)) != 0)
     }
 }
 
 impl Report {
+    /// For what is in memory already: all of it is kept.
+    pub(crate) fn of_memory() -> Self {
+        Self { room: usize::MAX, ..Self::default() }
+    }
+
+    /// For a body of so many bytes.
+    pub(crate) fn of_body(body_bytes: usize) -> Self {
+        let room = body_bytes.saturating_mul(HELD_PER_BYTE).saturating_add(HELD_ANYWAY);
+        Self { room, nodes: NODES_MAX, ..Self::default() }
+    }
+
+    /// Whether an item or entry that was read is to be kept: not where nothing of it would be
+    /// told any more.
+    pub(crate) fn keeps(&mut self, item_bytes: usize) -> Result<bool, Malformed> {
+        if self.room == usize::MAX {
+            return Ok(true);
+        }
+        if self.violations.len() == VIOLATIONS_MAX {
+            return Ok(false);
+        }
+        match self.room.checked_sub(item_bytes) {
+            Some(room) => self.room = room,
+            None => return Err(self.malformed("the input holds too many items for its size")),
+        }
+        Ok(true)
+    }
+
+    /// Takes one node of a tree; false where there are none left.
+    pub(crate) fn takes_node(&mut self) -> bool {
+        let left = self.nodes.checked_sub(1);
+        self.nodes = left.unwrap_or(0);
+        left.is_some()
+    }
+
     /// Runs `read` one step further down the path.
     pub(crate) fn in_member<T>(
         &mut self,
@@ -143,7 +195,11 @@ impl Report {
         self.absent.contains(&path)
     }
 
+    /// With each of these there is a violation too, so beyond them nothing more is told.
     fn note_missing(&mut self) {
+        if self.missing.len() == VIOLATIONS_MAX {
+            return;
+        }
         let mut told = String::new();
         self.write_path(&mut told);
         self.absent.insert(told);
@@ -153,9 +209,7 @@ impl Report {
             Step::Key(key) => key.clone(),
         });
         let path = steps.collect::<Vec<_>>().join(".");
-        if self.missing.len() < VIOLATIONS_MAX {
-            self.missing.push(path);
-        }
+        self.missing.push(path);
     }
 
     /// Notes a text that its enum does not have.

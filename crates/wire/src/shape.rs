@@ -173,6 +173,9 @@ macro_rules! shape {
             fn view(&self) -> $crate::View<'_> {
                 $crate::View::Structure(self)
             }
+            fn reset(&mut self) {
+                *self = Self::default();
+            }
             fn structure(&mut self) -> Option<&mut dyn $crate::Shape> {
                 Some(self)
             }

@@ -178,7 +178,11 @@ fn read_items(
     value.touch();
     for (index, item) in items.iter().enumerate() {
         let Some(slot) = value.push() else { break };
+        let size = size_of_val(slot);
         report.in_item(index + 1, |report| read(item, dialect, &row.item, slot, report))?;
+        if !report.keeps(size)? {
+            value.pop();
+        }
     }
     Ok(true)
 }

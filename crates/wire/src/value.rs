@@ -73,6 +73,10 @@ pub trait Value: Send + Sync + 'static {
         Err(Refused)
     }
 
+    /// Takes back what was read into it: another value comes in its place. What is set as a whole
+    /// needs no such thing.
+    fn reset(&mut self) {}
+
     /// Makes an optional value present, at its default.
     fn touch(&mut self) {}
 
@@ -246,6 +250,10 @@ impl<T: Value + Default> Value for Option<T> {
         Ok(())
     }
 
+    fn reset(&mut self) {
+        *self = None;
+    }
+
     fn touch(&mut self) {
         self.get_or_insert_default();
     }
@@ -290,6 +298,10 @@ impl<T: Value + Default> Value for Box<T> {
         (**self).set(scalar)
     }
 
+    fn reset(&mut self) {
+        **self = T::default();
+    }
+
     fn push(&mut self) -> Option<&mut dyn Value> {
         (**self).push()
     }
@@ -310,6 +322,10 @@ impl<T: Value + Default> Value for Box<T> {
 impl<T: Value + Default> Value for Vec<T> {
     fn view(&self) -> View<'_> {
         View::List(self)
+    }
+
+    fn reset(&mut self) {
+        self.clear();
     }
 
     fn push(&mut self) -> Option<&mut dyn Value> {
@@ -335,6 +351,10 @@ impl<T: Value> List for Vec<T> {
 impl<T: Value + Default> Value for BTreeMap<String, T> {
     fn view(&self) -> View<'_> {
         View::Map(self)
+    }
+
+    fn reset(&mut self) {
+        self.clear();
     }
 
     fn insert(&mut self, key: String) -> Option<&mut dyn Value> {

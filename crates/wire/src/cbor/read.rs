@@ -23,8 +23,12 @@ pub(crate) fn read_object(
     }
     let mut from = Decoder::new(bytes);
     match from.datatype() {
-        Ok(Type::Map | Type::MapIndef) => read_structure(&mut from, shape, report),
-        _ => Err(report.malformed("Start of structure or map found where not expected.")),
+        Ok(Type::Map | Type::MapIndef) => read_structure(&mut from, shape, report)?,
+        _ => return Err(report.malformed("Start of structure or map found where not expected.")),
+    }
+    match from.position() == bytes.len() {
+        true => Ok(()),
+        false => Err(report.malformed("the CBOR goes on behind its end")),
     }
 }
 
@@ -44,6 +48,9 @@ fn read_structure(
             continue;
         };
         let member = &members[index];
+        if seen.take(index) {
+            shape.member_mut(index).reset();
+        }
         let there = report.in_member(member.name, |report| {
             read(from, member.schema, shape.member_mut(index), report)
         })?;
@@ -122,9 +129,11 @@ fn read_list(
     let (mut count, mut position) = (0, 1);
     while more(from, length, &mut count, report)? {
         let Some(slot) = value.push() else { return Ok(false) };
-        match report.in_item(position, |report| read(from, row.item.schema, slot, report))? {
-            true => position += 1,
-            false => value.pop(),
+        let size = size_of_val(slot);
+        let there = report.in_item(position, |report| read(from, row.item.schema, slot, report))?;
+        position += usize::from(there);
+        if !there || !report.keeps(size)? {
+            value.pop();
         }
     }
     Ok(true)
@@ -142,6 +151,7 @@ fn read_map(
     while more(from, length, &mut count, report)? {
         let key = text(from, report)?;
         let Some(slot) = value.insert(key.clone()) else { return Ok(false) };
+        report.keeps(key.len() + size_of_val(slot))?;
         report.in_key(&key, |report| read(from, row.value.schema, slot, report))?;
     }
     Ok(true)

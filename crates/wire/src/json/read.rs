@@ -120,6 +120,9 @@ fn read_members<'de, A: MapAccess<'de>>(
             map.next_value::<IgnoredAny>()?;
             continue;
         }
+        if seen.take(index) {
+            shape.member_mut(index).reset();
+        }
         let there = report.in_member(member.name, |report| {
             map.next_value_seed(Seed {
                 schema: member.schema,
@@ -286,11 +289,17 @@ impl<'de> Visitor<'de> for Seed<'_> {
         loop {
             // A slot for a `null` or for what is not there is given back below.
             let Some(slot) = self.value.push() else { return Ok(false) };
+            let size = size_of_val(slot);
             let item = self.report.in_item(position, |report| {
                 list.next_element_seed(Seed { schema: row.item.schema, value: slot, report })
             })?;
             match item {
-                Some(true) => position += 1,
+                Some(true) => {
+                    position += 1;
+                    if !keeps(self.report, size)? {
+                        self.value.pop();
+                    }
+                }
                 Some(false) => self.value.pop(),
                 None => {
                     self.value.pop();
@@ -306,6 +315,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             while let Some(key) = map.next_key::<String>()? {
                 let path = key.clone();
                 let Some(slot) = self.value.insert(key) else { return Ok(false) };
+                keeps(self.report, path.len() + size_of_val(slot))?;
                 self.report.in_key(path, |report| {
                     map.next_value_seed(Seed { schema: row.value.schema, value: slot, report })
                 })?;
@@ -327,6 +337,11 @@ impl<'de> Visitor<'de> for Seed<'_> {
 fn refuse<E: Error>(report: &mut Report, why: &str) -> E {
     report.malformed(why);
     E::custom(why)
+}
+
+/// Whether an item or entry that was read is to be kept.
+fn keeps<E: Error>(report: &mut Report, item_bytes: usize) -> Result<bool, E> {
+    report.keeps(item_bytes).map_err(|_| E::custom("too many items"))
 }
 
 /// Refuses a plain value that stands for a whole input.

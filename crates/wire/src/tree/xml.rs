@@ -11,21 +11,21 @@ const DEPTH_MAX: usize = 64;
 
 /// The root element's content; entities beyond XML's own five are refused.
 pub(crate) fn from_xml(xml: &[u8], report: &mut Report) -> Result<Node, Malformed> {
-    match read(xml) {
+    match read(xml, report) {
         Some(root) => Ok(root),
         None => Err(report.malformed("The XML you provided was not well-formed")),
     }
 }
 
-fn read(xml: &[u8]) -> Option<Node> {
+fn read(xml: &[u8], report: &mut Report) -> Option<Node> {
     let mut reader = Reader::from_str(std::str::from_utf8(xml).ok()?);
     let mut open: Vec<(String, Node)> = vec![(String::new(), Node::default())];
     loop {
         match reader.read_event().ok()? {
-            Event::Start(tag) if open.len() < DEPTH_MAX => open.push(begin(&tag)?),
+            Event::Start(tag) if open.len() < DEPTH_MAX => open.push(begin(&tag, report)?),
             Event::Start(_) => return None,
             Event::Empty(tag) => {
-                let (name, node) = begin(&tag)?;
+                let (name, node) = begin(&tag, report)?;
                 adopt(&mut open, name, node)?;
             }
             Event::End(_) => {
@@ -49,10 +49,10 @@ fn read(xml: &[u8]) -> Option<Node> {
     document.children.into_values().next()?.into_iter().next()
 }
 
-fn begin(tag: &BytesStart<'_>) -> Option<(String, Node)> {
-    let mut node = Node::default();
+fn begin(tag: &BytesStart<'_>, report: &mut Report) -> Option<(String, Node)> {
+    let mut node = report.takes_node().then(Node::default)?;
     for attribute in tag.attributes() {
-        let attribute = attribute.ok()?;
+        let attribute = attribute.ok().filter(|_| report.takes_node())?;
         let value = quick_xml::escape::unescape(&attribute.value).ok()?.into_owned();
         let child = Node { text: Some(value), ..Node::default() };
         node.children.entry(attribute.key.as_ref().to_owned()).or_default().push(child);
