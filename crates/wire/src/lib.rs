@@ -51,6 +51,7 @@ pub use operation::{
     ServiceSchema, Tagging, Unlisted, Wording, XmlRoot,
 };
 pub use params::spaced as spaced_path;
+pub use pattern::customers_regex;
 pub use schema::{
     ErrorTrait, Fault, Kind, ListSchema, Location, MapSchema, Member, Pattern, Schema,
     StructSchema, TimestampFormat,

@@ -1,9 +1,30 @@
 //! Java's regular expressions in the words of Rust's.
 
+use std::iter::Peekable;
+use std::str::Chars;
+
+use regex::{Regex, RegexBuilder};
+
+/// Bytes of a customer's pattern, and of what becomes of it. *Ours*: beyond them it takes seconds.
+const SOURCE_BYTES_MAX: usize = 4096;
+const COMPILED_BYTES_MAX: usize = 1 << 20;
+
+/// A customer's regular expression as Java and Go read it, which matches any part of a text;
+/// `None` where it is none, or would take too long to make or too much memory to keep.
+pub fn customers_regex(source: &str) -> Option<Regex> {
+    if source.len() > SOURCE_BYTES_MAX {
+        return None;
+    }
+    RegexBuilder::new(&translated(source)).size_limit(COMPILED_BYTES_MAX).build().ok()
+}
+
 /// Rewrites a Java pattern for Rust's engines, anchored at both ends.
 pub(crate) fn from_java(source: &str) -> String {
+    format!("^(?:{})$", translated(source))
+}
+
+fn translated(source: &str) -> String {
     let mut out = String::with_capacity(source.len() + 8);
-    out.push_str("^(?:");
     let mut rest = source.chars().peekable();
     let mut depth = 0_usize;
     while let Some(letter) = rest.next() {
@@ -14,10 +35,13 @@ pub(crate) fn from_java(source: &str) -> String {
                     push_code_unit(&mut out, &digits);
                 }
                 Some('/') => out.push('/'),
-                Some(class @ ('w' | 'd' | 's')) => push_class(&mut out, class, depth > 0),
+                Some(class @ ('w' | 'd' | 's' | 'W' | 'D' | 'S')) => {
+                    push_class(&mut out, class, depth > 0)
+                }
                 Some(next) => out.extend(['\\', next]),
                 None => out.push_str("\\\\"),
             },
+            '[' if depth > 0 && rest.peek() == Some(&':') => push_posix(&mut out, &mut rest),
             // An opening bracket within a class is plain in the models' patterns.
             '[' if depth > 0 => out.push_str("\\["),
             '[' => {
@@ -42,7 +66,6 @@ pub(crate) fn from_java(source: &str) -> String {
             _ => out.push(letter),
         }
     }
-    out.push_str(")$");
     out
 }
 
@@ -51,11 +74,28 @@ fn push_class(out: &mut String, class: char, within_brackets: bool) {
     let letters = match class {
         'w' => "0-9A-Za-z_",
         'd' => "0-9",
-        _ => r" \t\n\x0B\f\r",
+        's' => r" \t\n\x0B\f\r",
+        'W' => "^0-9A-Za-z_",
+        'D' => "^0-9",
+        _ => r"^ \t\n\x0B\f\r",
     };
-    match within_brackets {
+    match within_brackets && class.is_ascii_lowercase() {
         true => out.push_str(letters),
         false => out.push_str(&format!("[{letters}]")),
+    }
+}
+
+/// `[:alpha:]` within brackets, of Go's; else the bracket is plain, as it is in Java's.
+fn push_posix(out: &mut String, rest: &mut Peekable<Chars<'_>>) {
+    let name: String =
+        rest.clone().skip(1).take_while(|letter| letter.is_ascii_lowercase()).collect();
+    let text = format!(":{name}:]");
+    match rest.clone().take(text.len()).eq(text.chars()) {
+        true => {
+            out.push('[');
+            out.extend(rest.take(text.len()));
+        }
+        false => out.push_str("\\["),
     }
 }
 
@@ -72,6 +112,7 @@ fn push_code_unit(out: &mut String, digits: &str) {
 
 #[cfg(test)]
 mod tests {
+    use super::customers_regex;
     use crate::schema::Pattern;
 
     #[test]
@@ -79,6 +120,17 @@ mod tests {
         let pattern = Pattern::new("[a-z]+");
         assert!(pattern.matches("abc"));
         assert!(!pattern.matches("abc1"));
+    }
+
+    #[test]
+    fn customers_patterns_are_bounded_and_match_any_part() {
+        let begins = customers_regex(r"^\[?\d{4}-\d{2}-\d{2}[T ]\w{1,64}.[[:upper:]-]").unwrap();
+        assert!(begins.is_match("[2026-01-31 started\u{fc}A on"));
+        assert!(!begins.is_match("[2026-01-31 started\u{fc}a on"));
+        let (long, deep) = ("a".repeat(5000), r"((\w{99}){99}){99}");
+        for bad in ["(", "[a", &long, deep, &r"(?i)\pL{9}".repeat(400)] {
+            assert!(customers_regex(bad).is_none(), "{bad}");
+        }
     }
 
     #[test]
@@ -92,6 +144,9 @@ mod tests {
         let user = Pattern::new(r"[\w+=,.@-]+\d\s?");
         assert!(user.matches("ann.b-c_1 ") && user.matches("a9"));
         assert!(!user.matches("j\u{fc}rgen1") && !user.matches("a\u{663}"));
+        let strange = Pattern::new(r"[^\W_]\D\S+");
+        assert!(strange.matches("a\u{663}\u{a0}\u{fc}"));
+        assert!(!strange.matches("\u{fc}ab") && !strange.matches("a1b"));
         assert!(Pattern::new(r"[\p{L}\p{Z}\p{N}_.:/=+\-@]+").matches("Zürich 1"));
     }
 }

@@ -193,6 +193,9 @@ fn a_rules_pattern_is_no_longer_than_the_quota_says() {
         let text = "The requested resource exceeds the maximum number allowed.";
         let too_long = ("LimitExceededException".to_owned(), text.to_owned());
         assert_eq!(house.call::<PutRule>(rule(2049)).await.unwrap_err(), too_long);
+        // it is looked at before the pattern is read
+        let broken = json!({"Name": "r", "EventPattern": "{".repeat(2049)});
+        assert_eq!(house.call::<PutRule>(broken).await.unwrap_err(), too_long);
     });
 }
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use haar_ecs_contract::model::LogConfiguration;
+use haar_wire::customers_regex;
 use regex::Regex;
 
 /// Where and how a container's output becomes events.
@@ -12,8 +13,8 @@ pub(crate) struct AwsLogs {
     pub(crate) region: String,
     pub(crate) stream_prefix: Option<String>,
     pub(crate) create_group: bool,
-    /// A line that matches begins an event; the lines after it belong to it.
-    pub(crate) begins: Option<Regex>,
+    /// A line that matches it begins an event; the lines after it belong to it.
+    begins: Option<String>,
     /// Its `mode` is `blocking`; where it is told.
     blocks: Option<bool>,
     /// `max-buffer-size`.
@@ -53,7 +54,7 @@ impl AwsLogs {
                         'true', else omit option.";
             return Err(text.to_owned());
         }
-        Self::read(configuration).map(drop)
+        Self::read(configuration)?.begins().map(drop)
     }
 
     /// Reads the options; the error is AWS's.
@@ -88,6 +89,14 @@ impl AwsLogs {
         })
     }
 
+    /// What a line that begins an event matches; the error is of the kind of AWS's. Making it may
+    /// take milliseconds: it is made when a definition is checked and when a log begins.
+    pub(crate) fn begins(&self) -> Result<Option<Regex>, String> {
+        let Some(source) = &self.begins else { return Ok(None) };
+        let unread = || format!("Log driver awslogs cannot read the multiline pattern '{source}'.");
+        customers_regex(source).map(Some).ok_or_else(unread)
+    }
+
     /// Output that waits for its log, and what comes beyond is lost; `None`: all of it waits.
     /// `blocks_usually` counts where the definition names no mode.
     pub(crate) fn buffer_bytes(&self, blocks_usually: bool) -> Option<u64> {
@@ -103,19 +112,15 @@ impl AwsLogs {
     }
 }
 
-fn beginning(pattern: Option<String>, format: Option<String>) -> Result<Option<Regex>, String> {
-    let source = match (pattern, format) {
-        (None, None) => return Ok(None),
+fn beginning(pattern: Option<String>, format: Option<String>) -> Result<Option<String>, String> {
+    match (pattern, format) {
         (Some(_), Some(_)) => {
             let text = "Log driver awslogs options 'awslogs-datetime-format' and \
                         'awslogs-multiline-pattern' cannot be configured at the same time.";
-            return Err(text.to_owned());
+            Err(text.to_owned())
         }
-        (Some(pattern), None) => pattern,
-        (None, Some(format)) => date_pattern(&format),
-    };
-    let unread = |_| format!("Log driver awslogs cannot read the multiline pattern '{source}'.");
-    Regex::new(&source).map(Some).map_err(unread)
+        (pattern, format) => Ok(pattern.or_else(|| format.as_deref().map(date_pattern))),
+    }
 }
 
 /// A strftime format as a regular expression.
@@ -200,7 +205,7 @@ mod tests {
     #[test]
     fn a_date_begins_an_event() {
         let logs = read(&[("awslogs-datetime-format", r"\[%b %d, %Y %H:%M:%S\]")]);
-        let begins = logs.unwrap().begins.unwrap();
+        let begins = logs.unwrap().begins().unwrap().unwrap();
         assert!(begins.is_match(r"\[Jan 31, 2026 09:30:00\] begun"));
         assert!(!begins.is_match("    at line 7"));
         let both = [("awslogs-datetime-format", "%Y"), ("awslogs-multiline-pattern", "x")];

@@ -65,7 +65,7 @@ impl Shipper {
             task: task.clone(),
             container: container.to_owned(),
             stream,
-            lines: Lines::new(logs.begins),
+            lines: Lines::new(logs.begins().ok()?),
             next: kept.map_or(0, |row| row.position),
             mark: None,
             known: None,

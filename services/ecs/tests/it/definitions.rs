@@ -154,6 +154,10 @@ fn options_that_a_log_driver_does_not_know_are_refused() {
         with("awslogs-create-group", "false"),
         "Log driver awslogs option 'awslogs-create-group' should only be set to 'true', else omit",
     );
+    for pattern in ["(open", r"((\w{99}){99}){99}"] {
+        let text = "Log driver awslogs cannot read the multiline pattern";
+        refused(with("awslogs-multiline-pattern", pattern), text);
+    }
 }
 
 #[test]

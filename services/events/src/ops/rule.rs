@@ -38,11 +38,11 @@ impl Command<PutRule> for Events {
         let bus = find_bus(tx, call, input.event_bus_name.as_deref())?.key.clone();
         let pattern = input.event_pattern.filter(|text| !text.is_empty());
         let schedule = input.schedule_expression.filter(|text| !text.is_empty());
-        check_cause(pattern.as_deref(), schedule.as_deref(), bus.is_default())?;
         let limit = self.doors.settings.quotas.limit(&PATTERN_SIZE, &call.account, &call.region);
         if pattern.as_ref().is_some_and(|text| text.chars().count() as u64 > limit) {
             return Err(too_many());
         }
+        check_cause(pattern.as_deref(), schedule.as_deref(), bus.is_default())?;
         if let Some(role_arn) = &input.role_arn {
             self.may_pass(call, tx, role_arn)?;
         }

@@ -46,6 +46,7 @@ fn regular_expressions_match_anywhere() {
     check("%AUTHORIZED%", &["UNAUTHORIZED x"], &["authorized"]);
     check("%colou?r%", &["color", "the colour"], &["colr"]);
     check(r"%10\.10\.0\.[0-9]{1,3}%", &["from 10.10.0.12"], &["10a10.0.1"]);
+    check(r"%a.c\d%", &["abc1", "a\u{fc}c2"], &["ac1", "abc\u{663}"]);
     check("-%^START%", &["END"], &["START x"]);
     assert!(matches!(refuse("%(a)%"), PatternError::Regex(_)));
     assert_eq!(refuse("%a% %b% %c%"), PatternError::TooManyRegexes);

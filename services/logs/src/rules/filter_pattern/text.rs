@@ -47,8 +47,8 @@ impl TextMatcher {
         if source.is_empty() || !source.chars().all(allowed) {
             return Err(PatternError::Regex(source.to_owned()));
         }
-        let built = regex::RegexBuilder::new(source).size_limit(1 << 20).unicode(false).build();
-        built.map(Self::Regex).map_err(|_| PatternError::Regex(source.to_owned()))
+        let built = haar_wire::customers_regex(source).map(Self::Regex);
+        built.ok_or_else(|| PatternError::Regex(source.to_owned()))
     }
 
     /// Whether all of `value` matches (a regular expression may match any part of it).
