@@ -120,19 +120,25 @@ fn cbor_ends_where_its_map_ends() {
 
 #[test]
 fn items_that_hold_nothing_are_not_kept_by_the_million() {
-    let empty = |member: &[u8], item: &[u8]| {
+    let empty = |member: &[u8], count: usize| {
         let key = [&[0x60 + member.len() as u8], member].concat();
-        [b"\xA2\x69Namespace\x61n", &key[..], b"\x9F", &item.repeat(2 << 20), b"\xFF"].concat()
+        [b"\xA2\x69Namespace\x61n", &key[..], b"\x9F", &b"\xA0".repeat(count), b"\xFF"].concat()
     };
     let many = "the input holds too many items for its size";
-    let answer = send(&TARGETS[4], &empty(b"EntityMetricData", b"\xA0"));
+    let answer = send(&TARGETS[4], &empty(b"EntityMetricData", 700_000));
     assert_eq!(
         (&answer["error"], &answer["message"]),
         (&"SerializationException".into(), &many.into())
     );
 
+    let containers = "{},".repeat(40_000);
+    let json = format!(r#"{{"family": "f", "containerDefinitions": [{containers}{{}}]}}"#);
+    let ecs = "AmazonEC2ContainerServiceV20141113.RegisterTaskDefinition";
+    let answer = send(&("POST", "/", "application/x-amz-json-1.1", ecs), json.as_bytes());
+    assert_eq!(answer["message"], many);
+
     // what lacks something is told as ever: the first hundred, and nothing is kept of the rest
-    let lacking = send(&TARGETS[4], &empty(b"MetricData", b"\xA0"));
+    let lacking = send(&TARGETS[4], &empty(b"MetricData", 100_000));
     assert_eq!(lacking["error"], "MissingRequiredParameterException");
     assert_eq!(lacking["message"].as_str().unwrap().lines().count(), 100);
 
@@ -253,6 +259,23 @@ fn who_names_an_operation_by_nothing_that_is_read_is_answered_as_forms_are() {
         let refusal = haar_wire::detect(&catalogue, &parts, &body).unwrap_err();
         let answer = refusal.response(&haar_types::RequestId::new("id"));
         assert_eq!(answer.headers()["content-type"], kind, "{host}{url}");
+    }
+}
+
+#[test]
+fn who_does_not_say_their_json_hears_the_services_own() {
+    let cloudwatch = "GraniteServiceVersion20100801.ListMetrics";
+    for (kind, target, protocol) in [
+        ("application/json", cloudwatch, "Json10"),
+        ("nonsense", cloudwatch, "Json10"),
+        ("application/x-amz-json-1.1", cloudwatch, "Json11"),
+        ("", "DynamoDB_20120810.ListTables", "Json10"),
+        ("text/plain", "AmazonSQS.ListQueues", "Json10"),
+        ("application/json", "Logs_20140328.DescribeLogGroups", "Json11"),
+        ("application/x-amz-json-1.0; charset=utf-8", "AmazonSSM.DescribeParameters", "Json10"),
+    ] {
+        let answer = send(&("POST", "/", kind, target), b"{}");
+        assert_eq!(answer["protocol"], protocol, "{kind} {target}");
     }
 }
 

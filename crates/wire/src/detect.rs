@@ -163,15 +163,18 @@ fn detect_target(catalogue: &Catalogue, parts: &Parts) -> Option<Result<Route, R
     }
     let (prefix, name) = target.rsplit_once('.').unwrap_or(("", target));
     let kind = header(parts, "content-type");
-    let protocol = match kind.split(';').next().unwrap_or_default().trim() {
-        "application/x-amz-json-1.0" => Protocol::Json10,
-        "application/x-amz-cbor-1.1" => Protocol::Cbor11,
-        _ => Protocol::Json11,
-    };
     let service = catalogue.services().find(|service| {
         let json = service.speaks(Protocol::Json10) || service.speaks(Protocol::Json11);
         json && service.target_prefix == Some(prefix)
     });
+    let protocol = match kind.split(';').next().unwrap_or_default().trim() {
+        "application/x-amz-json-1.0" => Protocol::Json10,
+        "application/x-amz-json-1.1" => Protocol::Json11,
+        "application/x-amz-cbor-1.1" => Protocol::Cbor11,
+        // who does not say it is answered in the service's own version
+        _ if service.is_some_and(|service| service.speaks(Protocol::Json10)) => Protocol::Json10,
+        _ => Protocol::Json11,
+    };
     Some(by_name(service, protocol, name, Params::new()))
 }
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod codec;
 pub(crate) mod definition;
+pub(crate) mod encryption;
 pub(crate) mod expression;
 pub(crate) mod key_bytes;
 pub(crate) mod key_condition;

@@ -15,8 +15,8 @@ pub(crate) use caller::Caller;
 pub(crate) use capture::Capture;
 pub(crate) use stream::{StreamKey, StreamRow};
 pub(crate) use table::{
-    Billing, Index, Policy, Recovery, Restored, Sse, SseUpdate, Stream, TableKey, TableRow,
-    Throughput, Ttl,
+    Billing, Index, Policy, Recovery, Restored, Sse, SseChanges, SseUpdate, Stream, TableKey,
+    TableRow, Throughput, Ttl,
 };
 pub(crate) use transfer::{ExportRow, Failure, ImportCounts, ImportRow, TransferKey};
 

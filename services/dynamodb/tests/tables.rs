@@ -395,3 +395,40 @@ async fn a_tables_encryption_changes_while_it_stays_active() {
     assert_eq!(settle().await, Value::Null);
     house.ok::<DeleteTable>(json!({ "TableName": "tab" })).await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fifth_change_of_encryption_in_a_day_waits_for_six_hours() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    let begin = house.doors.clock.now();
+    let change = async |number: i32| {
+        let key = format!("arn:aws:kms:us-east-1:000000000000:key/k{number}");
+        let spec = json!({ "Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": key });
+        let input = json!({ "TableName": "tab", "SSESpecification": spec });
+        let answer = house.call::<UpdateTable>(input).await;
+        house.pass(Duration::from_secs(60)).await;
+        answer.map(drop)
+    };
+    for number in 1..=4 {
+        change(number).await.unwrap();
+    }
+    let (code, text) = change(5).await.unwrap_err();
+    assert_eq!(code, "LimitExceededException");
+    assert!(text.starts_with("Subscriber limit exceeded: Encryption mode changes are limited in the 24h window ending at "));
+    assert!(text.ends_with(
+        "Z. After the first 4 change, each subsequent change in the same window can be performed \
+         at most once every 21600 seconds. Number of updates today: 4"
+    ), "{text}");
+    for number in 5..=7 {
+        house.pass(Duration::from_secs(6 * 3600)).await;
+        change(number).await.unwrap();
+        change(99).await.unwrap_err();
+    }
+    let next_day = begin + Duration::from_secs(24 * 3600);
+    let left = next_day.0 - house.doors.clock.now().0;
+    house.pass(Duration::from_millis(left.unsigned_abs())).await;
+    for number in 8..=11 {
+        change(number).await.unwrap();
+    }
+    change(12).await.unwrap_err();
+}

@@ -132,6 +132,37 @@ async fn conditions_that_leave_out_an_attribute_are_refused() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn attributes_of_a_kind_share_the_bytes_of_a_key() {
+    let house = House::new();
+    house
+        .ok::<CreateTable>(table(json!([index(schema(
+            &["cup", "region"],
+            &["id", "bracket", "round"]
+        ))])))
+        .await;
+    house.active("matches").await;
+    let asked = |sizes: [usize; 4]| {
+        let condition = "cup = :c AND #region = :r AND id = :i AND begins_with(bracket, :b)";
+        let mut input = query(condition, json!({}));
+        for (name, size) in [":c", ":r", ":i", ":b"].into_iter().zip(sizes) {
+            input["ExpressionAttributeValues"][name] = json!({ "S": "x".repeat(size) });
+        }
+        house.call::<Query>(input)
+    };
+    asked([2000, 48, 1000, 24]).await.unwrap();
+    let refused =
+        |text: &str| invalid(&format!("One or more parameter values were invalid: {text}"));
+    assert_eq!(
+        asked([2000, 49, 1000, 24]).await,
+        refused("Size of hashkey has exceeded the maximum size limit of2048 bytes")
+    );
+    assert_eq!(
+        asked([2000, 48, 1000, 25]).await,
+        refused("Aggregated size of all range keys has exceeded the size limit of 1024 bytes")
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn pages_of_such_an_index_go_on_behind_their_last_key() {
     let house = House::new();
     house.ok::<CreateTable>(table(json!([by_round()]))).await;

@@ -385,6 +385,33 @@ async fn endpoints_bring_routes_and_interfaces_and_take_them_away() {
     let s3 = lists.iter().find(|it| it.prefix_list_name.as_deref().unwrap().ends_with(".s3"));
     assert_eq!(route.destination_prefix_list_id, s3.unwrap().prefix_list_id);
 
+    let one = DescribeManagedPrefixListsRequest { max_results: Some(1), ..Default::default() };
+    let first = house.ok::<DescribeManagedPrefixLists>(one.clone()).await;
+    let rest = DescribeManagedPrefixListsRequest { next_token: first.next_token, ..one };
+    let second = house.ok::<DescribeManagedPrefixLists>(rest).await.prefix_lists.unwrap();
+    let first = first.prefix_lists.unwrap();
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_ne!(first[0].prefix_list_id, second[0].prefix_list_id);
+    let all = GetManagedPrefixListEntriesRequest {
+        prefix_list_id: route.destination_prefix_list_id.clone().unwrap(),
+        ..Default::default()
+    };
+    let whole = house.ok::<GetManagedPrefixListEntries>(all.clone()).await.entries.unwrap();
+    let (mut paged, mut next_token) = (Vec::new(), None);
+    loop {
+        let input =
+            GetManagedPrefixListEntriesRequest { max_results: Some(1), next_token, ..all.clone() };
+        let page = house.ok::<GetManagedPrefixListEntries>(input).await;
+        assert_eq!(page.entries.as_ref().unwrap().len(), 1);
+        paged.extend(page.entries.unwrap());
+        next_token = page.next_token;
+        if next_token.is_none() {
+            break;
+        }
+    }
+    assert!(whole.len() > 1);
+    assert_eq!(paged, whole);
+
     let subnets = house.default_subnets().await;
     let ids = subnets.iter().filter_map(|it| it.subnet_id.clone()).take(2).collect();
     let interface = CreateVpcEndpointRequest {

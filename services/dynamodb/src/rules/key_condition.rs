@@ -137,16 +137,16 @@ pub(crate) fn of_parts(parts: Vec<Part>, schema: &KeySchema) -> Result<KeyCondit
             return Err(unsupported());
         };
         check_type(part, &hash)?;
-        check_hash_size(&hash)?;
         hashes.push(hash);
     }
+    check_hash_size(&hashes.iter().collect::<Vec<_>>())?;
     let (mut equal, mut range) = (Vec::new(), None);
     for part in schema.ranges() {
         if given.is_empty() {
             break;
         }
         let condition = given.remove(&part.name).ok_or_else(|| missed(&part.name))?;
-        check_range(part, &condition)?;
+        check_range(part, &equal, &condition)?;
         match condition {
             RangeCondition::Compare(Comparator::Equal, value) => equal.push(value),
             // nothing is asked of what comes behind a stretch
@@ -175,15 +175,20 @@ fn check_type(part: &KeyPart, value: &Attr) -> Result<(), AwsError> {
     Ok(())
 }
 
-fn check_range(part: &KeyPart, condition: &RangeCondition) -> Result<(), AwsError> {
-    let check = |value: &Attr| {
+/// Checks what is asked of an attribute of a sort key, of which those before are asked `equal`.
+fn check_range(part: &KeyPart, equal: &[Attr], condition: &RangeCondition) -> Result<(), AwsError> {
+    let check_size = |value| {
+        let all: Vec<&Attr> = equal.iter().chain([value]).collect();
+        check_range_size(&all)
+    };
+    let check = |value| {
         check_type(part, value)?;
-        check_range_size(value)
+        check_size(value)
     };
     match condition {
         RangeCondition::Compare(_, value) => check(value),
         RangeCondition::BeginsWith(value) => match value.kind() == part.kind() {
-            true => check_range_size(value),
+            true => check_size(value),
             false => Err(invalid_parameter("Condition parameter type does not match schema type")),
         },
         RangeCondition::Between(low, high) => {

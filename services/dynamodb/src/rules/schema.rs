@@ -155,10 +155,10 @@ impl KeySchema {
 
     fn check_sizes(&self, item: &Item) -> Result<(), AwsError> {
         if let Some(hash) = item.get(&self.hash.name) {
-            check_hash_size(hash)?;
+            check_hash_size(&[hash])?;
         }
         match self.range.as_ref().and_then(|range| item.get(&range.name)) {
-            Some(range) => check_range_size(range),
+            Some(range) => check_range_size(&[range]),
             None => Ok(()),
         }
     }
@@ -209,9 +209,9 @@ fn check_index_parts<'k>(
     Ok(())
 }
 
-/// Refuses a partition key that is too long, also where nothing is written.
-pub(crate) fn check_hash_size(value: &Attr) -> Result<(), AwsError> {
-    match value.extent().is_some_and(|size| size > HASH_BYTES_MAX) {
+/// Refuses a partition key whose attributes together are too long, also where nothing is written.
+pub(crate) fn check_hash_size(values: &[&Attr]) -> Result<(), AwsError> {
+    match total(values) > HASH_BYTES_MAX {
         true => Err(invalid_parameter(format!(
             "Size of hashkey has exceeded the maximum size limit of{HASH_BYTES_MAX} bytes"
         ))),
@@ -219,15 +219,19 @@ pub(crate) fn check_hash_size(value: &Attr) -> Result<(), AwsError> {
     }
 }
 
-/// Refuses a sort key that is too long.
-pub(crate) fn check_range_size(value: &Attr) -> Result<(), AwsError> {
-    match value.extent().is_some_and(|size| size > RANGE_BYTES_MAX) {
+/// Refuses a sort key whose attributes together are too long.
+pub(crate) fn check_range_size(values: &[&Attr]) -> Result<(), AwsError> {
+    match total(values) > RANGE_BYTES_MAX {
         true => Err(invalid_parameter(format!(
             "Aggregated size of all range keys has exceeded the size limit of {RANGE_BYTES_MAX} \
              bytes"
         ))),
         false => Ok(()),
     }
+}
+
+fn total(values: &[&Attr]) -> usize {
+    values.iter().filter_map(|value| value.extent()).sum()
 }
 
 fn typed<'i>(item: &'i Item, part: &KeyPart) -> Option<&'i Attr> {

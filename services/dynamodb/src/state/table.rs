@@ -42,6 +42,8 @@ pub(crate) struct TableRow {
     /// The encryption that it is on its way to.
     #[serde(default)]
     pub(crate) sse_update: Option<SseUpdate>,
+    #[serde(default)]
+    pub(crate) sse_changes: SseChanges,
     /// The resource policy and its revision.
     pub(crate) policy: Option<Policy>,
     pub(crate) recovery: Option<Recovery>,
@@ -129,6 +131,15 @@ pub(crate) struct Sse {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct SseUpdate {
     pub(crate) to: Option<Sse>,
+}
+
+/// How often encryption was asked to change of late.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SseChanges {
+    /// When it was last.
+    pub(crate) last_at: Option<Timestamp>,
+    /// Changes of the table's day of `last_at`.
+    pub(crate) count: i64,
 }
 
 /// A resource policy.

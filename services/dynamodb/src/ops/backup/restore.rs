@@ -22,7 +22,7 @@ use crate::ops::table::create::{mint, on_demand, sse};
 use crate::refusal::invalid;
 use crate::render;
 use crate::rules::definition::{check_name, throughput};
-use crate::state::{Restored, TableRow, Throughput, Ttl};
+use crate::state::{Restored, SseChanges, TableRow, Throughput, Ttl};
 
 /// What is to be another in the restored table.
 struct Overrides {
@@ -195,6 +195,7 @@ fn restored_row(
     row.has_past = false;
     row.is_importing = false;
     row.sse_update = None;
+    row.sse_changes = SseChanges::default();
     row.captures.clear();
     if let Some(mode) = overrides.mode.or(overrides.throughput.as_ref().map(|_| row.billing.mode)) {
         let (read, write) = throughput(mode, overrides.throughput, None)?;

@@ -16,7 +16,9 @@ use crate::refusal::{in_use, invalid, invalid_parameter, no_global_tables};
 use crate::render;
 use crate::rules::definition::{self, Attributes};
 use crate::rules::schema::KeySchema;
-use crate::state::{Billing, Index, Policy, Sse, Stream, StreamRow, TableRow, Throughput, Ttl};
+use crate::state::{
+    Billing, Index, Policy, Sse, SseChanges, Stream, StreamRow, TableRow, Throughput, Ttl,
+};
 
 /// Global secondary indexes of a table at most.
 pub(super) const GLOBAL_INDEXES_MAX: usize = 20;
@@ -91,6 +93,7 @@ pub(crate) fn new_row(
         class_changed_at: None,
         sse: sse(call, input.sse_specification.as_ref()),
         sse_update: None,
+        sse_changes: SseChanges::default(),
         policy: input
             .resource_policy
             .clone()

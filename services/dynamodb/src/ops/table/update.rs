@@ -17,6 +17,7 @@ use crate::lookup::find_table;
 use crate::refusal::{in_use, invalid, invalid_parameter, limit, no_global_tables, no_resource};
 use crate::render;
 use crate::rules::definition::{self, throughput};
+use crate::rules::encryption::one_more;
 use crate::rules::throughput::changed;
 use crate::state::{SseUpdate, TableRow};
 
@@ -93,7 +94,9 @@ fn update_encryption(
             "Table is already encrypted with given KMSMasterKeyId. Use KMSMasterKeyId parameter if \
              you want to change Master Key"
         }
+        _ if row.sse_update.is_some() => return Ok(()), // the same once more
         _ => {
+            row.sse_changes = one_more(row.sse_changes, row.created_at, call.now)?;
             row.sse_update = Some(SseUpdate { to });
             return Ok(());
         }
