@@ -1,18 +1,53 @@
 //! What becomes of events as they are written: letters to subscribers, values of metrics.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_courier::Staged;
 use haar_kv::Batch;
 use haar_ledger::Snapshot;
 use haar_types::Timestamp;
+use parking_lot::Mutex;
 
 use crate::events::StreamId;
 use crate::rules::embedded;
 use crate::rules::filter_pattern::FilterPattern;
 use crate::rules::position::Position;
 use crate::sink::Sink;
-use crate::state::{MetricFilterRow, StreamKey, SubscriptionRow, Transformation, filters_of};
+use crate::state::{
+    GroupKey, MetricFilterRow, StreamKey, SubscriptionRow, Transformation, filters_of,
+};
 use crate::subscription::{Subscribed, SubscribedEvent};
+
+/// Patterns that are kept at most; each has a MiB or two at worst.
+const PATTERNS_MAX: usize = 64;
+
+/// Patterns with regular expressions, which take longer to read than events to match, by their
+/// texts.
+#[derive(Default)]
+pub(crate) struct Patterns(Mutex<BTreeMap<String, Arc<FilterPattern>>>);
+
+impl Patterns {
+    /// A filter's pattern; it was read when the filter was put.
+    fn read(&self, text: &str) -> Option<Arc<FilterPattern>> {
+        if let Some(known) = self.0.lock().get(text) {
+            return Some(Arc::clone(known));
+        }
+        let pattern = Arc::new(FilterPattern::parse(text).ok()?);
+        if pattern.has_regex() {
+            let mut kept = self.0.lock();
+            if kept.len() >= PATTERNS_MAX {
+                kept.clear();
+            }
+            kept.insert(text.to_owned(), Arc::clone(&pattern));
+        }
+        Some(pattern)
+    }
+}
+
+/// A subscription filter with its pattern.
+pub(crate) type Subscription = (Arc<SubscriptionRow>, Arc<FilterPattern>);
 
 /// Events that come into a stream, with their places.
 pub(crate) struct Came<'a> {
@@ -21,18 +56,25 @@ pub(crate) struct Came<'a> {
 }
 
 impl Sink {
+    /// A group's subscription filters, read before anybody waits for what they pass on.
+    pub(crate) fn subscriptions(&self, snapshot: &Snapshot, group: &GroupKey) -> Vec<Subscription> {
+        let filters = filters_of::<SubscriptionRow>(snapshot, group);
+        filters
+            .filter_map(|filter| Some((Arc::clone(&filter), self.patterns.read(&filter.pattern)?)))
+            .collect()
+    }
+
     /// Passes on what the group's filters match. Letters go into the events' own batch.
     pub(crate) fn pass_on(
         &self,
         batch: &mut Batch,
-        snapshot: &Snapshot,
+        subscriptions: &[Subscription],
         (stream, id): (&StreamKey, StreamId),
         came: &Came<'_>,
     ) -> Staged {
         let Some(courier) = self.courier.get() else { return Staged::default() };
         let mut letters = Vec::new();
-        for filter in filters_of::<SubscriptionRow>(snapshot, &stream.group) {
-            let Ok(pattern) = FilterPattern::parse(&filter.pattern) else { continue };
+        for (filter, pattern) in subscriptions {
             let all = came.events.iter().zip(came.positions);
             let matching = all.filter(|((_, message), _)| pattern.matches(message)).map(
                 |((timestamp, message), position)| SubscribedEvent {
@@ -41,7 +83,7 @@ impl Sink {
                     message: message.clone(),
                 },
             );
-            letters.extend(Subscribed::letters(&filter, &stream.name, matching));
+            letters.extend(Subscribed::letters(filter, &stream.name, matching));
         }
         courier.stage(batch, letters)
     }
@@ -87,7 +129,7 @@ impl Sink {
         now: Timestamp,
     ) {
         let Some(metrics) = self.peeks.get::<dyn MetricSink>() else { return };
-        let Ok(pattern) = FilterPattern::parse(&filter.pattern) else { return };
+        let Some(pattern) = self.patterns.read(&filter.pattern) else { return };
         let matching = || events.iter().filter(|(_, message)| pattern.matches(message));
         for one in &filter.transformations {
             let mut is_any = false;

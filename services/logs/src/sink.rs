@@ -16,7 +16,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify};
 
 use crate::events::{EventStore, StreamId};
 use crate::fault::Fault;
-use crate::filtering::Came;
+use crate::filtering::{Came, Patterns};
 use crate::state::{GroupKey, GroupRow, StreamKey, StreamRow};
 use crate::tail::{Arrived, Tail};
 
@@ -37,6 +37,7 @@ pub(crate) struct Sink {
     pub(crate) peeks: Peeks,
     /// Carries what subscription filters pass on. Set once the room has started.
     pub(crate) courier: OnceLock<Courier>,
+    pub(crate) patterns: Patterns,
     pending: Mutex<Pending>,
     arrived: Notify,
     /// Held by who flushes: the next reader waits until lines on their way are there.
@@ -106,6 +107,7 @@ impl Sink {
             events,
             peeks: doors.peeks.clone(),
             courier: OnceLock::new(),
+            patterns: Patterns::default(),
             tail: Tail::default(),
             pending: Mutex::default(),
             arrived: Notify::new(),
@@ -165,8 +167,9 @@ impl Sink {
         now: Timestamp,
     ) -> Result<(), Fault> {
         let snapshot = self.ledger.snapshot();
+        let subscriptions = self.subscriptions(&snapshot, &key.group);
         let staged = self.events.append(id, &events, now, |batch, positions| {
-            self.pass_on(batch, &snapshot, (key, id), &Came { events: &events, positions })
+            self.pass_on(batch, &subscriptions, (key, id), &Came { events: &events, positions })
         })?;
         self.measure(&snapshot, key, &events, now);
         if let Some(courier) = self.courier.get() {

@@ -398,6 +398,30 @@ async fn metric_filters_make_values_of_what_they_match() {
     assert_eq!(gone.0, "ResourceNotFoundException");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_filter_with_a_regular_expression_counts_in_every_put_as_it_reads_then() {
+    let house = House::new();
+    let seen = Arc::new(Seen::default());
+    house.doors.peeks.offer::<dyn MetricSink>(Arc::clone(&seen) as Arc<dyn MetricSink>);
+    group_with_stream(&house).await;
+    let filter = |pattern: &str| {
+        let value = json!({ "metricName": "slow", "metricNamespace": "app", "metricValue": "1" });
+        json!({ "logGroupName": "/app", "filterName": "slow", "filterPattern": pattern,
+            "metricTransformations": [value] })
+    };
+    let counts = async |line: &str| {
+        put(&house, "one", &[(house.now(), line)]).await.unwrap();
+        std::mem::take(&mut *seen.0.lock()).len()
+    };
+    house.ok::<PutMetricFilter>(filter(r"%took \d{4}.ms%")).await;
+    assert_eq!(counts("took 1200\u{a0}ms").await, 1);
+    assert_eq!(counts("took 120 ms").await, 0);
+    assert_eq!(counts("took 5000 ms").await, 1);
+    house.ok::<PutMetricFilter>(filter(r"%took \d{3}.ms%")).await;
+    assert_eq!(counts("took 120 ms").await, 1);
+    assert_eq!(counts("took 5000 ms").await, 0);
+}
+
 #[tokio::test]
 async fn metrics_that_are_embedded_in_events_are_recorded() {
     let house = House::new();

@@ -18,7 +18,7 @@ use fields::Fields;
 use json::Condition;
 use terms::Terms;
 
-/// Most regular expressions in one pattern.
+/// Most regular expressions in one pattern; more are not even read.
 const REGEX_COUNT_MAX: usize = 2;
 
 /// A parsed filter pattern.
@@ -38,16 +38,12 @@ impl FilterPattern {
     /// Reads a pattern as a customer writes it.
     pub(crate) fn parse(pattern: &str) -> Result<Self, PatternError> {
         let trimmed = pattern.trim();
-        let parsed = match trimmed.bytes().next() {
+        Ok(match trimmed.bytes().next() {
             None => Self::All,
             Some(b'{') => Self::Json(json::parse(trimmed)?),
             Some(b'[') => Self::Fields(fields::parse(trimmed)?),
             Some(_) => Self::Terms(terms::parse(trimmed)?),
-        };
-        if parsed.regex_count() > REGEX_COUNT_MAX {
-            return Err(PatternError::TooManyRegexes);
-        }
-        Ok(parsed)
+        })
     }
 
     /// Whether an event with this message matches.
@@ -81,13 +77,15 @@ impl FilterPattern {
         }
     }
 
-    fn regex_count(&self) -> usize {
-        match self {
+    /// Whether it holds a regular expression: such a pattern takes longer to read.
+    pub(crate) fn has_regex(&self) -> bool {
+        let count = match self {
             Self::All => 0,
             Self::Terms(terms) => terms.regex_count(),
             Self::Json(condition) => condition.regex_count(),
             Self::Fields(fields) => fields.regex_count(),
-        }
+        };
+        count > 0
     }
 }
 

@@ -56,6 +56,10 @@ pub(crate) fn tokens(text: &str) -> Result<Vec<Token>, PatternError> {
     while let Some(token) = lexer.next()? {
         tokens.push(token);
     }
+    let regexes = tokens.iter().filter(|token| matches!(token, Token::Regex(_)));
+    if regexes.count() > super::REGEX_COUNT_MAX {
+        return Err(PatternError::TooManyRegexes);
+    }
     Ok(tokens)
 }
 

@@ -42,6 +42,9 @@ pub(crate) fn parse(pattern: &str) -> Result<Terms, PatternError> {
         let body = if matches!(first, '?' | '-') { &rest[1..] } else { rest };
         let (term, behind) = term(body)?;
         list.push(term);
+        if terms.regex_count() > super::REGEX_COUNT_MAX {
+            return Err(PatternError::TooManyRegexes);
+        }
         rest = behind.trim_start();
     }
     Ok(terms)

@@ -50,6 +50,9 @@ fn regular_expressions_match_anywhere() {
     check("-%^START%", &["END"], &["START x"]);
     assert!(matches!(refuse("%(a)%"), PatternError::Regex(_)));
     assert_eq!(refuse("%a% %b% %c%"), PatternError::TooManyRegexes);
+    // what is too many is not read
+    assert_eq!(refuse("%a% %b% %c% %(%"), PatternError::TooManyRegexes);
+    assert_eq!(refuse("[a=%a%, b=%b%, c=%(%]"), PatternError::TooManyRegexes);
 }
 
 #[test]
