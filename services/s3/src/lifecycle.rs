@@ -82,7 +82,7 @@ impl Sweep<'_> {
                 let expiration = rule.expiration.as_ref();
                 let said = expiration.and_then(|it| it.expired_object_delete_marker) == Some(true);
                 let past = expires_at(rule, newest.modified_at).is_some_and(|at| at <= self.at);
-                key.starts_with(prefix_of(rule)) && (said || past)
+                said && key.starts_with(prefix_of(rule)) || past && fits(rule, seen)
             };
             let is_alone = || {
                 let place = place(self.row.id, key);
@@ -131,7 +131,7 @@ impl Sweep<'_> {
         seen: &Record,
         fate: Fate,
     ) -> Result<Option<(Record, Happening)>, AwsError> {
-        let Some(mut newest) = change.newest()?.filter(|now| now.sequence == seen.sequence) else {
+        let Some(mut newest) = change.newest()?.filter(|now| is_as(now, seen)) else {
             return Ok(None); // somebody wrote meanwhile
         };
         match fate {
@@ -175,17 +175,10 @@ impl Sweep<'_> {
                     && due(since, asked.noncurrent_days.unwrap_or(0)) <= self.at
             });
             if is_due && refuse_locked(record, self.at, false).is_ok() {
-                self.change(key, |change, _| {
-                    Ok(match change.delete_version(record.shown_id(), false)? {
-                        Deleted::Version(gone) => Some((*gone, Happening::LifecycleDelete)),
-                        _ => None,
-                    })
-                })?;
+                self.change(key, |change, _| let_go(change, record))?;
             } else if let Some(class) = self.moved_older(&rules, key, (position, record)) {
                 self.change(key, |change, _| {
-                    let found = change.find(Some(record.shown_id()))?;
-                    let same = |found: &Record| found.sequence == record.sequence;
-                    let Some(mut record) = found.filter(same) else { return Ok(None) };
+                    let Some(mut record) = still_older(change, record)? else { return Ok(None) };
                     move_to(change, &mut record, class)?;
                     Ok(Some((record, Happening::LifecycleTransition)))
                 })?;
@@ -264,6 +257,31 @@ impl Sweep<'_> {
     }
 }
 
+/// True for the very version that rules were held against.
+fn is_as(now: &Record, seen: &Record) -> bool {
+    now.sequence == seen.sequence && now.manner.tags == seen.manner.tags
+}
+
+/// An older version as it is now; `None` where it came up since it was seen, or is another.
+fn still_older(change: &Change<'_>, seen: &Record) -> Result<Option<Record>, AwsError> {
+    if change.newest()?.is_none_or(|newest| newest.sequence == seen.sequence) {
+        return Ok(None);
+    }
+    Ok(change.find(Some(seen.shown_id()))?.filter(|now| is_as(now, seen)))
+}
+
+/// Deletes an older version, where it still is one and nobody locked it meanwhile.
+fn let_go(change: &mut Change<'_>, seen: &Record) -> Result<Option<(Record, Happening)>, AwsError> {
+    let older = still_older(change, seen)?;
+    let Some(older) = older.filter(|now| refuse_locked(now, change.now, false).is_ok()) else {
+        return Ok(None);
+    };
+    Ok(match change.delete_version(older.shown_id(), false)? {
+        Deleted::Version(gone) => Some((*gone, Happening::LifecycleDelete)),
+        _ => None,
+    })
+}
+
 /// Moves a version to another class; a copy that was restored of it goes.
 fn move_to(
     change: &mut Change<'_>,
@@ -273,4 +291,90 @@ fn move_to(
     record.manner.headers.storage_class = Some(class);
     record.restore = None;
     change.rewrite(record)
+}
+
+#[cfg(test)]
+mod tests {
+    use haar_clock::IdSource;
+    use haar_kv::Kv;
+    use haar_ledger::Ledger;
+    use haar_s3_contract::model::BucketVersioningStatus::{self, Enabled, Suspended};
+    use haar_types::{AccountId, Region};
+
+    use super::*;
+    use crate::store::{Held, Store};
+
+    struct Bench {
+        store: Store,
+        ledger: Ledger,
+        row: BucketRow,
+    }
+
+    impl Bench {
+        fn new() -> Self {
+            let (account, region) = (AccountId::default(), Region::default());
+            let row = BucketRow::new("bbb".to_owned(), 1, account, region, Timestamp(0));
+            let ledger = Ledger::ephemeral(crate::tables());
+            ledger.write(|tx| tx.put(row.clone())).early().unwrap();
+            let store = Store::open(&Kv::ephemeral(), &IdSource::seeded(7)).unwrap();
+            Self { store, ledger, row }
+        }
+
+        fn change<T>(&self, work: impl FnOnce(&mut Change<'_>) -> Result<T, AwsError>) -> T {
+            let now = Timestamp(1_800_000_000_000);
+            self.store.change(&self.ledger, &self.row, "k", now, |change, _| work(change)).unwrap()
+        }
+
+        fn put(&self, versioning: Option<BucketVersioningStatus>) -> Record {
+            let held = Held::Blobs(Vec::new());
+            self.change(|change| change.put(versioning, Record::default(), held))
+        }
+
+        fn let_go(&self, seen: &Record) -> bool {
+            self.change(|change| let_go(change, seen)).is_some()
+        }
+
+        fn newest(&self) -> u64 {
+            self.store.newest(1, "k").unwrap().unwrap().sequence
+        }
+    }
+
+    #[test]
+    fn a_version_that_came_up_since_it_was_seen_stays() {
+        let bench = Bench::new();
+        let [first, second, third] = [(); 3].map(|()| bench.put(Some(Enabled)));
+        bench.change(|change| change.delete_version(third.shown_id(), false));
+        assert!(!bench.let_go(&second), "it is the newest again");
+        assert_eq!(bench.newest(), second.sequence);
+        assert!(bench.let_go(&first));
+        assert!(!bench.let_go(&first), "it is gone");
+    }
+
+    #[test]
+    fn a_null_version_that_was_written_anew_since_the_older_one_was_seen_stays() {
+        let bench = Bench::new();
+        let seen = bench.put(None);
+        bench.put(Some(Enabled));
+        let anew = bench.put(Some(Suspended));
+        bench.put(Some(Enabled));
+        assert_eq!(seen.shown_id(), anew.shown_id());
+        assert!(!bench.let_go(&seen), "another has its id");
+        assert!(bench.let_go(&anew));
+    }
+
+    #[test]
+    fn a_version_that_was_locked_or_tagged_since_it_was_seen_stays() {
+        let bench = Bench::new();
+        let seen = bench.put(Some(Enabled));
+        bench.put(Some(Enabled));
+        let mut locked = seen.clone();
+        locked.manner.legal_hold = true;
+        bench.change(|change| change.rewrite(&locked));
+        assert!(!bench.let_go(&seen));
+        let mut tagged = seen.clone();
+        tagged.manner.tags = [("keep".to_owned(), "yes".to_owned())].into_iter().collect();
+        bench.change(|change| change.rewrite(&tagged));
+        assert!(!bench.let_go(&seen));
+        assert!(bench.let_go(&tagged));
+    }
 }

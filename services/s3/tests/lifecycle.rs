@@ -96,3 +96,19 @@ async fn an_upload_tells_when_it_is_given_up() {
     let named = json!({ "Bucket": "bbb", "Key": "p", "UploadId": begun["UploadId"] });
     assert_eq!(house.ok::<ListParts>(named).await["AbortDate"], begun["AbortDate"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_for_tags_takes_no_delete_marker() {
+    for (filter, left) in
+        [(json!({ "Tag": { "Key": "a", "Value": "b" } }), 1), (json!({ "Prefix": "k" }), 0)]
+    {
+        let house = house(json!([{
+            "ID": "x", "Status": "Enabled", "Filter": filter, "Expiration": { "Days": 1 },
+        }]))
+        .await;
+        house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+        house.pass(DAY * 3).await;
+        let listed = house.ok::<ListObjectVersions>(json!({ "Bucket": "bbb" })).await;
+        assert_eq!(listed["DeleteMarkers"].as_array().map_or(0, Vec::len), left);
+    }
+}
