@@ -66,6 +66,22 @@ def test_cloudwatch_names_missing_parameters_in_every_protocol(cloud):
     assert error.value.response["Error"]["Message"] == text
 
 
+def test_a_put_of_metrics_is_bounded_by_its_size(cloud):
+    client = cloud.client("cloudwatch", disable_request_compression=True)
+    packed = cloud.client("cloudwatch")  # gzip; what it holds counts
+    datum = {"MetricName": "m" * 255, "Value": 1.0, "Dimensions": [
+        {"Name": "d%d" % number + "n" * 250, "Value": "v" * 1000} for number in range(2)]}
+    client.put_metric_data(Namespace="wide", MetricData=[datum] * 350)
+    for one in (client, packed):
+        with pytest.raises(ClientError) as error:
+            one.put_metric_data(Namespace="wide", MetricData=[datum] * 400)
+        told = error.value.response
+        assert told["ResponseMetadata"]["HTTPStatusCode"] == 413
+        assert told["Error"]["Code"] == "RequestEntityTooLarge"
+        assert told["Error"]["Message"].startswith("Request size ")
+        assert told["Error"]["Message"].endswith(" exceeded 1048576 bytes")
+
+
 def test_bodies_that_do_not_parse(cloud):
     status, _, body = json_call(cloud, "logs", "Logs_20140328.CreateLogGroup", b"{not json")
     assert status == 400 and "SerializationException" in body["__type"]

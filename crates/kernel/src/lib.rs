@@ -39,6 +39,9 @@ pub mod targets;
 mod telemetry;
 mod visit;
 
+/// The head of a request, of which [`Room::examine`] and its kin are told.
+pub use http::request::Parts;
+
 pub use call::{Call, Principal, Signature, SignaturePlace, SignatureVersion};
 pub use data_key::DataKey;
 pub use doors::{DoorParts, Doors};

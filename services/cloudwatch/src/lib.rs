@@ -22,10 +22,10 @@ use std::sync::Arc;
 
 use haar_cloudwatch_contract::model::SERVICE;
 use haar_cloudwatch_contract::peek::MetricSink;
-use haar_kernel::{Call, Doors, Lanes, Room};
+use haar_kernel::{Call, Doors, Lanes, Parts, Room};
 use haar_kv::KvError;
 use haar_ledger::{Snapshot, Tables};
-use haar_wire::{OperationSchema, ServiceSchema, Shape, text_member};
+use haar_wire::{AwsError, OperationSchema, Route, ServiceSchema, Shape, text_member};
 
 use controllers::Sweeper;
 use store::MetricStore;
@@ -39,6 +39,14 @@ pub struct Cloudwatch {
 impl Room for Cloudwatch {
     fn service(&self) -> &'static ServiceSchema {
         &SERVICE
+    }
+
+    /// A `PutMetricData` that is too large; AWS docs: *CloudWatch API Reference > PutMetricData*.
+    fn examine(&self, route: &Route, _parts: &Parts, body: &[u8]) -> Result<(), AwsError> {
+        if route.operation.name == "PutMetricData" && body.len() > ops::PUT_BYTES_MAX {
+            return Err(refusal::too_large(body.len(), ops::PUT_BYTES_MAX));
+        }
+        Ok(())
     }
 
     /// AWS docs: *Service Authorization Reference > Amazon CloudWatch > Condition keys*.

@@ -4,3 +4,5 @@ mod data;
 mod list;
 mod put;
 mod statistics;
+
+pub(crate) use put::PUT_BYTES_MAX;

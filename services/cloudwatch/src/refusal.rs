@@ -12,6 +12,12 @@ pub(crate) fn invalid(text: impl Into<String>) -> AwsError {
     InvalidParameterValueException::message(text).into()
 }
 
+/// A request of more bytes than it may have, once it is inflated.
+pub(crate) fn too_large(bytes: usize, bytes_max: usize) -> AwsError {
+    let text = format!("Request size {bytes} exceeded {bytes_max} bytes");
+    AwsError::new("RequestEntityTooLarge", 413, text)
+}
+
 /// Values that do not go together.
 pub(crate) fn combination(text: impl Into<String>) -> AwsError {
     InvalidParameterCombinationException::message(text).into()

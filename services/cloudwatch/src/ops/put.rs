@@ -19,6 +19,8 @@ use crate::{Cloudwatch, refusal};
 /// Most metrics in one request, and most different values of one metric.
 const DATUM_COUNT_MAX: usize = 1000;
 const VALUE_COUNT_MAX: usize = 150;
+/// Bytes of a whole request.
+pub(crate) const PUT_BYTES_MAX: usize = 1 << 20;
 /// Values lie within ±2^360.
 const VALUE_EXPONENT_MAX: i32 = 360;
 /// Values may be so old and so far ahead.
