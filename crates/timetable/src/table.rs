@@ -70,17 +70,22 @@ impl<K: Ord + Clone> Timetable<K> {
         self.places.get(key).is_some_and(|place| place.is_noted && place.next.is_none())
     }
 
+    /// True for a schedule that stands here just so.
+    pub fn stands_as(&self, key: &K, entry: &Entry) -> bool {
+        self.places.get(key).is_some_and(|place| {
+            place.entry.version == entry.version
+                && place.entry.until == entry.until
+                && place.entry.window == entry.window
+        })
+    }
+
     /// Takes a schedule in. One of the same version keeps its place. `mark_key` names the key on
     /// disk.
     ///
     /// # Errors
     /// When the marks cannot be read.
     pub fn put(&mut self, key: K, mark_key: Vec<u8>, entry: Entry) -> Result<(), KvError> {
-        if let Some(place) = self.places.get_mut(&key)
-            && place.entry.version == entry.version
-            && place.entry.until == entry.until
-            && place.entry.window == entry.window
-        {
+        if self.stands_as(&key, &entry) {
             return Ok(());
         }
         self.take_off(&key);

@@ -6,7 +6,7 @@ use haar_courier::{Errand as _, Lane, Letter};
 use haar_kv::{Batch, KvError};
 use haar_ledger::ChangeSet;
 use haar_scheduler_contract::model::{ActionAfterCompletion, ScheduleState};
-use haar_timetable::{Due, Timed, Timetable};
+use haar_timetable::{Due, Entry, Timed, Timetable};
 use haar_types::Timestamp;
 
 use crate::Scheduler;
@@ -101,8 +101,15 @@ impl Timed for Schedules<'_> {
         let (mut batch, mut letters, mut completed) = (Batch::new(), Vec::new(), Vec::new());
         let now = doors.clock.now();
         for due in due {
+            let row = snapshot.get::<ScheduleRow>(&due.key);
+            let unchanged = |row: &Arc<ScheduleRow>| {
+                entry_of(row).is_some_and(|entry| table.stands_as(&due.key, &entry))
+            };
+            let Some(row) = row.filter(unchanged) else {
+                table.take_off(&due.key); // `follow` comes to what changed it
+                continue;
+            };
             table.note(&mut batch, &due, now);
-            let Some(row) = snapshot.get::<ScheduleRow>(&due.key) else { continue };
             letters.push(self.0.letter(&row, due.at));
             if table.is_over(&due.key) && row.after_completion == ActionAfterCompletion::Delete {
                 completed.push(row);
@@ -117,14 +124,98 @@ impl Timed for Schedules<'_> {
     }
 }
 
+/// How a schedule is to stand in the table, if it runs.
+fn entry_of(row: &ScheduleRow) -> Option<Entry> {
+    times::entry(row).filter(|_| row.state == ScheduleState::Enabled)
+}
+
 /// A schedule as it now stands.
 fn put(table: &mut Timetable<ScheduleKey>, row: &ScheduleRow) -> Result<(), KvError> {
-    let entry = times::entry(row).filter(|_| row.state == ScheduleState::Enabled);
-    match entry {
+    match entry_of(row) {
         Some(entry) => table.put(row.key.clone(), row.key.arn().into_bytes(), entry),
         None => {
             table.take_off(&row.key);
             Ok(())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use haar_blobs::Blobs;
+    use haar_clock::{Clock, IdSource};
+    use haar_kernel::{DoorParts, Doors, NoMeter, Settings};
+    use haar_kv::Kv;
+    use haar_ledger::Ledger;
+    use haar_scheduler_contract::model::{FlexibleTimeWindow, Target};
+    use haar_substrate::sim::SimSubstrate;
+    use haar_types::{AccountId, Region};
+
+    use super::*;
+    use crate::state::GroupKey;
+
+    const BEGIN: Timestamp = Timestamp(1_800_000_000_000); // 2027-01-15T08:00:00Z
+
+    fn room() -> Arc<Scheduler> {
+        let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
+        let room = Scheduler::new(&Doors::new(DoorParts {
+            clock: clock.clone(),
+            ids: ids.clone(),
+            ledger: Ledger::ephemeral(haar_kernel::tables().and(&crate::tables())),
+            kv: Kv::ephemeral(),
+            blobs: Blobs::ephemeral(ids).unwrap(),
+            substrate: Arc::new(SimSubstrate::new(clock)),
+            meter: Arc::new(NoMeter),
+            settings: Settings::default(),
+        }));
+        room.start().unwrap();
+        room
+    }
+
+    /// A schedule of one instant that goes with it.
+    fn once(expression: &str, modified_at: Timestamp) -> ScheduleRow {
+        let (account, region) = (AccountId::default(), Region::default());
+        let group = GroupKey { account, region, name: "default".to_owned() };
+        ScheduleRow {
+            key: ScheduleKey { group, name: "s".to_owned() },
+            expression: expression.to_owned(),
+            timezone: None,
+            start: None,
+            end: None,
+            window: FlexibleTimeWindow::default(),
+            target: Target { arn: "arn:aws:sqs:::q".to_owned(), ..Target::default() },
+            description: None,
+            state: ScheduleState::Enabled,
+            kms_key: None,
+            after_completion: ActionAfterCompletion::Delete,
+            created_at: BEGIN,
+            modified_at,
+            runs_from: modified_at,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_schedule_that_is_put_off_as_it_comes_due_is_not_deleted() {
+        let room = room();
+        let ledger = &room.doors.ledger;
+        let row = once("at(2027-01-15T08:00:00)", BEGIN);
+        ledger.write(|tx| tx.put(row.clone())).early().unwrap();
+        let schedules = Schedules(&room);
+        let mut table = schedules.table().unwrap();
+        let due = table.due(BEGIN);
+        assert_eq!(due.len(), 1);
+
+        let later = Timestamp(BEGIN.0 + 3_600_000);
+        let put_off = once("at(2027-01-15T09:00:00)", Timestamp(BEGIN.0 + 1));
+        ledger.write(|tx| tx.put(put_off.clone())).early().unwrap();
+        schedules.send(&mut table, due).await.unwrap();
+        assert!(ledger.snapshot().get::<ScheduleRow>(&row.key).is_some());
+        assert_eq!(table.next(), None, "nothing of it is due before the change is followed");
+
+        put(&mut table, &put_off).unwrap();
+        assert_eq!(table.next(), Some(later));
+        let due = table.due(later);
+        schedules.send(&mut table, due).await.unwrap();
+        assert!(ledger.snapshot().get::<ScheduleRow>(&row.key).is_none());
     }
 }
