@@ -108,10 +108,16 @@ fn plan_group(group: &GroupRow, now: Timestamp) -> Plan<SweepStep> {
     Plan::step(SweepStep::Expire(name, before)).wake_at(wake_at)
 }
 
+/// Which of the events that were to go must still go: keeping may have been prolonged meanwhile.
+fn still_due(group: &GroupRow, before: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    Some(before.min(floor_to(now - group.retention()?, ROUND)))
+}
+
 impl Sweeper {
     async fn expire(&self, key: &GroupKey, before: Timestamp, cx: &ActCx) -> Result<(), Fault> {
         let snapshot = cx.ledger.snapshot();
         let Some(group) = snapshot.get::<GroupRow>(key) else { return Ok(()) };
+        let Some(before) = still_due(&group, before, cx.clock.now()) else { return Ok(()) };
         let mut swept: Vec<(StreamKey, u64, Option<Timestamp>)> = Vec::new();
         for stream in crate::state::streams_of(&snapshot, key) {
             if stream.first_event_at.is_some_and(|first| first >= before) {
@@ -163,6 +169,14 @@ mod tests {
         let step = SweepStep::Expire(GroupName(key), noon - 3 * DAY);
         assert_eq!(plan_group(&row, noon + ROUND / 2), Plan::step(step).wake_at(noon + ROUND));
 
+        let before = noon - 3 * DAY;
+        assert_eq!(still_due(&row, before, noon + ROUND), Some(before));
+        row.retention_in_days = Some(5);
+        assert_eq!(still_due(&row, before, noon + ROUND / 2), Some(noon - 5 * DAY));
+        row.retention_in_days = None;
+        assert_eq!(still_due(&row, before, noon), None);
+
+        row.retention_in_days = Some(3);
         row.expired_before = noon - 3 * DAY;
         assert_eq!(plan_group(&row, noon + ROUND / 2), Plan::default().wake_at(noon + ROUND));
     }
