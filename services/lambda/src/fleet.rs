@@ -164,6 +164,13 @@ impl Fleet {
         invocation::streaming(Arc::clone(&self.shared), target, request).await
     }
 
+    /// What environments that are there, or on their way, were made from, if it is this build.
+    pub(crate) fn known_target(&self, key: &PoolKey, build: &str) -> Option<Arc<FunctionTarget>> {
+        let pools = self.shared.pools.lock();
+        let target = &pools.get(key)?.target;
+        (target.revision == build).then(|| Arc::clone(target))
+    }
+
     /// Ends the environments of a function (of one version, or of all): it changed or is gone.
     /// Those at work end when they have answered.
     pub fn retire(&self, target: &FunctionTarget) {

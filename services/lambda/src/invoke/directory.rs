@@ -16,16 +16,11 @@ use super::{
 use crate::Lambda;
 use crate::fleet::{ConcurrencyLimits, FunctionTarget};
 use crate::lookup::{ResolvedVersion, resolve_key};
-use crate::state::{EventInvokeRow, FunctionKey, FunctionRow, Version, VersionRow};
+use crate::state::{EventInvokeRow, FunctionKey, FunctionRow, VersionRow};
 
-/// Targets that are remembered.
-const TARGETS_MAX: usize = 4096;
-
-/// Rendered rows, so that a warm invocation does not render them again.
+/// Sums over rows, so that a warm invocation does not make them again.
 #[derive(Default)]
 pub(crate) struct Remembered {
-    /// By build id, which changes with all that a target is made of, and version.
-    targets: Mutex<BTreeMap<(String, Version), Arc<FunctionTarget>>>,
     /// By account and region: the state's version, and what reservations left over then.
     unreserved: Mutex<BTreeMap<(AccountId, Region), (u64, u32)>>,
     queue: OnceLock<AsyncQueue>,
@@ -70,26 +65,19 @@ impl Lambda {
         if let Some(queue) = self.remembered.queue.get() {
             queue.clear()?;
         }
-        self.remembered.targets.lock().clear();
         self.remembered.unreserved.lock().clear();
         self.fleet.forget_all().await;
         self.let_images_go();
         Ok(())
     }
 
-    /// What the fleet must know to run a version, remembered by its build.
+    /// What the fleet must know to run a version: rendered, unless environments of its build are
+    /// there, so that a warm invocation does not render it again.
     pub(crate) fn cached_target(&self, version: &VersionRow) -> Arc<FunctionTarget> {
-        let key = (version.running().1.to_owned(), version.version);
-        let mut targets = self.remembered.targets.lock();
-        if let Some(target) = targets.get(&key) {
-            return Arc::clone(target);
-        }
-        if targets.len() >= TARGETS_MAX {
-            targets.clear();
-        }
-        let target = Arc::new(self.target(version));
-        targets.insert(key, Arc::clone(&target));
-        target
+        let FunctionKey { account, region, name } = version.function.clone();
+        let key = (account, region, name, version.version.to_string());
+        let known = self.fleet.known_target(&key, version.running().1);
+        known.unwrap_or_else(|| Arc::new(self.target(version)))
     }
 
     /// How much of a function may run at once, remembered while nothing changes.

@@ -59,20 +59,21 @@ enum Entry {
     /// What is wrong with the function's program.
     Fault(String),
     TimedOut(String, Duration),
-    RuntimeDone(Box<Done>),
-    End(Box<Ending>),
+    RuntimeDone(Done),
+    End(Ending),
     /// All that was written so far is in the log.
     Flush(oneshot::Sender<()>),
 }
 
-/// The sending half. Never blocks; entries are few (a handful for each invocation).
+/// The sending half. Never blocks; entries are few (a handful for each invocation), and boxed, as
+/// a channel has room for some that do not wait.
 #[derive(Clone)]
 pub(crate) struct Journal {
-    entries: mpsc::UnboundedSender<Entry>,
+    entries: mpsc::UnboundedSender<Box<Entry>>,
 }
 
 /// Entries that wait for the loop.
-pub(crate) struct Entries(mpsc::UnboundedReceiver<Entry>, Era);
+pub(crate) struct Entries(mpsc::UnboundedReceiver<Box<Entry>>, Era);
 
 impl Journal {
     /// A journal whose loop has yet to start. When its era is over it writes nothing more.
@@ -117,11 +118,11 @@ impl Journal {
 
     /// The runtime is done, its extensions are not yet.
     pub(crate) fn runtime_done(&self, done: Done) {
-        self.send(Entry::RuntimeDone(Box::new(done)));
+        self.send(Entry::RuntimeDone(done));
     }
 
     pub(crate) fn end_invocation(&self, ending: Ending) {
-        self.send(Entry::End(Box::new(ending)));
+        self.send(Entry::End(ending));
     }
 
     /// Waits until all that was written so far is in the log.
@@ -132,7 +133,7 @@ impl Journal {
     }
 
     fn send(&self, entry: Entry) {
-        let _ = self.entries.send(entry); // the loop ends after its senders
+        let _ = self.entries.send(Box::new(entry)); // the loop ends after its senders
     }
 }
 

@@ -1,6 +1,8 @@
 //! The little of HTTP/1.1 that the Runtime API needs, read leanly and defensively.
 
+use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -70,7 +72,7 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(half: OwnedReadHalf) -> Self {
-        Self { half, buffer: BytesMut::with_capacity(8 << 10), left: None }
+        Self { half, buffer: BytesMut::new(), left: None }
     }
 
     /// True when more requests have already arrived.
@@ -90,8 +92,12 @@ impl Reader {
             if self.buffer.len() > HEAD_BYTES_MAX {
                 return Err(Bad::Malformed("the request's head is too long"));
             }
-            if self.fill().await? == 0 {
-                return if self.buffer.is_empty() { Ok(None) } else { Err(Bad::Gone) };
+            if self.buffer.is_empty() {
+                if self.fill_when_it_comes().await? == 0 {
+                    return Ok(None);
+                }
+            } else if self.fill().await? == 0 {
+                return Err(Bad::Gone);
             }
         }
     }
@@ -234,9 +240,23 @@ impl Reader {
         }
     }
 
+    /// Reads what there is, or waits for it.
     async fn fill(&mut self) -> io::Result<usize> {
         self.buffer.reserve(4 << 10);
         self.half.read_buf(&mut self.buffer).await
+    }
+
+    /// The same where nothing waits in the buffer, which is not there until something comes: most
+    /// runtimes wait most of the time.
+    async fn fill_when_it_comes(&mut self) -> io::Result<usize> {
+        poll_fn(|context| {
+            let read = pin!(self.fill()).poll(context);
+            if read.is_pending() {
+                self.buffer = BytesMut::new();
+            }
+            read
+        })
+        .await
     }
 }
 
@@ -325,7 +345,33 @@ pub(super) type Writer = Arc<OwnedWriteHalf>;
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::io::AsyncWriteExt as _;
+
     use super::*;
+
+    #[tokio::test]
+    async fn who_waits_for_a_request_keeps_no_buffer() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut peer = tokio::net::TcpStream::connect(address).await.unwrap();
+        let (read, _write) = listener.accept().await.unwrap().0.into_split();
+        let mut reader = Reader::new(read);
+        for path in ["/a", "/b"] {
+            let waiting = reader.head().now_or_never();
+            assert!(waiting.is_none());
+            assert_eq!(reader.buffer.capacity(), 0);
+            peer.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes()).await.unwrap();
+            assert_eq!(reader.head().await.unwrap().unwrap().path, path);
+        }
+        peer.write_all(b"GET /c HT").await.unwrap();
+        reader.half.readable().await.unwrap();
+        assert!(reader.head().now_or_never().is_none());
+        peer.write_all(b"TP/1.1\r\n\r\n").await.unwrap();
+        assert_eq!(reader.head().await.unwrap().unwrap().path, "/c", "in two pieces");
+        drop(peer);
+        assert!(reader.head().await.unwrap().is_none());
+    }
 
     #[test]
     fn a_head_is_read_and_nonsense_is_refused() {

@@ -88,12 +88,12 @@ impl Loop {
     }
 
     /// Writes until all senders are gone.
-    pub(super) async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Entry>) {
+    pub(super) async fn run(mut self, mut entries: mpsc::UnboundedReceiver<Box<Entry>>) {
         loop {
             tokio::select! {
                 biased;
                 entry = entries.recv() => match entry {
-                    Some(entry) => self.entry(entry).await,
+                    Some(entry) => self.entry(*entry).await,
                     None => break,
                 },
                 piece = poll_fn(|context| self.outputs.poll(context)) => self.piece(&piece),
@@ -145,7 +145,7 @@ impl Loop {
                 self.drain();
                 self.runtime_done(&done);
             }
-            Entry::End(ending) => self.end(*ending).await,
+            Entry::End(ending) => self.end(ending).await,
             Entry::Flush(done) => {
                 self.drain();
                 self.flush_partial();
