@@ -168,12 +168,13 @@ impl Store {
         work: impl FnOnce(&mut Change<'_>, &BucketRow) -> Result<T, AwsError>,
     ) -> Result<T, AwsError> {
         let _stays = self.locks.stay(bucket.id);
+        let mut change = Change::new(self, bucket.id, key, now);
+        let _alone = self.locks.key(change.shard);
+        // alone by now: whoever changed the key before knew no later state of the bucket
         let is_going = self.going.read().contains(&bucket.id);
         let row = ledger.snapshot().get::<BucketRow>(&bucket.name);
         let row = row.filter(|row| row.id == bucket.id && !is_going);
         let row = row.ok_or_else(|| refusal::no_such_bucket(&bucket.name))?;
-        let mut change = Change::new(self, row.id, key, now);
-        let _alone = self.locks.key(change.shard);
         let outcome = work(&mut change, &row)?;
         change.apply().map_err(|error| refusal::disk(&error))?;
         Ok(outcome)
@@ -270,7 +271,36 @@ impl Drop for Going<'_> {
 
 #[cfg(test)]
 mod tests {
+    use haar_s3_contract::model::BucketVersioningStatus::Enabled;
+    use haar_types::{AccountId, Region};
+
     use super::*;
+
+    #[test]
+    fn a_change_that_waited_for_its_key_goes_by_the_bucket_as_it_is_then() {
+        let (account, region) = (AccountId::default(), Region::default());
+        let mut row = BucketRow::new("bbb".to_owned(), 1, account, region, Timestamp(0));
+        let ledger = Ledger::ephemeral(crate::tables());
+        ledger.write(|tx| tx.put(row.clone())).early().unwrap();
+        let store = Store::open(&Kv::ephemeral(), &IdSource::seeded(7)).unwrap();
+        let (before, now) = (row.clone(), Timestamp(1_800_000_000_000));
+        let change = || store.change(&ledger, &before, "k", now, |_, row| Ok(row.versioning));
+        std::thread::scope(|scope| {
+            let waiting = store.alone(1, "k", || {
+                let (begins, begun) = std::sync::mpsc::channel();
+                let waiting = scope.spawn(move || {
+                    begins.send(()).unwrap();
+                    change().unwrap()
+                });
+                begun.recv().unwrap();
+                (0..10_000).for_each(|_| std::thread::yield_now()); // it comes to the lock
+                row.versioning = Some(Enabled);
+                ledger.write(|tx| tx.put(row.clone())).early().unwrap();
+                waiting
+            });
+            assert_eq!(waiting.join().unwrap(), Some(Enabled));
+        });
+    }
 
     #[test]
     fn a_version_id_holds_its_sequence() {
