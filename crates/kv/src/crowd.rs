@@ -1,19 +1,19 @@
 //! Who waits for one flush of the disk.
 
-use std::time::Duration;
-
 use parking_lot::{Condvar, MutexGuard};
 
-/// How long a flush waits for the next one to join, where it may expect any.
-const MOMENT: Duration = Duration::from_micros(50);
+use crate::Pace;
 
-/// Most of these that one flush waits.
+/// Most moments that one flush waits ([`Pace`] says how long one is).
 const MOMENTS_MAX: usize = 8;
+
+/// While so many come in a moment, the next may bring more.
+const DENSE: usize = 2;
 
 /// Says when a flush should begin. Those who were served by one flush come back together, each a
 /// moment after the other: a flush for the first of them would make all others wait for the next.
-/// So a flush waits until as many are there as last time, or until nobody comes any more. Who is
-/// alone waits for nobody.
+/// So a flush waits until as many are there as last time, or until hardly anybody comes any more.
+/// Who is alone waits for nobody.
 ///
 /// Lies beside the list of those who wait, under the same lock.
 #[derive(Debug)]
@@ -47,7 +47,7 @@ impl Crowd {
     /// Waits for the others; `look` finds the crowd, and counts who is there.
     pub fn gather<T>(
         guard: &mut MutexGuard<'_, T>,
-        wake: &Condvar,
+        (wake, pace): (&Condvar, &Pace),
         look: impl Fn(&mut T) -> (&mut Self, usize),
     ) {
         let (crowd, mut seen) = look(guard);
@@ -57,12 +57,12 @@ impl Crowd {
             if seen >= wanted {
                 break;
             }
-            wake.wait_for(guard, MOMENT);
-            let (_, count) = look(guard);
-            if count == seen {
+            wake.wait_for(guard, pace.moment());
+            let before = seen;
+            seen = look(guard).1;
+            if seen < before + DENSE {
                 break;
             }
-            seen = count;
         }
         look(guard).0.wanted = 1;
     }
@@ -94,12 +94,14 @@ mod tests {
                     wake.notify_one();
                 }
             });
-            Crowd::gather(&mut state.lock(), &wake, |(crowd, count)| (crowd, *count));
+            Crowd::gather(&mut state.lock(), (&wake, &Pace::default()), |(crowd, count)| {
+                (crowd, *count)
+            });
         });
         let mut state = state.lock();
         assert!(state.0.is_there(1), "who comes next is waited for anew");
         state.0.flushed(100);
-        Crowd::gather(&mut state, &wake, |(crowd, count)| (crowd, *count)); // nobody comes
+        Crowd::gather(&mut state, (&wake, &Pace::default()), |(crowd, count)| (crowd, *count)); // nobody comes
         assert_eq!(state.1, 2);
     }
 }

@@ -156,7 +156,10 @@ impl Disk {
 
     pub(crate) fn flush(&self) -> Result<(), KvError> {
         let opened = self.opened()?;
-        syncer::flush(&opened.database, &mut opened.journal.lock())
+        let mut journal = opened.journal.lock();
+        syncer::flush(&opened.database, &mut journal)?;
+        journal.prepare();
+        Ok(())
     }
 
     pub(crate) fn is_at_ease(&self) -> bool {

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::io::Errno;
 
+use crate::ahead::Ahead;
+
 /// The engine's journals: files with ascending numbers, of which the one with the highest is
 /// written to. They are removed in order, the lowest first.
 pub(crate) struct Journal {
@@ -16,6 +18,7 @@ pub(crate) struct Journal {
 
 struct Open {
     file: File,
+    ahead: Ahead,
     /// Their directory, and the name in it of the journal that comes after this one.
     folder: File,
     next: String,
@@ -36,6 +39,13 @@ impl Journal {
         Ok(&self.open.insert(open).file)
     }
 
+    /// Lays down room for what it is given next; for after a flush.
+    pub(crate) fn prepare(&mut self) {
+        if let Some(Open { file, ahead, .. }) = &mut self.open {
+            ahead.lay(file);
+        }
+    }
+
     fn find(&self) -> io::Result<Open> {
         let number = |path: &Path| -> Option<u64> {
             path.file_name()?.to_str()?.strip_suffix(".jnl")?.parse().ok()
@@ -46,8 +56,9 @@ impl Journal {
         }
         let newest = newest.ok_or(io::ErrorKind::NotFound)?;
         let name = |number: u64| format!("{number}.jnl");
-        let (file, folder) = (File::open(self.place.join(name(newest)))?, File::open(&self.place)?);
-        Ok(Open { file, folder, next: name(newest + 1) })
+        let file = File::options().read(true).write(true).open(self.place.join(name(newest)))?;
+        let (ahead, folder) = (Ahead::of(&file), File::open(&self.place)?);
+        Ok(Open { file, ahead, folder, next: name(newest + 1) })
     }
 }
 

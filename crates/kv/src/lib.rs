@@ -10,6 +10,7 @@
 //!
 //! Begin reading at [`Kv`], then [`Keyspace`].
 
+mod ahead;
 mod batch;
 mod crowd;
 mod disk;
@@ -20,6 +21,7 @@ mod keyspace;
 mod kv;
 mod lately;
 mod memory;
+mod pace;
 mod quiet;
 mod range;
 mod room;
@@ -33,5 +35,6 @@ pub use group::{Rest, Told, Waits, Word};
 pub use keyspace::Keyspace;
 pub use kv::{Kv, Sizes};
 pub use memory::HeldFlush;
+pub use pace::Pace;
 pub use range::{Entry, Range};
 pub use tallies::Tallies;

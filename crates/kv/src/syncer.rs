@@ -9,7 +9,7 @@ use fjall::{Database, PersistMode};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
 use crate::journal::Journal;
-use crate::{Crowd, KvError, Rest, Told, Waits, Word};
+use crate::{Crowd, KvError, Pace, Rest, Told, Waits, Word};
 
 type Outcome = Result<(), KvError>;
 
@@ -23,6 +23,28 @@ impl Word for Outcome {
     }
 }
 
+/// What is flushed.
+trait Flush {
+    fn flush(&mut self) -> Outcome;
+    /// Gets ready for the next flush, while those who waited for the last go on.
+    fn prepare(&mut self);
+}
+
+struct Records {
+    database: Database,
+    journal: Journal,
+}
+
+impl Flush for Records {
+    fn flush(&mut self) -> Outcome {
+        flush(&self.database, &mut self.journal)
+    }
+
+    fn prepare(&mut self) {
+        self.journal.prepare();
+    }
+}
+
 pub(crate) struct Syncer {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
@@ -32,6 +54,7 @@ pub(crate) struct Syncer {
 struct Shared {
     queue: Mutex<Queue>,
     wake: Condvar,
+    pace: Pace,
 }
 
 #[derive(Default)]
@@ -45,10 +68,11 @@ impl Syncer {
     /// For a database in the directory `place`.
     pub(crate) fn start(database: Database, place: &Path) -> Result<Self, KvError> {
         let shared = Arc::new(Shared::default());
-        let (of_thread, mut journal) = (Arc::clone(&shared), Journal::of(place));
+        let of_thread = Arc::clone(&shared);
+        let mut journal = Records { database, journal: Journal::of(place) };
         let thread = std::thread::Builder::new()
             .name("kv-sync".to_owned())
-            .spawn(move || of_thread.run(|| flush(&database, &mut journal)))?;
+            .spawn(move || of_thread.run(&mut journal))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -81,11 +105,11 @@ impl Shared {
         waits
     }
 
-    fn run(&self, mut flush: impl FnMut() -> Outcome) {
+    fn run(&self, records: &mut impl Flush) {
         let (mut broken, mut rest) = (None, None);
         while let Some(told) = self.next(rest.take()) {
             let outcome = match &broken {
-                None => flush(),
+                None => self.pace.timed(|| records.flush()),
                 // what a failed flush has lost no later one brings to the disk
                 Some(error) => Err(KvError::clone(error)),
             };
@@ -94,6 +118,7 @@ impl Shared {
                 broken = Some(error.clone());
             }
             rest = Some(told.tell(outcome));
+            records.prepare();
         }
     }
 
@@ -115,7 +140,9 @@ impl Shared {
                 }
             }
         }
-        Crowd::gather(&mut queue, &self.wake, |queue| (&mut queue.crowd, queue.told.count()));
+        Crowd::gather(&mut queue, (&self.wake, &self.pace), |queue| {
+            (&mut queue.crowd, queue.told.count())
+        });
         let told = std::mem::take(&mut queue.told);
         queue.crowd.flushed(told.count());
         drop(queue);
@@ -147,6 +174,16 @@ mod tests {
 
     use super::*;
 
+    struct Nothing;
+
+    impl Flush for Nothing {
+        fn flush(&mut self) -> Outcome {
+            Ok(())
+        }
+
+        fn prepare(&mut self) {}
+    }
+
     struct Bell(Sender<()>);
 
     impl Wake for Bell {
@@ -164,7 +201,7 @@ mod tests {
             assert!(Pin::new(waits).poll(&mut Context::from_waker(&bell)).is_pending());
         }
         let of_thread = Arc::clone(&shared);
-        let thread = std::thread::spawn(move || of_thread.run(|| Ok(())));
+        let thread = std::thread::spawn(move || of_thread.run(&mut Nothing));
         for _ in 0..all.len() {
             woken.recv_timeout(Duration::from_secs(10)).unwrap();
         }

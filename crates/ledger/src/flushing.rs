@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
-use haar_kv::Crowd;
+use haar_kv::{Crowd, Pace};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use tokio::sync::{Notify, broadcast};
 
 use crate::commit::Carry;
-use crate::pace::Pace;
 use crate::snapshot::State;
 use crate::store::Store;
 use crate::writer::{Chunk, Load, Writer};
@@ -152,7 +151,7 @@ impl Core {
                 }
                 self.wake.wait(&mut writer);
             }
-            Crowd::gather(&mut writer, &self.wake, |writer| {
+            Crowd::gather(&mut writer, (&self.wake, &self.pace), |writer| {
                 let count = writer.count();
                 (&mut writer.crowd, count)
             });

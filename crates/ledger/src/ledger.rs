@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
+use haar_kv::Pace;
 use parking_lot::{Condvar, Mutex};
 use tokio::sync::{Notify, broadcast};
 
@@ -13,7 +14,6 @@ use crate::change::lost;
 use crate::commit::{Ack, Carrier, Carry};
 use crate::flushing::{Core, Flusher};
 use crate::load::load;
-use crate::pace::Pace;
 use crate::store::Store;
 use crate::writer::{Attempt, Writer};
 use crate::{ChangeFeed, Committed, LedgerError, Snapshot, StoreError, Tables, Tx};

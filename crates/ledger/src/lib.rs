@@ -23,7 +23,6 @@ mod group;
 mod kind;
 mod ledger;
 mod load;
-mod pace;
 mod row;
 mod snapshot;
 pub mod store;

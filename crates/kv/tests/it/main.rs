@@ -179,6 +179,28 @@ fn left_behind(folder: &std::path::Path, left: &std::path::Path) -> usize {
     Kv::open(left).unwrap().keyspace("a").unwrap().all().count()
 }
 
+/// Enough to come to where room is laid down ahead in the engine's journal, several times.
+#[tokio::test]
+async fn what_was_synced_comes_back_also_from_a_journal_with_room_ahead() {
+    let dir = tempfile::tempdir().unwrap();
+    let (folder, left) = (dir.path().join("store"), dir.path().join("left"));
+    let kv = Kv::open(&folder).unwrap();
+    let keyspace = kv.keyspace("a").unwrap();
+    for at in 0..60_u32 {
+        let value: Vec<u8> = (0..60_000_u32).map(|byte| (byte * at % 251) as u8).collect();
+        let mut batch = Batch::new();
+        batch.put(&keyspace, at.to_be_bytes(), value);
+        match at % 2 {
+            0 => kv.commit(batch, Durability::Synced).await.unwrap(),
+            _ => {
+                kv.stage(batch).unwrap();
+                kv.flush().unwrap(); // as the ledger does
+            }
+        }
+    }
+    assert_eq!(left_behind(&folder, &left), 60);
+}
+
 #[test]
 fn buffered_writes_are_with_the_system_and_outlive_the_process() {
     let folder = tempfile::tempdir().unwrap();
