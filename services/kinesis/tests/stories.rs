@@ -4,9 +4,13 @@
 
 mod house;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
+use haar_clock::IdSource;
+use haar_controller::{ActCx, Controller as _};
+use haar_kinesis::controllers::Sweeper;
 use haar_kinesis_contract::peek::KinesisPeek;
 use haar_kinesis_contract::*;
 use house::{House, refused};
@@ -437,4 +441,24 @@ async fn what_does_not_fit_is_refused_in_awss_words() {
     assert_eq!(large.name(), "InvalidArgumentException");
     let none = house.call::<ListTagsForStream>(json!({})).await.unwrap_err();
     assert_eq!(none.0, "InvalidArgumentException");
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_stay_that_are_kept_longer_since_a_sweep_was_planned() {
+    let house = House::new();
+    create(&house, "s", 1).await;
+    put(&house, "s", "k", "a").await;
+    house.pass(HOUR * 23).await;
+    let sweeper = Sweeper::new(Arc::clone(&house.room));
+    let (snapshot, now) = (house.doors.ledger.snapshot(), house.doors.clock.now());
+    let key = sweeper.all(&snapshot).remove(0);
+    let step = sweeper.plan(&snapshot, &key, now + HOUR * 2).steps.remove(0);
+
+    let longer = json!({ "StreamName": "s", "RetentionPeriodHours": 48 });
+    house.ok::<IncreaseStreamRetentionPeriod>(longer).await;
+    house.pass(HOUR * 2).await;
+    let (clock, ids) = (house.doors.clock.clone(), IdSource::seeded(9));
+    sweeper.act(step, &ActCx::new(house.doors.ledger.clone(), clock, ids)).await.unwrap();
+    let from = iterator(&house, "s", 0, json!({ "ShardIteratorType": "TRIM_HORIZON" })).await;
+    assert_eq!(read(&house, &from).await.0, ["a"]);
 }

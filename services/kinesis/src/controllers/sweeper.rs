@@ -60,6 +60,8 @@ impl Controller for Sweeper {
         let SweepStep::Trim(name, before) = step;
         let snapshot = cx.ledger.snapshot();
         let Some(stream) = snapshot.get::<StreamRow>(&name.0) else { return Ok(()) };
+        // keeping may have been prolonged since this was planned
+        let before = before.min(cx.clock.now() - stream.retention());
         let mut expired: Vec<ShardKey> = Vec::new();
         for shard in shards(&snapshot, &stream) {
             let first = Sequence::at(before, shard.key.number);

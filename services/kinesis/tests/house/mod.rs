@@ -49,6 +49,7 @@ pub struct House {
     pub doors: Doors,
     pub bill: Arc<Bill>,
     _kernel: Arc<Kernel>,
+    pub room: Arc<Kinesis>,
     _driver: DriverHandle,
 }
 
@@ -92,9 +93,9 @@ impl House {
         let driver = Driver::new(cx)
             .add(Arc::new(Streams::new(Arc::clone(&room))))
             .add(Arc::new(Sweeper::new(Arc::clone(&room))))
-            .add(Arc::new(Charges::new(room)))
+            .add(Arc::new(Charges::new(Arc::clone(&room))))
             .run();
-        Self { doors, bill, _kernel: kernel, _driver: driver }
+        Self { doors, bill, _kernel: kernel, room, _driver: driver }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.
