@@ -24,6 +24,10 @@ pub(crate) struct Values {
     pub(crate) written: usize,
 }
 
+/// Fields and values that alternatives beyond the first may have. *Ours*: each alternative has its
+/// own, so that a text of some KB could ask for as many GB.
+const COPIES_MAX: usize = 100_000;
+
 /// Names of operators, of today and kept for later: no field within `$or` may have them.
 const RESERVED: &[&str] = &[
     "exactly",
@@ -53,7 +57,7 @@ const RESERVED: &[&str] = &[
 ];
 
 pub(crate) fn compile(text: &str, dialect: &Dialect) -> Result<Vec<Rule>, PatternError> {
-    let mut compiler = Compiler { tokens: Tokens::new(text), dialect, path: Vec::new() };
+    let mut compiler = Compiler { tokens: Tokens::new(text), dialect, path: Vec::new(), copies: 0 };
     if compiler.tokens.next()? != Token::StartObject {
         return compiler.tokens.refuse("Filter is not an object");
     }
@@ -66,6 +70,8 @@ struct Compiler<'a> {
     tokens: Tokens<'a>,
     dialect: &'a Dialect,
     path: Vec<String>,
+    /// Fields and values that were made for further alternatives so far.
+    copies: usize,
 }
 
 impl Compiler<'_> {
@@ -92,6 +98,7 @@ impl Compiler<'_> {
                 Token::StartArray => {
                     let values = self.values()?;
                     self.path.push(name);
+                    self.copy(rules.len().saturating_sub(1), 1 + values.matchers.len())?;
                     self.narrow(rules, &values);
                     self.path.pop();
                 }
@@ -109,6 +116,8 @@ impl Compiler<'_> {
             return self.tokens.refuse("It must be an Array followed with $or.");
         }
         let so_far = std::mem::take(rules);
+        let values = so_far.iter().flat_map(|rule| rule.values());
+        let size = values.map(|values| 1 + values.matchers.len()).sum();
         let mut branches = 0;
         loop {
             match self.tokens.next()? {
@@ -120,6 +129,7 @@ impl Compiler<'_> {
                 Token::EndArray => return Ok(()),
                 Token::StartObject => {
                     branches += 1;
+                    self.copy(1, size)?;
                     let mut branch = so_far.clone();
                     if branch.is_empty() {
                         branch.push(Rule::new());
@@ -145,6 +155,18 @@ impl Compiler<'_> {
             "Rule is too complex - the number of $or combinations must not exceed {}",
             self.dialect.combinations_max
         ))
+    }
+
+    /// Counts what is about to be copied so often, before it is.
+    fn copy(&mut self, times: usize, size: usize) -> Result<(), PatternError> {
+        self.copies = self.copies.saturating_add(times.saturating_mul(size));
+        match self.copies > COPIES_MAX {
+            true => self.tokens.refuse(format!(
+                "Rule is too complex - the number of values of all $or combinations must not \
+                 exceed {COPIES_MAX}"
+            )),
+            false => Ok(()),
+        }
     }
 
     fn narrow(&self, rules: &mut Vec<Rule>, values: &Values) {

@@ -148,3 +148,17 @@ fn dialects_know_their_own_operators() {
     assert!(Pattern::compile(big, &Dialect::PIPE).is_ok());
     assert!(Pattern::compile(big, &Dialect::FILTER_POLICY).is_err());
 }
+
+#[test]
+fn alternatives_do_not_copy_a_long_list_without_end() {
+    let branches = |count: usize| vec![r#"{"a":[1]}"#; count].join(",");
+    let values = |count: usize| vec![r#""x""#; count].join(",");
+    let before = |count, many| format!(r#"{{"b":[{}],"$or":[{}]}}"#, values(many), branches(count));
+    let behind = |count, many| format!(r#"{{"$or":[{}],"b":[{}]}}"#, branches(count), values(many));
+    for text in [before(1_000, 1_000), behind(1_000, 1_000)] {
+        assert!(refused(&text).0.starts_with("Rule is too complex - the number of values"));
+    }
+    for text in [before(1_000, 90), behind(1_000, 90), before(2, 40_000), behind(2, 40_000)] {
+        assert!(Pattern::compile(&text, &Dialect::EVENT_BUS).is_ok());
+    }
+}
