@@ -140,9 +140,11 @@ impl Sqs {
 
     /// Removes what is too old; answers when the next message will be.
     async fn expire_all(&self) -> Result<Option<Timestamp>, KvError> {
-        let (snapshot, now) = (self.doors.ledger.snapshot(), self.doors.clock.now());
+        let (ledger, now) = (&self.doors.ledger, self.doors.clock.now());
         let mut next: Option<Timestamp> = None;
-        for row in snapshot.all::<QueueRow>() {
+        for row in ledger.snapshot().all::<QueueRow>() {
+            // as it is now: it may keep messages longer since those before it were looked at
+            let Some(row) = ledger.snapshot().get::<QueueRow>(&row.key) else { continue };
             let queue = self.at_work(&row).await?;
             self.expire(&row, &queue, now).await?;
             if let (_, Some(oldest)) = self.engine.counts(&queue)? {
