@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -12,12 +13,12 @@ use haar_substrate::{OutputChunk, Stdio};
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::unix::pipe::Receiver;
 
-/// Most bytes of one chunk.
+/// Most bytes of one chunk. They are read onto the stack: there are as many outputs as containers,
+/// and most of them are silent.
 const CHUNK_BYTES_MAX: usize = 16 << 10;
 
 struct Output {
     pipes: VecDeque<(Stdio, Receiver)>,
-    buffer: Box<[u8]>,
 }
 
 /// Reads both pipes until both are closed.
@@ -30,24 +31,25 @@ pub(super) fn stream(out: OwnedFd, err: OwnedFd) -> io::Result<BoxStream<'static
             Ok((stream, Receiver::from_owned_fd(fd)?))
         })
         .collect();
-    Ok(Box::pin(Output { pipes: pipes?, buffer: vec![0; CHUNK_BYTES_MAX].into() }))
+    Ok(Box::pin(Output { pipes: pipes? }))
 }
 
 impl Stream for Output {
     type Item = OutputChunk;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<OutputChunk>> {
-        let Self { pipes, buffer } = self.get_mut();
+        let Self { pipes } = self.get_mut();
+        let mut buffer = [const { MaybeUninit::<u8>::uninit() }; CHUNK_BYTES_MAX];
         for _ in 0..pipes.len() {
             let Some((stream, mut pipe)) = pipes.pop_front() else { break };
             // What is there is read whether or not tokio has heard of it yet, so that a reader
             // that polls once has all that was written before.
-            if let Ok(size @ 1..) = rustix::io::read(&pipe, &mut buffer[..]) {
-                let bytes = Bytes::copy_from_slice(&buffer[..size]);
+            if let Ok((read @ [_, ..], _)) = rustix::io::read(&pipe, &mut buffer[..]) {
+                let bytes = Bytes::copy_from_slice(read);
                 pipes.push_back((stream, pipe));
                 return Poll::Ready(Some(OutputChunk { stream, bytes }));
             }
-            let mut space = ReadBuf::new(buffer);
+            let mut space = ReadBuf::uninit(&mut buffer);
             match Pin::new(&mut pipe).poll_read(cx, &mut space) {
                 Poll::Pending => pipes.push_back((stream, pipe)),
                 Poll::Ready(Ok(())) if !space.filled().is_empty() => {
