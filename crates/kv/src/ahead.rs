@@ -11,9 +11,10 @@ use std::fs::File;
 use std::io;
 use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::FileExt as _;
+use std::sync::Arc;
 
 use memmap2::{Advice, MmapOptions};
-use rustix::fs::fstatfs;
+use rustix::fs::{AtFlags, StatxFlags, fstatfs, statx};
 
 /// Bytes that are laid down at once: as many as the disk takes within few flushes.
 const STEP: u64 = 1 << 20;
@@ -39,24 +40,17 @@ impl Ahead {
     /// Of a journal that is open for reading and writing.
     pub(crate) fn of(file: &File) -> Self {
         let in_place = fstatfs(file).is_ok_and(|of| IN_PLACE.contains(&(of.f_type as u64)));
-        let length = file.metadata().map_or(0, |of| of.len()); // the inode is written once for it
+        let of = statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::SIZE);
+        let length = of.map_or(0, |of| of.stx_size);
         Self { end: if in_place { FIRST } else { 0 }, length }
     }
 
-    /// Lays more down where the engine came near the end of what is there. A disk that refuses is
-    /// not asked again: the flush finds out by itself.
-    pub(crate) fn lay(&mut self, file: &File) {
-        if self.due(file).is_some_and(|begin| lay(file, begin).is_err()) {
-            self.end = 0;
-        }
-    }
-
-    /// Where the engine came near the end of what is there: that end. What follows counts as there
-    /// from then on.
-    fn due(&mut self, file: &File) -> Option<u64> {
+    /// Blocks to be laid down, where the engine came near the end of what is there. They count as
+    /// there from then on.
+    pub(crate) fn due(&mut self, file: &Arc<File>) -> Option<Blocks> {
         let mut due = None;
         while self.end > 0 && self.is_near(file) {
-            due = Some(self.end);
+            due = Some(Blocks { file: Arc::clone(file), begin: self.end });
             self.end += STEP;
             if self.end > self.length {
                 self.end = 0;
@@ -66,8 +60,8 @@ impl Ahead {
         due
     }
 
-    /// True when the engine has written to the half of the last step: records are seldom zeros, and
-    /// one that is makes this late.
+    /// True when the engine has written to the half of the last step. Where that page happens to
+    /// hold nothing but zeros of a record, the rest of the file gets nothing ahead.
     fn is_near(&self, file: &File) -> bool {
         let mut page = [0; PAGE];
         let at = if self.end == FIRST { FIRST } else { self.end - STEP / 2 };
@@ -76,8 +70,23 @@ impl Ahead {
     }
 }
 
-/// Lays a step of zeros from a position on where nothing is, and sends them to the disk. What is
-/// there stays, also what is written meanwhile.
+/// Blocks that are not there yet.
+pub(crate) struct Blocks {
+    file: Arc<File>,
+    begin: u64,
+}
+
+impl Blocks {
+    /// Lays them down, and sends them to the disk, which may take milliseconds. What is there
+    /// stays, also what is written meanwhile. Where it cannot be done the next flush is as slow as
+    /// without, and tells what is wrong with the disk.
+    pub(crate) fn lay(self) {
+        if let Err(error) = lay(&self.file, self.begin) {
+            tracing::debug!(%error, "no blocks could be laid down ahead in a journal");
+        }
+    }
+}
+
 fn lay(file: &File, begin: u64) -> io::Result<()> {
     let mut options = MmapOptions::new();
     options.offset(begin).len(STEP as usize);
@@ -101,8 +110,8 @@ mod tests {
     use super::*;
 
     /// A hole of 8 MiB, and what is laid down in it; `None` where the filesystem gets nothing.
-    fn hole() -> Option<(File, Ahead)> {
-        let file = tempfile::tempfile().unwrap();
+    fn hole() -> Option<(Arc<File>, Ahead)> {
+        let file = Arc::new(tempfile::tempfile().unwrap());
         file.set_len(8 << 20).unwrap();
         let ahead = Ahead::of(&file);
         (ahead.end > 0).then_some((file, ahead))
@@ -120,7 +129,9 @@ mod tests {
         for size in [100_000_u64, 200_000, 500_000, 3_000_000] {
             file.write_all_at(&vec![b'x'; size as usize], begin).unwrap();
             begin += size;
-            ahead.lay(&file);
+            if let Some(blocks) = ahead.due(&file) {
+                blocks.lay();
+            }
             let laid = blocks(&file).saturating_sub(begin);
             assert!(if begin < FIRST { laid < 8192 } else { laid > STEP / 4 }, "{begin}: {laid}");
         }
@@ -134,7 +145,7 @@ mod tests {
     fn nothing_is_laid_down_behind_the_end() {
         let Some((file, mut ahead)) = hole() else { return };
         file.write_all_at(&[b'x'; 8 << 20], 0).unwrap();
-        ahead.lay(&file);
+        assert!(ahead.due(&file).is_none());
         assert_eq!((ahead.end, file.metadata().unwrap().len()), (0, 8 << 20));
     }
 }

@@ -19,6 +19,7 @@ use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use crate::ahead::Blocks;
 use crate::journal::Journal;
 use crate::lately::Lately;
 use crate::quiet::Quiet;
@@ -156,10 +157,12 @@ impl Disk {
 
     pub(crate) fn flush(&self) -> Result<(), KvError> {
         let opened = self.opened()?;
-        let mut journal = opened.journal.lock();
-        syncer::flush(&opened.database, &mut journal)?;
-        journal.prepare();
-        Ok(())
+        syncer::flush(&opened.database, &mut opened.journal.lock())
+    }
+
+    /// See [`crate::Kv::ahead`].
+    pub(crate) fn ahead(&self) -> Option<Blocks> {
+        self.opened.get()?.as_ref().ok()?.journal.lock().due()
     }
 
     pub(crate) fn is_at_ease(&self) -> bool {

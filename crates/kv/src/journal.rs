@@ -3,11 +3,12 @@
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{AtFlags, StatxFlags, statx};
 use rustix::io::Errno;
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Blocks};
 
 /// The engine's journals: files with ascending numbers, of which the one with the highest is
 /// written to. They are removed in order, the lowest first.
@@ -17,7 +18,7 @@ pub(crate) struct Journal {
 }
 
 struct Open {
-    file: File,
+    file: Arc<File>,
     ahead: Ahead,
     /// Their directory, and the name in it of the journal that comes after this one.
     folder: File,
@@ -39,11 +40,10 @@ impl Journal {
         Ok(&self.open.insert(open).file)
     }
 
-    /// Lays down room for what it is given next; for after a flush.
-    pub(crate) fn prepare(&mut self) {
-        if let Some(Open { file, ahead, .. }) = &mut self.open {
-            ahead.lay(file);
-        }
+    /// What is to be laid down for what it is given next; for after a flush.
+    pub(crate) fn due(&mut self) -> Option<Blocks> {
+        let Open { file, ahead, .. } = self.open.as_mut()?;
+        ahead.due(file)
     }
 
     fn find(&self) -> io::Result<Open> {
@@ -58,7 +58,7 @@ impl Journal {
         let name = |number: u64| format!("{number}.jnl");
         let file = File::options().read(true).write(true).open(self.place.join(name(newest)))?;
         let (ahead, folder) = (Ahead::of(&file), File::open(&self.place)?);
-        Ok(Open { file, ahead, folder, next: name(newest + 1) })
+        Ok(Open { file: Arc::new(file), ahead, folder, next: name(newest + 1) })
     }
 }
 

@@ -147,6 +147,16 @@ impl Kv {
         }
     }
 
+    /// Work that makes the next [`Self::flush`]es quicker, if any is due: for after one. It may take
+    /// milliseconds, on whichever thread, and may be left out.
+    pub fn ahead(&self) -> Option<impl FnOnce() + Send + 'static> {
+        let blocks = match &*self.engine {
+            Engine::Disk(disk) => disk.ahead(),
+            Engine::Memory(_) => None,
+        };
+        blocks.map(|blocks| || blocks.lay())
+    }
+
     /// Waits until records that nobody added to any more were sorted onto the disk, which frees
     /// memory. For one who waits: what nobody waited for is told once, to who waits next.
     pub async fn written_out(&self) {

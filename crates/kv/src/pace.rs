@@ -41,7 +41,7 @@ impl Pace {
     }
 
     /// How long a flush may wait for the next one to join, where it may expect any: as long as it
-    /// would be under way.
+    /// would be under way, within bounds.
     pub(crate) fn moment(&self) -> Duration {
         let [least, most] = MOMENT;
         Duration::from_micros(self.0.load(Ordering::Relaxed)).clamp(least, most)

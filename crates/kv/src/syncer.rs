@@ -8,6 +8,7 @@ use std::time::Duration;
 use fjall::{Database, PersistMode};
 use parking_lot::{Condvar, Mutex, MutexGuard};
 
+use crate::ahead::Blocks;
 use crate::journal::Journal;
 use crate::{Crowd, KvError, Pace, Rest, Told, Waits, Word};
 
@@ -26,8 +27,8 @@ impl Word for Outcome {
 /// What is flushed.
 trait Flush {
     fn flush(&mut self) -> Outcome;
-    /// Gets ready for the next flush, while those who waited for the last go on.
-    fn prepare(&mut self);
+    /// What is to be laid down for the next flush.
+    fn due(&mut self) -> Option<Blocks>;
 }
 
 struct Records {
@@ -40,8 +41,8 @@ impl Flush for Records {
         flush(&self.database, &mut self.journal)
     }
 
-    fn prepare(&mut self) {
-        self.journal.prepare();
+    fn due(&mut self) -> Option<Blocks> {
+        self.journal.due()
     }
 }
 
@@ -69,10 +70,10 @@ impl Syncer {
     pub(crate) fn start(database: Database, place: &Path) -> Result<Self, KvError> {
         let shared = Arc::new(Shared::default());
         let of_thread = Arc::clone(&shared);
-        let mut journal = Records { database, journal: Journal::of(place) };
+        let mut records = Records { database, journal: Journal::of(place) };
         let thread = std::thread::Builder::new()
             .name("kv-sync".to_owned())
-            .spawn(move || of_thread.run(&mut journal))?;
+            .spawn(move || of_thread.run(&mut records))?;
         Ok(Self { shared, thread: Some(thread) })
     }
 
@@ -117,8 +118,12 @@ impl Shared {
                 tracing::error!(%error, "could not flush the records to disk");
                 broken = Some(error.clone());
             }
-            rest = Some(told.tell(outcome));
-            records.prepare();
+            let due = if outcome.is_ok() { records.due() } else { None };
+            let told = rest.insert(told.tell(outcome));
+            if let Some(blocks) = due {
+                told.wake();
+                blocks.lay();
+            }
         }
     }
 
@@ -181,7 +186,9 @@ mod tests {
             Ok(())
         }
 
-        fn prepare(&mut self) {}
+        fn due(&mut self) -> Option<Blocks> {
+            None
+        }
     }
 
     struct Bell(Sender<()>);

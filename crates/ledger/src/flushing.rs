@@ -82,6 +82,10 @@ impl Core {
         self.flushes.fetch_add(1, Ordering::Relaxed);
         load.sets.iter().for_each(|set| _ = self.feed.send(Arc::clone(set)));
         load.tell(Ok(()));
+        if let Some(work) = self.store.as_ref().and_then(|store| store.ahead()) {
+            self.writer.lock().ahead = Some(work);
+            self.wake.notify_one();
+        }
     }
 
     fn bring(&self, load: &Load) -> Result<(), StoreError> {
@@ -145,7 +149,14 @@ impl Core {
     pub(crate) fn run(&self) {
         loop {
             let mut writer = self.writer.lock();
-            while writer.count() == 0 {
+            loop {
+                if let Some(work) = writer.ahead.take() {
+                    MutexGuard::unlocked(&mut writer, work);
+                    continue;
+                }
+                if writer.count() > 0 {
+                    break;
+                }
                 if writer.closed {
                     return;
                 }

@@ -32,12 +32,21 @@ pub trait Store: Send + Sync + 'static {
         Ok(())
     }
 
+    /// Work that makes the next flushes quicker, if any is due: for after one. It may take
+    /// milliseconds, on whichever thread, and may be left out.
+    fn ahead(&self) -> Option<Work> {
+        None
+    }
+
     /// Shows every row (table, key, value) until `visit` answers false.
     fn scan(&self, visit: &mut Visit<'_>) -> Result<(), StoreError>;
 
     /// Removes all rows, durably.
     fn clear(&self) -> Result<(), StoreError>;
 }
+
+/// Something to be done once, on any thread.
+pub type Work = Box<dyn FnOnce() + Send>;
 
 /// Sees table, key and value of a row; false ends the scan.
 pub type Visit<'a> = dyn FnMut(&str, &[u8], &[u8]) -> bool + 'a;

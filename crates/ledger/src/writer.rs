@@ -5,7 +5,7 @@ use std::sync::Arc;
 use haar_kv::Crowd;
 
 use crate::group::{Told, Waits};
-use crate::store::Batch;
+use crate::store::{Batch, Work};
 use crate::tx::Finished;
 use crate::{ChangeSet, LedgerError, Snapshot, StoreError, Tx};
 
@@ -22,6 +22,8 @@ pub(crate) struct Writer {
     /// Those of earlier ones, of which some were refused.
     cut: Vec<Told>,
     pub(crate) crowd: Crowd,
+    /// For the ledger's thread to do before it waits for the next.
+    pub(crate) ahead: Option<Work>,
     pub(crate) failed: Option<Arc<StoreError>>,
     pub(crate) closed: bool,
 }
@@ -100,6 +102,7 @@ impl Writer {
             taken: 0,
             cut: Vec::new(),
             crowd: Crowd::default(),
+            ahead: None,
             failed: None,
             closed: false,
         }

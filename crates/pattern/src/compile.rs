@@ -22,11 +22,13 @@ pub(crate) struct Values {
     pub(crate) matchers: Vec<Matcher>,
     /// How many the pattern lists.
     pub(crate) written: usize,
+    /// Bytes of the pattern that they and their field's name take.
+    bytes: usize,
 }
 
-/// Fields and values that alternatives beyond the first may have. *Ours*: each alternative has its
-/// own, so that a text of some KB could ask for as many GB.
-const COPIES_MAX: usize = 100_000;
+/// Bytes of a pattern that its alternatives may copy. *Ours*: each alternative has fields and values
+/// of its own, so that a text of some KB could ask for as many GB.
+const COPIES_BYTES_MAX: usize = 1 << 20;
 
 /// Names of operators, of today and kept for later: no field within `$or` may have them.
 const RESERVED: &[&str] = &[
@@ -70,7 +72,7 @@ struct Compiler<'a> {
     tokens: Tokens<'a>,
     dialect: &'a Dialect,
     path: Vec<String>,
-    /// Fields and values that were made for further alternatives so far.
+    /// Bytes of the pattern that were copied for alternatives so far.
     copies: usize,
 }
 
@@ -96,9 +98,12 @@ impl Compiler<'_> {
                     self.path.pop();
                 }
                 Token::StartArray => {
-                    let values = self.values()?;
+                    let begin = self.tokens.at();
+                    let mut values = self.values()?;
                     self.path.push(name);
-                    self.copy(rules.len().saturating_sub(1), 1 + values.matchers.len())?;
+                    let path: usize = self.path.iter().map(String::len).sum();
+                    values.bytes = path + self.tokens.at() - begin;
+                    self.copy(rules.len().saturating_sub(1), values.bytes)?;
                     self.narrow(rules, &values);
                     self.path.pop();
                 }
@@ -117,7 +122,7 @@ impl Compiler<'_> {
         }
         let so_far = std::mem::take(rules);
         let values = so_far.iter().flat_map(|rule| rule.values());
-        let size = values.map(|values| 1 + values.matchers.len()).sum();
+        let size = values.map(|values| values.bytes).sum();
         let mut branches = 0;
         loop {
             match self.tokens.next()? {
@@ -160,10 +165,10 @@ impl Compiler<'_> {
     /// Counts what is about to be copied so often, before it is.
     fn copy(&mut self, times: usize, size: usize) -> Result<(), PatternError> {
         self.copies = self.copies.saturating_add(times.saturating_mul(size));
-        match self.copies > COPIES_MAX {
+        match self.copies > COPIES_BYTES_MAX {
             true => self.tokens.refuse(format!(
-                "Rule is too complex - the number of values of all $or combinations must not \
-                 exceed {COPIES_MAX}"
+                "Rule is too complex - the bytes of values of all $or combinations must not \
+                 exceed {COPIES_BYTES_MAX}"
             )),
             false => Ok(()),
         }

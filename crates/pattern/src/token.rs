@@ -54,6 +54,11 @@ impl<'a> Tokens<'a> {
         Self { source, at: 0, told: 0, open: Vec::new(), ahead: None, is_first: true }
     }
 
+    /// The byte from which on nothing was read.
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
     /// A refusal at this place.
     pub(crate) fn refuse<T>(&self, reason: impl Into<String>) -> Read<T> {
         let (line, column) = self.line_and_column(self.told);

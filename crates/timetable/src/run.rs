@@ -9,7 +9,7 @@ use haar_kv::KvError;
 use haar_ledger::{ChangeFeed, ChangeSet};
 use haar_types::Timestamp;
 
-use crate::{Due, Timetable};
+use crate::{Due, Entry, Timetable};
 
 /// The longest wait for the next instant, so that a machine's clock that was set is noticed. *Ours*.
 const WAIT_LONGEST: Duration = Duration::from_secs(60);
@@ -32,6 +32,10 @@ pub trait Timed: Send + Sync {
     /// # Errors
     /// When the marks cannot be read or removed; the table is made anew then.
     fn follow(&self, table: &mut Timetable<Self::Key>, set: &ChangeSet) -> Result<(), KvError>;
+
+    /// A schedule as it stands now, also where [`Self::follow`] did not come to that yet; `None` for
+    /// one that is gone or rests.
+    fn entry(&self, key: &Self::Key) -> Option<Entry>;
 
     /// Sends instants and notes them ([`Timetable::note`]), in one batch, on disk when it
     /// resolves.
@@ -63,10 +67,9 @@ pub async fn run<T: Timed>(timed: &T, clock: &Clock, mut changes: ChangeFeed) {
                 }
             }
             Err(Elapsed) => {
-                let due = table.as_ref().map(|table| table.due(clock.now())).unwrap_or_default();
                 let sent = match &mut table {
-                    Some(table) if !due.is_empty() => timed.send(table, due).await,
-                    _ => Ok(()),
+                    Some(table) => send_due(timed, table, clock.now()).await,
+                    None => Ok(()),
                 };
                 if let Err(error) = &sent {
                     tracing::error!(%error, "what schedules asked for waits");
@@ -78,6 +81,24 @@ pub async fn run<T: Timed>(timed: &T, clock: &Clock, mut changes: ChangeFeed) {
             }
         }
     }
+}
+
+/// Sends what is due of those schedules that still stand as the table has them. A change takes the
+/// others in again when it comes.
+async fn send_due<T: Timed>(
+    timed: &T,
+    table: &mut Timetable<T::Key>,
+    now: Timestamp,
+) -> Result<(), KvError> {
+    let mut due = table.due(now);
+    due.retain(|due| {
+        let stands = timed.entry(&due.key).is_some_and(|now| table.stands_as(&due.key, &now));
+        if !stands {
+            table.take_off(&due.key);
+        }
+        stands
+    });
+    if due.is_empty() { Ok(()) } else { timed.send(table, due).await }
 }
 
 /// The next change, unless an instant comes first.

@@ -71,7 +71,7 @@ impl<K: Ord + Clone> Timetable<K> {
     }
 
     /// True for a schedule that stands here just so.
-    pub fn stands_as(&self, key: &K, entry: &Entry) -> bool {
+    pub(crate) fn stands_as(&self, key: &K, entry: &Entry) -> bool {
         self.places.get(key).is_some_and(|place| {
             place.entry.version == entry.version
                 && place.entry.until == entry.until

@@ -9,13 +9,18 @@ use regex::{Regex, RegexBuilder};
 const SOURCE_BYTES_MAX: usize = 4096;
 const COMPILED_BYTES_MAX: usize = 1 << 20;
 
-/// A customer's regular expression as Java and Go read it, which matches any part of a text;
+/// A customer's regular expression as Java and Go read it (in brackets as Go: others and `&&` within
+/// them are plain), which matches any part of a text;
 /// `None` where it is none, or would take too long to make or too much memory to keep.
 pub fn customers_regex(source: &str) -> Option<Regex> {
     if source.len() > SOURCE_BYTES_MAX {
         return None;
     }
-    RegexBuilder::new(&translated(source)).size_limit(COMPILED_BYTES_MAX).build().ok()
+    RegexBuilder::new(&translated(source))
+        .size_limit(COMPILED_BYTES_MAX)
+        .dfa_size_limit(COMPILED_BYTES_MAX)
+        .build()
+        .ok()
 }
 
 /// Rewrites a Java pattern for Rust's engines, anchored at both ends.
@@ -35,9 +40,7 @@ fn translated(source: &str) -> String {
                     push_code_unit(&mut out, &digits);
                 }
                 Some('/') => out.push('/'),
-                Some(class @ ('w' | 'd' | 's' | 'W' | 'D' | 'S')) => {
-                    push_class(&mut out, class, depth > 0)
-                }
+                Some(class @ ('w' | 'd' | 's' | 'W' | 'D' | 'S')) => push_class(&mut out, class),
                 Some(next) => out.extend(['\\', next]),
                 None => out.push_str("\\\\"),
             },
@@ -69,8 +72,9 @@ fn translated(source: &str) -> String {
     out
 }
 
-/// Java's short classes hold ASCII alone; Rust's would hold all of Unicode.
-fn push_class(out: &mut String, class: char, within_brackets: bool) {
+/// Java's short classes hold ASCII alone; Rust's would hold all of Unicode. Within brackets too they
+/// have brackets of their own, so that a `-` behind one stands for itself.
+fn push_class(out: &mut String, class: char) {
     let letters = match class {
         'w' => "0-9A-Za-z_",
         'd' => "0-9",
@@ -79,17 +83,15 @@ fn push_class(out: &mut String, class: char, within_brackets: bool) {
         'D' => "^0-9",
         _ => r"^ \t\n\x0B\f\r",
     };
-    match within_brackets && class.is_ascii_lowercase() {
-        true => out.push_str(letters),
-        false => out.push_str(&format!("[{letters}]")),
-    }
+    out.extend(["[", letters, "]"]);
 }
 
-/// `[:alpha:]` within brackets, of Go's; else the bracket is plain, as it is in Java's.
+/// `[:alpha:]` and `[:^alpha:]` within brackets, of Go's; else the bracket is plain, as it is in Java's.
 fn push_posix(out: &mut String, rest: &mut Peekable<Chars<'_>>) {
-    let name: String =
-        rest.clone().skip(1).take_while(|letter| letter.is_ascii_lowercase()).collect();
-    let text = format!(":{name}:]");
+    let not = if rest.clone().nth(1) == Some('^') { "^" } else { "" };
+    let name = rest.clone().skip(1 + not.len());
+    let name: String = name.take_while(|letter| letter.is_ascii_lowercase()).collect();
+    let text = format!(":{not}{name}:]");
     match rest.clone().take(text.len()).eq(text.chars()) {
         true => {
             out.push('[');
@@ -127,6 +129,9 @@ mod tests {
         let begins = customers_regex(r"^\[?\d{4}-\d{2}-\d{2}[T ]\w{1,64}.[[:upper:]-]").unwrap();
         assert!(begins.is_match("[2026-01-31 started\u{fc}A on"));
         assert!(!begins.is_match("[2026-01-31 started\u{fc}a on"));
+        let plain = customers_regex(r"^[\s-:][\w-.][[:^digit:]]$").unwrap();
+        assert!([" -a", "-.-", ":_ "].iter().all(|text| plain.is_match(text)));
+        assert!(["1-a", " `a", " -1"].iter().all(|text| !plain.is_match(text)));
         let (long, deep) = ("a".repeat(5000), r"((\w{99}){99}){99}");
         for bad in ["(", "[a", &long, deep, &r"(?i)\pL{9}".repeat(400)] {
             assert!(customers_regex(bad).is_none(), "{bad}");

@@ -11,11 +11,12 @@ use crate::{AwsError, Shape};
 const VIOLATIONS_MAX: usize = 100;
 /// Nested lists, maps and structures at most.
 const DEPTH_MAX: usize = 100;
-/// Bytes that items and entries take in memory at most, for each byte of their body, and for a
-/// body of any size. *Ours*: what means something is seldom beyond thirty, an empty item of CBOR
+/// Bytes that items and entries take in memory at most, for each byte of their body, for a body of
+/// any size, and in all. *Ours*: what means something is seldom beyond thirty, an empty item of CBOR
 /// is hundreds.
 const HELD_PER_BYTE: usize = 64;
 const HELD_ANYWAY: usize = 4 << 20;
+const HELD_MAX: usize = 1 << 30;
 /// Parts of names in a form, or elements of a document, at most. *Ours*.
 const NODES_MAX: usize = 200_000;
 
@@ -91,7 +92,7 @@ impl Report {
     /// For a body of so many bytes.
     pub(crate) fn of_body(body_bytes: usize) -> Self {
         let room = body_bytes.saturating_mul(HELD_PER_BYTE).saturating_add(HELD_ANYWAY);
-        Self { room, nodes: NODES_MAX, ..Self::default() }
+        Self { room: room.min(HELD_MAX), nodes: NODES_MAX, ..Self::default() }
     }
 
     /// Whether an item or entry that was read is to be kept: not where nothing of it would be
@@ -100,14 +101,12 @@ impl Report {
         if self.room == usize::MAX {
             return Ok(true);
         }
-        if self.violations.len() == VIOLATIONS_MAX {
-            return Ok(false);
-        }
+        let is_kept = self.violations.len() < VIOLATIONS_MAX;
         match self.room.checked_sub(item_bytes) {
             Some(room) => self.room = room,
             None => return Err(self.malformed("the input holds too many items for its size")),
         }
-        Ok(true)
+        Ok(is_kept)
     }
 
     /// Takes one node of a tree; false where there are none left.

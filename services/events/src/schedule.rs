@@ -65,6 +65,10 @@ impl Timed for Scheduled<'_> {
         Ok(())
     }
 
+    fn entry(&self, key: &RuleKey) -> Option<Entry> {
+        entry_of(&*self.0.doors.ledger.snapshot().get::<RuleRow>(key)?)
+    }
+
     async fn send(
         &self,
         table: &mut Timetable<RuleKey>,
@@ -82,16 +86,22 @@ impl Timed for Scheduled<'_> {
     }
 }
 
-/// A rule as it now stands. Its first instant is a period after the rule was put.
+/// Takes a rule in as it stands.
 fn put(table: &mut Timetable<RuleKey>, row: &RuleRow) -> Result<(), KvError> {
-    let text = row.schedule.as_deref().filter(|_| row.is_enabled());
-    let Some(Ok(schedule)) = text.map(Schedule::of_rule) else {
-        table.take_off(&row.key);
-        return Ok(());
-    };
-    let from = row.schedule_from;
-    let version = format!("{} {}", from.0, text.unwrap_or_default()).into_bytes();
-    let entry =
-        Entry { schedule, version, anchor: from, after: from, until: None, window: Duration::ZERO };
-    table.put(row.key.clone(), row.key.bytes(), entry)
+    match entry_of(row) {
+        Some(entry) => table.put(row.key.clone(), row.key.bytes(), entry),
+        None => {
+            table.take_off(&row.key);
+            Ok(())
+        }
+    }
+}
+
+/// A rule's schedule, if it is enabled. Its first instant is a period after the rule was put.
+fn entry_of(row: &RuleRow) -> Option<Entry> {
+    let text = row.schedule.as_deref().filter(|_| row.is_enabled())?;
+    let (schedule, from) = (Schedule::of_rule(text).ok()?, row.schedule_from);
+    let version = format!("{} {text}", from.0).into_bytes();
+    let window = Duration::ZERO;
+    Some(Entry { schedule, version, anchor: from, after: from, until: None, window })
 }

@@ -20,7 +20,8 @@ use crate::state::{
 };
 use crate::subscription::{Subscribed, SubscribedEvent};
 
-/// Patterns that are kept at most; each has a MiB or two at worst.
+/// Patterns that are kept at most; each has two expressions of some MiB at worst, with what they
+/// keep of texts.
 const PATTERNS_MAX: usize = 64;
 
 /// Patterns with regular expressions, which take longer to read than events to match, by their

@@ -91,6 +91,10 @@ impl Timed for Schedules<'_> {
         Ok(())
     }
 
+    fn entry(&self, key: &ScheduleKey) -> Option<Entry> {
+        entry_of(&*self.0.doors.ledger.snapshot().get::<ScheduleRow>(key)?)
+    }
+
     async fn send(
         &self,
         table: &mut Timetable<ScheduleKey>,
@@ -101,14 +105,7 @@ impl Timed for Schedules<'_> {
         let (mut batch, mut letters, mut completed) = (Batch::new(), Vec::new(), Vec::new());
         let now = doors.clock.now();
         for due in due {
-            let row = snapshot.get::<ScheduleRow>(&due.key);
-            let unchanged = |row: &Arc<ScheduleRow>| {
-                entry_of(row).is_some_and(|entry| table.stands_as(&due.key, &entry))
-            };
-            let Some(row) = row.filter(unchanged) else {
-                table.take_off(&due.key); // `follow` comes to what changed it
-                continue;
-            };
+            let Some(row) = snapshot.get::<ScheduleRow>(&due.key) else { continue };
             table.note(&mut batch, &due, now);
             letters.push(self.0.letter(&row, due.at));
             if table.is_over(&due.key) && row.after_completion == ActionAfterCompletion::Delete {

@@ -5,7 +5,7 @@ use std::path::Path;
 use haar_kv::{Durability, Keyspace, Kv, KvError, Sizes};
 
 use crate::StoreError;
-use crate::store::{Batch, Store, Visit};
+use crate::store::{Batch, Store, Visit, Work};
 
 /// Rows are in memory already and are read from disk at start only. Of a disk that fills up the
 /// last is for them.
@@ -62,6 +62,10 @@ impl Store for FjallStore {
 
     fn flush(&self) -> Result<(), StoreError> {
         Ok(self.kv.flush()?)
+    }
+
+    fn ahead(&self) -> Option<Work> {
+        self.kv.ahead().map(|work| Box::new(work) as Work)
     }
 
     fn scan(&self, visit: &mut Visit<'_>) -> Result<(), StoreError> {

@@ -46,6 +46,7 @@ impl Ecs {
             return Err(format!("failed to validate logger args: haar has no log driver {driver}"));
         }
         let logs = AwsLogs::read(configuration)?;
+        logs.begins()?; // of a definition that was kept from before its bounds
         let stream = stream(row, one, &logs)?;
         let role = execution_role(row, definition);
         self.task_doors.logs.ensure(&stream, logs.create_group, role).await.map_err(|reason| {

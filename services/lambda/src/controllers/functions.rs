@@ -123,14 +123,7 @@ impl Controller for Functions {
         match step {
             FunctionStep::Settle(key) => self.settle(&key, cx).await,
             FunctionStep::Retire(key) => {
-                let VersionKey { function, version } = key;
-                let version = version.to_string();
-                self.room.fleet.retire_key(&(
-                    function.account,
-                    function.region,
-                    function.name,
-                    version,
-                ));
+                self.room.fleet.retire_key(&key.pool());
                 if self.room.holds_images() {
                     self.room.hold_images(&cx.ledger.snapshot());
                 }

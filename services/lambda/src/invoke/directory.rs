@@ -74,9 +74,7 @@ impl Lambda {
     /// What the fleet must know to run a version: rendered, unless environments of its build are
     /// there, so that a warm invocation does not render it again.
     pub(crate) fn cached_target(&self, version: &VersionRow) -> Arc<FunctionTarget> {
-        let FunctionKey { account, region, name } = version.function.clone();
-        let key = (account, region, name, version.version.to_string());
-        let known = self.fleet.known_target(&key, version.running().1);
+        let known = self.fleet.known_target(&version.version_key().pool(), version.running().1);
         known.unwrap_or_else(|| Arc::new(self.target(version)))
     }
 
