@@ -13,5 +13,5 @@
 mod run;
 mod table;
 
-pub use run::{Timed, run};
+pub use run::{Timed, run, send_due};
 pub use table::{Due, Entry, LATE_MAX, Timetable};

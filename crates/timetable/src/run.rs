@@ -85,7 +85,10 @@ pub async fn run<T: Timed>(timed: &T, clock: &Clock, mut changes: ChangeFeed) {
 
 /// Sends what is due of those schedules that still stand as the table has them. A change takes the
 /// others in again when it comes.
-async fn send_due<T: Timed>(
+///
+/// # Errors
+/// When the disk does not take it: all of it is asked for again.
+pub async fn send_due<T: Timed>(
     timed: &T,
     table: &mut Timetable<T::Key>,
     now: Timestamp,

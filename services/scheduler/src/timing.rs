@@ -146,6 +146,7 @@ mod tests {
     use haar_ledger::Ledger;
     use haar_scheduler_contract::model::{FlexibleTimeWindow, Target};
     use haar_substrate::sim::SimSubstrate;
+    use haar_timetable::send_due;
     use haar_types::{AccountId, Region};
 
     use super::*;
@@ -199,20 +200,18 @@ mod tests {
         ledger.write(|tx| tx.put(row.clone())).early().unwrap();
         let schedules = Schedules(&room);
         let mut table = schedules.table().unwrap();
-        let due = table.due(BEGIN);
-        assert_eq!(due.len(), 1);
+        assert_eq!(table.due(BEGIN).len(), 1);
 
         let later = Timestamp(BEGIN.0 + 3_600_000);
         let put_off = once("at(2027-01-15T09:00:00)", Timestamp(BEGIN.0 + 1));
         ledger.write(|tx| tx.put(put_off.clone())).early().unwrap();
-        schedules.send(&mut table, due).await.unwrap();
+        send_due(&schedules, &mut table, BEGIN).await.unwrap();
         assert!(ledger.snapshot().get::<ScheduleRow>(&row.key).is_some());
         assert_eq!(table.next(), None, "nothing of it is due before the change is followed");
 
         put(&mut table, &put_off).unwrap();
         assert_eq!(table.next(), Some(later));
-        let due = table.due(later);
-        schedules.send(&mut table, due).await.unwrap();
+        send_due(&schedules, &mut table, later).await.unwrap();
         assert!(ledger.snapshot().get::<ScheduleRow>(&row.key).is_none());
     }
 }
