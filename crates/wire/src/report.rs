@@ -95,18 +95,24 @@ impl Report {
         Self { room: room.min(HELD_MAX), nodes: NODES_MAX, ..Self::default() }
     }
 
-    /// Whether an item or entry that was read is to be kept: not where nothing of it would be
-    /// told any more.
+    /// Whether an item that was read is to be kept: not where nothing of it would be told any more.
     pub(crate) fn keeps(&mut self, item_bytes: usize) -> Result<bool, Malformed> {
-        if self.room == usize::MAX {
-            return Ok(true);
+        if self.room != usize::MAX && self.violations.len() == VIOLATIONS_MAX {
+            return Ok(false);
         }
-        let is_kept = self.violations.len() < VIOLATIONS_MAX;
-        match self.room.checked_sub(item_bytes) {
+        self.takes(item_bytes).map(|()| true)
+    }
+
+    /// Makes room for an entry, which is kept in any case.
+    pub(crate) fn takes(&mut self, entry_bytes: usize) -> Result<(), Malformed> {
+        if self.room == usize::MAX {
+            return Ok(());
+        }
+        match self.room.checked_sub(entry_bytes) {
             Some(room) => self.room = room,
             None => return Err(self.malformed("the input holds too many items for its size")),
         }
-        Ok(is_kept)
+        Ok(())
     }
 
     /// Takes one node of a tree; false where there are none left.

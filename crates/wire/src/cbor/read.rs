@@ -151,7 +151,7 @@ fn read_map(
     while more(from, length, &mut count, report)? {
         let key = text(from, report)?;
         let Some(slot) = value.insert(key.clone()) else { return Ok(false) };
-        report.keeps(key.len() + size_of_val(slot))?;
+        report.takes(key.len() + size_of_val(slot))?;
         report.in_key(&key, |report| read(from, row.value.schema, slot, report))?;
     }
     Ok(true)

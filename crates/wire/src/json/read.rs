@@ -296,7 +296,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
             match item {
                 Some(true) => {
                     position += 1;
-                    if !keeps(self.report, size)? {
+                    if !self.report.keeps(size).map_err(|_| too_many())? {
                         self.value.pop();
                     }
                 }
@@ -315,7 +315,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
             while let Some(key) = map.next_key::<String>()? {
                 let path = key.clone();
                 let Some(slot) = self.value.insert(key) else { return Ok(false) };
-                keeps(self.report, path.len() + size_of_val(slot))?;
+                let size = path.len() + size_of_val(slot);
+                self.report.takes(size).map_err(|_| too_many())?;
                 self.report.in_key(path, |report| {
                     map.next_value_seed(Seed { schema: row.value.schema, value: slot, report })
                 })?;
@@ -339,9 +340,9 @@ fn refuse<E: Error>(report: &mut Report, why: &str) -> E {
     E::custom(why)
 }
 
-/// Whether an item or entry that was read is to be kept.
-fn keeps<E: Error>(report: &mut Report, item_bytes: usize) -> Result<bool, E> {
-    report.keeps(item_bytes).map_err(|_| E::custom("too many items"))
+/// The report has the words for it.
+fn too_many<E: Error>() -> E {
+    E::custom("too many items")
 }
 
 /// Refuses a plain value that stands for a whole input.
