@@ -114,6 +114,12 @@ pub(crate) fn cut_at<T>(
     Ok(page(rest, limit, scope, &key))
 }
 
+/// Items of a page of which the model allows one and more, and the operation so many.
+pub(crate) fn page_up_to(most: usize, max_results: Option<i32>) -> usize {
+    let wanted = max_results.and_then(|wanted| usize::try_from(wanted).ok());
+    wanted.unwrap_or(most).clamp(1, most)
+}
+
 fn page_size(max_results: Option<i32>) -> Result<usize, AwsError> {
     let wanted = max_results.unwrap_or(PAGE_MAX);
     if wanted < PAGE_MIN {

@@ -105,3 +105,72 @@ fn entry_of(row: &RuleRow) -> Option<Entry> {
     let window = Duration::ZERO;
     Some(Entry { schedule, version, anchor: from, after: from, until: None, window })
 }
+
+#[cfg(test)]
+mod tests {
+    use haar_blobs::Blobs;
+    use haar_clock::{Clock, IdSource};
+    use haar_events_contract::model::RuleState;
+    use haar_kernel::{DataKey, DoorParts, Doors, NoMeter, Settings};
+    use haar_kv::Kv;
+    use haar_ledger::Ledger;
+    use haar_substrate::sim::SimSubstrate;
+    use haar_timetable::send_due;
+    use haar_types::{AccountId, Region};
+
+    use super::*;
+    use crate::state::BusKey;
+
+    const BEGIN: Timestamp = Timestamp(1_800_000_000_000);
+
+    fn room() -> Arc<Events> {
+        let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
+        let doors = Doors::new(DoorParts {
+            clock: clock.clone(),
+            ids: ids.clone(),
+            ledger: Ledger::ephemeral(haar_kernel::tables().and(&crate::tables())),
+            kv: Kv::ephemeral(),
+            blobs: Blobs::ephemeral(ids).unwrap(),
+            substrate: Arc::new(SimSubstrate::new(clock)),
+            meter: Arc::new(NoMeter),
+            settings: Settings::default(),
+        });
+        let room = Events::open(&doors, DataKey::new(&[7; DataKey::LEN])).unwrap();
+        room.start().unwrap();
+        room
+    }
+
+    fn rule(state: RuleState) -> RuleRow {
+        let (account, region) = (AccountId::default(), Region::default());
+        let bus = BusKey { account, region, name: "default".to_owned() };
+        RuleRow {
+            key: RuleKey { bus, name: "r".to_owned() },
+            pattern: None,
+            schedule: Some("rate(1 minute)".to_owned()),
+            schedule_from: BEGIN,
+            state,
+            description: None,
+            role_arn: None,
+            created_by: AccountId::default(),
+            tags: Default::default(),
+            targets: Vec::new(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_rule_that_is_disabled_as_it_comes_due_sends_nothing() {
+        let minute = Timestamp(BEGIN.0 + 60_000);
+        for (state, marks) in [(RuleState::Enabled, 1), (RuleState::Disabled, 0)] {
+            let room = room();
+            let ledger = &room.doors.ledger;
+            ledger.write(|tx| tx.put(rule(RuleState::Enabled))).early().unwrap();
+            let schedules = Scheduled(&room);
+            let mut table = schedules.table().unwrap();
+            assert_eq!(table.due(minute).len(), 1);
+            ledger.write(|tx| tx.put(rule(state))).early().unwrap();
+            send_due(&schedules, &mut table, minute).await.unwrap();
+            let noted = room.doors.kv.keyspace("events.schedule").unwrap();
+            assert_eq!(noted.all().count(), marks);
+        }
+    }
+}

@@ -18,7 +18,7 @@ use haar_ledger::{Snapshot, Tx};
 use haar_wire::AwsError;
 
 use crate::interfaces::public_address;
-use crate::listing::{Ask, cut_at, describe, place_of};
+use crate::listing::{Ask, cut_at, describe, page_up_to, place_of};
 use crate::refusal::{invalid, missing, refuse, unsupported};
 use crate::rules::{mint, specified_tags};
 use crate::state::{AddressRow, Association, InterfaceRow, Resource, key_of, rows_of};
@@ -293,8 +293,7 @@ impl Query<DescribeAddressesAttribute> for Ec2 {
         if wanted.is_empty() {
             wanted = rows_of::<AddressRow>(snapshot, &place).collect();
         }
-        let limit = input.max_results.and_then(|most| usize::try_from(most).ok());
-        let limit = limit.unwrap_or(ATTRIBUTES_PAGE).clamp(1, ATTRIBUTES_PAGE);
+        let limit = page_up_to(ATTRIBUTES_PAGE, input.max_results);
         let key = |row: &Arc<AddressRow>| row.id().to_owned();
         let scope = format!("DescribeAddressesAttribute|{}|{}", place.account, place.region);
         let page = cut_at(wanted, &scope, limit, input.next_token, key)?;

@@ -13,7 +13,7 @@ use haar_ledger::Snapshot;
 use haar_types::Tags;
 use haar_wire::AwsError;
 
-use crate::listing::{cut, cut_at, place_of};
+use crate::listing::{cut, cut_at, page_up_to, place_of};
 use crate::refusal::refuse;
 use crate::rules::{Filters, ManagedList, managed_list, managed_lists};
 use crate::{Ec2, render};
@@ -89,7 +89,7 @@ impl Query<DescribeManagedPrefixLists> for Ec2 {
         let lists = wanted(&place, input.prefix_list_ids, input.filters)?;
         let key = |list: &ManagedList| list.id.clone();
         let scope = "DescribeManagedPrefixLists";
-        let limit = managed_page(input.max_results);
+        let limit = page_up_to(MANAGED_PAGE, input.max_results);
         let page = cut_at(lists, scope, limit, input.next_token, key)?;
         let lists = page.items.iter().filter_map(|list| render::prefix_list(&place, &list.id));
         Ok(DescribeManagedPrefixListsResult {
@@ -110,17 +110,12 @@ impl Query<GetManagedPrefixListEntries> for Ec2 {
         let mut ranges = list.ranges.to_vec();
         ranges.sort_unstable();
         let scope = format!("GetManagedPrefixListEntries/{}", list.id);
-        let (limit, key) = (managed_page(input.max_results), |range: &&str| (*range).to_owned());
+        let (limit, key) =
+            (page_up_to(MANAGED_PAGE, input.max_results), |range: &&str| (*range).to_owned());
         let page = cut_at(ranges, &scope, limit, input.next_token, key)?;
         let entry =
             |range: &&str| PrefixListEntry { cidr: Some((*range).to_owned()), description: None };
         let entries = Some(page.items.iter().map(entry).collect());
         Ok(GetManagedPrefixListEntriesResult { entries, next_token: page.next })
     }
-}
-
-/// Items of a page of what is managed; the model allows one and more.
-fn managed_page(max_results: Option<i32>) -> usize {
-    let wanted = max_results.and_then(|most| usize::try_from(most).ok());
-    wanted.unwrap_or(MANAGED_PAGE).clamp(1, MANAGED_PAGE)
 }
