@@ -118,9 +118,9 @@ impl Shared {
                 tracing::error!(%error, "could not flush the records to disk");
                 broken = Some(error.clone());
             }
-            let due = if outcome.is_ok() { records.due() } else { None };
+            let went = outcome.is_ok();
             let told = rest.insert(told.tell(outcome));
-            if let Some(blocks) = due {
+            if went && let Some(blocks) = records.due() {
                 told.wake();
                 blocks.lay();
             }

@@ -83,8 +83,9 @@ impl Core {
         load.sets.iter().for_each(|set| _ = self.feed.send(Arc::clone(set)));
         load.tell(Ok(()));
         if let Some(work) = self.store.as_ref().and_then(|store| store.ahead()) {
-            self.writer.lock().ahead = Some(work);
+            let late = self.writer.lock().ahead.replace(work);
             self.wake.notify_one();
+            drop(late); // not under the lock: its file may go with it
         }
     }
 
@@ -151,6 +152,7 @@ impl Core {
             let mut writer = self.writer.lock();
             loop {
                 if let Some(work) = writer.ahead.take() {
+                    let work = || drop(catch_unwind(AssertUnwindSafe(work)));
                     MutexGuard::unlocked(&mut writer, work);
                     continue;
                 }

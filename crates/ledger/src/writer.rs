@@ -22,7 +22,8 @@ pub(crate) struct Writer {
     /// Those of earlier ones, of which some were refused.
     cut: Vec<Told>,
     pub(crate) crowd: Crowd,
-    /// For the ledger's thread to do before it waits for the next.
+    /// For the ledger's thread to do before it gathers the next flush, also where some wait for it:
+    /// under load some always do.
     pub(crate) ahead: Option<Work>,
     pub(crate) failed: Option<Arc<StoreError>>,
     pub(crate) closed: bool,

@@ -101,9 +101,12 @@ impl Compiler<'_> {
                     let begin = self.tokens.at();
                     let mut values = self.values()?;
                     self.path.push(name);
-                    let path: usize = self.path.iter().map(String::len).sum();
-                    values.bytes = path + self.tokens.at() - begin;
-                    self.copy(rules.len().saturating_sub(1), values.bytes)?;
+                    let name = |name: &String| name.len() + size_of::<String>();
+                    let path: usize = self.path.iter().map(name).sum();
+                    let text = self.tokens.at() - begin;
+                    values.bytes = path + text;
+                    self.copy(rules.len().max(1), path)?;
+                    self.copy(rules.len().saturating_sub(1), text)?;
                     self.narrow(rules, &values);
                     self.path.pop();
                 }

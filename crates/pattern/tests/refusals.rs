@@ -161,4 +161,8 @@ fn alternatives_do_not_copy_a_long_list_without_end() {
     for text in [before(1_000, 90), behind(1_000, 90), before(2, 40_000), behind(2, 40_000)] {
         assert!(Pattern::compile(&text, &Dialect::EVENT_BUS).is_ok());
     }
+    let fields: Vec<String> = (0..500).map(|at| format!("\"{at}\": [1]")).collect();
+    let name = "n".repeat(10_000);
+    let text = format!("{{\"{name}\": {{{}}}}}", fields.join(","));
+    assert!(refused(&text).0.starts_with("Rule is too complex - the bytes of values"));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use haar_clock::{Clock, Elapsed};
 use haar_kv::KvError;
-use haar_ledger::{ChangeFeed, ChangeSet};
+use haar_ledger::{ChangeFeed, ChangeSet, Snapshot};
 use haar_types::Timestamp;
 
 use crate::{Due, Entry, Timetable};
@@ -33,18 +33,22 @@ pub trait Timed: Send + Sync {
     /// When the marks cannot be read or removed; the table is made anew then.
     fn follow(&self, table: &mut Timetable<Self::Key>, set: &ChangeSet) -> Result<(), KvError>;
 
-    /// A schedule as it stands now, also where [`Self::follow`] did not come to that yet; `None` for
-    /// one that is gone or rests.
-    fn entry(&self, key: &Self::Key) -> Option<Entry>;
+    /// The newest rows.
+    fn now(&self) -> Snapshot;
 
-    /// Sends instants and notes them ([`Timetable::note`]), in one batch, on disk when it
-    /// resolves.
+    /// A schedule as it stands in these rows, also where [`Self::follow`] did not come to that yet;
+    /// `None` for one that is gone or rests.
+    fn entry(&self, rows: &Snapshot, key: &Self::Key) -> Option<Entry>;
+
+    /// Sends instants of schedules as they stand in these rows and notes them ([`Timetable::note`]),
+    /// in one batch, on disk when it resolves.
     ///
     /// # Errors
     /// When the disk does not take it: all of it is asked for again.
     fn send(
         &self,
         table: &mut Timetable<Self::Key>,
+        rows: &Snapshot,
         due: Vec<Due<Self::Key>>,
     ) -> impl Future<Output = Result<(), KvError>> + Send;
 }
@@ -93,15 +97,16 @@ pub async fn send_due<T: Timed>(
     table: &mut Timetable<T::Key>,
     now: Timestamp,
 ) -> Result<(), KvError> {
-    let mut due = table.due(now);
+    let (mut due, rows) = (table.due(now), timed.now());
     due.retain(|due| {
-        let stands = timed.entry(&due.key).is_some_and(|now| table.stands_as(&due.key, &now));
+        let stands =
+            timed.entry(&rows, &due.key).is_some_and(|now| table.stands_as(&due.key, &now));
         if !stands {
             table.take_off(&due.key);
         }
         stands
     });
-    if due.is_empty() { Ok(()) } else { timed.send(table, due).await }
+    if due.is_empty() { Ok(()) } else { timed.send(table, &rows, due).await }
 }
 
 /// The next change, unless an instant comes first.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use haar_courier::Letter;
 use haar_kv::{Batch, KvError};
-use haar_ledger::ChangeSet;
+use haar_ledger::{ChangeSet, Snapshot};
 use haar_schedule::Schedule;
 use haar_timetable::{Due, Entry, Timed, Timetable};
 use haar_types::Timestamp;
@@ -25,8 +25,8 @@ impl Events {
         futures_util::future::join(timetable, self.measure.run(clock)).await;
     }
 
-    fn scheduled(&self, due: &Due<RuleKey>, now: Timestamp) -> Vec<Letter> {
-        let Some(rule) = self.doors.ledger.snapshot().get::<RuleRow>(&due.key) else {
+    fn scheduled(&self, rows: &Snapshot, due: &Due<RuleKey>, now: Timestamp) -> Vec<Letter> {
+        let Some(rule) = rows.get::<RuleRow>(&due.key) else {
             return Vec::new();
         };
         self.measure.triggered(&rule.key, now);
@@ -65,19 +65,25 @@ impl Timed for Scheduled<'_> {
         Ok(())
     }
 
-    fn entry(&self, key: &RuleKey) -> Option<Entry> {
-        entry_of(&*self.0.doors.ledger.snapshot().get::<RuleRow>(key)?)
+    fn now(&self) -> Snapshot {
+        self.0.doors.ledger.snapshot()
+    }
+
+    fn entry(&self, rows: &Snapshot, key: &RuleKey) -> Option<Entry> {
+        entry_of(&*rows.get::<RuleRow>(key)?)
     }
 
     async fn send(
         &self,
         table: &mut Timetable<RuleKey>,
+        rows: &Snapshot,
         due: Vec<Due<RuleKey>>,
     ) -> Result<(), KvError> {
         let Ok(courier) = self.0.courier() else { return Ok(()) };
         let now = self.0.doors.clock.now();
         let mut batch = Batch::new();
-        let letters: Vec<Letter> = due.iter().flat_map(|due| self.0.scheduled(due, now)).collect();
+        let letters: Vec<Letter> =
+            due.iter().flat_map(|due| self.0.scheduled(rows, due, now)).collect();
         let staged = courier.stage(&mut batch, letters);
         due.iter().for_each(|due| table.note(&mut batch, due, now));
         self.0.doors.kv.apply(batch)?;

@@ -242,7 +242,7 @@ impl Sweep<'_> {
         let cause = Cause::Service(&id);
         let now = doors.clock.now();
         let staged = self.room.store.change(&doors.ledger, self.row, key, now, |change, row| {
-            if row.lifecycle_at != self.row.lifecycle_at {
+            if row.lifecycle_at != self.row.lifecycle_at || row.lifecycle.is_none() {
                 return Ok(None); // the rules changed meanwhile: they get a sweep of their own
             }
             let done = work(change, row)?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use haar_courier::{Errand as _, Lane, Letter};
 use haar_kv::{Batch, KvError};
-use haar_ledger::ChangeSet;
+use haar_ledger::{ChangeSet, Snapshot};
 use haar_scheduler_contract::model::{ActionAfterCompletion, ScheduleState};
 use haar_timetable::{Due, Entry, Timed, Timetable};
 use haar_types::Timestamp;
@@ -91,21 +91,26 @@ impl Timed for Schedules<'_> {
         Ok(())
     }
 
-    fn entry(&self, key: &ScheduleKey) -> Option<Entry> {
-        entry_of(&*self.0.doors.ledger.snapshot().get::<ScheduleRow>(key)?)
+    fn now(&self) -> Snapshot {
+        self.0.doors.ledger.snapshot()
+    }
+
+    fn entry(&self, rows: &Snapshot, key: &ScheduleKey) -> Option<Entry> {
+        entry_of(&*rows.get::<ScheduleRow>(key)?)
     }
 
     async fn send(
         &self,
         table: &mut Timetable<ScheduleKey>,
+        rows: &Snapshot,
         due: Vec<Due<ScheduleKey>>,
     ) -> Result<(), KvError> {
         let Some(courier) = self.0.courier() else { return Ok(()) };
-        let (doors, snapshot) = (&self.0.doors, self.0.doors.ledger.snapshot());
+        let doors = &self.0.doors;
         let (mut batch, mut letters, mut completed) = (Batch::new(), Vec::new(), Vec::new());
         let now = doors.clock.now();
         for due in due {
-            let Some(row) = snapshot.get::<ScheduleRow>(&due.key) else { continue };
+            let Some(row) = rows.get::<ScheduleRow>(&due.key) else { continue };
             table.note(&mut batch, &due, now);
             letters.push(self.0.letter(&row, due.at));
             if table.is_over(&due.key) && row.after_completion == ActionAfterCompletion::Delete {

@@ -143,9 +143,10 @@ impl Sqs {
         let (ledger, now) = (&self.doors.ledger, self.doors.clock.now());
         let mut next: Option<Timestamp> = None;
         for row in ledger.snapshot().all::<QueueRow>() {
-            // as it is now: it may keep messages longer since those before it were looked at
-            let Some(row) = ledger.snapshot().get::<QueueRow>(&row.key) else { continue };
             let queue = self.at_work(&row).await?;
+            // as it is now: it may keep messages longer since those before it were looked at
+            let now_there = ledger.snapshot().get::<QueueRow>(&row.key);
+            let Some(row) = now_there.filter(|there| there.id == row.id) else { continue };
             self.expire(&row, &queue, now).await?;
             if let (_, Some(oldest)) = self.engine.counts(&queue)? {
                 let at = oldest + row.retention();

@@ -90,7 +90,8 @@ impl AwsLogs {
     }
 
     /// What a line that begins an event matches; the error is of the kind of AWS's. Making it may
-    /// take milliseconds: it is made when a definition is checked and when a log begins.
+    /// take milliseconds: it is made when a definition is checked,
+    /// when a container is made ready, and when its log begins.
     pub(crate) fn begins(&self) -> Result<Option<Regex>, String> {
         let Some(source) = &self.begins else { return Ok(None) };
         let unread = || format!("Log driver awslogs cannot read the multiline pattern '{source}'.");
