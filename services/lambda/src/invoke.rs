@@ -27,7 +27,7 @@ pub use async_event::{
 pub use chain::Link;
 pub(crate) use chain::Sampled;
 pub(crate) use destination::LOOP_MESSAGE;
-pub(crate) use directory::Remembered;
+pub(crate) use directory::{Remembered, pool_key};
 pub use payload::{
     ASYNC_PAYLOAD_BYTES_MAX, PayloadError, SYNC_PAYLOAD_BYTES_MAX, check_async, check_sync,
     decode_client_context,

@@ -12,6 +12,7 @@ use haar_types::Timestamp;
 use crate::Lambda;
 use crate::doors::ImageFailure;
 use crate::images::reason;
+use crate::invoke::pool_key;
 use crate::state::{FunctionState, Reason, UpdateStatus, VersionKey, VersionRow};
 
 /// Settles versions, and ends the environments of those that are gone.
@@ -123,7 +124,7 @@ impl Controller for Functions {
         match step {
             FunctionStep::Settle(key) => self.settle(&key, cx).await,
             FunctionStep::Retire(key) => {
-                self.room.fleet.retire_key(&key.pool());
+                self.room.fleet.retire_key(&pool_key(&key));
                 if self.room.holds_images() {
                     self.room.hold_images(&cx.ledger.snapshot());
                 }

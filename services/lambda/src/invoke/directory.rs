@@ -14,9 +14,15 @@ use super::{
     QueueSettings, Sampled,
 };
 use crate::Lambda;
-use crate::fleet::{ConcurrencyLimits, FunctionTarget};
+use crate::fleet::{ConcurrencyLimits, FunctionTarget, PoolKey};
 use crate::lookup::{ResolvedVersion, resolve_key};
-use crate::state::{EventInvokeRow, FunctionKey, FunctionRow, VersionRow};
+use crate::state::{EventInvokeRow, FunctionKey, FunctionRow, VersionKey, VersionRow};
+
+/// Names the pool of a version's environments.
+pub(crate) fn pool_key(key: &VersionKey) -> PoolKey {
+    let FunctionKey { account, region, name } = key.function.clone();
+    (account, region, name, key.version.to_string())
+}
 
 /// Sums over rows, so that a warm invocation does not make them again.
 #[derive(Default)]
@@ -74,7 +80,7 @@ impl Lambda {
     /// What the fleet must know to run a version: rendered, unless environments of its build are
     /// there, so that a warm invocation does not render it again.
     pub(crate) fn cached_target(&self, version: &VersionRow) -> Arc<FunctionTarget> {
-        let known = self.fleet.known_target(&version.version_key().pool(), version.running().1);
+        let known = self.fleet.known_target(&pool_key(&version.version_key()), version.running().1);
         known.unwrap_or_else(|| Arc::new(self.target(version)))
     }
 

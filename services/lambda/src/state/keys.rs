@@ -7,8 +7,6 @@ use std::str::FromStr;
 use haar_types::{AccountId, Arn, Region};
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::PoolKey;
-
 /// Sorts behind every text that AWS allows in a name.
 const LAST: &str = "\u{10ffff}";
 
@@ -101,12 +99,6 @@ impl VersionKey {
     /// A published version.
     pub fn number(function: &FunctionKey, number: u64) -> Self {
         Self { function: function.clone(), version: Version::Number(number) }
-    }
-
-    /// Names the pool of its environments.
-    pub(crate) fn pool(&self) -> PoolKey {
-        let FunctionKey { account, region, name } = self.function.clone();
-        (account, region, name, self.version.to_string())
     }
 
     /// `…:function:NAME` for `$LATEST`, `…:function:NAME:7` for a published version.
