@@ -71,8 +71,7 @@ impl Timed for Schedules<'_> {
         let mut completed = Vec::new();
         for row in self.0.doors.ledger.snapshot().all::<ScheduleRow>() {
             put(&mut table, &row)?;
-            let is_deleted_then = row.after_completion == ActionAfterCompletion::Delete;
-            if is_deleted_then && table.is_over(&row.key) {
+            if is_done_with(&table, &row) {
                 completed.push(row);
             }
         }
@@ -81,13 +80,20 @@ impl Timed for Schedules<'_> {
     }
 
     fn follow(&self, table: &mut Timetable<ScheduleKey>, set: &ChangeSet) -> Result<(), KvError> {
+        let mut completed = Vec::new();
         for (old, new) in set.rows::<ScheduleRow>() {
             match (old, new) {
-                (_, Some(row)) => put(table, &row)?,
+                (_, Some(row)) => {
+                    put(table, &row)?;
+                    if is_done_with(table, &row) {
+                        completed.push(row);
+                    }
+                }
                 (Some(row), None) => table.remove(&row.key, row.key.arn().as_bytes())?,
                 (None, None) => {}
             }
         }
+        self.0.delete_completed(&completed);
         Ok(())
     }
 
@@ -113,7 +119,7 @@ impl Timed for Schedules<'_> {
             let Some(row) = rows.get::<ScheduleRow>(&due.key) else { continue };
             table.note(&mut batch, &due, now);
             letters.push(self.0.letter(&row, due.at));
-            if table.is_over(&due.key) && row.after_completion == ActionAfterCompletion::Delete {
+            if is_done_with(table, &row) {
                 completed.push(row);
             }
         }
@@ -129,6 +135,12 @@ impl Timed for Schedules<'_> {
 /// How a schedule is to stand in the table, if it runs.
 fn entry_of(row: &ScheduleRow) -> Option<Entry> {
     times::entry(row).filter(|_| row.state == ScheduleState::Enabled)
+}
+
+/// True for one that has completed and is to be deleted then, also where that was asked for
+/// afterwards only. *Ours*: AWS names no time for the latter.
+fn is_done_with(table: &Timetable<ScheduleKey>, row: &ScheduleRow) -> bool {
+    row.after_completion == ActionAfterCompletion::Delete && table.is_over(&row.key)
 }
 
 /// A schedule as it now stands.

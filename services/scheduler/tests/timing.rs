@@ -23,6 +23,7 @@ async fn create(house: &House, name: &str, expression: &str, more: Value) {
     house.ok::<CreateSchedule>(schedule(name, expression, more)).await;
 }
 
+const GONE: &str = "ResourceNotFoundException";
 const MOMENT: Duration = Duration::from_millis(100);
 
 #[tokio::test(start_paused = true)]
@@ -68,6 +69,26 @@ async fn what_comes_once_is_deleted_then_where_that_is_asked_for() {
     assert_eq!(names, ["kept", "past"]);
     house.pass(Duration::from_secs(24 * 3600)).await;
     assert_eq!(times(&house).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_of_what_has_completed_runs_it_anew_or_deletes_it() {
+    let house = House::new();
+    let delete = json!({"ActionAfterCompletion": "DELETE"});
+    let update = |name: &str, text: &str| schedule(name, text, delete.clone());
+    for name in ["done", "anew", "rests"] {
+        create(&house, name, "at(2027-01-15T08:01:00)", json!({})).await;
+    }
+    house.pass(Duration::from_secs(90)).await;
+    house.ok::<UpdateSchedule>(update("done", "at(2027-01-15T08:01:00)")).await;
+    house.ok::<UpdateSchedule>(update("anew", "at(2027-01-15T08:02:00)")).await;
+    house.pass(MOMENT).await;
+    assert_eq!(house.call::<GetSchedule>(json!({"Name": "done"})).await.unwrap_err().0, GONE);
+    house.ok::<GetSchedule>(json!({"Name": "anew"})).await;
+    house.pass(Duration::from_secs(60)).await;
+    assert_eq!(times(&house), ["08:01:00Z", "08:01:00Z", "08:01:00Z", "08:02:00Z"]);
+    assert_eq!(house.call::<GetSchedule>(json!({"Name": "anew"})).await.unwrap_err().0, GONE);
+    house.ok::<GetSchedule>(json!({"Name": "rests"})).await;
 }
 
 #[tokio::test(start_paused = true)]
