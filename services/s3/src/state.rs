@@ -42,7 +42,7 @@ pub(crate) struct BucketRow {
     pub(crate) cors: Option<CORSConfiguration>,
     pub(crate) lifecycle: Option<BucketLifecycleConfiguration>,
     pub(crate) lifecycle_minimum_size: Option<String>,
-    /// When the rules were written.
+    /// When the rules were written; later than any before.
     pub(crate) lifecycle_at: Timestamp,
     /// Writer: `controllers::lifecycles`. The midnight that the rules were last kept to.
     pub(crate) swept_at: Option<Timestamp>,

@@ -112,3 +112,32 @@ async fn a_rule_for_tags_takes_no_delete_marker() {
         assert_eq!(listed["DeleteMarkers"].as_array().map_or(0, Vec::len), left);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_change_within_a_sweep_take_nothing_more() {
+    let expire = |prefix: &str| {
+        let rule = json!({ "ID": "x", "Status": "Enabled", "Filter": { "Prefix": prefix },
+            "Expiration": { "Days": 1 } });
+        json!({ "Bucket": "bbb", "LifecycleConfiguration": { "Rules": [rule] } })
+    };
+    for is_replaced in [false, true] {
+        let house = House::new();
+        house.ok::<CreateBucket>(json!({ "Bucket": "bbb" })).await;
+        for number in 0..300 {
+            house.put(&format!("k{number:03}"), "").await;
+        }
+        house.put("z", "").await;
+        house.pass(DAY * 3).await;
+        house.ok::<PutBucketLifecycleConfiguration>(expire("")).await;
+        while house.get("k000", None).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+        match is_replaced {
+            false => drop(house.ok::<DeleteBucketLifecycle>(json!({ "Bucket": "bbb" })).await),
+            true => drop(house.ok::<PutBucketLifecycleConfiguration>(expire("z")).await),
+        }
+        house.pass(Duration::from_secs(3600)).await;
+        assert!(house.get("k299", None).await.is_ok());
+        assert_eq!(house.get("z", None).await.is_err(), is_replaced);
+    }
+}

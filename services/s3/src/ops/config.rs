@@ -1,5 +1,7 @@
 //! Configurations of buckets that are kept and shown, and looked at elsewhere.
 
+use std::time::Duration;
+
 use haar_iam_contract::peek::IamPeek;
 use haar_kernel::{Answer, Call, Command, Query};
 use haar_ledger::{Snapshot, Tx};
@@ -106,7 +108,9 @@ impl Command<PutBucketLifecycleConfiguration> for S3 {
         edit(tx, &input.bucket, |row| {
             row.lifecycle = Some(config);
             row.lifecycle_minimum_size = Some(size.as_str().to_owned());
-            (row.lifecycle_at, row.swept_at) = (call.now, None);
+            // another than before, also where a sweep by those rules began this millisecond
+            row.lifecycle_at = call.now.max(row.lifecycle_at + Duration::from_millis(1));
+            row.swept_at = None;
             Ok(())
         })?;
         let transition_default_minimum_object_size = Some(size);
