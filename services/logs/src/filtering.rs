@@ -1,14 +1,13 @@
 //! What becomes of events as they are written: letters to subscribers, values of metrics.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_courier::Staged;
+use haar_kernel::Kept;
 use haar_kv::Batch;
 use haar_ledger::Snapshot;
 use haar_types::Timestamp;
-use parking_lot::Mutex;
 
 use crate::events::StreamId;
 use crate::rules::embedded;
@@ -26,24 +25,24 @@ const PATTERNS_MAX: usize = 64;
 
 /// Patterns with regular expressions, which take longer to read than events to match, by their
 /// texts.
-#[derive(Default)]
-pub(crate) struct Patterns(Mutex<BTreeMap<String, Arc<FilterPattern>>>);
+pub(crate) struct Patterns(Kept<String, FilterPattern>);
+
+impl Default for Patterns {
+    fn default() -> Self {
+        Self(Kept::new(PATTERNS_MAX))
+    }
+}
 
 impl Patterns {
     /// A filter's pattern; it was read when the filter was put.
     fn read(&self, text: &str) -> Option<Arc<FilterPattern>> {
-        if let Some(known) = self.0.lock().get(text) {
-            return Some(Arc::clone(known));
-        }
-        let pattern = Arc::new(FilterPattern::parse(text).ok()?);
-        if pattern.has_regex() {
-            let mut kept = self.0.lock();
-            if kept.len() >= PATTERNS_MAX {
-                kept.clear();
-            }
-            kept.insert(text.to_owned(), Arc::clone(&pattern));
-        }
-        Some(pattern)
+        self.0.get(text).or_else(|| {
+            let pattern = FilterPattern::parse(text).ok()?;
+            Some(match pattern.has_regex() {
+                true => self.0.keep(text.to_owned(), pattern),
+                false => Arc::new(pattern),
+            })
+        })
     }
 }
 

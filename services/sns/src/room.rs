@@ -1,16 +1,14 @@
 //! The room: its doors, its courier, its outbox.
 
-use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 
 use haar_caller::Caller;
 use haar_courier::{Courier, CourierError, CourierSettings, Paces, Porter};
-use haar_kernel::{DataKey, Doors, Lanes};
+use haar_kernel::{DataKey, Doors, Kept, Lanes};
 use haar_kv::KvError;
 use haar_ledger::Tables;
 use haar_pattern::Pattern;
 use haar_wire::AwsError;
-use parking_lot::Mutex;
 
 use crate::archive::Archive;
 use crate::delivery::http::ANSWER_MAX;
@@ -37,7 +35,7 @@ pub struct Sns {
     pub(crate) caller: Caller,
     pub(crate) signer: Signer,
     pub(crate) paces: Paces<SubscriptionKey>,
-    patterns: Mutex<BTreeMap<(String, bool), Arc<Pattern>>>,
+    patterns: Kept<(String, bool), Pattern>,
     courier: OnceLock<Courier>,
 }
 
@@ -62,7 +60,7 @@ impl Sns {
             caller: Caller::new(ANSWER_MAX),
             signer: Signer::open(doors, key)?,
             paces: Paces::default(),
-            patterns: Mutex::default(),
+            patterns: Kept::new(PATTERNS_MAX),
             courier: OnceLock::new(),
         }))
     }
@@ -90,7 +88,7 @@ impl Sns {
     /// # Errors
     /// When notifications on their way cannot be removed.
     pub fn reset(&self) -> Result<(), KvError> {
-        self.patterns.lock().clear();
+        self.patterns.clear();
         self.ordered.forget();
         self.signer.forget();
         self.paces.clear();
@@ -113,15 +111,9 @@ impl Sns {
     /// A filter policy, compiled once.
     pub(crate) fn pattern(&self, text: &str, scope: Scope) -> Option<Arc<Pattern>> {
         let key = (text.to_owned(), scope == Scope::Body);
-        if let Some(known) = self.patterns.lock().get(&key) {
-            return Some(Arc::clone(known));
-        }
-        let pattern = Arc::new(filter::compile(text, scope).ok()?);
-        let mut patterns = self.patterns.lock();
-        if patterns.len() >= PATTERNS_MAX {
-            patterns.clear();
-        }
-        patterns.insert(key, Arc::clone(&pattern));
-        Some(pattern)
+        self.patterns.get(&key).or_else(|| {
+            let pattern = filter::compile(text, scope).ok()?;
+            Some(self.patterns.keep(key, pattern))
+        })
     }
 }

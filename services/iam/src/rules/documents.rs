@@ -1,11 +1,10 @@
 //! Policy documents: sizes, encoding, and a memory of those already read.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use haar_kernel::Kept;
 use haar_policy::{Document, Grammar, PolicyError};
 use haar_wire::sigv4::URI_ENCODED;
-use parking_lot::Mutex;
 use percent_encoding::utf8_percent_encode;
 
 /// Documents that are remembered at most.
@@ -22,25 +21,20 @@ pub(crate) fn url_encoded(text: &str) -> String {
 }
 
 /// Reads each document once.
-#[derive(Debug, Default)]
-pub(crate) struct Parsed {
-    known: Mutex<BTreeMap<String, Arc<Document>>>,
+#[derive(Debug)]
+pub(crate) struct Parsed(Kept<String, Document>);
+
+impl Default for Parsed {
+    fn default() -> Self {
+        Self(Kept::new(REMEMBERED_MAX))
+    }
 }
 
 impl Parsed {
     /// The document of a text that was accepted before; a text that cannot be read (rows of
     /// an older haar) says nothing.
     pub(crate) fn document(&self, text: &str) -> Option<Arc<Document>> {
-        if let Some(known) = self.known.lock().get(text) {
-            return Some(Arc::clone(known));
-        }
-        let document = Arc::new(read(text).ok()?);
-        let mut known = self.known.lock();
-        if known.len() >= REMEMBERED_MAX {
-            known.clear();
-        }
-        known.insert(text.to_owned(), Arc::clone(&document));
-        Some(document)
+        self.0.get(text).or_else(|| Some(self.0.keep(text.to_owned(), read(text).ok()?)))
     }
 }
 
