@@ -125,7 +125,7 @@ struct Weighing {
     identity: bool,
     boundary: bool,
     session: bool,
-    /// The closest naming that a resource's policy allows.
+    /// The naming that grants most of those that a resource's policy allows.
     resource: Option<Naming>,
     matches: Vec<Match>,
 }
@@ -134,35 +134,36 @@ impl Weighing {
     fn of(policies: &PolicySet, context: &RequestContext) -> Self {
         let mut weighing = Self::default();
         let session = policies.session.iter().flatten();
+        let asked = (context, policies.boundary.is_some());
         weighing.identity =
-            weighing.weigh(PolicyKind::Identity, &policies.identity, context).is_some();
+            weighing.weigh(PolicyKind::Identity, &policies.identity, asked).is_some();
         weighing.boundary =
-            weighing.weigh(PolicyKind::Boundary, &policies.boundary, context).is_some();
-        weighing.session = weighing.weigh(PolicyKind::Session, session, context).is_some();
-        weighing.resource = weighing.weigh(PolicyKind::Resource, &policies.resource, context);
+            weighing.weigh(PolicyKind::Boundary, &policies.boundary, asked).is_some();
+        weighing.session = weighing.weigh(PolicyKind::Session, session, asked).is_some();
+        weighing.resource = weighing.weigh(PolicyKind::Resource, &policies.resource, asked);
         weighing
     }
 
-    /// Collects one kind's matches; answers the closest naming that is allowed.
+    /// Collects one kind's matches; answers the naming that grants most of those allowed.
     fn weigh<'a>(
         &mut self,
         kind: PolicyKind,
         documents: impl IntoIterator<Item = &'a Arc<Document>>,
-        context: &RequestContext,
+        (context, is_bounded): (&RequestContext, bool),
     ) -> Option<Naming> {
-        let mut closest = None;
+        let mut most = None;
         for (policy, document) in documents.into_iter().enumerate() {
             for (position, statement) in document.statements.iter().enumerate() {
-                let Some(naming) = statement.applies(context) else { continue };
+                let Some(naming) = statement.applies(context, is_bounded) else { continue };
                 let effect = statement.effect;
                 self.matches.push(Match { kind, policy, statement: position, effect });
                 match effect {
-                    Effect::Allow => closest = closest.max(Some(naming)),
+                    Effect::Allow => most = most.max(Some(naming)),
                     Effect::Deny => self.denied_by = self.denied_by.or(Some(kind)),
                 }
             }
         }
-        closest
+        most
     }
 
     fn reason(&self, policies: &PolicySet, context: &RequestContext) -> Reason {
@@ -212,14 +213,15 @@ impl Weighing {
     }
 
     /// Within one account a resource's policy may grant by itself. One that names the very
-    /// principal is narrowed by nothing; one that names the role or anyone is narrowed by
+    /// principal, or anyone, is narrowed by nothing; one that names the role is narrowed by
     /// boundary and session policies; one that names the account only delegates.
+    /// AWS docs: *IAM User Guide > How AWS enforcement code logic evaluates requests*.
     fn grants_alone(&self, naming: Naming, policies: &PolicySet) -> bool {
         let boundary = self.boundary || policies.boundary.is_none();
         let session = self.session || policies.session.is_none();
         match naming {
-            Naming::Self_ => true,
-            Naming::Role | Naming::Anyone => boundary && session,
+            Naming::Self_ | Naming::Anyone => true,
+            Naming::Role => boundary && session,
             Naming::Account => false,
         }
     }

@@ -28,15 +28,15 @@ pub(crate) enum AwsPrincipal {
     Named(String),
 }
 
-/// How closely a statement names who asks; the order is from far to near.
+/// How a statement names who asks; the order is from what grants least by itself to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Naming {
     /// As one of an account, which delegates: the account's own policies must agree.
     Account,
-    /// As anyone.
-    Anyone,
     /// By the role or the federating user, whose session policies and boundary still narrow.
     Role,
+    /// As anyone: it is the very user or session that is one.
+    Anyone,
     /// By the very user or session.
     Self_,
 }
@@ -112,7 +112,7 @@ fn is_unique_id(text: &str) -> bool {
 }
 
 impl Principals {
-    /// The closest way in which the element names who asks.
+    /// The way that grants most in which the element names who asks.
     pub(crate) fn names(&self, who: &Principal) -> Option<Naming> {
         let anyone = self.anyone.then_some(Naming::Anyone);
         let itself = match who {

@@ -46,13 +46,16 @@ impl<T> Scope<T> {
 
 impl Statement {
     /// How the statement names who asks, if it is about this request at all. A statement
-    /// without principals names them as they are.
-    pub(crate) fn applies(&self, context: &RequestContext) -> Option<Naming> {
+    /// without principals names them as they are. One that denies all but those it names denies
+    /// them too, who have a permissions boundary: AWS docs: *IAM User Guide > Permissions
+    /// boundaries for IAM entities*.
+    pub(crate) fn applies(&self, context: &RequestContext, is_bounded: bool) -> Option<Naming> {
         let naming = match &self.principal {
             None => Naming::Self_,
             Some(Scope::Listed(principals)) => principals.names(&context.principal)?,
             Some(Scope::Unlisted(principals)) => {
-                if principals.names(&context.principal).is_some() {
+                let denies_all = is_bounded && self.effect == Effect::Deny;
+                if !denies_all && principals.names(&context.principal).is_some() {
                     return None;
                 }
                 Naming::Anyone

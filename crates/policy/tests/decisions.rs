@@ -14,6 +14,9 @@ const FUNCTION: &str = "arn:aws:lambda:us-east-1:111111111111:function:f";
 const THEIRS: &str = "arn:aws:lambda:us-east-1:222222222222:function:f";
 const USER: &str = "arn:aws:iam::111111111111:user/ann";
 const ROLE: &str = "arn:aws:iam::111111111111:role/r";
+const FEDERATED: &str = "arn:aws:sts::111111111111:federated-user/fed";
+const ELSEWHERE: &str = r#"{"Version": "2012-10-17", "Statement":
+    {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}"#;
 const SESSION: &str = "arn:aws:sts::111111111111:assumed-role/r/s";
 
 fn user() -> Principal {
@@ -27,6 +30,16 @@ fn role() -> Principal {
         role_arn: ROLE.into(),
         session_arn: SESSION.into(),
         id: "AROAROLE:s".into(),
+    }
+}
+
+fn federated() -> Principal {
+    Principal::Federated {
+        account: OURS.parse().unwrap(),
+        user_arn: USER.into(),
+        user_id: "AIDAANN".into(),
+        session_arn: FEDERATED.into(),
+        id: "111111111111:fed".into(),
     }
 }
 
@@ -84,9 +97,7 @@ fn identity_policies_allow_and_denials_win() {
 
 #[test]
 fn boundaries_and_session_policies_narrow() {
-    let other = r#"{"Version": "2012-10-17", "Statement":
-        {"Effect": "Allow", "Action": "s3:*", "Resource": "*"}}"#;
-    let other = Arc::new(Document::parse(other, Grammar::Managed).unwrap());
+    let other = Arc::new(Document::parse(ELSEWHERE, Grammar::Managed).unwrap());
     let mut set = identity(&["Allow"]);
     set.boundary = Some(other.clone());
     assert_eq!(reason(&set, user()), Reason::NotAllowed(PolicyKind::Boundary));
@@ -119,6 +130,38 @@ fn within_an_account_a_resources_policy_grants_by_how_closely_it_names() {
     let narrowed = |principal: &str| PolicySet { session: Some(vec![]), ..with(principal) };
     assert_eq!(reason(&narrowed(&aws(SESSION)), role()), granted);
     assert_ne!(reason(&narrowed(&aws(ROLE)), role()), granted);
+}
+
+#[test]
+fn boundaries_and_session_policies_narrow_grants_to_roles_but_none_to_who_asks_or_anyone() {
+    let with = |principals: &[String]| PolicySet {
+        boundary: Some(Arc::new(Document::parse(ELSEWHERE, Grammar::Managed).unwrap())),
+        session: Some(vec![]),
+        resource: principals.iter().map(|principal| names("Allow", principal)).collect(),
+        ..PolicySet::default()
+    };
+    let anyone = || "\"*\"".to_owned();
+    let granted = Reason::Allowed(PolicyKind::Resource);
+    for (who, named) in [
+        (user(), aws(USER)),
+        (user(), anyone()),
+        (role(), aws(SESSION)),
+        (role(), anyone()),
+        (federated(), aws(FEDERATED)),
+        (federated(), anyone()),
+    ] {
+        assert_eq!(reason(&with(&[named]), who), granted);
+    }
+    for (who, named) in [(role(), aws(ROLE)), (federated(), aws(USER))] {
+        let refused = reason(&with(std::slice::from_ref(&named)), who.clone());
+        assert_eq!(refused, Reason::NotAllowed(PolicyKind::Identity));
+        assert_eq!(reason(&with(&[named, anyone()]), who), granted);
+    }
+    let across = weigh(&with(&[anyone()]), user(), THEIRS);
+    assert_eq!(across.reason, Reason::NotAllowed(PolicyKind::Identity));
+    let mut denied = with(&[aws(USER)]);
+    denied.boundary = Some(says("Deny"));
+    assert_eq!(reason(&denied, user()), Reason::ExplicitDeny(PolicyKind::Boundary));
 }
 
 #[test]
@@ -171,6 +214,8 @@ fn not_principal_denies_all_but_those_it_names() {
     let set = PolicySet { resource: vec![document], ..identity(&["Allow"]) };
     assert!(weigh(&set, user(), FUNCTION).allowed);
     assert_eq!(reason(&set, role()), Reason::ExplicitDeny(PolicyKind::Resource));
+    let bounded = PolicySet { boundary: Some(says("Allow")), ..set };
+    assert_eq!(reason(&bounded, user()), Reason::ExplicitDeny(PolicyKind::Resource));
 }
 
 #[test]
