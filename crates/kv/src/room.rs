@@ -59,6 +59,8 @@ impl Room {
         Ok(self.free()? >= self.reserve)
     }
 
+    /// A project's quota counts, where the directory hands it on: ext4 and XFS tell what it leaves.
+    /// Those of users and groups are not seen.
     fn free(&self) -> io::Result<u64> {
         let disk = rustix::fs::fstatvfs(&self.place)?;
         Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
