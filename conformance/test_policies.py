@@ -75,6 +75,26 @@ def test_a_boundary_bounds(closed, iam, user):
     assert code == "AccessDeniedException" and "permissions boundary" in message
 
 
+def test_a_boundary_narrows_no_grant_to_its_user_or_to_anyone(closed, root, iam, user):
+    bound = iam.create_policy(PolicyName="narrow", PolicyDocument=document(allow("logs:*")))["Policy"]
+    dev = closed.client("sqs", **user("narrowed", PermissionsBoundary=bound["Arn"]))
+    sqs = closed.client("sqs", **root)
+    url = sqs.create_queue(QueueName="granted")["QueueUrl"]
+    queue = f"arn:aws:sqs:us-east-1:{ACCOUNT}:granted"
+    assert refusal(dev.receive_message, QueueUrl=url)[0] == "AccessDenied"
+    for principal in ({"AWS": f"arn:aws:iam::{ACCOUNT}:user/narrowed"}, "*"):
+        policy = document(allow("sqs:ReceiveMessage", resource=queue, Principal=principal))
+        sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+        assert "Messages" not in dev.receive_message(QueueUrl=url)
+    others = {"Effect": "Deny", "NotPrincipal": {"AWS": f"arn:aws:iam::{ACCOUNT}:user/narrowed"}}
+    policy = document(
+        allow("sqs:ReceiveMessage", resource=queue, Principal="*"),
+        {**others, "Action": "sqs:*", "Resource": queue},
+    )
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    assert refusal(dev.receive_message, QueueUrl=url)[0] == "AccessDenied"
+
+
 def test_a_role_is_assumed_where_it_trusts(closed, iam, user):
     dev = user("assumer", allow("sts:AssumeRole"))
     arn = f"arn:aws:iam::{ACCOUNT}:user/assumer"
