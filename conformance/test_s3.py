@@ -424,6 +424,19 @@ def test_queues_hear_of_objects(cloud, s3, bucket):
                    NotificationConfiguration=gone) == "InvalidArgument"
 
 
+def test_what_an_acl_grants_an_account_is_its_users_by_its_own_policies(closed, root):
+    s3 = closed.client("s3", **root)
+    s3.create_bucket(Bucket="own-acls", ObjectOwnership="ObjectWriter")
+    s3.put_object(Bucket="own-acls", Key="k", Body=b"x", ACL="bucket-owner-full-control")
+    nobody = closed.client("s3", **user_of(closed, root, "may-nothing"))
+    assert code_of(nobody.get_object, Bucket="own-acls", Key="k") == "AccessDenied"
+    assert code_of(nobody.put_object_acl, Bucket="own-acls", Key="k", ACL="private") == "AccessDenied"
+    some = closed.client("s3", **user_of(closed, root, "may-read", {
+        "Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::own-acls/*"}))
+    assert some.get_object(Bucket="own-acls", Key="k")["Body"].read() == b"x"
+    assert s3.get_object(Bucket="own-acls", Key="k")["Body"].read() == b"x"
+
+
 def test_policies_decide_also_for_strangers(closed, root):
     s3 = closed.client("s3", signature_version="s3v4", **root)
     s3.create_bucket(Bucket="guarded")

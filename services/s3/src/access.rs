@@ -21,7 +21,7 @@ use http::{HeaderValue, Response, StatusCode};
 
 use crate::lookup::canonical_id;
 use crate::ops::restore::ACCEPTED;
-use crate::rules::acl::Acl;
+use crate::rules::acl::{Acl, Who};
 use crate::rules::copy_source::CopySource;
 use crate::rules::public::is_public;
 use crate::rules::{head, integrity, method};
@@ -328,7 +328,8 @@ fn policy_for(bucket: &BucketRow, call: &Call) -> Option<Document> {
     }
 }
 
-/// What an ACL grants, as a policy that grants the same.
+/// What an ACL grants, as a policy that grants the same. An account's own policies say which of its
+/// users have what is granted to it.
 fn grant_of_acl(
     bucket: &BucketRow,
     record: Option<&Record>,
@@ -358,14 +359,17 @@ fn grant_of_acl(
     };
     let block = bucket.public_access_block.as_ref();
     let ignore_public = block.and_then(|block| block.ignore_public_acls) == Some(true);
-    let user = call.principal.identity.account().map(canonical_id);
-    if !acl?.grants(user.as_deref(), permission, ignore_public) {
-        return None;
-    }
+    let account = call.principal.identity.account();
+    let user = account.map(canonical_id);
+    let principal = match acl?.grantee(user.as_deref(), permission, ignore_public)? {
+        Who::User(_) => serde_json::json!({ "AWS": account?.as_str() }),
+        Who::Group(_) => "*".into(),
+    };
     let grant = serde_json::json!({
         "Version": "2012-10-17",
         "Statement": {
-            "Effect": "Allow", "Principal": "*", "Action": ask.action, "Resource": ask.resource(),
+            "Effect": "Allow", "Principal": principal,
+            "Action": ask.action, "Resource": ask.resource(),
         },
     });
     Document::parse(&grant.to_string(), Grammar::Resource).ok()

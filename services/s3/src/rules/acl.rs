@@ -199,14 +199,15 @@ impl Acl {
         self.0.iter().any(|(who, _)| is_open(who))
     }
 
-    /// Whether a caller is granted something: `user` is its canonical id, if it has one.
-    pub(crate) fn grants(
+    /// As what a caller is granted something, if it is: `user` is the canonical id of its account,
+    /// if it has one. As one of a group rather than as one of its account, which must agree.
+    pub(crate) fn grantee(
         &self,
         user: Option<&str>,
         wanted: Permission,
         ignore_public: bool,
-    ) -> bool {
-        self.0.iter().any(|(who, permission)| {
+    ) -> Option<&Who> {
+        let granted = self.0.iter().filter(|(who, permission)| {
             let is_for = match who {
                 Who::User(id) => user == Some(id),
                 Who::Group(uri) if ignore_public => uri == LOG_DELIVERY && user.is_none(),
@@ -214,7 +215,8 @@ impl Acl {
                 Who::Group(uri) => uri == AUTHENTICATED && user.is_some(),
             };
             is_for && (*permission == wanted || *permission == Permission::FullControl)
-        })
+        });
+        granted.map(|(who, _)| who).max_by_key(|who| matches!(who, Who::Group(_)))
     }
 }
 
@@ -252,10 +254,14 @@ mod tests {
         let (owner, other) = ("a".repeat(64), "b".repeat(64));
         let headers = GrantHeaders { canned: Some("public-read"), ..GrantHeaders::default() };
         let acl = headers.acl(&owner, &owner).unwrap().unwrap();
-        assert!(acl.is_public() && acl.grants(None, Permission::Read, false));
-        assert!(!acl.grants(None, Permission::Read, true));
-        assert!(!acl.grants(Some(&other), Permission::Write, false));
-        assert!(acl.grants(Some(&owner), Permission::WriteAcp, false));
+        let grantee = |user, wanted, ignore| acl.grantee(user, wanted, ignore);
+        let (anyone, own) = (Who::Group(ALL_USERS.to_owned()), Who::User(owner.clone()));
+        assert!(acl.is_public());
+        assert_eq!(grantee(None, Permission::Read, false), Some(&anyone));
+        assert_eq!(grantee(Some(&owner), Permission::Read, false), Some(&anyone));
+        assert_eq!(grantee(None, Permission::Read, true), None);
+        assert_eq!(grantee(Some(&other), Permission::Write, false), None);
+        assert_eq!(grantee(Some(&owner), Permission::WriteAcp, false), Some(&own));
     }
 
     #[test]
