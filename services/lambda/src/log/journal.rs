@@ -61,8 +61,10 @@ enum Entry {
     TimedOut(String, Duration),
     RuntimeDone(Done),
     End(Ending),
-    /// All that was written so far is in the log.
-    Flush(oneshot::Sender<()>),
+    /// All that was written so far is in the log; answers the tail of it.
+    Flush(oneshot::Sender<String>),
+    /// What an earlier initialization wrote stands first in the tail.
+    Recall(String),
 }
 
 /// The sending half. Never blocks; entries are few (a handful for each invocation), and boxed, as
@@ -125,11 +127,17 @@ impl Journal {
         self.send(Entry::End(ending));
     }
 
-    /// Waits until all that was written so far is in the log.
-    pub(crate) async fn flush(&self) {
+    /// Waits until all that was written so far is in the log, and answers what the next caller
+    /// who wants a tail would be shown of it.
+    pub(crate) async fn flush(&self) -> String {
         let (done, flushed) = oneshot::channel();
         self.send(Entry::Flush(done));
-        let _ = flushed.await; // a loop that has ended has flushed
+        flushed.await.unwrap_or_default() // a loop that has ended has flushed
+    }
+
+    /// The tail begins with what an initialization wrote that this one makes up for.
+    pub(crate) fn recall(&self, written: String) {
+        self.send(Entry::Recall(written));
     }
 
     fn send(&self, entry: Entry) {

@@ -33,6 +33,8 @@ pub(crate) enum Status {
     Success,
     /// The function's own error.
     Error,
+    /// Its own error too, before it saw an event: REPORT names it.
+    Stillborn,
     /// The platform noticed it.
     Failure(&'static str),
     Timeout,
@@ -42,7 +44,7 @@ impl Status {
     pub(super) fn json(self) -> &'static str {
         match self {
             Self::Success => "success",
-            Self::Error => "error",
+            Self::Error | Self::Stillborn => "error",
             Self::Failure(_) => "failure",
             Self::Timeout => "timeout",
         }
@@ -305,6 +307,10 @@ impl Lines {
         }
         match report.status {
             Status::Success | Status::Error => {}
+            Status::Stillborn => {
+                let kind = report.error_type.as_deref().unwrap_or_default();
+                line += &format!("Status: error\tError Type: {kind}\t");
+            }
             Status::Failure(kind) => line += &format!("Status: error\tError Type: {kind}\t"),
             Status::Timeout => line += "Status: timeout\t",
         }

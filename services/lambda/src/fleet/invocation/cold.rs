@@ -49,6 +49,14 @@ pub(super) struct Stillborn {
     report: InitReport,
 }
 
+/// What a second initialization goes on from.
+struct Again {
+    /// The log stream.
+    stream: String,
+    /// What the first one wrote to it: whoever wants the log's tail sees that too.
+    written: String,
+}
+
 pub(super) enum NotReady {
     Stillborn(Box<Stillborn>),
     /// The function's program cannot be started; found out in so much time.
@@ -128,9 +136,10 @@ impl Invocation {
         };
         let stream = failed.environment.stream.clone();
         failed.environment.journal.init_report(failed.report);
+        let written = failed.environment.journal.flush().await;
         failed.environment.end_now(ShutdownReason::Failure).await;
-        let (limit, stream) = (self.target.timeout, Some(stream));
-        match self.attempt(&start, limit, stream).await? {
+        let (limit, again) = (self.target.timeout, Some(Again { stream, written }));
+        match self.attempt(&start, limit, again).await? {
             Ok((environment, spent)) => {
                 let lease = self.pool.admit(environment);
                 Ok(self.got(lease, None, spent))
@@ -143,11 +152,12 @@ impl Invocation {
         &self,
         start: &Start<'_>,
         limit: Duration,
-        stream: Option<String>,
+        again: Option<Again>,
     ) -> Result<Result<(Arc<Environment>, Duration), Stillborn>, NotReady> {
         let clock = &self.shared.doors.clock;
         let turn = self.shared.starting.acquire().await;
         let began = clock.moment();
+        let (stream, written) = again.map(|again| (again.stream, again.written)).unzip();
         let (environment, initialized) =
             start.start(stream).await.map_err(|failure| match failure {
                 NotStarted::Program(ProgramFault { kind, text }) => {
@@ -156,6 +166,9 @@ impl Invocation {
                 }
                 NotStarted::Refused(error) => NotReady::Refused(error),
             })?;
+        if let Some(written) = written {
+            environment.journal.recall(written);
+        }
         let end = {
             let mut end = std::pin::pin!(environment.initialize(initialized, limit));
             match clock.timeout(START_TURN, &mut end).await {
@@ -211,8 +224,7 @@ impl Invocation {
             environment.journal.timed_out(id, self.target.timeout);
         }
         let (tail, wanted) = self.tail();
-        let ending = self.ending(Some(&failure), duration, None, failure.document.len(), tail);
-        environment.journal.end_invocation(ending);
+        environment.journal.end_invocation(self.stillborn(&failure, duration, tail));
         environment.end(ShutdownReason::Failure);
         let log_tail = match wanted {
             Some(wanted) => wanted.await.ok(),

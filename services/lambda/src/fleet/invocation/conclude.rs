@@ -114,6 +114,20 @@ impl Invocation {
         }
     }
 
+    /// The end of an invocation whose function failed before it saw the event.
+    pub(super) fn stillborn(
+        &self,
+        failure: &FunctionFailure,
+        duration: Duration,
+        tail: Option<oneshot::Sender<String>>,
+    ) -> Ending {
+        let ending = self.ending(Some(failure), duration, None, failure.document.len(), tail);
+        match ending.status {
+            Status::Error => Ending { status: Status::Stillborn, ..ending },
+            _ => ending,
+        }
+    }
+
     fn measure_load(&self, provisioned: bool) {
         if self.era.is_over() {
             return;

@@ -109,8 +109,9 @@ impl Loop {
         let at = self.clock.now();
         match entry {
             Entry::InitStart(warning) => {
-                let line = self.lines.init_start(at);
-                self.platform(at, line);
+                if let Some(line) = self.lines.init_start(at) {
+                    self.log(at, line + "\n"); // on AWS no tail has this line
+                }
                 self.tell(at, "platform.initStart", |lines| lines.init_start_record());
                 let line = warning.and_then(|text| self.lines.warning(at, &text));
                 self.platform(at, line);
@@ -150,8 +151,9 @@ impl Loop {
                 self.drain();
                 self.flush_partial();
                 self.write();
-                let _ = done.send(()); // whoever asked may have gone
+                let _ = done.send(self.tail.clone()); // whoever asked may have gone
             }
+            Entry::Recall(written) => self.tail.insert_str(0, &written),
         }
     }
 
@@ -325,6 +327,10 @@ impl Loop {
         if self.tail.len() > 2 * TAIL_BYTES_MAX {
             cut_front(&mut self.tail);
         }
+        self.log(timestamp, message);
+    }
+
+    fn log(&mut self, timestamp: Timestamp, message: String) {
         self.pending.push(LogLine { timestamp, message });
         if self.pending.len() >= 1000 {
             self.write();

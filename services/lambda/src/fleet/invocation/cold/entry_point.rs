@@ -28,16 +28,16 @@ impl Invocation {
         let ahead = self.journal_of_nothing(InitPhase::Init, &stream).await?;
         ahead.init_start(None);
         report(&ahead);
-        ahead.flush().await;
+        let written = ahead.flush().await;
 
         let journal = self.journal_of_nothing(InitPhase::Invoke, &stream).await?;
+        journal.recall(written);
         report(&journal);
         journal.start_invocation(self.request.request_id.as_str(), self.traced(None));
         journal.fault(format!("{}\n{}", failure.message(), failure.error_type));
         let (tail, wanted) = self.tail();
         let told = FunctionFailure { reported: None, ..failure.clone() };
-        let ending = self.ending(Some(&told), took, None, failure.document.len(), tail);
-        journal.end_invocation(ending);
+        journal.end_invocation(self.stillborn(&told, took, tail));
         let log_tail = match wanted {
             Some(wanted) => wanted.await.ok(),
             None => None,
