@@ -38,8 +38,11 @@ pub(crate) fn refusal(parts: &Parts, params: &Params, found: Protocol) -> Option
     let asked = asked(parts, params);
     let named = || strangers().filter(|stranger| stranger.signing_name == signed);
     let fits = |stranger: &Stranger| asked.letters.contains(stranger.protocol);
-    let stranger = named()
-        .find(|stranger| stranger.key == asked.key)
+    let keyed = || named().filter(|stranger| stranger.key == asked.key);
+    let stranger = keyed()
+        .find(|stranger| stranger.id == asked.command)
+        .or_else(|| keyed().find(|stranger| stranger.id == signed)) // some share name and version
+        .or_else(|| keyed().next())
         .or_else(|| named().find(|stranger| stranger.id == asked.command && fits(stranger)))
         .or_else(|| named().find(fits))
         .or_else(|| named().next())?;

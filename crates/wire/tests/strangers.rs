@@ -59,6 +59,14 @@ fn a_service_of_queries_hears_it_as_xml() {
     assert!(body.contains("elb.DescribeLoadBalancers is not"), "{body}");
     let (_, _, body) = told("ses", form(), "Action=ListIdentities&Version=2010-12-01");
     assert!(body.contains("ses.ListIdentities is not implemented by haar"), "{body}");
+
+    // Three services have this name and this version.
+    let query = "Action=DescribeDBInstances&Version=2014-10-31";
+    let (_, _, body) = told("rds", form(), query);
+    assert!(body.contains("rds.DescribeDBInstances is not implemented by haar"), "{body}");
+    let agent = "aws-cli/2.1 md/installer#exe md/command#neptune.describe-db-instances";
+    let (_, _, body) = told("rds", form().header("user-agent", agent), query);
+    assert!(body.contains("neptune.DescribeDBInstances is not implemented by haar"), "{body}");
 }
 
 #[test]
