@@ -84,7 +84,14 @@ mod tests {
             assert!(policy.id.len() == 21 && policy.id.starts_with("ANPA"), "{}", policy.id);
             assert!(ids.insert(&policy.id), "{}", policy.name);
         }
-        let basic = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
-        assert!(find(basic).is_some());
+        for name in [
+            "service-role/AWSLambdaBasicExecutionRole",
+            "service-role/AWSLambdaBasicDurableExecutionRolePolicy",
+            "CloudWatchLambdaApplicationSignalsExecutionRolePolicy",
+            "AmazonDynamoDBFullAccess_v2",
+            "AmazonEventBridgePipesFullAccess",
+        ] {
+            assert!(find(&format!("arn:aws:iam::aws:policy/{name}")).is_some(), "{name}");
+        }
     }
 }
