@@ -177,6 +177,34 @@ async fn node_errors_are_told_as_aws_tells_them() {
     cloud.fleet.shut_down().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn node_24_takes_no_handler_that_could_call_back() {
+    let cloud = Cloud::new();
+    let function = |runtime, text| cloud.function(runtime, "index.handler", &[("index.js", text)]);
+    let calling_back = "exports.handler = async (event, context, done) => 1";
+    let refused = cloud.invoke(&function("nodejs24.x", calling_back), json!({})).await;
+    assert_eq!(refused.function_error.as_deref(), Some("Runtime.CallbackHandlerDeprecated"));
+    let message = json(&refused)["errorMessage"].as_str().unwrap().to_owned();
+    assert!(message.starts_with("ERROR: AWS Lambda has removed support for callback"), "{message}");
+
+    let streaming = "exports.handler = awslambda.streamifyResponse(\
+                     async (event, stream, context) => { stream.end('1') })";
+    // as tracers and middleware mark what they have wrapped
+    let marked = "exports.handler = async (event, stream, context) => { stream.end('1') }; \
+                  exports.handler[Symbol.for('aws.lambda.runtime.handler.streaming')] = 'response'";
+    for (runtime, text) in [
+        ("nodejs22.x", calling_back),
+        ("nodejs24.x", "exports.handler = async (event, context) => 1"),
+        ("nodejs24.x", streaming),
+        ("nodejs24.x", marked),
+        ("nodejs20.x", marked),
+    ] {
+        let taken = cloud.invoke(&function(runtime, text), json!({})).await;
+        assert_eq!(json(&taken), 1, "{runtime} {text} {taken:?}");
+    }
+    cloud.fleet.shut_down().await;
+}
+
 /// Answers its event and never asks for another; a bootstrap in Python.
 const NEVER_POLLS: &str = r#"#!/usr/bin/env python3
 import http.client, os, time

@@ -18,7 +18,9 @@ require('crypto');
 
 const API = '/2018-06-01/runtime/';
 const INNER_BREAK = '\x1e';
-const STREAMING = Symbol.for('haar.lambda.streaming');
+// AWS's own marks: wrappers (tracers, middleware) look for them and set them themselves.
+const STREAMING = Symbol.for('aws.lambda.runtime.handler.streaming');
+const HIGH_WATER = Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark');
 const PRELUDE_TYPE = 'application/vnd.awslambda.http-integration-response';
 
 let requestId;
@@ -307,14 +309,31 @@ async function findHandler() {
   if (typeof handler !== 'function') {
     throw runtimeError('Runtime.HandlerNotFound', `${full} is not a function`);
   }
+  if (handler[STREAMING] !== undefined && handler[STREAMING] !== 'response') {
+    throw runtimeError('Runtime.MalformedStreamingHandler',
+      'Only response streaming is supported.');
+  }
+  refuseCallbacks(handler);
   return handler;
+}
+
+/** From Node 24 on AWS takes no handler that names a third parameter, whatever it does with it. */
+function refuseCallbacks(handler) {
+  const runtime = /nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV || '');
+  if (!runtime || Number(runtime[1]) < 24) return;
+  if (handler.length < 3 || handler[STREAMING] !== undefined) return;
+  throw runtimeError('Runtime.CallbackHandlerDeprecated',
+    'ERROR: AWS Lambda has removed support for callback-based function handlers starting with ' +
+    'Node.js 24. You need to modify this function to use a supported handler signature to use ' +
+    'Node.js 24 or later. For more information see ' +
+    'https://docs.aws.amazon.com/lambda/latest/dg/nodejs-handler.html.');
 }
 
 // --- streaming ---------------------------------------------------------------------------
 
 class ResponseStream extends Writable {
-  constructor(link, id) {
-    super({ highWaterMark: 1 << 16, decodeStrings: true });
+  constructor(link, id, highWaterMark = 1 << 16) {
+    super({ highWaterMark, decodeStrings: true });
     this.link = link;
     this.id = id;
     this.contentType = 'application/octet-stream';
@@ -361,7 +380,10 @@ class ResponseStream extends Writable {
 function offerStreaming() {
   globalThis.awslambda = Object.assign(globalThis.awslambda || {}, {
     streamifyResponse(handler, options) {
-      handler[STREAMING] = options || {};
+      handler[STREAMING] = 'response';
+      if (options && typeof options.highWaterMark === 'number') {
+        handler[HIGH_WATER] = Math.trunc(options.highWaterMark);
+      }
       return handler;
     },
     HttpResponseStream: class HttpResponseStream {
@@ -376,7 +398,7 @@ function offerStreaming() {
 }
 
 async function runStreaming(link, handler, event, context) {
-  const stream = new ResponseStream(link, requestId);
+  const stream = new ResponseStream(link, requestId, handler[HIGH_WATER]);
   const finished = new Promise((resolve, reject) => {
     stream.once('finish', resolve);
     stream.once('error', reject);
