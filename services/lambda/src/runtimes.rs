@@ -87,7 +87,7 @@ impl Runtimes {
     pub fn discover(data_dir: &Path, node_modules: Option<&Path>) -> io::Result<Self> {
         let found = discovery::discover();
         let sdks = sdk::Sdks::find(&found, node_modules);
-        let directory = launch::lay_bootstraps(data_dir, &sdks)?;
+        let directory = launch::lay_bootstraps(data_dir, &sdks, &found)?;
         let rows = table::RUNTIMES
             .iter()
             .map(|(id, family, version)| (*id, table::row(id, *family, *version, &found)));

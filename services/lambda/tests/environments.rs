@@ -103,6 +103,51 @@ async fn code_inside_sees_its_environment_and_reaches_haar() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_function_has_the_time_zone_and_the_tracers_settings_that_it_names() {
+    let cloud = Cloud::new();
+    let seen = "os.environ['AWS_XRAY_CONTEXT_MISSING']";
+    let python = cloud.python(&format!(
+        "import os, time\ndef handler(event, context):\n    return [time.localtime(0).tm_hour, {seen}]\n",
+    ));
+    let node = cloud.node(
+        "exports.handler = async () => \
+         [new Date(0).getHours(), process.env.AWS_XRAY_CONTEXT_MISSING]",
+    );
+    for mut function in [python, node] {
+        assert_eq!(json(&cloud.invoke(&function, json!({})).await), json!([0, "LOG_ERROR"]));
+        function.revision = "2".to_owned();
+        for (name, value) in [("TZ", "Asia/Tokyo"), ("AWS_XRAY_CONTEXT_MISSING", "IGNORE_ERROR")] {
+            function.environment.insert(name.to_owned(), value.to_owned());
+        }
+        let told = cloud.invoke(&function, json!({})).await;
+        assert_eq!(json(&told), json!([9, "IGNORE_ERROR"]), "{told:?}");
+    }
+    cloud.fleet.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn scripts_and_child_processes_find_the_interpreter_by_awss_names() {
+    let cloud = Cloud::new();
+    let python = cloud.python(
+        "import subprocess, sys\nASK = ['-c', 'import sys; print(sys.version)']\n\
+         def handler(event, context):\n    \
+         names = ['python', 'python3', '/var/lang/bin/python%d.%d' % sys.version_info[:2]]\n    \
+         said = [subprocess.check_output([name, *ASK], text=True) for name in names]\n    \
+         return [text.strip() == sys.version for text in said]\n",
+    );
+    let told = cloud.invoke(&python, json!({})).await;
+    assert_eq!(json(&told), json!([true, true, true]), "{told:?}");
+    let node = cloud.node(
+        "exports.handler = async () => ['node', '/var/lang/bin/node'].map((name) => \
+         require('child_process').execFileSync(name, ['-p', 'process.version']).toString()\
+         .trim() === process.version)",
+    );
+    let told = cloud.invoke(&node, json!({})).await;
+    assert_eq!(json(&told), json!([true, true]), "{told:?}");
+    cloud.fleet.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn layers_lie_over_each_other_under_opt() {
     let cloud = Cloud::new();
     let layer = |name: &str, text: &str| {

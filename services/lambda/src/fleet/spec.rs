@@ -232,6 +232,8 @@ impl Plan<'_> {
             }
             _ => {}
         }
+        set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
+        set("AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000");
         for (name, value) in &target.environment {
             set(name, value);
         }
@@ -246,8 +248,6 @@ impl Plan<'_> {
         set("AWS_LAMBDA_LOG_GROUP_NAME", &target.logging.group);
         set("AWS_LAMBDA_LOG_STREAM_NAME", self.stream);
         set("AWS_LAMBDA_INITIALIZATION_TYPE", self.initialization_type);
-        set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
-        set("AWS_XRAY_DAEMON_ADDRESS", "169.254.79.129:2000");
         for (name, path) in
             [("LAMBDA_TASK_ROOT", "/var/task"), ("LAMBDA_RUNTIME_DIR", "/var/runtime")]
         {
@@ -303,7 +303,8 @@ fn needs_fresh_start(environment: &BTreeMap<String, String>) -> bool {
     const PREFIXES: &[&str] =
         &["PYTHON", "NODE_", "LD_", "JAVA_", "_JAVA_", "JDK_", "RUBY", "MALLOC_", "GLIBC_", "UV_"];
     environment.keys().any(|name| {
-        name == "AWS_LAMBDA_EXEC_WRAPPER" || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        ["AWS_LAMBDA_EXEC_WRAPPER", "TZ"].contains(&name.as_str())
+            || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
     })
 }
 

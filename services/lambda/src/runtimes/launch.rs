@@ -3,7 +3,7 @@
 use std::fs::{self, Permissions};
 use std::io;
 use std::net::{Ipv4Addr, SocketAddrV4};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use haar_substrate::{Mount, OUTSIDE, Root, User, WarmTemplate};
@@ -32,9 +32,13 @@ const FILES: &[(&str, &[u8])] = &[
     ("bootstrap.jar", include_bytes!("../bootstraps/java/generated/bootstrap.jar")),
 ];
 
-/// Writes haar's bootstraps into a directory named by their digest, and empty places for the
-/// SDKs' packages to be mounted on.
-pub(super) fn lay_bootstraps(data_dir: &Path, sdks: &Sdks) -> io::Result<PathBuf> {
+/// Writes haar's bootstraps into a directory named by their digest, empty places for the SDKs'
+/// packages to be mounted on, and each interpreter's `/var/lang`.
+pub(super) fn lay_bootstraps(
+    data_dir: &Path,
+    sdks: &Sdks,
+    found: &[Interpreter],
+) -> io::Result<PathBuf> {
     let library = native::library();
     let files: Vec<(&str, &[u8])> =
         FILES.iter().copied().chain([("libhaar.so", library.as_slice())]).collect();
@@ -51,7 +55,34 @@ pub(super) fn lay_bootstraps(data_dir: &Path, sdks: &Sdks) -> io::Result<PathBuf
         fs::set_permissions(directory.join(name), Permissions::from_mode(0o644))?;
     }
     sdks.lay(&directory)?;
+    for interpreter in found.iter().rev() {
+        lay_language(&directory, interpreter)?; // the better of two equal versions last
+    }
     Ok(directory)
+}
+
+/// Lays links by the names under which AWS's runtimes have the interpreter: scripts begin with
+/// them, and child processes are started by them.
+fn lay_language(directory: &Path, interpreter: &Interpreter) -> io::Result<()> {
+    let bin = language(directory, interpreter).join("bin");
+    fs::create_dir_all(&bin)?;
+    let names = match interpreter.family {
+        Family::Python => vec!["python".to_owned(), "python3".to_owned(), interpreter.label()],
+        Family::Node => vec!["node".to_owned()],
+        family => vec![family.name().to_owned()],
+    };
+    for link in names.into_iter().map(|name| bin.join(name)) {
+        match fs::remove_file(&link) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => symlink(&interpreter.path, link)?,
+        }
+    }
+    Ok(())
+}
+
+/// What an interpreter's sandboxes have as `/var/lang`.
+fn language(directory: &Path, interpreter: &Interpreter) -> PathBuf {
+    directory.with_extension("lang").join(interpreter.label())
 }
 
 pub(super) fn launch(
@@ -97,8 +128,12 @@ fn template(
     sdks: &Sdks,
     directory: &Path,
 ) -> WarmTemplate {
-    let source = directory.to_owned();
-    let mut mounts = vec![Mount::Bind { source, target: "/var/runtime".into(), read_only: true }];
+    let read_only =
+        |source, target: &str| Mount::Bind { source, target: target.into(), read_only: true };
+    let mut mounts = vec![
+        read_only(directory.to_owned(), "/var/runtime"),
+        read_only(language(directory, interpreter), "/var/lang"),
+    ];
     mounts.extend(sdks.mounts(interpreter));
     let gems = interpreter.packages.iter().filter(|_| interpreter.family == Family::Ruby);
     WarmTemplate {
