@@ -67,10 +67,12 @@ def test_env_points_clients_at_the_cloud(haar, cloud):
     assert "export AWS_DISABLE_HOST_PREFIX_INJECTION=true" in exports
     assert f"export AWS_ENDPOINT_URL={cloud.endpoint}" in exports
     shell = subprocess.run(
-        ["sh", "-c", f"eval '{exports}'; echo $AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID"],
+        ["sh", "-c", f"eval '{exports}'; echo $AWS_ENDPOINT_URL $AWS_ACCESS_KEY_ID; {BINARY} status"],
         capture_output=True, text=True, check=True,
     )
-    assert shell.stdout.split() == [cloud.endpoint, "111122223333"]
+    named, status = shell.stdout.split("\n", 1)
+    assert named.split() == [cloud.endpoint, "111122223333"]
+    assert f" on {cloud.endpoint}: running" in status
     assert json.loads(haar("env", "--json"))["AWS_REGION"] == "us-east-1"
 
 

@@ -1,4 +1,4 @@
-//! `haar env`: the exports that point AWS clients at the cloud.
+//! `haar env`: the exports that point AWS clients, and haar's own commands, at the cloud.
 
 use clap::{Args, ValueEnum};
 use serde_json::{Map, Value};
@@ -57,7 +57,8 @@ fn settings(
     (endpoint, region): (String, String),
     variable: impl Fn(&str) -> Option<String>,
 ) -> Vec<(&'static str, String)> {
-    let mut settings = vec![("AWS_ENDPOINT_URL", endpoint)];
+    // haar's own commands go where the shell's clients go
+    let mut settings = vec![("AWS_ENDPOINT_URL", endpoint.clone()), ("HAAR_ENDPOINT", endpoint)];
     let names = ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
     let given = [&arguments.access_key_id, &arguments.secret_access_key];
     let set = names.map(|name| variable(name).filter(|value| !value.is_empty()));
