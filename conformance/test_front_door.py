@@ -42,6 +42,10 @@ def test_an_operation_that_is_not_served_is_named(cloud):
     with pytest.raises(ClientError) as error:
         cloud.client("cloudwatch").list_dashboards()
     assert "NotImplemented" in error.value.response["Error"]["Code"]
+    with pytest.raises(ClientError) as error:  # signed for `s3express`
+        cloud.client("s3").list_directory_buckets()
+    told = error.value.response["Error"]
+    assert told == {"Code": "NotImplemented", "Message": "s3: GET / is not implemented by haar"}
 
 
 def test_an_operation_that_nobody_knows_is_refused_as_on_aws(cloud):
@@ -114,6 +118,17 @@ def test_constraints_are_told_in_the_words_of_aws(cloud):
             Role="arn:aws:iam::000000000000:role/r", MemorySize=64,
         )
     assert "memorySize" in error.value.response["Error"]["Message"]
+    client = cloud.client("dynamodb", parameter_validation=False)
+    key = {"DeleteRequest": {"Key": {"p": {"S": "x"}}}}
+    with pytest.raises(ClientError) as error:
+        client.batch_write_item(RequestItems={"table": [key] * 26})
+    told = error.value.response["Error"]["Message"]
+    assert told.startswith("1 validation error detected: Value '{table=[")
+    assert told.endswith(
+        "' at 'requestItems' failed to satisfy constraint: Map value must satisfy constraint: "
+        "[Member must have length less than or equal to 25, "
+        "Member must have length greater than or equal to 1]"
+    )
 
 
 def test_every_answer_carries_a_request_id(cloud):

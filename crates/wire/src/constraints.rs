@@ -57,6 +57,11 @@ fn check(view: View<'_>, schema: &'static Schema, report: &mut Report) {
             false => report.violation(quoted.as_deref(), &constraint),
         }
     }
+    check_below(view, schema, report);
+}
+
+/// What is wrong within a value, and not with itself.
+fn check_below(view: View<'_>, schema: &'static Schema, report: &mut Report) {
     match (view, schema.kind) {
         (View::Structure(shape), _) => note_shape(shape, report),
         (View::List(list), Kind::List(row)) => check_items(list, schema, row.item.schema, report),
@@ -86,6 +91,7 @@ fn check_items(list: &dyn List, schema: &Schema, item: &'static Schema, report: 
     }
 }
 
+/// Values, as keys, are judged as one, lists among them: `Map value must satisfy constraint: […]`.
 fn check_entries(
     map: &dyn Map,
     schema: &Schema,
@@ -96,11 +102,8 @@ fn check_entries(
     let (mut keys, mut values) = (false, false);
     map.each(&mut |name, entry: &dyn Value| {
         keys |= !broken(View::Text(name), key).is_empty();
-        if is_plain(value) {
-            values |= !broken(entry.view(), value).is_empty();
-        } else {
-            report.in_key(name, |report| check(entry.view(), value, report));
-        }
+        values |= !broken(entry.view(), value).is_empty();
+        report.in_key(name, |report| check_below(entry.view(), value, report));
     });
     let hidden = schema.sensitive || key.sensitive || value.sensitive;
     let quoted = (!hidden).then(|| format!("'{}'", quote(View::Map(map), schema)));

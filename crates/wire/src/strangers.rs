@@ -10,6 +10,12 @@ use crate::detect::{Refusal, header, signing_name};
 use crate::operation::Protocol;
 use crate::params::{self, Params};
 
+/// What S3's requests about directory buckets are signed for.
+const DIRECTORY_BUCKETS: &str = "s3express";
+
+/// What a function signs for that answers in S3's stead.
+const OBJECT_LAMBDA: &str = "s3-object-lambda";
+
 /// One line of the table.
 #[derive(Clone, Copy)]
 struct Stranger {
@@ -36,7 +42,11 @@ struct Asked<'a> {
 pub(crate) fn refusal(parts: &Parts, params: &Params, found: Protocol) -> Option<Refusal> {
     let signed = signing_name(parts, params)?;
     let asked = asked(parts, params);
-    let named = || strangers().filter(|stranger| stranger.signing_name == signed);
+    let name = match &*signed {
+        DIRECTORY_BUCKETS | OBJECT_LAMBDA => "s3",
+        name => name,
+    };
+    let named = || strangers().filter(|stranger| stranger.signing_name == name);
     let fits = |stranger: &Stranger| asked.letters.contains(stranger.protocol);
     let keyed = || named().filter(|stranger| stranger.key == asked.key);
     let stranger = keyed()
@@ -89,7 +99,8 @@ fn asked<'a>(parts: &'a Parts, params: &'a Params) -> Asked<'a> {
         let key = params::first(params, "Version").unwrap_or_default();
         return Asked { key, operation: Some(action.to_owned()), letters: "qe", command };
     }
-    Asked { key: "", operation: told, letters: "rx", command }
+    let own = || params::first(params, "x-id").map(str::to_owned);
+    Asked { key: "", operation: told.or_else(own), letters: "rx", command }
 }
 
 /// What the aws CLI says of itself: `md/command#apigateway.get-rest-apis` is `GetRestApis` of

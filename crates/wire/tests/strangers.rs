@@ -90,3 +90,15 @@ fn a_name_that_aws_does_not_know_is_no_service() {
     assert_eq!(status, 404);
     assert!(body.contains("no service recognises this request"), "{body}");
 }
+
+#[test]
+fn directory_buckets_are_no_buckets() {
+    let request = Request::get("/?x-id=ListDirectoryBuckets");
+    let (status, kind, body) = told("s3express", request, "");
+    assert_eq!((status, kind.as_str()), (501, "application/xml"));
+    assert!(body.contains("<Code>NotImplemented</Code>"), "{body}");
+    assert!(body.contains("s3.ListDirectoryBuckets is not implemented by haar"), "{body}");
+    let (status, _, body) = told("s3-object-lambda", Request::post("/WriteGetObjectResponse"), "");
+    assert_eq!(status, 501);
+    assert!(body.contains("s3: POST /WriteGetObjectResponse is not implemented"), "{body}");
+}
