@@ -36,6 +36,7 @@ use crate::refusal;
 use crate::state::{TableKey, TableRow};
 use crate::streams::Streams;
 use crate::throttle::Throttle;
+use crate::usage::Usage;
 
 /// All items of this haar.
 pub(crate) struct Engine {
@@ -47,6 +48,7 @@ pub(crate) struct Engine {
     pub(crate) token_locks: Locks,
     pub(crate) streams: Streams,
     pub(crate) throttle: Throttle,
+    pub(crate) usage: Usage,
     /// Where changes leave for Kinesis. Set once the room has started.
     pub(crate) outlet: OnceLock<Outlet>,
     clock: Clock,
@@ -93,6 +95,7 @@ impl Engine {
             token_locks: Locks::new(),
             streams,
             throttle: Throttle::default(),
+            usage: Usage::default(),
             outlet: OnceLock::new(),
             clock: clock.clone(),
             last_moment: AtomicI64::new(0),

@@ -21,6 +21,7 @@ mod convert;
 mod engine;
 mod lanes;
 mod lookup;
+mod metering;
 mod ops;
 mod orders;
 mod refusal;

@@ -15,13 +15,11 @@ use crate::lookup::table_key;
 use crate::refusal::unwritten;
 use crate::state::TableRow;
 use crate::streams::Peek;
-use crate::usage::Usage;
 
 /// The room.
 pub struct Dynamodb {
     pub(crate) doors: Doors,
     pub(crate) engine: Arc<Engine>,
-    pub(crate) usage: Usage,
 }
 
 impl Dynamodb {
@@ -34,7 +32,7 @@ impl Dynamodb {
         let (ledger, clock) = (doors.ledger.clone(), doors.clock.clone());
         let peek = Peek { engine: Arc::clone(&engine), ledger, clock };
         doors.peeks.offer::<dyn StreamPeek>(Arc::new(peek));
-        Ok(Arc::new(Self { doors: doors.clone(), engine, usage: Usage::default() }))
+        Ok(Arc::new(Self { doors: doors.clone(), engine }))
     }
 
     /// The controller that brings tables to where they are on their way to.
@@ -60,18 +58,18 @@ impl Dynamodb {
     /// Meters what was used; never ends. The wiring spawns it.
     pub fn run(self: &Arc<Self>) -> impl Future<Output = ()> + Send + use<> {
         let room = Arc::clone(self);
-        async move { room.usage.run(&room.doors, &room.engine.throttle).await }
+        async move { room.engine.usage.run(&room.doors, &room.engine.throttle).await }
     }
 
     /// Meters what was used since the last time; to be called before haar ends.
     pub fn flush(&self) {
-        self.usage.flush(&self.doors, &self.engine.throttle);
+        self.engine.usage.flush(&self.doors, &self.engine.throttle);
     }
 
     /// Forgets what is in memory; to be called before a reset.
     pub fn forget(&self) {
         self.engine.forget();
-        self.usage.forget();
+        self.engine.usage.forget();
     }
 
     /// The table whose items a request is about.
@@ -94,12 +92,12 @@ impl Dynamodb {
     /// When the table or the index has no throughput left.
     pub(crate) fn has_read(&self, table: &Arc<TableRow>, units: &Units) -> Result<(), AwsError> {
         self.engine.throttle.take(table, Direction::Read, units, self.doors.clock.now())?;
-        self.usage.add(table, Direction::Read, units);
+        self.engine.usage.add(table, Direction::Read, units);
         Ok(())
     }
 
     /// Notes what a write cost.
     pub(crate) fn has_written(&self, table: &Arc<TableRow>, units: &Units) {
-        self.usage.add(table, Direction::Write, units);
+        self.engine.usage.add(table, Direction::Write, units);
     }
 }

@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use haar_dynamodb_contract::BillingMode;
-use haar_kernel::UsageRecord;
 use haar_types::Timestamp;
 use haar_wire::AwsError;
 
@@ -14,6 +12,7 @@ use crate::refusal::{fault, unwritten};
 use crate::rules::value::Item;
 use crate::state::{StreamRow, TableRow};
 use crate::streams::KEPT_FOR;
+use crate::usage::Counted;
 
 /// How long an expired item stays. *Ours*: AWS says "within a few days".
 const ROUND: Duration = Duration::from_secs(60);
@@ -42,32 +41,6 @@ impl Dynamodb {
                 if let Err(error) = room.sweep_once(round % PAST_ROUNDS == 0).await {
                     tracing::warn!(%error, "could not remove what has expired");
                 }
-            }
-        }
-    }
-
-    /// Meters what tables held since the last round, and what was provisioned for them, by what
-    /// they hold and have now.
-    fn meter_storage(&self, since: Timestamp, now: Timestamp) {
-        let held = u64::try_from(now.since(since).as_millis()).unwrap_or(0);
-        for table in self.doors.ledger.snapshot().all::<TableRow>() {
-            let numbers = std::iter::once(0).chain(table.indexes.iter().map(|index| index.number));
-            let bytes: i64 = numbers.map(|number| self.engine.counts(table.id, number).1).sum();
-            let kib = u64::try_from(bytes).unwrap_or(0).div_ceil(1024);
-            let mut quantities = provisioned(&table, held);
-            if kib > 0 {
-                quantities.push(("kib-ms/standard", kib * held));
-            }
-            if !quantities.is_empty() {
-                let (account, region, name) = table.key.clone();
-                self.doors.meter.record(UsageRecord {
-                    account,
-                    region,
-                    at: now,
-                    service: "dynamodb",
-                    resource: name,
-                    quantities,
-                });
             }
         }
     }
@@ -105,25 +78,9 @@ impl Dynamodb {
     }
 }
 
-/// Capacity that is paid for, used or not.
-fn provisioned(table: &TableRow, held_ms: u64) -> Vec<(&'static str, u64)> {
-    if table.billing.mode != BillingMode::Provisioned {
-        return Vec::new();
-    }
-    let of_indexes = table.indexes.iter().filter(|index| index.is_global);
-    let all = of_indexes.map(|index| index.throughput).chain([table.billing.throughput]);
-    let (read, write) = all.fold((0, 0), |(read, write), units| {
-        (read + units.read.unsigned_abs(), write + units.write.unsigned_abs())
-    });
-    vec![
-        ("read-unit-ms/provisioned", read * held_ms),
-        ("write-unit-ms/provisioned", write * held_ms),
-    ]
-}
-
 impl Engine {
     /// Removes the items of a table whose time has come.
-    async fn expire(&self, table: &TableRow, now: Timestamp) -> Result<(), AwsError> {
+    async fn expire(&self, table: &Arc<TableRow>, now: Timestamp) -> Result<(), AwsError> {
         let second = u64::try_from(now.seconds()).unwrap_or(0);
         let place = |second: u64| [table.id.to_be_bytes(), second.to_be_bytes()].concat();
         let due = place(second.saturating_sub(EXPIRED_MAX))..place(second + 1);
@@ -144,7 +101,7 @@ impl Engine {
 
     fn expire_one(
         &self,
-        table: &TableRow,
+        table: &Arc<TableRow>,
         base: &[u8],
         second: u64,
         now: Timestamp,
@@ -156,12 +113,14 @@ impl Engine {
             let attribute = table.ttl.attribute.as_deref();
             attribute.and_then(|name| expiry(name, item)).is_some_and(|at| at <= second)
         };
+        let mut was_due = false;
         self.write(&intent, now, |table, old| {
-            Ok(match old {
-                Some(item) if is_due(table, item) => Change::Remove,
-                _ => Change::Keep,
-            })
+            was_due = old.is_some_and(|item| is_due(table, item));
+            Ok(if was_due { Change::Remove } else { Change::Keep })
         })?;
+        if was_due {
+            self.usage.count(table, Counted::Expired);
+        }
         Ok(())
     }
 }

@@ -11,6 +11,7 @@ use haar_types::Timestamp;
 use parking_lot::Mutex;
 
 use crate::capacity::{Direction, Units, units};
+use crate::metering::Kinds;
 use crate::state::TableRow;
 use crate::throttle::{TABLE, Throttle};
 
@@ -25,6 +26,25 @@ struct Tally {
     table: Arc<TableRow>,
     read: Used,
     written: Used,
+    counts: BTreeMap<Counted, u64>,
+}
+
+/// What is counted beside what it costs.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Counted {
+    /// A write was refused by its own condition.
+    ConditionFailed,
+    /// An item went by itself.
+    Expired,
+}
+
+impl Counted {
+    fn metric(self) -> &'static str {
+        match self {
+            Self::ConditionFailed => "ConditionalCheckFailedRequests",
+            Self::Expired => "TimeToLiveDeletedItemCount",
+        }
+    }
 }
 
 /// Halves, by global index; none: the table's own.
@@ -34,11 +54,7 @@ impl Usage {
     /// Adds the units of one call on one table.
     pub(crate) fn add(&self, table: &Arc<TableRow>, direction: Direction, used: &Units) {
         let mut all = self.0.lock();
-        let tally = all.entry(table.id).or_insert_with(|| Tally {
-            table: Arc::clone(table),
-            read: Used::new(),
-            written: Used::new(),
-        });
+        let tally = Tally::among(&mut all, table);
         let sums = match direction {
             Direction::Read => &mut tally.read,
             Direction::Write => &mut tally.written,
@@ -48,6 +64,11 @@ impl Usage {
         }
     }
 
+    /// Counts one more of a table.
+    pub(crate) fn count(&self, table: &Arc<TableRow>, what: Counted) {
+        *Tally::among(&mut self.0.lock(), table).counts.entry(what).or_default() += 1;
+    }
+
     /// Meters what was added up, and tells what was refused.
     pub(crate) fn flush(&self, doors: &Doors, throttle: &Throttle) {
         let all = std::mem::take(&mut *self.0.lock());
@@ -55,6 +76,7 @@ impl Usage {
         for tally in all.into_values() {
             let (account, region, name) = &tally.table.key;
             if tally.table.billing.mode == BillingMode::PayPerRequest {
+                let kinds = Kinds::of(&tally.table);
                 doors.meter.record(UsageRecord {
                     account: account.clone(),
                     region: region.clone(),
@@ -62,8 +84,8 @@ impl Usage {
                     service: "dynamodb",
                     resource: name.clone(),
                     quantities: vec![
-                        ("half-read-units", tally.read.values().sum()),
-                        ("write-units", tally.written.values().sum::<u64>() / 2),
+                        (kinds.read, tally.read.values().sum()),
+                        (kinds.written, tally.written.values().sum::<u64>() / 2),
                     ],
                 });
             }
@@ -99,6 +121,15 @@ impl Usage {
 }
 
 impl Tally {
+    fn among<'a>(all: &'a mut BTreeMap<u64, Self>, table: &Arc<TableRow>) -> &'a mut Self {
+        all.entry(table.id).or_insert_with(|| Self {
+            table: Arc::clone(table),
+            read: Used::new(),
+            written: Used::new(),
+            counts: BTreeMap::new(),
+        })
+    }
+
     fn measure(&self, sink: &dyn MetricSink, at: Timestamp) {
         let consumed = [
             ("ConsumedReadCapacityUnits", &self.read),
@@ -108,6 +139,9 @@ impl Tally {
             for (index, halves) in sums {
                 tell(sink, &self.table, index.as_deref(), (metric, units(*halves)), at);
             }
+        }
+        for (what, count) in &self.counts {
+            tell(sink, &self.table, None, (what.metric(), *count as f64), at);
         }
     }
 }

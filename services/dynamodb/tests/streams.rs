@@ -188,6 +188,8 @@ async fn items_whose_time_has_come_go_by_themselves() {
     assert!(left[0].is_null() && !left[1].is_null());
     assert!(!house.get("tab", "a", 3).await.is_null(), "one over five years past stays");
     assert!(!house.get("tab", "a", 4).await.is_null(), "a text is no time");
+    house.room.flush();
+    assert_eq!(house.metrics.sum("TimeToLiveDeletedItemCount") as u32, 1);
     let shard = shards(&house, &arn).await.remove(0);
     let first = iterator(&house, &arn, &shard, "TRIM_HORIZON", None).await;
     let page = records(&house, first).await;

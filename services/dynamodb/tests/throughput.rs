@@ -176,3 +176,57 @@ async fn of_a_batch_some_comes_back_and_a_transaction_is_cancelled() {
     assert_eq!(answer["Responses"]["tab"].as_array().unwrap().len(), 1);
     assert_eq!(answer["UnprocessedKeys"]["tab"]["Keys"], json!([key("b", 1)]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_its_condition_refuses_costs_what_the_item_weighs() {
+    let house = House::new();
+    house.table("tab", json!({})).await;
+    house.put("tab", item("a", 1, json!({ "x": { "S": "x".repeat(3 * 1024) } }))).await;
+    house.room.flush();
+    assert_eq!(house.metrics.sum("ConsumedWriteCapacityUnits") as u32, 4);
+    let absent = "attribute_not_exists(p)";
+    let again = json!({ "TableName": "tab", "Item": item("a", 1, json!({})),
+        "ConditionExpression": absent });
+    let update = json!({ "TableName": "tab", "Key": key("a", 1), "UpdateExpression": "SET y = s",
+        "ConditionExpression": absent });
+    let delete = json!({ "TableName": "tab", "Key": key("b", 1),
+        "ConditionExpression": "attribute_exists(p)" });
+    let refusals = [
+        house.call::<PutItem>(again).await,
+        house.call::<UpdateItem>(update).await,
+        house.call::<DeleteItem>(delete).await,
+    ];
+    for refusal in refusals {
+        assert_eq!(refusal.unwrap_err().0, "ConditionalCheckFailedException");
+    }
+    house.room.flush();
+    assert_eq!(house.metrics.sum("ConsumedWriteCapacityUnits") as u32, 13);
+    assert_eq!(house.metrics.sum("ConditionalCheckFailedRequests") as u32, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tables_class_its_backups_and_its_recovery_are_billed_for() {
+    let house = House::new();
+    house.table("tab", json!({ "TableClass": "STANDARD_INFREQUENT_ACCESS" })).await;
+    house.put("tab", item("a", 1, json!({ "x": { "S": "x".repeat(3 * 1024) } }))).await;
+    let backup = json!({ "TableName": "tab", "BackupName": "kept" });
+    let backup = house.ok::<CreateBackup>(backup).await;
+    let recovery = json!({ "TableName": "tab",
+        "PointInTimeRecoverySpecification": { "PointInTimeRecoveryEnabled": true } });
+    house.ok::<UpdateContinuousBackups>(recovery).await;
+    house.pass(Duration::from_secs(3600)).await;
+    house.room.flush();
+    let bill = &house.bill;
+    assert_eq!(bill.sum("write-units/infrequent"), 4);
+    assert_eq!(bill.sum("write-units") + bill.sum("kib-ms/standard"), 0);
+    let held = bill.sum("kib-ms/infrequent");
+    assert!(held > 3 * 3_500_000, "{held}");
+    assert!(bill.sum("kib-ms/recovery") > 3 * 3_500_000);
+    assert!(bill.sum("kib-ms/backup") > 3 * 3_500_000);
+    assert_eq!(bill.sum("kib-restored"), 0);
+    let arn = &backup["BackupDetails"]["BackupArn"];
+    let restored = json!({ "BackupArn": arn, "TargetTableName": "other" });
+    house.ok::<RestoreTableFromBackup>(restored).await;
+    house.pass(Duration::from_secs(5)).await;
+    assert_eq!(bill.sum("kib-restored"), 4);
+}

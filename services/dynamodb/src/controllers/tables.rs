@@ -74,6 +74,9 @@ impl Controller for Tables {
             Advance::Restore(key) => {
                 engine.restore(&key.0, cx.clock.now()).await.map_err(ActError::transient)?;
                 end_restore(cx, &key).await?;
+                if let Some(table) = cx.ledger.snapshot().get::<TableRow>(&key.0) {
+                    self.0.meter_restore(&table, cx.clock.now());
+                }
             }
             Advance::Remove(key) => remove(engine, cx, &key).await?,
             Advance::DropPast(key) => drop_past(engine, cx, &key).await?,

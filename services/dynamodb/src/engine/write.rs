@@ -15,6 +15,7 @@ use crate::rules::schema::PrimaryKey;
 use crate::rules::value::{Item, item_size};
 use crate::state::{TableKey, TableRow};
 use crate::streams::Event;
+use crate::usage::Counted;
 
 /// Bytes of an item at most.
 pub(crate) const ITEM_BYTES_MAX: usize = 400 * 1024;
@@ -84,6 +85,8 @@ impl Engine {
             Err(error) if error.name() == "ConditionalCheckFailedException" => {
                 let units = Units::of_write(old.as_ref().map_or(0, item_size));
                 self.throttle.take(&table, Direction::Write, &units, now)?; // it costs as well
+                self.usage.add(&table, Direction::Write, &units);
+                self.usage.count(&table, Counted::ConditionFailed);
                 return Err(error);
             }
             decided => decided?,

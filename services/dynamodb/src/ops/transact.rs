@@ -49,7 +49,7 @@ impl Dynamodb {
         }
         let mut shown = Vec::new();
         for (table, units) in tables.values() {
-            self.usage.add(table, direction, units);
+            self.engine.usage.add(table, direction, units);
             shown.extend(units.shown(table, asked).map(|one| directed(one, direction)));
         }
         (!shown.is_empty()).then_some(shown)

@@ -3,18 +3,20 @@
 
 #![allow(dead_code, unreachable_pub, clippy::new_without_default, clippy::unwrap_used)]
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use haar_blobs::Blobs;
 use haar_clock::{Clock, IdSource};
+use haar_cloudwatch_contract::peek::{MetricSink, Sample};
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_dynamodb::Dynamodb;
 use haar_dynamodb_contract::*;
 use haar_dynamodbstreams::Streams;
 use haar_kernel::{
-    Auth, DoorParts, Doors, Identities, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal,
-    Settings,
+    Auth, DoorParts, Doors, Identities, Kernel, KernelBuilder, Meter, NoIdentities, Principal,
+    Settings, UsageRecord,
 };
 use haar_kinesis::Kinesis;
 use haar_kv::Kv;
@@ -34,6 +36,8 @@ pub struct House {
     pub doors: Doors,
     pub room: Arc<Dynamodb>,
     pub s3: Arc<S3>,
+    pub metrics: Arc<Metrics>,
+    pub bill: Arc<Bill>,
     _kernel: Arc<Kernel>,
     driver: Option<DriverHandle>,
     sweeps: tokio::task::JoinHandle<()>,
@@ -42,6 +46,42 @@ pub struct House {
 impl Drop for House {
     fn drop(&mut self) {
         self.sweeps.abort();
+    }
+}
+
+/// What CloudWatch was told of tables, indexes left out: sums by metric.
+#[derive(Default)]
+pub struct Metrics(Mutex<BTreeMap<String, f64>>);
+
+impl Metrics {
+    pub fn sum(&self, metric: &str) -> f64 {
+        self.0.lock().unwrap().get(metric).copied().unwrap_or_default()
+    }
+}
+
+impl MetricSink for Metrics {
+    fn record(&self, sample: Sample<'_>) {
+        if sample.dimensions.len() == 1 {
+            *self.0.lock().unwrap().entry(sample.metric.to_owned()).or_default() += sample.value;
+        }
+    }
+}
+
+/// What was metered of tables: sums by kind.
+#[derive(Default)]
+pub struct Bill(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Bill {
+    pub fn sum(&self, kind: &str) -> u64 {
+        self.0.lock().unwrap().get(kind).copied().unwrap_or_default()
+    }
+}
+
+impl Meter for Bill {
+    fn record(&self, record: UsageRecord) {
+        for (kind, quantity) in record.quantities {
+            *self.0.lock().unwrap().entry(kind).or_default() += quantity;
+        }
     }
 }
 
@@ -98,6 +138,7 @@ impl House {
         (settings, identities): (Settings, Arc<dyn Identities>),
     ) -> Self {
         let ids = IdSource::seeded(clock.now().0.unsigned_abs());
+        let bill = Arc::new(Bill::default());
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
             ids: ids.clone(),
@@ -105,9 +146,11 @@ impl House {
             kv,
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
-            meter: Arc::new(NoMeter),
+            meter: bill.clone(),
             settings,
         });
+        let metrics = Arc::new(Metrics::default());
+        doors.peeks.offer::<dyn MetricSink>(metrics.clone());
         let room = Dynamodb::open(&doors).unwrap();
         let s3 = S3::open(&doors).unwrap();
         let kinesis = Kinesis::open(&doors).unwrap();
@@ -129,7 +172,7 @@ impl House {
             .run();
         #[allow(clippy::disallowed_methods)] // the wiring's part here
         let sweeps = tokio::spawn(room.sweep());
-        Self { doors, room, s3, _kernel: kernel, driver: Some(driver), sweeps }
+        Self { doors, room, s3, metrics, bill, _kernel: kernel, driver: Some(driver), sweeps }
     }
 
     /// Calls an operation with its input as JSON; answers its output as JSON.
