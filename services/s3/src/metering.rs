@@ -17,6 +17,18 @@ use crate::store::{Record, Usage};
 /// How often storage is metered.
 const EVERY: Duration = Duration::from_secs(60);
 
+/// Classes of what is stored: how they are metered, and what CloudWatch calls them.
+const STORED: [(StorageClass, &str, &str); 7] = [
+    (StorageClass::Standard, "kib-ms/standard", "StandardStorage"),
+    (StorageClass::Glacier, "kib-ms/glacier", "GlacierStorage"),
+    (StorageClass::DeepArchive, "kib-ms/deep-archive", "DeepArchiveStorage"),
+    (StorageClass::StandardIa, "kib-ms/standard-ia", "StandardIAStorage"),
+    (StorageClass::OnezoneIa, "kib-ms/onezone-ia", "OneZoneIAStorage"),
+    (StorageClass::GlacierIr, "kib-ms/glacier-ir", "GlacierInstantRetrievalStorage"),
+    // nothing is moved between its tiers
+    (StorageClass::IntelligentTiering, "kib-ms/standard", "IntelligentTieringFAStorage"),
+];
+
 /// Meters storage as time goes by.
 pub(crate) struct Storage {
     /// Metered up to here.
@@ -34,6 +46,10 @@ pub(crate) enum Class {
     Archive,
     /// The same into the class `DEEP_ARCHIVE`.
     DeepArchive,
+    /// The same into the classes `STANDARD_IA` and `ONEZONE_IA`.
+    Infrequent,
+    /// The same into the class `GLACIER_IR`.
+    InstantArchive,
     /// GET and all others; DELETE is free.
     Read,
 }
@@ -44,6 +60,8 @@ impl Class {
         match record.manner.headers.storage_class {
             Some(StorageClass::Glacier) => Self::Archive,
             Some(StorageClass::DeepArchive) => Self::DeepArchive,
+            Some(StorageClass::StandardIa | StorageClass::OnezoneIa) => Self::Infrequent,
+            Some(StorageClass::GlacierIr) => Self::InstantArchive,
             _ => Self::Write,
         }
     }
@@ -53,6 +71,8 @@ impl Class {
             Self::Write => "requests/write",
             Self::Archive => "requests/glacier",
             Self::DeepArchive => "requests/deep-archive",
+            Self::Infrequent => "requests/infrequent",
+            Self::InstantArchive => "requests/glacier-ir",
             Self::Read => "requests/read",
         }
     }
@@ -85,6 +105,16 @@ impl S3 {
             _ => "transitions/infrequent",
         };
         self.record_usage(bucket, self.doors.clock.now(), vec![(kind, 1)]);
+    }
+
+    /// Notes bytes that are read of a class where that is paid for.
+    pub(crate) fn meter_retrieval(&self, bucket: &BucketRow, record: &Record, bytes: u64) {
+        let kind = match record.manner.headers.storage_class {
+            Some(StorageClass::StandardIa | StorageClass::OnezoneIa) => "kib-retrieved/infrequent",
+            Some(StorageClass::GlacierIr) => "kib-retrieved/glacier-ir",
+            _ => return,
+        };
+        self.record_usage(bucket, self.doors.clock.now(), vec![(kind, bytes.div_ceil(1024))]);
     }
 
     /// Notes what a restoration costs: the request, and the bytes.
@@ -174,12 +204,8 @@ impl S3 {
                 self.tell_size(&bucket, usage, now);
             }
             let mut quantities = Vec::new();
-            for (kind, bytes) in [
-                ("kib-ms/standard", usage.bytes - usage.glacier - usage.deep),
-                ("kib-ms/glacier", usage.glacier),
-                ("kib-ms/deep-archive", usage.deep),
-            ] {
-                let kib = u64::try_from(bytes).unwrap_or(0).div_ceil(1024);
+            for (class, kind, _) in STORED {
+                let kib = u64::try_from(usage.of_class(class)).unwrap_or(0).div_ceil(1024);
                 if kib > 0 {
                     // In KiB, so that a month of all that a disk holds fits.
                     quantities.push((kind, kib.saturating_mul(elapsed)));
@@ -200,17 +226,13 @@ impl S3 {
 
     fn tell_size(&self, bucket: &BucketRow, usage: Usage, at: Timestamp) {
         let Some(sink) = self.doors.peeks.get::<dyn MetricSink>() else { return };
-        for (metric, kind, unit, value) in [
-            (
-                "BucketSizeBytes",
-                "StandardStorage",
-                "Bytes",
-                usage.bytes - usage.glacier - usage.deep,
-            ),
-            ("BucketSizeBytes", "GlacierStorage", "Bytes", usage.glacier),
-            ("BucketSizeBytes", "DeepArchiveStorage", "Bytes", usage.deep),
-            ("NumberOfObjects", "AllStorageTypes", "Count", usage.count),
-        ] {
+        let sizes = STORED
+            .map(|(class, _, kind)| ("BucketSizeBytes", kind, "Bytes", usage.of_class(class)))
+            .into_iter()
+            // of a class that holds nothing, nothing is told
+            .filter(|(_, kind, _, bytes)| *bytes > 0 || *kind == "StandardStorage");
+        let count = ("NumberOfObjects", "AllStorageTypes", "Count", usage.count);
+        for (metric, kind, unit, value) in sizes.chain([count]) {
             sink.record(Sample {
                 account: &bucket.account,
                 region: &bucket.region,

@@ -60,7 +60,7 @@ pub(crate) struct Store {
     held: Keyspace,
     pub(crate) uploads: Keyspace,
     pub(crate) parts: Keyspace,
-    usage: Tallies<4>,
+    usage: Tallies<{ usage::SUMS }>,
     locks: Locks,
     /// Buckets that are being deleted: their rows are there until that is on disk.
     going: RwLock<BTreeSet<u64>>,

@@ -119,3 +119,30 @@ async fn a_lifecycle_rule_archives_and_what_is_not_archived_is_not_restored() {
     assert_eq!(head(&house).await.0, json!("GLACIER"));
     assert_eq!(house.get("k", None).await.unwrap_err().0, "InvalidObjectState");
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_class_is_billed_as_what_it_is() {
+    for (class, request, stored, retrieved) in [
+        (StorageClass::Standard, "requests/write", "kib-ms/standard", "none"),
+        (StorageClass::StandardIa, "requests/infrequent", "kib-ms/standard-ia", "infrequent"),
+        (StorageClass::OnezoneIa, "requests/infrequent", "kib-ms/onezone-ia", "infrequent"),
+        (StorageClass::GlacierIr, "requests/glacier-ir", "kib-ms/glacier-ir", "glacier-ir"),
+    ] {
+        let house = house_with(class).await;
+        house.get("k", None).await.unwrap();
+        house.pass(HOUR).await;
+        let held = house.bill.sum(stored);
+        assert!((3_500_000..=3_600_000).contains(&held), "{stored}: {held}");
+        let others = ["standard", "standard-ia", "onezone-ia", "glacier-ir"];
+        let all = others.map(|one| house.bill.sum(&format!("kib-ms/{one}")));
+        assert_eq!(all.iter().sum::<u64>(), held, "{stored}");
+        assert_eq!(house.bill.sum(request), 1, "{request}");
+        let read = ["infrequent", "glacier-ir"];
+        let read = read.map(|one| house.bill.sum(&format!("kib-retrieved/{one}")) as usize);
+        assert_eq!(read, ["infrequent", "glacier-ir"].map(|one| usize::from(one == retrieved)));
+        house.ok::<DeleteObject>(json!({ "Bucket": "bbb", "Key": "k" })).await;
+        house.pass(HOUR).await;
+        let held = house.bill.sum(stored);
+        assert!(held < 3_700_000, "{stored} is held no more: {held}");
+    }
+}

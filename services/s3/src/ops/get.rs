@@ -83,6 +83,7 @@ impl S3 {
         conditions.check_read(&record)?;
         refuse_archived(record.manner.headers.storage_class, record.restore, call.now)?;
         let wanted = wanted(&record, input.range.as_deref(), input.part_number)?;
+        self.meter_retrieval(bucket, &record, wanted.range.length);
         let (key, opener) = (&input.key, opener.as_ref());
         let version = Version { bucket: bucket.id, key, record: &record, opener };
         let mut output = GetObjectOutput {

@@ -2,7 +2,7 @@
 
 #![allow(dead_code, unreachable_pub, clippy::new_without_default, clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,8 @@ use haar_clock::{Clock, IdSource};
 use haar_controller::{ActCx, Driver, DriverHandle};
 use haar_kernel::targets::{Consignment, Target, Undelivered};
 use haar_kernel::{
-    DoorParts, Doors, HoldsBlobs, Kernel, KernelBuilder, NoIdentities, NoMeter, Principal, Settings,
+    DoorParts, Doors, HoldsBlobs, Kernel, KernelBuilder, Meter, NoIdentities, Principal, Settings,
+    UsageRecord,
 };
 use haar_kv::Kv;
 use haar_ledger::Ledger;
@@ -35,6 +36,7 @@ pub struct House {
     pub doors: Doors,
     pub room: Arc<S3>,
     pub queue: Arc<Queue>,
+    pub bill: Arc<Bill>,
     pub kernel: Arc<Kernel>,
     _driver: DriverHandle,
     work: tokio::task::JoinHandle<()>,
@@ -66,6 +68,24 @@ impl Target for Queue {
     }
 }
 
+/// What was metered: sums by kind.
+#[derive(Default)]
+pub struct Bill(Mutex<BTreeMap<&'static str, u64>>);
+
+impl Bill {
+    pub fn sum(&self, kind: &str) -> u64 {
+        self.0.lock().get(kind).copied().unwrap_or_default()
+    }
+}
+
+impl Meter for Bill {
+    fn record(&self, record: UsageRecord) {
+        for (kind, quantity) in record.quantities {
+            *self.0.lock().entry(kind).or_default() += quantity;
+        }
+    }
+}
+
 /// An error as a customer sees it: its name and its message.
 pub type Refused = (String, String);
 
@@ -86,6 +106,7 @@ impl House {
 
     fn over(ledger: Ledger) -> Self {
         let (clock, ids) = (Clock::simulated(BEGIN), IdSource::seeded(7));
+        let bill = Arc::new(Bill::default());
         let doors = Doors::new(DoorParts {
             clock: clock.clone(),
             ids: ids.clone(),
@@ -93,7 +114,7 @@ impl House {
             kv: Kv::ephemeral(),
             blobs: Blobs::ephemeral(ids.clone()).unwrap(),
             substrate: Arc::new(SimSubstrate::new(clock.clone())),
-            meter: Arc::new(NoMeter),
+            meter: bill.clone(),
             settings: Settings::default(),
         });
         let room = S3::open(&doors).unwrap();
@@ -108,7 +129,7 @@ impl House {
         let driver = Driver::new(cx).add(room.lifecycles()).run();
         #[allow(clippy::disallowed_methods)] // the wiring's part
         let work = tokio::spawn(room.run());
-        Self { doors, room, queue, kernel, _driver: driver, work }
+        Self { doors, room, queue, bill, kernel, _driver: driver, work }
     }
 
     /// Calls an operation with its input as it is.
