@@ -130,8 +130,8 @@ impl Sns {
         let (key, now) = (&topic.key, self.doors.clock.now());
         let Err(error) = outcome else {
             self.metrics.add(key, now, sent.told[0], 1.0);
-            if matches!(row.protocol.as_str(), "http" | "https") {
-                self.metrics.bill(key, now, "deliveries/http", 1);
+            if let Some(kind) = billed_as(&row.protocol) {
+                self.metrics.bill(key, now, kind, 1);
             }
             return Verdict::Done;
         };
@@ -229,6 +229,17 @@ impl Sns {
             let given_up = Some(given_up.clone());
             Delivery { given_up, ..(*delivery).clone() }.to_payload()
         })
+    }
+}
+
+/// What a delivery counts as where it is paid for; those to queues and functions are free, and what
+/// an SMS costs depends on its country. AWS docs: *Amazon SNS pricing*.
+fn billed_as(protocol: &str) -> Option<&'static str> {
+    match protocol {
+        "http" | "https" => Some("deliveries/http"),
+        "email" | "email-json" => Some("deliveries/email"),
+        "application" => Some("deliveries/push"),
+        _ => None,
     }
 }
 
