@@ -5,7 +5,7 @@ use parking_lot::{Condvar, MutexGuard};
 use crate::Pace;
 
 /// Most moments that one flush waits ([`Pace`] says how long one is).
-const MOMENTS_MAX: usize = 8;
+const MOMENTS_MAX: usize = 4;
 
 /// While so many come in a moment, the next may bring more.
 const DENSE: usize = 2;

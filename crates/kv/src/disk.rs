@@ -14,8 +14,8 @@ use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use fjall::compaction::Leveled;
-use fjall::config::PartitioningPolicy;
-use fjall::{Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
+use fjall::config::{CompressionPolicy, PartitioningPolicy};
+use fjall::{CompressionType, Database, Keyspace, KeyspaceCreateOptions, PersistMode, Readable};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
@@ -37,6 +37,10 @@ const TABLE_BYTES: u64 = 8 << 20;
 /// would be read each time that it had to make room for others: the engine does so with its first
 /// three levels. Files that it moves down as they are keep theirs whole.
 const IN_PIECES: [bool; 2] = [false, true];
+/// Of sorted files on each level; the engine leaves those of the first two as they are. Records are
+/// text for the most part, and while files of theirs are on their way to the disk a flush of the
+/// journal waits behind them.
+const COMPRESSION: CompressionType = CompressionType::Lz4;
 const CREATING: &str = "creating";
 
 /// The engine lets its writers sleep from four sealed memtables on, and from twenty runs that are
@@ -203,6 +207,7 @@ impl Opened {
             KeyspaceCreateOptions::default()
                 .max_memtable_size(sizes.memtable_bytes)
                 .compaction_strategy(Arc::clone(&tables) as _)
+                .data_block_compression_policy(CompressionPolicy::all(COMPRESSION))
                 .index_block_partitioning_policy(PartitioningPolicy::new(IN_PIECES))
                 .filter_block_partitioning_policy(PartitioningPolicy::new(IN_PIECES))
         };

@@ -24,6 +24,10 @@ impl Word for Outcome {
     }
 }
 
+/// After a flush for more than so many nothing is laid down for the next: the zeros are as much to
+/// write as the records, and where flushes are shared, more than what each of them saves.
+const ALONE_MAX: usize = 4;
+
 /// What is flushed.
 trait Flush {
     fn flush(&mut self) -> Outcome;
@@ -118,9 +122,9 @@ impl Shared {
                 tracing::error!(%error, "could not flush the records to disk");
                 broken = Some(error.clone());
             }
-            let went = outcome.is_ok();
+            let may_lay = outcome.is_ok() && told.count() <= ALONE_MAX;
             let told = rest.insert(told.tell(outcome));
-            if went && let Some(blocks) = records.due() {
+            if may_lay && let Some(blocks) = records.due() {
                 told.wake();
                 blocks.lay();
             }
