@@ -140,7 +140,7 @@ impl Connection {
     }
 }
 
-/// How often [`in_pairs`] changes sides.
+/// How often [`in_turns`] changes sides.
 const TURN: usize = 20;
 
 /// Sends so many requests one after another on one connection, for nothing but their effect.
@@ -152,16 +152,15 @@ pub(crate) async fn in_turn(authority: &str, ask: &Ask, count: usize) -> Result<
     Ok(())
 }
 
-/// The times of so many requests to each of two servers, one after another on one connection
-/// to each. They take turns, so that both find the machine in the same mood.
-pub(crate) async fn in_pairs(
-    authorities: [&str; 2],
+/// The times of so many requests to each of some servers, one after another on one connection
+/// to each. They take turns, so that all find the machine in the same mood.
+pub(crate) async fn in_turns<const N: usize>(
+    authorities: [&str; N],
     ask: &Ask,
     count: usize,
-) -> Result<[Samples; 2], String> {
-    let [first, second] = authorities;
-    let mut connections = [Connection::open(first).await?, Connection::open(second).await?];
-    let mut samples = [Samples::default(), Samples::default()];
+) -> Result<[Samples; N], String> {
+    let mut connections = try_join_all(authorities.map(Connection::open)).await?;
+    let mut samples = [(); N].map(|()| Samples::default());
     for _ in 0..count.div_ceil(TURN) {
         for (connection, samples) in connections.iter_mut().zip(&mut samples) {
             for _ in 0..TURN {

@@ -1,6 +1,8 @@
 //! The peer: a hyper server that answers each request with its own body.
 
 use std::convert::Infallible;
+use std::ffi::OsStr;
+use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
 use http::{Request, Response};
@@ -34,7 +36,7 @@ async fn echo(request: Request<Incoming>) -> Result<Response<Full<bytes::Bytes>>
     Ok(Response::new(Full::new(body.unwrap_or_default())))
 }
 
-/// An echo server in a process of its own; ends when dropped.
+/// A peer in a process of its own, a part of this program; ends when dropped.
 pub(crate) struct Echo {
     _child: Child,
     pub(crate) authority: String,
@@ -42,13 +44,27 @@ pub(crate) struct Echo {
 
 impl Echo {
     pub(crate) async fn start() -> Result<Self, String> {
+        Self::part(&["echo".as_ref()]).await
+    }
+
+    /// One that hands requests to a program over the runtime API.
+    pub(crate) async fn relay() -> Result<Self, String> {
+        Self::part(&["relay".as_ref()]).await
+    }
+
+    /// One that keeps what it is sent in records in a folder.
+    pub(crate) async fn keeper(folder: &Path) -> Result<Self, String> {
+        Self::part(&["keeper".as_ref(), folder.as_ref()]).await
+    }
+
+    async fn part(arguments: &[&OsStr]) -> Result<Self, String> {
         let program = std::env::current_exe().map_err(|error| error.to_string())?;
         let mut command = Command::new(program);
-        command.arg("echo").stdout(Stdio::piped()).kill_on_drop(true);
+        command.args(arguments).stdout(Stdio::piped()).kill_on_drop(true);
         let mut child = command.spawn().map_err(|error| error.to_string())?;
         let out = child.stdout.take().ok_or("no output")?;
         let line = BufReader::new(out).lines().next_line().await;
-        let authority = line.ok().flatten().ok_or("the echo server did not start")?;
+        let authority = line.ok().flatten().ok_or("a peer did not start")?;
         Ok(Self { _child: child, authority })
     }
 }

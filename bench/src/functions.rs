@@ -9,7 +9,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::Method;
 use serde_json::{Value, json};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
@@ -123,6 +123,13 @@ impl Maker {
             return Err(format!("{name} answered {}", String::from_utf8_lossy(&body)));
         }
         Ok(taken)
+    }
+
+    /// The static program on its own, which serves a runtime API until it is dropped.
+    pub(crate) async fn serving(&self, authority: &str) -> Result<Child, String> {
+        let mut command = Command::new(self.program().await?);
+        command.env("AWS_LAMBDA_RUNTIME_API", authority).kill_on_drop(true);
+        command.spawn().map_err(|error| error.to_string())
     }
 
     /// The static program, which ends at once when it has an argument.

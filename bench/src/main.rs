@@ -14,7 +14,9 @@ mod emulators;
 mod figures;
 mod functions;
 mod images;
+mod keeper;
 mod peers;
+mod relay;
 mod report;
 mod tasks;
 
@@ -52,6 +54,13 @@ struct Arguments {
 enum Part {
     /// The peer: an echo server, which prints its address.
     Echo,
+    /// The limit of a warm call: hands what it is sent to one program, and prints its address.
+    Relay,
+    /// The limit of a durable write: keeps what it is sent in a folder, and prints its address.
+    Keeper {
+        /// Where.
+        folder: PathBuf,
+    },
 }
 
 /// What every measurement knows.
@@ -72,8 +81,11 @@ impl Bench {
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Part::Echo) = arguments.part {
-        return echo::serve().await;
+    match arguments.part {
+        Some(Part::Echo) => return echo::serve().await,
+        Some(Part::Relay) => return relay::serve().await,
+        Some(Part::Keeper { folder }) => return keeper::serve(&folder).await,
+        None => {}
     }
     let beside = || std::env::current_exe().ok()?.parent().map(|folder| folder.join("haar"));
     let haar = arguments.haar.or_else(beside).filter(|path| path.is_file());

@@ -37,6 +37,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
             Err(error) => eprintln!("  {}: {error}", peer.name),
         }
     }
+    let keeper = Echo::keeper(&data.with_extension("keeper")).await?;
     for (index, (name, work, aim)) in ours.iter().enumerate() {
         work_at_once(&cloud.authority, CONNECTIONS, length / 4, work).await?;
         let rate = work_at_once(&cloud.authority, CONNECTIONS, length, work).await?;
@@ -49,12 +50,22 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
             format!("{:.0} %", 100.0 * rate / bare),
             aim,
         );
+        if name.starts_with("S3 PUT") {
+            let kept = work_at_once(&keeper.authority, CONNECTIONS, length, work).await?;
+            bench.report.row(
+                &format!("{name}, {CONNECTIONS} connections"),
+                format!("{rate:.0} requests/s"),
+                format!("{kept:.0}/s: a bare hyper server that hashes and keeps the same"),
+                format!("{:.0} %", 100.0 * rate / kept),
+                "",
+            );
+        }
         for (peer, loads) in &theirs {
             beside(bench, (name, rate), peer, &loads[index].1, length).await;
         }
     }
     each(bench, &cloud, &echo, length).await?;
-    drop(echo);
+    drop((keeper, echo));
     cloud.stop().await
 }
 

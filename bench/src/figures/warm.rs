@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::Method;
 
 use crate::Bench;
-use crate::client::{Ask, at_once, in_pairs, in_turn};
+use crate::client::{Ask, at_once, in_turn, in_turns};
 use crate::cloud::Cloud;
 use crate::echo::Echo;
 use crate::functions::{Kind, Maker, invocation};
@@ -19,18 +19,27 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
     let cloud = Cloud::start(&bench.haar, None, &[]).await?;
     let echo = Echo::start().await?;
     let mut maker = Maker::new(&cloud.authority).await?;
+    let relay = Echo::relay().await?;
+    let program = maker.serving(&relay.authority).await?;
     for (kind, name) in [(Kind::Static, "static binary"), (Kind::Python, "Python")] {
         let function = maker.make(kind, &[]).await?;
         let ask = invocation(&function);
         in_turn(&cloud.authority, &ask, 50).await?;
-        let both = [cloud.authority.as_str(), echo.authority.as_str()];
-        let [ours, peer] = in_pairs(both, &ask, rounds).await?;
+        let all = [&cloud.authority, &echo.authority, &relay.authority].map(String::as_str);
+        let [ours, peer, bare] = in_turns(all, &ask, rounds).await?;
         bench.report.row(
             &format!("warm invoke, {name}, one connection: p50"),
             format!("{} (p99 {})", milliseconds(ours.p50()), milliseconds(ours.at(99))),
             format!("{} echo", milliseconds(peer.p50())),
             ratio(ours.p50(), peer.p50()),
             "≤ 2 ×",
+        );
+        bench.report.row(
+            &format!("warm invoke, {name}, one connection: p50"),
+            milliseconds(ours.p50()),
+            format!("{}: the static program behind a bare hyper server", milliseconds(bare.p50())),
+            ratio(ours.p50(), bare.p50()),
+            "",
         );
         at_once(&cloud.authority, CONNECTIONS, length / 3, |_| ask.clone()).await?;
         let ours = at_once(&cloud.authority, CONNECTIONS, length, |_| ask.clone()).await?;
@@ -46,7 +55,7 @@ pub(super) async fn measure(bench: &mut Bench) -> Result<(), String> {
             reads(bench, &cloud, &echo, &function, length).await?;
         }
     }
-    drop(echo);
+    drop((program, relay, echo));
     cloud.stop().await
 }
 
