@@ -5,6 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{ExitCode, Stdio};
 
+use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
@@ -15,8 +16,17 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 use tokio::net::TcpListener;
 use tokio::process::{Child, Command};
 
-/// Serves until it is killed.
+/// Echoes until it is killed.
 pub(crate) async fn serve() -> ExitCode {
+    answering(echo).await
+}
+
+/// Prints an address and answers what comes there, until it is killed.
+pub(crate) async fn answering<A, F>(answer: A) -> ExitCode
+where
+    A: Fn(Request<Incoming>) -> F + Clone + Send + 'static,
+    F: Future<Output = Result<Response<Full<Bytes>>, Infallible>> + Send + 'static,
+{
     let Ok(listener) = TcpListener::bind("127.0.0.1:0").await else { return ExitCode::FAILURE };
     if let Ok(address) = listener.local_addr() {
         println!("{address}");
@@ -24,14 +34,14 @@ pub(crate) async fn serve() -> ExitCode {
     loop {
         let Ok((stream, _)) = listener.accept().await else { continue };
         let _ = stream.set_nodelay(true);
+        let service = service_fn(answer.clone());
         tokio::spawn(async move {
-            let service = service_fn(echo);
             let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-async fn echo(request: Request<Incoming>) -> Result<Response<Full<bytes::Bytes>>, Infallible> {
+async fn echo(request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let body = request.into_body().collect().await.map(|body| body.to_bytes());
     Ok(Response::new(Full::new(body.unwrap_or_default())))
 }

@@ -10,34 +10,21 @@ use haar_kv::{Batch, Keyspace, Kv};
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
 use md5::{Digest as _, Md5};
-use tokio::net::TcpListener;
+
+use crate::echo::answering;
 
 /// Serves until it is killed.
 pub(crate) async fn serve(folder: &Path) -> ExitCode {
     let Ok(kv) = Kv::open(folder) else { return ExitCode::FAILURE };
     let Ok(objects) = kv.keyspace("keeper") else { return ExitCode::FAILURE };
-    let Ok(listener) = TcpListener::bind("127.0.0.1:0").await else { return ExitCode::FAILURE };
-    if let Ok(address) = listener.local_addr() {
-        println!("{address}");
-    }
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        let _ = stream.set_nodelay(true);
-        let (kv, objects) = (kv.clone(), objects.clone());
-        tokio::spawn(async move {
-            let service = service_fn(|request| keep(&kv, &objects, request));
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
+    let keep = move |request| keep(kv.clone(), objects.clone(), request);
+    answering(keep).await
 }
 
 async fn keep(
-    kv: &Kv,
-    objects: &Keyspace,
+    kv: Kv,
+    objects: Keyspace,
     request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let path = request.uri().path().to_owned();
@@ -45,7 +32,7 @@ async fn keep(
     let body = body.unwrap_or_default();
     let digest = haar_types::hex(&Md5::digest(&body));
     let mut batch = Batch::new();
-    batch.put(objects, path, body);
+    batch.put(&objects, path, body);
     let kept = match kv.stage(batch) {
         Ok(()) => kv.sync().await,
         Err(error) => Err(error),

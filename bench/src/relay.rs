@@ -9,11 +9,9 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
-use tokio::net::TcpListener;
 use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::echo::answering;
 
 /// An event, and whoever waits for its answer.
 type Turn = (Bytes, oneshot::Sender<Bytes>);
@@ -27,26 +25,14 @@ struct Relay {
 
 /// Serves until it is killed.
 pub(crate) async fn serve() -> ExitCode {
-    let Ok(listener) = TcpListener::bind("127.0.0.1:0").await else { return ExitCode::FAILURE };
-    if let Ok(address) = listener.local_addr() {
-        println!("{address}");
-    }
     let (calls, turns) = mpsc::channel(1);
     let relay = Arc::new(Relay { calls, turns: Mutex::new(turns), waits: Mutex::default() });
-    loop {
-        let Ok((stream, _)) = listener.accept().await else { continue };
-        let _ = stream.set_nodelay(true);
-        let relay = Arc::clone(&relay);
-        tokio::spawn(async move {
-            let service = service_fn(|request| relay.answer(request));
-            let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
-        });
-    }
+    answering(move |request| Arc::clone(&relay).answer(request)).await
 }
 
 impl Relay {
     async fn answer(
-        &self,
+        self: Arc<Self>,
         request: Request<Incoming>,
     ) -> Result<Response<Full<Bytes>>, Infallible> {
         let path = request.uri().path().to_owned();
