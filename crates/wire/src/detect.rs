@@ -100,7 +100,8 @@ pub fn detect(catalogue: &Catalogue, parts: &Parts, body: &Bytes) -> Result<Rout
         Some(_) => refusal,
         // parsed once more, so that requests which are answered copy nothing for it
         None => {
-            strangers::refusal(parts, &params_of(parts, body), refusal.protocol).unwrap_or(refusal)
+            let params = params_of(parts, body);
+            strangers::refusal(catalogue, parts, &params, refusal.protocol).unwrap_or(refusal)
         }
     })
 }

@@ -6,7 +6,7 @@ mod table;
 use http::request::Parts;
 
 use crate::AwsError;
-use crate::detect::{Refusal, header, signing_name};
+use crate::detect::{Catalogue, Refusal, header, signing_name};
 use crate::operation::Protocol;
 use crate::params::{self, Params};
 
@@ -37,9 +37,14 @@ struct Asked<'a> {
     command: &'a str,
 }
 
-/// The refusal of a request that is signed for a service of AWS's which is not here; `None` where
-/// nobody knows that name.
-pub(crate) fn refusal(parts: &Parts, params: &Params, found: Protocol) -> Option<Refusal> {
+/// The refusal of a request that is signed for a service of AWS's which is not here, or by another
+/// name than its own; `None` where nobody knows that name.
+pub(crate) fn refusal(
+    catalogue: &Catalogue,
+    parts: &Parts,
+    params: &Params,
+    found: Protocol,
+) -> Option<Refusal> {
     let signed = signing_name(parts, params)?;
     let asked = asked(parts, params);
     let name = match &*signed {
@@ -67,7 +72,8 @@ pub(crate) fn refusal(parts: &Parts, params: &Params, found: Protocol) -> Option
         None => format!("{}: {} {}", stranger.id, parts.method, parts.uri.path()),
     };
     let error = AwsError::new("NotImplemented", 501, format!("{what} is not implemented by haar"));
-    Some(Refusal { service: None, protocol, error })
+    let service = catalogue.services().find(|service| service.id == stranger.id);
+    Some(Refusal { service, protocol, error })
 }
 
 /// Whether AWS has a service of that id (botocore's folder), in small letters and without dashes.
