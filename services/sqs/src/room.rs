@@ -146,7 +146,10 @@ impl Sqs {
             let queue = self.at_work(&row).await?;
             // as it is now: it may keep messages longer since those before it were looked at
             let now_there = ledger.snapshot().get::<QueueRow>(&row.key);
-            let Some(row) = now_there.filter(|there| there.id == row.id) else { continue };
+            let Some(row) = now_there.filter(|there| there.id == row.id) else {
+                self.engine.remove_queue(row.id); // it was brought to memory after it was deleted
+                continue;
+            };
             self.expire(&row, &queue, now).await?;
             if let (_, Some(oldest)) = self.engine.counts(&queue)? {
                 let at = oldest + row.retention();

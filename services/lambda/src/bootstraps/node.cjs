@@ -309,19 +309,24 @@ async function findHandler() {
   if (typeof handler !== 'function') {
     throw runtimeError('Runtime.HandlerNotFound', `${full} is not a function`);
   }
-  if (handler[STREAMING] !== undefined && handler[STREAMING] !== 'response') {
-    throw runtimeError('Runtime.MalformedStreamingHandler',
-      'Only response streaming is supported.');
-  }
   refuseCallbacks(handler);
   return handler;
 }
 
+/** Whether a handler is marked as one that streams. */
+function streams(handler) {
+  const mark = handler[STREAMING];
+  if (mark === undefined || mark === null || mark === false) return false;
+  if (mark === 'response') return true;
+  throw runtimeError('Runtime.MalformedStreamingHandler', 'Only response streaming is supported.');
+}
+
 /** From Node 24 on AWS takes no handler that names a third parameter, whatever it does with it. */
 function refuseCallbacks(handler) {
+  const isStreaming = streams(handler);
   const runtime = /nodejs(\d+)/.exec(process.env.AWS_EXECUTION_ENV || '');
   if (!runtime || Number(runtime[1]) < 24) return;
-  if (handler.length < 3 || handler[STREAMING] !== undefined) return;
+  if (handler.length < 3 || isStreaming) return;
   throw runtimeError('Runtime.CallbackHandlerDeprecated',
     'ERROR: AWS Lambda has removed support for callback-based function handlers starting with ' +
     'Node.js 24. You need to modify this function to use a supported handler signature to use ' +
@@ -382,7 +387,7 @@ function offerStreaming() {
     streamifyResponse(handler, options) {
       handler[STREAMING] = 'response';
       if (options && typeof options.highWaterMark === 'number') {
-        handler[HIGH_WATER] = Math.trunc(options.highWaterMark);
+        handler[HIGH_WATER] = options.highWaterMark;
       }
       return handler;
     },
@@ -398,7 +403,8 @@ function offerStreaming() {
 }
 
 async function runStreaming(link, handler, event, context) {
-  const stream = new ResponseStream(link, requestId, handler[HIGH_WATER]);
+  const mark = parseInt(handler[HIGH_WATER], 10); // anybody's, and so anything
+  const stream = new ResponseStream(link, requestId, mark >= 0 ? mark : undefined);
   const finished = new Promise((resolve, reject) => {
     stream.once('finish', resolve);
     stream.once('error', reject);
@@ -488,7 +494,7 @@ function responseText(result) {
 }
 
 async function serve(handler, headers, body) {
-  if (handler[STREAMING] !== undefined) {
+  if (streams(handler)) {
     const context = makeContext(headers, () => {});
     return runStreaming(link, handler, JSON.parse(body.toString()), context);
   }

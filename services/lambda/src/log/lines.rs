@@ -305,14 +305,17 @@ impl Lines {
         if let Some(init) = report.init {
             line += &format!("Init Duration: {:.2} ms\t", millis(init));
         }
-        match report.status {
-            Status::Success | Status::Error => {}
-            Status::Stillborn => {
-                let kind = report.error_type.as_deref().unwrap_or_default();
-                line += &format!("Status: error\tError Type: {kind}\t");
+        let failed_by = match report.status {
+            Status::Stillborn => Some(report.error_type.as_deref().unwrap_or_default()),
+            Status::Failure(kind) => Some(kind),
+            Status::Timeout => {
+                line += "Status: timeout\t";
+                None
             }
-            Status::Failure(kind) => line += &format!("Status: error\tError Type: {kind}\t"),
-            Status::Timeout => line += "Status: timeout\t",
+            Status::Success | Status::Error => None,
+        };
+        if let Some(kind) = failed_by {
+            line += &format!("Status: error\tError Type: {kind}\t");
         }
         if let Some(trace) = start.sampled() {
             line += &trace.report_text();
