@@ -192,7 +192,15 @@ async fn node_24_takes_no_handler_that_could_call_back() {
     // as tracers and middleware mark what they have wrapped
     let marked = "exports.handler = async (event, stream, context) => { stream.end('1') }; \
                   exports.handler[Symbol.for('aws.lambda.runtime.handler.streaming')] = 'response'";
+    let unmarked = "exports.handler = async () => 1; \
+                    exports.handler[Symbol.for('aws.lambda.runtime.handler.streaming')] = null";
+    let wide = &format!(
+        "{marked}; \
+         exports.handler[Symbol.for('aws.lambda.runtime.handler.streaming.highWaterMark')] = Infinity"
+    );
     for (runtime, text) in [
+        ("nodejs22.x", unmarked),
+        ("nodejs22.x", wide),
         ("nodejs22.x", calling_back),
         ("nodejs24.x", "exports.handler = async (event, context) => 1"),
         ("nodejs24.x", streaming),
